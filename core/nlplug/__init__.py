@@ -1,0 +1,69 @@
+"""nlplug: install a task, get everything.
+
+>>> from nlplug import pipeline
+>>> pipeline("sentiment")("I loved it")
+[{'label': 'positive', 'score': 0.99}]
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nlplug.errors import NlplugError
+    from nlplug.hookspecs import hookimpl
+    from nlplug.models.bundle import Bundle
+    from nlplug.models.spec import ModelSpec
+    from nlplug.pipelines import Pipeline, pipeline
+    from nlplug.plugins import PluginHost
+    from nlplug.task import Display, Example, Task, TaskInput, TaskModel, TaskOptions, TextInput
+
+# Imported on first use: `import nlplug` costs a few milliseconds, and a plugin module that needs
+# only the contract never loads ONNX Runtime.
+_EXPORTS = {
+    "Bundle": "nlplug.models.bundle",
+    "Display": "nlplug.task",
+    "Example": "nlplug.task",
+    "ModelSpec": "nlplug.models.spec",
+    "NlplugError": "nlplug.errors",
+    "Pipeline": "nlplug.pipelines",
+    "PluginHost": "nlplug.plugins",
+    "Task": "nlplug.task",
+    "TaskInput": "nlplug.task",
+    "TaskModel": "nlplug.task",
+    "TaskOptions": "nlplug.task",
+    "TextInput": "nlplug.task",
+    "hookimpl": "nlplug.hookspecs",
+    "pipeline": "nlplug.pipelines",
+}
+
+__version__ = "0.1.0"
+__all__ = [
+    "Bundle",
+    "Display",
+    "Example",
+    "ModelSpec",
+    "NlplugError",
+    "Pipeline",
+    "PluginHost",
+    "Task",
+    "TaskInput",
+    "TaskModel",
+    "TaskOptions",
+    "TextInput",
+    "hookimpl",
+    "pipeline",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

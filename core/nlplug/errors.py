@@ -1,0 +1,139 @@
+"""The one hierarchy of errors that a user of nlplug can meet.
+
+A message says what is wrong and with which value; ``hint`` says what to do next. The same
+error is raised in Python, printed as two lines by the command line (which exits with
+``exit_code``) and answered as JSON by the HTTP server (with ``http_status``).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class NlplugError(Exception):
+    """Base of all errors of this package.
+
+    Args:
+        message: What is wrong, with the offending value.
+        hint: What the user can do about it, or None.
+    """
+
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+    error_type: ClassVar[str] = "internal"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nHint: {self.hint}" if self.hint else self.message
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON body that the HTTP server answers with."""
+        body = {"error": self.message, "error_type": self.error_type}
+        return body | {"hint": self.hint} if self.hint else body
+
+
+class InputError(NlplugError):
+    """An input that the task cannot take: of the wrong type, empty, or malformed."""
+
+    exit_code = 2
+    http_status = 422
+    error_type = "validation"
+
+
+class OptionError(InputError):
+    """An option that does not exist or whose value is out of its bounds."""
+
+
+class DataError(InputError):
+    """A data file that cannot be read; the message names the file and the line."""
+
+
+class MissingExtra(NlplugError):
+    """An optional dependency is not installed; the hint carries the pip line."""
+
+    exit_code = 3
+    http_status = 501
+    error_type = "missing_extra"
+
+
+class UnknownTask(NlplugError):
+    """No installed plugin offers a task of this name."""
+
+    exit_code = 2
+    http_status = 404
+    error_type = "not_found"
+
+
+class PluginError(NlplugError):
+    """A plugin cannot be loaded, or broke the contract while loading."""
+
+    exit_code = 4
+    error_type = "plugin"
+
+
+class ModelNotFound(NlplugError):
+    """No model of this name: no folder, no packaged model, not in the cache, not on the Hub."""
+
+    exit_code = 5
+    http_status = 404
+    error_type = "not_found"
+
+
+class OfflineError(ModelNotFound):
+    """A model would have to be fetched, and the network is switched off."""
+
+
+class BundleError(NlplugError):
+    """A model bundle that cannot be used."""
+
+    exit_code = 6
+    error_type = "bundle"
+
+
+class BundleIncomplete(BundleError):
+    """A file is missing, or the manifest was never written: a killed export or download."""
+
+
+class BundleCorrupt(BundleError):
+    """A file's content differs from the sha256 that the manifest holds."""
+
+
+class BundleVersionError(BundleError):
+    """The manifest was written by a newer nlplug than this one."""
+
+
+class DeviceError(NlplugError):
+    """A device name that does not exist, or a device that cannot be used."""
+
+    exit_code = 2
+    http_status = 400
+    error_type = "device"
+
+
+class TrainingError(NlplugError):
+    """Training cannot start or go on."""
+
+
+class ExportError(NlplugError):
+    """A model cannot be exported to ONNX."""
+
+
+class GateRefused(ExportError):
+    """An exported precision lost more than its budget; the numbers are in the message."""
+
+    exit_code = 7
+
+
+class Overloaded(NlplugError):
+    """The server's queue is full."""
+
+    http_status = 429
+    error_type = "overloaded"
+
+
+class DeviceFallbackWarning(RuntimeWarning):
+    """The session runs on another device than the one asked for."""

@@ -1,0 +1,76 @@
+"""Settings from the environment, read when asked for, so that a test or a parent can change them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_TRUE = {"1", "true", "yes", "on"}
+
+
+def _flag(name: str) -> bool:
+    return os.environ.get(name, "").strip().lower() in _TRUE
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says.
+
+    Attributes:
+        cache_dir: Where fetched models are kept (``NLPLUG_CACHE``, else ``$XDG_CACHE_HOME/nlplug``).
+        offline: Never touch the network (``NLPLUG_OFFLINE`` or ``HF_HUB_OFFLINE``).
+        strict: A plugin that fails is fatal (``NLPLUG_STRICT``).
+        plugins: Only these plugins are seen (``NLPLUG_PLUGINS=a,b``); None for all.
+        hub_endpoint: Base address of the Hub (``HF_ENDPOINT``).
+        threads: Threads for inference (``NLPLUG_THREADS``); None: from the CPUs the process may use.
+        debug: Show tracebacks on the command line (``NLPLUG_DEBUG``).
+    """
+
+    cache_dir: Path
+    offline: bool
+    strict: bool
+    plugins: frozenset[str] | None
+    hub_endpoint: str
+    threads: int | None
+    debug: bool
+
+
+def load_settings() -> Settings:
+    """The settings as the environment has them now.
+
+    Raises:
+        OptionError: ``NLPLUG_THREADS`` is not a positive whole number.
+    """
+    cache = os.environ.get("NLPLUG_CACHE")
+    if cache:
+        cache_dir = Path(cache).expanduser()
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        cache_dir = Path(base).expanduser() / "nlplug"
+    only = os.environ.get("NLPLUG_PLUGINS")
+    return Settings(
+        cache_dir=cache_dir,
+        offline=_flag("NLPLUG_OFFLINE") or _flag("HF_HUB_OFFLINE"),
+        strict=_flag("NLPLUG_STRICT"),
+        plugins=frozenset(part.strip() for part in only.split(",") if part.strip())
+        if only is not None
+        else None,
+        hub_endpoint=(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
+        threads=_threads(),
+        debug=_flag("NLPLUG_DEBUG"),
+    )
+
+
+def _threads() -> int | None:
+    raw = os.environ.get("NLPLUG_THREADS")
+    if not raw:
+        return None
+    if not raw.isdigit() or int(raw) < 1:
+        from nlplug.errors import OptionError
+
+        raise OptionError(
+            f"NLPLUG_THREADS is {raw!r}, which is not a positive whole number.",
+            hint="Unset it, or set it to the number of threads to use, such as 2.",
+        )
+    return int(raw)

@@ -1,0 +1,166 @@
+"""The task contract: one declaration that drives Python, the command line, HTTP and the UI."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nlplug.models.bundle import Bundle
+
+Localized = str | Mapping[str, str]
+"""A text, or the same text by language: ``{"en": "Sentiment", "zh": "情感分析"}``."""
+
+
+def localize(text: Localized, language: str = "en") -> str:
+    """The text in ``language`` (``zh-CN`` falls back to ``zh``, then to English, then to any)."""
+    if isinstance(text, str):
+        return text
+    for key in (language, language.split("-")[0], "en"):
+        if key in text:
+            return text[key]
+    return next(iter(text.values()), "")
+
+
+class Display(StrEnum):
+    """How the UI shows an output."""
+
+    LABEL = "label"
+    HIGHLIGHT = "highlight"
+    TEXT = "text"
+    TABLE = "table"
+
+
+class TaskInput(BaseModel):
+    """Base of a task's ``Input``: what one call takes.
+
+    The first field is the one that a bare string fills.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TaskOptions(BaseModel):
+    """Base of a task's ``Options``: what changes how an input is answered.
+
+    Bounds and help stand in the fields; ``json_schema_extra={"zh": {"title": …, "description": …}}``
+    carries the Chinese texts of a field for the UI.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TextInput(TaskInput):
+    """The input of every task that takes one text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """One input, and options where they differ from the defaults, as shown in UI and docs."""
+
+    input: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Row:
+    """One row of a batch: one window of one input, tokenized but not yet padded.
+
+    Attributes:
+        features: Input name of the graph → one int sequence; all of one row have the same length.
+        meta: Whatever the task needs to decode this row (offsets, the window's weight, …).
+    """
+
+    features: dict[str, Sequence[int]]
+    meta: Any = None
+
+    def __len__(self) -> int:
+        return len(self.features["input_ids"])
+
+
+I = TypeVar("I", bound=TaskInput)  # noqa: E741 - the field's names: input, options
+O = TypeVar("O", bound=TaskOptions)  # noqa: E741
+
+
+class TaskModel(ABC, Generic[I, O]):
+    """A task bound to one bundle: how to encode inputs and decode the graph's outputs.
+
+    It never runs the graph; batching, windows, threads and devices belong to the runtime.
+    """
+
+    @abstractmethod
+    def encode(self, inputs: Sequence[I], options: O) -> list[list[Row]]:
+        """Tokenize; for each input the rows (windows) that cover it whole.
+
+        Raises:
+            InputError: An input that cannot be tokenized.
+        """
+
+    @abstractmethod
+    def decode(
+        self,
+        item: I,
+        rows: Sequence[Row],
+        outputs: Sequence[Mapping[str, np.ndarray]],
+        options: O,
+    ) -> Any:
+        """The answer for one input.
+
+        Args:
+            item: The input.
+            rows: Its rows, as ``encode`` gave them.
+            outputs: For each row the graph's outputs by name, without the batch axis; token-level
+                outputs are cut to the row's own length.
+            options: The options of the call.
+        """
+
+
+class Task(ABC):
+    """What a plugin registers: a task's names, shapes, examples, and how to bind it to a model."""
+
+    name: ClassVar[str]
+    """Name of the task and of its entry point, such as ``sentiment``."""
+    title: ClassVar[Localized]
+    description: ClassVar[Localized]
+    hub_task: ClassVar[str]
+    """The Hugging Face task whose shapes this task has, such as ``text-classification``."""
+    Input: ClassVar[type[TaskInput]] = TextInput
+    Options: ClassVar[type[TaskOptions]] = TaskOptions
+    Output: ClassVar[Any]
+    """Any type that ``pydantic.TypeAdapter`` takes; instances are plain dicts and lists."""
+    display: ClassVar[Display]
+    examples: ClassVar[Sequence[Example]] = ()
+    default_model: ClassVar[str | None] = None
+    """Name of a registered ``ModelSpec``."""
+    training: ClassVar[str | None] = None
+    """``module:Class`` of the ``nlplug.train.recipe.Recipe`` that trains it; imported by training alone."""
+    evaluation: ClassVar[str | None] = None
+    """``module:Class`` of the ``nlplug.evaluation.base.Evaluation`` that scores it, without torch."""
+
+    @abstractmethod
+    def bind(self, bundle: Bundle) -> TaskModel[Any, Any]:
+        """Bind to a bundle.
+
+        Raises:
+            BundleError: The bundle's model is not one for this task.
+        """
+
+    def shape(self, answers: list[Any], *, single: bool, given: frozenset[str]) -> Any:
+        """The value of a call, from the answers to its inputs.
+
+        Args:
+            answers: One answer an input.
+            single: Whether the caller passed one input and not a list.
+            given: Names of the options that the caller gave explicitly (Hugging Face's pipelines
+                change their shape on this).
+        """
+        return answers[0] if single else answers
