@@ -1,0 +1,226 @@
+"""A model bundle: a folder in the Hub's layout, with ``nlplug.json`` when nlplug wrote it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete, ModelNotFound, OptionError
+from nlplug.models.layout import (
+    CONFIG_FILE,
+    TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE,
+    find_graphs,
+    id2label_of,
+    window_of,
+)
+from nlplug.models.manifest import MANIFEST_FILE, PARTIAL_FILE, Manifest
+from nlplug.models.writer import CONFIG_MARK, BundleWriter
+
+__all__ = ["Bundle", "BundleWriter"]
+
+_AGAIN = "Write it again (`nlplug export`, `nlplug models pull`), or copy the folder whole."
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One model on disk.
+
+    Attributes:
+        path: The folder.
+        name: The manifest's name, else the folder's.
+        manifest: None for a folder in the Hub's layout that nlplug did not write.
+        config: ``config.json``.
+        tokenizer_config: ``tokenizer_config.json``; empty when there is none.
+        graphs: ONNX files by graph (``model``, ``encoder_model``, …) and precision.
+    """
+
+    path: Path
+    name: str
+    manifest: Manifest | None
+    config: dict[str, Any] = field(repr=False)
+    tokenizer_config: dict[str, Any] = field(repr=False)
+    graphs: dict[str, dict[str, Path]] = field(repr=False)
+
+    @classmethod
+    def open(cls, path: Path, *, verify: bool = False) -> Bundle:
+        """Open a folder; checks that every file is there with its size, in a few milliseconds.
+
+        Args:
+            path: The folder.
+            verify: Also compare every file with its sha256.
+
+        Raises:
+            ModelNotFound: There is no such folder.
+            BundleIncomplete: A file or the manifest is missing: a write or a copy was cut off.
+            BundleCorrupt: A file is not what the manifest says, or is broken JSON.
+            BundleVersionError: A newer nlplug wrote it.
+        """
+        path = Path(path)
+        _check_folder(path)
+        config = _read_json(path / CONFIG_FILE)
+        manifest = _read_manifest(path, config)
+        if manifest is not None:
+            _check_sizes(path, manifest)
+            names = list(manifest.files)
+        else:
+            names = [
+                found.relative_to(path).as_posix()
+                for pattern in ("*.onnx", "onnx/*.onnx")
+                for found in path.glob(pattern)
+            ]
+        graphs = {
+            graph: {precision: path / name for precision, name in files.items()}
+            for graph, files in find_graphs(names).items()
+        }
+        if manifest is not None and manifest.precisions:
+            graphs["model"] = {
+                precision: path / record.file for precision, record in manifest.precisions.items()
+            }
+        if not graphs:
+            raise BundleIncomplete(
+                f"{path} holds no ONNX file (looked for onnx/*.onnx and *.onnx).",
+                hint=f"Export it first: nlplug export {path} --output FOLDER",
+            )
+        tokenizer_config = path / TOKENIZER_CONFIG_FILE
+        bundle = cls(
+            path=path,
+            name=manifest.name if manifest else path.resolve().name,
+            manifest=manifest,
+            config=config,
+            tokenizer_config=_read_json(tokenizer_config) if tokenizer_config.is_file() else {},
+            graphs=graphs,
+        )
+        if verify:
+            bundle.verify()
+        return bundle
+
+    @property
+    def precisions(self) -> dict[str, Path]:
+        """The ONNX files of the model by precision: ``fp32``, ``fp16``, ``int8``, ``uint8``, …
+
+        Empty for a model of several graphs (encoder and decoder); see ``graphs``.
+        """
+        return self.graphs.get("model", {})
+
+    def onnx_file(self, precision: str) -> Path:
+        """The ONNX file of a precision.
+
+        Raises:
+            OptionError: The bundle has no such precision; the message lists those it has.
+        """
+        try:
+            return self.precisions[precision]
+        except KeyError:
+            raise OptionError(
+                f"The model {self.name!r} has no precision {precision!r}.",
+                hint=f"It has: {', '.join(sorted(self.precisions)) or 'none'}.",
+            ) from None
+
+    @property
+    def tokenizer_file(self) -> Path:
+        """``tokenizer.json``.
+
+        Raises:
+            BundleIncomplete: There is none.
+        """
+        file = self.path / TOKENIZER_FILE
+        if not file.is_file():
+            raise BundleIncomplete(
+                f"{self.path} holds no {TOKENIZER_FILE}.",
+                hint="Save the tokenizer in its fast form, such as with "
+                "`AutoTokenizer.from_pretrained(...).save_pretrained(...)`.",
+            )
+        return file
+
+    @cached_property
+    def id2label(self) -> dict[int, str]:
+        """Label by id, from the manifest, else from the config.
+
+        Raises:
+            BundleCorrupt: The config's ``id2label`` is malformed.
+        """
+        if self.manifest and self.manifest.labels:
+            return dict(enumerate(self.manifest.labels))
+        try:
+            return id2label_of(self.config)
+        except ValueError as error:
+            raise BundleCorrupt(f"{self.path / CONFIG_FILE}: {error}.", hint=_AGAIN) from None
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels in the order of their ids."""
+        return list(self.id2label.values())
+
+    @cached_property
+    def max_length(self) -> int:
+        """The model's window in tokens, special tokens included."""
+        if self.manifest is not None:
+            return self.manifest.max_length
+        return window_of(self.config, self.tokenizer_config)
+
+    def verify(self) -> None:
+        """Compare every file with its sha256 and look for links that leave the folder.
+
+        Raises:
+            BundleError: Something is not as it should be; the message says which file.
+        """
+        from nlplug.models.verify import verify_folder
+
+        verify_folder(self.path, self.manifest)
+
+
+def _check_folder(path: Path) -> None:
+    if not path.exists():
+        raise ModelNotFound(f"There is no folder {path}.", hint="Check the path.")
+    if not path.is_dir():
+        raise BundleError(f"{path} is a file, not a model folder.", hint="Name its folder instead.")
+    # The manifest decides: a partial marker beside it is left over and harmless.
+    if (path / PARTIAL_FILE).exists() and not (path / MANIFEST_FILE).exists():
+        raise BundleIncomplete(
+            f"{path} is half written: {PARTIAL_FILE} is there and {MANIFEST_FILE} is not.",
+            hint=f"Delete the folder and run again what was writing it. {_AGAIN}",
+        )
+    if not (path / CONFIG_FILE).is_file():
+        raise BundleIncomplete(
+            f"{path} is no model folder: it holds no {CONFIG_FILE}.",
+            hint="Name a folder with config.json, tokenizer.json and onnx/model.onnx.",
+        )
+
+
+def _read_manifest(path: Path, config: dict[str, Any]) -> Manifest | None:
+    if (path / MANIFEST_FILE).is_file():
+        return Manifest.read(path / MANIFEST_FILE)
+    if CONFIG_MARK in config:
+        raise BundleIncomplete(
+            f"{path} was written by nlplug, but its manifest {MANIFEST_FILE} is missing.",
+            hint=f"A copy or download of it was cut off. {_AGAIN}",
+        )
+    return None
+
+
+def _check_sizes(path: Path, manifest: Manifest) -> None:
+    for name, record in manifest.files.items():
+        try:
+            size = (path / name).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            raise BundleIncomplete(
+                f"{path} is incomplete: {name} is missing.", hint=_AGAIN
+            ) from None
+        if size != record.size:
+            raise BundleCorrupt(
+                f"{path / name} has {size} bytes; the manifest says {record.size}.", hint=_AGAIN
+            )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise BundleCorrupt(f"{path} is not valid JSON: {error}.", hint=_AGAIN) from None
+    if not isinstance(value, dict):
+        raise BundleCorrupt(f"{path} holds no JSON object.", hint=_AGAIN)
+    return value

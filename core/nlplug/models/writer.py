@@ -1,0 +1,190 @@
+"""Writing a bundle so that it is either whole and in place, or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Self
+
+from nlplug.errors import BundleError, BundleIncomplete
+from nlplug.models._atomic import flush_folder, lock, replace_folder, try_lock, write_text
+from nlplug.models.layout import CONFIG_FILE
+from nlplug.models.manifest import FORMAT_VERSION, MANIFEST_FILE, PARTIAL_FILE, Manifest
+from nlplug.models.verify import check_links, files_of, record_of
+
+if TYPE_CHECKING:
+    from nlplug.models.bundle import Bundle
+
+CONFIG_MARK = "nlplug_format"
+"""A key in ``config.json``: this folder was written with a manifest.
+
+So a copy that lost the manifest is told apart from a plain repository of the Hub.
+"""
+
+_STALE_SECONDS = 3600.0
+
+
+class BundleWriter:
+    """A temporary folder beside ``target`` that ``commit`` renames into place.
+
+    >>> with BundleWriter(Path("out/my-model")) as writer:
+    ...     (writer.folder / "config.json").write_text("{}")
+    ...     bundle = writer.commit(Manifest(name="my-model", task="sentiment"))
+
+    Leaving the block without a commit removes the temporary folder; a bundle that is already
+    there stays until the new one is whole. What a killed process left is removed by the next
+    writer of the same target.
+
+    Args:
+        target: The folder to write; its parents are made.
+        overwrite: Whether a bundle that is there may be replaced.
+        mark: Mark ``config.json`` as written with a manifest.
+
+    Raises:
+        BundleError: ``target`` exists and may not be replaced, or is something else than a bundle.
+    """
+
+    def __init__(self, target: Path, *, overwrite: bool = True, mark: bool = True) -> None:
+        self.target = Path(os.path.abspath(target))
+        self._mark = mark
+        self._overwrite = overwrite
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        _clean_up_after_killed(self.target)
+        self._check_target()
+        self.folder = self.target.parent / f".{self.target.name}.{secrets.token_hex(4)}.partial"
+        self.folder.mkdir()
+        # Held while writing, released by the system when the process dies: so the next writer
+        # can tell what is left over from what is in work.
+        self._lock: IO[str] | None = lock(self.folder / PARTIAL_FILE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def commit(self, manifest: Manifest) -> Bundle:
+        """Record every file, write the manifest last and rename the folder into place.
+
+        Args:
+            manifest: Its ``files`` are filled in from the folder.
+
+        Returns:
+            The bundle at ``target``.
+
+        Raises:
+            BundleError: A file that the manifest names is missing, a link leaves the folder, or
+                something that is no bundle came to stand at ``target``.
+        """
+        from nlplug.models.bundle import Bundle
+
+        if self._lock is None:
+            raise BundleError(f"The writer of {self.target} is closed already.")
+        check_links(self.folder)
+        if self._mark:
+            _mark_config(self.folder / CONFIG_FILE)
+        own = (MANIFEST_FILE, PARTIAL_FILE)
+        files = {path.relative_to(self.folder).as_posix(): path for path in files_of(self.folder)}
+        records = {name: record_of(path) for name, path in files.items() if name not in own}
+        for precision, record in manifest.precisions.items():
+            if record.file not in records:
+                raise BundleIncomplete(
+                    f"The precision {precision!r} names {record.file}, which was not written.",
+                    hint=f"Written were: {', '.join(records) or 'no files'}.",
+                )
+        filled = Manifest.model_validate({**dict(manifest), "files": records})
+        flush_folder(self.folder)
+        write_text(self.folder / PARTIAL_FILE, filled.to_json())
+        os.replace(self.folder / PARTIAL_FILE, self.folder / MANIFEST_FILE)
+        Bundle.open(self.folder)
+        self._check_target()
+        replace_folder(self.folder, self.target)
+        self._lock.close()
+        self._lock = None
+        return Bundle.open(self.target)
+
+    def _check_target(self) -> None:
+        target = self.target
+        if not (target.exists() or target.is_symlink()):
+            return
+        if not self._overwrite:
+            raise BundleError(f"{target} exists already.", hint="Name another folder.")
+        if target.is_symlink() or not target.is_dir():
+            raise BundleError(
+                f"{target} is a {'link' if target.is_symlink() else 'file'}, not a folder.",
+                hint="Remove it or name another folder.",
+            )
+        strangers = _strangers(target)
+        if strangers:
+            raise BundleError(
+                f"{target} holds files that are no part of a bundle: {', '.join(strangers[:5])}"
+                f"{', …' if len(strangers) > 5 else ''}.",
+                hint="Replacing the bundle would delete them; name another folder.",
+            )
+
+
+def _strangers(target: Path) -> list[str]:
+    """Files under ``target`` that replacing a bundle there would lose."""
+    names = [path.relative_to(target).as_posix() for path in files_of(target)]
+    if (target / MANIFEST_FILE).is_file():
+        # Only names are read, so that a damaged bundle or one of another version can be replaced.
+        with contextlib.suppress(ValueError, AttributeError, TypeError):
+            known = json.loads((target / MANIFEST_FILE).read_bytes())["files"].keys()
+            return [name for name in names if name != MANIFEST_FILE and name not in known]
+        return []
+    return [] if (target / PARTIAL_FILE).is_file() else names
+
+
+def _mark_config(path: Path) -> None:
+    if not path.is_file():
+        raise BundleIncomplete(
+            f"The bundle has no {path.name}.", hint="Write it before the commit."
+        )
+    config = json.loads(path.read_bytes())
+    config[CONFIG_MARK] = FORMAT_VERSION
+    write_text(path, json.dumps(config, ensure_ascii=False, indent=2) + "\n")
+
+
+def _clean_up_after_killed(target: Path) -> None:
+    """Remove temporary folders that killed writers of ``target`` left; put back what they moved."""
+    for aside in target.parent.glob(f".{_literal(target.name)}.*.replaced"):
+        # Only where folders cannot be exchanged in one step: killed between the two renames.
+        if target.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.rename(target)
+    for left in target.parent.glob(f".{_literal(target.name)}.*.partial"):
+        held = try_lock(left / PARTIAL_FILE, left / MANIFEST_FILE)
+        if held is not None:
+            shutil.rmtree(left, ignore_errors=True)
+            held.close()
+        elif _is_left_over(left):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_left_over(folder: Path) -> bool:
+    """Whether no writer is at work in a folder whose lock cannot be had.
+
+    One that is has the marker, then the manifest; only at its very start the folder is empty.
+    """
+    if any((folder / name).exists() for name in (PARTIAL_FILE, MANIFEST_FILE)):
+        return False
+    return any(folder.iterdir()) or time.time() - folder.stat().st_mtime > _STALE_SECONDS
+
+
+def _literal(name: str) -> str:
+    return "".join(f"[{char}]" if char in "*?[" else char for char in name)
