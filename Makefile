@@ -1,0 +1,64 @@
+# One environment in $(VENV): `make demo` installs what running needs, and `make test` adds what
+# training and testing need. The stamp files make every later start immediate.
+PYTHON ?= python3
+VENV ?= .venv
+HOST ?= 127.0.0.1
+PORT ?= 7860
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+MEMBERS := core plugins/sentiment webui
+CODE := core/nlplug $(wildcard plugins/*/nlplug_*) webui/nlplug_webui
+METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench models clean
+.DELETE_ON_ERROR:
+
+help: ## List these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) HOST=$(HOST) PORT=$(PORT)"
+
+demo: $(VENV)/.run-installed ## Serve the web UI and the HTTP interface on http://HOST:PORT
+	$(BIN)/nlplug webui --host $(HOST) --port $(PORT)
+
+test: $(VENV)/.dev-installed ## Run all tests (PYTEST_ARGS="-k …" for some)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev-installed ## Check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict $(CODE)
+
+format: $(VENV)/.dev-installed ## Format the code and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev-installed ## Measure against the peers and write the table into the README
+	$(BIN)/python -m benchmarks --readme README.md
+
+models: $(VENV)/.dev-installed ## Train and export the embedded models again (needs NLPLUG_DATA)
+	$(BIN)/python plugins/sentiment/recipe/build.py
+
+clean: ## Remove the environment, builds and caches
+	rm -rf $(VENV) build dist core/dist plugins/*/dist webui/dist \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is not Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-installed: $(METADATA) | $(BIN)/python
+	@echo "Installing what running needs into $(VENV) (once; no torch) ..."
+	$(PIP) -e 'core[cpu,server]' $(patsubst %,-e %,$(filter-out core,$(MEMBERS)))
+	@touch $@
+
+$(VENV)/.dev-installed: $(METADATA) | $(VENV)/.run-installed
+	@echo "Installing what training and testing need into $(VENV) (once; torch is large) ..."
+	$(PIP) 'pip>=25.1'
+	$(PIP) -e 'core[cpu,server,data,report,train]' \
+		$(patsubst %,-e %,$(filter-out core,$(MEMBERS))) --group dev
+	@touch $@

@@ -1,0 +1,53 @@
+"""What all tests share: the folder of data sets, and an environment that no user setting leaks into."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Two workers on two cores: libraries that take every core for themselves would fight each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder with ``train/`` and ``dev/`` that ``NLPLUG_DATA`` names; skips without it."""
+    value = os.environ.get("NLPLUG_DATA")
+    if not value:
+        pytest.skip("NLPLUG_DATA is not set: it names a folder that holds train/ and dev/")
+    return Path(value)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No setting of the person who runs the tests, and never their cache of models."""
+    for name in ("DEBUG", "OFFLINE", "PLUGINS", "STRICT", "THREADS"):
+        monkeypatch.delenv(f"NLPLUG_{name}", raising=False)
+    monkeypatch.setenv("NLPLUG_CACHE", str(tmp_path_factory.getbasetemp() / "nlplug-cache"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need a CUDA device are skipped where ONNX Runtime sees none."""
+    if not any(item.get_closest_marker("gpu") for item in items):
+        return
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        return
+    skip = pytest.mark.skip(reason="this ONNX Runtime has no CUDA device")
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(skip)
