@@ -1,0 +1,1 @@
+"""What ``nlplug.plugins`` is made of: metadata, the contract's checks, the loader's failures."""

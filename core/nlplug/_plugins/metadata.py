@@ -1,0 +1,134 @@
+"""Which plugins are installed, read from the metadata of distributions: nothing is imported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+
+GROUP = "nlplug"
+ALIASES = "nlplug.aliases"
+KINDS = "nlplug.kinds"
+TASK = "task"
+"""The kind of an entry that ``nlplug.kinds`` does not mention."""
+
+
+def normalize(name: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@dataclass(frozen=True)
+class Dist:
+    """One installed distribution."""
+
+    name: str
+    version: str
+    summary: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry point of the group ``nlplug``.
+
+    Attributes:
+        name: Name of the entry: the task's name, for a task.
+        target: ``module`` or ``module:attribute``.
+        dist: The distribution that declares it.
+        kind: ``task``, or what ``nlplug.kinds`` says (``commands``, ``models``, …).
+    """
+
+    name: str
+    target: str
+    dist: Dist
+    kind: str = TASK
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Everything that the installed metadata says about plugins.
+
+    Attributes:
+        entries: All entries, sorted by name; of entries with one name the rightful one is first.
+        aliases: Alias → name of an entry.
+    """
+
+    entries: tuple[Entry, ...]
+    aliases: dict[str, str]
+
+
+def scan(path: Sequence[str] | None = None) -> Inventory:
+    """Read the entry points of every distribution, once.
+
+    Args:
+        path: Folders to look for ``*.dist-info`` in; None for ``sys.path``.
+    """
+    entries: list[Entry] = []
+    aliases: list[tuple[str, str, Dist]] = []
+    for dist, groups in _distributions(path):
+        kinds = dict(groups.get(KINDS, ()))
+        entries += [
+            Entry(name, target, dist, kinds.get(name, TASK))
+            for name, target in groups.get(GROUP, ())
+        ]
+        aliases += [(alias, name, dist) for alias, name in groups.get(ALIASES, ())]
+    entries.sort(key=lambda entry: (entry.name, _precedence(entry.name, entry.dist), entry.target))
+    meanings: dict[str, str] = {}
+    for alias, name, _ in sorted(aliases, key=lambda item: _precedence(item[1], item[2])):
+        meanings.setdefault(alias, name)
+    return Inventory(tuple(entries), meanings)
+
+
+def _precedence(name: str, dist: Dist) -> tuple[bool, str]:
+    """Of two claims on one name the distribution ``nlplug-<name>`` wins, else the alphabet."""
+    return normalize(dist.name) != f"nlplug-{normalize(name)}", normalize(dist.name)
+
+
+def _distributions(
+    path: Sequence[str] | None,
+) -> Iterator[tuple[Dist, dict[str, list[tuple[str, str]]]]]:
+    found = metadata.distributions() if path is None else metadata.distributions(path=list(path))
+    seen: set[str] = set()
+    for distribution in found:
+        text = distribution.read_text("entry_points.txt")
+        if not text or f"[{GROUP}" not in text:
+            continue
+        dist = _identify(distribution)
+        # The first on the path is the one that Python imports.
+        if normalize(dist.name) not in seen:
+            seen.add(normalize(dist.name))
+            yield dist, parse_entry_points(text)
+
+
+def parse_entry_points(text: str) -> dict[str, list[tuple[str, str]]]:
+    """Sections of an ``entry_points.txt``; a malformed line is passed over, never an error."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    section = ""
+    for line in (raw.strip() for raw in text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            section = line[1:-1].strip()
+        elif line and line[0] not in "#;" and "=" in line:
+            name, value = line.split("=", 1)
+            groups.setdefault(section, []).append((name.strip(), value.strip()))
+    return groups
+
+
+def _identify(distribution: metadata.Distribution) -> Dist:
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    headers: dict[str, str] = {}
+    # The full parser of e-mail headers takes longer than everything else here together.
+    for line in text.splitlines():
+        if not line:
+            break
+        key, colon, value = line.partition(":")
+        if colon and not key[0].isspace():
+            headers.setdefault(key.lower(), value.strip())
+    return Dist(
+        name=headers.get("name", "unknown"),
+        version=headers.get("version", "unknown"),
+        summary=headers.get("summary", ""),
+    )

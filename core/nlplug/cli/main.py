@@ -1,0 +1,196 @@
+"""The entry of the command line: built-in commands by name, plugin commands on demand, errors.
+
+``nlplug --help`` imports no command and no plugin: built-in commands carry their help line in a
+table, and plugins are named from their metadata.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nlplug import __version__
+from nlplug.errors import NlplugError
+from nlplug.settings import _flag
+
+if TYPE_CHECKING:
+    from nlplug.plugins import PluginHost
+
+BUILTIN: dict[str, tuple[str, str]] = {
+    "run": ("nlplug.cli.run:run", "Answer texts or a file with a task."),
+    "serve": ("nlplug.cli.serve:serve", "Serve tasks over HTTP."),
+    "train": ("nlplug.cli.train:train", "Fine-tune a model of a task on labelled data."),
+    "export": ("nlplug.cli.export:export", "Export a model to ONNX behind the quality gate."),
+    "evaluate": ("nlplug.cli.evaluate:evaluate", "Score a model on labelled data."),
+    "models": ("nlplug.cli.models:models", "List, fetch, verify and remove models."),
+    "plugins": ("nlplug.cli.plugins:plugins", "List, install, check and write plugins."),
+}
+"""Name → where the command is, and its line in ``nlplug --help``."""
+
+EXIT_INTERRUPTED = 130
+
+
+class NlplugCommands(click.Group):
+    """The group ``nlplug``: lazy built-ins, commands of plugins, and errors in two lines."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the built-in commands."""
+        return list(BUILTIN)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A built-in command, else one that a plugin registers."""
+        if cmd_name not in BUILTIN:
+            return _plugin_command(ctx, cmd_name)
+        module, _, attribute = BUILTIN[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but an unknown name gets a hint."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if args and not args[0].startswith("-"):
+                raise click.UsageError(f"{error.message}\n{_unknown_hint(ctx, args[0])}", ctx)  # noqa: B904
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Built-in commands from the table, commands and tasks of plugins from metadata."""
+        from nlplug._plugins.metadata import TASK
+
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in BUILTIN.items()])
+        usable = [r for r in _host(ctx).records() if r.state in ("available", "loaded")]
+        commands = [(r.name, f"{r.summary} [{r.dist}]") for r in usable if r.kind == "commands"]
+        if commands:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(commands)
+        tasks = [(r.name, f"{r.summary} [{r.dist} {r.version}]") for r in usable if r.kind == TASK]
+        with formatter.section("Tasks"):
+            none = [("(none)", "Get one with: nlplug plugins install sentiment")]
+            formatter.write_dl(tasks or none)
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Run the command; its return value is nobody's exit code."""
+        super().invoke(ctx)
+        # A reader that has gone is noticed here and not while the interpreter shuts down.
+        sys.stdout.flush()
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command line, and turn every error into lines on stderr and an exit code."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, **extra)
+        try:
+            code = super().main(args, prog_name, complete_var, False, **extra)
+        except Exception as error:
+            code = _report(error)
+        sys.exit(code or 0)
+
+
+def _report(error: Exception) -> int:
+    """Print an error as a user should see it, and give the exit code."""
+    if isinstance(error, click.Abort):
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            return EXIT_INTERRUPTED
+        click.echo("Aborted!", err=True)
+        return 1
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    debug = _flag("NLPLUG_DEBUG")
+    if debug:
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    if isinstance(error, NlplugError):
+        click.echo(f"Error: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"Hint: {error.hint}", err=True)
+        return error.exit_code
+    text = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    click.echo(f"Error: {text}", err=True)
+    where = "the project's issue tracker (pip show --verbose nlplug has its address)"
+    more = "" if debug else "; NLPLUG_DEBUG=1 shows the traceback to send along"
+    click.echo(f"Hint: This is unexpected. Please report it to {where}{more}.", err=True)
+    return 1
+
+
+def _host(ctx: click.Context) -> PluginHost:
+    """The host of this invocation: one scan of the metadata, found again through the context."""
+    from nlplug.plugins import PluginHost
+
+    root = ctx.find_root()
+    if not isinstance(root.obj, PluginHost):
+        root.obj = PluginHost.discover()
+    return root.obj
+
+
+def _plugin_command(ctx: click.Context, name: str) -> click.Command | None:
+    """The command of this name: of the plugin of this name, else of any plugin."""
+    host = _host(ctx)
+    record = next((r for r in host.records() if r.name == name), None)
+    if record is not None and record.state != "disabled":
+        # The error of a broken plugin is the answer, when it is the one that was named.
+        host.load(name)
+        if command := _commands_of(host, name).get(name):
+            return command
+        if record.tasks:
+            return None
+    host.load_all()
+    taken: dict[str, click.Command] = {}
+    for other in {r.module: r.name for r in host.records() if r.state == "loaded"}.values():
+        taken |= _commands_of(host, other, frozenset(taken))
+    return taken.get(name)
+
+
+def _commands_of(
+    host: PluginHost, plugin: str, taken: frozenset[str] = frozenset()
+) -> dict[str, click.Command]:
+    """What one plugin registers, collected apart so that a failing one leaves nothing behind."""
+    group = click.Group()
+    if not host.call("register_commands", plugin=plugin, cli=group):
+        return {}
+    if clash := sorted(set(group.commands) & ({*BUILTIN} | taken)):
+        host.reject(
+            plugin,
+            f"register_commands adds the command {clash[0]!r}, whose name is taken",
+            "The command needs another name; the built-in ones are " + ", ".join(BUILTIN) + ".",
+        )
+        return {}
+    return dict(group.commands)
+
+
+def _unknown_hint(ctx: click.Context, name: str) -> str:
+    from nlplug._plugins.failures import nearest
+
+    host = _host(ctx)
+    if name in host.task_names() or name in host.aliases():
+        return f"Hint: {name!r} is a task, not a command: nlplug run {name} …"
+    known = [*BUILTIN, *(r.name for r in host.records() if r.kind == "commands")]
+    return f"Hint: {nearest(name, known)}A plugin may have it: nlplug plugins install {name}"
+
+
+@click.group(
+    name="nlplug", cls=NlplugCommands, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="nlplug")
+def main() -> None:
+    """NLP tasks as plugins, on ONNX Runtime: install a task, get everything.
+
+    \b
+    nlplug run sentiment "I loved it"
+    nlplug plugins install ner
+    nlplug COMMAND --help
+    """
