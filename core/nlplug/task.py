@@ -94,8 +94,13 @@ O = TypeVar("O", bound=TaskOptions)  # noqa: E741
 class TaskModel(ABC, Generic[I, O]):
     """A task bound to one bundle: how to encode inputs and decode the graph's outputs.
 
-    It never runs the graph; batching, windows, threads and devices belong to the runtime.
+    It never runs the graph; batching, threads and devices belong to the runtime.
     """
+
+    token_level: ClassVar[bool] = False
+    """Whether the graph's outputs have one entry a token, so that padding has to be cut off."""
+    pad_token_id: int = 0
+    """What ``input_ids`` are padded with."""
 
     @abstractmethod
     def encode(self, inputs: Sequence[I], options: O) -> list[list[Row]]:
@@ -118,8 +123,8 @@ class TaskModel(ABC, Generic[I, O]):
         Args:
             item: The input.
             rows: Its rows, as ``encode`` gave them.
-            outputs: For each row the graph's outputs by name, without the batch axis; token-level
-                outputs are cut to the row's own length.
+            outputs: For each row the graph's outputs by name, without the batch axis; where the
+                model is token-level, cut to the row's own length.
             options: The options of the call.
         """
 
@@ -154,13 +159,21 @@ class Task(ABC):
             BundleError: The bundle's model is not one for this task.
         """
 
-    def shape(self, answers: list[Any], *, single: bool, given: frozenset[str]) -> Any:
+    def shape(
+        self,
+        answers: list[Any],
+        *,
+        single: bool,
+        given: frozenset[str] = frozenset(),
+        preset: frozenset[str] = frozenset(),
+    ) -> Any:
         """The value of a call, from the answers to its inputs.
 
         Args:
             answers: One answer an input.
             single: Whether the caller passed one input and not a list.
-            given: Names of the options that the caller gave explicitly (Hugging Face's pipelines
-                change their shape on this).
+            given: Names of the options given with the call (Hugging Face's pipelines change their
+                shape on this).
+            preset: Names of the options given when the pipeline was made.
         """
         return answers[0] if single else answers

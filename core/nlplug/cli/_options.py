@@ -1,0 +1,92 @@
+"""Command-line options made from a task's pydantic models."""
+
+from __future__ import annotations
+
+from enum import Enum
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+
+import click
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+
+def model_options(model: type[BaseModel]) -> list[click.Option]:
+    """One ``--option`` a field: its type and bounds, its help, and its default in the help text.
+
+    Values that are not given stay out of the call, so that the task can tell them from defaults.
+    A field that may be None also takes the word ``none``.
+    """
+    return [_option(name, field) for name, field in model.model_fields.items()]
+
+
+def _option(name: str, field: FieldInfo) -> click.Option:
+    kind, optional = _unwrap(field.annotation)
+    flag = f"--{name.replace('_', '-')}"
+    text = field.description or ""
+    default = "none" if field.default is None else field.default
+    if not field.is_required():
+        text = f"{text}  [default: {str(default).lower() if kind is bool else default}]"
+    if kind is bool and not optional:
+        return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=text)
+    return click.Option(
+        [flag, name],
+        type=_OrNone(_click_type(kind)) if optional else _click_type(kind),
+        multiple=get_origin(kind) is list,
+        default=None,
+        help=text,
+    )
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given on the command line, with ``none`` turned into None."""
+    return {
+        name: None if value is NONE else list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value is not None and value != ()
+    }
+
+
+NONE = object()
+"""What ``none`` on the command line becomes, since None itself means "not given" there."""
+
+
+class _OrNone(click.ParamType):
+    """A type, or the word ``none``."""
+
+    def __init__(self, inner: click.ParamType) -> None:
+        self.inner = inner
+        self.name = inner.name
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        return self.inner.get_metavar(param, ctx)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        if value is NONE or (isinstance(value, str) and value.lower() == "none"):
+            return NONE
+        return self.inner.convert(value, param, ctx)
+
+
+def _unwrap(annotation: Any) -> tuple[Any, bool]:
+    """The type without None, and whether None is allowed."""
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+        if len(kinds) == 1:
+            return kinds[0], True
+        return str, len(kinds) < len(get_args(annotation))
+    return annotation, False
+
+
+def _click_type(kind: Any) -> click.ParamType:
+    if get_origin(kind) is list:
+        return _click_type((get_args(kind) or (str,))[0])
+    if get_origin(kind) is Literal:
+        return click.Choice([str(value) for value in get_args(kind)])
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return click.Choice([str(member.value) for member in kind])
+    # Bounds are checked by the task's own model, so that the message is the same as in Python.
+    return {int: click.INT, float: click.FLOAT, bool: click.BOOL}.get(kind, click.STRING)

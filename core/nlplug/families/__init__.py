@@ -1,0 +1,1 @@
+"""What several tasks share; a plugin's task is a short subclass of one of these."""

@@ -1,0 +1,330 @@
+"""``pipeline(...)``: a task bound to a model, called like a function."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from nlplug.errors import InputError, OptionError, UnknownTask
+from nlplug.models.bundle import Bundle
+from nlplug.models.resolve import resolve
+from nlplug.plugins import PluginHost
+from nlplug.runtime.engine import Engine
+from nlplug.runtime.session import OnnxExecutor
+from nlplug.settings import load_settings
+from nlplug.validation import make_input, make_options, split_arguments
+
+if TYPE_CHECKING:
+    from nlplug.task import Task, TaskInput, TaskOptions
+
+# The order in which a precision is chosen when the caller leaves it open.
+_PREFERRED = {
+    "cpu": ("int8", "fp32", "uint8", "q4", "fp16"),
+    "cuda": ("fp16", "fp32", "int8"),
+}
+
+
+def pipeline(
+    task: str | None = None,
+    model: str | Path | Bundle | None = None,
+    *,
+    precision: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    revision: str | None = None,
+    host: PluginHost | None = None,
+    **options: Any,
+) -> Pipeline:
+    """Bind a task to a model.
+
+    Args:
+        task: Name of an installed task, or the Hub's name for it; None to take the model's own.
+        model: A folder, a packaged or cached model's name, or a Hub id; None for the embedded one.
+        precision: ``fp32``, ``fp16``, ``int8`` … as the bundle has them; ``auto`` takes int8 on the
+            CPU and fp16 on a GPU where present, else fp32.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        threads: CPU threads; None for the CPUs that the process may use.
+        revision: Branch, tag or commit of a Hub model.
+        host: The plugins to look in; None discovers the installed ones.
+        **options: Defaults for the task's options, such as ``top_k=3``.
+
+    Raises:
+        UnknownTask: No such task.
+        PluginError: The plugin that offers the task is broken.
+        ModelNotFound: No such model.
+        BundleError: The model cannot be used, or is not one for this task.
+        OptionError: An option that the task does not have, or out of bounds.
+    """
+    host = host or PluginHost.discover()
+    wanted = None if precision == "auto" else precision
+    if task is None:
+        if model is None:
+            raise UnknownTask(
+                "Neither a task nor a model was given.",
+                hint=f"Name a task: {', '.join(host.task_names()) or 'none is installed'}.",
+            )
+        bundle = resolve(model, host=host, precision=wanted, revision=revision)
+        found = host.task(_task_of(bundle))
+    else:
+        found = host.task(task)
+        source = model if model is not None else found.default_model
+        if source is None:
+            raise OptionError(
+                f"The task {found.name!r} has no model of its own.",
+                hint="Pass model=: a folder, a packaged model's name, or a Hub id.",
+            )
+        bundle = resolve(source, host=host, precision=wanted, revision=revision)
+    return Pipeline(
+        found, bundle, precision=precision, device=device, threads=threads, options=options
+    )
+
+
+def _task_of(bundle: Bundle) -> str:
+    if bundle.manifest is None:
+        raise UnknownTask(
+            f"The model {bundle.name!r} does not say which task it is for (no nlplug.json).",
+            hint="Name the task: pipeline('sentiment', model=…).",
+        )
+    return bundle.manifest.task
+
+
+class Pipeline:
+    """A task bound to a model; safe to call from several threads.
+
+    Args:
+        task: The task.
+        bundle: The model.
+        precision: One that the bundle has, or ``auto``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        threads: CPU threads; None for ``NLPLUG_THREADS`` or the CPUs that the process may use.
+        options: Defaults for the task's options.
+
+    Raises:
+        BundleError: The bundle is not one for this task.
+        OptionError: The bundle lacks the precision, or an option is wrong.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        bundle: Bundle,
+        *,
+        precision: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.task = task
+        self.bundle = bundle
+        self._defaults = dict(options or {})
+        self._preset = frozenset(self._defaults)
+        make_options(task, self._defaults)
+        model = task.bind(bundle)
+        threads = threads if threads is not None else load_settings().threads
+        self.precision = precision if precision != "auto" else _choose(bundle, device)
+        self._executor = OnnxExecutor(
+            bundle.onnx_file(self.precision),
+            device=device,
+            threads=threads,
+            int8=self.precision in ("int8", "uint8"),
+        )
+        self._engine = Engine(self._executor, model)
+
+    @property
+    def device(self) -> str:
+        """Where the model really runs, whatever was asked for: ``cpu`` or ``cuda:N``."""
+        return self._executor.device
+
+    def __call__(self, inputs: Any = None, /, **arguments: Any) -> Any:
+        """Answer one input, a list of inputs, or a stream of them.
+
+        Args:
+            inputs: A string or a dict for one input; a list for many; a `Path` for a file
+                (``.txt``, ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``, also ``.gz``); any other
+                iterable for a stream. None where keyword arguments give the input's fields.
+            **arguments: Fields of the input, and options.
+
+        Returns:
+            The answer to one input; a list of answers to a list; an iterator for a file or stream.
+
+        Raises:
+            InputError: An input is malformed.
+            OptionError: An option is unknown or out of bounds.
+            DataError: A file cannot be read; the message names the line.
+        """
+        fields, options, given = self._split(arguments)
+        if isinstance(inputs, Path):
+            return self._stream(read_inputs(self.task, inputs), fields, options, given)
+        if isinstance(inputs, list | tuple):
+            items = [self._item(value, fields) for value in inputs]
+            return self._shape(list(self._engine.map(items, options)), given, single=False)
+        if isinstance(inputs, Iterable) and not isinstance(
+            inputs, str | bytes | Mapping | self.task.Input
+        ):
+            return self._stream(inputs, fields, options, given)
+        item = self._item(inputs, fields)
+        return self._shape(list(self._engine.map([item], options)), given, single=True)
+
+    def map(self, inputs: Iterable[Any], /, **arguments: Any) -> Iterator[Any]:
+        """Answer a stream of inputs, in order and in bounded memory.
+
+        Args:
+            inputs: Strings, dicts or the task's Inputs, from a list, generator, file reader, …
+            **arguments: Options, and fields that are the same for all inputs.
+
+        Raises:
+            OptionError: At once, for a wrong option. Errors of inputs come where they stand.
+        """
+        return self._stream(inputs, *self._split(arguments))
+
+    def answers(self, inputs: Iterable[Any], /, **options: Any) -> Iterator[Any]:
+        """As `map`, each answer as the task decoded it, before `Task.shape` suits it to a call.
+
+        For servers and user interfaces, which want one shape whatever options were given.
+        """
+        parsed = make_options(self.task, self._defaults | options)
+        return self._engine.map((make_input(self.task, value) for value in inputs), parsed)
+
+    async def acall(self, inputs: Any = None, /, **arguments: Any) -> Any:
+        """As calling, without blocking the event loop. Streams are gathered into a list."""
+        if isinstance(inputs, AsyncIterable):
+            return [answer async for answer in self.amap(inputs, **arguments)]
+
+        def work() -> Any:
+            answer = self(inputs, **arguments)
+            return list(answer) if isinstance(answer, Iterator) else answer
+
+        return await asyncio.to_thread(work)
+
+    async def amap(
+        self, inputs: Iterable[Any] | AsyncIterable[Any], /, **arguments: Any
+    ) -> AsyncIterator[Any]:
+        """As `map`, for ``async for``; takes sync and async iterables.
+
+        Inputs of an async iterable are answered in groups of what has been read so far, so a slow
+        source gets its answers early.
+        """
+        if isinstance(inputs, AsyncIterable):
+            async for group in _groups(inputs):
+                for answer in await asyncio.to_thread(lambda g=group: list(self.map(g, **arguments))):
+                    yield answer
+            return
+        answers = self.map(inputs, **arguments)
+        done = object()
+        while (answer := await asyncio.to_thread(next, answers, done)) is not done:
+            yield answer
+
+    def close(self) -> None:
+        """Free the session and the worker threads."""
+        self._engine.close()
+        self._executor.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return (
+            f"Pipeline(task={self.task.name!r}, model={self.bundle.name!r}, "
+            f"precision={self.precision!r}, device={self.device!r})"
+        )
+
+    def _split(
+        self, arguments: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], TaskOptions, frozenset[str]]:
+        """Fields of the input, all options, and the names of the options of this call."""
+        fields, given = split_arguments(self.task, arguments)
+        return fields, make_options(self.task, self._defaults | given), frozenset(given)
+
+    def _shape(self, answers: list[Any], given: frozenset[str], *, single: bool) -> Any:
+        return self.task.shape(answers, single=single, given=given, preset=self._preset)
+
+    def _item(self, value: Any, fields: Mapping[str, Any]) -> TaskInput:
+        if value is None:
+            value = fields
+        elif fields:
+            value = make_input(self.task, value).model_dump(exclude_unset=True) | dict(fields)
+        return make_input(self.task, value)
+
+    def _stream(
+        self,
+        inputs: Iterable[Any],
+        fields: Mapping[str, Any],
+        options: TaskOptions,
+        given: frozenset[str],
+    ) -> Iterator[Any]:
+        items = (self._item(value, fields) for value in inputs)
+        for answer in self._engine.map(items, options):
+            yield self._shape([answer], given, single=False)[0]
+
+
+def read_inputs(task: Task, path: Path) -> Iterator[dict[str, Any]]:
+    """The inputs of a file, one a row; columns that the task does not know are left out.
+
+    Raises:
+        DataError: The file cannot be read; the message names the line.
+        InputError: The file has none of the task's fields.
+    """
+    from nlplug.data.readers import read_rows
+
+    known = task.Input.model_fields
+    first = next(iter(known))
+    for row in read_rows(path):
+        values = {name: value for name, value in row.values.items() if name in known}
+        if first not in values:
+            raise InputError(
+                f"{row.source}:{row.line}: there is no {first!r} among the columns "
+                f"{', '.join(map(str, row.values))}.",
+                hint=f"Name the column that holds the {first} {first!r}.",
+            )
+        yield values
+
+
+def _choose(bundle: Bundle, device: str) -> str:
+    from nlplug.runtime.device import parse_device
+
+    kind = parse_device(device).kind
+    for name in _PREFERRED[kind]:
+        if name in bundle.precisions:
+            return name
+    return next(iter(bundle.precisions), "fp32")
+
+
+async def _groups(inputs: AsyncIterable[Any], size: int = 1024) -> AsyncIterator[list[Any]]:
+    """Groups of whatever an async iterable yields without waiting, at most ``size``."""
+    queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=size)
+    end = object()
+
+    async def fill() -> None:
+        try:
+            async for value in inputs:
+                await queue.put(value)
+        finally:
+            await queue.put(end)
+
+    reader = asyncio.create_task(fill())
+    try:
+        finished = False
+        while not finished:
+            group = [await queue.get()]
+            while not queue.empty() and len(group) < size:
+                group.append(queue.get_nowait())
+            if group[-1] is end:
+                finished = True
+                group.pop()
+            if group:
+                yield group
+        await reader  # raises what the source raised
+    finally:
+        reader.cancel()

@@ -1,0 +1,1 @@
+"""Running a graph: devices, sessions, tokenizers, batches and the engine that ties them together."""

@@ -1,0 +1,181 @@
+"""From a stream of inputs to a stream of answers: encode, batch, run, decode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from nlplug.errors import BundleError
+from nlplug.runtime.batching import collate, plan
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nlplug.runtime.executor import Executor
+    from nlplug.task import Row, TaskInput, TaskModel, TaskOptions
+
+    Outputs = list[dict[str, np.ndarray]]
+
+_FIRST_CHUNK = 64
+_LARGEST_CHUNK = 1024
+_CHUNK_CHARACTERS = 2_000_000
+_KNOWN_FEEDS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
+
+
+@dataclass
+class _Chunk:
+    """Inputs under way: their rows, and the batches that were handed to the workers."""
+
+    items: Sequence[TaskInput]
+    rows: list[list[Row]]
+    batches: list[tuple[list[int], Future[dict[str, np.ndarray]]]]
+
+
+class Engine:
+    """Answers inputs with one executor and one bound task; safe to use from several threads.
+
+    Args:
+        executor: Runs the batches.
+        model: Encodes inputs and decodes outputs.
+        token_budget: Most tokens a batch may hold; None for the executor's own best.
+    """
+
+    def __init__(
+        self, executor: Executor, model: TaskModel[Any, Any], *, token_budget: int | None = None
+    ) -> None:
+        self._executor = executor
+        self._model = model
+        self._budget = token_budget or executor.token_budget
+        self._names: frozenset[str] = frozenset()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Iterator[Any]:
+        """The answers, in order; at most two chunks of about a thousand inputs are in memory.
+
+        Chunks grow from small to large, so the first answer comes early. While the workers run
+        one chunk, the next one is read and tokenized.
+        """
+        pending: _Chunk | None = None
+        for items in _chunks(inputs):
+            rows = self._model.encode(items, options)
+            if pending is None and len(items) < _FIRST_CHUNK and self._fits(rows):
+                yield from self._answer(items, rows, self._run_alone(rows), options)
+                continue
+            chunk = self._submit(items, rows)
+            if pending is not None:
+                yield from self._collect(pending, options)
+            pending = chunk
+        if pending is not None:
+            yield from self._collect(pending, options)
+
+    def outputs(self, inputs: Sequence[TaskInput], options: TaskOptions) -> list[Outputs]:
+        """The graph's raw outputs: for each input, for each of its rows, name → array."""
+        rows = self._model.encode(inputs, options)
+        return _regroup(rows, self._gather(self._submit(inputs, rows)))
+
+    def close(self) -> None:
+        """Stop the worker threads; a later call starts them again."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def _open(self, *, alone: bool) -> None:
+        self._executor.open(alone=alone)
+        if self._names:
+            return
+        names = self._executor.input_names
+        unknown = sorted(names - _KNOWN_FEEDS)
+        if unknown or "input_ids" not in names:
+            raise BundleError(
+                f"The graph wants the inputs {', '.join(sorted(names))}; "
+                + (f"{', '.join(unknown)} cannot be fed." if unknown else "it has no input_ids."),
+                hint="Export it with `nlplug export`, which declares input_ids and attention_mask.",
+            )
+        self._names = names
+
+    def _fits(self, rows: list[list[Row]]) -> bool:
+        """Whether all rows make one batch, which then gets all threads for itself."""
+        lengths = [len(row) for group in rows for row in group]
+        return len(lengths) == 1 or max(lengths) * len(lengths) <= self._budget
+
+    def _run_alone(self, rows: list[list[Row]]) -> Outputs:
+        self._open(alone=True)
+        flat = [row for group in rows for row in group]
+        return self._cut(self._executor.run(self._collate(flat), alone=True), flat)
+
+    def _submit(self, items: Sequence[TaskInput], rows: list[list[Row]]) -> _Chunk:
+        self._open(alone=False)
+        flat = [row for group in rows for row in group]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._executor.workers, thread_name_prefix="nlplug")
+        batches = [
+            (indices, self._pool.submit(self._run, [flat[index] for index in indices]))
+            for indices in plan([len(row) for row in flat], self._budget)
+        ]
+        return _Chunk(items, rows, batches)
+
+    def _run(self, rows: list[Row]) -> dict[str, np.ndarray]:
+        return self._executor.run(self._collate(rows))
+
+    def _collate(self, rows: list[Row]) -> dict[str, np.ndarray]:
+        return collate(rows, self._names, pad_token_id=self._model.pad_token_id)
+
+    def _gather(self, chunk: _Chunk) -> Outputs:
+        flat = [row for group in chunk.rows for row in group]
+        outputs: Outputs = [{} for _ in flat]
+        try:
+            for indices, future in chunk.batches:
+                batch = [flat[index] for index in indices]
+                for index, output in zip(indices, self._cut(future.result(), batch), strict=True):
+                    outputs[index] = output
+        except BaseException:
+            for _, future in chunk.batches:
+                future.cancel()
+            raise
+        return outputs
+
+    def _cut(self, batch: dict[str, np.ndarray], rows: Sequence[Row]) -> Outputs:
+        """One dict of outputs a row, the batch axis and the padding taken off."""
+        if self._model.token_level:
+            return [
+                {name: array[index, : len(row)] for name, array in batch.items()}
+                for index, row in enumerate(rows)
+            ]
+        return [{name: array[index] for name, array in batch.items()} for index in range(len(rows))]
+
+    def _collect(self, chunk: _Chunk, options: TaskOptions) -> Iterator[Any]:
+        yield from self._answer(chunk.items, chunk.rows, self._gather(chunk), options)
+
+    def _answer(
+        self,
+        items: Sequence[TaskInput],
+        rows: list[list[Row]],
+        outputs: Outputs,
+        options: TaskOptions,
+    ) -> Iterator[Any]:
+        for item, group, values in zip(items, rows, _regroup(rows, outputs), strict=True):
+            yield self._model.decode(item, group, values, options)
+
+
+def _chunks(inputs: Iterable[TaskInput]) -> Iterator[list[TaskInput]]:
+    """Chunks that grow from small to large, cut short where the texts are long."""
+    size = _FIRST_CHUNK
+    chunk: list[TaskInput] = []
+    characters = 0
+    for item in inputs:
+        chunk.append(item)
+        characters += sum(len(value) for value in vars(item).values() if isinstance(value, str))
+        if len(chunk) >= size or characters >= _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+            size = min(size * 4, _LARGEST_CHUNK)
+    if chunk:
+        yield chunk
+
+
+def _regroup(rows: list[list[Row]], outputs: Outputs) -> list[Outputs]:
+    iterator = iter(outputs)
+    return [list(islice(iterator, len(group))) for group in rows]

@@ -1,0 +1,1 @@
+"""Sentiment analysis for nlplug: is a text positive or negative?"""

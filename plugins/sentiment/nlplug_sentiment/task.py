@@ -1,0 +1,27 @@
+"""The sentiment task: what it is called, what it takes, and examples to try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from nlplug.families.sequence_classification import SequenceClassificationTask
+from nlplug.task import Example, Localized
+
+
+class SentimentTask(SequenceClassificationTask):
+    """Is a text positive or negative?"""
+
+    name = "sentiment"
+    title: ClassVar[Localized] = {"en": "Sentiment", "zh": "情感分析"}
+    description: ClassVar[Localized] = {
+        "en": "Is a text positive or negative? For reviews, comments and replies in English.",
+        "zh": "判断一段文本是正面还是负面。内置模型适用于英文评论、留言和回复。",
+    }
+    default_model = "sentiment-en"
+    examples: ClassVar[Sequence[Example]] = (
+        Example({"text": "I loved every minute of it, and so did the children."}),
+        Example({"text": "The battery died after two days and nobody answered my mail."}),
+        Example({"text": "It looks great, but it is far too slow to be of any use."}, {"top_k": 2}),
+        Example({"text": "Not bad at all: the plot holds, even where the acting does not."}),
+    )

@@ -1,0 +1,107 @@
+"""Sessions say where they really run, and name what they cannot load."""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from nlplug.errors import BundleError, DeviceError, DeviceFallbackWarning, OptionError
+from nlplug.models.bundle import Bundle
+from nlplug.runtime.device import cuda_built_in, parse_device
+from nlplug.runtime.session import OnnxExecutor
+from nlplug.testing import tiny_text_classifier
+
+FEEDS = {
+    "input_ids": np.array([[2, 4, 3]], dtype=np.int64),
+    "attention_mask": np.ones((1, 3), dtype=np.int64),
+}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return tiny_text_classifier(tmp_path_factory.mktemp("tiny"))
+
+
+def test_the_graph_is_run(bundle: Bundle) -> None:
+    executor = OnnxExecutor(bundle.onnx_file("fp32"), threads=2)
+    for alone in (True, False):
+        logits = executor.run(FEEDS, alone=alone)["logits"]
+        np.testing.assert_allclose(logits, [[-4 / 3, 4 / 3]], rtol=1e-6)
+
+
+def test_many_threads_may_run_at_once(bundle: Bundle) -> None:
+    executor = OnnxExecutor(bundle.onnx_file("fp32"), threads=4)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: executor.run(FEEDS)["logits"][0, 1], range(200)))
+    assert results == pytest.approx([4 / 3] * 200)
+
+
+def test_one_session_is_built_for_one_kind_of_work(bundle: Bundle) -> None:
+    executor = OnnxExecutor(bundle.onnx_file("fp32"), threads=2)
+    executor.run(FEEDS, alone=True)
+    executor.run(FEEDS, alone=True)
+    assert list(executor._sessions) == ["alone"]
+
+
+def test_it_runs_again_after_it_was_closed(bundle: Bundle) -> None:
+    executor = OnnxExecutor(bundle.onnx_file("fp32"))
+    before = executor.run(FEEDS)["logits"]
+    executor.close()
+    np.testing.assert_array_equal(executor.run(FEEDS)["logits"], before)
+
+
+def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "model.onnx"
+    broken.write_bytes(b"not a graph")
+    with pytest.raises(BundleError, match="model.onnx"):
+        OnnxExecutor(broken).run(FEEDS)
+
+
+@pytest.mark.parametrize("threads", [0, -2])
+def test_threads_below_one_are_refused(bundle: Bundle, threads: int) -> None:
+    with pytest.raises(OptionError, match=str(threads)):
+        OnnxExecutor(bundle.onnx_file("fp32"), threads=threads)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:1", ""])
+def test_an_unknown_device_is_refused(name: str) -> None:
+    with pytest.raises(DeviceError, match="Unknown device"):
+        parse_device(name)
+
+
+def test_a_card_is_chosen_by_its_index() -> None:
+    assert str(parse_device("cuda:1")) == "cuda:1"
+
+
+@pytest.mark.skipif(cuda_built_in(), reason="this ONNX Runtime has CUDA")
+def test_a_fallback_to_the_cpu_is_said_loudly(bundle: Bundle) -> None:
+    with pytest.warns(DeviceFallbackWarning, match="running on the CPU"):
+        executor = OnnxExecutor(bundle.onnx_file("fp32"), device="cuda")
+    assert executor.device == "cpu"
+    np.testing.assert_allclose(executor.run(FEEDS)["logits"], [[-4 / 3, 4 / 3]], rtol=1e-6)
+
+
+@pytest.mark.skipif(cuda_built_in(), reason="this ONNX Runtime has CUDA")
+def test_auto_takes_the_cpu_in_silence_where_there_is_no_gpu(bundle: Bundle) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert OnnxExecutor(bundle.onnx_file("fp32"), device="auto").device == "cpu"
+
+
+def test_bound_inputs_and_outputs_give_the_same_answer(bundle: Bundle) -> None:
+    """The path of the GPU, run on the CPU's own memory."""
+    executor = OnnxExecutor(bundle.onnx_file("fp32"))
+    session = executor._session(alone=False)
+    bound = executor._run_bound(session, FEEDS, executor.output_names)
+    np.testing.assert_array_equal(bound[0], executor.run(FEEDS)["logits"])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not cuda_built_in(), reason="this ONNX Runtime has no CUDA")
+def test_the_gpu_gives_the_answer_of_the_cpu(bundle: Bundle) -> None:
+    executor = OnnxExecutor(bundle.onnx_file("fp32"), device="cuda")
+    assert executor.device == "cuda:0"
+    np.testing.assert_allclose(executor.run(FEEDS)["logits"], [[-4 / 3, 4 / 3]], rtol=1e-3)

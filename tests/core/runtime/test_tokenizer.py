@@ -1,0 +1,78 @@
+"""Long texts are covered whole by overlapping windows; what cannot be tokenized is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nlplug.errors import BundleError, InputError, OptionError
+from nlplug.runtime.tokenizer import Tokenizer, load_tokenizer
+from nlplug.testing import tiny_text_classifier
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    return load_tokenizer(tiny_text_classifier(tmp_path_factory.mktemp("tiny"), max_length=10))
+
+
+def test_a_short_text_is_one_window(tokenizer: Tokenizer) -> None:
+    [[window]] = tokenizer.encode(["good bad"])
+    assert window.tokens == ["[CLS]", "good", "bad", "[SEP]"]
+
+
+@settings(deadline=None)
+@given(words=st.integers(0, 100), stride=st.integers(0, 7))
+def test_windows_cover_a_text_whole_and_share_the_stride(
+    tokenizer: Tokenizer, words: int, stride: int
+) -> None:
+    text = " ".join(["good", "bad", "dull"][i % 3] for i in range(words))
+    [windows] = tokenizer.encode([text], stride=stride)
+    assert all(len(window.ids) <= 10 for window in windows)
+    covered: set[tuple[int, int]] = set()
+    for before, window in zip([None, *windows], windows, strict=False):
+        spans = window.offsets[1:-1]
+        if before is not None:
+            assert len(set(spans) & set(before.offsets[1:-1])) >= min(stride, len(spans))
+        covered.update(spans)
+    assert len(covered) == words
+
+
+def test_a_pair_is_one_row_with_two_types(tokenizer: Tokenizer) -> None:
+    [[window]] = tokenizer.encode([("good", "bad")])
+    assert window.type_ids == [0, 0, 0, 1, 1]
+
+
+def test_a_long_first_text_keeps_the_second_in_every_window(tokenizer: Tokenizer) -> None:
+    [windows] = tokenizer.encode([("good " * 30, "bad")])
+    assert len(windows) > 1
+    assert all("bad" in window.tokens for window in windows)
+
+
+def test_a_second_text_that_fills_the_window_is_an_error(tokenizer: Tokenizer) -> None:
+    with pytest.raises(InputError, match="30 tokens"):
+        tokenizer.encode([("good", "bad " * 30)])
+
+
+def test_a_stride_without_room_for_new_tokens_is_an_error(tokenizer: Tokenizer) -> None:
+    with pytest.raises(OptionError, match="stride is 8"):
+        tokenizer.encode(["good " * 30], stride=8)
+
+
+def test_truncation_keeps_the_beginning(tokenizer: Tokenizer) -> None:
+    [[window]] = tokenizer.truncate(["good " * 30])
+    assert len(window.ids) == 10
+
+
+@pytest.mark.parametrize("texts", [["\ud800"], ["good", "bad \udfff dull"]])
+def test_a_lone_surrogate_is_named_with_its_place(tokenizer: Tokenizer, texts: list[str]) -> None:
+    with pytest.raises(InputError, match=f"Text {len(texts) - 1} .*surrogate"):
+        tokenizer.encode(texts)
+
+
+def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "tokenizer.json"
+    file.write_text("{}")
+    with pytest.raises(BundleError, match="tokenizer.json"):
+        Tokenizer(file, max_length=8)
