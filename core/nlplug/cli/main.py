@@ -128,13 +128,13 @@ def _report(error: Exception) -> int:
 
 
 def _host(ctx: click.Context) -> PluginHost:
-    """The host of this invocation: one scan of the metadata, found again through the context."""
+    """The host of this invocation: one scan of the metadata, shared through the context."""
     from nlplug.plugins import PluginHost
 
-    root = ctx.find_root()
-    if not isinstance(root.obj, PluginHost):
-        root.obj = PluginHost.discover()
-    return root.obj
+    host = ctx.meta.get("nlplug.host")
+    if not isinstance(host, PluginHost):
+        host = ctx.meta["nlplug.host"] = PluginHost.discover()
+    return host
 
 
 def _plugin_command(ctx: click.Context, name: str) -> click.Command | None:
