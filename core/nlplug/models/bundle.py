@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +17,9 @@ from nlplug.models.layout import (
     window_of,
 )
 from nlplug.models.manifest import MANIFEST_FILE, PARTIAL_FILE, Manifest
-from nlplug.models.writer import CONFIG_MARK, BundleWriter
+from nlplug.models.writer import AGAIN, CONFIG_MARK, BundleWriter, read_object
 
 __all__ = ["Bundle", "BundleWriter"]
-
-_AGAIN = "Write it again (`nlplug export`, `nlplug models pull`), or copy the folder whole."
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Bundle:
         """
         path = Path(path)
         _check_folder(path)
-        config = _read_json(path / CONFIG_FILE)
+        config = read_object(path / CONFIG_FILE)
         manifest = _read_manifest(path, config)
         if manifest is not None:
             _check_sizes(path, manifest)
@@ -91,7 +88,7 @@ class Bundle:
             name=manifest.name if manifest else path.resolve().name,
             manifest=manifest,
             config=config,
-            tokenizer_config=_read_json(tokenizer_config) if tokenizer_config.is_file() else {},
+            tokenizer_config=read_object(tokenizer_config) if tokenizer_config.is_file() else {},
             graphs=graphs,
         )
         if verify:
@@ -148,7 +145,7 @@ class Bundle:
         try:
             return id2label_of(self.config)
         except ValueError as error:
-            raise BundleCorrupt(f"{self.path / CONFIG_FILE}: {error}.", hint=_AGAIN) from None
+            raise BundleCorrupt(f"{self.path / CONFIG_FILE}: {error}.", hint=AGAIN) from None
 
     @property
     def labels(self) -> list[str]:
@@ -182,7 +179,7 @@ def _check_folder(path: Path) -> None:
     if (path / PARTIAL_FILE).exists() and not (path / MANIFEST_FILE).exists():
         raise BundleIncomplete(
             f"{path} is half written: {PARTIAL_FILE} is there and {MANIFEST_FILE} is not.",
-            hint=f"Delete the folder and run again what was writing it. {_AGAIN}",
+            hint=f"Delete the folder and run again what was writing it. {AGAIN}",
         )
     if not (path / CONFIG_FILE).is_file():
         raise BundleIncomplete(
@@ -197,7 +194,7 @@ def _read_manifest(path: Path, config: dict[str, Any]) -> Manifest | None:
     if CONFIG_MARK in config:
         raise BundleIncomplete(
             f"{path} was written by nlplug, but its manifest {MANIFEST_FILE} is missing.",
-            hint=f"A copy or download of it was cut off. {_AGAIN}",
+            hint=f"A copy or download of it was cut off. {AGAIN}",
         )
     return None
 
@@ -208,19 +205,9 @@ def _check_sizes(path: Path, manifest: Manifest) -> None:
             size = (path / name).stat().st_size
         except (FileNotFoundError, NotADirectoryError):
             raise BundleIncomplete(
-                f"{path} is incomplete: {name} is missing.", hint=_AGAIN
+                f"{path} is incomplete: {name} is missing.", hint=AGAIN
             ) from None
         if size != record.size:
             raise BundleCorrupt(
-                f"{path / name} has {size} bytes; the manifest says {record.size}.", hint=_AGAIN
+                f"{path / name} has {size} bytes; the manifest says {record.size}.", hint=AGAIN
             )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise BundleCorrupt(f"{path} is not valid JSON: {error}.", hint=_AGAIN) from None
-    if not isinstance(value, dict):
-        raise BundleCorrupt(f"{path} holds no JSON object.", hint=_AGAIN)
-    return value

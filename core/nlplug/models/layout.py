@@ -18,16 +18,9 @@ SIDE_FILES = frozenset(
         "special_tokens_map.json",
         "added_tokens.json",
         "generation_config.json",
-        "vocab.json",
-        "vocab.txt",
-        "merges.txt",
-        "spiece.model",
-        "sentencepiece.bpe.model",
-        "source.spm",
-        "target.spm",
     }
 )
-"""What a model needs beside its graphs; other files of a repository are not fetched."""
+"""What the runtime reads beside the graphs; other files of a repository are not fetched."""
 
 _SUFFIXES = ("q4f16", "fp16", "int8", "uint8", "quantized", "q4", "bnb4")
 _SUFFIXED = re.compile(rf"^(?P<stem>.+?)_(?P<suffix>{'|'.join(_SUFFIXES)})$")

@@ -10,9 +10,9 @@ import shutil
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
-from nlplug.errors import BundleError, BundleIncomplete
+from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete
 from nlplug.models._atomic import flush_folder, lock, replace_folder, try_lock, write_text
 from nlplug.models.layout import CONFIG_FILE
 from nlplug.models.manifest import FORMAT_VERSION, MANIFEST_FILE, PARTIAL_FILE, Manifest
@@ -26,6 +26,9 @@ CONFIG_MARK = "nlplug_format"
 
 So a copy that lost the manifest is told apart from a plain repository of the Hub.
 """
+
+AGAIN = "Write it again (`nlplug export`, `nlplug models pull`), or copy the folder whole."
+"""The hint of every error about a bundle that is damaged."""
 
 _STALE_SECONDS = 3600.0
 
@@ -44,15 +47,16 @@ class BundleWriter:
     Args:
         target: The folder to write; its parents are made.
         overwrite: Whether a bundle that is there may be replaced.
-        mark: Mark ``config.json`` as written with a manifest.
+        in_cache: ``target`` is a folder of the cache: whatever is there may be replaced, and the
+            files stay as they were fetched.
 
     Raises:
         BundleError: ``target`` exists and may not be replaced, or is something else than a bundle.
     """
 
-    def __init__(self, target: Path, *, overwrite: bool = True, mark: bool = True) -> None:
+    def __init__(self, target: Path, *, overwrite: bool = True, in_cache: bool = False) -> None:
         self.target = Path(os.path.abspath(target))
-        self._mark = mark
+        self._in_cache = in_cache
         self._overwrite = overwrite
         self.target.parent.mkdir(parents=True, exist_ok=True)
         _clean_up_after_killed(self.target)
@@ -95,7 +99,7 @@ class BundleWriter:
         if self._lock is None:
             raise BundleError(f"The writer of {self.target} is closed already.")
         check_links(self.folder)
-        if self._mark:
+        if not self._in_cache:
             _mark_config(self.folder / CONFIG_FILE)
         own = (MANIFEST_FILE, PARTIAL_FILE)
         files = {path.relative_to(self.folder).as_posix(): path for path in files_of(self.folder)}
@@ -128,13 +132,35 @@ class BundleWriter:
                 f"{target} is a {'link' if target.is_symlink() else 'file'}, not a folder.",
                 hint="Remove it or name another folder.",
             )
-        strangers = _strangers(target)
+        strangers = [] if self._in_cache else _strangers(target)
         if strangers:
             raise BundleError(
                 f"{target} holds files that are no part of a bundle: {', '.join(strangers[:5])}"
                 f"{', …' if len(strangers) > 5 else ''}.",
                 hint="Replacing the bundle would delete them; name another folder.",
             )
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        BundleCorrupt: It holds something else.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise BundleCorrupt(f"{path} is not valid JSON: {error}.", hint=AGAIN) from None
+    if not isinstance(value, dict):
+        raise BundleCorrupt(f"{path} holds no JSON object.", hint=AGAIN)
+    return value
+
+
+def discard_folder(folder: Path) -> None:
+    """Remove a bundle: out of the way in one step, then file by file."""
+    aside = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.partial"
+    folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _strangers(target: Path) -> list[str]:
@@ -154,7 +180,7 @@ def _mark_config(path: Path) -> None:
         raise BundleIncomplete(
             f"The bundle has no {path.name}.", hint="Write it before the commit."
         )
-    config = json.loads(path.read_bytes())
+    config = read_object(path)
     config[CONFIG_MARK] = FORMAT_VERSION
     write_text(path, json.dumps(config, ensure_ascii=False, indent=2) + "\n")
 

@@ -1,0 +1,294 @@
+"""Models of the Hub on this machine: each a bundle of its own in ``<cache>/models``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete, ModelNotFound, OptionError
+from nlplug.models import hub
+from nlplug.models.bundle import Bundle
+from nlplug.models.hub import HubRef, HubRepo
+from nlplug.models.layout import (
+    CONFIG_FILE,
+    SIDE_FILES,
+    TOKENIZER_CONFIG_FILE,
+    external_data_of,
+    find_graphs,
+    id2label_of,
+    window_of,
+)
+from nlplug.models.manifest import MANIFEST_FILE, Manifest, PrecisionRecord
+from nlplug.models.verify import sha256_of
+from nlplug.models.writer import BundleWriter, discard_folder, read_object
+from nlplug.settings import Settings
+
+_UNMEASURED = ("fp32", "fp16", "int8", "uint8")
+"""What is fetched when no precision is asked for: nobody has measured the others' loss."""
+_MEASURED = ("int8", "fp16", "fp32", "uint8")
+"""The same for a bundle that nlplug exported: what is in it has passed the gate."""
+
+
+@dataclass(frozen=True)
+class CachedModel:
+    """A model in the cache; ``bundle`` is None where it is broken, and ``error`` says how."""
+
+    ref: HubRef
+    path: Path
+    bundle: Bundle | None
+    error: BundleError | None = None
+
+
+def models_folder(settings: Settings) -> Path:
+    """Where fetched models are kept."""
+    return settings.cache_dir / "models"
+
+
+def folder_of(ref: HubRef, settings: Settings) -> Path:
+    """The folder of one model: ``owner--name``, or ``owner--name@revision``."""
+    name = ref.repo.replace("/", "--")
+    if ref.revision:
+        name += f"@{quote(ref.revision, safe='')}"
+    return models_folder(settings) / name
+
+
+def open_cached(ref: HubRef, settings: Settings) -> Bundle | None:
+    """The model when it is in the cache.
+
+    Raises:
+        BundleError: It is there, and broken.
+    """
+    folder = folder_of(ref, settings)
+    try:
+        bundle = Bundle.open(folder)
+    except ModelNotFound:
+        return None
+    if bundle.manifest is None:
+        raise BundleIncomplete(
+            f"{folder} has no {MANIFEST_FILE}.", hint=f"nlplug models pull {ref}"
+        )
+    return bundle
+
+
+def list_cached(settings: Settings) -> list[CachedModel]:
+    """Every model in the cache, the broken ones too, by name."""
+    found = []
+    folder = models_folder(settings)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        name, _, revision = path.name.partition("@")
+        ref = HubRef.parse(name.replace("--", "/"), unquote(revision) or None)
+        if ref is None or not path.is_dir():
+            continue
+        try:
+            found.append(CachedModel(ref, path, open_cached(ref, settings)))
+        except BundleError as error:
+            found.append(CachedModel(ref, path, None, error))
+    return found
+
+
+def remove_cached(ref: HubRef, settings: Settings) -> Path:
+    """Remove a model from the cache.
+
+    Raises:
+        ModelNotFound: It is not there.
+    """
+    folder = folder_of(ref, settings)
+    if not folder.is_dir():
+        raise ModelNotFound(
+            f"{ref} is not in the cache ({models_folder(settings)}).",
+            hint="See `nlplug models list`.",
+        )
+    discard_folder(folder)
+    return folder
+
+
+def pull(
+    ref: HubRef,
+    settings: Settings,
+    *,
+    precisions: Collection[str] = (),
+    update: bool = False,
+) -> Bundle:
+    """Fetch what is missing of a model into the cache.
+
+    Precisions that are there already stay. They are never mixed from two commits: without
+    ``update`` the commit that is there decides, with it everything moves on to the newest.
+
+    Args:
+        ref: The model.
+        settings: Where the cache and the Hub are.
+        precisions: Those wanted; empty: the ones there, else the repository's best choice.
+        update: Look for a newer commit.
+
+    Raises:
+        OfflineError: The network is switched off.
+        ModelNotFound: There is no such repository, or no access to it.
+        OptionError: The repository lacks a precision; the hint lists those it has.
+        BundleError: The repository is no model that can be run, or fetching it failed.
+    """
+    try:
+        held = open_cached(ref, settings)
+    except BundleError:
+        held = None  # replaced by a whole one
+    old = held.manifest if held else None
+    there = set(precisions_of(held)) if held else set()
+    if held and there >= set(precisions) and not update:
+        return held
+    pinned = old.source.get("commit") if old and not update else None
+    repo = hub.look_up(ref, settings, revision=pinned)
+    current = old is not None and old.source.get("commit") == repo.commit
+    if held and current and there >= set(precisions):
+        return held
+    with BundleWriter(folder_of(ref, settings), in_cache=True) as writer:
+        reusable = held if current else None
+        theirs = _manifest_of_repository(ref, repo, writer.folder, settings)
+        graphs = _graphs_of(ref, repo, theirs)
+        # What is there stays where the newest commit still has it.
+        offered = {precision for files in graphs.values() for precision in files}
+        wanted = sorted({*precisions, *(there & offered)}) or [_best(graphs, theirs)]
+        names = _names(ref, repo, graphs, wanted)
+        missing = _reuse(reusable, names, writer.folder)
+        hub.fetch(ref, repo, missing, writer.folder, settings)
+        if theirs:
+            _check_against(theirs, names, writer.folder)
+        return writer.commit(_describe(ref, repo, writer.folder, graphs, wanted, theirs))
+
+
+def precisions_of(bundle: Bundle) -> set[str]:
+    """Those that every graph of a bundle has."""
+    return set.intersection(*(set(files) for files in bundle.graphs.values()))
+
+
+def _manifest_of_repository(
+    ref: HubRef, repo: HubRepo, folder: Path, settings: Settings
+) -> Manifest | None:
+    if MANIFEST_FILE not in repo.files:
+        return None
+    hub.fetch(ref, repo, [MANIFEST_FILE], folder, settings)
+    try:
+        return Manifest.parse(
+            (folder / MANIFEST_FILE).read_bytes(), where=f"{MANIFEST_FILE} of {ref}"
+        )
+    finally:
+        (folder / MANIFEST_FILE).unlink()
+
+
+def _graphs_of(ref: HubRef, repo: HubRepo, theirs: Manifest | None) -> dict[str, dict[str, str]]:
+    graphs = find_graphs(repo.files)
+    if theirs and theirs.precisions:
+        graphs["model"] = {name: record.file for name, record in theirs.precisions.items()}
+    if CONFIG_FILE not in repo.files or not graphs:
+        raise BundleIncomplete(
+            f"The repository {ref.repo} holds no ONNX model "
+            "(looked for config.json and onnx/*.onnx or *.onnx).",
+            hint=f"Export it: nlplug export {ref.repo} --output FOLDER",
+        )
+    return graphs
+
+
+def _best(graphs: dict[str, dict[str, str]], theirs: Manifest | None) -> str:
+    common = set.intersection(*(set(files) for files in graphs.values()))
+    for precision in _MEASURED if theirs else _UNMEASURED:
+        if precision in common:
+            return precision
+    return min(common, default="fp32")
+
+
+def _names(
+    ref: HubRef, repo: HubRepo, graphs: dict[str, dict[str, str]], wanted: Iterable[str]
+) -> list[str]:
+    names = sorted(SIDE_FILES & set(repo.files))
+    for precision in wanted:
+        for files in graphs.values():
+            if precision not in files:
+                raise OptionError(
+                    f"{ref} has no precision {precision!r}.",
+                    hint=f"It has: {', '.join(sorted(files))}.",
+                )
+            if files[precision] not in repo.files:
+                raise BundleIncomplete(
+                    f"The repository {ref.repo} lacks {files[precision]}, which its "
+                    f"{MANIFEST_FILE} names.",
+                    hint="Its owner has to upload it again.",
+                )
+            names += [files[precision], *external_data_of(files[precision], repo.files)]
+    return names
+
+
+def _reuse(held: Bundle | None, names: list[str], folder: Path) -> list[str]:
+    """Put what an older bundle of the same commit has into ``folder``; what it lacks."""
+    missing = []
+    for name in names:
+        record = held.manifest.files.get(name) if held and held.manifest else None
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if held is None or record is None or not _link(held.path / name, target):
+            missing.append(name)
+        elif sha256_of(target) != record.sha256:
+            target.unlink()
+            missing.append(name)
+    return missing
+
+
+def _link(source: Path, target: Path) -> bool:
+    for put in (os.link, shutil.copyfile):
+        try:
+            put(source, target)
+            return True
+        except OSError:  # another file system, or another process has just replaced the bundle
+            continue
+    return False
+
+
+def _check_against(theirs: Manifest, names: list[str], folder: Path) -> None:
+    for name in names:
+        record = theirs.files.get(name)
+        if record is not None and sha256_of(folder / name) != record.sha256:
+            raise BundleCorrupt(
+                f"{name} is not the file that the repository's {MANIFEST_FILE} describes.",
+                hint="Its owner has to upload the bundle again, whole.",
+            )
+
+
+def _describe(
+    ref: HubRef,
+    repo: HubRepo,
+    folder: Path,
+    graphs: dict[str, dict[str, str]],
+    wanted: list[str],
+    theirs: Manifest | None,
+) -> Manifest:
+    source = {"hub_id": ref.repo, "commit": repo.commit}
+    if theirs:
+        kept = {name: record for name, record in theirs.precisions.items() if name in wanted}
+        return theirs.model_copy(update={"precisions": kept, "files": {}, "source": source})
+    config = read_object(folder / CONFIG_FILE)
+    tokenizer_config = folder / TOKENIZER_CONFIG_FILE
+    plain = graphs.get("model", {})
+    return Manifest(
+        name=str(ref),
+        hub_task=repo.hub_task,
+        labels=_labels(config),
+        languages=repo.languages,
+        max_length=window_of(
+            config, read_object(tokenizer_config) if tokenizer_config.is_file() else {}
+        ),
+        precisions={name: PrecisionRecord(file=plain[name]) for name in wanted if name in plain},
+        license=repo.license,
+        source=source,
+    )
+
+
+def _labels(config: dict[str, object]) -> list[str]:
+    """The labels when they are stated and numbered from 0; else the config speaks for itself."""
+    if not config.get("id2label"):
+        return []
+    try:
+        labels = id2label_of(config)
+    except ValueError:
+        return []
+    return list(labels.values()) if list(labels) == list(range(len(labels))) else []

@@ -1,0 +1,273 @@
+"""The Hub: what a repository holds, and fetching files of it, checked, over huggingface_hub.
+
+huggingface_hub (0.34 and later, 1.x, 2.x) is imported when the network is really needed. The
+user's token is found and sent by it the usual way (``HF_TOKEN``, ``hf auth login``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nlplug import __version__
+from nlplug.errors import (
+    BundleCorrupt,
+    BundleIncomplete,
+    ModelNotFound,
+    NlplugError,
+    OfflineError,
+    OptionError,
+)
+from nlplug.models.verify import sha256_of
+from nlplug.settings import Settings
+
+_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?"
+_HUB_ID = re.compile(rf"(?P<repo>{_PART}/{_PART})(?:@(?P<revision>\S+))?")
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
+_LISTING_SECONDS = 30.0
+_NETWORK_MODULES = frozenset({"requests", "urllib3", "httpx", "httpx2", "httpcore", "httpcore2"})
+
+
+@dataclass(frozen=True)
+class HubRef:
+    """A model on the Hub.
+
+    Attributes:
+        repo: ``owner/name``.
+        revision: Branch, tag or commit; None for the default branch.
+    """
+
+    repo: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.repo}@{self.revision}" if self.revision else self.repo
+
+    @classmethod
+    def parse(cls, text: str, revision: str | None = None) -> HubRef | None:
+        """Read ``owner/name`` or ``owner/name@revision``; None when ``text`` is no such id.
+
+        Raises:
+            OptionError: The revision is malformed, or given twice with different values.
+        """
+        match = _HUB_ID.fullmatch(text)
+        if match is None or ".." in match["repo"] or "--" in match["repo"]:
+            return None
+        both = {part for part in (match["revision"], revision) if part}
+        if len(both) > 1:
+            raise OptionError(
+                f"{text!r} names another revision than {revision!r}.", hint="Give it once."
+            )
+        chosen = both.pop() if both else None
+        if chosen and (not _REVISION.fullmatch(chosen) or ".." in chosen):
+            raise OptionError(
+                f"{chosen!r} is no revision of a repository.",
+                hint="Give a branch, a tag or a commit.",
+            )
+        return cls(match["repo"], chosen)
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """One file of a repository, with what the Hub says of its content."""
+
+    name: str
+    size: int | None
+    sha256: str | None
+    git_sha1: str | None
+
+    def check(self, path: Path) -> None:
+        """Compare a fetched file with what the Hub announced.
+
+        Raises:
+            BundleCorrupt: It is another content.
+        """
+        if self.sha256 is not None:
+            right = sha256_of(path) == self.sha256
+        elif self.git_sha1 is not None:
+            right = _git_sha1(path) == self.git_sha1
+        else:
+            right = self.size is None or path.stat().st_size == self.size
+        if not right:
+            raise BundleCorrupt(
+                f"{self.name} arrived with another content than the Hub announced.",
+                hint="Try again; should it happen again, a proxy or mirror in between is at fault.",
+            )
+
+
+@dataclass(frozen=True)
+class HubRepo:
+    """What a repository holds at one commit."""
+
+    repo: str
+    commit: str
+    files: dict[str, HubFile]
+    hub_task: str
+    license: str
+    languages: list[str]
+
+
+def look_up(ref: HubRef, settings: Settings, *, revision: str | None = None) -> HubRepo:
+    """List a repository: one request.
+
+    Args:
+        ref: The model.
+        settings: Where the Hub is, and whether it may be asked.
+        revision: Instead of that of ``ref``.
+
+    Raises:
+        OfflineError: The network is switched off.
+        ModelNotFound: No such repository or revision, no access to it, or no Hub within reach.
+    """
+    _refuse_offline(ref, settings)
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=settings.hub_endpoint, library_name="nlplug", library_version=__version__)
+    with _translated(ref, settings):
+        info: Any = api.model_info(
+            ref.repo,
+            revision=revision or ref.revision,
+            files_metadata=True,
+            timeout=_LISTING_SECONDS,
+        )
+    card = info.card_data.to_dict() if info.card_data else {}
+    languages = card.get("language") or []
+    return HubRepo(
+        repo=ref.repo,
+        commit=info.sha,
+        files={
+            item.rfilename: HubFile(
+                item.rfilename,
+                item.size,
+                item.lfs.sha256 if item.lfs else None,
+                None if item.lfs else item.blob_id,
+            )
+            for item in info.siblings or ()
+        },
+        hub_task=info.pipeline_tag or "",
+        license=str(card.get("license") or ""),
+        languages=[languages] if isinstance(languages, str) else [str(one) for one in languages],
+    )
+
+
+def fetch(ref: HubRef, repo: HubRepo, names: list[str], folder: Path, settings: Settings) -> None:
+    """Fetch files into ``folder`` and check each against what the Hub announced.
+
+    Raises:
+        OfflineError: The network is switched off.
+        ModelNotFound: The repository or a file of it is gone, or not accessible.
+        BundleIncomplete: The connection was lost.
+        BundleCorrupt: A file arrived with another content.
+    """
+    _refuse_offline(ref, settings)
+    from huggingface_hub import hf_hub_download
+
+    for name in names:
+        with _translated(ref, settings, fetching=name):
+            hf_hub_download(
+                ref.repo,
+                name,
+                revision=repo.commit,
+                local_dir=folder,
+                endpoint=settings.hub_endpoint,
+                library_name="nlplug",
+                library_version=__version__,
+            )
+        repo.files[name].check(folder / name)
+    # What hf_hub_download keeps beside the files, for its own use.
+    shutil.rmtree(folder / ".cache", ignore_errors=True)
+
+
+def _refuse_offline(ref: HubRef, settings: Settings) -> None:
+    if settings.offline:
+        raise OfflineError(
+            f"{ref} would have to be fetched, and the network is switched off "
+            "(NLPLUG_OFFLINE or HF_HUB_OFFLINE).",
+            hint=f"Unset that and run: nlplug models pull {ref}",
+        )
+
+
+@contextmanager
+def _translated(ref: HubRef, settings: Settings, fetching: str | None = None) -> Iterator[None]:
+    try:
+        yield
+    except NlplugError:
+        raise
+    except Exception as error:
+        translated = _translate(error, ref, settings, fetching)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def _translate(
+    error: Exception, ref: HubRef, settings: Settings, fetching: str | None
+) -> NlplugError | None:
+    from huggingface_hub import errors
+
+    where = settings.hub_endpoint
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return OfflineError(
+            f"{ref} would have to be fetched, and huggingface_hub was told to stay offline.",
+            hint="Unset HF_HUB_OFFLINE and start again.",
+        )
+    if isinstance(error, errors.GatedRepoError):
+        return ModelNotFound(
+            f"The repository {ref.repo} is gated: its owner has to grant you access.",
+            hint=f"Ask for it on {where}/{ref.repo}, then run `hf auth login` or set HF_TOKEN.",
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return ModelNotFound(
+            f"The repository {ref.repo} has no revision {ref.revision!r}.",
+            hint=f"Look at {where}/{ref.repo}/commits.",
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return ModelNotFound(
+            f"There is no repository {ref.repo} on {where}, or it is private.",
+            hint="Check the name; for a private one run `hf auth login` or set HF_TOKEN.",
+        )
+    # It means "not in huggingface_hub's own cache, and the Hub did not answer".
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        return _lost(error, ref, where, fetching)
+    if isinstance(error, errors.EntryNotFoundError):
+        return ModelNotFound(
+            f"The repository {ref.repo} lists {fetching}, but does not have it.",
+            hint="It may have changed just now; try again.",
+        )
+    if isinstance(error, errors.HfHubHTTPError):
+        response = getattr(error, "response", None)
+        status = getattr(response, "status_code", "?")
+        return ModelNotFound(
+            f"{where} answered {status} when asked for {fetching or ref}.",
+            hint="Check your access (`hf auth login`, HF_TOKEN), or try again later.",
+        )
+    if isinstance(error, OSError) or type(error).__module__.split(".")[0] in _NETWORK_MODULES:
+        return _lost(error, ref, where, fetching)
+    return None
+
+
+def _lost(error: Exception, ref: HubRef, where: str, fetching: str | None) -> NlplugError:
+    cause = str(error.__cause__ or error).strip().split("\n")[0][:200]
+    if fetching:
+        return BundleIncomplete(
+            f"Fetching {fetching} of {ref} was cut off: {cause}",
+            hint="Nothing was kept; run it again when the network is back.",
+        )
+    return ModelNotFound(
+        f"{ref} is not on this machine, and {where} cannot be reached: {cause}",
+        hint="Check the network, or HF_ENDPOINT when you use a mirror.",
+    )
+
+
+def _git_sha1(path: Path) -> str:
+    digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,139 @@
+"""From what a user names to a bundle on this machine: path, packaged name, cache, Hub."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nlplug.errors import BundleError, ModelNotFound, OfflineError
+from nlplug.models.bundle import Bundle
+from nlplug.models.layout import CONFIG_FILE
+from nlplug.models.manifest import MANIFEST_FILE, PARTIAL_FILE
+from nlplug.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from nlplug.models.hub import HubRef
+    from nlplug.models.spec import ModelSpec
+    from nlplug.plugins import PluginHost
+
+
+def resolve(
+    model: str | Path | Bundle,
+    *,
+    host: PluginHost | None = None,
+    precision: str | None = None,
+    revision: str | None = None,
+    fetch: bool = True,
+) -> Bundle:
+    """Find a model: a folder, then a packaged one, then the cache, then the Hub.
+
+    Args:
+        model: A folder, the name of a packaged model, or ``owner/name[@revision]`` on the Hub.
+        host: Where packaged models are registered; None for the installed plugins.
+        precision: Fetched where it is missing in the cache; None for whichever is there, else
+            the repository's best choice.
+        revision: Branch, tag or commit of a model on the Hub.
+        fetch: Whether the Hub may be asked for what is not on this machine.
+
+    Raises:
+        ModelNotFound: Nothing of this name anywhere.
+        OfflineError: It would have to be fetched, and the network is switched off.
+        OptionError: The repository lacks the precision.
+        BundleError: It is there, and cannot be used.
+    """
+    if isinstance(model, Bundle):
+        return model
+    if isinstance(model, Path) or is_path(model):
+        return Bundle.open(Path(model).expanduser())
+    # Only a model of the Hub has a slash in its name, so that no plugin is imported for one.
+    spec = None if "/" in model else packaged(model, host)
+    if spec is not None and spec.path is not None:
+        return Bundle.open(spec.path)
+    ref = _hub_ref(spec.hub_id if spec and spec.hub_id else model, revision)
+    if ref is None:
+        raise _unknown(model, host)
+    return _from_hub(ref, load_settings(), precision=precision, fetch=fetch)
+
+
+def is_path(model: str) -> bool:
+    """Whether a name means a folder: it is written as a path, or is a model folder that exists."""
+    written = model.startswith((".", "~")) or os.path.isabs(model) or "\\" in model
+    if written or model.endswith("/"):
+        return True
+    return any(
+        (Path(model) / name).is_file() for name in (CONFIG_FILE, MANIFEST_FILE, PARTIAL_FILE)
+    )
+
+
+def packaged(name: str, host: PluginHost | None = None) -> ModelSpec | None:
+    """The model that an installed package registers under this name."""
+    return _host(host).find_model(name)
+
+
+def _host(host: PluginHost | None) -> PluginHost:
+    if host is not None:
+        return host
+    from nlplug.plugins import PluginHost
+
+    return PluginHost.discover()
+
+
+def _hub_ref(model: str, revision: str | None) -> HubRef | None:
+    from nlplug.models.hub import HubRef
+
+    return HubRef.parse(model, revision)
+
+
+def _from_hub(ref: HubRef, settings: Settings, *, precision: str | None, fetch: bool) -> Bundle:
+    from nlplug.models.cache import open_cached, precisions_of, pull
+
+    asked = (precision,) if precision else ()
+    stays_here = settings.offline or not fetch
+    try:
+        held = open_cached(ref, settings)
+    except BundleError:
+        if stays_here:
+            raise
+        held = None
+    has = precisions_of(held) if held is not None else set()
+    if held is not None and has.issuperset(asked):
+        return held
+    if not stays_here:
+        return pull(ref, settings, precisions=asked)
+    lacking = f"{ref} is not in the cache"
+    if held is not None:
+        lacking = (
+            f"{ref} is in the cache without the precision {precision!r} "
+            f"(it has: {', '.join(sorted(has))})"
+        )
+    command = f"nlplug models pull {ref}" + (f" --precision {precision}" if precision else "")
+    if settings.offline:
+        raise OfflineError(
+            f"{lacking}, and the network is switched off (NLPLUG_OFFLINE or HF_HUB_OFFLINE).",
+            hint=f"Unset that and run: {command}",
+        )
+    raise ModelNotFound(f"{lacking}.", hint=command)
+
+
+def _unknown(model: str, host: PluginHost | None) -> ModelNotFound:
+    if Path(model).is_dir():
+        return ModelNotFound(
+            f"The folder {model!r} is no model: it holds no {CONFIG_FILE}, and no package or "
+            "Hub id has that name.",
+            hint="Name a folder with config.json, tokenizer.json and onnx/model.onnx.",
+        )
+    if "/" in model:
+        return ModelNotFound(
+            f"{model!r} is neither a folder nor a Hub id.",
+            hint="A Hub id is owner/name, or owner/name@revision.",
+        )
+    known = sorted(spec.name for spec in _host(host).models())
+    from difflib import get_close_matches
+
+    close = get_close_matches(model, known, n=1)
+    return ModelNotFound(
+        f"There is no model {model!r}: no such folder, and no installed package registers it.",
+        hint=(f"Did you mean {close[0]!r}? " if close else "")
+        + f"Packaged models: {', '.join(known) or 'none'}. One of the Hub is named owner/name.",
+    )
