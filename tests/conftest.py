@@ -1,4 +1,4 @@
-"""What all tests share: the folder of data sets, and an environment that no user setting leaks into."""
+"""What all tests share: the data folder, and an environment that no user setting leaks into."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         return
-    skip = pytest.mark.skip(reason="this ONNX Runtime has no CUDA device")
+    skip = pytest.mark.skip(reason="this ONNX Runtime is built without CUDA")
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(skip)

@@ -1,0 +1,197 @@
+"""What may import what: plugins → core ← webui, and training never leaks into serving."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import textwrap
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CORE = ROOT / "core" / "nlplug"
+WEBUI = ROOT / "webui" / "nlplug_webui"
+PLUGINS = sorted(path for path in ROOT.glob("plugins/*/nlplug_*") if path.is_dir())
+PACKAGES = [CORE, *PLUGINS, WEBUI]
+
+TRAINING_LIBRARIES = {"torch", "transformers", "optimum", "datasets", "accelerate"}
+LONGEST_MODULE = 400
+
+
+def modules(package: Path, *, without: tuple[str, ...] = ()) -> list[Path]:
+    """The modules of a package, less those in the folders ``without``; templates are no modules."""
+    return [
+        path
+        for path in sorted(package.rglob("*.py"))
+        if not {*without, "templates"} & set(path.relative_to(package).parts)
+    ]
+
+
+def dotted(path: Path, package: Path) -> str:
+    parts = path.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of all that a module imports, inside functions too.
+
+    ``require("torch", …)`` and ``import_module("torch")`` count; ``if TYPE_CHECKING`` does not.
+    """
+    todo: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            todo.extend(node.orelse)
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = ast.unparse(node.func).split(".")[-1]
+            if called in {"require", "import_module", "__import__"}:
+                yield node.lineno, str(node.args[0].value)
+        todo.extend(ast.iter_child_nodes(node))
+
+
+def offences(paths: list[Path], forbidden: set[str]) -> list[str]:
+    """``file:line imports name`` for each import of a name in ``forbidden`` or below it."""
+    return [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in paths
+        for line, name in imports(path)
+        if any(name == bad or name.startswith(f"{bad}.") for bad in forbidden)
+    ]
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter holds after running ``code``."""
+    script = f"{textwrap.dedent(code)}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+
+
+def test_serving_runs_where_no_training_library_and_no_gradio_exists() -> None:
+    names = [dotted(path, CORE) for path in modules(CORE, without=("train", "export"))]
+    names += [dotted(path, package) for package in PLUGINS for path in modules(package)]
+    banned = sorted(TRAINING_LIBRARIES | {"gradio"})
+    loaded = loaded_after(
+        f"""
+        import importlib, sys
+
+        class Ban:
+            def find_spec(self, name, path=None, target=None):
+                if name.split(".")[0] in {banned!r}:
+                    raise ModuleNotFoundError(f"{{name}} is banned here", name=name)
+
+        sys.meta_path.insert(0, Ban())
+        for name in {names!r}:
+            importlib.import_module(name)
+        """
+    )
+    assert not loaded & set(banned)
+
+
+def test_training_libraries_are_named_only_by_train_and_export() -> None:
+    serving = modules(CORE, without=("train", "export"))
+    everyone_else = [path for package in [*PLUGINS, WEBUI] for path in modules(package)]
+    assert offences(serving + everyone_else, TRAINING_LIBRARIES) == []
+
+
+def test_only_the_web_ui_imports_gradio() -> None:
+    paths = [path for package in [CORE, *PLUGINS] for path in modules(package)]
+    assert offences(paths, {"gradio"}) == []
+
+
+@pytest.mark.parametrize("folder", ["families", "runtime", "models"])
+def test_what_serves_never_imports_what_trains(folder: str) -> None:
+    assert offences(modules(CORE / folder), {"nlplug.train", "nlplug.export"}) == []
+
+
+def test_core_imports_no_plugin_and_no_ui() -> None:
+    forbidden = {package.name for package in [*PLUGINS, WEBUI]}
+    assert offences(modules(CORE), forbidden) == []
+
+
+def test_core_names_no_task_in_its_code() -> None:
+    tasks: set[str] = set()
+    for package in PLUGINS:
+        metadata = tomllib.loads((package.parent / "pyproject.toml").read_text(encoding="utf-8"))
+        tasks |= metadata["project"]["entry-points"]["nlplug"].keys()
+    found = []
+    for path in modules(CORE):
+        found += [
+            f"{path.relative_to(ROOT)}:{node.lineno} names {node.value!r}"
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and node.value in tasks
+        ]
+    assert found == []
+
+
+@pytest.mark.parametrize("package", PLUGINS, ids=lambda path: path.name)
+def test_a_plugin_imports_core_alone(package: Path) -> None:
+    others = {other.name for other in [*PLUGINS, WEBUI] if other != package}
+    assert offences(modules(package), others) == []
+
+
+def test_the_web_ui_imports_no_plugin_and_no_training() -> None:
+    forbidden = {package.name for package in PLUGINS} | {"nlplug.train", "nlplug.export"}
+    assert offences(modules(WEBUI), forbidden) == []
+
+
+def test_importing_nlplug_loads_nothing_heavy() -> None:
+    heavy = {"numpy", "onnxruntime", "pydantic", "pluggy", "click", "tokenizers", "huggingface_hub"}
+    assert not loaded_after("import nlplug") & heavy
+
+
+def test_the_help_of_the_command_line_loads_nothing_heavy() -> None:
+    loaded = loaded_after(
+        """
+        from nlplug.cli.main import main
+        try:
+            main(["--help"])
+        except SystemExit as done:
+            assert not done.code
+        """
+    )
+    assert not loaded & {"numpy", "onnxruntime", "pydantic", "tokenizers", "huggingface_hub"}
+
+
+def test_no_module_is_too_long_to_read_at_a_sitting() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for package in PACKAGES
+        for path in modules(package)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_MODULE} == {}
+
+
+def test_inputs_are_never_checked_by_assert() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for package in PACKAGES
+        for path in modules(package)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assert)
+    ]
+    assert found == []
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for package in PACKAGES
+        for path in modules(package)
+        if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None
+    ]
+    assert silent == []
