@@ -135,5 +135,30 @@ class Overloaded(NlplugError):
     error_type = "overloaded"
 
 
+class RequestTooLarge(InputError):
+    """The body of a request is larger than the server takes."""
+
+    http_status = 413
+    error_type = "too_large"
+
+
+class RequestTimeout(NlplugError):
+    """A request was not answered within the server's time limit."""
+
+    http_status = 504
+    error_type = "timeout"
+
+
+class Unauthorized(NlplugError):
+    """The server asks for an API key, and the request carries none or another one."""
+
+    http_status = 401
+    error_type = "unauthorized"
+
+
+class ServerError(NlplugError):
+    """The server cannot start, as when its port is taken."""
+
+
 class DeviceFallbackWarning(RuntimeWarning):
     """The session runs on another device than the one asked for."""

@@ -1,0 +1,189 @@
+"""``nlplug serve``: every installed task, or the models named, over HTTP."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nlplug._extras import require
+from nlplug.errors import OptionError, ServerError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from nlplug.plugins import PluginHost
+
+_MEBIBYTE = 1024 * 1024
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[TASK|MODEL|NAME=MODEL]...")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 for any free one.",
+)
+@click.option("--task", help="The task of the models named that do not say it themselves.")
+@click.option("--default", help="What POST / asks.  [default: the first named, or the only task]")
+@click.option("--preload", is_flag=True, help="Load all models at start, not at their first use.")
+@click.option("--precision", default="auto", show_default=True, help="fp32, fp16, int8 …")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N.")
+@click.option("--threads", type=int, help="CPU threads a model.  [default: all usable]")
+@click.option(
+    "--api-key",
+    envvar="NLPLUG_API_KEY",
+    help="Ask clients for this key; better set NLPLUG_API_KEY, which no process list shows.",
+)
+@click.option("--cors", multiple=True, metavar="ORIGIN", help="Let pages of this origin ask; or *.")
+@click.option(
+    "--max-batch",
+    default=32,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Most inputs answered in one batch.",
+)
+@click.option(
+    "--max-queue",
+    default=128,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Most requests that wait for one model; further ones get a 429.",
+)
+@click.option(
+    "--max-body",
+    default=4.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Largest request, in MiB.",
+)
+@click.option(
+    "--timeout",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds until a request is given up with a 504.",
+)
+@click.option("--access-log", is_flag=True, help="Print a line for every request.")
+@click.pass_context
+def serve(
+    ctx: click.Context, /, names: tuple[str, ...], host: str, port: int, **settings: Any
+) -> None:
+    """Serve tasks over HTTP, in the shapes of Hugging Face Inference.
+
+    Without names every installed task is served; otherwise what is named and nothing else:
+    tasks, packaged models, folders, or Hub ids, under their own name or as NAME=MODEL.
+
+    \b
+    nlplug serve
+    nlplug serve sentiment --port 9000
+    nlplug serve reviews=./my-model --task sentiment
+    """
+    uvicorn = require("uvicorn", "server", purpose="Serving over HTTP")
+    access_log = settings.pop("access_log")
+    max_body = int(settings.pop("max_body") * _MEBIBYTE)
+    timeout = settings["timeout"]
+    with _listen(host, port) as listener:
+        app = _make_app(ctx, names, max_body=max_body, **settings)
+        _announce(app, listener, protected=bool(settings["api_key"]))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_level="info" if access_log else "warning",
+                access_log=access_log,
+                server_header=False,
+                # What a client may wait for, the server waits for when it is told to end.
+                timeout_graceful_shutdown=int(timeout) + 1,
+            )
+        )
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            return  # Ctrl-C is how a server ends
+
+
+def _make_app(
+    ctx: click.Context,
+    names: tuple[str, ...],
+    *,
+    api_key: str | None,
+    **settings: Any,
+) -> FastAPI:
+    from nlplug.plugins import PluginHost
+    from nlplug.server import create_app
+
+    found = ctx.meta.get("nlplug.host")
+    plugins = found if isinstance(found, PluginHost) else PluginHost.discover()
+    app = create_app(
+        plugins,
+        models=dict(_source(name) for name in names),
+        only=bool(names),
+        api_key=api_key or "",
+        **settings,
+    )
+    _say_failures(plugins)
+    # Here and not in the server's start-up, so that an error is two lines and no traceback.
+    app.state.nlplug.preload()
+    return app
+
+
+def _source(name: str) -> tuple[str, str | Path]:
+    """``NAME=MODEL``, or what is to be served under its own name."""
+    label, equals, model = name.partition("=")
+    if equals:
+        if not label or not model:
+            raise OptionError(f"{name!r} is not NAME=MODEL.", hint="Such as: reviews=./my-model")
+        return label, Path(model) if Path(model).is_dir() else model
+    folder = Path(name)
+    # A bare word is a task or a packaged model first, whatever folders lie about.
+    if (folder.is_dir() and len(folder.parts) != 1) or name in (".", ".."):
+        return folder.resolve().name, folder
+    return name, name
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, opened first so that a taken port is noticed before models load.
+
+    Raises:
+        ServerError: The address cannot be had.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ServerError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}.",
+            hint="Choose another port with --port, or end what uses this one."
+            if port
+            else "Choose another address with --host.",
+        ) from None
+
+
+def _announce(app: FastAPI, listener: socket.socket, *, protected: bool) -> None:
+    host, port = listener.getsockname()[:2]
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    catalog = app.state.nlplug.catalog
+    names = [served.name for served in catalog]
+    click.echo(f"Serving {', '.join(names) or 'nothing: no task is installed'}", err=True)
+    click.echo(f"  {address}/openapi.json", err=True)
+    for name in names:
+        click.echo(f"  POST {address}/models/{name}", err=True)
+    click.echo("Ctrl-C ends it.", err=True)
+    if not protected and not ipaddress.ip_address(host).is_loopback:
+        click.echo(
+            f"Warning: whoever reaches {address} may use the models; NLPLUG_API_KEY sets a key.",
+            err=True,
+        )
+
+
+def _say_failures(plugins: PluginHost) -> None:
+    for record in plugins.records():
+        if record.state == "failed":
+            text = f"The plugin {record.name!r} of {record.dist} {record.version} is left out"
+            click.echo(f"Warning: {text}: {record.cause}", err=True)

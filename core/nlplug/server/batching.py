@@ -1,0 +1,241 @@
+"""Micro-batching: what queues up while one batch runs is answered together in the next.
+
+There is no timer, so a lone request never waits for company.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import islice
+from threading import Condition, Thread
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nlplug.errors import Overloaded
+
+if TYPE_CHECKING:
+    from nlplug.server.metrics import Metrics
+    from nlplug.task import TaskInput
+
+
+class Runner(Protocol):
+    """A loaded model: what a `Pipeline` offers and the queue needs."""
+
+    def answers(self, inputs: Sequence[Any], /, **options: Any) -> Iterable[Any]:
+        """One answer an input, in order."""
+
+    def close(self) -> None:
+        """Free the model."""
+
+
+@dataclass(eq=False)
+class _Job:
+    """One request: its inputs and the answers so far."""
+
+    inputs: Sequence[TaskInput]
+    options: Mapping[str, Any]
+    future: Future[list[Any]] = field(default_factory=Future)
+    answers: list[Any] = field(default_factory=list)
+
+
+_Share = tuple[_Job, Sequence["TaskInput"]]
+
+
+class Batcher:
+    """One model's bounded queue, and the thread that loads the model and answers.
+
+    A request with more inputs than a batch takes is answered in parts, between which others get
+    their turn. All methods are safe to call from any thread.
+
+    Args:
+        name: Name of the model in messages and metrics.
+        load: Loads the model; called in the thread at the first request, and again after it failed.
+        max_batch: Most inputs answered in one batch.
+        max_queue: Most requests that may wait.
+        metrics: Where batches and the queue are counted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[], Runner],
+        *,
+        max_batch: int,
+        max_queue: int,
+        metrics: Metrics,
+    ) -> None:
+        self.name = name
+        self._load = load
+        self._max_batch = max_batch
+        self._max_queue = max_queue
+        self._metrics = metrics
+        self._changed = Condition()
+        self._jobs: deque[_Job] = deque()
+        self._wishes: list[Future[None]] = []
+        self._thread: Thread | None = None
+        self._runner: Runner | None = None
+        self._closed = False
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._runner is not None
+
+    def submit(self, inputs: Sequence[TaskInput], options: Mapping[str, Any]) -> Future[list[Any]]:
+        """Queue one request; cancelling the future takes it out of the queue.
+
+        Args:
+            inputs: Checked inputs, at least one.
+            options: The options that the request gives, checked.
+
+        Raises:
+            Overloaded: The queue is full, or the server is shutting down.
+        """
+        job = _Job(inputs, options)
+        with self._changed:
+            self._check_open()
+            if len(self._jobs) >= self._max_queue:
+                raise Overloaded(
+                    f"The queue of the model {self.name!r} is full: {self._max_queue} requests "
+                    "wait already.",
+                    hint="Try again in a moment, or start the server with a larger --max-queue.",
+                )
+            self._jobs.append(job)
+            self._wake()
+        job.future.add_done_callback(lambda _: self._forget(job))
+        return job.future
+
+    def load(self) -> Future[None]:
+        """Load the model now; the future is done when it is in memory."""
+        wish: Future[None] = Future()
+        with self._changed:
+            self._check_open()
+            self._wishes.append(wish)
+            self._wake()
+        return wish
+
+    def close(self) -> None:
+        """Answer what is queued, free the model and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Overloaded("The server is shutting down.", hint="Try again in a moment.")
+
+    def _wake(self) -> None:
+        self._metrics.queue.set(self.name, to=len(self._jobs))
+        if self._thread is None:
+            self._thread = Thread(target=self._live, name=f"nlplug-{self.name}", daemon=True)
+            self._thread.start()
+        self._changed.notify()
+
+    def _forget(self, job: _Job) -> None:
+        if job.future.cancelled():
+            with self._changed:
+                if job in self._jobs:
+                    self._jobs.remove(job)
+                self._metrics.queue.set(self.name, to=len(self._jobs))
+
+    def _live(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._jobs or self._wishes or self._closed)
+                if not self._jobs and not self._wishes:
+                    break
+                wishes, self._wishes = self._wishes, []
+            runner = self._ready(wishes)
+            if runner is not None:
+                with self._changed:
+                    shares = self._gather()
+                if shares:
+                    self._answer(runner, shares)
+        if self._runner is not None:
+            self._runner.close()
+
+    def _ready(self, wishes: list[Future[None]]) -> Runner | None:
+        """The model, loaded if need be; None after all who wait were told why it cannot be."""
+        if self._runner is None:
+            try:
+                self._runner = self._load()
+            except Exception as error:
+                with self._changed:
+                    jobs = list(self._jobs)
+                    self._jobs.clear()
+                    self._metrics.queue.set(self.name, to=0)
+                futures: list[Future[Any]] = [*wishes, *(job.future for job in jobs)]
+                for waiting in futures:
+                    _settle(waiting, error)
+                return None
+            self._metrics.loaded.set(self.name, to=1)
+        for wish in wishes:
+            _settle(wish, None)
+        return self._runner
+
+    def _gather(self) -> list[_Share]:
+        """Take the next batch: the oldest request and those behind it with the same options.
+
+        A request of which only a part fits goes to the back of the queue with the rest.
+        """
+        shares: list[_Share] = []
+        room = self._max_batch
+        later: list[_Job] = []
+        unfinished: list[_Job] = []
+        while self._jobs and room > 0:
+            job = self._jobs.popleft()
+            if job.future.cancelled():
+                continue
+            if shares and job.options != shares[0][0].options:
+                later.append(job)
+                continue
+            start = len(job.answers)
+            part = job.inputs[start : start + room]
+            shares.append((job, part))
+            room -= len(part)
+            if start + len(part) < len(job.inputs):
+                unfinished.append(job)
+        self._jobs.extendleft(reversed(later))
+        self._jobs.extend(unfinished)
+        self._metrics.queue.set(self.name, to=len(self._jobs))
+        return shares
+
+    def _answer(self, runner: Runner, shares: list[_Share]) -> None:
+        inputs = [item for _, part in shares for item in part]
+        self._metrics.batches.observe(self.name, of=len(inputs))
+        try:
+            answers = iter(runner.answers(inputs, **shares[0][0].options))
+            results = [list(islice(answers, len(part))) for _, part in shares]
+        except Exception as error:
+            if len(shares) == 1:
+                self._give_up(shares[0][0], error)
+            else:  # The fault of one must not fall on its neighbours.
+                for share in shares:
+                    self._answer(runner, [share])
+            return
+        for (job, _), result in zip(shares, results, strict=True):
+            job.answers.extend(result)
+            if len(job.answers) == len(job.inputs):
+                _settle(job.future, job.answers)
+
+    def _give_up(self, job: _Job, error: Exception) -> None:
+        with self._changed:
+            if job in self._jobs:
+                self._jobs.remove(job)
+            self._metrics.queue.set(self.name, to=len(self._jobs))
+        _settle(job.future, error)
+
+
+def _settle(future: Future[Any], result: Any) -> None:
+    """Hand over a result or an exception, unless whoever asked has gone."""
+    if not future.set_running_or_notify_cancel():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

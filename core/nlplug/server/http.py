@@ -1,0 +1,191 @@
+"""What every endpoint shares: JSON replies, errors, the API key, reading a body, waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from nlplug.errors import InputError, NlplugError, RequestTimeout, RequestTooLarge, Unauthorized
+from nlplug.server.metrics import Metrics
+
+T = TypeVar("T")
+
+CLIENT_GONE = 499
+"""The status under which a request is counted whose client went away; nobody receives it."""
+
+_log = logging.getLogger("nlplug.server")
+_HEADERS = {429: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}
+
+
+def json_reply(value: Any, status: int = 200) -> Response:
+    """A JSON response; text that is no valid Unicode is mended rather than refused."""
+    body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(
+        body.encode("utf-8", "replace"),
+        status_code=status,
+        media_type="application/json",
+        headers=_HEADERS.get(status),
+    )
+
+
+def error_reply(error: Exception, metrics: Metrics | None = None) -> Response:
+    """The JSON response to an error; one that nobody foresaw is logged and shows nothing inside."""
+    if not isinstance(error, NlplugError):
+        _log.error("A request failed", exc_info=error)
+        error = NlplugError(
+            "Something went wrong inside the server.", hint="The server's log names the cause."
+        )
+    elif error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("%s: %s", type(error).__name__, error.message)
+    if metrics is not None:
+        metrics.errors.add(error.error_type)
+    return json_reply(error.to_dict(), error.http_status)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error of this app's own routes as JSON; mounted apps keep their own pages."""
+
+    async def known(request: Request, error: Exception) -> Response:
+        return error_reply(error)
+
+    async def plain(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        response = json_reply(_describe(request, error, status), status)
+        response.headers.update(getattr(error, "headers", None) or {})
+        return response
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        problems = error.errors() if isinstance(error, RequestValidationError) else []
+        first = problems[0] if problems else {"loc": (), "msg": str(error)}
+        path = ".".join(str(part) for part in first["loc"])
+        return error_reply(InputError(f"{path}: {first['msg']}"))
+
+    app.add_exception_handler(NlplugError, known)
+    app.add_exception_handler(HTTPException, plain)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Exception, known)
+
+
+def _describe(request: Request, error: Exception, status: int) -> dict[str, Any]:
+    where = f"{request.method} {request.url.path}"
+    if status == HTTPStatus.NOT_FOUND:
+        return {
+            "error": f"There is no {where} here.",
+            "error_type": "not_found",
+            "hint": "GET /models lists what is served; POST /models/{name} asks it.",
+        }
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return {
+            "error": f"{where} is not allowed.",
+            "error_type": "method_not_allowed",
+            "hint": "GET /openapi.json describes every endpoint.",
+        }
+    detail = getattr(error, "detail", "") or HTTPStatus(status).phrase
+    return {"error": str(detail), "error_type": "http"}
+
+
+def key_check(api_key: str | None) -> Callable[[Any], None]:
+    """A check of a connection's key: ``Authorization: Bearer …`` or ``X-API-Key``.
+
+    Without a key everybody may ask, whatever header they send.
+    """
+    wanted = api_key.encode() if api_key else None
+
+    def check(connection: Any) -> None:
+        if wanted is None:
+            return
+        scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+        given = token.strip() if scheme.lower() == "bearer" else ""
+        given = connection.headers.get("x-api-key", given)
+        # Headers are decoded as latin-1, which never fails; so it is undone.
+        if not hmac.compare_digest(given.encode("latin-1", "replace"), wanted):
+            raise Unauthorized(
+                "The API key is missing or wrong." if given else "This server wants an API key.",
+                hint="Send the header `Authorization: Bearer KEY`.",
+            )
+
+    return check
+
+
+async def read_json(request: Request, max_body: int) -> Any:
+    """The body as JSON, never holding more than ``max_body`` bytes.
+
+    Raises:
+        RequestTooLarge: The body is larger.
+        InputError: It is not JSON.
+        ClientDisconnect: The client went away.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > max_body:
+        raise _too_large(max_body)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_body:
+            raise _too_large(max_body)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, json.JSONDecodeError) else type(error).__name__
+        raise InputError(
+            f"The body is not valid JSON: {reason}." if body else "The body is empty.",
+            hint='Send {"inputs": "…", "parameters": {}}.',
+        ) from None
+
+
+def _too_large(max_body: int) -> RequestTooLarge:
+    return RequestTooLarge(
+        f"The body is larger than {max_body} bytes.",
+        hint="Send fewer inputs a request, or start the server with a larger --max-body.",
+    )
+
+
+async def within(seconds: float, work: Awaitable[T]) -> T:
+    """Await ``work``, cancelling it after ``seconds``.
+
+    Raises:
+        RequestTimeout: It took longer.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError:
+        raise RequestTimeout(
+            f"The request was not answered within {seconds:g} seconds.",
+            hint="Send fewer inputs a request, or start the server with a larger --timeout.",
+        ) from None
+
+
+async def answered(future: Future[T], request: Request) -> T:
+    """The future's result; it is cancelled when the client goes away or the waiting is.
+
+    Raises:
+        ClientDisconnect: The client went away.
+    """
+    waiting = asyncio.wrap_future(future)
+    watcher = asyncio.create_task(_disconnected(request))
+    try:
+        either: set[asyncio.Future[Any]] = {waiting, watcher}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            raise ClientDisconnect
+        return waiting.result()
+    finally:
+        waiting.cancel()
+        watcher.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

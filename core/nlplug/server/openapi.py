@@ -1,0 +1,153 @@
+"""The OpenAPI document: one path a served name, its schemas those of the task's pydantic models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from nlplug import __version__
+from nlplug.server.protocols.huggingface import shape_of
+from nlplug.task import localize
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from nlplug.server.catalog import Catalog, Served
+    from nlplug.task import Task
+
+_REF = "#/components/schemas/{model}"
+_ERRORS = {
+    "400": "A device or another setting of the server does not hold.",
+    "401": "The API key is missing or wrong.",
+    "404": "No such model is served.",
+    "413": "The body is too large.",
+    "422": "The inputs or parameters are malformed; the message begins with the field's path.",
+    "429": "The queue is full; Retry-After says when to come again.",
+    "504": "The request took too long.",
+}
+_ERROR_SCHEMA = {
+    "type": "object",
+    "title": "Error",
+    "required": ["error", "error_type"],
+    "properties": {
+        "error": {"type": "string", "description": "What is wrong, with the value."},
+        "error_type": {"type": "string"},
+        "hint": {"type": "string", "description": "What to do."},
+    },
+}
+
+
+def describe_app(app: FastAPI, catalog: Catalog, *, protected: bool) -> dict[str, Any]:
+    """The OpenAPI document of an app and of what it serves.
+
+    Args:
+        app: Its own routes, without those of the models.
+        catalog: What is served.
+        protected: Whether an API key is asked for.
+    """
+    from fastapi.openapi.utils import get_openapi
+
+    document = get_openapi(
+        title="nlplug",
+        version=__version__,
+        description="Every installed task as an endpoint, in the shapes of Hugging Face Inference.",
+        routes=app.routes,
+    )
+    schemas: dict[str, Any] = {"Error": _ERROR_SCHEMA}
+    for task in catalog.tasks():
+        schemas |= _task_components(task)
+    document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+    paths = document.setdefault("paths", {})
+    for served in catalog:
+        paths[f"/models/{served.name}"] = {"post": _operation(served, f"ask-{served.name}")}
+    if catalog.default is not None:
+        paths.setdefault("/", {})["post"] = _operation(catalog.find(None), "ask-default")
+    if protected:
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"key": []}]
+    return document
+
+
+def task_schemas(task: Task) -> dict[str, Any]:
+    """JSON schema of a task's input, options and output, each whole in itself."""
+    return {
+        "input": task.Input.model_json_schema(),
+        "options": task.Options.model_json_schema(),
+        "output": TypeAdapter(task.Output).json_schema(mode="serialization"),
+    }
+
+
+def _task_components(task: Task) -> dict[str, Any]:
+    """The schemas of a task under names of its own, as two tasks may share a class's name."""
+    prefix = _title(task.name)
+    found: dict[str, Any] = {}
+    for part, type_ in (
+        ("Input", task.Input),
+        ("Options", task.Options),
+        ("Output", task.Output),
+    ):
+        schema = TypeAdapter(type_).json_schema(
+            mode="serialization" if part == "Output" else "validation",
+            ref_template=_REF.replace("{model}", f"{prefix}{part}.{{model}}"),
+        )
+        for name, definition in schema.pop("$defs", {}).items():
+            found[f"{prefix}{part}.{name}"] = definition
+        found[f"{prefix}{part}"] = schema
+    properties = found[f"{prefix}Options"].get("properties", {})
+    for name, value in shape_of(task).presets.items():
+        if name in properties:
+            properties[name]["default"] = value
+    return found
+
+
+def _operation(served: Served, operation_id: str) -> dict[str, Any]:
+    task = served.task
+    prefix = _title(task.name)
+    one = {"anyOf": [{"type": "string"}, _ref(f"{prefix}Input")]}
+    body = {
+        "type": "object",
+        "required": ["inputs"],
+        "additionalProperties": False,
+        "properties": {
+            "inputs": {"anyOf": [*one["anyOf"], {"type": "array", "items": one}]},
+            "parameters": _ref(f"{prefix}Options"),
+        },
+    }
+    content: dict[str, Any] = {"schema": body}
+    if task.examples:
+        content["examples"] = {
+            f"example {number}": {
+                "value": {"inputs": dict(example.input), "parameters": dict(example.options)}
+            }
+            for number, example in enumerate(task.examples, 1)
+        }
+    answer = shape_of(task).schema(_ref(f"{prefix}Output"))
+    return {
+        "tags": [task.name],
+        "operationId": operation_id,
+        "summary": localize(task.title),
+        "description": localize(task.description),
+        "requestBody": {"required": True, "content": {"application/json": content}},
+        "responses": {
+            "200": {
+                "description": "The answer.",
+                "content": {"application/json": {"schema": answer}},
+            }
+        }
+        | {
+            status: {
+                "description": text,
+                "content": {"application/json": {"schema": _ref("Error")}},
+            }
+            for status, text in _ERRORS.items()
+        },
+    }
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": _REF.format(model=name)}
+
+
+def _title(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("-"))
