@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -210,7 +209,9 @@ class Pipeline:
         """
         if isinstance(inputs, AsyncIterable):
             async for group in _groups(inputs):
-                for answer in await asyncio.to_thread(lambda g=group: list(self.map(g, **arguments))):
+                for answer in await asyncio.to_thread(
+                    lambda g=group: list(self.map(g, **arguments))
+                ):
                     yield answer
             return
         answers = self.map(inputs, **arguments)

@@ -1,4 +1,4 @@
-"""Settings from the environment, read when asked for, so that a test or a parent can change them."""
+"""Settings from the environment, read when asked for, so that they can change."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Settings:
     """What the environment says.
 
     Attributes:
-        cache_dir: Where fetched models are kept (``NLPLUG_CACHE``, else ``$XDG_CACHE_HOME/nlplug``).
+        cache_dir: Where fetched models are kept (``NLPLUG_CACHE``, ``$XDG_CACHE_HOME/nlplug``).
         offline: Never touch the network (``NLPLUG_OFFLINE`` or ``HF_HUB_OFFLINE``).
         strict: A plugin that fails is fatal (``NLPLUG_STRICT``).
         plugins: Only these plugins are seen (``NLPLUG_PLUGINS=a,b``); None for all.
         hub_endpoint: Base address of the Hub (``HF_ENDPOINT``).
-        threads: Threads for inference (``NLPLUG_THREADS``); None: from the CPUs the process may use.
+        threads: Threads for inference (``NLPLUG_THREADS``); None: all usable CPUs.
         debug: Show tracebacks on the command line (``NLPLUG_DEBUG``).
     """
 

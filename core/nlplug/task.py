@@ -50,8 +50,9 @@ class TaskInput(BaseModel):
 class TaskOptions(BaseModel):
     """Base of a task's ``Options``: what changes how an input is answered.
 
-    Bounds and help stand in the fields; ``json_schema_extra={"zh": {"title": …, "description": …}}``
-    carries the Chinese texts of a field for the UI.
+    Bounds and help stand in the fields; the UI takes the Chinese texts of a field from
+    ``json_schema_extra={"zh": {"title": …, "description": …}}``, and shows a field with
+    ``"advanced": True`` there only on demand.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -97,6 +98,8 @@ class TaskModel(ABC, Generic[I, O]):
     It never runs the graph; batching, threads and devices belong to the runtime.
     """
 
+    required_outputs: ClassVar[frozenset[str]] = frozenset({"logits"})
+    """The outputs that ``decode`` reads; a graph without them is refused."""
     token_level: ClassVar[bool] = False
     """Whether the graph's outputs have one entry a token, so that padding has to be cut off."""
     pad_token_id: int = 0
@@ -147,9 +150,9 @@ class Task(ABC):
     default_model: ClassVar[str | None] = None
     """Name of a registered ``ModelSpec``."""
     training: ClassVar[str | None] = None
-    """``module:Class`` of the ``nlplug.train.recipe.Recipe`` that trains it; imported by training alone."""
+    """``module:Class`` of the ``nlplug.train.recipe.Recipe`` that trains it."""
     evaluation: ClassVar[str | None] = None
-    """``module:Class`` of the ``nlplug.evaluation.base.Evaluation`` that scores it, without torch."""
+    """``module:Class`` of the ``nlplug.evaluation.base.Evaluation`` that scores it."""
 
     @abstractmethod
     def bind(self, bundle: Bundle) -> TaskModel[Any, Any]:

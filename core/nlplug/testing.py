@@ -21,6 +21,7 @@ def tiny_text_classifier(
     labels: Sequence[str] = ("negative", "positive"),
     max_length: int = 32,
     config: Mapping[str, object] | None = None,
+    output: str = "logits",
 ) -> Bundle:
     """Write a bag-of-words text classifier in the Hub's layout and open it.
 
@@ -33,6 +34,7 @@ def tiny_text_classifier(
         labels: Names of the labels.
         max_length: The model's window in tokens, two special tokens included.
         config: More entries for ``config.json``.
+        output: Name of the graph's output.
 
     Raises:
         MissingExtra: The ``onnx`` package is not installed.
@@ -43,7 +45,7 @@ def tiny_text_classifier(
     weights = np.zeros((len(vocabulary), len(labels)), dtype=np.float32)
     for word, row in words.items():
         weights[vocabulary[word]] = row
-    _write_graph(folder / "onnx" / "model.onnx", weights)
+    _write_graph(folder / "onnx" / "model.onnx", weights, output)
     _write_tokenizer(folder / "tokenizer.json", vocabulary)
     _write_json(
         folder / "tokenizer_config.json",
@@ -79,7 +81,7 @@ def _write_tokenizer(path: Path, vocabulary: Mapping[str, int]) -> None:
     tokenizer.save(str(path))
 
 
-def _write_graph(path: Path, weights: np.ndarray) -> None:
+def _write_graph(path: Path, weights: np.ndarray, output: str) -> None:
     """logits = sum over tokens of mask x weights[token], over the number of tokens."""
     onnx = require("onnx", "train", purpose="Making a test model")
     helper, tensor = onnx.helper, onnx.TensorProto
@@ -90,7 +92,7 @@ def _write_graph(path: Path, weights: np.ndarray) -> None:
         helper.make_node("Mul", ["rows", "mask3"], ["kept"]),
         helper.make_node("ReduceSum", ["kept", "middle"], ["total"], keepdims=0),
         helper.make_node("ReduceSum", ["mask", "middle"], ["count"], keepdims=1),
-        helper.make_node("Div", ["total", "count"], ["logits"]),
+        helper.make_node("Div", ["total", "count"], [output]),
     ]
     axes = ["batch_size", "sequence_length"]
     graph = helper.make_graph(
@@ -100,15 +102,13 @@ def _write_graph(path: Path, weights: np.ndarray) -> None:
             helper.make_tensor_value_info(name, tensor.INT64, axes)
             for name in ("input_ids", "attention_mask")
         ],
-        [helper.make_tensor_value_info("logits", tensor.FLOAT, [axes[0], weights.shape[1]])],
+        [helper.make_tensor_value_info(output, tensor.FLOAT, [axes[0], weights.shape[1]])],
         [
             onnx.numpy_helper.from_array(weights, "weights"),
             onnx.numpy_helper.from_array(np.array([2], dtype=np.int64), "last"),
             onnx.numpy_helper.from_array(np.array([1], dtype=np.int64), "middle"),
         ],
     )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))

@@ -1,4 +1,4 @@
-"""Turning what callers pass into a task's Input and Options, with one clear error where it fails."""
+"""What callers pass becomes a task's Input and Options, or one clear error."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def make_input(task: Task, value: Any) -> TaskInput:
     if not isinstance(value, Mapping):
         names = ", ".join(task.Input.model_fields)
         raise InputError(
-            f"The task {task.name!r} cannot take {type(value).__name__} {_short(value)} as an input.",
+            f"The task {task.name!r} cannot take {type(value).__name__} {_short(value)} "
+            "as an input.",
             hint=f"Pass a string, or a dict with the fields: {names}.",
         )
     try:
@@ -82,7 +83,8 @@ def _explain(error: ValidationError, kind: type[NlplugError], what: str) -> Nlpl
     problems = error.errors(include_url=False)
     first = problems[0]
     where = ".".join(str(part) for part in first["loc"]) or "the value"
-    rest = f" ({len(problems) - 1} more problems)" if len(problems) > 1 else ""
+    others = len(problems) - 1
+    rest = f" ({others} more problem{'s' * (others > 1)})" if others else ""
     if first["type"] == "missing":
         return kind(f"The {what} lacks {where!r}.{rest}", hint=f"Give a value for {where!r}.")
     if first["type"] == "extra_forbidden":

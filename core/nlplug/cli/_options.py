@@ -17,7 +17,7 @@ def model_options(model: type[BaseModel]) -> list[click.Option]:
     """One ``--option`` a field: its type and bounds, its help, and its default in the help text.
 
     Values that are not given stay out of the call, so that the task can tell them from defaults.
-    A field that may be None also takes the word ``none``.
+    A field that may be None also takes the word ``none``, unless that is a value of its own.
     """
     return [_option(name, field) for name, field in model.model_fields.items()]
 
@@ -26,14 +26,14 @@ def _option(name: str, field: FieldInfo) -> click.Option:
     kind, optional = _unwrap(field.annotation)
     flag = f"--{name.replace('_', '-')}"
     text = field.description or ""
-    default = "none" if field.default is None else field.default
+    default = "not set" if field.default is None else field.default
     if not field.is_required():
         text = f"{text}  [default: {str(default).lower() if kind is bool else default}]"
     if kind is bool and not optional:
         return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=text)
     return click.Option(
         [flag, name],
-        type=_OrNone(_click_type(kind)) if optional else _click_type(kind),
+        type=_OrNone(_click_type(kind)) if optional and not _is_word(kind) else _click_type(kind),
         multiple=get_origin(kind) is list,
         default=None,
         help=text,
@@ -63,9 +63,7 @@ class _OrNone(click.ParamType):
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
         return self.inner.get_metavar(param, ctx)
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value is NONE or (isinstance(value, str) and value.lower() == "none"):
             return NONE
         return self.inner.convert(value, param, ctx)
@@ -79,6 +77,11 @@ def _unwrap(annotation: Any) -> tuple[Any, bool]:
             return kinds[0], True
         return str, len(kinds) < len(get_args(annotation))
     return annotation, False
+
+
+def _is_word(kind: Any) -> bool:
+    """Whether ``none`` is one of the type's own values, or as good as any other text."""
+    return kind is str or (get_origin(kind) is Literal and "none" in get_args(kind))
 
 
 def _click_type(kind: Any) -> click.ParamType:

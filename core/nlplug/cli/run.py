@@ -53,9 +53,7 @@ def _command(task: Task) -> click.Command:
     from nlplug.task import localize
 
     first, *others = task.Input.model_fields
-    inputs = [
-        option for option in model_options(task.Input) if option.name in others
-    ]
+    inputs = [option for option in model_options(task.Input) if option.name in others]
     return click.Command(
         task.name,
         params=[
@@ -90,7 +88,7 @@ _COMMON: list[click.Parameter] = [
 
 def _run(task: Task, values: dict[str, Any]) -> None:
     from nlplug.cli._options import given
-    from nlplug.pipelines import Pipeline, pipeline
+    from nlplug.pipelines import pipeline
     from nlplug.plugins import PluginHost
     from nlplug.results import answered_rows, to_columns
 
@@ -144,5 +142,3 @@ def _rows(task: Task, texts: tuple[str, ...], source: Path | None) -> Iterator[d
         for line in sys.stdin:
             if text := line.rstrip("\r\n"):
                 yield {first: text}
-
-

@@ -85,16 +85,10 @@ class SequenceClassificationModel(
     The windows of a long text vote with their logits, each weighted by the tokens that no
     earlier window held.
 
-    Raises:
-        BundleError: The bundle's model has no labels.
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        if not bundle.id2label:
-            raise BundleError(
-                f"The model {bundle.name!r} has no labels (id2label in config.json).",
-                hint="Use a model that was trained for text classification.",
-            )
+        self._name = bundle.name
         self._labels = bundle.id2label
         self._default = _activation(bundle.config, len(bundle.id2label))
         self._tokenizer = load_tokenizer(bundle)
@@ -143,6 +137,12 @@ class SequenceClassificationModel(
         else:
             stacked = np.stack([output["logits"] for output in outputs]).astype(np.float32)
             logits = np.average(stacked, axis=0, weights=[row.meta for row in rows])
+        if len(logits) != len(self._labels):
+            raise BundleError(
+                f"The model {self._name!r} gives {len(logits)} logits, but its config.json names "
+                f"{len(self._labels)} labels.",
+                hint="Correct id2label in config.json, or export the model again.",
+            )
         scores = _apply(options.function_to_apply or self._default, logits)
         if options.top_k == 1:
             best = int(scores.argmax())

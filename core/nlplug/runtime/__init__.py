@@ -1,1 +1,1 @@
-"""Running a graph: devices, sessions, tokenizers, batches and the engine that ties them together."""
+"""Running a graph: devices, sessions, tokenizers, batches, and the engine over them."""

@@ -25,7 +25,7 @@ def usable_cpus(cgroup: Path = _CGROUP) -> int:
 
 
 def _quota(cgroup: Path) -> float | None:
-    """CPUs allowed by cgroup v2 (``cpu.max``) or v1 (``cpu.cfs_quota_us``); None without a limit."""
+    """CPUs allowed by cgroup v2 (``cpu.max``) or v1 (``cpu.cfs_quota_us``), None if unlimited."""
     try:
         quota, period = (cgroup / "cpu.max").read_text().split()
         return None if quota == "max" else int(quota) / int(period)

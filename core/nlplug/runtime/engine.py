@@ -94,6 +94,13 @@ class Engine:
                 + (f"{', '.join(unknown)} cannot be fed." if unknown else "it has no input_ids."),
                 hint="Export it with `nlplug export`, which declares input_ids and attention_mask.",
             )
+        missing = sorted(self._model.required_outputs - set(self._executor.output_names))
+        if missing:
+            raise BundleError(
+                f"The graph gives {', '.join(self._executor.output_names)}, "
+                f"but this task needs {', '.join(missing)}.",
+                hint="Use a model with the head of this task, not a bare encoder.",
+            )
         self._names = names
 
     def _fits(self, rows: list[list[Row]]) -> bool:

@@ -155,9 +155,7 @@ class OnnxExecutor:
         kind, index = self._device.kind, self._device.index
         binding = session.io_binding()
         for name, array in feeds.items():
-            binding.bind_ortvalue_input(
-                name, ort.OrtValue.ortvalue_from_numpy(array, kind, index)
-            )
+            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, kind, index))
         for name in names:
             binding.bind_output(name, kind, index)
         session.run_with_iobinding(binding)

@@ -61,7 +61,7 @@ class Tokenizer:
             strategy: Which text of a pair is cut into windows: ``only_first`` or ``only_second``.
 
         Raises:
-            InputError: A text that is not valid Unicode, or the other text of a pair fills the window.
+            InputError: A text is not valid Unicode, or one of a pair fills the window.
             OptionError: The stride leaves no room for new tokens in a window.
         """
         encodings = self._encode_batch(self._plain, texts)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from nlplug.runtime.cpu import usable_cpus
 
 MANY = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

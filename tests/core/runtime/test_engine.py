@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from nlplug.errors import InputError
 from nlplug.families.sequence_classification import (
     SequenceClassificationInput,

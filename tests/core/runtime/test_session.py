@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nlplug.errors import BundleError, DeviceError, DeviceFallbackWarning, OptionError
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.device import cuda_built_in, parse_device

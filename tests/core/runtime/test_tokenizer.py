@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nlplug.errors import BundleError, InputError, OptionError
 from nlplug.runtime.tokenizer import Tokenizer, load_tokenizer
 from nlplug.testing import tiny_text_classifier

@@ -1,0 +1,72 @@
+"""A task's pydantic models become command-line options."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import click
+import pytest
+from click.testing import CliRunner
+from pydantic import Field
+
+from nlplug.cli._options import given, model_options
+from nlplug.task import TaskOptions
+
+
+class Options(TaskOptions):
+    top_k: int | None = Field(default=1, ge=1, description="How many.")
+    apply: Literal["softmax", "none"] | None = None
+    threshold: float = 0.5
+    deep: bool = False
+    stop: list[str] = Field(default_factory=list)
+    prefix: str | None = None
+
+
+def parse(*arguments: str) -> dict[str, Any]:
+    """The options that a command line gives."""
+    seen: dict[str, Any] = {}
+    command = click.Command(
+        "x", params=[*model_options(Options)], callback=lambda **values: seen.update(given(values))
+    )
+    result = CliRunner().invoke(command, list(arguments))
+    if result.exit_code:
+        raise ValueError(result.output)
+    return seen
+
+
+def test_options_that_are_not_given_stay_out() -> None:
+    assert parse() == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--top-k", "3"), {"top_k": 3}),
+        (("--top-k", "none"), {"top_k": None}),
+        (("--apply", "none"), {"apply": "none"}),
+        (("--threshold", "0.25"), {"threshold": 0.25}),
+        (("--deep",), {"deep": True}),
+        (("--no-deep",), {"deep": False}),
+        (("--stop", "a", "--stop", "b"), {"stop": ["a", "b"]}),
+        (("--prefix", "none"), {"prefix": "none"}),
+    ],
+)
+def test_values_have_the_type_of_the_field(
+    arguments: tuple[str, ...], expected: dict[str, Any]
+) -> None:
+    assert parse(*arguments) == expected
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--top-k", "many"), ("--apply", "relu"), ("--threshold", "x")]
+)
+def test_values_of_the_wrong_type_are_refused(arguments: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="Invalid value"):
+        parse(*arguments)
+
+
+def test_help_names_the_default() -> None:
+    command = click.Command("x", params=[*model_options(Options)])
+    text = CliRunner().invoke(command, ["--help"]).output
+    assert "How many." in text
+    assert "[default: 1]" in " ".join(text.split())
