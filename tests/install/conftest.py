@@ -1,0 +1,104 @@
+"""Wheels of all members, built once, and environments that hold only what a test installs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MEMBERS = {
+    "nlplug": ROOT / "core",
+    "nlplug-sentiment": ROOT / "plugins" / "sentiment",
+    "nlplug-webui": ROOT / "webui",
+}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment that knows nothing of this checkout."""
+
+    folder: Path
+
+    @property
+    def bin(self) -> Path:
+        return self.folder / ("Scripts" if os.name == "nt" else "bin")
+
+    @property
+    def site_packages(self) -> Path:
+        (found,) = self.folder.glob("lib/python*/site-packages")
+        return found
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of the environment, from a folder that is not the checkout."""
+        variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        return subprocess.run(
+            [str(self.bin / command[0]), *command[1:]],
+            cwd=self.folder,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def install(self, *what: str) -> None:
+        """pip install with the tested versions."""
+        done = subprocess.run(
+            [
+                sys.executable,
+                *("-m", "pip", "--python", str(self.bin / "python"), "install", "-q"),
+                *("--disable-pip-version-check", "-c", str(ROOT / "constraints.txt"), *what),
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def packages(self) -> set[str]:
+        """Names of the installed distributions."""
+        code = "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"
+        return {
+            name.lower().replace("_", "-") for name in self.run("python", "-c", code).stdout.split()
+        }
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The wheel of each member, by distribution."""
+    folder = tmp_path_factory.mktemp("wheels")
+    done = subprocess.run(
+        [
+            sys.executable,
+            *("-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--no-deps"),
+            *("--no-build-isolation", "-w", str(folder), *map(str, MEMBERS.values())),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {name: next(folder.glob(f"{name.replace('-', '_')}-*.whl")) for name in MEMBERS}
+
+
+@pytest.fixture(scope="session")
+def make_environment(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[], Environment]:
+    """Makes an empty environment."""
+
+    def make() -> Environment:
+        folder = tmp_path_factory.mktemp("environment")
+        venv.create(folder, with_pip=False)
+        return Environment(folder)
+
+    return make

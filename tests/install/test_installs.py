@@ -1,0 +1,88 @@
+"""A task installs into an empty environment: small, without torch, and works from anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.install
+
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def environment(make_environment: Callable[[], Any], wheels: dict[str, Path]) -> Any:
+    """``nlplug[cpu]`` and ``nlplug-sentiment``, nothing else."""
+    environment = make_environment()
+    environment.install(f"{wheels['nlplug']}[cpu]", str(wheels["nlplug-sentiment"]))
+    return environment
+
+
+def test_it_is_under_300_megabytes(environment: Any) -> None:
+    files = [path for path in environment.site_packages.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 300 * MEGABYTE
+
+
+def test_it_holds_neither_training_libraries_nor_the_ui(environment: Any) -> None:
+    unwanted = {"torch", "transformers", "optimum", "datasets", "gradio", "nlplug-webui"}
+    assert not environment.packages() & unwanted
+
+
+def test_the_command_answers_with_the_embedded_model(environment: Any) -> None:
+    done = environment.run("nlplug", "run", "sentiment", "I loved it", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert "positive" in json.dumps(answer)
+
+
+def test_python_answers_with_the_embedded_model_and_loads_no_training_library(
+    environment: Any,
+) -> None:
+    code = (
+        "import sys; from nlplug import pipeline;"
+        "print(pipeline('sentiment')('I loved it')[0]['label'], 'torch' in sys.modules)"
+    )
+    done = environment.run("python", "-c", code)
+    assert (done.stdout.split(), done.returncode) == (["positive", "False"], 0), done.stderr
+
+
+def test_its_texts_stay_on_the_machine(environment: Any) -> None:
+    """The first answer of a fresh install opens no connection at all."""
+    code = (
+        "import socket, sys\n"
+        "def refuse(*args): raise SystemExit(f'connected to {args}')\n"
+        "sys.addaudithook(lambda event, args: refuse(args) if event in"
+        " ('socket.connect', 'socket.getaddrinfo') else None)\n"
+        "from nlplug import pipeline\n"
+        "print(pipeline('sentiment')('I hated it')[0]['label'])"
+    )
+    done = environment.run("python", "-c", code)
+    assert (done.stdout.split(), done.returncode) == (["negative"], 0), done.stderr
+
+
+def test_without_any_onnx_runtime_the_error_says_which_extra(
+    make_environment: Callable[[], Any], wheels: dict[str, Path]
+) -> None:
+    environment = make_environment()
+    environment.install(str(wheels["nlplug"]), str(wheels["nlplug-sentiment"]))
+    done = environment.run("nlplug", "run", "sentiment", "I loved it")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "onnxruntime" in done.stderr
+    assert "nlplug[cpu]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_core_alone_has_no_task_and_says_so(
+    make_environment: Callable[[], Any], wheels: dict[str, Path]
+) -> None:
+    environment = make_environment()
+    environment.install(str(wheels["nlplug"]))
+    assert environment.run("nlplug", "plugins", "list").returncode == 0
+    done = environment.run("nlplug", "run", "sentiment", "I loved it")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "sentiment" in done.stderr
+    assert "Traceback" not in done.stderr
