@@ -1,0 +1,133 @@
+"""Writing rows as CSV, TSV, JSON Lines or JSON (each also as .gz); whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from nlplug.data.readers import data_format
+from nlplug.errors import DataError
+
+
+class RowWriter:
+    """Writes rows to a temporary file beside the target, which replaces the target at the end.
+
+    Leaving the ``with`` block by an exception leaves the target as it was.
+    """
+
+    def __init__(self, path: Path) -> None:
+        kind = data_format(path)
+        if kind in (".parquet", ".txt"):
+            raise DataError(
+                f"{path}: rows cannot be written as {kind}.",
+                hint="Write .jsonl, .json, .csv or .tsv (also with .gz).",
+            )
+        self._path = path
+        self._kind = kind
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._raw: IO[bytes] | None = None
+        self._file: IO[str] | None = None
+        self._columns: list[str] | None = None
+        self.count = 0
+
+    def __enter__(self) -> RowWriter:
+        try:
+            self._raw = self._temporary.open("wb")
+        except OSError as error:
+            raise DataError(
+                f"{self._path}: cannot be written ({error.strerror or error}).",
+                hint="The folder must exist and be writable.",
+            ) from None
+        binary: Any = self._raw
+        if self._path.name.lower().endswith(".gz"):
+            # No name and no time in the header: the same rows give the same bytes.
+            binary = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0)
+        self._file = io.TextIOWrapper(binary, encoding="utf-8", newline="")
+        return self
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Write one row; in CSV and TSV the first row decides the columns.
+
+        Raises:
+            DataError: A later row of a table has a column that the first had not.
+        """
+        if self._file is None:
+            raise DataError(
+                f"{self._path}: the writer is not open.", hint="Use it in a with block."
+            )
+        if self._kind in (".csv", ".tsv"):
+            self._write_table(row, self._file)
+        else:
+            text = json.dumps(dict(row), ensure_ascii=False)
+            if self._kind == ".json":
+                self._file.write("[\n" if self.count == 0 else ",\n")
+                self._file.write(text)
+            else:
+                self._file.write(text + "\n")
+        self.count += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is None or self._raw is None:
+            return
+        if kind is None and self._kind == ".json":
+            self._file.write("[]\n" if self.count == 0 else "\n]\n")
+        self._file.close()  # for gzip this writes the trailer, yet leaves the raw file open
+        if not self._raw.closed:
+            self._raw.close()
+        self._file = None
+        if kind is None:
+            os.replace(self._temporary, self._path)
+        else:
+            self._temporary.unlink(missing_ok=True)
+
+    def _write_table(self, row: Mapping[str, Any], file: IO[str]) -> None:
+        separator = "\t" if self._kind == ".tsv" else ","
+        if self._columns is None:
+            self._columns = list(row)
+            file.write(_line(self._columns, separator))
+        extra = [name for name in row if name not in self._columns]
+        if extra:
+            raise DataError(
+                f"{self._path}: row {self.count + 1} has the column {extra[0]!r}, "
+                "which the first row had not.",
+                hint="Write .jsonl where rows differ in their columns.",
+            )
+        file.write(_line([_cell(row.get(name)) for name in self._columns], separator))
+
+
+def _line(fields: Sequence[str], separator: str) -> str:
+    """One line of a table; the csv module would leave a lone carriage return unquoted."""
+    marks = (separator, '"', "\n", "\r")
+    quoted = [
+        '"' + field.replace('"', '""') + '"' if any(mark in field for mark in marks) else field
+        for field in fields
+    ]
+    # A single empty field would be a blank line, which readers skip.
+    return separator.join(quoted if quoted != [""] else ['""']) + "\n"
+
+
+def _cell(value: Any) -> str:
+    """Nested values as JSON, so that a table can be read back; None as an empty field."""
+    if value is None:
+        return ""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
+def open_writer(path: str | Path) -> RowWriter:
+    """A writer for use in a ``with`` block; the name of the file says the format.
+
+    Raises:
+        DataError: A format that cannot be written.
+    """
+    return RowWriter(Path(path))

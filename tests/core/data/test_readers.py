@@ -1,0 +1,149 @@
+"""Reading rows: every format gives the same rows, every bad row is named by file and line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from nlplug.data import read_rows
+from nlplug.errors import DataError
+
+ROWS = [{"text": "good, “really” good", "label": "pos"}, {"text": 'a "bad" one', "label": "neg"}]
+CSV = 'text,label\n"good, “really” good",pos\n"a ""bad"" one",neg\n'
+TSV = 'text\tlabel\ngood, “really” good\tpos\n"a ""bad"" one"\tneg\n'
+JSONL = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
+JSON = json.dumps(ROWS)
+
+CONTENTS = {".csv": CSV, ".tsv": TSV, ".jsonl": JSONL, ".json": JSON}
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    raw = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
+    return path
+
+
+def values(path: Path) -> list[dict[str, object]]:
+    return [row.values for row in read_rows(path)]
+
+
+def error(path: Path, **options: object) -> DataError:
+    with pytest.raises(DataError) as caught:
+        list(read_rows(path, **options))  # type: ignore[arg-type]
+    return caught.value
+
+
+@pytest.mark.parametrize("gz", ["", ".gz"])
+@pytest.mark.parametrize("suffix", CONTENTS)
+def test_every_text_format_gives_the_same_rows(tmp_path: Path, suffix: str, gz: str) -> None:
+    path = write(tmp_path / f"rows{suffix}{gz}", CONTENTS[suffix])
+    assert values(path) == ROWS
+
+
+def test_parquet_gives_the_same_rows(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / "rows.parquet")
+    assert values(tmp_path / "rows.parquet") == ROWS
+
+
+def test_plain_text_gives_one_row_a_line_and_skips_blank_ones(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.txt", "one\n\n  two \n")
+    assert [(row.line, row.values) for row in read_rows(path)] == [
+        (1, {"text": "one"}),
+        (3, {"text": "two"}),
+    ]
+
+
+def test_upper_case_names_and_byte_order_marks_are_understood(tmp_path: Path) -> None:
+    assert values(write(tmp_path / "ROWS.CSV", "\ufeff" + CSV)) == ROWS
+
+
+def test_a_row_knows_its_file_and_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.csv", 'text,label\n"two\nlines",a\nnext,b\n')
+    assert [row.where for row in read_rows(path)] == [f"{path}:2", f"{path}:4"]
+
+
+def test_a_field_may_hold_a_whole_document(tmp_path: Path) -> None:
+    long = "word " * 100_000
+    path = write(tmp_path / "rows.csv", f'text,label\n"{long}",a\n')
+    assert values(path) == [{"text": long, "label": "a"}]
+
+
+def test_rows_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", '{"text": "a"}\nbroken\n')
+    assert next(read_rows(path)).values == {"text": "a"}
+
+
+def test_a_limit_stops_before_the_next_row_is_looked_at(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", '{"text": "a"}\n{"text": "b"}\n')
+    assert [row.values["text"] for row in read_rows(path, limit=1)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line", "word"),
+    [
+        ("a.jsonl", '{"text": "a"}\n\n{"text": \n', 3, "not JSON"),
+        ("a.jsonl", '{"text": "a"}\n["b"]\n', 2, "list"),
+        ("a.json", '[\n{"text": "a"},\n{"text" "b"}]', 3, "not JSON"),
+        ("a.json", '{"text": "a"}', 1, "dict"),
+        ("a.json", '[{"text": "a"}, 7]', 2, "int"),
+        ("a.csv", "text,label\na,b\na,b,c\n", 3, "3 fields"),
+        ("a.csv", 'text,label\na,b\n"a"x,b\n', 3, "table"),
+        ("a.csv", "text,text\na,b\n", 1, "more than once"),
+        ("a.tsv", "", 1, "empty"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "\xff"}\n', 2, "UTF-8"),
+        ("a.csv.gz", b"text,label\na,b\n\xff,b\n", 3, "UTF-8"),
+    ],
+)
+def test_a_bad_row_is_named_by_file_and_line(
+    tmp_path: Path, name: str, content: str | bytes, line: int, word: str
+) -> None:
+    path = write(tmp_path / name, content)
+    message = error(path).message
+    assert message.startswith(f"{path}:{line}: ")
+    assert word in message
+
+
+def test_a_gzip_file_that_was_cut_off_is_named_with_the_line(tmp_path: Path) -> None:
+    whole = gzip.compress(b'{"text": "a"}\n' * 5)
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(whole[:-8])
+    assert f"{path}:6: the gzip stream" in error(path).message
+
+
+def test_a_file_that_is_no_gzip_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_text(CSV)
+    assert f"{path}:1: the gzip stream" in error(path).message
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    path = write(tmp_path / "a.parquet", "text,label\n")
+    assert f"{path}:1: not readable as Parquet" in error(path).message
+
+
+def test_a_missing_column_is_named_with_those_there(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text,sentiment\ngood,pos\n")
+    found = error(path, columns=["label"])
+    assert found.message == f"{path}:2: the column 'label' is missing."
+    assert "'sentiment'" in str(found.hint)
+
+
+def test_a_null_in_a_needed_column_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", '{"text": "a"}\n{"text": null}\n')
+    assert error(path, columns=["text"]).message == f"{path}:2: the column 'text' is empty."
+
+
+def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
+    assert "no such file" in error(tmp_path / "a.csv").message
+    assert "is a folder" in error(tmp_path).message
+
+
+def test_an_unknown_format_lists_the_known_ones(tmp_path: Path) -> None:
+    found = error(write(tmp_path / "rows.xlsx", "x"))
+    assert ".jsonl" in str(found.hint)

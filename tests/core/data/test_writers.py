@@ -1,0 +1,87 @@
+"""Writing rows: what is written reads back, and a file is there whole or as it was before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlplug.data import open_writer, read_rows
+from nlplug.errors import DataError
+
+ROWS = [{"text": "one, two", "label": "a"}, {"text": 'three\n"four"', "label": "b"}]
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    with open_writer(path) as writer:
+        for row in rows:
+            writer.write(row)
+    return path
+
+
+@pytest.mark.parametrize("gz", ["", ".gz"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".json"])
+def test_rows_read_back_as_they_were(tmp_path: Path, suffix: str, gz: str) -> None:
+    path = write(tmp_path / f"out{suffix}{gz}", ROWS)
+    assert [row.values for row in read_rows(path)] == ROWS
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x00"))))
+def test_any_text_survives_a_table(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
+) -> None:
+    path = tmp_path_factory.mktemp("table") / "out.csv"
+    rows = [{"text": text} for text in texts]
+    write(path, [{"text": "first"}, *rows])
+    assert [row.values for row in read_rows(path)][1:] == rows
+
+
+def test_no_rows_give_an_empty_json_array(tmp_path: Path) -> None:
+    path = write(tmp_path / "out.json", [])
+    assert list(read_rows(path)) == []
+
+
+def test_the_same_rows_give_the_same_gzip_bytes(tmp_path: Path) -> None:
+    one, two = (write(tmp_path / name, ROWS) for name in ("one.jsonl.gz", "two.jsonl.gz"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_nested_values_stand_in_a_table_as_json(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "out.csv") as writer:
+        writer.write({"labels": ["a", "b"]})
+    assert next(read_rows(tmp_path / "out.csv")).values == {"labels": '["a", "b"]'}
+
+
+def test_an_exception_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
+    path = write(tmp_path / "out.jsonl", ROWS)
+    before = path.read_bytes()
+    with pytest.raises(RuntimeError), open_writer(path) as writer:
+        writer.write({"text": "half"})
+        raise RuntimeError
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_column_that_the_first_row_lacks_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DataError, match="row 2 has the column 'b'"),
+        open_writer(tmp_path / "out.csv") as writer,
+    ):
+        writer.write({"a": 1})
+        writer.write({"a": 1, "b": 2})
+
+
+def test_a_folder_that_is_not_there_is_an_error_and_no_traceback(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DataError, match="cannot be written"),
+        open_writer(tmp_path / "none" / "out.csv"),
+    ):
+        pass
+
+
+def test_parquet_is_refused_with_what_can_be_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        open_writer(tmp_path / "out.parquet")
+    assert ".jsonl" in str(caught.value.hint)
