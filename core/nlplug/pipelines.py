@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -209,9 +210,8 @@ class Pipeline:
         """
         if isinstance(inputs, AsyncIterable):
             async for group in _groups(inputs):
-                for answer in await asyncio.to_thread(
-                    lambda g=group: list(self.map(g, **arguments))
-                ):
+                work = partial(self._gather, group, arguments)
+                for answer in await asyncio.to_thread(work):
                     yield answer
             return
         answers = self.map(inputs, **arguments)
@@ -247,6 +247,9 @@ class Pipeline:
         """Fields of the input, all options, and the names of the options of this call."""
         fields, given = split_arguments(self.task, arguments)
         return fields, make_options(self.task, self._defaults | given), frozenset(given)
+
+    def _gather(self, inputs: Iterable[Any], arguments: Mapping[str, Any]) -> list[Any]:
+        return list(self.map(inputs, **arguments))
 
     def _shape(self, answers: list[Any], given: frozenset[str], *, single: bool) -> Any:
         return self.task.shape(answers, single=single, given=given, preset=self._preset)

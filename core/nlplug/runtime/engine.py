@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,6 +34,10 @@ class _Chunk:
     rows: list[list[Row]]
     batches: list[tuple[list[int], Future[dict[str, np.ndarray]]]]
 
+    def cancel(self) -> None:
+        for _, future in self.batches:
+            future.cancel()
+
 
 class Engine:
     """Answers inputs with one executor and one bound task; safe to use from several threads.
@@ -58,18 +63,24 @@ class Engine:
         Chunks grow from small to large, so the first answer comes early. While the workers run
         one chunk, the next one is read and tokenized.
         """
-        pending: _Chunk | None = None
-        for items in _chunks(inputs):
-            rows = self._model.encode(items, options)
-            if pending is None and len(items) < _FIRST_CHUNK and self._fits(rows):
-                yield from self._answer(items, rows, self._run_alone(rows), options)
-                continue
-            chunk = self._submit(items, rows)
-            if pending is not None:
-                yield from self._collect(pending, options)
-            pending = chunk
-        if pending is not None:
-            yield from self._collect(pending, options)
+        under_way: deque[_Chunk] = deque()
+        try:
+            for items in _chunks(inputs):
+                rows = self._model.encode(items, options)
+                if not under_way and self._fits(rows):
+                    yield from self._answer(items, rows, self._run_alone(rows), options)
+                    continue
+                under_way.append(self._submit(items, rows))
+                if len(under_way) == 2:
+                    yield from self._collect(under_way[0], options)
+                    under_way.popleft()
+            while under_way:
+                yield from self._collect(under_way[0], options)
+                under_way.popleft()
+        finally:
+            # After an error, or when the caller stopped reading: what nobody waits for need not run.
+            for chunk in under_way:
+                chunk.cancel()
 
     def outputs(self, inputs: Sequence[TaskInput], options: TaskOptions) -> list[Outputs]:
         """The graph's raw outputs: for each input, for each of its rows, name → array."""
@@ -133,15 +144,10 @@ class Engine:
     def _gather(self, chunk: _Chunk) -> Outputs:
         flat = [row for group in chunk.rows for row in group]
         outputs: Outputs = [{} for _ in flat]
-        try:
-            for indices, future in chunk.batches:
-                batch = [flat[index] for index in indices]
-                for index, output in zip(indices, self._cut(future.result(), batch), strict=True):
-                    outputs[index] = output
-        except BaseException:
-            for _, future in chunk.batches:
-                future.cancel()
-            raise
+        for indices, future in chunk.batches:
+            batch = [flat[index] for index in indices]
+            for index, output in zip(indices, self._cut(future.result(), batch), strict=True):
+                outputs[index] = output
         return outputs
 
     def _cut(self, batch: dict[str, np.ndarray], rows: Sequence[Row]) -> Outputs:

@@ -1,0 +1,109 @@
+"""``nlplug run`` as a person at a shell uses it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from nlplug.cli.main import main
+from nlplug.models.bundle import Bundle
+from nlplug.testing import tiny_text_classifier
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return tiny_text_classifier(tmp_path_factory.mktemp("tiny"))
+
+
+def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "nlplug", "run", "sentiment", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
+    )
+
+
+def test_texts_give_one_line_of_json_each(bundle: Bundle) -> None:
+    done = run("--model", str(bundle.path), "good", "bad")
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["label"] for line in done.stdout.splitlines()] == [
+        "positive",
+        "negative",
+    ]
+
+
+def test_standard_input_is_answered_line_by_line(bundle: Bundle) -> None:
+    done = run("--model", str(bundle.path), "--top-k", "none", stdin="good\nbad\n")
+    assert [json.loads(line)[0]["label"] for line in done.stdout.splitlines()] == [
+        "positive",
+        "negative",
+    ]
+
+
+def test_a_file_is_written_with_its_columns_and_answers(bundle: Bundle, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.jsonl.gz"
+    source.write_text("text\ngood\nbad\n")
+    done = run("--model", str(bundle.path), "--input", str(source), "--output", str(target))
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in gzip.decompress(target.read_bytes()).splitlines()]
+    assert [(row["text"], row["label"]) for row in rows] == [
+        ("good", "positive"),
+        ("bad", "negative"),
+    ]
+
+
+def test_a_failed_run_leaves_the_earlier_output_as_it_was(bundle: Bundle, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"text": "good"}\n{"text": \n')
+    target.write_text("earlier\n")
+    done = run("--model", str(bundle.path), "--input", str(source), "--output", str(target))
+    assert done.returncode == 2
+    assert "in.jsonl:2" in done.stderr
+    assert target.read_text() == "earlier\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("good", "--top-k", "0"), 2, "top_k is 0"),
+        (("good", "--model", "/none/such"), 5, "/none/such"),
+        (("good", "--precision", "q4"), 2, "q4"),
+        (("good", "--device", "tpu"), 2, "'tpu'"),
+        (("good", "--threads", "0"), 2, "threads is 0"),
+        (("good", "--input", "x.csv"), 2, "--input"),
+        (("--input", "/none.csv"), 2, "/none.csv"),
+    ],
+)
+def test_what_is_wrong_is_said_in_two_lines_with_an_exit_code(
+    bundle: Bundle, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    model = () if "--model" in arguments else ("--model", str(bundle.path))
+    done = CliRunner().invoke(main, ["run", "sentiment", *model, *arguments])
+    assert done.exit_code == code, done.output
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("Error: ")
+    assert words in error
+    assert hint.startswith("Hint: ")
+
+
+def test_the_help_of_a_task_shows_the_options_that_it_declares() -> None:
+    done = CliRunner().invoke(main, ["run", "sentiment", "--help"])
+    assert "--top-k" in done.stdout
+    assert "How many labels to return" in done.stdout
+
+
+def test_threads_come_from_the_environment(bundle: Bundle) -> None:
+    done = run("--model", str(bundle.path), "good", NLPLUG_THREADS="none")
+    assert done.returncode == 2
+    assert "NLPLUG_THREADS" in done.stderr
