@@ -1,0 +1,346 @@
+"""``nlplug models``: list, describe, fetch, verify, remove and pack models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from nlplug.models.bundle import Bundle
+    from nlplug.models.hub import HubRef
+    from nlplug.plugins import PluginHost
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def models() -> None:
+    """List, fetch, verify and remove models.
+
+    A MODEL is a folder, the name of a packaged model, or owner/name[@revision] on the Hub.
+    """
+
+
+@models.command("list")
+@click.option("--task", help="Only models of this task.")
+@_as_json
+def list_models(task: str | None, as_json: bool) -> None:
+    """List packaged and cached models."""
+    from nlplug.models.inventory import inventory
+    from nlplug.settings import load_settings
+
+    host = _host()
+    wanted = {task, host.aliases().get(task, task)} if task else set()
+    entries = [e for e in inventory(host, load_settings()) if not wanted or e.task in wanted]
+    if as_json:
+        _print_json([entry.to_dict() for entry in entries])
+        return
+    if not entries:
+        click.echo("No models. Fetch one: nlplug models pull OWNER/NAME")
+        return
+    rows = [("NAME", "TASK", "PRECISIONS", "SIZE", "LICENCE", "WHERE")]
+    for entry in entries:
+        place = {
+            "package": f"package {entry.dist}",
+            "cache": "cache",
+            "hub": f"Hub {entry.location}, not fetched",
+        }[entry.where]
+        rows.append(
+            (
+                entry.name,
+                entry.task or "-",
+                ", ".join(entry.precisions) or "-",
+                _size(entry.size) if entry.size else "-",
+                entry.license or "-",
+                f"{place}, BROKEN: {entry.error}" if entry.error else place,
+            )
+        )
+    _print_table(rows)
+
+
+@models.command()
+@click.argument("model")
+@click.option("--revision", help="Branch, tag or commit of a model of the Hub.")
+@_as_json
+def info(model: str, revision: str | None, as_json: bool) -> None:
+    """Show what a model says about itself."""
+    from nlplug.models.inventory import size_of
+
+    bundle = _open(model, revision)
+    manifest = bundle.manifest
+    if as_json:
+        _print_json(
+            {
+                "name": bundle.name,
+                "path": str(bundle.path),
+                "size": size_of(bundle),
+                "labels": bundle.labels,
+                "max_length": bundle.max_length,
+                "precisions": {
+                    precision: path.relative_to(bundle.path).as_posix()
+                    for precision, path in bundle.precisions.items()
+                },
+                "manifest": manifest.model_dump(mode="json") if manifest else None,
+            }
+        )
+        return
+    facts: list[tuple[str, str]] = [("Name", bundle.name)]
+    if manifest:
+        facts += [
+            ("Description", manifest.description),
+            ("Task", manifest.task or manifest.hub_task),
+            ("Languages", ", ".join(manifest.languages)),
+            ("Licence", manifest.license),
+        ]
+    facts += [
+        (
+            "Labels",
+            ", ".join(bundle.labels) if len(bundle.labels) < 30 else f"{len(bundle.labels)}",
+        ),
+        ("Window", f"{bundle.max_length} tokens"),
+        ("Size", _size(size_of(bundle))),
+        ("Folder", str(bundle.path)),
+    ]
+    if manifest:
+        facts += [
+            ("Metrics", _figures(manifest.metrics)),
+            ("Data", "; ".join(_figures(record) for record in manifest.data)),
+            ("Source", _figures(manifest.source)),
+            ("Created", manifest.created),
+            ("Tools", _figures(manifest.tools)),
+        ]
+    else:
+        facts.append(("Manifest", "none: a folder in the Hub's layout, without digests"))
+    _print_table([(name, value) for name, value in facts if value])
+    rows = [("", ""), ("PRECISION", "FILE", "SIZE", "METRICS", "PARITY")]
+    for precision, path in sorted(bundle.precisions.items()):
+        record = manifest.precisions.get(precision) if manifest else None
+        rows.append(
+            (
+                precision,
+                path.relative_to(bundle.path).as_posix(),
+                _size(path.stat().st_size),
+                _figures(record.metrics) if record else "",
+                _figures(record.parity) if record else "",
+            )
+        )
+    _print_table(rows)
+
+
+@models.command()
+@click.argument("model")
+@click.option("--precision", "-p", multiple=True, help="Such as fp32, fp16, int8; repeatable.")
+@click.option("--revision", help="Branch, tag or commit.")
+@_as_json
+def pull(model: str, precision: tuple[str, ...], revision: str | None, as_json: bool) -> None:
+    """Fetch a model of the Hub, or what is new of it."""
+    from nlplug.errors import OptionError
+    from nlplug.models import cache
+    from nlplug.models.inventory import size_of
+    from nlplug.settings import load_settings
+
+    ref = _ref(model, revision)
+    if ref is None:
+        raise OptionError(
+            f"{model!r} is on this machine already: it is no model of the Hub.",
+            hint="Name one of the Hub: nlplug models pull OWNER/NAME",
+        )
+    bundle = cache.pull(ref, load_settings(), precisions=precision, update=True)
+    if as_json:
+        _print_json(
+            {
+                "name": str(ref),
+                "path": str(bundle.path),
+                "size": size_of(bundle),
+                "precisions": sorted(bundle.precisions),
+            }
+        )
+        return
+    has = ", ".join(sorted(cache.precisions_of(bundle)))
+    click.echo(f"{ref} ({has}; {_size(size_of(bundle))}) is in {bundle.path}")
+
+
+@models.command()
+@click.argument("model", nargs=-1)
+@_as_json
+@click.pass_context
+def verify(ctx: click.Context, model: tuple[str, ...], as_json: bool) -> None:
+    """Compare models (default: all here) with their digests."""
+    from nlplug.errors import NlplugError
+
+    results: list[dict[str, Any]] = []
+    code = 0
+    for name in model or _all_names():
+        result: dict[str, Any] = {"model": name, "ok": True}
+        try:
+            bundle = _open(name, None)
+            bundle.verify()
+            result |= {"path": str(bundle.path), "digests": bundle.manifest is not None}
+        except NlplugError as error:
+            result |= {"ok": False} | error.to_dict()
+            code = code or error.exit_code
+        results.append(result)
+        if not as_json:
+            _print_result(result)
+    if as_json:
+        _print_json(results)
+    elif not results:
+        click.echo("No models.")
+    ctx.exit(code)
+
+
+@models.command()
+@click.argument("model")
+@click.option("--revision", help="Branch, tag or commit.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@_as_json
+def remove(model: str, revision: str | None, yes: bool, as_json: bool) -> None:
+    """Remove a fetched model from the cache."""
+    from nlplug.errors import ModelNotFound, OptionError
+    from nlplug.models import cache
+    from nlplug.settings import load_settings
+
+    settings = load_settings()
+    ref = _ref(model, revision)
+    if ref is None:
+        raise OptionError(
+            f"{model!r} is not in the cache, so it is not removed here.",
+            hint="A packaged model goes with its package: pip uninstall. Delete a folder yourself.",
+        )
+    folder = cache.folder_of(ref, settings)
+    if not folder.is_dir():
+        same = [str(c.ref) for c in cache.list_cached(settings) if c.ref.repo == ref.repo]
+        raise ModelNotFound(
+            f"{ref} is not in the cache.",
+            hint=f"Of this repository there is: {', '.join(same)}."
+            if same
+            else "See what is there: nlplug models list",
+        )
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if not yes:
+        click.confirm(f"Remove {ref} ({_size(size)}) from {folder}?", abort=True, err=True)
+    cache.remove_cached(ref, settings)
+    if as_json:
+        _print_json({"removed": str(ref), "path": str(folder), "size": size})
+    else:
+        click.echo(f"Removed {ref} ({_size(size)}).")
+
+
+@models.command()
+@click.argument("model")
+@click.option("--name", required=True, help="What users will type as model=; names the package.")
+@click.option("--version", default="0.1.0", show_default=True, help="Version of the package.")
+@click.option("--task", help="The nlplug task, where the model does not say it.")
+@click.option("--license", "licence", help="Licence, where it is another than the model says.")
+@click.option("--description", help="One line about the model.")
+@click.option("--precision", "-p", multiple=True, help="Pack only this one; repeatable.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("dist"),
+    show_default=True,
+    help="Folder to write into.",
+)
+@click.option("--folder", is_flag=True, help="Write the package's sources instead of a wheel.")
+@_as_json
+def pack(
+    model: str,
+    name: str,
+    version: str,
+    task: str | None,
+    licence: str | None,
+    description: str | None,
+    precision: tuple[str, ...],
+    output: Path,
+    folder: bool,
+    as_json: bool,
+) -> None:
+    """Pack a model as an installable Python package."""
+    from nlplug.models.pack import PackConfig, pack_folder, pack_wheel
+
+    config = PackConfig(name, version, task, licence, description, precision)
+    bundle = _open(model, None)
+    packed = (pack_folder if folder else pack_wheel)(bundle, output, config)
+    if as_json:
+        _print_json({"name": name, "version": version, "path": str(packed)})
+        return
+    used = task or (bundle.manifest.task if bundle.manifest else "")
+    click.echo(f"Wrote {packed}\n  pip install {packed}\n  nlplug run {used} --model {name} TEXT")
+
+
+def _host() -> PluginHost:
+    from nlplug.plugins import PluginHost
+
+    return PluginHost.discover()
+
+
+def _open(model: str, revision: str | None) -> Bundle:
+    from nlplug.models.resolve import resolve
+
+    return resolve(model, revision=revision, fetch=False)
+
+
+def _ref(model: str, revision: str | None) -> HubRef | None:
+    """The Hub's model that a name stands for; None for a folder or an embedded model.
+
+    Raises:
+        ModelNotFound: It stands for nothing.
+    """
+    from nlplug.models.hub import HubRef
+    from nlplug.models.resolve import is_path, packaged, resolve
+
+    if is_path(model):
+        return None
+    spec = None if "/" in model else packaged(model)
+    if spec is not None and spec.hub_id is None:
+        return None
+    ref = HubRef.parse(spec.hub_id if spec and spec.hub_id else model, revision)
+    if ref is None:
+        resolve(model, fetch=False)  # raises the error that says what names there are
+    return ref
+
+
+def _all_names() -> list[str]:
+    from nlplug.models.inventory import inventory
+    from nlplug.settings import load_settings
+
+    return [e.name for e in inventory(_host(), load_settings()) if e.where != "hub"]
+
+
+def _print_result(result: dict[str, Any]) -> None:
+    if result["ok"]:
+        note = "" if result["digests"] else " (no manifest: only links were checked)"
+        click.echo(f"ok      {result['model']}{note}")
+        return
+    click.echo(f"BROKEN  {result['model']}: {result['error']}")
+    if "hint" in result:
+        click.echo(f"        Hint: {result['hint']}")
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _print_table(rows: Iterable[tuple[str, ...]]) -> None:
+    rows = list(rows)
+    columns = max(map(len, rows))
+    widths = [max((len(r[i]) for r in rows if len(r) > i), default=0) for i in range(columns)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(widths[i]) for i, cell in enumerate(row)).rstrip())
+
+
+def _figures(values: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in values.items()
+        if not isinstance(value, dict | list)
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
