@@ -1,0 +1,150 @@
+"""The queue of one model: what is answered together, in which order, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from server_kit import WAIT, Gate
+
+from nlplug import Pipeline, TaskInput
+from nlplug.errors import BundleCorrupt, InputError, Overloaded
+from nlplug.server.batching import Batcher
+from nlplug.server.metrics import Metrics
+
+
+@pytest.fixture
+def batcher(gated: Pipeline, gate: Gate) -> Iterator[Batcher]:
+    batcher = Batcher("m", lambda: gated, max_batch=4, max_queue=3, metrics=Metrics())
+    yield batcher
+    gate.opened.set()
+    batcher.close()
+
+
+def texts(pipe: Pipeline, *words: str) -> list[TaskInput]:
+    return [pipe.task.Input(text=word) for word in words]  # type: ignore[call-arg]
+
+
+def labels(answers: list[Any]) -> list[str]:
+    return [answer[0]["label"] for answer in answers]
+
+
+def hold(batcher: Batcher, pipe: Pipeline, gate: Gate) -> None:
+    """Keep the thread busy with a first batch, so that what follows queues up."""
+    batcher.submit(texts(pipe, "first"), {})
+    assert gate.entered.wait(WAIT)
+
+
+def test_a_lone_request_is_answered_at_once(batcher: Batcher, gated: Pipeline, gate: Gate) -> None:
+    gate.opened.set()
+    future = batcher.submit(texts(gated, "good", "bad"), {})
+    assert labels(future.result(WAIT)) == ["positive", "negative"]
+    assert gate.batches == [["good", "bad"]]
+
+
+def test_what_queues_up_during_a_batch_is_answered_in_one(
+    batcher: Batcher, gated: Pipeline, gate: Gate
+) -> None:
+    hold(batcher, gated, gate)
+    futures = [batcher.submit(texts(gated, word), {}) for word in ("good", "bad", "dull")]
+    gate.opened.set()
+    found = [labels(future.result(WAIT)) for future in futures]
+    assert found == [["positive"], ["negative"], ["negative"]]
+    assert gate.batches == [["first"], ["good", "bad", "dull"]]
+
+
+def test_requests_with_other_options_are_never_mixed(
+    batcher: Batcher, gated: Pipeline, gate: Gate
+) -> None:
+    hold(batcher, gated, gate)
+    one = batcher.submit(texts(gated, "good"), {"top_k": 1})
+    two = batcher.submit(texts(gated, "good"), {"top_k": 2})
+    three = batcher.submit(texts(gated, "bad"), {"top_k": 1})
+    gate.opened.set()
+    assert [len(future.result(WAIT)[0]) for future in (one, two, three)] == [1, 2, 1]
+    assert gate.batches[1:] == [["good", "bad"], ["good"]]
+
+
+def test_a_large_request_takes_turns_with_small_ones(
+    batcher: Batcher, gated: Pipeline, gate: Gate
+) -> None:
+    hold(batcher, gated, gate)
+    large = batcher.submit(texts(gated, *["good"] * 6), {})
+    small = batcher.submit(texts(gated, "bad"), {})
+    gate.opened.set()
+    assert labels(large.result(WAIT)) == ["positive"] * 6
+    assert labels(small.result(WAIT)) == ["negative"]
+    assert gate.batches[1:] == [["good"] * 4, ["bad", "good", "good"]]
+
+
+def test_a_full_queue_refuses(batcher: Batcher, gated: Pipeline, gate: Gate) -> None:
+    hold(batcher, gated, gate)
+    for _ in range(3):
+        batcher.submit(texts(gated, "good"), {})
+    with pytest.raises(Overloaded, match="3 requests wait"):
+        batcher.submit(texts(gated, "good"), {})
+
+
+def test_a_cancelled_request_leaves_the_queue(
+    batcher: Batcher, gated: Pipeline, gate: Gate
+) -> None:
+    hold(batcher, gated, gate)
+    gone = [batcher.submit(texts(gated, "bad"), {}) for _ in range(3)]
+    assert all(future.cancel() for future in gone)
+    stays = batcher.submit(texts(gated, "good"), {})
+    gate.opened.set()
+    assert labels(stays.result(WAIT)) == ["positive"]
+    assert gate.batches == [["first"], ["good"]]
+
+
+def test_an_input_that_cannot_be_answered_fails_alone(
+    batcher: Batcher, gated: Pipeline, gate: Gate
+) -> None:
+    hold(batcher, gated, gate)
+    good = batcher.submit(texts(gated, "good"), {})
+    broken = batcher.submit(texts(gated, "\ud800"), {})
+    gate.opened.set()
+    assert labels(good.result(WAIT)) == ["positive"]
+    with pytest.raises(InputError, match="surrogate"):
+        broken.result(WAIT)
+
+
+def test_a_model_that_fails_to_load_is_tried_again(gated: Pipeline, gate: Gate) -> None:
+    outcomes: list[Pipeline | Exception] = [gated, BundleCorrupt("A byte is flipped.")]
+
+    def load() -> Pipeline:
+        outcome = outcomes.pop()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    gate.opened.set()
+    batcher = Batcher("m", load, max_batch=4, max_queue=4, metrics=Metrics())
+    with pytest.raises(BundleCorrupt):
+        batcher.submit(texts(gated, "good"), {}).result(WAIT)
+    assert not batcher.loaded
+    assert labels(batcher.submit(texts(gated, "good"), {}).result(WAIT)) == ["positive"]
+    batcher.close()
+
+
+def test_loading_ahead_reports_what_is_wrong() -> None:
+    def load() -> Pipeline:
+        raise BundleCorrupt("A byte is flipped.")
+
+    batcher = Batcher("m", load, max_batch=4, max_queue=4, metrics=Metrics())
+    with pytest.raises(BundleCorrupt):
+        batcher.load().result(WAIT)
+    batcher.close()
+
+
+def test_closing_answers_what_is_queued_and_refuses_what_comes_later(
+    batcher: Batcher, gated: Pipeline, gate: Gate
+) -> None:
+    hold(batcher, gated, gate)
+    queued = batcher.submit(texts(gated, "good"), {})
+    gate.opened.set()
+    batcher.close()
+    assert labels(queued.result(0)) == ["positive"]
+    with pytest.raises(Overloaded, match="shutting down"):
+        batcher.submit(texts(gated, "good"), {})
