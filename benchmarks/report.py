@@ -1,0 +1,225 @@
+"""The tables: Markdown for the terminal and the README, JSON for whoever wants every figure."""
+
+from __future__ import annotations
+
+import math
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+
+from arena import Record
+from quiet import cpu_name
+from startup import Start
+
+START, END = "<!-- bench:start -->", "<!-- bench:end -->"
+TITLES = {
+    "transformers": "transformers pipeline, fp32",
+    "torch-bf16": "PyTorch by hand, bf16, length-sorted",
+    "optimum-fp32": "optimum pipeline, fp32",
+    "optimum-int8": "optimum pipeline, int8",
+    "bare-fp32": "bare `session.run`, ideal batches, fp32",
+    "bare-int8": "bare `session.run`, ideal batches, int8",
+    "nlplug-fp32": "**nlplug, fp32**",
+    "nlplug-int8": "**nlplug, int8**",
+}
+PACKAGES = ("nlplug", "torch", "transformers", "optimum-onnx", "onnxruntime", "tokenizers")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One figure that was asked for, and what was measured."""
+
+    title: str
+    target: float
+    measured: float
+    unit: str
+    at_least: bool
+
+    @property
+    def met(self) -> bool:
+        return self.measured >= self.target if self.at_least else self.measured <= self.target
+
+
+@dataclass
+class Results:
+    """All that one run of the benchmark measured."""
+
+    texts: int
+    rounds: int
+    classification: dict[str, Record]
+    latency: dict[str, Record]
+    startup: dict[str, Start]
+
+
+def bars(results: Results) -> list[Bar]:
+    """The figures asked for, of the parts that were run."""
+    found: list[Bar] = []
+    rate = {name: record.median for name, record in results.classification.items()}
+    for title, target, name, peer in (
+        ("int8 over transformers", 5.5, "nlplug-int8", "transformers"),
+        ("int8 over optimum int8", 2.4, "nlplug-int8", "optimum-int8"),
+        ("fp32 over optimum fp32", 1.8, "nlplug-fp32", "optimum-fp32"),
+        ("int8 share of bare `session.run`", 0.93, "nlplug-int8", "bare-int8"),
+        ("fp32 share of bare `session.run`", 0.93, "nlplug-fp32", "bare-fp32"),
+    ):
+        if name in rate and peer in rate:
+            found.append(Bar(title, target, rate[name] / rate[peer], "×", True))
+    one = {name: record.median for name, record in results.latency.items()}
+    for precision in ("int8", "fp32"):
+        if f"nlplug-{precision}" in one and f"bare-{precision}" in one:
+            over = 1000 * (one[f"nlplug-{precision}"] - one[f"bare-{precision}"])
+            found.append(Bar(f"one text over bare, {precision}", 0.45, over, "ms", False))
+    for key, target in (("run", 0.7), ("help", 0.25), ("import", 0.15)):
+        if key in results.startup:
+            start = results.startup[key]
+            found.append(Bar(start.title, target, start.median, "s", False))
+    return found
+
+
+def markdown(results: Results) -> str:
+    """All tables of the parts that were run."""
+    parts = [_machine()]
+    if results.classification:
+        parts.append(_classification(results))
+    if results.latency:
+        parts.append(_latency(results.latency))
+    if results.startup:
+        parts.append(_startup(results.startup))
+    parts.append(_bars(bars(results)))
+    return "\n\n".join(part for part in parts if part)
+
+
+def update_readme(path: Path, text: str) -> None:
+    """Put ``text`` between the markers of the README.
+
+    Raises:
+        ValueError: The markers are not there.
+    """
+    old = path.read_text(encoding="utf-8")
+    pattern = re.compile(f"{re.escape(START)}.*?{re.escape(END)}", re.DOTALL)
+    if not pattern.search(old):
+        raise ValueError(f"{path} lacks the markers {START} and {END}.")
+    path.write_text(pattern.sub(lambda _: f"{START}\n{text}\n{END}", old), encoding="utf-8")
+
+
+def agreement(record: Record, reference: Record) -> tuple[float, float]:
+    """The share of texts with the same label as the reference, and the largest gap in score."""
+    pairs = list(zip(record.scores, reference.scores, strict=True))
+    same = sum((one >= 0.5) == (other >= 0.5) for one, other in pairs) / len(pairs)
+    return same, max(abs(one - other) for one, other in pairs)
+
+
+def _machine() -> str:
+    versions = []
+    for package in PACKAGES:
+        try:
+            versions.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    name, cpus = cpu_name()
+    return (
+        f"{name}, {cpus} cores; Python {platform.python_version()}, {', '.join(versions)}. "
+        "Every contender in a process of its own, at its best batch size and thread setting, "
+        "in turns; medians (lowest to highest)."
+    )
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    return f"{min(values):,.{digits}f} to {max(values):,.{digits}f}"
+
+
+def _classification(results: Results) -> str:
+    records = results.classification
+    peer = records.get("transformers")
+    lines = [
+        f"**{results.texts:,} texts of mixed length**, MiniLM-L6 shape, {results.rounds} rounds:",
+        "",
+        "| | settings | texts/s | × transformers | × optimum, alike | of bare | same labels |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, record in records.items():
+        precision = name.rsplit("-", 1)[-1]
+        lines.append(
+            f"| {TITLES[name]} | {_settings(record.settings)} "
+            f"| {record.median:,.0f} ({_spread(record.values, 0)}) "
+            f"| {_ratio(record, peer)} | {_ratio(record, records.get(f'optimum-{precision}'))} "
+            f"| {_ratio(record, records.get(f'bare-{precision}'))} "
+            f"| {_same(record, peer)} |"
+        )
+    dirty = {name: record.dirty for name, record in records.items() if record.dirty}
+    if dirty:
+        counts = ", ".join(f"{name} {count}" for name, count in dirty.items())
+        lines += ["", f"Rounds in which others used the machine all the same: {counts}."]
+    return "\n".join(lines)
+
+
+def _settings(settings: Mapping[str, object]) -> str:
+    words = {
+        "batch_size": "batch {}",
+        "torch_threads": "torch threads {}",
+        "token_budget": "{} tokens a batch",
+    }
+    known = [words[key].format(value) for key, value in settings.items() if key in words]
+    if settings.get("exact"):
+        known.append("no padding")
+    return ", ".join(known) or "defaults"
+
+
+def _ratio(record: Record, peer: Record | None) -> str:
+    return "" if peer is None or peer is record else f"{record.median / peer.median:.2f}"
+
+
+def _same(record: Record, peer: Record | None) -> str:
+    if peer is None or peer is record or not record.scores:
+        return ""
+    share = agreement(record, peer)[0]
+    # Rounded down: 100 % is said of all texts alone.
+    return f"{math.floor(share * 1000) / 10:.1f} %"
+
+
+def _latency(records: Mapping[str, Record]) -> str:
+    lines = [
+        f"**One text of 27 tokens**, {len(next(iter(records.values())).values)} calls each:",
+        "",
+        "| | ms at the median | 90th percentile | over bare, ms |",
+        "|---|---:|---:|---:|",
+    ]
+    for name, record in records.items():
+        bare = records.get(f"bare-{name.rsplit('-', 1)[-1]}")
+        over = ""
+        if bare is not None and bare is not record:
+            over = f"{1000 * (record.median - bare.median):.2f}"
+        tail = sorted(record.values)[int(len(record.values) * 0.9)]
+        title = TITLES[name].replace(", ideal batches", "")
+        lines.append(f"| {title} | {1000 * record.median:.2f} | {1000 * tail:.2f} | {over} |")
+    return "\n".join(lines)
+
+
+def _startup(starts: Mapping[str, Start]) -> str:
+    lines = [
+        "**Fresh process** to its end, first answer included:",
+        "",
+        "| | seconds | peak MB |",
+        "|---|---:|---:|",
+    ]
+    for start in starts.values():
+        seconds = f"{start.median:.2f} ({_spread(start.seconds, 2)})"
+        lines.append(f"| {start.title} | {seconds} | {median(start.peak):.0f} |")
+    return "\n".join(lines)
+
+
+def _bars(found: Sequence[Bar]) -> str:
+    if not found:
+        return ""
+    lines = ["| asked for | bar | measured | met |", "|---|---:|---:|---|"]
+    for bar in found:
+        sign = "≥" if bar.at_least else "≤"
+        lines.append(
+            f"| {bar.title} | {sign} {bar.target:g} {bar.unit} | {bar.measured:.2f} {bar.unit} "
+            f"| {'yes' if bar.met else '**no**'} |"
+        )
+    return "\n".join(lines)
