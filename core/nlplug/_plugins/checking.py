@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import sys
 import tempfile
 import tomllib
@@ -9,6 +11,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nlplug._plugins.contract import Check, check_model, check_task
@@ -157,19 +160,36 @@ def unpacked(path: Path) -> Iterator[tuple[PluginHost, str]]:
         else:
             imports = [str(site)]
             dist = _unzip(path, site)
-        before = list(sys.path)
-        sys.path[:0] = imports
-        try:
-            inventory = scan([str(site), *before])
-            if not any(normalize(entry.dist.name) == dist for entry in inventory.entries):
-                raise PluginError(
-                    f"{path} names no plugin.",
-                    hint="Add [project.entry-points.nlplug] to its pyproject.toml: "
-                    'NAME = "package.plugin"',
-                )
+        inventory = scan([str(site), *sys.path])
+        targets = [e.target for e in inventory.entries if normalize(e.dist.name) == dist]
+        if not targets:
+            raise PluginError(
+                f"{path} names no plugin.",
+                hint="Add [project.entry-points.nlplug] to its pyproject.toml: "
+                'NAME = "package.plugin"',
+            )
+        with _importing_from(imports, {re.split("[.:]", target)[0] for target in targets}):
             yield PluginHost(inventory), dist
-        finally:
-            sys.path[:] = before
+
+
+@contextmanager
+def _importing_from(folders: list[str], packages: set[str]) -> Iterator[None]:
+    """Import these packages from these folders, even where another copy is imported already."""
+
+    def take_out() -> dict[str, ModuleType]:
+        names = [name for name in sys.modules if name.partition(".")[0] in packages]
+        return {name: sys.modules.pop(name) for name in names}
+
+    path = list(sys.path)
+    modules = take_out()
+    sys.path[:0] = folders
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        take_out()
+        sys.modules.update(modules)
 
 
 def _write_metadata(folder: Path, site: Path) -> str:

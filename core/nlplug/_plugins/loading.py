@@ -218,6 +218,9 @@ def _collect(manager: pluggy.PluginManager, unit: Unit, plugin: Any, hook: str) 
     if not implements(manager, plugin, hook):
         return []
     answer = call_one(manager, plugin, unit.dist.name, hook, {})
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise Broken(f"{hook} is an async function", f"Write def {hook}(), without async.")
     if not isinstance(answer, Iterable):
         given = "None" if answer is None else f"{answer!r} of type {type(answer).__name__}"
         raise Broken(f"{hook} returned {given}, which is no list", f"Return a list from {hook}.")

@@ -1,0 +1,66 @@
+"""A folder that stands for ``site-packages``: what a test installs there is gone afterwards."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from plugin_zoo import install, install_zoo
+
+from nlplug import PluginHost
+
+PREAMBLE = """
+from nlplug import Display, Example, ModelSpec, Task, TaskInput, TaskOptions, TextInput, hookimpl
+
+
+class Plain(Task):
+    name = "plain"
+    title = "Plain"
+    description = "A task that only the loader sees."
+    hub_task = "text-classification"
+    Output = list[dict[str, float]]
+    display = Display.LABEL
+
+    def bind(self, bundle):
+        raise NotImplementedError
+"""
+
+Write = Callable[..., PluginHost]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    yield folder
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def write(site: Path) -> Write:
+    """Install one plugin of one module, after the preamble above, and give the host."""
+
+    def write(
+        source: str,
+        *names: str,
+        dist: str = "nlplug-plain",
+        module: str = "plain_plugin",
+        strict: bool = False,
+        **metadata: dict[str, str],
+    ) -> PluginHost:
+        plugins = {name: module for name in names or ("plain",)}
+        install(site, dist, {module: PREAMBLE + source}, plugins=plugins, **metadata)
+        return PluginHost.discover(path=[str(site)], strict=strict)
+
+    return write
+
+
+@pytest.fixture
+def zoo(site: Path) -> Path:
+    """The healthy plugin and the five broken ones, importable."""
+    return install_zoo(site)
