@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,19 +47,47 @@ def test_links_of_a_page_lead_to_files_that_exist(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_the_file_tree_of_the_readme_names_only_what_exists() -> None:
-    """A line of the tree is ``name  comment``; two spaces of indent are one folder down."""
+def file_tree() -> set[str]:
+    """The paths of the README's tree: ``name  comment``, two spaces of indent a folder."""
     tree = next(block for block in blocks(ROOT / "README.md") if block.language == "text")
     folders: list[str] = []
-    missing = []
+    paths = set()
     for line in tree.text.splitlines():
-        match = re.match(r"( *)(\S+)", line)
-        if match is None or not line[: match.end()].strip():
-            continue
-        del folders[len(match[1]) // 2 :]
-        path = "/".join([*folders, match[2].rstrip("/")])
-        if match[2].endswith("/"):
-            folders.append(match[2].rstrip("/"))
-        if not (ROOT / path).exists():
-            missing.append(path)
-    assert missing == []
+        indent, name = re.match(r"( *)(\S+)", line).groups()  # type: ignore[union-attr]
+        del folders[len(indent) // 2 :]
+        paths.add("/".join([*folders, name.rstrip("/")]))
+        if name.endswith("/"):
+            folders.append(name.rstrip("/"))
+    return paths
+
+
+def test_the_file_tree_names_only_what_exists() -> None:
+    assert {path for path in file_tree() if not (ROOT / path).exists()} == set()
+
+
+def test_the_file_tree_names_every_public_part_of_core() -> None:
+    parts = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "core" / "nlplug").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+        if not path.name.startswith("_")
+    }
+    assert parts - file_tree() == set()
+
+
+def test_the_plugin_that_the_readme_shows_whole_works(tmp_path: Path) -> None:
+    """Its two files, installed into a folder of their own, give the command that is shown."""
+    page = blocks(ROOT / "README.md")
+    for block in page:
+        if block.file:
+            run(block, tmp_path)
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    alone = ["--no-deps", "--no-build-isolation", "--target", str(site), "./nlplug-stars"]
+    subprocess.run([*pip, *alone], cwd=tmp_path, check=True, stdin=subprocess.DEVNULL)
+    shown = next(block for block in page if "./nlplug-stars" in block.text)
+    install, rest = shown.text.split("\n", 1)
+    assert install == "$ pip install ./nlplug-stars"
+    env = {"PYTHONPATH": str(site)}
+    run(replace(shown, text=rest), tmp_path, env)
+    run(replace(shown, text="$ nlplug plugins check stars\n"), tmp_path, env)
