@@ -1,0 +1,100 @@
+"""``nlplug evaluate``: score a model on labelled data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option("--task", help="Name of the task.  [default: the model's own]")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Labelled rows: .csv, .tsv, .jsonl, .json or .parquet (also .gz).",
+)
+@click.option("--precision", default="auto", show_default=True, help="fp32, fp16, int8 …")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N.")
+@click.option("--threads", type=int, help="CPU threads.  [default: all usable]")
+@click.option("--limit", type=click.IntRange(1), help="Score the first rows only.")
+@click.option("--text-column", help="Name of the column with the text.  [default: text]")
+@click.option("--label-column", help="Name of the column with the label.  [default: label]")
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["table", "json", "markdown"]),
+    default="table",
+    show_default=True,
+    help="What to print.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Also write report.md, report.json and plots to this folder.",
+)
+@click.pass_context
+def evaluate(
+    ctx: click.Context,
+    model: str | None,
+    task: str | None,
+    data: Path,
+    precision: str,
+    device: str,
+    threads: int | None,
+    limit: int | None,
+    text_column: str | None,
+    label_column: str | None,
+    shape: str,
+    output: Path | None,
+) -> None:
+    """Score MODEL (a folder, a packaged name, a Hub id) on labelled data.
+
+    Without MODEL the task's own model is scored.
+
+    \b
+    nlplug evaluate --task sentiment --data dev.jsonl
+    nlplug evaluate out/ --data dev.csv --precision int8 --output report/
+    """
+    from nlplug.evaluation import report
+    from nlplug.evaluation.run import evaluate as run
+    from nlplug.pipelines import pipeline
+
+    columns = {
+        name: value
+        for name, value in (("text", text_column), ("label", label_column))
+        if value is not None
+    }
+    with pipeline(
+        task,
+        model,
+        precision=precision,
+        device=device,
+        threads=threads,
+        host=ctx.meta.get("nlplug.host"),
+    ) as pipe:
+        show = _counter() if sys.stderr.isatty() else None
+        result = run(pipe, data, limit=limit, progress=show, **columns)
+    if show is not None:
+        click.echo("\r\033[K", nl=False, err=True)
+    printers = {
+        "table": report.as_text,
+        "json": report.as_json,
+        "markdown": report.as_markdown,
+    }
+    click.echo(printers[shape](result).rstrip())
+    if output is not None:
+        file = report.write_report(result, output)
+        click.echo(f"Report: {file}", err=True)
+
+
+def _counter() -> Callable[[int], None]:
+    def show(rows: int) -> None:
+        if rows % 64 == 0:
+            click.echo(f"\r{rows:,} rows", nl=False, err=True)
+
+    return show

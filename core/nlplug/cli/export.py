@@ -1,0 +1,175 @@
+"""``nlplug export``: a PyTorch checkpoint as an ONNX bundle, behind the quality gate."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from nlplug.export.run import ExportReport
+
+
+@click.command()
+@click.argument("model")
+@click.option("--task", required=True, help="Name of the task that the model is for.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, help="Folder of the bundle."
+)
+@click.option(
+    "--precision",
+    "precisions",
+    default="fp32,fp16,int8",
+    show_default=True,
+    help="What to make, with commas.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Labelled rows for the gate.  [default: the task's examples, without labels]",
+)
+@click.option(
+    "--rows",
+    type=click.IntRange(1),
+    default=2000,
+    show_default=True,
+    help="At most so many of them, drawn evenly.",
+)
+@click.option("--text-column", help="Name of the column with the text.  [default: text]")
+@click.option("--label-column", help="Name of the column with the label.  [default: label]")
+@click.option(
+    "--budget",
+    type=click.FloatRange(0, 100),
+    default=0.5,
+    show_default=True,
+    help="Points of the task's metric that a precision may lose against PyTorch.",
+)
+@click.option(
+    "--require",
+    "required",
+    help="Precisions without which the export fails.  [default: those of the bundle replaced]",
+)
+@click.option(
+    "--weight-bits",
+    type=click.IntRange(2, 8),
+    default=8,
+    show_default=True,
+    help="Bits of an int8 weight; 7 for CPUs older than VNNI.",
+)
+@click.option(
+    "--max-length", type=click.IntRange(1), help="Window in tokens.  [default: the model's]"
+)
+@click.option("--name", default="", help="Name of the model.  [default: the folder's]")
+@click.option("--license", "license_", default="", help="Licence, for the manifest.")
+@click.option("--language", "languages", multiple=True, help="Language, such as en; repeatable.")
+@click.option("--description", default="", help="One line on the model, for the manifest.")
+@click.pass_context
+def export(
+    ctx: click.Context,
+    model: str,
+    task: str,
+    output: Path,
+    precisions: str,
+    data: Path | None,
+    rows: int,
+    text_column: str | None,
+    label_column: str | None,
+    budget: float,
+    required: str | None,
+    weight_bits: int,
+    max_length: int | None,
+    name: str,
+    license_: str,
+    languages: tuple[str, ...],
+    description: str,
+) -> None:
+    """Export MODEL (a checkpoint folder or a Hub id) to ONNX.
+
+    Each precision is compared with PyTorch on the same rows; one that loses more than the budget
+    is refused with its numbers. A bundle that is in --output stays until a better one is whole.
+
+    \b
+    nlplug export runs/mine --task sentiment --output out/ --data dev.jsonl
+    """
+    from nlplug.export.quantize import Quantization
+    from nlplug.export.run import ExportConfig, export_model
+    from nlplug.plugins import PluginHost
+
+    _show_progress()
+    host = ctx.meta.get("nlplug.host") or PluginHost.discover()
+    columns = {
+        key: value
+        for key, value in (("text", text_column), ("label", label_column))
+        if value is not None
+    }
+    report = export_model(
+        ExportConfig(
+            source=model,
+            output=output,
+            task=host.task(task),
+            precisions=_split(precisions),
+            eval_data=data,
+            eval_rows=rows,
+            columns=columns,
+            budget=budget / 100,
+            required=None if required is None else _split(required),
+            quantization=Quantization(weight_bits=weight_bits),
+            max_length=max_length,
+            name=name,
+            license=license_,
+            languages=languages,
+            description=description,
+        )
+    )
+    click.echo(_summary(report))
+    for verdict in report.verdicts:
+        if verdict.refused:
+            click.echo(f"Refused: {verdict.refused}.", err=True)
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _show_progress() -> None:
+    logger = logging.getLogger("nlplug.export")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
+def _summary(report: ExportReport) -> str:
+    from nlplug.evaluation.base import Table
+    from nlplug.evaluation.report import plain_table
+
+    metric = report.verdicts[0].metric
+    lines = [f"{report.bundle.path}: {report.graph}", f"Compared with PyTorch on {report.rows}."]
+    if metric in report.reference:
+        lines.append(f"PyTorch: {metric} {report.reference[metric]:.4f}")
+    sizes = {name: path.stat().st_size for name, path in report.bundle.precisions.items()}
+    rows = [
+        [
+            verdict.precision,
+            f"{sizes[verdict.precision] / 1e6:.1f} MB" if verdict.precision in sizes else "-",
+            f"{verdict.parity['max_abs_diff']:.1e}",
+            f"{verdict.parity['agreement']:.2%}",
+            f"{verdict.loss.mean * 100:+.2f}",
+            f"{verdict.loss.low * 100:+.2f} to {verdict.loss.high * 100:+.2f}",
+            "refused"
+            if verdict.refused
+            else "kept"
+            if verdict.precision in sizes
+            else "not asked for",
+        ]
+        for verdict in report.verdicts
+    ]
+    header = ["precision", "size", "max diff", "same answer", "points lost", "95 % interval", ""]
+    lines += ["", plain_table(Table("", header, rows))]
+    doubts = {v.uncertain for v in report.verdicts if v.uncertain and not v.refused}
+    lines += [f"\nNote: {doubt}." for doubt in sorted(doubts)]
+    return "\n".join(lines)

@@ -1,0 +1,109 @@
+"""What the export gate and ``nlplug evaluate`` need to know of a family's metric."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from nlplug.errors import OptionError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nlplug.task import Task
+
+
+@dataclass(slots=True)
+class Sample:
+    """One labelled row.
+
+    Attributes:
+        input: What the pipeline is called with.
+        target: The right answer, in whatever form the evaluation likes.
+        source: ``file:line``.
+    """
+
+    input: dict[str, Any]
+    target: Any
+    source: str
+
+
+class Evaluation(ABC):
+    """Scores answers against the right ones.
+
+    Args:
+        labels: The model's labels in the order of their ids; empty for tasks without.
+    """
+
+    metric: ClassVar[str]
+    """The main number of the report: 0 to 1, higher is better."""
+
+    options: Mapping[str, Any] = {}
+    """Options that the pipeline is run with."""
+    target_columns: ClassVar[Sequence[str]] = ("label", "labels")
+    """Columns of which a file with right answers has one."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = list(labels)
+
+    @abstractmethod
+    def samples(self, path: Path, **columns: str) -> Iterator[Sample]:
+        """The labelled rows of a file.
+
+        Args:
+            path: The file.
+            **columns: Which column is which, where it is not the usual one.
+
+        Raises:
+            DataError: A row that cannot be used; the message names file and line.
+            OptionError: A column name that the evaluation does not know.
+        """
+
+    @abstractmethod
+    def per_example(self, answers: Sequence[Any], targets: Sequence[Any]) -> np.ndarray:
+        """Each row's contribution to the metric, shape (rows,); for the paired bootstrap."""
+
+    @abstractmethod
+    def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
+        """All numbers, as JSON holds them; ``metric`` and ``rows`` are among the keys."""
+
+    def tables(self, report: Mapping[str, Any]) -> list[Table]:
+        """The report as tables, for the terminal and for Markdown."""
+        numbers = [
+            [name, value] for name, value in report.items() if isinstance(value, int | float)
+        ]
+        return [Table("Metrics", ["metric", "value"], numbers)]
+
+    def plots(self, report: Mapping[str, Any], pyplot: Any) -> dict[str, Any]:
+        """Figures by title, drawn with ``matplotlib.pyplot``; none by default."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a report; cells are texts, whole numbers, or floats."""
+
+    title: str
+    header: list[str]
+    rows: list[list[Any]]
+
+
+def evaluation_of(task: Task, labels: Sequence[str]) -> Evaluation:
+    """The evaluation that a task declares.
+
+    Raises:
+        OptionError: The task declares none.
+    """
+    if not task.evaluation:
+        raise OptionError(
+            f"The task {task.name!r} declares no evaluation.",
+            hint="Its plugin sets Task.evaluation to 'module:Class' of a "
+            "nlplug.evaluation.base.Evaluation.",
+        )
+    module, _, name = task.evaluation.partition(":")
+    evaluation: Evaluation = getattr(import_module(module), name)(labels)
+    return evaluation

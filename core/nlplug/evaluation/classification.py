@@ -1,0 +1,183 @@
+"""Scores of sequence classifiers, with one label a text or several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from nlplug.errors import DataError, OptionError
+from nlplug.evaluation import metrics
+from nlplug.evaluation.base import Evaluation, Sample, Table
+
+if TYPE_CHECKING:
+    from nlplug.data.readers import DataRow
+
+_COLUMNS = ("text", "text_pair", "label")
+
+
+class ClassificationEvaluation(Evaluation):
+    """Accuracy, precision, recall and F1 by label, confusion matrix and calibration.
+
+    A target is a label id, or a tuple of ids where a text may have several labels; labels in the
+    data are names or ids. Then accuracy counts the texts whose set of labels is exactly right,
+    and a label is given where its score is above one half.
+    """
+
+    metric: ClassVar[str] = "accuracy"
+    options: Mapping[str, Any] = {"top_k": None}
+    target_columns: ClassVar[Sequence[str]] = ("label", "labels")
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        super().__init__(labels)
+        self._ids = {label: index for index, label in enumerate(self.labels)}
+
+    def samples(self, path: Path, **columns: str) -> Iterator[Sample]:
+        """Rows with the columns ``text`` and ``label`` (or ``labels``); ``text_pair`` if there.
+
+        Args:
+            path: The file.
+            **columns: ``text``, ``text_pair`` and ``label`` say what these are called in the file.
+        """
+        from nlplug.data.readers import read_rows
+
+        for name in columns:
+            if name not in _COLUMNS:
+                raise OptionError(
+                    f"There is no column {name!r} to name.", hint=f"Name {', '.join(_COLUMNS)}."
+                )
+        text, pair = columns.get("text", "text"), columns.get("text_pair", "text_pair")
+        for row in read_rows(path, columns=(text,)):
+            if not isinstance(row.values[text], str):
+                raise DataError(f"{row.where}: the column {text!r} holds no text.")
+            fields = {"text": row.values[text]}
+            if isinstance(row.values.get(pair), str):
+                fields["text_pair"] = row.values[pair]
+            yield Sample(fields, self._target(row, columns.get("label")), row.where)
+
+    def per_example(self, answers: Sequence[Any], targets: Sequence[Any]) -> np.ndarray:
+        """1 where the answer is exactly right, else 0."""
+        scores = self._scores(answers)
+        if _several(targets):
+            right: np.ndarray = ((scores > 0.5) == self._matrix(targets)).all(axis=1)
+        else:
+            right = scores.argmax(axis=1) == np.asarray(targets, dtype=np.int64)
+        return right.astype(np.float64)
+
+    def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
+        """See the module `nlplug.evaluation.metrics` for what each number is."""
+        scores = self._scores(answers)
+        right = self.per_example(answers, targets)
+        rows = len(right)
+        report: dict[str, Any] = {
+            "rows": rows,
+            "accuracy": float(right.mean()) if rows else 0.0,
+            "accuracy_interval": list(metrics.wilson_interval(int(right.sum()), rows)),
+        }
+        if _several(targets):
+            truth, given = self._matrix(targets), scores > 0.5
+            report["label_accuracy"] = float((truth == given).mean()) if rows else 0.0
+            confidence, correct = scores.ravel(), truth.ravel()
+        else:
+            truth = np.eye(len(self.labels), dtype=bool)[np.asarray(targets, dtype=np.int64)]
+            given = np.eye(len(self.labels), dtype=bool)[scores.argmax(axis=1)]
+            report["confusion"] = metrics.confusion(truth, given).tolist()
+            confidence, correct = scores.max(axis=1), right.astype(bool)
+        report |= metrics.label_scores(truth, given, self.labels)
+        return report | metrics.calibration(confidence, correct)
+
+    def tables(self, report: Mapping[str, Any]) -> list[Table]:
+        """Totals, one row a label, and the confusion matrix."""
+        low, high = report["accuracy_interval"]
+        totals: list[list[Any]] = [
+            ["rows", report["rows"]],
+            ["accuracy", report["accuracy"]],
+            ["accuracy, 95 % interval", f"{low:.4f} to {high:.4f}"],
+        ]
+        if "label_accuracy" in report:
+            totals.append(["accuracy of single labels", report["label_accuracy"]])
+        totals += [
+            ["F1, macro", report["macro"]["f1"]],
+            ["F1, micro", report["micro"]["f1"]],
+            ["F1, weighted", report["weighted"]["f1"]],
+            ["calibration error (ECE)", report["ece"]],
+        ]
+        names = ["precision", "recall", "f1", "support"]
+        by_label = [
+            [label, *(values[name] for name in names)] for label, values in report["labels"].items()
+        ]
+        tables = [
+            Table("Metrics", ["metric", "value"], totals),
+            Table("By label", ["label", *names], by_label),
+        ]
+        if "confusion" in report:
+            matrix = zip(self.labels, report["confusion"], strict=True)
+            tables.append(
+                Table(
+                    "Confusion (rows: truth, columns: answer)",
+                    ["", *self.labels],
+                    [[label, *row] for label, row in matrix],
+                )
+            )
+        return tables
+
+    def plots(self, report: Mapping[str, Any], pyplot: Any) -> dict[str, Any]:
+        """Confusion matrix (one label a text) and reliability diagram."""
+        from nlplug.evaluation import plots
+
+        figures = {}
+        if "confusion" in report:
+            figures["Confusion matrix"] = plots.confusion(pyplot, report["confusion"], self.labels)
+        figures["Reliability"] = plots.reliability(pyplot, report["bins"], report["ece"])
+        return figures
+
+    def _scores(self, answers: Sequence[Any]) -> np.ndarray:
+        """Shape (rows, labels): the score of each label by id."""
+        scores = np.zeros((len(answers), len(self.labels)), dtype=np.float64)
+        for row, answer in enumerate(answers):
+            for item in answer:
+                scores[row, self._ids[item["label"]]] = item["score"]
+        return scores
+
+    def _matrix(self, targets: Sequence[int | tuple[int, ...]]) -> np.ndarray:
+        matrix = np.zeros((len(targets), len(self.labels)), dtype=bool)
+        for row, ids in enumerate(targets):
+            matrix[row, list(ids) if isinstance(ids, tuple) else ids] = True
+        return matrix
+
+    def _target(self, row: DataRow, column: str | None) -> int | tuple[int, ...]:
+        if column is None:
+            column = next((name for name in self.target_columns if name in row.values), "label")
+        value = row.values.get(column)
+        if isinstance(value, list):
+            return tuple(sorted({self._label_id(item, row) for item in value}))
+        if value is None or value == "":
+            state = "is missing" if column not in row.values else "is empty"
+            raise DataError(
+                f"{row.where}: the column {column!r} {state}.",
+                hint=f"The row has the columns {', '.join(map(repr, row.values))}.",
+            )
+        return self._label_id(value, row)
+
+    def _label_id(self, value: Any, row: DataRow) -> int:
+        text = value.strip() if isinstance(value, str) else value
+        if isinstance(text, float) and text.is_integer():
+            text = int(text)
+        if str(text) in self._ids and not isinstance(text, bool):
+            return self._ids[str(text)]
+        # A CSV file knows no numbers: an id that is no label's name is an id.
+        if isinstance(text, str) and text.isdecimal():
+            text = int(text)
+        if isinstance(text, int) and not isinstance(text, bool) and 0 <= text < len(self.labels):
+            return text
+        shown = ", ".join(map(repr, self.labels[:20])) + (", …" if len(self.labels) > 20 else "")
+        raise DataError(
+            f"{row.where}: unknown label {value!r}.",
+            hint=f"The model's labels are {shown}, or their ids 0 to {len(self.labels) - 1}.",
+        )
+
+
+def _several(targets: Sequence[Any]) -> bool:
+    return any(isinstance(target, tuple) for target in targets)

@@ -1,0 +1,111 @@
+"""Scoring a model on a file of labelled rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nlplug.errors import DataError
+from nlplug.evaluation.base import Evaluation, evaluation_of
+
+if TYPE_CHECKING:
+    from nlplug.evaluation.base import Sample
+    from nlplug.pipelines import Pipeline
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Scores and what they were measured with.
+
+    Attributes:
+        evaluation: Knows how to show the report.
+        report: All numbers.
+        task: Name of the task.
+        model: Name of the model.
+        precision: What was run.
+        device: Where.
+        data: The file.
+        seconds: Wall time of the run.
+    """
+
+    evaluation: Evaluation
+    report: dict[str, Any]
+    task: str
+    model: str
+    precision: str
+    device: str
+    data: str
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            "task": self.task,
+            "model": self.model,
+            "precision": self.precision,
+            "device": self.device,
+            "data": self.data,
+            "seconds": round(self.seconds, 3),
+            "metric": self.evaluation.metric,
+            **self.report,
+        }
+
+
+def evaluate(
+    pipe: Pipeline,
+    data: Path,
+    *,
+    limit: int | None = None,
+    progress: Callable[[int], None] | None = None,
+    **columns: str,
+) -> EvaluationResult:
+    """Run a pipeline over a file and score its answers.
+
+    Rows stream through the pipeline; what stays in memory is an answer and a target a row.
+
+    Args:
+        pipe: The model.
+        data: A file with labels; see the task's evaluation for its columns.
+        limit: At most this many rows, from the beginning.
+        progress: Told the number of rows that are done, after each.
+        **columns: Which column is which, such as ``text="review"``.
+
+    Raises:
+        DataError: A row that cannot be used, or no rows; the message names file and line.
+        OptionError: The task declares no evaluation.
+    """
+    evaluation = evaluation_of(pipe.task, pipe.bundle.labels)
+    targets: list[Any] = []
+    start = time.perf_counter()
+    inputs = _inputs(evaluation.samples(data, **columns), targets, limit)
+    answers = []
+    for answer in pipe.answers(inputs, **evaluation.options):
+        answers.append(answer)
+        if progress is not None:
+            progress(len(answers))
+    seconds = time.perf_counter() - start
+    if not answers:
+        raise DataError(f"{data} holds no rows.", hint="Give a file with labelled rows.")
+    return EvaluationResult(
+        evaluation=evaluation,
+        report=evaluation.report(answers, targets),
+        task=pipe.task.name,
+        model=pipe.bundle.name,
+        precision=pipe.precision,
+        device=pipe.device,
+        data=data.name,
+        seconds=seconds,
+    )
+
+
+def _inputs(
+    samples: Iterator[Sample], targets: list[Any], limit: int | None
+) -> Iterator[dict[str, Any]]:
+    for count, sample in enumerate(samples):
+        if limit is not None and count >= limit:
+            return
+        targets.append(sample.target)
+        yield sample.input

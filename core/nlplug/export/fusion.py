@@ -1,0 +1,150 @@
+"""Fused graphs: attention and GELU as one operator each, checked against the plain graph."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nlplug._extras import require
+from nlplug.export.graph import GraphEditor, histogram
+from nlplug.export.passes import split_skip_layer_norm
+from nlplug.export.quiet import quiet
+
+_BERT_LIKE = frozenset(
+    {"albert", "bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta"}
+)
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class FusedGraphs:
+    """The float32 graph in the shape that each device runs best.
+
+    Attributes:
+        cpu: For the CPU and as the start of quantization.
+        gpu: For CUDA, where each kernel launch counts, as the start of fp16.
+        note: What was fused, or why nothing was; goes into the manifest.
+    """
+
+    cpu: Any
+    gpu: Any
+    note: str
+
+
+def fuse(plain: Any, config: Any, folder: Path) -> FusedGraphs:
+    """Fuse a graph of a known architecture; any other stays plain, and the note says so.
+
+    Args:
+        plain: ``onnx.ModelProto`` as exported; not changed.
+        config: The model's ``PretrainedConfig``.
+        folder: For temporary files; nothing stays there.
+    """
+    if config.model_type not in _BERT_LIKE:
+        folded = _fold(plain, folder)
+        return FusedGraphs(folded, folded, f"plain: no fusion for {config.model_type}")
+    try:
+        gpu = _bert(plain, config)
+        editor = GraphEditor(copy.deepcopy(gpu))
+        split_skip_layer_norm(editor)
+        cpu = editor.finish()
+        reference = _probe(plain, plain)
+        worst = max(_difference(reference, _probe(plain, graph)) for graph in (cpu, gpu))
+    except Exception as error:  # whatever goes wrong in it, the plain graph is right
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        folded = _fold(plain, folder)
+        return FusedGraphs(folded, folded, f"plain: fusion failed ({reason})")
+    if not worst <= _TOLERANCE:
+        folded = _fold(plain, folder)
+        return FusedGraphs(folded, folded, f"plain: the fused graph differs by {worst:.1e}")
+    return FusedGraphs(cpu, gpu, _describe(gpu, config))
+
+
+def _bert(plain: Any, config: Any) -> Any:
+    """Fused by the patterns that ONNX Runtime has for BERT and its kin."""
+    optimizer = require("onnxruntime.transformers.optimizer", "train", purpose="Graph fusion")
+    options_module = require(
+        "onnxruntime.transformers.fusion_options", "train", purpose="Graph fusion"
+    )
+    options = options_module.FusionOptions("bert")
+    # With a mask of two axes padding may stand anywhere; lengths alone would assume the right.
+    options.use_raw_attention_mask(True)
+    # Apart from it the tables can be quantized row by row.
+    options.enable_embed_layer_norm = False
+    with quiet():  # it says at each node what it cannot fuse; the note tells the outcome
+        fused = optimizer.optimize_by_fusion(
+            copy.deepcopy(plain),
+            model_type="bert",
+            num_heads=config.num_attention_heads,
+            hidden_size=config.hidden_size,
+            optimization_options=options,
+        )
+        fused.topological_sort()
+    return GraphEditor(fused.model).finish()
+
+
+def _fold(plain: Any, folder: Path) -> Any:
+    """The plain graph with its constants folded, in standard operators alone."""
+    onnx = require("onnx", "train", purpose="Export")
+    ort = require("onnxruntime", "cpu", purpose="ONNX inference")
+    path = folder / "folded.onnx"
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path)
+    options.log_severity_level = 3
+    try:
+        ort.InferenceSession(plain.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return GraphEditor(onnx.load(str(path))).finish()
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _probe(declared: Any, graph: Any) -> list[np.ndarray]:
+    """The outputs for a batch of random ids with padding, on the CPU."""
+    ort = require("onnxruntime", "cpu", purpose="ONNX inference")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = ort.InferenceSession(
+        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    random = np.random.default_rng(0)
+    mask = (np.arange(12) < np.array([[12], [7], [3]])).astype(np.int64)
+    ids = random.integers(0, _vocabulary(declared), mask.shape) * mask
+    feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(mask)}
+    values: list[np.ndarray] = session.run(
+        None, {item.name: feeds[item.name] for item in session.get_inputs()}
+    )
+    # Positions that are padding may hold anything.
+    keep = mask.astype(bool)
+    return [value[keep] if value.shape[:2] == keep.shape else value for value in values]
+
+
+def _vocabulary(graph: Any) -> int:
+    """Rows of the table that ``input_ids`` are looked up in."""
+    editor = GraphEditor(graph)
+    for node in editor.nodes:
+        if node.op_type == "Gather" and node.input[1] == "input_ids":
+            table = editor.weight(node.input[0])
+            if table is not None:
+                return int(table.shape[0])
+    return 100
+
+
+def _difference(expected: list[np.ndarray], actual: list[np.ndarray]) -> float:
+    return max(
+        float(np.max(np.abs(one - two)) / max(1.0, float(np.max(np.abs(one)))))
+        for one, two in zip(expected, actual, strict=True)
+    )
+
+
+def _describe(graph: Any, config: Any) -> str:
+    counts = histogram(graph)
+    names = ("Attention", "SkipLayerNormalization", "BiasGelu", "FastGelu", "Gelu")
+    found = ", ".join(f"{counts[name]} {name}" for name in names if counts.get(name))
+    if counts.get("Attention", 0) < config.num_hidden_layers:
+        return f"partly fused: {found or 'no pattern found'}"
+    return f"fused: {found}"

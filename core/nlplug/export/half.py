@@ -1,0 +1,19 @@
+"""Half precision, for GPUs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from nlplug._extras import require
+from nlplug.export.quiet import quiet
+
+
+def to_half(model: Any) -> Any:
+    """A copy of a float32 graph with weights and arithmetic in fp16; inputs and outputs as before.
+
+    Operators that lose too much in fp16 stay in float32, as ONNX Runtime's converter has them.
+    """
+    converter = require("onnxruntime.transformers.float16", "train", purpose="Export in fp16")
+    with quiet():
+        return converter.convert_float_to_float16(copy.deepcopy(model), keep_io_types=True)

@@ -1,0 +1,70 @@
+"""Rewrites of a fused graph that make it fast on the CPU without changing what it computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onnx import helper
+
+from nlplug.export.graph import MICROSOFT, GraphEditor, attributes
+
+
+def split_skip_layer_norm(editor: GraphEditor) -> int:
+    """``SkipLayerNormalization`` into a sum and a ``LayerNormalization``.
+
+    ONNX Runtime's CPU kernel of the fused operator works through one number after another: 0.8 ms
+    for 520 x 384 values where the two parts take 0.12 ms. The sum is written as ``Sum`` because
+    ONNX Runtime fuses ``Add`` and ``LayerNormalization`` right back while loading.
+
+    Returns:
+        How many were split.
+    """
+
+    def change(node: Any) -> list[Any] | None:
+        if node.op_type != "SkipLayerNormalization" or any(node.output[1:3]):
+            return None
+        value, skip, gamma, *rest = node.input
+        beta, bias = (*rest, "", "")[:2]
+        out = node.output[0]
+        total = node.output[3] if len(node.output) > 3 and node.output[3] else f"{out}_sum"
+        nodes: list[Any] = []
+        if bias:
+            if _is_product(editor, skip) and not _is_product(editor, value):
+                value, skip = skip, value
+            # Next to its product the bias becomes part of the quantized product.
+            nodes.append(helper.make_node("Add", [value, bias], [f"{out}_biased"]))
+            value = f"{out}_biased"
+        epsilon = float(attributes(node).get("epsilon", 1e-12))
+        nodes.append(helper.make_node("Sum", [value, skip], [total]))
+        inputs = [total, gamma, beta] if beta else [total, gamma]
+        nodes.append(
+            helper.make_node("LayerNormalization", inputs, [out], axis=-1, epsilon=epsilon)
+        )
+        return nodes
+
+    return editor.rewrite(change)
+
+
+def split_bias_gelu(editor: GraphEditor) -> int:
+    """``BiasGelu`` into ``Add`` and ``Gelu``, so that the bias can join the quantized product.
+
+    Returns:
+        How many were split.
+    """
+
+    def change(node: Any) -> list[Any] | None:
+        if node.op_type not in ("BiasGelu", "FastGelu") or len(node.input) < 2:
+            return None
+        out = node.output[0]
+        kind = {"BiasGelu": "Gelu"}.get(node.op_type, node.op_type)
+        return [
+            helper.make_node("Add", list(node.input), [f"{out}_biased"]),
+            helper.make_node(kind, [f"{out}_biased"], [out], domain=MICROSOFT),
+        ]
+
+    return editor.rewrite(change)
+
+
+def _is_product(editor: GraphEditor, name: str) -> bool:
+    node = editor.producer(name)
+    return node is not None and node.op_type in ("MatMul", "Gemm")

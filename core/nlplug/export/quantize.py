@@ -1,0 +1,254 @@
+"""Dynamic int8 quantization: weights once, activations while running.
+
+The general quantizer of ONNX Runtime gives the products of fused attention seven bits and leaves
+chains of MatMulInteger, Cast and Mul for the session to clean up. Here each product becomes at once
+the operator that ONNX Runtime runs: signed weights (unsigned ones lose a third of the speed), one
+scale a column, the bias inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from nlplug.errors import OptionError
+from nlplug.export.graph import MICROSOFT, GraphEditor, attributes
+from nlplug.export.passes import split_bias_gelu
+
+_SMALLEST_TABLE = 2048
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How weights are quantized.
+
+    Attributes:
+        weight_bits: 8, or 7 for CPUs older than VNNI, whose int16 sums overflow with 8. Fewer
+            bits are allowed, though no kernel gains by them: the gate shows what they cost.
+        per_channel: One scale a column instead of one a matrix.
+        embeddings: Quantize the embedding tables too, one scale a row.
+        exclude: Products whose weight has one of these texts in its name stay in float.
+
+    Raises:
+        OptionError: ``weight_bits`` is not between 2 and 8.
+    """
+
+    weight_bits: int = 8
+    per_channel: bool = True
+    embeddings: bool = True
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.weight_bits <= 8:
+            raise OptionError(
+                f"weight_bits is {self.weight_bits}.", hint="Give 8, or 7 for CPUs without VNNI."
+            )
+
+
+def quantize(model: Any, settings: Quantization | None = None) -> Any:
+    """Quantize a float graph, in place.
+
+    Products that make a graph output (the last layer of a classifier) stay in float: they are
+    small, and every error in them shows.
+
+    Args:
+        model: An ``onnx.ModelProto`` in float32, fused or plain.
+        settings: None for the defaults.
+
+    Returns:
+        The model.
+    """
+    settings = settings or Quantization()
+    editor = GraphEditor(model)
+    split_bias_gelu(editor)
+    _quantize_attention(editor, settings)
+    _quantize_products(editor, settings)
+    if settings.embeddings:
+        _quantize_embeddings(editor, settings)
+    return editor.finish()
+
+
+def quantize_columns(
+    weight: np.ndarray, *, bits: int = 8, per_channel: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Round a matrix to signed integers, symmetrically.
+
+    For each column the scale is searched that gives the least squared error: clipping a lone
+    outlier a little is often better than stretching the grid for it.
+
+    Args:
+        weight: Shape (inputs, outputs).
+        bits: Bits of an integer.
+        per_channel: One scale a column instead of one for all.
+
+    Returns:
+        int8 of the same shape, and the float32 scale: shape (outputs,), or () for one scale.
+    """
+    top = float(2 ** (bits - 1) - 1)
+    weight = weight.astype(np.float32)
+    axis = 0 if per_channel else None
+    peak = np.maximum(np.abs(weight).max(axis=axis), np.finfo(np.float32).tiny * 1e6)
+    best = np.full(np.shape(peak), np.inf)
+    scale = peak / top
+    for share in (1.0, 0.97, 0.94, 0.91, 0.88, 0.85, 0.8) if per_channel else (1.0,):
+        trial = peak * np.float32(share) / top
+        rounded = np.clip(np.rint(weight / trial), -top, top)
+        error = np.square(rounded * trial - weight).sum(axis=axis)
+        better = error < best
+        best, scale = np.where(better, error, best), np.where(better, trial, scale)
+    scale = scale.astype(np.float32)
+    return np.clip(np.rint(weight / scale), -top, top).astype(np.int8), scale
+
+
+def _quantize_attention(editor: GraphEditor, settings: Quantization) -> None:
+    def change(node: Any) -> list[Any] | None:
+        if node.op_type != "Attention" or len(node.input) < 3 or any(node.input[4:]):
+            return None
+        given = attributes(node)
+        # QAttention has neither: such a node keeps its float weights.
+        if "scale" in given or "qkv_hidden_sizes" in given:
+            return None
+        value, name, bias, *mask = node.input
+        weight = _eligible(editor, name, settings)
+        if weight is None or not bias:
+            return None
+        quantized, scale = quantize_columns(
+            weight, bits=settings.weight_bits, per_channel=settings.per_channel
+        )
+        zero = np.zeros(np.shape(scale), dtype=np.int8)
+        whole, step, middle = f"{value}_u8", f"{value}_scale", f"{value}_zero"
+        kept = {
+            key: item
+            for key, item in given.items()
+            if key in ("num_heads", "unidirectional", "mask_filter_value")
+        }
+        inputs = [
+            whole,
+            editor.add_weight(f"{name}_int8", quantized),
+            bias,
+            step,
+            editor.add_weight(f"{name}_scale", scale),
+            mask[0] if mask else "",
+            middle,
+            editor.add_weight(f"{name}_zero", zero),
+        ]
+        return [
+            helper.make_node("DynamicQuantizeLinear", [value], [whole, step, middle]),
+            helper.make_node("QAttention", inputs, list(node.output), domain=MICROSOFT, **kept),
+        ]
+
+    editor.rewrite(change)
+
+
+def _quantize_products(editor: GraphEditor, settings: Quantization) -> None:
+    biases = _biases(editor)
+
+    def change(node: Any) -> list[Any] | None:
+        if node.output and node.output[0] in absorbed:
+            return []
+        if node.op_type not in ("MatMul", "Gemm"):
+            return None
+        weight = _eligible(editor, node.input[1], settings)
+        if weight is None:
+            return None
+        name, out = node.input[1], node.output[0]
+        bias = ""
+        if node.op_type == "Gemm":
+            given = attributes(node)
+            if given.get("transA") or given.get("alpha", 1.0) != 1 or given.get("beta", 1.0) != 1:
+                return None
+            if given.get("transB"):
+                weight, name = weight.T, f"{name}_t"
+            if len(node.input) > 2 and node.input[2]:
+                bias = node.input[2]
+                added = editor.weight(bias)
+                if added is None or added.ndim != 1:
+                    return None
+        elif out in biases:
+            bias, out = biases[out]
+        if out in editor.outputs:
+            return None
+        if node.op_type == "MatMul" and bias:
+            absorbed.add(out)
+        quantized, scale = quantize_columns(
+            weight, bits=settings.weight_bits, per_channel=settings.per_channel
+        )
+        inputs = [
+            node.input[0],
+            editor.add_weight(f"{name}_int8", quantized),
+            editor.add_weight(f"{name}_scale", scale),
+            "",
+            bias,
+        ]
+        return [
+            helper.make_node(
+                "DynamicQuantizeMatMul", inputs if bias else inputs[:3], [out], domain=MICROSOFT
+            )
+        ]
+
+    absorbed: set[str] = set()
+    editor.rewrite(change)
+
+
+def _biases(editor: GraphEditor) -> dict[str, tuple[str, str]]:
+    """For each product that one ``Add`` of a constant vector follows: the vector and the sum."""
+    found = {}
+    for node in editor.nodes:
+        if node.op_type != "Add":
+            continue
+        for value, other in (node.input, reversed(node.input)):
+            vector = editor.weight(other)
+            product = editor.producer(value)
+            if (
+                vector is not None
+                and vector.ndim == 1
+                and product is not None
+                and product.op_type == "MatMul"
+                and editor.uses(value) == 1
+                and (weight := editor.weight(product.input[1])) is not None
+                and weight.shape[-1:] == vector.shape
+            ):
+                found[value] = (other, node.output[0])
+    return found
+
+
+def _quantize_embeddings(editor: GraphEditor, settings: Quantization) -> None:
+    """Tables of embeddings as int8 rows with a scale each.
+
+    One scale for a whole table, as a quantized Gather has, would be set by its wildest row.
+    """
+
+    def change(node: Any) -> list[Any] | None:
+        if node.op_type != "Gather" or attributes(node).get("axis", 0) != 0:
+            return None
+        name, indices = node.input
+        table = _eligible(editor, name, settings)
+        if table is None or table.size < _SMALLEST_TABLE or editor.uses(name) > 1:
+            return None
+        rows, scale = quantize_columns(table.T, bits=settings.weight_bits)
+        out = node.output[0]
+        return [
+            helper.make_node(
+                "Gather", [editor.add_weight(f"{name}_int8", rows.T), indices], [f"{out}_int8"]
+            ),
+            helper.make_node(
+                "Gather",
+                [editor.add_weight(f"{name}_scale", scale[:, None]), indices],
+                [f"{out}_scale"],
+            ),
+            helper.make_node("Cast", [f"{out}_int8"], [f"{out}_float"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [f"{out}_float", f"{out}_scale"], [out]),
+        ]
+
+    editor.rewrite(change)
+
+
+def _eligible(editor: GraphEditor, name: str, settings: Quantization) -> np.ndarray | None:
+    """The float matrix of this name, unless it is excluded."""
+    weight = editor.weight(name)
+    if weight is None or weight.ndim != 2 or weight.dtype != np.float32:
+        return None
+    return None if any(part in name for part in settings.exclude) else weight
