@@ -165,7 +165,9 @@ def check(block: Block) -> None:
         AssertionError: A make target, an option or an extra that is not there.
     """
     if block.language == "python":
-        compile(block.text, f"line {block.line}", "exec")
+        examples = doctest.DocTestParser().get_examples(block.text)
+        source = "".join(example.source for example in examples) or block.text
+        compile(source, f"line {block.line}", "exec")
     for command, _ in commands(block) if block.language == "console" else ():
         words = shlex.split(command.replace("\\\n", " "), comments=True)
         while words and re.fullmatch(r"\w+=.*", words[0]):

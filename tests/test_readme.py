@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 from docrunner import ROOT, blocks, check, run
+from server_kit import running
+
+from nlplug import PluginHost
+from nlplug.server import create_app
 
 PAGES = [
     path
@@ -91,3 +95,11 @@ def test_the_plugin_that_the_readme_shows_whole_works(tmp_path: Path) -> None:
     env = {"PYTHONPATH": str(site)}
     run(replace(shown, text=rest), tmp_path, env)
     run(replace(shown, text="$ nlplug plugins check stars\n"), tmp_path, env)
+
+
+def test_the_client_that_the_readme_shows_is_answered(tmp_path: Path) -> None:
+    block = next(block for block in blocks(ROOT / "README.md") if "InferenceClient" in block.text)
+    with running(create_app(PluginHost.discover())) as address:
+        there = block.text.replace("http://127.0.0.1:8000", address)
+        assert there != block.text
+        run(replace(block, text=there), tmp_path)
