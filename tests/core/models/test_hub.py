@@ -1,0 +1,342 @@
+"""Models of the Hub: the real huggingface_hub client against a local stand-in of the Hub."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hub_stand_in import TOKEN, HubStandIn, Repo
+
+from nlplug.errors import (
+    BundleCorrupt,
+    BundleIncomplete,
+    BundleVersionError,
+    ModelNotFound,
+    OfflineError,
+    OptionError,
+)
+from nlplug.models.bundle import Bundle
+from nlplug.models.cache import list_cached, models_folder, pull
+from nlplug.models.hub import HubRef
+from nlplug.models.resolve import resolve
+from nlplug.settings import load_settings
+
+TINY = HubRef("acme/tiny")
+
+
+def left_in_cache() -> list[str]:
+    """Whatever stands in the cache, hidden folders too."""
+    folder = models_folder(load_settings())
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def test_a_repository_of_the_hub_becomes_a_bundle_in_the_cache(hub: HubStandIn) -> None:
+    bundle = resolve("acme/tiny")
+    assert bundle.path == models_folder(load_settings()) / "acme--tiny"
+    assert bundle.labels == ["negative", "positive"]
+    assert bundle.max_length == 32
+    assert bundle.manifest is not None
+    assert bundle.manifest.license == "mit"
+    assert bundle.manifest.hub_task == "text-classification"
+    assert bundle.manifest.source == {
+        "hub_id": "acme/tiny",
+        "commit": hub.repos["acme/tiny"].branches["main"],
+    }
+    bundle.verify()
+
+
+def test_only_what_the_wanted_precision_needs_is_fetched(hub: HubStandIn) -> None:
+    resolve("acme/tiny", precision="fp16")
+    assert hub.fetched() == [
+        "config.json",
+        "onnx/model_fp16.onnx",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+
+
+def test_without_a_wish_the_unquantized_model_is_fetched(hub: HubStandIn) -> None:
+    assert list(resolve("acme/tiny").precisions) == ["fp32"]
+
+
+def test_weights_outside_the_graph_come_with_it(
+    hub: HubStandIn, repository: dict[str, bytes]
+) -> None:
+    data = {"onnx/model.onnx_data": b"0" * 64, "onnx/model.onnx_data_1": b"1" * 64}
+    others = {"onnx/model_fp16.onnx_data": b"2" * 64}
+    hub.repos["acme/tiny"].push({**repository, **data, **others})
+    resolve("acme/tiny", precision="fp32")
+    assert set(data) <= set(hub.fetched())
+    assert not set(others) & set(hub.fetched())
+
+
+def test_the_layout_of_optimum_loads(hub: HubStandIn, repository: dict[str, bytes]) -> None:
+    flat = {name.removeprefix("onnx/"): content for name, content in repository.items()}
+    hub.repos["acme/flat"] = Repo()
+    hub.repos["acme/flat"].push(flat)
+    bundle = resolve("acme/flat", precision="int8")
+    assert bundle.onnx_file("int8") == bundle.path / "model_quantized.onnx"
+
+
+def test_a_cached_model_asks_the_hub_nothing(hub: HubStandIn) -> None:
+    resolve("acme/tiny")
+    asked = len(hub.requests)
+    resolve("acme/tiny")
+    assert len(hub.requests) == asked
+
+
+def test_another_precision_is_added_without_fetching_the_rest_again(hub: HubStandIn) -> None:
+    resolve("acme/tiny", precision="fp32")
+    hub.requests.clear()
+    bundle = resolve("acme/tiny", precision="int8")
+    assert hub.fetched() == ["onnx/model_quantized.onnx"]
+    assert sorted(bundle.precisions) == ["fp32", "int8"]
+    bundle.verify()
+
+
+def test_an_added_precision_is_of_the_commit_that_is_there(
+    hub: HubStandIn, repository: dict[str, bytes]
+) -> None:
+    first = hub.repos["acme/tiny"].branches["main"]
+    resolve("acme/tiny", precision="fp32")
+    hub.repos["acme/tiny"].push({**repository, "onnx/model.onnx": b"another model"})
+    bundle = resolve("acme/tiny", precision="int8")
+    assert bundle.manifest is not None
+    assert bundle.manifest.source["commit"] == first
+
+
+def test_an_update_moves_every_precision_to_the_newest_commit(
+    hub: HubStandIn, repository: dict[str, bytes]
+) -> None:
+    resolve("acme/tiny", precision="fp32")
+    resolve("acme/tiny", precision="int8")
+    newer = {**repository, "onnx/model.onnx": b"newer", "onnx/model_quantized.onnx": b"newer 8"}
+    commit = hub.repos["acme/tiny"].push(newer)
+    bundle = pull(TINY, load_settings(), update=True)
+    assert bundle.manifest is not None
+    assert bundle.manifest.source["commit"] == commit
+    assert bundle.onnx_file("fp32").read_bytes() == b"newer"
+    assert bundle.onnx_file("int8").read_bytes() == b"newer 8"
+
+
+def test_an_update_of_what_is_new_already_fetches_nothing(hub: HubStandIn) -> None:
+    resolve("acme/tiny")
+    hub.requests.clear()
+    pull(TINY, load_settings(), update=True)
+    assert hub.fetched() == []
+
+
+def test_a_revision_has_a_folder_of_its_own(hub: HubStandIn, repository: dict[str, bytes]) -> None:
+    hub.repos["acme/tiny"].push({**repository, "onnx/model.onnx": b"branch"}, branch="v2")
+    assert resolve("acme/tiny@v2").onnx_file("fp32").read_bytes() == b"branch"
+    assert resolve("acme/tiny", revision="v2").path.name == "acme--tiny@v2"
+    assert resolve("acme/tiny").onnx_file("fp32").read_bytes() != b"branch"
+    assert [str(cached.ref) for cached in list_cached(load_settings())] == [
+        "acme/tiny",
+        "acme/tiny@v2",
+    ]
+
+
+def test_a_precision_that_the_repository_lacks_lists_those_it_has(hub: HubStandIn) -> None:
+    with pytest.raises(OptionError, match="no precision 'bnb4'") as caught:
+        resolve("acme/tiny", precision="bnb4")
+    assert caught.value.hint == "It has: fp16, fp32, int8, q4."
+    assert left_in_cache() == []
+
+
+def test_a_repository_without_onnx_says_how_to_export_it(hub: HubStandIn) -> None:
+    hub.repos["acme/torch"] = Repo()
+    hub.repos["acme/torch"].push({"config.json": b"{}", "model.safetensors": b"0"})
+    with pytest.raises(BundleIncomplete, match="no ONNX model") as caught:
+        resolve("acme/torch")
+    assert "nlplug export acme/torch" in str(caught.value.hint)
+
+
+def test_a_bundle_that_nlplug_exported_keeps_its_manifest(
+    hub: HubStandIn, write_bundle: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    hub.repos["acme/bundle"] = Repo()
+    hub.repos["acme/bundle"].push(files_of(write_bundle(tmp_path / "exported", name="good")))
+    bundle = resolve("acme/bundle")
+    assert bundle.manifest is not None
+    assert (bundle.name, bundle.manifest.task) == ("good", "sentiment")
+    assert list(bundle.precisions) == ["int8"], "measured by the gate, so the small one is taken"
+    bundle.verify()
+
+
+def test_a_file_that_belies_the_repositorys_manifest_is_refused(
+    hub: HubStandIn, write_bundle: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    files = files_of(write_bundle(tmp_path / "exported"))
+    hub.repos["acme/bundle"] = Repo()
+    hub.repos["acme/bundle"].push({**files, "onnx/model_int8.onnx": b"swapped"})
+    with pytest.raises(BundleCorrupt, match=r"model_int8\.onnx is not the file"):
+        resolve("acme/bundle")
+    assert left_in_cache() == []
+
+
+def test_a_repository_of_a_future_format_says_so(
+    hub: HubStandIn, repository: dict[str, bytes]
+) -> None:
+    hub.repos["acme/future"] = Repo()
+    hub.repos["acme/future"].push({**repository, "nlplug.json": b'{"format_version": 99}'})
+    with pytest.raises(BundleVersionError, match="format version 99"):
+        resolve("acme/future")
+
+
+def test_a_content_other_than_announced_is_refused(hub: HubStandIn) -> None:
+    hub.lies.add("onnx/model.onnx")
+    with pytest.raises(BundleCorrupt, match=r"onnx/model\.onnx arrived with another content"):
+        resolve("acme/tiny")
+    assert left_in_cache() == []
+
+
+def test_a_small_file_is_checked_as_well(hub: HubStandIn) -> None:
+    hub.lies.add("tokenizer.json")
+    with pytest.raises(BundleCorrupt, match=r"tokenizer\.json arrived with another content"):
+        resolve("acme/tiny")
+
+
+@pytest.mark.parametrize("file", ["onnx/model.onnx", "config.json"])
+def test_a_connection_lost_in_the_middle_leaves_nothing(hub: HubStandIn, file: str) -> None:
+    hub.cut.add(file)
+    with pytest.raises(BundleIncomplete, match="was cut off") as caught:
+        resolve("acme/tiny")
+    assert file in caught.value.message
+    assert left_in_cache() == []
+    hub.cut.clear()
+    resolve("acme/tiny").verify()
+
+
+def test_a_connection_lost_while_adding_keeps_what_is_there(hub: HubStandIn) -> None:
+    resolve("acme/tiny", precision="fp32")
+    hub.cut.add("onnx/model_quantized.onnx")
+    with pytest.raises(BundleIncomplete):
+        resolve("acme/tiny", precision="int8")
+    assert left_in_cache() == ["acme--tiny"]
+    resolve("acme/tiny", precision="fp32").verify()
+
+
+def test_a_file_that_is_listed_and_lost_is_named(hub: HubStandIn) -> None:
+    hub.lost.add("tokenizer.json")
+    with pytest.raises(ModelNotFound, match=r"lists tokenizer\.json, but does not have it"):
+        resolve("acme/tiny")
+    assert left_in_cache() == []
+
+
+def test_no_such_repository(hub: HubStandIn) -> None:
+    with pytest.raises(ModelNotFound, match="no repository acme/none") as caught:
+        resolve("acme/none")
+    assert "private" in caught.value.message
+
+
+def test_no_such_revision(hub: HubStandIn) -> None:
+    with pytest.raises(ModelNotFound, match="no revision 'v9'"):
+        resolve("acme/tiny@v9")
+
+
+@pytest.mark.parametrize("token", [None, "hf_of_somebody_else"])
+def test_a_gated_repository_says_where_to_ask(
+    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch, token: str | None
+) -> None:
+    hub.repos["acme/tiny"].gated = True
+    if token:
+        monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(ModelNotFound, match="gated") as caught:
+        resolve("acme/tiny")
+    assert f"{hub.endpoint}/acme/tiny" in str(caught.value.hint)
+
+
+def test_the_users_token_opens_a_gated_repository_and_is_never_logged(
+    hub: HubStandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    hub.repos["acme/tiny"].gated = True
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with caplog.at_level("DEBUG"):
+        resolve("acme/tiny").verify()
+    assert f"Bearer {TOKEN}" in hub.tokens
+    assert TOKEN not in caplog.text + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("variable", ["NLPLUG_OFFLINE", "HF_HUB_OFFLINE"])
+def test_offline_nothing_is_asked(
+    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(OfflineError, match="not in the cache") as caught:
+        resolve("acme/tiny")
+    assert "nlplug models pull acme/tiny" in str(caught.value.hint)
+    with pytest.raises(OfflineError):
+        pull(TINY, load_settings())
+    assert hub.requests == []
+
+
+def test_offline_what_is_cached_works(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve("acme/tiny", precision="fp32")
+    hub.requests.clear()
+    monkeypatch.setenv("NLPLUG_OFFLINE", "1")
+    assert resolve("acme/tiny").name == "acme/tiny"
+    with pytest.raises(OfflineError, match=r"without the precision 'int8' \(it has: fp32\)"):
+        resolve("acme/tiny", precision="int8")
+    assert hub.requests == []
+
+
+def test_a_hub_out_of_reach_says_so(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ModelNotFound, match="cannot be reached"):
+        resolve("acme/tiny")
+
+
+@pytest.mark.parametrize("damage", ["file", "manifest", "json"])
+def test_a_damaged_cached_model_is_fetched_again(hub: HubStandIn, damage: str) -> None:
+    folder = resolve("acme/tiny").path
+    if damage == "file":
+        (folder / "onnx" / "model.onnx").unlink()
+    elif damage == "manifest":
+        (folder / "nlplug.json").unlink()
+    else:
+        (folder / "nlplug.json").write_text("{")
+    resolve("acme/tiny").verify()
+    assert left_in_cache() == ["acme--tiny"]
+
+
+def test_a_flipped_byte_is_not_carried_over_when_a_precision_is_added(hub: HubStandIn) -> None:
+    file = resolve("acme/tiny", precision="fp32").onnx_file("fp32")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    bundle = resolve("acme/tiny", precision="int8")
+    assert bundle.onnx_file("fp32").read_bytes() == whole
+    bundle.verify()
+
+
+def test_a_killed_pull_leaves_nothing_that_looks_whole(hub: HubStandIn) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "def hook(event, arguments):\n"
+        "    if event == 'open' and str(arguments[0]).endswith('model.onnx'):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sys.addaudithook(hook)\n"
+        "from nlplug.models.resolve import resolve\n"
+        "resolve('acme/tiny')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert done.returncode == -9, done.stderr
+    assert "acme--tiny" not in left_in_cache()
+    assert list_cached(load_settings()) == []
+    resolve("acme/tiny").verify()
+    assert left_in_cache() == ["acme--tiny"], "what the killed one left is cleaned up"
+
+
+def files_of(bundle: Bundle) -> dict[str, bytes]:
+    """The files of a bundle, as they would be uploaded."""
+    return {
+        path.relative_to(bundle.path).as_posix(): path.read_bytes()
+        for path in bundle.path.rglob("*")
+        if path.is_file()
+    }
