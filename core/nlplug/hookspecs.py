@@ -1,7 +1,8 @@
 """What a plugin may offer: every hook of nlplug, on one screen.
 
 A plugin implements any of these as functions decorated with ``nlplug.hookimpl`` in the module
-that its entry point (group ``nlplug``, name = task name) points to.
+that its entry point (group ``nlplug``, name = task name) points to. ``docs/plugins.md`` has a
+complete example of each.
 """
 
 from __future__ import annotations
@@ -40,9 +41,12 @@ def register_models() -> Iterable[ModelSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def register_commands(cli: click.Group) -> None:
-    """Add commands to the ``nlplug`` command line."""
+    """Add commands to the ``nlplug`` command line; a name that is taken is refused."""
 
 
 @hookspec
 def register_routes(app: Any) -> None:
-    """Add HTTP routes beyond the generated ones, under ``/x/<plugin>/``."""
+    """Add HTTP routes beyond the generated ones, under ``/x/<plugin>/``.
+
+    ``app`` is a ``fastapi.FastAPI`` of the plugin's own, mounted there.
+    """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -45,8 +46,12 @@ def requirement(argument: str, *, exact: bool = False) -> str:
     A path, an archive, an address and a name that begins with ``nlplug`` stay as they are; any
     other name is short for ``nlplug-<name>``, unless ``exact``.
     """
-    if is_location(argument) or exact:
+    if exact:
         return argument
+    if is_location(argument):
+        # pip takes a word without a separator for a name, even where a folder is called so.
+        bare = not any(sign in argument for sign in "/\\.")
+        return os.path.join(".", argument) if bare else argument
     match = _REQUIREMENT.fullmatch(argument)
     if match is None:
         raise PluginError(
@@ -60,14 +65,13 @@ def requirement(argument: str, *, exact: bool = False) -> str:
 
 def is_location(argument: str) -> bool:
     """Whether it is a path, an archive or an address, and not the name of a distribution."""
-    path = Path(argument)
     return (
         "://" in argument
         or "/" in argument.split("@")[0]
         or "\\" in argument
         or argument in (".", "..")
         or argument.endswith(_ARCHIVES)
-        or (path / "pyproject.toml").is_file()
+        or (Path(argument) / "pyproject.toml").is_file()
     )
 
 

@@ -48,7 +48,7 @@ def test_a_source_folder_without_a_slash_is_a_path(
     (tmp_path / "mine" / "pyproject.toml").touch()
     monkeypatch.chdir(tmp_path)
 
-    assert installer.requirement("mine") == "mine"
+    assert installer.requirement("mine") == "./mine"
 
 
 def test_what_is_no_requirement_is_refused() -> None:
