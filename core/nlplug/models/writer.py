@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import shutil
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -29,8 +28,6 @@ So a copy that lost the manifest is told apart from a plain repository of the Hu
 
 AGAIN = "Write it again (`nlplug export`, `nlplug models pull`), or copy the folder whole."
 """The hint of every error about a bundle that is damaged."""
-
-_STALE_SECONDS = 3600.0
 
 
 class BundleWriter:
@@ -61,11 +58,8 @@ class BundleWriter:
         self.target.parent.mkdir(parents=True, exist_ok=True)
         _clean_up_after_killed(self.target)
         self._check_target()
-        self.folder = self.target.parent / f".{self.target.name}.{secrets.token_hex(4)}.partial"
-        self.folder.mkdir()
-        # Held while writing, released by the system when the process dies: so the next writer
-        # can tell what is left over from what is in work.
-        self._lock: IO[str] | None = lock(self.folder / PARTIAL_FILE)
+        self.folder, locked = _new_folder(self.target)
+        self._lock: IO[str] | None = locked
 
     def __enter__(self) -> Self:
         return self
@@ -163,6 +157,20 @@ def discard_folder(folder: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
+def _new_folder(target: Path) -> tuple[Path, IO[str]]:
+    """A new folder beside ``target``, and the lock on its marker.
+
+    The lock is held while writing and released by the system when the process dies: so the next
+    writer can tell what is left over from what is in work.
+    """
+    while True:
+        folder = target.parent / f".{target.name}.{secrets.token_hex(4)}.partial"
+        folder.mkdir()
+        # Another writer that is cleaning up may take the folder for left over while it is empty.
+        with contextlib.suppress(FileNotFoundError):
+            return folder, lock(folder / PARTIAL_FILE)
+
+
 def _strangers(target: Path) -> list[str]:
     """Files under ``target`` that replacing a bundle there would lose."""
     names = [path.relative_to(target).as_posix() for path in files_of(target)]
@@ -198,18 +206,20 @@ def _clean_up_after_killed(target: Path) -> None:
         if held is not None:
             shutil.rmtree(left, ignore_errors=True)
             held.close()
-        elif _is_left_over(left):
-            shutil.rmtree(left, ignore_errors=True)
+        else:
+            _remove_left_over(left)
 
 
-def _is_left_over(folder: Path) -> bool:
-    """Whether no writer is at work in a folder whose lock cannot be had.
+def _remove_left_over(folder: Path) -> None:
+    """Remove a folder that holds neither marker nor manifest; no writer is at work in such a one.
 
-    One that is has the marker, then the manifest; only at its very start the folder is empty.
+    It was killed at its very start, or while it was removing the bundle that it had replaced.
     """
-    if any((folder / name).exists() for name in (PARTIAL_FILE, MANIFEST_FILE)):
-        return False
-    return any(folder.iterdir()) or time.time() - folder.stat().st_mtime > _STALE_SECONDS
+    with contextlib.suppress(OSError):  # someone else is removing it too
+        if not os.listdir(folder):
+            folder.rmdir()
+        elif not any((folder / name).exists() for name in (PARTIAL_FILE, MANIFEST_FILE)):
+            shutil.rmtree(folder)
 
 
 def _literal(name: str) -> str:

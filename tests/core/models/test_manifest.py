@@ -1,0 +1,116 @@
+"""``nlplug.json``: what is written is what is read, and what is wrong is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nlplug.errors import BundleCorrupt, BundleVersionError
+from nlplug.models.manifest import FORMAT_VERSION, FileRecord, Manifest, PrecisionRecord
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+PART = st.text("abcXYZ019._- é语", min_size=1, max_size=8).filter(lambda p: p not in (".", ".."))
+PATH = st.lists(PART, min_size=1, max_size=3).map("/".join).filter(lambda p: p != "nlplug.json")
+FIGURES = st.dictionaries(TEXT, st.floats(allow_nan=False, allow_infinity=False), max_size=3)
+FILES = st.dictionaries(
+    PATH,
+    st.builds(FileRecord, sha256=st.from_regex(r"\A[0-9a-f]{64}\Z"), size=st.integers(0, 2**40)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> Manifest:
+    files = draw(FILES)
+    records = st.builds(
+        PrecisionRecord, file=st.sampled_from(sorted(files)), metrics=FIGURES, parity=FIGURES
+    )
+    return Manifest(
+        name=draw(TEXT),
+        task=draw(TEXT),
+        hub_task=draw(TEXT),
+        labels=draw(st.lists(TEXT, max_size=4)),
+        languages=draw(st.lists(TEXT, max_size=2)),
+        max_length=draw(st.integers(1, 10**6)),
+        files=files,
+        precisions=draw(st.dictionaries(TEXT, records, max_size=3)),
+        metrics=draw(st.dictionaries(TEXT, FIGURES, max_size=2)),
+        license=draw(TEXT),
+        data=draw(st.lists(st.dictionaries(TEXT, TEXT, max_size=2), max_size=2)),
+        tools=draw(st.dictionaries(TEXT, TEXT, max_size=2)),
+        description=draw(TEXT),
+        source=draw(st.dictionaries(TEXT, TEXT, max_size=2)),
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(manifests())
+def test_what_is_written_is_what_is_read(manifest: Manifest) -> None:
+    assert Manifest.parse(manifest.to_json(), where="here") == manifest
+
+
+@settings(deadline=None)
+@given(st.text() | st.binary())
+def test_whatever_the_text_the_error_is_one_of_ours(text: str | bytes) -> None:
+    with pytest.raises((BundleCorrupt, BundleVersionError)):
+        Manifest.parse(text, where="here")
+
+
+def test_a_manifest_of_the_future_asks_for_an_upgrade() -> None:
+    text = json.dumps({"format_version": FORMAT_VERSION + 1, "whatever": "it looks like then"})
+    with pytest.raises(BundleVersionError, match=f"reads up to {FORMAT_VERSION}") as caught:
+        Manifest.parse(text, where="here")
+    assert caught.value.hint == "pip install --upgrade nlplug"
+
+
+def test_broken_json_is_named_with_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "nlplug.json"
+    path.write_text('{"format_version": 1, ')
+    with pytest.raises(BundleCorrupt, match="is not valid JSON") as caught:
+        Manifest.read(path)
+    assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize("version", [None, "1", 0, -1, True, 1.0])
+def test_a_version_that_is_no_version_is_refused(version: object) -> None:
+    with pytest.raises(BundleCorrupt, match="format_version is"):
+        Manifest.parse(json.dumps({"format_version": version, "name": "x"}), where="here")
+
+
+def test_a_field_of_the_wrong_type_is_named() -> None:
+    with pytest.raises(BundleCorrupt, match="max_length"):
+        Manifest.parse('{"format_version": 1, "name": "x", "max_length": "long"}', where="here")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x", "a/../../x", "/etc/passwd", "C:/x", "a\\b", "a//b", "./a", "a/", "", "nlplug.json"],
+)
+def test_a_file_may_not_leave_the_bundle(name: str) -> None:
+    record = {"sha256": "0" * 64, "size": 1}
+    text = json.dumps({"format_version": 1, "name": "x", "files": {name: record}})
+    with pytest.raises(BundleCorrupt, match="files"):
+        Manifest.parse(text, where="here")
+
+
+def test_a_precision_may_not_leave_the_bundle() -> None:
+    text = '{"format_version": 1, "name": "x", "precisions": {"fp32": {"file": "../x.onnx"}}}'
+    with pytest.raises(BundleCorrupt, match="not a path inside"):
+        Manifest.parse(text, where="here")
+
+
+def test_a_precision_whose_file_is_not_listed_is_refused() -> None:
+    record = FileRecord(sha256="0" * 64, size=1)
+    precision = PrecisionRecord(file="onnx/model.onnx")
+    with pytest.raises(ValueError, match="not in files"):
+        Manifest(name="x", files={"config.json": record}, precisions={"fp32": precision})
+
+
+def test_fields_of_a_later_release_of_the_same_format_are_passed_over() -> None:
+    manifest = Manifest.parse('{"format_version": 1, "name": "x", "mood": "fine"}', where="here")
+    assert manifest.name == "x"
