@@ -1,0 +1,126 @@
+"""What one training run is told: one flat list of settings, the same in Python, TOML and flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Freeze = Literal["none", "embeddings", "encoder"]
+ClassWeights = Literal["none", "balanced"]
+
+
+class TrainConfig(BaseModel):
+    """Settings of a training run; those without a default must be given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base: str = Field(description="Checkpoint to start from: a folder or a Hub id.")
+    data: list[str] = Field(
+        min_length=1,
+        description="Training data: files (.csv .tsv .jsonl .json, also .gz; .parquet) "
+        "or a `datasets` id, as owner/name or owner/name:split.",
+    )
+    output: Path = Field(description="Folder of the finished bundle.")
+    eval: list[str] = Field(
+        default=[],
+        description="Evaluation data; without it a share of the training data is held out.",
+    )
+    eval_share: float = Field(
+        ge=0,
+        lt=1,
+        default=0.1,
+        description="Share held out (by a hash of the text) where no --eval is given.",
+    )
+    text_column: str = Field(default="text", description="Column of the text.")
+    label_column: str | None = Field(
+        default=None, description="Column of the label; default: label, else labels."
+    )
+    labels: list[str] = Field(
+        default=[],
+        description="Labels in the order of their ids; default: the task's, else from the data.",
+    )
+    multi_label: bool | None = Field(
+        default=None, description="Several labels a row; default: when the label is a list."
+    )
+    class_weights: ClassWeights = Field(
+        default="none", description="Weigh the loss by inverse class frequency."
+    )
+    max_rows: int | None = Field(
+        ge=1, default=None, description="Read at most this many rows of the training data."
+    )
+    max_eval_rows: int | None = Field(
+        ge=1, default=None, description="Read at most this many rows of the evaluation data."
+    )
+    max_length: int = Field(
+        ge=8,
+        default=256,
+        description="Window in tokens; of a longer text each epoch sees another window.",
+    )
+    window: int | None = Field(
+        ge=8, default=None, description="Window the bundle answers with; default: the model's own."
+    )
+    epochs: float = Field(gt=0, default=3.0, description="Passes over the data.")
+    batch_size: int = Field(ge=1, default=32, description="Rows a step.")
+    accumulation: int = Field(
+        ge=1, default=1, description="Batches summed up before one optimizer step."
+    )
+    learning_rate: float = Field(gt=0, default=5e-5, description="Peak learning rate.")
+    layer_decay: float = Field(
+        gt=0,
+        le=1,
+        default=1.0,
+        description="Factor on the learning rate for each layer further from the head.",
+    )
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = Field(
+        default="linear", description="How the learning rate goes down."
+    )
+    warmup: float = Field(
+        ge=0,
+        lt=1,
+        default=0.06,
+        description="Share of the steps over which the learning rate rises.",
+    )
+    weight_decay: float = Field(ge=0, default=0.01, description="Weight decay.")
+    label_smoothing: float = Field(ge=0, lt=1, default=0.0, description="Label smoothing.")
+    dropout: float | None = Field(
+        ge=0,
+        lt=1,
+        default=None,
+        description="Dropout between layers (none inside attention); default: the checkpoint's.",
+    )
+    freeze: Freeze = Field(default="none", description="Part that is not trained.")
+    eval_steps: int | None = Field(
+        ge=1,
+        default=None,
+        description="Evaluate and save every so many steps; default: each epoch.",
+    )
+    patience: int | None = Field(
+        ge=1, default=None, description="Stop after this many evaluations without a better one."
+    )
+    average: int = Field(
+        ge=1,
+        default=1,
+        description="Average the weights of this many last checkpoints; kept where it is better.",
+    )
+    bf16: bool = Field(default=False, description="Train in bfloat16 autocast.")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where to train.")
+    threads: int | None = Field(
+        ge=1, default=None, description="CPU threads; default: torch's own choice."
+    )
+    seed: int = Field(default=0, description="Seed of initialization, order and dropout.")
+    report_to: list[str] = Field(default=[], description="Trackers, such as tensorboard or wandb.")
+    resume: bool = Field(default=False, description="Go on with a run that was killed.")
+    precisions: list[Literal["fp32", "fp16", "int8"]] = Field(
+        default=["fp32", "int8"], description="Precisions to export."
+    )
+    budget: float = Field(
+        ge=0,
+        default=0.005,
+        description="Loss of the main metric that an exported precision may have.",
+    )
+    license: str = Field(default="", description="Licence of the result, for its manifest.")
+    name: str = Field(default="", description="Name of the bundle; default: the output folder's.")
+    description: str = Field(default="", description="One line on the model, for its manifest.")
+    languages: list[str] = Field(default=[], description="Languages, such as en.")

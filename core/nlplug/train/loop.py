@@ -1,0 +1,153 @@
+"""The training loop: Hugging Face's Trainer set up from a config, and what follows it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from transformers import (
+    AutoTokenizer,
+    EarlyStoppingCallback,
+    PreTrainedTokenizerBase,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+
+from nlplug.errors import TrainingError
+from nlplug.train.config import TrainConfig
+from nlplug.train.recipe import Recipe
+from nlplug.train.trainer import MarkComplete, RecipeTrainer, freeze
+from nlplug.train.workspace import Workspace, complete_checkpoints
+
+_log = logging.getLogger(__name__)
+
+
+def run_loop(
+    recipe: Recipe,
+    config: TrainConfig,
+    work: Workspace,
+    train_examples: Sequence[Any],
+    eval_examples: Sequence[Any],
+) -> dict[str, float]:
+    """Train, pick or average checkpoints, and write the result to ``work.model``.
+
+    Returns:
+        Scores of the result on the evaluation data.
+
+    Raises:
+        TrainingError: The base cannot be loaded, or the device or number format is not there.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    set_seed(config.seed)  # before the model is made: its head is random
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(config.base, use_fast=True)
+        # Rows are tokenized once and padded batch by batch, which is meant.
+        tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
+        model = recipe.model()
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"The base {config.base!r} cannot be loaded: {str(error).splitlines()[0]}",
+            hint="Give a folder with config.json, weights and tokenizer, or a Hub id.",
+        ) from None
+    freeze(model, config.freeze)
+    train_set = recipe.dataset(train_examples, tokenizer, training=True)
+    eval_set = recipe.dataset(eval_examples, tokenizer, training=False)
+    callbacks: list[TrainerCallback] = [MarkComplete()]
+    if config.patience:
+        callbacks.append(EarlyStoppingCallback(config.patience))
+    trainer = RecipeTrainer(
+        recipe, config, model, _arguments(recipe, config, work), tokenizer, train_set, eval_set,
+        callbacks,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        # Checkpoints carry their step in the name, so their times do not matter.
+        warnings.filterwarnings("ignore", message="mtime may not be reliable")
+        trainer.train(resume_from_checkpoint=str(work.checkpoint) if work.checkpoint else None)
+    scores = _finish(trainer, recipe, config, work)
+    _save(trainer, tokenizer, work, scores)
+    return scores
+
+
+def _arguments(recipe: Recipe, config: TrainConfig, work: Workspace) -> TrainingArguments:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("There is no CUDA device.", hint="Use --device cpu.")
+    steps = "steps" if config.eval_steps else "epoch"
+    return TrainingArguments(
+        output_dir=str(work.folder),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.accumulation,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.schedule,
+        warmup_ratio=config.warmup,
+        weight_decay=config.weight_decay,
+        bf16=config.bf16,
+        use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
+        seed=config.seed,
+        eval_strategy=steps,
+        save_strategy=steps,
+        eval_steps=config.eval_steps,
+        save_steps=config.eval_steps or 500,
+        save_total_limit=max(config.average, 2),
+        load_best_model_at_end=True,
+        metric_for_best_model=recipe.metric,
+        greater_is_better=True,
+        logging_steps=20,
+        logging_dir=str(work.folder / "tracking"),
+        report_to=config.report_to or "none",
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+        label_names=["labels"],
+    )
+
+
+def _finish(
+    trainer: RecipeTrainer, recipe: Recipe, config: TrainConfig, work: Workspace
+) -> dict[str, float]:
+    """Score the best checkpoint, and the average of the last ones where asked: the better stays."""
+    key = f"eval_{recipe.metric}"
+    scores = trainer.evaluate()
+    last = complete_checkpoints(work.folder)[-config.average :]
+    if len(last) > 1:
+        best = {k: v.detach().clone() for k, v in trainer.model.state_dict().items()}
+        trainer.model.load_state_dict(_mean(last), strict=False)
+        averaged = trainer.evaluate()
+        _log.info("average of %d: %s, best one: %s", len(last), averaged[key], scores[key])
+        if averaged[key] >= scores[key]:
+            scores = averaged
+        else:
+            trainer.model.load_state_dict(best)
+    return {name.removeprefix("eval_"): float(value) for name, value in scores.items()}
+
+
+def _mean(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
+    states = [load_file(path / "model.safetensors") for path in checkpoints]
+    return {
+        name: torch.stack([state[name].float() for state in states]).mean(0).to(value.dtype)
+        for name, value in states[0].items()
+    }
+
+
+def _save(
+    trainer: RecipeTrainer,
+    tokenizer: PreTrainedTokenizerBase,
+    work: Workspace,
+    scores: dict[str, float],
+) -> None:
+    temporary = work.folder / "model.new"
+    shutil.rmtree(temporary, ignore_errors=True)
+    trainer.model.save_pretrained(temporary)
+    tokenizer.save_pretrained(temporary)
+    shutil.rmtree(work.model, ignore_errors=True)
+    os.replace(temporary, work.model)
+    work.finish(scores, trainer.state.global_step)

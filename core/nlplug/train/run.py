@@ -1,0 +1,121 @@
+"""One training run, from rows to an exported bundle."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nlplug._extras import require
+from nlplug.data.writers import open_writer
+from nlplug.errors import DataError, TrainingError
+
+if TYPE_CHECKING:
+    from nlplug.task import Task
+    from nlplug.train.config import TrainConfig
+    from nlplug.train.recipe import Recipe
+
+
+def train(task: Task, config: TrainConfig) -> Path:
+    """Fine-tune, then export behind the quality gate.
+
+    The PyTorch checkpoint stays in ``<output>.training/model``; a killed run leaves only the folder
+    ``<output>.training``, from which ``config.resume`` goes on. An earlier bundle in
+    ``config.output`` stays until the new one has passed the gate.
+
+    Returns:
+        The folder of the bundle.
+
+    Raises:
+        DataError: Data that cannot be used.
+        TrainingError: Training cannot start or go on.
+        GateRefused: No exported precision held the model's quality.
+    """
+    from nlplug.train.workspace import check_output
+
+    check_output(config.output)
+    fine_tune(task, config)
+    return _export(task, config)
+
+
+def fine_tune(task: Task, config: TrainConfig) -> Path:
+    """Fine-tune without exporting.
+
+    Returns:
+        The finished checkpoint with its tokenizer, a folder in Hugging Face's layout.
+
+    Raises:
+        DataError: Data that cannot be used.
+        TrainingError: Training cannot start or go on.
+    """
+    for module in ("torch", "transformers", "accelerate"):
+        require(module, "train", purpose="Training")
+    from nlplug.train.workspace import Workspace
+
+    recipe = _recipe(task, config)
+    work = Workspace.open(config)
+    if work.finished:
+        return work.model
+    train_rows, eval_rows = _rows(recipe, config)
+    recipe.fit(train_rows)
+    examples = recipe.examples(train_rows), recipe.examples(eval_rows)
+    work.start()
+    with open_writer(work.eval_file) as writer:
+        for example in examples[1]:
+            writer.write(recipe.row(example))
+
+    from nlplug.train.loop import run_loop
+
+    run_loop(recipe, config, work, *examples)
+    return work.model
+
+
+def _recipe(task: Task, config: TrainConfig) -> Recipe:
+    if not task.training:
+        raise TrainingError(
+            f"The task {task.name!r} declares no training recipe.",
+            hint="Its plugin sets Task.training to 'module:Class' of a nlplug.train.recipe.Recipe.",
+        )
+    module, _, name = task.training.partition(":")
+    recipe: Recipe = getattr(import_module(module), name)(task, config)
+    return recipe
+
+
+def _rows(recipe: Recipe, config: TrainConfig) -> tuple[list[Any], list[Any]]:
+    from nlplug.train.sources import hold_out, read_sources
+
+    rows = read_sources(config.data, split="train", limit=config.max_rows)
+    if config.eval:
+        return rows, read_sources(config.eval, split="validation", limit=config.max_eval_rows)
+    kept, held = hold_out(rows, config.eval_share, recipe.key)
+    if not kept or not held:
+        raise DataError(
+            f"Of {len(rows)} rows none is left for {'training' if not kept else 'evaluation'}.",
+            hint="Give an evaluation file by --eval, or another --eval-share.",
+        )
+    return kept, held[: config.max_eval_rows]
+
+
+def _export(task: Task, config: TrainConfig) -> Path:
+    from nlplug.export.run import ExportConfig, export_model
+    from nlplug.train.workspace import Workspace
+
+    work = Workspace.of(config)
+    export_model(
+        ExportConfig(
+            source=work.model,
+            output=config.output,
+            task=task,
+            precisions=tuple(config.precisions),
+            eval_data=work.eval_file,
+            budget=config.budget,
+            license=config.license,
+            data=[{"source": os.path.basename(source)} for source in config.data],
+            languages=config.languages,
+            name=config.name or config.output.name,
+            description=config.description,
+            max_length=config.window,
+        )
+    )
+    return config.output

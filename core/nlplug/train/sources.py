@@ -1,0 +1,108 @@
+"""Where training rows come from: files, or a data set of the ``datasets`` library."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from nlplug._extras import require
+from nlplug.data.readers import FORMATS, DataRow, read_rows
+from nlplug.errors import DataError
+
+
+def read_source(source: str, *, split: str, limit: int | None = None) -> Iterator[DataRow]:
+    """Rows of a file, or of a data set by its id or folder.
+
+    Args:
+        source: A data file; else ``id`` or ``id:split`` for ``datasets.load_dataset``.
+        split: The split where ``source`` names none.
+        limit: At most this many rows.
+
+    Raises:
+        DataError: Neither a file nor a data set that can be loaded, or a row that cannot be read.
+    """
+    path = Path(source)
+    name = path.name.lower().removesuffix(".gz")
+    if path.is_file() or name.endswith(FORMATS):
+        yield from read_rows(path, limit=limit)
+        return
+    yield from _dataset(source, split, limit)
+
+
+def read_sources(sources: Sequence[str], *, split: str, limit: int | None) -> list[DataRow]:
+    """All rows of several sources, at most ``limit`` together; at least one.
+
+    Raises:
+        DataError: As ``read_source``; or there is no row at all.
+    """
+    rows: list[DataRow] = []
+    for source in sources:
+        left = None if limit is None else limit - len(rows)
+        rows += read_source(source, split=split, limit=left)
+    if not rows:
+        raise DataError(f"No rows in {', '.join(sources)}.", hint="Check the data files.")
+    return rows
+
+
+def hold_out(
+    rows: Sequence[DataRow], share: float, key: Callable[[DataRow], str]
+) -> tuple[list[DataRow], list[DataRow]]:
+    """Split rows into (training, evaluation) by a hash of their text.
+
+    The same text always falls on the same side, however the file is ordered or extended.
+    """
+    kept: list[DataRow] = []
+    held: list[DataRow] = []
+    for row in rows:
+        digest = hashlib.md5(key(row).encode(), usedforsecurity=False).hexdigest()
+        (held if int(digest[:8], 16) < share * 2**32 else kept).append(row)
+    return kept, held
+
+
+def _dataset(source: str, split: str, limit: int | None) -> Iterator[DataRow]:
+    datasets = require("datasets", "train", purpose="Reading a data set of the Hub")
+    name, _, given = source.partition(":")
+    wanted = given or split
+    try:
+        data = _load(datasets, name, wanted)
+    except Exception as error:  # what it raises depends on how the set is stored
+        raise DataError(
+            f"{source!r} is neither a file nor a data set that `datasets` can load "
+            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}).",
+            hint=f"Data files end in {', '.join(FORMATS)} (also .gz); a data set is owner/name "
+            "or owner/name:split.",
+        ) from None
+    names = _label_names(data)
+    for number, values in enumerate(data, start=1):
+        if limit is not None and number > limit:
+            return
+        for column, labels in names.items():
+            values[column] = _named(values[column], labels)
+        yield DataRow(values, Path(f"{name}:{wanted}"), number)
+
+
+def _load(datasets: Any, name: str, split: str) -> Any:
+    if (Path(name) / "dataset_dict.json").is_file() or (Path(name) / "state.json").is_file():
+        data = datasets.load_from_disk(name)
+        return data[split] if isinstance(data, datasets.DatasetDict) else data
+    return datasets.load_dataset(name, split=split)
+
+
+def _label_names(data: Any) -> dict[str, list[str]]:
+    """Columns whose numbers the data set itself has names for."""
+    found = {}
+    for column, feature in data.features.items():
+        names = getattr(feature, "names", None) or getattr(
+            getattr(feature, "feature", None), "names", None
+        )
+        if isinstance(names, list):
+            found[column] = names
+    return found
+
+
+def _named(value: Any, names: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_named(item, names) for item in value]
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else value

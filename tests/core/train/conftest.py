@@ -1,0 +1,88 @@
+"""A tiny BERT and a toy set that it can learn within a second or two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_set import VOCABULARY, toy_rows, write_jsonl
+
+from nlplug.families.sequence_classification import SequenceClassificationTask
+from nlplug.task import Localized
+from nlplug.train.config import TrainConfig
+
+
+class ToyTask(SequenceClassificationTask):
+    """What a plugin would register."""
+
+    name = "toy"
+    title: Localized = "Toy"
+    description: Localized = "Good or bad?"
+
+
+@pytest.fixture
+def toy_task() -> ToyTask:
+    return ToyTask()
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained BERT of two layers with a vocabulary of words, as a checkpoint folder."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny-bert")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *VOCABULARY]
+    (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=32)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def toy_files(tmp_path: Path) -> tuple[Path, Path]:
+    """Training and evaluation data."""
+    rows = toy_rows(96)
+    return (
+        write_jsonl(tmp_path / "train.jsonl", rows[:72]),
+        write_jsonl(tmp_path / "dev.jsonl", rows[72:]),
+    )
+
+
+@pytest.fixture
+def config(
+    tmp_path: Path, tiny_bert: Path, toy_files: tuple[Path, Path]
+) -> Callable[..., TrainConfig]:
+    """A config of the toy set; keywords replace its settings."""
+
+    def make(**settings: Any) -> TrainConfig:
+        train, dev = toy_files
+        return TrainConfig.model_validate(
+            {
+                "base": str(tiny_bert),
+                "data": [str(train)],
+                "eval": [str(dev)],
+                "output": tmp_path / "out",
+                "labels": ["bad", "good"],
+                "epochs": 6,
+                "batch_size": 8,
+                "learning_rate": 5e-3,
+                "device": "cpu",
+                "threads": 1,
+                **settings,
+            }
+        )
+
+    return make

@@ -1,0 +1,168 @@
+"""The classification recipe: its labels, its checks of rows, its loss and its windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nlplug.data import DataRow
+from nlplug.errors import DataError, TrainingError
+from nlplug.task import Task
+from nlplug.train.config import TrainConfig
+from nlplug.train.sequence_classification import SequenceClassificationRecipe
+
+pytestmark = pytest.mark.train
+
+Make = Callable[..., TrainConfig]
+Recipes = Callable[..., SequenceClassificationRecipe]
+
+
+def rows(*values: Any, column: str = "label") -> list[DataRow]:
+    return [
+        DataRow({"text": f"text {number}", column: value}, Path("d.csv"), number)
+        for number, value in enumerate(values, start=2)
+    ]
+
+
+@pytest.fixture
+def recipe(toy_task: Task, config: Make) -> Recipes:
+    def make(*labels: Any, **settings: Any) -> SequenceClassificationRecipe:
+        made = SequenceClassificationRecipe(toy_task, config(**{"labels": [], **settings}))
+        made.fit(rows(*labels))
+        return made
+
+    return make
+
+
+def test_labels_of_the_data_are_sorted(recipe: Recipes) -> None:
+    assert recipe("b", "c", "a", "b").labels == ["a", "b", "c"]
+
+
+def test_numbers_are_sorted_as_numbers_also_out_of_a_table(recipe: Recipes) -> None:
+    assert recipe("10", "9", "0").labels == ["0", "9", "10"]
+    assert recipe(10, 9, 0).labels == ["0", "9", "10"]
+
+
+def test_given_labels_keep_their_order_and_name_the_numbers(recipe: Recipes) -> None:
+    made = recipe(1, "no", "0", labels=["no", "yes"])
+    assert [example.labels for example in made.examples(rows(1, "no", "0"))] == [(1,), (0,), (0,)]
+
+
+def test_a_task_may_have_labels_of_its_own(toy_task: Task, config: Make) -> None:
+    class Judged(type(toy_task)):  # type: ignore[misc]
+        labels = ("negative", "positive")
+
+    def labels(*values: Any) -> list[str]:
+        made = SequenceClassificationRecipe(Judged(), config(labels=[]))
+        made.fit(rows(*values))
+        return made.labels
+
+    assert labels(0, 1) == ["negative", "positive"]
+    assert labels("positive", "negative") == ["negative", "positive"]
+    assert labels("positive", "neutral") == ["neutral", "positive"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"text": "a", "label": "other"}, "unknown label 'other'"),
+        ({"text": "a", "label": 7}, "unknown label 7"),
+        ({"text": "a", "label": 0.5}, "holds 0.5, which is no label"),
+        ({"text": "a", "label": True}, "holds True, which is no label"),
+        ({"text": "a", "label": None}, "the column 'label' is empty"),
+        ({"text": "a", "label": ""}, "the column 'label' is empty"),
+        ({"text": "a", "tag": "x"}, "the column 'label' is missing"),
+        ({"text": "a", "label": ["x", "y"]}, "2 labels where one is expected"),
+        ({"text": " ", "label": "x"}, "the column 'text' is ' ', not a text"),
+        ({"text": 3, "label": "x"}, "the column 'text' is 3, not a text"),
+        ({"title": "a", "label": "x"}, "the column 'text' is missing"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named(
+    recipe: Recipes, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        recipe("x", "y").examples([DataRow(values, Path("d.csv"), 9)])
+    assert caught.value.message.startswith("d.csv:9: ")
+    assert message in caught.value.message
+
+
+def test_columns_go_by_the_names_that_are_given(toy_task: Task, config: Make) -> None:
+    settings = config(labels=["x", "y"], text_column="body", label_column="tag")
+    row = DataRow({"body": "a text", "tag": "y", "text": "not this"}, Path("d.csv"), 2)
+    (example,) = SequenceClassificationRecipe(toy_task, settings).examples([row])
+    assert (example.text, example.labels) == ("a text", (1,))
+
+
+def test_one_label_in_all_of_the_data_is_refused(recipe: Recipes) -> None:
+    with pytest.raises(DataError, match="has 1 label"):
+        recipe("x", "x")
+
+
+def test_a_label_given_twice_is_refused(recipe: Recipes) -> None:
+    with pytest.raises(TrainingError, match="twice"):
+        recipe("x", labels=["x", "x"])
+
+
+def test_lists_make_the_task_multi_label(recipe: Recipes) -> None:
+    made = recipe(["b", "a"], ["c"], [])
+    assert (made.multi_label, made.labels) == (True, ["a", "b", "c"])
+    assert made.examples(rows(["c", "a"]))[0].labels == (0, 2)
+
+
+@pytest.mark.parametrize("cell", ["a,c", " a , c ", '["a", "c"]'])
+def test_a_table_holds_several_labels_with_commas_or_as_json(recipe: Recipes, cell: str) -> None:
+    made = recipe("a,b", "c", multi_label=True)
+    assert made.examples(rows(cell))[0].labels == (0, 2)
+
+
+def test_class_weights_change_the_loss_as_worked_out_by_hand(recipe: Recipes) -> None:
+    # Three of x, one of y: weights 4/(2·3) and 4/(2·1).
+    made = recipe("x", "x", "x", "y", class_weights="balanced")
+    logits = torch.tensor([[0.0, math.log(3.0)], [0.0, 0.0]])  # p(x) = 1/4, p(y) = 1/2
+    loss = made.loss({"logits": logits}, torch.tensor([0, 1]), training=True)
+    x, y = 2 / 3, 2.0
+    assert loss.item() == pytest.approx((x * math.log(4) + y * math.log(2)) / (x + y), rel=1e-6)
+
+
+def test_without_class_weights_the_loss_is_the_plain_mean(recipe: Recipes) -> None:
+    logits = torch.tensor([[0.0, math.log(3.0)], [0.0, 0.0]])
+    loss = recipe("x", "y").loss({"logits": logits}, torch.tensor([0, 1]), training=True)
+    assert loss.item() == pytest.approx((math.log(4) + math.log(2)) / 2, rel=1e-6)
+
+
+def test_multi_label_weights_hold_each_label_against_its_absence(recipe: Recipes) -> None:
+    made = recipe(["x"], ["x"], ["x", "y"], [], class_weights="balanced")
+    assert made.weights is not None
+    assert made.weights.tolist() == pytest.approx([1 / 3, 3.0])
+
+
+def test_smoothing_softens_the_training_loss_alone(recipe: Recipes) -> None:
+    made = recipe("x", "y", label_smoothing=0.2)
+    logits, labels = torch.tensor([[2.0, 0.0]]), torch.tensor([0])
+    log_p = torch.log_softmax(logits, -1)[0]
+    soft = -(0.9 * log_p[0] + 0.1 * log_p[1]).item()
+    assert made.loss({"logits": logits}, labels, training=True).item() == pytest.approx(soft)
+    plain = -log_p[0].item()
+    assert made.loss({"logits": logits}, labels, training=False).item() == pytest.approx(plain)
+
+
+def test_accuracy_and_macro_f1_are_those_worked_out_by_hand(
+    recipe: Recipes, tiny_bert: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    made = recipe("x", "y")
+    tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
+    dataset = made.dataset(made.examples(rows("x", "x", "y", "y")), tokenizer, training=False)
+    logits = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
+    # x: precision 1, recall 1/2, F1 2/3; y: precision 2/3, recall 1, F1 4/5.
+    assert made.score(logits, dataset) == pytest.approx(
+        {"accuracy": 0.75, "f1_macro": (2 / 3 + 4 / 5) / 2}
+    )

@@ -1,0 +1,105 @@
+"""A run that was killed goes on where its last whole checkpoint stood, and ends up the same."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nlplug.errors import TrainingError
+from nlplug.task import Task
+from nlplug.train.config import TrainConfig
+from nlplug.train.run import fine_tune
+from nlplug.train.workspace import Workspace, complete_checkpoints
+
+pytestmark = pytest.mark.train
+
+Make = Callable[..., TrainConfig]
+
+# Kills itself, as the kernel would, when the third checkpoint is half on disk.
+KILLED = """
+import os, signal, sys
+from nlplug.families.sequence_classification import SequenceClassificationTask
+from nlplug.train.config import TrainConfig
+from nlplug.train.run import fine_tune
+from nlplug.train.trainer import RecipeTrainer
+
+class Dying(RecipeTrainer):
+    def _save_rng_state(self, output_dir):
+        if self.state.global_step >= 27:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super()._save_rng_state(output_dir)
+
+import nlplug.train.loop
+nlplug.train.loop.RecipeTrainer = Dying
+
+class Toy(SequenceClassificationTask):
+    name = title = description = "toy"
+
+fine_tune(Toy(), TrainConfig.model_validate_json(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def killed(config: Make) -> TrainConfig:
+    """Settings of a run that was killed during its third epoch of six."""
+    settings = config()
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, settings.model_dump_json()], capture_output=True
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    return settings
+
+
+def test_a_resumed_run_ends_as_one_that_was_never_killed(
+    toy_task: Task, config: Make, killed: TrainConfig, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    folder = Workspace.of(killed).folder
+    assert [path.name for path in complete_checkpoints(folder)] == ["checkpoint-9", "checkpoint-18"]
+    assert (folder / "checkpoint-27").is_dir()  # half written, and so ignored
+    assert not killed.output.exists()
+
+    resumed = load_file(fine_tune(toy_task, config(resume=True)) / "model.safetensors")
+    whole = load_file(fine_tune(toy_task, config(output=tmp_path / "w")) / "model.safetensors")
+    assert all(bool((resumed[name] == whole[name]).all()) for name in whole)
+
+
+def test_an_unfinished_run_is_not_thrown_away(
+    toy_task: Task, config: Make, killed: TrainConfig
+) -> None:
+    with pytest.raises(TrainingError, match=r"unfinished run \(checkpoint-18\)") as caught:
+        fine_tune(toy_task, config())
+    assert "--resume" in str(caught.value.hint)
+
+
+def test_a_run_is_not_resumed_with_other_settings(
+    toy_task: Task, config: Make, killed: TrainConfig
+) -> None:
+    with pytest.raises(TrainingError, match=r"learning_rate was 0\.005, is 0\.1"):
+        fine_tune(toy_task, config(resume=True, learning_rate=0.1))
+
+
+def test_a_finished_run_is_not_trained_again(toy_task: Task, config: Make) -> None:
+    folder = fine_tune(toy_task, config(epochs=1))
+    before = (folder / "model.safetensors").stat().st_mtime_ns
+    assert fine_tune(toy_task, config(epochs=1, resume=True)) == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_resuming_where_nothing_was_begun_starts_a_run(toy_task: Task, config: Make) -> None:
+    assert (fine_tune(toy_task, config(epochs=1, resume=True)) / "config.json").is_file()
+
+
+def test_a_work_folder_of_somebody_else_is_left_alone(toy_task: Task, config: Make) -> None:
+    folder = Workspace.of(config()).folder
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("all my work")
+    with pytest.raises(TrainingError, match="is in the way"):
+        fine_tune(toy_task, config())
+    assert (folder / "thesis.txt").read_text() == "all my work"

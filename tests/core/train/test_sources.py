@@ -1,0 +1,95 @@
+"""Sources: files of every kind and data sets of the `datasets` library give the same rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nlplug.data import DataRow, open_writer
+from nlplug.errors import DataError
+from nlplug.train.sources import hold_out, read_source, read_sources
+
+pytestmark = pytest.mark.train
+
+ROWS = [{"text": f"text {i}", "label": ("neg", "pos")[i % 2]} for i in range(6)]
+
+
+def values(source: Path | str, split: str = "train") -> list[dict[str, object]]:
+    return [row.values for row in read_source(str(source), split=split)]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv.gz", "a.jsonl", "a.jsonl.gz"])
+def test_a_file_is_read_by_its_name(tmp_path: Path, name: str) -> None:
+    with open_writer(tmp_path / name) as writer:
+        for row in ROWS:
+            writer.write(row)
+    assert values(tmp_path / name) == ROWS
+
+
+def test_a_folder_of_data_files_is_a_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "set").mkdir()
+    for split, rows in (("train", ROWS[:4]), ("validation", ROWS[4:])):
+        with open_writer(tmp_path / "set" / f"{split}.jsonl") as writer:
+            for row in rows:
+                writer.write(row)
+    assert values(tmp_path / "set") == ROWS[:4]
+    assert values(tmp_path / "set", "validation") == ROWS[4:]
+    assert values(f"{tmp_path / 'set'}:validation") == ROWS[4:]
+
+
+def test_a_saved_data_set_names_its_labels(tmp_path: Path) -> None:
+    import datasets
+
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])}
+    )
+    datasets.Dataset.from_list(ROWS, features=features).save_to_disk(str(tmp_path / "set"))
+    assert values(tmp_path / "set") == ROWS
+
+
+def test_a_row_of_a_data_set_is_named_by_split_and_number(tmp_path: Path) -> None:
+    import datasets
+
+    datasets.Dataset.from_list(ROWS).save_to_disk(str(tmp_path / "set"))
+    second = list(read_source(str(tmp_path / "set"), split="train"))[1]
+    assert second.where == f"{tmp_path / 'set'}:train:2"
+
+
+def test_what_is_neither_file_nor_data_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    with pytest.raises(DataError, match="'no-such/set' is neither a file nor a data set"):
+        values("no-such/set")
+
+
+def test_a_missing_file_is_not_looked_for_on_the_hub(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        values(tmp_path / "missing.csv")
+
+
+def test_a_limit_counts_over_all_sources(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        with open_writer(tmp_path / name) as writer:
+            for row in ROWS:
+                writer.write(row)
+    paths = [str(tmp_path / name) for name in ("a.csv", "b.csv")]
+    assert len(read_sources(paths, split="train", limit=8)) == 8
+    assert len(read_sources(paths, split="train", limit=None)) == 12
+
+
+def test_files_without_rows_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n")
+    with pytest.raises(DataError, match="No rows"):
+        read_sources([str(tmp_path / "a.csv")], split="train", limit=None)
+
+
+def test_holding_out_goes_by_the_text_and_not_by_its_place() -> None:
+    rows = [DataRow({"text": f"text {i}"}, Path("a"), i) for i in range(400)]
+    kept, held = hold_out(rows, 0.25, lambda row: row.values["text"])
+    again = hold_out(rows[::-1] + rows[:5], 0.25, lambda row: row.values["text"])
+    assert 70 < len(held) < 130
+    assert not {row.line for row in kept} & {row.line for row in held}
+    assert {row.line for row in again[1]} == {row.line for row in held}

@@ -1,0 +1,66 @@
+"""Windows: training sees a part of a long text, another each epoch; evaluation sees all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nlplug.train.windows import WindowedTexts
+
+pytestmark = pytest.mark.train
+
+LONG = " ".join(["the film was good and so the plot is a"] * 4)  # 40 tokens
+SHORT = "a fine film"
+
+
+@pytest.fixture
+def tokenizer(tiny_bert: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(tiny_bert)
+
+
+def windowed(tokenizer: Any, seed: int | None) -> WindowedTexts:
+    targets = [np.array(0), np.array(1)]
+    return WindowedTexts([LONG, SHORT], targets, tokenizer, max_length=12, seed=seed)
+
+
+def test_a_training_item_is_a_text_cut_to_the_window(tokenizer: Any) -> None:
+    dataset = windowed(tokenizer, seed=1)
+    assert [len(dataset[i]["input_ids"]) for i in range(len(dataset))] == [12, 5]
+
+
+def test_another_epoch_shows_another_window_and_the_same_epoch_the_same(tokenizer: Any) -> None:
+    dataset = windowed(tokenizer, seed=1)
+    seen = []
+    for epoch in (0, 1, 2, 3, 0):
+        dataset.set_epoch(epoch)
+        seen.append(dataset[0]["input_ids"])
+    assert seen[0] == seen[4]
+    assert any(window != seen[0] for window in seen)
+
+
+def test_evaluation_windows_cover_every_token(tokenizer: Any) -> None:
+    dataset = windowed(tokenizer, seed=None)
+    ids = tokenizer(LONG, add_special_tokens=False)["input_ids"]
+    starts = [
+        start
+        for item in (dataset[i]["input_ids"][1:-1] for i in range(len(dataset)))
+        for start in range(len(ids))
+        if ids[start : start + len(item)] == item
+    ]
+    covered = {start + i for start in starts for i in range(10)}
+    assert set(range(len(ids))) <= covered
+
+
+def test_merging_gives_each_text_the_mean_of_its_windows_in_their_order(tokenizer: Any) -> None:
+    dataset = windowed(tokenizer, seed=None)
+    short = [i for i in range(len(dataset)) if len(dataset[i]["input_ids"]) == 5]
+    logits = np.arange(len(dataset) * 2, dtype=float).reshape(-1, 2)
+    merged, targets = dataset.merge(logits)
+    others = np.delete(logits, short, axis=0)
+    assert merged == pytest.approx(np.stack([others.mean(0), logits[short[0]]]))
+    assert targets.tolist() == [0, 1]
