@@ -99,15 +99,11 @@ def same(ours: Any, theirs: Any) -> None:
         assert ours == theirs
 
 
-@pytest.mark.parametrize("options", [{}, {"top_k": None}, {"top_k": 2}])
-def test_500_texts_get_the_same_labels_and_scores(
-    ours: Pipeline, theirs: Any, options: dict[str, Any]
-) -> None:
+def test_500_texts_get_the_same_labels_and_scores(ours: Pipeline, theirs: Any) -> None:
     many = texts(500)
-    answers = theirs(many, **options)
-    same(ours(many, **options), answers)
-    best = [answer[0] if isinstance(answer, list) else answer for answer in answers]
-    assert len({answer["label"] for answer in best}) > 1, "one label for all would prove nothing"
+    answers = theirs(many, top_k=None)
+    same(ours(many, top_k=None), answers)
+    assert len({answer[0]["label"] for answer in answers}) > 1, "one label would prove nothing"
 
 
 @pytest.mark.parametrize("options", [{}, {"top_k": 1}, {"top_k": 2}, {"top_k": None}])
