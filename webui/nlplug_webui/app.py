@@ -1,0 +1,176 @@
+"""The whole UI as one Gradio app of several pages, and beside the HTTP API on one port."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+# Before Gradio is imported, which reads it then.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+import gradio as gr
+from gradio.i18n import I18nData
+
+from nlplug_webui import look_and_feel, pages
+from nlplug_webui.hookspecs import PanelContext
+from nlplug_webui.messages import card_html
+from nlplug_webui.models import ModelPool
+from nlplug_webui.pages import HOME, PLUGINS_PAGE, Page
+from nlplug_webui.private import PrivatePages
+from nlplug_webui.task_page import build_task_page, page_texts
+from nlplug_webui.texts import LANGUAGES, PREFIX, language_of, say, translations
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from nlplug.plugins import PluginHost
+
+_log = logging.getLogger(__name__)
+_FILES_KEPT_SECONDS = 3600
+
+
+class WebUI:
+    """Pages for the tasks of a host.
+
+    Args:
+        host: The plugins; all are loaded.
+        only_packaged: Offer installed models alone (see ``ModelPool``).
+        reserved: First parts of addresses that are taken.
+        api: Address of the HTTP API's documentation, for a link; None for no link.
+    """
+
+    def __init__(
+        self,
+        host: PluginHost,
+        *,
+        only_packaged: bool = False,
+        reserved: Collection[str] = (),
+        api: str | None = None,
+    ) -> None:
+        self.host = host
+        self.pool = ModelPool(host, only_packaged=only_packaged)
+        self.pages = pages.collect(host, reserved)
+        texts = pages.texts_of(self.pages, api)
+        for page in self.pages:
+            if page.task is not None:
+                texts |= page_texts(page.task)
+        self.i18n = gr.I18n()  # the rehearsal needs keys, not texts
+        failures = {page.path: self._rehearse(page) for page in self.pages}
+        self.failed_pages = {path: cause for path, cause in failures.items() if cause}
+        texts["plugins:html"] = {
+            language: pages.plugins_html(host.records(), language, self.failed_pages)
+            for language in LANGUAGES
+        }
+        self.i18n = gr.I18n(**translations(texts))
+        self.blocks = self._build()
+
+    def _text(self, key: str) -> I18nData:
+        return self.i18n(PREFIX + key)
+
+    def _build(self) -> gr.Blocks:
+        demo = gr.Blocks(
+            title="nlplug",
+            analytics_enabled=False,
+            fill_width=True,
+            delete_cache=(_FILES_KEPT_SECONDS, _FILES_KEPT_SECONDS),
+        )
+        # With one task there is nothing to choose: the first page is the task's own.
+        alone = self.pages[0] if len(self.pages) == 1 else None
+        with demo:
+            if alone:
+                self._page(demo, alone, alone.path)
+            else:
+                self._home()
+        for page in self.pages:
+            with demo.route(page.name, f"/{page.path}", show_in_navbar=False):
+                self._page(demo, page, page.path)
+        with demo.route(PLUGINS_PAGE, f"/{PLUGINS_PAGE}", show_in_navbar=False):
+            self._plugins(demo)
+        return demo
+
+    def _page(self, demo: gr.Blocks, page: Page, current: str) -> None:
+        failure = self.failed_pages.get(page.path)
+        self._frame_top(current)
+        with gr.Column(elem_classes="np-page"):
+            gr.HTML(self._text(f"title:{page.path}"))
+            if failure is None:
+                self._fill(demo, page)
+            else:
+                title, hint = say("error_page", "en"), say("error_unexpected_hint", "en")
+                gr.HTML(card_html(title, failure, hint, "en", style="np-error"))
+            gr.HTML(self._text("foot:html"))
+
+    def _rehearse(self, page: Page) -> str | None:
+        """Build a page for nothing first: what fails halfway must leave nothing in the real UI."""
+        try:
+            with gr.Blocks(analytics_enabled=False) as rehearsal:
+                self._fill(rehearsal, page)
+        except Exception as error:
+            _log.exception("the page %r cannot be built", page.name)
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    def _fill(self, blocks: gr.Blocks, page: Page) -> None:
+        context = PanelContext(self.host, self.pool, blocks, page.task)
+        if page.panel is not None:
+            page.panel.build(context)
+        else:
+            build_task_page(context, self._text)
+
+    def _home(self) -> None:
+        self._frame_top(HOME.path)
+        with gr.Column(elem_classes="np-page"):
+            gr.HTML(self._text("home:html"))
+            gr.HTML(self._text("foot:html"))
+
+    def _plugins(self, demo: gr.Blocks) -> None:
+        self._frame_top(PLUGINS_PAGE)
+        with gr.Column(elem_classes="np-page"):
+            gr.HTML(self._text(f"title:{PLUGINS_PAGE}"))
+            shown = gr.HTML(self._text("plugins:html"), elem_id="plugins")
+            demo.load(
+                self._plugins_html, None, shown, api_visibility="private", show_progress="hidden"
+            )
+            gr.HTML(self._text("foot:html"))
+
+    def _plugins_html(self, request: gr.Request) -> str:
+        return pages.plugins_html(self.host.records(), language_of(request), self.failed_pages)
+
+    def _frame_top(self, current: str) -> None:
+        gr.HTML(self._text(f"header:{current}"), elem_classes="np-frame")
+
+
+def mount(app: FastAPI, host: PluginHost, *, only_packaged: bool = False) -> WebUI:
+    """Put the UI under ``/`` of an app, behind whatever routes it has already.
+
+    Args:
+        app: The HTTP API, or an empty app.
+        host: The plugins.
+        only_packaged: Offer installed models alone.
+    """
+    paths = [str(getattr(route, "path", "")) for route in app.routes]
+    reserved = {path.strip("/").split("/")[0] for path in paths}
+    ui = WebUI(
+        host,
+        only_packaged=only_packaged,
+        reserved=reserved,
+        api="./docs" if "/docs" in paths else None,
+    )
+    settings: dict[str, Any] = look_and_feel.settings()
+    gr.mount_gradio_app(
+        app,
+        ui.blocks,
+        path="/",
+        footer_links=[],
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        i18n=ui.i18n,
+        mcp_server=False,
+        show_error=True,
+        **settings,
+    )
+    app.add_middleware(PrivatePages)
+    return ui

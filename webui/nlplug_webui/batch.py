@@ -1,0 +1,176 @@
+"""A file of inputs answered row by row: progress, a preview, and two files to download."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nlplug.data.readers import DataRow, read_rows
+from nlplug.data.writers import open_writer
+from nlplug.errors import DataError, InputError
+from nlplug.validation import make_input
+from nlplug_webui.render import summary
+
+if TYPE_CHECKING:
+    from nlplug.pipelines import Pipeline
+    from nlplug.task import Task
+
+PREVIEW_ROWS = 100
+_UPDATE_SECONDS = 0.25
+_CELL = 240
+
+
+@dataclass(frozen=True)
+class FileLook:
+    """What a first pass over a file found.
+
+    Attributes:
+        rows: How many rows there are.
+        columns: Their names, in the order of the first row.
+        picked: For each field of the task's input the column that seems to hold it, or None.
+    """
+
+    rows: int
+    columns: tuple[str, ...]
+    picked: dict[str, str | None]
+
+
+@dataclass
+class Progress:
+    """How far a batch is.
+
+    Attributes:
+        done, total: Rows.
+        seconds: Since the first row was asked for.
+        preview: The first rows: line of the file, input, answer, shortened.
+        csv, jsonl: The finished files; None while running.
+    """
+
+    done: int
+    total: int
+    seconds: float = 0.0
+    preview: list[tuple[int, str, str]] = field(default_factory=list)
+    csv: Path | None = None
+    jsonl: Path | None = None
+
+
+def look(task: Task, source: Path) -> FileLook:
+    """Read a file through once, keeping nothing of it.
+
+    Raises:
+        DataError: It cannot be read, or holds no row; names the line.
+    """
+    columns: tuple[str, ...] = ()
+    rows = 0
+    for row in read_rows(source):
+        if rows == 0:
+            columns = tuple(map(str, row.values))
+        rows += 1
+    if rows == 0:
+        raise DataError(f"{source.name} holds no row.", hint="Add at least one row of input.")
+    return FileLook(rows, columns, _pick(task, columns))
+
+
+def run_batch(
+    pipeline: Pipeline,
+    source: Path,
+    columns: Mapping[str, str | None],
+    options: Mapping[str, Any],
+    folder: Path,
+    *,
+    total: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Iterator[Progress]:
+    """Answer a file; of its rows only those between reading and answering are in memory.
+
+    Args:
+        pipeline: What answers.
+        source: The file.
+        columns: Field of the task's input → column of the file; None leaves the field out.
+        options: Options of the task.
+        folder: Where the two files are written.
+        total: Rows of the file, as `look` counted them.
+        clock: Seconds.
+
+    Yields:
+        The progress, a few times a second; the last one holds the files.
+
+    Raises:
+        DataError: A row that cannot be read or is no input for the task; names the line.
+    """
+    task = pipeline.task
+    waiting: deque[DataRow] = deque()
+    stem = source.name.removesuffix(".gz").rsplit(".", 1)[0]
+    csv_file, jsonl_file = folder / f"{stem}-{task.name}.csv", folder / f"{stem}-{task.name}.jsonl"
+    now = Progress(0, total)
+    started = shown = clock()
+
+    def feed() -> Iterator[Any]:
+        for row in read_rows(source):
+            values = {name: row.values.get(column) for name, column in columns.items() if column}
+            item = _input(task, row, values)
+            waiting.append(row)
+            yield item
+
+    with ExitStack() as stack:
+        table = stack.enter_context(open_writer(csv_file))
+        lines = stack.enter_context(open_writer(jsonl_file))
+        names: tuple[str, ...] | None = None
+        for answer in pipeline.answers(feed(), **options):
+            row = waiting.popleft()
+            flat = _flat(row.values, answer)
+            names = names or tuple(flat)
+            table.write({name: flat.get(name) for name in names})
+            lines.write({**row.values, _free("answer", row.values): answer})
+            now.done += 1
+            if now.done <= PREVIEW_ROWS:
+                text = " · ".join(str(row.values.get(c)) for c in columns.values() if c)
+                now.preview.append((row.line, text[:_CELL], summary(answer)[:_CELL]))
+            now.seconds = clock() - started
+            if clock() - shown >= _UPDATE_SECONDS:
+                shown = clock()
+                yield now
+    now.seconds, now.csv, now.jsonl = clock() - started, csv_file, jsonl_file
+    yield now
+
+
+def _input(task: Task, row: DataRow, values: Mapping[str, Any]) -> Any:
+    try:
+        return make_input(task, {name: v for name, v in values.items() if v is not None})
+    except InputError as error:
+        raise DataError(f"{row.where}: {error.message}", hint=error.hint) from None
+
+
+def _pick(task: Task, columns: Sequence[str]) -> dict[str, str | None]:
+    """The column for each field: of the same name, else, for required fields, one still free."""
+    folded = {column.strip().lower(): column for column in columns}
+    picked = {name: folded.get(name.lower()) for name in task.Input.model_fields}
+    free = [column for column in columns if column not in picked.values()]
+    for name, info in task.Input.model_fields.items():
+        if picked[name] is None and info.is_required() and free:
+            likely = [c for c in free if c.lower() in ("text", "sentence", "review", "content")]
+            picked[name] = likely[0] if likely else free[0]
+            free.remove(picked[name] or "")
+    return picked
+
+
+def _flat(values: Mapping[str, Any], answer: Any) -> dict[str, Any]:
+    """One row of the CSV file: the columns that were there, then the answer's."""
+    first = answer[0] if isinstance(answer, list) and answer else answer
+    labels = isinstance(first, Mapping) and "label" in first and "score" in first
+    if isinstance(answer, Mapping) or labels:
+        added = {_free(str(name), values): value for name, value in dict(first).items()}
+    else:
+        added = {_free("answer", values): answer}
+    return {**values, **added}
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    while name in taken:
+        name = f"predicted_{name}"
+    return name

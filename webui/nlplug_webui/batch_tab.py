@@ -1,0 +1,215 @@
+"""The tab that answers a file: upload, columns, progress, table, downloads."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from nlplug.errors import DataError
+from nlplug.task import Task
+from nlplug_webui.batch import Progress, look, run_batch
+from nlplug_webui.fields import Control, option_values
+from nlplug_webui.forms import Translate
+from nlplug_webui.messages import error_html
+from nlplug_webui.models import AUTO, ModelPool
+from nlplug_webui.texts import language_of, say
+
+_SUFFIXES = [".csv", ".tsv", ".jsonl", ".json", ".txt", ".gz", ".parquet"]
+
+
+class BatchTab:
+    """Runs a file through the task.
+
+    Args:
+        task: The task.
+        pool: The loaded models.
+        translate: Makes the keys that the browser translates.
+    """
+
+    def __init__(self, task: Task, pool: ModelPool, translate: Translate) -> None:
+        self._task = task
+        self._pool = pool
+        self._translate = translate
+        self._fields = list(task.Input.model_fields)
+
+    def layout(self) -> None:
+        """Lay the tab out inside the Blocks that is open."""
+        with gr.Column(elem_classes="np-card"):
+            self._file = gr.File(
+                label=self._translate("upload"),
+                file_types=_SUFFIXES,
+                elem_id="batch-file",
+                height=150,
+            )
+            gr.HTML(self._translate("upload_info"), elem_classes="np-note")
+            with gr.Row():
+                self._columns = [
+                    gr.Dropdown(
+                        choices=[],
+                        label=name,
+                        info=self._translate("column_info"),
+                        visible=False,
+                        interactive=True,
+                        elem_id=f"column-{name}",
+                        min_width=160,
+                    )
+                    for name in self._fields
+                ]
+            with gr.Row(elem_classes="np-buttons"):
+                self._stop = gr.Button(self._translate("stop"), elem_id="batch-stop", min_width=90)
+                self._run = gr.Button(
+                    self._translate("run_batch"),
+                    variant="primary",
+                    elem_id="batch-run",
+                    min_width=140,
+                )
+        with gr.Column(elem_classes="np-card np-result-card"):
+            self._shown = gr.HTML(
+                self._translate(f"{self._task.name}:batch-empty"), elem_id="batch-result"
+            )
+            with gr.Row(elem_classes="np-buttons"):
+                self._csv, self._jsonl = (
+                    gr.DownloadButton(
+                        self._translate(f"download_{kind}"),  # type: ignore[arg-type]
+                        interactive=False,
+                        elem_id=f"download-{kind}",
+                        min_width=140,
+                    )
+                    for kind in ("csv", "jsonl")
+                )
+
+    def wire(self, chosen: Sequence[Any], options: Sequence[Control]) -> None:
+        """Wire the events.
+
+        Args:
+            chosen: Components of model and precision, then those of the options.
+            options: The controls of the options.
+        """
+        self._options = options
+        outputs = [self._shown, self._csv, self._jsonl]
+        self._file.change(
+            self._looked,
+            self._file,
+            [*self._columns, *outputs],
+            api_visibility="private",
+            show_progress="minimal",
+            show_progress_on=self._shown,
+        )
+        running = self._run.click(
+            self._answered,
+            [self._file, *chosen, *self._columns],
+            outputs,
+            api_visibility="private",
+            concurrency_limit=2,
+            show_progress="hidden",
+        )
+        self._stop.click(None, None, None, cancels=[running], api_visibility="private")
+
+    def _looked(self, request: gr.Request, file: str | None) -> list[Any]:
+        language = language_of(request)
+        idle = gr.update(interactive=False, value=None)
+        nothing = [gr.update(visible=False, choices=[], value=None) for _ in self._fields]
+        if not file:
+            empty = self._translate(f"{self._task.name}:batch-empty")
+            return [*nothing, empty, idle, idle]
+        try:
+            found = look(self._task, Path(file))
+        except Exception as error:
+            return [*nothing, error_html(error, language, file=Path(file)), idle, idle]
+        updates = [
+            gr.update(
+                visible=len(found.columns) > 1 and (info.is_required() or bool(found.picked[name])),
+                choices=list(found.columns) if info.is_required() else ["", *found.columns],
+                value=found.picked[name] or ("" if not info.is_required() else None),
+                label=say("column", language, field=_title(name)),
+            )
+            for name, info in self._task.Input.model_fields.items()
+        ]
+        ready = say("batch_ready", language, n=f"{found.rows:,}")
+        return [*updates, f'<p class="np-progress-line">{escape(ready)}</p>', idle, idle]
+
+    def _answered(
+        self, request: gr.Request, file: str | None, model: str, precision: str, *values: Any
+    ) -> Iterator[list[Any]]:
+        language = language_of(request)
+        idle = gr.update(interactive=False, value=None)
+        count = len(self._options)
+        source = Path(file) if file else None
+        try:
+            if source is None:
+                raise DataError(
+                    say("batch_no_file", language), hint=say("batch_no_file_hint", language)
+                )
+            options = option_values(self._options, values[:count])
+            picked = dict(zip(self._fields, values[count:], strict=True))
+            found = look(self._task, source)
+            columns = {
+                name: picked[name] if picked[name] in found.columns else None
+                for name in self._fields
+            }
+            yield [progress_html(Progress(0, found.rows), language), idle, idle]
+            with (
+                tempfile.TemporaryDirectory(prefix="nlplug-batch-") as folder,
+                self._pool.lease(self._task, model, precision or AUTO) as lease,
+            ):
+                for now in run_batch(
+                    lease.pipeline, source, columns, options, Path(folder), total=found.rows
+                ):
+                    yield [
+                        progress_html(now, language),
+                        _ready(now.csv),
+                        _ready(now.jsonl),
+                    ]
+        except Exception as error:
+            yield [error_html(error, language, file=source), idle, idle]
+
+
+def progress_html(now: Progress, language: str) -> str:
+    """The bar, the figures and the first rows of a batch."""
+    from nlplug_webui.task_page import duration
+
+    finished = now.csv is not None
+    share = 100.0 if finished else 100.0 * now.done / max(now.total, 1)
+    rate = f"{now.done / now.seconds:,.0f}" if now.seconds else "–"
+    if finished:
+        line = say("batch_done", language, n=f"{now.done:,}", time=duration(now.seconds))
+    else:
+        line = say("batch_running", language, done=f"{now.done:,}", total=f"{now.total:,}")
+    bar = (
+        f'<div class="np-progress" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{share:.0f}"><span style="width:{share:.1f}%"></span></div>'
+    )
+    told = say("batch_rate", language, rate=rate)
+    head = "".join(f"<th>{say(key, language)}</th>" for key in ("number", "col_text", "answer"))
+    body = "".join(
+        f'<tr><td class="np-num">{place}</td><td>{escape(text)}</td>'
+        f"<td><strong>{escape(answer)}</strong></td></tr>"
+        for place, text, answer in now.preview
+    )
+    table = (
+        f'<div class="np-table np-table-tall"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+        if body
+        else ""
+    )
+    note = ""
+    if now.done > len(now.preview):
+        note = f'<p class="np-note">{say("rows_shown", language, n=len(now.preview))}</p>'
+    return (
+        f'<p class="np-progress-line"><strong>{escape(line)}</strong>'
+        f"<span>{escape(told)}</span></p>{bar}{table}{note}"
+    )
+
+
+def _ready(file: Path | None) -> Any:
+    """A download button that works once there is a file."""
+    return gr.update(interactive=file is not None, value=str(file) if file else None)
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")

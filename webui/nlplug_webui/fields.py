@@ -1,0 +1,332 @@
+"""From the fields that a task declares to the controls of a form.
+
+A field's JSON schema is read, not its Python type, so that whatever pydantic understands
+(``Literal``, ``Enum``, ``Annotated`` bounds, optional, defaults) is understood here in one way.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+
+from nlplug.errors import InputError, OptionError
+from nlplug.task import Display, Task
+from nlplug_webui.texts import LANGUAGES, say
+
+UNSET = ""
+"""The value of a choice that stands for None; Gradio's choices are texts here."""
+_DEFAULT_TOP_K = 5
+
+
+class Kind(StrEnum):
+    """What a field is filled in with."""
+
+    CHOICE = "choice"
+    SWITCH = "switch"
+    SLIDER = "slider"
+    NUMBER = "number"
+    TEXT = "text"
+    LIST = "list"
+    JSON = "json"
+
+
+@dataclass(frozen=True)
+class Control:
+    """One field of a form.
+
+    Attributes:
+        name: The field.
+        kind: What it is filled in with.
+        initial: What the form shows at first, as Python value.
+        default: The declared default; ``...`` where a value must be given.
+        optional: Whether None is a value of it.
+        whole: For numbers, whether only whole ones fit.
+        low, high: Bounds, inclusive; None where there are none.
+        step: Of a slider.
+        choices: For choices, the values allowed (None not among them).
+        advanced: Folded away at first.
+        lines: Height of a text box.
+        title, help: Texts by language.
+        choice_titles: By language, texts of choices that have any.
+    """
+
+    name: str
+    kind: Kind
+    initial: Any = None
+    default: Any = None
+    optional: bool = False
+    whole: bool = False
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    choices: Sequence[Any] = ()
+    advanced: bool = False
+    lines: int = 1
+    title: Mapping[str, str] = field(default_factory=dict)
+    help: Mapping[str, str] = field(default_factory=dict)
+    choice_titles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def named_choices(self, language: str) -> list[tuple[str, str]]:
+        """The choices as (text, key) in ``language``."""
+        titles = self.choice_titles.get(language, {})
+        if self.choices == (True, False):
+            named = [(say("yes", language), "true"), (say("no", language), "false")]
+        else:
+            named = [(titles.get(str(value), str(value)), str(value)) for value in self.choices]
+        return [(say("default", language), UNSET), *named] if self.optional else named
+
+    def to_form(self, value: Any) -> Any:
+        """A Python value as the component wants it."""
+        if isinstance(value, Enum):
+            value = value.value
+        if self.kind is Kind.CHOICE:
+            if value is None:
+                return UNSET if self.optional else None
+            return str(value).lower() if isinstance(value, bool) else str(value)
+        if self.kind is Kind.LIST:
+            return "\n".join(map(str, value or ()))
+        if self.kind is Kind.JSON:
+            return "" if value is None else json.dumps(value, ensure_ascii=False)
+        if self.kind is Kind.TEXT:
+            return "" if value is None or value is ... else str(value)
+        return None if value is ... else value
+
+    def from_form(self, value: Any) -> Any:
+        """What a component holds as Python value.
+
+        Raises:
+            InputError: JSON that is none.
+        """
+        if self.kind is Kind.CHOICE:
+            if value in (None, UNSET):
+                return None
+            keyed = {"true": True, "false": False} if self.choices == (True, False) else {}
+            keyed |= {str(choice): choice for choice in self.choices}
+            return keyed.get(value, value)
+        if self.kind in (Kind.NUMBER, Kind.SLIDER):
+            return None if value is None else int(value) if self.whole and value % 1 == 0 else value
+        if self.kind is Kind.SWITCH:
+            return bool(value)
+        text = "" if value is None else str(value)
+        if self.kind is Kind.LIST:
+            parts = [part.strip() for part in re.split(r"[\n,，、]", text)]
+            found = [part for part in parts if part]
+            return None if self.optional and not found else found
+        if self.kind is Kind.JSON:
+            return self._parse(text)
+        return None if self.optional and not text else text
+
+    def _parse(self, text: str) -> Any:
+        if not text.strip():
+            return None
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"The field {self.name!r} is not JSON ({error.msg} at column {error.colno}).",
+                hint='Write a list like ["a", "b"] or an object like {"a": 1}.',
+            ) from None
+
+
+def input_controls(task: Task) -> list[Control]:
+    """The controls of a task's input."""
+    controls = _controls(task.Input)
+    tall = 5 if len([c for c in controls if not c.advanced]) == 1 else 3
+    return [
+        _with(control, lines=control.lines if control.lines > 1 else tall if place == 0 else 3)
+        if control.kind is Kind.TEXT and not re.search("question|query|label", control.name)
+        else control
+        for place, control in enumerate(controls)
+    ]
+
+
+def option_controls(task: Task) -> list[Control]:
+    """The controls of a task's options.
+
+    A page that shows bars starts with several of them: where the task answers with the best label
+    alone by default (``top_k`` 1), as Hugging Face's pipelines do, the form starts higher.
+    """
+    controls = _controls(task.Options)
+    if task.display is not Display.LABEL:
+        return controls
+    return [
+        _with(control, initial=min(_DEFAULT_TOP_K, int(control.high or _DEFAULT_TOP_K)))
+        if control.name == "top_k" and control.default == 1 and control.initial == 1
+        else control
+        for control in controls
+    ]
+
+
+def input_values(controls: Sequence[Control], values: Sequence[Any]) -> dict[str, Any]:
+    """The input that a form holds; optional fields left empty are left out.
+
+    Raises:
+        InputError: A field that cannot be read.
+    """
+    read = {c.name: c.from_form(value) for c, value in zip(controls, values, strict=True)}
+    return {
+        control.name: read[control.name]
+        for control in controls
+        if control.default is ... or read[control.name] != control.default
+    }
+
+
+def option_values(controls: Sequence[Control], values: Sequence[Any]) -> dict[str, Any]:
+    """The options of a form that differ from the declared defaults.
+
+    Raises:
+        OptionError: A field that cannot be read, or a required one that is empty.
+    """
+    given: dict[str, Any] = {}
+    for control, value in zip(controls, values, strict=True):
+        try:
+            read = control.from_form(value)
+        except InputError as error:
+            raise OptionError(error.message, hint=error.hint) from None
+        if read is None and not control.optional and control.default is not None:
+            if control.default is ...:
+                raise OptionError(f"The option {control.name!r} is empty.", hint="Fill it in.")
+            continue  # an emptied number is its default again
+        default = control.default
+        if read != (default.value if isinstance(default, Enum) else default):
+            given[control.name] = read
+    return given
+
+
+def _controls(model: type[BaseModel]) -> list[Control]:
+    schema = model.model_json_schema()
+    named = schema.get("properties", {})
+    return [
+        _control(name, named[info.alias or name], schema.get("$defs", {}), _default(info))
+        for name, info in model.model_fields.items()
+        if (info.alias or name) in named
+    ]
+
+
+def _default(info: Any) -> Any:
+    return ... if info.is_required() else info.get_default(call_default_factory=True)
+
+
+def _control(
+    name: str, schema: Mapping[str, Any], definitions: Mapping[str, Any], default: Any
+) -> Control:
+    shape, optional = _resolve(schema, definitions)
+    extra = {key: schema[key] for key in ("zh", "advanced", "lines", "initial") if key in schema}
+    low, high, whole = _bounds(shape)
+    kind = _kind(shape, low, high, optional)
+    choices: tuple[Any, ...] = ()
+    if kind is Kind.CHOICE:
+        choices = (True, False) if shape.get("type") == "boolean" else tuple(_enum(shape))
+    zh = extra.get("zh", {})
+    spoken = name.replace("_", " ")
+    title = str(schema.get("title") or spoken.title())
+    if title == spoken.title():  # pydantic's own: Every Word With A Capital
+        title = spoken.capitalize()
+    notes = {language: _note(kind, low, high, language) for language in LANGUAGES}
+    described = str(schema.get("description") or "")
+    helps = {"en": described, "zh": str(zh.get("description") or described)}
+    return Control(
+        name=name,
+        kind=kind,
+        initial=extra.get("initial", default),
+        default=default,
+        optional=optional,
+        whole=whole,
+        low=low,
+        high=high,
+        step=_step(shape, low, high, whole) if kind is Kind.SLIDER else None,
+        choices=choices,
+        advanced=bool(extra.get("advanced")),
+        lines=int(extra.get("lines", 3 if kind in (Kind.LIST, Kind.JSON) else 1)),
+        title={"en": title, "zh": str(zh.get("title") or title)},
+        help={
+            language: " ".join(part for part in (text, notes[language]) if part)
+            for language, text in helps.items()
+        },
+        choice_titles={"zh": zh.get("choices", {})},
+    )
+
+
+def _resolve(
+    schema: Mapping[str, Any], definitions: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], bool]:
+    """The shape behind references, and whether null is allowed beside it."""
+    if "$ref" in schema:
+        return _resolve(definitions[str(schema["$ref"]).rsplit("/", 1)[-1]], definitions)
+    forms = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
+    if not forms:
+        return schema, False
+    real = [form for form in forms if form.get("type") != "null"]
+    optional = len(real) < len(forms)
+    if len(real) != 1:
+        kinds = [_resolve(form, definitions)[0] for form in real]
+        # Of several shapes the plain text is the one that a form can offer.
+        return next((k for k in kinds if k.get("type") == "string"), {}), optional
+    shape, nested = _resolve(real[0], definitions)
+    return shape, optional or nested
+
+
+def _kind(shape: Mapping[str, Any], low: float | None, high: float | None, optional: bool) -> Kind:
+    if _enum(shape):
+        return Kind.CHOICE
+    match shape.get("type"):
+        case "boolean":
+            return Kind.CHOICE if optional else Kind.SWITCH
+        case "integer" | "number":
+            bounded = low is not None and high is not None and not optional
+            return Kind.SLIDER if bounded else Kind.NUMBER
+        case "string":
+            return Kind.TEXT
+        case "array" if shape.get("items", {}).get("type") == "string":
+            return Kind.LIST
+    return Kind.JSON
+
+
+def _enum(shape: Mapping[str, Any]) -> list[Any]:
+    return list(shape["enum"]) if "enum" in shape else [shape["const"]] if "const" in shape else []
+
+
+def _bounds(shape: Mapping[str, Any]) -> tuple[float | None, float | None, bool]:
+    whole = shape.get("type") == "integer"
+    low, high = shape.get("minimum"), shape.get("maximum")
+    # An open bound is closed one step inside it.
+    gap = 1 if whole else 0.01
+    if low is None and "exclusiveMinimum" in shape:
+        low = shape["exclusiveMinimum"] + gap
+    if high is None and "exclusiveMaximum" in shape:
+        high = shape["exclusiveMaximum"] - gap
+    return low, high, whole
+
+
+def _step(shape: Mapping[str, Any], low: float | None, high: float | None, whole: bool) -> float:
+    if "multipleOf" in shape:
+        return float(shape["multipleOf"])
+    if whole or low is None or high is None:
+        return 1
+    return 0.01 if high - low <= 10 else 0.1
+
+
+def _note(kind: Kind, low: float | None, high: float | None, language: str) -> str:
+    if kind is Kind.LIST:
+        return say("list_info", language)
+    if kind is Kind.JSON:
+        return say("json_info", language)
+    if kind is not Kind.NUMBER:
+        return ""
+    if low is not None and high is not None:
+        return say("range", language, low=low, high=high)
+    if low is not None:
+        return say("at_least", language, low=low)
+    return say("at_most", language, high=high) if high is not None else ""
+
+
+def _with(control: Control, **changes: Any) -> Control:
+    from dataclasses import replace
+
+    return replace(control, **changes)

@@ -1,0 +1,74 @@
+"""Controls as Gradio components, with their texts as keys that the browser translates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+from gradio.i18n import I18nData
+
+from nlplug_webui.fields import Control, Kind
+
+Translate = Callable[[str], I18nData]
+
+_FEW = 4
+
+
+def text_keys(prefix: str, controls: Sequence[Control]) -> dict[str, Mapping[str, str]]:
+    """The texts of controls by the keys that `component` uses."""
+    keys: dict[str, Mapping[str, str]] = {}
+    for control in controls:
+        keys[f"{prefix}:{control.name}:title"] = control.title
+        keys[f"{prefix}:{control.name}:help"] = control.help
+    return keys
+
+
+def component(control: Control, prefix: str, translate: Translate) -> Component:
+    """The component that a control is filled in with."""
+    common: dict[str, Any] = {
+        "value": control.to_form(control.initial),
+        "label": translate(f"{prefix}:{control.name}:title"),
+        "info": translate(f"{prefix}:{control.name}:help") if any(control.help.values()) else None,
+        "elem_id": f"{prefix}-{control.name}".replace(":", "-"),
+        "interactive": True,
+    }
+    match control.kind:
+        case Kind.CHOICE:
+            kind = gr.Radio if len(control.choices) + control.optional <= _FEW else gr.Dropdown
+            return kind(choices=list(control.named_choices("en")), **common)
+        case Kind.SWITCH:
+            return gr.Checkbox(**common)
+        case Kind.SLIDER:
+            # Numbers that a form cannot take (an emptied box) go to the task's own check.
+            return gr.Slider(
+                minimum=control.low or 0,
+                maximum=control.high if control.high is not None else 1,
+                step=control.step,
+                buttons=["reset"],
+                **common,
+            )
+        case Kind.NUMBER:
+            # No bounds here: the task's own check names the value and says what is allowed.
+            return gr.Number(
+                placeholder=translate("default") if control.optional else None,
+                step=1 if control.whole else 0.01,
+                **common,
+            )
+    placeholder = translate("default") if control.optional and control.default is None else None
+    return gr.Textbox(
+        lines=control.lines,
+        max_lines=max(control.lines, 12),
+        placeholder=placeholder,
+        **common,
+    )
+
+
+def localized_choices(controls: Sequence[Control], language: str) -> list[Any]:
+    """Updates that put the texts of choices into ``language``; the browser cannot do these."""
+    return [
+        gr.update(choices=list(control.named_choices(language)))
+        for control in controls
+        if control.kind is Kind.CHOICE
+    ]

@@ -1,0 +1,65 @@
+"""Errors as the page shows them: what happened, and what to do; never a traceback."""
+
+from __future__ import annotations
+
+import logging
+from html import escape
+from pathlib import Path
+
+from nlplug.errors import (
+    BundleError,
+    DataError,
+    InputError,
+    ModelNotFound,
+    NlplugError,
+    OfflineError,
+    OptionError,
+)
+from nlplug_webui.texts import say
+
+_log = logging.getLogger(__name__)
+
+_TITLES: tuple[tuple[type[NlplugError], str], ...] = (
+    (DataError, "error_data"),
+    (OptionError, "error_option"),
+    (InputError, "error_input"),
+    (OfflineError, "error_offline"),
+    (ModelNotFound, "error_model"),
+    (BundleError, "error_model"),
+)
+
+
+def error_html(error: BaseException, language: str, *, file: Path | None = None) -> str:
+    """An error as a card.
+
+    Args:
+        error: One of nlplug's is told as it is; any other is a plugin's fault and also logged.
+        language: Of the words around it.
+        file: An uploaded file, called by its name and not by the place it was put.
+    """
+    if isinstance(error, NlplugError):
+        key = next((k for kind, k in _TITLES if isinstance(error, kind)), "error_other")
+        message, hint = error.message, error.hint
+    else:
+        _log.error("a task failed", exc_info=error)
+        key = "error_other"
+        message = f"{type(error).__name__}: {error}"
+        hint = say("error_unexpected_hint", language)
+    if file is not None:
+        message = message.replace(str(file), file.name)
+    friendly = " np-error-mild" if isinstance(error, InputError) else ""
+    return card_html(say(key, language), message, hint, language, style=f"np-error{friendly}")
+
+
+def card_html(title: str, message: str, hint: str | None, language: str, *, style: str) -> str:
+    """A card with a title, a message and, where there is one, a hint."""
+    more = ""
+    if hint:
+        more = (
+            f'<p class="np-hint"><strong>{escape(say("hint", language))}</strong> '
+            f"{escape(hint)}</p>"
+        )
+    return (
+        f'<div class="np-card-message {style}" role="alert"><strong>{escape(title)}</strong>'
+        f"<p>{escape(message)}</p>{more}</div>"
+    )

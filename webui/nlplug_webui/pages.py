@@ -1,0 +1,248 @@
+"""Which pages there are, and what a page that is no task's looks like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from nlplug.task import Localized, Task, localize
+from nlplug_webui import hookspecs
+from nlplug_webui.hookspecs import Panel
+from nlplug_webui.render import empty_html
+from nlplug_webui.texts import LANGUAGES, say
+
+if TYPE_CHECKING:
+    from nlplug.plugins import PluginHost, PluginRecord
+
+PLUGINS_PAGE = "plugins"
+
+# The first part of addresses that belong to Gradio.
+_GRADIO = frozenset(
+    (
+        *("assets", "config", "favicon.ico", "gradio_api", "login", "logout", "manifest.json"),
+        *("monitoring", "pwa_icon", "queue", "robots.txt", "static", "svelte", "theme.css"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page.
+
+    Attributes:
+        path: Its address without the slash.
+        name: The task or panel that it stands for.
+        title, description: Its texts.
+        task: Its task, or None.
+        panel: What builds it, where a plugin does.
+        owner: The plugin that brought the panel.
+    """
+
+    path: str
+    name: str
+    title: Localized
+    description: Localized
+    task: Task | None = None
+    panel: Panel | None = None
+    owner: str | None = None
+
+
+def collect(host: PluginHost, reserved: Collection[str] = ()) -> list[Page]:
+    """The pages of all tasks that load, and those that plugins add; panels replace task pages.
+
+    Args:
+        host: The plugins; every one is loaded.
+        reserved: First parts of addresses that are taken, such as the HTTP API's.
+    """
+    host.add_hookspecs(hookspecs)
+    tasks = {task.name: task for task in host.tasks()}
+    panels = _panels(host)
+    # A plugin whose panels were refused is gone whole, with its tasks.
+    alive = set(host.task_names())
+    names = [name for name in tasks if name in alive]
+    names += [name for name in panels if name not in names]
+    taken = {PLUGINS_PAGE, "", *_GRADIO, *reserved}
+    pages = []
+    for name in names:
+        task = tasks.get(name)
+        owner, panel = panels.get(name, (None, None))
+        source = panel or task
+        if source is None:
+            continue
+        path = _free_path(name, taken)
+        taken.add(path)
+        description = source.description or (task.description if task else "")
+        pages.append(Page(path, name, source.title, description, task, panel, owner))
+    return pages
+
+
+def header_html(pages: Iterable[Page], current: str, language: str, api: str | None) -> str:
+    """Name, navigation and the switch of light and dark."""
+    links = [(page.path, localize(page.title, language)) for page in pages]
+    items = "".join(_link(path, title, path == current) for path, title in links)
+    more = _link(PLUGINS_PAGE, say("plugins", language), current == PLUGINS_PAGE)
+    if api:
+        more += f'<a href="{escape(api)}">{escape(say("api", language))}</a>'
+    theme = escape(say("theme", language))
+    return (
+        '<header class="np-header"><a class="np-brand" href="./" aria-label="nlplug">'
+        '<svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="9"/>'
+        '<path d="M11 7v6M21 7v6M8 13h16v3a8 8 0 0 1-16 0zM16 24v3"/></svg>'
+        f'<span>nlplug</span></a><nav class="np-nav">{items}</nav>'
+        f'<nav class="np-nav np-nav-end">{more}<button type="button" class="np-theme" '
+        f'onclick="window.nplTheme()" title="{theme}" aria-label="{theme}">◐</button>'
+        "</nav></header>"
+    )
+
+
+def title_html(page: Page, language: str) -> str:
+    """The title of a page and a line about it."""
+    described = localize(page.description, language)
+    lead = f"<p>{escape(described)}</p>" if described else ""
+    return f'<div class="np-title"><h1>{escape(localize(page.title, language))}</h1>{lead}</div>'
+
+
+def home_html(pages: Iterable[Page], language: str) -> str:
+    """The overview: a card for each page."""
+    cards = "".join(
+        f'<a class="np-home-card" href="./{escape(page.path)}">'
+        f"<strong>{escape(localize(page.title, language))}</strong>"
+        f"<span>{escape(localize(page.description, language))}</span>"
+        f"<em>{escape(say('open', language))} →</em></a>"
+        for page in pages
+    )
+    lead = (
+        f'<div class="np-title"><h1>{escape(say("home_title", language))}</h1>'
+        f"<p>{escape(say('home_lead', language))}</p></div>"
+    )
+    if not cards:
+        nothing = empty_html("✦", say("home_none", language), say("home_none_hint", language))
+        return f'{lead}<div class="np-card">{nothing}</div>'
+    return f'{lead}<div class="np-home">{cards}</div>'
+
+
+def plugins_html(
+    records: Iterable[PluginRecord], language: str, failed_pages: Mapping[str, str]
+) -> str:
+    """Every plugin with its state; those that failed first, with their cause and a hint.
+
+    Args:
+        records: As ``PluginHost.records()`` gives them.
+        language: Of the words.
+        failed_pages: Page → why it could not be built.
+    """
+    ordered = sorted(records, key=lambda record: (record.state != "failed", record.name))
+    cards = "".join(_plugin_card(record, language) for record in ordered)
+    for page, cause in failed_pages.items():
+        title = f"/{page}: {say('error_page', language)}"
+        cards += _card(title, "", "failed", language, cause, None, {})
+    if not cards:
+        nothing = empty_html("✦", say("plugins_none", language), say("home_none_hint", language))
+        return f'<div class="np-card">{nothing}</div>'
+    return f'<div class="np-plugins">{cards}</div>'
+
+
+def texts_of(pages: Iterable[Page], api: str | None) -> dict[str, Mapping[str, str]]:
+    """Headers, titles and the overview as texts by key and language."""
+    pages = list(pages)
+    every = {page.path: page for page in [*pages, Page(PLUGINS_PAGE, PLUGINS_PAGE, "", ""), HOME]}
+    found: dict[str, Mapping[str, str]] = {}
+    for path in every:
+        found[f"header:{path}"] = {
+            language: header_html(pages, path, language, api) for language in LANGUAGES
+        }
+    for page in pages:
+        found[f"title:{page.path}"] = {
+            language: title_html(page, language) for language in LANGUAGES
+        }
+    found["title:" + PLUGINS_PAGE] = {
+        language: f'<div class="np-title"><h1>{say("plugins", language)}</h1>'
+        f"<p>{say('plugins_lead', language)}</p></div>"
+        for language in LANGUAGES
+    }
+    found["home:html"] = {language: home_html(pages, language) for language in LANGUAGES}
+    found["foot:html"] = {
+        language: f'<footer class="np-foot">{say("foot", language)}</footer>'
+        for language in LANGUAGES
+    }
+    return found
+
+
+HOME = Page("", "home", "nlplug", "")
+
+
+def _panels(host: PluginHost) -> dict[str, tuple[str, Panel]]:
+    """Panels by name with the plugin each comes from; a plugin with a wrong answer is left out."""
+    found: dict[str, tuple[str, Panel]] = {}
+    for owner, answer in host.call("register_panels"):
+        panels = list(answer) if isinstance(answer, Iterable) else [answer]
+        wrong = next((panel for panel in panels if not isinstance(panel, Panel)), None)
+        if wrong is not None:
+            host.reject(
+                owner,
+                f"register_panels returned {type(wrong).__name__}, not a nlplug_webui.Panel",
+                "Return a list of Panel(name=…, title=…, build=…).",
+            )
+            continue
+        taken = next((panel for panel in panels if panel.name in found), None)
+        if taken is not None:
+            host.reject(
+                owner,
+                f"the page {taken.name!r} is taken by the plugin {found[taken.name][0]!r}",
+                "Give the panel another name.",
+            )
+            continue
+        found |= {panel.name: (owner, panel) for panel in panels}
+    return found
+
+
+def _free_path(name: str, taken: Collection[str]) -> str:
+    path = re.sub(r"[^A-Za-z0-9._~-]+", "-", name).strip("-") or "page"
+    while path in taken:
+        path = f"ui-{path}"
+    return path
+
+
+def _link(path: str, title: str, current: bool) -> str:
+    mark = ' aria-current="page"' if current else ""
+    return f'<a href="./{escape(path)}"{mark}>{escape(title)}</a>'
+
+
+def _plugin_card(record: PluginRecord, language: str) -> str:
+    facts = {
+        "tasks": ", ".join(record.tasks),
+        "module": record.module,
+    }
+    origin = f"{record.dist} {record.version}"
+    return _card(record.name, origin, record.state, language, record.cause, record.hint, facts)
+
+
+def _card(
+    name: str,
+    origin: str,
+    state: str,
+    language: str,
+    cause: str | None,
+    hint: str | None,
+    facts: Mapping[str, str],
+) -> str:
+    items = "".join(
+        f"<div><dt>{escape(say(key, language))}</dt><dd>{escape(value)}</dd></div>"
+        for key, value in facts.items()
+        if value
+    )
+    told = f'<p class="np-cause">{escape(cause)}</p>' if cause else ""
+    if hint:
+        told += (
+            f'<p class="np-hint"><strong>{escape(say("hint", language))}</strong> '
+            f"{escape(hint)}</p>"
+        )
+    return (
+        f'<article class="np-plugin np-plugin-{escape(state)}" data-plugin="{escape(name)}">'
+        f"<header><strong>{escape(name)}</strong><span>{escape(origin)}</span>"
+        f'<span class="np-state">{escape(say(f"state_{state}", language))}</span></header>'
+        f"{told}<dl>{items}</dl></article>"
+    )

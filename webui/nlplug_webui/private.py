@@ -1,0 +1,113 @@
+"""Keeps the pages to this machine: nothing in them names another host, and the browser holds
+them to it.
+
+Gradio's page template carries tags that point to other hosts (which ones changes with its
+version). They are dropped, and a Content-Security-Policy lets the browser refuse what a plugin's
+page may still try.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        # Gradio compiles templates and sets styles at run time.
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self' data: blob:",
+        "worker-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+    )
+)
+
+_MARK = b"gradio_config"
+_FOREIGN = re.compile(
+    rb"<script\b[^>]*\bsrc=[\"']?(?:https?:)?//[^>]*>\s*</script>"
+    rb"|<link\b[^>]*\bhref=[\"']?(?:https?:)?//[^>]*>"
+    rb"|<meta\b[^>]*\b(?:property|name)=[\"'](?:og|twitter):[^>]*>",
+    re.IGNORECASE,
+)
+
+
+def scrub(html: bytes) -> bytes:
+    """A page without tags that point to another host."""
+    return _FOREIGN.sub(b"", html)
+
+
+class PrivatePages:
+    """ASGI middleware that does this to Gradio's pages and leaves every other answer alone.
+
+    Args:
+        app: The app behind it.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope.get("method") not in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        held: Message | None = None
+        body = bytearray()
+
+        async def answer(message: Message) -> None:
+            nonlocal held
+            if message["type"] == "http.response.start":
+                if _is_page(message):
+                    held = message
+                    return
+            elif held is not None and message["type"] == "http.response.body":
+                body.extend(message.get("body", b""))
+                if not message.get("more_body", False):
+                    start, page = _private(held, bytes(body))
+                    await send(start)
+                    await send({"type": "http.response.body", "body": page})
+                return
+            await send(message)
+
+        # A compressed page could not be read here.
+        headers = [(k, v) for k, v in scope["headers"] if k != b"accept-encoding"]
+        wanted = dict(scope, headers=headers) if _wants_page(scope) else scope
+        await self._app(wanted, receive, answer)
+
+
+def _wants_page(scope: Message) -> bool:
+    return any(k == b"accept" and b"text/html" in v for k, v in scope["headers"])
+
+
+def _is_page(start: Message) -> bool:
+    headers = dict(start["headers"])
+    return (
+        headers.get(b"content-type", b"").startswith(b"text/html")
+        and b"content-encoding" not in headers
+    )
+
+
+def _private(start: Message, body: bytes) -> tuple[Message, bytes]:
+    if _MARK not in body:
+        return start, body
+    body = scrub(body)
+    kept = [(k, v) for k, v in start["headers"] if k.lower() != b"content-length"]
+    added = [
+        (b"content-length", str(len(body)).encode()),
+        (b"content-security-policy", POLICY.encode()),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    return dict(start, headers=[*kept, *added]), body

@@ -1,0 +1,176 @@
+"""Every text of the interface, in English and in Chinese.
+
+Two ways lead to the reader: static texts travel as keys of ``gr.I18n`` and are put in by the
+browser; texts that an event makes are chosen by the request's ``Accept-Language``. Both follow
+the browser's language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+LANGUAGES = ("en", "zh")
+PREFIX = "nlplug:"
+"""Of the keys that the browser looks up, among which Gradio's own are too."""
+
+TEXTS: dict[str, dict[str, str]] = {
+    "tagline": {
+        "en": "Language tasks on this machine",
+        "zh": "在本机运行的语言任务",
+    },
+    "home": {"en": "Overview", "zh": "概览"},
+    "home_title": {"en": "What would you like to do?", "zh": "想做什么？"},
+    "home_lead": {
+        "en": "Every task runs on this machine. Nothing you type leaves it.",
+        "zh": "所有任务都在本机运行，输入的内容不会离开这台机器。",
+    },
+    "home_none": {"en": "No task is installed yet", "zh": "还没有安装任何任务"},
+    "home_none_hint": {
+        "en": "Install one, for example: pip install nlplug-sentiment",
+        "zh": "请安装一个，例如：pip install nlplug-sentiment",
+    },
+    "plugins": {"en": "Plugins", "zh": "插件"},
+    "plugins_lead": {
+        "en": "What is installed here, and what state it is in.",
+        "zh": "这里安装了什么，各处于什么状态。",
+    },
+    "plugins_none": {"en": "No plugin is installed", "zh": "没有安装插件"},
+    "api": {"en": "HTTP API", "zh": "HTTP 接口"},
+    "theme": {"en": "Light or dark", "zh": "浅色或深色"},
+    "try": {"en": "Try it", "zh": "试一试"},
+    "batch": {"en": "Batch", "zh": "批量"},
+    "code": {"en": "In code", "zh": "用代码调用"},
+    "python": {"en": "Python", "zh": "Python"},
+    "terminal": {"en": "Command line", "zh": "命令行"},
+    "http": {"en": "HTTP", "zh": "HTTP"},
+    "examples": {"en": "Examples", "zh": "示例"},
+    "run": {"en": "Run", "zh": "运行"},
+    "clear": {"en": "Clear", "zh": "清空"},
+    "result": {"en": "Result", "zh": "结果"},
+    "result_empty": {"en": "The answer appears here", "zh": "结果会显示在这里"},
+    "result_empty_hint": {
+        "en": "Type a text and press Run, or pick an example.",
+        "zh": "输入文本后点击“运行”，或选择一个示例。",
+    },
+    "nothing_found": {"en": "Nothing found", "zh": "没有找到任何内容"},
+    "options": {"en": "Options", "zh": "选项"},
+    "more_options": {"en": "More options", "zh": "更多选项"},
+    "more_fields": {"en": "More input", "zh": "更多输入"},
+    "model": {"en": "Model", "zh": "模型"},
+    "model_info": {
+        "en": "An installed model, a folder on this machine, or a Hub id such as owner/name",
+        "zh": "已安装的模型、本机文件夹，或 Hub 上的名称（如 owner/name）",
+    },
+    "model_info_installed": {"en": "An installed model", "zh": "已安装的模型"},
+    "precision": {"en": "Precision", "zh": "精度"},
+    "precision_info": {"en": "auto takes the fastest one", "zh": "auto 会选用最快的精度"},
+    "default": {"en": "default", "zh": "默认"},
+    "yes": {"en": "yes", "zh": "是"},
+    "no": {"en": "no", "zh": "否"},
+    "range": {"en": "From {low} to {high}.", "zh": "从 {low} 到 {high}。"},
+    "at_least": {"en": "At least {low}.", "zh": "不小于 {low}。"},
+    "at_most": {"en": "At most {high}.", "zh": "不大于 {high}。"},
+    "list_info": {"en": "One per line, or separated by commas.", "zh": "每行一个，或用逗号分隔。"},
+    "json_info": {"en": "As JSON.", "zh": "JSON 格式。"},
+    "license": {"en": "licence", "zh": "许可证"},
+    "languages": {"en": "languages", "zh": "语言"},
+    "window": {"en": "window", "zh": "窗口"},
+    "tokens": {"en": "{n} tokens", "zh": "{n} 个词元"},
+    "labels": {"en": "labels", "zh": "标签"},
+    "more": {"en": "and {n} more", "zh": "另有 {n} 个"},
+    "size": {"en": "size", "zh": "大小"},
+    "not_fetched": {
+        "en": "It is fetched when it is first used.",
+        "zh": "首次使用时下载。",
+    },
+    "loaded_in": {"en": "model loaded in {time}", "zh": "模型加载用时 {time}"},
+    "shortened": {
+        "en": "Shown up to character {n} of {total}.",
+        "zh": "仅显示前 {n} 个字符，共 {total} 个。",
+    },
+    "rows_shown": {"en": "The first {n} rows are shown.", "zh": "仅显示前 {n} 行。"},
+    "upload": {"en": "A file of inputs", "zh": "输入文件"},
+    "upload_info": {
+        "en": "CSV, TSV, JSONL, JSON or TXT (one input a line); .gz too",
+        "zh": "CSV、TSV、JSONL、JSON 或 TXT（每行一条），也支持 .gz",
+    },
+    "column": {"en": "Column for “{field}”", "zh": "“{field}”所在的列"},
+    "column_info": {"en": "which column of the file to read", "zh": "读取文件中的哪一列"},
+    "run_batch": {"en": "Run the file", "zh": "处理文件"},
+    "stop": {"en": "Stop", "zh": "停止"},
+    "batch_empty": {"en": "No file yet", "zh": "还没有文件"},
+    "batch_empty_hint": {
+        "en": "Add a file and run it; files of any length stream through.",
+        "zh": "添加文件后运行；任意长度的文件都能逐行处理。",
+    },
+    "batch_ready": {"en": "{n} rows, ready to run", "zh": "共 {n} 行，可以运行"},
+    "batch_running": {"en": "{done} of {total} rows", "zh": "{done} / {total} 行"},
+    "batch_done": {"en": "{n} rows in {time}", "zh": "{n} 行，用时 {time}"},
+    "batch_rate": {"en": "{rate} rows a second", "zh": "每秒 {rate} 行"},
+    "batch_no_file": {"en": "There is no file to run.", "zh": "没有可处理的文件。"},
+    "batch_no_file_hint": {"en": "Add a file first.", "zh": "请先添加文件。"},
+    "download_csv": {"en": "Download CSV", "zh": "下载 CSV"},
+    "download_jsonl": {"en": "Download JSONL", "zh": "下载 JSONL"},
+    "number": {"en": "line", "zh": "行号"},
+    "answer": {"en": "answer", "zh": "结果"},
+    "error_input": {"en": "This input does not work", "zh": "无法处理这个输入"},
+    "error_option": {"en": "An option does not fit", "zh": "选项不合适"},
+    "error_data": {"en": "The file cannot be read", "zh": "无法读取文件"},
+    "error_model": {"en": "The model cannot be used", "zh": "无法使用该模型"},
+    "error_offline": {"en": "The network is switched off", "zh": "网络已关闭"},
+    "error_other": {"en": "That did not work", "zh": "出错了"},
+    "error_page": {"en": "This page could not be built", "zh": "无法生成此页面"},
+    "error_unexpected_hint": {
+        "en": "This is a fault of the plugin, not of your input. The server's log has the details.",
+        "zh": "这是插件的问题，与输入无关。详情见服务器日志。",
+    },
+    "hint": {"en": "What to do", "zh": "怎么办"},
+    "state_available": {"en": "installed", "zh": "已安装"},
+    "state_loaded": {"en": "working", "zh": "正常"},
+    "state_failed": {"en": "failed", "zh": "失败"},
+    "state_disabled": {"en": "disabled", "zh": "已停用"},
+    "open": {"en": "Open", "zh": "打开"},
+    "tasks": {"en": "tasks", "zh": "任务"},
+    "module": {"en": "module", "zh": "模块"},
+    "foot": {
+        "en": "Runs on this machine only: no fonts, scripts or statistics from elsewhere.",
+        "zh": "只在本机运行：不加载外部字体、脚本，也不收集统计信息。",
+    },
+    "col_label": {"en": "label", "zh": "标签"},
+    "col_score": {"en": "score", "zh": "得分"},
+    "col_text": {"en": "text", "zh": "文本"},
+    "col_span": {"en": "position", "zh": "位置"},
+}
+
+
+def say(key: str, language: str, **values: object) -> str:
+    """The text ``key`` in ``language``, with its places filled."""
+    forms = TEXTS[key]
+    text = forms.get(language, forms["en"])
+    return text.format(**values) if values else text
+
+
+def language_of(request: Any) -> str:
+    """The language to answer a Gradio request in: the first of ours that the browser prefers."""
+    headers: Mapping[str, str] = getattr(request, "headers", None) or {}
+    wanted: list[tuple[float, int, str]] = []
+    for place, part in enumerate(str(headers.get("accept-language", "")).split(",")):
+        tag, _, weight = part.strip().partition(";q=")
+        try:
+            quality = float(weight) if weight else 1.0
+        except ValueError:
+            quality = 0.0
+        wanted.append((-quality, place, tag.lower().split("-")[0]))
+    return next((tag for _, _, tag in sorted(wanted) if tag in LANGUAGES), "en")
+
+
+def translations(extra: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """The tables that ``gr.I18n`` takes: the interface's own texts and ``extra`` ones by key."""
+    every: dict[str, Mapping[str, str]] = {**TEXTS, **extra}
+    tables = {
+        language: {PREFIX + key: forms.get(language, forms["en"]) for key, forms in every.items()}
+        for language in LANGUAGES
+    }
+    # Gradio looks a locale up by its full tag before it falls back to English.
+    return tables | {"zh-CN": tables["zh"], "zh-TW": tables["zh"], "zh-HK": tables["zh"]}
