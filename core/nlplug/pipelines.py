@@ -219,6 +219,15 @@ class Pipeline:
         while (answer := await asyncio.to_thread(next, answers, done)) is not done:
             yield answer
 
+    def open(self) -> None:
+        """Build the sessions now and not with the first answers, as a server does to be ready.
+
+        Raises:
+            BundleError: ONNX Runtime cannot load the graph.
+        """
+        self._executor.open(alone=True)
+        self._executor.open()
+
     def close(self) -> None:
         """Free the session and the worker threads."""
         self._engine.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,6 @@ from nlplug.errors import OptionError, ServerError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-
-    from nlplug.plugins import PluginHost
 
 _MEBIBYTE = 1024 * 1024
 
@@ -127,7 +126,6 @@ def _make_app(
         api_key=api_key or "",
         **settings,
     )
-    _say_failures(plugins)
     # Here and not in the server's start-up, so that an error is two lines and no traceback.
     app.state.nlplug.preload()
     return app
@@ -157,8 +155,11 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        # create_server() wraps the system's words in more; getaddrinfo() has numbers of its own.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror or error
         raise ServerError(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}.",
+            f"Cannot listen on {host} port {port}: {reason}.",
             hint="Choose another port with --port, or end what uses this one."
             if port
             else "Choose another address with --host.",
@@ -180,10 +181,3 @@ def _announce(app: FastAPI, listener: socket.socket, *, protected: bool) -> None
             f"Warning: whoever reaches {address} may use the models; NLPLUG_API_KEY sets a key.",
             err=True,
         )
-
-
-def _say_failures(plugins: PluginHost) -> None:
-    for record in plugins.records():
-        if record.state == "failed":
-            text = f"The plugin {record.name!r} of {record.dist} {record.version} is left out"
-            click.echo(f"Warning: {text}: {record.cause}", err=True)

@@ -26,6 +26,9 @@ class Runner(Protocol):
     def answers(self, inputs: Sequence[Any], /, **options: Any) -> Iterable[Any]:
         """One answer an input, in order."""
 
+    def open(self) -> None:
+        """Do now what the first answers would have to wait for."""
+
     def close(self) -> None:
         """Free the model."""
 
@@ -163,7 +166,10 @@ class Batcher:
         """The model, loaded if need be; None after all who wait were told why it cannot be."""
         if self._runner is None:
             try:
-                self._runner = self._load()
+                runner = self._load()
+                if wishes:
+                    runner.open()
+                self._runner = runner
             except Exception as error:
                 with self._changed:
                     jobs = list(self._jobs)

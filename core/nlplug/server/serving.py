@@ -43,6 +43,9 @@ class _Borrowed:
     def answers(self, inputs: Sequence[Any], /, **options: Any) -> Iterable[Any]:
         return self._lent.answers(inputs, **options)
 
+    def open(self) -> None:
+        self._lent.open()
+
     def close(self) -> None:
         pass
 
