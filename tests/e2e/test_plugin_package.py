@@ -6,65 +6,23 @@ In an environment of its own, whose packages are those of the one that runs the 
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
-import sysconfig
-import venv
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-OFFLINE = ("--no-index", "--no-build-isolation")
-
-
-@dataclass(frozen=True)
-class Environment:
-    """A virtual environment and a folder to work in."""
-
-    python: Path
-    folder: Path
-
-    def run(self, *arguments: str, code: int = 0, folder: Path | None = None) -> str:
-        """Run Python with these arguments; its output, when it ends with ``code``."""
-        done = subprocess.run(
-            [self.python, *arguments],
-            cwd=folder or self.folder,
-            env=self.variables,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
-
-    def nlplug(self, *arguments: str, code: int = 0) -> str:
-        """Run the command line."""
-        return self.run("-m", "nlplug", *arguments, code=code)
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """The variables of this process, without what would lead out of the environment."""
-        return {k: v for k, v in os.environ.items() if not k.startswith(("NLPLUG_", "PYTHON"))}
+from environment_kit import Environment, make_environment
 
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    folder = tmp_path_factory.mktemp("tutorial")
-    venv.create(folder / "env", with_pip=False, symlinks=True)
-    site = next((folder / "env").glob("lib/python*/site-packages"))
-    outer = sysconfig.get_path("purelib")
-    (site / "outer.pth").write_text(f"import site; site.addsitedir({outer!r})\n", encoding="utf-8")
-    return Environment(folder / "env" / "bin" / "python", folder)
+    return make_environment(tmp_path_factory.mktemp("tutorial"))
 
 
 @pytest.fixture(scope="module")
 def installed(bare: Environment) -> Environment:
     bare.nlplug("plugins", "new", "mytask")
-    told = bare.nlplug("plugins", "install", "nlplug-mytask", *OFFLINE)
+    told = bare.nlplug("plugins", "install", "nlplug-mytask")
     assert "Installed mytask (nlplug-mytask 0.1.0)" in told
     return bare
 
@@ -131,7 +89,7 @@ def test_a_wheel_can_be_checked_and_installed(
     source = installed.folder / "nlplug-mytask"
     # Where git ignores models, the wheel has them all the same.
     (source / ".gitignore").write_text("*.onnx\nmodel/\n", encoding="utf-8")
-    build = ("-m", "pip", "wheel", "-q", "--no-deps", *OFFLINE, "-w", str(wheels), str(source))
+    build = ("-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), str(source))
     installed.run(*build)
     (wheel,) = wheels.iterdir()
 
@@ -140,7 +98,7 @@ def test_a_wheel_can_be_checked_and_installed(
 
 def test_a_broken_one_can_be_removed(bare: Environment) -> None:
     bare.nlplug("plugins", "new", "gone")
-    bare.nlplug("plugins", "install", "-e", "./nlplug-gone", *OFFLINE)
+    bare.nlplug("plugins", "install", "-e", "./nlplug-gone")
     (bare.folder / "nlplug-gone" / "nlplug_gone" / "plugin.py").unlink()
     bare.nlplug("run", "gone", "text", code=4)
 
@@ -150,7 +108,7 @@ def test_a_broken_one_can_be_removed(bare: Environment) -> None:
 
 
 def test_a_plugin_that_does_not_exist_is_a_clear_error(bare: Environment) -> None:
-    bare.nlplug("plugins", "install", "--no-index", "there-is-no-such-plugin", code=4)
+    bare.nlplug("plugins", "install", "there-is-no-such-plugin", code=4)
 
 
 def test_the_environment_is_not_the_one_that_runs_the_tests(bare: Environment) -> None:

@@ -50,8 +50,8 @@ def requirement(argument: str, *, exact: bool = False) -> str:
         return argument
     if is_location(argument):
         # pip takes a word without a separator for a name, even where a folder is called so.
-        bare = not any(sign in argument for sign in "/\\.")
-        return os.path.join(".", argument) if bare else argument
+        word = argument not in (".", "..") and not any(sign in argument for sign in "/\\")
+        return os.path.join(".", argument) if word and Path(argument).is_dir() else argument
     match = _REQUIREMENT.fullmatch(argument)
     if match is None:
         raise PluginError(

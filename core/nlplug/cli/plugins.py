@@ -132,10 +132,10 @@ def freeze() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def check(ctx: click.Context, targets: tuple[str, ...], no_run: bool, as_json: bool) -> None:
-    """Check plugins against the loader's rules and the task contract; exits 4 on a failure.
+    """Check plugins by the loader's rules and the task contract.
 
     Checks an installed plugin by NAME, a source folder or wheel by PATH, else all that are
-    installed.
+    installed. Exits with 4 when a check fails.
     """
     from nlplug.errors import PluginError
 
@@ -182,7 +182,11 @@ def check(ctx: click.Context, targets: tuple[str, ...], no_run: bool, as_json: b
     help="The family of tasks that it belongs to.",
 )
 def new(name: str, directory: Path, family: str) -> None:
-    """Write a new plugin package: one that installs, passes check and answers at once."""
+    """Write a new plugin package that works at once.
+
+    It installs, passes check and its own tests, and answers by a tiny model, before anything in
+    it is changed.
+    """
     from nlplug.scaffold import write_package
 
     folder = write_package(name, directory, family=family)
