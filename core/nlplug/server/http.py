@@ -182,7 +182,7 @@ async def answered(future: Future[T], request: Request) -> T:
             raise ClientDisconnect
         return waiting.result()
     finally:
-        waiting.cancel()
+        future.cancel()  # not `waiting`, which would tell the queue one turn of the loop later
         watcher.cancel()
 
 
