@@ -15,7 +15,7 @@ import pluggy
 
 from nlplug import hookspecs
 from nlplug._plugins import loading
-from nlplug._plugins.failures import Broken, nearest
+from nlplug._plugins.failures import Broken, nearest, unexpected
 from nlplug._plugins.loading import Unit
 from nlplug._plugins.metadata import TASK, Entry, Inventory, scan
 from nlplug._plugins.records import Plugin, PluginRecord
@@ -46,11 +46,12 @@ class PluginHost:
         self._lock = RLock()
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
-        self._units = _group(inventory.entries)
+        self._units = loading.group(inventory.entries)
         self._by_name: dict[str, Unit] = {}
         self._settle_names()
+        wanted = {only} if isinstance(only, str) else only
         for unit in self._units:
-            if only is not None and unit.failure is None and not set(unit.names) & set(only):
+            if wanted is not None and unit.failure is None and not set(unit.names) & set(wanted):
                 unit.state = "disabled"
 
     @classmethod
@@ -281,16 +282,17 @@ class PluginHost:
             return unit.plugin
         if unit.failure is not None:
             raise self._error(unit) from unit.error
-        module = None
         try:
             module = loading.import_plugin(unit.target, unit.dist.name)
             loading.register(self._manager, unit.key, module)
             tasks = loading.collect_tasks(self._manager, unit, module)
             models = loading.collect_models(self._manager, unit, module)
             self._refuse_taken_models(models)
-        except Broken as broken:
-            self._fail(unit, broken)
-            raise self._error(unit) from broken.__cause__
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a plugin's own code did, it is its failure
+            self._fail(unit, error if isinstance(error, Broken) else unexpected(error, unit.dist))
+            raise self._error(unit) from unit.error
         unit.plugin = Plugin(
             name=unit.names[0],
             names=unit.names,
@@ -387,10 +389,3 @@ class HookCalls:
         if name.startswith("_"):
             raise AttributeError(name)
         return lambda **arguments: [answer for _, answer in self._host.call(name, **arguments)]
-
-
-def _group(entries: Sequence[Entry]) -> list[Unit]:
-    groups: dict[tuple[str, str], list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault((entry.dist.name, entry.target), []).append(entry)
-    return [Unit(group) for group in groups.values()]

@@ -9,7 +9,8 @@ from pathlib import Path
 _TRUE = {"1", "true", "yes", "on"}
 
 
-def _flag(name: str) -> bool:
+def flag(name: str) -> bool:
+    """Whether the variable ``name`` is set to something that means yes."""
     return os.environ.get(name, "").strip().lower() in _TRUE
 
 
@@ -51,14 +52,14 @@ def load_settings() -> Settings:
     only = os.environ.get("NLPLUG_PLUGINS")
     return Settings(
         cache_dir=cache_dir,
-        offline=_flag("NLPLUG_OFFLINE") or _flag("HF_HUB_OFFLINE"),
-        strict=_flag("NLPLUG_STRICT"),
+        offline=flag("NLPLUG_OFFLINE") or flag("HF_HUB_OFFLINE"),
+        strict=flag("NLPLUG_STRICT"),
         plugins=frozenset(part.strip() for part in only.split(",") if part.strip())
         if only is not None
         else None,
         hub_endpoint=(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
         threads=_threads(),
-        debug=_flag("NLPLUG_DEBUG"),
+        debug=flag("NLPLUG_DEBUG"),
     )
 
 

@@ -63,6 +63,13 @@ def hook_failure(error: BaseException, hook: str, dist: str) -> Broken:
     return Broken(f"{hook} raised {describe(error)}", report)
 
 
+def unexpected(error: BaseException, dist: object) -> Broken:
+    """A failure of a plugin's own code in a place where none was to be expected."""
+    broken = Broken(f"loading it failed: {describe(error)}", f"Report it to the authors of {dist}.")
+    broken.__cause__ = error
+    return broken
+
+
 def describe(error: BaseException) -> str:
     """``ValueError: message (file.py, line 3)``, the innermost place of the error."""
     return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1] + _place(error)

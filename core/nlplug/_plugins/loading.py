@@ -63,6 +63,14 @@ class Unit:
         return {entry.name: entry.kind for entry in self.entries}
 
 
+def group(entries: Sequence[Entry]) -> list[Unit]:
+    """The units that a sequence of entries makes, in the order of their first entries."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.dist.name, entry.target), []).append(entry)
+    return [Unit(found) for found in groups.values()]
+
+
 def import_plugin(target: str, dist: str) -> Any:
     """The module (or its attribute) that an entry point names.
 
@@ -129,7 +137,15 @@ def register(manager: pluggy.PluginManager, key: str, plugin: Any) -> None:
             f"{nearest(name, known)}The hooks are {', '.join(known)}. A hook of an optional "
             "package is written @hookimpl(optionalhook=True).",
         ) from error
-    if not manager.get_hookcallers(plugin):
+    callers = manager.get_hookcallers(plugin) or []
+    for caller in callers:
+        if any(i.plugin is plugin and (i.wrapper or i.hookwrapper) for i in caller.get_hookimpls()):
+            manager.unregister(name=key)
+            raise Broken(
+                f"{caller.name} is a wrapper of other plugins' hooks, which nlplug does not have",
+                "Write @nlplug.hookimpl without wrapper=True.",
+            )
+    if not callers:
         manager.unregister(name=key)
         raise Broken(
             "it implements no hook",

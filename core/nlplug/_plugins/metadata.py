@@ -94,8 +94,8 @@ def _distributions(
     found = metadata.distributions() if path is None else metadata.distributions(path=list(path))
     seen: set[str] = set()
     for distribution in found:
-        text = distribution.read_text("entry_points.txt")
-        if not text or f"[{GROUP}" not in text:
+        text = _read(distribution, "entry_points.txt")
+        if f"[{GROUP}" not in text:
             continue
         dist = _identify(distribution)
         # The first on the path is the one that Python imports.
@@ -117,8 +117,15 @@ def parse_entry_points(text: str) -> dict[str, list[tuple[str, str]]]:
     return groups
 
 
+def _read(distribution: metadata.Distribution, name: str) -> str:
+    try:
+        return distribution.read_text(name) or ""
+    except (OSError, ValueError):  # unreadable, or not UTF-8: as good as absent
+        return ""
+
+
 def _identify(distribution: metadata.Distribution) -> Dist:
-    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    text = _read(distribution, "METADATA") or _read(distribution, "PKG-INFO")
     headers: dict[str, str] = {}
     # The full parser of e-mail headers takes longer than everything else here together.
     for line in text.splitlines():

@@ -16,7 +16,7 @@ import click
 
 from nlplug import __version__
 from nlplug.errors import NlplugError
-from nlplug.settings import _flag
+from nlplug.settings import flag
 
 if TYPE_CHECKING:
     from nlplug.plugins import PluginHost
@@ -111,7 +111,7 @@ def _report(error: Exception) -> int:
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
-    debug = _flag("NLPLUG_DEBUG")
+    debug = flag("NLPLUG_DEBUG")
     if debug:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     if isinstance(error, NlplugError):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +39,8 @@ def list_plugins(load: bool, as_json: bool) -> None:
 
     host = PluginHost.discover(strict=False)
     if load:
-        _load_quietly(host)
+        with _chatter_to_stderr():
+            _load_quietly(host)
     records = host.records()
     if as_json:
         click.echo(json.dumps([asdict(record) for record in records], indent=2))
@@ -144,10 +147,11 @@ def check(ctx: click.Context, targets: tuple[str, ...], no_run: bool, as_json: b
         if not as_json:
             click.echo(f"{record.name} ({record.dist} {record.version})")
         done = []
-        for found in checks:
-            done.append(found)
-            if not as_json:
-                _show(found)
+        with _chatter_to_stderr() if as_json else nullcontext():
+            for found in checks:
+                done.append(found)
+                if not as_json:
+                    _show(found)
         reports.append(
             {
                 "name": record.name,
@@ -229,6 +233,11 @@ def _show(found: Check) -> None:
     click.echo(f"  {mark}  {found.name}" + (f": {found.detail}" if found.detail else ""))
     if not found.ok and found.hint:
         click.echo(f"        hint: {found.hint}")
+
+
+def _chatter_to_stderr() -> AbstractContextManager[object]:
+    """What a plugin prints while it is imported does not belong into our output."""
+    return redirect_stdout(sys.stderr)
 
 
 def _load_quietly(host: PluginHost) -> None:

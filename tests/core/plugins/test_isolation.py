@@ -47,6 +47,24 @@ def test_failing_to_import(write: Write, source: str, cause: str) -> None:
     assert "nlplug plugins uninstall nlplug-plain" in hint
 
 
+def test_a_module_that_raises_for_absent_attributes(write: Write) -> None:
+    cause, _ = cause_and_hint(
+        write(
+            REGISTER + "[Plain()]\n\ndef __getattr__(name):\n    raise RuntimeError('no ' + name)"
+        )
+    )
+
+    assert "loading it failed: RuntimeError: no NLPLUG_CONTRACT" in cause
+
+
+def test_a_wrapper_of_other_plugins_hooks(write: Write) -> None:
+    cause, _ = cause_and_hint(
+        write("\n@hookimpl(wrapper=True)\ndef register_tasks():\n    return (yield)")
+    )
+
+    assert cause.startswith("register_tasks is a wrapper")
+
+
 def test_an_interrupt_is_not_swallowed(write: Write) -> None:
     host = write("raise KeyboardInterrupt")
 

@@ -96,6 +96,9 @@ def test_malformed_metadata_hides_no_other_plugin(site: Path) -> None:
     torn = site / "torn-1.0.dist-info"
     torn.mkdir()
     (torn / "entry_points.txt").write_text("[nlplug]\nno equals sign\nx = not a module!\n[open")
+    binary = site / "binary-1.0.dist-info"
+    binary.mkdir()
+    (binary / "entry_points.txt").write_bytes(b"[nlplug]\nb = b\xff\n")
 
     records = discover(site).records()
 

@@ -155,3 +155,13 @@ def test_a_folder_that_is_no_plugin_is_not_checked(tmp_path: Path) -> None:
 
     assert done.exit_code == 4
     assert "pyproject.toml cannot be read" in done.stderr
+
+
+def test_what_a_plugin_prints_stays_out_of_the_json(package: Path) -> None:
+    plugin = package / "nlplug_reading_level" / "plugin.py"
+    plugin.write_text(plugin.read_text(encoding="utf-8") + "\nprint('hello')\n", "utf-8")
+
+    done = CliRunner().invoke(main, ["plugins", "check", str(package), "--json"])
+
+    assert json.loads(done.stdout)[0]["ok"]
+    assert "hello" in done.stderr

@@ -72,3 +72,7 @@ def test_hosts_share_nothing(both: Path) -> None:
     assert first.records()[0].state == "loaded"
     assert second.records()[0].state == "available"
     assert second.task("aa") is not first.task("aa")
+
+
+def test_one_name_may_be_given_bare(both: Path) -> None:
+    assert PluginHost.discover(path=[str(both)], only="aa").task_names() == ["aa"]
