@@ -6,6 +6,8 @@ import ctypes
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -37,9 +39,24 @@ def try_lock(*paths: Path) -> IO[str] | None:
     return None
 
 
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Wait until no other thread or process is inside with the same ``path``.
+
+    The file stays, as removing it would let two in at once.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _flock(file: IO[str]) -> bool:
-    if sys.platform == "win32":  # an open file cannot be deleted there, which serves as well
-        return True
+    if sys.platform == "win32":  # nobody is ever sure there, so that nothing is cleaned up
+        return False
     import fcntl
 
     try:

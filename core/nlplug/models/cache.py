@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 
 from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete, ModelNotFound, OptionError
 from nlplug.models import hub
+from nlplug.models._atomic import exclusive
 from nlplug.models.bundle import Bundle
 from nlplug.models.hub import HubRef, HubRepo
 from nlplug.models.layout import (
@@ -130,6 +131,19 @@ def pull(
         OptionError: The repository lacks a precision; the hint lists those it has.
         BundleError: The repository is no model that can be run, or fetching it failed.
     """
+    # One at a time, so that two who add a precision each do not lose one another's.
+    name = folder_of(ref, settings).name
+    try:
+        with exclusive(settings.cache_dir / "locks" / f"{name}.lock"):
+            return _pull(ref, settings, precisions, update)
+    except OSError as error:
+        raise BundleError(
+            f"The cache {settings.cache_dir} cannot be written: {error}.",
+            hint="Make room or leave to write there, or set NLPLUG_CACHE to another folder.",
+        ) from error
+
+
+def _pull(ref: HubRef, settings: Settings, precisions: Collection[str], update: bool) -> Bundle:
     try:
         held = open_cached(ref, settings)
     except BundleError:

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -107,6 +108,8 @@ class BundleWriter:
         filled = Manifest.model_validate({**dict(manifest), "files": records})
         flush_folder(self.folder)
         write_text(self.folder / PARTIAL_FILE, filled.to_json())
+        if sys.platform == "win32":  # an open file cannot be renamed there
+            self._lock.close()
         os.replace(self.folder / PARTIAL_FILE, self.folder / MANIFEST_FILE)
         Bundle.open(self.folder)
         self._check_target()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from hub_stand_in import TOKEN, HubStandIn, Repo
 
 from nlplug.errors import (
     BundleCorrupt,
+    BundleError,
     BundleIncomplete,
     BundleVersionError,
     ModelNotFound,
@@ -331,6 +334,47 @@ def test_a_killed_pull_leaves_nothing_that_looks_whole(hub: HubStandIn) -> None:
     assert list_cached(load_settings()) == []
     resolve("acme/tiny").verify()
     assert left_in_cache() == ["acme--tiny"], "what the killed one left is cleaned up"
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    hub: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("NLPLUG_CACHE", str(tmp_path / "file"))
+    with pytest.raises(BundleError, match="cannot be written") as caught:
+        resolve("acme/tiny")
+    assert "NLPLUG_CACHE" in str(caught.value.hint)
+
+
+def test_several_that_pull_at_once_lose_nothing_of_one_another(hub: HubStandIn) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        pulls = [
+            pool.submit(pull, TINY, load_settings(), precisions=[precision])
+            for precision in ("fp32", "fp16", "int8", "q4")
+        ]
+    for done in pulls:
+        assert done.result().name == "acme/tiny"
+    bundle = resolve("acme/tiny")
+    assert sorted(bundle.precisions) == ["fp16", "fp32", "int8", "q4"]
+    bundle.verify()
+    assert left_in_cache() == ["acme--tiny"]
+
+
+def test_a_model_of_the_hub_runs_without_torch(hub: HubStandIn) -> None:
+    script = (
+        "import json, sys\n"
+        "from nlplug import Pipeline\n"
+        "from nlplug.families.sequence_classification import SequenceClassificationTask\n"
+        "from nlplug.models.resolve import resolve\n"
+        "class Tone(SequenceClassificationTask):\n"
+        "    name = title = description = 'tone'\n"
+        "answer = Pipeline(Tone(), resolve('acme/tiny', precision='int8'))('good')\n"
+        "heavy = {'torch', 'transformers', 'optimum', 'datasets'} & set(sys.modules)\n"
+        "print(json.dumps([answer[0]['label'], sorted(heavy)]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout) == ["positive", []]
 
 
 def files_of(bundle: Bundle) -> dict[str, bytes]:
