@@ -134,15 +134,18 @@ def _make_app(
 def _source(name: str) -> tuple[str, str | Path]:
     """``NAME=MODEL``, or what is to be served under its own name."""
     label, equals, model = name.partition("=")
-    if equals:
-        if not label or not model:
-            raise OptionError(f"{name!r} is not NAME=MODEL.", hint="Such as: reviews=./my-model")
-        return label, Path(model) if Path(model).is_dir() else model
-    folder = Path(name)
+    if not equals:
+        source = _place(name)
+        return source.resolve().name if isinstance(source, Path) else name, source
+    if not label or not model:
+        raise OptionError(f"{name!r} is not NAME=MODEL.", hint="Such as: reviews=./my-model")
+    return label, _place(model)
+
+
+def _place(model: str) -> str | Path:
     # A bare word is a task or a packaged model first, whatever folders lie about.
-    if (folder.is_dir() and len(folder.parts) != 1) or name in (".", ".."):
-        return folder.resolve().name, folder
-    return name, name
+    written_as_path = os.sep in model or model in (os.curdir, os.pardir)
+    return Path(model) if written_as_path and Path(model).is_dir() else model
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 
 from nlplug import __version__
 from nlplug.plugins import PluginHost
@@ -23,7 +24,8 @@ from nlplug.server.http import (
     install_error_handlers,
     json_reply,
     key_check,
-    read_json,
+    parse_json,
+    read_body,
     within,
 )
 from nlplug.server.metrics import CONTENT_TYPE
@@ -34,6 +36,8 @@ from nlplug.server.serving import Limits, Serving
 
 if TYPE_CHECKING:
     from nlplug.server.catalog import Served
+
+_LARGE_BODY = 64 * 1024
 
 
 def create_app(
@@ -195,24 +199,29 @@ def _add_model_routes(app: FastAPI, serving: Serving, check: Any) -> None:
         serving.metrics.seconds.observe(label, of=perf_counter() - started)
         return response
 
-    # The most special path comes first, as names may hold slashes.
-    @app.post("/models/{name:path}/pipeline/{task}", include_in_schema=False)
-    async def ask_task(request: Request, name: str, task: str) -> Response:
-        return await ask(request, name, task)
+    async def ask_model(request: Request) -> Response:
+        return await ask(request, request.path_params.get("name"), request.path_params.get("task"))
 
-    @app.post("/models/{name:path}", include_in_schema=False)
-    async def ask_model(request: Request, name: str) -> Response:
-        return await ask(request, name)
-
-    @app.post("/", include_in_schema=False)
-    async def ask_default(request: Request) -> Response:
-        return await ask(request, None)
+    # Plain routes, as there is nothing here for FastAPI to check or inject; the OpenAPI document
+    # describes them by task. The most special path comes first, as names may hold slashes.
+    for path in ("/models/{name:path}/pipeline/{task}", "/models/{name:path}", "/"):
+        app.router.routes.append(Route(path, ask_model, methods=["POST"], include_in_schema=False))
 
 
 async def _answer(request: Request, serving: Serving, served: Served) -> Response:
-    body = await read_json(request, serving.limits.max_body)
-    call = huggingface.parse(body, served.task)
+    body = await read_body(request, serving.limits.max_body)
+
+    def parse() -> huggingface.Call:
+        return huggingface.parse(parse_json(body), served.task)
+
+    # A body that takes long to check must not keep all other clients waiting.
+    large = len(body) > _LARGE_BODY
+    call = await asyncio.to_thread(parse) if large else parse()
     answers: list[Any] = []
     if call.inputs:
         answers = await answered(serving.submit(served, call.inputs, call.options), request)
-    return json_reply(huggingface.reply(served.task, answers, call))
+
+    def reply() -> Response:
+        return json_reply(huggingface.reply(served.task, answers, call))
+
+    return await asyncio.to_thread(reply) if large else reply()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from nlplug.task import Task
 
 Source = str | Path | Bundle | Pipeline
-"""What a served name may stand for: a task's or packaged model's name, a folder, a Hub id, a
-bundle, or a pipeline that is loaded already."""
+"""What a served name may stand for: a text is a task's name, else a packaged model's, else a folder
+or a Hub id; a `Path` is always a folder."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Catalog:
         if isinstance(source, Pipeline):
             return Served(name, source.task, source, key=name)
         if isinstance(source, str):
-            if not Path(source).is_dir() and (found := self._task(source)) is not None:
+            if (found := self._task(source)) is not None:
                 if found.default_model is None:
                     raise ModelNotFound(
                         f"The task {found.name!r} has no model of its own.",

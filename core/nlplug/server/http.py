@@ -118,12 +118,11 @@ def key_check(api_key: str | None) -> Callable[[Any], None]:
     return check
 
 
-async def read_json(request: Request, max_body: int) -> Any:
-    """The body as JSON, never holding more than ``max_body`` bytes.
+async def read_body(request: Request, max_body: int) -> bytearray:
+    """The body, never holding more than ``max_body`` bytes.
 
     Raises:
         RequestTooLarge: The body is larger.
-        InputError: It is not JSON.
         ClientDisconnect: The client went away.
     """
     declared = request.headers.get("content-length", "")
@@ -134,6 +133,15 @@ async def read_json(request: Request, max_body: int) -> Any:
         body += chunk
         if len(body) > max_body:
             raise _too_large(max_body)
+    return body
+
+
+def parse_json(body: bytearray) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        InputError: It is not JSON.
+    """
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -243,3 +243,19 @@ def test_without_fastapi_the_error_says_what_to_install(monkeypatch: pytest.Monk
     with pytest.raises(MissingExtra, match="'fastapi'") as raised:
         create_app()
     assert raised.value.hint == "pip install 'nlplug[server]'"
+
+
+def test_a_bare_word_is_a_task_whatever_folders_lie_about(
+    host: PluginHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connect: Connect
+) -> None:
+    (tmp_path / "tone").mkdir()
+    monkeypatch.chdir(tmp_path)
+    client = connect(create_app(host, models={"tone": "tone"}, only=True))
+    assert client.post("/models/tone", json=BODY).json()[0][0]["label"] == "positive"
+
+
+def test_a_request_of_thousands_of_texts_is_answered_in_order(client: httpx.Client) -> None:
+    words = ["good", "bad", "dull"] * 5000
+    answers = client.post("/models/tone", json={"inputs": words, "parameters": {"top_k": 1}}).json()
+    expected = {"good": "positive", "bad": "negative", "dull": "negative"}
+    assert [one[0]["label"] for one in answers] == [expected[word] for word in words]
