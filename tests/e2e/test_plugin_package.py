@@ -82,7 +82,7 @@ def test_it_has_a_page_in_the_ui(served: list[str]) -> None:
     assert "What a good day, thank you for the wonderful help!" in served[1]
 
 
-def test_a_wheel_can_be_checked_and_installed(
+def test_a_wheel_has_the_model_and_can_be_checked(
     installed: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     wheels = tmp_path_factory.mktemp("wheels")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug._plugins.contract import Check, check_model, check_task
 from nlplug._plugins.metadata import ALIASES, GROUP, KINDS, TASK, normalize, scan
-from nlplug.errors import NlplugError, PluginError
+from nlplug.errors import MissingExtra, NlplugError, PluginError
 
 if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
@@ -128,6 +128,9 @@ def _answers_examples(task: Task, spec: ModelSpec) -> Check:
             for example in task.examples:
                 for answer in pipe.answers([dict(example.input)], **example.options):
                     output.validate_python(answer)
+    except MissingExtra as error:
+        # The environment's lack, not the plugin's fault.
+        return Check(label, True, f"not run: {error.message}")
     except NlplugError as error:
         return Check(label, False, error.message, error.hint or "")
     except ValidationError as error:

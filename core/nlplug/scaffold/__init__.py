@@ -13,11 +13,11 @@ import tempfile
 from pathlib import Path
 
 from nlplug import __version__
+from nlplug._plugins.contract import NAME
 from nlplug.errors import OptionError, PluginError
 
 _TEMPLATES = Path(__file__).parent
 _FIELD = re.compile(r"\{\{(\w+)\}\}")
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _SUFFIX = ".tmpl"
 _MODEL = "model"
 
@@ -39,7 +39,7 @@ def write_package(name: str, directory: Path, *, family: str = "sequence-classif
         OptionError: The name or the family is none.
         PluginError: The folder is there already.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise OptionError(
             f"{name!r} is no task name.",
             hint="Use lower-case letters, digits and single hyphens, such as 'reading-level'.",
