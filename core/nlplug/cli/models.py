@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
     from nlplug.models.hub import HubRef
     from nlplug.plugins import PluginHost
+
+_LICENCE_WIDTH = 32
+"""A licence is mostly an SPDX identifier; of a sentence the table shows the beginning."""
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -55,7 +59,7 @@ def list_models(task: str | None, as_json: bool) -> None:
                 entry.task or "-",
                 ", ".join(entry.precisions) or "-",
                 _size(entry.size) if entry.size else "-",
-                entry.license or "-",
+                shorten(entry.license, _LICENCE_WIDTH, placeholder=" …") or "-",
                 f"{place}, BROKEN: {entry.error}" if entry.error else place,
             )
         )

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nlplug.errors import BundleError, ModelNotFound
+from nlplug.errors import BundleError
 from nlplug.models.bundle import Bundle
 from nlplug.models.cache import list_cached, open_cached
 from nlplug.models.hub import HubRef
+from nlplug.models.resolve import open_embedded
 from nlplug.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,16 +87,16 @@ def _packaged(host: PluginHost) -> list[tuple[str, ModelSpec]]:
 
 def _of_spec(dist: str, spec: ModelSpec, settings: Settings) -> ModelEntry:
     bundle: Bundle | None = None
-    error: BundleError | ModelNotFound | None = None
+    error: BundleError | None = None
     where: Where = "package"
     location = str(spec.path or spec.hub_id or "")
     try:
         if spec.path is not None:
-            bundle = Bundle.open(spec.path)
+            bundle = open_embedded(spec.name, spec.path)
         elif spec.hub_id and (ref := HubRef.parse(spec.hub_id)):
             bundle = open_cached(ref, settings)
             where = "cache" if bundle else "hub"
-    except (BundleError, ModelNotFound) as caught:
+    except BundleError as caught:
         error = caught
     found = _entry(spec.name, where, bundle.path if bundle else Path(location), bundle, error)
     return ModelEntry(
@@ -117,7 +118,7 @@ def _entry(
     where: Where,
     path: Path,
     bundle: Bundle | None,
-    error: BundleError | ModelNotFound | None,
+    error: BundleError | None,
 ) -> ModelEntry:
     manifest = bundle.manifest if bundle else None
     return ModelEntry(

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlplug.errors import BundleError, ModelNotFound, OfflineError
+from nlplug.errors import BundleError, BundleIncomplete, ModelNotFound, OfflineError
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import CONFIG_FILE
 from nlplug.models.manifest import MANIFEST_FILE, PARTIAL_FILE
@@ -49,7 +49,7 @@ def resolve(
     # Only a model of the Hub has a slash in its name, so that no plugin is imported for one.
     spec = None if "/" in model else packaged(model, host)
     if spec is not None and spec.path is not None:
-        return Bundle.open(spec.path)
+        return open_embedded(spec.name, spec.path)
     ref = _hub_ref(spec.hub_id if spec and spec.hub_id else model, revision)
     if ref is None:
         raise _unknown(model, host)
@@ -69,6 +69,21 @@ def is_path(model: str) -> bool:
 def packaged(name: str, host: PluginHost | None = None) -> ModelSpec | None:
     """The model that an installed package registers under this name."""
     return _host(host).find_model(name)
+
+
+def open_embedded(name: str, path: Path) -> Bundle:
+    """Open the bundle that a package embeds.
+
+    Raises:
+        BundleError: It is damaged, or missing from the package.
+    """
+    try:
+        return Bundle.open(path)
+    except ModelNotFound:
+        raise BundleIncomplete(
+            f"The package of the model {name!r} is incomplete: it has no folder {path}.",
+            hint="Install the package again, or make the model where it is a source checkout.",
+        ) from None
 
 
 def _host(host: PluginHost | None) -> PluginHost:

@@ -92,6 +92,14 @@ def test_a_packaged_model_is_found_by_its_name(host: PluginHost, hub_layout: Pat
     assert resolve("embedded", host=host).path == hub_layout
 
 
+def test_a_package_that_lost_its_model_is_to_be_installed_again(
+    host: PluginHost, hub_layout: Path
+) -> None:
+    shutil.rmtree(hub_layout)
+    with pytest.raises(BundleIncomplete, match="package of the model 'embedded' is incomplete"):
+        resolve("embedded", host=host)
+
+
 def test_a_packaged_name_may_stand_for_a_model_of_the_hub(
     host: PluginHost, hub: HubStandIn
 ) -> None:
