@@ -18,7 +18,7 @@ from nlplug.errors import OptionError
 from nlplug.export.graph import MICROSOFT, GraphEditor, attributes
 from nlplug.export.passes import split_bias_gelu
 
-_SMALLEST_TABLE = 2048
+_SMALLEST_TABLE = 1024
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Quantization:
     Attributes:
         weight_bits: 8, or 7 for CPUs older than VNNI, whose int16 sums overflow with 8. Fewer
             bits are allowed, though no kernel gains by them: the gate shows what they cost.
-        per_channel: One scale a column instead of one a matrix.
-        embeddings: Quantize the embedding tables too, one scale a row.
+        per_channel: One scale a column (a row of embeddings) instead of one a matrix.
+        embeddings: Quantize the embedding tables too.
         exclude: Products whose weight has one of these texts in its name stay in float.
 
     Raises:
@@ -228,7 +228,10 @@ def _quantize_embeddings(editor: GraphEditor, settings: Quantization) -> None:
         table = _eligible(editor, name, settings)
         if table is None or table.size < _SMALLEST_TABLE or editor.uses(name) > 1:
             return None
-        rows, scale = quantize_columns(table.T, bits=settings.weight_bits)
+        rows, scale = quantize_columns(
+            table.T, bits=settings.weight_bits, per_channel=settings.per_channel
+        )
+        scale = np.broadcast_to(scale, len(table))
         out = node.output[0]
         return [
             helper.make_node(

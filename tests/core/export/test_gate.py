@@ -1,0 +1,186 @@
+"""The quality gate: what passes, what is refused, and with which numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nlplug.errors import GateRefused
+from nlplug.export.gate import Run, compare_outputs, expected_loss
+from nlplug.export.quantize import Quantization
+from nlplug.export.run import ExportConfig, ExportReport, export_model
+from nlplug.models.bundle import Bundle
+from nlplug.task import Task
+
+pytestmark = pytest.mark.train
+
+RUINED = Quantization(per_channel=False)
+
+
+@pytest.fixture(scope="module")
+def good(
+    trained_bert: Path, toy_task: Task, toy_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> ExportReport:
+    output = tmp_path_factory.mktemp("good") / "out"
+    return export_model(
+        ExportConfig(trained_bert, output, toy_task, ("fp32", "int8"), eval_data=toy_data)
+    )
+
+
+def test_the_trained_model_is_good_so_that_there_is_something_to_lose(good: ExportReport) -> None:
+    assert good.reference["accuracy"] > 0.95
+
+
+def test_a_sound_int8_passes_with_its_metric_and_loss_in_the_manifest(good: ExportReport) -> None:
+    record = good.bundle.manifest.precisions["int8"]
+    assert record.metrics["accuracy"] >= good.reference["accuracy"] - 0.005
+    assert record.metrics["loss"] <= 0.005
+    assert record.metrics["loss_low"] <= record.metrics["loss"] <= record.metrics["loss_high"]
+    assert good.bundle.manifest.metrics["gate"]["rows"] == "240 labelled rows of dev.jsonl"
+
+
+def test_fp32_agrees_with_pytorch_in_every_row(good: ExportReport) -> None:
+    fp32 = good.verdicts[0]
+    assert fp32.precision == "fp32"
+    assert fp32.parity["max_abs_diff"] < 1e-4
+    assert (fp32.parity["agreement"], fp32.loss.mean) == (1.0, 0.0)
+
+
+def test_too_few_rows_to_be_sure_are_said_to_be_so(good: ExportReport) -> None:
+    assert good.verdicts[0].uncertain is not None
+    assert "about 600 rows could" in good.verdicts[0].uncertain
+
+
+def test_a_ruined_int8_is_left_out_with_its_numbers(
+    trained_bert: Path, toy_task: Task, toy_data: Path, tmp_path: Path
+) -> None:
+    config = ExportConfig(
+        trained_bert,
+        tmp_path / "out",
+        toy_task,
+        ("fp32", "int8"),
+        eval_data=toy_data,
+        quantization=RUINED,
+    )
+    report = export_model(config)
+    assert list(report.bundle.precisions) == ["fp32"]
+    assert not (report.bundle.path / "onnx" / "model_int8.onnx").exists()
+    refused = report.bundle.manifest.metrics["gate"]["refused"]["int8"]
+    loss = report.verdicts[1].loss
+    assert loss.mean > 0.05
+    assert f"int8 loses {loss.mean * 100:.2f} points of accuracy" in refused
+    assert "above the budget of 0.50 points" in refused
+
+
+def test_a_ruined_int8_does_not_replace_a_bundle_that_has_a_sound_one(
+    trained_bert: Path, toy_task: Task, toy_data: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    settings = {"source": trained_bert, "output": output, "task": toy_task, "eval_data": toy_data}
+    export_model(ExportConfig(**settings, precisions=("fp32", "int8")))
+    before = (output / "nlplug.json").read_bytes()
+    with pytest.raises(GateRefused, match=r"int8 loses .* points of accuracy") as caught:
+        export_model(ExportConfig(**settings, precisions=("fp32", "int8"), quantization=RUINED))
+    assert "The earlier bundle" in caught.value.message
+    assert caught.value.exit_code == 7
+    assert (output / "nlplug.json").read_bytes() == before
+    Bundle.open(output, verify=True)
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_when_nothing_is_left_nothing_is_written(
+    trained_bert: Path, toy_task: Task, toy_data: Path, tmp_path: Path
+) -> None:
+    config = ExportConfig(
+        trained_bert, tmp_path / "out", toy_task, ("int8",), toy_data, quantization=RUINED
+    )
+    with pytest.raises(GateRefused, match="was not written"):
+        export_model(config)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_required_precision_that_is_refused_fails_the_export(
+    trained_bert: Path, toy_task: Task, toy_data: Path, tmp_path: Path
+) -> None:
+    config = ExportConfig(
+        trained_bert,
+        tmp_path / "out",
+        toy_task,
+        ("fp32", "int8"),
+        toy_data,
+        required=("int8",),
+        quantization=RUINED,
+    )
+    with pytest.raises(GateRefused):
+        export_model(config)
+
+
+def test_a_wide_budget_lets_even_a_ruined_int8_pass(
+    trained_bert: Path, toy_task: Task, toy_data: Path, tmp_path: Path
+) -> None:
+    config = ExportConfig(
+        trained_bert,
+        tmp_path / "out",
+        toy_task,
+        ("fp32", "int8"),
+        toy_data,
+        budget=1.0,
+        quantization=RUINED,
+    )
+    assert set(export_model(config).bundle.precisions) == {"fp32", "int8"}
+
+
+def test_without_labels_a_ruined_int8_is_refused_by_pytorchs_own_word(
+    trained_bert: Path, toy_task: Task, toy_data: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "texts.txt"
+    texts = [line.split('"')[3] for line in toy_data.read_text(encoding="utf-8").splitlines()]
+    data.write_text("\n".join(texts), encoding="utf-8")
+    config = ExportConfig(
+        trained_bert, tmp_path / "out", toy_task, ("fp32", "int8"), data, quantization=RUINED
+    )
+    report = export_model(config)
+    assert report.rows == "240 rows of texts.txt, without labels"
+    assert "points of expected agreement with PyTorch" in (report.verdicts[1].refused or "")
+
+
+def test_without_data_the_examples_and_built_in_sentences_are_compared(
+    trained_bert: Path, toy_task: Task, tmp_path: Path
+) -> None:
+    report = export_model(ExportConfig(trained_bert, tmp_path / "out", toy_task, ("fp32",)))
+    assert report.rows == "the task's examples and built-in sentences, without labels"
+    assert report.verdicts[0].parity["rows"] > len(toy_task.examples)
+    assert report.reference == {}
+
+
+def run_of(*rows: list[float]) -> Run:
+    outputs = [np.array(row, dtype=np.float32) for row in rows]
+    return Run(outputs, answers=[None] * len(rows), counts=[1] * len(rows))
+
+
+def test_parity_is_taken_over_all_outputs() -> None:
+    parity = compare_outputs(run_of([3.0, -3.0], [1.0, 2.0]), run_of([3.0, -3.0], [2.0, 1.5]))
+    assert parity["max_abs_diff"] == 1.0
+    assert parity["mean_abs_diff"] == pytest.approx(1.5 / 4)
+    assert parity["cosine"] == pytest.approx((18 + 5) / np.sqrt(23 * (18 + 6.25)))
+    assert (parity["agreement"], parity["largest"], parity["rows"]) == (0.5, 3.0, 2)
+
+
+def test_a_flip_costs_what_the_reference_believes() -> None:
+    even, sure = [0.0, 0.01], [4.0, -4.0]
+    losses = expected_loss(run_of(even, sure, sure), run_of(even[::-1], sure[::-1], sure))
+    assert losses[0] == pytest.approx(0.005, abs=1e-4)
+    assert losses[1] == pytest.approx(np.tanh(4.0), abs=1e-6)
+    assert losses[2] == 0.0
+
+
+def test_an_output_that_is_no_number_is_a_whole_loss() -> None:
+    assert expected_loss(run_of([1.0, 0.0]), run_of([float("nan"), 0.0])).tolist() == [1.0]
+
+
+def test_labels_that_stand_each_for_itself_are_believed_one_by_one() -> None:
+    reference, run = run_of([3.0, -3.0]), run_of([3.0, 3.0])
+    loss = expected_loss(reference, run, independent=True)
+    assert loss[0] == pytest.approx((1 - 2 / (1 + np.exp(3.0))) / 2)
