@@ -57,8 +57,12 @@ def describe_app(app: FastAPI, catalog: Catalog, *, protected: bool) -> dict[str
     schemas: dict[str, Any] = {"Error": _ERROR_SCHEMA}
     for task in catalog.tasks():
         schemas |= _task_components(task)
-    document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+    document["components"] = {"schemas": schemas}
     paths = document.setdefault("paths", {})
+    for operations in paths.values():
+        for operation in operations.values():
+            # FastAPI's own shape of a 422, which this server never answers with.
+            operation["responses"].pop("422", None)
     for served in catalog:
         paths[f"/models/{served.name}"] = {"post": _operation(served, f"ask-{served.name}")}
     if catalog.default is not None:
