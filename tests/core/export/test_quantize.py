@@ -39,7 +39,7 @@ def graph_of(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray]) -> onn
 
 
 def test_each_column_has_a_scale_of_its_own() -> None:
-    weight = np.array([[1.0, 1000.0], [-0.5, 20.0]], dtype=np.float32)
+    weight = np.array([[1.0, 1000.0], [-0.5, 300.0]], dtype=np.float32)
     integers, scale = quantize_columns(weight)
     assert scale.shape == (2,)
     assert (integers.dtype, np.abs(integers).max()) == (np.int8, 127)
@@ -47,7 +47,7 @@ def test_each_column_has_a_scale_of_its_own() -> None:
 
 
 def test_one_scale_for_all_loses_the_small_column() -> None:
-    weight = np.array([[1.0, 1000.0], [-0.5, 20.0]], dtype=np.float32)
+    weight = np.array([[1.0, 1000.0], [-0.5, 300.0]], dtype=np.float32)
     integers, scale = quantize_columns(weight, per_channel=False)
     assert scale.shape == ()
     assert integers[:, 0].tolist() == [0, 0]
@@ -76,7 +76,7 @@ def test_a_product_takes_its_bias_in_and_the_last_one_stays_in_float() -> None:
     random = np.random.default_rng(0)
     weights = {
         "table": random.normal(size=(100, 32)).astype(np.float32),
-        "inner": random.normal(size=(32, 48)).astype(np.float32),
+        "inner": random.normal(scale=0.1, size=(32, 48)).astype(np.float32),
         "shift": random.normal(size=48).astype(np.float32),
         "last": random.normal(size=(48, 2)).astype(np.float32),
     }
@@ -110,7 +110,7 @@ def test_a_product_takes_its_bias_in_and_the_last_one_stays_in_float() -> None:
         "last",
     }
     (given,) = run(small, ids=ids)
-    assert np.abs(given - expected).max() < 0.25
+    assert np.abs(given - expected).max() < 0.05 * np.abs(expected).max()
     assert np.corrcoef(given.ravel(), expected.ravel())[0, 1] > 0.999
 
 
