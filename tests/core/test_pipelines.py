@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from nlplug import Pipeline
 from nlplug.errors import BundleError, DataError, InputError, OptionError
 from nlplug.families.sequence_classification import SequenceClassificationTask
-from nlplug.models.bundle import Bundle
+from nlplug.models.bundle import Bundle, BundleWriter
+from nlplug.models.manifest import Manifest, PrecisionRecord
 from nlplug.results import answered_rows, to_columns
 from nlplug.testing import tiny_text_classifier
 
@@ -200,6 +202,29 @@ def test_the_error_of_an_async_source_is_raised(pipe: Pipeline) -> None:
 def test_a_precision_that_the_bundle_lacks_is_an_error(bundle: Bundle) -> None:
     with pytest.raises(OptionError, match="int8"):
         Pipeline(Mood(), bundle, precision="int8")
+
+
+@pytest.mark.parametrize(("measured", "expected"), [(True, "int8"), (False, "fp32")])
+def test_auto_takes_int8_only_where_its_loss_was_measured(
+    tmp_path: Path, measured: bool, expected: str
+) -> None:
+    tiny = tiny_text_classifier(tmp_path / "tiny")
+    with BundleWriter(tmp_path / "bundle") as writer:
+        shutil.copytree(tiny.path, writer.folder, dirs_exist_ok=True)
+        shutil.copy(writer.folder / "onnx/model.onnx", writer.folder / "onnx/model_int8.onnx")
+        parity = {"agreement": 1.0} if measured else {}
+        writer.commit(
+            Manifest(
+                name="two",
+                task="mood",
+                precisions={
+                    "fp32": PrecisionRecord(file="onnx/model.onnx"),
+                    "int8": PrecisionRecord(file="onnx/model_int8.onnx", parity=parity),
+                },
+            )
+        )
+    with Pipeline(Mood(), Bundle.open(tmp_path / "bundle")) as pipe:
+        assert pipe.precision == expected
 
 
 def test_labels_that_do_not_fit_the_weights_are_an_error(tmp_path: Path) -> None:
