@@ -78,7 +78,7 @@ class Engine:
                 yield from self._collect(under_way[0], options)
                 under_way.popleft()
         finally:
-            # After an error, or when the caller stopped reading: what nobody waits for need not run.
+            # After an error, or when the caller stopped reading, nobody waits for these.
             for chunk in under_way:
                 chunk.cancel()
 
