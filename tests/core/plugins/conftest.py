@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from plugin_zoo import install, install_zoo
+from plugin_zoo import BROKEN, HEALTHY, install, install_zoo
 
 from nlplug import PluginHost
 
@@ -61,6 +61,9 @@ def write(site: Path) -> Write:
 
 
 @pytest.fixture
-def zoo(site: Path) -> Path:
+def zoo(site: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The healthy plugin and the five broken ones, importable."""
+    for specimen in (HEALTHY, *BROKEN):
+        # Another test's zoo stood in another folder.
+        monkeypatch.delitem(sys.modules, specimen.module, raising=False)
     return install_zoo(site)

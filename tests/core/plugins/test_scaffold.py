@@ -10,11 +10,22 @@ import pytest
 from click.testing import CliRunner
 
 import nlplug.scaffold
+from nlplug import Pipeline
 from nlplug.cli.main import main
 from nlplug.errors import OptionError, PluginError
+from nlplug.families.sequence_classification import SequenceClassificationTask
 from nlplug.models.bundle import Bundle
 from nlplug.scaffold import families, write_package
 from nlplug.testing import tiny_text_classifier
+
+
+class Starter(SequenceClassificationTask):
+    """A task of the family, with nothing of its own."""
+
+    name = "starter"
+    title = "Starter"
+    description = "Starter"
+
 
 TEMPLATE = Path(nlplug.scaffold.__file__).parent / "sequence-classification"
 
@@ -71,11 +82,15 @@ def test_its_model_is_what_the_test_helper_makes(tmp_path: Path) -> None:
     known = [word for word in tokenizer["model"]["vocab"] if not word.startswith("[")]
     good = known[: known.index("bad")]
     words = {word: (-8.0, 8.0) if word in good else (8.0, -8.0) for word in known}
-
     made = tiny_text_classifier(tmp_path / "made", words, max_length=256)
+    texts = [*known, "a good day", "bad but friendly", "good " * 500, ""]
 
-    for file in ("onnx/model.onnx", "tokenizer.json", "config.json", "tokenizer_config.json"):
-        assert (made.path / file).read_bytes() == (TEMPLATE / "model" / file).read_bytes(), file
+    answers = []
+    for bundle in (made, Bundle.open(TEMPLATE / "model")):
+        with Pipeline(Starter(), bundle) as pipe:
+            answers.append(pipe(texts, top_k=None))
+
+    assert answers[0] == answers[1]
 
 
 def test_it_passes_check_where_it_stands(package: Path) -> None:
