@@ -29,25 +29,35 @@ _ICON = (
     "stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E"
 )
 
-# The browser's preference holds until the reader chooses otherwise on this machine.
+# The browser's preference holds until the reader chooses otherwise; Gradio sets its class late.
 _HEAD = f"""
 <link rel="icon" href="{_ICON}">
 <meta name="color-scheme" content="light dark">
 <script>
-window.nplTheme = () => {{
-  const dark = document.body.classList.toggle("dark");
-  try {{ localStorage.setItem("nlplug-theme", dark ? "dark" : "light"); }} catch (_) {{}}
-}};
-</script>
-"""
-
-_ON_LOAD = """
-() => {
-  let chosen = null;
-  try { chosen = localStorage.getItem("nlplug-theme"); } catch (_) {}
-  if (chosen) document.body.classList.toggle("dark", chosen === "dark");
+(() => {{
+  const key = "nlplug-theme";
+  const chosen = () => {{
+    try {{ return localStorage.getItem(key); }} catch (_) {{ return null; }}
+  }};
+  const apply = () => {{
+    const wanted = chosen();
+    const dark = document.body.classList.contains("dark");
+    if (wanted && dark !== (wanted === "dark")) document.body.classList.toggle("dark");
+  }};
+  window.nplTheme = () => {{
+    const dark = document.body.classList.contains("dark");
+    try {{ localStorage.setItem(key, dark ? "light" : "dark"); }} catch (_) {{}}
+    document.body.classList.toggle("dark", !dark);
+  }};
   document.documentElement.lang = navigator.language || "en";
-}
+  const start = () => {{
+    apply();
+    new MutationObserver(apply).observe(document.body, {{ attributeFilter: ["class"] }});
+  }};
+  if (document.body) start();
+  else document.addEventListener("DOMContentLoaded", start);
+}})();
+</script>
 """
 
 
@@ -132,5 +142,4 @@ def settings() -> dict[str, Any]:
         "theme": theme(),
         "css_paths": [Path(__file__).with_name("style.css")],
         "head": _HEAD,
-        "js": _ON_LOAD,
     }

@@ -1,0 +1,252 @@
+"""The web UI as a person meets it: in a browser, with no network, at the width of a phone."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nlplug.testing import tiny_text_classifier
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+pytestmark = pytest.mark.browser
+
+Open = Callable[..., "Page"]
+
+
+def ask(page: Page, text: str) -> Locator:
+    """Type a text, press Run, and give the result once it is there."""
+    page.locator("#tone-input-text textarea, textarea").first.fill(text)
+    page.locator("#run").click()
+    return answer(page)
+
+
+def answer(page: Page) -> Locator:
+    shown = page.locator("#result .np-answer, #result .np-card-message")
+    shown.wait_for()
+    return shown
+
+
+def bars(page: Page) -> list[str]:
+    return page.locator("#result .np-bar-name").all_inner_texts()
+
+
+def overflow(page: Page) -> int:
+    return int(page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+
+def pick_model(page: Page, name: str) -> None:
+    box = page.locator("#model input")
+    box.fill(name)
+    box.press("Enter")
+
+
+def test_a_sentence_is_answered_with_labelled_bars(open_page: Open) -> None:
+    page = open_page("tone")
+    shown = ask(page, "a good day")
+    assert bars(page) == ["positive", "negative"]
+    first, second = page.locator("#result .np-bar-fill").all()
+    assert (first.bounding_box() or {})["width"] > (second.bounding_box() or {})["width"] > 0
+    assert "%" in shown.inner_text()
+    assert "ms" in page.locator("#result .np-chip-time").inner_text()
+
+
+def test_an_example_fills_the_form_and_runs(open_page: Open) -> None:
+    page = open_page("tone")
+    page.locator("#examples .gallery-item", has_text="dull").click()
+    answer(page)
+    assert page.locator("#tone-input-text textarea").input_value() == "dull"
+    assert page.locator("#tone-option-top_k input").input_value() == "2"
+    assert bars(page) == ["negative", "positive"]
+
+
+def test_an_option_changes_the_answer(open_page: Open) -> None:
+    page = open_page("tone")
+    page.locator("#tone-option-top_k input").fill("1")
+    ask(page, "a good day")
+    assert bars(page) == ["positive"]
+
+
+def test_an_option_out_of_bounds_is_explained(open_page: Open) -> None:
+    page = open_page("tone")
+    page.locator("#tone-option-top_k input").fill("0")
+    said = ask(page, "a good day").inner_text()
+    assert "An option does not fit" in said
+    assert "top_k is 0" in said
+    assert "greater than or equal to 1" in said
+
+
+def test_clear_empties_input_and_result(open_page: Open) -> None:
+    page = open_page("tone")
+    ask(page, "a good day")
+    page.locator("#clear").click()
+    page.get_by_text("The answer appears here").wait_for()
+    assert page.locator("#tone-input-text textarea").input_value() == ""
+
+
+@pytest.mark.parametrize("text", ["", "🎉 good 🎉 <b>x</b>", "good " * 200_000])
+def test_any_text_gets_an_answer(open_page: Open, text: str) -> None:
+    page = open_page("tone")
+    ask(page, text)
+    assert sorted(bars(page)) == ["negative", "positive"]
+
+
+def test_a_plugin_that_raises_says_so_without_a_traceback(open_page: Open) -> None:
+    page = open_page("boom")
+    pick_model(page, "palette-tiny")
+    said = ask(page, "anything").inner_text()
+    assert "a fault of the plugin" in said
+    assert "Traceback" not in said
+
+
+def test_spans_are_marked_in_the_text_and_listed(open_page: Open) -> None:
+    page = open_page("spans")
+    page.locator("#examples .gallery-item").first.click()
+    answer(page)
+    marks = page.locator("#result mark").evaluate_all("all => all.map(m => m.firstChild.data)")
+    assert marks == ["good", "good", "town"]
+    assert page.locator("#result tbody tr").count() == 3
+
+
+def test_a_file_is_answered_and_can_be_downloaded(open_page: Open, tmp_path: Path) -> None:
+    source = tmp_path / "reviews.csv"
+    source.write_text("id,review,label\n7,good,x\n8,bad,y\n", encoding="utf-8")
+    page = open_page("tone")
+    page.get_by_role("tab", name="Batch").click()
+    page.locator("#batch-file input[type=file]").set_input_files(source)
+    page.get_by_text("2 rows, ready to run").wait_for()
+    assert page.locator("#column-text input").input_value() == "review"
+    page.locator("#batch-run").click()
+    page.locator("#download-csv:not([disabled])").wait_for()
+    assert page.locator("#batch-result tbody tr").count() == 2
+
+    with page.expect_download() as download:
+        page.locator("#download-csv").click()
+    with open(download.value.path(), encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["id"], row["label"], row["predicted_label"]) for row in rows] == [
+        ("7", "x", "positive"),
+        ("8", "y", "negative"),
+    ]
+
+    with page.expect_download() as download:
+        page.locator("#download-jsonl").click()
+    lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["answer"][0]["label"] for line in lines] == ["positive", "negative"]
+
+
+def test_a_bad_row_of_a_file_is_named(open_page: Open, tmp_path: Path) -> None:
+    source = tmp_path / "broken.jsonl"
+    source.write_text('{"text": "good"}\n{"text": \n', encoding="utf-8")
+    page = open_page("tone")
+    page.get_by_role("tab", name="Batch").click()
+    page.locator("#batch-file input[type=file]").set_input_files(source)
+    said = page.locator("#batch-result .np-card-message")
+    said.wait_for()
+    assert "broken.jsonl:2: not JSON" in said.inner_text()
+    assert str(tmp_path) not in said.inner_text()
+
+
+def test_a_local_bundle_can_be_picked(open_page: Open, tmp_path: Path) -> None:
+    tiny_text_classifier(
+        tmp_path / "mood", {"sun": (9.0, 0.0), "rain": (0.0, 9.0)}, labels=("happy", "sad")
+    )
+    page = open_page("tone")
+    pick_model(page, str(tmp_path / "mood"))
+    page.locator("#model-facts", has_text="happy, sad").wait_for()
+    ask(page, "rain")
+    assert bars(page)[0] == "sad"
+
+
+def test_a_model_that_is_not_there_is_explained(open_page: Open) -> None:
+    page = open_page("tone")
+    pick_model(page, "/no/such/folder")
+    said = page.locator("#model-facts .np-card-message")
+    said.wait_for()
+    assert "The model cannot be used" in said.inner_text()
+    assert "/no/such/folder" in said.inner_text()
+
+
+def test_a_hub_model_is_refused_while_offline(open_page: Open) -> None:
+    page = open_page("tone")
+    pick_model(page, "somebody/some-model")
+    said = page.locator("#model-facts .np-card-message")
+    said.wait_for()
+    assert "The network is switched off" in said.inner_text()
+
+
+def test_broken_plugins_are_listed_with_their_causes(open_page: Open) -> None:
+    page = open_page("plugins")
+    failed = page.locator(".np-plugin-failed")
+    failed.nth(4).wait_for()
+    said = " ".join(" ".join(failed.all_inner_texts()).split())
+    for part in (
+        "zoo-import nlplug-zoo-import 1.1",
+        "No module named 'a_package_that_is_not_there'",
+        "Did you mean 'register_tasks'?",
+        "register_tasks(config) has a wrong signature",
+        "RuntimeError: no licence file",
+        "the name 'tone' is taken by nlplug-tone 1.0",
+    ):
+        assert part in said
+    healthy = page.locator(".np-plugin-loaded[data-plugin=tone]")
+    assert "working" in healthy.inner_text()
+
+
+def test_a_page_that_a_plugin_brings_works(open_page: Open) -> None:
+    page = open_page("hello")
+    page.locator("#name input, #name textarea").fill("Ada")
+    page.locator("#name input, #name textarea").press("Enter")
+    page.get_by_text("Hello Ada").wait_for()
+
+
+def test_a_page_that_cannot_be_built_says_why(open_page: Open) -> None:
+    page = open_page("halfway")
+    assert "RuntimeError: no such widget" in page.locator(".np-card-message").inner_text()
+
+
+def test_the_overview_leads_to_every_task(open_page: Open) -> None:
+    page = open_page()
+    page.locator(".np-home-card", has_text="Find words").click()
+    page.locator("h1", has_text="Find words").wait_for()
+    assert page.url.endswith("/spans")
+
+
+def test_chinese_browsers_get_chinese(open_page: Open) -> None:
+    page = open_page("tone", locale="zh-CN")
+    page.get_by_role("button", name="运行").wait_for()
+    page.get_by_role("tab", name="批量").wait_for()
+    assert page.locator("h1").inner_text() == "语气"
+    assert "标签数量" in page.locator("#options").inner_text()
+    page.locator("#tone-option-function_to_apply label", has_text="默认").wait_for()
+    page.locator("#tone-option-top_k input").fill("0")
+    assert "选项不合适" in ask(page, "good").inner_text()
+
+
+@pytest.mark.parametrize("path", ["", "tone", "spans", "plugins"])
+def test_nothing_is_wider_than_a_phone(open_page: Open, path: str) -> None:
+    page = open_page(path, width=390, is_mobile=True, has_touch=True)
+    page.locator(".np-foot").wait_for()
+    assert overflow(page) <= 0
+    if path == "tone":
+        ask(page, "good" * 100)
+        assert overflow(page) <= 0
+
+
+def test_dark_mode_follows_the_browser_and_can_be_switched(open_page: Open) -> None:
+    page = open_page("tone", color_scheme="dark")
+    brightness = "getComputedStyle(document.querySelector('#try-card')).backgroundColor"
+    dark = page.evaluate(brightness)
+    assert max(map(int, dark.strip("rgb()").split(","))) < 80
+    page.locator(".np-theme").click()
+    light = page.evaluate(brightness)
+    assert min(map(int, light.strip("rgb()").split(","))) > 200
+    page.reload()
+    page.locator(".np-header").wait_for()
+    page.wait_for_function("!document.body.classList.contains('dark')")

@@ -1,0 +1,190 @@
+"""Which pages there are, what the command says, and what one port answers."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from fastapi.testclient import TestClient
+from webui_kit import install
+
+from nlplug.errors import ModelNotFound, OptionError
+from nlplug.plugins import PluginHost
+from nlplug_webui import pages, plugin
+from nlplug_webui.models import ModelPool
+from nlplug_webui.serving import address, is_loopback, listen
+from nlplug_webui.texts import LANGUAGES, TEXTS, language_of
+
+PANELS = """
+from nlplug import hookimpl
+
+@hookimpl(optionalhook=True)
+def register_panels():
+    from nlplug_webui import Panel
+    return [Panel(name=name, title=name, build=print) for name in {names}]
+"""
+
+
+@pytest.fixture
+def host(site: Path, monkeypatch: pytest.MonkeyPatch) -> PluginHost:
+    monkeypatch.syspath_prepend(str(site))
+    return PluginHost.discover(path=[str(site)])
+
+
+def with_panels(site: Path, monkeypatch: pytest.MonkeyPatch, **plugins: str) -> PluginHost:
+    for name, names in plugins.items():
+        module = f"panels_{name}_{site.name.replace('-', '_')}"
+        install(
+            site, f"nlplug-{name}", {module: PANELS.format(names=names)}, plugins={name: module}
+        )
+    monkeypatch.syspath_prepend(str(site))
+    return PluginHost.discover(path=[str(site)])
+
+
+def test_every_task_and_panel_has_a_page(host: PluginHost) -> None:
+    found = {page.name: page.path for page in pages.collect(host)}
+    assert found == {
+        name: name for name in ("boom", "count", "shout", "spans", "tone", "hello", "halfway")
+    }
+
+
+def test_a_page_gives_way_to_addresses_that_are_taken(host: PluginHost) -> None:
+    found = {page.name: page.path for page in pages.collect(host, reserved={"tone"})}
+    assert found["tone"] == "ui-tone"
+
+
+def test_a_panel_takes_the_place_of_a_task_s_page(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = with_panels(tmp_path, monkeypatch, mine='["mine", "plugins"]')
+    found = {page.name: page.path for page in pages.collect(mine)}
+    assert found == {"mine": "mine", "plugins": "ui-plugins"}
+
+
+def test_two_panels_of_one_name_leave_the_second_plugin_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = with_panels(tmp_path, monkeypatch, first='["same"]', second='["same"]')
+    assert [page.owner for page in pages.collect(host)] == ["first"]
+    record = next(record for record in host.records() if record.name == "second")
+    assert record.state == "failed"
+    assert "taken by the plugin 'first'" in (record.cause or "")
+
+
+def test_a_panel_of_the_wrong_type_leaves_its_plugin_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = (
+        "from nlplug import hookimpl\n\n@hookimpl(optionalhook=True)\n"
+        "def register_panels():\n    return ['a page']\n"
+    )
+    install(tmp_path, "nlplug-odd", {"odd_panels": source}, plugins={"odd": "odd_panels"})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    host = PluginHost.discover(path=[str(tmp_path)])
+    assert pages.collect(host) == []
+    assert "not a nlplug_webui.Panel" in (host.records()[0].cause or "")
+
+
+def test_a_closed_server_offers_installed_models_alone(host: PluginHost) -> None:
+    pool = ModelPool(host, only_packaged=True)
+    with pytest.raises(ModelNotFound, match="installed models alone"):
+        pool.bundle(host.task("tone"), "/etc")
+    assert pool.bundle(host.task("tone"), None).labels == ["negative", "positive"]
+
+
+def test_a_model_is_loaded_once_and_the_oldest_makes_room(host: PluginHost) -> None:
+    pool = ModelPool(host, capacity=1)
+    task = host.task("tone")
+    with pool.lease(task) as first, pool.lease(task) as second:
+        assert second.pipeline is first.pipeline
+        assert second.loaded_in == 0
+    with pool.lease(task, precision="fp32") as other:
+        assert other.pipeline is not first.pipeline
+    with pool.lease(task) as again:
+        assert again.pipeline is not first.pipeline
+    pool.close()
+
+
+@pytest.fixture
+def client(host: PluginHost) -> Iterator[TestClient]:
+    from nlplug.server.app import create_app
+    from nlplug_webui.app import mount
+
+    app = create_app(host)
+    mount(app, host)
+    with TestClient(app) as made:
+        yield made
+
+
+def test_one_port_answers_people_and_programs(client: TestClient) -> None:
+    assert "gradio_config" in client.get("/", headers={"Accept": "text/html"}).text
+    assert client.get("/tone").status_code == 200
+    assert client.get("/health").json()["status"] == "degraded"
+    answered = client.post("/models/tone", json={"inputs": "good"}).json()
+    assert "positive" in str(answered)
+
+
+def test_a_taken_port_is_one_clear_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = subprocess.run(
+            [sys.executable, "-m", "nlplug", "webui", "--port", str(port)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert run.returncode == 2
+    assert run.stderr.splitlines() == [
+        f"Error: Port {port} of 127.0.0.1 is taken by another program.",
+        f"Hint: Stop that program, or pick another port: --port {port + 1}",
+    ]
+
+
+def test_an_address_of_another_machine_is_an_error() -> None:
+    with pytest.raises(OptionError, match="Cannot listen on 192.0.2.1"):
+        listen("192.0.2.1", 0)
+
+
+def test_addresses_are_told_as_a_browser_wants_them() -> None:
+    assert address("0.0.0.0", 80) == "http://127.0.0.1:80/"
+    assert address("::1", 80) == "http://[::1]:80/"
+    assert is_loopback("127.0.0.1")
+    assert is_loopback("localhost")
+    assert not is_loopback("0.0.0.0")
+
+
+def test_the_command_is_added_without_gradio() -> None:
+    group = click.Group()
+    plugin.register_commands(group)
+    assert set(group.commands) == {"webui"}
+    code = "import sys, nlplug_webui.plugin; sys.exit('gradio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_text_is_there_in_every_language() -> None:
+    for key, forms in TEXTS.items():
+        assert set(forms) == set(LANGUAGES), key
+        assert all(forms.values()), key
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("en-US,en;q=0.9,zh;q=0.8", "en"),
+        ("de-DE,zh;q=0.5,en;q=0.4", "zh"),
+        ("de", "en"),
+        ("", "en"),
+        ("zh;q=x", "zh"),
+    ],
+)
+def test_the_browser_s_language_is_followed(header: str, language: str) -> None:
+    class Request:
+        headers = {"accept-language": header}  # noqa: RUF012
+
+    assert language_of(Request()) == language

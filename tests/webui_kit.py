@@ -1,0 +1,202 @@
+"""What tests of the web UI need: plugins of every display, a real server, a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from plugin_zoo import install, install_zoo
+
+WAIT = 120.0
+"""Seconds after which something that never happens fails the test."""
+
+PALETTE = '''
+"""Tasks that show their answers in other ways than bars, and one that fails, on one tiny model."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from nlplug import Display, Example, ModelSpec, Task, hookimpl
+from nlplug.families.sequence_classification import (
+    SequenceClassificationInput,
+    SequenceClassificationModel,
+    SequenceClassificationOptions,
+)
+
+MODEL = Path(__file__).parent / "zoo_tone_model"
+
+
+class Input(SequenceClassificationInput):
+    words: list[str] = ["good"]
+
+
+class Options(SequenceClassificationOptions):
+    case: Literal["keep", "upper"] = "keep"
+    threshold: float = Field(0.5, ge=0, le=1, description="Leave out what scores less.")
+
+
+class Base(Task):
+    hub_task = "text-classification"
+    Input = Input
+    Options = Options
+    Output = list[dict]
+    default_model = "palette-tiny"
+
+    def bind(self, bundle):
+        task = self
+
+        class Model(SequenceClassificationModel):
+            def decode(self, item, rows, outputs, options):
+                return task.show(item, options)
+
+        return Model(bundle)
+
+
+class Spans(Base):
+    name = "spans"
+    title = {"en": "Find words", "zh": "查找词语"}
+    description = {"en": "Where do words stand in a text?", "zh": "词语出现在文本的哪里?"}
+    display = Display.HIGHLIGHT
+    examples = (Example({"text": "A good day in a good town.", "words": ["good", "town"]}),)
+
+    def show(self, item, options):
+        found = []
+        for word in item.words:
+            start = item.text.find(word)
+            while start >= 0:
+                end = start + len(word)
+                found.append({"entity_group": word.upper(), "score": 1.0, "word": word,
+                              "start": start, "end": end})
+                start = item.text.find(word, end)
+        return found
+
+
+class Shout(Base):
+    name = "shout"
+    title = "Shout"
+    description = "The text again, louder."
+    display = Display.TEXT
+
+    def show(self, item, options):
+        text = item.text.upper() if options.case == "upper" else item.text
+        return [{"generated_text": text + "!"}]
+
+
+class Count(Base):
+    name = "count"
+    title = "Count"
+    description = "How long is each word?"
+    display = Display.TABLE
+
+    def show(self, item, options):
+        return [{"word": word, "length": len(word)} for word in item.text.split()]
+
+
+class Boom(Base):
+    name = "boom"
+    title = "Boom"
+    description = "Fails whatever it is given."
+    display = Display.LABEL
+
+    def show(self, item, options):
+        raise ZeroDivisionError("a fault of the plugin")
+
+
+@hookimpl
+def register_tasks():
+    return [Spans(), Shout(), Count(), Boom()]
+
+
+@hookimpl
+def register_models():
+    return [ModelSpec(name="palette-tiny", task=name, path=MODEL) for name in ("spans",)]
+
+
+@hookimpl(optionalhook=True)
+def register_panels():
+    from nlplug_webui import Panel
+
+    def build(context):
+        import gradio as gr
+
+        name = gr.Textbox(label="Name", elem_id="name")
+        answer = gr.HTML(elem_id="greeting")
+        name.submit(lambda text: f"Hello {text}", name, answer)
+
+    def broken(context):
+        raise RuntimeError("no such widget")
+
+    return [
+        Panel(name="hello", title={"en": "Hello", "zh": "你好"}, build=build),
+        Panel(name="halfway", title="Halfway", build=broken),
+    ]
+'''
+
+
+def install_plugins(site: Path) -> Path:
+    """The zoo (one healthy plugin, five broken) and the palette, as installed packages."""
+    install_zoo(site)
+    names = ("spans", "shout", "count", "boom")
+    install(
+        site,
+        "nlplug-palette",
+        {"palette": PALETTE},
+        plugins={name: "palette" for name in names},
+    )
+    return site
+
+
+@contextmanager
+def web_server(
+    *arguments: str, site: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """The address of ``nlplug webui`` in a process of its own, on a port that is free.
+
+    Args:
+        *arguments: More arguments of the command.
+        site: A folder of further installed packages.
+        environment: Further variables.
+    """
+    variables = {**os.environ, **(environment or {}), "PYTHONUNBUFFERED": "1"}
+    if site is not None:
+        variables["PYTHONPATH"] = os.pathsep.join(
+            [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nlplug", "webui", "--port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=variables,
+    )
+    watch = threading.Timer(WAIT, process.kill)
+    watch.start()
+    said: list[str] = []
+    try:
+        address = _address(process, said)
+        watch.cancel()
+        yield address
+    finally:
+        watch.cancel()
+        process.terminate()
+        process.wait(WAIT)
+        if process.stdout:
+            process.stdout.close()
+
+
+def _address(process: subprocess.Popen[str], said: list[str]) -> str:
+    for line in process.stdout or ():
+        said.append(line)
+        if found := re.search(r"nlplug is at (http://\S+)", line):
+            # What it says later must not fill the pipe and hold it up.
+            threading.Thread(target=said.extend, args=(process.stdout,), daemon=True).start()
+            return found.group(1)
+    raise RuntimeError(f"the server ended before it was up:\n{''.join(said)}")
