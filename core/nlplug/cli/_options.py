@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
+    ParamType = click.ParamType[Any, Any]
+else:
+    ParamType = click.ParamType  # generic in the newest releases alone
+
 
 def model_options(model: type[BaseModel]) -> list[click.Option]:
     """One ``--option`` a field: its type and bounds, its help, and its default in the help text.
@@ -53,10 +57,10 @@ NONE = object()
 """What ``none`` on the command line becomes, since None itself means "not given" there."""
 
 
-class _OrNone(click.ParamType):
+class _OrNone(ParamType):
     """A type, or the word ``none``."""
 
-    def __init__(self, inner: click.ParamType) -> None:
+    def __init__(self, inner: ParamType) -> None:
         self.inner = inner
         self.name = inner.name
 
@@ -84,7 +88,7 @@ def _is_word(kind: Any) -> bool:
     return kind is str or (get_origin(kind) is Literal and "none" in get_args(kind))
 
 
-def _click_type(kind: Any) -> click.ParamType:
+def _click_type(kind: Any) -> ParamType:
     if get_origin(kind) is list:
         return _click_type((get_args(kind) or (str,))[0])
     if get_origin(kind) is Literal:
@@ -92,4 +96,5 @@ def _click_type(kind: Any) -> click.ParamType:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return click.Choice([str(member.value) for member in kind])
     # Bounds are checked by the task's own model, so that the message is the same as in Python.
-    return {int: click.INT, float: click.FLOAT, bool: click.BOOL}.get(kind, click.STRING)
+    simple: dict[Any, ParamType] = {int: click.INT, float: click.FLOAT, bool: click.BOOL}
+    return simple.get(kind, click.STRING)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlplug import __version__
+from nlplug.cli._context import host_of
 from nlplug.errors import NlplugError
 from nlplug.settings import flag
 
@@ -67,7 +68,7 @@ class NlplugCommands(click.Group):
 
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in BUILTIN.items()])
-        usable = [r for r in _host(ctx).records() if r.state in ("available", "loaded")]
+        usable = [r for r in host_of(ctx).records() if r.state in ("available", "loaded")]
         commands = [(r.name, f"{r.summary} [{r.dist}]") for r in usable if r.kind == "commands"]
         if commands:
             with formatter.section("Commands of plugins"):
@@ -127,19 +128,9 @@ def _report(error: Exception) -> int:
     return 1
 
 
-def _host(ctx: click.Context) -> PluginHost:
-    """The host of this invocation: one scan of the metadata, shared through the context."""
-    from nlplug.plugins import PluginHost
-
-    host = ctx.meta.get("nlplug.host")
-    if not isinstance(host, PluginHost):
-        host = ctx.meta["nlplug.host"] = PluginHost.discover()
-    return host
-
-
 def _plugin_command(ctx: click.Context, name: str) -> click.Command | None:
     """The command of this name: of the plugin of this name, else of any plugin."""
-    host = _host(ctx)
+    host = host_of(ctx)
     record = next((r for r in host.records() if r.name == name), None)
     if record is not None and record.state != "disabled":
         # The error of a broken plugin is the answer, when it is the one that was named.
@@ -175,7 +166,7 @@ def _commands_of(
 def _unknown_hint(ctx: click.Context, name: str) -> str:
     from nlplug._plugins.failures import nearest
 
-    host = _host(ctx)
+    host = host_of(ctx)
     if name in host.task_names() or name in host.aliases():
         return f"Hint: {name!r} is a task, not a command: nlplug run {name} …"
     known = [*BUILTIN, *(r.name for r in host.records() if r.kind == "commands")]

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nlplug.cli._context import host_of
+
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
     from nlplug.models.hub import HubRef
-    from nlplug.plugins import PluginHost
 
 _LICENCE_WIDTH = 32
 """A licence is mostly an SPDX identifier; of a sentence the table shows the beginning."""
@@ -37,7 +38,7 @@ def list_models(task: str | None, as_json: bool) -> None:
     from nlplug.models.inventory import inventory
     from nlplug.settings import load_settings
 
-    host = _host()
+    host = host_of()
     wanted = {task, host.aliases().get(task, task)} if task else set()
     entries = [e for e in inventory(host, load_settings()) if not wanted or e.task in wanted]
     if as_json:
@@ -277,12 +278,6 @@ def pack(
     click.echo(f"Wrote {packed}\n  pip install {packed}\n  nlplug run {used} --model {name} TEXT")
 
 
-def _host() -> PluginHost:
-    from nlplug.plugins import PluginHost
-
-    return PluginHost.discover()
-
-
 def _open(model: str, revision: str | None) -> Bundle:
     from nlplug.models.resolve import resolve
 
@@ -313,7 +308,7 @@ def _all_names() -> list[str]:
     from nlplug.models.inventory import inventory
     from nlplug.settings import load_settings
 
-    return [e.name for e in inventory(_host(), load_settings()) if e.where != "hub"]
+    return [e.name for e in inventory(host_of(), load_settings()) if e.where != "hub"]
 
 
 def _print_result(result: dict[str, Any]) -> None:

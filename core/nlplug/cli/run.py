@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nlplug.cli._context import host_of
 from nlplug.errors import OptionError
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
-    from nlplug.plugins import PluginHost
     from nlplug.task import Task
 
 
@@ -22,10 +22,10 @@ class _Tasks(click.Group):
     """One subcommand a task; only the plugin of the task that is run gets imported."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return _host(ctx).task_names()
+        return host_of(ctx).task_names()
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return _command(_host(ctx).task(cmd_name))
+        return _command(host_of(ctx).task(cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         names = self.list_commands(ctx)
@@ -39,15 +39,6 @@ def run() -> None:
     """Answer texts, a file, or standard input with a task."""
 
 
-def _host(ctx: click.Context) -> PluginHost:
-    from nlplug.plugins import PluginHost
-
-    host = ctx.meta.get("nlplug.host")
-    if not isinstance(host, PluginHost):
-        host = ctx.meta["nlplug.host"] = PluginHost.discover()
-    return host
-
-
 def _command(task: Task) -> click.Command:
     from nlplug.cli._options import model_options
     from nlplug.task import localize
@@ -57,7 +48,7 @@ def _command(task: Task) -> click.Command:
     return click.Command(
         task.name,
         params=[
-            click.Argument(["texts"], nargs=-1, metavar=f"[{first.upper()}]..."),
+            click.Argument(["cli_texts"], nargs=-1, metavar=f"[{first.upper()}]..."),
             *inputs,
             *model_options(task.Options),
             *_COMMON,
@@ -74,12 +65,12 @@ _COMMON: list[click.Parameter] = [
     click.Option(["--device"], default="auto", help="auto, cpu, cuda, cuda:N.  [default: auto]"),
     click.Option(["--threads"], type=int, help="CPU threads.  [default: all usable]"),
     click.Option(
-        ["--input", "source"],
+        ["--input", "cli_input"],
         type=click.Path(path_type=Path),
         help="A .txt, .csv, .tsv, .jsonl or .parquet file (also .gz); - for standard input.",
     ),
     click.Option(
-        ["--output", "target"],
+        ["--output", "cli_output"],
         type=click.Path(path_type=Path),
         help="Write rows with their answers to a .jsonl, .csv or .tsv file (also .gz).",
     ),
@@ -89,21 +80,18 @@ _COMMON: list[click.Parameter] = [
 def _run(task: Task, values: dict[str, Any]) -> None:
     from nlplug.cli._options import given
     from nlplug.pipelines import pipeline
-    from nlplug.plugins import PluginHost
     from nlplug.results import answered_rows, to_columns
 
-    texts: tuple[str, ...] = values.pop("texts")
-    source: Path | None = values.pop("source")
-    target: Path | None = values.pop("target")
+    texts: tuple[str, ...] = values.pop("cli_texts")
+    source: Path | None = values.pop("cli_input")
+    target: Path | None = values.pop("cli_output")
     setup = {name: values.pop(name) for name in ("model", "precision", "device", "threads")}
     if texts and source:
         raise OptionError("Both texts and --input were given.", hint="Give one of the two.")
     arguments = given(values)
     fields = {name: value for name, value in arguments.items() if name in task.Input.model_fields}
     options = {name: value for name, value in arguments.items() if name not in fields}
-    ctx = click.get_current_context()
-    host = ctx.meta.get("nlplug.host") or PluginHost.discover()
-    with pipeline(task.name, host=host, **setup) as pipe:
+    with pipeline(task.name, host=host_of(), **setup) as pipe:
         rows = ({**row, **fields} for row in _rows(task, texts, source))
         answered = answered_rows(_checked(pipe, options), rows, **options)
         if target is None:

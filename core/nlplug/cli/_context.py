@@ -1,0 +1,25 @@
+"""What the commands of one invocation share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from nlplug.plugins import PluginHost
+
+
+def host_of(ctx: click.Context | None = None) -> PluginHost:
+    """The host of this invocation: one scan of the metadata, shared through click's context.
+
+    Args:
+        ctx: The context; None for the current one.
+    """
+    from nlplug.plugins import PluginHost
+
+    ctx = ctx or click.get_current_context()
+    host = ctx.meta.get("nlplug.host")
+    if not isinstance(host, PluginHost):
+        host = ctx.meta["nlplug.host"] = PluginHost.discover()
+    return host
