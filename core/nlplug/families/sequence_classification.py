@@ -91,7 +91,7 @@ class SequenceClassificationModel(
         self._name = bundle.name
         self._labels = bundle.id2label
         self._default = _activation(bundle.config, len(bundle.id2label))
-        self._tokenizer = load_tokenizer(bundle)
+        self._tokenizer = load_tokenizer(bundle, offsets=False)
         self.pad_token_id = self._tokenizer.pad_token_id
 
     def encode(

@@ -72,6 +72,19 @@ def test_a_lone_surrogate_is_named_with_its_place(tokenizer: Tokenizer, texts: l
         tokenizer.encode(texts)
 
 
+def test_without_offsets_the_windows_are_the_same(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    lean = load_tokenizer(tiny_text_classifier(tmp_path, max_length=10), offsets=False)
+    texts = ["good bad", ("good " * 30, "bad"), "dull " * 40, ("good", "bad")]
+    ids = [[(w.ids, w.type_ids) for w in row] for row in lean.encode(texts, stride=2)]
+    assert ids == [[(w.ids, w.type_ids) for w in row] for row in tokenizer.encode(texts, stride=2)]
+
+
+def test_without_offsets_a_lone_surrogate_is_named_too(tmp_path: Path) -> None:
+    lean = load_tokenizer(tiny_text_classifier(tmp_path), offsets=False)
+    with pytest.raises(InputError, match=r"Text 1 .*surrogate"):
+        lean.encode(["good", "bad \udfff dull"])
+
+
 def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path) -> None:
     file = tmp_path / "tokenizer.json"
     file.write_text("{}")
