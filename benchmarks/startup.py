@@ -45,7 +45,7 @@ _OPTIMUM = """
 from optimum.onnxruntime import ORTModelForSequenceClassification
 from transformers import AutoTokenizer, pipeline
 model = ORTModelForSequenceClassification.from_pretrained({model!r}, file_name={file!r})
-tokenizer = AutoTokenizer.from_pretrained({model!r})
+tokenizer = AutoTokenizer.from_pretrained({tokenizer!r})
 print(pipeline("text-classification", model=model, tokenizer=tokenizer)({text!r}))
 """
 
@@ -56,7 +56,10 @@ def commands(work: Path, command: Path) -> dict[str, Start]:
     run = [str(command), "run", "sentiment", "--model", str(work / "bundle"), TEXT]
     transformers = _PIPELINE.format(model=str(work / "checkpoint"), text=TEXT)
     optimum = _OPTIMUM.format(
-        model=str(work / "optimum-int8"), file="model_quantized.onnx", text=TEXT
+        model=str(work / "optimum-int8"),
+        file="model_quantized.onnx",
+        tokenizer=str(work / "checkpoint"),
+        text=TEXT,
     )
     return {
         "python": Start("an empty Python, for scale", [python, "-c", "pass"]),
