@@ -41,6 +41,11 @@ class TrainConfig(BaseModel):
         default=[],
         description="Labels in the order of their ids; default: the task's, else from the data.",
     )
+    soft_column: str = Field(
+        default="",
+        description="Column with one probability a label, from a teacher; rows that lack it count "
+        "by their label.",
+    )
     multi_label: bool | None = Field(
         default=None, description="Several labels a row; default: when the label is a list."
     )
@@ -91,6 +96,9 @@ class TrainConfig(BaseModel):
         description="Dropout between layers (none inside attention); default: the checkpoint's.",
     )
     freeze: Freeze = Field(default="none", description="Part that is not trained.")
+    freeze_layers: int = Field(
+        ge=0, default=0, description="So many of the lowest layers, with the embeddings, stay too."
+    )
     eval_steps: int | None = Field(
         ge=1,
         default=None,
@@ -103,6 +111,9 @@ class TrainConfig(BaseModel):
         ge=1,
         default=1,
         description="Average the weights of this many last checkpoints; kept where it is better.",
+    )
+    simulate_int8: bool = Field(
+        default=False, description="Train with the rounding of an int8 export in every product."
     )
     bf16: bool = Field(default=False, description="Train in bfloat16 autocast.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where to train.")

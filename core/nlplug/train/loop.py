@@ -23,6 +23,7 @@ from transformers import (
 
 from nlplug.errors import TrainingError
 from nlplug.train.config import TrainConfig
+from nlplug.train.quantized import simulate_int8
 from nlplug.train.recipe import Recipe
 from nlplug.train.trainer import MarkComplete, RecipeTrainer, freeze
 from nlplug.train.workspace import Workspace, complete_checkpoints
@@ -58,7 +59,9 @@ def run_loop(
             f"The base {config.base!r} cannot be loaded: {str(error).splitlines()[0]}",
             hint="Give a folder with config.json, weights and tokenizer, or a Hub id.",
         ) from None
-    freeze(model, config.freeze)
+    if config.simulate_int8:
+        simulate_int8(model)
+    freeze(model, config.freeze, config.freeze_layers)
     train_set = recipe.dataset(train_examples, tokenizer, training=True)
     eval_set = recipe.dataset(eval_examples, tokenizer, training=False)
     callbacks: list[TrainerCallback] = [MarkComplete()]

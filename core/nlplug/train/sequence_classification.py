@@ -29,10 +29,11 @@ _LABEL_COLUMNS = ("label", "labels")
 
 @dataclass(frozen=True, slots=True)
 class LabelledText:
-    """A text and the ids of its labels (exactly one unless multi-label)."""
+    """A text, the ids of its labels (exactly one unless multi-label), and a teacher's view."""
 
     text: str
     labels: tuple[int, ...]
+    soft: tuple[float, ...] | None = None
 
 
 class SequenceClassificationRecipe(Recipe):
@@ -83,7 +84,7 @@ class SequenceClassificationRecipe(Recipe):
                     hint="Train with --multi-label if a text may have several.",
                 )
             ids = tuple(sorted({self._label_id(value, row) for value in values}))
-            found.append(LabelledText(self._text(row), ids))
+            found.append(LabelledText(self._text(row), ids, self._soft(row)))
         return found
 
     def row(self, example: LabelledText) -> dict[str, Any]:
@@ -119,7 +120,7 @@ class SequenceClassificationRecipe(Recipe):
     ) -> WindowedTexts:
         return WindowedTexts(
             [example.text for example in examples],
-            [self._target(example.labels) for example in examples],
+            [self._target(example) for example in examples],
             tokenizer,
             max_length=self.config.max_length,
             seed=self.config.seed if training else None,
@@ -142,6 +143,8 @@ class SequenceClassificationRecipe(Recipe):
         if self.multi_label:
             target = labels * (1 - smoothing) + 0.5 * smoothing
             return F.binary_cross_entropy_with_logits(logits, target, pos_weight=weights)
+        if not training and labels.is_floating_point():
+            labels = labels.argmax(-1)
         return F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
 
     def score(self, logits: np.ndarray, dataset: Any) -> dict[str, float]:
@@ -151,6 +154,8 @@ class SequenceClassificationRecipe(Recipe):
             truth = targets > 0.5
         else:
             predicted = np.eye(len(self.labels), dtype=bool)[logits.argmax(-1)]
+            if targets.ndim == 2:
+                targets = targets.argmax(-1)
             truth = np.eye(len(self.labels), dtype=bool)[targets]
         hits = (predicted & truth).sum(0)
         sizes = predicted.sum(0) + truth.sum(0)
@@ -175,12 +180,31 @@ class SequenceClassificationRecipe(Recipe):
                 f"A label stands twice in {self.labels}.", hint="Give each label once."
             )
 
-    def _target(self, ids: tuple[int, ...]) -> np.ndarray:
-        if not self.multi_label:
-            return np.array(ids[0], dtype=np.int64)
+    def _target(self, example: LabelledText) -> np.ndarray:
+        """The id of the label; or a number a label where there can be several or a teacher's."""
+        if example.soft is not None:
+            return np.array(example.soft, dtype=np.float32)
+        if not self.multi_label and not self.config.soft_column:
+            return np.array(example.labels[0], dtype=np.int64)
         target = np.zeros(len(self.labels), dtype=np.float32)
-        target[list(ids)] = 1.0
+        target[list(example.labels)] = 1.0
         return target
+
+    def _soft(self, row: DataRow) -> tuple[float, ...] | None:
+        value: Any = row.values.get(self.config.soft_column) if self.config.soft_column else None
+        if isinstance(value, str) and value:
+            value = _listed(value, self.config.soft_column, row)
+        if not value:
+            return None
+        numbers = [v for v in value if isinstance(v, int | float) and 0 <= v <= 1]
+        whole = self.multi_label or abs(sum(numbers) - 1) < 1e-3
+        if len(numbers) != len(value) or len(numbers) != len(self.labels) or not whole:
+            raise DataError(
+                f"{row.where}: the column {self.config.soft_column!r} holds {value!r}.",
+                hint=f"It holds {len(self.labels)} probabilities, one for each of "
+                f"{', '.join(map(repr, self.labels))}.",
+            )
+        return tuple(float(v) for v in numbers)
 
     def _text(self, row: DataRow) -> str:
         column = self.config.text_column

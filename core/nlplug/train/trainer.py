@@ -152,11 +152,17 @@ def parameter_groups(model: Any, config: TrainConfig) -> list[dict[str, Any]]:
     ]
 
 
-def freeze(model: Any, part: str) -> None:
-    """Stop training a part of the model: ``embeddings`` or the whole ``encoder`` (or ``none``)."""
-    if part == "none":
-        return
-    encoder = model.base_model
-    frozen = encoder if part == "encoder" else encoder.get_input_embeddings()
-    for parameter in frozen.parameters():
-        parameter.requires_grad = False
+def freeze(model: Any, part: str, layers: int = 0) -> None:
+    """Stop training a part of the model.
+
+    Args:
+        model: The model.
+        part: ``none``, ``embeddings``, or the whole ``encoder``.
+        layers: So many of the lowest layers, and the embeddings, besides.
+    """
+    for name, parameter in model.base_model.named_parameters():
+        layer = _LAYER.search(f".{name}")
+        depth = int(layer[1]) if layer else -1 if "embed" in name else None
+        low = depth is not None and depth < layers and layers > 0
+        if part == "encoder" or low or (part == "embeddings" and depth == -1):
+            parameter.requires_grad = False

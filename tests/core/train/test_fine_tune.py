@@ -84,6 +84,16 @@ def test_a_frozen_encoder_keeps_its_weights(toy_task: Task, config: Make, tiny_b
     assert all(bool((before[name] == after[f"bert.{name}"]).all()) for name in before)
 
 
+def test_frozen_layers_keep_their_weights_and_the_others_do_not(
+    toy_task: Task, config: Make, tiny_bert: Path
+) -> None:
+    before = weights(tiny_bert)
+    after = weights(fine_tune(toy_task, config(epochs=1, freeze_layers=1)))
+    changed = {name for name in before if bool((before[name] != after[f"bert.{name}"]).any())}
+    assert any(name.startswith("encoder.layer.1.") for name in changed)
+    assert not any(name.startswith(("embeddings.", "encoder.layer.0.")) for name in changed)
+
+
 def test_bfloat16_learns_too(toy_task: Task, config: Make) -> None:
     settings = config(bf16=True)
     fine_tune(toy_task, settings)

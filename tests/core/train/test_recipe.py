@@ -166,3 +166,32 @@ def test_accuracy_and_macro_f1_are_those_worked_out_by_hand(
     assert made.score(logits, dataset) == pytest.approx(
         {"accuracy": 0.75, "f1_macro": (2 / 3 + 4 / 5) / 2}
     )
+
+
+def soft_rows(*values: Any) -> list[DataRow]:
+    return [
+        DataRow({"text": f"text {i}", "label": "xy"[i % 2], "soft": value}, Path("d.jsonl"), i + 1)
+        for i, value in enumerate(values)
+    ]
+
+
+def test_a_teachers_probabilities_are_the_target_where_a_row_has_them(
+    recipe: Recipes, tiny_bert: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    made = recipe("x", "y", soft_column="soft")
+    examples = made.examples(soft_rows([0.75, 0.25], None, "[0.5, 0.5]"))
+    dataset = made.dataset(examples, AutoTokenizer.from_pretrained(tiny_bert), training=True)
+    targets = np.stack([dataset[i]["labels"] for i in range(3)])
+    assert targets == pytest.approx(np.array([[0.75, 0.25], [0.0, 1.0], [0.5, 0.5]]))
+    logits = torch.tensor([[0.0, math.log(3.0)]])
+    loss = made.loss({"logits": logits}, torch.tensor(targets[:1]), training=True).item()
+    assert loss == pytest.approx(0.75 * math.log(4) + 0.25 * math.log(4 / 3), rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [[0.5], [0.5, 0.6], [1.5, -0.5], ["a", "b"]])
+def test_numbers_that_are_no_probabilities_are_named(recipe: Recipes, value: Any) -> None:
+    made = recipe("x", "y", soft_column="soft")
+    with pytest.raises(DataError, match=r"d\.jsonl:1: the column 'soft' holds"):
+        made.examples(soft_rows(value))
