@@ -10,8 +10,15 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from plugin_zoo import install, install_zoo
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page, Request
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 WAIT = 120.0
 """Seconds after which something that never happens fails the test."""
@@ -200,3 +207,45 @@ def _address(process: subprocess.Popen[str], said: list[str]) -> str:
             threading.Thread(target=said.extend, args=(process.stdout,), daemon=True).start()
             return found.group(1)
     raise RuntimeError(f"the server ended before it was up:\n{''.join(said)}")
+
+
+class Visitor:
+    """Opens pages and writes down every request to another host.
+
+    Visits of the same settings share a browser context, and with it what was fetched already.
+    """
+
+    def __init__(self, browser: Browser, server: str) -> None:
+        self._browser = browser
+        self._server = server
+        self._contexts: dict[str, BrowserContext] = {}
+        self.foreign: list[str] = []
+
+    def open(self, path: str = "", *, width: int = 1280, **settings: Any) -> Page:
+        """The page at ``path`` once its header is there."""
+        settings = {
+            "viewport": {"width": width, "height": 900},
+            "locale": "en-US",
+            **settings,
+        }
+        key = repr(sorted(settings.items()))
+        if key not in self._contexts:
+            context = self._browser.new_context(**settings)
+            context.set_default_timeout(60_000)
+            context.on("request", self._note)
+            self._contexts[key] = context
+        page = self._contexts[key].new_page()
+        page.goto(self._server + path)
+        page.locator(".np-header").wait_for()
+        return page
+
+    def leave(self) -> None:
+        """Close every page."""
+        for context in self._contexts.values():
+            for page in context.pages:
+                page.close()
+
+    def _note(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname not in _LOOPBACK:
+            self.foreign.append(request.url)

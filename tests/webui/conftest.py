@@ -7,11 +7,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import pytest
-from webui_kit import install_plugins, web_server
+from webui_kit import Visitor, install_plugins, web_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -24,8 +23,9 @@ _ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # As without a network: no name but this machine's own leads anywhere.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 def chromium() -> str | None:
@@ -79,42 +79,16 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
+@pytest.fixture(scope="session")
+def visitor(browser: Browser, server: str) -> Visitor:
+    """Whoever visits the server."""
+    return Visitor(browser, server)
+
+
 @pytest.fixture
-def open_page(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
-    """Opens a page of the UI; afterwards fails if anything was asked of another host.
-
-    Every address but this machine's is refused, as without a network.
-    """
-    contexts: list[Any] = []
-    foreign: list[str] = []
-
-    def watch(route: Any) -> None:
-        host = urlsplit(route.request.url).hostname
-        if host in _LOOPBACK:
-            route.continue_()
-        else:
-            foreign.append(route.request.url)
-            route.abort()
-
-    def note(request: Any) -> None:
-        parts = urlsplit(request.url)
-        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname not in _LOOPBACK:
-            foreign.append(request.url)
-
-    def go(path: str = "", *, width: int = 1280, **settings: Any) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, **{"locale": "en-US", **settings}
-        )
-        contexts.append(context)
-        context.set_default_timeout(60_000)
-        context.on("request", note)
-        context.route("**/*", watch)
-        page = context.new_page()
-        page.goto(server + path)
-        page.locator(".np-header").wait_for()
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert foreign == []
+def open_page(visitor: Visitor) -> Iterator[Callable[..., Page]]:
+    """Opens a page of the UI; afterwards fails if anything was asked of another host."""
+    visitor.foreign.clear()
+    yield visitor.open
+    visitor.leave()
+    assert visitor.foreign == []

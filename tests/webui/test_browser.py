@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from webui_kit import Visitor
 
 from nlplug.testing import tiny_text_classifier
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
+FETCH = "fetch('https://elsewhere.example/').then(() => 'answered', () => 'refused')"
 Open = Callable[..., "Page"]
 
 
@@ -55,6 +57,20 @@ def test_a_sentence_is_answered_with_labelled_bars(open_page: Open) -> None:
     assert (first.bounding_box() or {})["width"] > (second.bounding_box() or {})["width"] > 0
     assert "%" in shown.inner_text()
     assert "ms" in page.locator("#result .np-chip-time").inner_text()
+
+
+def test_a_request_to_another_host_would_be_noticed(open_page: Open, visitor: Visitor) -> None:
+    page = open_page("plugins")
+    page.goto("about:blank")
+    assert page.evaluate(FETCH) == "refused"
+    assert visitor.foreign == ["https://elsewhere.example/"]
+    visitor.foreign.clear()
+
+
+def test_a_page_may_not_even_ask_another_host(open_page: Open) -> None:
+    page = open_page("plugins")
+    with page.expect_console_message(lambda said: "Content Security Policy" in said.text):
+        assert page.evaluate(FETCH) == "refused"
 
 
 def test_an_example_fills_the_form_and_runs(open_page: Open) -> None:
