@@ -134,7 +134,6 @@ class Pipeline:
             bundle.onnx_file(self.precision),
             device=device,
             threads=threads,
-            int8=self.precision in ("int8", "uint8"),
         )
         self._engine = Engine(self._executor, model)
 

@@ -15,7 +15,9 @@ from nlplug.models.bundle import Bundle
 from nlplug.models.writer import BundleWriter
 
 if TYPE_CHECKING:
+    from nlplug.export.fusion import FusedGraphs
     from nlplug.export.gate import Verdict
+    from nlplug.export.source import Source
     from nlplug.task import Task
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -107,7 +109,7 @@ def export_model(config: ExportConfig) -> ExportReport:
         MissingExtra: A package of the ``train`` extra is not installed.
     """
     _check(config)
-    from nlplug.export.build import build_graphs
+    from nlplug.export.build import build_float
     from nlplug.export.manifest import make_manifest
     from nlplug.export.source import load_source
 
@@ -116,9 +118,8 @@ def export_model(config: ExportConfig) -> ExportReport:
         work = writer.folder / "work"
         work.mkdir()
         source = load_source(config.source, config.task)
-        graph = build_graphs(source, config, work)
-        draft = Bundle.open(work)
-        verdicts, rows, reference = _judge(config, source, draft)
+        fused = build_float(source, config, work)
+        draft, verdicts, rows, reference = _judge(config, source, fused, work)
         _insist(config, verdicts, required)
         kept = [v for v in verdicts if not v.refused and v.precision in config.precisions]
         for path in sorted(work.iterdir()):
@@ -138,12 +139,12 @@ def export_model(config: ExportConfig) -> ExportReport:
             verdicts=verdicts,
             rows=rows,
             reference=reference,
-            graph=graph,
+            graph=fused.note,
             labels=draft.labels if config.task.hub_task in _LABELLED else [],
             max_length=draft.max_length,
         )
         bundle = writer.commit(manifest)
-    return ExportReport(bundle, verdicts, rows, reference, graph)
+    return ExportReport(bundle, verdicts, rows, reference, fused.note)
 
 
 def _check(config: ExportConfig) -> None:
@@ -172,24 +173,35 @@ def _required(config: ExportConfig) -> frozenset[str]:
 
 
 def _judge(
-    config: ExportConfig, source: Any, draft: Bundle
-) -> tuple[list[Verdict], str, dict[str, float]]:
+    config: ExportConfig, source: Source, fused: FusedGraphs, work: Path
+) -> tuple[Bundle, list[Verdict], str, dict[str, float]]:
+    """Quantize on some of the rows, then run all precisions on all of them."""
     from nlplug.evaluation.base import evaluation_of
+    from nlplug.export.build import build_int8
     from nlplug.export.gate import FP32_TOLERANCE, Gate, worst_fp32
-    from nlplug.export.rows import gate_rows
+    from nlplug.export.rows import calibration_feeds, gate_rows
     from nlplug.export.torch_executor import TorchExecutor
     from nlplug.runtime.session import OnnxExecutor
 
+    draft = Bundle.open(work)
     evaluation = evaluation_of(config.task, draft.labels) if config.task.evaluation else None
     rows = gate_rows(
         config.task, evaluation, config.eval_data, limit=config.eval_rows, columns=config.columns
     )
     model = config.task.bind(draft)
+    if "int8" in config.precisions:
+        build_int8(
+            fused,
+            config.quantization,
+            calibration_feeds(model, rows.inputs, config.task.Options()),
+            work,
+        )
+        draft = Bundle.open(work)
     gate: Gate | None = None
     verdicts = []
     # fp32 first: where it differs from PyTorch, nothing made from it can be right.
     for precision in sorted(draft.precisions, key=PRECISIONS.index):
-        executor = OnnxExecutor(draft.onnx_file(precision), int8=precision == "int8")
+        executor = OnnxExecutor(draft.onnx_file(precision))
         try:
             if gate is None:
                 _log.info("running PyTorch on %s", rows.origin)
@@ -220,7 +232,7 @@ def _judge(
             )
         verdicts.append(verdict)
     metrics = gate.reference_metrics() if gate else {}
-    return verdicts, rows.origin, metrics
+    return draft, verdicts, rows.origin, metrics
 
 
 def _insist(config: ExportConfig, verdicts: Sequence[Verdict], required: frozenset[str]) -> None:

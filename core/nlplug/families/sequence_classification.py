@@ -117,7 +117,7 @@ class SequenceClassificationModel(
                         {"input_ids": window.ids}
                         if item.text_pair is None
                         else {"input_ids": window.ids, "token_type_ids": window.type_ids},
-                        meta=max(1, len(window.ids) - (overlap if index else 0)),
+                        meta=max(1, len(window) - (overlap if index else 0)),
                     )
                     for index, window in enumerate(group)
                 ]

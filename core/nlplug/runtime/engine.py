@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -28,15 +28,26 @@ _KNOWN_FEEDS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 
 @dataclass
 class _Chunk:
-    """Inputs under way: their rows, and the batches that were handed to the workers."""
+    """Inputs under way.
+
+    Attributes:
+        items: The inputs.
+        rows: For each input its rows.
+        flat: All rows, one after another.
+        batches: Indices into ``flat``, a batch each; every worker takes the next one from the left.
+        outputs: What the graph gave for each of ``flat``, filled in as batches finish.
+        workers: One future a worker; done when it finds no batch left.
+    """
 
     items: Sequence[TaskInput]
     rows: list[list[Row]]
-    batches: list[tuple[list[int], Future[dict[str, np.ndarray]]]]
+    flat: list[Row]
+    batches: deque[list[int]]
+    outputs: Outputs
+    workers: list[Future[None]] = field(default_factory=list)
 
     def cancel(self) -> None:
-        for _, future in self.batches:
-            future.cancel()
+        self.batches.clear()
 
 
 class Engine:
@@ -129,26 +140,39 @@ class Engine:
         flat = [row for group in rows for row in group]
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._executor.workers, thread_name_prefix="nlplug")
-        batches = [
-            (indices, self._pool.submit(self._run, [flat[index] for index in indices]))
-            for indices in plan([len(row) for row in flat], self._budget)
-        ]
-        return _Chunk(items, rows, batches)
+        batches = deque(plan([len(row) for row in flat], self._budget))
+        chunk = _Chunk(items, rows, flat, batches, [{}] * len(flat))
+        # A future a worker and not one a batch: each of those would wake the calling thread,
+        # which on a machine of two cores takes one of them from the workers.
+        count = min(self._executor.workers, len(batches))
+        chunk.workers = [self._pool.submit(self._work_off, chunk) for _ in range(count)]
+        return chunk
 
-    def _run(self, rows: list[Row]) -> dict[str, np.ndarray]:
-        return self._executor.run(self._collate(rows))
+    def _work_off(self, chunk: _Chunk) -> None:
+        """Run batches of a chunk until none is left; an error leaves none to the others."""
+        try:
+            while True:
+                try:
+                    indices = chunk.batches.popleft()
+                except IndexError:
+                    return
+                rows = [chunk.flat[index] for index in indices]
+                outputs = self._cut(self._executor.run(self._collate(rows)), rows)
+                for index, output in zip(indices, outputs, strict=True):
+                    chunk.outputs[index] = output
+        except BaseException:
+            chunk.cancel()
+            raise
 
     def _collate(self, rows: list[Row]) -> dict[str, np.ndarray]:
         return collate(rows, self._names, pad_token_id=self._model.pad_token_id)
 
     def _gather(self, chunk: _Chunk) -> Outputs:
-        flat = [row for group in chunk.rows for row in group]
-        outputs: Outputs = [{} for _ in flat]
-        for indices, future in chunk.batches:
-            batch = [flat[index] for index in indices]
-            for index, output in zip(indices, self._cut(future.result(), batch), strict=True):
-                outputs[index] = output
-        return outputs
+        # All of them before any result: what one worker's error leaves undone is nobody's answer.
+        wait(chunk.workers)
+        for worker in chunk.workers:
+            worker.result()
+        return chunk.outputs
 
     def _cut(self, batch: dict[str, np.ndarray], rows: Sequence[Row]) -> Outputs:
         """One dict of outputs a row, the batch axis and the padding taken off."""

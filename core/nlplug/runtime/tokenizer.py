@@ -73,7 +73,7 @@ class Tokenizer:
         limit = self.max_length
         windows: list[list[Encoding]] = []
         for text, encoding in zip(texts, encodings, strict=True):
-            if len(encoding.ids) <= limit:
+            if len(encoding) <= limit:
                 windows.append([encoding])
             else:
                 windows.append(self._split(text, stride, strategy))
