@@ -1,0 +1,86 @@
+"""The benchmark's own arithmetic: the same texts everywhere, fair batches, honest bars."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+VOCABULARY = [f"word{'abcdefghij'[i % 10]}{'klmnopqrst'[i // 10]}" for i in range(100)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _benchmarks(root: Path) -> Iterator[None]:
+    """The scripts import one another as a user's ``python benchmarks/run.py`` lets them."""
+    sys.path.insert(0, str(root / "benchmarks"))
+    yield
+    sys.path.remove(str(root / "benchmarks"))
+
+
+def test_the_texts_are_the_same_on_each_machine() -> None:
+    from texts import make_texts
+
+    texts = make_texts(VOCABULARY, 50)
+    assert texts == make_texts(VOCABULARY, 50)
+    assert texts[:20] == make_texts(VOCABULARY, 20)
+    assert texts != make_texts(VOCABULARY, 50, seed=1)
+
+
+def test_the_texts_are_of_mixed_length() -> None:
+    from texts import make_texts
+
+    lengths = [len(text.split()) for text in make_texts(VOCABULARY, 2000)]
+    assert 28 < sum(lengths) / len(lengths) < 33
+    assert min(lengths) < 5
+    assert max(lengths) == 250
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_ideal_batches_hold_each_text_once_within_the_budget(exact: bool) -> None:
+    from contenders import plan
+
+    lengths = [3, 9, 4, 4, 40, 3, 9, 2]
+    batches = plan(lengths, 12, exact=exact)
+    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    for batch in batches:
+        widths = {lengths[row] for row in batch}
+        assert max(widths) * len(batch) <= 12 or len(batch) == 1
+        assert len(widths) == 1 or not exact
+
+
+def test_every_contender_takes_its_turn_first() -> None:
+    from arena import turns
+
+    orders = list(turns(["a", "b", "c"], 3))
+    assert [order[0] for order in orders] == ["a", "b", "c"]
+    assert all(sorted(order) == ["a", "b", "c"] for order in orders)
+
+
+def test_a_bar_is_met_by_the_ratio_of_the_medians() -> None:
+    from arena import Record
+    from report import Results, bars
+
+    rates = {"nlplug-int8": [90.0, 95.0, 10.0], "bare-int8": [100.0, 100.0, 900.0]}
+    records = {name: Record(values=values) for name, values in rates.items()}
+    [bar] = bars(Results(2000, 3, records, {}, {}))
+    assert (bar.measured, bar.met) == (pytest.approx(0.9), False)
+
+
+def test_the_readme_changes_between_its_markers_alone(tmp_path: Path) -> None:
+    from report import END, START, update_readme
+
+    page = tmp_path / "README.md"
+    page.write_text(f"above\n{START}\nold\n{END}\nbelow\n", encoding="utf-8")
+    update_readme(page, "| new |")
+    assert page.read_text(encoding="utf-8") == f"above\n{START}\n| new |\n{END}\nbelow\n"
+
+
+def test_a_readme_without_markers_is_an_error(tmp_path: Path) -> None:
+    from report import update_readme
+
+    page = tmp_path / "README.md"
+    page.write_text("nothing here\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="markers"):
+        update_readme(page, "| new |")
