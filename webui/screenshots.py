@@ -89,6 +89,8 @@ def _shoot(
     page.locator("#run").click()
     page.wait_for_function("old => document.querySelector('#result').innerText !== old", arg=before)
     page.evaluate("window.scrollTo(0, 0); document.activeElement?.blur()")
+    if look.get("is_mobile"):  # its window ends above the result
+        page.evaluate("document.querySelector('.np-result-card').scrollIntoView({block: 'end'})")
     page.screenshot(path=target, full_page=not look.get("is_mobile", False))
     context.close()
     print(target)
