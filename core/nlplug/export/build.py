@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,10 @@ from nlplug.errors import ExportError, OptionError
 from nlplug.models.layout import window_of
 
 if TYPE_CHECKING:
+    from nlplug.export.fusion import FusedGraphs
+    from nlplug.export.quantize import Quantization
     from nlplug.export.run import ExportConfig
+    from nlplug.export.smooth import Feeds
     from nlplug.export.source import Source
 
 _log = logging.getLogger(__name__)
@@ -20,13 +24,10 @@ _log = logging.getLogger(__name__)
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
-def build_graphs(source: Source, config: ExportConfig, folder: Path) -> str:
-    """Write the model in the Hub's layout, each precision that is asked for.
+def build_float(source: Source, config: ExportConfig, folder: Path) -> FusedGraphs:
+    """Write the model in the Hub's layout, in float32 and, where asked for, in fp16.
 
     float32 is always built, since the gate starts from it.
-
-    Returns:
-        What was fused, for report and manifest.
 
     Raises:
         ExportError: The architecture cannot be exported.
@@ -44,11 +45,30 @@ def build_graphs(source: Source, config: ExportConfig, folder: Path) -> str:
         from nlplug.export.half import to_half
 
         _save(to_half(fused.gpu), folder / "onnx" / "model_fp16.onnx")
-    if "int8" in config.precisions:
-        from nlplug.export.quantize import quantize
+    return fused
 
-        _save(quantize(fused.cpu, config.quantization), folder / "onnx" / "model_int8.onnx")
-    return fused.note
+
+def build_int8(
+    fused: FusedGraphs, settings: Quantization, calibration: Sequence[Feeds], folder: Path
+) -> None:
+    """Write the int8 graph beside the others; the float graph is used up.
+
+    Args:
+        fused: The float graphs.
+        settings: How to quantize.
+        calibration: Real inputs, unlabelled.
+        folder: The model's folder.
+    """
+    from nlplug.export.graph import GraphEditor
+    from nlplug.export.quantize import quantize
+    from nlplug.export.smooth import smooth
+
+    if settings.smooth and calibration:
+        editor = GraphEditor(fused.cpu)
+        changed = smooth(editor, calibration)
+        editor.finish()
+        _log.info("evened out %d activations on %d texts", changed, len(calibration))
+    _save(quantize(fused.cpu, settings), folder / "onnx" / "model_int8.onnx")
 
 
 def _write_sides(source: Source, config: ExportConfig, folder: Path) -> None:

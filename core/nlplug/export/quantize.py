@@ -30,6 +30,7 @@ class Quantization:
             bits are allowed, though no kernel gains by them: the gate shows what they cost.
         per_channel: One scale a column (a row of embeddings) instead of one a matrix.
         embeddings: Quantize the embedding tables too.
+        smooth: Tame outliers first, see `nlplug.export.smooth`.
         exclude: Products whose weight has one of these texts in its name stay in float.
 
     Raises:
@@ -39,6 +40,7 @@ class Quantization:
     weight_bits: int = 8
     per_channel: bool = True
     embeddings: bool = True
+    smooth: bool = True
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

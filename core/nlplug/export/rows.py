@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.data.readers import read_rows
 from nlplug.errors import DataError
+from nlplug.runtime.batching import collate
 from nlplug.validation import make_input
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nlplug.evaluation.base import Evaluation
-    from nlplug.task import Task, TaskInput
+    from nlplug.task import Task, TaskInput, TaskModel, TaskOptions
 
 _SEED = 20260101
+_CALIBRATION = 48
 
 _SENTENCES = (
     "The train to the coast leaves at seven and arrives before noon.",
@@ -103,6 +107,19 @@ def gate_rows(
     )
     inputs = [make_input(task, row) for row in rows]
     return GateRows(inputs, None, f"{len(inputs)} rows of {data.name}, without labels")
+
+
+def calibration_feeds(
+    model: TaskModel[Any, Any], inputs: Sequence[TaskInput], options: TaskOptions
+) -> list[dict[str, np.ndarray]]:
+    """Some inputs as the graph takes them, one window each and without padding.
+
+    Labels play no part in it, so the rows that the gate measures on may serve.
+    """
+    step = max(1, len(inputs) // _CALIBRATION)
+    rows = [windows[0] for windows in model.encode(inputs[::step], options) if windows]
+    names = frozenset({"input_ids", "attention_mask", "token_type_ids"})
+    return [collate([row], names, pad_token_id=model.pad_token_id) for row in rows[:_CALIBRATION]]
 
 
 def _labelled(evaluation: Evaluation, data: Path, columns: Mapping[str, str]) -> bool:
