@@ -1,4 +1,4 @@
-"""Optional dependencies: imported where they are needed, with one error that says what to install."""
+"""Optional dependencies: imported where needed, with one error that says what to install."""
 
 from __future__ import annotations
 
