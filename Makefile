@@ -7,6 +7,10 @@ PORT ?= 7860
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MODELS_ARGS ?=
+# Data sets for `make models` and for the tests that judge the embedded models; without them those
+# tests are skipped.
+NLPLUG_DATA ?= $(abspath $(wildcard ../shared/data))
+export NLPLUG_DATA
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
