@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
 from prepare import prepare
 
-from nlplug.errors import DataError
+from nlplug.errors import BundleIncomplete, DataError
 from nlplug.evaluation.base import evaluation_of
 from nlplug.export.run import ExportConfig, export_model
+from nlplug.models.bundle import Bundle
+from nlplug.models.writer import BundleWriter
 from nlplug.pipelines import pipeline
 from nlplug.train.config import TrainConfig
 from nlplug.train.run import fine_tune
@@ -62,7 +65,7 @@ def train(data: Path, work: Path, base: str) -> Path:
     return fine_tune(SentimentTask(), config)
 
 
-def export(checkpoint: Path, gate: Path, target: Path, card: str) -> None:
+def export(checkpoint: Path, gate: Path, target: Path) -> None:
     """Export to int8 behind the gate, held against PyTorch on labelled texts."""
     report = export_model(
         ExportConfig(
@@ -72,13 +75,12 @@ def export(checkpoint: Path, gate: Path, target: Path, card: str) -> None:
             precisions=("int8",),
             required=("int8",),
             eval_data=gate,
-            name=target.name,
+            name=BUNDLE.name,
             max_length=WINDOW,
             license=LICENSE,
             data=DATA,
             languages=("en",),
             description="Sentiment of English sentences and reviews: MiniLM-L6 in int8.",
-            card=card,
         )
     )
     for verdict in report.verdicts:
@@ -95,6 +97,19 @@ def accuracy(bundle: Path, file: Path) -> float:
     return float(report[evaluation.metric])
 
 
+def embed(made: Path, target: Path, card: str) -> None:
+    """Put a bundle into its place with a card, whole or not at all."""
+    bundle = Bundle.open(made, verify=True)
+    if bundle.manifest is None:
+        raise BundleIncomplete(f"{made} has no manifest.", hint="Delete it and run again.")
+    with BundleWriter(target) as writer:
+        for name in bundle.manifest.files:
+            (writer.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(made / name, writer.folder / name)
+        (writer.folder / "README.md").write_text(card, encoding="utf-8")
+        writer.commit(bundle.manifest)
+
+
 def main() -> None:
     """Run the steps that are left."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -106,13 +121,18 @@ def main() -> None:
     if arguments.data is None:
         raise DataError("NLPLUG_DATA is not set.", hint="It names a folder with train/ and dev/.")
     checkpoint = train(arguments.data, arguments.work, arguments.base)
+    files = arguments.work / "data"
+    made = arguments.work / "bundle"
+    export(checkpoint, files / "eval.jsonl.gz", made)
     card = (HERE / "card.md").read_text(encoding="utf-8")
-    export(checkpoint, arguments.work / "data" / "eval.jsonl.gz", arguments.output, card)
-    for file in (
-        arguments.data / SST2_DEV,
-        arguments.work / "data" / "imdb_heldout.jsonl.gz",
+    for mark, file in (
+        ("@SST@", arguments.data / SST2_DEV),
+        ("@IMDB@", files / "imdb_heldout.jsonl.gz"),
     ):
-        print(f"{file.name}: accuracy {accuracy(arguments.output, file):.4f}")
+        found = accuracy(made, file)
+        print(f"{file.name}: accuracy {found:.4f}")
+        card = card.replace(mark, f"{found:.3f}")
+    embed(made, arguments.output, card)
 
 
 if __name__ == "__main__":
