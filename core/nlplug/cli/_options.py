@@ -30,7 +30,8 @@ def _option(name: str, field: FieldInfo) -> click.Option:
     kind, optional = _unwrap(field.annotation)
     flag = f"--{name.replace('_', '-')}"
     text = field.description or ""
-    default = "not set" if field.default is None else field.default
+    value = field.get_default(call_default_factory=True)
+    default = "not set" if value is None or value == [] else value
     if not field.is_required():
         text = f"{text}  [default: {str(default).lower() if kind is bool else default}]"
     if kind is bool and not optional:

@@ -168,6 +168,8 @@ class SequenceClassificationTask(Task):
     Options: ClassVar[type[TaskOptions]] = SequenceClassificationOptions
     Output: ClassVar[Any] = list[LabelScore]
     display: ClassVar[Display] = Display.LABEL
+    labels: ClassVar[Sequence[str]] = ()
+    """Names by id where the task itself fixes them; empty where each model brings its own."""
     training: ClassVar[str | None] = (
         "nlplug.train.sequence_classification:SequenceClassificationRecipe"
     )

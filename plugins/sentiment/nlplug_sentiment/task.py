@@ -18,6 +18,7 @@ class SentimentTask(SequenceClassificationTask):
         "en": "Is a text positive or negative? For reviews, comments and replies in English.",
         "zh": "判断一段文本是正面还是负面。内置模型适用于英文评论、留言和回复。",
     }
+    labels: ClassVar[Sequence[str]] = ("negative", "positive")
     default_model = "sentiment-en"
     examples: ClassVar[Sequence[Example]] = (
         Example({"text": "I loved every minute of it, and so did the children."}),

@@ -70,3 +70,4 @@ def test_help_names_the_default() -> None:
     text = CliRunner().invoke(command, ["--help"]).output
     assert "How many." in text
     assert "[default: 1]" in " ".join(text.split())
+    assert "Undefined" not in text
