@@ -159,6 +159,8 @@ class Unauthorized(NlplugError):
 class ServerError(NlplugError):
     """The server cannot start, as when its port is taken."""
 
+    exit_code = 2
+
 
 class DeviceFallbackWarning(RuntimeWarning):
     """The session runs on another device than the one asked for."""

@@ -13,11 +13,10 @@ import pytest
 from fastapi.testclient import TestClient
 from webui_kit import install
 
-from nlplug.errors import ModelNotFound, OptionError
+from nlplug.errors import ModelNotFound
 from nlplug.plugins import PluginHost
 from nlplug_webui import pages, plugin
 from nlplug_webui.models import ModelPool
-from nlplug_webui.serving import address, is_loopback, listen
 from nlplug_webui.texts import LANGUAGES, TEXTS, language_of
 
 PANELS = """
@@ -143,19 +142,6 @@ def test_a_taken_port_is_one_clear_error() -> None:
         f"Error: Port {port} of 127.0.0.1 is taken by another program.",
         f"Hint: Stop that program, or pick another port: --port {port + 1}",
     ]
-
-
-def test_an_address_of_another_machine_is_an_error() -> None:
-    with pytest.raises(OptionError, match="Cannot listen on 192.0.2.1"):
-        listen("192.0.2.1", 0)
-
-
-def test_addresses_are_told_as_a_browser_wants_them() -> None:
-    assert address("0.0.0.0", 80) == "http://127.0.0.1:80/"
-    assert address("::1", 80) == "http://[::1]:80/"
-    assert is_loopback("127.0.0.1")
-    assert is_loopback("localhost")
-    assert not is_loopback("0.0.0.0")
 
 
 def test_the_command_is_added_without_gradio() -> None:

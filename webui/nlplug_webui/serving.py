@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import ipaddress
-import os
 import socket
 import threading
 import warnings
@@ -12,8 +9,8 @@ import webbrowser
 from collections.abc import Collection
 from typing import Any
 
-from nlplug.errors import NlplugError, OptionError
 from nlplug.plugins import PluginHost
+from nlplug.server.listening import is_loopback, listen, url_of
 
 
 def serve(
@@ -35,13 +32,13 @@ def serve(
             machine can reach the server.
 
     Raises:
-        NlplugError: The port is taken or the address is not this machine's.
+        ServerError: The port is taken or the address is not this machine's.
         UnknownTask: One of ``tasks`` is not installed.
     """
     listening = listen(host, port)
     try:
         app = make_app(tasks=tasks, any_model=is_loopback(host) if any_model is None else any_model)
-        url = address(host, listening.getsockname()[1])
+        url = f"{url_of(listening)}/"
         print(f"nlplug is at {url} (stop with Ctrl+C)", flush=True)
         _run(app, listening, url if open_browser else None)
     finally:
@@ -67,60 +64,6 @@ def make_app(*, tasks: Collection[str] = (), any_model: bool = True) -> Any:
     app = create_app(plugins)
     mount(app, plugins, only_packaged=not any_model)
     return app
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound already, so that a taken port is told before anything is loaded.
-
-    Raises:
-        OptionError: The port is taken, needs rights, or the address is not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    if os.name != "nt":
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise _explained(error, host, port) from None
-    except OverflowError:
-        listening.close()
-        raise OptionError(f"There is no port {port}.", hint="Use one from 0 to 65535.") from None
-    return listening
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def address(host: str, port: int) -> str:
-    """The URL to open for an address that is listened on."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}/"
-
-
-def _explained(error: OSError, host: str, port: int) -> NlplugError:
-    if error.errno == errno.EADDRINUSE:
-        return OptionError(
-            f"Port {port} of {host} is taken by another program.",
-            hint=f"Stop that program, or pick another port: --port {port + 1}",
-        )
-    if error.errno == errno.EACCES:
-        return OptionError(
-            f"Port {port} needs more rights than this process has.",
-            hint="Pick a port from 1024 up, such as --port 7860.",
-        )
-    return OptionError(
-        f"Cannot listen on {host}, port {port} ({error.strerror or error}).",
-        hint="Use 127.0.0.1 for this machine alone, 0.0.0.0 for the whole network.",
-    )
 
 
 def _run(app: Any, listening: socket.socket, url: str | None) -> None:

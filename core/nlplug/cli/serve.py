@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nlplug._extras import require
-from nlplug.errors import OptionError, ServerError
+from nlplug.cli._context import host_of
+from nlplug.errors import OptionError
+from nlplug.server.listening import is_loopback, listen, url_of
 
 if TYPE_CHECKING:
+    import socket
+
     from fastapi import FastAPI
 
 _MEBIBYTE = 1024 * 1024
@@ -88,7 +90,7 @@ def serve(
     access_log = settings.pop("access_log")
     max_body = int(settings.pop("max_body") * _MEBIBYTE)
     timeout = settings["timeout"]
-    with _listen(host, port) as listener:
+    with listen(host, port) as listener:
         app = _make_app(ctx, names, max_body=max_body, **settings)
         _announce(app, listener, protected=bool(settings["api_key"]))
         server = uvicorn.Server(
@@ -114,13 +116,10 @@ def _make_app(
     api_key: str | None,
     **settings: Any,
 ) -> FastAPI:
-    from nlplug.plugins import PluginHost
     from nlplug.server import create_app
 
-    found = ctx.meta.get("nlplug.host")
-    plugins = found if isinstance(found, PluginHost) else PluginHost.discover()
     app = create_app(
-        plugins,
+        host_of(ctx),
         models=dict(_source(name) for name in names),
         only=bool(names),
         api_key=api_key or "",
@@ -148,30 +147,8 @@ def _place(model: str) -> str | Path:
     return Path(model) if written_as_path and Path(model).is_dir() else model
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, opened first so that a taken port is noticed before models load.
-
-    Raises:
-        ServerError: The address cannot be had.
-    """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        # create_server() wraps the system's words in more; getaddrinfo() has numbers of its own.
-        number = error.errno or 0
-        reason = os.strerror(number) if number > 0 else error.strerror or error
-        raise ServerError(
-            f"Cannot listen on {host} port {port}: {reason}.",
-            hint="Choose another port with --port, or end what uses this one."
-            if port
-            else "Choose another address with --host.",
-        ) from None
-
-
 def _announce(app: FastAPI, listener: socket.socket, *, protected: bool) -> None:
-    host, port = listener.getsockname()[:2]
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    address = url_of(listener)
     catalog = app.state.nlplug.catalog
     names = [served.name for served in catalog]
     click.echo(f"Serving {', '.join(names) or 'nothing: no task is installed'}", err=True)
@@ -179,7 +156,7 @@ def _announce(app: FastAPI, listener: socket.socket, *, protected: bool) -> None
     for name in names:
         click.echo(f"  POST {address}/models/{name}", err=True)
     click.echo("Ctrl-C ends it.", err=True)
-    if not protected and not ipaddress.ip_address(host).is_loopback:
+    if not protected and not is_loopback(listener.getsockname()[0]):
         click.echo(
             f"Warning: whoever reaches {address} may use the models; NLPLUG_API_KEY sets a key.",
             err=True,

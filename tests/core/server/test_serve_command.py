@@ -132,17 +132,17 @@ def test_a_taken_port_is_one_clear_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = CliRunner().invoke(main, ["serve", "--port", str(port)])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.splitlines() == [
-        f"Error: Cannot listen on 127.0.0.1 port {port}: Address already in use.",
-        "Hint: Choose another port with --port, or end what uses this one.",
+        f"Error: Port {port} of 127.0.0.1 is taken by another program.",
+        f"Hint: Stop that program, or pick another port: --port {port + 1}",
     ]
 
 
 def test_a_host_that_does_not_exist_is_one_clear_error() -> None:
     result = CliRunner().invoke(main, ["serve", "--host", "no.such.host.invalid", "--port", "0"])
-    assert result.exit_code == 1
-    assert result.stderr.startswith("Error: Cannot listen on no.such.host.invalid port 0: ")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: Cannot listen on no.such.host.invalid, port 0 (")
 
 
 @pytest.mark.parametrize(

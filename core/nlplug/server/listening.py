@@ -1,0 +1,64 @@
+"""The address that a server listens on: had before anything is loaded, or one clear error."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+
+from nlplug.errors import ServerError
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, opened first so that a taken port is noticed before models load.
+
+    Args:
+        host: Name or address.
+        port: Port; 0 for any free one.
+
+    Raises:
+        ServerError: The address cannot be had.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OverflowError:
+        raise ServerError(f"There is no port {port}.", hint="Use one from 0 to 65535.") from None
+    except OSError as error:
+        raise _explained(error, host, port) from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def url_of(listener: socket.socket) -> str:
+    """The URL, without a path, at which this machine reaches a listening socket."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _explained(error: OSError, host: str, port: int) -> ServerError:
+    # getaddrinfo() has numbers of its own, and they overlap with the system's.
+    number = 0 if isinstance(error, socket.gaierror) else error.errno
+    if number == errno.EADDRINUSE:
+        return ServerError(
+            f"Port {port} of {host} is taken by another program.",
+            hint=f"Stop that program, or pick another port: --port {port + 1}",
+        )
+    if number == errno.EACCES:
+        return ServerError(
+            f"Port {port} needs more rights than this process has.",
+            hint="Pick a port from 1024 up, such as --port 8000.",
+        )
+    return ServerError(
+        f"Cannot listen on {host}, port {port} ({error.strerror or error}).",
+        hint="Use 127.0.0.1 for this machine alone, 0.0.0.0 for the whole network.",
+    )
