@@ -38,6 +38,12 @@ SHOTS: dict[str, dict[str, Any]] = {
     },
 }
 
+SETTLED = """() => {
+    for (let node = document.querySelector('#result .np-answer'); node; node = node.parentElement)
+        if (getComputedStyle(node).opacity !== '1') return false;
+    return true;
+}"""
+
 
 def main() -> None:
     """Start a server, take the screenshots, stop it."""
@@ -88,6 +94,7 @@ def _shoot(
     before = page.locator("#result").inner_text()
     page.locator("#run").click()
     page.wait_for_function("old => document.querySelector('#result').innerText !== old", arg=before)
+    page.wait_for_function(SETTLED)  # an answer is pale while its event runs
     page.evaluate("window.scrollTo(0, 0); document.activeElement?.blur()")
     if look.get("is_mobile"):  # its window ends above the result
         page.evaluate("document.querySelector('.np-result-card').scrollIntoView({block: 'end'})")
