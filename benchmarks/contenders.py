@@ -37,6 +37,10 @@ class Contender(ABC):
     def run(self, texts: Sequence[str]) -> list[float]:
         """The score of the label ``positive`` for each text."""
 
+    def warm(self, texts: Sequence[str]) -> None:
+        """Touch everything that ``run`` needs: the system may have paged out who sat idle."""
+        self.run(texts[:100])
+
     def one(self, text: str) -> Callable[[], object]:
         """A function that answers the one text; what stands outside it is not timed."""
         return lambda: self.run([text])
@@ -219,8 +223,12 @@ class BareSession(Contender):
         budget, exact = settings.get("token_budget", 256), settings.get("exact", False)
         planned = plan(lengths, budget, exact=exact)
         self.batches = [(rows, self._feeds([ids[row] for row in rows])) for rows in planned]
+        self.warm(texts)
+
+    def warm(self, texts: Sequence[str]) -> None:
+        """The first and the last batches, on each session."""
         for session in self.sessions:
-            for _, feeds in self.batches[:: max(1, len(self.batches) // 8)]:
+            for _, feeds in (*self.batches[:8], *self.batches[-8:]):
                 session.run(None, feeds)
 
     def run(self, texts: Sequence[str]) -> list[float]:

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -38,6 +39,7 @@ LATENCY_SWEEP: dict[str, list[dict[str, Any]]] = {
 
 def main() -> None:
     options = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the workers end too
     environment_defaults()
     prepare_models(options)
     log = options.work / "workers.log"

@@ -46,9 +46,10 @@ class Worker:
         return {}
 
     def go(self) -> dict[str, Any]:
-        texts = self.texts[: self.count]
+        texts, cpu = self.texts[: self.count], own_cpu()
+        self.contender.warm(texts)
         gc.collect()
-        cpu, wall = own_cpu(), time.perf_counter()
+        wall = time.perf_counter()
         scores = self.contender.run(texts)
         wall, cpu = time.perf_counter() - wall, own_cpu() - cpu
         return {"seconds": wall, "cpu": cpu, "scores": [round(score, 5) for score in scores]}
@@ -61,11 +62,10 @@ class Worker:
         return {}
 
     def one(self, calls: int) -> dict[str, Any]:
-        times = []
-        for _ in range(3):
+        times, cpu = [], own_cpu()
+        for _ in range(10):
             self.call()
         gc.collect()
-        cpu = own_cpu()
         for _ in range(calls):
             start = time.perf_counter()
             self.call()
