@@ -110,7 +110,10 @@ class SequenceClassificationModel(
         )
         rows = []
         for item, group in zip(inputs, groups, strict=True):
-            overlap = 0 if len(group) == 1 else self._stride(options)
+            if len(group) == 1 and item.text_pair is None:  # nearly all; half the time of below
+                rows.append([Row({"input_ids": group[0].ids}, meta=1)])
+                continue
+            overlap = self._stride(options)
             rows.append(
                 [
                     Row(
