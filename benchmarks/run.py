@@ -23,7 +23,7 @@ from arena import ContenderFailed, Process, Record, measured, processes, turns
 from contenders import CONTENDERS
 from models import COMPLETE
 from report import Results, bars, markdown, update_readme
-from startup import measure
+from startup import Start, measure
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -45,18 +45,18 @@ def main() -> None:
     log = options.work / "workers.log"
     log.write_text("")
     parts = options.only
-    results = Results(options.texts, options.rounds, {}, {}, {})
-    earlier = load_settings(options) if options.reuse_settings else {}
+    results = load(options)
+    earlier = results if options.reuse_settings else Results(0, 0, {}, {}, {})
     try:
         if "classification" in parts:
-            results.classification = classification(options, log, earlier.get("classification", {}))
+            results.texts, results.rounds = options.texts, options.rounds
+            results.classification = classification(options, log, earlier.classification)
         if "latency" in parts:
-            results.latency = latency(options, log, earlier.get("latency", {}))
+            results.latency = latency(options, log, earlier.latency)
         if "startup" in parts:
-            command = Path(sys.executable).parent / "nlplug"
             results.startup = measure(
                 options.work,
-                command,
+                Path(sys.executable).parent / "nlplug",
                 3 if options.quick else 7,
                 repeats=options.repeats,
                 patience=options.patience,
@@ -76,7 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--quick", action="store_true", help="a fifth of the texts, three rounds")
-    add("--only", default=",".join(PARTS), help="of " + ", ".join(PARTS))
+    add("--only", default=",".join(PARTS), help="of " + ", ".join(PARTS) + "; '' measures nothing")
     add("--rounds", type=int, help="rounds of the classification benchmark (5; quick: 3)")
     add("--contenders", help="of " + ", ".join(CONTENDERS))
     add("--update-readme", action="store_true", help="put the tables into README.md")
@@ -91,7 +91,7 @@ def _arguments() -> argparse.Namespace:
     options.rounds = options.rounds or (3 if options.quick else 5)
     options.texts = 400 if options.quick else 2000
     options.calls = 100 if options.quick else 400
-    options.only = [part.strip() for part in options.only.split(",")]
+    options.only = [part.strip() for part in options.only.split(",") if part.strip()]
     unknown = set(options.only) - set(PARTS)
     names = options.contenders.split(",") if options.contenders else list(CONTENDERS)
     unknown |= set(names) - set(CONTENDERS)
@@ -121,14 +121,14 @@ def prepare_models(options: argparse.Namespace) -> None:
 
 
 def classification(
-    options: argparse.Namespace, log: Path, earlier: dict[str, Any]
+    options: argparse.Namespace, log: Path, earlier: dict[str, Record]
 ) -> dict[str, Record]:
     """Texts a second: first each contender's sweep, then the best settings in turns."""
     records = {name: Record() for name in options.contenders}
     with processes(options.contenders, options.work, log) as running:
         for name, process in running.items():
             if name in earlier:
-                records[name].settings = earlier[name]
+                records[name].settings = earlier[name].settings
             else:
                 sweep(name, process, records[name], options)
         for name, process in running.items():
@@ -164,7 +164,9 @@ def sweep(name: str, process: Process, record: Record, options: argparse.Namespa
     record.settings = max(record.sweep, key=lambda pair: pair[1])[0] if record.sweep else tried[0]
 
 
-def latency(options: argparse.Namespace, log: Path, earlier: dict[str, Any]) -> dict[str, Record]:
+def latency(
+    options: argparse.Namespace, log: Path, earlier: dict[str, Record]
+) -> dict[str, Record]:
     """Seconds a call for one short text, in turns of a few dozen calls."""
     names = [name for name in options.contenders if name != "torch-bf16"]
     records = {name: Record() for name in names}
@@ -172,7 +174,7 @@ def latency(options: argparse.Namespace, log: Path, earlier: dict[str, Any]) -> 
     with processes(names, options.work, log) as running:
         for name, process in running.items():
             if name in earlier:
-                records[name].settings = earlier[name]
+                records[name].settings = earlier[name].settings
             for settings in LATENCY_SWEEP.get(name, []) if name not in earlier else []:
                 process.ask("prepare_one", settings=settings)
                 answer, _ = measured(process, "one", calls=40, **arguments)
@@ -190,30 +192,32 @@ def latency(options: argparse.Namespace, log: Path, earlier: dict[str, Any]) -> 
     return records
 
 
-def load_settings(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """The settings that won the sweeps of the last run."""
-    path = RESULTS / "raw.json"
-    if not path.exists():
-        return {}
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    return {
-        part: {name: record["settings"] for name, record in raw.get(part, {}).items()}
-        for part in ("classification", "latency")
-    }
+def raw_file(options: argparse.Namespace) -> Path:
+    """Where every figure goes; quick runs apart, for their figures are not for comparison."""
+    return RESULTS / ("raw-quick.json" if options.quick else "raw.json")
+
+
+def load(options: argparse.Namespace) -> Results:
+    """What earlier runs measured."""
+    path = raw_file(options)
+    raw = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return Results(
+        raw.get("texts", options.texts),
+        raw.get("rounds", options.rounds),
+        {name: Record(**record) for name, record in raw.get("classification", {}).items()},
+        {name: Record(**record) for name, record in raw.get("latency", {}).items()},
+        {name: Start(**start) for name, start in raw.get("startup", {}).items()},
+    )
 
 
 def save(results: Results, options: argparse.Namespace) -> None:
-    """Every figure to ``raw.json``; of a whole run, the summary to ``latest.json``."""
+    """Every figure to ``raw.json``; of runs that are not quick, the summary to ``latest.json``."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    raw = asdict(results) | {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-    if (RESULTS / "raw.json").exists():
-        old = json.loads((RESULTS / "raw.json").read_text(encoding="utf-8"))
-        raw |= {part: old.get(part, {}) for part in PARTS if not raw[part]}
-    (RESULTS / "raw.json").write_text(json.dumps(raw), encoding="utf-8")
-    if options.quick or list(options.only) != list(PARTS):
+    raw_file(options).write_text(json.dumps(asdict(results)), encoding="utf-8")
+    if options.quick:
         return
     summary = {
-        "time": raw["time"],
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "texts": results.texts,
         "rounds": results.rounds,
         "texts_per_second": {
