@@ -191,6 +191,13 @@ class OnnxExecutor:
         # part. By default it goes on for some 25 milliseconds, which robs the other session of
         # a core; a millisecond bridges the gaps within a run and between calls in a row.
         options.add_session_config_entry("session.intra_op.spin_duration_us", "1000")
+        if device.kind == "cpu" and threads == 1:
+            # The session that several threads run at once. From its arena each would be handed
+            # blocks that another core wrote last: a tenth of the rate in int8. malloc keeps what
+            # a thread frees for that thread. Patterns are remembered by shape, and in a stream
+            # there is no end of shapes.
+            options.enable_cpu_mem_arena = False
+            options.enable_mem_pattern = False
         try:
             session = ort.InferenceSession(str(self.path), options, providers=device.providers)
         except Exception as error:
