@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from nlplug.errors import InputError, OptionError, UnknownTask
+from nlplug._waiting import groups, steps
+from nlplug.errors import OptionError, UnknownTask
+from nlplug.inputs import first_field, read_inputs, spread
 from nlplug.models.bundle import Bundle
 from nlplug.models.resolve import resolve
 from nlplug.plugins import PluginHost
 from nlplug.runtime.device import parse_device
-from nlplug.runtime.engine import Engine
-from nlplug.runtime.session import OnnxExecutor
 from nlplug.settings import load_settings
 from nlplug.validation import make_input, make_options, split_arguments
 
 if TYPE_CHECKING:
+    from nlplug.runtime.runner import TextPiece
     from nlplug.task import Task, TaskInput, TaskOptions
 
 # The order in which a precision is chosen when the caller leaves it open.
@@ -105,7 +115,7 @@ class Pipeline:
         precision: One that the bundle has, or ``auto``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         threads: CPU threads; None for ``NLPLUG_THREADS`` or the CPUs that the process may use.
-        options: Defaults for the task's options.
+        options: Defaults for the task's options; they win over those that the bundle brings.
 
     Raises:
         BundleError: The bundle is not one for this task.
@@ -124,23 +134,27 @@ class Pipeline:
     ) -> None:
         self.task = task
         self.bundle = bundle
-        self._defaults = dict(options or {})
-        self._preset = frozenset(self._defaults)
+        # Another task may run the same model, so names that it lacks are not an error.
+        known = {k: v for k, v in task.wishes(bundle).items() if k in task.Options.model_fields}
+        self._defaults = known | dict(options or {})
+        self._preset = frozenset(options or {})
+        # For the shape of a value it is as if each call gave what the model brings.
+        self._brought = frozenset(known) - self._preset
         make_options(task, self._defaults)
-        model = task.bind(bundle)
         threads = threads if threads is not None else load_settings().threads
         self.precision = precision if precision != "auto" else _choose(bundle, device)
-        self._executor = OnnxExecutor(
-            bundle.onnx_file(self.precision),
-            device=device,
-            threads=threads,
-        )
-        self._engine = Engine(self._executor, model)
+        self._runner = task.runner(bundle, precision=self.precision, device=device, threads=threads)
 
     @property
     def device(self) -> str:
         """Where the model really runs, whatever was asked for: ``cpu`` or ``cuda:N``."""
-        return self._executor.device
+        return self._runner.device
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Options that hold where a call gives none: the model's own, and those that the pipeline
+        was made with; the task's defaults are not among them."""
+        return dict(self._defaults)
 
     def __call__(self, inputs: Any = None, /, **arguments: Any) -> Any:
         """Answer one input, a list of inputs, or a stream of them.
@@ -149,7 +163,8 @@ class Pipeline:
             inputs: A string or a dict for one input; a list for many; a `Path` for a file
                 (``.txt``, ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``, also ``.gz``); any other
                 iterable for a stream. None where keyword arguments give the input's fields.
-            **arguments: Fields of the input, and options.
+            **arguments: Fields of the input, and options. A field may be a list, for as many
+                inputs; what is given once beside it (one question, many contexts) is in all.
 
         Returns:
             The answer to one input; a list of answers to a list; an iterator for a file or stream.
@@ -160,17 +175,21 @@ class Pipeline:
             DataError: A file cannot be read; the message names the line.
         """
         fields, options, given = self._split(arguments)
+        inputs = self.task.wrap(inputs)
+        if inputs is None or isinstance(inputs, str):
+            inputs, fields = spread(self.task, inputs, fields)
         if isinstance(inputs, Path):
-            return self._stream(read_inputs(self.task, inputs), fields, options, given)
+            rows = read_inputs(self.task, inputs, fields)
+            return self._stream(rows, fields, options, given)
         if isinstance(inputs, list | tuple):
             items = [self._item(value, fields) for value in inputs]
-            return self._shape(list(self._engine.map(items, options)), given, single=False)
+            return self._shape(list(self._runner.map(items, options)), given, single=False)
         if isinstance(inputs, Iterable) and not isinstance(
             inputs, str | bytes | Mapping | self.task.Input
         ):
             return self._stream(inputs, fields, options, given)
         item = self._item(inputs, fields)
-        return self._shape(list(self._engine.map([item], options)), given, single=True)
+        return self._shape(list(self._runner.map([item], options)), given, single=True)
 
     def map(self, inputs: Iterable[Any], /, **arguments: Any) -> Iterator[Any]:
         """Answer a stream of inputs, in order and in bounded memory.
@@ -190,7 +209,7 @@ class Pipeline:
         For servers and user interfaces, which want one shape whatever options were given.
         """
         parsed = make_options(self.task, self._defaults | options)
-        return self._engine.map((make_input(self.task, value) for value in inputs), parsed)
+        return self._runner.map((make_input(self.task, value) for value in inputs), parsed)
 
     async def acall(self, inputs: Any = None, /, **arguments: Any) -> Any:
         """As calling, without blocking the event loop. Streams are gathered into a list."""
@@ -212,15 +231,52 @@ class Pipeline:
         source gets its answers early.
         """
         if isinstance(inputs, AsyncIterable):
-            async for group in _groups(inputs):
+            async for group in groups(inputs):
                 work = partial(self._gather, group, arguments)
                 for answer in await asyncio.to_thread(work):
                     yield answer
             return
         answers = self.map(inputs, **arguments)
-        done = object()
-        while (answer := await asyncio.to_thread(next, answers, done)) is not done:
-            yield answer
+        async with steps(answers) as answered:
+            async for answer in answered:
+                yield answer
+
+    def pieces(self, inputs: Any = None, /, **arguments: Any) -> Generator[TextPiece, None, None]:
+        """Answer one input, its text piece by piece as the model makes it.
+
+        Closing the generator ends the decoding; so does dropping it.
+
+        Args:
+            inputs: One input, as for a call; None where keyword arguments give its fields.
+            **arguments: Fields of the input, and options.
+
+        Raises:
+            OptionError: At once: the task's answers come whole, or an option is wrong.
+            InputError: The input is malformed.
+        """
+        fields, options, _ = self._split(arguments)
+        if not self.task.streams:
+            raise OptionError(
+                f"The answers of the task {self.task.name!r} come whole, not piece by piece.",
+                hint="Call the pipeline, or use its map() for many inputs.",
+            )
+        return self._runner.stream(self._item(self.task.wrap(inputs), fields), options)
+
+    def stream(self, inputs: Any = None, /, **arguments: Any) -> Generator[str, None, None]:
+        """As `pieces`, the text alone; joined it is the new text of the answer."""
+        return _texts(self.pieces(inputs, **arguments))
+
+    async def astream(self, inputs: Any = None, /, **arguments: Any) -> AsyncGenerator[str]:
+        """As `stream`, for ``async for``; leaving the loop early ends the decoding.
+
+        Python closes a generator that a loop was left from when it is collected; to have it end
+        at once, close it: ``async with contextlib.aclosing(pipe.astream(...)) as text``.
+        """
+        # In a thread, for the first call loads the model.
+        stream = await asyncio.to_thread(partial(self.stream, inputs, **arguments))
+        async with steps(stream) as texts:
+            async for text in texts:
+                yield text
 
     def open(self) -> None:
         """Build the sessions now and not with the first answers, as a server does to be ready.
@@ -228,13 +284,11 @@ class Pipeline:
         Raises:
             BundleError: ONNX Runtime cannot load the graph.
         """
-        self._executor.open(alone=True)
-        self._executor.open()
+        self._runner.open()
 
     def close(self) -> None:
-        """Free the session and the worker threads."""
-        self._engine.close()
-        self._executor.close()
+        """Free the model and the worker threads."""
+        self._runner.close()
 
     def __enter__(self) -> Self:
         return self
@@ -256,9 +310,10 @@ class Pipeline:
     def _split(
         self, arguments: Mapping[str, Any]
     ) -> tuple[dict[str, Any], TaskOptions, frozenset[str]]:
-        """Fields of the input, all options, and the names of the options of this call."""
+        """Fields of the input, all options, and the names of those given or the model's own."""
         fields, given = split_arguments(self.task, arguments)
-        return fields, make_options(self.task, self._defaults | given), frozenset(given)
+        options = make_options(self.task, self._defaults | given)
+        return fields, options, self._brought | given.keys()
 
     def _gather(self, inputs: Iterable[Any], arguments: Mapping[str, Any]) -> list[Any]:
         return list(self.map(inputs, **arguments))
@@ -270,7 +325,11 @@ class Pipeline:
         if value is None:
             value = fields
         elif fields:
-            value = make_input(self.task, value).model_dump(exclude_unset=True) | dict(fields)
+            if isinstance(value, str):  # it fills the first field that is not given for all
+                value = {first_field(self.task, fields): value}
+            elif not isinstance(value, Mapping):
+                value = make_input(self.task, value).model_dump(exclude_unset=True)
+            value = {**value, **fields}
         return make_input(self.task, value)
 
     def _stream(
@@ -281,30 +340,16 @@ class Pipeline:
         given: frozenset[str],
     ) -> Iterator[Any]:
         items = (self._item(value, fields) for value in inputs)
-        for answer in self._engine.map(items, options):
+        for answer in self._runner.map(items, options):
             yield self._shape([answer], given, single=False)[0]
 
 
-def read_inputs(task: Task, path: Path) -> Iterator[dict[str, Any]]:
-    """The inputs of a file, one a row; columns that the task does not know are left out.
-
-    Raises:
-        DataError: The file cannot be read; the message names the line.
-        InputError: The file has none of the task's fields.
-    """
-    from nlplug.data.readers import read_rows
-
-    known = task.Input.model_fields
-    first = next(iter(known))
-    for row in read_rows(path):
-        values = {name: value for name, value in row.values.items() if name in known}
-        if first not in values:
-            raise InputError(
-                f"{row.source}:{row.line}: there is no {first!r} among the columns "
-                f"{', '.join(map(str, row.values))}.",
-                hint=f"Name the column that holds the {first} {first!r}.",
-            )
-        yield values
+def _texts(pieces: Generator[TextPiece, None, None]) -> Generator[str, None, None]:
+    """The texts of some pieces; what ends this ends them."""
+    with closing(pieces):
+        for piece in pieces:
+            if piece.text:
+                yield piece.text
 
 
 def _choose(bundle: Bundle, device: str) -> str:
@@ -323,32 +368,3 @@ def _measured(bundle: Bundle, precision: str) -> bool:
     """Whether an export's gate compared this precision with PyTorch."""
     record = bundle.manifest.precisions.get(precision) if bundle.manifest else None
     return record is not None and bool(record.parity or record.metrics)
-
-
-async def _groups(inputs: AsyncIterable[Any], size: int = 1024) -> AsyncIterator[list[Any]]:
-    """Groups of whatever an async iterable yields without waiting, at most ``size``."""
-    queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=size)
-    end = object()
-
-    async def fill() -> None:
-        try:
-            async for value in inputs:
-                await queue.put(value)
-        finally:
-            await queue.put(end)
-
-    reader = asyncio.create_task(fill())
-    try:
-        finished = False
-        while not finished:
-            group = [await queue.get()]
-            while not queue.empty() and len(group) < size:
-                group.append(queue.get_nowait())
-            if group[-1] is end:
-                finished = True
-                group.pop()
-            if group:
-                yield group
-        await reader  # raises what the source raised
-    finally:
-        reader.cancel()

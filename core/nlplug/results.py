@@ -1,25 +1,50 @@
-"""Answers as columns of a table, for files and for the UI's batch page."""
+"""Answers as rows of files: flat ones of a table, and nested ones of JSON Lines."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
+    from nlplug.task import Task
 
 
-def to_columns(answer: Any) -> dict[str, Any]:
-    """One answer as flat columns.
+def to_rows(answer: Any) -> list[dict[str, Any]]:
+    """One answer as rows of a table.
 
-    A dict, or a list of one dict, gives its fields; anything else stands as JSON under ``result``.
+    A dict is one row. A list of dicts (entities, labels, n-best answers) is one row an element; an
+    empty list one row without columns, so that the input it belongs to is not lost. Anything else
+    stands under ``result``.
     """
-    if isinstance(answer, list) and len(answer) == 1:
-        answer = answer[0]
     if isinstance(answer, Mapping):
-        return {key: _cell(value) for key, value in answer.items()}
-    return {"result": _cell(answer)}
+        return [dict(answer)]
+    if isinstance(answer, list) and all(isinstance(element, Mapping) for element in answer):
+        return [dict(element) for element in answer] or [{}]
+    return [{"result": answer}]
+
+
+def to_record(answer: Any) -> dict[str, Any]:
+    """One answer as fields of one JSON object: a dict's own, anything else under ``result``."""
+    return dict(answer) if isinstance(answer, Mapping) else {"result": answer}
+
+
+def table_rows(
+    task: Task, answered: Iterable[tuple[Mapping[str, Any], Any]]
+) -> Iterator[dict[str, Any]]:
+    """Inputs with their answers as rows that all have the same columns.
+
+    Args:
+        task: What answered; its output says the columns where the first answer is empty.
+        answered: Inputs with answers, as `answered_rows` gives them.
+    """
+    names: Sequence[str] | None = None
+    for row, answer in answered:
+        found = to_rows(answer)
+        if names is None:
+            names = list(found[0]) or answer_columns(task)
+        for one in found:
+            yield {**row, **{name: one.get(name) for name in names}}
 
 
 def answered_rows(
@@ -49,7 +74,19 @@ def answered_rows(
             position = 0
 
 
-def _cell(value: Any) -> Any:
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+def answer_columns(task: Task) -> list[str]:
+    """The fields of one element of a task's output."""
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(task.Output).json_schema(mode="serialization")
+    definitions = schema.get("$defs", {})
+
+    def fields(part: Mapping[str, Any]) -> Iterator[str]:
+        if "$ref" in part:
+            yield from fields(definitions[str(part["$ref"]).rsplit("/", 1)[-1]])
+        yield from part.get("properties", {})
+        for inner in (part.get("items"), *part.get("anyOf", ())):
+            if isinstance(inner, Mapping):
+                yield from fields(inner)
+
+    return list(dict.fromkeys(fields(schema)))

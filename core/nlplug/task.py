@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nlplug.models.bundle import Bundle
+    from nlplug.runtime.runner import Runner
 
 Localized = str | Mapping[str, str]
 """A text, or the same text by language: ``{"en": "Sentiment", "zh": "情感分析"}``."""
@@ -58,6 +59,12 @@ class TaskOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def only_whole(options: type[TaskOptions]) -> list[str]:
+    """Options whose effect a stream of text cannot show: fields with ``"whole": True``."""
+    extras = {name: field.json_schema_extra for name, field in options.model_fields.items()}
+    return [name for name, extra in extras.items() if isinstance(extra, dict) and "whole" in extra]
+
+
 class TextInput(TaskInput):
     """The input of every task that takes one text."""
 
@@ -77,11 +84,12 @@ class Row:
     """One row of a batch: one window of one input, tokenized but not yet padded.
 
     Attributes:
-        features: Input name of the graph → one int sequence; all of one row have the same length.
+        features: Input name of the graph → one sequence or array of int; all of one row have the
+            same length.
         meta: Whatever the task needs to decode this row (offsets, the window's weight, …).
     """
 
-    features: dict[str, Sequence[int]]
+    features: Mapping[str, Sequence[int] | np.ndarray]
     meta: Any = None
 
     def __len__(self) -> int:
@@ -153,6 +161,8 @@ class Task(ABC):
     """``module:Class`` of the ``nlplug.train.recipe.Recipe`` that trains it."""
     evaluation: ClassVar[str | None] = None
     """``module:Class`` of the ``nlplug.evaluation.base.Evaluation`` that scores it."""
+    streams: ClassVar[bool] = False
+    """Whether an answer is a text that can be given out while it is made."""
 
     @abstractmethod
     def bind(self, bundle: Bundle) -> TaskModel[Any, Any]:
@@ -161,6 +171,53 @@ class Task(ABC):
         Raises:
             BundleError: The bundle's model is not one for this task.
         """
+
+    def runner(
+        self,
+        bundle: Bundle,
+        *,
+        precision: str,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> Runner:
+        """What answers inputs: the bundle's graph, run once a batch, unless a family needs more.
+
+        Args:
+            bundle: The model.
+            precision: One that the bundle has.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+            threads: CPU threads; None for the CPUs that the process may use.
+
+        Raises:
+            BundleError: The bundle's model is not one for this task.
+            OptionError: The bundle lacks the precision, or ``threads`` is below 1.
+        """
+        from nlplug.runtime.runner import GraphRunner
+
+        model = self.bind(bundle)
+        path = bundle.onnx_file(precision)
+        return GraphRunner(model, path, device=device, threads=threads)
+
+    def wishes(self, bundle: Bundle) -> dict[str, Any]:
+        """Options whose default a model wants otherwise; names the task lacks are passed over."""
+        return bundle.options
+
+    def choices(self, bundle: Bundle) -> Mapping[str, Mapping[str, Localized]]:
+        """What a model offers for options that are no fixed choice, such as its languages.
+
+        Returns:
+            Name of an option → its values, with what they are called. The UI offers them where the
+            option's field says ``json_schema_extra={"of_model": True}``.
+        """
+        return {}
+
+    def wrap(self, value: Any) -> Any:
+        """What some callers pass for one input, as a dict of its fields.
+
+        For values that would be taken for something else, such as a list that is one input; all
+        others are returned as they are.
+        """
+        return value
 
     def shape(
         self,
@@ -175,8 +232,8 @@ class Task(ABC):
         Args:
             answers: One answer an input.
             single: Whether the caller passed one input and not a list.
-            given: Names of the options given with the call (Hugging Face's pipelines change their
-                shape on this).
+            given: Names of the options given with the call, or that the model brings (Hugging
+                Face's pipelines change their shape on this).
             preset: Names of the options given when the pipeline was made.
         """
         return answers[0] if single else answers

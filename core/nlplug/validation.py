@@ -38,6 +38,7 @@ def make_input(task: Task, value: Any) -> TaskInput:
     """
     if isinstance(value, task.Input):
         return value
+    value = task.wrap(value)
     if isinstance(value, str):
         value = {next(iter(task.Input.model_fields)): value}
     if not isinstance(value, Mapping):

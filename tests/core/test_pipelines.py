@@ -15,7 +15,7 @@ from nlplug.errors import BundleError, DataError, InputError, OptionError
 from nlplug.families.sequence_classification import SequenceClassificationTask
 from nlplug.models.bundle import Bundle, BundleWriter
 from nlplug.models.manifest import Manifest, PrecisionRecord
-from nlplug.results import answered_rows, to_columns
+from nlplug.results import answered_rows
 from nlplug.testing import tiny_text_classifier
 
 
@@ -73,6 +73,23 @@ def test_top_k_set_while_making_the_pipeline_nests_a_single_answer(bundle: Bundl
 
 def test_an_input_may_come_as_keyword_arguments(pipe: Pipeline) -> None:
     assert pipe(text="good") == pipe("good")
+
+
+def test_a_field_given_as_a_list_makes_as_many_inputs(pipe: Pipeline) -> None:
+    assert pipe(text=["good", "bad"]) == pipe(["good", "bad"])
+    assert pipe(text=[]) == []
+
+
+def test_what_is_given_once_beside_a_list_is_in_all_inputs(pipe: Pipeline) -> None:
+    pairs = [{"text": "good", "text_pair": pair} for pair in ("bad", "dull")]
+    assert pipe(text="good", text_pair=["bad", "dull"]) == pipe(pairs)
+    assert pipe("good", text_pair=["bad", "dull"]) == pipe(pairs)
+    assert pipe(text=["good", "good"], text_pair=["bad", "dull"]) == pipe(pairs)
+
+
+def test_lists_of_different_lengths_are_an_error(pipe: Pipeline) -> None:
+    with pytest.raises(InputError, match="text 1, text_pair 2"):
+        pipe(text=["good"], text_pair=["bad", "dull"])
 
 
 def test_a_generator_is_answered_as_a_stream(pipe: Pipeline) -> None:
@@ -249,16 +266,3 @@ def test_rows_keep_their_answers_in_a_long_stream(pipe: Pipeline) -> None:
     pairs = list(answered_rows(pipe, iter(rows)))
     assert [row for row, _ in pairs] == rows
     assert all((row["text"] == "good") == (a["label"] == "positive") for row, a in pairs)
-
-
-@pytest.mark.parametrize(
-    ("answer", "columns"),
-    [
-        ([{"label": "a", "score": 0.5}], {"label": "a", "score": 0.5}),
-        ({"answer": "x", "start": 1}, {"answer": "x", "start": 1}),
-        ([{"a": 1}, {"a": 2}], {"result": '[{"a": 1}, {"a": 2}]'}),
-        ("text", {"result": "text"}),
-    ],
-)
-def test_an_answer_becomes_columns(answer: Any, columns: dict[str, Any]) -> None:
-    assert to_columns(answer) == columns

@@ -89,9 +89,26 @@ def _is_word(kind: Any) -> bool:
     return kind is str or (get_origin(kind) is Literal and "none" in get_args(kind))
 
 
+class _Listed(ParamType):
+    """One value of a type, or several between commas, which the caller parts."""
+
+    def __init__(self, inner: ParamType) -> None:
+        self.inner = inner
+        self.name = inner.name
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        return self.inner.get_metavar(param, ctx)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        for part in value.split(","):
+            self.inner.convert(part.strip(), param, ctx)
+        return value
+
+
 def _click_type(kind: Any) -> ParamType:
     if get_origin(kind) is list:
-        return _click_type((get_args(kind) or (str,))[0])
+        inner = _click_type((get_args(kind) or (str,))[0])
+        return _Listed(inner) if isinstance(inner, click.Choice) else inner
     if get_origin(kind) is Literal:
         return click.Choice([str(value) for value in get_args(kind)])
     if isinstance(kind, type) and issubclass(kind, Enum):

@@ -16,14 +16,14 @@ import click
     "--data",
     type=click.Path(path_type=Path),
     required=True,
-    help="Labelled rows: .csv, .tsv, .jsonl, .json or .parquet (also .gz).",
+    help="Labelled rows: .csv, .tsv, .jsonl, .json, .conll, .bio or .parquet (also .gz).",
 )
 @click.option("--precision", default="auto", show_default=True, help="fp32, fp16, int8 …")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N.")
 @click.option("--threads", type=int, help="CPU threads.  [default: all usable]")
 @click.option("--limit", type=click.IntRange(1), help="Score the first rows only.")
 @click.option("--text-column", help="Name of the column with the text.  [default: text]")
-@click.option("--label-column", help="Name of the column with the label.  [default: label]")
+@click.option("--label-column", help="Name of the column with the label.  [default: the usual one]")
 @click.option(
     "--format",
     "shape",

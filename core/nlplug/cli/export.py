@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--precision",
     "precisions",
-    default="fp32,fp16,int8",
-    show_default=True,
-    help="What to make, with commas.",
+    help="What to make, with commas, such as fp32,int8.  [default: all that the model can have]",
 )
 @click.option(
     "--data",
@@ -59,6 +57,14 @@ if TYPE_CHECKING:
     help="Bits of an int8 weight; 7 for CPUs older than VNNI.",
 )
 @click.option(
+    "--blocks/--columns",
+    "blocks",
+    default=None,
+    help="Of models that write texts: int8 scales for blocks of 32 weights, so that an answer does "
+    "not hang on its batch, or for columns, which is faster in batches.  [default: blocks for "
+    "models that continue a text, columns for those that answer one]",
+)
+@click.option(
     "--max-length", type=click.IntRange(1), help="Window in tokens.  [default: the model's]"
 )
 @click.option("--name", default="", help="Name of the model.  [default: the folder's]")
@@ -71,7 +77,7 @@ def export(
     model: str,
     task: str,
     output: Path,
-    precisions: str,
+    precisions: str | None,
     data: Path | None,
     rows: int,
     text_column: str | None,
@@ -79,6 +85,7 @@ def export(
     budget: float,
     required: str | None,
     weight_bits: int,
+    blocks: bool | None,
     max_length: int | None,
     name: str,
     license_: str,
@@ -109,13 +116,13 @@ def export(
             source=model,
             output=output,
             task=host.task(task),
-            precisions=_split(precisions),
+            precisions=None if precisions is None else _split(precisions),
             eval_data=data,
             eval_rows=rows,
             columns=columns,
             budget=budget / 100,
             required=None if required is None else _split(required),
-            quantization=Quantization(weight_bits=weight_bits),
+            quantization=Quantization(weight_bits=weight_bits, blocks=blocks),
             max_length=max_length,
             name=name,
             license=license_,
@@ -146,18 +153,24 @@ def _show_progress() -> None:
 def _summary(report: ExportReport) -> str:
     from nlplug.evaluation.base import Table
     from nlplug.evaluation.report import plain_table
+    from nlplug.export.gate import same_answers
 
     metric = report.verdicts[0].metric
     lines = [f"{report.bundle.path}: {report.graph}", f"Compared with PyTorch on {report.rows}."]
     if metric in report.reference:
         lines.append(f"PyTorch: {metric} {report.reference[metric]:.4f}")
-    sizes = {name: path.stat().st_size for name, path in report.bundle.precisions.items()}
+    bundle = report.bundle
+    sizes = {
+        name: sum((bundle.path / file).stat().st_size for file in record.by_graph.values())
+        for name in bundle.precisions
+        for record in [bundle.record(name)]
+    }
     rows = [
         [
             verdict.precision,
             f"{sizes[verdict.precision] / 1e6:.1f} MB" if verdict.precision in sizes else "-",
             f"{verdict.parity['max_abs_diff']:.1e}",
-            f"{verdict.parity['agreement']:.2%}",
+            f"{same_answers(verdict.parity):.2%}",
             f"{verdict.loss.mean * 100:+.2f}",
             f"{verdict.loss.low * 100:+.2f} to {verdict.loss.high * 100:+.2f}",
             "refused"

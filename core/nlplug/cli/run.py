@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nlplug.cli._context import host_of
-from nlplug.errors import OptionError
+from nlplug.errors import InputError, NlplugError, OptionError
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
@@ -43,20 +45,51 @@ def _command(task: Task) -> click.Command:
     from nlplug.cli._options import model_options
     from nlplug.task import localize
 
-    first, *others = task.Input.model_fields
-    inputs = [option for option in model_options(task.Input) if option.name in others]
+    first = next(iter(task.Input.model_fields))
+    taken = {option.name for option in _COMMON}
+    inputs = [option for option in model_options(task.Input) if option.name not in taken]
+    for option in inputs:
+        option.help = f"{option.help}  @FILE reads it from a file.".strip()
     return click.Command(
         task.name,
         params=[
             click.Argument(["cli_texts"], nargs=-1, metavar=f"[{first.upper()}]..."),
             *inputs,
             *model_options(task.Options),
+            *([_STREAM] if task.streams else []),
             *_COMMON,
         ],
         callback=lambda **values: _run(task, values),
-        help=f"{localize(task.description)}\n\nWithout {first.upper()} and --input, lines of "
-        "standard input are answered. Prints one line of JSON an input.",
+        help=f"{localize(task.description)}\n\n{_usage(task)} {_printed(task)}",
     )
+
+
+def _printed(task: Task) -> str:
+    line = "Prints one line of JSON an input"
+    return f"{line}; on a terminal the new text as it is made." if task.streams else f"{line}."
+
+
+def _usage(task: Task) -> str:
+    first, *others = _required(task)
+    text = f"Without {first.upper()} and --input, lines of standard input are answered."
+    if not others:
+        return text
+    flags = f"{', '.join(map(_flag, [first, *others[:-1]]))} and {_flag(others[-1])}"
+    return (
+        f"{text} What {flags} give holds for all inputs; texts, lines and the lines of a .txt file "
+        "fill the first field that none of them gives."
+    )
+
+
+def _required(task: Task) -> list[str]:
+    """The fields that an input cannot lack; at least its first one."""
+    fields = task.Input.model_fields
+    names = [name for name, info in fields.items() if info.is_required()]
+    return names or list(fields)[:1]
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 _COMMON: list[click.Parameter] = [
@@ -72,61 +105,164 @@ _COMMON: list[click.Parameter] = [
     click.Option(
         ["--output", "cli_output"],
         type=click.Path(path_type=Path),
-        help="Write rows with their answers to a .jsonl, .csv or .tsv file (also .gz).",
+        help="Write rows with their answers to a .jsonl, .csv or .tsv file (also .gz); in tables "
+        "an answer that is a list has a row for each of its elements.",
     ),
 ]
+
+_STREAM = click.Option(
+    ["--stream/--no-stream", "cli_stream"],
+    default=None,
+    help="Print the new text alone, as it is made.  [default: on a terminal]",
+)
 
 
 def _run(task: Task, values: dict[str, Any]) -> None:
     from nlplug.cli._options import given
     from nlplug.pipelines import pipeline
-    from nlplug.results import answered_rows, to_columns
+    from nlplug.results import answered_rows
 
     texts: tuple[str, ...] = values.pop("cli_texts")
     source: Path | None = values.pop("cli_input")
     target: Path | None = values.pop("cli_output")
+    stream: bool | None = values.pop("cli_stream", None)
     setup = {name: values.pop(name) for name in ("model", "precision", "device", "threads")}
-    if texts and source:
-        raise OptionError("Both texts and --input were given.", hint="Give one of the two.")
     arguments = given(values)
-    fields = {name: value for name, value in arguments.items() if name in task.Input.model_fields}
+    fields = {
+        name: _from_file(name, value)
+        for name, value in arguments.items()
+        if name in task.Input.model_fields
+    }
     options = {name: value for name, value in arguments.items() if name not in fields}
+    rows = _rows(task, texts, source, fields)
+    if stream and target is not None:
+        raise OptionError("Both --stream and --output were given.", hint="Give one of the two.")
+    if stream is None:
+        stream = None if task.streams and target is None and sys.stdout.isatty() else False
     with pipeline(task.name, host=host_of(), **setup) as pipe:
-        rows = ({**row, **fields} for row in _rows(task, texts, source))
-        answered = answered_rows(_checked(pipe, options), rows, **options)
+        _checked(pipe, options)
+        if stream is not False and (first := next(rows, None)) is not None:
+            rows = chain([first], rows)
+            if stream or _tellable(pipe, first, options):
+                return _tell(pipe, rows, options)
+        answered = answered_rows(pipe, rows, **options)
         if target is None:
             for _, answer in answered:
                 click.echo(json.dumps(answer, ensure_ascii=False))
-            return
-        from nlplug.data.writers import open_writer
-
-        with open_writer(target) as writer:
-            for row, answer in answered:
-                writer.write({**row, **to_columns(answer)})
+        else:
+            _write(task, target, answered)
 
 
-def _checked(pipe: Pipeline, options: Mapping[str, Any]) -> Pipeline:
+def _tell(pipe: Pipeline, rows: Iterator[Mapping[str, Any]], options: Mapping[str, Any]) -> None:
+    """Print each answer while it is made; where Ctrl-C breaks it off, click ends the line."""
+    for row in rows:
+        with closing(pipe.stream(row, **options)) as texts:
+            try:
+                for text in texts:
+                    click.echo(text, nl=False)
+            except NlplugError:
+                click.echo()
+                raise
+            click.echo()
+
+
+def _tellable(pipe: Pipeline, row: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    """Whether the new text says all that is asked for, and can be had as it is made."""
+    from nlplug.task import only_whole
+
+    if any(options.get(name) for name in only_whole(pipe.task.Options)):
+        return False
+    try:
+        pipe.stream(row, **options).close()
+    except OptionError:  # where it is wrong in itself, the whole answer says so too
+        return False
+    return True
+
+
+def _write(task: Task, target: Path, answered: Iterator[tuple[Mapping[str, Any], Any]]) -> None:
+    from nlplug.data.readers import data_format
+    from nlplug.data.writers import open_writer
+    from nlplug.results import table_rows, to_record
+
+    flat = data_format(target) in (".csv", ".tsv")
+    with open_writer(target) as writer:
+        found = (
+            table_rows(task, answered)
+            if flat
+            else ({**row, **to_record(answer)} for row, answer in answered)
+        )
+        for row in found:
+            writer.write(row)
+
+
+def _checked(pipe: Pipeline, options: Mapping[str, Any]) -> None:
     """Find a wrong option before a file is opened or standard input is waited for."""
     from nlplug.validation import make_options
 
-    make_options(pipe.task, options)
-    return pipe
+    make_options(pipe.task, pipe.defaults | dict(options))
 
 
-def _rows(task: Task, texts: tuple[str, ...], source: Path | None) -> Iterator[dict[str, Any]]:
-    from nlplug.pipelines import read_inputs
+def _from_file(name: str, value: Any) -> Any:
+    """A field's value, or the content of the file that ``@FILE`` names."""
+    if not isinstance(value, str) or not value.startswith("@") or value.startswith("@@"):
+        return value[1:] if isinstance(value, str) and value.startswith("@@") else value
+    path = Path(value[1:])
+    try:
+        return path.read_text(encoding="utf-8-sig").removesuffix("\n")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise InputError(
+            f"{_flag(name)} {value}: {path} cannot be read ({why}).",
+            hint="Write @@ where the text itself begins with @.",
+        ) from None
 
-    first = next(iter(task.Input.model_fields))
+
+def _rows(
+    task: Task, texts: tuple[str, ...], source: Path | None, fields: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The inputs, with the fields that options give in each of them.
+
+    Raises:
+        OptionError: Nothing to answer, or twice something, or a field that nothing gives.
+    """
+    from nlplug.data.readers import data_format
+    from nlplug.inputs import first_field, read_inputs
+
+    if texts and source:
+        raise OptionError("Both texts and --input were given.", hint="Give one of the two.")
+    needed = [name for name in _required(task) if name not in fields]
+    first = first_field(task, fields)
+    if source is not None and str(source) != "-":
+        if data_format(source) == ".txt":
+            _check_others(task, first, needed)
+        return ({**row, **fields} for row in read_inputs(task, source, fields))
     if texts:
-        yield from ({first: text} for text in texts)
-    elif source is not None and str(source) != "-":
-        yield from read_inputs(task, source)
-    elif source is None and sys.stdin.isatty():
+        if not needed:
+            raise OptionError(
+                f"Both a text and {_flag(_required(task)[0])} were given.",
+                hint="Give one of the two.",
+            )
+        _check_others(task, first, needed)
+        return ({first: text, **fields} for text in texts)
+    if not needed:
+        return iter([dict(fields)])
+    _check_others(task, first, needed)
+    if source is None and sys.stdin.isatty():
         raise OptionError(
             f"Nothing to answer: no {first}, no --input, and standard input is a terminal.",
             hint=f'nlplug run {task.name} "…", or pipe lines into it.',
         )
-    else:
-        for line in sys.stdin:
-            if text := line.rstrip("\r\n"):
-                yield {first: text}
+    lines = (line.rstrip("\r\n") for line in sys.stdin)
+    return ({first: line, **fields} for line in lines if line)
+
+
+def _check_others(task: Task, first: str, needed: Sequence[str]) -> None:
+    """Texts and lines fill one field alone; the others have to be given."""
+    missing = [name for name in needed if name != first]
+    if missing:
+        parts = " ".join(f'{_flag(name)} "…"' for name in missing)
+        raise OptionError(
+            f"The task {task.name!r} needs a {missing[0]} beside the {first}.",
+            hint=f'nlplug run {task.name} "…" {parts}, or a file with the columns '
+            f"{', '.join(_required(task))}.",
+        )

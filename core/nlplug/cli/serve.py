@@ -71,6 +71,13 @@ _MEBIBYTE = 1024 * 1024
     type=click.FloatRange(0, min_open=True),
     help="Seconds until a request is given up with a 504.",
 )
+@click.option(
+    "--max-streams",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Most answers of one model streamed side by side.",
+)
 @click.option("--access-log", is_flag=True, help="Print a line for every request.")
 @click.pass_context
 def serve(

@@ -14,9 +14,10 @@ from nlplug.models.layout import (
     TOKENIZER_FILE,
     find_graphs,
     id2label_of,
+    run_together,
     window_of,
 )
-from nlplug.models.manifest import MANIFEST_FILE, PARTIAL_FILE, Manifest
+from nlplug.models.manifest import MANIFEST_FILE, PARTIAL_FILE, Manifest, PrecisionRecord
 from nlplug.models.writer import AGAIN, CONFIG_MARK, BundleWriter, read_object
 
 __all__ = ["Bundle", "BundleWriter"]
@@ -74,9 +75,11 @@ class Bundle:
             for graph, files in find_graphs(names).items()
         }
         if manifest is not None and manifest.precisions:
-            graphs["model"] = {
-                precision: path / record.file for precision, record in manifest.precisions.items()
-            }
+            listed: dict[str, dict[str, Path]] = {}
+            for precision, record in manifest.precisions.items():
+                for graph, name in record.by_graph.items():
+                    listed.setdefault(graph, {})[precision] = path / name
+            graphs |= listed
         if not graphs:
             raise BundleIncomplete(
                 f"{path} holds no ONNX file (looked for onnx/*.onnx and *.onnx).",
@@ -97,25 +100,52 @@ class Bundle:
 
     @property
     def precisions(self) -> dict[str, Path]:
-        """The ONNX files of the model by precision: ``fp32``, ``fp16``, ``int8``, ``uint8``, …
+        """The ONNX file that answers, by precision: ``fp32``, ``fp16``, ``int8``, ``uint8``, …
 
-        Empty for a model of several graphs (encoder and decoder); see ``graphs``.
+        Of an encoder and a decoder it is the decoder's, for the precisions that both have.
         """
-        return self.graphs.get("model", {})
+        main, *others = run_together(self.graphs) or ("model",)
+        return {
+            precision: file
+            for precision, file in self.graphs.get(main, {}).items()
+            if all(precision in self.graphs[other] for other in others)
+        }
 
-    def onnx_file(self, precision: str) -> Path:
+    def onnx_file(self, precision: str, graph: str | None = None) -> Path:
         """The ONNX file of a precision.
+
+        Args:
+            precision: One of ``precisions``.
+            graph: One of ``graphs``, such as ``encoder_model``; None for the one that answers.
 
         Raises:
             OptionError: The bundle has no such precision; the message lists those it has.
         """
+        files = self.precisions if graph is None else self.graphs.get(graph, {})
         try:
-            return self.precisions[precision]
+            return files[precision]
         except KeyError:
             raise OptionError(
-                f"The model {self.name!r} has no precision {precision!r}.",
-                hint=f"It has: {', '.join(sorted(self.precisions)) or 'none'}.",
+                f"The model {self.name!r} has no precision {precision!r}"
+                f"{f' of the graph {graph!r}' if graph else ''}.",
+                hint=f"It has: {', '.join(sorted(files)) or 'none'}.",
             ) from None
+
+    def record(self, precision: str) -> PrecisionRecord:
+        """What the manifest says of a precision; without one, its files alone.
+
+        Raises:
+            OptionError: The bundle has no such precision.
+        """
+        file = self.onnx_file(precision)
+        if self.manifest is not None and precision in self.manifest.precisions:
+            return self.manifest.precisions[precision]
+        found = run_together(self.graphs)
+        graphs = {name: self.onnx_file(precision, name) for name in found if len(found) > 1}
+        return PrecisionRecord(
+            file=file.relative_to(self.path).as_posix(),
+            graphs={name: path.relative_to(self.path).as_posix() for name, path in graphs.items()},
+        )
 
     @property
     def tokenizer_file(self) -> Path:
@@ -158,6 +188,11 @@ class Bundle:
         if self.manifest is not None:
             return self.manifest.max_length
         return window_of(self.config, self.tokenizer_config)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the task whose default this model wants otherwise."""
+        return dict(self.manifest.options) if self.manifest else {}
 
     def verify(self) -> None:
         """Compare every file with its sha256 and look for links that leave the folder.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -21,6 +21,7 @@ from nlplug.models.layout import (
     external_data_of,
     find_graphs,
     id2label_of,
+    run_together,
     window_of,
 )
 from nlplug.models.manifest import MANIFEST_FILE, Manifest, PrecisionRecord
@@ -174,7 +175,12 @@ def _pull(ref: HubRef, settings: Settings, precisions: Collection[str], update: 
 
 def precisions_of(bundle: Bundle) -> set[str]:
     """Those that every graph of a bundle has."""
-    return set.intersection(*(set(files) for files in bundle.graphs.values()))
+    return _common(bundle.graphs)
+
+
+def _common(graphs: Mapping[str, Mapping[str, object]]) -> set[str]:
+    names = run_together(graphs) or tuple(graphs)
+    return set.intersection(*(set(graphs[name]) for name in names))
 
 
 def _manifest_of_repository(
@@ -194,7 +200,12 @@ def _manifest_of_repository(
 def _graphs_of(ref: HubRef, repo: HubRepo, theirs: Manifest | None) -> dict[str, dict[str, str]]:
     graphs = find_graphs(repo.files)
     if theirs and theirs.precisions:
-        graphs["model"] = {name: record.file for name, record in theirs.precisions.items()}
+        graphs = {}
+        for precision, record in theirs.precisions.items():
+            for graph, name in record.by_graph.items():
+                graphs.setdefault(graph, {})[precision] = name
+    run = run_together(graphs)
+    graphs = {name: files for name, files in graphs.items() if not run or name in run}
     if CONFIG_FILE not in repo.files or not graphs:
         raise BundleIncomplete(
             f"The repository {ref.repo} holds no ONNX model "
@@ -205,7 +216,7 @@ def _graphs_of(ref: HubRef, repo: HubRepo, theirs: Manifest | None) -> dict[str,
 
 
 def _best(graphs: dict[str, dict[str, str]], theirs: Manifest | None) -> str:
-    common = set.intersection(*(set(files) for files in graphs.values()))
+    common = _common(graphs)
     for precision in _MEASURED if theirs else _UNMEASURED:
         if precision in common:
             return precision
@@ -282,7 +293,15 @@ def _describe(
         return theirs.model_copy(update={"precisions": kept, "files": {}, "source": source})
     config = read_object(folder / CONFIG_FILE)
     tokenizer_config = folder / TOKENIZER_CONFIG_FILE
-    plain = graphs.get("model", {})
+    main, *others = run_together(graphs) or ("",)
+    records = {
+        precision: PrecisionRecord(
+            file=file,
+            graphs={name: graphs[name][precision] for name in (main, *others) if others},
+        )
+        for precision, file in graphs.get(main, {}).items()
+        if precision in wanted
+    }
     return Manifest(
         name=str(ref),
         hub_task=repo.hub_task,
@@ -291,7 +310,7 @@ def _describe(
         max_length=window_of(
             config, read_object(tokenizer_config) if tokenizer_config.is_file() else {}
         ),
-        precisions={name: PrecisionRecord(file=plain[name]) for name in wanted if name in plain},
+        precisions=records,
         license=repo.license,
         source=source,
     )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+TARGET_TOKENIZER_FILE = "target_tokenizer.json"
+"""Of a translator whose two languages have a vocabulary each: that of the answers."""
+
+MODEL_GRAPH = "model"
+ENCODER_GRAPH = "encoder_model"
+DECODER_GRAPH = "decoder_model_merged"
 
 SIDE_FILES = frozenset(
     {
@@ -18,6 +24,8 @@ SIDE_FILES = frozenset(
         "special_tokens_map.json",
         "added_tokens.json",
         "generation_config.json",
+        "chat_template.jinja",
+        TARGET_TOKENIZER_FILE,
     }
 )
 """What the runtime reads beside the graphs; other files of a repository are not fetched."""
@@ -48,7 +56,7 @@ _OFFSET_POSITIONS = frozenset(
     }
 )
 # Relative positions: the figure in the config is what the model was trained with, no limit.
-_RELATIVE_POSITIONS = frozenset({"t5", "mt5", "umt5", "longt5", "xlnet"})
+RELATIVE_POSITIONS = frozenset({"t5", "mt5", "umt5", "longt5", "xlnet"})
 _DEFAULT_WINDOW = 512
 _NO_LIMIT = 1_000_000  # transformers writes 1e30 for "none"
 
@@ -89,6 +97,19 @@ def find_graphs(names: Iterable[str]) -> dict[str, dict[str, str]]:
     return found
 
 
+def run_together(graphs: Collection[str]) -> tuple[str, ...]:
+    """Which of a model's graphs are run to answer: the one that answers first, then its encoder.
+
+    Repositories hold further ones beside them, such as the same decoder without its cache.
+
+    Returns:
+        Nothing where none of the known sets is whole.
+    """
+    if ENCODER_GRAPH in graphs and DECODER_GRAPH in graphs:
+        return DECODER_GRAPH, ENCODER_GRAPH
+    return next(((name,) for name in (MODEL_GRAPH, DECODER_GRAPH) if name in graphs), ())
+
+
 def external_data_of(name: str, names: Iterable[str]) -> list[str]:
     """The files that hold the weights of the ONNX file ``name`` outside it."""
     stem = name.removesuffix(".onnx")
@@ -99,7 +120,7 @@ def external_data_of(name: str, names: Iterable[str]) -> list[str]:
 def window_of(config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) -> int:
     """The model's window in tokens, special tokens included: the smallest limit that is stated."""
     limits = [_limit(tokenizer_config.get("model_max_length"))]
-    if config.get("model_type") not in _RELATIVE_POSITIONS:
+    if config.get("model_type") not in RELATIVE_POSITIONS:
         positions = _limit(config.get("max_position_embeddings") or config.get("n_positions"))
         if positions and config.get("model_type") in _OFFSET_POSITIONS:
             pad = config.get("pad_token_id")

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nlplug.errors import BundleCorrupt, BundleVersionError
+from nlplug.models.layout import MODEL_GRAPH
 
 FORMAT_VERSION = 1
 """The newest manifest format that this release reads, and the one it writes."""
@@ -53,14 +54,21 @@ class PrecisionRecord(BaseModel):
     """One precision that the bundle offers; one that the gate refused is not listed.
 
     Attributes:
-        file: Its ONNX file, relative to the bundle.
+        file: Its ONNX file, relative to the bundle; of several the one that answers.
+        graphs: Of a model of several graphs the file of each, by its name (``encoder_model``, …).
         metrics: The task's metrics, measured on this file.
         parity: How far its outputs are from those of the PyTorch model.
     """
 
     file: str
+    graphs: dict[str, str] = {}
     metrics: dict[str, float] = {}
     parity: dict[str, float] = {}
+
+    @property
+    def by_graph(self) -> dict[str, str]:
+        """The file of each graph; that of a single one is called ``model``."""
+        return self.graphs or {MODEL_GRAPH: self.file}
 
 
 def _now() -> str:
@@ -78,6 +86,8 @@ class Manifest(BaseModel):
         labels: Labels by id; empty for tasks without.
         languages: ISO 639-1 codes.
         max_length: The model's window in tokens, special tokens included.
+        options: Options of its task whose default this model wants otherwise, such as the threshold
+            it was tuned for; what a caller gives wins.
         files: Every file but the manifest, by its posix path relative to the bundle.
         precisions: What can be run, by precision.
         metrics: The task's metrics of the model as a whole.
@@ -96,6 +106,7 @@ class Manifest(BaseModel):
     labels: list[str] = []
     languages: list[str] = []
     max_length: int = Field(default=512, ge=1)
+    options: dict[str, Any] = {}
     files: dict[str, FileRecord] = {}
     precisions: dict[str, PrecisionRecord] = {}
     metrics: dict[str, Any] = {}
@@ -118,10 +129,11 @@ class Manifest(BaseModel):
     @model_validator(mode="after")
     def _precisions_are_files(self) -> Manifest:
         for precision, record in self.precisions.items():
-            safe_relative(record.file)
-            # Before it is written a manifest has no files yet; the writer fills them in.
-            if self.files and record.file not in self.files:
-                raise ValueError(f"precision {precision!r} names {record.file!r}, not in files")
+            for name in (record.file, *record.graphs.values()):
+                safe_relative(name)
+                # Before it is written a manifest has no files yet; the writer fills them in.
+                if self.files and name not in self.files:
+                    raise ValueError(f"precision {precision!r} names {name!r}, not in files")
         return self
 
     @property

@@ -22,8 +22,8 @@ from nlplug import __version__
 from nlplug.errors import OptionError
 from nlplug.models.bundle import Bundle
 from nlplug.models.inventory import size_of
-from nlplug.models.layout import SIDE_FILES, external_data_of
-from nlplug.models.manifest import MANIFEST_FILE, FileRecord, Manifest, PrecisionRecord
+from nlplug.models.layout import SIDE_FILES, external_data_of, run_together
+from nlplug.models.manifest import MANIFEST_FILE, FileRecord, Manifest
 from nlplug.models.verify import files_of, record_of
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
@@ -183,9 +183,8 @@ def _manifest(bundle: Bundle, config: PackConfig) -> Manifest:
         "description": own.description if config.description is None else config.description,
         "files": records,
         "precisions": {
-            precision: own.precisions.get(precision)
-            or PrecisionRecord(file=path.relative_to(bundle.path).as_posix())
-            for precision, path in bundle.precisions.items()
+            precision: bundle.record(precision)
+            for precision in bundle.precisions
             if precision in kept
         },
     }
@@ -208,10 +207,12 @@ def _files(bundle: Bundle, kept: set[str]) -> dict[str, FileRecord]:
         ]
         data = [name for graph in graphs for name in external_data_of(graph, there)]
         names = {*graphs, *data, *((SIDE_FILES | set(_CARDS)) & there)}
-    for precision, path in bundle.precisions.items():
-        if precision not in kept:
-            name = path.relative_to(bundle.path).as_posix()
-            names -= {name, *external_data_of(name, names)}
+    run = run_together(bundle.graphs)
+    for graph, files in bundle.graphs.items():
+        for precision, path in files.items():
+            if precision not in kept or (run and graph not in run):
+                name = path.relative_to(bundle.path).as_posix()
+                names -= {name, *external_data_of(name, names)}
     known = bundle.manifest.files if bundle.manifest else {}
     return {name: known.get(name) or record_of(bundle.path / name) for name in sorted(names)}
 

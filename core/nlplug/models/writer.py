@@ -100,11 +100,12 @@ class BundleWriter:
         files = {path.relative_to(self.folder).as_posix(): path for path in files_of(self.folder)}
         records = {name: record_of(path) for name, path in files.items() if name not in own}
         for precision, record in manifest.precisions.items():
-            if record.file not in records:
-                raise BundleIncomplete(
-                    f"The precision {precision!r} names {record.file}, which was not written.",
-                    hint=f"Written were: {', '.join(records) or 'no files'}.",
-                )
+            for name in (record.file, *record.graphs.values()):
+                if name not in records:
+                    raise BundleIncomplete(
+                        f"The precision {precision!r} names {name}, which was not written.",
+                        hint=f"Written were: {', '.join(records) or 'no files'}.",
+                    )
         filled = Manifest.model_validate({**dict(manifest), "files": records})
         flush_folder(self.folder)
         write_text(self.folder / PARTIAL_FILE, filled.to_json())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 from nlplug._extras import require
-from nlplug.errors import DeviceError
+from nlplug.errors import DeviceError, DeviceFallbackWarning
 
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
@@ -65,3 +66,17 @@ def parse_device(name: str) -> Device:
             f"Unknown device {name!r}.", hint="Use 'auto', 'cpu', 'cuda', or 'cuda:N' for a card."
         )
     return Device(match[1], int(match[2] or 0))
+
+
+def settle_on_cpu(device: str, *, what: str = "text is decoded there") -> None:
+    """For what has no GPU form: check the name, and say so to who asked for a GPU.
+
+    Raises:
+        DeviceError: Not a name of a device.
+    """
+    if parse_device(device).kind == "cuda" and device != "auto":
+        warnings.warn(
+            f"Asked for {device!r}, running on the CPU: {what}.",
+            DeviceFallbackWarning,
+            stacklevel=5,
+        )

@@ -20,6 +20,7 @@ class Options(TaskOptions):
     deep: bool = False
     stop: list[str] = Field(default_factory=list)
     prefix: str | None = None
+    sizes: list[Literal["s", "m"]] = Field(default_factory=list)
 
 
 def parse(*arguments: str) -> dict[str, Any]:
@@ -48,6 +49,7 @@ def test_options_that_are_not_given_stay_out() -> None:
         (("--deep",), {"deep": True}),
         (("--no-deep",), {"deep": False}),
         (("--stop", "a", "--stop", "b"), {"stop": ["a", "b"]}),
+        (("--sizes", "s, m", "--sizes", "m"), {"sizes": ["s, m", "m"]}),
         (("--prefix", "none"), {"prefix": "none"}),
     ],
 )
@@ -71,3 +73,8 @@ def test_help_names_the_default() -> None:
     assert "How many." in text
     assert "[default: 1]" in " ".join(text.split())
     assert "Undefined" not in text
+
+
+def test_each_part_of_a_list_between_commas_is_one_of_the_choices() -> None:
+    with pytest.raises(ValueError, match="'l' is not one of"):
+        parse("--sizes", "s,l")

@@ -73,9 +73,21 @@ def test_a_model_of_several_graphs_has_them_all(hub_layout: Path) -> None:
         shutil.copy(hub_layout / "onnx" / "model.onnx", hub_layout / "onnx" / f"{name}.onnx")
     (hub_layout / "onnx" / "model.onnx").unlink()
     bundle = Bundle.open(hub_layout)
-    assert bundle.precisions == {}
     assert sorted(bundle.graphs) == ["decoder_model_merged", "encoder_model"]
     assert sorted(bundle.graphs["encoder_model"]) == ["fp32", "int8"]
+    # Only one of the two has int8, so that the model has none.
+    decoder = hub_layout / "onnx" / "decoder_model_merged.onnx"
+    assert bundle.precisions == {"fp32": decoder}
+    assert bundle.onnx_file("fp32") == decoder
+    assert bundle.onnx_file("fp32", "encoder_model").name == "encoder_model.onnx"
+    with pytest.raises(OptionError, match="no precision 'int8' of the graph 'decoder_model_me"):
+        bundle.onnx_file("int8", "decoder_model_merged")
+
+
+def test_a_decoder_by_itself_is_a_model_whatever_its_file_is_called(hub_layout: Path) -> None:
+    file = hub_layout / "onnx" / "model.onnx"
+    file.rename(file.with_name("decoder_model_merged.onnx"))
+    assert list(Bundle.open(hub_layout).precisions) == ["fp32"]
 
 
 def test_a_precision_it_lacks_lists_those_it_has(bundle: Bundle) -> None:

@@ -40,9 +40,45 @@ def test_windows_cover_a_text_whole_and_share_the_stride(
     assert len(covered) == words
 
 
+@settings(deadline=None)
+@given(words=st.integers(0, 100), stride=st.integers(0, 7))
+def test_windows_cut_from_the_tokens_are_those_that_the_tokenizer_cuts(
+    tokenizer: Tokenizer, words: int, stride: int
+) -> None:
+    text = " ".join(["good", "bad", "dull"][i % 3] for i in range(words))
+    [pieces] = tokenizer.pieces([text])
+    [windows] = tokenizer.encode([text], stride=stride)
+    assert tokenizer.windows(pieces.ids, stride=stride) == [window.ids for window in windows]
+
+
 def test_a_pair_is_one_row_with_two_types(tokenizer: Tokenizer) -> None:
     [[window]] = tokenizer.encode([("good", "bad")])
     assert window.type_ids == [0, 0, 0, 1, 1]
+
+
+def test_pieces_are_whole_texts_without_special_tokens(tokenizer: Tokenizer) -> None:
+    pieces = tokenizer.pieces(["good bad " * 20, "dull", ""])
+    assert [len(piece) for piece in pieces] == [40, 1, 0]
+    assert pieces[1].tokens == ["dull"]
+
+
+def test_pieces_name_a_lone_surrogate(tokenizer: Tokenizer) -> None:
+    with pytest.raises(InputError, match=r"Text 1 .*surrogate"):
+        tokenizer.pieces(["good", "\ud800"])
+
+
+def test_the_frame_of_a_pair_is_what_stands_around_its_texts(tokenizer: Tokenizer) -> None:
+    frame = tokenizer.pair_frame()
+    cls, sep = tokenizer.token_id("[CLS]"), tokenizer.token_id("[SEP]")
+    assert (frame.before, frame.between, frame.after) == ((cls,), (sep,), (sep,))
+    assert frame.types == ((0,), (0,), (0,), (1,), (1,))
+    first, second = tokenizer.pieces(["good", "bad dull"])
+    [[pair]] = tokenizer.encode([("good", "bad dull")])
+    assert [*frame.before, *first.ids, *frame.between, *second.ids, *frame.after] == pair.ids
+
+
+def test_a_token_that_the_vocabulary_lacks_has_no_id(tokenizer: Tokenizer) -> None:
+    assert tokenizer.token_id("nosuchtoken") is tokenizer.token_id(None) is None
 
 
 def test_a_long_first_text_keeps_the_second_in_every_window(tokenizer: Tokenizer) -> None:
