@@ -1,4 +1,4 @@
-"""Rows of CSV, TSV, JSON Lines, JSON, plain text (each also as .gz) and Parquet, one at a time."""
+"""Rows of CSV, TSV, JSON Lines, JSON, CoNLL, plain text (all also .gz) and Parquet, one by one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from nlplug._extras import require
+from nlplug.data.conll import sentences
+from nlplug.data.squad import squad_rows
 from nlplug.errors import DataError
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".json", ".txt", ".parquet")
+CONLL = (".conll", ".bio", ".iob", ".iob2")
+FORMATS = (".csv", ".tsv", ".jsonl", ".json", *CONLL, ".txt", ".parquet")
 _GZIP = ".gz"
 # A field of a CSV file may be a whole document; the module's own limit is 128 KiB.
 _FIELD_LIMIT = 1 << 27
@@ -27,7 +30,7 @@ class DataRow:
     Attributes:
         values: Column name → value.
         source: The file.
-        line: 1-based line of the file (row number for Parquet and JSON arrays).
+        line: 1-based line of the file (row number for Parquet, JSON arrays and SQuAD files).
     """
 
     values: dict[str, Any]
@@ -66,7 +69,9 @@ def read_rows(
 
     Args:
         path: The file; its name says the format. CSV and TSV have a header line; plain text gives
-            one row ``{"text": line}`` a line that is not blank.
+            one row ``{"text": line}`` a line that is not blank; CoNLL files give a row
+            ``{"tokens": [...], "tags": [...]}`` a sentence (see `nlplug.data.conll`); a SQuAD
+            file is a .json with a row a question (see `nlplug.data.squad`).
         columns: Columns that every row must have, with a value that is not null.
         limit: At most this many rows.
 
@@ -84,6 +89,8 @@ def read_rows(
         rows = _parquet(path)
     elif kind in (".csv", ".tsv"):
         rows = _table(path, "\t" if kind == ".tsv" else ",")
+    elif kind in CONLL:
+        rows = _conll(path)
     else:
         rows = {".jsonl": _json_lines, ".json": _json, ".txt": _text}[kind](path)
     for count, row in enumerate(rows):
@@ -154,6 +161,8 @@ def _json(path: Path) -> Iterator[DataRow]:
             f"{path}:{error.lineno}: not JSON ({error.msg} at column {error.colno}).",
             hint="A .json file holds one array of objects; one object a line is .jsonl.",
         ) from None
+    if isinstance(values, dict) and isinstance(values.get("data"), list):
+        values = list(squad_rows(values["data"], path))
     if not isinstance(values, list):
         raise DataError(
             f"{path}:1: holds a JSON {type(values).__name__}, not an array of objects.",
@@ -176,6 +185,11 @@ def _text(path: Path) -> Iterator[DataRow]:
     for number, line in _lines(path):
         if text := line.strip():
             yield DataRow({"text": text}, path, number)
+
+
+def _conll(path: Path) -> Iterator[DataRow]:
+    for number, tokens, tags in sentences(_lines(path), path):
+        yield DataRow({"tokens": tokens, "tags": tags}, path, number)
 
 
 def _table(path: Path, delimiter: str) -> Iterator[DataRow]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from nlplug.data.readers import data_format
+from nlplug.data.readers import CONLL, data_format
 from nlplug.errors import DataError
 
 
@@ -23,7 +23,7 @@ class RowWriter:
 
     def __init__(self, path: Path) -> None:
         kind = data_format(path)
-        if kind in (".parquet", ".txt"):
+        if kind in (".parquet", ".txt", *CONLL):
             raise DataError(
                 f"{path}: rows cannot be written as {kind}.",
                 hint="Write .jsonl, .json, .csv or .tsv (also with .gz).",

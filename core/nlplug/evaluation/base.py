@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nlplug.errors import OptionError
+from nlplug.validation import make_options
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nlplug.task import Task
+    from nlplug.pipelines import Pipeline
+    from nlplug.task import Task, TaskOptions
 
 
 @dataclass(slots=True)
@@ -40,7 +42,9 @@ class Evaluation(ABC):
     """
 
     metric: ClassVar[str]
-    """The main number of the report: 0 to 1, higher is better."""
+    """The main number of the report; `per_example` has it in shares of 1, such as 0 to 1."""
+    higher_is_better: ClassVar[bool] = True
+    """Whether more of ``metric`` is better."""
 
     options: Mapping[str, Any] = {}
     """Options that the pipeline is run with."""
@@ -49,6 +53,13 @@ class Evaluation(ABC):
 
     def __init__(self, labels: Sequence[str]) -> None:
         self.labels = list(labels)
+
+    def configure(self, options: TaskOptions) -> None:  # noqa: B027 - most have no use for it
+        """Learn what the answers are made with, before anything else is asked.
+
+        Args:
+            options: All options: the task's defaults, the model's own, and ``self.options``.
+        """
 
     @abstractmethod
     def samples(self, path: Path, **columns: str) -> Iterator[Sample]:
@@ -62,6 +73,18 @@ class Evaluation(ABC):
             DataError: A row that cannot be used; the message names file and line.
             OptionError: A column name that the evaluation does not know.
         """
+
+    def answers(
+        self, pipe: Pipeline, inputs: Iterable[dict[str, Any]], options: Mapping[str, Any]
+    ) -> Iterator[Any]:
+        """What is scored: the pipeline's answers, unless the model is measured otherwise.
+
+        Args:
+            pipe: The model.
+            inputs: Those of the samples.
+            options: What the pipeline is called with.
+        """
+        return pipe.answers(inputs, **options)
 
     @abstractmethod
     def per_example(self, answers: Sequence[Any], targets: Sequence[Any]) -> np.ndarray:
@@ -107,3 +130,22 @@ def evaluation_of(task: Task, labels: Sequence[str]) -> Evaluation:
     module, _, name = task.evaluation.partition(":")
     evaluation: Evaluation = getattr(import_module(module), name)(labels)
     return evaluation
+
+
+def options_of(task: Task, evaluation: Evaluation | None, own: Mapping[str, Any]) -> TaskOptions:
+    """All options that answers are scored with; the evaluation learns them.
+
+    Args:
+        task: The task.
+        evaluation: Its evaluation, whose options win as far as the task has them.
+        own: Options of the model or pipeline.
+
+    Raises:
+        OptionError: A wrong option.
+    """
+    wanted = evaluation.options if evaluation is not None else {}
+    known = {name: value for name, value in wanted.items() if name in task.Options.model_fields}
+    options = make_options(task, {**own, **known})
+    if evaluation is not None:
+        evaluation.configure(options)
+    return options

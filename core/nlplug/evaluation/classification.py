@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
     from nlplug.data.readers import DataRow
 
 _COLUMNS = ("text", "text_pair", "label")
+_MATRIX_UP_TO = 40
+"""With more labels there is no confusion matrix, which nobody could read."""
+_LARGEST_MATRIX = 12
+"""More columns fit on no terminal."""
+_LABELS_SHOWN = 20
+_PAIRS = 20
 
 
 class ClassificationEvaluation(Evaluation):
@@ -23,7 +31,8 @@ class ClassificationEvaluation(Evaluation):
 
     A target is a label id, or a tuple of ids where a text may have several labels; labels in the
     data are names or ids. Then accuracy counts the texts whose set of labels is exactly right,
-    and a label is given where its score is above one half.
+    and a label is given where its score is above one half. An answer without labels is never right
+    where there is one.
     """
 
     metric: ClassVar[str] = "accuracy"
@@ -33,6 +42,7 @@ class ClassificationEvaluation(Evaluation):
     def __init__(self, labels: Sequence[str]) -> None:
         super().__init__(labels)
         self._ids = {label: index for index, label in enumerate(self.labels)}
+        self._cut = 0.5  # a label of several is given where its score is above this
 
     def samples(self, path: Path, **columns: str) -> Iterator[Sample]:
         """Rows with the columns ``text`` and ``label`` (or ``labels``); ``text_pair`` if there.
@@ -59,17 +69,14 @@ class ClassificationEvaluation(Evaluation):
 
     def per_example(self, answers: Sequence[Any], targets: Sequence[Any]) -> np.ndarray:
         """1 where the answer is exactly right, else 0."""
-        scores = self._scores(answers)
-        if _several(targets):
-            right: np.ndarray = ((scores > 0.5) == self._matrix(targets)).all(axis=1)
-        else:
-            right = scores.argmax(axis=1) == np.asarray(targets, dtype=np.int64)
+        truth, given, _ = self._matrices(answers, targets)
+        right: np.ndarray = (given == truth).all(axis=1)
         return right.astype(np.float64)
 
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
         """See the module `nlplug.evaluation.metrics` for what each number is."""
-        scores = self._scores(answers)
-        right = self.per_example(answers, targets)
+        truth, given, scores = self._matrices(answers, targets)
+        right = (given == truth).all(axis=1)
         rows = len(right)
         report: dict[str, Any] = {
             "rows": rows,
@@ -77,19 +84,19 @@ class ClassificationEvaluation(Evaluation):
             "accuracy_interval": list(metrics.wilson_interval(int(right.sum()), rows)),
         }
         if _several(targets):
-            truth, given = self._matrix(targets), scores > 0.5
             report["label_accuracy"] = float((truth == given).mean()) if rows else 0.0
             confidence, correct = scores.ravel(), truth.ravel()
         else:
-            truth = np.eye(len(self.labels), dtype=bool)[np.asarray(targets, dtype=np.int64)]
-            given = np.eye(len(self.labels), dtype=bool)[scores.argmax(axis=1)]
-            report["confusion"] = metrics.confusion(truth, given).tolist()
-            confidence, correct = scores.max(axis=1), right.astype(bool)
+            confusion = metrics.confusion(truth, given)
+            if len(self.labels) <= _MATRIX_UP_TO:
+                report["confusion"] = confusion.tolist()
+            report["confused"] = metrics.confused(confusion, self.labels, limit=_PAIRS)
+            confidence, correct = scores.max(axis=1), right
         report |= metrics.label_scores(truth, given, self.labels)
         return report | metrics.calibration(confidence, correct)
 
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
-        """Totals, one row a label, and the confusion matrix."""
+        """Totals, one row a label (of very many, the worst), and what is taken for what."""
         low, high = report["accuracy_interval"]
         totals: list[list[Any]] = [
             ["rows", report["rows"]],
@@ -104,15 +111,8 @@ class ClassificationEvaluation(Evaluation):
             ["F1, weighted", report["weighted"]["f1"]],
             ["calibration error (ECE)", report["ece"]],
         ]
-        names = ["precision", "recall", "f1", "support"]
-        by_label = [
-            [label, *(values[name] for name in names)] for label, values in report["labels"].items()
-        ]
-        tables = [
-            Table("Metrics", ["metric", "value"], totals),
-            Table("By label", ["label", *names], by_label),
-        ]
-        if "confusion" in report:
+        tables = [Table("Metrics", ["metric", "value"], totals), _by_label(report["labels"])]
+        if "confusion" in report and len(self.labels) <= _LARGEST_MATRIX:
             matrix = zip(self.labels, report["confusion"], strict=True)
             tables.append(
                 Table(
@@ -121,25 +121,43 @@ class ClassificationEvaluation(Evaluation):
                     [[label, *row] for label, row in matrix],
                 )
             )
+        elif report.get("confused"):
+            header = ["truth", "answer", "rows", "share of the truth"]
+            pairs = [[p["truth"], p["answer"], p["rows"], p["share"]] for p in report["confused"]]
+            tables.append(Table("Most confused pairs", header, pairs))
         return tables
 
     def plots(self, report: Mapping[str, Any], pyplot: Any) -> dict[str, Any]:
-        """Confusion matrix (one label a text) and reliability diagram."""
+        """Confusion matrix or the most confused pairs (one label a text), and reliability."""
         from nlplug.evaluation import plots
 
         figures = {}
         if "confusion" in report:
             figures["Confusion matrix"] = plots.confusion(pyplot, report["confusion"], self.labels)
+        elif report.get("confused"):
+            figures["Most confused pairs"] = plots.confused(pyplot, report["confused"])
         figures["Reliability"] = plots.reliability(pyplot, report["bins"], report["ece"])
         return figures
 
-    def _scores(self, answers: Sequence[Any]) -> np.ndarray:
-        """Shape (rows, labels): the score of each label by id."""
+    def _matrices(
+        self, answers: Sequence[Any], targets: Sequence[Any]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which labels are true and which are given (0/1), and the scores: (rows, labels) each."""
         scores = np.zeros((len(answers), len(self.labels)), dtype=np.float64)
+        named = np.zeros_like(scores, dtype=bool)
         for row, answer in enumerate(answers):
             for item in answer:
                 scores[row, self._ids[item["label"]]] = item["score"]
-        return scores
+                named[row, self._ids[item["label"]]] = True
+        if _several(targets):
+            return self._matrix(targets), self._several_given(scores), scores
+        best = np.where(named, scores, -np.inf).argmax(axis=1)
+        given = np.eye(len(self.labels), dtype=bool)[best] & named
+        return self._matrix(targets), given, scores
+
+    def _several_given(self, scores: np.ndarray) -> np.ndarray:
+        given: np.ndarray = scores > self._cut
+        return given
 
     def _matrix(self, targets: Sequence[int | tuple[int, ...]]) -> np.ndarray:
         matrix = np.zeros((len(targets), len(self.labels)), dtype=bool)
@@ -151,6 +169,8 @@ class ClassificationEvaluation(Evaluation):
         if column is None:
             column = next((name for name in self.target_columns if name in row.values), "label")
         value = row.values.get(column)
+        if isinstance(value, str) and value.strip() not in self._ids:
+            value = _listed(value, column)
         if isinstance(value, list):
             return tuple(sorted({self._label_id(item, row) for item in value}))
         if value is None or value == "":
@@ -177,6 +197,27 @@ class ClassificationEvaluation(Evaluation):
             f"{row.where}: unknown label {value!r}.",
             hint=f"The model's labels are {shown}, or their ids 0 to {len(self.labels) - 1}.",
         )
+
+
+def _by_label(labels: Mapping[str, Mapping[str, Any]]) -> Table:
+    names = ["precision", "recall", "f1", "support"]
+    title, shown = "By label", list(labels.items())
+    if len(shown) > _MATRIX_UP_TO:
+        title = f"By label (the {_LABELS_SHOWN} of {len(shown)} with the lowest F1)"
+        present = (item for item in shown if item[1]["support"])
+        shown = sorted(present, key=lambda item: item[1]["f1"])[:_LABELS_SHOWN]
+    rows = [[label, *(values[name] for name in names)] for label, values in shown]
+    return Table(title, ["label", *names], rows)
+
+
+def _listed(value: str, column: str) -> Any:
+    """Several labels in a table, which has no lists: ``["a", "b"]``, or ``a,b`` in ``labels``."""
+    if value.lstrip().startswith("["):
+        with suppress(json.JSONDecodeError):
+            return json.loads(value)
+    if column == "labels":
+        return [name for part in value.split(",") if (name := part.strip())]
+    return value
 
 
 def _several(targets: Sequence[Any]) -> bool:

@@ -26,6 +26,33 @@ def confusion(truth: np.ndarray, given: np.ndarray) -> np.ndarray:
     return matrix
 
 
+def confused(matrix: np.ndarray, labels: Sequence[str], *, limit: int) -> list[dict[str, Any]]:
+    """The labels most often taken for another one, the most rows first.
+
+    Args:
+        matrix: Counts by true label (rows) and given label (columns).
+        labels: Their names.
+        limit: At most so many.
+
+    Returns:
+        For each pair ``truth``, ``answer``, ``rows``, and their ``share`` of the truth's rows.
+    """
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    sizes = matrix.sum(axis=1)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
+    return [
+        {
+            "truth": labels[truth],
+            "answer": labels[answer],
+            "rows": int(wrong[truth, answer]),
+            "share": float(wrong[truth, answer] / sizes[truth]),
+        }
+        for truth, answer in zip(*np.unravel_index(order, wrong.shape), strict=True)
+        if wrong[truth, answer]
+    ]
+
+
 def label_scores(truth: np.ndarray, given: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
     """Precision, recall and F1 of each label and their averages; 0 where one is undefined.
 

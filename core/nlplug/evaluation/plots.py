@@ -40,6 +40,17 @@ def confusion(pyplot: Any, matrix: Sequence[Sequence[int]], labels: Sequence[str
     return figure
 
 
+def confused(pyplot: Any, pairs: Sequence[Mapping[str, Any]]) -> Any:
+    """The most confused pairs of labels as bars, for more labels than a matrix can show."""
+    names = [f"{pair['truth']} → {pair['answer']}" for pair in pairs]
+    figure, axes = pyplot.subplots(figsize=(7, 0.8 + 0.28 * len(pairs)), layout="constrained")
+    bars = axes.barh(names[::-1], [pair["rows"] for pair in pairs][::-1], color=_BLUE)
+    axes.bar_label(bars, padding=3, color=_INK)
+    axes.margins(x=0.08)
+    axes.set_xlabel("rows (truth → answer)")
+    return figure
+
+
 def reliability(pyplot: Any, bins: Sequence[Mapping[str, Any]], ece: float) -> Any:
     """How often answers of a given score are right, and how many there are of each."""
     filled = [item for item in bins if item["count"]]

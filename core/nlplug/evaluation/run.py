@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import DataError
-from nlplug.evaluation.base import Evaluation, evaluation_of
+from nlplug.evaluation.base import Evaluation, evaluation_of, options_of
 
 if TYPE_CHECKING:
     from nlplug.evaluation.base import Sample
@@ -78,11 +78,12 @@ def evaluate(
         OptionError: The task declares no evaluation.
     """
     evaluation = evaluation_of(pipe.task, pipe.bundle.labels)
+    options = options_of(pipe.task, evaluation, pipe.defaults).model_dump(exclude_unset=True)
     targets: list[Any] = []
     start = time.perf_counter()
     inputs = _inputs(evaluation.samples(data, **columns), targets, limit)
     answers = []
-    for answer in pipe.answers(inputs, **evaluation.options):
+    for answer in evaluation.answers(pipe, inputs, options):
         answers.append(answer)
         if progress is not None:
             progress(len(answers))

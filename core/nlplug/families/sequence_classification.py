@@ -56,14 +56,19 @@ class SequenceClassificationOptions(TaskOptions):
         default=None,
         description="Turns logits into scores; by default what the model was trained for.",
         json_schema_extra={
-            "zh": {"title": "激活函数", "description": "把 logits 变成得分；默认按模型的训练方式。"}
+            "advanced": True,
+            "zh": {
+                "title": "激活函数",
+                "description": "把 logits 变成得分；默认按模型的训练方式。",
+            },
         },
     )
     truncation: bool = Field(
         default=False,
         description="Judge the beginning of a long text alone, instead of the whole by windows.",
         json_schema_extra={
-            "zh": {"title": "截断", "description": "只判断长文本的开头，而不是用窗口覆盖全文。"}
+            "advanced": True,
+            "zh": {"title": "截断", "description": "只判断长文本的开头，而不是用窗口覆盖全文。"},
         },
     )
     stride: int = Field(
@@ -72,7 +77,8 @@ class SequenceClassificationOptions(TaskOptions):
         le=4096,
         description="Tokens that neighbouring windows of a long text share.",
         json_schema_extra={
-            "zh": {"title": "窗口重叠", "description": "长文本相邻窗口共有的词元数。"}
+            "advanced": True,
+            "zh": {"title": "窗口重叠", "description": "长文本相邻窗口共有的词元数。"},
         },
     )
 
@@ -83,13 +89,21 @@ class SequenceClassificationModel(
     """Encodes texts into windows and turns logits into labels with scores.
 
     The windows of a long text vote with their logits, each weighted by the tokens that no
-    earlier window held.
+    earlier window held. A task that answers otherwise overrides `answer`.
 
+    Attributes:
+        labels: Names of the labels by id.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         self._name = bundle.name
-        self._labels = bundle.id2label
+        self.labels = bundle.id2label
+        if [*self.labels] != [*range(len(self.labels))]:
+            raise BundleError(
+                f"The labels of the model {self._name!r} have the ids "
+                f"{', '.join(map(str, self.labels))}, not 0 to {len(self.labels) - 1}.",
+                hint="Correct id2label in config.json, or export the model again.",
+            )
         self._default = _activation(bundle.config, len(bundle.id2label))
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self.pad_token_id = self._tokenizer.pad_token_id
@@ -134,27 +148,39 @@ class SequenceClassificationModel(
         outputs: Sequence[Mapping[str, np.ndarray]],
         options: SequenceClassificationOptions,
     ) -> list[LabelScore]:
-        """Labels with scores, best first."""
+        """The answer to one input; see `answer`."""
+        return self.answer(self._scores(rows, outputs, options), options)
+
+    def answer(
+        self, scores: np.ndarray, options: SequenceClassificationOptions
+    ) -> list[LabelScore]:
+        """Labels with scores, best first, from the score of each label by id, shape (labels,)."""
+        if options.top_k == 1:
+            best = int(scores.argmax())
+            return [LabelScore(label=self.labels[best], score=float(scores[best]))]
+        order = np.argsort(-scores, kind="stable")[: options.top_k]
+        return [
+            LabelScore(label=self.labels[int(index)], score=float(scores[index])) for index in order
+        ]
+
+    def _scores(
+        self,
+        rows: Sequence[Row],
+        outputs: Sequence[Mapping[str, np.ndarray]],
+        options: SequenceClassificationOptions,
+    ) -> np.ndarray:
         if len(outputs) == 1:
             logits = outputs[0]["logits"].astype(np.float32, copy=False)
         else:
             stacked = np.stack([output["logits"] for output in outputs]).astype(np.float32)
             logits = np.average(stacked, axis=0, weights=[row.meta for row in rows])
-        if len(logits) != len(self._labels):
+        if len(logits) != len(self.labels):
             raise BundleError(
                 f"The model {self._name!r} gives {len(logits)} logits, but its config.json names "
-                f"{len(self._labels)} labels.",
+                f"{len(self.labels)} labels.",
                 hint="Correct id2label in config.json, or export the model again.",
             )
-        scores = _apply(options.function_to_apply or self._default, logits)
-        if options.top_k == 1:
-            best = int(scores.argmax())
-            return [LabelScore(label=self._labels[best], score=float(scores[best]))]
-        order = np.argsort(-scores, kind="stable")[: options.top_k]
-        return [
-            LabelScore(label=self._labels[int(index)], score=float(scores[index]))
-            for index in order
-        ]
+        return _apply(options.function_to_apply or self._default, logits)
 
     def _stride(self, options: SequenceClassificationOptions) -> int:
         # A default made for windows of 512 tokens must not break a model with short ones.

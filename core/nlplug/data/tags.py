@@ -1,0 +1,72 @@
+"""Tag schemes: one tag a token, read as spans of tokens and written from them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+Span = tuple[int, int, str]
+"""First token, the one after the last, and the type."""
+
+OUTSIDE = "O"
+# IOB1, BIO (IOB2), BIOES, BMES and BILOU differ in these letters alone.
+_ROLES = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S"}
+
+
+def split_tag(tag: str) -> tuple[str, str] | None:
+    """Role (``B``, ``I``, ``E``, ``S`` or ``O``) and type of a tag; None if it is no entity tag."""
+    if tag == OUTSIDE:
+        return OUTSIDE, ""
+    role, dash, kind = tag.partition("-")
+    return (_ROLES[role], kind) if dash and kind and role in _ROLES else None
+
+
+def is_entity_tag(tag: str) -> bool:
+    """Whether a tag is ``O`` or of the form ``B-TYPE``."""
+    return split_tag(tag) is not None
+
+
+def type_of(tag: str) -> str:
+    """``TYPE`` of ``B-TYPE``, and of a bare ``TYPE``; nothing for ``O``."""
+    return (split_tag(tag) or ("I", tag))[1]
+
+
+def label_single_tokens(tags: Collection[str]) -> bool:
+    """Whether tags label each token by itself, as parts of speech do, and not entities.
+
+    Tags of entities have an ``O`` among them, or are of the form ``B-TYPE``.
+    """
+    return bool(tags) and not any(map(is_entity_tag, tags))
+
+
+def spans_of_tags(tags: Sequence[str]) -> list[Span]:
+    """The entities of a tagged sequence, whichever of the schemes it keeps to.
+
+    An ``I-`` that continues nothing begins an entity, as in IOB1 and in conlleval; a bare ``TYPE``
+    is read as ``I-TYPE``.
+    """
+    spans: list[Span] = []
+    start, open_type, ended = 0, "", True
+    for index, tag in enumerate(tags):
+        role, kind = split_tag(tag) or ("I", tag)
+        continues = not ended and kind == open_type and role in ("I", "E")
+        if not ended and not continues:
+            spans.append((start, index, open_type))
+        if role == OUTSIDE:
+            ended = True
+            continue
+        if not continues:
+            start, open_type = index, kind
+        ended = role in ("E", "S")
+        if ended:
+            spans.append((start, index + 1, kind))
+    if not ended:
+        spans.append((start, len(tags), open_type))
+    return spans
+
+
+def tags_of_spans(spans: Sequence[Span], length: int) -> list[str]:
+    """BIO tags of a sequence of ``length`` tokens."""
+    tags = [OUTSIDE] * length
+    for start, end, kind in spans:
+        tags[start:end] = [f"B-{kind}"] + [f"I-{kind}"] * (end - start - 1)
+    return tags
