@@ -23,6 +23,7 @@ from transformers import (
 
 from nlplug.errors import TrainingError
 from nlplug.train.config import TrainConfig
+from nlplug.train.processes import main_first
 from nlplug.train.quantized import simulate_int8
 from nlplug.train.recipe import Recipe
 from nlplug.train.trainer import MarkComplete, RecipeTrainer, freeze
@@ -104,7 +105,7 @@ def _arguments(recipe: Recipe, config: TrainConfig, work: Workspace) -> Training
         save_total_limit=max(config.average, 2),
         load_best_model_at_end=True,
         metric_for_best_model=recipe.metric,
-        greater_is_better=True,
+        greater_is_better=recipe.higher_is_better,
         logging_steps=20,
         logging_dir=str(work.folder / "tracking"),
         report_to=config.report_to or "none",
@@ -126,7 +127,8 @@ def _finish(
         trainer.model.load_state_dict(_mean(last), strict=False)
         averaged = trainer.evaluate()
         _log.info("average of %d: %s, best one: %s", len(last), averaged[key], scores[key])
-        if averaged[key] >= scores[key]:
+        gain = averaged[key] - scores[key]
+        if gain >= 0 if recipe.higher_is_better else gain <= 0:
             scores = averaged
         else:
             trainer.model.load_state_dict(best)
@@ -142,6 +144,17 @@ def _mean(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
 
 
 def _save(
+    trainer: RecipeTrainer,
+    tokenizer: PreTrainedTokenizerBase,
+    work: Workspace,
+    scores: dict[str, float],
+) -> None:
+    with main_first() as main:
+        if main:
+            _write(trainer, tokenizer, work, scores)
+
+
+def _write(
     trainer: RecipeTrainer,
     tokenizer: PreTrainedTokenizerBase,
     work: Workspace,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nlplug.data.readers import DataRow
@@ -30,7 +31,10 @@ class Recipe(ABC):
     """
 
     metric: ClassVar[str]
-    """The score that picks the best checkpoint; higher is better."""
+    """The score that picks the best checkpoint."""
+
+    higher_is_better: ClassVar[bool] = True
+    """Whether more of ``metric`` is better."""
 
     def __init__(self, task: Task, config: TrainConfig) -> None:
         self.task = task
@@ -79,11 +83,30 @@ class Recipe(ABC):
     ) -> dict[str, torch.Tensor]:
         """One padded batch."""
 
+    def predictions(self, outputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """What ``score`` gets of a model's outputs; the first axis is the batch.
+
+        Further axes may differ between batches: they are filled up with -100.
+        """
+        return outputs["logits"]
+
+    def evaluated(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        """What ``score`` gets of a batch, as ``predictions``; for a score that needs the labels."""
+        return self.predictions(outputs)
+
     @abstractmethod
     def loss(
         self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor, *, training: bool
     ) -> torch.Tensor:
         """The loss of one batch, averaged over its rows (a scalar)."""
+
+    def options(self, checkpoint: Path) -> dict[str, Any]:
+        """Options of the task whose default the trained model wants otherwise.
+
+        Args:
+            checkpoint: The finished model.
+        """
+        return {}
 
     @abstractmethod
     def score(self, logits: np.ndarray, dataset: Dataset[Any]) -> dict[str, float]:

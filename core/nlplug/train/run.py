@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from nlplug._extras import require
 from nlplug.data.writers import open_writer
 from nlplug.errors import DataError, TrainingError
+from nlplug.train.processes import is_main, main_first
 
 if TYPE_CHECKING:
     from nlplug.task import Task
-    from nlplug.train.config import TrainConfig
-    from nlplug.train.recipe import Recipe
+    from nlplug.train.config import RunConfig, TrainConfig
+    from nlplug.train.recipe import Example, Recipe
+    from nlplug.train.workspace import Workspace
 
 
 def train(task: Task, config: TrainConfig) -> Path:
@@ -36,7 +39,7 @@ def train(task: Task, config: TrainConfig) -> Path:
 
     check_output(config.output)
     fine_tune(task, config)
-    return _export(task, config)
+    return _export(task, config) if is_main() else config.output
 
 
 def fine_tune(task: Task, config: TrainConfig) -> Path:
@@ -57,18 +60,33 @@ def fine_tune(task: Task, config: TrainConfig) -> Path:
     work = Workspace.open(config)
     if work.finished:
         return work.model
-    train_rows, eval_rows = _rows(recipe, config)
-    recipe.fit(train_rows)
-    examples = recipe.examples(train_rows), recipe.examples(eval_rows)
-    work.start()
-    with open_writer(work.eval_file) as writer:
-        for example in examples[1]:
-            writer.write(recipe.row(example))
+    examples = read_examples(recipe, config)
+    with main_first() as main:
+        if main:
+            work.start()
+            _write_evaluation(recipe, work, examples[1])
 
     from nlplug.train.loop import run_loop
 
     run_loop(recipe, config, work, *examples)
     return work.model
+
+
+def read_examples(recipe: Recipe, config: RunConfig) -> tuple[list[Example], list[Example]]:
+    """Examples for training and for evaluation; the recipe has learnt from the former.
+
+    Raises:
+        DataError: Data that cannot be used.
+    """
+    train_rows, eval_rows = _rows(recipe, config)
+    recipe.fit(train_rows)
+    return recipe.examples(train_rows), recipe.examples(eval_rows)
+
+
+def _write_evaluation(recipe: Recipe, work: Workspace, examples: Sequence[Example]) -> None:
+    with open_writer(work.eval_file) as writer:
+        for example in examples:
+            writer.write(recipe.row(example))
 
 
 def _recipe(task: Task, config: TrainConfig) -> Recipe:
@@ -82,7 +100,7 @@ def _recipe(task: Task, config: TrainConfig) -> Recipe:
     return recipe
 
 
-def _rows(recipe: Recipe, config: TrainConfig) -> tuple[list[Any], list[Any]]:
+def _rows(recipe: Recipe, config: RunConfig) -> tuple[list[Any], list[Any]]:
     from nlplug.train.sources import hold_out, read_sources
 
     rows = read_sources(config.data, split="train", limit=config.max_rows)
@@ -116,6 +134,7 @@ def _export(task: Task, config: TrainConfig) -> Path:
             name=config.name or config.output.name,
             description=config.description,
             max_length=config.window,
+            options=_recipe(task, config).options(work.model),
         )
     )
     return config.output

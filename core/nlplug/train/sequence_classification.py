@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from nlplug.data.readers import DataRow
 from nlplug.errors import DataError, TrainingError
+from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Recipe
 from nlplug.train.windows import WindowedTexts
 
@@ -102,9 +104,7 @@ class SequenceClassificationRecipe(Recipe):
             problem_type=f"{problem}_label_classification",
         )
         if self.config.dropout is not None:
-            _set_first(config, ("hidden_dropout_prob", "dropout"), self.config.dropout)
-            # Dropout inside attention keeps torch from its fast attention: 3 times slower on a CPU.
-            _set_first(config, ("attention_probs_dropout_prob", "attention_dropout"), 0.0)
+            set_dropout(config, self.config.dropout)
         # A checkpoint of another classifier has a head of another width: it starts afresh then.
         model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
             self.config.base, config=config, ignore_mismatched_sizes=True
@@ -146,6 +146,13 @@ class SequenceClassificationRecipe(Recipe):
         if not training and labels.is_floating_point():
             labels = labels.argmax(-1)
         return F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
+
+    def options(self, checkpoint: Path) -> dict[str, Any]:
+        """With several labels a text: all whose score is at least one half, not the best alone."""
+        config = AutoConfig.from_pretrained(checkpoint)
+        several = config.problem_type == "multi_label_classification"
+        wanted = {"top_k": None, "threshold": 0.5} if several else {}
+        return wanted if wanted.keys() <= self.task.Options.model_fields.keys() else {}
 
     def score(self, logits: np.ndarray, dataset: Any) -> dict[str, float]:
         logits, targets = dataset.merge(logits)
@@ -276,13 +283,6 @@ def _listed(value: str, column: str, row: DataRow) -> list[Any]:
             f"{row.where}: the column {column!r} holds no JSON list ({error.msg}).",
             hint='Several labels are written as ["a", "b"] or as a,b.',
         ) from None
-
-
-def _set_first(config: Any, names: Iterable[str], value: float) -> None:
-    for name in names:
-        if hasattr(config, name):
-            setattr(config, name, value)
-            return
 
 
 def balanced_weights(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.data import Dataset, Sampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 COMPLETE = "complete"
 """File that is written into a checkpoint last: without it the checkpoint is ignored."""
 
-_NO_DECAY = re.compile(r"(bias|layer_?norm(\.\w+)*\.weight|\bnorm\w*\.weight)$", re.IGNORECASE)
+_NO_DECAY = re.compile(
+    r"(bias|layer_?norm(\.\w+)*\.weight|\b(norm\w*|ln_\w+)\.weight)$", re.IGNORECASE
+)
 _LAYER = re.compile(r"\.(?:layers?|h|block)\.(\d+)\.")
 
 
@@ -40,7 +44,8 @@ class MarkComplete(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+        if state.is_world_process_zero:
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
 
 class EpochSampler(LengthGroupedSampler):
@@ -61,6 +66,38 @@ class EpochSampler(LengthGroupedSampler):
         self.generator.manual_seed((self._seed << 16) + epoch)
         if hasattr(self._dataset, "set_epoch"):
             self._dataset.set_epoch(epoch)
+
+
+class TokenBatches(BatchSampler):
+    """Batches of like lengths that hold about so many tokens, padding included, in any order.
+
+    Where a batch ends depends on the lengths alone, so that each epoch has as many of them; which
+    rows of one length meet in it, and the order of the batches, depend on seed and epoch.
+    """
+
+    def __init__(self, dataset: Any, tokens: int, seed: int) -> None:
+        # Under this name accelerate looks for what is to be told the epoch.
+        self.sampler: EpochSampler = EpochSampler(dataset, 1, seed)
+        self.batch_size: Any = None
+        self.drop_last = True  # of several processes each has as many batches
+        self._lengths = dataset.lengths()
+        self._ends: list[int] = []
+        ordered = sorted(self._lengths)
+        begin = 0
+        for end, length in enumerate(ordered, start=1):
+            if end - begin > 1 and (end - begin) * length > tokens:
+                self._ends.append(end - 1)
+                begin = end - 1
+        self._ends.append(len(ordered))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rows = sorted(self.sampler, key=self._lengths.__getitem__)
+        batches = [rows[start:end] for start, end in pairwise([0, *self._ends])]
+        for index in torch.randperm(len(batches), generator=self.sampler.generator).tolist():
+            yield batches[index]
 
 
 class RecipeTrainer(Trainer):
@@ -103,14 +140,29 @@ class RecipeTrainer(Trainer):
         outputs = model(**inputs)
         loss = self._recipe.loss(outputs, labels, training=model.training)
         inputs["labels"] = labels
-        return (loss, {"logits": outputs["logits"]}) if return_outputs else loss
+        if not return_outputs:
+            return loss
+        return loss, {"logits": self._recipe.evaluated(outputs, labels)}
 
     def create_optimizer(self) -> torch.optim.Optimizer:
         if getattr(self, "optimizer", None) is None:
             self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-                parameter_groups(self.model, self._config), fused=True
+                parameter_groups(self.model, self._config),
+                betas=(0.9, self._config.beta2),
+                fused=True,
             )
         return self.optimizer
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        if self._config.batch_tokens is None:
+            loader: DataLoader[Any] = super().get_train_dataloader()
+            return loader
+        batches = TokenBatches(self.train_dataset, self._config.batch_tokens, self.args.seed)
+        loader = DataLoader(
+            self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator
+        )
+        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
+        return prepared
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows = self.args.train_batch_size * self.args.gradient_accumulation_steps

@@ -60,15 +60,22 @@ class WindowedTexts(Dataset[dict[str, Any]]):
         return len(self._items)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        owner, begin = self.window(index)
+        return {**self.features(owner, begin), "labels": self._targets[owner]}
+
+    def window(self, index: int) -> tuple[int, int]:
+        """Which text an item is cut from, and its first token; in training, for this epoch."""
         owner, begin = self._items[index]
         ids = self._ids[owner]
         if self._seed is not None and len(ids) > self._room:
             chance = random.Random(f"{self._seed}/{self._epoch}/{owner}")
             begin = chance.randint(0, len(ids) - self._room)
-        item = self._tokenizer.prepare_for_model(
-            ids[begin : begin + self._room].tolist(), add_special_tokens=True, verbose=False
-        )
-        return {**item, "labels": self._targets[owner]}
+        return owner, begin
+
+    def features(self, owner: int, begin: int) -> dict[str, Any]:
+        """The window of a text that begins with a token, with special tokens around it."""
+        ids = self._ids[owner][begin : begin + self._room].tolist()
+        return dict(self._tokenizer.prepare_for_model(ids, add_special_tokens=True, verbose=False))
 
     def set_epoch(self, epoch: int) -> None:
         """Turn to the windows of this epoch."""

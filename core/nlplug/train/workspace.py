@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.errors import TrainingError
-from nlplug.train.config import TrainConfig
+from nlplug.train.config import RunConfig
 
 # Settings that may differ when a run is resumed: they do not change what is trained.
 _FREE = frozenset(
@@ -33,17 +33,22 @@ _FREE = frozenset(
 _RECORD = "run.json"
 
 
-def check_output(output: Path) -> None:
-    """Refuse an output that is neither empty nor a bundle.
+def check_output(output: Path, *, mark: str = "nlplug.json", kind: str = "nlplug bundle") -> None:
+    """Refuse an output that is neither empty nor an earlier result.
+
+    Args:
+        output: The folder.
+        mark: File by which an earlier result is known.
+        kind: What an earlier result is.
 
     Raises:
         TrainingError: It holds something else, which must not be lost.
     """
     if output.is_file():
         raise TrainingError(f"{output} is a file, not a folder.", hint="Choose another --output.")
-    if output.is_dir() and any(output.iterdir()) and not (output / "nlplug.json").is_file():
+    if output.is_dir() and any(output.iterdir()) and not (output / mark).is_file():
         raise TrainingError(
-            f"{output} is not empty and holds no nlplug bundle.",
+            f"{output} is not empty and holds no {kind}.",
             hint="Choose another --output, or empty the folder.",
         )
 
@@ -60,18 +65,18 @@ class Workspace:
     """
 
     folder: Path
-    config: TrainConfig
+    config: RunConfig
     checkpoint: Path | None
     finished: bool
 
     @classmethod
-    def of(cls, config: TrainConfig) -> Workspace:
+    def of(cls, config: RunConfig) -> Workspace:
         """The folder of this run, whatever is in it."""
         folder = config.output.with_name(config.output.name + ".training")
         return cls(folder, config, None, finished=False)
 
     @classmethod
-    def open(cls, config: TrainConfig) -> Workspace:
+    def open(cls, config: RunConfig) -> Workspace:
         """Look at what an earlier run left; nothing is written yet.
 
         Raises:
@@ -126,6 +131,11 @@ class Workspace:
         for path in self.folder.glob("checkpoint-*"):
             shutil.rmtree(path)
 
+    def result(self) -> dict[str, Any]:
+        """Scores and steps of the finished run."""
+        record = _read_record(self.folder) or {}
+        return {name: record[name] for name in ("scores", "steps") if name in record}
+
     def _write_record(self, **result: Any) -> None:
         body = {**result, "config": self.config.model_dump(mode="json")}
         temporary = self.folder / f"{_RECORD}.new"
@@ -147,8 +157,11 @@ def _read_record(folder: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def _same_settings(earlier: dict[str, Any], config: TrainConfig, folder: Path) -> None:
+def _same_settings(earlier: dict[str, Any], config: RunConfig, folder: Path) -> None:
     now = config.model_dump(mode="json")
+    # A setting that is newer than the run counts as its default.
+    fields = type(config).model_fields
+    earlier = {name: field.get_default() for name, field in fields.items()} | earlier
     changed = [
         f"{key} was {earlier.get(key)!r}, is {now[key]!r}"
         for key in now

@@ -1,0 +1,84 @@
+"""The steps that recipes of embedded models share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nlplug.errors import BundleIncomplete, DataError
+from nlplug.models.bundle import Bundle
+from nlplug.task import Task
+from nlplug.train.config import TrainConfig
+from nlplug.train.embedded import base_of, checkpoint_of, embed, evaluated, recipe_run
+from nlplug.train.run import train
+
+pytestmark = pytest.mark.train
+
+SETTINGS = """
+labels = ["negative", "positive"]
+epochs = 1
+batch_size = 24
+device = "cpu"
+threads = 1
+"""
+
+
+def test_a_finished_checkpoint_is_not_trained_again(
+    toy_task: Task, toy_files: tuple[Path, Path], tiny_bert: Path, tmp_path: Path
+) -> None:
+    settings = tmp_path / "train.toml"
+    settings.write_text(SETTINGS)
+    data, dev = toy_files
+
+    def run() -> Path:
+        return checkpoint_of(
+            toy_task,
+            train=data,
+            eval=dev,
+            settings=settings,
+            output=tmp_path / "toy",
+            base=str(tiny_bert),
+        )
+
+    made = run() / "model.safetensors"
+    first = made.stat().st_mtime_ns
+    assert run() / "model.safetensors" == made
+    assert made.stat().st_mtime_ns == first
+
+
+def test_a_bundle_is_embedded_whole_with_its_card(
+    toy_task: Task, config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    labels = ["negative", "positive"]
+    made = train(toy_task, config(labels=labels, precisions=["fp32"]))
+    dev = tmp_path / "dev.jsonl"
+    assert evaluated("sentiment", made, dev).report["rows"] == 24
+    card = tmp_path / "card.md"
+    card.write_text("# A toy\nIt is right in @ACCURACY@ of all cases.\n")
+    embed(made, tmp_path / "inside", card, {"@ACCURACY@": "0.99"})
+    bundle = Bundle.open(tmp_path / "inside", verify=True)
+    assert bundle.labels == labels
+    assert "right in 0.99 of" in (bundle.path / "README.md").read_text()
+    (made / "nlplug.json").unlink()
+    with pytest.raises(BundleIncomplete):
+        embed(made, tmp_path / "inside", card, {})
+
+
+def test_a_recipe_is_told_where_the_data_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["make.py"])
+    monkeypatch.delenv("NLPLUG_DATA", raising=False)
+    with pytest.raises(DataError, match="NLPLUG_DATA is not set"):
+        recipe_run("Make it.", task="toy", output=tmp_path)
+    monkeypatch.setattr(sys, "argv", ["make.py", "--data", "sets", "--base", "some/model"])
+    run = recipe_run("Make it.", task="toy", output=tmp_path)
+    assert (run.data, run.base, run.output) == (Path("sets"), "some/model", tmp_path)
+    assert run.files == Path("models-work") / "toy" / "data"
+
+
+def test_a_base_that_no_package_carries_is_an_id() -> None:
+    assert base_of("owner/name", "no_such_package") == "owner/name"
