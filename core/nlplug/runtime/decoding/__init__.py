@@ -1,0 +1,1 @@
+"""Decoding on ONNX Runtime and numpy alone: caches, greedy and beam search, sampling."""

@@ -1,0 +1,228 @@
+"""Drawing tokens: which of them may come at all, and then one by chance.
+
+The filters leave what those of the same name in transformers leave. A vocabulary is never sorted
+as a whole: what top-k, top-p and min-p leave is the beginning of its ranking. Where the graph has
+made one that is long enough, as it mostly is, all rows are drawn from it at once; else each row is
+drawn from all its scores, by the same number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nlplug.errors import InputError
+from nlplug.runtime.decoding.numeric import ranked, top_places
+from nlplug.runtime.decoding.ranking import Ranking
+
+_FIRST_GUESS = 64
+_MOST_RANKED = 256
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws a token for each row; filters apply in the order of the attributes.
+
+    Attributes:
+        temperature: Scores are divided by it.
+        top_k: Only so many likeliest tokens; 0 for all.
+        top_p: Only the likeliest tokens whose probabilities make up so much; 1 for all. Source:
+            Holtzman et al. 2020, https://arxiv.org/abs/1904.09751
+        min_p: Only tokens at least so many times as likely as the likeliest; 0 for all. Source:
+            Nguyen et al. 2024, https://arxiv.org/abs/2407.01082
+        typical_p: Only tokens about as surprising as is to be expected, making up so much; 1 for
+            all. Source: Meister et al. 2022, https://arxiv.org/abs/2202.00666
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    typical_p: float = 1.0
+
+    def draw(
+        self,
+        scores: np.ndarray,
+        generators: Sequence[np.random.Generator],
+        ranking: Ranking | None = None,
+    ) -> np.ndarray:
+        """A token for each row.
+
+        Args:
+            scores: float32 of shape (rows, vocabulary); not changed.
+            generators: One a row, so that what a row draws does not hang on its neighbours.
+            ranking: The likeliest tokens of each row, `count` of them, if they are known.
+
+        Returns:
+            int64 of shape (rows,).
+
+        Raises:
+            InputError: A row has no token left.
+        """
+        numbers = np.array([generator.random() for generator in generators])
+        if ranking is None:
+            return np.array([self._drawn(*pair) for pair in zip(scores, numbers, strict=True)])
+        weights, sums, ends, sure = self._ranked(scores, ranking)
+        if self.typical_p < 1.0:
+            for row, end in zip(weights, ends, strict=True):
+                row[:end] = _typical(row[:end], self.typical_p)
+            places = _places(weights, ends, numbers)
+        else:
+            rows, last = np.arange(len(sums)), ends - 1
+            points = numbers * sums[rows, last]
+            places = np.minimum((sums <= points[:, None]).sum(axis=1), last)
+        drawn: np.ndarray = ranking.tokens[np.arange(len(places)), places]
+        if not sure.all():
+            for row in np.flatnonzero(~sure):
+                drawn[row] = self._drawn(scores[row], numbers[row])
+        return drawn
+
+    def count(self, vocabulary: int) -> int:
+        """How long a ranking should be to draw from it; 0 where it would be of no use."""
+        if 0 < self.top_k < vocabulary:
+            # One more shows whether others tie with the last.
+            return self.top_k + 1 if self.top_k < min(vocabulary, _MOST_RANKED) else 0
+        return min(_FIRST_GUESS, vocabulary) if self.top_p < 1.0 or self.min_p > 0.0 else 0
+
+    def left(self, scores: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        """What the filters leave of a row.
+
+        Args:
+            scores: float32 of shape (vocabulary,).
+
+        Returns:
+            The tokens, None for the whole vocabulary in its order, and for each a weight that is
+            proportional to its probability.
+
+        Raises:
+            InputError: There is nothing.
+        """
+        peak = scores.max()
+        if not np.isfinite(peak):
+            raise InputError(
+                "No token may follow: all of them are banned.",
+                hint="Allow more: bad words, suppressed tokens or the prefix constraint.",
+            )
+        if 0 < self.top_k < len(scores):
+            tokens: np.ndarray | None = ranked(scores, top_places(scores, self.top_k))
+            weights = self._weights(scores[tokens], peak)
+            if self.top_p < 1.0:
+                weights = weights[: _enough(weights, self.top_p * weights.sum(dtype=np.float64))]
+        elif self.top_p < 1.0:
+            tokens, weights = self._likeliest(scores, peak)
+        else:
+            tokens, weights = None, self._weights(scores, peak)
+        if self.min_p > 0.0:
+            if tokens is None:
+                tokens = ranked(scores, np.flatnonzero(weights >= self.min_p))
+                weights = weights[tokens]
+            weights = np.where(weights < self.min_p, np.float32(0), weights)
+        if self.typical_p < 1.0:
+            weights = _typical(weights, self.typical_p)
+        return (tokens if tokens is None else tokens[: len(weights)]), weights
+
+    def _drawn(self, scores: np.ndarray, number: float) -> int:
+        tokens, weights = self.left(scores)
+        ends = np.array([len(weights)])
+        place = int(_places(weights[None], ends, np.array([number]))[0])
+        return place if tokens is None else int(tokens[place])
+
+    def _ranked(
+        self, scores: np.ndarray, ranking: Ranking
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What top-k, top-p and min-p leave of each row, which is how it begins.
+
+        Returns:
+            Weights, the sums of them up to each, how many are left, and in which rows the ranking
+            is long enough to say so.
+        """
+        logits = ranking.logits
+        counted = 0 < self.top_k < scores.shape[1]
+        weights = self._weights(logits[:, : self.top_k] if counted else logits, logits[:, :1])
+        sums = weights.cumsum(axis=1, dtype=np.float64)
+        ends = np.full(len(sums), sums.shape[1])
+        if self.top_p < 1.0:
+            mass = sums[:, -1:] if counted else self._mass(scores, ranking)
+            ends = (sums - weights < self.top_p * mass).sum(axis=1)
+        if self.min_p > 0.0:
+            ends = np.minimum(ends, (weights >= self.min_p).sum(axis=1))
+        if counted:  # what ties with the last of the top k belongs to them
+            sure = logits[:, self.top_k] < logits[:, self.top_k - 1]
+        else:
+            sure = ends < sums.shape[1]
+        return weights, sums, ends, sure
+
+    def _mass(self, scores: np.ndarray, ranking: Ranking) -> np.ndarray:
+        """The weights of all tokens of each row together."""
+        peaks = ranking.logits[:, :1]
+        if self.temperature == 1.0:
+            whole: np.ndarray = np.exp(ranking.log_sums - peaks)
+        else:
+            whole = self._weights(scores, peaks).sum(axis=1, keepdims=True)
+        return whole
+
+    def _weights(self, scores: np.ndarray, peak: np.ndarray) -> np.ndarray:
+        """Probabilities by the largest one, so that the likeliest token has 1."""
+        distance = scores - peak
+        if self.temperature != 1.0:
+            distance = distance / np.float32(self.temperature)
+        weights: np.ndarray = np.exp(distance)
+        return weights
+
+    def _likeliest(self, scores: np.ndarray, peak: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The beginning of the ranking that makes up ``top_p``."""
+        every = self._weights(scores, peak)
+        wanted = self.top_p * every.sum()
+        tokens = ranked(scores, top_places(scores, min(_FIRST_GUESS, len(scores))))
+        enough = _enough(every[tokens], wanted)
+        if enough == len(tokens) < len(scores):
+            tokens = np.argsort(-scores)
+            enough = _enough(every[tokens], wanted)
+        return tokens, every[tokens[:enough]]
+
+
+def generators(seed: int | None, prompts: int, copies: int = 1) -> list[np.random.Generator]:
+    """A source of chance for each of the ``copies`` texts of each prompt.
+
+    From one seed they are the same for every prompt, so what is drawn for one does not hang on
+    which others are decoded with it; None for others every time.
+    """
+    if seed is None:
+        fresh = np.random.SeedSequence().spawn(prompts * copies)
+        return [np.random.default_rng(child) for child in fresh]
+    return [
+        np.random.default_rng(child)
+        for _ in range(prompts)
+        for child in np.random.SeedSequence(seed).spawn(copies)
+    ]
+
+
+def _places(weights: np.ndarray, ends: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Where numbers from 0 to 1 fall among the first weights of their rows."""
+    sums = weights.cumsum(axis=1, dtype=np.float64)
+    whole = sums[np.arange(len(sums)), ends - 1]
+    # Below the end, and past sums that are equal: a token without any weight is never hit.
+    points = np.minimum(numbers * whole, np.nextafter(whole, 0.0))
+    places: np.ndarray = (sums <= points[:, None]).sum(axis=1)
+    return places
+
+
+def _enough(weights: np.ndarray, mass: float) -> int:
+    """How many from the start it takes to make up a mass, at least one."""
+    before = weights.cumsum(dtype=np.float64) - weights
+    return max(1, int(np.searchsorted(before, mass, side="left")))
+
+
+def _typical(weights: np.ndarray, mass: float) -> np.ndarray:
+    """Nothing for tokens that are too surprising, or too little."""
+    shares = weights / weights.sum()
+    surprise = np.full_like(shares, np.inf)
+    some = shares > 0
+    surprise[some] = -np.log(shares[some])
+    far = np.abs(surprise - (shares[some] * surprise[some]).sum())
+    order = np.argsort(far, kind="stable")
+    last = min(int((shares[order].cumsum() < mass).sum()), len(order) - 1)
+    removed = far > far[order[last]]
+    return np.where(removed, np.float32(0), weights)

@@ -1,0 +1,165 @@
+"""Tasks that write a text anew: shapes, what the model says of decoding, streams, bad input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nlplug import Bundle, Pipeline
+from nlplug.errors import BundleError, InputError, OptionError
+from nlplug.families.seq2seq import Seq2SeqTask, without_spaces
+from nlplug.testing import tiny_text_classifier, tiny_translator
+
+WORDS = {"the": "", "a": "one", "cat": "chat", "dog": "chien", "sees": "voit"}
+
+
+class Rewriting(Seq2SeqTask):
+    name = "rewriting"
+    title = "Rewriting"
+    description = "The same in other words."
+    hub_task = "summarization"
+    answer_key = "summary_text"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return tiny_translator(tmp_path_factory.mktemp("rewriter"), WORDS, max_length=48)
+
+
+@pytest.fixture(scope="module")
+def write(bundle: Bundle) -> Iterator[Pipeline]:
+    with Pipeline(Rewriting(), bundle, threads=2) as pipe:
+        yield pipe
+
+
+def test_one_input_gives_a_list_and_several_give_a_dict_each(write: Pipeline) -> None:
+    assert write("a cat") == [{"summary_text": "one chat"}]
+    assert write(["a cat", "the dog"]) == [{"summary_text": "one chat"}, {"summary_text": "chien"}]
+    assert list(write.map(["a dog"])) == [{"summary_text": "one chien"}]
+
+
+def test_several_versions_of_several_inputs_are_lists(write: Pipeline) -> None:
+    many = write(["a cat", "a dog"], num_beams=3, num_return_sequences=2)
+    assert [len(versions) for versions in many] == [2, 2]
+    assert [versions[0]["summary_text"] for versions in many] == ["one chat", "one chien"]
+
+
+def test_the_shape_of_an_answer_is_that_of_the_key() -> None:
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(Rewriting.Output).json_schema()
+    (answer,) = schema["$defs"].values()
+    assert list(answer["properties"]) == ["summary_text"]
+
+
+def test_many_inputs_are_answered_in_order_on_several_threads(write: Pipeline) -> None:
+    texts = [" ".join(["a", "cat"] * (1 + number % 7)) for number in range(200)]
+    answers = [answer["summary_text"] for answer in write(texts)]
+    assert answers == [text.replace("a ", "one ").replace("cat", "chat") for text in texts]
+
+
+def test_a_stream_ends_with_its_reason_and_joins_to_the_answer(write: Pipeline) -> None:
+    pieces = list(write.pieces("a cat sees a dog"))
+    assert "".join(piece.text for piece in pieces) == "one chat voit one chien"
+    assert pieces[-1].finish == "eos"
+    short = list(write.pieces("a cat sees a dog", max_new_tokens=2))
+    assert "".join(piece.text for piece in short) == "one chat"
+    assert short[-1].finish == "length"
+
+
+def test_a_stream_that_is_closed_decodes_no_further(write: Pipeline) -> None:
+    stream = write.stream("a cat sees a dog")
+    assert next(stream) == "one"
+    stream.close()
+    assert list(stream) == []
+
+
+def test_only_one_version_can_be_streamed(write: Pipeline) -> None:
+    with pytest.raises(OptionError, match="num_return_sequences is 2"):
+        write.stream("a cat", num_beams=2, num_return_sequences=2)
+
+
+def test_stop_texts_end_the_answer(write: Pipeline) -> None:
+    assert write("a cat sees a dog", stop=[" voit"]) == [{"summary_text": "one chat"}]
+
+
+def test_drawn_texts_repeat_with_their_seed(write: Pipeline) -> None:
+    options = {"do_sample": True, "temperature": 5.0, "top_k": 0, "num_return_sequences": 3}
+    first, again, other = (write("a cat sees", seed=seed, **options) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_a_text_without_words_is_refused(write: Pipeline, text: str) -> None:
+    with pytest.raises(InputError, match="The text is empty"):
+        write(text)
+
+
+def test_a_text_longer_than_the_window_is_refused_or_cut(write: Pipeline) -> None:
+    text = " ".join(["a cat"] * 40)
+    with pytest.raises(InputError, match="80 tokens; .* room for 47") as error:
+        write(text)
+    assert "longest_first" in str(error.value.hint)
+    (answer,) = write(text, truncation="longest_first")
+    assert answer["summary_text"].split() == (["one", "chat"] * 40)[:47]
+    assert write("a cat", truncation=True) == write("a cat")
+
+
+def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no text-to-text model"):
+        Pipeline(Rewriting(), tiny_text_classifier(tmp_path))
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path, bundle: Bundle) -> None:
+    small = tiny_translator(tmp_path, {"x": "y"})
+    (small.path / "tokenizer.json").write_bytes(_grown(bundle.path / "tokenizer.json"))
+    with pytest.raises(BundleError, match="its graph has"), Pipeline(Rewriting(), small) as pipe:
+        pipe("a cat")
+
+
+def _grown(path: Path) -> bytes:
+    """The same vocabulary with words that no small graph has."""
+    settings = json.loads(path.read_bytes())
+    settings["model"]["vocab"] += [[f"word{number}", -9.0] for number in range(500)]
+    return json.dumps(settings).encode()
+
+
+def wishes(folder: Path, generation: dict[str, Any], **config: object) -> dict[str, Any]:
+    made = tiny_translator(folder, WORDS, config=config)
+    (folder / "generation_config.json").write_text(json.dumps(generation), encoding="utf-8")
+    with Pipeline(Rewriting(), Bundle.open(made.path), threads=1) as pipe:
+        return pipe.defaults
+
+
+def test_what_the_model_says_of_decoding_is_the_default(tmp_path: Path) -> None:
+    said = {"num_beams": 4, "max_length": 33, "length_penalty": 0.8, "no_repeat_ngram_size": 2}
+    assert wishes(tmp_path, said) == {
+        "num_beams": 4,
+        "max_new_tokens": 32,
+        "length_penalty": 0.8,
+        "no_repeat_ngram_size": 2,
+    }
+
+
+def test_what_it_says_of_the_task_comes_first(tmp_path: Path) -> None:
+    own = {"summarization": {"max_length": 21, "min_length": 5, "num_beams": 2, "prefix": "the "}}
+    found = wishes(tmp_path, {"max_length": 40}, task_specific_params=own)
+    assert found == {"max_new_tokens": 20, "min_new_tokens": 4, "num_beams": 2}
+
+
+def test_the_prefix_of_the_task_stands_before_the_text(tmp_path: Path) -> None:
+    own = {"summarization": {"prefix": "cat "}, "translation_en_to_fr": {"prefix": "dog "}}
+    made = tiny_translator(tmp_path, WORDS, config={"task_specific_params": own})
+    with Pipeline(Rewriting(), made, threads=1) as pipe:
+        assert pipe("dog") == [{"summary_text": "chat chien"}]
+
+
+def test_spaces_before_marks_can_be_removed() -> None:
+    from transformers import PreTrainedTokenizerBase
+
+    text = "It 's late , is n't it ? I 'm sure ' yes ' ! They 've gone ."
+    assert without_spaces(text) == PreTrainedTokenizerBase.clean_up_tokenization(text)
