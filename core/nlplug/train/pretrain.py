@@ -1,0 +1,137 @@
+"""Training from scratch: a tokenizer and a model of random weights, then the loop of any training.
+
+What training starts from is written into the run's folder as a checkpoint of its own, so that
+from there on it is an ordinary run: the same recipes, checkpoints, resuming and evaluation.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nlplug._extras import require
+from nlplug.errors import TrainingError
+from nlplug.train.processes import main_first
+from nlplug.train.run import read_examples
+from nlplug.train.workspace import Workspace, check_output
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from nlplug.train.config import TrainConfig
+    from nlplug.train.language import LanguageRecipe
+    from nlplug.train.pretrain_config import PretrainConfig
+
+REPORT = "training.json"
+"""File in the finished checkpoint: scores and settings of the run."""
+
+_END = {"marian": "</s>"}
+
+
+def pretrain(config: PretrainConfig) -> Path:
+    """Train a tokenizer and a model from scratch.
+
+    A killed run leaves the folder ``<output>.training``, from which ``config.resume`` goes on.
+
+    Returns:
+        The finished checkpoint, a folder in Hugging Face's layout with ``training.json`` in it.
+
+    Raises:
+        DataError: Data that cannot be used.
+        OptionError: A shape that no model has.
+        TrainingError: Training cannot start or go on.
+    """
+    for module in ("torch", "transformers", "accelerate"):
+        require(module, "train", purpose="Training")
+    from nlplug.train.architectures import check_shape
+    from nlplug.train.loop import run_loop
+
+    check_shape(config)
+    check_output(config.output, mark=REPORT, kind="pretrained model")
+    work = Workspace.open(config)
+    if work.finished:
+        return _publish(config, work)
+    base = work.folder / "base"
+    settings = config.from_base(base)
+    recipe = _recipe(config, settings)
+    examples = read_examples(recipe, settings)
+    with main_first() as main:
+        if main:
+            work.start()
+            if not base.is_dir():
+                _make_base(recipe, config, examples[0], base)
+    run_loop(recipe, settings, work, *examples)
+    return _publish(config, work)
+
+
+def _recipe(config: PretrainConfig, settings: TrainConfig) -> LanguageRecipe:
+    if config.architecture == "marian":
+        from nlplug.train.seq2seq import Seq2SeqRecipe
+
+        return Seq2SeqRecipe(None, settings)
+    from nlplug.train.causal import CausalRecipe
+
+    return CausalRecipe(None, settings)
+
+
+def _make_base(
+    recipe: LanguageRecipe, config: PretrainConfig, examples: Sequence[Any], base: Path
+) -> None:
+    from transformers import set_seed
+
+    from nlplug.train.architectures import make_model
+
+    tokenizer = _tokenizer(recipe, config, examples)
+    set_seed(config.seed)
+    temporary = base.with_name("base.new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    make_model(config, tokenizer).save_pretrained(temporary)
+    tokenizer.save_pretrained(temporary)
+    os.replace(temporary, base)
+
+
+def _tokenizer(
+    recipe: LanguageRecipe, config: PretrainConfig, examples: Sequence[Any]
+) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    from nlplug.train.vocabulary import train_tokenizer
+
+    pairs = config.architecture == "marian"
+    if not config.tokenizer:
+        return train_tokenizer(
+            recipe.texts(examples),
+            kind=config.tokenizer_model or ("unigram" if pairs else "bpe"),
+            size=config.vocabulary,
+            end=_END.get(config.architecture, "<|endoftext|>"),
+            max_length=config.max_length,
+            closed=pairs,
+            tokens=recipe.special_tokens(),
+        )
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(config.tokenizer)
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"The tokenizer {config.tokenizer!r} cannot be loaded: {str(error).splitlines()[0]}",
+            hint="Give a folder with tokenizer.json, or a Hub id.",
+        ) from None
+    return tokenizer
+
+
+def _publish(config: PretrainConfig, work: Workspace) -> Path:
+    """Copy the finished checkpoint to its place, whole or not at all."""
+    with main_first() as main:
+        if main:
+            temporary = config.output.with_name(f"{config.output.name}.new")
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.copytree(work.model, temporary)
+            report = {**work.result(), "config": config.model_dump(mode="json")}
+            text = json.dumps(report, indent=2) + "\n"
+            (temporary / REPORT).write_text(text, encoding="utf-8")
+            shutil.rmtree(config.output, ignore_errors=True)
+            os.replace(temporary, config.output)
+    return config.output
