@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug._extras import require
 from nlplug.errors import ExportError, OptionError
-from nlplug.models.layout import window_of
+from nlplug.models.layout import TARGET_TOKENIZER_FILE, window_of
 
 if TYPE_CHECKING:
     from nlplug.export.fusion import FusedGraphs
@@ -35,13 +35,13 @@ def build_float(source: Source, config: ExportConfig, folder: Path) -> FusedGrap
     from nlplug.export.convert import to_onnx
     from nlplug.export.fusion import fuse
 
-    _write_sides(source, config, folder)
+    write_sides(source, config, folder)
     (folder / "onnx").mkdir()
     _log.info("exporting %s (%s)", source.name, source.config.model_type)
     fused = fuse(to_onnx(source, config.task, folder), source.config, folder)
     _log.info("graph: %s", fused.note)
     _save(fused.cpu, folder / "onnx" / "model.onnx")
-    if "fp16" in config.precisions:
+    if "fp16" in config.wanted:
         from nlplug.export.half import to_half
 
         _save(to_half(fused.gpu), folder / "onnx" / "model_fp16.onnx")
@@ -71,7 +71,7 @@ def build_int8(
     _save(quantize(fused.cpu, settings), folder / "onnx" / "model_int8.onnx")
 
 
-def _write_sides(source: Source, config: ExportConfig, folder: Path) -> None:
+def write_sides(source: Source, config: ExportConfig, folder: Path) -> None:
     source.tokenizer.save_pretrained(folder / "tokenizer")
     for name in _TOKENIZER_FILES:
         if (folder / "tokenizer" / name).is_file():
@@ -79,6 +79,8 @@ def _write_sides(source: Source, config: ExportConfig, folder: Path) -> None:
     for left in (folder / "tokenizer").iterdir():
         left.unlink()
     (folder / "tokenizer").rmdir()
+    if source.target_tokenizer is not None:
+        source.target_tokenizer.save(str(folder / TARGET_TOKENIZER_FILE))
     settings = json.loads(source.config.to_json_string(use_diff=True))
     settings["architectures"] = [type(source.model).__name__]
     settings.pop("_name_or_path", None)

@@ -23,15 +23,15 @@ calibrated, this would be the loss of accuracy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nlplug.evaluation.base import options_of
 from nlplug.export.paired import PairedLoss, paired_loss
 from nlplug.runtime.engine import Engine
-from nlplug.validation import make_options
 
 if TYPE_CHECKING:
     from nlplug.evaluation.base import Evaluation
@@ -66,7 +66,8 @@ class Verdict:
 
     Attributes:
         precision: ``fp32``, ``fp16``, ``int8``.
-        parity: ``max_abs_diff``, ``mean_abs_diff``, ``cosine``, ``agreement``, ``rows``.
+        parity: ``max_abs_diff``, ``mean_abs_diff``, ``cosine``, ``agreement``, ``rows``; of models
+            that write texts also ``identical`` and ``ties``, see `nlplug.export.decoding_gate`.
         loss: Of the metric, in its unit.
         metric: Its name.
         metrics: The task's metrics of this precision; empty without labels.
@@ -94,6 +95,7 @@ class Gate:
         reference: The PyTorch model.
         budget: Largest mean loss of the metric that is accepted: 0.005 is half a point.
         independent: See `expected_loss`.
+        options: Options that the model is to bring; it is measured as it will answer.
     """
 
     def __init__(
@@ -106,15 +108,14 @@ class Gate:
         *,
         budget: float,
         independent: bool = False,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self._model = model
         self._rows = rows
         self._evaluation = evaluation if rows.targets is not None else None
         self._budget = budget
         self._independent = independent
-        wanted = evaluation.options if evaluation is not None else {}
-        known = task.Options.model_fields
-        self._options = make_options(task, {k: v for k, v in wanted.items() if k in known})
+        self._options = options_of(task, evaluation, options or {})
         self._reference = self._run(reference)
         self._expected = self._scores(self._reference)
 
@@ -138,8 +139,8 @@ class Gate:
             loss=loss,
             metric=self.metric,
             metrics=self._metrics(run),
-            refused=self._refusal(precision, parity, loss),
-            uncertain=self._doubt(loss),
+            refused=refusal(precision, parity, loss, self.metric, self._budget),
+            uncertain=doubt(loss, self._budget),
         )
 
     def _run(self, executor: Executor) -> Run:
@@ -176,25 +177,44 @@ class Gate:
                 flat[f"f1_{group}"] = report[group]["f1"]
         return {name: round(float(value), 6) for name, value in flat.items()}
 
-    def _refusal(self, precision: str, parity: dict[str, float], loss: PairedLoss) -> str | None:
-        if not np.isfinite(parity["max_abs_diff"]):
-            return f"{precision} gives outputs that are not finite numbers"
-        if loss.mean <= self._budget:
-            return None
-        return (
-            f"{precision} loses {points(loss.mean)} of {loss_name(self.metric)} against PyTorch "
-            f"(95 % interval {loss.low * 100:+.2f} to {loss.high * 100:+.2f}, {loss.rows} rows), "
-            f"above the budget of {points(self._budget)}; it gives the same answer in "
-            f"{parity['agreement']:.1%} of the rows"
-        )
 
-    def _doubt(self, loss: PairedLoss) -> str | None:
-        if loss.high <= self._budget:
-            return None
-        needed = loss.rows_needed(self._budget)
-        return f"{loss.rows} rows cannot exclude a loss of {points(loss.high)}" + (
-            f"; about {needed:,} rows could" if needed and needed > loss.rows else ""
-        )
+def refusal(
+    precision: str, parity: Mapping[str, float], loss: PairedLoss, metric: str, budget: float
+) -> str | None:
+    """Why a precision is refused; None for one that is not.
+
+    Args:
+        precision: Its name.
+        parity: Of its verdict.
+        loss: Likewise.
+        metric: What the loss is measured in.
+        budget: Largest mean loss that is accepted.
+    """
+    if not np.isfinite(parity["max_abs_diff"]):
+        return f"{precision} gives outputs that are not finite numbers"
+    if loss.mean <= budget:
+        return None
+    return (
+        f"{precision} loses {points(loss.mean)} of {loss_name(metric)} against PyTorch "
+        f"(95 % interval {loss.low * 100:+.2f} to {loss.high * 100:+.2f}, {loss.rows} rows), "
+        f"above the budget of {points(budget)}; it gives the same answer in "
+        f"{same_answers(parity):.1%} of the rows"
+    )
+
+
+def doubt(loss: PairedLoss, budget: float) -> str | None:
+    """What the rows cannot exclude; None where they can."""
+    if loss.high <= budget:
+        return None
+    needed = loss.rows_needed(budget)
+    return f"{loss.rows} rows cannot exclude a loss of {points(loss.high)}" + (
+        f"; about {needed:,} rows could" if needed and needed > loss.rows else ""
+    )
+
+
+def same_answers(parity: Mapping[str, float]) -> float:
+    """Share of the rows with PyTorch's answer: whole texts where such are made."""
+    return parity.get("identical", parity["agreement"])
 
 
 def points(value: float) -> str:

@@ -13,6 +13,12 @@ from onnx import helper, numpy_helper
 MICROSOFT = "com.microsoft"
 """Domain of ONNX Runtime's own operators."""
 
+# What may stand between a model's last product and its outputs: a question-answering head splits
+# one product into two outputs.
+_LAYOUT = frozenset(
+    {"Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
+)
+
 
 class GraphEditor:
     """A model under edit; nodes must stand in topological order.
@@ -50,6 +56,26 @@ class GraphEditor:
     def uses(self, name: str) -> int:
         """How many nodes and graph outputs read a value."""
         return self._uses[name]
+
+    def last_products(self) -> frozenset[str]:
+        """The products that make the graph's outputs, by the names of their own outputs.
+
+        Between such a product and an output stand its bias and changes of layout alone.
+        """
+        found = set()
+        names = list(self.outputs)
+        while names:
+            node = self.producer(names.pop())
+            if node is None:
+                continue
+            if node.op_type in ("MatMul", "Gemm"):
+                found.add(node.output[0])
+            elif node.op_type in _LAYOUT:
+                names.append(node.input[0])
+            elif node.op_type == "Add":
+                computed = [name for name in node.input if self.weight(name) is None]
+                names.extend(computed if len(computed) == 1 else [])
+        return frozenset(found)
 
     def add_weight(self, name: str, array: np.ndarray) -> str:
         """Store a constant; the same name twice is stored once."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from nlplug.models.layout import run_together
 from nlplug.models.manifest import Manifest, PrecisionRecord
 
 if TYPE_CHECKING:
     from nlplug.export.gate import Verdict
+    from nlplug.export.kinds import Made
     from nlplug.export.run import ExportConfig
     from nlplug.export.source import Source
 
@@ -20,53 +22,44 @@ _TOOLS = ("nlplug", "torch", "transformers", "optimum", "optimum-onnx", "onnx", 
 def make_manifest(
     config: ExportConfig,
     source: Source,
-    *,
-    files: Mapping[str, str],
-    verdicts: Sequence[Verdict],
-    rows: str,
-    reference: Mapping[str, float],
-    graph: str,
-    labels: Sequence[str],
-    max_length: int,
+    made: Made,
 ) -> Manifest:
     """Say what the bundle is, and how each precision did at the gate.
 
     Args:
         config: Of the export.
         source: The checkpoint.
-        files: Precision → file in the bundle.
-        verdicts: Of all precisions; the refused ones stand under ``metrics.gate.refused``.
-        rows: What the gate measured on.
-        reference: Metrics of the PyTorch model.
-        graph: What was fused.
-        labels: In the order of their ids.
-        max_length: Window in tokens.
+        made: What was built; precisions that the gate refused stand under
+            ``metrics.gate.refused``.
     """
     gate: dict[str, Any] = {
-        "rows": rows,
+        "rows": made.rows,
         "budget": config.budget,
-        "refused": {v.precision: v.refused for v in verdicts if v.refused},
+        "refused": {v.precision: v.refused for v in made.verdicts if v.refused},
     }
     return Manifest(
         name=config.name or config.output.resolve().name,
         task=config.task.name,
         hub_task=config.task.hub_task,
-        labels=list(labels),
+        labels=list(made.labels),
         languages=list(config.languages),
-        max_length=max_length,
+        max_length=made.max_length,
+        options=dict(config.options),
         precisions={
             verdict.precision: PrecisionRecord(
-                file=files[verdict.precision],
+                file=graphs[run_together(graphs)[0]],
+                graphs=dict(graphs) if len(graphs) > 1 else {},
                 metrics=verdict.metrics | _loss(verdict),
                 parity=_rounded(verdict.parity),
             )
-            for verdict in verdicts
-            if not verdict.refused and verdict.precision in config.precisions
+            for verdict in made.verdicts
+            if not verdict.refused and verdict.precision in config.wanted
+            for graphs in [made.files[verdict.precision]]
         },
         metrics={
-            "pytorch": dict(reference),
+            "pytorch": made.reference,
             "gate": gate,
-            "graph": graph,
+            "graph": made.note,
             "quantization": {
                 name: list(value) if isinstance(value, tuple) else value
                 for name, value in asdict(config.quantization).items()

@@ -31,7 +31,12 @@ class Quantization:
         per_channel: One scale a column (a row of embeddings) instead of one a matrix.
         embeddings: Quantize the embedding tables too.
         smooth: Tame outliers first, see `nlplug.export.smooth`.
-        exclude: Products whose weight has one of these texts in its name stay in float.
+        blocks: Of models that write texts: a scale for each 32 weights of a column, and
+            activations quantized row by row, so that an answer does not hang on its batch; else a
+            scale a column and one for all activations, which is faster in batches. None: blocks
+            for models that continue a text, columns for those that answer one.
+        exclude: Weights stay in float that have one of these texts in their name, or in that of
+            what the product gives, such as ``layer.5/attention/output``.
 
     Raises:
         OptionError: ``weight_bits`` is not between 2 and 8.
@@ -41,6 +46,7 @@ class Quantization:
     per_channel: bool = True
     embeddings: bool = True
     smooth: bool = True
+    blocks: bool | None = None
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -53,7 +59,7 @@ class Quantization:
 def quantize(model: Any, settings: Quantization | None = None) -> Any:
     """Quantize a float graph, in place.
 
-    Products that make a graph output (the last layer of a classifier) stay in float: they are
+    Products that make the graph's outputs (the last layer of a classifier) stay in float: they are
     small, and every error in them shows.
 
     Args:
@@ -147,16 +153,17 @@ def _quantize_attention(editor: GraphEditor, settings: Quantization) -> None:
 
 def _quantize_products(editor: GraphEditor, settings: Quantization) -> None:
     biases = _biases(editor)
+    last = editor.last_products()
 
     def change(node: Any) -> list[Any] | None:
         if node.output and node.output[0] in absorbed:
             return []
-        if node.op_type not in ("MatMul", "Gemm"):
-            return None
-        weight = _eligible(editor, node.input[1], settings)
-        if weight is None:
+        if node.op_type not in ("MatMul", "Gemm") or node.output[0] in last:
             return None
         name, out = node.input[1], node.output[0]
+        weight = _eligible(editor, name, settings, out)
+        if weight is None:
+            return None
         bias = ""
         if node.op_type == "Gemm":
             given = attributes(node)
@@ -171,8 +178,6 @@ def _quantize_products(editor: GraphEditor, settings: Quantization) -> None:
                     return None
         elif out in biases:
             bias, out = biases[out]
-        if out in editor.outputs:
-            return None
         if node.op_type == "MatMul" and bias:
             absorbed.add(out)
         quantized, scale = quantize_columns(
@@ -251,9 +256,12 @@ def _quantize_embeddings(editor: GraphEditor, settings: Quantization) -> None:
     editor.rewrite(change)
 
 
-def _eligible(editor: GraphEditor, name: str, settings: Quantization) -> np.ndarray | None:
-    """The float matrix of this name, unless it is excluded."""
+def _eligible(
+    editor: GraphEditor, name: str, settings: Quantization, product: str = ""
+) -> np.ndarray | None:
+    """The float matrix of this name, unless it or what it is for is excluded."""
     weight = editor.weight(name)
     if weight is None or weight.ndim != 2 or weight.dtype != np.float32:
         return None
-    return None if any(part in name for part in settings.exclude) else weight
+    excluded = any(part in name or part in product for part in settings.exclude)
+    return None if excluded else weight

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SEED = 20260101
 _CALIBRATION = 48
 
-_SENTENCES = (
+SENTENCES = (
     "The train to the coast leaves at seven and arrives before noon.",
     "I have rarely seen a film that wastes so much talent on so thin a story.",
     "Great value: it arrived early, works as described, and the battery lasts for days.",
@@ -45,6 +45,15 @@ _SENTENCES = (
     "side kept the ball for long stretches, hardly a shot came near the goal until, in the very "
     "last minute, a long pass found the young striker, who turned and scored.",
     "It does what it says. Nothing more, nothing less.",
+)
+
+_QUESTIONS = (
+    "When does the train leave?",
+    "What happened to the shares?",
+    "Who turned and scored?",
+    "What do researchers in Lyon report?",
+    "Where is the nearest pharmacy?",
+    "How long should one wait before trying again?",
 )
 
 
@@ -74,27 +83,26 @@ def gate_rows(
     """Choose the rows.
 
     With a file: up to ``limit`` of its rows, drawn evenly with a fixed seed; labelled when the
-    task has an evaluation and the rows have labels. Without: the task's examples and, where the
-    task takes a single text, some built-in sentences.
+    task has an evaluation and the rows have labels. Without: the task's examples and some built-in
+    sentences, where the task takes a single text or a question and its context.
 
     Raises:
         DataError: The file cannot be used.
     """
     if data is None:
         inputs = [make_input(task, dict(example.input)) for example in task.examples]
-        if _takes_one_text(task):
-            inputs += [make_input(task, text) for text in _SENTENCES]
+        inputs += [make_input(task, values) for values in _built_in(task)]
         return GateRows(inputs, None, "the task's examples and built-in sentences, without labels")
     columns = columns or {}
-    if evaluation is not None and _labelled(evaluation, data, columns):
-        samples = _draw(evaluation.samples(data, **columns), limit)
+    if evaluation is not None and labelled(evaluation, data, columns):
+        samples = draw(evaluation.samples(data, **columns), limit)
         return GateRows(
             [make_input(task, sample.input) for sample in samples],
             [sample.target for sample in samples],
             f"{len(samples)} labelled rows of {data.name}",
         )
     known = task.Input.model_fields
-    rows = _draw(
+    rows = draw(
         (
             {
                 name: row.values[at]
@@ -122,7 +130,7 @@ def calibration_feeds(
     return [collate([row], names, pad_token_id=model.pad_token_id) for row in rows[:_CALIBRATION]]
 
 
-def _labelled(evaluation: Evaluation, data: Path, columns: Mapping[str, str]) -> bool:
+def labelled(evaluation: Evaluation, data: Path, columns: Mapping[str, str]) -> bool:
     """Whether the file carries labels at all; a wrong label in it is an error, not a no."""
     first = next(iter(read_rows(data, limit=1)), None)
     if first is None:
@@ -131,7 +139,7 @@ def _labelled(evaluation: Evaluation, data: Path, columns: Mapping[str, str]) ->
     return bool(wanted) or any(name in first.values for name in evaluation.target_columns)
 
 
-def _draw(rows: Iterator[Any], limit: int) -> list[Any]:
+def draw(rows: Iterator[Any], limit: int) -> list[Any]:
     """``limit`` rows, each with the same chance, in their order (reservoir sampling)."""
     source = random.Random(_SEED)
     kept: list[tuple[int, Any]] = []
@@ -143,7 +151,17 @@ def _draw(rows: Iterator[Any], limit: int) -> list[Any]:
     return [row for _, row in sorted(kept, key=lambda item: item[0])]
 
 
-def _takes_one_text(task: Task) -> bool:
+def _built_in(task: Task) -> list[dict[str, str]]:
+    """Inputs for a task that takes a text, or a question and a context; for others none."""
     fields = task.Input.model_fields
-    required = [name for name, field in fields.items() if field.is_required()]
-    return required == ["text"]
+    required = {name for name, field in fields.items() if field.is_required()}
+    if required == {"text"}:
+        return [{"text": text} for text in SENTENCES]
+    if required == {"question", "context"}:
+        halves = (SENTENCES[:10], SENTENCES[10:], SENTENCES)
+        return [
+            {"question": question, "context": " ".join(half)}
+            for question in _QUESTIONS
+            for half in halves
+        ]
+    return []

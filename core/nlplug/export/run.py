@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug.errors import ExportError, GateRefused, NlplugError, OptionError
+from nlplug.errors import GateRefused, NlplugError, OptionError
+from nlplug.export.kinds import kind_of
 from nlplug.export.quantize import Quantization
 from nlplug.models.bundle import Bundle
+from nlplug.models.layout import external_data_of
 from nlplug.models.writer import BundleWriter
+from nlplug.validation import make_options
 
 if TYPE_CHECKING:
-    from nlplug.export.fusion import FusedGraphs
     from nlplug.export.gate import Verdict
-    from nlplug.export.source import Source
     from nlplug.task import Task
-
-PRECISIONS = ("fp32", "fp16", "int8")
-_FILES = {
-    "fp32": "onnx/model.onnx",
-    "fp16": "onnx/model_fp16.onnx",
-    "int8": "onnx/model_int8.onnx",
-}
-_LABELLED = ("text-classification", "token-classification")
-_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -38,7 +29,7 @@ class ExportConfig:
         source: Checkpoint in Hugging Face's layout: a folder or a Hub id.
         output: Folder of the bundle; a bundle that is there is replaced once the new one is whole.
         task: The task it is for.
-        precisions: Any of ``fp32``, ``fp16``, ``int8``.
+        precisions: Any of ``fp32``, ``fp16``, ``int8``; None for all that such a model has.
         eval_data: Labelled rows for the gate; None: see `nlplug.export.rows.gate_rows`.
         eval_rows: At most this many of them.
         columns: Which column is which, such as ``{"text": "review"}``, where not the usual one.
@@ -48,6 +39,7 @@ class ExportConfig:
         quantization: How int8 is made.
         name: Name of the model; empty for the output folder's.
         max_length: The model's window in tokens; None for what the checkpoint says.
+        options: Options of the task whose default this model wants otherwise.
         license: SPDX identifier or a short text.
         data: What it was trained on, a record each.
         languages: ISO 639-1 codes.
@@ -58,7 +50,7 @@ class ExportConfig:
     source: Path | str
     output: Path
     task: Task
-    precisions: Sequence[str] = PRECISIONS
+    precisions: Sequence[str] | None = None
     eval_data: Path | None = None
     eval_rows: int = 2000
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -67,11 +59,21 @@ class ExportConfig:
     quantization: Quantization = field(default_factory=Quantization)
     name: str = ""
     max_length: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     license: str = ""
     data: Sequence[Mapping[str, Any]] = ()
     languages: Sequence[str] = ()
     description: str = ""
     card: str = ""
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The precisions to export.
+
+        Raises:
+            ExportError: Models of the task cannot be exported.
+        """
+        return kind_of(self.task).precisions if self.precisions is None else tuple(self.precisions)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class ExportReport:
         verdicts: The gate's word on each precision that was made, kept or refused.
         rows: What it was measured on.
         reference: Metrics of the PyTorch model; empty without labels.
-        graph: What was fused.
+        graph: What the graphs are.
     """
 
     bundle: Bundle
@@ -109,7 +111,6 @@ def export_model(config: ExportConfig) -> ExportReport:
         MissingExtra: A package of the ``train`` extra is not installed.
     """
     _check(config)
-    from nlplug.export.build import build_float
     from nlplug.export.manifest import make_manifest
     from nlplug.export.source import load_source
 
@@ -118,44 +119,28 @@ def export_model(config: ExportConfig) -> ExportReport:
         work = writer.folder / "work"
         work.mkdir()
         source = load_source(config.source, config.task)
-        fused = build_float(source, config, work)
-        draft, verdicts, rows, reference = _judge(config, source, fused, work)
-        _insist(config, verdicts, required)
-        kept = [v for v in verdicts if not v.refused and v.precision in config.precisions]
-        for path in sorted(work.iterdir()):
-            if path.name != "onnx":
-                shutil.move(path, writer.folder / path.name)
-        (writer.folder / "onnx").mkdir()
-        for verdict in kept:
-            file = _FILES[verdict.precision]
-            shutil.move(work / file, writer.folder / file)
-        shutil.rmtree(work)
+        made = kind_of(config.task).make(config, source, work)
+        _insist(config, made.verdicts, required)
+        kept = [v for v in made.verdicts if not v.refused and v.precision in config.wanted]
+        _move(work, writer.folder, [made.files[verdict.precision] for verdict in kept])
         if config.card:
             (writer.folder / "README.md").write_text(config.card, encoding="utf-8")
-        manifest = make_manifest(
-            config,
-            source,
-            files=_FILES,
-            verdicts=verdicts,
-            rows=rows,
-            reference=reference,
-            graph=fused.note,
-            labels=draft.labels if config.task.hub_task in _LABELLED else [],
-            max_length=draft.max_length,
-        )
+        manifest = make_manifest(config, source, made)
         bundle = writer.commit(manifest)
-    return ExportReport(bundle, verdicts, rows, reference, fused.note)
+    return ExportReport(bundle, made.verdicts, made.rows, made.reference, made.note)
 
 
 def _check(config: ExportConfig) -> None:
-    for precision in (*config.precisions, *(config.required or ())):
-        if precision not in PRECISIONS:
+    offered = kind_of(config.task).precisions
+    for precision in (*config.wanted, *(config.required or ())):
+        if precision not in offered:
             raise OptionError(
                 f"There is no precision {precision!r} to export.",
-                hint=f"Choose from {', '.join(PRECISIONS)}.",
+                hint=f"Models for {config.task.hub_task} have {', '.join(offered)}.",
             )
-    if not config.precisions:
-        raise OptionError("No precision to export.", hint=f"Choose from {', '.join(PRECISIONS)}.")
+    if not config.wanted:
+        raise OptionError("No precision to export.", hint=f"Choose from {', '.join(offered)}.")
+    make_options(config.task, config.options)
     if config.budget < 0:
         raise OptionError(f"The budget is {config.budget}.", hint="Give 0 or more.")
     if config.eval_rows < 1:
@@ -169,76 +154,27 @@ def _required(config: ExportConfig) -> frozenset[str]:
         earlier = Bundle.open(config.output)
     except NlplugError:
         return frozenset()
-    return frozenset(earlier.precisions) & frozenset(config.precisions)
+    return frozenset(earlier.precisions) & frozenset(config.wanted)
 
 
-def _judge(
-    config: ExportConfig, source: Source, fused: FusedGraphs, work: Path
-) -> tuple[Bundle, list[Verdict], str, dict[str, float]]:
-    """Quantize on some of the rows, then run all precisions on all of them."""
-    from nlplug.evaluation.base import evaluation_of
-    from nlplug.export.build import build_int8
-    from nlplug.export.gate import FP32_TOLERANCE, Gate, worst_fp32
-    from nlplug.export.rows import calibration_feeds, gate_rows
-    from nlplug.export.torch_executor import TorchExecutor
-    from nlplug.runtime.session import OnnxExecutor
-
-    draft = Bundle.open(work)
-    evaluation = evaluation_of(config.task, draft.labels) if config.task.evaluation else None
-    rows = gate_rows(
-        config.task, evaluation, config.eval_data, limit=config.eval_rows, columns=config.columns
-    )
-    model = config.task.bind(draft)
-    if "int8" in config.precisions:
-        build_int8(
-            fused,
-            config.quantization,
-            calibration_feeds(model, rows.inputs, config.task.Options()),
-            work,
-        )
-        draft = Bundle.open(work)
-    gate: Gate | None = None
-    verdicts = []
-    # fp32 first: where it differs from PyTorch, nothing made from it can be right.
-    for precision in sorted(draft.precisions, key=PRECISIONS.index):
-        executor = OnnxExecutor(draft.onnx_file(precision))
-        try:
-            if gate is None:
-                _log.info("running PyTorch on %s", rows.origin)
-                reference = TorchExecutor(
-                    source.model,
-                    input_names=executor.input_names,
-                    output_names=executor.output_names,
-                )
-                several = getattr(source.config, "problem_type", None)
-                gate = Gate(
-                    config.task,
-                    model,
-                    rows,
-                    evaluation,
-                    reference,
-                    budget=config.budget,
-                    independent=several == "multi_label_classification",
-                )
-            _log.info("running %s", precision)
-            verdict = gate.judge(precision, executor)
-        finally:
-            executor.close()
-        if precision == "fp32" and not worst_fp32(verdict.parity) <= FP32_TOLERANCE:
-            raise ExportError(
-                f"The float32 graph differs from PyTorch by {verdict.parity['max_abs_diff']:.2e} "
-                f"(largest output {verdict.parity['largest']:.2f}): the export is broken.",
-                hint="Please report the architecture; a bundle that is there was not touched.",
-            )
-        verdicts.append(verdict)
-    metrics = gate.reference_metrics() if gate else {}
-    return draft, verdicts, rows.origin, metrics
+def _move(work: Path, target: Path, graphs: Sequence[Mapping[str, str]]) -> None:
+    """Everything but the graphs, and of these the given ones with their weights; the rest goes."""
+    for path in sorted(work.iterdir()):
+        if path.name != "onnx":
+            shutil.move(path, target / path.name)
+    (target / "onnx").mkdir()
+    built = [path.relative_to(work).as_posix() for path in (work / "onnx").iterdir()]
+    for files in graphs:
+        for file in files.values():
+            for name in (file, *external_data_of(file, built)):
+                shutil.move(work / name, target / name)
+    shutil.rmtree(work)
 
 
 def _insist(config: ExportConfig, verdicts: Sequence[Verdict], required: frozenset[str]) -> None:
     from nlplug.export.gate import refusals
 
-    asked = [verdict for verdict in verdicts if verdict.precision in config.precisions]
+    asked = [verdict for verdict in verdicts if verdict.precision in config.wanted]
     refused = [verdict for verdict in asked if verdict.refused]
     lost = [verdict for verdict in refused if verdict.precision in required]
     if not lost and len(refused) < len(asked):

@@ -80,8 +80,11 @@ def _readers(editor: GraphEditor) -> dict[str, list[_Reader]]:
     and what the second one reads.
     """
     found: dict[str, list[_Reader]] = {}
+    last = editor.last_products()  # they stay in float
     for node in editor.nodes:
         if node.op_type not in ("Attention", "MatMul") or any(node.input[4:]):
+            continue
+        if node.output[0] in last:
             continue
         weight = editor.weight(node.input[1])
         if weight is None or weight.ndim != 2 or editor.uses(node.input[1]) != 1:

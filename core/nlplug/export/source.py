@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug._extras import require
 from nlplug.errors import ExportError, ModelNotFound, OfflineError
+from nlplug.export.kinds import kind_of
 from nlplug.export.quiet import quiet
 from nlplug.settings import load_settings
 
 if TYPE_CHECKING:
     from nlplug.task import Task
-
-_AUTO_CLASSES = {
-    "text-classification": "AutoModelForSequenceClassification",
-    "token-classification": "AutoModelForTokenClassification",
-    "question-answering": "AutoModelForQuestionAnswering",
-    "fill-mask": "AutoModelForMaskedLM",
-    "feature-extraction": "AutoModel",
-}
 
 
 @dataclass(frozen=True)
@@ -31,11 +24,13 @@ class Source:
         name: The folder or Hub id it was loaded from.
         model: The ``transformers.PreTrainedModel`` in float32, in eval mode.
         tokenizer: Its fast tokenizer.
+        target_tokenizer: The ``tokenizers.Tokenizer`` of what it writes, where that is another.
     """
 
     name: str
     model: Any
     tokenizer: Any
+    target_tokenizer: Any = None
 
     @property
     def config(self) -> Any:
@@ -69,9 +64,9 @@ def load_source(source: str | Path, task: Task) -> Source:
     if not local and (folder.is_absolute() or name.count("/") > 1 or name.startswith(".")):
         raise ModelNotFound(f"There is no folder {name}.", hint="Check the path.")
     offline = local or load_settings().offline
-    auto = getattr(transformers, _auto_class(task))
+    auto = getattr(transformers, kind_of(task).auto_class)
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name, local_files_only=offline)
+        tokenizer, target = _tokenizers(name, offline=offline)
         with quiet():
             model, loading = auto.from_pretrained(
                 name,
@@ -82,6 +77,8 @@ def load_source(source: str | Path, task: Task) -> Source:
             )
     except (OSError, ValueError) as error:
         raise _explain(error, name, local=local, offline=offline) from error
+    except RuntimeError as error:
+        raise _misfit(error, name) from error
     if loading["missing_keys"] or loading["mismatched_keys"]:
         lacking = sorted(str(key) for key in loading["missing_keys"] or loading["mismatched_keys"])
         raise ExportError(
@@ -94,17 +91,40 @@ def load_source(source: str | Path, task: Task) -> Source:
             f"The tokenizer of {name} has no fast form (tokenizer.json).",
             hint="Only tokenizers that convert to the `tokenizers` library can be embedded.",
         )
-    return Source(name=name, model=model.eval(), tokenizer=tokenizer)
+    _check_labels(model.config, name)
+    return Source(name, model.eval(), tokenizer, target)
 
 
-def _auto_class(task: Task) -> str:
-    try:
-        return _AUTO_CLASSES[task.hub_task]
-    except KeyError:
+def _tokenizers(name: str, *, offline: bool) -> tuple[Any, Any]:
+    """The tokenizer, and that of the texts which the model writes if it is another."""
+    from nlplug.export.marian_tokenizer import fast_tokenizer, marian_folder, marian_tokenizers
+
+    transformers = require("transformers", "train", purpose="Export")
+    pair = marian_folder(name, offline=offline)
+    if pair is None:
+        return transformers.AutoTokenizer.from_pretrained(name, local_files_only=offline), None
+    made = marian_tokenizers(pair)
+    return fast_tokenizer(pair, made.source), made.target
+
+
+def _misfit(error: RuntimeError, name: str) -> ExportError:
+    """torch lists every tensor that does not fit; the first one tells enough."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    found = next((line for line in lines if "size mismatch" in line), " ".join(lines[:1]))
+    return ExportError(
+        f"The weights of {name} do not fit its config.json: {found[:300]}",
+        hint="Labels (id2label, num_labels) and sizes there must be those of the weights.",
+    )
+
+
+def _check_labels(config: Any, name: str) -> None:
+    ids = sorted(config.id2label)
+    if ids != list(range(len(ids))):
         raise ExportError(
-            f"Models for {task.hub_task!r} cannot be exported yet.",
-            hint=f"Exported are: {', '.join(_AUTO_CLASSES)}.",
-        ) from None
+            f"The ids in id2label of {name} are {', '.join(map(str, ids[:8]))}, not 0 to "
+            f"{len(ids) - 1}.",
+            hint="Correct id2label in its config.json: one label for each output, counted from 0.",
+        )
 
 
 def _explain(error: Exception, name: str, *, local: bool, offline: bool) -> Exception:

@@ -215,6 +215,43 @@ def test_pickled_weights_are_not_read(random_bert: Path, toy_task: Task, tmp_pat
     assert "pickled" in (caught.value.hint or "")
 
 
+def _with_labels(checkpoint: Path, folder: Path, labels: dict[str, str] | None) -> Path:
+    import shutil
+
+    shutil.copytree(checkpoint, folder)
+    config = json.loads((folder / "config.json").read_bytes())
+    config.pop("id2label")
+    config.pop("label2id", None)
+    if labels is not None:
+        config["id2label"] = labels
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
+def test_a_checkpoint_that_names_no_labels_gets_those_that_transformers_gives(
+    random_bert: Path, toy_task: Task, tmp_path: Path
+) -> None:
+    checkpoint = _with_labels(random_bert, tmp_path / "nameless", None)
+    bundle = export_model(ExportConfig(checkpoint, tmp_path / "out", toy_task, ("fp32",))).bundle
+    assert bundle.manifest.labels == ["LABEL_0", "LABEL_1"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"0": "bad", "1": "so so", "2": "good"}, r"do not fit its config\.json: size mismatch"),
+        ({"1": "bad", "2": "good"}, "are 1, 2, not 0 to 1"),
+    ],
+)
+def test_labels_that_do_not_fit_the_weights_are_refused(
+    random_bert: Path, toy_task: Task, tmp_path: Path, labels: dict[str, str], message: str
+) -> None:
+    checkpoint = _with_labels(random_bert, tmp_path / "misfit", labels)
+    with pytest.raises(ExportError, match=message):
+        export_model(ExportConfig(checkpoint, tmp_path / "out", toy_task, ("fp32",)))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_that_is_not_there_is_named(toy_task: Task, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match="no folder"):
         export_model(ExportConfig(tmp_path / "absent", tmp_path / "out", toy_task))

@@ -72,6 +72,32 @@ def test_bits_out_of_reason_are_refused() -> None:
         Quantization(weight_bits=9)
 
 
+def test_a_head_that_is_split_into_two_outputs_stays_in_float_too() -> None:
+    random = np.random.default_rng(0)
+    weights = {
+        "table": random.normal(size=(100, 32)).astype(np.float32),
+        "inner": random.normal(scale=0.1, size=(32, 48)).astype(np.float32),
+        "last": random.normal(size=(48, 2)).astype(np.float32),
+        "shift": np.array([0.5, -0.5], dtype=np.float32),
+        "axis": np.array([2], dtype=np.int64),
+    }
+    model = graph_of(
+        [
+            helper.make_node("Gather", ["table", "ids"], ["e"]),
+            helper.make_node("MatMul", ["e", "inner"], ["h"]),
+            helper.make_node("MatMul", ["h", "last"], ["p"]),
+            helper.make_node("Add", ["p", "shift"], ["b"]),
+            helper.make_node("Split", ["b"], ["s", "t"], axis=2),
+            helper.make_node("Squeeze", ["s", "axis"], ["y"]),
+            helper.make_node("Squeeze", ["t", "axis"], ["z"]),
+        ],
+        weights,
+    )
+    model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, None))
+    counts = histogram(quantize(model))
+    assert (counts["DynamicQuantizeMatMul"], counts["MatMul"]) == (1, 1)
+
+
 def test_a_product_takes_its_bias_in_and_the_last_one_stays_in_float() -> None:
     random = np.random.default_rng(0)
     weights = {
@@ -156,3 +182,22 @@ def test_excluded_weights_stay_in_float() -> None:
     weights = {"table": np.ones((100, 32), dtype=np.float32)}
     model = graph_of([helper.make_node("Gather", ["table", "ids"], ["y"])], weights)
     assert histogram(quantize(model, Quantization(exclude=("tab",)))) == {"Gather": 1}
+
+
+def test_products_are_excluded_by_the_place_they_have_in_the_model() -> None:
+    weights = {name: np.ones((32, 32), dtype=np.float32) for name in ("first", "second", "third")}
+    model = graph_of(
+        [
+            helper.make_node("MatMul", ["x", "first"], ["/layer.0/dense/MatMul_output_0"]),
+            helper.make_node(
+                "MatMul", ["/layer.0/dense/MatMul_output_0", "second"], ["/layer.1/dense/out"]
+            ),
+            helper.make_node("MatMul", ["/layer.1/dense/out", "third"], ["y"]),
+        ],
+        weights,
+    )
+    left = quantize(model, Quantization(exclude=("layer.1/dense",)))
+    assert [node.input[1] for node in left.graph.node if node.op_type == "MatMul"] == [
+        "second",
+        "third",
+    ]

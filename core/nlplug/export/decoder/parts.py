@@ -1,0 +1,127 @@
+"""The parts that graphs of decoders and encoders share: norms, feed-forward, the last ranking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nlplug.export.decoder.nodes import FLOAT, INT64, GraphWriter
+from nlplug.export.decoder.products import Product, Products
+from nlplug.export.decoder.weights import Linear, Norm
+from nlplug.export.graph import MICROSOFT
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Writes parts of layers into a graph.
+
+    Attributes:
+        graph: Where to.
+        products: The precision.
+        activation: A value of `nlplug.export.decoder.weights.ACTIVATIONS`.
+        gated: The activation of one half of the feed-forward part is multiplied with the other.
+    """
+
+    graph: GraphWriter
+    products: Products
+    activation: str
+    gated: bool
+
+    def mlp(self, value: str, up: Linear, down: Linear, name: str) -> Product:
+        """The feed-forward part."""
+        graph = self.graph
+        if not self.gated:
+            inner = self._activate(self.products.product(graph, value, up, f"{name}.up"))
+            return self.products.product(graph, inner, down, f"{name}.down")
+        both = self.whole(self.products.product(graph, value, up, f"{name}.up"))
+        gate, rest = graph.nodes(
+            "Split", [both], [graph.name("gate"), graph.name("up")], axis=-1, num_outputs=2
+        )
+        inner = graph.node("Mul", [self._activate(Product(gate)), rest])
+        return self.products.product(graph, inner, down, f"{name}.down")
+
+    def linear(self, value: str, layer: Linear, name: str) -> str:
+        """A product with its bias."""
+        return self.whole(self.products.product(self.graph, value, layer, name))
+
+    def whole(self, product: Product) -> str:
+        """The product with its bias."""
+        if not product.bias:
+            return product.value
+        return self.graph.node("Add", [product.value, product.bias])
+
+    def norm(self, value: str, norm: Norm, name: str) -> str:
+        """Normalize."""
+        inputs = [value, *self._norm_constants(norm, name)]
+        kind = "SimplifiedLayerNormalization" if norm.rms else "LayerNormalization"
+        return self.graph.node(kind, inputs, axis=-1, epsilon=norm.epsilon)
+
+    def add_norm(self, total: str, addend: Product, norm: Norm, name: str) -> tuple[str, str]:
+        """Add a layer's output to the residual sum, and normalize: (the sum, normalized).
+
+        Not as ``SkipLayerNormalization``: alike for the few rows of a step, it costs a prompt a
+        tenth more. And not by ``Add``, which ONNX Runtime would fuse into it while loading.
+        """
+        if addend.value:
+            parts = [addend.value, total, addend.bias] if addend.bias else [addend.value, total]
+            total = self.graph.node("Sum", parts)
+        return total, self.norm(total, norm, name)
+
+    def add_norm_of_step(
+        self, total: str, addend: Product, norm: Norm, name: str
+    ) -> tuple[str, str]:
+        """The same as one node, for graphs that only ever see the few rows of a step."""
+        if not addend.value:
+            return total, self.norm(total, norm, name)
+        inputs = [addend.value, total, *self._norm_constants(norm, name)]
+        kind = "SkipLayerNormalization"
+        if norm.rms:
+            kind = "SkipSimplifiedLayerNormalization"
+        elif norm.bias is None:
+            inputs.append("")
+        if addend.bias:
+            inputs.append(addend.bias)
+        outputs = [self.graph.name("normed"), "", "", self.graph.name("sum")]
+        self.graph.nodes(kind, inputs, outputs, domain=MICROSOFT, epsilon=norm.epsilon)
+        return outputs[3], outputs[0]
+
+    def _norm_constants(self, norm: Norm, name: str) -> list[str]:
+        constants = [self.graph.constant(f"{name}.weight", norm.weight)]
+        if norm.bias is not None:
+            constants.append(self.graph.constant(f"{name}.bias", norm.bias))
+        return constants
+
+    def _activate(self, product: Product) -> str:
+        graph, kind = self.graph, self.activation
+        if kind == "gelu_tanh":
+            inputs = [product.value, product.bias] if product.bias else [product.value]
+            return graph.ours("FastGelu", inputs)
+        if kind == "gelu" and product.bias:
+            return graph.ours("BiasGelu", [product.value, product.bias])
+        value = self.whole(product)
+        if kind == "gelu":
+            return graph.ours("Gelu", [value])
+        if kind == "silu":
+            return graph.ours("QuickGelu", [value], alpha=1.0)
+        return graph.node("Relu", [value])
+
+
+def rank_logits(graph: GraphWriter) -> None:
+    """Rank the value ``logits``: what greedy decoding, sampling and beams choose from.
+
+    Input: ``top`` (1,) int64, how many tokens. Outputs, the likeliest token first: ``top_logits``
+    (rows, top), ``top_tokens`` (rows, top) int64, and ``top_share`` (rows, 1), the probability of
+    the likeliest, from which follows the sum of the exponentials of all.
+
+    For one token ``TopK`` is quicker than ``ArgMax``, and what that saves pays for the sum, which
+    ``ReduceLogSumExp`` takes many times as long for.
+    """
+    graph.input("top", INT64, [1])
+    graph.nodes("TopK", ["logits", "top"], ["top_logits", "top_tokens"], axis=-1)
+    axis = graph.constant("last_axis", np.array([-1], np.int64))
+    shares = graph.node("Softmax", ["logits"], axis=-1)
+    graph.nodes("ReduceMax", [shares, axis], ["top_share"], keepdims=1)
+    graph.output("top_logits", FLOAT, ["rows", "top"])
+    graph.output("top_tokens", INT64, ["rows", "top"])
+    graph.output("top_share", FLOAT, ["rows", 1])

@@ -1,0 +1,163 @@
+"""Greedy decoding gives PyTorch's tokens, whatever stands beside a prompt in its batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from decoding_kit import CONTEXT, END, MODELS, VOCABULARY, Pair, prompts, reference
+
+from nlplug.errors import BundleError, InputError, OptionError
+from nlplug.runtime.decoding.generate import generate, stream
+from nlplug.runtime.decoding.options import DecodingOptions
+from nlplug.runtime.decoding.session import DecoderSession
+
+pytestmark = pytest.mark.train
+GREEDY = DecodingOptions(max_new_tokens=24, eos=(END,))
+PairOf = Callable[[str], Pair]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_batch_of_unequal_prompts_gives_the_tokens_of_transformers(
+    pair: PairOf, name: str
+) -> None:
+    texts = prompts(120)
+    expected = reference(pair(name).model, texts)
+    made = generate(pair(name).session, texts, GREEDY)
+    assert [[text.tokens for text in row] for row in made] == expected
+    assert {text.finish for row in made for text in row} <= {"eos", "length"}
+
+
+def test_a_prompt_alone_and_in_a_batch_gives_the_same(pair: PairOf) -> None:
+    session = pair("gpt2").session
+    texts = prompts(8, seed=1)
+    together = generate(session, texts, GREEDY)
+    assert [generate(session, [text], GREEDY)[0] for text in texts] == together
+
+
+def test_the_cache_grows_with_what_is_generated_up_to_the_context(pair: PairOf) -> None:
+    session, texts = pair("gpt2").session, prompts(3, seed=2)
+    decoding = session.start(texts)
+    assert decoding.cache.capacity == 32
+    sizes = set()
+    while decoding.room:
+        decoding.step(decoding.next_tokens)
+        sizes.add(decoding.cache.capacity)
+    assert sizes == {32, 64, 96, 128}
+    assert decoding.cache.nbytes == 2 * 2 * 3 * 32 * CONTEXT * 4
+
+
+def test_tokens_stay_right_while_the_cache_grows(pair: PairOf) -> None:
+    texts = prompts(6, seed=3)
+    settings = {"max_new_tokens": 100, "min_new_tokens": 100}
+    expected = reference(pair("llama").model, texts, **settings)
+    made = generate(pair("llama").session, texts, DecodingOptions(eos=(END,), **settings))
+    assert [[text.tokens for text in row] for row in made] == expected
+
+
+def test_a_text_ends_where_the_context_is_full(pair: PairOf) -> None:
+    session = pair("gpt2").session
+    long, short = prompts(1, seed=4)[0] * CONTEXT, [5]
+    made = generate(
+        session, [long[: CONTEXT - 3], long[:CONTEXT], short], DecodingOptions(max_new_tokens=8)
+    )
+    # The last token needs no position: nothing comes after it.
+    assert [len(row[0].tokens) for row in made] == [4, 1, 8]
+    assert [row[0].finish for row in made] == ["length"] * 3
+
+
+def test_a_text_ends_with_a_sequence_of_tokens(pair: PairOf) -> None:
+    session, text = pair("llama").session, prompts(1, seed=5)
+    free = generate(session, text, DecodingOptions(max_new_tokens=10))[0][0].tokens
+    stop = (free[3], free[4])
+    made = generate(session, text, DecodingOptions(max_new_tokens=10, stop_sequences=(stop,)))
+    assert made[0][0].tokens == free[:5]
+    assert made[0][0].finish == "stop"
+
+
+def test_texts_of_a_batch_end_one_by_one_where_a_function_says_so(pair: PairOf) -> None:
+    session, texts = pair("llama").session, prompts(4, seed=5)
+    free = generate(session, texts, DecodingOptions(max_new_tokens=10))
+    seen: dict[int, list[int]] = {}
+
+    def after(number: int, token: int) -> bool:
+        seen.setdefault(number, []).append(token)
+        return len(seen[number]) == number + 2
+
+    made = generate(session, texts, DecodingOptions(max_new_tokens=10, stop_when=after))
+    for number, (row, whole) in enumerate(zip(made, free, strict=True)):
+        assert row[0].tokens == seen[number] == whole[0].tokens[: number + 2]
+        assert row[0].finish == "stop"
+
+
+def test_log_probabilities_are_those_of_the_model(pair: PairOf) -> None:
+    import torch
+
+    model, session = pair("qwen2").model, pair("qwen2").session
+    text = prompts(1, seed=6)[0]
+    options = DecodingOptions(max_new_tokens=6, logprobs=True)
+    made = generate(session, [text], options)[0][0]
+    with torch.no_grad():
+        logits = model(torch.tensor([text + made.tokens])).logits[0].log_softmax(-1)
+    expected = [
+        logits[len(text) - 1 + place, token].item() for place, token in enumerate(made.tokens)
+    ]
+    assert made.logprobs == pytest.approx(expected, abs=1e-4)
+
+
+def test_tokens_are_streamed_step_by_step_and_a_stream_can_be_left(pair: PairOf) -> None:
+    session, texts = pair("gpt2").session, prompts(3, seed=7)
+    whole = generate(session, texts, GREEDY)
+    tokens = stream(session, texts, GREEDY)
+    first = [next(tokens) for _ in texts]
+    assert [(token.prompt, token.token) for token in first] == [
+        (number, row[0].tokens[0]) for number, row in enumerate(whole)
+    ]
+    tokens.close()
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ([], "no prompt"),
+        ([[3], []], "no tokens"),
+        ([[1] * (CONTEXT + 1)], f"{CONTEXT + 1} tokens"),
+        ([[VOCABULARY]], f"token {VOCABULARY}"),
+        ([[4, -1]], "token -1"),
+    ],
+)
+def test_a_prompt_that_the_model_cannot_take_is_refused(
+    pair: PairOf, texts: list[list[int]], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        generate(pair("gpt2").session, texts, GREEDY)
+
+
+def test_a_step_past_the_context_is_refused(pair: PairOf) -> None:
+    decoding = pair("gpt2").session.start([[1] * CONTEXT])
+    with pytest.raises(InputError, match="context of 128"):
+        decoding.step(np.array([1]))
+
+
+def test_a_file_that_is_no_fast_decoder_is_refused(tmp_path: Path) -> None:
+    from onnx import TensorProto, helper, save
+
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
+    node = helper.make_node("Identity", ["x"], ["y"])
+    model = helper.make_model(
+        helper.make_graph([node], "other", [value], [out]),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
+    path = tmp_path / "other.onnx"
+    save(model, str(path))
+    with pytest.raises(BundleError, match="fast form"):
+        DecoderSession(path, threads=1)
+    path.write_bytes(b"nonsense")
+    with pytest.raises(BundleError, match="cannot load"):
+        DecoderSession(path, threads=1)
+    with pytest.raises(OptionError, match="threads is 0"):
+        DecoderSession(path, threads=0)
