@@ -1,25 +1,32 @@
-"""What tests of the HTTP server need: a real server, and a task whose batches can be held."""
+"""What tests of the HTTP server need: a real server, and tasks that can be held at any step."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
+from itertools import cycle, islice
 from threading import Event, Thread
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
-from nlplug import Bundle
+from nlplug import Bundle, Display, Task
+from nlplug.errors import InputError
 from nlplug.families.sequence_classification import (
     SequenceClassificationModel,
     SequenceClassificationTask,
 )
-from nlplug.task import Row
+from nlplug.runtime.runner import TextPiece
+from nlplug.task import Row, TaskInput, TaskOptions
 
 WAIT = 30.0
 """Seconds after which something that never happens fails the test."""
+
+# Takes about as long as a token of a small model, and leaves the interpreter to others.
+_WORK = bytes(1_000_000)
 
 
 class Gate:
@@ -56,6 +63,81 @@ class GatedTask(SequenceClassificationTask):
                 return super().encode(inputs, options)
 
         return Model(bundle)
+
+
+class EchoOptions(TaskOptions):
+    """How long the echo is; 0 for an endless one."""
+
+    max_new_tokens: int = 4
+    return_full_text: bool = True
+    do_sample: bool = False
+    temperature: float = 1.0
+    seed: int | None = None
+
+
+class EchoTask(Task):
+    """Says the words of a text again and again, one by one, but not a "!"; each waits at the gate.
+
+    Attributes:
+        said: How many words it said.
+        ended: Set when a text has ended, whoever ended it.
+    """
+
+    name = "echo"
+    title = "Echo"
+    description = "Repeats words."
+    hub_task = "text-generation"
+    Options = EchoOptions
+    Output = list[dict[str, str]]
+    display = Display.TEXT
+    streams = True
+
+    def __init__(self) -> None:
+        self.gate = Event()
+        self.gate.set()
+        self.ended = Event()
+        self.said = 0
+
+    def bind(self, bundle: Bundle) -> Any:
+        raise NotImplementedError("it has a runner of its own")
+
+    def runner(self, bundle: Bundle, **settings: Any) -> EchoRunner:
+        return EchoRunner(self)
+
+
+class EchoRunner:
+    """Runs an `EchoTask`."""
+
+    device = "cpu"
+
+    def __init__(self, task: EchoTask) -> None:
+        self._task = task
+
+    def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Iterator[Any]:
+        for item in inputs:
+            text = "".join(piece.text for piece in self.stream(item, options))
+            yield [{"generated_text": text}]
+
+    def stream(self, item: Any, options: Any) -> Generator[TextPiece, None, None]:
+        words = cycle(item.text.split())
+        count = options.max_new_tokens
+        try:
+            for place, word in enumerate(islice(words, count) if count else words, 1):
+                if word == "!":
+                    raise InputError("There is no word '!'.", hint="Leave it out.")
+                if not self._task.gate.wait(WAIT):
+                    raise TimeoutError("the gate was never opened")
+                self._task.said += 1
+                sha256(_WORK)
+                yield TextPiece(f" {word}", "length" if place == count else None, place)
+        finally:
+            self._task.ended.set()
+
+    def open(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 @contextmanager

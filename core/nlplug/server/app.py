@@ -17,6 +17,7 @@ from nlplug import __version__
 from nlplug.plugins import PluginHost
 from nlplug.server.catalog import Catalog, Source
 from nlplug.server.describe import describe_models, describe_tasks, failed_plugins
+from nlplug.server.events import EventStream
 from nlplug.server.http import (
     CLIENT_GONE,
     answered,
@@ -30,9 +31,10 @@ from nlplug.server.http import (
 )
 from nlplug.server.metrics import CONTENT_TYPE
 from nlplug.server.openapi import describe_app
+from nlplug.server.pieces import answer_in_pieces
 from nlplug.server.plugin_routes import mount_plugin_routes
 from nlplug.server.protocols import huggingface
-from nlplug.server.serving import Limits, Serving
+from nlplug.server.serving import Limits, Opener, Serving
 
 if TYPE_CHECKING:
     from nlplug.server.catalog import Served
@@ -55,8 +57,10 @@ def create_app(
     max_queue: int = Limits.max_queue,
     max_body: int = Limits.max_body,
     timeout: float = Limits.timeout,
+    max_streams: int = Limits.max_streams,
     api_key: str | None = None,
     cors: Sequence[str] = (),
+    opener: Opener | None = None,
 ) -> FastAPI:
     """The HTTP app of every installed task. ``GET /`` is left to a UI mounted after it.
 
@@ -74,9 +78,12 @@ def create_app(
         max_batch: Most inputs answered in one batch.
         max_queue: Most requests that wait for one model before others get a 429.
         max_body: Most bytes of a request.
-        timeout: Seconds within which a request is answered, or refused with a 504.
+        timeout: Seconds within which a request is answered, or refused with a 504; of a streamed
+            answer, each of its pieces.
+        max_streams: Most streamed answers of one model that are decoded side by side.
         api_key: What clients have to send; None for ``NLPLUG_API_KEY``; empty for no key.
         cors: Origins whose pages may ask; ``*`` for all.
+        opener: Asked first for every model to load: a UI beside the server shares its own.
 
     Raises:
         ModelNotFound: A model, the default or one to preload does not exist.
@@ -111,11 +118,12 @@ def create_app(
     serving = Serving(
         host,
         catalog,
-        Limits(max_batch=max_batch, max_queue=max_queue, max_body=max_body, timeout=timeout),
+        Limits(max_batch, max_queue, max_body, timeout, max_streams),
         device=device,
         precision=precision,
         threads=threads,
         preload=_known(catalog, preload),
+        opener=opener,
     )
     app.state.nlplug = serving
     _add_status_routes(app, serving)
@@ -195,8 +203,15 @@ def _add_model_routes(app: FastAPI, serving: Serving, check: Any) -> None:
             response = Response(status_code=CLIENT_GONE)
         except Exception as error:
             response = error_reply(error, serving.metrics)
-        serving.metrics.requests.add(label, str(response.status_code))
-        serving.metrics.seconds.observe(label, of=perf_counter() - started)
+
+        def count(status: int) -> None:
+            serving.metrics.requests.add(label, str(status))
+            serving.metrics.seconds.observe(label, of=perf_counter() - started)
+
+        if isinstance(response, EventStream):
+            response.on_end(count)
+        else:
+            count(response.status_code)
         return response
 
     async def ask_model(request: Request) -> Response:
@@ -217,6 +232,8 @@ async def _answer(request: Request, serving: Serving, served: Served) -> Respons
     # A body that takes long to check must not keep all other clients waiting.
     large = len(body) > _LARGE_BODY
     call = await asyncio.to_thread(parse) if large else parse()
+    if call.stream or call.details:
+        return await answer_in_pieces(request, serving, served, call)
     answers: list[Any] = []
     if call.inputs:
         answers = await answered(serving.submit(served, call.inputs, call.options), request)

@@ -6,7 +6,7 @@ There is no timer, so a lone request never waits for company.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,15 +16,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nlplug.errors import Overloaded
 
 if TYPE_CHECKING:
+    from nlplug.runtime.runner import TextPiece
     from nlplug.server.metrics import Metrics
     from nlplug.task import TaskInput
 
 
-class Runner(Protocol):
-    """A loaded model: what a `Pipeline` offers and the queue needs."""
+class Model(Protocol):
+    """A loaded model: what a `Pipeline` offers and a server needs."""
 
     def answers(self, inputs: Sequence[Any], /, **options: Any) -> Iterable[Any]:
         """One answer an input, in order."""
+
+    def pieces(self, item: Any, /, **options: Any) -> Generator[TextPiece, None, None]:
+        """The text of one answer as it comes; closing the generator ends the work."""
 
     def open(self) -> None:
         """Do now what the first answers would have to wait for."""
@@ -63,7 +67,7 @@ class Batcher:
     def __init__(
         self,
         name: str,
-        load: Callable[[], Runner],
+        load: Callable[[], Model],
         *,
         max_batch: int,
         max_queue: int,
@@ -76,15 +80,15 @@ class Batcher:
         self._metrics = metrics
         self._changed = Condition()
         self._jobs: deque[_Job] = deque()
-        self._wishes: list[Future[None]] = []
+        self._wishes: list[Future[Model]] = []
         self._thread: Thread | None = None
-        self._runner: Runner | None = None
+        self._model: Model | None = None
         self._closed = False
 
     @property
     def loaded(self) -> bool:
         """Whether the model is in memory."""
-        return self._runner is not None
+        return self._model is not None
 
     def submit(self, inputs: Sequence[TaskInput], options: Mapping[str, Any]) -> Future[list[Any]]:
         """Queue one request; cancelling the future takes it out of the queue.
@@ -110,11 +114,14 @@ class Batcher:
         job.future.add_done_callback(lambda _: self._forget(job))
         return job.future
 
-    def load(self) -> Future[None]:
-        """Load the model now; the future is done when it is in memory."""
-        wish: Future[None] = Future()
+    def load(self) -> Future[Model]:
+        """The model, loaded now if it is not in memory; no batch is waited for if it is."""
+        wish: Future[Model] = Future()
         with self._changed:
             self._check_open()
+            if self._model is not None:
+                wish.set_result(self._model)
+                return wish
             self._wishes.append(wish)
             self._wake()
         return wish
@@ -153,23 +160,23 @@ class Batcher:
                 if not self._jobs and not self._wishes:
                     break
                 wishes, self._wishes = self._wishes, []
-            runner = self._ready(wishes)
-            if runner is not None:
+            model = self._ready(wishes)
+            if model is not None:
                 with self._changed:
                     shares = self._gather()
                 if shares:
-                    self._answer(runner, shares)
-        if self._runner is not None:
-            self._runner.close()
+                    self._answer(model, shares)
+        if self._model is not None:
+            self._model.close()
 
-    def _ready(self, wishes: list[Future[None]]) -> Runner | None:
+    def _ready(self, wishes: list[Future[Model]]) -> Model | None:
         """The model, loaded if need be; None after all who wait were told why it cannot be."""
-        if self._runner is None:
+        if self._model is None:
             try:
-                runner = self._load()
+                model = self._load()
                 if wishes:
-                    runner.open()
-                self._runner = runner
+                    model.open()
+                self._model = model
             except Exception as error:
                 with self._changed:
                     jobs = list(self._jobs)
@@ -181,8 +188,8 @@ class Batcher:
                 return None
             self._metrics.loaded.set(self.name, to=1)
         for wish in wishes:
-            _settle(wish, None)
-        return self._runner
+            _settle(wish, self._model)
+        return self._model
 
     def _gather(self) -> list[_Share]:
         """Take the next batch: the oldest request and those behind it with the same options.
@@ -211,18 +218,18 @@ class Batcher:
         self._metrics.queue.set(self.name, to=len(self._jobs))
         return shares
 
-    def _answer(self, runner: Runner, shares: list[_Share]) -> None:
+    def _answer(self, model: Model, shares: list[_Share]) -> None:
         inputs = [item for _, part in shares for item in part]
         self._metrics.batches.observe(self.name, of=len(inputs))
         try:
-            answers = iter(runner.answers(inputs, **shares[0][0].options))
+            answers = iter(model.answers(inputs, **shares[0][0].options))
             results = [list(islice(answers, len(part))) for _, part in shares]
         except Exception as error:
             if len(shares) == 1:
                 self._give_up(shares[0][0], error)
             else:  # The fault of one must not fall on its neighbours.
                 for share in shares:
-                    self._answer(runner, [share])
+                    self._answer(model, [share])
             return
         for (job, _), result in zip(shares, results, strict=True):
             job.answers.extend(result)

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from nlplug.errors import InputError, NlplugError, RequestTimeout, RequestTooLarge, Unauthorized
 from nlplug.server.metrics import Metrics
@@ -40,7 +41,13 @@ def json_reply(value: Any, status: int = 200) -> Response:
 
 
 def error_reply(error: Exception, metrics: Metrics | None = None) -> Response:
-    """The JSON response to an error; one that nobody foresaw is logged and shows nothing inside."""
+    """The JSON response to an error, as `told` has it."""
+    shown = told(error, metrics)
+    return json_reply(shown.to_dict(), shown.http_status)
+
+
+def told(error: Exception, metrics: Metrics | None = None) -> NlplugError:
+    """An error as clients may see it: one that nobody foresaw is logged, and shows nothing."""
     if not isinstance(error, NlplugError):
         _log.error("A request failed", exc_info=error)
         error = NlplugError(
@@ -50,7 +57,7 @@ def error_reply(error: Exception, metrics: Metrics | None = None) -> Response:
         _log.error("%s: %s", type(error).__name__, error.message)
     if metrics is not None:
         metrics.errors.add(error.error_type)
-    return json_reply(error.to_dict(), error.http_status)
+    return error
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -175,14 +182,18 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
         ) from None
 
 
-async def answered(future: Future[T], request: Request) -> T:
-    """The future's result; it is cancelled when the client goes away or the waiting is.
+async def unless_gone(work: Awaitable[T], receive: Receive) -> T:
+    """Await ``work``; it is cancelled when the client goes away or the waiting is.
+
+    Args:
+        work: Whatever the client waits for.
+        receive: Of a request whose body has been read.
 
     Raises:
         ClientDisconnect: The client went away.
     """
-    waiting = asyncio.wrap_future(future)
-    watcher = asyncio.create_task(_disconnected(request))
+    waiting = asyncio.ensure_future(work)
+    watcher = asyncio.create_task(_disconnected(receive))
     try:
         either: set[asyncio.Future[Any]] = {waiting, watcher}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -190,10 +201,22 @@ async def answered(future: Future[T], request: Request) -> T:
             raise ClientDisconnect
         return waiting.result()
     finally:
-        future.cancel()  # not `waiting`, which would tell the queue one turn of the loop later
+        waiting.cancel()
         watcher.cancel()
 
 
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def answered(future: Future[T], request: Request) -> T:
+    """The future's result; it is cancelled when the client goes away or the waiting is.
+
+    Raises:
+        ClientDisconnect: The client went away.
+    """
+    try:
+        return await unless_gone(asyncio.wrap_future(future), request.receive)
+    finally:
+        future.cancel()  # itself too, as the queue would hear of it one turn of the loop later
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
         pass

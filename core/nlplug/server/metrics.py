@@ -134,6 +134,18 @@ class Metrics:
         self.batches = Histogram(
             "nlplug_batch_inputs", "Inputs answered in one batch.", ("model",), bounds=_SIZES
         )
+        self.first_token = Histogram(
+            "nlplug_first_token_seconds",
+            "Seconds from a checked request to the first piece of its streamed answer.",
+            ("model",),
+            bounds=_SECONDS,
+        )
+        self.tokens = Counter(
+            "nlplug_streamed_tokens_total", "Tokens decoded for streamed answers.", ("model",)
+        )
+        self.streams = Gauge(
+            "nlplug_streams", "Streamed answers under way or waiting for their turn.", ("model",)
+        )
         self.queue = Gauge("nlplug_queue_requests", "Requests that wait in the queue.", ("model",))
         self.loaded = Gauge("nlplug_model_loaded", "1 when the model is in memory.", ("model",))
 
@@ -144,6 +156,9 @@ class Metrics:
             self.errors,
             self.seconds,
             self.batches,
+            self.first_token,
+            self.tokens,
+            self.streams,
             self.queue,
             self.loaded,
         ]

@@ -36,6 +36,33 @@ _ERROR_SCHEMA = {
         "hint": {"type": "string", "description": "What to do."},
     },
 }
+_EVENT_SCHEMA = {
+    "type": "object",
+    "title": "Event",
+    "description": "The data of one event; an error after the first is the last event.",
+    "required": ["index", "token", "generated_text", "details"],
+    "properties": {
+        "index": {"type": "integer"},
+        "token": {"type": "object", "properties": {"text": {"type": "string"}}},
+        "generated_text": {
+            "anyOf": [{"type": "string"}, {"type": "null"}],
+            "description": "The whole text, in the last event.",
+        },
+        "details": {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "properties": {
+                        "finish_reason": {"enum": ["eos_token", "stop_sequence", "length"]},
+                        "generated_tokens": {"type": "integer"},
+                        "seed": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+                    },
+                },
+                {"type": "null"},
+            ],
+        },
+    },
+}
 
 
 def describe_app(app: FastAPI, catalog: Catalog, *, protected: bool) -> dict[str, Any]:
@@ -109,7 +136,7 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
     task = served.task
     prefix = _title(task.name)
     one = {"anyOf": [{"type": "string"}, _ref(f"{prefix}Input")]}
-    body = {
+    body: dict[str, Any] = {
         "type": "object",
         "required": ["inputs"],
         "additionalProperties": False,
@@ -118,6 +145,12 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
             "parameters": _ref(f"{prefix}Options"),
         },
     }
+    if task.streams:
+        body["properties"]["stream"] = {
+            "type": "boolean",
+            "default": False,
+            "description": "Answer by server-sent events, a piece of the text each.",
+        }
     content: dict[str, Any] = {"schema": body}
     if task.examples:
         content["examples"] = {
@@ -127,6 +160,9 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
             for number, example in enumerate(task.examples, 1)
         }
     answer = shape_of(task).schema(_ref(f"{prefix}Output"))
+    replies: dict[str, Any] = {"application/json": {"schema": answer}}
+    if task.streams:
+        replies["text/event-stream"] = {"schema": _EVENT_SCHEMA}
     return {
         "tags": [task.name],
         "operationId": operation_id,
@@ -136,7 +172,7 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "The answer.",
-                "content": {"application/json": {"schema": answer}},
+                "content": replies,
             }
         }
         | {

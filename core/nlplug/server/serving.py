@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from nlplug.pipelines import Pipeline, pipeline
-from nlplug.server.batching import Batcher, Runner
+from nlplug.server.batching import Batcher, Model
+from nlplug.server.catalog import Source
 from nlplug.server.metrics import Metrics
+from nlplug.server.streaming import Stream, Streams
 
 if TYPE_CHECKING:
     from nlplug.plugins import PluginHost
+    from nlplug.runtime.runner import TextPiece
     from nlplug.server.catalog import Catalog, Served
+    from nlplug.task import Task
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,20 @@ class Limits:
         max_batch: Most inputs answered in one batch.
         max_queue: Most requests that may wait for one model.
         max_body: Most bytes of a request's body.
-        timeout: Seconds within which a request is answered or refused.
+        timeout: Seconds within which a request is answered or refused; of a streamed answer, each
+            of its pieces.
+        max_streams: Most streamed answers of one model that are decoded side by side.
     """
 
     max_batch: int = 32
     max_queue: int = 128
     max_body: int = 4 * 1024 * 1024
     timeout: float = 60.0
+    max_streams: int = 4
+
+
+Opener = Callable[["Task", Source], Model | None]
+"""Opens a model of a task, or leaves it to the server by giving None."""
 
 
 class _Borrowed:
@@ -42,6 +53,9 @@ class _Borrowed:
 
     def answers(self, inputs: Sequence[Any], /, **options: Any) -> Iterable[Any]:
         return self._lent.answers(inputs, **options)
+
+    def pieces(self, item: Any, /, **options: Any) -> Generator[TextPiece, None, None]:
+        return self._lent.pieces(item, **options)
 
     def open(self) -> None:
         self._lent.open()
@@ -61,6 +75,7 @@ class Serving:
         precision: As `nlplug.pipeline` takes it.
         threads: As `nlplug.pipeline` takes it.
         preload: Names to load at start; True for all that are served.
+        opener: Asked first for every model; None for pipelines of the server's own.
     """
 
     def __init__(
@@ -73,6 +88,7 @@ class Serving:
         precision: str = "auto",
         threads: int | None = None,
         preload: bool | Collection[str] = False,
+        opener: Opener | None = None,
     ) -> None:
         self.host = host
         self.catalog = catalog
@@ -81,10 +97,12 @@ class Serving:
         self._device = device
         self._precision = precision
         self._threads = threads
+        self._opener = opener
         self._wanted = [
             served for served in catalog if preload is True or (preload and served.name in preload)
         ]
         self._batchers: dict[str, Batcher] = {}
+        self._streams: dict[str, Streams] = {}
         self._lock = Lock()
 
     @property
@@ -107,6 +125,25 @@ class Serving:
         """
         return self._batcher(served).submit(inputs, options)
 
+    def stream(self, served: Served, item: Any, options: dict[str, Any]) -> Stream:
+        """Begin the answer to one checked input, to be read piece by piece in this event loop.
+
+        Raises:
+            Overloaded: Too many wait already.
+        """
+        batcher = self._batcher(served)
+        with self._lock:
+            if served.key not in self._streams:
+                self._streams[served.key] = Streams(
+                    served.key,
+                    batcher.load,
+                    max_streams=self.limits.max_streams,
+                    max_queue=self.limits.max_queue,
+                    metrics=self.metrics,
+                )
+            streams = self._streams[served.key]
+        return streams.start(item, options)
+
     def preload(self) -> None:
         """Load what is to be loaded at start and wait for it.
 
@@ -120,6 +157,9 @@ class Serving:
         """Answer what is queued and free all models; a later request loads its model again."""
         with self._lock:
             batchers, self._batchers = self._batchers, {}
+            streams, self._streams = self._streams, {}
+        for each in streams.values():
+            each.close()
         for batcher in batchers.values():
             batcher.close()
 
@@ -135,9 +175,11 @@ class Serving:
                 )
             return self._batchers[served.key]
 
-    def _open(self, served: Served) -> Runner:
+    def _open(self, served: Served) -> Model:
         if isinstance(served.source, Pipeline):
             return _Borrowed(served.source)
+        if self._opener and (opened := self._opener(served.task, served.source)):
+            return opened
         return pipeline(
             served.task.name,
             served.source,

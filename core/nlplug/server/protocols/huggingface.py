@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import InputError, OptionError
+from nlplug.server.protocols import text_generation
 from nlplug.validation import make_input, make_options
 
 if TYPE_CHECKING:
@@ -28,11 +29,15 @@ class Call:
         inputs: The inputs.
         options: The task's options, as the request gives them or the protocol presets them.
         single: Whether the request holds one input and not a list.
+        stream: Whether the answer is to come piece by piece.
+        details: Whether the reply is to say how the text came about.
     """
 
     inputs: list[TaskInput]
     options: dict[str, Any]
     single: bool
+    stream: bool = False
+    details: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,17 @@ class Shape:
     Attributes:
         reply: Makes the reply from one answer an input.
         presets: Options whose default differs here from the task's own.
+        accept: From the parameters of a request, and the task's own options, to options.
+        details: Whether a reply can be asked to say how it came about.
         schema: Makes the JSON schema of the reply from that of one answer.
     """
 
     reply: Callable[[list[Any], Call], Any]
     presets: Mapping[str, Any] = field(default_factory=dict)
+    accept: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] = (
+        lambda parameters, known: dict(parameters)
+    )
+    details: bool = False
     schema: Callable[[dict[str, Any]], dict[str, Any]] = lambda one: {
         "anyOf": [one, {"type": "array", "items": one}]
     }
@@ -62,12 +73,41 @@ def _nested(answers: list[Any], call: Call) -> Any:
     return answers
 
 
+def _texts(answers: list[Any], call: Call) -> Any:
+    # One text an input is the common case, which is a flat list.
+    if all(isinstance(answer, list) and len(answer) == 1 for answer in answers):
+        return [answer[0] for answer in answers]
+    return _plain(answers, call)
+
+
+def _generating(parameters: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the options of decoding out of ``generate_parameters``, where clients put them."""
+    options = dict(parameters)
+    more = options.pop("generate_parameters", None) or {}
+    if not isinstance(more, dict):
+        raise InputError(
+            f"parameters: generate_parameters is {_kind(more)}, not an object.",
+            hint='Send {"generate_parameters": {"num_beams": 4}}.',
+        )
+    return {**more, **options}
+
+
+_TEXT_TO_TEXT = Shape(_texts, accept=_generating)
 SHAPES: dict[str, Shape] = {
     "text-classification": Shape(
         _nested,
         presets={"top_k": None},  # the Hub answers with all labels
         schema=lambda one: {"type": "array", "items": one},
     ),
+    "text-generation": Shape(
+        _plain,
+        presets={"return_full_text": False},  # the Hub leaves the prompt out
+        accept=text_generation.accept,
+        details=True,
+    ),
+    "translation": _TEXT_TO_TEXT,
+    "summarization": _TEXT_TO_TEXT,
+    "text2text-generation": _TEXT_TO_TEXT,
 }
 _PLAIN = Shape(_plain)
 
@@ -81,7 +121,7 @@ def parse(body: Any, task: Task) -> Call:
     """Check the body of a request.
 
     Args:
-        body: ``{"inputs": str | dict | list of these, "parameters": {…}}``.
+        body: ``{"inputs": str | dict | list of these, "parameters": {…}, "stream": bool}``.
         task: The task that it is for.
 
     Raises:
@@ -98,19 +138,30 @@ def parse(body: Any, task: Task) -> Call:
             "inputs: the body has no such field.", hint='Send {"inputs": "…", "parameters": {}}.'
         )
     for name in body:
-        if name not in {"inputs", "parameters"} | _IGNORED:
+        if name not in {"inputs", "parameters", "stream"} | _IGNORED:
             raise InputError(
                 f"{name}: the body cannot have this field.",
                 hint="Options of the task belong under parameters.",
             )
-    raw = body["inputs"]
+    raw = task.wrap(body["inputs"])
     single = not isinstance(raw, list)
     inputs = (
         [_input(task, raw, "inputs")]
         if single
         else [_input(task, value, f"inputs.{index}") for index, value in enumerate(raw)]
     )
-    return Call(inputs, _options(task, body.get("parameters")), single)
+    stream = _stream(task, body.get("stream"), single)
+    parameters = _parameters(body.get("parameters"))
+    details = shape_of(task).details and text_generation.wants_details(parameters)
+    options = _options(task, parameters)
+    if details and not stream and "details" in task.Options.model_fields:
+        details, options["details"] = False, True  # its answers can tell more than its pieces
+    if details and not (single and task.streams):
+        raise InputError(
+            "parameters: details are told of one input at a time.",
+            hint="Send one input, or leave details out.",
+        )
+    return Call(inputs, options, single, stream, details)
 
 
 def reply(task: Task, answers: list[Any], call: Call) -> Any:
@@ -125,20 +176,40 @@ def _input(task: Task, value: Any, path: str) -> TaskInput:
         raise InputError(f"{path}: {error.message}", hint=error.hint) from None
 
 
-def _options(task: Task, parameters: Any) -> dict[str, Any]:
+def _stream(task: Task, wanted: Any, single: bool) -> bool:
+    if wanted is None or wanted is False:
+        return False
+    if wanted is not True:
+        raise InputError(f"stream: this is {_kind(wanted)}.", hint="Send true or false.")
+    if not task.streams:
+        raise InputError(
+            f"stream: the answers of the task {task.name!r} come whole, not piece by piece.",
+            hint="Leave stream out.",
+        )
+    if not single:
+        raise InputError(
+            "stream: one input is streamed at a time, and this is a list.",
+            hint="Send one input, or leave stream out.",
+        )
+    return True
+
+
+def _parameters(parameters: Any) -> dict[str, Any]:
     if parameters is None:
-        parameters = {}
+        return {}
     if not isinstance(parameters, dict):
         raise InputError(
             f"parameters: this is {_kind(parameters)}, not an object.",
             hint='Send {"parameters": {"name": value}}.',
         )
-    presets = {
-        name: value
-        for name, value in shape_of(task).presets.items()
-        if name in task.Options.model_fields
-    }
-    options = presets | parameters
+    return dict(parameters)
+
+
+def _options(task: Task, parameters: dict[str, Any]) -> dict[str, Any]:
+    shape = shape_of(task)
+    known = task.Options.model_fields
+    presets = {name: value for name, value in shape.presets.items() if name in known}
+    options = presets | shape.accept(parameters, known)
     try:
         make_options(task, options)
     except OptionError as error:

@@ -1,0 +1,69 @@
+"""Server-sent events: a response that tells its news one by one, and when nobody listens any more.
+
+Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from nlplug.server.http import CLIENT_GONE, unless_gone
+
+DONE = b"data: [DONE]\n\n"
+"""The last event of the protocols that have one."""
+
+# Clients that split text into lines also do it at these.
+_BREAKS = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
+
+
+def event(value: Any) -> bytes:
+    """One event with a JSON value."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return f"data:{text.translate(_BREAKS)}\n\n".encode("utf-8", "replace")
+
+
+class EventStream(Response):
+    """Sends events as they come, each at once.
+
+    Args:
+        events: The events.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncIterator[bytes]) -> None:
+        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._events = events
+        self._on_end: list[Callable[[int], None]] = []
+
+    def on_end(self, call: Callable[[int], None]) -> None:
+        """Have something called with the status to count, whoever ends the response."""
+        self._on_end.append(call)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        status = CLIENT_GONE
+        try:
+            await unless_gone(self._send(send), receive)
+            status = self.status_code
+        except (ClientDisconnect, OSError):
+            pass  # nobody is left to be told
+        finally:
+            for call in self._on_end:
+                call(status)
+
+    async def _send(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        async for chunk in self._events:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await asyncio.sleep(0)  # nothing here may wait, and others want their turn
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

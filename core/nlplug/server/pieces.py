@@ -1,0 +1,83 @@
+"""A request whose answer comes piece by piece: as events, or gathered where details are asked for.
+
+Errors before the first piece are replies with a status; those after it are an event, the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from nlplug.runtime.runner import TextPiece
+from nlplug.server.events import EventStream, event
+from nlplug.server.http import json_reply, told, unless_gone, within
+from nlplug.server.protocols.text_generation import Telling
+
+if TYPE_CHECKING:
+    from fastapi import Request, Response
+
+    from nlplug.server.catalog import Served
+    from nlplug.server.protocols.huggingface import Call
+    from nlplug.server.serving import Serving
+    from nlplug.server.streaming import Stream
+
+
+async def answer_in_pieces(
+    request: Request, serving: Serving, served: Served, call: Call
+) -> Response:
+    """Answer a request for a stream, or for details, which only a stream knows.
+
+    Raises:
+        NlplugError: Whatever is wrong before the first piece is there.
+        ClientDisconnect: The client went away before that.
+    """
+    telling = Telling(_before(call), call.options.get("seed"))
+    stream = serving.stream(served, call.inputs[0], call.options)
+    started = perf_counter()
+    try:
+        first = await unless_gone(stream.next(), request.receive)
+        serving.metrics.first_token.observe(served.name, of=perf_counter() - started)
+        if not call.stream:
+            return await unless_gone(_gathered(stream, first, telling), request.receive)
+    except BaseException:
+        stream.cancel()
+        raise
+    finally:
+        if not call.stream:
+            serving.metrics.tokens.add(served.name, count=telling.tokens)
+
+    def end(status: int) -> None:
+        stream.cancel()
+        serving.metrics.tokens.add(served.name, count=telling.tokens)
+
+    response = EventStream(_events(stream, first, telling, serving))
+    response.on_end(end)
+    return response
+
+
+def _before(call: Call) -> str:
+    """The prompt, where the whole text is asked for: the pieces are the new text alone."""
+    if not call.options.get("return_full_text"):
+        return ""
+    return next((v for v in call.inputs[0].model_dump().values() if isinstance(v, str)), "")
+
+
+async def _gathered(stream: Stream, piece: TextPiece | None, telling: Telling) -> Response:
+    while piece is not None:
+        telling.event(piece)
+        piece = await stream.next()
+    return json_reply(telling.reply())
+
+
+async def _events(
+    stream: Stream, piece: TextPiece | None, telling: Telling, serving: Serving
+) -> AsyncIterator[bytes]:
+    try:
+        while piece is not None:
+            yield event(telling.event(piece))
+            piece = await within(serving.limits.timeout, stream.next())
+        if not telling.ended:  # a runner that does not say why it ended
+            yield event(telling.event(TextPiece("", "eos", telling.tokens)))
+    except Exception as error:
+        yield event(told(error, serving.metrics).to_dict())

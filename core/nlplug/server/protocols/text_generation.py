@@ -1,0 +1,119 @@
+"""What the Hub's text generation has beyond other tasks: parameters, details, events.
+
+The shapes are those of Text Generation Inference, which `huggingface_hub.InferenceClient` and the
+clients of that server speak. Reference: https://huggingface.github.io/text-generation-inference/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from nlplug.errors import InputError
+
+if TYPE_CHECKING:
+    from nlplug.runtime.runner import TextPiece
+
+# Parameters that ask for nothing when they have these values, by which clients fill them in.
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "adapter_id": (None,),
+    "best_of": (None, 1),
+    "decoder_input_details": (None, False),
+    "grammar": (None,),
+    "top_n_tokens": (None, 0),
+    "truncate": (None,),
+    "watermark": (None, False),
+}
+# Who gives one of these wants tokens to be drawn.
+_DRAWING = ("temperature", "top_k", "top_p", "typical_p")
+_FINISH = {"eos": "eos_token", "stop": "stop_sequence", "length": "length"}
+
+
+def accept(parameters: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The task's options that the parameters of a request ask for.
+
+    Args:
+        parameters: As they came; ``details`` is taken out before.
+        known: The names of the task's options.
+    """
+    options = {
+        name: value
+        for name, value in parameters.items()
+        if name in known or value not in _NEUTRAL.get(name, ())
+    }
+    if "stop_sequences" in options and "stop_sequences" not in known:
+        options["stop"] = options.pop("stop_sequences")  # its name in older clients
+    if "do_sample" in known and "do_sample" not in options:
+        beams = options.get("num_beams") or 1
+        if beams == 1 and any(options.get(name) is not None for name in _DRAWING):
+            options["do_sample"] = True
+    return options
+
+
+def wants_details(parameters: dict[str, Any]) -> bool:
+    """Take ``details`` out of the parameters.
+
+    Raises:
+        InputError: It is neither true nor false.
+    """
+    wanted = parameters.pop("details", None)
+    if not isinstance(wanted, bool | None):
+        raise InputError(
+            f"parameters: details is {wanted!r}.", hint="Give true or false, or leave it out."
+        )
+    return bool(wanted)
+
+
+class Telling:
+    """Tells one streamed answer as events, and in the end as a reply.
+
+    Args:
+        before: What stands before the new text in the whole text, as the prompt may.
+        seed: Of the draws, if the request gave one.
+    """
+
+    def __init__(self, before: str = "", seed: int | None = None) -> None:
+        self._text = before
+        self._seed = seed
+        self._index = 0
+        self._finish: str | None = None
+        self._tokens = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last piece came."""
+        return self._finish is not None
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens were decoded so far."""
+        return self._tokens
+
+    def event(self, piece: TextPiece) -> dict[str, Any]:
+        """The event of the next piece.
+
+        A piece is no token, as several may make one character, so that it has no id.
+        """
+        self._index += 1
+        self._text += piece.text
+        self._tokens = piece.tokens
+        self._finish = piece.finish
+        return {
+            "index": self._index,
+            "token": {"id": -1, "text": piece.text, "logprob": None, "special": False},
+            "generated_text": self._text if self.ended else None,
+            "details": self._details() if self.ended else None,
+        }
+
+    def reply(self) -> list[dict[str, Any]]:
+        """The whole answer with its details, once the last piece came."""
+        details = {**self._details(), "prefill": [], "tokens": []}
+        return [{"generated_text": self._text, "details": details}]
+
+    def _details(self) -> dict[str, Any]:
+        finish = self._finish or "length"
+        return {
+            "finish_reason": _FINISH.get(finish, finish),
+            "generated_tokens": self._tokens,
+            "seed": self._seed,
+        }

@@ -1,0 +1,171 @@
+"""Answers that come piece by piece: decoded in threads, read by an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from nlplug.errors import Overloaded
+
+if TYPE_CHECKING:
+    from nlplug.runtime.runner import TextPiece
+    from nlplug.server.batching import Model
+    from nlplug.server.metrics import Metrics
+    from nlplug.task import TaskInput
+
+
+class Stream:
+    """One such answer, for the event loop that runs when it is made.
+
+    The decoding never waits for its reader: what was not read yet is no longer than the answer.
+
+    Args:
+        on_cancel: Called with it when it is cancelled.
+    """
+
+    def __init__(self, on_cancel: Callable[[Stream], None]) -> None:
+        self._on_cancel = on_cancel
+        self._loop = asyncio.get_running_loop()
+        self._arrived: asyncio.Queue[TextPiece | Exception | None] = asyncio.Queue()
+        self._cancelled = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self._cancelled
+
+    async def next(self) -> TextPiece | None:
+        """The next piece; None after the last.
+
+        Raises:
+            Exception: Whatever ended the decoding.
+        """
+        arrived = await self._arrived.get()
+        if isinstance(arrived, Exception):
+            raise arrived
+        return arrived
+
+    def cancel(self) -> None:
+        """Have the decoding take no further step; may be called from any thread."""
+        self._cancelled = True
+        self._on_cancel(self)
+
+    def put(self, arrived: TextPiece | Exception | None) -> None:
+        """Hand over a piece, an error or the end; may be called from any thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._arrived.put_nowait, arrived)
+        except RuntimeError:  # the loop has ended, and whoever read with it
+            self._cancelled = True
+
+
+class Streams:
+    """The streams of one model: a few are decoded side by side, others wait for their turn.
+
+    They neither wait for a batch nor hold one up. All methods but `start` are safe to call from
+    any thread.
+
+    Args:
+        name: Name of the model in messages and metrics.
+        load: Gives the model once it is in memory.
+        max_streams: Most answers decoded side by side.
+        max_queue: Most that may wait.
+        metrics: Where streams are counted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[], Future[Model]],
+        *,
+        max_streams: int,
+        max_queue: int,
+        metrics: Metrics,
+    ) -> None:
+        self.name = name
+        self._load = load
+        self._max_streams = max_streams
+        self._max_queue = max_queue
+        self._metrics = metrics
+        self._pool = ThreadPoolExecutor(max_streams, thread_name_prefix=f"nlplug-{name}-stream")
+        self._lock = Lock()
+        self._open: set[Stream] = set()
+        self._waiting: set[Stream] = set()
+        self._closed = False
+
+    def start(self, item: TaskInput, options: Mapping[str, Any]) -> Stream:
+        """Begin an answer, or queue it; to be called in the event loop that reads it.
+
+        Args:
+            item: The checked input.
+            options: The options that the request gives, checked.
+
+        Raises:
+            Overloaded: The queue is full, or the server is shutting down.
+        """
+        stream = Stream(self._give_up)
+        with self._lock:
+            if self._closed:
+                raise _closing()
+            if len(self._open) >= self._max_streams + self._max_queue:
+                raise Overloaded(
+                    f"{self._max_queue} streams of the model {self.name!r} wait already.",
+                    hint="Try again in a moment, or start the server with a larger --max-queue.",
+                )
+            self._open.add(stream)
+            self._waiting.add(stream)
+            self._count()
+            self._pool.submit(self._decode, stream, item, dict(options))
+        return stream
+
+    def close(self) -> None:
+        """Cut off what is under way and end the threads."""
+        with self._lock:
+            self._closed = True
+            streams = list(self._open)
+        for stream in streams:
+            stream.put(_closing())
+            stream.cancel()
+        self._pool.shutdown()
+
+    def _decode(self, stream: Stream, item: TaskInput, options: dict[str, Any]) -> None:
+        with self._lock:
+            self._waiting.discard(stream)
+        try:
+            self._hand_over(stream, item, options)
+        except Exception as error:
+            stream.put(error)
+        else:
+            stream.put(None)
+        finally:
+            with self._lock:
+                self._open.discard(stream)
+                self._count()
+
+    def _give_up(self, stream: Stream) -> None:
+        """Free its place in the queue; what is under way frees its own after its last step."""
+        with self._lock:
+            if stream in self._waiting:
+                self._waiting.remove(stream)
+                self._open.remove(stream)
+                self._count()
+
+    def _hand_over(self, stream: Stream, item: TaskInput, options: dict[str, Any]) -> None:
+        if stream.cancelled:
+            return
+        model = self._load().result()
+        with closing(model.pieces(item, **options)) as pieces:
+            for piece in pieces:
+                if stream.cancelled:
+                    return
+                stream.put(piece)
+
+    def _count(self) -> None:
+        self._metrics.streams.set(self.name, to=len(self._open))
+
+
+def _closing() -> Overloaded:
+    return Overloaded("The server is shutting down.", hint="Try again in a moment.")

@@ -1,0 +1,244 @@
+"""Streamed answers: events as they come, errors before and after the first, and who ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from huggingface_hub import InferenceClient, TextGenerationStreamOutput
+from huggingface_hub.errors import ValidationError
+from server_kit import WAIT, EchoTask
+
+from nlplug import Bundle, Pipeline, PluginHost
+from nlplug.errors import Overloaded
+from nlplug.runtime.runner import TextPiece
+from nlplug.server import create_app
+from nlplug.server.batching import Model
+from nlplug.server.metrics import Metrics
+from nlplug.server.streaming import Streams
+
+Connect = Callable[[FastAPI], httpx.Client]
+
+
+@pytest.fixture
+def task() -> EchoTask:
+    return EchoTask()
+
+
+@pytest.fixture
+def serve(
+    task: EchoTask, bundle: Bundle, empty_host: PluginHost, connect: Connect
+) -> Iterator[Callable[..., httpx.Client]]:
+    """Gives clients of servers of the echo alone; its gate is open when they end."""
+
+    def start(**settings: Any) -> httpx.Client:
+        pipe = Pipeline(task, bundle)
+        return connect(create_app(empty_host, models={"echo": pipe}, only=True, **settings))
+
+    yield start
+    task.gate.set()
+
+
+@pytest.fixture
+def client(serve: Callable[..., httpx.Client]) -> httpx.Client:
+    return serve()
+
+
+def inference(client: httpx.Client) -> InferenceClient:
+    return InferenceClient(model=f"{str(client.base_url).rstrip('/')}/models/echo")
+
+
+def body(text: str = "a b", **parameters: Any) -> dict[str, Any]:
+    return {"inputs": text, "parameters": parameters, "stream": True}
+
+
+def events(response: httpx.Response) -> Iterator[dict[str, Any]]:
+    """The values of the events, as they arrive."""
+    for line in response.iter_lines():
+        if line:
+            assert line.startswith("data:")
+            yield json.loads(line.removeprefix("data:"))
+
+
+def metric(client: httpx.Client, line: str) -> str:
+    lines = client.get("/metrics").text.splitlines()
+    return next(found.rsplit(" ", 1)[1] for found in lines if found.startswith(line))
+
+
+def test_the_hubs_own_client_reads_the_stream(client: httpx.Client) -> None:
+    said = inference(client).text_generation("a b", stream=True, max_new_tokens=3)
+    assert list(said) == [" a", " b", " a"]
+
+
+def test_the_last_event_holds_the_whole_text_and_why_it_ends(client: httpx.Client) -> None:
+    told = list(inference(client).text_generation("a b", stream=True, details=True))
+    assert all(isinstance(one, TextGenerationStreamOutput) for one in told)
+    assert [one.generated_text for one in told] == [None, None, None, " a b a b"]
+    assert told[-1].details is not None
+    assert (told[-1].details.finish_reason, told[-1].details.generated_tokens) == ("length", 4)
+
+
+def test_a_text_that_is_not_streamed_can_have_details(client: httpx.Client) -> None:
+    found = inference(client).text_generation("a b", details=True, seed=3)
+    assert found.generated_text == " a b a b"
+    assert found.details is not None
+    assert (found.details.finish_reason, found.details.seed) == ("length", 3)
+    assert inference(client).text_generation("a b") == " a b a b"
+
+
+def test_the_prompt_comes_first_where_the_full_text_is_asked_for(client: httpx.Client) -> None:
+    found = inference(client).text_generation("a b", details=True, return_full_text=True)
+    assert found.generated_text == "a b a b a b"
+
+
+def test_parameters_that_ask_for_nothing_are_passed_over(client: httpx.Client) -> None:
+    found = inference(client).text_generation("a", best_of=1, watermark=False, top_n_tokens=0)
+    assert found == " a a a a"
+    answer = client.post("/models/echo", json=body(watermark=True))
+    assert (answer.status_code, "watermark" in answer.json()["error"]) == (422, True)
+
+
+def test_each_event_is_sent_when_it_is_there(client: httpx.Client, task: EchoTask) -> None:
+    with client.stream("POST", "/models/echo", json=body(max_new_tokens=0)) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        told = events(response)
+        assert next(told)["token"]["text"] == " a"
+        task.gate.clear()
+        heard = 1
+        while heard < task.said:  # all that was said while the gate was open
+            heard = next(told)["index"]
+        assert not task.ended.is_set()
+
+
+def test_breaks_that_are_no_line_feeds_stay_inside_their_event(client: httpx.Client) -> None:
+    text = "一\u2028\x85二\r🎉"
+    with client.stream("POST", "/models/echo", json=body(text, max_new_tokens=3)) as response:
+        assert [one["token"]["text"] for one in events(response)] == [" 一", " 二", " 🎉"]
+    text = "x\ufeff\u200b\u0001"
+    with client.stream("POST", "/models/echo", json=body(text, max_new_tokens=1)) as response:
+        assert [one["token"]["text"] for one in events(response)] == [f" {text}"]
+
+
+def test_a_client_that_goes_away_ends_the_decoding(client: httpx.Client, task: EchoTask) -> None:
+    with client.stream("POST", "/models/echo", json=body(max_new_tokens=0)) as response:
+        next(events(response))
+    assert task.ended.wait(WAIT)
+
+
+def test_a_client_that_goes_away_before_the_first_piece_ends_it_too(
+    client: httpx.Client, task: EchoTask
+) -> None:
+    task.gate.clear()
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/models/echo", json=body(max_new_tokens=0), timeout=0.2)
+    task.gate.set()
+    assert task.ended.wait(WAIT)
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (body("! a"), "There is no word '!'."),
+        (body(max_new_tokens="many"), "parameters: Wrong option"),
+        ({"inputs": ["a"], "stream": True}, "stream: one input is streamed at a time"),
+        ({"inputs": "a", "stream": 1}, "stream: this is a number."),
+        ({"inputs": "a", "parameters": {"details": "yes"}}, "parameters: details is 'yes'"),
+        ({"inputs": ["a"], "parameters": {"details": True}}, "parameters: details are told"),
+    ],
+)
+def test_an_error_before_the_first_piece_is_a_reply(
+    client: httpx.Client, sent: dict[str, Any], words: str
+) -> None:
+    answer = client.post("/models/echo", json=sent)
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith(words)
+    assert answer.json()["error_type"] == "validation"
+
+
+def test_an_error_after_it_is_the_last_event(client: httpx.Client) -> None:
+    with client.stream("POST", "/models/echo", json=body("a !")) as response:
+        first, last = events(response)
+    assert first["token"]["text"] == " a"
+    assert last == {
+        "error": "There is no word '!'.",
+        "error_type": "validation",
+        "hint": "Leave it out.",
+    }
+    with pytest.raises(ValidationError, match="no word '!'"):
+        list(inference(client).text_generation("a !", stream=True))
+
+
+def test_a_task_whose_answers_come_whole_says_so(host: PluginHost, connect: Connect) -> None:
+    answer = connect(create_app(host)).post("/models/tone", json={"inputs": "a", "stream": True})
+    assert answer.status_code == 422
+    assert "come whole" in answer.json()["error"]
+
+
+def test_a_piece_that_takes_too_long_ends_the_stream(
+    serve: Callable[..., httpx.Client], task: EchoTask
+) -> None:
+    client = serve(timeout=0.2)
+    with client.stream("POST", "/models/echo", json=body(max_new_tokens=0)) as response:
+        told = events(response)
+        next(told)
+        task.gate.clear()
+        assert list(told)[-1]["error_type"] == "timeout"
+    assert client.post("/models/echo", json=body()).status_code == 504
+
+
+def test_some_streams_go_side_by_side_and_a_few_wait(task: EchoTask, bundle: Bundle) -> None:
+    loaded: Future[Model] = Future()
+    loaded.set_result(Pipeline(task, bundle))
+    streams = Streams("m", lambda: loaded, max_streams=2, max_queue=1, metrics=Metrics())
+    item, endless = task.Input(text="a"), {"max_new_tokens": 0}  # type: ignore[call-arg]
+
+    async def check() -> None:
+        one, two = streams.start(item, endless), streams.start(item, endless)
+        assert await one.next() == await two.next()
+        waiting = streams.start(item, endless)
+        with pytest.raises(Overloaded, match="1 streams"):
+            streams.start(item, endless)
+        waiting.cancel()
+        last = streams.start(item, endless)
+        one.cancel()
+        assert await last.next() == TextPiece(" a", tokens=1)
+        await asyncio.to_thread(streams.close)
+        with pytest.raises(Overloaded, match="shutting down"):
+            while await two.next():
+                pass
+        with pytest.raises(Overloaded, match="shutting down"):
+            streams.start(item, endless)
+
+    asyncio.run(asyncio.wait_for(check(), WAIT))
+
+
+def test_too_many_streams_are_refused_with_a_429(
+    serve: Callable[..., httpx.Client], task: EchoTask
+) -> None:
+    client = serve(max_streams=1, max_queue=0)
+    with client.stream("POST", "/models/echo", json=body(max_new_tokens=0)) as one:
+        next(events(one))
+        answer = client.post("/models/echo", json=body())
+    assert (answer.status_code, answer.json()["error_type"]) == (429, "overloaded")
+
+
+def test_streams_are_counted(client: httpx.Client) -> None:
+    assert client.post("/models/echo", json=body(max_new_tokens=3)).status_code == 200
+    assert metric(client, 'nlplug_requests_total{model="echo",status="200"}') == "1"
+    assert metric(client, 'nlplug_streamed_tokens_total{model="echo"}') == "3"
+    assert metric(client, 'nlplug_first_token_seconds_count{model="echo"}') == "1"
+    assert metric(client, 'nlplug_streams{model="echo"}') == "0"
+
+
+def test_streaming_is_told_where_the_server_describes_itself(client: httpx.Client) -> None:
+    operation = client.get("/openapi.json").json()["paths"]["/models/echo"]["post"]
+    request = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert request["properties"]["stream"]["type"] == "boolean"
+    assert "text/event-stream" in operation["responses"]["200"]["content"]
+    assert client.get("/tasks").json()["echo"]["streams"] is True
