@@ -1,0 +1,1 @@
+"""Text classification for nlplug: any labels, one or several, or none when unsure."""

@@ -1,0 +1,114 @@
+"""The model inside the package: whole, small, described, and as good as its card says."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nlplug import Bundle, Pipeline, pipeline
+from nlplug_classification.plugin import register_models
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    [spec] = register_models()
+    assert spec.path is not None
+    return Bundle.open(spec.path, verify=True)
+
+
+@pytest.fixture(scope="module")
+def assistant(bundle: Bundle) -> Iterator[Pipeline]:
+    with pipeline("classification") as assistant:
+        yield assistant
+
+
+@pytest.fixture(scope="module")
+def held_out(data_folder: Path) -> dict[str, list[str]]:
+    """The texts that the recipe keeps out of training by their hash, by label."""
+    texts: dict[str, set[str]] = defaultdict(set)
+    path = data_folder / "train" / "topic" / "clinc150_train.jsonl.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for row in map(json.loads, file):
+            texts[row["label"]].add(row["text"])
+    return {
+        label: sorted(members, key=lambda text: hashlib.md5(text.encode()).hexdigest())[
+            : len(members) // (3 if label == "oos" else 6)
+        ]
+        for label, members in texts.items()
+    }
+
+
+def test_it_is_int8_and_at_most_25_megabytes(bundle: Bundle) -> None:
+    assert list(bundle.precisions) == ["int8"]
+    assert sum(file.stat().st_size for file in bundle.path.rglob("*") if file.is_file()) <= 25e6
+
+
+def test_its_manifest_says_what_it_is_and_what_it_lost(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    assert manifest is not None
+    assert (manifest.task, len(manifest.labels)) == ("classification", 151)
+    assert manifest.options["abstain_label"] == "oos"
+    assert 0 < manifest.options["abstain_below"] < 1
+    assert manifest.license
+    assert manifest.data
+    metrics = manifest.precisions["int8"].metrics
+    assert metrics["loss"] <= 0.005
+    assert metrics["in_scope_accuracy"] >= 0.955
+    assert metrics["out_of_scope_recall"] >= 0.8
+
+
+def test_its_card_names_data_terms_limits_and_where_it_abstains(bundle: Bundle) -> None:
+    card = (bundle.path / "README.md").read_text(encoding="utf-8")
+    assert f"abstain_below` is {bundle.options['abstain_below']:.2f}" in card
+    for word in ("CLINC150", "licences", "bad at", "accuracy", "recall", "MB"):
+        assert word in card
+    assert "@" not in card
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Wake me up at half past six tomorrow.", "alarm"),
+        ("How much did I spend on groceries last month?", "spending_history"),
+        ("Translate good morning into Italian", "translate"),
+        ("Is my flight on time?", "flight_status"),
+        ("Please freeze my account!", "freeze_account"),
+        ("turn off the kitchen lights", "smart_home"),
+        ("I lost my credit card", "report_lost_card"),
+        ("Thanks a lot!", "thank_you"),
+        ("What's the capital of France?", "oos"),
+        ("why is the sky blue", "oos"),
+        ("Who won the cup final in 1998?", "oos"),
+        ("The quarterly earnings disappointed investors.", "oos"),
+    ],
+)
+def test_it_tells_plain_requests_from_what_is_none(
+    assistant: Pipeline, text: str, label: str
+) -> None:
+    [answer] = assistant(text)
+    assert answer["label"] == label
+    assert 0.5 < answer["score"] <= 1
+
+
+def test_abstaining_can_be_switched_off(assistant: Pipeline) -> None:
+    answer = assistant("Tell him that I will be late.", top_k=3, abstain_below=0)
+    assert len(answer) == 3
+    assert answer[0]["label"] == "text"
+
+
+def test_it_is_as_good_as_asked_on_texts_kept_out_of_training(
+    assistant: Pipeline, held_out: dict[str, list[str]]
+) -> None:
+    """A third of them, and all that are none of the intents."""
+    outside = assistant(held_out.pop("oos"))
+    assert sum(answer["label"] == "oos" for answer in outside) / len(outside) >= 0.85
+    pairs = [(text, label) for label, texts in held_out.items() for text in texts[::3]]
+    answers = assistant([text for text, _ in pairs])
+    right = [answer["label"] == label for answer, (_, label) in zip(answers, pairs, strict=True)]
+    assert sum(right) / len(right) >= 0.945
