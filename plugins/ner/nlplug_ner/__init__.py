@@ -1,0 +1,1 @@
+"""Named-entity recognition for nlplug: who, where and what, with exact offsets."""

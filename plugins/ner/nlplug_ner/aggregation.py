@@ -1,0 +1,127 @@
+"""From the scores of tokens to entities: the aggregation strategies of the Hub's pipelines.
+
+The strategies answer as transformers 4.57 does, less what is wrong there:
+
+- ``first``, ``average`` and ``max`` decide for whole words, as `Tags.word_starts` finds them. Where
+  the tokenizer is not WordPiece, transformers looks for spaces instead, so that ``Paris,`` and
+  ``d'Apple`` are one word each: the comma becomes a part of the place, and the company is lost with
+  the label of ``d'`` (huggingface/transformers#27876). A line break ends no word there, a sentence
+  in Chinese is a single one, and an amount such as ``5.975,74`` is torn apart where offsets count
+  from their own word (huggingface/transformers#23322). With WordPiece it compares lengths, and
+  joins a word that lost an accent to the word before.
+- An entity never begins or ends within a character, nor with whitespace, nor is it the bare mark of
+  a space.
+- A label's hyphen is no prefix: ``work-of-art`` stays what it is.
+- ``E-`` and ``S-`` (or ``L-`` and ``U-``) count where a model has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nlplug.families.tagged_text import Tags
+
+Strategy = Literal["none", "simple", "first", "average", "max"]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Neighbouring tokens, or words, that have one label each.
+
+    Attributes:
+        firsts: (runs,) the first token of each; a run lasts to the next one.
+        labels: (runs,) the id of its label.
+        scores: (runs,) the probability of the label.
+        rests: (runs,) which of them can begin nothing: the rest of a character.
+    """
+
+    firsts: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+    rests: np.ndarray
+
+
+class Scheme:
+    """What a model's labels say: the kind of an entity, and where one begins.
+
+    Args:
+        labels: Names by id, such as ``O``, ``B-PER``, ``I-PER``.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        def all_used(letters: str) -> bool:
+            return all(any(label.startswith(f"{x}-") for label in labels) for x in letters)
+
+        # A name such as E-commerce makes no scheme of its own.
+        prefixes = next((known for known in ("BIES", "BILU") if all_used(known)), "BI")
+        kinds = [
+            label[2:] if label[1:2] == "-" and label[0] in prefixes else label for label in labels
+        ]
+        self.names = list(dict.fromkeys(kinds))
+        self.kind = np.array([self.names.index(kind) for kind in kinds])
+        first = {"B", "S", "U"} & set(prefixes)
+        self.begins = np.array([label[1:2] == "-" and label[0] in first for label in labels])
+
+
+def label_tokens(tags: Tags) -> Runs:
+    """Each token with its best label."""
+    labels = tags.scores.argmax(axis=1)
+    places = np.arange(len(tags))
+    return Runs(places, labels, tags.scores[places, labels], tags.shared)
+
+
+def label_characters(tags: Tags, scheme: Scheme) -> Runs:
+    """As `label_tokens`, but the rest of a character is of the kind of its first token."""
+    labels = tags.scores.argmax(axis=1)
+    places = np.arange(len(tags))
+    rests = np.flatnonzero(tags.shared)
+    if len(rests):
+        owner = np.maximum.accumulate(np.where(tags.shared, 0, places))[rests]
+        of_kind = scheme.kind == scheme.kind[labels[owner]][:, None]
+        labels[rests] = np.where(of_kind, tags.scores[rests], -1).argmax(axis=1)
+    return Runs(places, labels, tags.scores[places, labels], tags.shared)
+
+
+def label_words(tags: Tags, strategy: Strategy) -> Runs:
+    """Each word with one label.
+
+    Args:
+        tags: The tokens.
+        strategy: Whose label: the ``first`` token's, that of the token that is surest (``max``), or
+            the best one by the ``average`` of the scores.
+    """
+    firsts = tags.word_starts
+    if strategy == "average":
+        lengths = np.diff(firsts, append=len(tags))
+        scores = np.add.reduceat(tags.scores, firsts, axis=0) / lengths[:, None]
+    elif strategy == "max":
+        best = tags.scores.max(axis=1)
+        words = np.repeat(np.arange(len(firsts)), np.diff(firsts, append=len(tags)))
+        surest = np.flatnonzero(best == np.maximum.reduceat(best, firsts)[words])
+        _, earliest = np.unique(words[surest], return_index=True)
+        scores = tags.scores[surest[earliest]]
+    else:
+        scores = tags.scores[firsts]
+    labels = scores.argmax(axis=1)
+    places = np.arange(len(firsts))
+    return Runs(firsts, labels, scores[places, labels], np.zeros(len(firsts), dtype=bool))
+
+
+def group(runs: Runs, scheme: Scheme) -> Runs:
+    """Neighbours of one kind as one run, whose score is their mean; ``labels`` are kinds then.
+
+    A ``B-`` begins a new run; an ``I-`` continues the run before where that is of the same kind,
+    else it begins one as well.
+    """
+    kinds = scheme.kind[runs.labels]
+    begins = scheme.begins[runs.labels] & ~runs.rests
+    begins[0] = True
+    begins[1:] |= kinds[1:] != kinds[:-1]
+    places = np.flatnonzero(begins)
+    totals = np.add.reduceat(runs.scores.astype(np.float64), places)
+    means = totals / np.diff(places, append=len(kinds))
+    return Runs(runs.firsts[places], kinds[places], means, runs.rests[places])

@@ -1,0 +1,143 @@
+"""The named-entity task: what it is called, what it takes, and examples to try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from nlplug.families.tagged_text import Tags
+from nlplug.families.token_classification import (
+    TokenClassificationModel,
+    TokenClassificationOptions,
+    TokenClassificationTask,
+    WordLabel,
+)
+from nlplug.models.bundle import Bundle
+from nlplug.task import Example, Localized, TaskOptions
+from nlplug_ner.aggregation import (
+    Runs,
+    Scheme,
+    Strategy,
+    group,
+    label_characters,
+    label_tokens,
+    label_words,
+)
+
+
+class Entity(TypedDict):
+    """One entity; ``text[start:end]`` is the word."""
+
+    entity_group: str
+    score: float
+    word: str
+    start: int
+    end: int
+
+
+class NerOptions(TokenClassificationOptions):
+    """How tokens become entities."""
+
+    aggregation_strategy: Strategy = Field(
+        default="simple",
+        description="How tokens become entities: simple joins neighbours of one kind; first, "
+        "average and max decide word by word before; none gives each token.",
+        json_schema_extra={
+            "zh": {
+                "title": "聚合方式",
+                "description": "如何把词元合并成实体：simple 合并相邻的同类词元；first、average、"
+                "max 先逐词判定；none 返回每个词元。",
+            }
+        },
+    )
+
+
+class NerModel(TokenClassificationModel):
+    """Makes entities of labelled tokens."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle)
+        self._scheme = Scheme(self.labels)
+
+    def answer(self, tags: Tags, options: TokenClassificationOptions) -> Any:
+        """The entities in the order of the text; with ``none`` the tokens.
+
+        ``word`` is ``text[start:end]`` always, where transformers decodes the tokens and so loses
+        case, accents and spaces.
+        """
+        strategy = cast("NerOptions", options).aggregation_strategy
+        if strategy == "none":
+            runs, names = label_tokens(tags), self.labels
+        else:
+            labelled = (
+                label_characters(tags, self._scheme)
+                if strategy == "simple"
+                else label_words(tags, strategy)
+            )
+            runs, names = group(labelled, self._scheme), self._scheme.names
+        return _write(tags, runs, names, options.ignore_labels, tokens=strategy == "none")
+
+
+def _write(
+    tags: Tags, runs: Runs, names: Sequence[str], ignored: Sequence[str], *, tokens: bool
+) -> list[WordLabel] | list[Entity]:
+    """The runs as dicts; those of an ignored label or of no characters are left out."""
+    starts, ends = (tags.starts, tags.ends) if tokens else tags.spans(runs.firsts)
+    kept = ~np.isin(runs.labels, [i for i, name in enumerate(names) if name in ignored])
+    kept &= starts < ends
+    columns = (runs.labels, runs.scores, runs.firsts + tags.first, starts, ends)
+    rows = zip(*(column[kept].tolist() for column in columns), strict=True)
+    if tokens:
+        return [
+            WordLabel(
+                entity=names[label],
+                score=score,
+                index=index,
+                word=tags.text[start:end],
+                start=start,
+                end=end,
+            )
+            for label, score, index, start, end in rows
+        ]
+    return [
+        Entity(
+            entity_group=names[label],
+            score=score,
+            word=tags.text[start:end],
+            start=start,
+            end=end,
+        )
+        for label, score, _, start, end in rows
+    ]
+
+
+class NerTask(TokenClassificationTask):
+    """Who, where and what does a text name?"""
+
+    name = "ner"
+    title: ClassVar[Localized] = {"en": "Named entities", "zh": "命名实体识别"}
+    description: ClassVar[Localized] = {
+        "en": "Finds persons, organizations, places and other names in a text of any length. The "
+        "embedded model reads English.",
+        "zh": "找出文本中的人名、机构名、地名和其他专名，文本长度不限。内置模型适用于英文。",
+    }
+    Options: ClassVar[type[TaskOptions]] = NerOptions
+    Output: ClassVar[Any] = list[Entity] | list[WordLabel]
+    default_model = "ner-en"
+    examples: ClassVar[Sequence[Example]] = (
+        Example({"text": "Angela Merkel met Barack Obama in Berlin."}),
+        Example({"text": "Toyota is building a plant in Alabama with Mazda, Reuters reports."}),
+        Example(
+            {"text": "The World Cup in Brazil was won by Germany."},
+            {"aggregation_strategy": "none"},
+        ),
+        Example({"text": "my flight to tokyo got cancelled, thanks @united"}),
+    )
+
+    def bind(self, bundle: Bundle) -> NerModel:
+        """Bind to a token-classification bundle."""
+        return NerModel(bundle)

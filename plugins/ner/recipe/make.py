@@ -1,0 +1,120 @@
+"""Train, export and embed the model of names: data to bundle in one command.
+
+    NLPLUG_DATA=… python plugins/ner/recipe/make.py
+
+Each step leaves its result in the work folder; a run that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prepare import prepare
+
+from nlplug.export.run import ExportConfig, export_model
+from nlplug.train.embedded import checkpoint_of, embed, evaluated, recipe_run
+from nlplug_ner.task import NerTask
+
+HERE = Path(__file__).resolve().parent
+BUNDLE = HERE.parent / "nlplug_ner" / "models" / "ner-en"
+DEV = Path("dev") / "ner"
+# The window the bundle answers with; longer texts get several that overlap.
+WINDOW = 256
+# The pieces of a word are one thing: its first piece decides, as it was trained to.
+OPTIONS = {"aggregation_strategy": "first"}
+LICENSE = "Apache-2.0 base model; CoNLL-2003 for research use (see README.md)"
+DATA = [
+    {
+        "name": "CoNLL-2003 (English)",
+        "license": "annotations free; Reuters text by research agreement with NIST",
+        "cite": "Tjong Kim Sang & De Meulder 2003",
+    },
+    {"name": "Broad Twitter Corpus", "license": "CC-BY-4.0", "cite": "Derczynski et al. 2016"},
+    {"name": "WNUT 2017", "license": "CC-BY-4.0", "cite": "Derczynski et al. 2017"},
+    {
+        "name": "WikiANN (English)",
+        "license": "ODC-BY; Wikipedia text CC-BY-SA",
+        "cite": "Pan et al. 2017, Rahimi et al. 2019",
+    },
+    {"name": "Groningen Meaning Bank", "license": "public domain", "cite": "Bos et al. 2017"},
+]
+
+
+def train(files: Path, work: Path, base: str) -> Path:
+    """The fine-tuned checkpoint, by two runs of which the second goes on from the first."""
+    held_out = files / "eval.jsonl.gz"
+    first = checkpoint_of(
+        NerTask(),
+        train=files / "first.jsonl.gz",
+        eval=held_out,
+        settings=HERE / "first.toml",
+        output=work / "first",
+        base=base,
+    )
+    return checkpoint_of(
+        NerTask(),
+        train=files / "train.jsonl.gz",
+        eval=held_out,
+        settings=HERE / "train.toml",
+        output=work / BUNDLE.name,
+        base=str(first),
+    )
+
+
+def export(checkpoint: Path, gate: Path, target: Path) -> None:
+    """Export to int8 behind the gate, held against PyTorch on labelled texts."""
+    report = export_model(
+        ExportConfig(
+            source=checkpoint,
+            output=target,
+            task=NerTask(),
+            precisions=("int8",),
+            required=("int8",),
+            eval_data=gate,
+            name=BUNDLE.name,
+            max_length=WINDOW,
+            options=OPTIONS,
+            license=LICENSE,
+            data=DATA,
+            languages=("en",),
+            description="Persons, organizations, places and others in English: MiniLM-L6 in int8.",
+        )
+    )
+    for verdict in report.verdicts:
+        print(verdict)
+
+
+def figures(made: Path, files: dict[str, Path]) -> dict[str, str]:
+    """Entity F1, precision and recall on each file, by the marks of the card."""
+    found = {}
+    for mark, file in files.items():
+        report = evaluated("ner", made, file).report
+        numbers = {"F": report["f1"], "P": report["precision"], "R": report["recall"]}
+        print(file.name, report["micro"], report["labels"])
+        found |= {f"@{mark}-{name}@": f"{value:.3f}" for name, value in numbers.items()}
+        found |= {
+            f"@{mark}-{label}@": f"{scores['f1']:.3f}" for label, scores in report["labels"].items()
+        }
+    return found
+
+
+def main() -> None:
+    """Run the steps that are left."""
+    run = recipe_run(__doc__, task="ner", output=BUNDLE)
+    files = run.files
+    if not (files / "wnut17_dev.jsonl.gz").is_file():
+        prepare(run.data, files)
+    checkpoint = train(files, run.work, run.base)
+    made = run.work / "bundle"
+    export(checkpoint, files / "eval.jsonl.gz", made)
+    measured = {
+        "CONLL": run.data / DEV / "conll2003_en_testa.jsonl.gz",
+        "WNUT": files / "wnut17_dev.jsonl.gz",
+        "BTC": files / "btc_heldout.jsonl.gz",
+        "WIKI": files / "wikiann_heldout.jsonl.gz",
+    }
+    embed(made, run.output, HERE / "card.md", figures(made, measured))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+"""Make the training, validation and hold-out files of the embedded model.
+
+Reads ``$NLPLUG_DATA/train/ner/NAME_train.jsonl.gz`` of conll2003_en, btc_tweets_en, wnut17,
+wikiann_en and gmb_en, and writes into a folder:
+
+- ``first.jsonl.gz``: everything for one epoch of the first run: several passes over each set, in
+  each of which other neighbouring sentences are put together, as the model is to read documents
+  and not sentences. Sets that know no MISC say so (``label_set``).
+- ``train.jsonl.gz``: the same for the second run, with fewer passes, and with a share of the
+  Groningen Meaning Bank, whose whole sentences say what is no name.
+- ``eval.jsonl.gz``: sentences held out, to watch training and to gate the export.
+- ``btc_heldout.jsonl.gz``, ``wikiann_heldout.jsonl.gz``, and ``wnut17_dev.jsonl.gz`` (from
+  ``$NLPLUG_DATA/dev/ner``): for the figures in the model card only.
+
+All is mapped onto PER, ORG, LOC and MISC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from nlplug.data import open_writer, read_rows
+from nlplug.data.tags import Span, spans_of_tags, tags_of_spans
+
+THREE = ["PER", "ORG", "LOC"]
+SEED = 7
+# Neighbouring sentences of one article are held out together: they share their names.
+BLOCK = 100
+WNUT = {
+    "person": "PER",
+    "location": "LOC",
+    "corporation": "ORG",
+    "group": "ORG",
+    "creative-work": "MISC",
+    "product": "MISC",
+}
+# GMB's machine-made labels count titles to names.
+TITLES = frozenset(
+    {
+        "mr.",
+        "mrs.",
+        "ms.",
+        "dr.",
+        "president",
+        "vice",
+        "prime",
+        "deputy",
+        "foreign",
+        "minister",
+        "general",
+        "secretary",
+        "senator",
+        "king",
+        "queen",
+        "pope",
+        "chancellor",
+        "secretary-general",
+        "ambassador",
+        "spokesman",
+        "governor",
+        "judge",
+    }
+)
+GMB = {"geo": "LOC", "org": "ORG", "per": "PER", "art": "MISC", "eve": "MISC", "nat": "MISC"}
+_MARKUP = re.compile(r"['*`=]+")
+
+Sentence = tuple[list[str], list[str]]
+
+
+def share(text: str) -> float:
+    """Where a text falls between 0 and 1, the same on every machine."""
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return int(digest[:8], 16) / 2**32
+
+
+def load(
+    folder: Path, name: str, change: Callable[[list[str], list[str]], Sentence]
+) -> list[Sentence]:
+    path = folder / f"{name}.jsonl.gz"
+    rows = read_rows(path, columns=("tokens", "ner_tags"))
+    sentences = (change(row.values["tokens"], row.values["ner_tags"]) for row in rows)
+    return [sentence for sentence in sentences if sentence[0]]
+
+
+def as_they_are(tokens: list[str], tags: list[str]) -> Sentence:
+    return tokens, tags
+
+
+def tweet(tokens: list[str], tags: list[str]) -> Sentence:
+    """BTC marks most account names twice, as ``@`` and as the name: the name alone stays."""
+    changed = list(tags)
+    for index, token in enumerate(tokens[:-1]):
+        after = tags[index + 1]
+        if token == "@" and tags[index] != "O" and after != "O":
+            changed[index], changed[index + 1] = "O", f"B-{after[2:]}"
+    return tokens, changed
+
+
+def emerging(tokens: list[str], tags: list[str]) -> Sentence:
+    """WNUT's types as ours; account names, of which it marks none, are left out."""
+    kept = [
+        (token, tag if tag == "O" else f"{tag[0]}-{WNUT[tag[2:]]}")
+        for token, tag in zip(tokens, tags, strict=True)
+        if not (token.startswith("@") and len(token) > 1)
+    ]
+    return [token for token, _ in kept], [tag for _, tag in kept]
+
+
+def without_markup(sentences: Iterable[Sentence]) -> Iterator[Sentence]:
+    """Wikipedia without the signs of its markup, as readers see it."""
+    for tokens, tags in sentences:
+        kept = [
+            (token, tag)
+            for token, tag in zip(tokens, tags, strict=True)
+            if tag != "O" or not _MARKUP.fullmatch(token)
+        ]
+        yield [token for token, _ in kept], [tag for _, tag in kept]
+
+
+def silver(sentences: list[Sentence], news: list[Sentence]) -> list[Sentence]:
+    """GMB's types as ours: its ``gpe`` are people (MISC) or countries (LOC), as CoNLL has the word
+    more often, or else GMB itself; titles are no part of a name; times are no entities."""
+    seen = Counter(
+        (token, tag[2:])
+        for sentence in (*news, *sentences)
+        for token, tag in zip(*sentence, strict=True)
+    )
+
+    def kind(token: str) -> str:
+        news_says = seen[token, "MISC"] - seen[token, "LOC"]
+        return "MISC" if (news_says or seen[token, "gpe"] - seen[token, "geo"]) > 0 else "LOC"
+
+    found = []
+    for tokens, tags in sentences:
+        marked: list[Span] = []
+        for first, last, label in spans_of_tags(tags):
+            while label == "per" and first < last and tokens[first].lower() in TITLES:
+                first += 1
+            ours = kind(tokens[first]) if label == "gpe" else GMB.get(label, "")
+            if ours and first < last:
+                marked.append((first, last, ours))
+        found.append((tokens, tags_of_spans(marked, len(tokens))))
+    return found
+
+
+def together(
+    sentences: Iterable[Sentence], chance: random.Random, *, alone: float, longest: int
+) -> Iterator[Sentence]:
+    """Sentences alone or with those that follow, up to a random number of words.
+
+    Args:
+        sentences: In their order.
+        chance: Where chance comes from.
+        alone: Share of the rows that are one sentence.
+        longest: Words that a row has at most, unless a single sentence has more.
+    """
+    tokens: list[str] = []
+    tags: list[str] = []
+    room = 0
+    for words, marks in sentences:
+        if tokens and len(tokens) + len(words) > room:
+            yield tokens, tags
+            tokens, tags = [], []
+        if not tokens:
+            room = 0 if chance.random() < alone else chance.randint(20, longest)
+        tokens, tags = tokens + words, tags + marks
+    if tokens:
+        yield tokens, tags
+
+
+def shuffled(sentences: list[Sentence], chance: random.Random) -> list[Sentence]:
+    return chance.sample(sentences, len(sentences))
+
+
+def rows(sentences: Iterable[Sentence], label_set: list[str] | None) -> Iterator[dict[str, object]]:
+    for tokens, tags in sentences:
+        row: dict[str, object] = {"tokens": tokens, "tags": tags}
+        yield row if label_set is None else {**row, "label_set": label_set}
+
+
+def write(path: Path, *parts: Iterable[dict[str, object]]) -> None:
+    with open_writer(path) as writer:
+        for part in parts:
+            for row in part:
+                writer.write(row)
+        print(f"{path.name}: {writer.count:,} rows")
+
+
+def half_open(sentences: Iterable[Sentence], chance: random.Random) -> Iterator[dict[str, object]]:
+    """Rows of a set without MISC, every other one taken at its word: where nothing ever speaks
+    against MISC, the model sees it everywhere."""
+    for sentence in sentences:
+        yield from rows([sentence], THREE if chance.random() < 0.5 else None)
+
+
+def blocks_of(sentences: list[Sentence]) -> list[list[Sentence]]:
+    return [sentences[start : start + BLOCK] for start in range(0, len(sentences), BLOCK)]
+
+
+def block_share(block: list[Sentence]) -> float:
+    return share(" ".join(token for sentence in block[:2] for token in sentence[0]))
+
+
+def by_hash(sentences: list[Sentence], *ends: float) -> tuple[list[Sentence], ...]:
+    """Sentences parted by the hash of their text; the last part is what is left."""
+    parts: tuple[list[Sentence], ...] = tuple([] for _ in range(len(ends) + 1))
+    for sentence in sentences:
+        place = share(" ".join(sentence[0]))
+        parts[sum(place >= end for end in ends)].append(sentence)
+    return parts
+
+
+def prepare(data: Path, target: Path) -> None:
+    """Write the files.
+
+    Args:
+        data: The folder that holds ``train/ner`` and ``dev/ner``.
+        target: Where to write; made if absent.
+    """
+    source = data / "train" / "ner"
+    news = load(source, "conll2003_en_train", as_they_are)
+    news_held = [s for block in blocks_of(news) if block_share(block) < 0.05 for s in block]
+    news_runs = [block for block in blocks_of(news) if block_share(block) >= 0.05]
+    tweets_held, tweets_eval, tweets = by_hash(
+        load(source, "btc_tweets_en_train", tweet), 0.1, 0.13
+    )
+    wiki_held, wiki_eval, wiki = by_hash(load(source, "wikiann_en_train", as_they_are), 0.08, 0.1)
+    wiki = list(without_markup(wiki[::2])) + wiki[1::2]
+    emerged = load(source, "wnut17_train", emerging)
+    chance = random.Random(SEED)
+    passes: list[Iterable[dict[str, object]]] = []
+    for _ in range(5):
+        passes += [rows(together(run, chance, alone=0.3, longest=150), None) for run in news_runs]
+    for _ in range(4):
+        for tweet_set in (tweets, emerged):
+            order = shuffled(tweet_set, chance)
+            passes.append(rows(together(order, chance, alone=0.6, longest=60), THREE))
+    for _ in range(2):
+        order = shuffled(wiki, chance)
+        passes.append(rows(together(order, chance, alone=0.5, longest=60), THREE))
+    target.mkdir(parents=True, exist_ok=True)
+    write(target / "first.jsonl.gz", *passes)
+    more = silver(load(source, "gmb_en_train", as_they_are), news)
+    more_runs = [block for block in blocks_of(more) if block_share(block) < 0.2]
+    chance = random.Random(SEED + 1)
+    passes = [
+        rows(together(run, chance, alone=0.3, longest=150), None)
+        for run in (*news_runs * 3, *more_runs)
+    ]
+    for mixed in (tweets, emerged, wiki[: len(wiki) // 2]):
+        order = shuffled(mixed, chance)
+        passes.append(half_open(together(order, chance, alone=0.5, longest=60), chance))
+    write(target / "train.jsonl.gz", *passes)
+    write(
+        target / "eval.jsonl.gz",
+        rows(news_held, None),
+        rows(tweets_eval, THREE),
+        rows(wiki_eval, THREE),
+    )
+    write(target / "btc_heldout.jsonl.gz", rows(tweets_held, THREE))
+    write(target / "wikiann_heldout.jsonl.gz", rows(wiki_held, THREE))
+    comments = load(data / "dev" / "ner", "wnut17_dev", emerging)
+    write(target / "wnut17_dev.jsonl.gz", rows(comments, THREE))
