@@ -1,0 +1,1 @@
+"""Extractive question answering for nlplug: the answer, and where it stands."""

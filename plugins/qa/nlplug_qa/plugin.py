@@ -1,0 +1,34 @@
+"""What this package offers to nlplug."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from nlplug import ModelSpec, Task, hookimpl
+
+NLPLUG_CONTRACT = 1
+
+_MODEL = Path(__file__).parent / "models" / "qa-en"
+
+
+@hookimpl
+def register_tasks() -> Iterable[Task]:
+    """The question-answering task."""
+    from nlplug_qa.task import QaTask
+
+    return [QaTask()]
+
+
+@hookimpl
+def register_models() -> Iterable[ModelSpec]:
+    """The embedded English model."""
+    return [
+        ModelSpec(
+            name="qa-en",
+            task="qa",
+            path=_MODEL,
+            description="English, 22.7 M parameters in int8; answers from a text, or none.",
+            license="Apache-2.0 base; see its model card for the terms of its data",
+        )
+    ]

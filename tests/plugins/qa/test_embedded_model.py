@@ -1,0 +1,71 @@
+"""The model inside the package: whole, small, described, and as good as its card says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nlplug import Bundle, Pipeline, pipeline
+from nlplug.evaluation.run import evaluate
+from nlplug_qa.plugin import register_models
+
+BRIDGE = (
+    "The old stone bridge over the river was designed by Anna Weber in 1887 and opened two years "
+    "later. It carried the only road to the coast until 1954, when a flood swept it away. Today a "
+    "steel bridge with four lanes stands in its place, and some 20,000 cars use it every day."
+)
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    [spec] = register_models()
+    assert spec.path is not None
+    return Bundle.open(spec.path, verify=True)
+
+
+@pytest.fixture(scope="module")
+def ask(bundle: Bundle) -> Iterator[Pipeline]:
+    with pipeline("qa") as ask:
+        yield ask
+
+
+def test_it_is_int8_and_at_most_25_megabytes(bundle: Bundle) -> None:
+    assert list(bundle.precisions) == ["int8"]
+    assert sum(file.stat().st_size for file in bundle.path.rglob("*") if file.is_file()) <= 25e6
+
+
+def test_its_manifest_says_what_it_is_and_what_it_lost(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    assert manifest is not None
+    assert manifest.task == "qa"
+    assert manifest.license
+    assert manifest.data
+    assert manifest.precisions["int8"].metrics["loss"] <= 0.005
+
+
+def test_its_card_names_data_terms_and_limits(bundle: Bundle) -> None:
+    card = (bundle.path / "README.md").read_text(encoding="utf-8")
+    for word in ("SQuAD", "QAMR", "FairytaleQA", "licence", "bad at", "F1", "MB"):
+        assert word in card
+    assert "@" not in card
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Who designed the stone bridge?", "Anna Weber"),
+        ("When was the bridge designed?", "1887"),
+        ("How many cars use the steel bridge every day?", "20,000"),
+    ],
+)
+def test_it_answers_plain_questions(ask: Pipeline, question: str, answer: str) -> None:
+    found = ask(question=question, context=BRIDGE)
+    assert answer in found["answer"]
+    assert BRIDGE[found["start"] : found["end"]] == found["answer"]
+
+
+def test_questions_of_xquad_are_answered_as_well_as_asked(ask: Pipeline, data_folder: Path) -> None:
+    result = evaluate(ask, data_folder / "dev" / "qa" / "xquad_en.jsonl.gz", limit=600)
+    assert result.report["f1"] >= 0.70
