@@ -1,0 +1,1 @@
+"""Text generation for nlplug: prompts and chats to text, token by token."""
