@@ -1,0 +1,262 @@
+"""Which languages a model translates, and how it is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nlplug._extras import require
+from nlplug.errors import MissingExtra, OptionError
+from nlplug.models.bundle import Bundle
+from nlplug.runtime.tokenizer import Tokenizer, load_tokenizer
+from nlplug_translation.codes import base
+
+# Marian, then NLLB, mBART and M2M: how their tokens name a language.
+_MARK = re.compile(r">>(\S+)<<")
+_CODES = (
+    re.compile(r"([a-z]{3}_[A-Z][a-z]{3})"),
+    re.compile(r"([a-z]{2}_[A-Z]{2})"),
+    re.compile(r"__([a-z]{2,3})__"),
+)
+_TASK = re.compile(r"translation_([A-Za-z-]+)_to_([A-Za-z-]+)")
+# Too little to go by for a guess.
+_FEWEST_LETTERS = 2
+
+
+@dataclass(frozen=True)
+class Route:
+    """What goes around a source so that a model translates it from one language to another.
+
+    Attributes:
+        prefix: Text before it.
+        before: Special tokens before that.
+        behind: Special tokens behind it.
+    """
+
+    prefix: str
+    before: tuple[int, ...]
+    behind: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Languages:
+    """The languages of one model, by the codes that it uses itself.
+
+    Attributes:
+        name: Of the model.
+        sources: Those it translates from; empty where it does not say.
+        targets: Those it translates to; likewise.
+        frame: The special tokens that the tokenizer puts before and behind a text.
+        marks: For models that are told the target by a token before the text: its id.
+        codes: For models whose sources hold the token of their own language, and whose answers
+            begin with that of the target: its id.
+        prefixes: For models that are told in words: the words, by source and target.
+    """
+
+    name: str
+    sources: Sequence[str]
+    targets: Sequence[str]
+    frame: tuple[tuple[int, ...], tuple[int, ...]]
+    marks: Mapping[str, int] = field(default_factory=dict)
+    codes: Mapping[str, int] = field(default_factory=dict)
+    prefixes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, bundle: Bundle, tokenizer: Tokenizer) -> Languages:
+        """Those of a bundle: from its tokens, its config, or its options and file names."""
+        before, behind = tokenizer.text_frame
+        frame = tuple(before), tuple(behind)
+        marks, codes = _tokens(bundle, tokenizer)
+        source, target = _stated(bundle)
+        if codes:
+            return cls(bundle.name, tuple(codes), tuple(codes), frame, codes=codes)
+        if marks:
+            return cls(bundle.name, source, tuple(marks), frame, marks=marks)
+        prefixes = _prefixes(bundle.config)
+        if prefixes:
+            sources = tuple(dict.fromkeys(pair[0] for pair in prefixes))
+            targets = tuple(dict.fromkeys(pair[1] for pair in prefixes))
+            return cls(bundle.name, sources, targets, frame, prefixes=prefixes)
+        return cls(bundle.name, source, target, frame)
+
+    @property
+    def needs_source(self) -> bool:
+        """Whether the model has to be told from which language it translates."""
+        return len(self.codes) > 0
+
+    def source(self, code: str) -> str:
+        """The model's own code of a language to translate from.
+
+        Raises:
+            OptionError: It translates from others; the hint lists them.
+        """
+        return self._known(code, self.sources, "src_lang", "from")
+
+    def target(self, code: str | None) -> str | None:
+        """The model's own code of a language to translate to; None where there is but one way.
+
+        Raises:
+            OptionError: It translates to others, or to several and none is named.
+        """
+        if code is not None:
+            return self._known(code, self.targets, "tgt_lang", "to")
+        if len(self.targets) <= 1:
+            return next(iter(self.targets), None)
+        raise OptionError(
+            f"The model {self.name!r} translates to several languages, and tgt_lang names none.",
+            hint=f"Set tgt_lang to one of: {', '.join(self.targets)}.",
+        )
+
+    def forced(self, target: str | None) -> int | None:
+        """The token that an answer has to begin with, for models of `codes`."""
+        return self.codes.get(target or "")
+
+    def route(self, source: str | None, target: str | None) -> Route:
+        """What goes around a source.
+
+        Raises:
+            OptionError: The model does not translate between these two.
+        """
+        before, behind = self.frame
+        if self.codes and source is not None:
+            own = self.codes[source]
+            known = set(self.codes.values())
+            if known.isdisjoint((*before, *behind)):
+                return Route("", (own, *before), behind)
+            before, behind = (
+                tuple(own if token in known else token for token in part)
+                for part in (before, behind)
+            )
+        elif self.marks and target is not None:
+            before = (*before, self.marks[target])
+        elif self.prefixes:
+            return Route(self._prefix(source, target), before, behind)
+        return Route("", before, behind)
+
+    def marked(self, text: str) -> tuple[str | None, str]:
+        """The target that a text names itself, as in ``>>fr<< Hello``, and the rest of it."""
+        found = re.match(r"\s*>>(\S+?)<<\s*", text)
+        if found and found[1] in self.marks:
+            return found[1], text[found.end() :]
+        return None, text
+
+    def _prefix(self, source: str | None, target: str | None) -> str:
+        found = [
+            prefix
+            for (known, other), prefix in self.prefixes.items()
+            if source in (None, known) and other == target
+        ]
+        if not found:
+            pairs = ", ".join(f"{known} to {other}" for known, other in self.prefixes)
+            raise OptionError(
+                f"The model {self.name!r} does not translate from {source!r} to {target!r}.",
+                hint=f"It translates {pairs}.",
+            )
+        return found[0]
+
+    def _known(self, code: str, known: Sequence[str], option: str, way: str) -> str:
+        if code in known:
+            return code
+        near = [own for own in known if own.lower() == code.lower()]
+        near += [own for own in known if base(own) is not None and base(own) == base(code)]
+        if near:
+            return near[0]
+        listed = ", ".join(known)
+        raise OptionError(
+            f"{option} is {code!r}; the model {self.name!r} "
+            + (f"does not translate {way} it." if known else "does not say what it translates."),
+            hint=f"It translates {way}: {listed}." if known else f"Leave {option} out.",
+        )
+
+
+def languages_of(bundle: Bundle) -> Languages:
+    """The languages of a bundle.
+
+    Raises:
+        BundleError: Its tokenizer cannot be used.
+    """
+    return Languages.of(bundle, load_tokenizer(bundle, offsets=False))
+
+
+def guess(text: str, known: Sequence[str]) -> str | None:
+    """Which of the known languages a text is in; None where it has hardly a letter.
+
+    Raises:
+        MissingExtra: The package that guesses is not installed.
+    """
+    if sum(map(str.isalpha, text)) < _FEWEST_LETTERS:
+        return None
+    own: dict[str | None, str] = {}
+    for code in known:
+        own.setdefault(base(code), code)
+    try:
+        ranked = require("py3langid", "", purpose="Guessing the language").rank(text[:2000])
+    except MissingExtra as error:
+        raise MissingExtra(
+            "The language of the text is not named, and the package 'py3langid' that guesses it "
+            "is not installed.",
+            hint="Set src_lang, or: pip install 'nlplug-translation[guess]'",
+        ) from error
+    return next((own[name] for name, _ in ranked if name in own), None)
+
+
+def _tokens(bundle: Bundle, tokenizer: Tokenizer) -> tuple[dict[str, int], dict[str, int]]:
+    """Language → token, of tokens that mark targets, and of those that name languages."""
+    texts = list(_special(bundle.tokenizer_config))
+    if bundle.config.get("model_type") == "marian":
+        texts += sorted(text for text in tokenizer.vocabulary() if text.startswith(">>"))
+    marks = _matching(texts, _MARK, tokenizer)
+    if marks:
+        return marks, {}
+    found = (_matching(texts, pattern, tokenizer) for pattern in _CODES)
+    return {}, next((codes for codes in found if len(codes) > 1), {})
+
+
+def _matching(
+    texts: Iterable[str], pattern: re.Pattern[str], tokenizer: Tokenizer
+) -> dict[str, int]:
+    codes = {}
+    for text in texts:
+        match = pattern.fullmatch(text)
+        token = tokenizer.token_id(text) if match else None
+        if match and token is not None:
+            codes[match[1]] = token
+    return codes
+
+
+def _special(config: Mapping[str, Any]) -> Iterable[str]:
+    listed = [*(config.get("additional_special_tokens") or ())]
+    listed += (config.get("added_tokens_decoder") or {}).values()
+    for token in listed:
+        text = token.get("content") if isinstance(token, dict) else token
+        if isinstance(text, str):
+            yield text
+
+
+def _prefixes(config: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    found = {}
+    params = config.get("task_specific_params")
+    for task, own in (params if isinstance(params, dict) else {}).items():
+        match = _TASK.fullmatch(task)
+        if match and isinstance(own, dict) and isinstance(own.get("prefix"), str):
+            found[match[1], match[2]] = own["prefix"]
+    return found
+
+
+def _stated(bundle: Bundle) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The one language on each side, where something tells it: a group such as "mul" tells none."""
+    named = re.search(r"-([A-Za-z]{2,3})-([A-Za-z]{2,3})$", bundle.name)
+    sides = []
+    for number, (option, entry) in enumerate(
+        (("src_lang", "source_lang"), ("tgt_lang", "target_lang"))
+    ):
+        candidates = (
+            bundle.options.get(option),
+            bundle.tokenizer_config.get(entry),
+            named[number + 1] if named else None,
+        )
+        codes = [code for code in candidates if isinstance(code, str) and base(code) is not None]
+        sides.append(tuple(codes[:1]))
+    return sides[0], sides[1]

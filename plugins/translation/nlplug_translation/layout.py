@@ -1,0 +1,95 @@
+"""What of a text is for the model, and what stays: line ends, indents, bullets, spaces."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from nlplug_translation.protected import Span, spans
+from nlplug_translation.sentences import sentences
+
+# Line ends of any kind, tabs between cells, and what no text should hold.
+_CONTROLS = re.compile(r"([\x00-\x1f\x7f-\x9f\u2028\u2029]+)")
+_LINE_ENDS = frozenset("\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+# Indents, quotation marks of mails, bullets, numbers of lists and headings, boxes to tick.
+_LEAD = re.compile(
+    r"\s*(?:(?:>+|[-*+•‣◦▪·–—]|\#{1,6}|\(?(?:\d{1,3}(?:\.\d{1,3})*|[A-Za-z])[.)]|\[[ xX]?\])\s+)*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a text.
+
+    Attributes:
+        text: As it stands there.
+        translate: Whether it is one for the model; if so, it is a sentence, with letters in it and
+            no white space around it.
+    """
+
+    text: str
+    translate: bool
+
+
+def lay_out(text: str, *, split: bool = True, protect: bool = True) -> list[Piece]:
+    """Cut a text into pieces; joined they are the text.
+
+    Args:
+        text: Any text.
+        split: At sentences; else only at line ends and tabs.
+        protect: Whether what may not change (tags, code) is not cut.
+    """
+    pieces: list[Piece] = []
+    fresh = True  # at the beginning of a line
+    done = 0
+    for block in [*_blocks(text, protect), None]:
+        for part in _CONTROLS.split(text[done : block.start if block else len(text)]):
+            if _CONTROLS.fullmatch(part):
+                pieces.append(Piece(part, False))
+                fresh = not _LINE_ENDS.isdisjoint(part)
+            elif part:
+                pieces += _line(part, split, protect, fresh)
+                fresh = False
+        if block:
+            pieces.append(Piece(block.text, False))
+            fresh, done = False, block.end
+    return [piece for piece in pieces if piece.text]
+
+
+def _blocks(text: str, protect: bool) -> list[Span]:
+    """What may not change and goes over several lines."""
+    if not (protect and _CONTROLS.search(text)):
+        return []
+    return [span for span in spans(text) if _CONTROLS.search(span.text)]
+
+
+def _line(text: str, split: bool, protect: bool, fresh: bool) -> list[Piece]:
+    lead = _LEAD.match(text) if fresh else None
+    done = lead.end() if lead else 0
+    pieces = [Piece(text[:done], False)]
+    text, done = text[done:], 0
+    for start, end in _whole(sentences(text) if split else [(0, len(text))], text, protect):
+        sentence = text[start:end].strip()
+        start = text.index(sentence, start)
+        pieces.append(Piece(text[done:start], False))
+        pieces.append(Piece(sentence, any(map(str.isalpha, sentence))))
+        done = start + len(sentence)
+    pieces.append(Piece(text[done:], False))
+    return pieces
+
+
+def _whole(found: list[tuple[int, int]], text: str, protect: bool) -> list[tuple[int, int]]:
+    """Sentences without those ends that lie within something protected."""
+    if not protect or len(found) < 2:
+        return found
+    kept = iter(spans(text))
+    span = next(kept, None)
+    joined = [found[0]]
+    for start, end in found[1:]:
+        while span and span.end <= joined[-1][1]:
+            span = next(kept, None)
+        if span and span.start < joined[-1][1]:
+            joined[-1] = joined[-1][0], end
+        else:
+            joined.append((start, end))
+    return joined

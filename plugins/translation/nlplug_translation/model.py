@@ -1,0 +1,82 @@
+"""The task bound to a model: texts cut to sentences, sentences to sources, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nlplug.families.seq2seq import Part, Seq2SeqModel, Seq2SeqOptions
+from nlplug_translation.codes import SPACELESS, base
+from nlplug_translation.languages import Languages, guess
+from nlplug_translation.layout import Piece, lay_out
+from nlplug_translation.segments import Writer
+
+if TYPE_CHECKING:
+    from nlplug.models.bundle import Bundle
+    from nlplug.runtime.decoding.options import DecodingOptions
+    from nlplug_translation.task import TranslationOptions
+
+
+class TranslationModel(Seq2SeqModel):
+    """Translates with one bundle.
+
+    Args:
+        bundle: A text-to-text model.
+
+    Raises:
+        BundleError: Its tokenizer cannot be used.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle, "translation")
+        self.languages = Languages.of(bundle, self.tokenizer)
+
+    def parts(self, item: Any, options: TranslationOptions) -> list[Part]:
+        """The sentences of a text, and what stands between them."""
+        named, text = (
+            self.languages.marked(item.text) if options.tgt_lang is None else (None, item.text)
+        )
+        target = self.languages.target(named or options.tgt_lang)
+        writer = Writer(
+            tokens=lambda source: self.tokens([source])[0],
+            route=self.languages.route(self._source(text, options), target),
+            room=self.tokenizer.max_length,
+            limit=min(options.max_new_tokens, self.positions() or options.max_new_tokens),
+            protect=options.protect,
+            truncate=options.truncation != "do_not_truncate",
+            spaced=base(target or "") not in SPACELESS,
+        )
+        parts: list[Part] = []
+        pieces = lay_out(text, split=options.sentences, protect=options.protect)
+        for before, piece, after in _neighbours(pieces):
+            if piece.translate:
+                if writer.spaced and before and before.translate:
+                    parts.append(" ")
+                parts += writer.parts(piece.text)
+            elif writer.spaced or not (piece.text == " " and before and after):
+                parts.append(piece.text)
+        return parts
+
+    def decoding(self, options: Seq2SeqOptions) -> DecodingOptions:
+        """See `Seq2SeqModel.decoding`; of some models an answer begins with its language."""
+        made = super().decoding(options)
+        wanted: Any = options
+        if not self.languages.codes:
+            return made
+        return replace(
+            made, forced_bos=self.languages.forced(self.languages.target(wanted.tgt_lang))
+        )
+
+    def _source(self, text: str, options: TranslationOptions) -> str | None:
+        languages = self.languages
+        if options.src_lang is not None:
+            return languages.source(options.src_lang)
+        if not languages.needs_source:
+            return None
+        return guess(text, languages.sources) or languages.sources[0]
+
+
+def _neighbours(pieces: list[Piece]) -> Iterator[tuple[Piece | None, Piece, Piece | None]]:
+    """Each piece between those before and behind it."""
+    return zip([None, *pieces], pieces, [*pieces[1:], None], strict=False)

@@ -1,0 +1,116 @@
+"""The translation task: what it is called, what it takes and gives, and examples to try."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from nlplug.families.seq2seq import Seq2SeqOptions, Seq2SeqTask
+from nlplug.models.bundle import Bundle
+from nlplug.task import Example, Localized, TaskInput
+
+
+class TranslationInput(TaskInput):
+    """A text of any length."""
+
+    text: str = Field(
+        description="The text to translate, of any length; its lines and paragraphs stay.",
+        json_schema_extra={
+            "zh": {"title": "文本", "description": "要翻译的文本，长度不限；保留换行和段落。"}
+        },
+    )
+
+
+class TranslationOptions(Seq2SeqOptions):
+    """From and to which language, and how a text is taken apart."""
+
+    src_lang: str | None = Field(
+        default=None,
+        description="Language of the text, such as en; by default the model's, or guessed where "
+        "the model has several.",
+        json_schema_extra={
+            "of_model": True,
+            "zh": {
+                "title": "源语言",
+                "description": "文本的语言，如 en；默认为模型的源语言，有多种时自动识别。",
+            },
+        },
+    )
+    tgt_lang: str | None = Field(
+        default=None,
+        description="Language of the translation, such as fr; by default the model's, where it "
+        "has only one.",
+        json_schema_extra={
+            "of_model": True,
+            "zh": {
+                "title": "目标语言",
+                "description": "译文的语言，如 fr；模型只有一种目标语言时可以不填。",
+            },
+        },
+    )
+    sentences: bool = Field(
+        default=True,
+        description="Translate sentence by sentence; off for a line at a time, as transformers "
+        "does, where the model was trained on paragraphs.",
+        json_schema_extra={
+            "advanced": True,
+            "zh": {"title": "逐句翻译", "description": "逐句翻译；关闭则整行一起翻译。"},
+        },
+    )
+    protect: bool = Field(
+        default=True,
+        description="Keep addresses, e-mails, placeholders, tags, code, emoji and numbers exactly "
+        "as they are.",
+        json_schema_extra={
+            "advanced": True,
+            "zh": {
+                "title": "保留原样",
+                "description": "网址、邮箱、占位符、标签、代码、表情和数字保持不变。",
+            },
+        },
+    )
+
+
+class TranslationTask(Seq2SeqTask):
+    """What does a text say in another language?"""
+
+    name = "translation"
+    title: ClassVar[Localized] = {"en": "Translation", "zh": "翻译"}
+    description: ClassVar[Localized] = {
+        "en": "Translates texts of any length and keeps their lines, placeholders and numbers. "
+        "The embedded model translates English to French.",
+        "zh": "翻译任意长度的文本，保留换行、占位符和数字。内置模型为英译法。",
+    }
+    hub_task: ClassVar[str] = "translation"
+    answer_key: ClassVar[str] = "translation_text"
+    Input: ClassVar[type[TaskInput]] = TranslationInput
+    Options: ClassVar[type[Seq2SeqOptions]] = TranslationOptions
+    default_model = "translation-en-fr"
+    training: ClassVar[str | None] = "nlplug.train.seq2seq:Seq2SeqRecipe"
+    evaluation: ClassVar[str | None] = "nlplug.evaluation.translation:TranslationEvaluation"
+    examples: ClassVar[Sequence[Example]] = (
+        Example({"text": "Where is the nearest train station?"}),
+        Example(
+            {"text": "A man in a red shirt is playing the guitar.\n\nTwo children are dancing."}
+        ),
+        Example({"text": "I waited for {name} until 10:30. See https://example.com for more."}),
+    )
+
+    def bind(self, bundle: Bundle) -> Any:
+        """The text handling with a bundle."""
+        from nlplug_translation.model import TranslationModel
+
+        return TranslationModel(bundle)
+
+    def choices(self, bundle: Bundle) -> Mapping[str, Mapping[str, Localized]]:
+        """The languages of a model."""
+        from nlplug_translation.codes import title
+        from nlplug_translation.languages import languages_of
+
+        known = languages_of(bundle)
+        return {
+            "src_lang": {code: title(code) for code in known.sources},
+            "tgt_lang": {code: title(code) for code in known.targets},
+        }

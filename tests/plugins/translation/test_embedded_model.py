@@ -1,0 +1,116 @@
+"""The model inside the package: whole, small, described, and as good as its card says."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nlplug import Bundle, Pipeline, pipeline
+from nlplug.evaluation.run import evaluate
+from nlplug_translation.plugin import register_models
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    [spec] = register_models()
+    assert spec.path is not None
+    return Bundle.open(spec.path, verify=True)
+
+
+@pytest.fixture(scope="module")
+def translate(bundle: Bundle) -> Iterator[Pipeline]:
+    with pipeline("translation") as translate:
+        yield translate
+
+
+def test_it_is_int8_and_at_most_16_megabytes(bundle: Bundle) -> None:
+    assert list(bundle.precisions) == ["int8"]
+    assert bundle.graphs.keys() == {"encoder_model", "decoder_model_merged"}
+    assert sum(file.stat().st_size for file in bundle.path.rglob("*") if file.is_file()) <= 16e6
+
+
+def test_its_manifest_says_what_it_is_and_what_it_lost(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    assert manifest is not None
+    assert (manifest.task, manifest.languages) == ("translation", ["en", "fr"])
+    assert manifest.license
+    assert manifest.data
+    assert manifest.metrics["graph"].startswith(("fast", "plain"))
+    assert manifest.precisions["int8"].metrics["loss"] <= 0.005
+    assert 0.8 < manifest.precisions["int8"].parity["identical"] <= 1
+
+
+def test_its_card_names_data_terms_and_limits(bundle: Bundle) -> None:
+    card = (bundle.path / "README.md").read_text(encoding="utf-8")
+    for word in ("Tatoeba", "Multi30k", "CC BY 2.0 FR", "licence", "bad at", "BLEU", "chrF"):
+        assert word in card
+    assert "@" not in card
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Where is the station?", ["Où", "gare", "?"]),
+        ("I don't have any money.", ["Je n'ai", "argent"]),
+        ("A man is playing the guitar.", ["Un homme", "joue", "guitare"]),
+        ("Two children are running on the beach.", ["Deux enfants", "plage"]),
+    ],
+)
+def test_it_translates_plain_sentences(translate: Pipeline, text: str, words: list[str]) -> None:
+    [answer] = translate(text)
+    for word in words:
+        assert word in answer["translation_text"]
+
+
+def test_lines_and_placeholders_stay(translate: Pipeline) -> None:
+    [answer] = translate("I waited for {name}.\n\nSee https://example.com for more.")
+    first, blank, last = answer["translation_text"].split("\n")
+    assert "{name}" in first
+    assert blank == ""
+    assert "https://example.com" in last
+
+
+def test_sentences_kept_out_of_training_are_translated_as_well_as_asked(
+    translate: Pipeline, data_folder: Path, tmp_path: Path
+) -> None:
+    rows = rows_of(data_folder / "train" / "translation" / "tatoeba_en_fr.jsonl.gz")
+    held = [row for row in rows if held_out(row["translation"]["en"])]
+    report = evaluate(translate, rows_file(tmp_path / "held.jsonl", held[::48])).report
+    assert report["rows"] > 300
+    assert report["bleu"] >= 40
+    assert report["chrf"] >= 59
+
+
+def test_captions_are_translated_as_well_as_asked(
+    translate: Pipeline, data_folder: Path, tmp_path: Path
+) -> None:
+    rows = rows_of(data_folder / "dev" / "translation" / "multi30k_en_fr_test.jsonl.gz")
+    report = evaluate(
+        translate, rows_file(tmp_path / "test.jsonl", islice(rows, 0, None, 8))
+    ).report
+    assert report["bleu"] >= 47
+
+
+def rows_of(path: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        yield from map(json.loads, file)
+
+
+def rows_file(path: Path, rows: Any) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def held_out(english: str) -> bool:
+    """The recipe keeps a tenth of the English sentences out of training, by a hash."""
+    letters = unicodedata.normalize("NFKC", english).casefold()
+    key = "".join(letter for letter in letters if letter.isalnum())
+    return int.from_bytes(hashlib.sha256(f"test/{key}".encode()).digest()[:8], "big") % 10 == 0

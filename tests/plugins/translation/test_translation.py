@@ -1,0 +1,205 @@
+"""The task as users call it: languages, layout, streams, and clear errors for bad input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from nlplug import Bundle, Pipeline
+from nlplug.cli.main import main
+from nlplug.errors import InputError, MissingExtra, OptionError
+from nlplug.testing import tiny_translator
+from nlplug_translation.task import TranslationTask
+
+MARKED = {
+    "fr": {"the": "le", "cat": "chat", "dog": "chien"},
+    "de": {"the": "die", "cat": "Katze", "dog": "Hund"},
+}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """English to French, word by word; its window has 32 tokens."""
+    folder = tmp_path_factory.mktemp("tiny-en-fr")
+    named = {"source_lang": "en", "target_lang": "fr"}
+    return tiny_translator(folder, max_length=32, tokenizer_config=named)
+
+
+@pytest.fixture(scope="module")
+def translate(bundle: Bundle) -> Iterator[Pipeline]:
+    with Pipeline(TranslationTask(), bundle, threads=2) as pipe:
+        yield pipe
+
+
+@pytest.fixture(scope="module")
+def polyglot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """Told its target by a token before the text."""
+    made = tiny_translator(tmp_path_factory.mktemp("polyglot"), marked=MARKED)
+    with Pipeline(TranslationTask(), made, threads=1) as pipe:
+        yield pipe
+
+
+def said(pipe: Pipeline, text: str, **options: object) -> str:
+    (answer,) = pipe(text, **options)
+    assert list(answer) == ["translation_text"]
+    return str(answer["translation_text"])
+
+
+def run(bundle: Bundle, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["run", "translation", "--model", str(bundle.path), *arguments])
+
+
+def test_answers_have_the_shapes_of_transformers(translate: Pipeline) -> None:
+    cat, dog = {"translation_text": "Le chat"}, {"translation_text": "un chien"}
+    assert translate("The cat") == [cat]
+    assert translate(["The cat", "a dog"]) == [cat, dog]
+    two = translate(["a dog"], num_beams=2, num_return_sequences=2)
+    assert len(two[0]) == 2
+    assert two[0][0] == dog
+
+
+def test_lines_paragraphs_and_bullets_stay(translate: Pipeline) -> None:
+    text = "# The cat\r\n\r\n  - a dog.  The cat!\n\n\t1. a cat sees\n"
+    assert (
+        said(translate, text) == "# Le chat\r\n\r\n  - un chien.  Le chat!\n\n\t1. un chat voit\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n \t", "12:30 --- !!!", "\x00"])
+def test_what_has_no_words_stays_as_it_is(translate: Pipeline, text: str) -> None:
+    assert said(translate, text) == text
+    assert translate([text, "a dog"])[1] == {"translation_text": "un chien"}
+
+
+def test_placeholders_addresses_and_numbers_stay(translate: Pipeline) -> None:
+    text = "Hello {name}, the 3 cat sees https://a.b/c?d=1 and bob@x.org, <b>a dog</b> 10:30."
+    assert said(translate, text) == (
+        "Bonjour {name}, le 3 chat voit https://a.b/c?d=1 et bob@x.org, <b>un chien</b> 10:30."
+    )
+
+
+def test_without_protection_the_model_has_the_whole_text(tmp_path: Path) -> None:
+    made = tiny_translator(tmp_path, {"cat": "chat", "3": "trois"})
+    with Pipeline(TranslationTask(), made, threads=1) as pipe:
+        assert said(pipe, "cat 3 cat") == "chat 3 chat"
+        assert said(pipe, "cat 3 cat", protect=False) == "chat trois chat"
+
+
+def test_a_sentence_longer_than_the_window_is_translated_whole(translate: Pipeline) -> None:
+    text = ("the cat sees a dog, " * 40).strip()
+    assert said(translate, text) == ("le chat voit un chien, " * 40).strip()
+
+
+def test_100_000_characters_keep_every_line(translate: Pipeline) -> None:
+    line = "The cat sleeps. A dog sees {x} and 42.\n"
+    text = line * 2_600
+    assert len(text) > 100_000
+    assert said(translate, text) == "Le chat dort. Un chien voit {x} et 42.\n" * 2_600
+
+
+@pytest.mark.parametrize(
+    "text", ["the cat sees a dog", "The cat. A dog, 3 cat.\n\n- Hello", "", "the cat " * 60]
+)
+@pytest.mark.parametrize("beams", [1, 3])
+def test_what_is_streamed_is_what_is_answered(translate: Pipeline, text: str, beams: int) -> None:
+    pieces = list(translate.stream(text, num_beams=beams))
+    assert "".join(pieces) == said(translate, text, num_beams=beams)
+
+
+def test_one_sentence_comes_word_by_word(translate: Pipeline) -> None:
+    pieces = list(translate.pieces("the cat sees a dog"))
+    assert [piece.text for piece in pieces if piece.text] == [
+        "le",
+        " chat",
+        " voit",
+        " un",
+        " chien",
+    ]
+    assert pieces[-1].finish == "eos"
+    assert pieces[-1].tokens == 6
+
+
+def test_a_target_is_named_by_its_code_in_any_form(polyglot: Pipeline) -> None:
+    assert said(polyglot, "the cat", tgt_lang="fr") == "le chat"
+    for code in ("de", "DE", "deu", "de_DE", "deu_Latn"):
+        assert said(polyglot, "the cat. the dog", tgt_lang=code) == "die Katze. die Hund"
+    assert said(polyglot, ">>de<< the cat") == "die Katze"
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"tgt_lang": "xx"}, "tgt_lang is 'xx'", "fr, de"),
+        ({"tgt_lang": "es"}, "does not translate to it", "fr, de"),
+        ({}, "tgt_lang names none", "fr, de"),
+    ],
+)
+def test_an_unknown_target_is_an_error_that_lists_the_known(
+    polyglot: Pipeline, options: dict[str, str], message: str, hint: str
+) -> None:
+    with pytest.raises(OptionError, match=message) as error:
+        polyglot("the cat", **options)
+    assert hint in str(error.value.hint)
+
+
+def test_a_model_of_one_pair_takes_no_other(translate: Pipeline, bundle: Bundle) -> None:
+    assert said(translate, "a dog", src_lang="eng", tgt_lang="fra") == "un chien"
+    with pytest.raises(OptionError, match="src_lang is 'de'") as error:
+        translate("a dog", src_lang="de")
+    done = run(bundle, "--src-lang", "de", "a dog")
+    assert done.exit_code == error.value.exit_code
+    assert error.value.message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_lone_surrogate_is_named(translate: Pipeline) -> None:
+    with pytest.raises(InputError, match="lone surrogate"):
+        translate("a dog \ud83d")
+
+
+@pytest.mark.parametrize("options", [{"max_new_tokens": 0}, {"num_beams": -1}, {"sentences": "x"}])
+def test_a_wrong_option_is_named(translate: Pipeline, options: dict[str, object]) -> None:
+    with pytest.raises(OptionError, match=next(iter(options))):
+        translate("a dog", **options)
+
+
+def test_the_shell_gives_what_python_gives(translate: Pipeline, bundle: Bundle) -> None:
+    done = run(bundle, "--tgt-lang", "fr", "The cat.")
+    assert done.exit_code == 0, done.output
+    assert "Le chat." in done.stdout
+
+
+def test_a_file_is_translated_line_by_line(translate: Pipeline, tmp_path: Path) -> None:
+    file = tmp_path / "in.jsonl"
+    rows = [{"text": "a dog", "id": 1}, {"text": "the cat"}]
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert [row["translation_text"] for row in translate(file)] == ["un chien", "le chat"]
+
+
+def test_its_languages_are_offered_by_name(polyglot: Pipeline, bundle: Bundle) -> None:
+    task = TranslationTask()
+    assert task.choices(polyglot.bundle)["tgt_lang"]["de"] == {"en": "German", "zh": "德语"}
+    assert list(task.choices(bundle)["src_lang"]) == ["en"]
+
+
+def test_its_texts_stand_in_both_languages() -> None:
+    task = TranslationTask()
+    for text in (task.title, task.description):
+        assert not isinstance(text, str)
+        assert set(text) == {"en", "zh"}
+    for field in task.Options.model_fields.values():
+        assert isinstance(field.json_schema_extra, dict)
+        assert field.json_schema_extra["zh"]
+
+
+def test_without_the_guessing_package_the_hint_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nlplug_translation.languages import guess
+
+    monkeypatch.setitem(__import__("sys").modules, "py3langid", None)
+    with pytest.raises(MissingExtra) as error:
+        guess("Ich bin müde", ["en", "de"])
+    assert "nlplug-translation[guess]" in str(error.value.hint)
