@@ -14,7 +14,7 @@ export NLPLUG_DATA
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
-MEMBERS := core plugins/sentiment webui
+MEMBERS := core $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml))) webui
 CODE := core/nlplug $(wildcard plugins/*/nlplug_*) webui/nlplug_webui
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
 
@@ -45,7 +45,8 @@ bench: $(VENV)/.base-installed ## Measure against the peers and write the tables
 	$(BIN)/python benchmarks/run.py --update-readme $(BENCH_ARGS)
 
 models: $(VENV)/.base-installed ## Train and export the embedded models again (needs NLPLUG_DATA)
-	$(BIN)/python plugins/sentiment/recipe/make.py $(MODELS_ARGS)
+	for recipe in $(sort $(wildcard plugins/*/recipe/make.py)); do \
+		$(BIN)/python $$recipe $(MODELS_ARGS) || exit; done
 
 clean: ## Remove the environment, builds and caches
 	rm -rf $(VENV) build dist core/dist plugins/*/dist webui/dist \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,19 @@ def _clean_environment(
     for name in ("DEBUG", "OFFLINE", "PLUGINS", "STRICT", "THREADS"):
         monkeypatch.delenv(f"NLPLUG_{name}", raising=False)
     monkeypatch.setenv("NLPLUG_CACHE", str(tmp_path_factory.getbasetemp() / "nlplug-cache"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--parity-report", type=Path, metavar="FILE", help="write the parity tables as Markdown"
+    )
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The parity tables, where the parity tests were run."""
+    from parity.summary import show
+
+    show(terminalreporter, config.getoption("--parity-report"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,13 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-MEMBERS = {
-    "nlplug": ROOT / "core",
-    "nlplug-sentiment": ROOT / "plugins" / "sentiment",
-    "nlplug-webui": ROOT / "webui",
-}
+from members import MEMBERS, ROOT
 
 
 @dataclass(frozen=True)
