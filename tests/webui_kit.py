@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
-WAIT = 120.0
+WAIT = 300.0
 """Seconds after which something that never happens fails the test."""
 
 PALETTE = '''
 """Tasks that show their answers in other ways than bars, and one that fails, on one tiny model."""
 
+from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -39,6 +41,7 @@ from nlplug.families.sequence_classification import (
 )
 
 MODEL = Path(__file__).parent / "zoo_tone_model"
+WORK = bytes(4_000_000)
 
 
 class Input(SequenceClassificationInput):
@@ -117,14 +120,81 @@ class Boom(Base):
         raise ZeroDivisionError("a fault of the plugin")
 
 
+class DripOptions(Options):
+    length: int = Field(0, ge=0, description="How many words come; 0 for words without end.")
+    copies: int = Field(1, ge=1, le=9, description="How many texts.")
+    tongue: str | None = Field(None, json_schema_extra={"of_model": True})
+    return_full_text: bool = True
+
+
+class Dripping:
+    """Words one by one; a file says how many came before somebody ended them."""
+
+    device = "cpu"
+
+    def map(self, inputs, options):
+        for item in inputs:
+            yield [{"generated_text": f"{item.text} text {place}"}
+                   for place in range(options.copies)]
+
+    def stream(self, item, options):
+        from nlplug.errors import InputError, OptionError
+        from nlplug.runtime.runner import TextPiece
+
+        if options.copies > 1:
+            raise OptionError("several texts do not come piece by piece")
+
+        def words():
+            said = 0
+            try:
+                for said in count(1):
+                    if item.text == "fail" and said == 3:
+                        raise InputError("The third word is missing.", hint="Take another text.")
+                    sha256(WORK)  # takes as long as a token
+                    end = "length" if said == options.length else None
+                    yield TextPiece(f" {options.tongue or 'word'}{said}", end, said)
+                    if end:
+                        return
+            finally:
+                Path(__file__).with_name("drip.log").write_text(str(said))
+
+        return words()
+
+    def open(self):
+        pass
+
+    close = open
+
+
+class Drip(Base):
+    name = "drip"
+    title = "Drip"
+    description = "Word after word."
+    hub_task = "text-generation"
+    display = Display.TEXT
+    Input = SequenceClassificationInput
+    Options = DripOptions
+    default_model = "drip-tiny"
+    streams = True
+
+    def runner(self, bundle, **settings):
+        return Dripping()
+
+    def choices(self, bundle):
+        return {"tongue": {"fr": {"en": "French", "zh": "法语"}, "de": {"en": "German"}}}
+
+
 @hookimpl
 def register_tasks():
-    return [Spans(), Shout(), Count(), Boom()]
+    return [Spans(), Shout(), Count(), Boom(), Drip()]
 
 
 @hookimpl
 def register_models():
-    return [ModelSpec(name="palette-tiny", task=name, path=MODEL) for name in ("spans",)]
+    return [
+        ModelSpec(name="palette-tiny", task="spans", path=MODEL),
+        ModelSpec(name="drip-tiny", task="drip", path=MODEL),
+    ]
 
 
 @hookimpl(optionalhook=True)
@@ -151,7 +221,7 @@ def register_panels():
 def install_plugins(site: Path) -> Path:
     """The zoo (one healthy plugin, five broken) and the palette, as installed packages."""
     install_zoo(site)
-    names = ("spans", "shout", "count", "boom")
+    names = ("spans", "shout", "count", "boom", "drip")
     install(
         site,
         "nlplug-palette",
@@ -231,7 +301,7 @@ class Visitor:
         key = repr(sorted(settings.items()))
         if key not in self._contexts:
             context = self._browser.new_context(**settings)
-            context.set_default_timeout(60_000)
+            context.set_default_timeout(150_000)
             context.on("request", self._note)
             self._contexts[key] = context
         page = self._contexts[key].new_page()

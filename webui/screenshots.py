@@ -1,6 +1,6 @@
-"""The README's screenshots: the sentiment page in light and dark, and on a phone.
+"""The documentation's screenshots: each task's page, some of them dark or on a phone.
 
-    python webui/screenshots.py --output docs/images [--model a/folder]
+    python webui/screenshots.py --output docs/images [--only ner-light] [--model FOLDER]
 
 Needs playwright and a Chromium (``NLPLUG_CHROMIUM``, else the one on the PATH).
 """
@@ -13,30 +13,82 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-SHOTS: dict[str, dict[str, Any]] = {
-    "sentiment-light": {
-        "viewport": {"width": 1280, "height": 1000},
-        "device_scale_factor": 1.5,
-        "color_scheme": "light",
-    },
-    "sentiment-dark": {
-        "viewport": {"width": 1280, "height": 1000},
-        "device_scale_factor": 1.5,
-        "color_scheme": "dark",
-    },
-    "sentiment-phone": {
-        "viewport": {"width": 390, "height": 860},
-        "device_scale_factor": 2,
-        "is_mobile": True,
-        "has_touch": True,
-    },
+LIGHT: dict[str, Any] = {
+    "viewport": {"width": 1280, "height": 1000},
+    "device_scale_factor": 1.5,
+    "color_scheme": "light",
 }
+DARK: dict[str, Any] = {**LIGHT, "color_scheme": "dark"}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 860},
+    "device_scale_factor": 2,
+    "is_mobile": True,
+    "has_touch": True,
+}
+
+NEWS = (
+    "The World Health Organization opened an office in Nairobi on Monday. Its director, Grace "
+    "Mwangi, thanked the Kenyan government and the Wellcome Trust; a second one will follow in "
+    "Lima."
+)
+
+LETTER = (
+    "Dear {name},\n\nThe train leaves at 10:30 and the children are waiting at the station. "
+    "Please bring a warm coat.\n\nSee https://example.com for more."
+)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture.
+
+    Attributes:
+        task: Whose page.
+        look: Of the browser.
+        example: Which example is picked.
+        fields: What is typed instead of it.
+        growing: Whether the text is still being made in the picture.
+    """
+
+    task: str
+    look: dict[str, Any]
+    example: int = 0
+    fields: dict[str, str] = field(default_factory=dict)
+    growing: bool = False
+
+
+SHOTS: dict[str, Shot] = {
+    "sentiment-light": Shot("sentiment", LIGHT),
+    "sentiment-dark": Shot("sentiment", DARK),
+    "sentiment-phone": Shot("sentiment", PHONE),
+    "classification-light": Shot("classification", LIGHT),
+    "ner-light": Shot("ner", LIGHT, fields={"text": NEWS}),
+    "ner-phone": Shot("ner", PHONE),
+    "qa-light": Shot("qa", LIGHT, 1),
+    "qa-dark": Shot("qa", DARK),
+    "generation-streaming": Shot("generation", LIGHT, growing=True),
+    "generation-dark": Shot("generation", DARK),
+    "translation-light": Shot("translation", LIGHT, fields={"text": LETTER}),
+    "translation-phone": Shot("translation", PHONE),
+}
+
+# A text that is being made does not wait for its picture: a copy of it takes its place.
+FREEZE = """() => {
+    const text = document.querySelector('.np-growing .np-text');
+    if (!text || text.textContent.length < 220) return false;
+    for (const name of ['#result-head', '#stop']) {
+        const node = document.querySelector(name);
+        node.replaceWith(node.cloneNode(true));
+    }
+    return true;
+}"""
 
 SETTLED = """() => {
     for (let node = document.querySelector('#result .np-answer'); node; node = node.parentElement)
@@ -49,21 +101,22 @@ def main() -> None:
     """Start a server, take the screenshots, stop it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("docs/images"))
-    parser.add_argument("--model", help="another model than the embedded one")
+    parser.add_argument("--only", nargs="*", choices=SHOTS, default=list(SHOTS))
+    parser.add_argument("--model", help="a model to pick on the pages in the place of their own")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "nlplug", "webui", "--task", "sentiment", "--port", "0"]
+    command = [sys.executable, "-m", "nlplug", "webui", "--port", "0"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
     ) as server:
         try:
-            take(_address(server), arguments.output, arguments.model)
+            take(_address(server), arguments.output, arguments.only, arguments.model)
         finally:
             server.terminate()
 
 
-def take(address: str, output: Path, model: str | None) -> None:
-    """Take every screenshot of the server at ``address``."""
+def take(address: str, output: Path, names: list[str], model: str | None = None) -> None:
+    """Take screenshots of the server at ``address``."""
     from playwright.sync_api import sync_playwright
 
     chromium = os.environ.get("NLPLUG_CHROMIUM") or shutil.which("chromium")
@@ -71,34 +124,38 @@ def take(address: str, output: Path, model: str | None) -> None:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
-        for name, look in SHOTS.items():
-            _shoot(browser, address, output / f"{name}.png", look, model)
+        for name in names:
+            _shoot(browser, address, output / f"{name}.png", SHOTS[name], model)
         browser.close()
 
 
-def _shoot(
-    browser: Browser, address: str, target: Path, look: dict[str, Any], model: str | None
-) -> None:
-    context = browser.new_context(locale="en-US", reduced_motion="reduce", **look)
-    context.set_default_timeout(60_000)
+def _shoot(browser: Browser, address: str, target: Path, shot: Shot, model: str | None) -> None:
+    context = browser.new_context(locale="en-US", reduced_motion="reduce", **shot.look)
+    context.set_default_timeout(300_000)
     page = context.new_page()
-    page.goto(f"{address}sentiment")
-    if model is not None:
-        box = page.locator("#model input")
-        box.fill(model)
-        box.press("Enter")
+    page.goto(f"{address}{shot.task}")
+    if model:
+        page.locator("#model input").fill(model)
+        page.locator("#model input").press("Enter")
     page.locator("#model-facts dl").wait_for()
-    page.locator("#examples .gallery-item").first.click()
+    page.locator("#examples .gallery-item").nth(shot.example).click()
     page.locator("#result .np-answer").wait_for()
+    for name, text in shot.fields.items():
+        page.locator(f"#{shot.task}-input-{name} textarea").fill(text)
     # Once more, so that the time shown is that of an answer and not of a cold start.
     before = page.locator("#result").inner_text()
     page.locator("#run").click()
-    page.wait_for_function("old => document.querySelector('#result').innerText !== old", arg=before)
-    page.wait_for_function(SETTLED)  # an answer is pale while its event runs
+    if shot.growing:
+        page.wait_for_function(FREEZE)
+    else:
+        changed = "old => document.querySelector('#result').innerText !== old"
+        page.wait_for_function(changed, arg=before)
+        page.locator("#result .np-answer").wait_for()
+        page.wait_for_function(SETTLED)  # an answer is pale while its event runs
     page.evaluate("window.scrollTo(0, 0); document.activeElement?.blur()")
-    if look.get("is_mobile"):  # its window ends above the result
+    if shot.look.get("is_mobile"):  # its window ends above the result
         page.evaluate("document.querySelector('.np-result-card').scrollIntoView({block: 'end'})")
-    page.screenshot(path=target, full_page=not look.get("is_mobile", False))
+    page.screenshot(path=target, full_page=not shot.look.get("is_mobile", False))
     context.close()
     print(target)
 

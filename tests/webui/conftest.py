@@ -68,9 +68,13 @@ def server(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium with a profile of its own."""
+    """A headless Chromium with a profile of its own.
+
+    Ended with the module: as long as playwright is there, an event loop runs in this thread, and
+    no other test could start one.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -79,7 +83,7 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def visitor(browser: Browser, server: str) -> Visitor:
     """Whoever visits the server."""
     return Visitor(browser, server)

@@ -11,6 +11,7 @@ import pytest
 from nlplug import Pipeline
 from nlplug.errors import DataError
 from nlplug.families.sequence_classification import SequenceClassificationTask
+from nlplug.task import Display, TaskInput
 from nlplug.testing import tiny_text_classifier
 from nlplug_webui.batch import PREVIEW_ROWS, Progress, look, run_batch
 
@@ -94,3 +95,18 @@ def test_a_row_that_is_no_input_is_named_and_leaves_no_file(pipe: Pipeline, tmp_
     with pytest.raises(DataError, match=r"bad\.jsonl:2: .*text is 3"):
         last(pipe, source, out)
     assert list(out.iterdir()) == []
+
+
+class Asked(Tone):
+    name = "asked"
+    display = Display.HIGHLIGHT
+
+    class Input(TaskInput):
+        question: str
+        context: str
+
+
+def test_a_single_column_beside_a_question_holds_the_documents(tmp_path: Path) -> None:
+    source = tmp_path / "contexts.txt"
+    source.write_text("good\nbad\n", encoding="utf-8")
+    assert look(Asked(), source).picked == {"question": None, "context": "text"}

@@ -44,6 +44,7 @@ def overflow(page: Page) -> int:
 
 
 def pick_model(page: Page, name: str) -> None:
+    page.locator("#model-facts .np-model-name").wait_for()
     box = page.locator("#model input")
     box.fill(name)
     box.press("Enter")
@@ -125,8 +126,9 @@ def test_spans_are_marked_in_the_text_and_listed(open_page: Open) -> None:
     page = open_page("spans")
     page.locator("#examples .gallery-item").first.click()
     answer(page)
-    marks = page.locator("#result mark").evaluate_all("all => all.map(m => m.firstChild.data)")
-    assert marks == ["good", "good", "town"]
+    page.locator("#marked .highlighted .text").nth(2).wait_for()
+    assert page.locator("#marked .highlighted .text").all_inner_texts() == ["good", "good", "town"]
+    assert page.locator("#marked .highlighted .label").all_inner_texts() == ["GOOD", "GOOD", "TOWN"]
     assert page.locator("#result tbody tr").count() == 3
 
 
@@ -240,6 +242,7 @@ def test_chinese_browsers_get_chinese(open_page: Open) -> None:
     page.get_by_role("tab", name="批量").wait_for()
     assert page.locator("h1").inner_text() == "语气"
     assert "标签数量" in page.locator("#options").inner_text()
+    page.get_by_role("button", name="更多选项").click()
     page.locator("#tone-option-function_to_apply label", has_text="默认").wait_for()
     page.locator("#tone-option-top_k input").fill("0")
     assert "选项不合适" in ask(page, "good").inner_text()

@@ -15,6 +15,7 @@ from nlplug_webui.fields import (
     UNSET,
     Control,
     Kind,
+    for_model,
     input_controls,
     input_values,
     option_controls,
@@ -117,6 +118,14 @@ def test_an_optional_choice_offers_the_default_first(options: dict[str, Control]
     ]
 
 
+@pytest.mark.parametrize("texts", [["a", "b c"], ["\n"], ["one, two", "["], [" x"], []])
+def test_a_list_of_any_texts_is_read_from_the_form_as_it_was_put_there(
+    options: dict[str, Control], texts: list[str]
+) -> None:
+    stop = options["stop"]
+    assert (stop.from_form(stop.to_form(texts)) or []) == texts
+
+
 def test_help_and_bounds_are_told(options: dict[str, Control]) -> None:
     assert options["threshold"].help["en"] == "Leave out what scores less."
     assert options["limit"].help["en"] == "From 1 to 100."
@@ -199,3 +208,17 @@ def test_bars_start_with_several_labels() -> None:
     top_k = option_controls(Labels())[0]
     assert (top_k.name, top_k.initial, top_k.default) == ("top_k", 5, 1)
     assert option_values([top_k], [5]) == {"top_k": 5}
+
+
+def test_a_model_may_want_other_defaults() -> None:
+    controls = for_model(option_controls(Made()), {"threshold": 0.3, "stop": ["END"], "alien": 1})
+    form = {c.name: c.to_form(c.initial) for c in controls}
+    assert (form["threshold"], form["stop"]) == (0.3, "END")
+    assert option_values(controls, list(form.values())) == {}
+    declared = form | {"threshold": 0.5}
+    assert option_values(controls, list(declared.values())) == {"threshold": 0.5}
+
+
+def test_beside_a_question_the_document_has_more_lines() -> None:
+    lines = {control.name: control.lines for control in input_controls(Made())}
+    assert lines["context"] > lines["hint"] > lines["question"] == 1

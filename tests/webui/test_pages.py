@@ -48,7 +48,8 @@ def with_panels(site: Path, monkeypatch: pytest.MonkeyPatch, **plugins: str) -> 
 def test_every_task_and_panel_has_a_page(host: PluginHost) -> None:
     found = {page.name: page.path for page in pages.collect(host)}
     assert found == {
-        name: name for name in ("boom", "count", "shout", "spans", "tone", "hello", "halfway")
+        name: name
+        for name in ("boom", "count", "drip", "shout", "spans", "tone", "hello", "halfway")
     }
 
 
@@ -110,12 +111,19 @@ def test_a_model_is_loaded_once_and_the_oldest_makes_room(host: PluginHost) -> N
 
 
 @pytest.fixture
-def client(host: PluginHost) -> Iterator[TestClient]:
+def pool(host: PluginHost) -> Iterator[ModelPool]:
+    made = ModelPool(host)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(host: PluginHost, pool: ModelPool) -> Iterator[TestClient]:
     from nlplug.server.app import create_app
     from nlplug_webui.app import mount
 
-    app = create_app(host)
-    mount(app, host)
+    app = create_app(host, opener=pool.opened)
+    mount(app, host, pool)
     with TestClient(app) as made:
         yield made
 
@@ -126,6 +134,14 @@ def test_one_port_answers_people_and_programs(client: TestClient) -> None:
     assert client.get("/health").json()["status"] == "degraded"
     answered = client.post("/models/tone", json={"inputs": "good"}).json()
     assert "positive" in str(answered)
+
+
+def test_pages_and_programs_share_one_model(
+    client: TestClient, host: PluginHost, pool: ModelPool
+) -> None:
+    client.post("/models/tone", json={"inputs": "good"})
+    with pool.lease(host.task("tone")) as lease:
+        assert lease.loaded_in == 0
 
 
 def test_a_taken_port_is_one_clear_error() -> None:

@@ -36,7 +36,7 @@ class WebUI:
 
     Args:
         host: The plugins; all are loaded.
-        only_packaged: Offer installed models alone (see ``ModelPool``).
+        pool: The models of the pages.
         reserved: First parts of addresses that are taken.
         api: Address of the HTTP API's documentation, for a link; None for no link.
     """
@@ -44,13 +44,13 @@ class WebUI:
     def __init__(
         self,
         host: PluginHost,
+        pool: ModelPool,
         *,
-        only_packaged: bool = False,
         reserved: Collection[str] = (),
         api: str | None = None,
     ) -> None:
         self.host = host
-        self.pool = ModelPool(host, only_packaged=only_packaged)
+        self.pool = pool
         self.pages = pages.collect(host, reserved)
         texts = pages.texts_of(self.pages, api)
         for page in self.pages:
@@ -142,19 +142,19 @@ class WebUI:
         gr.HTML(self._text(f"header:{current}"), elem_classes="np-frame")
 
 
-def mount(app: FastAPI, host: PluginHost, *, only_packaged: bool = False) -> WebUI:
+def mount(app: FastAPI, host: PluginHost, pool: ModelPool | None = None) -> WebUI:
     """Put the UI under ``/`` of an app, behind whatever routes it has already.
 
     Args:
         app: The HTTP API, or an empty app.
         host: The plugins.
-        only_packaged: Offer installed models alone.
+        pool: The models of the pages; None for a pool of their own.
     """
     paths = [str(getattr(route, "path", "")) for route in app.routes]
     reserved = {path.strip("/").split("/")[0] for path in paths}
     ui = WebUI(
         host,
-        only_packaged=only_packaged,
+        pool or ModelPool(host),
         reserved=reserved,
         api="./docs" if "/docs" in paths else None,
     )

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 from nlplug.data.readers import DataRow, read_rows
 from nlplug.data.writers import open_writer
 from nlplug.errors import DataError, InputError
+from nlplug.results import answer_columns, to_rows
+from nlplug.task import Display
 from nlplug.validation import make_input
+from nlplug_webui.fields import is_short
 from nlplug_webui.render import summary
 
 if TYPE_CHECKING:
@@ -84,6 +87,8 @@ def run_batch(
     folder: Path,
     *,
     total: int,
+    same: Mapping[str, Any] | None = None,
+    language: str = "en",
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Progress]:
     """Answer a file; of its rows only those between reading and answering are in memory.
@@ -95,6 +100,8 @@ def run_batch(
         options: Options of the task.
         folder: Where the two files are written.
         total: Rows of the file, as `look` counted them.
+        same: Fields that have the same value in every row, such as one question to many texts.
+        language: Of the words in the preview.
         clock: Seconds.
 
     Yields:
@@ -113,24 +120,25 @@ def run_batch(
     def feed() -> Iterator[Any]:
         for row in read_rows(source):
             values = {name: row.values.get(column) for name, column in columns.items() if column}
-            item = _input(task, row, values)
+            item = _input(task, row, {**(same or {}), **values})
             waiting.append(row)
             yield item
 
     with ExitStack() as stack:
         table = stack.enter_context(open_writer(csv_file))
         lines = stack.enter_context(open_writer(jsonl_file))
-        names: tuple[str, ...] | None = None
+        names: tuple[list[str], list[str]] | None = None
         for answer in pipeline.answers(feed(), **options):
             row = waiting.popleft()
-            flat = _flat(row.values, answer)
-            names = names or tuple(flat)
-            table.write({name: flat.get(name) for name in names})
+            rows = _rows(task, answer)
+            names = names or ([*row.values], list(rows[0]) or answer_columns(task))
+            for one in rows:
+                table.write(_flat(row.values, one, *names))
             lines.write({**row.values, _free("answer", row.values): answer})
             now.done += 1
             if now.done <= PREVIEW_ROWS:
                 text = " · ".join(str(row.values.get(c)) for c in columns.values() if c)
-                now.preview.append((row.line, text[:_CELL], summary(answer)[:_CELL]))
+                now.preview.append((row.line, text[:_CELL], summary(answer, language)[:_CELL]))
             now.seconds = clock() - started
             if clock() - shown >= _UPDATE_SECONDS:
                 shown = clock()
@@ -147,27 +155,42 @@ def _input(task: Task, row: DataRow, values: Mapping[str, Any]) -> Any:
 
 
 def _pick(task: Task, columns: Sequence[str]) -> dict[str, str | None]:
-    """The column for each field: of the same name, else, for required fields, one still free."""
+    """The column for each field: of the same name, else, for required fields, one still free.
+
+    Of several fields those that hold documents come first: a file with one column beside a
+    question rather holds the texts that are asked.
+    """
     folded = {column.strip().lower(): column for column in columns}
     picked = {name: folded.get(name.lower()) for name in task.Input.model_fields}
     free = [column for column in columns if column not in picked.values()]
-    for name, info in task.Input.model_fields.items():
-        if picked[name] is None and info.is_required() and free:
+    required = [name for name, info in task.Input.model_fields.items() if info.is_required()]
+    for name in sorted(required, key=is_short):
+        if picked[name] is None and free:
             likely = [c for c in free if c.lower() in ("text", "sentence", "review", "content")]
             picked[name] = likely[0] if likely else free[0]
             free.remove(picked[name] or "")
     return picked
 
 
-def _flat(values: Mapping[str, Any], answer: Any) -> dict[str, Any]:
+def _rows(task: Task, answer: Any) -> list[dict[str, Any]]:
+    """One answer as rows of the CSV file.
+
+    Labels are told by the best one alone, as the form asks for several to draw its bars; of other
+    lists each element has a row.
+    """
+    best = task.display is Display.LABEL and isinstance(answer, list)
+    return to_rows(answer[:1] if best else answer)
+
+
+def _flat(
+    values: Mapping[str, Any],
+    answer: Mapping[str, Any],
+    columns: Sequence[str],
+    more: Sequence[str],
+) -> dict[str, Any]:
     """One row of the CSV file: the columns that were there, then the answer's."""
-    first = answer[0] if isinstance(answer, list) and answer else answer
-    labels = isinstance(first, Mapping) and "label" in first and "score" in first
-    if isinstance(answer, Mapping) or labels:
-        added = {_free(str(name), values): value for name, value in dict(first).items()}
-    else:
-        added = {_free("answer", values): answer}
-    return {**values, **added}
+    kept = {name: values.get(name) for name in columns}
+    return kept | {_free(name, kept): answer.get(name) for name in more}
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:

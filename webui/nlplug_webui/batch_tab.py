@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ import gradio as gr
 from nlplug.errors import DataError
 from nlplug.task import Task
 from nlplug_webui.batch import Progress, look, run_batch
-from nlplug_webui.fields import Control, option_values
+from nlplug_webui.fields import Control, for_model, option_values
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
 from nlplug_webui.models import AUTO, ModelPool
-from nlplug_webui.texts import language_of, say
+from nlplug_webui.texts import duration, language_of, say
 
 _SUFFIXES = [".csv", ".tsv", ".jsonl", ".json", ".txt", ".gz", ".parquet"]
 
@@ -83,13 +83,18 @@ class BatchTab:
                     for kind in ("csv", "jsonl")
                 )
 
-    def wire(self, chosen: Sequence[Any], options: Sequence[Control]) -> None:
+    def wire(
+        self, chosen: Sequence[Any], inputs: Sequence[Control], options: Sequence[Control]
+    ) -> None:
         """Wire the events.
 
         Args:
-            chosen: Components of model and precision, then those of the options.
+            chosen: Components of model and precision, the state of what the model wants, then the
+                components of the options, and those of the form that is filled in by hand.
+            inputs: The controls of that form.
             options: The controls of the options.
         """
+        self._inputs = inputs
         self._options = options
         outputs = [self._shown, self._csv, self._jsonl]
         self._file.change(
@@ -121,11 +126,14 @@ class BatchTab:
             found = look(self._task, Path(file))
         except Exception as error:
             return [*nothing, error_html(error, language, file=Path(file)), idle, idle]
+        several = self._several()
+        typed = [(say("as_typed", language), "")] if several else []
         updates = [
             gr.update(
-                visible=len(found.columns) > 1 and (info.is_required() or bool(found.picked[name])),
-                choices=list(found.columns) if info.is_required() else ["", *found.columns],
-                value=found.picked[name] or ("" if not info.is_required() else None),
+                visible=(len(found.columns) > 1 or several)
+                and (info.is_required() or bool(found.picked[name])),
+                choices=[*typed, *found.columns] if info.is_required() else ["", *found.columns],
+                value=found.picked[name] or ("" if not info.is_required() or several else None),
                 label=say("column", language, field=_title(name)),
             )
             for name, info in self._task.Input.model_fields.items()
@@ -133,32 +141,60 @@ class BatchTab:
         ready = say("batch_ready", language, n=f"{found.rows:,}")
         return [*updates, f'<p class="np-progress-line">{escape(ready)}</p>', idle, idle]
 
+    def _several(self) -> bool:
+        """Whether an input needs more than one field, so that some may be the same in all rows."""
+        return sum(info.is_required() for info in self._task.Input.model_fields.values()) > 1
+
+    def _same(self, columns: Mapping[str, str | None], values: Sequence[Any]) -> dict[str, Any]:
+        """Required fields without a column, as they were typed in the other tab."""
+        if not self._several():
+            return {}
+        return {
+            control.name: control.from_form(value)
+            for control, value in zip(self._inputs, values, strict=True)
+            if control.default is ... and columns[control.name] is None
+        }
+
     def _answered(
-        self, request: gr.Request, file: str | None, model: str, precision: str, *values: Any
+        self,
+        request: gr.Request,
+        file: str | None,
+        model: str,
+        precision: str,
+        synced: Mapping[str, Any],
+        *values: Any,
     ) -> Iterator[list[Any]]:
         language = language_of(request)
         idle = gr.update(interactive=False, value=None)
-        count = len(self._options)
+        count, place = len(self._options), len(self._options) + len(self._inputs)
         source = Path(file) if file else None
         try:
             if source is None:
                 raise DataError(
                     say("batch_no_file", language), hint=say("batch_no_file_hint", language)
                 )
-            options = option_values(self._options, values[:count])
-            picked = dict(zip(self._fields, values[count:], strict=True))
+            options = option_values(for_model(self._options, synced), values[:count])
+            picked = dict(zip(self._fields, values[place:], strict=True))
             found = look(self._task, source)
             columns = {
                 name: picked[name] if picked[name] in found.columns else None
                 for name in self._fields
             }
+            same = self._same(columns, values[count:place])
             yield [progress_html(Progress(0, found.rows), language), idle, idle]
             with (
                 tempfile.TemporaryDirectory(prefix="nlplug-batch-") as folder,
                 self._pool.lease(self._task, model, precision or AUTO) as lease,
             ):
                 for now in run_batch(
-                    lease.pipeline, source, columns, options, Path(folder), total=found.rows
+                    lease.pipeline,
+                    source,
+                    columns,
+                    options,
+                    Path(folder),
+                    total=found.rows,
+                    same=same,
+                    language=language,
                 ):
                     yield [
                         progress_html(now, language),
@@ -171,8 +207,6 @@ class BatchTab:
 
 def progress_html(now: Progress, language: str) -> str:
     """The bar, the figures and the first rows of a batch."""
-    from nlplug_webui.task_page import duration
-
     finished = now.csv is not None
     share = 100.0 if finished else 100.0 * now.done / max(now.total, 1)
     rate = f"{now.done / now.seconds:,.0f}" if now.seconds else "–"

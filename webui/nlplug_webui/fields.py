@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nlplug.errors import InputError, OptionError
-from nlplug.task import Display, Task
+from nlplug.task import Display, Localized, Task, localize
 from nlplug_webui.texts import LANGUAGES, say
 
 UNSET = ""
@@ -50,6 +50,7 @@ class Control:
         low, high: Bounds, inclusive; None where there are none.
         step: Of a slider.
         choices: For choices, the values allowed (None not among them).
+        of_model: Whether the model has values to offer, which are not all that may be given.
         advanced: Folded away at first.
         lines: Height of a text box.
         title, help: Texts by language.
@@ -66,6 +67,7 @@ class Control:
     high: float | None = None
     step: float | None = None
     choices: Sequence[Any] = ()
+    of_model: bool = False
     advanced: bool = False
     lines: int = 1
     title: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +83,14 @@ class Control:
             named = [(titles.get(str(value), str(value)), str(value)) for value in self.choices]
         return [(say("default", language), UNSET), *named] if self.optional else named
 
+    def offered(self, values: Mapping[str, Localized], language: str) -> list[tuple[str, str]]:
+        """What a model offers, as (text, value) in ``language``."""
+        named = [
+            (title if (title := localize(text, language)) == value else f"{title} ({value})", value)
+            for value, text in values.items()
+        ]
+        return [(say("default", language), UNSET), *named] if self.optional else named
+
     def to_form(self, value: Any) -> Any:
         """A Python value as the component wants it."""
         if isinstance(value, Enum):
@@ -90,7 +100,7 @@ class Control:
                 return UNSET if self.optional else None
             return str(value).lower() if isinstance(value, bool) else str(value)
         if self.kind is Kind.LIST:
-            return "\n".join(map(str, value or ()))
+            return _lines(value or ())
         if self.kind is Kind.JSON:
             return "" if value is None else json.dumps(value, ensure_ascii=False)
         if self.kind is Kind.TEXT:
@@ -115,6 +125,8 @@ class Control:
             return bool(value)
         text = "" if value is None else str(value)
         if self.kind is Kind.LIST:
+            if text.lstrip().startswith("["):  # for texts that hold commas or line ends
+                return self._parse(text)
             parts = [part.strip() for part in re.split(r"[\n,，、]", text)]
             found = [part for part in parts if part]
             return None if self.optional and not found else found
@@ -134,16 +146,34 @@ class Control:
             ) from None
 
 
+def _lines(values: Sequence[Any]) -> str:
+    """A list as lines; as JSON where `Control.from_form` would read another list from them."""
+    texts = [str(value) for value in values]
+    plain = all(
+        text == text.strip() != "" and not re.search(r"[\n,，、]|^\[", text) for text in texts
+    )
+    return "\n".join(texts) if plain else json.dumps(texts, ensure_ascii=False)
+
+
 def input_controls(task: Task) -> list[Control]:
     """The controls of a task's input."""
     controls = _controls(task.Input)
-    tall = 5 if len([c for c in controls if not c.advanced]) == 1 else 3
+    plain = [c for c in controls if c.kind is Kind.TEXT and not c.advanced]
+    long = [c.name for c in plain if c.default is ... and not is_short(c.name)]
+    tall = {long[0]: 5} if len(plain) == 1 and long else {}
+    # Beside a question stands the document that is asked.
+    tall |= {name: 7 for name in long if len(long) < len(plain)}
     return [
-        _with(control, lines=control.lines if control.lines > 1 else tall if place == 0 else 3)
-        if control.kind is Kind.TEXT and not re.search("question|query|label", control.name)
+        _with(control, lines=control.lines if control.lines > 1 else tall.get(control.name, 3))
+        if control.kind is Kind.TEXT and not is_short(control.name)
         else control
-        for place, control in enumerate(controls)
+        for control in controls
     ]
+
+
+def is_short(name: str) -> bool:
+    """Whether a field of this name is filled with a line rather than with a document."""
+    return re.search("question|query|label", name) is not None
 
 
 def option_controls(task: Task) -> list[Control]:
@@ -158,6 +188,21 @@ def option_controls(task: Task) -> list[Control]:
     return [
         _with(control, initial=min(_DEFAULT_TOP_K, int(control.high or _DEFAULT_TOP_K)))
         if control.name == "top_k" and control.default == 1 and control.initial == 1
+        else control
+        for control in controls
+    ]
+
+
+def for_model(controls: Sequence[Control], options: Mapping[str, Any]) -> list[Control]:
+    """The controls of options with the defaults that a model wants otherwise.
+
+    Args:
+        controls: As `option_controls` gives them.
+        options: As ``Bundle.options`` has them; names that the task lacks are passed over.
+    """
+    return [
+        _with(control, initial=options[control.name], default=options[control.name])
+        if control.name in options
         else control
         for control in controls
     ]
@@ -242,6 +287,7 @@ def _control(
         high=high,
         step=_step(shape, low, high, whole) if kind is Kind.SLIDER else None,
         choices=choices,
+        of_model=kind is Kind.TEXT and bool(schema.get("of_model")),
         advanced=bool(extra.get("advanced")),
         lines=int(extra.get("lines", 3 if kind in (Kind.LIST, Kind.JSON) else 1)),
         title={"en": title, "zh": str(zh.get("title") or title)},

@@ -56,6 +56,13 @@ def component(control: Control, prefix: str, translate: Translate) -> Component:
                 step=1 if control.whole else 0.01,
                 **common,
             )
+    if control.of_model:
+        value = common["value"]
+        return gr.Dropdown(
+            choices=control.offered({value: value} if value else {}, "en"),
+            allow_custom_value=True,
+            **common,
+        )
     placeholder = translate("default") if control.optional and control.default is None else None
     return gr.Textbox(
         lines=control.lines,

@@ -49,6 +49,22 @@ _HEAD = f"""
     try {{ localStorage.setItem(key, dark ? "light" : "dark"); }} catch (_) {{}}
     document.body.classList.toggle("dark", !dark);
   }};
+  window.nplCopy = async (button) => {{
+    const text = button.closest(".np-written").querySelector(".np-text").textContent;
+    try {{
+      await navigator.clipboard.writeText(text);
+    }} catch (_) {{  // which only pages of this machine or over https have
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }}
+    const said = button.textContent;
+    button.textContent = button.dataset.done;
+    setTimeout(() => {{ button.textContent = said; }}, 1600);
+  }};
   document.documentElement.lang = navigator.language || "en";
   const start = () => {{
     apply();

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from nlplug.models.bundle import Bundle
 from nlplug.models.spec import ModelSpec
 from nlplug.task import Task
+from nlplug_webui.fields import Control, for_model
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
 from nlplug_webui.models import AUTO, ModelPool, describe
-from nlplug_webui.texts import language_of, say
+from nlplug_webui.texts import language_of, say, visitor_of
 
 _LABELS_SHOWN = 6
+_VISITORS = 1000
 
 
 class ModelCard:
-    """Picker of the model and the precision; ``name`` and ``precision`` are its components.
+    """Picker of the model and the precision, which sets the form to what the model wants.
+
+    Attributes:
+        name, precision: Its components.
+        synced: State of the page: options of the model that the form shows as defaults.
 
     Args:
         task: Whose models.
@@ -30,6 +39,7 @@ class ModelCard:
 
     name: gr.Dropdown
     precision: gr.Dropdown
+    synced: gr.State
 
     def __init__(
         self, task: Task, pool: ModelPool, blocks: gr.Blocks, translate: Translate
@@ -67,42 +77,101 @@ class ModelCard:
                 elem_id="precision",
                 interactive=True,
             )
-            facts = gr.HTML("", elem_id="model-facts", elem_classes="np-model-facts")
+            self._facts = gr.HTML("", elem_id="model-facts", elem_classes="np-model-facts")
+        self.synced = gr.State({})
+        self._changes: deque[str] = deque(maxlen=_VISITORS)
+
+    def wire(self, options: Sequence[Control], parts: Sequence[Any]) -> None:
+        """Wire the events.
+
+        Args:
+            options: The controls of the options.
+            parts: Their components.
+        """
+        self._options = list(options)
         shown: dict[str, Any] = {
-            "inputs": self.name,
-            "outputs": [self.precision, facts],
+            "inputs": [self.name, self.synced],
+            "outputs": [self.precision, self._facts, self.synced, *parts],
             "api_visibility": "private",
             "show_progress": "hidden",
         }
-        self.name.change(self._picked, trigger_mode="always_last", **shown)
+        self.name.change(self._changed, trigger_mode="always_last", **shown)
         self._blocks.load(self._opened, **shown)
 
-    def _opened(self, request: gr.Request, model: str | None) -> list[Any]:
+    def _opened(
+        self, request: gr.Request, model: str | None, synced: Mapping[str, Any]
+    ) -> list[Any]:
         """On opening the page nothing is fetched: a model that is not on disk is only named."""
         spec = next((s for s in self._pool.packaged(self._task.name) if s.name == model), None)
         if spec is None or spec.path is None:
-            return [gr.update(), _spec_html(spec, language_of(request))]
-        return self._picked(request, model)
+            found = [gr.update(), _spec_html(spec, language_of(request)), *self._kept(synced)]
+        else:
+            found = self._picked(request, model, synced)
+        # Whoever has picked another model meanwhile is not to see this one.
+        return [gr.skip() for _ in found] if visitor_of(request) in self._changes else found
 
-    def _picked(self, request: gr.Request, model: str | None) -> list[Any]:
+    def _changed(
+        self, request: gr.Request, model: str | None, synced: Mapping[str, Any]
+    ) -> list[Any]:
+        self._changes.append(visitor_of(request))
+        return self._picked(request, model, synced)
+
+    def _picked(
+        self, request: gr.Request, model: str | None, synced: Mapping[str, Any]
+    ) -> list[Any]:
         language = language_of(request)
         try:
-            facts = describe(self._pool.bundle(self._task, model))
+            bundle = self._pool.bundle(self._task, model)
+            facts = describe(bundle)
         except Exception as error:
-            return [gr.update(choices=[AUTO], value=AUTO), error_html(error, language)]
+            card = error_html(error, language)
+            return [gr.update(choices=[AUTO], value=AUTO), card, *self._kept(synced)]
         choices = [AUTO, *facts["precisions"]]
         return [
             gr.update(choices=choices, value=AUTO, interactive=len(choices) > 2),
             facts_html(facts, language),
+            *self._synced(synced, self._task.wishes(bundle), self._offered(bundle, language)),
         ]
+
+    def _kept(self, synced: Mapping[str, Any]) -> list[Any]:
+        return [synced, *(gr.skip() for _ in self._options)]
+
+    def _offered(self, bundle: Bundle, language: str) -> dict[str, list[tuple[str, str]]]:
+        """The choices of options that the model has values for."""
+        every = self._task.choices(bundle)
+        return {
+            control.name: control.offered(every.get(control.name, {}), language)
+            for control in self._options
+            if control.of_model
+        }
+
+    def _synced(
+        self,
+        before: Mapping[str, Any],
+        now: Mapping[str, Any],
+        offered: Mapping[str, list[tuple[str, str]]],
+    ) -> list[Any]:
+        """Set the options whose default is another than before; others keep what was chosen."""
+        pairs = zip(for_model(self._options, before), for_model(self._options, now), strict=True)
+        updates = []
+        for old, new in pairs:
+            changes: dict[str, Any] = {}
+            if new.name in offered:
+                changes["choices"] = offered[new.name]
+            if old.initial != new.initial:
+                changes["value"] = new.to_form(new.initial)
+            updates.append(gr.update(**changes) if changes else gr.skip())
+        return [dict(now), *updates]
 
 
 def facts_html(facts: dict[str, Any], language: str) -> str:
     """What `describe` found, as a short list."""
-    labels = facts["labels"][:_LABELS_SHOWN]
+    # transformers writes these names into the config of a model that has no labels.
+    named = [label for label in facts["labels"] if not label.startswith("LABEL_")]
+    labels = named[:_LABELS_SHOWN]
     shown = ", ".join(labels)
-    if len(facts["labels"]) > len(labels):
-        shown += " " + say("more", language, n=len(facts["labels"]) - len(labels))
+    if len(named) > len(labels):
+        shown += " " + say("more", language, n=len(named) - len(labels))
     rows = [
         ("labels", shown),
         ("window", say("tokens", language, n=facts["max_length"])),

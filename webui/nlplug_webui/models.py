@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
     from nlplug.pipelines import Pipeline
     from nlplug.plugins import PluginHost
+    from nlplug.runtime.runner import TextPiece
     from nlplug.task import Task
 
 AUTO = "auto"
@@ -44,6 +45,34 @@ class Lease:
     loaded_in: float
 
 
+class Held:
+    """A lease that lasts until it is closed, as `nlplug.server` wants its models.
+
+    Args:
+        lease: Not yet entered.
+    """
+
+    def __init__(self, lease: AbstractContextManager[Lease]) -> None:
+        self._stack = ExitStack()
+        self._pipeline = self._stack.enter_context(lease).pipeline
+
+    def answers(self, inputs: Sequence[Any], /, **options: Any) -> Iterable[Any]:
+        """One answer an input, in order."""
+        return self._pipeline.answers(inputs, **options)
+
+    def pieces(self, item: Any, /, **options: Any) -> Generator[TextPiece, None, None]:
+        """The text of one answer as it comes."""
+        return self._pipeline.pieces(item, **options)
+
+    def open(self) -> None:
+        """Do now what the first answers would have to wait for."""
+        self._pipeline.open()
+
+    def close(self) -> None:
+        """Give the lease back; the pages may go on using the model."""
+        self._stack.close()
+
+
 class ModelPool:
     """Loaded pipelines by task, model and precision.
 
@@ -54,7 +83,7 @@ class ModelPool:
             neither probe its disk nor fill it with downloads.
     """
 
-    def __init__(self, host: PluginHost, *, capacity: int = 3, only_packaged: bool = False) -> None:
+    def __init__(self, host: PluginHost, *, capacity: int = 6, only_packaged: bool = False) -> None:
         self.host = host
         self.only_packaged = only_packaged
         self._capacity = capacity
@@ -72,6 +101,7 @@ class ModelPool:
             NlplugError: It cannot be found, fetched or used.
         """
         from nlplug.models.resolve import resolve
+        from nlplug.pipelines import Pipeline
 
         name = self._allowed(task, model)
         if name is None:
@@ -80,7 +110,7 @@ class ModelPool:
                 hint="Name a folder or a Hub id.",
             )
         bundle = resolve(name, host=self.host)
-        task.bind(bundle)
+        Pipeline(task, bundle).close()  # which reads what is small, and no graph
         return bundle
 
     @contextmanager
@@ -102,6 +132,20 @@ class ModelPool:
             yield Lease(entry.pipeline, spent)
         finally:
             self._give(entry)
+
+    def opened(self, task: Task, model: Any) -> Held | None:
+        """A model for a server beside the pages, in memory once for both.
+
+        Args:
+            task: Its task.
+            model: Its name; None is given for anything that is no packaged model's name.
+
+        Raises:
+            NlplugError: The model cannot be found or loaded.
+        """
+        if model not in {spec.name for spec in self.packaged(task.name)}:
+            return None
+        return Held(self.lease(task, model))
 
     def close(self) -> None:
         """Close every model."""

@@ -1,50 +1,150 @@
-"""Answers as HTML: bars, marked text, plain text, tables; by what a task declares to display.
+"""Answers as a page shows them: bars, marked text, plain text, tables; by what a task declares.
 
 The functions know the shapes of the Hugging Face tasks and fall back to a table of whatever
-fields there are, so that a task nobody has thought of yet is still readable. Everything that
-came from a user or a model is escaped.
+fields there are, so that a task nobody has thought of yet is still readable. They go by the
+display and by the answer's shape, never by a task's name. Everything that came from a user or a
+model is escaped.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from nlplug.task import Display
-from nlplug_webui.texts import say
+from nlplug_webui.spans import Marked, Spans, group
+from nlplug_webui.texts import TEXTS, say
 
 MAX_CHARACTERS = 20_000
 MAX_ROWS = 200
-HUES = 8
+_KINDS_SHOWN = 12
 
 
-def answer_html(display: Display, answer: Any, item: Mapping[str, Any], language: str) -> str:
-    """One answer as HTML.
+@dataclass(frozen=True)
+class Shown:
+    """An answer, from top to bottom.
+
+    Attributes:
+        head: HTML.
+        marked: A text with its spans, which stands between the two; None where there is none.
+        tail: HTML.
+    """
+
+    head: str
+    marked: Marked | None = None
+    tail: str = ""
+
+    @property
+    def html(self) -> str:
+        """Head and tail."""
+        return self.head + self.tail
+
+
+def show(
+    display: Display,
+    answer: Any,
+    item: Mapping[str, Any],
+    language: str,
+    *,
+    labels: Sequence[str] = (),
+    abstains: str | None = None,
+    before: str = "",
+) -> Shown:
+    """One answer.
 
     Args:
         display: How the task wants to be shown.
         answer: What the pipeline gave for one input.
         item: The input, by field.
         language: Of the words around the answer.
+        labels: Those of the model, for colours that stay.
+        abstains: The label with which the model says that it is unsure, where it may.
+        before: What a text begins with that is not the model's, such as its prompt.
     """
     if answer is None or (isinstance(answer, list | tuple | str | dict) and not answer):
-        return empty_html("○", say("nothing_found", language), "")
+        if display is Display.LABEL and isinstance(answer, list):
+            return Shown(empty_html("○", say("no_label", language), say("no_label_hint", language)))
+        if display is Display.TEXT:
+            return Shown(empty_html("○", say("empty_text", language), ""))
+        return Shown(empty_html("○", say("nothing_found", language), ""))
     rows = _rows(answer)
     if display is Display.LABEL and rows and all("label" in r and "score" in r for r in rows):
-        return bars_html(rows)
+        alone = len(rows) == 1 and rows[0]["label"] == abstains
+        return Shown((abstaining_html(language) if alone else "") + bars_html(rows))
     if display is Display.HIGHLIGHT and rows:
-        text = _marked_text(rows, item)
-        if text is not None:
-            return highlight_html(text, rows, language) + table_html(rows, language)
+        spans = _spans(rows, item)
+        if spans is not None:
+            return _show_spans(spans, language, labels)
     if display is Display.TEXT:
         texts = _texts(answer)
         if texts is not None:
-            return "".join(text_html(text, language) for text in texts)
+            return Shown(texts_html(texts, language, before=before))
     if rows:
-        return table_html(rows, language)
-    return text_html(answer if isinstance(answer, str) else _compact(answer), language)
+        return Shown(table_html(rows, language))
+    return Shown(text_html(answer if isinstance(answer, str) else _compact(answer), language))
+
+
+def _show_spans(spans: Spans, language: str, labels: Sequence[str]) -> Shown:
+    marked = spans.mark(labels)
+    head = _best_html(spans.rows[0], language) if spans.answers else _counts_html(spans, language)
+    note = ""
+    if not marked.whole:
+        part = say(
+            "part_shown",
+            language,
+            start=f"{marked.start + 1:,}",
+            end=f"{marked.end:,}",
+            total=f"{marked.total:,}",
+        )
+        note = f'<p class="np-note np-part">{escape(part)}</p>'
+    table = spans.table()
+    for row in table:
+        if row.get("answer") == "":
+            row["answer"] = say("no_answer_short", language)
+    if not any(name is not None for _, name in marked.segments):
+        return Shown(head, None, table_html(table, language, total=len(spans.rows)))
+    return Shown(head, marked, note + table_html(table, language, total=len(spans.rows)))
+
+
+def _counts_html(spans: Spans, language: str) -> str:
+    """How many spans there are of each kind."""
+    kinds = Counter(group(row) for row in spans.rows if group(row)).most_common()
+    told = say("found", language, n=f"{len(spans.rows):,}")
+    parts = "".join(
+        f'<span class="np-chip">{escape(name)} {count:,}</span>'
+        for name, count in kinds[:_KINDS_SHOWN]
+    )
+    if len(kinds) > _KINDS_SHOWN:
+        more = say("more", language, n=len(kinds) - _KINDS_SHOWN)
+        parts += f'<span class="np-chip">{escape(more)}</span>'
+    return f'<p class="np-counts"><strong>{escape(told)}</strong>{parts}</p>'
+
+
+def _best_html(row: Mapping[str, Any], language: str) -> str:
+    """The best answer to a question, or that there is none."""
+    score = row.get("score")
+    shown = f'<span class="np-best-score">{score:.1%}</span>' if isinstance(score, float) else ""
+    if row["answer"] == "":
+        title, hint = say("no_answer", language), say("no_answer_hint", language)
+        return (
+            f'<div class="np-best np-best-none"><strong>{escape(title)}</strong>{shown}'
+            f"<p>{escape(hint)}</p></div>"
+        )
+    text = str(row["answer"])
+    text = text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + "…"
+    return f'<div class="np-best"><strong>{escape(text)}</strong>{shown}</div>'
+
+
+def abstaining_html(language: str) -> str:
+    """That the model would rather not choose a label."""
+    return (
+        f'<div class="np-abstains" role="note"><strong>{escape(say("abstains", language))}</strong>'
+        f"<p>{escape(say('abstains_hint', language))}</p></div>"
+    )
 
 
 def bars_html(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -67,53 +167,74 @@ def bars_html(rows: Sequence[Mapping[str, Any]]) -> str:
     return f'<ul class="np-bars">{"".join(parts)}</ul>'
 
 
-def highlight_html(text: str, rows: Sequence[Mapping[str, Any]], language: str) -> str:
-    """A text with its spans marked; overlapping spans are left to the table."""
-    shown = text[:MAX_CHARACTERS]
-    groups = list(dict.fromkeys(_group(row) for row in rows))
-    hue = {group: place % HUES for place, group in enumerate(groups)}
-    parts, at = [], 0
-    for row in sorted(rows, key=lambda row: (int(row["start"]), -int(row["end"]))):
-        start, end = int(row["start"]), int(row["end"])
-        if start < at or end > len(shown) or end <= start:
-            continue
-        group = _group(row)
-        parts.append(escape(shown[at:start]))
-        name = f'<span class="np-mark-name">{escape(group)}</span>' if group else ""
-        parts.append(
-            f'<mark class="np-mark np-hue-{hue[group]}">{escape(shown[start:end])}{name}</mark>'
-        )
-        at = end
-    parts.append(escape(shown[at:]))
-    note = ""
-    if len(text) > len(shown):
-        cut = say("shortened", language, n=f"{len(shown):,}", total=f"{len(text):,}")
-        note = f'<p class="np-note">{cut}</p>'
-    return f'<div class="np-text">{"".join(parts)}</div>{note}'
+def texts_html(texts: Sequence[str], language: str, *, before: str = "") -> str:
+    """Texts that a model wrote, each with its number, if there are several, and a copy button.
+
+    Args:
+        texts: The texts.
+        language: Of the words around them.
+        before: What a text may begin with that is not the model's.
+    """
+    copy, copied = escape(say("copy", language)), escape(say("copied", language))
+    button = (
+        f'<button type="button" class="np-copy" data-done="✓ {copied}" '
+        f'onclick="window.nplCopy(this)">{copy}</button>'
+    )
+    return "".join(
+        '<section class="np-written"><div class="np-written-tools">'
+        f"{f'<span>{place}</span>' if len(texts) > 1 else ''}{button}</div>"
+        f"{text_html(text, language, before=before)}</section>"
+        for place, text in enumerate(texts, 1)
+    )
 
 
-def text_html(text: str, language: str) -> str:
-    """A text as it is, line breaks kept."""
+def text_html(text: str, language: str, *, before: str = "") -> str:
+    """A text as it is, line breaks kept; what it begins with, and is ``before``, stands back."""
     note = ""
     if len(text) > MAX_CHARACTERS:
         cut = say("shortened", language, n=f"{MAX_CHARACTERS:,}", total=f"{len(text):,}")
         note = f'<p class="np-note">{cut}</p>'
-    return f'<div class="np-text">{escape(text[:MAX_CHARACTERS])}</div>{note}'
+    text = text[:MAX_CHARACTERS]
+    own = len(before) if before and text.startswith(before) else 0
+    given = f'<span class="np-given">{escape(text[:own])}</span>' if own else ""
+    return f'<div class="np-text">{given}{escape(text[own:])}</div>{note}'
 
 
-def table_html(rows: Sequence[Mapping[str, Any]], language: str) -> str:
-    """Rows as a table; a column for each field that any row has."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    head = "".join(f"<th>{escape(str(name))}</th>" for name in names)
+def growing_html(text: str, language: str, *, before: str = "") -> str:
+    """A text that is being written, the end of it if it is long."""
+    given = f'<span class="np-given">{escape(before[-MAX_CHARACTERS:])}</span>' if before else ""
+    told = f'<p class="np-note np-working" role="status">{escape(say("growing", language))}</p>'
+    return (
+        f'<div class="np-growing" aria-busy="true">{told}<div class="np-text">{given}'
+        f'{escape(text[-MAX_CHARACTERS:])}<span class="np-caret" aria-hidden="true"></span></div>'
+        "</div>"
+    )
+
+
+def table_html(
+    rows: Sequence[Mapping[str, Any]], language: str, *, total: int | None = None
+) -> str:
+    """Rows as a table; a column for each field that any row has.
+
+    Args:
+        rows: The rows.
+        language: Of the columns that have names in it, and of the note below.
+        total: How many rows there are where ``rows`` are the first of them; None: these are all.
+    """
+    shown = rows if total is not None else rows[:MAX_ROWS]
+    names = list(dict.fromkeys(name for row in shown for name in row))
+    titles = [say(f"col_{name}", language) if f"col_{name}" in TEXTS else name for name in names]
+    head = "".join(f'<th scope="col">{escape(str(title))}</th>' for title in titles)
     body = "".join(
-        "<tr>" + "".join(_cell(row.get(name)) for name in names) + "</tr>"
-        for row in rows[:MAX_ROWS]
+        "<tr>" + "".join(_cell(row.get(name)) for name in names) + "</tr>" for row in shown
     )
     note = ""
-    if len(rows) > MAX_ROWS:
-        note = f'<p class="np-note">{say("rows_shown", language, n=MAX_ROWS)}</p>'
+    every = len(rows) if total is None else total
+    if every > len(shown):
+        note = say("rows_of", language, n=f"{len(shown):,}", total=f"{every:,}")
+        note = f'<p class="np-note">{escape(note)}</p>'
     return (
-        f'<div class="np-table"><table><thead><tr>{head}</tr></thead>'
+        f'<div class="np-table np-table-tall" tabindex="0"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>{note}"
     )
 
@@ -126,17 +247,19 @@ def empty_html(sign: str, title: str, hint: str) -> str:
     )
 
 
-def summary(answer: Any) -> str:
+def summary(answer: Any, language: str = "en") -> str:
     """An answer in a few words, for one cell of the batch table."""
     rows = _rows(answer)
     if rows and all("label" in row and "score" in row for row in rows):
         best = max(rows, key=lambda row: float(row["score"]))
         return f"{best['label']} ({float(best['score']):.1%})"
     if rows and all("word" in row for row in rows):
-        return ", ".join(f"{row['word']} ({_group(row)})" for row in rows)
+        return ", ".join(f"{row['word']} ({group(row)})" for row in rows[:MAX_ROWS])
+    if isinstance(answer, list) and not answer:
+        return say("nothing_found", language)
     texts = _texts(answer)
     if texts is not None:
-        return " | ".join(texts)
+        return " | ".join(text or say("no_answer_short", language) for text in texts)
     return _compact(answer)
 
 
@@ -160,20 +283,21 @@ def _texts(answer: Any) -> list[str] | None:
     return found or None
 
 
-def _marked_text(rows: Sequence[Mapping[str, Any]], item: Mapping[str, Any]) -> str | None:
-    """The field of the input that the rows' ``start`` and ``end`` point into."""
+def _spans(rows: Sequence[Mapping[str, Any]], item: Mapping[str, Any]) -> Spans | None:
+    """The rows as spans of the field of the input that their ``start`` and ``end`` point into."""
     if not all(isinstance(row.get(key), int) for row in rows for key in ("start", "end")):
         return None
+    texts = [value for value in item.values() if isinstance(value, str)]
+    if not texts:
+        return None
+    answers = all(isinstance(row.get("answer"), str) for row in rows)
+    longest = max(texts, key=len)
     for row in rows:
         word = row.get("answer") or row.get("word")
-        for value in item.values():
-            if isinstance(value, str) and word and value[row["start"] : row["end"]] == word:
-                return value
-    return max((v for v in item.values() if isinstance(v, str)), key=len, default=None)
-
-
-def _group(row: Mapping[str, Any]) -> str:
-    return str(row.get("entity_group") or row.get("entity") or row.get("label") or "")
+        for value in texts:
+            if word and value[row["start"] : row["end"]] == word:
+                return Spans(value, rows, answers)
+    return Spans(longest, rows, answers)
 
 
 def _cell(value: Any) -> str:

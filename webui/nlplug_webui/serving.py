@@ -55,14 +55,16 @@ def make_app(*, tasks: Collection[str] = (), any_model: bool = True) -> Any:
     # The API needs its names before Gradio's catch-all at "/".
     from nlplug.server.app import create_app
     from nlplug_webui.app import mount
+    from nlplug_webui.models import ModelPool
 
     # Gradio's own remarks on its libraries are nothing that whoever runs this can act on.
     warnings.filterwarnings("ignore", module=r"gradio\b")
     plugins = PluginHost.discover(only=set(tasks) or None)
     for name in tasks:
         plugins.task(name)
-    app = create_app(plugins)
-    mount(app, plugins, only_packaged=not any_model)
+    pool = ModelPool(plugins, only_packaged=not any_model)
+    app = create_app(plugins, opener=pool.opened)
+    mount(app, plugins, pool)
     return app
 
 

@@ -12,13 +12,15 @@ from nlplug_webui.texts import say
 
 
 def html(task: Task, language: str) -> str:
-    """The three snippets, made from the task's first example."""
+    """The snippets, made from the task's first example."""
     item = dict(task.examples[0].input) if task.examples else _placeholder(task)
     blocks = [
         ("python", _python(task.name, item)),
         ("terminal", _terminal(task.name, item)),
         ("http", _http(task.name, item)),
     ]
+    if task.streams:
+        blocks.append(("streaming", _streaming(task.name, item)))
     return "".join(
         f"<section><h3>{escape(say(title, language))}</h3><pre><code>{escape(code)}</code></pre>"
         "</section>"
@@ -31,12 +33,20 @@ def _placeholder(task: Task) -> dict[str, Any]:
 
 
 def _python(name: str, item: dict[str, Any]) -> str:
-    arguments = (
-        repr(next(iter(item.values())))
-        if len(item) == 1
-        else ", ".join(f"{key}={value!r}" for key, value in item.items())
+    return f'from nlplug import pipeline\n\npipe = pipeline("{name}")\npipe({_arguments(item)})'
+
+
+def _streaming(name: str, item: dict[str, Any]) -> str:
+    return (
+        f'from nlplug import pipeline\n\npipe = pipeline("{name}")\n'
+        f'for text in pipe.stream({_arguments(item)}):\n    print(text, end="", flush=True)'
     )
-    return f'from nlplug import pipeline\n\npipe = pipeline("{name}")\npipe({arguments})'
+
+
+def _arguments(item: dict[str, Any]) -> str:
+    if len(item) == 1:
+        return repr(next(iter(item.values())))
+    return ", ".join(f"{key}={value!r}" for key, value in item.items())
 
 
 def _terminal(name: str, item: dict[str, Any]) -> str:

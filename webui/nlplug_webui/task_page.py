@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 import gradio as gr
 
-from nlplug.task import Example, Task
+from nlplug.task import Display, Example, Task
 from nlplug_webui import snippets
+from nlplug_webui.answering import Answering, Question, continues
 from nlplug_webui.batch_tab import BatchTab
-from nlplug_webui.fields import (
-    Control,
-    input_controls,
-    input_values,
-    option_controls,
-    option_values,
-)
+from nlplug_webui.fields import Control, for_model, input_controls, option_controls
 from nlplug_webui.forms import Translate, component, localized_choices, text_keys
 from nlplug_webui.hookspecs import PanelContext
-from nlplug_webui.messages import error_html
 from nlplug_webui.model_card import ModelCard
-from nlplug_webui.models import AUTO, ModelPool
-from nlplug_webui.render import answer_html, empty_html
-from nlplug_webui.texts import LANGUAGES, language_of, say
+from nlplug_webui.models import ModelPool
+from nlplug_webui.render import empty_html
+from nlplug_webui.result import ResultCard
+from nlplug_webui.runs import Ending
+from nlplug_webui.texts import LANGUAGES, language_of, say, visitor_of
 
 _EXAMPLE_CHARACTERS = 88
 
@@ -67,24 +62,56 @@ class TaskPage:
 
     def build(self) -> None:
         """Build inside the Blocks that is open."""
-        with gr.Row(elem_classes="np-columns", equal_height=False):
-            with gr.Column(scale=8, min_width=320), gr.Tabs(elem_classes="np-tabs"):
-                with gr.Tab(self._translate("try"), id="try", elem_id="tab-try"):
-                    self._try_tab()
-                with gr.Tab(self._translate("batch"), id="batch", elem_id="tab-batch"):
-                    batch = BatchTab(self.task, self.pool, self._translate)
-                    batch.layout()
-                with gr.Tab(self._translate("code"), id="code", elem_id="tab-code"):
-                    gr.HTML(self._translate(f"{self.task.name}:code"), elem_classes="np-code")
-            with gr.Column(scale=5, min_width=300, elem_classes="np-side"):
-                self._model = ModelCard(self.task, self.pool, self._blocks, self._translate)
-                self._model.build()
-                self._options_card()
+        if self._beside():
+            self._tabs()
+            with gr.Row(elem_classes="np-columns", equal_height=False):
+                with gr.Column(scale=1, min_width=320):
+                    self._options_card()
+                with gr.Column(scale=1, min_width=300, elem_classes="np-side"):
+                    self._model_card()
+        else:
+            with gr.Row(elem_classes="np-columns", equal_height=False):
+                with gr.Column(scale=8, min_width=320):
+                    self._tabs()
+                with gr.Column(scale=5, min_width=300, elem_classes="np-side"):
+                    self._model_card()
+                    self._options_card()
         chosen = [self._model.name, self._model.precision]
         self._wire(chosen)
-        batch.wire([*chosen, *self._option_parts], self._options)
+        self._model.wire(self._options, self._option_parts)
+        self._batch.wire(
+            [*chosen, self._model.synced, *self._option_parts, *self._input_parts],
+            self._inputs,
+            self._options,
+        )
 
-    def _try_tab(self) -> None:
+    def _beside(self) -> bool:
+        """Whether the answer is a text of its own, which is read beside the one it is made of."""
+        return self.task.display is Display.TEXT and not continues(self.task)
+
+    def _tabs(self) -> None:
+        with gr.Tabs(elem_classes="np-tabs"):
+            with gr.Tab(self._translate("try"), id="try", elem_id="tab-try"):
+                if self._beside():
+                    with gr.Row(elem_classes="np-beside"):
+                        with gr.Column(scale=1, min_width=320):
+                            self._form_card()
+                        with gr.Column(scale=1, min_width=320):
+                            self._result_card()
+                else:
+                    self._form_card()
+                    self._result_card()
+            with gr.Tab(self._translate("batch"), id="batch", elem_id="tab-batch"):
+                self._batch = BatchTab(self.task, self.pool, self._translate)
+                self._batch.layout()
+            with gr.Tab(self._translate("code"), id="code", elem_id="tab-code"):
+                gr.HTML(self._translate(f"{self.task.name}:code"), elem_classes="np-code")
+
+    def _model_card(self) -> None:
+        self._model = ModelCard(self.task, self.pool, self._blocks, self._translate)
+        self._model.build()
+
+    def _form_card(self) -> None:
         with gr.Column(elem_classes="np-card", elem_id="try-card"):
             prefix = f"{self.task.name}:input"
             parts = {
@@ -99,16 +126,21 @@ class TaskPage:
             self._input_parts = [parts[control.name] for control in self._inputs]
             with gr.Row(elem_classes="np-buttons"):
                 self._clear = gr.Button(self._translate("clear"), elem_id="clear", min_width=90)
+                if self.task.streams:
+                    self._stop = gr.Button(
+                        self._translate("stop"), elem_id="stop", min_width=90, interactive=False
+                    )
                 self._run = gr.Button(
                     self._translate("run"), variant="primary", elem_id="run", min_width=120
                 )
             self._examples = self._example_chips()
-        with gr.Column(elem_classes="np-card np-result-card"):
-            self._result = gr.HTML(
-                self._translate(f"{self.task.name}:empty"),
-                elem_id="result",
-                elem_classes="np-result",
-            )
+
+    def _result_card(self) -> None:
+        self._result = ResultCard(
+            self.task.display, self._translate(f"{self.task.name}:empty"), self._translate
+        )
+        self._result.build()
+        self._answering = Answering(self.task, self.pool, self._inputs, self._options, self._result)
 
     def _example_chips(self) -> gr.Dataset | None:
         if not self.task.examples:
@@ -144,12 +176,18 @@ class TaskPage:
 
     def _wire(self, chosen: list[Any]) -> None:
         run: dict[str, Any] = {
-            "fn": self._answer,
-            "inputs": [*chosen, *self._input_parts, *self._option_parts],
-            "outputs": self._result,
+            "fn": self._answers if self.task.streams else self._answer,
+            "inputs": [
+                *chosen,
+                self._model.synced,
+                *self._input_parts,
+                *self._option_parts,
+            ],
+            "outputs": self._outputs(),
             "api_visibility": "private",
             "concurrency_limit": 4,
-            "show_progress": "minimal",
+            "show_progress": "hidden" if self.task.streams else "minimal",
+            "show_progress_on": self._result.outputs[0],
         }
         self._run.click(**run)
         for part in self._input_parts:
@@ -159,7 +197,7 @@ class TaskPage:
         if self._examples is not None:
             self._examples.click(
                 self._load_example,
-                self._examples,
+                [self._examples, self._model.synced],
                 forms,
                 api_visibility="private",
                 show_progress="hidden",
@@ -167,10 +205,14 @@ class TaskPage:
         self._clear.click(
             self._cleared,
             None,
-            [*self._input_parts, self._result],
+            [*self._input_parts, *self._result.outputs],
             api_visibility="private",
             show_progress="hidden",
         )
+        if self.task.streams:
+            self._stop.click(
+                self._stopped, None, None, api_visibility="private", show_progress="hidden"
+            )
         named = [
             (control, part)
             for control, part in zip([*self._inputs, *self._options], forms, strict=True)
@@ -192,46 +234,61 @@ class TaskPage:
             show_progress="hidden",
         )
 
-    def _answer(self, request: gr.Request, model: str, precision: str, *values: Any) -> str:
-        language = language_of(request)
-        count = len(self._inputs)
-        try:
-            item = input_values(self._inputs, values[:count])
-            options = option_values(self._options, values[count:])
-            with self.pool.lease(self.task, model, precision or AUTO) as lease:
-                started = time.perf_counter()
-                answer = next(iter(lease.pipeline.answers([item], **options)))
-                seconds = time.perf_counter() - started
-                facts = [
-                    duration(seconds),
-                    lease.pipeline.bundle.name,
-                    lease.pipeline.precision,
-                    lease.pipeline.device,
-                ]
-                if lease.loaded_in:
-                    facts.append(say("loaded_in", language, time=duration(lease.loaded_in)))
-        except Exception as error:
-            return error_html(error, language)
-        chips = "".join(
-            f'<span class="np-chip{" np-chip-time" if place == 0 else ""}">{escape(fact)}</span>'
-            for place, fact in enumerate(facts)
-        )
-        body = answer_html(self.task.display, answer, item, language)
-        return f'<div class="np-answer">{body}</div><p class="np-facts">{chips}</p>'
+    def _outputs(self) -> list[Any]:
+        return [*self._result.outputs, *([self._stop] if self.task.streams else [])]
 
-    def _load_example(self, index: int) -> list[Any]:
+    def _answer(
+        self,
+        request: gr.Request,
+        model: str,
+        precision: str,
+        synced: Mapping[str, Any],
+        *values: Any,
+    ) -> Any:
+        question = _question(request, model, precision, synced, values)
+        return _values(self._answering.whole(question))
+
+    def _answers(
+        self,
+        request: gr.Request,
+        model: str,
+        precision: str,
+        synced: Mapping[str, Any],
+        *values: Any,
+    ) -> Iterator[list[Any]]:
+        """The answer as it grows, and whether there is something to stop."""
+        question = _question(request, model, precision, synced, values)
+        same = [gr.skip() for _ in self._result.outputs]
+        with closing(self._answering.growing(question, _empty(question.language))) as growing:
+            for place, shown in enumerate(growing):
+                yield [*shown, gr.skip() if place else gr.update(interactive=True)]
+        busy = self._answering.runs.busy(question.visitor)
+        yield [*same, gr.update(interactive=busy)]
+
+    def _stopped(self, request: gr.Request) -> None:
+        self._answering.runs.end(visitor_of(request), Ending.STOPPED)
+
+    def _load_example(self, index: int, synced: Mapping[str, Any]) -> Any:
         example = self.task.examples[index]
-        values = [
-            *(c.to_form(example.input.get(c.name, c.initial)) for c in self._inputs),
-            *(c.to_form(example.options.get(c.name, c.initial)) for c in self._options),
-        ]
-        return values if len(values) > 1 else values[0]
+        options = for_model(self._options, synced)
+        return _values(
+            [
+                *(c.to_form(example.input.get(c.name, c.initial)) for c in self._inputs),
+                *(c.to_form(example.options.get(c.name, c.initial)) for c in options),
+            ]
+        )
 
     def _cleared(self, request: gr.Request) -> list[Any]:
+        self._answering.runs.end(visitor_of(request), Ending.CLEARED)
         return [
             *(control.to_form(control.initial) for control in self._inputs),
-            _empty(language_of(request)),
+            *self._result.nothing(_empty(language_of(request))),
         ]
+
+
+def _values(values: list[Any]) -> Any:
+    """What an event gives: one value bare, several as a list."""
+    return values if len(values) > 1 else values[0]
 
 
 def build_task_page(context: PanelContext, translate: Translate) -> None:
@@ -240,14 +297,11 @@ def build_task_page(context: PanelContext, translate: Translate) -> None:
         TaskPage(context.task, context.pool, context.blocks, translate).build()
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people read them: ``3.4 ms``, ``1.2 s``, ``2 min 5 s``."""
-    if seconds < 1:
-        milliseconds = seconds * 1000
-        return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+def _question(
+    request: gr.Request, model: str, precision: str, synced: Mapping[str, Any], values: Any
+) -> Question:
+    language = language_of(request)
+    return Question(visitor_of(request), language, model, precision, synced, values)
 
 
 def _empty(language: str) -> str:

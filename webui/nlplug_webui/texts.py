@@ -44,6 +44,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "python": {"en": "Python", "zh": "Python"},
     "terminal": {"en": "Command line", "zh": "命令行"},
     "http": {"en": "HTTP", "zh": "HTTP"},
+    "streaming": {"en": "As it comes", "zh": "逐字输出"},
     "examples": {"en": "Examples", "zh": "示例"},
     "run": {"en": "Run", "zh": "运行"},
     "clear": {"en": "Clear", "zh": "清空"},
@@ -53,6 +54,33 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Type a text and press Run, or pick an example.",
         "zh": "输入文本后点击“运行”，或选择一个示例。",
     },
+    "no_label": {"en": "No label fits", "zh": "没有合适的标签"},
+    "no_label_hint": {
+        "en": "No label's score reaches the threshold. A lower threshold shows more.",
+        "zh": "没有标签的得分达到阈值。降低阈值可显示更多标签。",
+    },
+    "abstains": {"en": "The model abstains", "zh": "模型选择弃权"},
+    "abstains_hint": {
+        "en": "It is not sure enough of any label and answers with the one that says so.",
+        "zh": "模型对任何标签都没有足够把握，因此以表示弃权的标签回答。",
+    },
+    "found": {"en": "{n} found", "zh": "找到 {n} 处"},
+    "no_answer": {"en": "No answer in this text", "zh": "文中没有答案"},
+    "no_answer_short": {"en": "no answer", "zh": "没有答案"},
+    "no_answer_hint": {
+        "en": "The model thinks that the text does not answer the question.",
+        "zh": "模型认为这段文本没有回答该问题。",
+    },
+    "part_shown": {
+        "en": "Characters {start} to {end} of {total} are shown.",
+        "zh": "仅显示第 {start} 到第 {end} 个字符，共 {total} 个。",
+    },
+    "rows_of": {
+        "en": "The first {n} of {total} rows are shown.",
+        "zh": "仅显示前 {n} 行，共 {total} 行。",
+    },
+    "as_typed": {"en": "as typed under “Try it”", "zh": "使用“试一试”中输入的内容"},
+    "marked": {"en": "Marked text", "zh": "标注后的文本"},
     "nothing_found": {"en": "Nothing found", "zh": "没有找到任何内容"},
     "options": {"en": "Options", "zh": "选项"},
     "more_options": {"en": "More options", "zh": "更多选项"},
@@ -71,12 +99,23 @@ TEXTS: dict[str, dict[str, str]] = {
     "range": {"en": "From {low} to {high}.", "zh": "从 {low} 到 {high}。"},
     "at_least": {"en": "At least {low}.", "zh": "不小于 {low}。"},
     "at_most": {"en": "At most {high}.", "zh": "不大于 {high}。"},
-    "list_info": {"en": "One per line, or separated by commas.", "zh": "每行一个，或用逗号分隔。"},
+    "list_info": {
+        "en": "One per line, or separated by commas; or a JSON list.",
+        "zh": "每行一个，或用逗号分隔；也可以是 JSON 列表。",
+    },
     "json_info": {"en": "As JSON.", "zh": "JSON 格式。"},
     "license": {"en": "licence", "zh": "许可证"},
     "languages": {"en": "languages", "zh": "语言"},
     "window": {"en": "window", "zh": "窗口"},
     "tokens": {"en": "{n} tokens", "zh": "{n} 个词元"},
+    "token_rate": {"en": "{rate} tokens a second", "zh": "每秒 {rate} 个词元"},
+    "first_token": {"en": "first after {time}", "zh": "首个词元用时 {time}"},
+    "finish_length": {"en": "ended at the longest length", "zh": "已达最大长度"},
+    "finish_stopped": {"en": "stopped", "zh": "已停止"},
+    "growing": {"en": "Working…", "zh": "正在生成…"},
+    "empty_text": {"en": "The answer is empty", "zh": "结果为空"},
+    "copy": {"en": "Copy", "zh": "复制"},
+    "copied": {"en": "Copied", "zh": "已复制"},
     "labels": {"en": "labels", "zh": "标签"},
     "more": {"en": "and {n} more", "zh": "另有 {n} 个"},
     "size": {"en": "size", "zh": "大小"},
@@ -140,7 +179,11 @@ TEXTS: dict[str, dict[str, str]] = {
     "col_label": {"en": "label", "zh": "标签"},
     "col_score": {"en": "score", "zh": "得分"},
     "col_text": {"en": "text", "zh": "文本"},
-    "col_span": {"en": "position", "zh": "位置"},
+    "col_rank": {"en": "#", "zh": "#"},
+    "col_answer": {"en": "answer", "zh": "答案"},
+    "col_type": {"en": "type", "zh": "类型"},
+    "col_start": {"en": "start", "zh": "起始"},
+    "col_end": {"en": "end", "zh": "结束"},
 }
 
 
@@ -149,6 +192,16 @@ def say(key: str, language: str, **values: object) -> str:
     forms = TEXTS[key]
     text = forms.get(language, forms["en"])
     return text.format(**values) if values else text
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them: ``3.4 ms``, ``1.2 s``, ``2 min 5 s``."""
+    if seconds < 1:
+        milliseconds = seconds * 1000
+        return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 
 def language_of(request: Any) -> str:
@@ -163,6 +216,11 @@ def language_of(request: Any) -> str:
             quality = 0.0
         wanted.append((-quality, place, tag.lower().split("-")[0]))
     return next((tag for _, _, tag in sorted(wanted) if tag in LANGUAGES), "en")
+
+
+def visitor_of(request: Any) -> str:
+    """Which open page a Gradio request comes from."""
+    return str(getattr(request, "session_hash", None) or "")
 
 
 def translations(extra: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:

@@ -1,0 +1,131 @@
+"""What the result card is given while a text is made, and what ends it; without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from nlplug.plugins import PluginHost
+from nlplug.task import Display, Task
+from nlplug.testing import tiny_text_generator
+from nlplug_webui.answering import Answering, Question
+from nlplug_webui.fields import input_controls, option_controls
+from nlplug_webui.models import ModelPool
+from nlplug_webui.result import ResultCard
+from nlplug_webui.runs import Ending
+
+EMPTY = "nothing yet"
+
+
+class Form:
+    """The form of a page, filled in.
+
+    Args:
+        task: Its task.
+        pool: The models.
+        model: The model picked.
+    """
+
+    def __init__(self, task: Task, pool: ModelPool, model: str) -> None:
+        self.inputs, self.options = input_controls(task), option_controls(task)
+        card = ResultCard(Display.TEXT, EMPTY, str)  # type: ignore[arg-type]
+        card.outputs = [None]  # a card of one component, which nobody lays out here
+        self.answering = Answering(task, pool, self.inputs, self.options, card)
+        self.model = model
+
+    def ask(self, text: str = "once upon", visitor: str = "me", **options: Any) -> Iterator[str]:
+        values = [text, *(c.to_form(options.get(c.name, c.initial)) for c in self.options)]
+        question = Question(visitor, "en", self.model, "auto", {}, values)
+        for (html,) in self.answering.growing(question, EMPTY):
+            yield html
+
+
+@pytest.fixture(scope="module")
+def form(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Form]:
+    """On a model whose tale goes round for as long as it may."""
+    bundle = tiny_text_generator(tmp_path_factory.mktemp("tale") / "tale", max_length=4096)
+    host = PluginHost.discover(only={"generation"})
+    pool = ModelPool(host)
+    yield Form(host.task("generation"), pool, str(bundle.path))
+    pool.close()
+
+
+def test_the_text_grows_until_it_is_whole(form: Form) -> None:
+    *before, last = form.ask(do_sample=False, max_new_tokens=2000)
+    assert len(before) >= 2
+    assert all("np-growing" in html for html in before)
+    assert [len(html) for html in before] == sorted(len(html) for html in before)
+    assert "np-answer" in last
+    assert '<span class="np-given">once upon</span> a time there was' in last
+    for part in ("2,000 tokens", "tokens a second", "first after", "ended at the longest length"):
+        assert part in last
+
+
+def test_the_prompt_can_be_left_out(form: Form) -> None:
+    *_, last = form.ask(do_sample=False, max_new_tokens=3, return_full_text=False)
+    assert "np-given" not in last
+    assert '<div class="np-text"> a time there</div>' in last
+
+
+def test_a_text_that_is_stopped_is_kept(form: Form) -> None:
+    growing = form.ask(do_sample=False, max_new_tokens=4000)
+    next(growing)
+    next(growing)
+    form.answering.runs.end("somebody else", Ending.STOPPED)
+    form.answering.runs.end("me", Ending.STOPPED)
+    (last,) = growing
+    assert "np-answer" in last
+    assert ">stopped<" in last
+    assert "4,000 tokens" not in last
+    assert not form.answering.runs.busy("me")
+
+
+def test_a_text_that_is_cleared_is_gone(form: Form) -> None:
+    growing = form.ask(do_sample=False, max_new_tokens=4000)
+    next(growing)
+    next(growing)
+    form.answering.runs.end("me", Ending.CLEARED)
+    assert list(growing) == [EMPTY]
+
+
+def test_a_new_text_takes_the_place_of_one_under_way(form: Form) -> None:
+    first = form.ask(do_sample=False, max_new_tokens=4000)
+    next(first)
+    next(first)
+    second = form.ask(do_sample=False, max_new_tokens=4000)
+    next(second)
+    assert list(first) == []
+    assert form.answering.runs.busy("me")
+    form.answering.runs.end("me", Ending.STOPPED)
+    assert ">stopped<" in list(second)[-1]
+
+
+def test_whoever_goes_away_leaves_nothing_under_way(form: Form) -> None:
+    growing = form.ask(do_sample=False, max_new_tokens=4000)
+    next(growing)
+    next(growing)
+    growing.close()  # type: ignore[attr-defined]
+    assert not form.answering.runs.busy("me")
+
+
+def test_several_texts_come_whole(form: Form) -> None:
+    _, last = form.ask(num_beams=2, num_return_sequences=2, max_new_tokens=4)
+    assert last.count('class="np-text"') == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"text": ""}, "The prompt is empty."),
+        ({"max_new_tokens": 0}, "max_new_tokens is 0"),
+        ({"num_beams": 2, "num_return_sequences": 3}, "num_return_sequences is 3"),
+    ],
+)
+def test_what_is_wrong_takes_the_place_of_the_text(
+    form: Form, options: dict[str, Any], words: str
+) -> None:
+    *_, last = form.ask(**options)
+    assert "np-card-message" in last
+    assert words in last

@@ -1,0 +1,248 @@
+"""From a filled form to what the result card shows: at once, or while the text is made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nlplug.errors import OptionError
+from nlplug.task import Task
+from nlplug_webui.fields import Control, for_model, input_values, option_values
+from nlplug_webui.messages import error_html
+from nlplug_webui.models import AUTO, Lease, ModelPool
+from nlplug_webui.render import Shown, growing_html, show
+from nlplug_webui.result import ResultCard
+from nlplug_webui.runs import Ending, Run, Runs
+from nlplug_webui.texts import duration, say
+
+if TYPE_CHECKING:
+    from nlplug.pipelines import Pipeline
+    from nlplug.runtime.runner import TextPiece
+
+# Often at first, when every word is looked for; then no more than a slow browser can follow.
+_FIRST_SECONDS = 2.0
+_UPDATE_SECONDS = (0.1, 0.25)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a visitor asks.
+
+    Attributes:
+        visitor: Who asks.
+        language: Of the words around the answer.
+        model, precision: What is to answer.
+        synced: Options of the model that the form showed as defaults.
+        values: What the form holds: the inputs, then the options.
+    """
+
+    visitor: str
+    language: str
+    model: str
+    precision: str
+    synced: Mapping[str, Any]
+    values: Sequence[Any]
+
+
+@dataclass
+class _Growing:
+    """A text that is being made."""
+
+    started: float
+    text: str = ""
+    tokens: int = 0
+    first: float = 0.0
+    finish: str | None = None
+    shown: float = field(default=0.0)
+
+    def take(self, piece: TextPiece) -> None:
+        if piece.tokens and not self.tokens:
+            self.first = time.perf_counter() - self.started
+        self.text += piece.text
+        self.tokens = piece.tokens
+        self.finish = piece.finish
+
+    def due(self) -> bool:
+        """Whether the page is to be told now; not for each piece, of which there may be many."""
+        now = time.perf_counter()
+        if now - self.shown < _UPDATE_SECONDS[now - self.started > _FIRST_SECONDS]:
+            return False
+        self.shown = now
+        return True
+
+
+class Answering:
+    """Answers the questions of one task's page.
+
+    Args:
+        task: The task.
+        pool: The loaded models.
+        inputs, options: The controls of the form.
+        result: The card that shows the answers.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        pool: ModelPool,
+        inputs: Sequence[Control],
+        options: Sequence[Control],
+        result: ResultCard,
+    ) -> None:
+        self.runs = Runs()
+        self._task = task
+        self._pool = pool
+        self._inputs = inputs
+        self._options = options
+        self._result = result
+
+    def whole(self, question: Question) -> list[Any]:
+        """The values of the result card for the answer, or for what is wrong."""
+        try:
+            item, options = self._read(question)
+            with self._lease(question) as lease:
+                return self._answer(question, lease, item, options)
+        except Exception as error:
+            return self._result.message(error_html(error, question.language))
+
+    def growing(self, question: Question, empty: str) -> Generator[list[Any], None, None]:
+        """The same again and again while the text is made; the last one is the whole answer.
+
+        Closing the iterator ends the decoding, and so does an `Ending` of the visitor's run.
+
+        Args:
+            question: What is asked.
+            empty: What stands where nothing is yet.
+        """
+        run = self.runs.start(question.visitor)
+        try:
+            yield from self._grown(question, run)
+        except Exception as error:
+            yield self._result.message(error_html(error, question.language))
+        finally:
+            self.runs.done(question.visitor, run)
+        if run.ending is Ending.CLEARED:
+            yield self._result.nothing(empty)
+
+    def _grown(self, question: Question, run: Run) -> Iterator[list[Any]]:
+        item, options = self._read(question)
+        before = self._before(item, options)
+        yield self._result.growing(growing_html("", question.language, before=before))
+        with self._lease(question) as lease:
+            growing = _Growing(time.perf_counter())
+            pieces = self._pieces(lease.pipeline, item, options)
+            if pieces is None:
+                yield self._answer(question, lease, item, options)
+                return
+            with closing(pieces):
+                for piece in pieces:
+                    growing.take(piece)
+                    if run.ending is not None:
+                        break
+                    if growing.due():
+                        html = growing_html(growing.text, question.language, before=before)
+                        yield self._result.growing(html)
+            if run.ending in (None, Ending.STOPPED):
+                facts = self._told(question, growing, run) + self._facts(question, lease)
+                yield self._result.answer(
+                    show(
+                        self._task.display,
+                        before + growing.text,
+                        item,
+                        question.language,
+                        before=before,
+                    ),
+                    facts,
+                )
+
+    def _pieces(
+        self, pipeline: Pipeline, item: Any, options: Mapping[str, Any]
+    ) -> Generator[TextPiece, None, None] | None:
+        """The pieces of the answer; None where these options want more than one text.
+
+        An option that is wrong is refused once more by the call for the whole answer.
+        """
+        try:
+            return pipeline.pieces(item, **options)
+        except OptionError:
+            return None
+
+    def _answer(
+        self, question: Question, lease: Lease, item: Any, options: Mapping[str, Any]
+    ) -> list[Any]:
+        started = time.perf_counter()
+        answer = next(iter(lease.pipeline.answers([item], **options)))
+        seconds = time.perf_counter() - started
+        bundle = lease.pipeline.bundle
+        shown: Shown = show(
+            self._task.display,
+            answer,
+            item,
+            question.language,
+            labels=bundle.labels,
+            abstains=self._abstains({**self._task.wishes(bundle), **options}),
+            before=self._before(item, options),
+        )
+        return self._result.answer(shown, [duration(seconds), *self._facts(question, lease)])
+
+    def _read(self, question: Question) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The input and the options of the form.
+
+        Raises:
+            InputError: A field that cannot be read.
+        """
+        count = len(self._inputs)
+        item = input_values(self._inputs, question.values[:count])
+        controls = for_model(self._options, question.synced)
+        return item, option_values(controls, question.values[count:])
+
+    def _lease(self, question: Question) -> Any:
+        return self._pool.lease(self._task, question.model, question.precision or AUTO)
+
+    def _facts(self, question: Question, lease: Lease) -> list[str]:
+        pipeline = lease.pipeline
+        facts = [pipeline.bundle.name, pipeline.precision, pipeline.device]
+        if lease.loaded_in:
+            spent = duration(lease.loaded_in)
+            facts.append(say("loaded_in", question.language, time=spent))
+        return facts
+
+    def _told(self, question: Question, growing: _Growing, run: Run) -> list[str]:
+        """How a text came about: the time, how many tokens, and why it ended."""
+        language = question.language
+        seconds = time.perf_counter() - growing.started
+        facts = [duration(seconds)]
+        if growing.tokens:
+            rate = growing.tokens / max(seconds, 1e-9)
+            facts.append(say("tokens", language, n=f"{growing.tokens:,}"))
+            facts.append(say("token_rate", language, rate=f"{rate:,.0f}"))
+            facts.append(say("first_token", language, time=duration(growing.first)))
+        if run.ending is Ending.STOPPED:
+            facts.append(say("finish_stopped", language))
+        elif growing.finish == "length":
+            facts.append(say("finish_length", language))
+        return facts
+
+    def _before(self, item: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+        """The prompt, where an answer goes on from it and begins with it."""
+        if not continues(self._task) or not self._value(options, "return_full_text"):
+            return ""
+        return next((value for value in item.values() if isinstance(value, str)), "")
+
+    def _abstains(self, given: Mapping[str, Any]) -> str | None:
+        """The label that says that the model is unsure, where an option lets it abstain."""
+        label = self._value(given, "abstain_label")
+        return label if self._value(given, "abstain_below") else None
+
+    def _value(self, given: Mapping[str, Any], name: str) -> Any:
+        if name in given:
+            return given[name]
+        return next((control.default for control in self._options if control.name == name), None)
+
+
+def continues(task: Task) -> bool:
+    """Whether an answer goes on from the input, and is not another text beside it."""
+    return task.hub_task == "text-generation"

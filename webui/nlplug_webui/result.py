@@ -1,0 +1,97 @@
+"""The card with the answer: HTML, and for tasks that mark a text `gr.HighlightedText` with a table.
+
+A mark carries its name beside its colour, and the table says the same in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import gradio as gr
+from gradio.i18n import I18nData
+
+from nlplug.task import Display
+from nlplug_webui.forms import Translate
+from nlplug_webui.render import Shown
+from nlplug_webui.spans import Marked
+
+
+class ResultCard:
+    """Shows one answer, an error, or that there is nothing yet.
+
+    Args:
+        display: How the task shows its answers.
+        empty: What stands there at first, as a key that the browser translates.
+        translate: Makes such keys.
+
+    Attributes:
+        outputs: The components that the values of `answer`, `message` and `nothing` are for.
+    """
+
+    outputs: list[Any]
+
+    def __init__(self, display: Display, empty: I18nData, translate: Translate) -> None:
+        self._display = display
+        self._empty = empty
+        self._translate = translate
+
+    def build(self) -> None:
+        """Build inside the Blocks that is open."""
+        with gr.Column(elem_classes="np-card np-result-card", elem_id="result"):
+            head = gr.HTML(self._empty, elem_id="result-head", elem_classes="np-result")
+            self.outputs = [head]
+            if self._display is Display.HIGHLIGHT:
+                marked = gr.HighlightedText(
+                    visible=False,
+                    label=self._translate("marked"),
+                    show_label=False,
+                    container=False,
+                    elem_id="marked",
+                    elem_classes="np-marked",
+                )
+                self.outputs += [marked, gr.HTML("", elem_id="result-tail")]
+
+    def answer(self, shown: Shown, facts: Sequence[str]) -> list[Any]:
+        """An answer with what is to be said about how it came about."""
+        chips = "".join(
+            f'<span class="np-chip{" np-chip-time" if place == 0 else ""}">{escape(fact)}</span>'
+            for place, fact in enumerate(facts)
+        )
+        told = f'<p class="np-facts">{chips}</p>'
+        if self._display is not Display.HIGHLIGHT:
+            return [_mended(f'<div class="np-answer">{shown.html}</div>{told}')]
+        return [
+            _mended(f'<div class="np-answer">{shown.head}</div>'),
+            _marked(shown.marked),
+            _mended(shown.tail + told),
+        ]
+
+    def growing(self, html: str) -> list[Any]:
+        """An answer of which a part is there."""
+        return [_mended(html), *self._hidden()]
+
+    def message(self, html: str) -> list[Any]:
+        """An error in the place of an answer."""
+        return [_mended(html), *self._hidden()]
+
+    def nothing(self, html: str) -> list[Any]:
+        """What stands there while nothing was asked."""
+        return [html, *self._hidden()]
+
+    def _hidden(self) -> list[Any]:
+        return [gr.update(visible=False, value=None), ""][: len(self.outputs) - 1]
+
+
+def _marked(marked: Marked | None) -> Any:
+    if marked is None:
+        return gr.update(visible=False, value=None)
+    segments = [(_mended(text), name and _mended(name)) for text, name in marked.segments]
+    colors = {_mended(name): color for name, color in marked.colors.items()}
+    return gr.update(visible=True, value=segments, color_map=colors)
+
+
+def _mended(text: str) -> str:
+    """A text that can be sent: what is no valid Unicode becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
