@@ -1,0 +1,313 @@
+"""Tiny checkpoints of seven architectures with random weights whose answers differ clearly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from parity.texts import documents
+
+WINDOW = 64
+"""Tokens in a window, special ones included, so that a few sentences make several."""
+
+_SIZE = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+}
+_DISTIL = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
+_VOCABULARY = 1000
+_SPREAD = 2.5
+TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG")
+TOPICS = ("sport", "politics", "music", "science", "food")
+_HEADS = {
+    "text-classification": "AutoModelForSequenceClassification",
+    "token-classification": "AutoModelForTokenClassification",
+    "question-answering": "AutoModelForQuestionAnswering",
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One shape of model with the kind of tokenizer that comes with it.
+
+    Attributes:
+        name: As the tables call it.
+        model_type: As transformers calls it.
+        tokenizer: Trains the tokenizer on texts.
+        settings: Of the config, where they differ from the others'.
+        positions: More positions than the window has, where some are never used.
+    """
+
+    name: str
+    model_type: str
+    tokenizer: Callable[[list[str]], Any]
+    settings: dict[str, Any] = field(default_factory=lambda: dict(_SIZE))
+    positions: int = WINDOW
+
+
+def make_checkpoint(
+    architecture: Architecture, hub_task: str, folder: Path, **settings: Any
+) -> Path:
+    """Save a random model with its tokenizer, and return its folder."""
+    import torch
+    import transformers
+
+    tokenizer = architecture.tokenizer([_plain(text) for text in documents(80, 600)])
+    labels: tuple[str, ...] = ()
+    if hub_task != "question-answering":
+        labels = TAGS if hub_task == "token-classification" else TOPICS
+        settings["id2label"] = dict(enumerate(labels))
+        settings["label2id"] = {label: index for index, label in enumerate(labels)}
+    config = transformers.AutoConfig.for_model(
+        architecture.model_type,
+        vocab_size=len(tokenizer),
+        max_position_embeddings=architecture.positions,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        **architecture.settings,
+        **settings,
+    )
+    torch.manual_seed(7)
+    model = getattr(transformers, _HEADS[hub_task]).from_config(config)
+    _spread(model)
+    _even_out(model, tokenizer, architecture)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _plain(text: str) -> str:
+    """Without emoji: no vocabulary has all, and byte-level ones spell those they lack in bytes."""
+    return "".join(character for character in text if ord(character) < 0x1F000)
+
+
+def _spread(model: Any) -> None:
+    """Weights wide enough that tokens differ and look at each other."""
+    import torch
+
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "LayerNorm" in name or "layer_norm" in name:
+                weight.add_(torch.randn_like(weight) * 0.1)
+            elif "embeddings" in name:
+                weight.copy_(torch.randn_like(weight))
+            elif name.startswith(("classifier", "qa_outputs")):
+                weight.copy_(torch.randn_like(weight) * 0.6)
+            elif weight.ndim == 2:
+                weight.copy_(torch.randn_like(weight) * 0.25)
+            else:
+                weight.add_(torch.randn_like(weight) * 0.1)
+
+
+def _even_out(model: Any, tokenizer: Any, architecture: Architecture) -> None:
+    """Shift and scale the head so that no label wins everywhere, and the winners win clearly."""
+    import torch
+
+    model.eval()
+    head = model.qa_outputs if hasattr(model, "qa_outputs") else model.classifier
+    head = getattr(head, "out_proj", head)
+    values = []
+    with torch.no_grad():
+        for text in documents(40, 200, seed=9):
+            fields = tokenizer(text, truncation=True, return_tensors="pt")
+            names = ("input_ids", "attention_mask")
+            output = model(**{name: fields[name] for name in names})
+            logits = output[0] if "logits" in output else torch.stack(output[:2], -1)
+            values.append(logits.reshape(-1, logits.shape[-1]))
+        logits = torch.cat(values)
+        scale = _SPREAD / logits.std(dim=0)
+        head.weight.mul_(scale[:, None])
+        head.bias.copy_((head.bias - logits.mean(dim=0)) * scale)
+
+
+def _word_piece(name: str, *, lowercase: bool) -> Callable[[list[str]], Any]:
+    def train(texts: list[str]) -> Any:
+        import transformers
+        from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+        inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        inner.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+        inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        inner.decoder = decoders.WordPiece()
+        inner.train_from_iterator(
+            texts,
+            trainers.WordPieceTrainer(
+                vocab_size=_VOCABULARY // 3,  # words are cut into pieces as in real ones
+                # Rarer letters are unknown words, as emoji are to many a real vocabulary.
+                limit_alphabet=150,
+                special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+                show_progress=False,
+            ),
+        )
+        inner.post_processor = _bert_template(inner)
+        kind = getattr(transformers, name)
+        return kind(tokenizer_object=inner, do_lower_case=lowercase, model_max_length=WINDOW)
+
+    return train
+
+
+def _byte_level(texts: list[str]) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import RobertaTokenizerFast
+
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    inner.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=_VOCABULARY,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
+            show_progress=False,
+        ),
+    )
+    inner.post_processor = processors.RobertaProcessing(
+        ("</s>", inner.token_to_id("</s>")),
+        ("<s>", inner.token_to_id("<s>")),
+        trim_offsets=True,
+        add_prefix_space=False,
+    )
+    return RobertaTokenizerFast(tokenizer_object=inner, model_max_length=WINDOW)
+
+
+def _unigram(
+    texts: list[str], *, specials: list[str], unknown: str, normalizer: Any, split: bool
+) -> Any:
+    """Trained on texts; with ``split`` at spaces first, else the offsets of words hold them."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    inner = Tokenizer(models.Unigram())
+    inner.normalizer = normalizer
+    metaspace = pre_tokenizers.Metaspace(prepend_scheme="always")
+    inner.pre_tokenizer = (
+        pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), metaspace])
+        if split
+        else metaspace
+    )
+    inner.decoder = decoders.Metaspace(prepend_scheme="always")
+    inner.train_from_iterator(
+        texts,
+        trainers.UnigramTrainer(
+            vocab_size=_VOCABULARY,
+            special_tokens=specials,
+            unk_token=unknown,
+            show_progress=False,
+        ),
+    )
+    return inner
+
+
+def _deberta(texts: list[str]) -> Any:
+    from tokenizers import Regex, normalizers
+    from transformers import DebertaV2TokenizerFast
+
+    inner = _unigram(
+        texts,
+        specials=["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"],
+        unknown="[UNK]",
+        split=False,
+        normalizer=normalizers.Sequence(
+            [normalizers.Strip(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
+        ),
+    )
+    inner.post_processor = _bert_template(inner)
+    return DebertaV2TokenizerFast(tokenizer_object=inner, model_max_length=WINDOW)
+
+
+def _albert(texts: list[str]) -> Any:
+    from tokenizers import Regex, normalizers
+    from transformers import AlbertTokenizerFast
+
+    inner = _unigram(
+        texts,
+        specials=["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"],
+        unknown="<unk>",
+        split=True,
+        normalizer=normalizers.Sequence(
+            [
+                normalizers.Replace("``", '"'),
+                normalizers.Replace("''", '"'),
+                normalizers.NFKD(),
+                normalizers.StripAccents(),
+                normalizers.Lowercase(),
+                normalizers.Replace(Regex(" {2,}"), " "),
+            ]
+        ),
+    )
+    inner.post_processor = _bert_template(inner)
+    return AlbertTokenizerFast(tokenizer_object=inner, model_max_length=WINDOW)
+
+
+def _xlm(texts: list[str]) -> Any:
+    from tokenizers import Regex, normalizers, processors
+    from transformers import XLMRobertaTokenizerFast
+
+    inner = _unigram(
+        texts,
+        specials=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
+        unknown="<unk>",
+        split=True,
+        normalizer=normalizers.Sequence(
+            [normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
+        ),
+    )
+    inner.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[(name, inner.token_to_id(name)) for name in ("<s>", "</s>")],
+    )
+    return XLMRobertaTokenizerFast(tokenizer_object=inner, model_max_length=WINDOW)
+
+
+def _bert_template(inner: Any) -> Any:
+    from tokenizers import processors
+
+    return processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0",
+        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[(name, inner.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
+    )
+
+
+ARCHITECTURES = {
+    one.name: one
+    for one in (
+        Architecture("BERT", "bert", _word_piece("BertTokenizerFast", lowercase=True)),
+        Architecture(
+            "DistilBERT",
+            "distilbert",
+            _word_piece("DistilBertTokenizerFast", lowercase=False),
+            dict(_DISTIL),
+        ),
+        Architecture("RoBERTa", "roberta", _byte_level, positions=WINDOW + 2),
+        Architecture(
+            "ELECTRA",
+            "electra",
+            _word_piece("ElectraTokenizerFast", lowercase=True),
+            _SIZE | {"embedding_size": 16},
+        ),
+        Architecture(
+            "DeBERTa-v2",
+            "deberta-v2",
+            _deberta,
+            _SIZE
+            | {
+                "relative_attention": True,
+                "pos_att_type": ["p2c", "c2p"],
+                "position_buckets": 16,
+                "norm_rel_ebd": "layer_norm",
+                "share_att_key": True,
+                "position_biased_input": False,
+                "type_vocab_size": 0,
+            },
+        ),
+        Architecture("ALBERT", "albert", _albert, _SIZE | {"embedding_size": 16}),
+        Architecture("XLM-R", "xlm-roberta", _xlm, positions=WINDOW + 2),
+    )
+}

@@ -1,0 +1,124 @@
+"""The tables at the end of a run: answers compared, equal, and differing by reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from parity.faults import FAULTS
+
+PROPERTY = "parity"
+HEADER = ("compared", "equal", "known faults", "other", "equal without known faults")
+
+_INTRODUCTION = """# Parity with transformers
+
+Our pipelines beside those of transformers 4.57 on the same weights: tiny random models of seven
+architectures, exported to float32 ONNX by `nlplug export`, and the embedded models. An answer is
+equal when place and label are the same and the scores differ by at most 0.001; one that a single
+side gives counts as compared too.
+
+A known fault is verified answer by answer: transformers' pipeline with its faults mended gives our
+answer, and with all but the named one mended it does not. The tiny models have windows of 64 tokens
+and read odd texts (emoji, Chinese without spaces, accents, line breaks), so that faults show far
+more often than in use.
+
+Texts that are generated are compared token by token with those of `generate`, beams with their
+scores too; of sampling, the probabilities that are left after all filters, at each token of a text
+that transformers has drawn. The models are tiny and random likewise, in the fast graph, or in the
+plain one as Optimum exports it; prompts of several lengths make one batch.
+
+Made by `pytest tests/parity --parity-report docs/parity.md`.
+"""
+
+
+def records_of(reports: Iterable[Any]) -> list[dict[str, Any]]:
+    """What the tests counted, from their reports (which workers hand over too)."""
+    return [
+        value
+        for report in reports
+        if getattr(report, "when", "") == "teardown"
+        for name, value in report.user_properties
+        if name == PROPERTY
+    ]
+
+
+def table(records: Sequence[Mapping[str, Any]], *names: str) -> list[list[str]]:
+    """One row for each combination of ``names``, in the order of their first record."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for record in records:
+        groups.setdefault(tuple(record[name] for name in names), []).append(record)
+    rows = [[*names, *HEADER]]
+    for key, group in groups.items():
+        compared = sum(record["compared"] for record in group)
+        equal = sum(record["equal"] for record in group)
+        known = sum(sum(record["reasons"].values()) for record in group)
+        share = f"{equal / max(1, compared - known):.2%}"
+        rows.append([*key, f"{compared:,}", f"{equal:,}", f"{known:,}"])
+        rows[-1] += [f"{compared - equal - known:,}", share]
+    return rows
+
+
+def reasons(records: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Each known fault with the answers that it changes."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for record in records:
+        for reason, count in record["reasons"].items():
+            counts[record["task"], reason] += count
+    rows = [["task", "fault", "answers", "what transformers does"]]
+    for (task, reason), count in sorted(counts.items()):
+        rows.append([task, reason, f"{count:,}", FAULTS[task][reason]])
+    return rows
+
+
+def plain(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns of even width."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The same as a Markdown table."""
+    first, *rest = ["| " + " | ".join(row) + " |" for row in rows]
+    return [first, "|" + "---|" * len(rows[0]), *rest]
+
+
+def sections(records: Sequence[Mapping[str, Any]]) -> dict[str, list[list[str]]]:
+    """All tables by title."""
+    return {
+        "By task and model": table(records, "task", "model"),
+        "By task and setting": table(records, "task", "setting"),
+        "Known faults of transformers": reasons(records),
+    }
+
+
+def show(reporter: Any, file: Path | None) -> None:
+    """Write the tables to the terminal, and into a file where one is asked for.
+
+    Args:
+        reporter: pytest's terminal reporter.
+        file: A Markdown file.
+    """
+    reports = [report for group in reporter.stats.values() for report in group]
+    records = records_of(reports)
+    if not records:
+        return
+    reporter.section("parity with transformers")
+    for title, rows in sections(records).items():
+        reporter.write_line(f"{title}:")
+        for line in plain(rows):
+            reporter.write_line(f"  {line}")
+    if file is not None:
+        file.write_text(document(records), encoding="utf-8")
+
+
+def document(records: Sequence[Mapping[str, Any]]) -> str:
+    """The tables as a Markdown document, with what they say."""
+    lines = [_INTRODUCTION]
+    for title, rows in sections(records).items():
+        lines += [f"## {title}", "", *markdown(rows), ""]
+    return "\n".join(lines)
