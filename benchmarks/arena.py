@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,11 +26,11 @@ class ContenderFailed(RuntimeError):
 class Process:
     """The parent's end of one worker."""
 
-    def __init__(self, name: str, work: Path, log: Path) -> None:
+    def __init__(self, name: str, work: Path, log: Path, python: Path | None = None) -> None:
         self.name = name
         self._log = log.open("a", encoding="utf-8")
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "worker.py"), name, str(work)],
+            [str(python or sys.executable), str(HERE / "worker.py"), name, str(work)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -66,17 +66,17 @@ class Record:
 
     Attributes:
         settings: Those it competes with, the best of its sweep.
-        sweep: What the sweep gave, texts a second by settings.
-        values: One value a round (texts a second), or one a call (seconds).
+        sweep: What the sweep gave, texts or tokens a second by settings.
+        values: One value a round (texts or tokens a second), or one a call (seconds).
         foreign: The share of the CPUs that others used, a round.
-        scores: The answers of the first round.
+        answers: The answers of the first round.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
     sweep: list[tuple[dict[str, Any], float]] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     foreign: list[float] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
 
     @property
     def median(self) -> float:
@@ -89,12 +89,34 @@ class Record:
 
 
 @contextmanager
-def processes(names: Sequence[str], work: Path, log: Path) -> Iterator[dict[str, Process]]:
-    """All the contenders' processes, started one after another and ended together."""
+def processes(
+    names: Sequence[str],
+    work: Path,
+    log: Path,
+    pythons: Mapping[str, Path] | None = None,
+    failed: dict[str, str] | None = None,
+) -> Iterator[dict[str, Process]]:
+    """All the contenders' processes, started one after another and ended together.
+
+    Args:
+        names: Of the contenders.
+        work: Where the models are.
+        log: Where the processes write what they have to say.
+        pythons: The interpreters of those that have one of their own.
+        failed: Gets those that do not start, and why; without it, that is an error.
+
+    Raises:
+        ContenderFailed: One does not start.
+    """
     running: dict[str, Process] = {}
     try:
         for name in names:
-            running[name] = Process(name, work, log)
+            try:
+                running[name] = Process(name, work, log, (pythons or {}).get(name))
+            except ContenderFailed as error:
+                if failed is None:
+                    raise
+                failed[name] = str(error)
         yield running
     finally:
         for process in running.values():
@@ -108,7 +130,7 @@ def measured(
 
     Args:
         process: The contender.
-        command: ``go`` or ``one``.
+        command: ``go``, ``one`` or ``pace``.
         repeats: How often a dirty measurement is tried again; the cleanest one is kept.
         patience: Seconds to wait for a quiet moment before each try.
     """

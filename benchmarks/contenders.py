@@ -1,7 +1,8 @@
 """The contenders of the classification and latency benchmarks; each lives in a worker process.
 
-All of them classify the same texts with the same weights. A contender is told its settings by
-``prepare``, which also warms it up, and is timed in ``run`` alone.
+`Contender` is what those of the other benchmarks are too. All of these here classify the same texts
+with the same weights. A contender is told its settings by ``prepare``, which also warms it up, and
+is timed in ``run`` alone.
 """
 
 from __future__ import annotations
@@ -13,29 +14,38 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
+from texts import make_texts
+
 Settings = dict[str, Any]
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Contender(ABC):
-    """One way to classify texts.
+    """One way to answer texts.
 
     Attributes:
+        task: Our name of the task, and that of the folder its models are in.
         sweep: The settings that are tried before the best of them competes.
     """
 
+    task: ClassVar[str] = "sentiment"
     sweep: ClassVar[list[Settings]] = [{}]
 
     def __init__(self, work: Path) -> None:
         self.work = work
+
+    @classmethod
+    def corpus(cls, vocabulary: Sequence[str]) -> list[str]:
+        """The texts of its benchmark, from the whole words of the model's vocabulary."""
+        return make_texts(vocabulary, 2000)
 
     @abstractmethod
     def prepare(self, settings: Settings, texts: Sequence[str]) -> None:
         """Take on the settings; what may be done ahead for ``texts`` is done here, untimed."""
 
     @abstractmethod
-    def run(self, texts: Sequence[str]) -> list[float]:
-        """The score of the label ``positive`` for each text."""
+    def run(self, texts: Sequence[str]) -> list[Any]:
+        """One answer a text, as JSON holds it; here the score of the label ``positive``."""
 
     def warm(self, texts: Sequence[str]) -> None:
         """Touch everything that ``run`` needs: the system may have paged out who sat idle."""
@@ -51,7 +61,7 @@ def _positive(answers: Sequence[Any]) -> list[float]:
     return [a["score"] if a["label"] == "positive" else 1.0 - a["score"] for a in best]
 
 
-_PIPELINE_SWEEP = [
+PIPELINE_SWEEP = [
     {"batch_size": batch, "torch_threads": threads}
     for threads in sorted({1, CPUS})
     for batch in (1, 8, 32)
@@ -61,7 +71,7 @@ _PIPELINE_SWEEP = [
 class TransformersPipeline(Contender):
     """``transformers.pipeline("text-classification")`` in PyTorch, fp32."""
 
-    sweep = _PIPELINE_SWEEP
+    sweep = PIPELINE_SWEEP
 
     def __init__(self, work: Path) -> None:
         super().__init__(work)
@@ -307,7 +317,7 @@ def plan(lengths: Sequence[int], budget: int, *, exact: bool = False) -> list[li
     return batches
 
 
-CONTENDERS: dict[str, type[Contender]] = {
+CLASSIFICATION: dict[str, type[Contender]] = {
     "transformers": TransformersPipeline,
     "torch-bf16": TorchByHand,
     "optimum-fp32": OptimumPipeline,

@@ -6,12 +6,16 @@ import math
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
 from arena import Record
+from bar import Bar
+from decoding_race import Decoded, Streaming
+from decoding_report import decoding_bars, decoding_table, streaming_table
+from parts import DECODING, PARTS
 from quiet import cpu_name
 from startup import Start
 
@@ -26,48 +30,39 @@ TITLES = {
     "nlplug-fp32": "**nlplug, fp32**",
     "nlplug-int8": "**nlplug, int8**",
 }
+"""By the last parts of a contender's name."""
 PACKAGES = ("nlplug", "torch", "transformers", "optimum-onnx", "onnxruntime", "tokenizers")
 
 
-@dataclass(frozen=True)
-class Bar:
-    """One goal, and what was measured."""
+@dataclass
+class Throughput:
+    """What one of the throughput benchmarks measured, on so many texts in so many rounds."""
 
-    title: str
-    target: float
-    measured: float
-    unit: str
-    at_least: bool
-
-    @property
-    def met(self) -> bool:
-        return self.measured >= self.target if self.at_least else self.measured <= self.target
+    texts: int
+    rounds: int
+    records: dict[str, Record]
 
 
 @dataclass
 class Results:
     """All that was measured, each part by the last run that had it."""
 
-    texts: int
-    rounds: int
-    classification: dict[str, Record]
+    throughput: dict[str, Throughput]
     latency: dict[str, Record]
     startup: dict[str, Start]
+    decoding: dict[str, Decoded] = field(default_factory=dict)
+    streaming: Streaming = field(default_factory=Streaming)
 
 
 def bars(results: Results) -> list[Bar]:
     """The goals, of the parts that were run."""
     found: list[Bar] = []
-    rate = {name: record.median for name, record in results.classification.items()}
-    for title, target, name, peer in (
-        ("int8 over transformers", 5.5, "nlplug-int8", "transformers"),
-        ("int8 over optimum int8", 2.4, "nlplug-int8", "optimum-int8"),
-        ("fp32 over optimum fp32", 1.8, "nlplug-fp32", "optimum-fp32"),
-        ("int8 share of bare `session.run`", 0.93, "nlplug-int8", "bare-int8"),
-        ("fp32 share of bare `session.run`", 0.93, "nlplug-fp32", "bare-fp32"),
-    ):
-        if name in rate and peer in rate:
-            found.append(Bar(title, target, rate[name] / rate[peer], "×", True))
+    for key, measured in results.throughput.items():
+        rate = {name: record.median for name, record in measured.records.items()}
+        for title, target, name, peer in PARTS[key].goals:
+            if name in rate and peer in rate:
+                found.append(Bar(title, target, rate[name] / rate[peer], "×", True))
+    found += decoding_bars(results.decoding, results.streaming)
     one = {name: record.median for name, record in results.latency.items()}
     for precision in ("int8", "fp32"):
         if f"nlplug-{precision}" in one and f"bare-{precision}" in one:
@@ -83,8 +78,11 @@ def bars(results: Results) -> list[Bar]:
 def markdown(results: Results) -> str:
     """All tables of the parts that were run."""
     parts = [_machine()]
-    if results.classification:
-        parts.append(_classification(results))
+    parts += [_throughput(key, measured) for key, measured in results.throughput.items()]
+    decoding = results.decoding
+    parts += [decoding_table(key, decoding[key]) for key in DECODING if key in decoding]
+    if results.streaming.passes:
+        parts.append(streaming_table(results.streaming))
     if results.latency:
         parts.append(_latency(results.latency))
     if results.startup:
@@ -106,11 +104,21 @@ def update_readme(path: Path, text: str) -> None:
     path.write_text(pattern.sub(lambda _: f"{START}\n{text}\n{END}", old), encoding="utf-8")
 
 
-def agreement(record: Record, reference: Record) -> tuple[float, float]:
-    """The share of texts with the same label as the reference, and the largest gap in score."""
-    pairs = list(zip(record.scores, reference.scores, strict=True))
-    same = sum((one >= 0.5) == (other >= 0.5) for one, other in pairs) / len(pairs)
-    return same, max(abs(one - other) for one, other in pairs)
+def agreement(record: Record, reference: Record) -> float:
+    """The share of the reference's answers that a contender gives too.
+
+    Of scores: on which side of one half they are. Of spans: those with the same borders and label.
+    """
+    same = total = 0
+    for one, other in zip(record.answers, reference.answers, strict=True):
+        if isinstance(other, list):
+            found = {tuple(span) for span in one}
+            same += sum(tuple(span) in found for span in other)
+            total += len(other)
+        else:
+            same += (one >= 0.5) == (other >= 0.5)
+            total += 1
+    return same / max(total, 1)
 
 
 def _machine() -> str:
@@ -124,7 +132,7 @@ def _machine() -> str:
     return (
         f"{name}, {cpus} cores; Python {platform.python_version()}, {', '.join(versions)}. "
         "Every contender in a process of its own, at its best batch size and thread setting, "
-        "in turns; medians (lowest to highest)."
+        "in turns; medians (lowest to highest). Of decoding, the settings are sessions × threads."
     )
 
 
@@ -132,23 +140,27 @@ def _spread(values: Sequence[float], digits: int) -> str:
     return f"{min(values):,.{digits}f} to {max(values):,.{digits}f}"
 
 
-def _classification(results: Results) -> str:
-    records = results.classification
-    peer = records.get("transformers")
+def _throughput(key: str, measured: Throughput) -> str:
+    part, records = PARTS[key], measured.records
+    peer = records.get(part.reference)
+    prefix = part.reference.removesuffix("transformers")
     lines = [
-        f"**{results.texts:,} texts of mixed length**, MiniLM-L6 shape, {results.rounds} rounds:",
+        f"**{measured.texts:,} {part.title}**, MiniLM-L6 shape, {measured.rounds} rounds:",
         "",
         "| | settings | texts/s | × transformers | × optimum, same precision "
-        "| of bare | same labels |",
+        "| of bare | same answers |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     for name, record in records.items():
-        precision = name.rsplit("-", 1)[-1]
+        short = name.removeprefix(prefix)
+        precision = short.rsplit("-", 1)[-1]
+        digits = 0 if record.median >= 100 else 1
         lines.append(
-            f"| {TITLES[name]} | {_settings(record.settings)} "
-            f"| {record.median:,.0f} ({_spread(record.values, 0)}) "
-            f"| {_ratio(record, peer)} | {_ratio(record, records.get(f'optimum-{precision}'))} "
-            f"| {_ratio(record, records.get(f'bare-{precision}'))} "
+            f"| {TITLES[short]} | {_settings(record.settings)} "
+            f"| {record.median:,.{digits}f} ({_spread(record.values, digits)}) "
+            f"| {_ratio(record, peer)} "
+            f"| {_ratio(record, records.get(f'{prefix}optimum-{precision}'))} "
+            f"| {_ratio(record, records.get(f'{prefix}bare-{precision}'))} "
             f"| {_same(record, peer)} |"
         )
     dirty = {name: record.dirty for name, record in records.items() if record.dirty}
@@ -175,10 +187,10 @@ def _ratio(record: Record, peer: Record | None) -> str:
 
 
 def _same(record: Record, peer: Record | None) -> str:
-    if peer is None or peer is record or not record.scores:
+    if peer is None or peer is record or not record.answers:
         return ""
-    share = agreement(record, peer)[0]
-    # Rounded down: 100 % is said of all texts alone.
+    share = agreement(record, peer)
+    # Rounded down: 100 % is said of all answers alone.
     return f"{math.floor(share * 1000) / 10:.1f} %"
 
 

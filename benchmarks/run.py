@@ -1,6 +1,6 @@
-"""nlplug against its peers: throughput, one text, start-up, in one run.
+"""nlplug against its peers: throughput, decoding, one text, start-up, in one run.
 
-python benchmarks/run.py [--quick] [--only classification,latency,startup] [--update-readme]
+python benchmarks/run.py [--quick] [--only classification,generation,startup] [--update-readme]
 """
 
 from __future__ import annotations
@@ -20,14 +20,24 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from arena import ContenderFailed, Process, Record, measured, processes, turns
-from contenders import CONTENDERS
+from contenders import CLASSIFICATION
+from decoding_race import (
+    Decoded,
+    Streaming,
+    decode,
+    install_environments,
+    models_folder,
+    outdated,
+    streaming,
+)
 from models import COMPLETE
-from report import Results, bars, markdown, update_readme
+from parts import CONTENDERS, DECODERS, DECODING, PARTS, Part
+from report import Results, Throughput, bars, markdown, update_readme
 from startup import Start, measure
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PARTS = ("classification", "latency", "startup")
+CHOICES = (*PARTS, *DECODING, "streaming", "latency", "startup")
 LATENCY_SWEEP: dict[str, list[dict[str, Any]]] = {
     "transformers": [{"torch_threads": 1}, {"torch_threads": 2}],
     "optimum-fp32": [{"torch_threads": 1}, {"torch_threads": 2}],
@@ -42,59 +52,80 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the workers end too
     environment_defaults()
     prepare_models(options)
+    prepare_decoders(options)
     log = options.work / "workers.log"
     log.write_text("")
-    parts = options.only
     results = load(options)
-    earlier = results if options.reuse_settings else Results(0, 0, {}, {}, {})
     try:
-        if "classification" in parts:
-            results.texts, results.rounds = options.texts, options.rounds
-            results.classification = classification(options, log, earlier.classification)
-        if "latency" in parts:
-            results.latency = latency(options, log, earlier.latency)
-        if "startup" in parts:
-            results.startup = measure(
-                options.work,
-                Path(sys.executable).parent / "nlplug",
-                3 if options.quick else 7,
-                repeats=options.repeats,
-                patience=options.patience,
-            )
+        for part in options.only:
+            run_part(part, options, log, results)
+            save(results, options)  # what follows may fail
     except ContenderFailed as error:
         sys.exit(str(error))
     text = markdown(results)
     print(text)
-    save(results, options)
     if options.update_readme:
         update_readme(ROOT / "README.md", text)
     if options.check and not all(bar.met for bar in bars(results)):
         sys.exit(1)
 
 
+def run_part(part: str, options: argparse.Namespace, log: Path, results: Results) -> None:
+    """Measure one part; its figures replace those of an earlier run."""
+    if part in PARTS:
+        earlier = results.throughput.get(part) if options.reuse_settings else None
+        results.throughput[part] = throughput(PARTS[part], options, log, earlier)
+    elif part in DECODING:
+        results.decoding[part] = decode(DECODING[part], options, log, say)
+    elif part == "streaming":
+        results.streaming = streaming(options, log, say)
+    elif part == "latency":
+        results.latency = latency(options, log, results.latency)
+    else:
+        results.startup = measure(
+            options.work,
+            Path(sys.executable).parent / "nlplug",
+            3 if options.quick else 7,
+            repeats=options.repeats,
+            patience=options.patience,
+        )
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--quick", action="store_true", help="a fifth of the texts, three rounds")
-    add("--only", default=",".join(PARTS), help="of " + ", ".join(PARTS) + "; '' measures nothing")
-    add("--rounds", type=int, help="rounds of the classification benchmark (5; quick: 3)")
-    add("--contenders", help="of " + ", ".join(CONTENDERS))
+    add(
+        "--quick",
+        action="store_true",
+        help="a fifth of the texts, three rounds; of decoding, tiny models and one round",
+    )
+    add(
+        "--only",
+        default=",".join(CHOICES),
+        help="of " + ", ".join(CHOICES) + "; '' measures nothing",
+    )
+    add("--rounds", type=int, help="rounds of the throughput benchmarks (5 or 3; quick: 3 or 1)")
+    add("--seconds", type=float, help="of one measurement of decoding, at least")
+    add("--contenders", help="of " + ", ".join((*CONTENDERS, *DECODERS)))
     add("--update-readme", action="store_true", help="put the tables into README.md")
     add("--reuse-settings", action="store_true", help="skip the sweeps: settings of the last run")
     add("--check", action="store_true", help="exit with 1 where a bar is not met")
     add("--repeats", type=int, default=4, help="tries more while others use the machine")
     add("--patience", type=float, default=20.0, help="seconds to wait for a quiet moment")
     add("--work", type=Path, default=ROOT / "benchmarks" / ".work", help="where the models go")
+    add("--results", type=Path, default=RESULTS, help="where the figures go")
     add("--base", type=Path, help="a MiniLM-L6 checkpoint to use instead of the pip package's")
     add("--rebuild", action="store_true", help="make the models again")
+    add("--renew", action="store_true", help="of the models that decode, export our own again")
     options = parser.parse_args()
-    options.rounds = options.rounds or (3 if options.quick else 5)
-    options.texts = 400 if options.quick else 2000
     options.calls = 100 if options.quick else 400
-    options.only = [part.strip() for part in options.only.split(",") if part.strip()]
-    unknown = set(options.only) - set(PARTS)
-    names = options.contenders.split(",") if options.contenders else list(CONTENDERS)
-    unknown |= set(names) - set(CONTENDERS)
+    options.seconds = options.seconds or (0.05 if options.quick else 0.8)
+    asked = [part.strip() for part in options.only.split(",") if part.strip()]
+    options.only = [part for part in CHOICES if part in asked]
+    unknown = set(asked) - set(CHOICES)
+    known = [*CONTENDERS, *DECODERS]
+    names = options.contenders.split(",") if options.contenders else known
+    unknown |= set(names) - set(known)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     options.contenders = names
@@ -112,47 +143,85 @@ def prepare_models(options: argparse.Namespace) -> None:
     """Make the competing models once."""
     if options.rebuild:
         shutil.rmtree(options.work, ignore_errors=True)
-    if (options.work / COMPLETE).exists():
+    options.work.mkdir(parents=True, exist_ok=True)
+    contenders = [
+        kind
+        for key in options.only
+        if key in PARTS or key in ("latency", "startup")
+        for kind in (PARTS[key].contenders if key in PARTS else CLASSIFICATION).values()
+    ]
+    missing = sorted(
+        {kind.task for kind in contenders if not (options.work / kind.task / COMPLETE).exists()}
+    )
+    if not missing:
         return
-    say(f"Making the models in {options.work}")
+    say(f"Making models for {', '.join(missing)} in {options.work}")
     script = str(ROOT / "benchmarks" / "models.py")
     base = ["--base", str(options.base)] if options.base else []
-    subprocess.run([sys.executable, script, str(options.work), *base], check=True)
+    tasks = [word for task in missing for word in ("--task", task)]
+    subprocess.run([sys.executable, script, str(options.work), *base, *tasks], check=True)
 
 
-def classification(
-    options: argparse.Namespace, log: Path, earlier: dict[str, Record]
-) -> dict[str, Record]:
+def prepare_decoders(options: argparse.Namespace) -> None:
+    """Make the environments and the models of the engines that decode, once."""
+    # Streams are measured on the models of two parts, with our own engine alone.
+    used = dict.fromkeys([key for key in DECODING if key in options.only], False)
+    if "streaming" in options.only:
+        used = dict.fromkeys(("generation", "llama"), True) | used
+    for key, ours_alone in used.items():
+        part = DECODING[key]
+        if not ours_alone:
+            install_environments(part, options)
+        engines = outdated(part, options, ours_alone=ours_alone)
+        if not engines:
+            continue
+        models = models_folder(options)
+        say(f"Making models of {', '.join(engines)} in {models / part.shape}")
+        command = [sys.executable, str(ROOT / "benchmarks" / "decoding_models.py"), str(models)]
+        command += ["--environments", str(options.work), "--shape", part.shape]
+        command += ["--engines", ",".join(engines), *(["--tiny"] if options.quick else [])]
+        subprocess.run(command, check=True)
+
+
+def throughput(
+    part: Part, options: argparse.Namespace, log: Path, earlier: Throughput | None
+) -> Throughput:
     """Texts a second: first each contender's sweep, then the best settings in turns."""
-    records = {name: Record() for name in options.contenders}
-    with processes(options.contenders, options.work, log) as running:
+    names = [name for name in part.contenders if name in options.contenders]
+    records = {name: Record() for name in names}
+    rounds = options.rounds or (3 if options.quick else part.rounds)
+    with processes(names, options.work, log) as running:
+        count = min(process.ask("count_texts")["count"] for process in running.values())
+        if options.quick:
+            count = min(count, part.quick)
         for name, process in running.items():
-            if name in earlier:
-                records[name].settings = earlier[name].settings
+            if earlier and name in earlier.records:
+                records[name].settings = earlier.records[name].settings
             else:
-                sweep(name, process, records[name], options)
+                sweep(name, process, records[name], min(count, part.quick), options)
         for name, process in running.items():
-            process.ask("prepare", settings=records[name].settings, count=options.texts)
-        for number, order in enumerate(turns(options.contenders, options.rounds), 1):
+            process.ask("prepare", settings=records[name].settings, count=count)
+        for number, order in enumerate(turns(names, rounds), 1):
             for name in order:
                 answer, share = measured(
                     running[name], "go", repeats=options.repeats, patience=options.patience
                 )
                 record = records[name]
-                record.values.append(options.texts / answer["seconds"])
+                record.values.append(count / answer["seconds"])
                 record.foreign.append(share)
-                record.scores = record.scores or answer["scores"]
+                record.answers = record.answers or answer["answers"]
                 say(
-                    f"round {number}  {name:14} {record.values[-1]:8.1f} texts/s  "
+                    f"round {number}  {name:16} {record.values[-1]:8.1f} texts/s  "
                     f"others {100 * share:4.1f} %"
                 )
-    return records
+    return Throughput(count, rounds, records)
 
 
-def sweep(name: str, process: Process, record: Record, options: argparse.Namespace) -> None:
-    """Try every setting on a part of the texts and keep the fastest."""
+def sweep(
+    name: str, process: Process, record: Record, count: int, options: argparse.Namespace
+) -> None:
+    """Try every setting on ``count`` of the texts and keep the fastest."""
     tried = CONTENDERS[name].sweep
-    count = min(options.texts, 400)
     for settings in tried if len(tried) > 1 else []:
         process.ask("prepare", settings=settings, count=count)
         rates = []
@@ -160,7 +229,7 @@ def sweep(name: str, process: Process, record: Record, options: argparse.Namespa
             answer, _ = measured(process, "go", repeats=options.repeats, patience=options.patience)
             rates.append(count / answer["seconds"])
         record.sweep.append((settings, max(rates)))
-        say(f"sweep    {name:14} {max(rates):8.1f} texts/s  {settings}")
+        say(f"sweep    {name:16} {max(rates):8.1f} texts/s  {settings}")
     record.settings = max(record.sweep, key=lambda pair: pair[1])[0] if record.sweep else tried[0]
 
 
@@ -168,14 +237,15 @@ def latency(
     options: argparse.Namespace, log: Path, earlier: dict[str, Record]
 ) -> dict[str, Record]:
     """Seconds a call for one short text, in turns of a few dozen calls."""
-    names = [name for name in options.contenders if name != "torch-bf16"]
+    names = [n for n in CLASSIFICATION if n in options.contenders and n != "torch-bf16"]
     records = {name: Record() for name in names}
     arguments = {"repeats": options.repeats, "patience": options.patience}
     with processes(names, options.work, log) as running:
         for name, process in running.items():
-            if name in earlier:
+            known = options.reuse_settings and name in earlier
+            if known:
                 records[name].settings = earlier[name].settings
-            for settings in LATENCY_SWEEP.get(name, []) if name not in earlier else []:
+            for settings in LATENCY_SWEEP.get(name, []) if not known else []:
                 process.ask("prepare_one", settings=settings)
                 answer, _ = measured(process, "one", calls=40, **arguments)
                 middle = sorted(answer["times"])[20]
@@ -194,36 +264,76 @@ def latency(
 
 def raw_file(options: argparse.Namespace) -> Path:
     """Where every figure goes; quick runs apart, for their figures are not for comparison."""
-    return RESULTS / ("raw-quick.json" if options.quick else "raw.json")
+    folder: Path = options.results
+    return folder / ("raw-quick.json" if options.quick else "raw.json")
 
 
 def load(options: argparse.Namespace) -> Results:
     """What earlier runs measured."""
     path = raw_file(options)
     raw = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    throughput = {
+        key: Throughput(
+            part["texts"],
+            part["rounds"],
+            {name: Record(**record) for name, record in part["records"].items()},
+        )
+        for key, part in raw.get("throughput", {}).items()
+    }
     return Results(
-        raw.get("texts", options.texts),
-        raw.get("rounds", options.rounds),
-        {name: Record(**record) for name, record in raw.get("classification", {}).items()},
+        {key: throughput[key] for key in PARTS if key in throughput},
         {name: Record(**record) for name, record in raw.get("latency", {}).items()},
         {name: Start(**start) for name, start in raw.get("startup", {}).items()},
+        {
+            key: Decoded(
+                part["rounds"],
+                {
+                    case: {name: Record(**record) for name, record in records.items()}
+                    for case, records in part["cases"].items()
+                },
+                part["missing"],
+                part["tiny"],
+            )
+            for key, part in raw.get("decoding", {}).items()
+        },
+        Streaming(**raw.get("streaming", {})),
     )
 
 
 def save(results: Results, options: argparse.Namespace) -> None:
     """Every figure to ``raw.json``; of runs that are not quick, the summary to ``latest.json``."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
+    options.results.mkdir(parents=True, exist_ok=True)
     raw_file(options).write_text(json.dumps(asdict(results)), encoding="utf-8")
     if options.quick:
         return
     summary = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "texts": results.texts,
-        "rounds": results.rounds,
         "texts_per_second": {
-            name: {"median": round(record.median, 1), "settings": record.settings}
-            for name, record in results.classification.items()
+            key: {
+                "texts": part.texts,
+                "rounds": part.rounds,
+                **{
+                    name: {"median": round(record.median, 1), "settings": record.settings}
+                    for name, record in part.records.items()
+                },
+            }
+            for key, part in results.throughput.items()
         },
+        "tokens_per_second": {
+            key: {
+                "rounds": part.rounds,
+                "missing": part.missing,
+                **{
+                    case: {
+                        name: {"median": round(record.median, 1), "settings": record.settings}
+                        for name, record in records.items()
+                    }
+                    for case, records in part.cases.items()
+                },
+            }
+            for key, part in results.decoding.items()
+        },
+        "streaming": asdict(results.streaming),
         "milliseconds": {
             name: round(1000 * record.median, 3) for name, record in results.latency.items()
         },
@@ -232,7 +342,8 @@ def save(results: Results, options: argparse.Namespace) -> None:
         },
         "bars": [asdict(bar) | {"met": bar.met} for bar in bars(results)],
     }
-    (RESULTS / "latest.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(summary, indent=1) + "\n"
+    (options.results / "latest.json").write_text(text, encoding="utf-8")
 
 
 def say(line: str) -> None:

@@ -52,7 +52,7 @@ print(pipeline("text-classification", model=model, tokenizer=tokenizer)({text!r}
 
 def commands(work: Path, command: Path) -> dict[str, Start]:
     """The commands that compete; ``nlplug run`` is given the benchmark's own bundle."""
-    python = sys.executable
+    python, work = sys.executable, work / "sentiment"
     run = [str(command), "run", "sentiment", "--model", str(work / "bundle"), TEXT]
     transformers = _PIPELINE.format(model=str(work / "checkpoint"), text=TEXT)
     optimum = _OPTIMUM.format(

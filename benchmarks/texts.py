@@ -1,4 +1,4 @@
-"""The texts that every contender classifies: made from a fixed seed, the same on each machine."""
+"""The texts and documents that every contender reads: from a fixed seed, the same everywhere."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ MEAN_WORDS = 30.0
 MAX_WORDS = 250
 SIGMA = 0.8
 """Spread of the log-normal lengths: a median of 22 words, one text in 300 at the cap."""
+
+DOCUMENT_MEAN_WORDS = 150.0
+DOCUMENT_CHARACTERS = 3000
+"""Length at which a document is cut."""
 
 LATENCY_TOKENS = 27
 """Length of the one short text, with its two special tokens."""
@@ -33,6 +37,19 @@ def make_texts(vocabulary: Sequence[str], count: int, seed: int = SEED) -> list[
     The lengths are log-normal with a mean of 30 words, cut at 250. About one word in ten is a
     hyphenated pair or a number, so that, as in running English, a text has about 1.3 tokens a word.
     """
+    return _make(vocabulary, count, seed, MEAN_WORDS, MAX_WORDS)
+
+
+def make_documents(vocabulary: Sequence[str], count: int, seed: int = SEED) -> list[str]:
+    """``count`` documents of mixed length: like the texts, with a mean of 150 words.
+
+    Cut at 3,000 characters, which some of them reach.
+    """
+    documents = _make(vocabulary, count, seed, DOCUMENT_MEAN_WORDS, DOCUMENT_CHARACTERS // 2)
+    return [document[:DOCUMENT_CHARACTERS] for document in documents]
+
+
+def _make(vocabulary: Sequence[str], count: int, seed: int, mean: float, longest: int) -> list[str]:
     rng = random.Random(seed)
     weights = [1.0 / (rank + 10) for rank in range(len(vocabulary))]
     cumulative = []
@@ -40,10 +57,10 @@ def make_texts(vocabulary: Sequence[str], count: int, seed: int = SEED) -> list[
     for weight in weights:
         total += weight
         cumulative.append(total)
-    mu = math.log(MEAN_WORDS) - SIGMA**2 / 2
+    mu = math.log(mean) - SIGMA**2 / 2
     texts = []
     for _ in range(count):
-        length = min(MAX_WORDS, max(1, round(rng.lognormvariate(mu, SIGMA))))
+        length = min(longest, max(1, round(rng.lognormvariate(mu, SIGMA))))
         words = rng.choices(vocabulary, cum_weights=cumulative, k=length)
         texts.append(_punctuate(words, vocabulary, rng))
     return texts

@@ -1,7 +1,7 @@
 """One contender in a process of its own: JSON lines in on stdin, JSON lines out on stdout.
 
-Commands: ``prepare`` (settings, how many texts), ``go``, ``prepare_one`` (settings), ``one``
-(calls), ``quit``. Each is answered by one line; ``{"error": …}`` ends the process.
+Commands: the methods of `Worker`, or for contenders that decode, of `DecodingWorker`; ``quit`` ends
+it. Each is answered by one line; ``{"error": …}`` ends it all.
 """
 
 from __future__ import annotations
@@ -16,9 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from contenders import CONTENDERS, Contender
+from contenders import Contender
+from decoding import Case, DecodingContender
+from decoding_probe import Probe
+from parts import CONTENDERS, DECODERS
 from quiet import own_cpu
-from texts import LATENCY_TOKENS, load_vocabulary, make_texts
+from texts import LATENCY_TOKENS, load_vocabulary
+
+CHECKED_TEXTS = 8
+"""Texts of a case whose tokens are compared, at least; a batch may hold more."""
 
 
 def _private_stdout() -> TextIO:
@@ -29,16 +35,20 @@ def _private_stdout() -> TextIO:
 
 
 class Worker:
-    """Holds the contender and answers the parent's commands."""
+    """Holds a contender that answers texts, and answers the parent's commands."""
 
     def __init__(self, name: str, work: Path) -> None:
-        vocabulary = load_vocabulary(work / "checkpoint" / "vocab.txt")
-        self.texts = make_texts(vocabulary, 2000)
+        kind = CONTENDERS[name]
+        vocabulary = load_vocabulary(work / kind.task / "checkpoint" / "vocab.txt")
+        self.texts = kind.corpus(vocabulary)
         # Whole words of the vocabulary are one token each; two more are the special tokens.
         self.short = " ".join(vocabulary[200 : 200 + LATENCY_TOKENS - 2])
-        self.contender: Contender = CONTENDERS[name](work)
+        self.contender: Contender = kind(work / kind.task)
         self.count = len(self.texts)
         self.call: Callable[[], object] = lambda: None
+
+    def count_texts(self) -> dict[str, Any]:
+        return {"count": len(self.texts)}
 
     def prepare(self, settings: dict[str, Any], count: int) -> dict[str, Any]:
         self.count = count
@@ -50,9 +60,9 @@ class Worker:
         self.contender.warm(texts)
         gc.collect()
         wall = time.perf_counter()
-        scores = self.contender.run(texts)
+        answers = self.contender.run(texts)
         wall, cpu = time.perf_counter() - wall, own_cpu() - cpu
-        return {"seconds": wall, "cpu": cpu, "scores": [round(score, 5) for score in scores]}
+        return {"seconds": wall, "cpu": cpu, "answers": answers}
 
     def prepare_one(self, settings: dict[str, Any]) -> dict[str, Any]:
         self.contender.prepare(settings, [self.short] * 4)
@@ -73,6 +83,58 @@ class Worker:
         return {"times": times, "cpu": own_cpu() - cpu}
 
 
+class DecodingWorker:
+    """Holds a contender that decodes."""
+
+    def __init__(self, name: str, work: Path) -> None:
+        self.contender: DecodingContender = DECODERS[name].open(work)
+        self.batches: list[list[list[int]]] = []
+
+    def prepare(self, settings: dict[str, Any], case: dict[str, Any]) -> dict[str, Any]:
+        """Take on a case; its batches are the same whatever the settings."""
+        made = Case(**case)
+        self.contender.prepare(settings, made)
+        count = max(1, -(-CHECKED_TEXTS // made.rows))
+        prompts = self.contender.shape.prompts(count * made.rows)
+        self.batches = [prompts[i : i + made.rows] for i in range(0, len(prompts), made.rows)]
+        return {}
+
+    def pace(self, seconds: float) -> dict[str, Any]:
+        """Decode one batch after the other for so long; the last one is finished."""
+        cpu = own_cpu()
+        self.contender.run(self.batches[0])
+        gc.collect()
+        calls, start = 0, time.perf_counter()
+        while True:
+            self.contender.run(self.batches[calls % len(self.batches)])
+            calls += 1
+            wall = time.perf_counter() - start
+            if wall >= seconds:
+                break
+        tokens = calls * len(self.batches[0]) * self.contender.shape.new
+        return {"seconds": wall, "tokens": tokens, "cpu": own_cpu() - cpu}
+
+    def answers(self) -> dict[str, Any]:
+        """The new tokens of every prompt.
+
+        Raises:
+            ValueError: A text has not the length that was asked for.
+        """
+        texts = [text for batch in self.batches for text in self.contender.run(batch)]
+        lengths = {len(text) for text in texts}
+        if lengths != {self.contender.shape.new}:
+            raise ValueError(f"texts of {sorted(lengths)} tokens")
+        return {"answers": texts}
+
+    def first_token(self, prompt: int, calls: int) -> dict[str, Any]:
+        """Seconds to the first token of a stream, and of one bare pass of the prompt."""
+        return Probe(self.contender.folder, self.contender.precision).first_token(prompt, calls)
+
+    def memory(self, rows: int, new: int) -> dict[str, Any]:
+        """How far the process grew while it decoded, MB."""
+        return Probe(self.contender.folder, self.contender.precision).memory(rows, new)
+
+
 def main() -> None:
     pipe = _private_stdout()
 
@@ -81,7 +143,8 @@ def main() -> None:
         pipe.flush()
 
     try:
-        worker = Worker(sys.argv[1], Path(sys.argv[2]))
+        kind = DecodingWorker if sys.argv[1] in DECODERS else Worker
+        worker = kind(sys.argv[1], Path(sys.argv[2]))
         answer({})
         for line in sys.stdin:
             request = json.loads(line)

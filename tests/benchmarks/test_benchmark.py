@@ -37,6 +37,23 @@ def test_the_texts_are_of_mixed_length() -> None:
     assert max(lengths) == 250
 
 
+def test_documents_are_longer_and_end_at_3000_characters() -> None:
+    from texts import make_documents
+
+    lengths = [len(document) for document in make_documents(VOCABULARY, 500)]
+    assert min(lengths) < 500
+    assert max(lengths) == 3000
+
+
+def test_answers_agree_by_their_spans() -> None:
+    from arena import Record
+    from report import agreement
+
+    reference = Record(answers=[[[0, 3, "PER"], [5, 9, "LOC"]], []])
+    other = Record(answers=[[[0, 3, "PER"], [5, 9, "ORG"]], [[1, 2, "LOC"]]])
+    assert agreement(other, reference) == 0.5
+
+
 @pytest.mark.parametrize("exact", [False, True])
 def test_ideal_batches_hold_each_text_once_within_the_budget(exact: bool) -> None:
     from contenders import plan
@@ -60,11 +77,11 @@ def test_every_contender_takes_its_turn_first() -> None:
 
 def test_a_bar_is_met_by_the_ratio_of_the_medians() -> None:
     from arena import Record
-    from report import Results, bars
+    from report import Results, Throughput, bars
 
     rates = {"nlplug-int8": [90.0, 95.0, 10.0], "bare-int8": [100.0, 100.0, 900.0]}
     records = {name: Record(values=values) for name, values in rates.items()}
-    [bar] = bars(Results(2000, 3, records, {}, {}))
+    [bar] = bars(Results({"classification": Throughput(2000, 3, records)}, {}, {}))
     assert (bar.measured, bar.met) == (pytest.approx(0.9), False)
 
 
