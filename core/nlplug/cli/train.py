@@ -40,10 +40,12 @@ def train(task: str, file: Path | None, **values: Any) -> None:
     config = read_config(TrainConfig, file, values)
     found = _task(task)
 
+    from nlplug.train.processes import is_main
     from nlplug.train.run import train as run
 
     folder = run(found, config)
-    click.echo(f"The bundle is in {folder}. Try: nlplug run {found.name} --model {folder} …")
+    if is_main():  # of several processes
+        click.echo(f"The bundle is in {folder}. Try: nlplug run {found.name} --model {folder} …")
 
 
 def _task(name: str) -> Task:

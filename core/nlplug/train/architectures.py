@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from transformers import (
+    BertConfig,
+    BertForMaskedLM,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -22,12 +24,35 @@ if TYPE_CHECKING:
     from nlplug.train.pretrain_config import PretrainConfig
 
 
+_OWNERS = {
+    "decoder_layers": "marian",
+    "kv_heads": "llama",
+    "source": "marian",
+    "target": "marian",
+    "target_token": "marian",
+}
+"""Settings of one architecture alone."""
+
+
 def check_shape(config: PretrainConfig) -> None:
-    """Refuse widths and heads that do not go together.
+    """Refuse widths and heads that do not go together, and settings of another architecture.
 
     Raises:
         OptionError: They do not.
     """
+    for name, owner in _OWNERS.items():
+        value = getattr(config, name)
+        if value and config.architecture != owner:
+            raise OptionError(
+                f"--{name.replace('_', '-')} is {value!r}, but {config.architecture} has no such "
+                "setting.",
+                hint=f"It is of --architecture {owner}: leave it out, or change that.",
+            )
+    if config.tokenizer_model == "wordpiece" and config.architecture != "bert":
+        raise OptionError(
+            f"--tokenizer-model is 'wordpiece', with which {config.architecture} cannot write.",
+            hint="It does not keep white space: choose bpe or unigram, or --architecture bert.",
+        )
     if config.hidden % config.heads:
         raise OptionError(
             f"--hidden is {config.hidden}, which {config.heads} heads do not share evenly.",
@@ -50,11 +75,30 @@ def make_model(config: PretrainConfig, tokenizer: PreTrainedTokenizerBase) -> Pr
     # Sizes are made even for the hardware; the tokens beyond the vocabulary never come.
     size = -(-len(tokenizer) // 8) * 8
     makers: dict[str, Callable[[PretrainConfig, int, Any], PreTrainedModel]] = {
+        "bert": _bert,
         "llama": _llama,
         "gpt2": _gpt2,
         "marian": _marian,
     }
     return makers[config.architecture](config, size, tokenizer)
+
+
+def _bert(config: PretrainConfig, size: int, tokenizer: Any) -> PreTrainedModel:
+    model: PreTrainedModel = BertForMaskedLM(
+        BertConfig(
+            vocab_size=size,
+            hidden_size=config.hidden,
+            intermediate_size=config.intermediate or 4 * config.hidden,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            max_position_embeddings=config.max_length,
+            hidden_dropout_prob=0.1 if config.dropout is None else config.dropout,
+            attention_probs_dropout_prob=0.0,
+            tie_word_embeddings=config.tied,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+    return model
 
 
 def _llama(config: PretrainConfig, size: int, tokenizer: Any) -> PreTrainedModel:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
 from nlplug.data.readers import DataRow
-from nlplug.errors import DataError
 from nlplug.train.documents import (
     Document,
     PackedDocuments,
@@ -19,15 +18,19 @@ from nlplug.train.documents import (
     loss_sums,
     pad,
     token_loss,
+    token_scores,
 )
-from nlplug.train.dropout import set_dropout
-from nlplug.train.language import LanguageRecipe
+from nlplug.train.language import LanguageRecipe, text_of
+from nlplug.train.vocabulary import train_tokenizer
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from nlplug.train.vocabulary import Kind
+
 _PAIR = ("prompt", "completion")
+_OTHERWISE = ", or a prompt and a completion"
 
 
 class CausalRecipe(LanguageRecipe):
@@ -56,18 +59,19 @@ class CausalRecipe(LanguageRecipe):
             return dict(zip(_PAIR, (example.prompt, example.text), strict=True))
         return {self.config.text_column: example.text}
 
-    def texts(self, examples: Sequence[Document]) -> Iterator[str]:
-        for document in examples:
-            yield document.prompt + document.text
+    def train_tokenizer(
+        self, examples: Sequence[Document], *, kind: Kind | None, size: int
+    ) -> PreTrainedTokenizerBase:
+        return train_tokenizer(
+            (document.prompt + document.text for document in examples),
+            kind=kind or "bpe",
+            size=size,
+            end="<|endoftext|>",
+            max_length=self.config.max_length,
+        )
 
     def model(self) -> PreTrainedModel:
-        config = AutoConfig.from_pretrained(self.config.base)
-        if self.config.dropout is not None:
-            set_dropout(config, self.config.dropout)
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            self.config.base, config=config
-        )
-        return model
+        return self.load(AutoModelForCausalLM)
 
     def dataset(
         self, examples: Sequence[Document], tokenizer: PreTrainedTokenizerBase, *, training: bool
@@ -101,23 +105,11 @@ class CausalRecipe(LanguageRecipe):
         nats, tokens = logits.astype(np.float64).sum(0).tolist()
         return {
             "bits_per_byte": nats / math.log(2) / dataset.bytes,
-            "token_loss": nats / tokens,
-            "perplexity": math.exp(min(nats / tokens, 700.0)),
+            **token_scores(nats, tokens),
         }
 
     def _document(self, row: DataRow) -> Document:
         if all(name in row.values for name in _PAIR):
-            return Document(prompt=_text(row, "prompt"), text=_text(row, "completion"))
-        return Document(_text(row, self.config.text_column))
-
-
-def _text(row: DataRow, column: str) -> str:
-    value = row.values.get(column)
-    if not isinstance(value, str) or not value.strip():
-        state = "is missing" if column not in row.values else f"is {value!r}, not a text"
-        raise DataError(
-            f"{row.where}: the column {column!r} {state}.",
-            hint=f"The row has {', '.join(map(repr, row.values))}; a row has a text, or a prompt "
-            "and a completion. Give the column of the text by --text-column.",
-        )
-    return value
+            prompt, completion = (text_of(row, name, otherwise=_OTHERWISE) for name in _PAIR)
+            return Document(prompt=prompt, text=completion)
+        return Document(text_of(row, self.config.text_column, otherwise=_OTHERWISE))

@@ -24,8 +24,8 @@ class RunConfig(BaseModel):
 
     data: list[str] = Field(
         min_length=1,
-        description="Training data: files (.csv .tsv .jsonl .json .conll .bio, also .gz; .parquet) "
-        "or a `datasets` id, as owner/name or owner/name:split.",
+        description="Training data: files (.csv .tsv .jsonl .json .txt .conll .bio, also .gz; "
+        ".parquet) or a `datasets` id, as owner/name or owner/name:split.",
     )
     output: Path = Field(description="Folder of the finished bundle.")
     eval: list[str] = Field(

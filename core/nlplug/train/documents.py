@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from nlplug.errors import TrainingError
 from nlplug.runtime.decoding.scoring import windows
+from nlplug.train.packing import PackedTokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -57,40 +58,21 @@ class _Frame:
         self.before = self.lead if begins else self.end
 
 
-class PackedDocuments(Dataset[dict[str, Any]]):
-    """All texts as one ring of tokens, each ended by EOS, cut into full contexts.
-
-    Each epoch cuts it elsewhere (the same for the same seed) and sees every token once, less the
-    rest that fills no context.
-    """
+class PackedDocuments(PackedTokens):
+    """Texts, each ended by EOS, as full contexts; a label is the token after its input."""
 
     def __init__(
         self, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, *, length: int, seed: int
     ) -> None:
         frame = _Frame(tokenizer)
-        self._ring = np.concatenate(
-            [part for ids in token_ids(texts, tokenizer) for part in (frame.lead, ids, frame.end)]
+        parts = (
+            part for ids in token_ids(texts, tokenizer) for part in (frame.lead, ids, frame.end)
         )
-        self._length = min(length, len(self._ring))
-        self._seed = seed
-        self.set_epoch(0)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Turn to the cuts of this epoch."""
-        self._shift = random.Random(f"{self._seed}/{epoch}").randrange(self._length)
-
-    def __len__(self) -> int:
-        return len(self._ring) // self._length
+        super().__init__(parts, length=length, seed=seed)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        begin = self._shift + index * self._length
-        places = np.arange(begin, begin + self._length + 1)
-        ids = np.take(self._ring, places, mode="wrap").astype(np.int64)
+        ids = self.context(index, ahead=1)
         return {"input_ids": ids[:-1], "labels": ids[1:]}
-
-    def lengths(self) -> list[int]:
-        """Tokens of each item: all alike."""
-        return [self._length] * len(self)
 
 
 class SeparateDocuments(Dataset[dict[str, Any]]):
@@ -156,13 +138,15 @@ def pad(rows: Iterable[np.ndarray], value: int) -> torch.Tensor:
 
 
 def token_loss(logits: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """Mean cross entropy of the labels (rows, tokens) that are not ignored, in nats."""
-    return F.cross_entropy(
+    """Mean cross entropy of the labels (rows, tokens) that are not ignored, in nats; 0 of none."""
+    total = F.cross_entropy(
         logits.flatten(0, 1).float(),
         labels.flatten(),
         ignore_index=IGNORED,
         label_smoothing=smoothing,
+        reduction="sum",
     )
+    return total / (labels != IGNORED).sum().clamp(min=1)
 
 
 def loss_sums(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -172,3 +156,8 @@ def loss_sums(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     )
     counts = (labels != IGNORED).sum(-1)
     return torch.stack((losses.view_as(labels).sum(-1), counts.float()), dim=-1)
+
+
+def token_scores(nats: float, tokens: float) -> dict[str, float]:
+    """Loss in nats and perplexity a token, from the sums over all of them."""
+    return {"token_loss": nats / tokens, "perplexity": math.exp(min(nats / tokens, 700.0))}

@@ -1,16 +1,24 @@
-"""What recipes of language models have beyond others: texts that a tokenizer can learn from."""
+"""What recipes of language models have beyond others: a tokenizer that is learnt from texts."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from transformers import AutoConfig
+
+from nlplug.data.readers import DataRow
+from nlplug.errors import DataError
+from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Example, Recipe
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from nlplug.task import Task
     from nlplug.train.config import TrainConfig
+    from nlplug.train.vocabulary import Kind
 
 
 class LanguageRecipe(Recipe):
@@ -27,9 +35,46 @@ class LanguageRecipe(Recipe):
         self.config = config
 
     @abstractmethod
-    def texts(self, examples: Sequence[Example]) -> Iterator[str]:
-        """All texts that the model reads or writes."""
+    def train_tokenizer(
+        self, examples: Sequence[Example], *, kind: Kind | None, size: int
+    ) -> PreTrainedTokenizerBase:
+        """A tokenizer of the examples' texts, with the special tokens that the model needs.
 
-    def special_tokens(self) -> list[str]:
-        """Tokens that a tokenizer for this data has besides the usual ones."""
-        return []
+        Args:
+            examples: The training examples.
+            kind: How it cuts words; None: as is usual for the model.
+            size: Tokens in the vocabulary, special ones included.
+
+        Raises:
+            TrainingError: The vocabulary is smaller than what it has to hold.
+        """
+
+    def load(self, kind: Any) -> PreTrainedModel:
+        """The weights of ``config.base``, as one of transformers' automatic classes reads them."""
+        config = AutoConfig.from_pretrained(self.config.base)
+        if self.config.dropout is not None:
+            set_dropout(config, self.config.dropout)
+        model: PreTrainedModel = kind.from_pretrained(self.config.base, config=config)
+        return model
+
+
+def text_of(row: DataRow, column: str, *, otherwise: str = "") -> str:
+    """The text in a column of a row.
+
+    Args:
+        row: The row.
+        column: The column's name.
+        otherwise: What a row may have instead, for the hint.
+
+    Raises:
+        DataError: There is none; the message names file and line.
+    """
+    value = row.values.get(column)
+    if not isinstance(value, str) or not value.strip():
+        state = "is missing" if column not in row.values else f"is {value!r}, not a text"
+        raise DataError(
+            f"{row.where}: the column {column!r} {state}.",
+            hint=f"The row has {', '.join(map(repr, row.values))}; a row has a text{otherwise}. "
+            "Give the column of the text by --text-column.",
+        )
+    return value

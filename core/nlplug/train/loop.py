@@ -23,7 +23,7 @@ from transformers import (
 
 from nlplug.errors import TrainingError
 from nlplug.train.config import TrainConfig
-from nlplug.train.processes import main_first
+from nlplug.train.processes import group, main_first
 from nlplug.train.quantized import simulate_int8
 from nlplug.train.recipe import Recipe
 from nlplug.train.trainer import MarkComplete, RecipeTrainer, freeze
@@ -166,4 +166,4 @@ def _write(
     tokenizer.save_pretrained(temporary)
     shutil.rmtree(work.model, ignore_errors=True)
     os.replace(temporary, work.model)
-    work.finish(scores, trainer.state.global_step)
+    work.finish(scores, {"steps": trainer.state.global_step, **group()})

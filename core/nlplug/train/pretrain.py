@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 REPORT = "training.json"
 """File in the finished checkpoint: scores and settings of the run."""
 
-_END = {"marian": "</s>"}
+_RECIPES = {
+    "llama": "causal:CausalRecipe",
+    "gpt2": "causal:CausalRecipe",
+    "bert": "masked:MaskedRecipe",
+    "marian": "seq2seq:Seq2SeqRecipe",
+}
 
 
 def pretrain(config: PretrainConfig) -> Path:
@@ -69,13 +75,9 @@ def pretrain(config: PretrainConfig) -> Path:
 
 
 def _recipe(config: PretrainConfig, settings: TrainConfig) -> LanguageRecipe:
-    if config.architecture == "marian":
-        from nlplug.train.seq2seq import Seq2SeqRecipe
-
-        return Seq2SeqRecipe(None, settings)
-    from nlplug.train.causal import CausalRecipe
-
-    return CausalRecipe(None, settings)
+    module, _, name = _RECIPES[config.architecture].partition(":")
+    recipe: LanguageRecipe = getattr(import_module(f"nlplug.train.{module}"), name)(None, settings)
+    return recipe
 
 
 def _make_base(
@@ -99,19 +101,9 @@ def _tokenizer(
 ) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
-    from nlplug.train.vocabulary import train_tokenizer
-
-    pairs = config.architecture == "marian"
     if not config.tokenizer:
-        return train_tokenizer(
-            recipe.texts(examples),
-            kind=config.tokenizer_model or ("unigram" if pairs else "bpe"),
-            size=config.vocabulary,
-            end=_END.get(config.architecture, "<|endoftext|>"),
-            max_length=config.max_length,
-            closed=pairs,
-            tokens=recipe.special_tokens(),
-        )
+        kind = config.tokenizer_model
+        return recipe.train_tokenizer(examples, kind=kind, size=config.vocabulary)
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(config.tokenizer)
     except (OSError, ValueError) as error:

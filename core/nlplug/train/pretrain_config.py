@@ -9,7 +9,7 @@ from pydantic import Field
 
 from nlplug.train.config import LoopConfig, RunConfig, TrainConfig
 
-Architecture = Literal["llama", "gpt2", "marian"]
+Architecture = Literal["llama", "gpt2", "bert", "marian"]
 
 
 class ShapeConfig(RunConfig):
@@ -17,15 +17,16 @@ class ShapeConfig(RunConfig):
 
     architecture: Architecture = Field(
         default="llama",
-        description="Shape of the model: llama and gpt2 continue texts, marian translates pairs.",
+        description="Shape of the model: llama and gpt2 continue texts, bert reads them for other "
+        "tasks to start from, marian translates pairs.",
     )
     tokenizer: str = Field(
         default="", description="Tokenizer to use, a folder or a Hub id; default: one is trained."
     )
-    tokenizer_model: Literal["bpe", "unigram"] | None = Field(
+    tokenizer_model: Literal["bpe", "unigram", "wordpiece"] | None = Field(
         default=None,
-        description="Kind of tokenizer that is trained; default: unigram for marian, else "
-        "byte-level bpe.",
+        description="Kind of tokenizer that is trained; default: unigram for marian, wordpiece for "
+        "bert, else byte-level bpe.",
     )
     vocabulary: int = Field(ge=16, default=8192, description="Tokens of a trained tokenizer.")
     max_length: int = Field(

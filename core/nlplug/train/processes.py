@@ -5,11 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 def is_main() -> bool:
     """Whether this process is the one that writes files."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def group() -> dict[str, Any]:
+    """How many processes there are, and of several the backend over which they talk."""
+    from torch import distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return {"processes": 1}
+    return {"processes": distributed.get_world_size(), "backend": distributed.get_backend()}
 
 
 @contextmanager

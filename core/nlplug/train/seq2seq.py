@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForSeq2SeqLM
+from transformers import AutoModelForSeq2SeqLM
 
 from nlplug._extras import require
 from nlplug.data.pairs import Pair, language_token, pairs_of
 from nlplug.data.readers import DataRow
 from nlplug.errors import DataError
-from nlplug.train.documents import IGNORED, loss_sums, pad, token_loss
-from nlplug.train.dropout import set_dropout
+from nlplug.train.documents import IGNORED, loss_sums, pad, token_loss, token_scores
 from nlplug.train.language import LanguageRecipe
 from nlplug.train.pairs import TokenizedPairs
+from nlplug.train.vocabulary import train_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from nlplug.task import Task
     from nlplug.train.config import TrainConfig
+    from nlplug.train.vocabulary import Kind
 
 _GENERATED = 256
 """Rows of the evaluation that are answered in full for chrF and BLEU; the loss sees them all."""
@@ -59,12 +59,21 @@ class Seq2SeqRecipe(LanguageRecipe):
         source = self.config.source or "source"
         return {"translation": {source: example.source, example.language: example.target}}
 
-    def texts(self, examples: Sequence[Pair]) -> Iterator[str]:
-        for pair in examples:
-            yield pair.source
-            yield pair.target
+    def train_tokenizer(
+        self, examples: Sequence[Pair], *, kind: Kind | None, size: int
+    ) -> PreTrainedTokenizerBase:
+        return train_tokenizer(
+            (text for pair in examples for text in (pair.source, pair.target)),
+            kind=kind or "unigram",
+            size=size,
+            end="</s>",
+            max_length=self.config.max_length,
+            closed=True,
+            tokens=self.special_tokens(),
+        )
 
     def special_tokens(self) -> list[str]:
+        """The tokens of the languages, where a source begins with one."""
         return [language_token(name) for name in self._languages] if self._mark else []
 
     @property
@@ -76,12 +85,7 @@ class Seq2SeqRecipe(LanguageRecipe):
         return pairs_of(row, self.config.source, self.config.target)
 
     def model(self) -> PreTrainedModel:
-        config = AutoConfig.from_pretrained(self.config.base)
-        if self.config.dropout is not None:
-            set_dropout(config, self.config.dropout)
-        model: PreTrainedModel = AutoModelForSeq2SeqLM.from_pretrained(
-            self.config.base, config=config
-        )
+        model = self.load(AutoModelForSeq2SeqLM)
         self._model = model
         return model
 
@@ -134,8 +138,7 @@ class Seq2SeqRecipe(LanguageRecipe):
         return {
             "chrf": float(metrics.corpus_chrf(answers, [right]).score),
             "bleu": float(metrics.corpus_bleu(answers, [right], tokenize=tokenize).score),
-            "token_loss": nats / tokens,
-            "perplexity": math.exp(min(nats / tokens, 700.0)),
+            **token_scores(nats, tokens),
         }
 
     def _answers(self, sources: list[np.ndarray]) -> list[str]:

@@ -41,9 +41,7 @@ class WindowedTokens(WindowedTexts):
         seed: int | None,
     ) -> None:
         super().__init__(texts, labels, tokenizer, max_length=max_length, seed=seed)
-        # Some token that is none of the special ones shows how many of those come before the text.
-        probe = next(i for i in range(len(tokenizer)) if i not in tokenizer.all_special_ids)
-        self._before = tokenizer.build_inputs_with_special_tokens([probe]).index(probe)
+        self._before = self._frame.before
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         owner, begin = self.window(index)

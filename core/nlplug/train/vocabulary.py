@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from tokenizers import (
     AddedToken,
@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerFast
 
 from nlplug.errors import TrainingError
 
-Kind = Literal["bpe", "unigram"]
+Kind = Literal["bpe", "unigram", "wordpiece"]
 
 PAD = "<pad>"
 UNKNOWN = "<unk>"
@@ -45,7 +45,8 @@ def train_tokenizer(
         texts: The texts, read once.
         kind: ``bpe``: byte-level byte-pair encoding, which writes any text and gives it back
             unchanged. ``unigram``: pieces of words as SentencePiece's unigram model has them;
-            a character that the texts do not have is unknown.
+            a character that the texts do not have is unknown. ``wordpiece``: pieces of words as
+            BERT has them; white space is not kept.
         size: Tokens in the vocabulary, special ones included.
         end: The token that ends a document.
         max_length: The longest input, for the tokenizer's own settings.
@@ -56,34 +57,77 @@ def train_tokenizer(
         TrainingError: The vocabulary is smaller than what it has to hold.
     """
     # Padding is token 0, as the graphs of encoder-decoder models start with it.
-    special = [PAD, end, *([UNKNOWN] if kind == "unigram" else []), *tokens]
+    special = [PAD, end, *([] if kind == "bpe" else [UNKNOWN]), *tokens]
+    tokenizer = _learn(texts, kind, size, special, UNKNOWN)
+    if closed:
+        tokenizer.post_processor = _template(tokenizer, f"$A {end}", f"$A {end} $B {end}", [end])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=end,
+        unk_token=end if kind == "bpe" else UNKNOWN,
+        bos_token=None if closed else end,
+        additional_special_tokens=list(tokens),
+        model_input_names=["input_ids", "attention_mask"],
+        **_settings(max_length),
+    )
+
+
+def train_masked_tokenizer(
+    texts: Iterable[str], *, kind: Kind, size: int, max_length: int
+) -> PreTrainedTokenizerFast:
+    """A tokenizer for a masked language model: ``[CLS]`` before a text, ``[SEP]`` behind it.
+
+    Args:
+        texts: The texts, read once.
+        kind: As ``train_tokenizer`` has them.
+        size: Tokens in the vocabulary, special ones included.
+        max_length: The longest input, for the tokenizer's own settings.
+
+    Raises:
+        TrainingError: The vocabulary is smaller than what it has to hold.
+    """
+    names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+    tokenizer = _learn(texts, kind, size, list(names.values()), names["unk_token"])
+    frame = _template(
+        tokenizer, "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", ["[CLS]", "[SEP]"]
+    )
+    # The byte-level part keeps the space before a word out of the word's place in the text.
+    tokenizer.post_processor = (
+        processors.Sequence([processors.ByteLevel(trim_offsets=True), frame])
+        if kind == "bpe"
+        else frame
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names, **_settings(max_length))
+
+
+def _settings(max_length: int) -> dict[str, Any]:
+    return {"model_max_length": max_length, "clean_up_tokenization_spaces": False}
+
+
+def _template(
+    tokenizer: Tokenizer, single: str, pair: str, tokens: Sequence[str]
+) -> processors.TemplateProcessing:
+    ids = [(token, tokenizer.token_to_id(token)) for token in tokens]
+    return processors.TemplateProcessing(single=single, pair=pair, special_tokens=ids)
+
+
+def _learn(
+    texts: Iterable[str], kind: Kind, size: int, special: list[str], unknown: str
+) -> Tokenizer:
     least = len(special) + (len(pre_tokenizers.ByteLevel.alphabet()) if kind == "bpe" else 8)
     if size < least:
         raise TrainingError(
             f"A vocabulary of {size} tokens is too small.", hint=f"The least here is {least}."
         )
-    tokenizer = (
-        _byte_level(texts, size, special) if kind == "bpe" else _unigram(texts, size, special)
-    )
-    if closed:
-        template = processors.TemplateProcessing(
-            single=f"$A {end}",
-            pair=f"$A {end} $B {end}",
-            special_tokens=[(end, tokenizer.token_to_id(end))],
-        )
-        tokenizer.post_processor = template
+    if kind == "bpe":
+        tokenizer = _byte_level(texts, size, special)
+    elif kind == "unigram":
+        tokenizer = _unigram(texts, size, special, unknown)
+    else:
+        tokenizer = _word_pieces(texts, size, special, unknown)
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in special])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=PAD,
-        eos_token=end,
-        unk_token=UNKNOWN if kind == "unigram" else end,
-        bos_token=None if closed else end,
-        additional_special_tokens=list(tokens),
-        model_max_length=max_length,
-        model_input_names=["input_ids", "attention_mask"],
-        clean_up_tokenization_spaces=False,
-    )
+    return tokenizer
 
 
 def _byte_level(texts: Iterable[str], size: int, special: list[str]) -> Tokenizer:
@@ -100,7 +144,7 @@ def _byte_level(texts: Iterable[str], size: int, special: list[str]) -> Tokenize
     return tokenizer
 
 
-def _unigram(texts: Iterable[str], size: int, special: list[str]) -> Tokenizer:
+def _unigram(texts: Iterable[str], size: int, special: list[str], unknown: str) -> Tokenizer:
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(_BLANKS, " ")]
@@ -108,7 +152,23 @@ def _unigram(texts: Iterable[str], size: int, special: list[str]) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     trainer = trainers.UnigramTrainer(
-        vocab_size=size, special_tokens=special, unk_token=UNKNOWN, show_progress=False
+        vocab_size=size, special_tokens=special, unk_token=unknown, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _word_pieces(texts: Iterable[str], size: int, special: list[str], unknown: str) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(unk_token=unknown))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size,
+        special_tokens=special,
+        # A character is a piece twice, at the beginning of a word and within.
+        limit_alphabet=min(1000, (size - len(special)) // 2),
+        show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer

@@ -13,6 +13,39 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+class TextFrame:
+    """What a tokenizer puts around a text, learned from an example.
+
+    Attributes:
+        before: How many special tokens come before the text.
+        size: How many there are in all.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        sample = tokenizer("a", return_special_tokens_mask=True, return_token_type_ids=True)
+        special = sample["special_tokens_mask"]
+        first = special.index(0) if 0 in special else len(special)
+        last = len(special) - special[::-1].index(0) if 0 in special else first
+        self._head, self._tail = sample["input_ids"][:first], sample["input_ids"][last:]
+        self._kinds = sample["token_type_ids"]
+        # Token types are a part of the input only where the model asks for them.
+        self._typed = "token_type_ids" in tokenizer.model_input_names
+        self.before = first
+        self.size = len(self._head) + len(self._tail)
+
+    def ids(self, text: list[int]) -> list[int]:
+        """A text's tokens with the special ones around them."""
+        return [*self._head, *text, *self._tail]
+
+    def join(self, text: list[int]) -> dict[str, list[int]]:
+        """The model's input for a text's tokens."""
+        ids = self.ids(text)
+        item = {"input_ids": ids, "attention_mask": [1] * len(ids)}
+        if self._typed:
+            item["token_type_ids"] = [self._kinds[0]] * len(ids)
+        return item
+
+
 class WindowedTexts(Dataset[dict[str, Any]]):
     """Tokenized texts with their targets.
 
@@ -37,8 +70,8 @@ class WindowedTexts(Dataset[dict[str, Any]]):
         max_length: int,
         seed: int | None,
     ) -> None:
-        self._tokenizer = tokenizer
-        self._room = max_length - tokenizer.num_special_tokens_to_add()
+        self._frame = TextFrame(tokenizer)
+        self._room = max_length - self._frame.size
         self._seed = seed
         self._epoch = 0
         self._targets = list(targets)
@@ -74,8 +107,7 @@ class WindowedTexts(Dataset[dict[str, Any]]):
 
     def features(self, owner: int, begin: int) -> dict[str, Any]:
         """The window of a text that begins with a token, with special tokens around it."""
-        ids = self._ids[owner][begin : begin + self._room].tolist()
-        return dict(self._tokenizer.prepare_for_model(ids, add_special_tokens=True, verbose=False))
+        return self._frame.join(self._ids[owner][begin : begin + self._room].tolist())
 
     def set_epoch(self, epoch: int) -> None:
         """Turn to the windows of this epoch."""

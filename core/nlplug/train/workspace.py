@@ -31,6 +31,8 @@ _FREE = frozenset(
     }
 )
 _RECORD = "run.json"
+RESULT = ("scores", "steps", "processes", "backend")
+"""What the record of a finished run tells besides its settings."""
 
 
 def check_output(output: Path, *, mark: str = "nlplug.json", kind: str = "nlplug bundle") -> None:
@@ -125,16 +127,21 @@ class Workspace:
                 shutil.rmtree(path)
         self._write_record(finished=False)
 
-    def finish(self, scores: Mapping[str, float], steps: int) -> None:
-        """Note that ``model`` is whole, and let the checkpoints go."""
-        self._write_record(finished=True, scores=dict(scores), steps=steps)
+    def finish(self, scores: Mapping[str, float], facts: Mapping[str, Any]) -> None:
+        """Note that ``model`` is whole, and let the checkpoints go.
+
+        Args:
+            scores: Of ``model``.
+            facts: What else is told of the run, named as in ``RESULT``.
+        """
+        self._write_record(finished=True, scores=dict(scores), **facts)
         for path in self.folder.glob("checkpoint-*"):
             shutil.rmtree(path)
 
     def result(self) -> dict[str, Any]:
-        """Scores and steps of the finished run."""
+        """What ``finish`` was told of the run."""
         record = _read_record(self.folder) or {}
-        return {name: record[name] for name in ("scores", "steps") if name in record}
+        return {name: record[name] for name in RESULT if name in record}
 
     def _write_record(self, **result: Any) -> None:
         body = {**result, "config": self.config.model_dump(mode="json")}

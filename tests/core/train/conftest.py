@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,7 @@ from toy_set import VOCABULARY, toy_rows, write_jsonl
 
 from nlplug.families.sequence_classification import SequenceClassificationTask
 from nlplug.task import Localized
-from nlplug.train.config import TrainConfig
+from nlplug.train.config import RunConfig, TrainConfig
 
 
 class ToyTask(SequenceClassificationTask):
@@ -86,3 +90,25 @@ def config(
         )
 
     return make
+
+
+@pytest.fixture
+def two_processes(tmp_path: Path) -> Callable[..., str]:
+    """Gives a command of ``nlplug`` its settings, in two processes; returns what they print."""
+
+    def run(config: RunConfig, *command: str) -> str:
+        settings = config.model_dump(mode="json", exclude_none=True)
+        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+        file = tmp_path / "run.toml"
+        file.write_text("\n".join(lines))
+        launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "nlplug"]
+        done = subprocess.run(
+            [sys.executable, "-m", *launcher, *command, "--config", str(file)],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

@@ -154,6 +154,18 @@ def test_the_loss_counts_no_padding(recipe: CausalRecipe, tokenizer: Any) -> Non
     assert loss_sums(logits, labels)[:, 1].tolist() == [2, 2]
 
 
+def test_label_smoothing_wants_a_little_of_every_token_in_training_alone(config: Make) -> None:
+    torch.manual_seed(0)
+    recipe = CausalRecipe(None, config(label_smoothing=0.1))
+    outputs = {"logits": torch.randn(1, 3, 300)}
+    labels = torch.tensor([[IGNORED, 10, 11]])
+    costs = -outputs["logits"][0, 1:].log_softmax(-1)
+    plain = float(costs[[0, 1], [10, 11]].mean())
+    smooth = 0.9 * plain + 0.1 * float(costs.mean())
+    assert recipe.loss(outputs, labels, training=True).item() == pytest.approx(smooth, rel=1e-5)
+    assert recipe.loss(outputs, labels, training=False).item() == pytest.approx(plain, rel=1e-5)
+
+
 @pytest.mark.parametrize("values", [{"words": "a"}, {"text": " "}, {"text": 5}])
 def test_a_row_without_a_text_is_named(recipe: CausalRecipe, values: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"a\.jsonl:7: the column 'text'"):

@@ -1,14 +1,16 @@
-"""Training from scratch: from texts to a checkpoint that generates, resumed, on two processes."""
+"""Training from scratch: from texts to a checkpoint that writes, or finds what is hidden; resumed,
+on two processes."""
 
 from __future__ import annotations
 
 import json
-import os
+import math
 import random
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,28 @@ def test_texts_become_a_checkpoint_that_continues_them(scratch: Make, architectu
     assert 0 < report(folder)["scores"]["bits_per_byte"] < 0.6
 
 
+def test_texts_become_a_checkpoint_that_finds_what_is_hidden(scratch: Make, tmp_path: Path) -> None:
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    animals = ["cat", "dog", "fox", "hen", "owl", "pig"]
+    rows = [{"text": " ".join([animals[index % 6]] * 40)} for index in range(60)]
+    files = {
+        "data": [str(write_jsonl(tmp_path / "animals.jsonl", rows))],
+        "eval": [str(write_jsonl(tmp_path / "others.jsonl", rows[:12]))],
+    }
+    shape = {"architecture": "bert", "max_length": 16, "dropout": 0.0}
+    folder = pretrain(scratch(**files, **shape, epochs=5, batch_size=8, eval_steps=None))
+    scores = report(folder)["scores"]
+    assert scores["token_loss"] < 1  # of six words by chance 1.8
+    assert scores["perplexity"] == pytest.approx(math.exp(scores["token_loss"]))
+    assert scores["accuracy"] > 0.6
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForMaskedLM.from_pretrained(folder)
+    assert (model.config.model_type, model.config.max_position_embeddings) == ("bert", 16)
+    inputs = tokenizer("owl owl owl owl [MASK] owl owl owl", return_tensors="pt")
+    assert tokenizer.decode(model(**inputs).logits[0, 5].argmax()) == "owl"
+
+
 def test_heads_may_share_keys_and_the_two_matrices_may_differ(scratch: Make) -> None:
     from transformers import AutoModelForCausalLM
 
@@ -122,10 +146,14 @@ def test_a_tokenizer_that_is_there_can_be_used(scratch: Make, tmp_path: Path) ->
     assert (first / "tokenizer.json").read_text() == (second / "tokenizer.json").read_text()
 
 
-def test_a_resumed_run_ends_as_one_that_was_never_killed(scratch: Make, tmp_path: Path) -> None:
+@pytest.mark.parametrize("architecture", ["llama", "bert"])
+def test_a_resumed_run_ends_as_one_that_was_never_killed(
+    scratch: Make, tmp_path: Path, architecture: str
+) -> None:
     from safetensors.torch import load_file
 
-    settings = scratch()
+    make = partial(scratch, architecture=architecture)
+    settings = make()
     done = subprocess.run(
         [sys.executable, "-c", KILLED, settings.model_dump_json()], capture_output=True
     )
@@ -136,41 +164,51 @@ def test_a_resumed_run_ends_as_one_that_was_never_killed(scratch: Make, tmp_path
     with pytest.raises(TrainingError, match="unfinished run"):
         pretrain(settings)
 
-    resumed = load_file(pretrain(scratch(resume=True)) / "model.safetensors")
-    whole = load_file(pretrain(scratch(output=tmp_path / "whole")) / "model.safetensors")
+    resumed = load_file(pretrain(make(resume=True)) / "model.safetensors")
+    whole = load_file(pretrain(make(output=tmp_path / "whole")) / "model.safetensors")
     assert all(bool(torch.equal(resumed[name], whole[name])) for name in whole)
 
 
-def test_two_processes_train_one_model(scratch: Make, tmp_path: Path) -> None:
+def test_two_processes_train_one_model(
+    scratch: Make, tmp_path: Path, two_processes: Callable[..., str]
+) -> None:
     settings = scratch(epochs=1)
-    file = tmp_path / "run.toml"
-    kept = {k: v for k, v in settings.model_dump(mode="json").items() if v is not None}
-    file.write_text("\n".join(f"{name} = {json.dumps(value)}" for name, value in kept.items()))
-    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
-    done = subprocess.run(
-        [sys.executable, "-m", *launcher, "nlplug", "pretrain", "--config", str(file)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("The checkpoint is in") == 1
-    alone = pretrain(scratch(epochs=1, output=tmp_path / "alone"))
+    assert two_processes(settings, "pretrain").count("The checkpoint is in") == 1
+    alone = report(pretrain(scratch(epochs=1, output=tmp_path / "alone")))
+    both = report(settings.output)
+    assert (both["processes"], both["backend"]) == (2, "gloo")
+    assert (alone["processes"], "backend" in alone) == (1, False)
     # Each process takes its own batches, so there are half as many steps.
-    assert report(settings.output)["steps"] == -(-report(alone)["steps"] // 2)
-    scores = report(settings.output)["scores"]
-    assert scores["token_loss"] < 5  # log(320) is 5.8
+    assert both["steps"] == -(-alone["steps"] // 2)
+    assert both["scores"]["token_loss"] < 5  # log(320) is 5.8
 
 
-def test_the_command_trains_from_plain_text(tmp_path: Path, scratch: Make) -> None:
+def test_training_in_bfloat16_learns_and_leaves_whole_weights(scratch: Make) -> None:
+    from safetensors.torch import load_file
+
+    folder = pretrain(scratch(bf16=True))
+    assert report(folder)["scores"]["token_loss"] < 4  # log(320) is 5.8
+    weights = load_file(folder / "model.safetensors").values()
+    assert {value.dtype for value in weights} == {torch.float32}
+
+
+@pytest.mark.parametrize("architecture", ["llama", "bert"])
+def test_the_command_trains_from_plain_text(
+    tmp_path: Path, scratch: Make, architecture: str
+) -> None:
     text = tmp_path / "stories.txt"
     text.write_text("\n".join(row["text"].replace("\n", " ") for row in toy_stories(60)))
     size = ["--layers", "1", "--hidden", "16", "--heads", "2", "--vocabulary", "300"]
     more = ["--max-length", "16", "--epochs", "0.1", "--device", "cpu", "--eval-share", "0.5"]
     out = ["--data", str(text), "--output", str(tmp_path / "model")]
-    done = CliRunner().invoke(main, ["pretrain", *out, *size, *more])
+    shape = ["--architecture", architecture]
+    done = CliRunner().invoke(main, ["pretrain", *out, *shape, *size, *more])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
+def test_the_help_names_the_files_of_texts() -> None:
+    assert ".txt" in CliRunner().invoke(main, ["pretrain", "--help"]).output
 
 
 @pytest.mark.parametrize(
@@ -179,6 +217,11 @@ def test_the_command_trains_from_plain_text(tmp_path: Path, scratch: Make) -> No
         ({"hidden": 33}, "--hidden is 33"),
         ({"heads": 32}, "a head of 1 is odd"),
         ({"heads": 4, "kv_heads": 3}, "--kv-heads is 3"),
+        ({"architecture": "bert", "hidden": 33}, "--hidden is 33"),
+        ({"architecture": "bert", "decoder_layers": 2}, "--decoder-layers is 2, but bert has no"),
+        ({"architecture": "gpt2", "kv_heads": 1}, "--kv-heads is 1, but gpt2 has no"),
+        ({"target": ["fr"]}, r"--target is \['fr'\], but llama has no"),
+        ({"tokenizer_model": "wordpiece"}, "--tokenizer-model is 'wordpiece'"),
     ],
 )
 def test_a_shape_that_no_model_has_is_refused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +106,17 @@ def test_pairs_become_a_bundle_that_answers(tmp_path: Path) -> None:
     assert bundle.graphs.keys() == {"encoder_model", "decoder_model_merged"}
     with Pipeline(Copies(), bundle, threads=1) as pipe:
         assert pipe("red blue")[0]["generated_text"]
+
+
+def test_two_processes_train_one_model_and_the_first_exports_it(
+    tmp_path: Path, two_processes: Callable[..., str]
+) -> None:
+    rows = [{"prompt": "again:", "completion": f" {text}"} for text in TEXTS]
+    config = settings(tmp_path, "llama", rows)
+    config = config.model_copy(update={"epochs": 2.0, "precisions": ["fp32"]})
+    two_processes(config, "train", "generation")
+    run = json.loads((tmp_path / "out.training" / "run.json").read_text())
+    assert (run["processes"], run["backend"]) == (2, "gloo")
+    assert run["steps"] == 2 * -(-len(TEXTS) // 8)  # each process takes four rows a step
+    assert run["scores"]["token_loss"] < 5  # log(264) is 5.6
+    assert Bundle.open(config.output, verify=True).manifest is not None

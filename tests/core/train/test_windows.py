@@ -64,3 +64,14 @@ def test_merging_gives_each_text_the_mean_of_its_windows_in_their_order(tokenize
     others = np.delete(logits, short, axis=0)
     assert merged == pytest.approx(np.stack([others.mean(0), logits[short[0]]]))
     assert targets.tolist() == [0, 1]
+
+
+def test_the_frame_of_a_text_is_what_the_tokenizer_file_says(tiny_bert: Path) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    # transformers' general class knows no frame but that of the file.
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]"}
+    file = str(tiny_bert / "tokenizer.json")
+    item = windowed(PreTrainedTokenizerFast(tokenizer_file=file, **names), seed=None)[0]
+    assert [item["input_ids"][0], item["input_ids"][-1]] == [2, 3]
+    assert set(item) == {"input_ids", "attention_mask", "token_type_ids", "labels"}
