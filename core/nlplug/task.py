@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import SkipJsonSchema
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,10 @@ def localize(text: Localized, language: str = "en") -> str:
         if key in text:
             return text[key]
     return next(iter(text.values()), "")
+
+
+_SKIPPED: Any = SkipJsonSchema
+"""The mark that is left on a field; type checkers see another thing in its class."""
 
 
 class Display(StrEnum):
@@ -53,7 +58,8 @@ class TaskOptions(BaseModel):
 
     Bounds and help stand in the fields; the UI takes the Chinese texts of a field from
     ``json_schema_extra={"zh": {"title": …, "description": …}}``, and shows a field with
-    ``"advanced": True`` there only on demand.
+    ``"advanced": True`` there only on demand. What no text can give, such as a function, is of the
+    type ``SkipJsonSchema[…]``: it is an option in Python alone.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -63,6 +69,15 @@ def only_whole(options: type[TaskOptions]) -> list[str]:
     """Options whose effect a stream of text cannot show: fields with ``"whole": True``."""
     extras = {name: field.json_schema_extra for name, field in options.model_fields.items()}
     return [name for name, extra in extras.items() if isinstance(extra, dict) and "whole" in extra]
+
+
+def python_only(options: type[BaseModel]) -> list[str]:
+    """Options that only Python can give: fields that the JSON schema skips."""
+    return [
+        name
+        for name, field in options.model_fields.items()
+        if any(isinstance(mark, _SKIPPED) for mark in field.metadata)
+    ]
 
 
 class TextInput(TaskInput):

@@ -101,11 +101,11 @@ class Peer:
     def gap(self, number: int, own: Sequence[int], theirs: Sequence[int]) -> float:
         """How much less our token scores where two greedy texts first differ."""
         place = next(n for n, (a, b) in enumerate(zip(own, theirs, strict=False)) if a != b)
-        scores = self._generate([self._texts[number]]).scores[place][0]
+        scores = self._generate([number]).scores[place][0]
         return float(scores[theirs[place]] - scores[own[place]])
 
     def _run(self, numbers: Sequence[int]) -> list[list[Answer]]:
-        made = self._generate([self._texts[number] for number in numbers])
+        made = self._generate(numbers)
         texts = [trimmed(row) for row in self._new(made, numbers)]
         values = getattr(made, "sequences_scores", None)
         scores = [0.0] * len(texts) if values is None else values.tolist()
@@ -117,16 +117,22 @@ class Peer:
 
     def drawn(self) -> tuple[np.ndarray, Any]:
         """Tokens that it draws, int64 of shape (texts, tokens), and the scores of each step."""
-        made = self._generate(self._texts)
-        return np.array(self._new(made, range(len(self._texts)))), made.scores
+        numbers = range(len(self._texts))
+        made = self._generate(numbers)
+        return np.array(self._new(made, numbers)), made.scores
 
     def _new(self, made: Any, numbers: Sequence[int]) -> list[list[int]]:
         start = 1 if self._reads else max(len(self._texts[number]) for number in numbers)
         return [row[start:].tolist() for row in made.sequences]
 
-    def _generate(self, texts: Sequence[Sequence[int]]) -> Any:
+    def _generate(self, numbers: Sequence[int]) -> Any:
         import torch
 
+        texts = [self._texts[number] for number in numbers]
+        settings = dict(self._settings)
+        if allowed := settings.get("prefix_allowed_tokens_fn"):
+            # It is told the place in the batch, which is not that among all texts.
+            settings["prefix_allowed_tokens_fn"] = lambda place, ids: allowed(numbers[place], ids)
         longest = max(map(len, texts))
         gaps = [longest - len(text) for text in texts]
         if self._reads:
@@ -141,7 +147,7 @@ class Peer:
                 attention_mask=torch.tensor(mask),
                 return_dict_in_generate=True,
                 output_scores=True,
-                **self._settings,
+                **settings,
             )
 
 

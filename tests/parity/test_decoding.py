@@ -24,6 +24,13 @@ pytestmark = pytest.mark.train
 
 Both = tuple[Any, Decoder]
 _WORDS = [[5], [7, 8], [9, 10, 11], [40, 41], [60]]
+
+
+def _allowed(number: int, ids: Any) -> list[int]:
+    """A few tokens, which hang on the prompt and on the token before; the end is among some."""
+    return [(7 * number + 5 * int(ids[-1]) + 11 * step) % VOCABULARY for step in range(14)]
+
+
 GREEDY: dict[str, dict[str, Any]] = {
     "greedy": {},
     "greedy, penalties and bans": {
@@ -36,6 +43,13 @@ GREEDY: dict[str, dict[str, Any]] = {
         "suppress_tokens": [*range(3, 90, 7)],
         "begin_suppress_tokens": [*range(1, 60, 2)],
         "repetition_penalty": 0.8,
+    },
+    "greedy, constrained": {"prefix_allowed_tokens_fn": _allowed},
+    "greedy, constrained, penalties": {
+        "prefix_allowed_tokens_fn": _allowed,
+        "repetition_penalty": 1.3,
+        "no_repeat_ngram_size": 2,
+        "min_new_tokens": 3,
     },
 }
 BEAMS: dict[str, dict[str, Any]] = {
@@ -62,6 +76,11 @@ BEAMS: dict[str, dict[str, Any]] = {
         "suppress_tokens": [11, 22, 33],
         "max_new_tokens": 9,
     },
+    "4 beams, constrained": {
+        "num_beams": 4,
+        "num_return_sequences": 4,
+        "prefix_allowed_tokens_fn": _allowed,
+    },
 }
 DRAWN: dict[str, dict[str, Any]] = {
     "top_k": {"top_k": 12, "temperature": 0.7},
@@ -79,7 +98,8 @@ DRAWN: dict[str, dict[str, Any]] = {
     },
 }
 _NAMES = {"bad_words_ids": "bad_words", "forced_eos_token_id": "forced_eos"} | {
-    "forced_bos_token_id": "forced_bos"
+    "forced_bos_token_id": "forced_bos",
+    "prefix_allowed_tokens_fn": "allowed_tokens",
 }
 
 

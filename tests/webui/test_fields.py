@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
 import pytest
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from nlplug import Display, Task, TaskInput, TaskOptions
 from nlplug.errors import InputError, OptionError
@@ -137,6 +139,19 @@ def test_chinese_texts_come_from_the_field(options: dict[str, Control]) -> None:
     assert (seed.title["zh"], seed.help["zh"]) == ("种子", "随机数种子。")
     assert seed.title["en"] == "Seed"
     assert seed.advanced
+
+
+def test_what_only_python_can_give_has_no_control() -> None:
+    class Constrained(Options):
+        allowed: SkipJsonSchema[Callable[[str], bool] | None] = None
+
+    class Task(SequenceClassificationTask):
+        name = "constrained"
+        title = "Constrained"
+        description = "Has an option that is a function."
+        Options = Constrained
+
+    assert [one.name for one in option_controls(Task())] == list(Options.model_fields)
 
 
 def test_an_untouched_form_gives_no_option() -> None:

@@ -21,9 +21,15 @@ def model_options(model: type[BaseModel]) -> list[click.Option]:
     """One ``--option`` a field: its type and bounds, its help, and its default in the help text.
 
     Values that are not given stay out of the call, so that the task can tell them from defaults.
-    A field that may be None also takes the word ``none``, unless that is a value of its own.
+    A field that may be None also takes the word ``none``, unless that is a value of its own. Fields
+    that only Python can give have no option.
     """
-    return [_option(name, field) for name, field in model.model_fields.items()]
+    from nlplug.task import python_only
+
+    hidden = python_only(model)
+    return [
+        _option(name, field) for name, field in model.model_fields.items() if name not in hidden
+    ]
 
 
 def _option(name: str, field: FieldInfo) -> click.Option:

@@ -19,6 +19,7 @@ from nlplug.families.causal_lm import (
 )
 from nlplug.families.chat_template import ChatTemplate, chat_template_of
 from nlplug.families.decoding_options import GenerationConfig
+from nlplug.families.vocabulary import check_vocabulary
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.decoding.decoder import Decoder
 from nlplug.runtime.decoding.options import DecodingOptions
@@ -78,9 +79,10 @@ class CausalRunner:
         """See `Runner.map`; inputs are taken in chunks that grow, so the first answer is early."""
         wanted = cast("CausalOptions", options)
         iterator = iter(inputs)
-        size = _FIRST_CHUNK
+        size, first = _FIRST_CHUNK, 0
         while chunk := [cast("CausalInput", item) for item in islice(iterator, size)]:
-            yield from self._answers(chunk, wanted)
+            yield from self._answers(chunk, wanted, first)
+            first += len(chunk)
             size = min(size * 4, _LARGEST_CHUNK)
 
     def stream(self, item: TaskInput, options: TaskOptions) -> Generator[TextPiece, None, None]:
@@ -110,7 +112,7 @@ class CausalRunner:
         with self._lock:
             if self._decoder is None:
                 decoder = open_decoder(self._path, context=self._window, threads=self._threads)
-                self._check_vocabulary(decoder.spec.vocabulary)
+                check_vocabulary(self._bundle, self._tokenizer, decoder.spec.vocabulary)
                 self._decoder = decoder
 
     def close(self) -> None:
@@ -132,14 +134,15 @@ class CausalRunner:
         return self._config.decoding(options, self._tokenizer.ids, logprobs=_logprobs(options))
 
     def _answers(
-        self, items: Sequence[CausalInput], options: CausalOptions
+        self, items: Sequence[CausalInput], options: CausalOptions, first: int
     ) -> Iterator[list[GeneratedText]]:
-        prompts = [self._prompt(item, options) for item in items]
+        """The answers to some inputs, the first of which has the number ``first`` in the call."""
+        prompts = [self._prompt(item, options, number) for number, item in enumerate(items, first)]
         answers = self._texts().texts(prompts, self._decoding(options), stop=options.stop)
         for item, texts in zip(items, answers, strict=True):
             yield [self._answer(item, text, options) for text in texts]
 
-    def _prompt(self, item: CausalInput, options: CausalOptions) -> Prompt:
+    def _prompt(self, item: CausalInput, options: CausalOptions, number: int = 0) -> Prompt:
         """The tokens of an input.
 
         Raises:
@@ -165,7 +168,7 @@ class CausalRunner:
             room = max(context - options.max_new_tokens, context - context // 2)
             ids = ids[-max(1, room - len(begin)) :]
         whole = [*begin, *ids]
-        return Prompt(whole, whole)
+        return Prompt(whole, whole, number)
 
     def _rendered(self, messages: Sequence[Message], options: CausalOptions) -> str:
         if self._template is None:
@@ -209,15 +212,6 @@ class CausalRunner:
                 for token, logprob in zip(made.tokens, logprobs, strict=True)
             ],
         )
-
-    def _check_vocabulary(self, tokens: int) -> None:
-        """Refuse a tokenizer of another model; graphs may have some rows to spare."""
-        known = self._tokenizer.size
-        if self._tokenizer.base_size > tokens or tokens > known * 5 // 4 + 1024:
-            raise BundleError(
-                f"The tokenizer of {self._name!r} has {known} tokens, but its graph has {tokens}.",
-                hint="The tokenizer belongs to another model; copy or export both together.",
-            )
 
 
 def open_decoder(path: Path, *, context: int, threads: int | None) -> Decoder:

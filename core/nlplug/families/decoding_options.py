@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from nlplug.errors import OptionError
 from nlplug.models.bundle import Bundle
 from nlplug.models.writer import read_object
-from nlplug.runtime.decoding.options import DecodingOptions
+from nlplug.runtime.decoding.options import Allowed, DecodingOptions
 from nlplug.task import TaskOptions
 
 GENERATION_CONFIG_FILE = "generation_config.json"
@@ -167,6 +168,15 @@ class TextDecodingOptions(TaskOptions):
         description="No so many tokens in a row come twice; 0 for no such rule.",
         json_schema_extra=_zh("禁止重复的 n 元组", "连续这么多个词元不会出现两次；0 表示不限制。"),
     )
+    prefix_allowed_tokens_fn: SkipJsonSchema[Allowed | None] = Field(
+        default=None,
+        description="A function from the number of an input in its call, and the ids of the prompt "
+        "and of what follows as an array, to the ids of the tokens that may come next. It may be "
+        "called from several threads.",
+        json_schema_extra=_zh(
+            "前缀约束", "函数：由输入的序号和至今的词元编号，给出允许的下一个词元的编号。"
+        ),
+    )
 
     @field_validator("stop", "bad_words")
     @classmethod
@@ -213,6 +223,7 @@ def _shared(options: TextDecodingOptions) -> DecodingOptions:
         frequency_penalty=options.frequency_penalty,
         presence_penalty=options.presence_penalty,
         no_repeat_ngram_size=options.no_repeat_ngram_size,
+        allowed_tokens=options.prefix_allowed_tokens_fn,
     )
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, Field, create_model
 
 from nlplug.errors import BundleError, InputError
 from nlplug.families.decoding_options import GenerationConfig, TextDecodingOptions
+from nlplug.families.vocabulary import check_vocabulary
 from nlplug.models.layout import DECODER_GRAPH, ENCODER_GRAPH, RELATIVE_POSITIONS
 from nlplug.runtime.tokenizer import load_target_tokenizer, load_tokenizer
 from nlplug.task import Display, Task, TaskInput, TextInput
@@ -241,18 +242,12 @@ class Seq2SeqModel:
         return limit if type(limit) is int and limit > 0 and not endless else None
 
     def check(self, spec: DecoderSpec) -> None:
-        """Refuse a tokenizer of another model; graphs may have some rows to spare.
+        """Refuse a tokenizer of another model.
 
         Raises:
-            BundleError: It has not about as many tokens as the graph.
+            BundleError: Its size, or its special tokens, are not those of the model.
         """
-        known = self.target.size
-        if self.target.base_size > spec.vocabulary or spec.vocabulary > known * 5 // 4 + 1024:
-            raise BundleError(
-                f"The tokenizer of {self.bundle.name!r} has {known} tokens, but its graph has "
-                f"{spec.vocabulary}.",
-                hint="The tokenizer belongs to another model; copy or export both together.",
-            )
+        check_vocabulary(self.bundle, self.target, spec.vocabulary, needs_end=True)
 
 
 class Seq2SeqTask(Task):

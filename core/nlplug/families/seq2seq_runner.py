@@ -6,7 +6,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -88,9 +88,12 @@ class Seq2SeqRunner:
         """See `Runner.map`: for each input a list of its versions."""
         decoding = self._model.decoding(options)
         count = decoding.num_return_sequences
+        first = 0
         for items in _chunks(inputs):
             parts = [self._model.parts(item, options) for item in items]
-            stretches = self._stretches(list(chain(*parts)), options, decoding)
+            numbers = [number for number, own in enumerate(parts, first) for _ in own]
+            first += len(items)
+            stretches = self._stretches(list(chain(*parts)), options, decoding, numbers)
             with closing(stretches):
                 for own in parts:
                     texts = _versions(list(islice(stretches, len(own))), count)
@@ -168,7 +171,8 @@ class Seq2SeqRunner:
             with closing(pieces):
                 for piece in pieces:
                     count, finish = piece.tokens, piece.finish or finish
-                    yield TextPiece(trim(piece.text) if trim else piece.text, None, count)
+                    text = trim(piece.text) if trim else piece.text
+                    yield replace(piece, text=text, finish=None)
         yield TextPiece("", finish, count)
 
     def _by_stretch(
@@ -186,6 +190,7 @@ class Seq2SeqRunner:
         parts: Sequence[Part],
         options: Any,
         decoding: DecodingOptions,
+        numbers: Sequence[int] | None = None,
         *,
         in_order: bool = False,
     ) -> Generator[Stretch, None, None]:
@@ -195,9 +200,12 @@ class Seq2SeqRunner:
             parts: In their order, of any number of answers.
             options: Of the call.
             decoding: Made of them.
+            numbers: Of the input that each part belongs to; None if there is but one.
             in_order: Begin with the first parts, and not with the longest.
         """
-        first = _first_places(parts, alone=decoding.do_sample)
+        constrained = decoding.allowed_tokens is not None
+        first = _first_places(parts, alone=decoding.do_sample or constrained)
+        numbers = numbers or [0] * len(parts)
         segments = {place: part for place, part in enumerate(parts) if isinstance(part, Segment)}
         chosen = [place for place, origin in first.items() if place == origin]
         plan = self._plan([len(segments[place].ids) for place in chosen], decoding)
@@ -205,7 +213,8 @@ class Seq2SeqRunner:
         turns: dict[int, tuple[Future[list[Stretch]], int]] = {}
         try:
             for batch in plan:
-                together = [segments[chosen[index]] for index in batch]
+                places = [chosen[index] for index in batch]
+                together = [(segments[place], numbers[place]) for place in places]
                 made = self._begin(together, options, decoding, alone=len(plan) == 1)
                 turns |= {chosen[index]: (made, turn) for turn, index in enumerate(batch)}
             for place, part in enumerate(parts):
@@ -228,7 +237,7 @@ class Seq2SeqRunner:
 
     def _begin(
         self,
-        segments: Sequence[Segment],
+        segments: Sequence[tuple[Segment, int]],
         options: Any,
         decoding: DecodingOptions,
         *,
@@ -245,18 +254,19 @@ class Seq2SeqRunner:
             return self._pool.submit(self._write, segments, options, decoding)
 
     def _write(
-        self, segments: Sequence[Segment], options: Any, decoding: DecodingOptions
+        self, segments: Sequence[tuple[Segment, int]], options: Any, decoding: DecodingOptions
     ) -> list[Stretch]:
-        """Have some segments written together, in the calling thread."""
-        prompts = [Prompt(segment.ids) for segment in segments]
+        """Have some segments, each of the input with a number, written in the calling thread."""
+        prompts = [Prompt(segment.ids, number=number) for segment, number in segments]
         made = self._texts().texts(prompts, decoding, stop=options.stop)
         stretches = []
-        for segment, texts in zip(segments, made, strict=True):
+        for (segment, number), texts in zip(segments, made, strict=True):
             tokens = sum(len(text.tokens) for text in texts)
 
-            def again(more: Sequence[Segment]) -> list[list[str]]:
+            def again(more: Sequence[Segment], number: int = number) -> list[list[str]]:
                 nonlocal tokens
-                rewritten = self._write(more, options, decoding) if more else []
+                parts = [(one, number) for one in more]
+                rewritten = self._write(parts, options, decoding) if parts else []
                 tokens += sum(stretch.tokens for stretch in rewritten)
                 return [stretch.versions for stretch in rewritten]
 

@@ -24,11 +24,16 @@ class TextPiece:
         text: What follows the pieces before; whole characters, and may be empty.
         finish: Why the answer ends with this piece: ``eos``, ``stop`` or ``length``; else None.
         tokens: How many tokens were decoded for the answer so far.
+        ids: The tokens since the piece before, where the pieces come with the tokens. They may be
+            several, for a character is never split, and what may be a stop text is held back.
+        logprobs: Of each of these, where they were asked for.
     """
 
     text: str
     finish: str | None = None
     tokens: int = 0
+    ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
 
 
 class Runner(Protocol):

@@ -43,7 +43,21 @@ _EVENT_SCHEMA = {
     "required": ["index", "token", "generated_text", "details"],
     "properties": {
         "index": {"type": "integer"},
-        "token": {"type": "object", "properties": {"text": {"type": "string"}}},
+        "token": {
+            "type": "object",
+            "properties": {
+                "id": {"type": "integer", "description": "-1 where text comes without tokens."},
+                "text": {
+                    "type": "string",
+                    "description": "Empty where more tokens make its characters.",
+                },
+                "logprob": {
+                    "anyOf": [{"type": "number"}, {"type": "null"}],
+                    "description": "Told with details.",
+                },
+                "special": {"type": "boolean"},
+            },
+        },
         "generated_text": {
             "anyOf": [{"type": "string"}, {"type": "null"}],
             "description": "The whole text, in the last event.",

@@ -65,7 +65,7 @@ def _before(call: Call) -> str:
 
 async def _gathered(stream: Stream, piece: TextPiece | None, telling: Telling) -> Response:
     while piece is not None:
-        telling.event(piece)
+        telling.events(piece)
         piece = await stream.next()
     return json_reply(telling.reply())
 
@@ -75,9 +75,11 @@ async def _events(
 ) -> AsyncIterator[bytes]:
     try:
         while piece is not None:
-            yield event(telling.event(piece))
+            for one in telling.events(piece):
+                yield event(one)
             piece = await within(serving.limits.timeout, stream.next())
         if not telling.ended:  # a runner that does not say why it ended
-            yield event(telling.event(TextPiece("", "eos", telling.tokens)))
+            for one in telling.events(TextPiece("", "eos", telling.tokens)):
+                yield event(one)
     except Exception as error:
         yield event(told(error, serving.metrics).to_dict())

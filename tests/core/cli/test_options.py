@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import click
 import pytest
 from click.testing import CliRunner
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from nlplug.cli._options import given, model_options
 from nlplug.task import TaskOptions
@@ -33,6 +35,14 @@ def parse(*arguments: str) -> dict[str, Any]:
     if result.exit_code:
         raise ValueError(result.output)
     return seen
+
+
+def test_fields_that_only_python_can_give_are_no_options() -> None:
+    class Constrained(Options):
+        allowed: SkipJsonSchema[Callable[[str], bool] | None] = None
+
+    names = [option.name for option in model_options(Constrained)]
+    assert names == list(Options.model_fields)
 
 
 def test_options_that_are_not_given_stay_out() -> None:

@@ -133,11 +133,28 @@ def test_beams_end_where_the_context_is_full(pair: PairOf) -> None:
         ({"top_p": 1.5}, "top_p is 1.5"),
         ({"min_p": -0.1}, "min_p is -0.1"),
         ({"bad_words": ((),)}, "bad_words"),
+        ({"seed": -1}, "seed is -1"),
+        ({"length_penalty": float("nan")}, "length_penalty is nan"),
+        ({"temperature": float("inf")}, "temperature is inf"),
+        ({"repetition_penalty": float("inf")}, "repetition_penalty is inf"),
+        ({"frequency_penalty": float("inf")}, "frequency_penalty is inf"),
+        ({"presence_penalty": -float("inf")}, "presence_penalty is -inf"),
     ],
 )
 def test_options_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         DecodingOptions(**settings)
+
+
+def test_a_beam_that_cannot_go_on_is_given_up_for_the_others(pair: PairOf) -> None:
+    def allowed(number: int, ids: np.ndarray) -> list[int]:
+        new = ids[2:].tolist()
+        return {(): [5, 6], (5,): [], (6,): [7], (6, 7): [END]}.get(tuple(new), [])
+
+    options = DecodingOptions(num_beams=2, eos=(END,), allowed_tokens=allowed)
+    [[text]] = generate(pair("gpt2").session, [[3, 4]], options)
+    assert (text.tokens, text.finish) == ([6, 7, END], "eos")
+    assert text.score is not None and np.isfinite(text.score)
 
 
 def test_beams_cannot_be_streamed(pair: PairOf) -> None:

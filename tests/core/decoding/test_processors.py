@@ -11,7 +11,7 @@ import torch
 from decoding_kit import END, VOCABULARY, Pair, prompts, reference
 from transformers.generation import logits_process as peers
 
-from nlplug.errors import OptionError
+from nlplug.errors import InputError, OptionError
 from nlplug.runtime.decoding import processors as ours
 from nlplug.runtime.decoding.generate import generate
 from nlplug.runtime.decoding.history import History
@@ -169,3 +169,80 @@ def test_a_token_that_the_model_does_not_have_is_refused(
 ) -> None:
     with pytest.raises(OptionError, match=message):
         generate(pair("gpt2").session, [[1]], DecodingOptions(**settings))
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "greedy": {},
+    "drawn": {"do_sample": True, "seed": 1},
+    "drawn, top-k": {"do_sample": True, "seed": 1, "top_k": 5},
+    "2 beams": {"num_beams": 2},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"allowed_tokens": lambda number, ids: []},
+        {"allowed_tokens": lambda number, ids: [7] if len(ids) < 4 else ()},
+        {"suppress_tokens": tuple(range(VOCABULARY))},
+        {"bad_words": tuple((token,) for token in range(VOCABULARY))},
+        {"suppress_tokens": (*range(1, VOCABULARY),), "eos": (0,), "min_new_tokens": 2},
+    ],
+    ids=["nothing allowed", "nothing later", "suppressed", "bad words", "no end yet"],
+)
+def test_a_text_that_no_token_may_follow_is_refused(
+    pair: Callable[[str], Pair], way: str, settings: dict[str, Any]
+) -> None:
+    options = DecodingOptions(**{"max_new_tokens": 6, **settings, **WAYS[way]})
+    with pytest.raises(InputError, match="all of them are banned"):
+        generate(pair("gpt2").session, [[1, 2], [3]], options)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("allowed", "message"),
+    [
+        ([3, 999999], "allows the token 999999; the model's tokens are 0 to 95"),
+        ([-1], "allows the token -1"),
+        ([2**70], "no list of tokens"),
+        ([1.5], "no list of tokens"),
+        ([True, False], "no list of tokens"),
+        ([[1, 2], [3]], "no list of tokens"),
+        (np.ones((2, 2), np.int64), "no list of tokens"),
+        ("ab", "no list of tokens"),
+        (None, "no list of tokens"),
+        (5, "no list of tokens"),
+    ],
+)
+def test_what_a_constraint_allows_must_be_tokens_of_the_model(
+    pair: Callable[[str], Pair], way: str, allowed: Any, message: str
+) -> None:
+    options = DecodingOptions(allowed_tokens=lambda number, ids: allowed, **WAYS[way])
+    with pytest.raises(OptionError, match=message):
+        generate(pair("gpt2").session, [[1]], options)
+
+
+@pytest.mark.parametrize("allowed", [[4, 6], (4, 6), {4, 6}, np.array([4, 6], np.uint16)])
+def test_a_constraint_may_give_its_tokens_in_any_collection(
+    pair: Callable[[str], Pair], allowed: Any
+) -> None:
+    options = DecodingOptions(max_new_tokens=5, allowed_tokens=lambda number, ids: allowed)
+    [[text]] = generate(pair("gpt2").session, [[1]], options)
+    assert set(text.tokens) <= {4, 6}
+
+
+def test_a_constraint_may_write_to_the_tokens_that_it_is_shown(
+    pair: Callable[[str], Pair],
+) -> None:
+    shown: list[list[int]] = []
+
+    def allowed(number: int, ids: np.ndarray) -> list[int]:
+        shown.append(ids.tolist())
+        ids[:] = 0
+        return [7]
+
+    generate(
+        pair("gpt2").session, [[1, 2]], DecodingOptions(max_new_tokens=3, allowed_tokens=allowed)
+    )
+    assert shown == [[1, 2], [1, 2, 7], [1, 2, 7, 7]]

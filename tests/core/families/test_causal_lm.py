@@ -105,6 +105,22 @@ def test_pieces_tell_how_far_the_text_is_and_why_it_ends(tell: Pipeline) -> None
     assert [piece.finish for piece in tell.pieces("once", max_new_tokens=2)] == [None, "length"]
 
 
+def test_pieces_hold_their_tokens_and_on_request_the_log_probabilities(tell: Pipeline) -> None:
+    told = tell("once", max_new_tokens=5, details=True)[0]["details"]["tokens"]
+    # What might become the stop text is held back, so that several tokens make a piece.
+    options = {"max_new_tokens": 5, "stop": [" time there xyz"]}
+    pieces = list(tell.pieces("once", details=True, **options))
+    assert [(piece.text, len(piece.ids)) for piece in pieces] == [
+        (" upon", 1),
+        (" a", 1),
+        (" time there was", 3),
+    ]
+    assert [token for piece in pieces for token in piece.ids] == [one["id"] for one in told]
+    logprobs = [value for piece in pieces for value in piece.logprobs]
+    assert logprobs == pytest.approx([one["logprob"] for one in told])
+    assert all(piece.ids and not piece.logprobs for piece in tell.pieces("once", **options))
+
+
 WORDS = st.lists(st.sampled_from(["once", "upon", "a", "time", "the", "king", "zoo"]), min_size=1)
 STOPS = st.lists(st.sampled_from(["a t", "end", " ", "time there", "xyz"]), max_size=2)
 
@@ -134,6 +150,63 @@ def test_the_context_ends_the_text(tmp_path: Path) -> None:
 
 def test_a_word_that_is_banned_never_comes(tell: Pipeline) -> None:
     assert new(tell("upon a", max_new_tokens=2, bad_words=["time"])) == ["upon a king"]
+
+
+class TestPrefixConstraints:
+    """A function says which tokens may come next."""
+
+    @pytest.fixture
+    def ids(self, folder: Path) -> dict[str, int]:
+        """Word → its token."""
+        found: dict[str, int] = json.loads((folder / "tokenizer.json").read_text())["model"][
+            "vocab"
+        ]
+        return found
+
+    @pytest.mark.parametrize(
+        "options", [{}, {"num_beams": 2}, {"do_sample": True, "seed": 1}], ids=str
+    )
+    def test_only_what_it_allows_comes(
+        self, tell: Pipeline, ids: dict[str, int], options: dict[str, Any]
+    ) -> None:
+        def allowed(number: int, seen: np.ndarray) -> list[int]:
+            return [ids["king"] if seen[-1] == ids["a"] else ids["a"]]
+
+        given = {"prefix_allowed_tokens_fn": allowed, "max_new_tokens": 3, **options}
+        assert new(tell("once upon", **given)) == ["once upon a king a"]
+        if "num_beams" not in options:
+            assert list(tell.stream("once upon", **given)) == [" a", " king", " a"]
+
+    def test_it_is_told_the_number_of_the_input_and_its_tokens(
+        self, tell: Pipeline, ids: dict[str, int]
+    ) -> None:
+        seen: dict[int, list[int]] = {}
+
+        def allowed(number: int, tokens: np.ndarray) -> list[int]:
+            seen[number] = tokens.tolist()
+            return [ids["king"] if number % 2 else ids["end"]]
+
+        prompts = ["once upon a time", "the"] * 20
+        answers = tell(prompts, prefix_allowed_tokens_fn=allowed, max_new_tokens=1)
+        assert [new(answer)[0].split()[-1] for answer in answers] == ["end", "king"] * 20
+        words = ["once", "upon", "a", "time"]
+        assert seen == {
+            number: [ids[word] for word in (["the"] if number % 2 else words)]
+            for number in range(40)
+        }
+
+    def test_what_is_no_function_is_refused(self, tell: Pipeline) -> None:
+        with pytest.raises(OptionError, match="prefix_allowed_tokens_fn"):
+            tell("once", prefix_allowed_tokens_fn=[1])
+
+    def test_it_is_an_option_in_python_alone(self) -> None:
+        from nlplug.cli._options import model_options
+        from nlplug.server.openapi import task_schemas
+
+        name = "prefix_allowed_tokens_fn"
+        assert name in TaleTask.Options.model_fields
+        assert name not in [option.name for option in model_options(TaleTask.Options)]
+        assert name not in task_schemas(TaleTask())["options"]["properties"]
 
 
 def test_details_tell_each_token_with_its_log_probability(tell: Pipeline) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nlplug import Bundle, Pipeline
@@ -85,6 +86,23 @@ def test_only_one_version_can_be_streamed(write: Pipeline) -> None:
 
 def test_stop_texts_end_the_answer(write: Pipeline) -> None:
     assert write("a cat sees a dog", stop=[" voit"]) == [{"summary_text": "one chat"}]
+
+
+def test_a_prefix_constraint_is_told_the_number_of_the_input(
+    write: Pipeline, bundle: Bundle
+) -> None:
+    from nlplug.runtime.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(bundle)
+    (one,), (dog,) = tokenizer.ids("one"), tokenizer.ids("chien")
+
+    def allowed(number: int, ids: np.ndarray) -> list[int]:
+        return [dog if number % 2 else one]
+
+    options = {"prefix_allowed_tokens_fn": allowed, "max_new_tokens": 2}
+    answers = write(["the cat sees"] * 50, **options)
+    assert [answer["summary_text"] for answer in answers] == ["one one", "chien chien"] * 25
+    assert "".join(write.stream("the dog", **options)) == "one one"
 
 
 def test_drawn_texts_repeat_with_their_seed(write: Pipeline) -> None:

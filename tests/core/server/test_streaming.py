@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,11 +18,20 @@ from server_kit import WAIT, EchoTask
 
 from nlplug import Bundle, Pipeline, PluginHost
 from nlplug.errors import Overloaded
+from nlplug.families.causal_lm import CausalTask
 from nlplug.runtime.runner import TextPiece
 from nlplug.server import create_app
 from nlplug.server.batching import Model
 from nlplug.server.metrics import Metrics
 from nlplug.server.streaming import Streams
+from nlplug.testing import tiny_text_generator
+
+
+class TaleTask(CausalTask):
+    name = "tale"
+    title = "Tale"
+    description = "Goes on with a tale."
+
 
 Connect = Callable[[FastAPI], httpx.Client]
 
@@ -50,8 +60,15 @@ def client(serve: Callable[..., httpx.Client]) -> httpx.Client:
     return serve()
 
 
-def inference(client: httpx.Client) -> InferenceClient:
-    return InferenceClient(model=f"{str(client.base_url).rstrip('/')}/models/echo")
+@pytest.fixture
+def tale(tmp_path: Path, empty_host: PluginHost, connect: Connect) -> httpx.Client:
+    """A client of a server of a real decoder."""
+    pipe = Pipeline(TaleTask(), tiny_text_generator(tmp_path / "tale"))
+    return connect(create_app(empty_host, models={"tale": pipe}, only=True))
+
+
+def inference(client: httpx.Client, name: str = "echo") -> InferenceClient:
+    return InferenceClient(model=f"{str(client.base_url).rstrip('/')}/models/{name}")
 
 
 def body(text: str = "a b", **parameters: Any) -> dict[str, Any]:
@@ -82,6 +99,38 @@ def test_the_last_event_holds_the_whole_text_and_why_it_ends(client: httpx.Clien
     assert [one.generated_text for one in told] == [None, None, None, " a b a b"]
     assert told[-1].details is not None
     assert (told[-1].details.finish_reason, told[-1].details.generated_tokens) == ("length", 4)
+
+
+def test_each_event_is_a_token_with_its_log_probability(tale: httpx.Client) -> None:
+    asked = {"max_new_tokens": 5, "details": True, "do_sample": False}
+    whole = inference(tale, "tale").text_generation("once", **asked)
+    told = list(inference(tale, "tale").text_generation("once", stream=True, **asked))
+    assert all(isinstance(one, TextGenerationStreamOutput) for one in told)
+    assert whole.details is not None
+    expected = [(token.id, token.logprob) for token in whole.details.tokens]
+    assert [(one.token.id, one.token.logprob) for one in told] == expected
+    assert [one.index for one in told] == [1, 2, 3, 4, 5]
+    assert "".join(one.token.text for one in told) == told[-1].generated_text
+    assert not any(one.token.special for one in told)
+
+
+def test_of_tokens_that_make_a_piece_together_the_last_has_the_text(tale: httpx.Client) -> None:
+    asked = {"max_new_tokens": 4, "do_sample": False, "stop": [" time there xyz"]}
+    with tale.stream("POST", "/models/tale", json=body("once", **asked)) as response:
+        told = list(events(response))
+    assert [one["token"]["text"] for one in told] == [" upon", " a", "", " time there"]
+    assert len({one["token"]["id"] for one in told} - {-1}) == 4
+    assert [one["generated_text"] for one in told] == [None, None, None, " upon a time there"]
+    assert all(one["token"]["logprob"] is None for one in told)
+
+
+@pytest.mark.parametrize("value", ["end", 3, None])
+def test_what_only_python_can_give_is_no_parameter(tale: httpx.Client, value: Any) -> None:
+    answer = tale.post("/models/tale", json=body("once", prefix_allowed_tokens_fn=value))
+    assert answer.status_code == 422
+    assert "has no option 'prefix_allowed_tokens_fn'" in answer.json()["error"]
+    assert "prefix_allowed_tokens_fn" not in tale.get("/openapi.json").text
+    assert "prefix_allowed_tokens_fn" not in tale.get("/tasks").text
 
 
 def test_a_text_that_is_not_streamed_can_have_details(client: httpx.Client) -> None:

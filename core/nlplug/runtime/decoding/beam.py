@@ -11,7 +11,13 @@ from nlplug.runtime.decoding.decoder import Decoder, Decoding
 from nlplug.runtime.decoding.history import History
 from nlplug.runtime.decoding.numeric import log_softmax, top_sorted
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.processors import Processor, at_work, changed, most_banned
+from nlplug.runtime.decoding.processors import (
+    Processor,
+    at_work,
+    changed,
+    most_banned,
+    none_left,
+)
 from nlplug.runtime.decoding.ranking import have_ranked, ranked_here
 from nlplug.runtime.decoding.stopping import Finish, Stopping
 
@@ -49,7 +55,7 @@ def beam_search(
         For each prompt its best texts, the best first.
 
     Raises:
-        InputError: A prompt is empty, too long, or not of this model.
+        InputError: A prompt is empty, too long, or not of this model; or no token may follow.
         OptionError: A token of the options is none of the model's.
     """
     options.check_tokens(session.spec.vocabulary)
@@ -87,16 +93,17 @@ class _Candidates:
 
     def __init__(self, decoding: Decoding, processors: Sequence[Processor], width: int) -> None:
         self._processors = processors
-        self._width = min(width, decoding.logits.shape[1])
+        self._vocabulary = decoding.logits.shape[1]
+        self._width = min(width, self._vocabulary)
         self._ranked = have_ranked(decoding, self._width + most_banned(processors))
 
     def __call__(self, decoding: Decoding, history: History) -> tuple[np.ndarray, np.ndarray]:
         working, banned = at_work(self._processors, history)
-        if banned is None:
+        if banned is None or len(banned) == self._vocabulary:
             return top_sorted(changed(log_softmax(decoding.logits), working, history), self._width)
         ranking = None if self._ranked is None else self._ranked.ranking
         if ranking is None:
-            count = min(self._width + len(banned), decoding.logits.shape[1])
+            count = min(self._width + len(banned), self._vocabulary)
             ranking = ranked_here(decoding.logits, count)
         best = ranking.without(banned)
         values = best.logits[:, : self._width] - best.log_sums
@@ -139,6 +146,9 @@ class _Search:
         Returns:
             For each row the row it goes on from, and its new token, each of shape
             (prompts * beams,).
+
+        Raises:
+            InputError: No beam of a prompt can go on, and none has ended.
         """
         beams = self._options.num_beams
         prompts = len(self._origin)
@@ -149,6 +159,10 @@ class _Search:
         order = np.argsort(-totals, axis=1, kind="stable")[:, : self.width]
         each = np.arange(prompts)[:, None]
         totals = totals[each, order]
+        if totals[:, 0].min() == -np.inf:
+            lost = totals[:, 0] == -np.inf
+            if (lost & ~self._ended.any(axis=1)).any():
+                raise none_left()
         parents = order // count
         tokens = places.reshape(prompts, -1)[each, order]
         texts = self._tokens[each, parents]

@@ -11,7 +11,13 @@ from nlplug.runtime.decoding.decoder import Decoder, Decoding
 from nlplug.runtime.decoding.history import History
 from nlplug.runtime.decoding.numeric import log_sum_exp
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.processors import Processor, at_work, changed, most_banned
+from nlplug.runtime.decoding.processors import (
+    Processor,
+    at_work,
+    changed,
+    most_banned,
+    none_left,
+)
 from nlplug.runtime.decoding.ranking import Ranking, have_ranked
 from nlplug.runtime.decoding.sampling import generators
 from nlplug.runtime.decoding.stopping import Finish, Stopping
@@ -53,7 +59,7 @@ def decode(
         The tokens of each step.
 
     Raises:
-        InputError: A prompt is empty, too long, or not of this model.
+        InputError: A prompt is empty, too long, or not of this model; or no token may follow.
         OptionError: A token of the options is none of the model's.
     """
     options.check_tokens(session.spec.vocabulary)
@@ -114,7 +120,10 @@ class _Choice:
         if self._sampler is None:
             if ranking is not None and banned:
                 return ranking.without(banned).tokens[:, 0]
-            best = changed(decoding.logits, working, history).argmax(axis=1)
+            scores = changed(decoding.logits, working, history)
+            best = scores.argmax(axis=1)
+            if (scores[np.arange(len(best)), best] == -np.inf).any():
+                raise none_left()
             return best
         scores = changed(decoding.logits, working, history)
         if ranking is not None and working:

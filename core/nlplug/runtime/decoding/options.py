@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -88,6 +89,10 @@ class DecodingOptions:
     def __post_init__(self) -> None:
         for name, low in _AT_LEAST.items():
             _need(getattr(self, name) >= low, name, getattr(self, name), f"Give {low} or more.")
+        for name in _FINITE:
+            value = getattr(self, name)
+            _need(math.isfinite(value), name, value, "Give a finite number.")
+        _need(self.seed is None or self.seed >= 0, "seed", self.seed, "Give 0 or more, or None.")
         for name in ("temperature", "repetition_penalty"):
             _need(getattr(self, name) > 0, name, getattr(self, name), "Give a number above 0.")
         for name in ("top_p", "typical_p"):
@@ -191,6 +196,13 @@ _AT_LEAST = {
     "top_k": 0,
     "no_repeat_ngram_size": 0,
 }
+_FINITE = (
+    "length_penalty",
+    "temperature",
+    "repetition_penalty",
+    "frequency_penalty",
+    "presence_penalty",
+)
 
 
 def _need(holds: bool, name: str, value: Any, hint: str) -> None:

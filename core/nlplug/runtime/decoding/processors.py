@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from nlplug.errors import InputError, OptionError
 from nlplug.runtime.decoding.history import History
 
 _NEVER = -np.inf
@@ -267,21 +268,62 @@ class PrefixConstraint(Processor):
 
     Attributes:
         allowed: From the number of the prompt and all tokens of a row to the tokens that may
-            follow.
+            follow. Where there are none, a beam is given up.
     """
 
     allowed: Callable[[int, np.ndarray], Sequence[int]]
 
     def __call__(self, history: History, scores: np.ndarray) -> None:
-        """See `Processor`."""
+        """See `Processor`.
+
+        Raises:
+            OptionError: What is allowed are no tokens of the model's.
+        """
         for number, row in enumerate(scores):
+            # A copy, for the function may keep it or write to it.
+            ids = history.row(number).copy()
             banned = np.ones(len(row), bool)
-            banned[list(self.allowed(int(history.origin[number]), history.row(number)))] = False
+            banned[_tokens(self.allowed(int(history.origin[number]), ids), len(row))] = False
             row[banned] = _NEVER
 
     def lowers(self) -> bool:
         """See `Processor`."""
         return True
+
+
+def none_left() -> InputError:
+    """The error where the processors leave a row no token."""
+    return InputError(
+        "No token may follow: all of them are banned.",
+        hint="Allow more: bad words, suppressed tokens or the prefix constraint.",
+    )
+
+
+def _tokens(allowed: Any, vocabulary: int) -> np.ndarray:
+    """What a prefix constraint allows, checked: an index that is wrong would pick others."""
+    try:
+        tokens = np.asarray(allowed if isinstance(allowed, np.ndarray) else list(allowed))
+    except (TypeError, ValueError):
+        raise _no_tokens(allowed) from None
+    if not tokens.size:
+        return np.zeros(0, np.int64)
+    if tokens.ndim != 1 or tokens.dtype.kind not in "iu":
+        raise _no_tokens(allowed)
+    for token in (tokens.min(), tokens.max()):
+        if not 0 <= token < vocabulary:
+            raise OptionError(
+                f"The prefix constraint allows the token {token}; the model's tokens are "
+                f"0 to {vocabulary - 1}.",
+                hint="Take it from the model's own tokenizer.",
+            )
+    return tokens
+
+
+def _no_tokens(allowed: Any) -> OptionError:
+    return OptionError(
+        f"The prefix constraint allows {str(allowed)[:80]}, which is no list of tokens.",
+        hint="Have it return the ids of the tokens that may follow.",
+    )
 
 
 def _force(scores: np.ndarray, rows: np.ndarray, token: int) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nlplug.errors import InputError
 from nlplug.runtime.decoding.numeric import ranked, top_places
+from nlplug.runtime.decoding.processors import none_left
 from nlplug.runtime.decoding.ranking import Ranking
 
 _FIRST_GUESS = 64
@@ -101,10 +101,7 @@ class Sampler:
         """
         peak = scores.max()
         if not np.isfinite(peak):
-            raise InputError(
-                "No token may follow: all of them are banned.",
-                hint="Allow more: bad words, suppressed tokens or the prefix constraint.",
-            )
+            raise none_left()
         if 0 < self.top_k < len(scores):
             tokens: np.ndarray | None = ranked(scores, top_places(scores, self.top_k))
             weights = self._weights(scores[tokens], peak)

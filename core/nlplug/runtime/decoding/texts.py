@@ -28,10 +28,12 @@ class Prompt:
         ids: Its tokens, for the model.
         context: Tokens that the new text follows upon, whose own text is not given out; empty
             where it stands alone, as a translation does.
+        number: By which the options' ``allowed_tokens`` knows it.
     """
 
     ids: Sequence[int]
     context: Sequence[int] = ()
+    number: int = 0
 
 
 @dataclass
@@ -105,15 +107,22 @@ class TextDecoder:
             OptionError: Beams were asked for, of which nothing is certain before the end.
         """
         count = 0
+        ids: list[int] = []
+        logprobs: list[float] = []
         with closing(self._stream([prompt], options, stop)) as made:
             for token, text in made:
                 count += 1
+                ids.append(token.token)
+                if token.logprob is not None:
+                    logprobs.append(token.logprob)
                 if text or token.finish:
-                    yield TextPiece(text, token.finish, count)
+                    yield TextPiece(text, token.finish, count, tuple(ids), tuple(logprobs))
+                    ids, logprobs = [], []
 
     def _whole(
         self, prompts: Sequence[Prompt], options: DecodingOptions, _: Sequence[str]
     ) -> list[list[Text]]:
+        options = _numbered(options, prompts)
         made = generate(self._decoder, [prompt.ids for prompt in prompts], options)
         return [
             [self._text(prompt, one) for one in texts]
@@ -158,12 +167,21 @@ class TextDecoder:
 
         if stop:
             options = replace(options, stop_when=met)
+        options = _numbered(options, prompts)
         for token in stream(self._decoder, [prompt.ids for prompt in prompts], options):
             number = token.prompt * copies + token.sequence
             # The token that the model itself ends with is not shown to the stop condition.
             pushed = number in fresh
             text = fresh.pop(number) if pushed else texts[number].push(token.token)
             yield token, text + (texts[number].finish() if token.finish else "")
+
+
+def _numbered(options: DecodingOptions, prompts: Sequence[Prompt]) -> DecodingOptions:
+    """Options whose constraint gets the numbers of the prompts and not their places in a batch."""
+    allowed = options.allowed_tokens
+    if allowed is None:
+        return options
+    return replace(options, allowed_tokens=lambda place, ids: allowed(prompts[place].number, ids))
 
 
 def batches(lengths: Sequence[int], rows: int) -> Iterator[list[int]]:

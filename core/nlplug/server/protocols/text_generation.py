@@ -89,26 +89,36 @@ class Telling:
         """How many tokens were decoded so far."""
         return self._tokens
 
-    def event(self, piece: TextPiece) -> dict[str, Any]:
-        """The event of the next piece.
+    def events(self, piece: TextPiece) -> list[dict[str, Any]]:
+        """The events of the next piece, one a token.
 
-        A piece is no token, as several may make one character, so that it has no id.
+        Of several tokens that make a piece together the last has its text, and the others have
+        none. A piece without tokens, such as a whole sentence, is one event, and its id is -1.
         """
-        self._index += 1
         self._text += piece.text
         self._tokens = piece.tokens
         self._finish = piece.finish
-        return {
-            "index": self._index,
-            "token": {"id": -1, "text": piece.text, "logprob": None, "special": False},
-            "generated_text": self._text if self.ended else None,
-            "details": self._details() if self.ended else None,
-        }
+        ids = piece.ids or (-1,)
+        logprobs = piece.logprobs or (None,) * len(ids)
+        *others, last = zip(ids, logprobs, strict=True)
+        told = [self._event(token, logprob, "") for token, logprob in others]
+        return [*told, self._event(*last, piece.text, ended=self.ended)]
 
     def reply(self) -> list[dict[str, Any]]:
         """The whole answer with its details, once the last piece came."""
         details = {**self._details(), "prefill": [], "tokens": []}
         return [{"generated_text": self._text, "details": details}]
+
+    def _event(
+        self, token: int, logprob: float | None, text: str, *, ended: bool = False
+    ) -> dict[str, Any]:
+        self._index += 1
+        return {
+            "index": self._index,
+            "token": {"id": token, "text": text, "logprob": logprob, "special": False},
+            "generated_text": self._text if ended else None,
+            "details": self._details() if ended else None,
+        }
 
     def _details(self) -> dict[str, Any]:
         finish = self._finish or "length"
