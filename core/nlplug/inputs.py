@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from nlplug.errors import InputError
+from nlplug.validation import make_input
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from nlplug.task import Task
+
+
+@contextmanager
+def placed(place: str) -> Iterator[None]:
+    """Errors of inputs that are raised within say where the input stands."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"{place}: {error.message}", hint=error.hint) from None
 
 
 def first_field(task: Task, given: Collection[str] = ()) -> str:
@@ -20,32 +31,40 @@ def first_field(task: Task, given: Collection[str] = ()) -> str:
     return next((name for name in names if name not in given), names[0])
 
 
-def read_inputs(task: Task, path: Path, given: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+def read_inputs(
+    task: Task, path: Path, given: Mapping[str, Any] | None = None
+) -> Iterator[dict[str, Any]]:
     """The inputs of a file, one a row; columns that the task does not know are left out.
 
     Args:
         task: The task.
         path: The file; the lines of plain text fill the task's first field.
-        given: Fields that need no column, as they are the same for all rows.
+        given: Fields that need no column, as they are the same for all rows; they are in none
+            of what is yielded.
 
     Raises:
         DataError: The file cannot be read; the message names the line.
-        InputError: The file has none of the task's fields.
+        InputError: The file has none of the task's fields, or the task cannot take a row; the
+            message names the line.
     """
     from nlplug.data.readers import data_format, read_rows
 
-    known = [name for name in task.Input.model_fields if name not in given]
-    first = first_field(task, given)
+    shared = given or {}
+    known = [name for name in task.Input.model_fields if name not in shared]
+    first = first_field(task, shared)
     plain = data_format(path) == ".txt"
     for row in read_rows(path):
         columns = {first: row.values["text"]} if plain else row.values
         values = {name: value for name, value in columns.items() if name in known}
+        place = f"{row.source}:{row.line}"
         if first not in values:
             raise InputError(
-                f"{row.source}:{row.line}: there is no {first!r} among the columns "
+                f"{place}: there is no {first!r} among the columns "
                 f"{', '.join(map(str, row.values))}.",
                 hint=f"Name the column that holds the {first} {first!r}.",
             )
+        with placed(place):
+            make_input(task, {**values, **shared})
         yield values
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nlplug._waiting import groups, steps
 from nlplug.errors import OptionError, UnknownTask
-from nlplug.inputs import first_field, read_inputs, spread
+from nlplug.inputs import first_field, placed, read_inputs, spread
 from nlplug.models.bundle import Bundle
 from nlplug.models.resolve import resolve
 from nlplug.plugins import PluginHost
@@ -182,7 +182,7 @@ class Pipeline:
             rows = read_inputs(self.task, inputs, fields)
             return self._stream(rows, fields, options, given)
         if isinstance(inputs, list | tuple):
-            items = [self._item(value, fields) for value in inputs]
+            items = [self._placed(number, value, fields) for number, value in enumerate(inputs)]
             return self._shape(list(self._runner.map(items, options)), given, single=False)
         if isinstance(inputs, Iterable) and not isinstance(
             inputs, str | bytes | Mapping | self.task.Input
@@ -206,7 +206,8 @@ class Pipeline:
     def answers(self, inputs: Iterable[Any], /, **options: Any) -> Iterator[Any]:
         """As `map`, each answer as the task decoded it, before `Task.shape` suits it to a call.
 
-        For servers and user interfaces, which want one shape whatever options were given.
+        For servers and user interfaces, which want one shape whatever options were given. Where the
+        task runs one graph in one pass, the iterator's ``cancel()`` ends the work from any thread.
         """
         parsed = make_options(self.task, self._defaults | options)
         return self._runner.map((make_input(self.task, value) for value in inputs), parsed)
@@ -321,6 +322,10 @@ class Pipeline:
     def _shape(self, answers: list[Any], given: frozenset[str], *, single: bool) -> Any:
         return self.task.shape(answers, single=single, given=given, preset=self._preset)
 
+    def _placed(self, number: int, value: Any, fields: Mapping[str, Any]) -> TaskInput:
+        with placed(f"Input {number}"):
+            return self._item(value, fields)
+
     def _item(self, value: Any, fields: Mapping[str, Any]) -> TaskInput:
         if value is None:
             value = fields
@@ -339,7 +344,7 @@ class Pipeline:
         options: TaskOptions,
         given: frozenset[str],
     ) -> Iterator[Any]:
-        items = (self._item(value, fields) for value in inputs)
+        items = (self._placed(number, value, fields) for number, value in enumerate(inputs))
         for answer in self._runner.map(items, options):
             yield self._shape([answer], given, single=False)[0]
 

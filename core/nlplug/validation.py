@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from nlplug.errors import InputError, NlplugError, OptionError
 
 if TYPE_CHECKING:
     from nlplug.task import Task, TaskInput, TaskOptions
+
+Checked = TypeVar("Checked", bound=BaseModel)
+
+_LONE = re.compile("[\ud800-\udfff]")
 
 
 def split_arguments(
@@ -34,10 +39,11 @@ def make_input(task: Task, value: Any) -> TaskInput:
     """Validate one input: a bare string fills the first field, a mapping fills fields by name.
 
     Raises:
-        InputError: A missing, unknown or ill-typed field.
+        InputError: A missing, unknown or ill-typed field, or a text that is not valid Unicode.
     """
+    what = f"input of the task {task.name!r}"
     if isinstance(value, task.Input):
-        return value
+        return _readable(value, InputError, what)
     value = task.wrap(value)
     if isinstance(value, str):
         value = {next(iter(task.Input.model_fields)): value}
@@ -49,24 +55,54 @@ def make_input(task: Task, value: Any) -> TaskInput:
             hint=f"Pass a string, or a dict with the fields: {names}.",
         )
     try:
-        return task.Input.model_validate(value)
+        made = task.Input.model_validate(value)
     except ValidationError as error:
-        raise _explain(error, InputError, f"input of the task {task.name!r}") from None
+        raise _explain(error, InputError, what, value) from None
+    return _readable(made, InputError, what)
 
 
 def make_options(task: Task, values: Mapping[str, Any]) -> TaskOptions:
     """Validate the options of a call.
 
     Raises:
-        OptionError: An unknown option, or a value of the wrong type or out of its bounds.
+        OptionError: An unknown option, a value of the wrong type or out of its bounds, or a text
+            that is not valid Unicode.
     """
     for name in values:
         if name not in task.Options.model_fields:
             raise _unknown(task, name)
+    what = f"option of the task {task.name!r}"
     try:
-        return task.Options.model_validate(values)
+        made = task.Options.model_validate(values)
     except ValidationError as error:
-        raise _explain(error, OptionError, f"option of the task {task.name!r}") from None
+        raise _explain(error, OptionError, what, values) from None
+    return _readable(made, OptionError, what)
+
+
+def check_text(text: str, name: str, kind: type[NlplugError] = InputError) -> None:
+    """Refuse what no encoding can write and no tokenizer can take.
+
+    Args:
+        text: Any text.
+        name: What the message calls it.
+        kind: The error to raise.
+
+    Raises:
+        NlplugError: Of that kind: it holds a lone surrogate.
+    """
+    if not text.isascii() and _LONE.search(text):
+        raise _not_unicode(text, name, kind)
+
+
+def _not_unicode(text: str, name: str, kind: type[NlplugError]) -> NlplugError:
+    found = _LONE.search(text)
+    place = found.start() if found else 0
+    return kind(
+        f"{name} holds the lone surrogate {text[place : place + 1]!r} at character {place}, which "
+        "is not valid Unicode.",
+        hint="Decode the source with the right encoding, or drop such characters with "
+        "text.encode('utf-8', 'ignore').decode().",
+    )
 
 
 def _unknown(task: Task, name: str) -> OptionError:
@@ -79,20 +115,72 @@ def _unknown(task: Task, name: str) -> OptionError:
     )
 
 
-def _explain(error: ValidationError, kind: type[NlplugError], what: str) -> NlplugError:
+def _readable(made: Checked, kind: type[NlplugError], what: str) -> Checked:
+    """The same, if all texts in it are valid Unicode."""
+    for where, text in _texts(made):
+        check_text(text, f"Wrong {what}: {where}", kind)
+    return made
+
+
+def _texts(made: BaseModel) -> Iterator[tuple[str, str]]:
+    """All texts within a value, with their paths."""
+    # No recursion: what a message of a chat holds beside its text may be nested to any depth.
+    todo: list[tuple[str, Any]] = [("", made)]
+    while todo:
+        path, value = todo.pop()
+        if isinstance(value, str):
+            yield path, value
+            continue
+        parts: list[tuple[Any, Any]] = []
+        names: list[tuple[str, Any]] = []
+        if isinstance(value, BaseModel):
+            parts = [*vars(value).items(), *(value.model_extra or {}).items()]
+        elif isinstance(value, Mapping):
+            parts = list(value.items())
+            names = [(f"a name in {path}", name) for name in value]
+        elif isinstance(value, list | tuple | set | frozenset):
+            parts = list(enumerate(value))
+        todo += [(f"{path}.{key}" if path else str(key), part) for key, part in reversed(parts)]
+        todo += names  # before the parts: a path of broken names could not be printed
+
+
+def _explain(
+    error: ValidationError, kind: type[NlplugError], what: str, value: Mapping[str, Any]
+) -> NlplugError:
     """The first problem as a sentence, and the others counted."""
     problems = error.errors(include_url=False)
     first = problems[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the value"
+    where = _path(first["loc"], value) or "the value"
     others = len(problems) - 1
     rest = f" ({others} more problem{'s' * (others > 1)})" if others else ""
     if first["type"] == "missing":
         return kind(f"The {what} lacks {where!r}.{rest}", hint=f"Give a value for {where!r}.")
     if first["type"] == "extra_forbidden":
         return kind(f"There is no {where!r} in the {what}.{rest}", hint=f"Leave {where!r} out.")
+    if first["type"] == "string_unicode" and isinstance(first["input"], str):
+        return _not_unicode(first["input"], f"Wrong {what}: {where}", kind)
+    # What a validator says of its own comes with a word about its kind before it.
+    said = str(first.get("ctx", {}).get("error") or first["msg"])
     return kind(
-        f"Wrong {what}: {where} is {_short(first['input'])}.{rest}", hint=f"{first['msg']}."
+        f"Wrong {what}: {where} is {_short(first['input'])}.{rest}", hint=f"{said.rstrip('.')}."
     )
+
+
+def _path(parts: Sequence[int | str], value: Any) -> str:
+    """Where a problem is: only what stands in the value, without the names of types tried there."""
+    found: list[str] = []
+    for number, part in enumerate(parts):
+        if isinstance(value, Mapping):
+            # A field that is missing, which can only be the last.
+            if part not in value and number < len(parts) - 1:
+                continue
+            value = value.get(part)
+        elif isinstance(value, list | tuple) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            continue
+        found.append(str(part))
+    return ".".join(found)
 
 
 def _short(value: Any) -> str:

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from nlplug.errors import InputError, OptionError
+from nlplug.families.causal_lm import CausalTask
+from nlplug.families.seq2seq import Seq2SeqTask
 from nlplug.families.sequence_classification import SequenceClassificationTask
+from nlplug.task import Task
 from nlplug.validation import make_input, make_options, split_arguments
 
 
@@ -17,7 +20,20 @@ class Mood(SequenceClassificationTask):
     description = "The mood of a text."
 
 
+class Tale(CausalTask):
+    name = "tale"
+    title = "Tale"
+    description = "How a tale goes on."
+
+
+class Rewriting(Seq2SeqTask):
+    name = "rewriting"
+    title = "Rewriting"
+    description = "The same in other words."
+
+
 TASK = Mood()
+CHAT = [{"role": "user", "content": "Hello"}]
 
 
 def test_a_string_fills_the_first_field() -> None:
@@ -66,3 +82,65 @@ def test_a_huge_value_is_shortened_in_the_message() -> None:
     with pytest.raises(InputError) as caught:
         make_input(TASK, {"text": ["x"] * 100_000})
     assert len(caught.value.message) < 300
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "words"),
+    [
+        (TASK, "\ud800", r"text holds the lone surrogate '\\ud800' at character 0"),
+        (TASK, {"text": "a", "text_pair": "12 \udcff"}, "text_pair holds .* at character 3"),
+        (TASK, TASK.Input(text="\ud800"), "text holds"),
+        (Rewriting(), "… \udfff", "text holds"),
+        (Tale(), [*CHAT, {"role": "user", "content": "\ud800"}], "text.1.content holds"),
+        (Tale(), [{**CHAT[0], "\ud800": 1}], "text.0 holds"),
+        (Tale(), [{**CHAT[0], "more": {"\ud800": 1}}], "a name in text.0.more holds"),
+        (Tale(), [{**CHAT[0], "tools": [{"name": "\ud800"}]}], "text.0.tools.0.name holds"),
+    ],
+)
+def test_a_lone_surrogate_anywhere_in_an_input_is_refused(
+    task: Task, value: Any, words: str
+) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        make_input(task, value)
+    assert "right encoding" in str(caught.value.hint)
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"stop": ["x", "\ud800"]}, "stop.1 holds the lone surrogate"),
+        ({"bad_words": ["\udfff"]}, "bad_words.0 holds"),
+    ],
+)
+def test_a_lone_surrogate_in_an_option_is_refused(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        make_options(Rewriting(), values)
+
+
+def test_what_is_nested_to_any_depth_is_looked_at() -> None:
+    deep: Any = "\ud800"
+    for _ in range(5_000):
+        deep = [deep]
+    with pytest.raises(InputError, match="surrogate"):
+        make_input(Tale(), [{**CHAT[0], "more": deep}])
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ([{"role": "user", "content": 5}], "text.0.content is 5"),
+        ([*CHAT, {"role": "user"}], "lacks 'text.1.content'"),
+        ([], r"text is \[\]"),
+        (5, "text is 5"),
+    ],
+)
+def test_the_path_of_a_problem_has_no_names_of_types(value: Any, path: str) -> None:
+    with pytest.raises(InputError, match=path):
+        make_input(Tale(), {"text": value})
+
+
+def test_the_hint_is_what_the_option_says_and_nothing_more() -> None:
+    with pytest.raises(OptionError) as caught:
+        make_options(Rewriting(), {"stop": [""]})
+    assert caught.value.hint == "Give no empty text."

@@ -16,6 +16,7 @@ from tokenizers.models import WordLevel
 
 from nlplug.errors import BundleError, InputError, OptionError
 from nlplug.models.layout import TARGET_TOKENIZER_FILE
+from nlplug.validation import check_text
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
@@ -99,6 +100,16 @@ class Tokenizer:
     def splits_words(self) -> bool:
         """Whether text is cut into words before these are cut into tokens; else all is one word."""
         return self._plain.pre_tokenizer is not None
+
+    @cached_property
+    def added_tokens(self) -> dict[int, str]:
+        """The tokens that were added to the vocabulary, the special ones among them, by id."""
+        found = self._plain.get_added_tokens_decoder()
+        return {number: str(token.content) for number, token in found.items()}
+
+    def token_text(self, token: int) -> str | None:
+        """How a token is written in the vocabulary; None where it lacks it."""
+        return self._plain.id_to_token(token) if token >= 0 else None
 
     def special_tokens(self, *, pair: bool = False) -> int:
         """How many special tokens a window (of one text, or of a pair) holds."""
@@ -332,12 +343,7 @@ def _bad_text(texts: Sequence[Text], error: Exception) -> InputError:
     for index, text in enumerate(texts):
         for part in text if isinstance(text, tuple) else (text,):
             try:
-                part.encode("utf-8")
-            except UnicodeEncodeError as bad:
-                return InputError(
-                    f"Text {index} holds the lone surrogate {part[bad.start]!r} at character "
-                    f"{bad.start}, which is not valid Unicode.",
-                    hint="Decode the source with the right encoding, or drop such characters with "
-                    "text.encode('utf-8', 'ignore').decode().",
-                )
+                check_text(part, f"Text {index}")
+            except InputError as found:
+                return found
     return InputError(f"A text cannot be tokenized: {error}")

@@ -56,7 +56,8 @@ class ExplodingTask(SequenceClassificationTask):
         ("", "The body is empty"),
         ("{", "The body is not valid JSON"),
         ("[" * 100_000, "The body is not valid JSON"),
-        ('{"inputs": "\\ud800"}', "Text 0 holds the lone surrogate"),
+        ('{"inputs": "\\ud800"}', "inputs: Wrong input of the task 'tone': text holds the lone"),
+        ('{"inputs": ["good", "\\ud800"]}', "inputs.1: "),
     ],
 )
 def test_a_malformed_request_is_told_where(client: httpx.Client, body: str, path: str) -> None:
