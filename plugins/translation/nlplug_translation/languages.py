@@ -12,9 +12,13 @@ from nlplug.errors import MissingExtra, OptionError
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.tokenizer import Tokenizer, load_tokenizer
 from nlplug_translation.codes import base
+from nlplug_translation.invisible import INVISIBLE
 
 # Marian, then NLLB, mBART and M2M: how their tokens name a language.
 _MARK = re.compile(r">>(\S+)<<")
+_MARKED = re.compile(rf"[\s{INVISIBLE}]*>>(\S+?)<<[\s{INVISIBLE}]*")
+# Quotation marks may be written so as well: >>Ja<<, said he.
+_CODE = re.compile(r"[a-z]{2,3}(?:[_-]\w+)*")
 _CODES = (
     re.compile(r"([a-z]{3}_[A-Z][a-z]{3})"),
     re.compile(r"([a-z]{2}_[A-Z]{2})"),
@@ -135,12 +139,36 @@ class Languages:
             return Route(self._prefix(source, target), before, behind)
         return Route("", before, behind)
 
-    def marked(self, text: str) -> tuple[str | None, str]:
-        """The target that a text names itself, as in ``>>fr<< Hello``, and the rest of it."""
-        found = re.match(r"\s*>>(\S+?)<<\s*", text)
-        if found and found[1] in self.marks:
-            return found[1], text[found.end() :]
-        return None, text
+    def marked(self, text: str, target: str | None = None) -> tuple[str | None, str]:
+        """The target that a text names itself, as in ``>>fr<< Hello``, and the rest of it.
+
+        Args:
+            text: Any text.
+            target: That of a text which names none.
+
+        Raises:
+            OptionError: A target that the model does not have, or cannot be told so.
+        """
+        target = target and self.target(target)
+        found = _MARKED.match(text)
+        if found is None:
+            return target, text
+        code, rest = found[1], text[found.end() :]
+        if code in self.marks:
+            return code, rest
+        quoted = found[0].endswith("<") and rest != "" and not rest[0].isalnum()
+        if quoted or not _CODE.fullmatch(code) or base(code) is None:
+            return target, text
+        own = self._own(code, self.targets)
+        if own is None or (self.codes and target != own):
+            known = ", ".join(self.targets)
+            told = "Set tgt_lang to one of" if self.codes else "It translates to"
+            raise OptionError(
+                f"The text names its target with >>{code}<<; the model {self.name!r} "
+                + ("does not translate to it." if own is None else "is told it by tgt_lang alone."),
+                hint=f"{told}: {known}." if known else f"Leave >>{code}<< out.",
+            )
+        return own, rest
 
     def _prefix(self, source: str | None, target: str | None) -> str:
         found = [
@@ -156,13 +184,19 @@ class Languages:
             )
         return found[0]
 
-    def _known(self, code: str, known: Sequence[str], option: str, way: str) -> str:
+    @staticmethod
+    def _own(code: str, known: Sequence[str]) -> str | None:
+        """The one of the known codes that is meant."""
         if code in known:
             return code
         near = [own for own in known if own.lower() == code.lower()]
         near += [own for own in known if base(own) is not None and base(own) == base(code)]
-        if near:
-            return near[0]
+        return next(iter(near), None)
+
+    def _known(self, code: str, known: Sequence[str], option: str, way: str) -> str:
+        own = self._own(code, known)
+        if own is not None:
+            return own
         listed = ", ".join(known)
         raise OptionError(
             f"{option} is {code!r}; the model {self.name!r} "

@@ -5,16 +5,26 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from nlplug_translation.invisible import INVISIBLE, places, visible
 from nlplug_translation.protected import Span, spans
 from nlplug_translation.sentences import sentences
 
-# Line ends of any kind, tabs between cells, and what no text should hold.
-_CONTROLS = re.compile(r"([\x00-\x1f\x7f-\x9f\u2028\u2029]+)")
+# Colours and links of terminals; line ends of any kind, tabs between cells, and what no text should
+# hold.
+_CONTROLS = re.compile(
+    r"((?:\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x00-\x1f\x7f]{0,2000}(?:\x07|\x1b\\)"
+    r"|[\x00-\x1f\x7f-\x9f\u2028\u2029])+)"
+)
 _LINE_ENDS = frozenset("\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+_BLANK = rf"\s{INVISIBLE}"
 # Indents, quotation marks of mails, bullets, numbers of lists and headings, boxes to tick.
 _LEAD = re.compile(
-    r"\s*(?:(?:>+|[-*+•‣◦▪·–—]|\#{1,6}|\(?(?:\d{1,3}(?:\.\d{1,3})*|[A-Za-z])[.)]|\[[ xX]?\])\s+)*"
+    rf"[{_BLANK}]*(?:(?:>+|[-*+•‣◦▪·–—]|\#{{1,6}}|\(?(?:\d{{1,3}}(?:\.\d{{1,3}})*|[A-Za-z])[.)]"
+    rf"|\[[ xX]?\])[{INVISIBLE}]*\s[{_BLANK}]*)*"
 )
+# Behind a colour or a tab: marks that end what stands before it.
+_MARKS = re.compile(rf"[,;:!?…)\]»”’]+[{_BLANK}]+")
+_CORE = re.compile(rf"[^{_BLANK}](?:.*[^{_BLANK}])?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +34,7 @@ class Piece:
     Attributes:
         text: As it stands there.
         translate: Whether it is one for the model; if so, it is a sentence, with letters in it and
-            no white space around it.
+            nothing around it that cannot be seen.
     """
 
     text: str
@@ -46,7 +56,7 @@ def lay_out(text: str, *, split: bool = True, protect: bool = True) -> list[Piec
         for part in _CONTROLS.split(text[done : block.start if block else len(text)]):
             if _CONTROLS.fullmatch(part):
                 pieces.append(Piece(part, False))
-                fresh = not _LINE_ENDS.isdisjoint(part)
+                fresh = fresh or not _LINE_ENDS.isdisjoint(part)
             elif part:
                 pieces += _line(part, split, protect, fresh)
                 fresh = False
@@ -64,18 +74,26 @@ def _blocks(text: str, protect: bool) -> list[Span]:
 
 
 def _line(text: str, split: bool, protect: bool, fresh: bool) -> list[Piece]:
-    lead = _LEAD.match(text) if fresh else None
+    lead = (_LEAD if fresh else _MARKS).match(text)
     done = lead.end() if lead else 0
     pieces = [Piece(text[:done], False)]
     text, done = text[done:], 0
-    for start, end in _whole(sentences(text) if split else [(0, len(text))], text, protect):
-        sentence = text[start:end].strip()
-        start = text.index(sentence, start)
-        pieces.append(Piece(text[done:start], False))
-        pieces.append(Piece(sentence, any(map(str.isalpha, sentence))))
-        done = start + len(sentence)
+    for start, end in _whole(_sentences(text) if split else [(0, len(text))], text, protect):
+        if core := _CORE.search(text, start, end):
+            pieces.append(Piece(text[done : core.start()], False))
+            pieces.append(Piece(core[0], any(map(str.isalpha, core[0]))))
+            done = core.end()
     pieces.append(Piece(text[done:], False))
     return pieces
+
+
+def _sentences(text: str) -> list[tuple[int, int]]:
+    """The sentences of a line, as if it held nothing that cannot be seen."""
+    shown = visible(text)
+    if shown == text:
+        return sentences(text)
+    stands = places(text)
+    return [(stands[start], stands[end - 1] + 1) for start, end in sentences(shown)]
 
 
 def _whole(found: list[tuple[int, int]], text: str, protect: bool) -> list[tuple[int, int]]:

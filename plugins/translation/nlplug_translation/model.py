@@ -34,10 +34,8 @@ class TranslationModel(Seq2SeqModel):
 
     def parts(self, item: Any, options: TranslationOptions) -> list[Part]:
         """The sentences of a text, and what stands between them."""
-        named, text = (
-            self.languages.marked(item.text) if options.tgt_lang is None else (None, item.text)
-        )
-        target = self.languages.target(named or options.tgt_lang)
+        named, text = self.languages.marked(item.text, options.tgt_lang)
+        target = self.languages.target(named)
         writer = Writer(
             tokens=lambda source: self.tokens([source])[0],
             route=self.languages.route(self._source(text, options), target),

@@ -17,7 +17,7 @@ _NUMBER = (
     rf"(?![{_LETTER}\d])"
 )
 _HOST = r"(?:[\w-]+\.)+(?:com|org|net|edu|gov|io|dev|info|eu|co\.uk)"
-_NO_URL = r"\s<>\"`{}|\\^（）。，、；：！？「」『』“”‘’《》【】"
+_NO_URL = r"\s\x00-\x1f\x7f-\x9f<>\"`{}|\\^（）。，、；：！？「」『』“”‘’《》【】"
 _FORMAT = r"[-+\#0]*\d*(?:\.\d+)?(?:hh?|ll?|[jzLq])?[diouxXeEfFgGcspn@]"
 _KINDS = {
     "url": (

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from nlplug.families.seq2seq import Again, Part, Segment, Written
+from nlplug_translation.invisible import INVISIBLE, visible
 from nlplug_translation.languages import Route
 from nlplug_translation.protected import Span, mend, numbers, spans, stand_ins
 from nlplug_translation.sentences import halve
@@ -19,7 +20,7 @@ _NUMBER = "number"
 _STOPS = ".!?…。！？"
 _WORDS = re.compile(r"\w.*\w|\w", re.DOTALL)
 # Marks that end something stay before what follows them; others may open a word or placeholder.
-_WITH_MARKS = re.compile(r"[^\s,;:.!?…)\]»”’](?:.*\S)?", re.DOTALL)
+_WITH_MARKS = re.compile(rf"[^\s{INVISIBLE},;:.!?…)\]»”’](?:.*[^\s{INVISIBLE}])?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ class Writer:
     def parts(self, text: str) -> list[Part]:
         """The parts of one sentence."""
         kept = spans(text) if self.protect else []
+        if not _has_words(text, kept):
+            return [text]
         apart = [span for span in kept if span.kind in _APART]
         if apart:
             return [
@@ -120,6 +123,9 @@ class Writer:
                 for piece in around(text, apart, marks=True)
                 for part in (self.parts(piece.text) if piece.translate else [piece.text])
             ]
+        shown = visible(text, kept)
+        if shown != text:  # numbers and addresses may be others now
+            return self.parts(shown)
         watched = self.watched(text, tuple(kept))
         ids = watched.ids
         if len(ids) > self.room:
@@ -161,12 +167,13 @@ class Writer:
         if not 0 < place < len(text):
             return self.around(text, kept) if kept else [text]
         left, right = text[:place].rstrip(), text[place:].lstrip()
-        between = text[len(left) : len(text) - len(right)] or (" " if self.spaced else "")
-        return [
-            part
-            for piece in (left, between, right)
-            for part in (self.parts(piece) if any(map(str.isalpha, piece)) else [piece])
-        ]
+        before, behind = self.parts(left), self.parts(right)
+        begin, end = len(left), len(text) - len(right)
+        # The model ends its text where it likes; what stays as it is ends where it did.
+        free = _is_first_written(before[::-1]) and all(span.end != begin for span in kept)
+        free |= _is_first_written(behind) and all(span.start != end for span in kept)
+        between = text[begin:end] or (" " if free and self.spaced else "")
+        return [*before, between, *behind]
 
     def _unwatched(self, text: str) -> list[Part]:
         """The parts of a stretch in which there is nothing to protect."""
@@ -178,6 +185,21 @@ class Writer:
     def _ids(self, text: str) -> tuple[int, ...]:
         route = self.route
         return (*route.before, *self.tokens(route.prefix + text), *route.behind)
+
+
+def _is_first_written(parts: Sequence[Part]) -> bool:
+    """Whether the first part that is not empty is the model's."""
+    return isinstance(next(filter(None, parts), None), Segment)
+
+
+def _has_words(text: str, kept: Sequence[Span]) -> bool:
+    """Whether there are letters beside what may not change."""
+    done = 0
+    for span in (*kept, None):
+        if any(map(str.isalpha, text[done : span.start if span else len(text)])):
+            return True
+        done = span.end if span else done
+    return False
 
 
 class Kept(str):

@@ -126,3 +126,50 @@ def test_an_unknown_code_lists_what_is_known() -> None:
         languages.target("klingon")
     assert "'klingon'" in error.value.message
     assert error.value.hint == "It translates to: fr, de."
+
+
+MARIAN = Languages("m", ("en",), ("fr", "de"), ((), ()), marks={"fr": 3, "de": 4})
+PAIR = Languages("p", ("en",), ("fr",), ((), ()))
+CODES = Languages("c", ("en", "fr"), ("en", "fr"), ((), ()), codes={"en": 3, "fr": 4})
+
+
+@pytest.mark.parametrize(
+    ("languages", "given", "text", "found"),
+    [
+        (MARIAN, None, ">>de<< The cat", ("de", "The cat")),
+        (MARIAN, "fr", "\ufeff >>deu<<The cat", ("de", "The cat")),
+        (MARIAN, "fra", "The cat", ("fr", "The cat")),
+        (PAIR, "fr", ">>fr<< The cat", ("fr", "The cat")),
+        (CODES, "fr", ">>fra<< The cat", ("fr", "The cat")),
+        # Quotations, and what is no language.
+        (PAIR, "fr", ">>Es<< is a word", ("fr", ">>Es<< is a word")),
+        (PAIR, "fr", ">>ja<<, he said", ("fr", ">>ja<<, he said")),
+        (PAIR, None, ">>tbd<< The cat", (None, ">>tbd<< The cat")),
+    ],
+)
+def test_a_text_may_name_its_target(
+    languages: Languages, given: str | None, text: str, found: tuple[str | None, str]
+) -> None:
+    assert languages.marked(text, given) == found
+
+
+@pytest.mark.parametrize(
+    ("languages", "given", "hint"),
+    [
+        (MARIAN, None, "It translates to: fr, de."),
+        (PAIR, "fr", "It translates to: fr."),
+        (CODES, "fr", "Set tgt_lang to one of: en, fr."),
+        (Languages("n", (), (), ((), ())), None, "Leave >>es<< out."),
+    ],
+)
+def test_a_target_that_the_model_lacks_is_not_translated_as_text(
+    languages: Languages, given: str | None, hint: str
+) -> None:
+    with pytest.raises(OptionError, match=">>es<<; .* does not translate to it") as error:
+        languages.marked(">>es<< The cat", given)
+    assert error.value.hint == hint
+
+
+def test_a_mark_is_no_way_to_tell_a_model_that_begins_its_answers_with_the_target() -> None:
+    with pytest.raises(OptionError, match="tgt_lang alone"):
+        CODES.marked(">>fr<< The cat")

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nlplug_translation.invisible import visible
 from nlplug_translation.layout import lay_out
+from nlplug_translation.protected import spans
 from nlplug_translation.sentences import halve, sentences
 
-SAMPLES = st.text(
-    st.sampled_from(
-        list("aB. !?…,;:-*>1\"'“”()[]{}<>`\n\t\r\x00\u2028\u3000\xa0é我。？」क।😀\u0301")
-    ),
-    max_size=40,
-)
+INVISIBLE = list("\ufeff\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\xad\u061c")
+TERMINAL = ["\x1b[31m", "\x1b]8;;https://a.b\x1b\\"]
+LETTERS = list("aB. !?…,;:-*>1\"'“”()[]{}<>`\n\t\r\x00\u2028\u3000\xa0é我。？」क।😀\u0301")
+SAMPLES = st.lists(st.sampled_from(LETTERS + INVISIBLE + TERMINAL), max_size=40).map("".join)
 
 
 def split(text: str) -> list[str]:
@@ -57,7 +57,8 @@ def test_the_pieces_of_any_text_are_the_text(text: str, whole: bool, protect: bo
         if piece.translate:
             assert piece.text == piece.text.strip() != ""
             assert any(map(str.isalpha, piece.text))
-            assert not set(piece.text) & set("\n\t\r\x00\u2028")
+            assert not set(piece.text) & set("\n\t\r\x00\u2028\x1b")
+            assert not set(piece.text[0] + piece.text[-1]) & set(INVISIBLE)
 
 
 def test_lines_bullets_and_what_has_no_letters_stay() -> None:
@@ -70,6 +71,36 @@ def test_lines_bullets_and_what_has_no_letters_stay() -> None:
         "said",
         "cell",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("\ufeff# A title\r\n\u200e- one\u200b", ["A title", "one"]),
+        ("It rains.\u200b We stay.\u200e\u202c", ["It rains.", "We stay."]),
+        ("-\u200b one \xad", ["one"]),
+        ("\x1b[1;31mError:\x1b[0m no cat\x1b[K", ["Error:", "no cat"]),
+        ("\x1b[31mError\x1b[0m: no cat", ["Error", "no cat"]),
+        ("\x1b[32m- a cat", ["a cat"]),
+        ("\x1b]8;;https://a.b/c\x1b\\The cat\x1b]8;;\x1b\\", ["The cat"]),
+        ("\x1b]0;a title\x07cat", ["cat"]),
+    ],
+)
+def test_what_nobody_sees_stays_around_the_sentences(text: str, sent: list[str]) -> None:
+    assert [piece.text for piece in lay_out(text) if piece.translate] == sent
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("co\xadop\xaderate", "cooperate"),
+        ("a \u202bcat\u202c, \u200e-5", "a cat, -5"),
+        ("می\u200cخواهم 👩\u200d💻 क्\u200dष", "می\u200cخواهم 👩\u200d💻 क्\u200dष"),
+        ("run `a\u200bb` at\u200b once", "run `a\u200bb` at once"),
+    ],
+)
+def test_the_model_gets_what_can_be_seen_and_what_may_not_change(text: str, shown: str) -> None:
+    assert visible(text, spans(text)) == shown
 
 
 def test_code_and_tags_over_several_lines_stay() -> None:

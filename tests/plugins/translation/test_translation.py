@@ -156,9 +156,64 @@ def test_a_model_of_one_pair_takes_no_other(translate: Pipeline, bundle: Bundle)
     assert "Traceback" not in done.stderr
 
 
-def test_a_lone_surrogate_is_named(translate: Pipeline) -> None:
+@pytest.mark.parametrize("text", ["a dog \ud83d", "\ud800", "12 \udcff"])
+def test_a_lone_surrogate_is_the_same_error_in_python_and_at_the_shell(
+    translate: Pipeline, bundle: Bundle, tmp_path: Path, text: str
+) -> None:
+    with pytest.raises(InputError, match="text holds the lone surrogate") as error:
+        translate(text)
     with pytest.raises(InputError, match="lone surrogate"):
-        translate("a dog \ud83d")
+        translate.stream(text)
+    done = run(bundle, text, "--output", str(tmp_path / "x.jsonl"))
+    assert done.exit_code == 2
+    assert error.value.message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["stop", "bad_words"])
+def test_a_lone_surrogate_in_an_option_is_named(translate: Pipeline, name: str) -> None:
+    with pytest.raises(OptionError, match=rf"{name}\.1 holds the lone surrogate '\\ud800'"):
+        translate("a dog", **{name: ["x", "\ud800"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("\ufeffThe cat\u200b.\n\u200e- a dog\u200e", "\ufeffLe chat.\n\u200e- un chien\u200e"),
+        ("the c\xada\u200bt \u2060sees\ufeff a\u202b dog\u202c", "le chat voit un chien\u202c"),
+        ("the \x1b[31mcat\x1b[0m sees", "le \x1b[31mchat\x1b[0m voit"),
+        ("the `a\u200bb` dog", "le `a\u200bb` chien"),
+        ("<b>\u200bthe cat\u200b</b>", "<b>\u200ble chat\u200b</b>"),
+    ],
+)
+def test_what_nobody_sees_does_not_reach_the_model(
+    translate: Pipeline, text: str, answer: str
+) -> None:
+    assert said(translate, text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("{a}" * 60, "{a}" * 60),
+        ("{a}" * 60 + " the cat", "{a}" * 60 + " le chat"),
+        ("the cat " + "{a} {b}" * 40, "le chat " + "{a} {b}" * 40),
+        ("http://a.b/" * 20, "http://a.b/" * 20),
+        ("the cat " + "-" * 80 + " a dog", "le chat " + "-" * 80 + " un chien"),
+    ],
+)
+def test_a_cut_where_nothing_is_translated_adds_nothing(
+    translate: Pipeline, text: str, answer: str
+) -> None:
+    assert said(translate, text) == answer
+
+
+def test_a_mark_that_the_model_does_not_know_lists_the_targets(translate: Pipeline) -> None:
+    for options in ({}, {"tgt_lang": "fr"}):
+        with pytest.raises(OptionError, match=">>de<<") as error:
+            translate(">>de<< the cat", **options)
+        assert error.value.hint == "It translates to: fr."
+    assert said(translate, ">>fr<< the cat") == "le chat"
 
 
 @pytest.mark.parametrize("options", [{"max_new_tokens": 0}, {"num_beams": -1}, {"sentences": "x"}])
