@@ -11,6 +11,8 @@ NER_FAULTS = {
     "word part of the one before (huggingface/transformers#27876, #23322)",
     "characters": "simple: an entity begins or ends within a character that is several tokens",
     "spaces": "the space before a word counts to it (byte-level BPE, Unigram)",
+    "marks": "an entity or a token begins or ends within a character of several code points: "
+    "before an accent that the tokenizer drops, between the parts of an emoji",
 }
 """Faults of the token-classification pipeline."""
 
@@ -19,6 +21,8 @@ QA_FAULTS = {
     "cut words": "a word at the border of a window is answered in part, in spite of align_to_words",
     "nothing": "[CLS] or the question fills up the n best, as empty answers that score 0",
     "spaces": "the space before a word counts to it, and the same answer is told twice",
+    "marks": "an answer begins or ends within a character of several code points: before an accent "
+    "that the tokenizer drops, between the parts of an emoji",
 }
 """Faults of the question-answering pipeline."""
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import copy
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import regex
 import torch
 from transformers import QuestionAnsweringPipeline, TokenClassificationPipeline
 from transformers.pipelines.question_answering import select_starts_ends
@@ -66,6 +68,9 @@ class MendedNer(TokenClassificationPipeline):  # type: ignore[misc]
         tokens = super().gather_pre_entities(*args, **kwargs)
         strategy = args[5].value
         for token in tokens:
+            token["begin"] = token["start"]
+            if "marks" in self.mended:
+                token["start"], token["end"] = _widened(self._text, token["start"], token["end"])
             token["place"] = _trimmed(self._text, token["start"], token["end"])
             token["bare"] = token["word"] == "▁"
         if strategy in ("first", "average", "max"):
@@ -122,7 +127,7 @@ class MendedNer(TokenClassificationPipeline):  # type: ignore[misc]
             }
         for token in tokens:
             if known:
-                first = token["start"] in begins
+                first = token["begin"] in begins
             else:
                 first = begins_word(self._text, token["place"][0]) or (
                     tokenizer.convert_tokens_to_ids(token["word"]) == tokenizer.unk_token_id
@@ -169,6 +174,19 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     while start < end and text[end - 1].isspace():
         end -= 1
     return start, end
+
+
+def _widened(text: str, start: int, end: int) -> tuple[int, int]:
+    """With the whole of the characters at both ends."""
+    if start == end:
+        return start, end
+    edges = _edges(text)
+    return max(edge for edge in edges if edge <= start), min(edge for edge in edges if edge >= end)
+
+
+@lru_cache(maxsize=16)
+def _edges(text: str) -> tuple[int, ...]:
+    return (0, *(match.end() for match in regex.finditer(r"\X", text)))
 
 
 def _rests(tokens: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -270,9 +288,12 @@ class MendedQa(QuestionAnsweringPipeline):  # type: ignore[misc]
                 if "nothing" in self.mended and inner.sequence_ids[first] != 1:
                     continue
                 start, end = self.get_indices(inner, first, last, 1, align_to_words)
-                key = text[start:end].lower()
+                seen = _widened(text, start, end) if "marks" in self.mended else (start, end)
+                key = text[slice(*seen)].lower()
                 if "cut words" in self.mended and align_to_words:
                     start, end = _whole_words(whole, start, end)
+                if "marks" in self.mended:
+                    start, end = _widened(text, start, end)
                 place = {"score": score, "best": score, "start": start, "end": end}
                 known = found.setdefault(key, place)
                 if known is not place:

@@ -9,6 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+from nlplug.families.characters import are_spaces, codes_of
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -33,7 +35,8 @@ class Tags:
     """The tokens of one text, whatever its length, with the model's scores.
 
     Special tokens are left out. ``starts`` and ``ends`` are indices into the text, and no token
-    begins or ends with whitespace; one that stands for nothing else begins where it ends.
+    begins or ends with whitespace or within a character; one that stands for nothing else begins
+    where it ends.
 
     Attributes:
         text: The text.
@@ -63,7 +66,8 @@ class Tags:
     def shared(self) -> np.ndarray:
         """(tokens,) which of them are the rest of a character that a token before began.
 
-        An emoji in bytes, or ``½`` as ``1/2``, is several tokens at one and the same place.
+        An emoji in bytes, ``½`` as ``1/2``, or a letter and its accent apart, are several tokens at
+        one and the same place.
         """
         reached = np.maximum.accumulate(np.where(self.bare, 0, self.ends))
         return np.concatenate(([False], self.starts[1:] < reached[:-1]))
@@ -144,7 +148,7 @@ def trim(text: str, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         The starts and the ends, (tokens,) each.
     """
     starts, ends = offsets[:, 0], offsets[:, 1]
-    space = np.concatenate((_is_space(_codes(text)), [False]))
+    space = np.concatenate((are_spaces(codes_of(text)), [False]))
     if not (space[starts].any() or space[ends - 1].any()):
         return starts, ends
     places = np.arange(len(space), dtype=offsets.dtype)
@@ -155,7 +159,6 @@ def trim(text: str, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return starts, np.maximum(before[ends], starts)
 
 
-_SPACES = np.array([chr(code).isspace() for code in range(0x3002)])  # the last one is at 0x3000
 # Thai, Lao, Burmese, Khmer, kana, Han: written without spaces between words.
 _UNSPACED = (
     (0x0E00, 0x0EFF),
@@ -174,15 +177,6 @@ _UNSPACED = (
 _SPACE, _OTHER, _LETTER, _DIGIT, _IDEOGRAPH, _MARK = range(6)
 
 
-def _codes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
-
-
-def _is_space(codes: np.ndarray) -> np.ndarray:
-    found: np.ndarray = _SPACES[np.minimum(codes, len(_SPACES) - 1)]
-    return found
-
-
 def word_breaks(text: str) -> np.ndarray:
     """Where a token that begins there begins a word, judged by the text alone.
 
@@ -193,7 +187,7 @@ def word_breaks(text: str) -> np.ndarray:
     Returns:
         (characters + 1,) of bool.
     """
-    codes = _codes(text)
+    codes = codes_of(text)
     different, places = np.unique(codes, return_inverse=True)
     kinds = np.array([_kind(int(code)) for code in different], dtype=np.int8)[places]
     mark = kinds == _MARK

@@ -10,6 +10,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from nlplug.errors import BundleError
+from nlplug.families.characters import widen
 from nlplug.families.tagged_text import Tags, Tokens, merge, trim
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.tokenizer import load_tokenizer
@@ -111,7 +112,7 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
             return []
         before, behind = self._tokenizer.text_frame
         own = [values[len(before) : len(values) - len(behind)] for values in logits]
-        starts, ends = trim(item.text, tokens.offsets)
+        starts, ends = widen(item.text, *trim(item.text, tokens.offsets))
         tags = Tags(
             text=item.text,
             first=len(before),

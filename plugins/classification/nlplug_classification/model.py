@@ -12,6 +12,7 @@ from nlplug.families.sequence_classification import (
     SequenceClassificationModel,
     SequenceClassificationOptions,
 )
+from nlplug.models.bundle import Bundle
 from nlplug.task import Row
 from nlplug_classification.options import ClassificationOptions
 
@@ -23,8 +24,14 @@ class ClassificationModel(SequenceClassificationModel):
     called ``abstain_label`` stands for texts that fit no other: it is left aside when the best
     score is sought, and where it has the highest of all the model abstains as well. An abstaining
     answer has one minus the best score as its own and stands alone, whatever ``top_k`` and
-    ``threshold`` say. A blank text fits no label.
+    ``threshold`` say. A text of which the model knows no token fits no label.
     """
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle)
+        tokenizer = self._tokenizer
+        # SentencePiece puts a bare "▁" before what it does not know.
+        self._unknown = {tokenizer.unk_token_id, tokenizer.token_id("▁")}
 
     def decode(
         self,
@@ -37,7 +44,7 @@ class ClassificationModel(SequenceClassificationModel):
         if (
             isinstance(options, ClassificationOptions)
             and options.abstain_below
-            and not f"{item.text}{item.text_pair or ''}".strip()
+            and not self._knows_any(item, rows)
         ):
             return [LabelScore(label=options.abstain_label, score=1.0)]
         return super().decode(item, rows, outputs, options)
@@ -54,6 +61,16 @@ class ClassificationModel(SequenceClassificationModel):
         if options.threshold:
             answer = [item for item in answer if item["score"] >= options.threshold]
         return answer
+
+    def _knows_any(self, item: SequenceClassificationInput, rows: Sequence[Row]) -> bool:
+        """Whether there is a token beside the special ones that the vocabulary has."""
+        if not f"{item.text}{item.text_pair or ''}".strip():
+            return False
+        special = self._tokenizer.special_tokens(pair=item.text_pair is not None)
+        return any(
+            sum(token not in self._unknown for token in row.features["input_ids"]) > special
+            for row in rows
+        )
 
     def _doubt(self, scores: np.ndarray, options: ClassificationOptions) -> float | None:
         """What is left beside the best score where the model abstains, else None."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nlplug.errors import OptionError
+from nlplug.errors import InputError, OptionError
 from nlplug.runtime.tokenizer import load_tokenizer
 from nlplug.task import Row, TaskModel
 from nlplug_qa.spans import NBest, best_spans, probabilities
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _WINDOW = 384
 """What transformers takes for ``max_seq_len``, if the model can."""
+_UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me", "Zs", "Zl", "Zp"})
+"""Categories of characters that stand for nothing by themselves: controls, marks, spaces."""
 
 
 class QaModel(TaskModel[QaInput, QaOptions]):
@@ -49,17 +52,22 @@ class QaModel(TaskModel[QaInput, QaOptions]):
         )
 
     def encode(self, inputs: Sequence[QaInput], options: QaOptions) -> list[list[Row]]:
-        """Tokenize each question and each context once; for each pair the windows that cover it."""
+        """Tokenize each question and each context once; for each pair the windows that cover it.
+
+        Raises:
+            InputError: Of a question nothing can be read, or it leaves no room for the context.
+            OptionError: The windows are too long, or share too much.
+        """
         size = self._size(options)
         words = options.align_to_words and self._tokenizer.splits_words
         questions = list(dict.fromkeys(item.question for item in inputs))
         contexts = list(dict.fromkeys(item.context for item in inputs))
         asked = {
-            text: encoding.ids[: options.max_question_len]
+            text: _question(text, encoding.ids)[: options.max_question_len]
             for text, encoding in zip(questions, self._tokenizer.pieces(questions), strict=True)
         }
         read = {
-            text: read_context(encoding, words=words)
+            text: read_context(text, encoding, words=words)
             for text, encoding in zip(contexts, self._tokenizer.pieces(contexts), strict=True)
         }
         return [
@@ -118,6 +126,17 @@ class QaModel(TaskModel[QaInput, QaOptions]):
                 hint="Give a lower doc_stride or a higher max_seq_len.",
             )
         return size
+
+
+def _question(text: str, ids: list[int]) -> list[int]:
+    """The tokens of a question; without any the answer would be drawn by chance."""
+    # Tokenizers that read bytes have tokens for what cannot be seen, too.
+    if not ids or all(unicodedata.category(character) in _UNSEEN for character in text):
+        raise InputError(
+            f"question is {text[:40]!a}: there is nothing in it that the model can read.",
+            hint="Ask in words.",
+        )
+    return ids
 
 
 def _probabilities(logits: np.ndarray, window: Window) -> tuple[np.ndarray, float]:

@@ -17,6 +17,8 @@ Where that pipeline is wrong this module is not:
   place that has little to do with the question. Here it is the place with the highest score.
 - A space that a tokenizer counts to its word (byte-level BPE without ``trim_offsets``,
   SentencePiece) is not part of an answer, and a span of nothing but spaces is none.
+- An answer ends with a whole character, where transformers leaves out an accent that the tokenizer
+  dropped, or takes it for an answer of its own.
 - A word that the border of a window cuts is answered whole. To a tokenizer that does not split
   words the whole context is one; then answers are not widened.
 - Answers that come to the same text by these two are listed once, with the higher score.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nlplug.errors import InputError, OptionError
+from nlplug.families.characters import widen
 from nlplug.task import Row
 from nlplug_qa.spans import Span
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Context:
-    """The tokens of one context.
+    """The tokens of one context; none of them begins or ends within a character.
 
     Attributes:
         ids: Shape (tokens,).
@@ -67,16 +68,17 @@ class Window:
         return slice(max(start, self.low), min(end, self.high)), Span(score, start, end)
 
 
-def read_context(encoding: Encoding, *, words: bool) -> Context:
+def read_context(text: str, encoding: Encoding, *, words: bool) -> Context:
     """Take out of an encoding what is needed, once.
 
     Args:
+        text: The context.
         encoding: Of the context alone, without special tokens.
         words: Whether answers are widened to whole words.
     """
     ids = np.array(encoding.ids, dtype=np.int32)
     places = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
-    low, high = np.ascontiguousarray(places[:, 0]), np.ascontiguousarray(places[:, 1])
+    low, high = widen(text, np.ascontiguousarray(places[:, 0]), np.ascontiguousarray(places[:, 1]))
     if not words or not len(ids):
         return Context(ids, low, high, low, high)
     word = np.array([-1 if one is None else one for one in encoding.word_ids], dtype=np.int32)

@@ -96,6 +96,26 @@ def test_it_tells_plain_requests_from_what_is_none(
     assert 0.5 < answer["score"] <= 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["\u200b", "\x01\x02", "\u0301\u0301", "😀", "猫", "😀 🦘", "a" * 5000, "😀 " * 600],
+    ids=lambda text: ascii(text[:8]),
+)
+def test_it_abstains_from_what_it_cannot_read(assistant: Pipeline, text: str) -> None:
+    assert assistant(text) == [{"label": "oos", "score": 1.0}]
+    assert assistant(text, top_k=3, threshold=0.9) == [{"label": "oos", "score": 1.0}]
+    assert assistant(text, abstain_below=0)[0]["score"] < 1.0
+
+
+def test_a_word_that_it_knows_is_enough_to_be_judged(assistant: Pipeline) -> None:
+    [answer] = assistant("😀 " * 600 + "what is the time in london right now")
+    assert 0 < answer["score"] < 1
+    [answer] = assistant({"text": "😀", "text_pair": "猫"})
+    assert answer == {"label": "oos", "score": 1.0}
+    [answer] = assistant({"text": "😀", "text_pair": "tell me a joke"})
+    assert answer["score"] < 1
+
+
 def test_abstaining_can_be_switched_off(assistant: Pipeline) -> None:
     answer = assistant("Tell him that I will be late.", top_k=3, abstain_below=0)
     assert len(answer) == 3

@@ -84,6 +84,7 @@ def test_its_card_names_data_terms_and_limits(bundle: Bundle) -> None:
         ),
         ("GERMAN SHARES RISE IN FRANKFURT", [("MISC", "GERMAN"), ("LOC", "FRANKFURT")]),
         ("It rained all day and nobody came.", []),
+        ("Jose\u0301 lives in Berlin.", [("PER", "Jose\u0301"), ("LOC", "Berlin")]),
     ],
 )
 def test_it_finds_names_in_plain_sentences(

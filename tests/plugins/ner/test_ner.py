@@ -81,6 +81,16 @@ def test_100_000_characters_lose_and_double_no_entity(ner: Pipeline) -> None:
     ]
 
 
+@pytest.mark.parametrize("strategy", ["none", "simple", "first", "average", "max"])
+def test_an_entity_ends_with_the_marks_of_its_last_letter(ner: Pipeline, strategy: str) -> None:
+    """The tokenizer drops them."""
+    found = ner("Anna\u0301 left Paris\u0323\ufe0f.", aggregation_strategy=strategy)
+    assert [(entity["word"], entity["start"]) for entity in found] == [
+        ("Anna\u0301", 0),
+        ("Paris\u0323\ufe0f", 11),
+    ]
+
+
 @pytest.mark.parametrize("text", ["", "   ", "\n\t\u3000"])
 def test_a_blank_text_names_nothing(ner: Pipeline, bundle: Bundle, text: str) -> None:
     assert ner(text) == []

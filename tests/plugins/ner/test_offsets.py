@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -123,6 +124,13 @@ def answers(model: NerModel, text: str, options: NerOptions, seed: int) -> list[
     return found
 
 
+def within_character(text: str, place: int) -> bool:
+    """Whether a combining mark, or what else belongs to the character before, stands there."""
+    here = text[place : place + 1]
+    joined = bool(here) and (unicodedata.category(here)[0] == "M" or here in "\u200d🏽")
+    return joined and place > 0 and not text[place - 1].isspace()
+
+
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(text=texts, seed=st.integers(0, 99), stride=st.integers(0, 9))
 @pytest.mark.parametrize("strategy", ["none", "simple", "first", "average", "max"])
@@ -135,6 +143,8 @@ def test_every_span_slices_to_its_word(
         word = text[answer["start"] : answer["end"]]
         assert answer["word"] == word == word.strip() != ""
         assert 0 <= answer["score"] <= 1
+        assert not within_character(text, answer["start"])
+        assert not within_character(text, answer["end"])
     for one, two in pairwise(found):
         if strategy == "none":  # the tokens of one character share its place
             assert (one["start"], one["index"]) <= (two["start"], two["index"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,16 @@ def test_what_is_missing_or_wrong_in_an_input_is_named(
         ask(inputs)
 
 
+@pytest.mark.parametrize("question", ["\u200b", "\u0301", "\x01", " \u200f\ufe0f\n"])
+def test_a_question_of_which_nothing_can_be_read_is_an_error(tmp_path: Path, question: str) -> None:
+    """Also where the tokenizer has a token for every byte."""
+    with (
+        Pipeline(QaTask(), byte_level(tmp_path), threads=1) as ask,
+        pytest.raises(InputError, match=r"question is '.*nothing in it that the model can read"),
+    ):
+        ask(question=question, context=PARIS)
+
+
 def test_a_lone_surrogate_is_named_with_its_place(ask: Pipeline) -> None:
     with pytest.raises(InputError) as caught:
         ask(question="Where?", context="Paris \udc80")
@@ -235,14 +246,25 @@ def test_a_model_of_another_task_is_named(tmp_path: Path) -> None:
 
 # Places
 
-ODD = st.text(
-    st.one_of(
-        st.characters(codec="utf-8"),
-        st.sampled_from(" \t\n\u00a0\u3000aA.,é\u0301👍🏽👩‍👧سش我喜欢ﬁİ\u200b"),
-    ),
-    min_size=1,
-    max_size=60,
-).filter(lambda text: not text.isspace())
+PIECES = [
+    *" \t\n\u00a0\u3000aA.,é\u0301\ufe0f👍🏽👩‍👧سش我喜欢ﬁİ\u200b",
+    "a\u0301",
+    "i\u0323\ufe0f",
+    "👍🏽",
+    "👩‍👧",
+]
+ODD = (
+    st.lists(st.characters(codec="utf-8") | st.sampled_from(PIECES), min_size=1, max_size=60)
+    .map("".join)
+    .filter(lambda text: not text.isspace())
+)
+
+
+def within_character(text: str, place: int) -> bool:
+    """Whether a combining mark, or what else belongs to the character before, stands there."""
+    here = text[place : place + 1]
+    joined = bool(here) and (unicodedata.category(here)[0] == "M" or here in "\u200d🏽")
+    return joined and place > 0 and not text[place - 1].isspace()
 
 
 def random_weights(words: Sequence[str]) -> dict[str, tuple[float, float]]:
@@ -253,6 +275,15 @@ def random_weights(words: Sequence[str]) -> dict[str, tuple[float, float]]:
 def word_level(folder: Path) -> Bundle:
     """Lower-cases, so that a letter may become two, and splits at spaces and punctuation."""
     return tiny_question_answerer(folder, random_weights("aéişا我"), max_length=WINDOW)
+
+
+def accents_dropped(folder: Path) -> Bundle:
+    """Lower-cases, and leaves out marks and controls, as BERT does."""
+    bundle = word_level(folder)
+    inner = Tokenizer.from_file(str(bundle.tokenizer_file))
+    inner.normalizer = normalizers.BertNormalizer()
+    inner.save(str(bundle.tokenizer_file))
+    return Bundle.open(bundle.path)
 
 
 def byte_level(folder: Path) -> Bundle:
@@ -292,7 +323,20 @@ def test_words_that_the_tokenizer_does_not_know_are_not_aligned_to(tmp_path: Pat
     assert len(found) == 5
 
 
-@pytest.fixture(scope="module", params=[word_level, byte_level, unigram])
+def test_an_answer_ends_with_the_marks_of_its_last_letter(tmp_path: Path) -> None:
+    """The tokenizer drops the marks, and the same word twice is one answer."""
+    bundle = tiny_question_answerer(tmp_path)
+    inner = Tokenizer.from_file(str(bundle.tokenizer_file))
+    inner.normalizer = normalizers.BertNormalizer()
+    inner.save(str(bundle.tokenizer_file))
+    context = "It is Paris\u0301\ufe0f, not Paris\u0301\ufe0f!"
+    with Pipeline(QaTask(), Bundle.open(bundle.path), threads=1) as ask:
+        first, second = ask(question="Where?", context=context, top_k=2)
+    assert (first["answer"], first["start"], first["end"]) == ("Paris\u0301\ufe0f", 6, 13)
+    assert second["answer"] != first["answer"]
+
+
+@pytest.fixture(scope="module", params=[word_level, accents_dropped, byte_level, unigram])
 def odd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     with Pipeline(QaTask(), request.param(tmp_path_factory.mktemp("odd")), threads=1) as ask:
         yield ask
@@ -307,6 +351,8 @@ def test_every_answer_is_what_stands_at_its_place(
     assert 1 <= len(found) <= top_k
     for one in found:
         assert context[one["start"] : one["end"]] == one["answer"] == one["answer"].strip()
+        assert not within_character(context, one["start"])
+        assert not within_character(context, one["end"])
     if len(found) > 1:
         assert all(one["answer"] for one in found)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nlplug import Bundle, Pipeline, pipeline
+from nlplug.errors import InputError
 from nlplug.evaluation.run import evaluate
 from nlplug_qa.plugin import register_models
 
@@ -66,6 +67,18 @@ def test_it_answers_plain_questions(ask: Pipeline, question: str, answer: str) -
     assert BRIDGE[found["start"] : found["end"]] == found["answer"]
 
 
+def test_an_accent_written_as_a_mark_is_part_of_the_answer(ask: Pipeline) -> None:
+    found = ask(question="Who lives in Berlin?", context="Jose\u0301 lives in Berlin.")
+    assert (found["answer"], found["start"], found["end"]) == ("Jose\u0301", 0, 5)
+
+
+@pytest.mark.parametrize("question", ["\u200b", "\u0301", "\x01"])
+def test_a_question_that_cannot_be_read_is_not_answered(ask: Pipeline, question: str) -> None:
+    with pytest.raises(InputError, match="nothing in it that the model can read"):
+        ask(question=question, context=BRIDGE)
+
+
 def test_questions_of_xquad_are_answered_as_well_as_asked(ask: Pipeline, data_folder: Path) -> None:
+    # All 1,190 take over a minute of two cores.
     result = evaluate(ask, data_folder / "dev" / "qa" / "xquad_en.jsonl.gz", limit=600)
     assert result.report["f1"] >= 0.70

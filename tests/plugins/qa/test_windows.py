@@ -49,7 +49,7 @@ def test_rows_are_those_of_the_tokenizer(
     question, context = "who was it", " ".join("abcde"[i % 5] for i in range(words))
     maker = WindowMaker(tokenizer.pair_frame(), CLS, question_first=question_first)
     asked, read = tokenizer.pieces([question, context])
-    rows = maker.rows(asked.ids, read_context(read, words=True), size, stride)
+    rows = maker.rows(asked.ids, read_context(context, read, words=True), size, stride)
     pair = (question, context) if question_first else (context, question)
     strategy = "only_second" if question_first else "only_first"
     [expected] = tokenizer.encode([pair], stride=stride, strategy=strategy)
@@ -76,9 +76,9 @@ def test_a_word_is_as_wide_as_all_its_tokens() -> None:
     )
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
     encoding = inner.encode("undo it", add_special_tokens=False)
-    whole = read_context(encoding, words=True)
+    whole = read_context("undo it", encoding, words=True)
     assert (whole.starts.tolist(), whole.ends.tolist()) == ([0, 0, 5], [4, 4, 7])
-    pieces = read_context(encoding, words=False)
+    pieces = read_context("undo it", encoding, words=False)
     assert (pieces.starts.tolist(), pieces.ends.tolist()) == ([0, 2, 5], [2, 4, 7])
 
 
@@ -87,7 +87,8 @@ def test_a_window_knows_where_it_cuts_a_word() -> None:
         models.WordPiece({"[UNK]": 0, "un": 1, "##do": 2, "it": 3}, unk_token="[UNK]")
     )
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
-    context = read_context(inner.encode("undo it", add_special_tokens=False), words=True)
+    encoding = inner.encode("undo it", add_special_tokens=False)
+    context = read_context("undo it", encoding, words=True)
     frame = PairFrame((), (), (), ((), (0,), (), (0,), ()))
     first, second = WindowMaker(frame, None, question_first=True).rows([9], context, 3, 1)
     seen, span = first.meta.span(0, 0, 0.5)
