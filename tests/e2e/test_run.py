@@ -50,6 +50,37 @@ def test_standard_input_is_answered_line_by_line(bundle: Bundle) -> None:
     ]
 
 
+@pytest.mark.parametrize("stdin", ["", "\n\n", " \t \r\n\n"])
+def test_standard_input_without_a_text_is_an_error(bundle: Bundle, stdin: str) -> None:
+    done = run("--model", str(bundle.path), stdin=stdin)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "Error: Nothing to answer: no text is given, and standard input has none.",
+        'Hint: nlplug run sentiment "…", or pipe lines into it.',
+    ]
+
+
+def test_blank_lines_between_texts_are_passed_over(bundle: Bundle) -> None:
+    done = run("--model", str(bundle.path), stdin="good\n\n  \nbad\n")
+    assert [json.loads(line)["label"] for line in done.stdout.splitlines()] == [
+        "positive",
+        "negative",
+    ]
+
+
+@pytest.mark.parametrize(("name", "content"), [("in.txt", "\n"), ("in.csv", "text\n")])
+def test_a_file_without_a_text_is_an_error_and_writes_nothing(
+    bundle: Bundle, tmp_path: Path, name: str, content: str
+) -> None:
+    source, target = tmp_path / name, tmp_path / "out.jsonl"
+    source.write_text(content)
+    target.write_text("earlier\n")
+    done = run("--model", str(bundle.path), "--input", str(source), "--output", str(target))
+    assert done.returncode == 2
+    assert f"there is no text in {source}" in done.stderr
+    assert target.read_text() == "earlier\n"
+
+
 def test_a_file_is_written_with_its_columns_and_answers(bundle: Bundle, tmp_path: Path) -> None:
     source, target = tmp_path / "in.csv", tmp_path / "out.jsonl.gz"
     source.write_text("text\ngood\nbad\n")

@@ -98,6 +98,24 @@ def test_lines_of_standard_input_are_contexts_where_the_question_is_given(models
     assert [one["answer"] for one in found] == ["Paris", "New York"]
 
 
+@pytest.mark.parametrize(
+    ("task", "arguments", "field"),
+    [
+        ("qa", ("--question", "Who?"), "context"),
+        ("ner", (), "text"),
+        ("ner", ("--input", "-"), "text"),
+    ],
+)
+def test_nothing_on_standard_input_is_said_in_two_lines(
+    models: Path, task: str, arguments: tuple[str, ...], field: str
+) -> None:
+    done = run(models, task, *arguments, stdin="\n")
+    assert (done.exit_code, done.stdout) == (2, "")
+    error, hint = done.stderr.splitlines()
+    assert error == f"Error: Nothing to answer: no {field} is given, and standard input has none."
+    assert hint.startswith(f'Hint: nlplug run {task} "…"')
+
+
 def test_entities_of_one_text_are_one_line_of_json(models: Path) -> None:
     (found,) = answers(run(models, "ner", "Anna Smith left Rome."))
     assert [one["word"] for one in found] == ["Anna Smith", "Rome"]

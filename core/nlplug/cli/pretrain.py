@@ -27,12 +27,13 @@ def pretrain(file: Path | None, **values: Any) -> None:
 
     \b
     nlplug pretrain --data novels.jsonl.gz --output my-model
+    nlplug pretrain --architecture bert --data novels.jsonl.gz --output my-base
     nlplug pretrain --architecture marian --data en_fr.jsonl.gz --output en-fr
     torchrun --nproc-per-node 2 -m nlplug pretrain --data novels.jsonl.gz --output my-model
 
-    The checkpoint is written to --output, with the scores on held-out texts in training.json. A
-    run that was killed goes on with --resume. Options that take several values are given several
-    times or with commas.
+    The checkpoint is written to --output, with the scores on held-out texts in training.json; other
+    training starts from it by --base. A run that was killed goes on with --resume. Options that
+    take several values are given several times or with commas.
     """
     config = read_config(PretrainConfig, file, values)
 

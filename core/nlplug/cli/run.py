@@ -141,10 +141,12 @@ def _run(task: Task, values: dict[str, Any]) -> None:
         stream = None if task.streams and target is None and sys.stdout.isatty() else False
     with pipeline(task.name, host=host_of(), **setup) as pipe:
         _checked(pipe, options)
-        if stream is not False and (first := next(rows, None)) is not None:
-            rows = chain([first], rows)
-            if stream or _tellable(pipe, first, options):
-                return _tell(pipe, rows, options)
+        first = next(rows, None)
+        if first is None:
+            raise _nothing(task, source, fields)
+        rows = chain([first], rows)
+        if stream is not False and (stream or _tellable(pipe, first, options)):
+            return _tell(pipe, rows, options)
         answered = answered_rows(pipe, rows, **options)
         if target is None:
             for _, answer in answered:
@@ -223,7 +225,7 @@ def _rows(
     """The inputs, with the fields that options give in each of them.
 
     Raises:
-        OptionError: Nothing to answer, or twice something, or a field that nothing gives.
+        OptionError: Nothing is given, or something twice, or a field is left out.
     """
     from nlplug.data.readers import data_format
     from nlplug.inputs import first_field, read_inputs
@@ -253,7 +255,24 @@ def _rows(
             hint=f'nlplug run {task.name} "…", or pipe lines into it.',
         )
     lines = (line.rstrip("\r\n") for line in sys.stdin)
-    return ({first: line, **fields} for line in lines if line)
+    return ({first: line, **fields} for line in lines if line.strip())
+
+
+def _nothing(task: Task, source: Path | None, fields: Mapping[str, Any]) -> InputError:
+    """What is wrong where there is not a single input."""
+    from nlplug.inputs import first_field
+
+    first = first_field(task, fields)
+    if source is not None and str(source) != "-":
+        return InputError(
+            f"Nothing to answer: there is no {first} in {source}.",
+            hint=f"Give a file with a {first} in at least one of its rows.",
+        )
+    given = "".join(f' {_flag(name)} "…"' for name in fields)
+    return InputError(
+        f"Nothing to answer: no {first} is given, and standard input has none.",
+        hint=f'nlplug run {task.name} "…"{given}, or pipe lines into it.',
+    )
 
 
 def _check_others(task: Task, first: str, needed: Sequence[str]) -> None:

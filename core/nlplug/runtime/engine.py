@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import BundleError
@@ -36,6 +37,7 @@ class _Chunk:
         flat: All rows, one after another.
         batches: Indices into ``flat``, a batch each; every worker takes the next one from the left.
         outputs: What the graph gave for each of ``flat``, filled in as batches finish.
+        stop: Set once nobody wants the answers of the call that the chunk belongs to.
         workers: One future a worker; done when it finds no batch left.
     """
 
@@ -44,10 +46,38 @@ class _Chunk:
     flat: list[Row]
     batches: deque[list[int]]
     outputs: Outputs
+    stop: Event
     workers: list[Future[None]] = field(default_factory=list)
 
     def cancel(self) -> None:
         self.batches.clear()
+
+
+class Answers(Iterator[Any]):
+    """The answers of one call, in order; the work is done while they are read.
+
+    Closing them ends the work, in the thread that reads them; `cancel` does it from any other.
+    """
+
+    def __init__(self, steps: Generator[Any, None, None], stop: Event) -> None:
+        self._steps = steps
+        self._stop = stop
+
+    def __next__(self) -> Any:
+        """The next answer.
+
+        Raises:
+            CancelledError: They were cancelled.
+        """
+        return next(self._steps)
+
+    def cancel(self) -> None:
+        """Have the work end with the batches that run now; may be called from any thread."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """End the work; for the thread that reads the answers."""
+        self._steps.close()
 
 
 class Engine:
@@ -68,20 +98,39 @@ class Engine:
         self._names: frozenset[str] = frozenset()
         self._pool: ThreadPoolExecutor | None = None
 
-    def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Iterator[Any]:
+    def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """The answers, in order; at most two chunks of about a thousand inputs are in memory.
 
         Chunks grow from small to large, so the first answer comes early. While the workers run
         one chunk, the next one is read and tokenized.
         """
+        stop = Event()
+        return Answers(self._steps(inputs, options, stop), stop)
+
+    def outputs(self, inputs: Sequence[TaskInput], options: TaskOptions) -> list[Outputs]:
+        """The graph's raw outputs: for each input, for each of its rows, name → array."""
+        rows = self._model.encode(inputs, options)
+        return _regroup(rows, self._gather(self._submit(inputs, rows, Event())))
+
+    def close(self) -> None:
+        """Stop the worker threads; a later call starts them again."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def _steps(
+        self, inputs: Iterable[TaskInput], options: TaskOptions, stop: Event
+    ) -> Generator[Any, None, None]:
         under_way: deque[_Chunk] = deque()
         try:
             for items in _chunks(inputs):
+                _go_on(stop)
                 rows = self._model.encode(items, options)
+                _go_on(stop)
                 if not under_way and self._fits(rows):
-                    yield from self._answer(items, rows, self._run_alone(rows), options)
+                    yield from self._answer(items, rows, self._run_alone(rows), options, stop)
                     continue
-                under_way.append(self._submit(items, rows))
+                under_way.append(self._submit(items, rows, stop))
                 if len(under_way) == 2:
                     yield from self._collect(under_way[0], options)
                     under_way.popleft()
@@ -92,17 +141,6 @@ class Engine:
             # After an error, or when the caller stopped reading, nobody waits for these.
             for chunk in under_way:
                 chunk.cancel()
-
-    def outputs(self, inputs: Sequence[TaskInput], options: TaskOptions) -> list[Outputs]:
-        """The graph's raw outputs: for each input, for each of its rows, name → array."""
-        rows = self._model.encode(inputs, options)
-        return _regroup(rows, self._gather(self._submit(inputs, rows)))
-
-    def close(self) -> None:
-        """Stop the worker threads; a later call starts them again."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
 
     def _open(self, *, alone: bool) -> None:
         self._executor.open(alone=alone)
@@ -135,13 +173,13 @@ class Engine:
         flat = [row for group in rows for row in group]
         return self._cut(self._executor.run(self._collate(flat), alone=True), flat)
 
-    def _submit(self, items: Sequence[TaskInput], rows: list[list[Row]]) -> _Chunk:
+    def _submit(self, items: Sequence[TaskInput], rows: list[list[Row]], stop: Event) -> _Chunk:
         self._open(alone=False)
         flat = [row for group in rows for row in group]
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._executor.workers, thread_name_prefix="nlplug")
         batches = deque(plan([len(row) for row in flat], self._budget))
-        chunk = _Chunk(items, rows, flat, batches, [{}] * len(flat))
+        chunk = _Chunk(items, rows, flat, batches, [{}] * len(flat), stop)
         # A future a worker and not one a batch: each of those would wake the calling thread,
         # which on a machine of two cores takes one of them from the workers.
         count = min(self._executor.workers, len(batches))
@@ -151,7 +189,7 @@ class Engine:
     def _work_off(self, chunk: _Chunk) -> None:
         """Run batches of a chunk until none is left; an error leaves none to the others."""
         try:
-            while True:
+            while not chunk.stop.is_set():
                 try:
                     indices = chunk.batches.popleft()
                 except IndexError:
@@ -172,6 +210,7 @@ class Engine:
         wait(chunk.workers)
         for worker in chunk.workers:
             worker.result()
+        _go_on(chunk.stop)
         return chunk.outputs
 
     def _cut(self, batch: dict[str, np.ndarray], rows: Sequence[Row]) -> Outputs:
@@ -184,7 +223,8 @@ class Engine:
         return [{name: array[index] for name, array in batch.items()} for index in range(len(rows))]
 
     def _collect(self, chunk: _Chunk, options: TaskOptions) -> Iterator[Any]:
-        yield from self._answer(chunk.items, chunk.rows, self._gather(chunk), options)
+        outputs = self._gather(chunk)
+        yield from self._answer(chunk.items, chunk.rows, outputs, options, chunk.stop)
 
     def _answer(
         self,
@@ -192,9 +232,16 @@ class Engine:
         rows: list[list[Row]],
         outputs: Outputs,
         options: TaskOptions,
+        stop: Event,
     ) -> Iterator[Any]:
         for item, group, values in zip(items, rows, _regroup(rows, outputs), strict=True):
+            _go_on(stop)
             yield self._model.decode(item, group, values, options)
+
+
+def _go_on(stop: Event) -> None:
+    if stop.is_set():
+        raise CancelledError
 
 
 def _chunks(inputs: Iterable[TaskInput]) -> Iterator[list[TaskInput]]:

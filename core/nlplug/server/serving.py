@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nlplug.pipelines import Pipeline, pipeline
-from nlplug.server.batching import Batcher, Model
+from nlplug.server.batching import GRACE, Batcher, Model
 from nlplug.server.catalog import Source
 from nlplug.server.metrics import Metrics
 from nlplug.server.streaming import Stream, Streams
@@ -154,14 +155,18 @@ class Serving:
             wish.result()
 
     def close(self) -> None:
-        """Answer what is queued and free all models; a later request loads its model again."""
+        """Answer what is queued and can be soon, cut off the rest, and free all models.
+
+        A later request loads its model again.
+        """
         with self._lock:
             batchers, self._batchers = self._batchers, {}
             streams, self._streams = self._streams, {}
         for each in streams.values():
             each.close()
+        by = monotonic() + GRACE
         for batcher in batchers.values():
-            batcher.close()
+            batcher.close(by=by)
 
     def _batcher(self, served: Served) -> Batcher:
         with self._lock:

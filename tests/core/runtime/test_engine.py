@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from threading import Event
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,24 @@ from nlplug.runtime.session import OnnxExecutor
 from nlplug.testing import tiny_text_classifier
 
 OPTIONS = SequenceClassificationOptions()
+WAIT = 30.0
+
+
+class Held(OnnxExecutor):
+    """Finishes no batch before it is let go, and notes each that it began."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle.onnx_file("fp32"), threads=2)
+        self.begun: list[int] = []
+        self.entered = Event()
+        self.let_go = Event()
+
+    def run(self, feeds: dict[str, Any], *, alone: bool = False) -> dict[str, Any]:
+        self.begun.append(len(feeds["input_ids"]))
+        self.entered.set()
+        if not self.let_go.wait(WAIT):
+            raise TimeoutError("nobody let it go")
+        return super().run(feeds, alone=alone)
 
 
 def text(words: str) -> SequenceClassificationInput:
@@ -126,3 +146,34 @@ def test_raw_outputs_come_by_input_and_window(engine: Engine) -> None:
     outputs = engine.outputs([text("good"), text("good " * 20)], OPTIONS)
     assert [len(rows) for rows in outputs] == [1, 3]
     assert outputs[0][0]["logits"].shape == (2,)
+
+
+def test_cancelled_answers_end_with_the_batches_that_run(bundle: Bundle) -> None:
+    executor = Held(bundle)
+    engine = Engine(executor, SequenceClassificationModel(bundle))
+    answers = engine.map([text("good " * 20_000)], OPTIONS)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(next, answers)
+        assert executor.entered.wait(WAIT)
+        answers.cancel()
+        executor.let_go.set()
+        with pytest.raises(CancelledError):
+            reading.result(WAIT)
+    assert len(executor.begun) <= executor.workers
+    assert len(list(engine.map(mixed(70), OPTIONS))) == 70
+    engine.close()
+
+
+def test_answers_that_are_there_already_do_not_come_once_cancelled(engine: Engine) -> None:
+    answers = engine.map(mixed(10), OPTIONS)
+    next(answers)
+    answers.cancel()
+    with pytest.raises(CancelledError):
+        next(answers)
+
+
+def test_closed_answers_are_at_their_end(engine: Engine) -> None:
+    answers = engine.map(mixed(10), OPTIONS)
+    next(answers)
+    answers.close()
+    assert list(answers) == []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import InputError, OptionError
 from nlplug.server.protocols import text_generation
+from nlplug.task import python_only
 from nlplug.validation import make_input, make_options
 
 if TYPE_CHECKING:
@@ -154,8 +155,9 @@ def parse(body: Any, task: Task) -> Call:
     parameters = _parameters(body.get("parameters"))
     details = shape_of(task).details and text_generation.wants_details(parameters)
     options = _options(task, parameters)
-    if details and not stream and "details" in task.Options.model_fields:
-        details, options["details"] = False, True  # its answers can tell more than its pieces
+    if details and "details" in task.Options.model_fields:
+        options["details"] = True
+        details = stream  # its answers can tell more than its pieces
     if details and not (single and task.streams):
         raise InputError(
             "parameters: details are told of one input at a time.",
@@ -207,9 +209,16 @@ def _parameters(parameters: Any) -> dict[str, Any]:
 
 def _options(task: Task, parameters: dict[str, Any]) -> dict[str, Any]:
     shape = shape_of(task)
-    known = task.Options.model_fields
+    hidden = python_only(task.Options)
+    known = {k: v for k, v in task.Options.model_fields.items() if k not in hidden}
     presets = {name: value for name, value in shape.presets.items() if name in known}
     options = presets | shape.accept(parameters, known)
+    for name in hidden:
+        if name in options:
+            raise OptionError(
+                f"parameters: The task {task.name!r} has no option {name!r} over HTTP.",
+                hint="It can be given in Python alone.",
+            )
     try:
         make_options(task, options)
     except OptionError as error:
