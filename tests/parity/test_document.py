@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from parity.compare import BAR
 from parity.faults import FAULTS
+from parity.generation import GRAPHS
 from parity.models import ARCHITECTURES
 from parity.summary import HEADER
 
@@ -38,6 +39,12 @@ def test_each_architecture_is_there_for_each_task(tables: dict[str, list[list[st
     assert there >= {
         (task, name) for task in ("classification", "ner", "qa") for name in ARCHITECTURES
     }
+    assert there >= {("generation", f"{shape.name} ({graph})") for shape, graph in GRAPHS}
+
+
+def test_the_embedded_models_are_there(tables: dict[str, list[list[str]]]) -> None:
+    there = {row[1] for row in tables["By task and model"]}
+    assert there >= {"sentiment-en", "intents-en", "ner-en", "qa-en"}
 
 
 @pytest.mark.parametrize("title", ["By task and model", "By task and setting"])
@@ -49,7 +56,7 @@ def test_the_bar_is_met_in_each_row(title: str, tables: dict[str, list[list[str]
 
 
 def test_enough_was_compared_for_each_task(tables: dict[str, list[list[str]]]) -> None:
-    for task in ("classification", "ner", "qa"):
+    for task in ("classification", "ner", "qa", "generation"):
         rows = [row for row in tables["By task and model"] if row[0] == task]
         assert sum(_numbers(row)[1] for row in rows) >= 1000
 

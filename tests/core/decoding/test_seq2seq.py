@@ -59,9 +59,7 @@ def test_the_fast_graphs_give_the_logits_of_the_plain_ones(
 
 @pytest.mark.parametrize("name", ["marian", "t5"])
 @pytest.mark.parametrize("precision", ["int8", "int8-blocks"])
-def test_int8_says_nearly_the_same(
-    made: Callable[[str], Made], name: str, precision: str
-) -> None:
+def test_int8_says_nearly_the_same(made: Callable[[str], Made], name: str, precision: str) -> None:
     opened = made(name)[1]
     sources = prompts(40, seed=1)
     exact, rounded = (opened[kind].start(sources) for kind in ("fp32", precision))

@@ -107,7 +107,10 @@ def _difference(
         spec = decoders[0].spec
         random = np.random.default_rng(0)
         longest = min(spec.sources.context, _LONGEST_CHECK)
-        tokens = np.setdiff1d(np.arange(min(spec.vocabulary, spec.sources.vocabulary)), [-1 if padding is None else padding])
+        tokens = np.setdiff1d(
+            np.arange(min(spec.vocabulary, spec.sources.vocabulary)),
+            [-1 if padding is None else padding],
+        )
         sources = [random.choice(tokens, max(1, longest // part)).tolist() for part in (1, 2, 6)]
         one, two = (decoder.start(sources, copies=2) for decoder in decoders)
         worst = largest = 0.0
