@@ -40,7 +40,7 @@ class Probe:
         cpu, bare, first = own_cpu(), [], []
         for number in range(calls + 2):
             start = time.perf_counter()
-            bare_session.run(["next_tokens"], feeds)
+            bare_session.run(["top_tokens"], feeds)
             middle = time.perf_counter()
             next(iter(stream(self.session, [ids], options)))
             end = time.perf_counter()
@@ -67,6 +67,7 @@ class Probe:
             "seqlens_k": np.array([length - 1], np.int32),
             "total_sequence_length": np.array(length, np.int32),
             "logits_at": np.array([length - 1]),
+            "top": np.array([1]),
         }
         empty = np.zeros((1, spec.kv_heads, length, spec.head_size), np.float32)
         names = [item.name for item in session.get_inputs()]

@@ -114,3 +114,16 @@ def test_a_quick_run_measures_tiny_models_to_the_end(root: Path, tmp_path: Path)
     raw = json.loads((tmp_path / "raw-quick.json").read_text(encoding="utf-8"))
     case = raw["decoding"]["generation"]["cases"]["batch 8"]
     assert {len(text) for record in case.values() for text in record["answers"]} == {8}
+
+
+def test_the_first_token_and_memory_are_measured_on_our_graph(tmp_path: Path) -> None:
+    from decoding_models import make
+    from decoding_probe import Probe
+
+    make("gpt2", tmp_path / "gpt2", tmp_path, tiny=True, only=["nlplug"])
+    probe = Probe(tmp_path / "gpt2", "int8")
+    found = probe.first_token(prompt=6, calls=2)
+    assert found["bare"] > 0
+    assert found["first"] > 0
+    grown = probe.memory(rows=2, new=8)
+    assert 0 < grown["cache"] < grown["whole"]

@@ -44,7 +44,6 @@ def overflow(page: Page) -> int:
 
 
 def pick_model(page: Page, name: str) -> None:
-    page.locator("#model-facts .np-model-name").wait_for()
     box = page.locator("#model input")
     box.fill(name)
     box.press("Enter")
@@ -184,6 +183,7 @@ def test_a_local_bundle_can_be_picked(open_page: Open, tmp_path: Path) -> None:
 
 def test_a_model_that_is_not_there_is_explained(open_page: Open) -> None:
     page = open_page("tone")
+    page.locator("#model-facts .np-model-name").wait_for()
     pick_model(page, "/no/such/folder")
     said = page.locator("#model-facts .np-card-message")
     said.wait_for()

@@ -159,6 +159,7 @@ def _unigram(texts: Iterable[str], size: int, special: list[str], unknown: str) 
 
 
 def _word_pieces(texts: Iterable[str], size: int, special: list[str], unknown: str) -> Tokenizer:
+    """Not the same twice: its trainer takes pieces that are equally frequent in any order."""
     tokenizer = Tokenizer(models.WordPiece(unk_token=unknown))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

@@ -152,7 +152,8 @@ def test_a_resumed_run_ends_as_one_that_was_never_killed(
 ) -> None:
     from safetensors.torch import load_file
 
-    make = partial(scratch, architecture=architecture)
+    # Pieces of words that are equally frequent would come in another order each time.
+    make = partial(scratch, architecture=architecture, tokenizer_model="bpe")
     settings = make()
     done = subprocess.run(
         [sys.executable, "-c", KILLED, settings.model_dump_json()], capture_output=True
@@ -166,7 +167,7 @@ def test_a_resumed_run_ends_as_one_that_was_never_killed(
 
     resumed = load_file(pretrain(make(resume=True)) / "model.safetensors")
     whole = load_file(pretrain(make(output=tmp_path / "whole")) / "model.safetensors")
-    assert all(bool(torch.equal(resumed[name], whole[name])) for name in whole)
+    torch.testing.assert_close(resumed, whole, rtol=0, atol=0)
 
 
 def test_two_processes_train_one_model(
