@@ -14,7 +14,7 @@ from docrunner import Block, commands
 from nlplug.cli.main import main
 
 
-def untrained_bert(folder: Path, texts: Iterable[str], *, max_length: int = 64) -> Path:
+def untrained_bert(folder: Path, texts: Iterable[str]) -> Path:
     """An untrained BERT of two layers, with the words and the Chinese characters of some texts."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizerFast
@@ -22,7 +22,7 @@ def untrained_bert(folder: Path, texts: Iterable[str], *, max_length: int = 64) 
     words = set(re.findall(r"[a-z]+|\d+|[^\w\s]|[\u4e00-\u9fff]", " ".join(texts).lower()))
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(words)]
     (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
-    BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=max_length).save_pretrained(folder)
+    BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=64).save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(vocabulary),
@@ -30,7 +30,7 @@ def untrained_bert(folder: Path, texts: Iterable[str], *, max_length: int = 64) 
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=64,
-        max_position_embeddings=max_length,
+        max_position_embeddings=64,
     )
     BertModel(config).save_pretrained(folder)
     return folder
