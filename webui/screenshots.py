@@ -40,8 +40,8 @@ NEWS = (
 )
 
 LETTER = (
-    "Dear {name},\n\nThe train leaves at 10:30 and the children are waiting at the station. "
-    "Please bring a warm coat.\n\nSee https://example.com for more."
+    "The train leaves at 10:30, {name}. The children are waiting at the station.\n\n"
+    "Where is your coat? See https://example.com."
 )
 
 
