@@ -151,6 +151,7 @@ def _shoot(browser: Browser, address: str, target: Path, shot: Shot, model: str 
         changed = "old => document.querySelector('#result').innerText !== old"
         page.wait_for_function(changed, arg=before)
         page.locator("#result .np-answer").wait_for()
+        page.locator("#result .np-growing").wait_for(state="detached")
         page.wait_for_function(SETTLED)  # an answer is pale while its event runs
     page.evaluate("window.scrollTo(0, 0); document.activeElement?.blur()")
     if shot.look.get("is_mobile"):  # its window ends above the result
