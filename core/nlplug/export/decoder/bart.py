@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from nlplug.export.decoder.seq2seq_plain import start_token
-from nlplug.export.decoder.seq2seq_weights import Cross, Layer, Seq2SeqWeights, Stack
+from nlplug.export.decoder.seq2seq_weights import Cross, Seq2SeqWeights, Stack
 from nlplug.export.decoder.weights import (
+    Block,
     Linear,
     activation,
     array,
@@ -75,9 +76,9 @@ def _positions(module: Any) -> np.ndarray:
     return array(module.weight)[getattr(module, "offset", 0) :]
 
 
-def _layer(layer: Any) -> Layer:
+def _layer(layer: Any) -> Block:
     own = layer.self_attn
-    return Layer(
+    return Block(
         attention_norm=layer_norm(layer.self_attn_layer_norm),
         qkv=Linear.join([linear(own.q_proj), linear(own.k_proj), linear(own.v_proj)]),
         attention_out=linear(own.out_proj),

@@ -13,8 +13,8 @@ import numpy as np
 from nlplug.export.decoder.nodes import FLOAT, INT32, INT64, GraphWriter
 from nlplug.export.decoder.parts import Parts
 from nlplug.export.decoder.products import Product, Products
-from nlplug.export.decoder.seq2seq_weights import Layer, Seq2SeqWeights
-from nlplug.export.decoder.weights import Linear
+from nlplug.export.decoder.seq2seq_weights import Seq2SeqWeights
+from nlplug.export.decoder.weights import Block, Linear
 
 # The operator's own -10,000 is not out of reach for scores that are not scaled.
 PADDING = -1e30
@@ -70,7 +70,7 @@ class _Encoder:
         """How many tokens the longest source has, of shape (1,)."""
         return self.graph.node("Shape", [ids], start=1)
 
-    def _layer(self, total: str, addend: Product, layer: Layer, name: str) -> tuple[str, Product]:
+    def _layer(self, total: str, addend: Product, layer: Block, name: str) -> tuple[str, Product]:
         parts = self.parts
         if self.weights.norm_first:
             total, normed = parts.add_norm(total, addend, layer.attention_norm, f"{name}.norm_1")
@@ -82,7 +82,7 @@ class _Encoder:
         addend = parts.mlp(total, layer.up, layer.down, name)
         return parts.add_norm(total, addend, layer.mlp_norm, f"{name}.norm_2")[1], Product("")
 
-    def _attention(self, value: str, layer: Layer, name: str) -> Product:
+    def _attention(self, value: str, layer: Block, name: str) -> Product:
         graph, stack = self.graph, self.stack
         qkv = self.parts.linear(value, layer.qkv, f"{name}.qkv")
         split = [graph.name(part) for part in ("query", "key", "value")]

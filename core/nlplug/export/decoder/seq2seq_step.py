@@ -17,8 +17,8 @@ from nlplug.export.decoder.nodes import FLOAT, INT32, INT64, GraphWriter
 from nlplug.export.decoder.parts import Parts, rank_logits
 from nlplug.export.decoder.products import Product, Products
 from nlplug.export.decoder.seq2seq_encoder import PADDING
-from nlplug.export.decoder.seq2seq_weights import Cross, Layer, Seq2SeqWeights
-from nlplug.export.decoder.weights import Norm
+from nlplug.export.decoder.seq2seq_weights import Cross, Seq2SeqWeights
+from nlplug.export.decoder.weights import Block, Norm
 from nlplug.export.graph import MICROSOFT
 from nlplug.runtime.decoding.seq2seq_spec import SEQ2SEQ_KEY, Seq2SeqSpec
 
@@ -104,7 +104,7 @@ class _Step:
             total = self.parts.norm(total, stack.embedding_norm, "embedding_norm")
         return total
 
-    def _layer(self, total: str, addend: Product, layer: Layer, number: int) -> tuple[str, Product]:
+    def _layer(self, total: str, addend: Product, layer: Block, number: int) -> tuple[str, Product]:
         name, cross = f"layers.{number}", self.weights.cross[number]
         parts: list[tuple[Norm, Callable[[str], Product]]] = [
             (layer.attention_norm, lambda value: self._attention(value, layer, number)),
@@ -120,7 +120,7 @@ class _Step:
                 _, total = add_norm(total, part(total), norm, f"{name}.norm_{place}")
         return total, addend
 
-    def _attention(self, value: str, layer: Layer, number: int) -> Product:
+    def _attention(self, value: str, layer: Block, number: int) -> Product:
         graph, stack, name = self.graph, self.stack, f"layers.{number}"
         qkv = self.parts.linear(value, layer.qkv, f"{name}.qkv")
         past = [f"past_key_values.{number}.{part}" for part in ("key", "value")]

@@ -6,28 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nlplug.export.decoder.weights import Linear, NoFastForm, Norm
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer; a norm stands before its part or, in a model that norms after, behind it.
-
-    Attributes:
-        attention_norm: Of attention to the own text.
-        qkv: Queries of all heads, then keys, then values, in one product.
-        attention_out: After attention.
-        mlp_norm: Of the feed-forward part.
-        up: Into the feed-forward part; with a gate, the gate's columns first.
-        down: Out of it.
-    """
-
-    attention_norm: Norm
-    qkv: Linear
-    attention_out: Linear
-    mlp_norm: Norm
-    up: Linear
-    down: Linear
+from nlplug.export.decoder.weights import Block, Linear, NoFastForm, Norm
 
 
 @dataclass(frozen=True)
@@ -76,7 +55,7 @@ class Stack:
     positions: np.ndarray | None
     relative: np.ndarray | None
     embedding_norm: Norm | None
-    layers: tuple[Layer, ...]
+    layers: tuple[Block, ...]
     final_norm: Norm | None
 
     @property

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from nlplug.export.decoder.seq2seq_plain import start_token
-from nlplug.export.decoder.seq2seq_weights import Cross, Layer, Seq2SeqWeights, Stack
-from nlplug.export.decoder.weights import Linear, Norm, activation, array, head, linear
+from nlplug.export.decoder.seq2seq_weights import Cross, Seq2SeqWeights, Stack
+from nlplug.export.decoder.weights import Block, Linear, Norm, activation, array, head, linear
 from nlplug.runtime.decoding.seq2seq_spec import NO_LIMIT
 
 
@@ -67,11 +67,11 @@ def _relative(stack: Any) -> np.ndarray:
     return table
 
 
-def _layer(block: Any) -> Layer:
+def _layer(block: Any) -> Block:
     own, last = block.layer[0], block.layer[-1]
     mlp, attention = last.DenseReluDense, own.SelfAttention
     ups = [mlp.wi] if hasattr(mlp, "wi") else [mlp.wi_0, mlp.wi_1]
-    return Layer(
+    return Block(
         attention_norm=_norm(own.layer_norm),
         qkv=Linear.join([linear(attention.q), linear(attention.k), linear(attention.v)]),
         attention_out=linear(attention.o),

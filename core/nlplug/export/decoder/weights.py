@@ -64,13 +64,13 @@ class Rotary:
 
 @dataclass(frozen=True)
 class Block:
-    """One layer.
+    """One layer; a norm stands before its part or, in a model that norms after, behind it.
 
     Attributes:
-        attention_norm: Before attention.
+        attention_norm: Of attention to the own text.
         qkv: Queries of all heads, then keys, then values, in one product.
         attention_out: After attention.
-        mlp_norm: Before the feed-forward part.
+        mlp_norm: Of the feed-forward part.
         up: Into the feed-forward part; with a gate, the gate's columns first.
         down: Out of it.
     """
