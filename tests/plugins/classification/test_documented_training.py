@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from docrunner import ROOT, Block, blocks, run
-from training_kit import run_shown, shown_commands, titles, untrained_bert
+from docrunner import ROOT, Block, blocks
+from training_kit import run_shown, shown_commands, titles
 
 pytestmark = pytest.mark.train
 
@@ -19,34 +19,23 @@ DATA = [block for block in PAGE if block.file]
 EXAMPLES = shown_commands(PAGE)
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained_bert(tmp_path_factory.mktemp("base"), [block.text for block in DATA])
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the page's files lie; a later block of the page finds what an earlier one made."""
-    folder = tmp_path_factory.mktemp("page")
-    for block in DATA:
-        run(block, folder)
-    return folder
-
-
 @pytest.mark.parametrize("example", EXAMPLES, ids=titles(EXAMPLES))
 def test_the_page_shows_what_happens(
-    example: tuple[str, str, Block], base: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    example: tuple[str, str, Block],
+    page_base: Path,
+    page_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run_shown(example, base, folder, monkeypatch)
+    run_shown(example, page_base, page_folder, monkeypatch)
 
 
-def test_both_precisions_of_the_chinese_model_are_there(folder: Path) -> None:
+def test_both_precisions_of_the_chinese_model_are_there(page_folder: Path) -> None:
     from nlplug.models.bundle import Bundle
 
-    bundle = Bundle.open(folder / "animals", verify=True)
+    bundle = Bundle.open(page_folder / "animals", verify=True)
     assert "fp32" in bundle.precisions
     assert bundle.labels == ["cat", "dog"]
     assert bundle.options == {}
-    topics = Bundle.open(folder / "topics")
+    topics = Bundle.open(page_folder / "topics")
     assert topics.options == {"top_k": None, "threshold": 0.5}
     assert topics.config["problem_type"] == "multi_label_classification"

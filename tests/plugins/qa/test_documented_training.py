@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from docrunner import ROOT, Block, blocks, run
-from training_kit import run_shown, shown_commands, titles, untrained_bert
+from docrunner import ROOT, Block, blocks
+from training_kit import run_shown, shown_commands, titles
 
 from nlplug.models.bundle import Bundle
 
@@ -17,27 +17,16 @@ DATA = [block for block in PAGE if block.file]
 EXAMPLES = shown_commands(PAGE)
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained_bert(tmp_path_factory.mktemp("base"), [block.text for block in DATA])
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the page's files lie; a later block of the page finds what an earlier one made."""
-    folder = tmp_path_factory.mktemp("page")
-    for block in DATA:
-        run(block, folder)
-    return folder
-
-
 @pytest.mark.parametrize("example", EXAMPLES, ids=titles(EXAMPLES))
 def test_the_page_shows_what_happens(
-    example: tuple[str, str, Block], base: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    example: tuple[str, str, Block],
+    page_base: Path,
+    page_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run_shown(example, base, folder, monkeypatch)
+    run_shown(example, page_base, page_folder, monkeypatch)
 
 
-def test_a_model_that_was_shown_questions_without_answer_says_so(folder: Path) -> None:
-    bundle = Bundle.open(folder / "bridges", verify=True)
+def test_a_model_that_was_shown_questions_without_answer_says_so(page_folder: Path) -> None:
+    bundle = Bundle.open(page_folder / "bridges", verify=True)
     assert bundle.options == {"handle_impossible_answer": True}
