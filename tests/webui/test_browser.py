@@ -135,7 +135,7 @@ def test_a_file_is_answered_and_can_be_downloaded(open_page: Open, tmp_path: Pat
     source = tmp_path / "reviews.csv"
     source.write_text("id,review,label\n7,good,x\n8,bad,y\n", encoding="utf-8")
     page = open_page("tone")
-    page.get_by_role("tab", name="Batch").click()
+    page.get_by_role("radio", name="Batch").click()
     page.locator("#batch-file input[type=file]").set_input_files(source)
     page.get_by_text("2 rows, ready to run").wait_for()
     assert page.locator("#column-text input").input_value() == "review"
@@ -162,7 +162,7 @@ def test_a_bad_row_of_a_file_is_named(open_page: Open, tmp_path: Path) -> None:
     source = tmp_path / "broken.jsonl"
     source.write_text('{"text": "good"}\n{"text": \n', encoding="utf-8")
     page = open_page("tone")
-    page.get_by_role("tab", name="Batch").click()
+    page.get_by_role("radio", name="Batch").click()
     page.locator("#batch-file input[type=file]").set_input_files(source)
     said = page.locator("#batch-result .np-card-message")
     said.wait_for()
@@ -236,10 +236,35 @@ def test_the_overview_leads_to_every_task(open_page: Open) -> None:
     assert page.url.endswith("/spans")
 
 
+def test_a_page_that_nobody_touches_rests(open_page: Open) -> None:
+    page = open_page("tone")
+    ask(page, "good")
+    # Each browser frame may ask for the next one; what never rests asks far more often.
+    count = (
+        "() => { window.asked = 0; for (const name of ['setTimeout', 'requestAnimationFrame']) {"
+        " const own = window[name];"
+        " window[name] = (...all) => { window.asked++; return own.apply(window, all) } } }"
+    )
+    page.evaluate(count)
+    page.wait_for_timeout(1_000)
+    assert page.evaluate("window.asked") < 300
+
+
+def test_tabs_are_reached_by_the_keyboard(open_page: Open) -> None:
+    page = open_page("tone")
+    page.get_by_role("radio", name="Try it").focus()
+    page.keyboard.press("ArrowRight")
+    page.locator("#batch-run").wait_for()
+    assert not page.locator("#try-card").is_visible()
+    page.keyboard.press("ArrowRight")
+    page.locator(".np-code").first.wait_for()
+    assert not page.locator("#batch-run").is_visible()
+
+
 def test_chinese_browsers_get_chinese(open_page: Open) -> None:
     page = open_page("tone", locale="zh-CN")
     page.get_by_role("button", name="运行").wait_for()
-    page.get_by_role("tab", name="批量").wait_for()
+    page.get_by_role("radio", name="批量").wait_for()
     assert page.locator("h1").inner_text() == "语气"
     assert "标签数量" in page.locator("#options").inner_text()
     page.get_by_role("button", name="更多选项").click()

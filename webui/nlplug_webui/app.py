@@ -14,6 +14,7 @@ import gradio as gr
 from gradio.i18n import I18nData
 
 from nlplug_webui import look_and_feel, pages
+from nlplug_webui.events import AT_ONCE
 from nlplug_webui.hookspecs import PanelContext
 from nlplug_webui.messages import card_html
 from nlplug_webui.models import ModelPool
@@ -130,9 +131,7 @@ class WebUI:
         with gr.Column(elem_classes="np-page"):
             gr.HTML(self._text(f"title:{PLUGINS_PAGE}"))
             shown = gr.HTML(self._text("plugins:html"), elem_id="plugins")
-            demo.load(
-                self._plugins_html, None, shown, api_visibility="private", show_progress="hidden"
-            )
+            demo.load(self._plugins_html, None, shown, **AT_ONCE)
             gr.HTML(self._text("foot:html"))
 
     def _plugins_html(self, request: gr.Request) -> str:

@@ -13,6 +13,7 @@ import gradio as gr
 from nlplug.errors import DataError
 from nlplug.task import Task
 from nlplug_webui.batch import Progress, look, run_batch
+from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model, option_values
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
@@ -101,8 +102,7 @@ class BatchTab:
             self._looked,
             self._file,
             [*self._columns, *outputs],
-            api_visibility="private",
-            show_progress="minimal",
+            **{**AT_ONCE, "show_progress": "minimal"},
             show_progress_on=self._shown,
         )
         running = self._run.click(

@@ -13,6 +13,7 @@ import gradio as gr
 from nlplug.models.bundle import Bundle
 from nlplug.models.spec import ModelSpec
 from nlplug.task import Task
+from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
@@ -92,8 +93,7 @@ class ModelCard:
         shown: dict[str, Any] = {
             "inputs": [self.name, self.synced],
             "outputs": [self.precision, self._facts, self.synced, *parts],
-            "api_visibility": "private",
-            "show_progress": "hidden",
+            **AT_ONCE,
         }
         self.name.change(self._changed, trigger_mode="always_last", **shown)
         self._blocks.load(self._opened, **shown)

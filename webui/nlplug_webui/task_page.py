@@ -12,6 +12,7 @@ from nlplug.task import Display, Example, Task
 from nlplug_webui import snippets
 from nlplug_webui.answering import Answering, Question, continues
 from nlplug_webui.batch_tab import BatchTab
+from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model, input_controls, option_controls
 from nlplug_webui.forms import Translate, component, localized_choices, text_keys
 from nlplug_webui.hookspecs import PanelContext
@@ -20,6 +21,7 @@ from nlplug_webui.models import ModelPool
 from nlplug_webui.render import empty_html
 from nlplug_webui.result import ResultCard
 from nlplug_webui.runs import Ending
+from nlplug_webui.tabs import panel, tabs_html
 from nlplug_webui.texts import LANGUAGES, language_of, say, visitor_of
 
 _EXAMPLE_CHARACTERS = 88
@@ -37,6 +39,7 @@ def page_texts(task: Task) -> dict[str, Mapping[str, str]]:
         f"{task.name}:code": {name: snippets.html(task, name) for name in LANGUAGES},
         f"{task.name}:empty": {name: _empty(name) for name in LANGUAGES},
         f"{task.name}:batch-empty": {name: batch_empty(name) for name in LANGUAGES},
+        "tabs:html": {name: tabs_html(name) for name in LANGUAGES},
     }
 
 
@@ -90,8 +93,9 @@ class TaskPage:
         return self.task.display is Display.TEXT and not continues(self.task)
 
     def _tabs(self) -> None:
-        with gr.Tabs(elem_classes="np-tabs"):
-            with gr.Tab(self._translate("try"), id="try", elem_id="tab-try"):
+        with gr.Column(elem_classes="np-tabbed"):
+            gr.HTML(self._translate("tabs:html"))
+            with panel("try"):
                 if self._beside():
                     with gr.Row(elem_classes="np-beside"):
                         with gr.Column(scale=1, min_width=320):
@@ -101,10 +105,10 @@ class TaskPage:
                 else:
                     self._form_card()
                     self._result_card()
-            with gr.Tab(self._translate("batch"), id="batch", elem_id="tab-batch"):
+            with panel("batch"):
                 self._batch = BatchTab(self.task, self.pool, self._translate)
                 self._batch.layout()
-            with gr.Tab(self._translate("code"), id="code", elem_id="tab-code"):
+            with panel("code"):
                 gr.HTML(self._translate(f"{self.task.name}:code"), elem_classes="np-code")
 
     def _model_card(self) -> None:
@@ -199,20 +203,16 @@ class TaskPage:
                 self._load_example,
                 [self._examples, self._model.synced],
                 forms,
-                api_visibility="private",
-                show_progress="hidden",
+                **AT_ONCE,
             ).then(**run)
         self._clear.click(
             self._cleared,
             None,
             [*self._input_parts, *self._result.outputs],
-            api_visibility="private",
-            show_progress="hidden",
+            **AT_ONCE,
         )
         if self.task.streams:
-            self._stop.click(
-                self._stopped, None, None, api_visibility="private", show_progress="hidden"
-            )
+            self._stop.click(self._stopped, None, None, **AT_ONCE)
         named = [
             (control, part)
             for control, part in zip([*self._inputs, *self._options], forms, strict=True)
@@ -226,13 +226,7 @@ class TaskPage:
             updates = localized_choices(controls, language_of(request))
             return updates if len(updates) > 1 else updates[0]
 
-        self._blocks.load(
-            localize,
-            None,
-            list(parts),
-            api_visibility="private",
-            show_progress="hidden",
-        )
+        self._blocks.load(localize, None, list(parts), **AT_ONCE)
 
     def _outputs(self) -> list[Any]:
         return [*self._result.outputs, *([self._stop] if self.task.streams else [])]
