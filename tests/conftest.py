@@ -48,9 +48,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The parity tables, where the parity tests were run."""
-    from parity.summary import show
+    from parity.summary import REPORT, show
 
-    show(terminalreporter, config.getoption("--parity-report"))
+    show(terminalreporter, config.getoption(REPORT))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -25,6 +25,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -189,20 +190,23 @@ def _check_nlplug(words: list[str], where: str) -> None:
     """Each option has to stand in the help of the command that it is given to."""
     given = [word.partition("=")[0] for word in words if word.startswith("-")]
     plain = [word for word in words if not word.startswith("-")]
-    helps = []
-    for depth in range(min(len(plain), 3), 0, -1):
-        done = subprocess.run(
-            [sys.executable, "-m", "nlplug", *plain[:depth], "--help"],
-            env=_environment(None),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        helps.append(done.stdout if done.returncode == 0 else "")
-    text = "\n".join(helps)
+    text = "\n".join(_help(*plain[:depth]) for depth in range(min(len(plain), 3), 0, -1))
     assert text.strip(), f"{where}\nno such command"
     missing = [option for option in given if not re.search(rf"(?<!\w){option}\b", text)]
     assert not missing, f"{where}\nno option {', '.join(missing)} in\n{text}"
+
+
+@cache
+def _help(*words: str) -> str:
+    """What a command says of itself; nothing where there is none."""
+    done = subprocess.run(
+        [sys.executable, "-m", "nlplug", *words, "--help"],
+        env=_environment(None),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout if done.returncode == 0 else ""
 
 
 def _check_pip(words: list[str], where: str) -> None:

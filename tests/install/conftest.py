@@ -69,19 +69,20 @@ class Environment:
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The wheel of each member, by distribution."""
     folder = tmp_path_factory.mktemp("wheels")
-    done = subprocess.run(
-        [
-            sys.executable,
-            *("-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--no-deps"),
-            *("--no-build-isolation", "-w", str(folder), *map(str, MEMBERS.values())),
-        ],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    _pip_wheel(folder, *MEMBERS.values())
     return {name: next(folder.glob(f"{name.replace('-', '_')}-*.whl")) for name in MEMBERS}
+
+
+@pytest.fixture(scope="session")
+def build_wheel() -> Callable[[Path], Path]:
+    """Builds the one package of a folder into its ``dist``."""
+
+    def build(source: Path) -> Path:
+        _pip_wheel(source / "dist", source)
+        (wheel,) = (source / "dist").glob("*.whl")
+        return wheel
+
+    return build
 
 
 @pytest.fixture(scope="session")
@@ -96,3 +97,18 @@ def make_environment(
         return Environment(folder)
 
     return make
+
+
+def _pip_wheel(target: Path, *sources: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            *("-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--no-deps"),
+            *("--no-build-isolation", "-w", str(target), *map(str, sources)),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from parity.compare import Tally
 from parity.models import ARCHITECTURES, make_checkpoint
-from parity.summary import PROPERTY
+from parity.summary import PROPERTY, REPORT
 
 from nlplug.pipelines import Pipeline
 from nlplug.plugins import PluginHost
@@ -25,6 +25,13 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def some(request: pytest.FixtureRequest) -> Callable[[Sequence[Any]], list[Any]]:
+    """A third of some inputs, evenly drawn; all of them where the run writes the report."""
+    every = 1 if request.config.getoption(REPORT) else 3
+    return lambda inputs: list(inputs[::every])
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from typing import Any
 from parity.faults import FAULTS
 
 PROPERTY = "parity"
+REPORT = "--parity-report"
+"""The option that names the file to write, and has all be compared, not a third."""
 HEADER = ("compared", "equal", "known faults", "other", "equal without known faults")
 
 _INTRODUCTION = """# Parity with transformers
@@ -29,7 +31,8 @@ scores too; of sampling, the probabilities that are left after all filters, at e
 that transformers has drawn. The models are tiny and random likewise, in the fast graph, or in the
 plain one as Optimum exports it; prompts of several lengths make one batch.
 
-Made by `pytest tests/parity --parity-report docs/parity.md`.
+Made by `pytest tests/parity --parity-report docs/parity.md`; without that option the suite compares
+a third of this.
 """
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from parity.compare import Tally
+from parity.graphs import check_both_precisions
 from parity.models import ARCHITECTURES, TOPICS
 from parity.texts import documents, sentences
 
@@ -22,6 +23,13 @@ PAIRS = [
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_both_precisions_pass_the_gate(architecture: str, exported: Callable[..., Any]) -> None:
+    _, report = exported(architecture, "classification", problem_type="single_label_classification")
+    check_both_precisions(report)
+    assert report.bundle.manifest.labels == list(TOPICS)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("problem", ["single_label_classification", "multi_label_classification"])
 def test_labels_and_scores(
     architecture: str,
@@ -29,13 +37,14 @@ def test_labels_and_scores(
     ours: Callable[..., Any],
     theirs: Callable[..., Any],
     tally: Callable[..., Tally],
+    some: Callable[..., list[Any]],
 ) -> None:
     mine = ours(architecture, "classification", problem_type=problem)
     pipe = theirs(architecture, "classification", problem_type=problem)
     kind = problem.split("_")[0]
     winners = set()
-    short = [_fitting(pipe.tokenizer, inputs) for inputs in (TEXTS, PAIRS)]
-    for inputs, more in ((short[0], {}), (short[1], {}), (LONG, {"truncation": True})):
+    short = [_fitting(pipe.tokenizer, some(inputs)) for inputs in (TEXTS, PAIRS)]
+    for inputs, more in ((short[0], {}), (short[1], {}), (some(LONG), {"truncation": True})):
         for top_k in (1, 3, None):
             count = tally("classification", architecture, f"{kind}-label, top_k {top_k}")
             expected = pipe(inputs, top_k=top_k, **more)

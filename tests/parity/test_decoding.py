@@ -160,15 +160,17 @@ def test_texts(
     graph: str,
     both: Callable[[Shape, str], Both],
     tally: Callable[..., Tally],
+    some: Callable[..., list[list[int]]],
 ) -> None:
     model, session = both(shape, graph)
     name = f"{shape.name} ({graph})"
     cases = [(setting, options, 24) for setting, options in GREEDY.items()]
     cases += [(setting, options, 12) for setting, options in BEAMS.items()]
     for seed, (setting, options, count) in enumerate(cases):
-        _compare(model, session, _prompts(count, seed), options, tally("generation", name, setting))
+        texts = some(_prompts(count, seed))
+        _compare(model, session, texts, options, tally("generation", name, setting))
     # It is forced after a prompt of one token, as where a language stands first.
-    ones = [[token] for token in range(1, 13)]
+    ones = some([[token] for token in range(1, 13)])
     _compare(
         model,
         session,
@@ -177,7 +179,8 @@ def test_texts(
         tally("generation", name, "2 beams, forced start"),
     )
     for seed, (setting, options) in enumerate(DRAWN.items()):
-        _draws(model, session, seed, options, tally("generation", name, setting))
+        texts = some(_prompts(8, seed, 6))
+        _draws(model, session, texts, seed, options, tally("generation", name, setting))
 
 
 def _compare(
@@ -191,11 +194,17 @@ def _compare(
     count.check(least=len(texts))
 
 
-def _draws(model: Any, session: Decoder, seed: int, settings: dict[str, Any], count: Tally) -> None:
+def _draws(
+    model: Any,
+    session: Decoder,
+    texts: list[list[int]],
+    seed: int,
+    settings: dict[str, Any],
+    count: Tally,
+) -> None:
     """Along the texts that transformers draws, the probabilities of ours are the same."""
     import torch
 
-    texts = _prompts(8, seed, 6)
     torch.manual_seed(seed)
     lengths = {"min_new_tokens": 12, "max_new_tokens": 12}
     drawn, steps = Peer(model, texts, {"do_sample": True, **lengths, **settings}).drawn()

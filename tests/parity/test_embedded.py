@@ -63,25 +63,37 @@ def both(host: PluginHost) -> Iterator[Callable[[str], Pair]]:
 
 
 @pytest.mark.parametrize("task", ["sentiment", "classification"])
-def test_labels(task: str, both: Callable[[str], Pair], tally: Callable[..., Tally]) -> None:
+def test_labels(
+    task: str,
+    both: Callable[[str], Pair],
+    tally: Callable[..., Tally],
+    some: Callable[..., list[str]],
+) -> None:
+    texts = some(TEXTS)
     mine, pipe = both(task)
     # The model of intents abstains when unsure, which transformers cannot.
     always = {"abstain_below": 0.0} if task == "classification" else {}
     for top_k in (1, 3, None):
         count = tally(task, mine.bundle.name, f"top_k {top_k}")
-        for text in TEXTS:
+        for text in texts:
             ours, theirs = mine(text, top_k=top_k, **always), pipe(text, top_k=top_k)
             count.add(*([(one["label"], one["score"]) for one in side] for side in (ours, theirs)))
-        count.check(least=len(TEXTS))
+        count.check(least=len(texts))
 
 
 @pytest.mark.parametrize("strategy", ["none", "simple", "first", "average", "max"])
-def test_entities(strategy: str, both: Callable[[str], Pair], tally: Callable[..., Tally]) -> None:
+def test_entities(
+    strategy: str,
+    both: Callable[[str], Pair],
+    tally: Callable[..., Tally],
+    some: Callable[..., list[str]],
+) -> None:
+    texts = some(TEXTS)
     mine, pipe = both("ner")
     other = mend(pipe, MendedNer)
     _, _, chosen = other._sanitize_parameters(aggregation_strategy=strategy)
     count = tally("ner", mine.bundle.name, strategy)
-    for text in TEXTS:
+    for text in texts:
         windows = other.windows(text, None)
 
         def answer(mended: frozenset[str], windows: list[Any] = windows) -> list[Any]:
@@ -91,19 +103,23 @@ def test_entities(strategy: str, both: Callable[[str], Pair], tally: Callable[..
         own = spans(mine(text, aggregation_strategy=strategy))
         theirs = answer(frozenset())
         count.add(own, theirs, explainer(own, NER_FAULTS, answer), where=repr(text))
-    count.check(least=len(TEXTS))
+    count.check(least=len(texts))
 
 
 @pytest.mark.parametrize("impossible", [False, True], ids=["answers", "or none"])
 def test_answers(
-    impossible: bool, both: Callable[[str], Pair], tally: Callable[..., Tally]
+    impossible: bool,
+    both: Callable[[str], Pair],
+    tally: Callable[..., Tally],
+    some: Callable[..., list[dict[str, str]]],
 ) -> None:
+    items = some(questions(40, 100, seed=42))
     mine, pipe = both("qa")
     other = mend(pipe, MendedQa)
     # The model brings a longest answer of its own.
     options = {"top_k": 4, "handle_impossible_answer": impossible, "max_answer_len": 15}
     count = tally("qa", mine.bundle.name, "no answer" if impossible else "top_k 4")
-    for item in questions(40, 100, seed=42):
+    for item in items:
         windows = other.windows(**item)
         if len(windows) > 1:  # ours would share a batch
             continue
@@ -115,7 +131,7 @@ def test_answers(
         own = _answers(mine(item, **options))
         theirs = _answers(other.postprocess(windows, **options))
         count.add(own, theirs, explainer(own, QA_FAULTS, answer), where=repr(item))
-    count.check(least=40)
+    count.check(least=len(items))
 
 
 def _answers(answers: list[dict[str, Any]]) -> list[Any]:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from parity.compare import Tally, explainer, spans
 from parity.faults import NER_FAULTS
+from parity.graphs import check_both_precisions
 from parity.mended import MendedNer, mend
-from parity.models import ARCHITECTURES, TAGS
+from parity.models import ARCHITECTURES, TAGS, WINDOW
 from parity.texts import documents, sentences
 
 pytestmark = pytest.mark.train
@@ -21,18 +22,41 @@ _OUR_STRIDE = 8  # of a window of 64 tokens, where none is given
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_both_precisions_pass_the_gate(architecture: str, exported: Callable[..., Any]) -> None:
+    _, report = exported(architecture, "ner")
+    check_both_precisions(report)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_manifest_says_what_was_fused_and_how_long_a_window_is(
+    architecture: str, exported: Callable[..., Any]
+) -> None:
+    _, report = exported(architecture, "ner")
+    manifest = report.bundle.manifest
+    expected = {"DeBERTa-v2": "plain: no fusion for deberta-v2", "ALBERT": "partly fused: "}
+    graph = manifest.metrics["graph"]
+    assert graph.startswith(expected.get(architecture, "fused: 2 Attention"))
+    assert manifest.labels == list(TAGS)
+    # Positions that are never used are left out of it.
+    assert report.bundle.max_length == WINDOW
+    unused = report.bundle.config["max_position_embeddings"] - WINDOW
+    assert unused == (2 if architecture in ("RoBERTa", "XLM-R") else 0)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_short_texts(
     architecture: str,
     ours: Callable[..., Any],
     theirs: Callable[..., Any],
     tally: Callable[..., Tally],
+    some: Callable[..., list[str]],
 ) -> None:
     pipe = theirs(architecture, "ner")
     room = pipe.tokenizer.model_max_length
-    texts = [text for text in TEXTS if len(pipe.tokenizer(text)["input_ids"]) <= room]
+    texts = [text for text in some(TEXTS) if len(pipe.tokenizer(text)["input_ids"]) <= room]
     counts = compare(texts, architecture, ours, pipe, tally, STRATEGIES)
     for count in counts:
-        count.check(least=200)
+        count.check(least=4 * len(texts))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -43,13 +67,15 @@ def test_documents_longer_than_the_window(
     ours: Callable[..., Any],
     theirs: Callable[..., Any],
     tally: Callable[..., Tally],
+    some: Callable[..., list[str]],
 ) -> None:
     pipe = theirs(architecture, "ner")
     # With stride transformers refuses to give the tokens themselves.
-    some = {None: ("none", "simple"), 0: ("simple", "max"), 16: STRATEGIES[1:]}
-    strategies = some[stride]
-    for count in compare(LONG, architecture, ours, pipe, tally, strategies, stride=stride):
-        count.check(least=100)
+    given = {None: ("none", "simple"), 0: ("simple", "max"), 16: STRATEGIES[1:]}
+    strategies = given[stride]
+    texts = some(LONG)
+    for count in compare(texts, architecture, ours, pipe, tally, strategies, stride=stride):
+        count.check(least=25 * len(texts))
 
 
 @pytest.mark.parametrize("ignored", [[], ["O", "PER", "B-LOC"]], ids=["none", "some"])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from parity.compare import Answer, Tally, explainer
 from parity.faults import QA_FAULTS
+from parity.graphs import check_both_precisions
 from parity.mended import MendedQa, mend
 from parity.models import ARCHITECTURES
 from parity.texts import questions
@@ -29,12 +30,25 @@ _WINDOWS = ("doc_stride", "max_seq_len")
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_both_precisions_pass_the_gate(architecture: str, exported: Callable[..., Any]) -> None:
+    import onnx
+
+    _, report = exported(architecture, "qa")
+    check_both_precisions(report)
+    graph = onnx.load(report.bundle.onnx_file("int8")).graph
+    assert [item.name for item in graph.output] == ["start_logits", "end_logits"]
+    assert report.bundle.manifest.labels == []
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_answers(
     architecture: str,
     ours: Callable[..., Any],
     theirs: Callable[..., Any],
     tally: Callable[..., Tally],
+    some: Callable[..., list[dict[str, str]]],
 ) -> None:
+    items = some(SHORT) + some(LONG)
     mine = ours(architecture, "qa")
     pipe = mend(theirs(architecture, "qa"), MendedQa)
     read: dict[Any, list[Any]] = {}
@@ -42,7 +56,7 @@ def test_answers(
         count = tally("qa", architecture, setting)
         sizes = {name: value for name, value in options.items() if name in _WINDOWS}
         others = {name: value for name, value in options.items() if name not in _WINDOWS}
-        for item, answers in zip(SHORT + LONG, mine(SHORT + LONG, **options), strict=True):
+        for item, answers in zip(items, mine(items, **options), strict=True):
             key = (*item.values(), *sizes.items())
             if key not in read:
                 read[key] = pipe.windows(**item, **sizes)
@@ -66,7 +80,7 @@ def test_answers(
                 explainer(_answers(own), QA_FAULTS, answer),
                 where=repr(item),
             )
-        count.check(least=len(SHORT + LONG))
+        count.check(least=len(items))
 
 
 @pytest.mark.parametrize("architecture", ["BERT", "RoBERTa"])

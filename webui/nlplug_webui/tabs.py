@@ -20,7 +20,8 @@ def tabs_html(language: str) -> str:
     """The bar that picks a tab."""
     buttons = "".join(
         f'<label><input type="radio" name="np-tab" value="{name}"'
-        f"{' checked' if name == TABS[0] else ''}><span>{escape(say(name, language))}</span></label>"
+        f"{' checked' if name == TABS[0] else ''}>"
+        f"<span>{escape(say(name, language))}</span></label>"
         for name in TABS
     )
     return f'<div class="np-tabbar" role="radiogroup">{buttons}</div>'

@@ -55,7 +55,7 @@ def killed(config: Make) -> TrainConfig:
     return settings
 
 
-def test_a_resumed_run_ends_as_one_that_was_never_killed(
+def test_a_killed_run_is_neither_thrown_away_nor_changed_and_ends_as_one_that_was_not(
     toy_task: Task, config: Make, killed: TrainConfig, tmp_path: Path
 ) -> None:
     from safetensors.torch import load_file
@@ -64,25 +64,15 @@ def test_a_resumed_run_ends_as_one_that_was_never_killed(
     assert [path.name for path in complete_checkpoints(folder)] == ["checkpoint-9", "checkpoint-18"]
     assert (folder / "checkpoint-27").is_dir()  # half written, and so ignored
     assert not killed.output.exists()
+    with pytest.raises(TrainingError, match=r"unfinished run \(checkpoint-18\)") as caught:
+        fine_tune(toy_task, config())
+    assert "--resume" in str(caught.value.hint)
+    with pytest.raises(TrainingError, match=r"learning_rate was 0\.005, is 0\.1"):
+        fine_tune(toy_task, config(resume=True, learning_rate=0.1))
 
     resumed = load_file(fine_tune(toy_task, config(resume=True)) / "model.safetensors")
     whole = load_file(fine_tune(toy_task, config(output=tmp_path / "w")) / "model.safetensors")
     assert all(bool((resumed[name] == whole[name]).all()) for name in whole)
-
-
-def test_an_unfinished_run_is_not_thrown_away(
-    toy_task: Task, config: Make, killed: TrainConfig
-) -> None:
-    with pytest.raises(TrainingError, match=r"unfinished run \(checkpoint-18\)") as caught:
-        fine_tune(toy_task, config())
-    assert "--resume" in str(caught.value.hint)
-
-
-def test_a_run_is_not_resumed_with_other_settings(
-    toy_task: Task, config: Make, killed: TrainConfig
-) -> None:
-    with pytest.raises(TrainingError, match=r"learning_rate was 0\.005, is 0\.1"):
-        fine_tune(toy_task, config(resume=True, learning_rate=0.1))
 
 
 def test_a_finished_run_is_not_trained_again(toy_task: Task, config: Make) -> None:

@@ -1,0 +1,40 @@
+"""What the export makes of each architecture and task: right in float32, small and near in int8.
+
+Tested in each task's own file, where the same exports answer beside transformers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nlplug.export.gate import worst_fp32
+from nlplug.export.graph import histogram
+
+
+def check_both_precisions(report: Any) -> None:
+    """Hold an export to fp32 and int8 to its gate, and int8 to leave no product in float.
+
+    Raises:
+        AssertionError: It does not.
+    """
+    import onnx
+
+    exact, small = report.verdicts
+    assert (exact.precision, small.precision) == ("fp32", "int8")
+    assert worst_fp32(exact.parity) < 1e-4
+    assert exact.parity["agreement"] > 0.999
+    # Random weights are harder on int8 than trained ones: nothing in them is redundant.
+    assert small.parity["cosine"] > 0.95
+    model = onnx.load(report.bundle.onnx_file("int8"))
+    assert histogram(model)["DynamicQuantizeMatMul"] >= 6
+    # Beside the head no product with weights is left in float.
+    assert len(_float_products(model)) == 1
+
+
+def _float_products(model: Any) -> list[str]:
+    names = {tensor.name for tensor in model.graph.initializer}
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type in ("MatMul", "Gemm") and names.intersection(node.input[:2])
+    ]
