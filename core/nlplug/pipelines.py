@@ -206,8 +206,8 @@ class Pipeline:
     def answers(self, inputs: Iterable[Any], /, **options: Any) -> Iterator[Any]:
         """As `map`, each answer as the task decoded it, before `Task.shape` suits it to a call.
 
-        For servers and user interfaces, which want one shape whatever options were given. Where the
-        task runs one graph in one pass, the iterator's ``cancel()`` ends the work from any thread.
+        For servers and user interfaces, which want one shape whatever options were given. The
+        iterator's ``cancel()`` ends the work from any thread, unless the task's runner has none.
         """
         parsed = make_options(self.task, self._defaults | options)
         return self._runner.map((make_input(self.task, value) for value in inputs), parsed)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +22,7 @@ from nlplug.families.chat_template import ChatTemplate, chat_template_of
 from nlplug.families.decoding_options import GenerationConfig
 from nlplug.families.vocabulary import check_vocabulary
 from nlplug.models.bundle import Bundle
+from nlplug.runtime.answers import Answers, go_on
 from nlplug.runtime.decoding.decoder import Decoder
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.plain import PlainSession
@@ -75,15 +77,10 @@ class CausalRunner:
         self._decoder: Decoder | None = None
         self._lock = threading.Lock()
 
-    def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Iterator[Any]:
+    def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """See `Runner.map`; inputs are taken in chunks that grow, so the first answer is early."""
-        wanted = cast("CausalOptions", options)
-        iterator = iter(inputs)
-        size, first = _FIRST_CHUNK, 0
-        while chunk := [cast("CausalInput", item) for item in islice(iterator, size)]:
-            yield from self._answers(chunk, wanted, first)
-            first += len(chunk)
-            size = min(size * 4, _LARGEST_CHUNK)
+        stop = threading.Event()
+        return Answers(self._steps(inputs, cast("CausalOptions", options), stop), stop)
 
     def stream(self, item: TaskInput, options: TaskOptions) -> Generator[TextPiece, None, None]:
         """See `Runner.stream`: the new text.
@@ -120,6 +117,21 @@ class CausalRunner:
         with self._lock:
             self._decoder = None
 
+    def _steps(
+        self, inputs: Iterable[TaskInput], options: CausalOptions, stop: threading.Event
+    ) -> Generator[list[GeneratedText], None, None]:
+        iterator = iter(inputs)
+        size, first = _FIRST_CHUNK, 0
+        decoding = replace(self._decoding(options), cancelled=stop.is_set)
+        while chunk := [cast("CausalInput", item) for item in islice(iterator, size)]:
+            prompts = [self._prompt(item, options, n) for n, item in enumerate(chunk, first)]
+            answers = self._texts().texts(prompts, decoding, stop=options.stop)
+            for item, texts in zip(chunk, answers, strict=True):
+                go_on(stop)
+                yield [self._answer(item, text, options) for text in texts]
+            first += len(chunk)
+            size = min(size * 4, _LARGEST_CHUNK)
+
     def _opened(self) -> Decoder:
         decoder = self._decoder
         if decoder is None:
@@ -132,15 +144,6 @@ class CausalRunner:
 
     def _decoding(self, options: CausalOptions) -> DecodingOptions:
         return self._config.decoding(options, self._tokenizer.ids, logprobs=_logprobs(options))
-
-    def _answers(
-        self, items: Sequence[CausalInput], options: CausalOptions, first: int
-    ) -> Iterator[list[GeneratedText]]:
-        """The answers to some inputs, the first of which has the number ``first`` in the call."""
-        prompts = [self._prompt(item, options, number) for number, item in enumerate(items, first)]
-        answers = self._texts().texts(prompts, self._decoding(options), stop=options.stop)
-        for item, texts in zip(items, answers, strict=True):
-            yield [self._answer(item, text, options) for text in texts]
 
     def _prompt(self, item: CausalInput, options: CausalOptions, number: int = 0) -> Prompt:
         """The tokens of an input.

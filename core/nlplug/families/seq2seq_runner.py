@@ -13,6 +13,7 @@ from typing import Any
 
 from nlplug.errors import OptionError
 from nlplug.families.seq2seq import Part, Segment, Seq2SeqModel, Written
+from nlplug.runtime.answers import Answers, go_on
 from nlplug.runtime.cpu import usable_cpus
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.seq2seq import open_seq2seq
@@ -84,20 +85,10 @@ class Seq2SeqRunner:
         self._decoder: TextDecoder | None = None
         self._pool: ThreadPoolExecutor | None = None
 
-    def map(self, inputs: Iterable[TaskInput], options: Any) -> Iterator[Any]:
+    def map(self, inputs: Iterable[TaskInput], options: Any) -> Answers:
         """See `Runner.map`: for each input a list of its versions."""
-        decoding = self._model.decoding(options)
-        count = decoding.num_return_sequences
-        first = 0
-        for items in _chunks(inputs):
-            parts = [self._model.parts(item, options) for item in items]
-            numbers = [number for number, own in enumerate(parts, first) for _ in own]
-            first += len(items)
-            stretches = self._stretches(list(chain(*parts)), options, decoding, numbers)
-            with closing(stretches):
-                for own in parts:
-                    texts = _versions(list(islice(stretches, len(own))), count)
-                    yield [{self._key: text} for text in texts]
+        stop = threading.Event()
+        return Answers(self._steps(inputs, options, stop), stop)
 
     def stream(self, item: TaskInput, options: Any) -> Generator[TextPiece, None, None]:
         """See `Runner.stream`.
@@ -141,6 +132,23 @@ class Seq2SeqRunner:
             pool, self._pool, self._decoder = self._pool, None, None
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def _steps(
+        self, inputs: Iterable[TaskInput], options: Any, stop: threading.Event
+    ) -> Generator[list[dict[str, str]], None, None]:
+        decoding = replace(self._model.decoding(options), cancelled=stop.is_set)
+        count = decoding.num_return_sequences
+        first = 0
+        for items in _chunks(inputs):
+            parts = [self._model.parts(item, options) for item in items]
+            numbers = [number for number, own in enumerate(parts, first) for _ in own]
+            first += len(items)
+            stretches = self._stretches(list(chain(*parts)), options, decoding, numbers)
+            with closing(stretches):
+                for own in parts:
+                    go_on(stop)
+                    texts = _versions(list(islice(stretches, len(own))), count)
+                    yield [{self._key: text} for text in texts]
 
     def _texts(self) -> TextDecoder:
         with self._lock:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import BundleError
+from nlplug.runtime.answers import Answers, go_on
 from nlplug.runtime.batching import collate, plan
 
 if TYPE_CHECKING:
@@ -51,33 +52,6 @@ class _Chunk:
 
     def cancel(self) -> None:
         self.batches.clear()
-
-
-class Answers(Iterator[Any]):
-    """The answers of one call, in order; the work is done while they are read.
-
-    Closing them ends the work, in the thread that reads them; `cancel` does it from any other.
-    """
-
-    def __init__(self, steps: Generator[Any, None, None], stop: Event) -> None:
-        self._steps = steps
-        self._stop = stop
-
-    def __next__(self) -> Any:
-        """The next answer.
-
-        Raises:
-            CancelledError: They were cancelled.
-        """
-        return next(self._steps)
-
-    def cancel(self) -> None:
-        """Have the work end with the batches that run now; may be called from any thread."""
-        self._stop.set()
-
-    def close(self) -> None:
-        """End the work; for the thread that reads the answers."""
-        self._steps.close()
 
 
 class Engine:
@@ -124,9 +98,9 @@ class Engine:
         under_way: deque[_Chunk] = deque()
         try:
             for items in _chunks(inputs):
-                _go_on(stop)
+                go_on(stop)
                 rows = self._model.encode(items, options)
-                _go_on(stop)
+                go_on(stop)
                 if not under_way and self._fits(rows):
                     yield from self._answer(items, rows, self._run_alone(rows), options, stop)
                     continue
@@ -210,7 +184,7 @@ class Engine:
         wait(chunk.workers)
         for worker in chunk.workers:
             worker.result()
-        _go_on(chunk.stop)
+        go_on(chunk.stop)
         return chunk.outputs
 
     def _cut(self, batch: dict[str, np.ndarray], rows: Sequence[Row]) -> Outputs:
@@ -235,13 +209,8 @@ class Engine:
         stop: Event,
     ) -> Iterator[Any]:
         for item, group, values in zip(items, rows, _regroup(rows, outputs), strict=True):
-            _go_on(stop)
+            go_on(stop)
             yield self._model.decode(item, group, values, options)
-
-
-def _go_on(stop: Event) -> None:
-    if stop.is_set():
-        raise CancelledError
 
 
 def _chunks(inputs: Iterable[TaskInput]) -> Iterator[list[TaskInput]]:

@@ -46,6 +46,9 @@ class Runner(Protocol):
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Iterator[Any]:
         """The answers, in order and in bounded memory.
 
+        Closing them ends the work. With a method ``cancel``, as `Answers` has, any other thread can
+        end it too; then they raise `concurrent.futures.CancelledError`.
+
         Raises:
             InputError: An input that the model cannot take.
             BundleError: The graph is not one for the task.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -161,3 +163,27 @@ def test_a_file_that_is_no_fast_decoder_is_refused(tmp_path: Path) -> None:
         DecoderSession(path, threads=1)
     with pytest.raises(OptionError, match="threads is 0"):
         DecoderSession(path, threads=0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"do_sample": True, "seed": 1}, {"num_beams": 3}],
+    ids=["greedy", "drawn", "beams"],
+)
+def test_a_decoding_that_nobody_wants_ends_before_its_next_step(
+    pair: PairOf, settings: dict[str, Any]
+) -> None:
+    asked: list[int] = []
+
+    def cancelled() -> bool:
+        asked.append(1)
+        return len(asked) > 4
+
+    long = {"max_new_tokens": 60, "min_new_tokens": 60, "eos": (END,)}
+    with pytest.raises(CancelledError):
+        generate(
+            pair("gpt2").session,
+            prompts(3, seed=9),
+            DecodingOptions(cancelled=cancelled, **long, **settings),
+        )
+    assert len(asked) == 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -242,6 +242,25 @@ def test_what_is_drawn_for_a_prompt_hangs_on_the_seed_and_not_on_the_others(
     assert among[2] == alone
     assert len(set(new(alone))) > 1
     assert tell("upon a", num_return_sequences=3, **{**options, "seed": 8}) != alone
+
+
+@pytest.mark.parametrize("options", [{"do_sample": False}, {"num_beams": 2}], ids=["one", "beams"])
+def test_answers_that_nobody_wants_end_in_the_middle_of_a_text(
+    tell: Pipeline, options: dict[str, Any]
+) -> None:
+    steps: list[int] = []
+
+    def allowed(_: int, ids: Any) -> list[int]:
+        steps.append(len(ids))
+        if len(ids) > steps[0] + 3:
+            answers.cancel()
+        return [20, 21]
+
+    constraint = {"prefix_allowed_tokens_fn": allowed, "max_new_tokens": 40, "min_new_tokens": 40}
+    answers: Any = tell.answers(["Once"], **constraint, **options)
+    with pytest.raises(CancelledError):
+        next(answers)
+    assert max(steps) == steps[0] + 4
 
 
 def test_several_threads_share_a_model(tell: Pipeline) -> None:

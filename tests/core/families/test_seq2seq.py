@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,21 @@ def test_spaces_before_marks_can_be_removed() -> None:
 
     text = "It 's late , is n't it ? I 'm sure ' yes ' ! They 've gone ."
     assert without_spaces(text) == PreTrainedTokenizerBase.clean_up_tokenization(text)
+
+
+@pytest.mark.parametrize("count", [1, 40], ids=["one batch", "several"])
+def test_answers_that_nobody_wants_end_in_the_middle_of_a_text(write: Pipeline, count: int) -> None:
+    longest = 0
+
+    def allowed(_: int, ids: Any) -> list[int]:
+        nonlocal longest
+        longest = max(longest, len(ids))
+        if len(ids) > 3:
+            answers.cancel()
+        return [5, 6]
+
+    constraint = {"prefix_allowed_tokens_fn": allowed, "max_new_tokens": 40, "min_new_tokens": 40}
+    answers: Any = write.answers(["the cat"] * count, num_beams=1, **constraint)
+    with pytest.raises(CancelledError):
+        next(answers)
+    assert longest == 4

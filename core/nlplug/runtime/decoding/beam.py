@@ -57,6 +57,7 @@ def beam_search(
     Raises:
         InputError: A prompt is empty, too long, or not of this model; or no token may follow.
         OptionError: A token of the options is none of the model's.
+        CancelledError: As `DecodingOptions.cancelled` says.
     """
     options.check_tokens(session.spec.vocabulary)
     beams = options.num_beams
@@ -71,6 +72,7 @@ def beam_search(
     search = _Search(len(prompts), options, limit)
     candidates = _Candidates(decoding, options.processors(), search.width)
     while True:
+        options.go_on()
         values, places = candidates(decoding, history)
         parents, tokens = search.advance(values, places, stopping)
         alive = np.flatnonzero(~search.done)

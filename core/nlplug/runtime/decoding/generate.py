@@ -99,6 +99,7 @@ def generate(
     Raises:
         InputError: A prompt is empty, too long, or not of this model.
         OptionError: A token of the options is none of the model's.
+        CancelledError: As `DecodingOptions.cancelled` says.
     """
     if options.num_beams > 1:
         return [

@@ -61,6 +61,7 @@ def decode(
     Raises:
         InputError: A prompt is empty, too long, or not of this model; or no token may follow.
         OptionError: A token of the options is none of the model's.
+        CancelledError: As `DecodingOptions.cancelled` says.
     """
     options.check_tokens(session.spec.vocabulary)
     copies = options.num_return_sequences
@@ -76,6 +77,7 @@ def decode(
     )
     choose = _Choice(options, decoding)
     while True:
+        options.go_on()
         tokens = choose(decoding, history)
         logprobs = _logprobs(decoding, tokens) if options.logprobs else None
         history.append(tokens)

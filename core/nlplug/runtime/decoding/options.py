@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -53,6 +54,8 @@ class DecodingOptions:
         allowed_tokens: See `processors.PrefixConstraint`.
         logprobs: Tell the log-probability of each token, as the model gives it before penalties
             and filters.
+        cancelled: Asked before each step; once it says True, the decoding ends with a
+            ``concurrent.futures.CancelledError``.
 
     Raises:
         OptionError: A value is out of its bounds, or two do not go together.
@@ -85,6 +88,7 @@ class DecodingOptions:
     forced_eos: int | None = None
     allowed_tokens: Allowed | None = field(default=None, compare=False)
     logprobs: bool = False
+    cancelled: Callable[[], bool] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name, low in _AT_LEAST.items():
@@ -155,6 +159,15 @@ class DecodingOptions:
                         f"0 to {vocabulary - 1}.",
                         hint="Leave it out, or take it from the model's own tokenizer.",
                     )
+
+    def go_on(self) -> None:
+        """Do nothing, unless nobody wants the texts any more.
+
+        Raises:
+            CancelledError: So it is.
+        """
+        if self.cancelled is not None and self.cancelled():
+            raise CancelledError
 
     def processors(self) -> list[p.Processor]:
         """What changes the scores, in the order of transformers."""
