@@ -11,7 +11,7 @@ from parity.faults import FAULTS
 
 PROPERTY = "parity"
 REPORT = "--parity-report"
-"""The option that names the file to write, and has all be compared, not a third."""
+"""The option that names the file to write, and has all be compared, not a part."""
 HEADER = ("compared", "equal", "known faults", "other", "equal without known faults")
 
 _INTRODUCTION = """# Parity with transformers
@@ -32,7 +32,7 @@ that transformers has drawn. The models are tiny and random likewise, in the fas
 plain one as Optimum exports it; prompts of several lengths make one batch.
 
 Made by `pytest tests/parity --parity-report docs/parity.md`; without that option the suite compares
-a third of this.
+a part of this.
 """
 
 

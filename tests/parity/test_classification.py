@@ -13,11 +13,11 @@ from parity.texts import documents, sentences
 
 pytestmark = pytest.mark.train
 
-TEXTS = [text for text in sentences(40, seed=11) if text.strip()]
-LONG = documents(8, 700, seed=12)
+TEXTS = [text for text in sentences(90, seed=11) if text.strip()]
+LONG = documents(16, 700, seed=12)
 PAIRS = [
     {"text": first, "text_pair": second}
-    for first, second in zip(sentences(40, seed=13), sentences(40, seed=14), strict=True)
+    for first, second in zip(sentences(90, seed=13), sentences(90, seed=14), strict=True)
     if len(first) + len(second) < 120
 ]
 
@@ -43,8 +43,8 @@ def test_labels_and_scores(
     pipe = theirs(architecture, "classification", problem_type=problem)
     kind = problem.split("_")[0]
     winners = set()
-    short = [_fitting(pipe.tokenizer, some(inputs)) for inputs in (TEXTS, PAIRS)]
-    for inputs, more in ((short[0], {}), (short[1], {}), (some(LONG), {"truncation": True})):
+    short = [_fitting(pipe.tokenizer, some(inputs, 7)) for inputs in (TEXTS, PAIRS)]
+    for inputs, more in ((short[0], {}), (short[1], {}), (some(LONG, 5), {"truncation": True})):
         for top_k in (1, 3, None):
             count = tally("classification", architecture, f"{kind}-label, top_k {top_k}")
             expected = pipe(inputs, top_k=top_k, **more)

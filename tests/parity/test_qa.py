@@ -15,8 +15,8 @@ from parity.texts import questions
 
 pytestmark = pytest.mark.train
 
-SHORT = questions(20, 100, seed=31)
-LONG = questions(7, 500, seed=32)
+SHORT = questions(120, 100, seed=31)
+LONG = questions(42, 500, seed=32)
 SETTINGS: dict[str, dict[str, Any]] = {
     "top_k 1": {},
     "top_k 5": {"top_k": 5},
@@ -48,7 +48,7 @@ def test_answers(
     tally: Callable[..., Tally],
     some: Callable[..., list[dict[str, str]]],
 ) -> None:
-    items = some(SHORT) + some(LONG)
+    items = some(SHORT, 17) + some(LONG, 14)
     mine = ours(architecture, "qa")
     pipe = mend(theirs(architecture, "qa"), MendedQa)
     read: dict[Any, list[Any]] = {}
