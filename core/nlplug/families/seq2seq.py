@@ -134,7 +134,7 @@ class Seq2SeqModel:
         self.prefix = own if isinstance(own, str) else str(bundle.config.get("prefix") or "")
 
     def parts(self, item: Any, options: Any) -> list[Part]:
-        """An answer's parts in their order.
+        """An answer's parts in their order, one at least.
 
         Args:
             item: The input.

@@ -170,9 +170,10 @@ class Seq2SeqRunner:
     ) -> Generator[TextPiece, None, None]:
         """The one segment among the parts as it comes."""
         count, finish = 0, "eos"
-        for part in parts:
+        for place, part in enumerate(parts, 1):
+            last = place == len(parts)
             if isinstance(part, str):
-                yield TextPiece(part, None, count)
+                yield TextPiece(part, finish if last else None, count)
                 continue
             trim = _Trim() if part.trims else None
             pieces = self._texts().pieces(Prompt(part.ids), decoding, stop=options.stop)
@@ -180,18 +181,17 @@ class Seq2SeqRunner:
                 for piece in pieces:
                     count, finish = piece.tokens, piece.finish or finish
                     text = trim(piece.text) if trim else piece.text
-                    yield replace(piece, text=text, finish=None)
-        yield TextPiece("", finish, count)
+                    yield replace(piece, text=text, finish=piece.finish if last else None)
 
     def _by_stretch(
         self, parts: Sequence[Part], options: Any, decoding: DecodingOptions
     ) -> Generator[TextPiece, None, None]:
         count, finish = 0, "eos"
         with closing(self._stretches(parts, options, decoding, in_order=True)) as stretches:
-            for stretch in stretches:
+            for place, stretch in enumerate(stretches, 1):
                 count, finish = count + stretch.tokens, stretch.finish or finish
-                yield TextPiece(stretch.versions[0], None, count)
-        yield TextPiece("", finish, count)
+                ended = finish if place == len(parts) else None
+                yield TextPiece(stretch.versions[0], ended, count)
 
     def _stretches(
         self,

@@ -184,6 +184,13 @@ def test_spaces_before_marks_can_be_removed() -> None:
     assert without_spaces(text) == PreTrainedTokenizerBase.clean_up_tokenization(text)
 
 
+def test_the_last_piece_is_the_last_token_and_says_why_the_text_ended(write: Pipeline) -> None:
+    *before, last = write.pieces("a cat sees the dog")
+    assert all(piece.ids and piece.finish is None for piece in before)
+    assert (last.finish, len(last.ids)) == ("eos", 1)
+    assert sum(len(piece.ids) for piece in (*before, last)) == last.tokens
+
+
 @pytest.mark.parametrize("count", [1, 40], ids=["one batch", "several"])
 def test_answers_that_nobody_wants_end_in_the_middle_of_a_text(write: Pipeline, count: int) -> None:
     longest = 0
