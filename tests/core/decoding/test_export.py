@@ -132,6 +132,13 @@ def test_blocks_are_rounded_within_half_a_step() -> None:
     assert not back[:, 70:].any()
 
 
+@pytest.mark.parametrize(
+    ("inputs", "blocks", "size"), [(384, 3, 128), (192, 3, 64), (96, 3, 32), (70, 3, 32)]
+)
+def test_blocks_are_as_large_as_leaves_no_rest(inputs: int, blocks: int, size: int) -> None:
+    assert quantize_blocks(np.ones((inputs, 2), np.float32))[0].shape == (2, blocks, size)
+
+
 def test_sizes_that_are_no_multiple_of_a_block_work_in_blocks(tmp_path: Path) -> None:
     model = make_model("gpt2", n_embd=40, n_head=5)
     graphs = export_decoder(model, tmp_path, precisions=["fp32", "int8-blocks"])
