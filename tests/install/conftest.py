@@ -44,18 +44,10 @@ class Environment:
 
     def install(self, *what: str) -> None:
         """pip install with the tested versions."""
-        done = subprocess.run(
-            [
-                sys.executable,
-                *("-m", "pip", "--python", str(self.bin / "python"), "install", "-q"),
-                *("--disable-pip-version-check", "-c", str(ROOT / "constraints.txt"), *what),
-            ],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
+        _pip(
+            *("--python", str(self.bin / "python"), "install"),
+            *("-c", str(ROOT / "constraints.txt"), *what),
         )
-        assert done.returncode == 0, done.stdout + done.stderr
 
     def packages(self) -> set[str]:
         """Names of the installed distributions."""
@@ -100,12 +92,13 @@ def make_environment(
 
 
 def _pip_wheel(target: Path, *sources: Path) -> None:
+    _pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(target), *map(str, sources))
+
+
+def _pip(*arguments: str) -> None:
+    """The pip of the tests' own environment; quiet, unless it fails."""
     done = subprocess.run(
-        [
-            sys.executable,
-            *("-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--no-deps"),
-            *("--no-build-isolation", "-w", str(target), *map(str, sources)),
-        ],
+        [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
