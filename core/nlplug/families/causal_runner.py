@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +22,7 @@ from nlplug.families.decoding_options import GenerationConfig
 from nlplug.families.vocabulary import check_vocabulary
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.answers import Answers, go_on
+from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.decoder import Decoder
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.plain import PlainSession
@@ -120,17 +120,15 @@ class CausalRunner:
     def _steps(
         self, inputs: Iterable[TaskInput], options: CausalOptions, stop: threading.Event
     ) -> Generator[list[GeneratedText], None, None]:
-        iterator = iter(inputs)
-        size, first = _FIRST_CHUNK, 0
+        first = 0
         decoding = replace(self._decoding(options), cancelled=stop.is_set)
-        while chunk := [cast("CausalInput", item) for item in islice(iterator, size)]:
+        for chunk in chunks(cast("Iterable[CausalInput]", inputs), _FIRST_CHUNK, _LARGEST_CHUNK):
             prompts = [self._prompt(item, options, n) for n, item in enumerate(chunk, first)]
             answers = self._texts().texts(prompts, decoding, stop=options.stop)
             for item, texts in zip(chunk, answers, strict=True):
                 go_on(stop)
                 yield [self._answer(item, text, options) for text in texts]
             first += len(chunk)
-            size = min(size * 4, _LARGEST_CHUNK)
 
     def _opened(self) -> Decoder:
         decoder = self._decoder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from typing import Any
 from nlplug.errors import OptionError
 from nlplug.families.seq2seq import Part, Segment, Seq2SeqModel, Written
 from nlplug.runtime.answers import Answers, go_on
+from nlplug.runtime.batching import chunks
 from nlplug.runtime.cpu import usable_cpus
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.seq2seq import open_seq2seq
@@ -139,7 +140,7 @@ class Seq2SeqRunner:
         decoding = replace(self._model.decoding(options), cancelled=stop.is_set)
         count = decoding.num_return_sequences
         first = 0
-        for items in _chunks(inputs):
+        for items in chunks(inputs, _FIRST_CHUNK, _LARGEST_CHUNK):
             parts = [self._model.parts(item, options) for item in items]
             numbers = [number for number, own in enumerate(parts, first) for _ in own]
             first += len(items)
@@ -317,12 +318,3 @@ def _versions(stretches: Sequence[Stretch], count: int) -> list[str]:
         "".join(stretch.versions[min(number, len(stretch.versions) - 1)] for stretch in stretches)
         for number in range(count)
     ]
-
-
-def _chunks(inputs: Iterable[TaskInput]) -> Iterator[list[TaskInput]]:
-    """Chunks that grow, so that the first answers come early."""
-    iterator = iter(inputs)
-    size = _FIRST_CHUNK
-    while chunk := list(islice(iterator, size)):
-        yield chunk
-        size = min(size * 4, _LARGEST_CHUNK)

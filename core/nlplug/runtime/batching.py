@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from nlplug.task import Row
+from nlplug.task import Row, TaskInput
+
+Item = TypeVar("Item", bound=TaskInput)
+
+
+def chunks(
+    inputs: Iterable[Item], first: int, largest: int, *, characters: float = math.inf
+) -> Iterator[list[Item]]:
+    """Chunks of a stream that grow from small to large, so that the first answers come early.
+
+    Args:
+        inputs: Read no further than the chunks that were asked for.
+        first: Inputs of the first chunk; each later one may have four times as many.
+        largest: Inputs of a chunk at most.
+        characters: A chunk that has so many is cut short.
+    """
+    size = first
+    chunk: list[Item] = []
+    held = 0
+    for item in inputs:
+        chunk.append(item)
+        held += sum(len(value) for value in vars(item).values() if isinstance(value, str))
+        if len(chunk) >= size or held >= characters:
+            yield chunk
+            chunk, held = [], 0
+            size = min(size * 4, largest)
+    if chunk:
+        yield chunk
 
 
 def plan(lengths: Sequence[int], token_budget: int) -> list[list[int]]:

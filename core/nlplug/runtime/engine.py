@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import BundleError
 from nlplug.runtime.answers import Answers, go_on
-from nlplug.runtime.batching import collate, plan
+from nlplug.runtime.batching import chunks, collate, plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,7 +97,7 @@ class Engine:
     ) -> Generator[Any, None, None]:
         under_way: deque[_Chunk] = deque()
         try:
-            for items in _chunks(inputs):
+            for items in chunks(inputs, _FIRST_CHUNK, _LARGEST_CHUNK, characters=_CHUNK_CHARACTERS):
                 go_on(stop)
                 rows = self._model.encode(items, options)
                 go_on(stop)
@@ -211,22 +211,6 @@ class Engine:
         for item, group, values in zip(items, rows, _regroup(rows, outputs), strict=True):
             go_on(stop)
             yield self._model.decode(item, group, values, options)
-
-
-def _chunks(inputs: Iterable[TaskInput]) -> Iterator[list[TaskInput]]:
-    """Chunks that grow from small to large, cut short where the texts are long."""
-    size = _FIRST_CHUNK
-    chunk: list[TaskInput] = []
-    characters = 0
-    for item in inputs:
-        chunk.append(item)
-        characters += sum(len(value) for value in vars(item).values() if isinstance(value, str))
-        if len(chunk) >= size or characters >= _CHUNK_CHARACTERS:
-            yield chunk
-            chunk, characters = [], 0
-            size = min(size * 4, _LARGEST_CHUNK)
-    if chunk:
-        yield chunk
 
 
 def _regroup(rows: list[list[Row]], outputs: Outputs) -> list[Outputs]:
