@@ -29,4 +29,4 @@ def tabs_html(language: str) -> str:
 
 def panel(name: str) -> gr.Column:
     """What a tab shows, to be filled; it has to stand in the container of class ``np-tabbed``."""
-    return gr.Column(elem_classes=["np-panel", f"np-panel-{name}"], elem_id=f"panel-{name}")
+    return gr.Column(elem_classes=["np-panel", f"np-panel-{name}"])
