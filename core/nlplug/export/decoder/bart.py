@@ -33,6 +33,9 @@ def read(model: Any) -> Seq2SeqWeights:
     product = head(model, array(body.decoder.embed_tokens.weight))
     if product is None:  # the table is stored as it enters the first layer
         decoder = decoder.scaled(1 / _embedding_scale(config))
+    elif bias is not None:
+        whole = bias if product.bias is None else product.bias + bias
+        product, bias = Linear(product.weight, whole), None
     return Seq2SeqWeights(
         encoder=encoder,
         decoder=decoder,

@@ -143,7 +143,7 @@ class _Builder:
         wanted = graph.node("Gather", [graph.node("Reshape", [total, flat]), "logits_at"])
         normed = self.parts.norm(wanted, weights.final_norm, "final_norm")
         if weights.head is None:
-            logits = self.products.tied_head(graph, normed, weights.embeddings, "embeddings")
+            logits = self.products.tied_head(graph, normed, weights.embeddings, None, "embeddings")
         else:
             logits = self.parts.linear(normed, weights.head, "head")
         graph.rename(logits, "logits")

@@ -87,7 +87,10 @@ def export_seq2seq(
 
 def _build(weights: Seq2SeqWeights, precision: str) -> dict[str, Any]:
     products = products_of(precision)
-    return {ENCODER: build_encoder(weights, products), DECODER: build_step(weights, products)}
+    return {
+        ENCODER: build_encoder(weights, products.many_rows),
+        DECODER: build_step(weights, products),
+    }
 
 
 def _difference(

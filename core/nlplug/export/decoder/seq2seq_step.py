@@ -79,8 +79,7 @@ class _Step:
         for number, layer in enumerate(stack.layers):
             total, addend = self._layer(total, addend, layer, number)
         if stack.final_norm is not None:
-            step = self.parts.add_norm_of_step(total, addend, stack.final_norm, "final_norm")
-            total = step[1]
+            total = self._add_norm(total, addend, stack.final_norm, "final_norm")[1]
         self._head(total)
         for number in range(self.spec.layers):
             for part in ("key", "value"):
@@ -111,7 +110,7 @@ class _Step:
             (cross.norm, lambda value: self._cross_attention(value, cross, number)),
             (layer.mlp_norm, lambda value: self.parts.mlp(value, layer.up, layer.down, name)),
         ]
-        add_norm = self.parts.add_norm_of_step
+        add_norm = self._add_norm
         for place, (norm, part) in enumerate(parts, 1):
             if self.weights.norm_first:
                 total, normed = add_norm(total, addend, norm, f"{name}.norm_{place}")
@@ -119,6 +118,11 @@ class _Step:
             else:
                 _, total = add_norm(total, part(total), norm, f"{name}.norm_{place}")
         return total, addend
+
+    def _add_norm(self, total: str, addend: Product, norm: Norm, name: str) -> tuple[str, str]:
+        single = self.products.single_row
+        add_norm = self.parts.add_norm_of_row if single else self.parts.add_norm
+        return add_norm(total, addend, norm, name)
 
     def _attention(self, value: str, layer: Block, number: int) -> Product:
         graph, stack, name = self.graph, self.stack, f"layers.{number}"
@@ -174,12 +178,11 @@ class _Step:
         flat = graph.constant("flat", np.array([-1, self.stack.hidden], np.int64))
         value = graph.node("Reshape", [total, flat])
         if weights.head is None:
-            logits = self.products.tied_head(graph, value, self.stack.embeddings, "embeddings")
+            logits = self.products.tied_head(
+                graph, value, self.stack.embeddings, weights.logits_bias, "embeddings"
+            )
         else:
             logits = self.parts.linear(value, weights.head, "head")
-        if weights.logits_bias is not None:
-            bias = graph.constant("logits_bias", weights.logits_bias)
-            logits = graph.node("Add", [logits, bias])
         graph.rename(logits, "logits")
         graph.output("logits", FLOAT, ["rows", self.spec.vocabulary])
         rank_logits(graph)

@@ -85,7 +85,8 @@ class Seq2SeqWeights:
         decoder: Writes the text.
         cross: Attention to the source, of each layer of the decoder.
         head: The product that gives logits; None when it is the decoder's embeddings transposed.
-        logits_bias: Added to the logits, shape (vocabulary,), or None.
+        logits_bias: Added to the logits where there is no ``head`` that has a bias of its own,
+            shape (vocabulary,), or None.
         activation: A value of `nlplug.export.decoder.weights.ACTIVATIONS`.
         gated: The activation of one half of ``up`` is multiplied with the other half.
         norm_first: Norms stand before the parts of a layer, not after.

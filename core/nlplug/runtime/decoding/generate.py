@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import NamedTuple
 
 from nlplug.errors import OptionError
 from nlplug.runtime.decoding.beam import beam_search
@@ -32,8 +31,7 @@ class Generated:
     logprobs: list[float] | None = None
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """One new token, as it comes.
 
     Attributes:
@@ -77,10 +75,11 @@ def stream(
         )
     copies = options.num_return_sequences
     for step in decode(session, prompts, options):
-        for slot in np.argsort(step.slots):
-            prompt, sequence = divmod(int(step.slots[slot]), copies)
-            logprob = None if step.logprobs is None else float(step.logprobs[slot])
-            yield Token(prompt, sequence, int(step.tokens[slot]), step.finish[slot], logprob)
+        slots, tokens = step.slots.tolist(), step.tokens.tolist()
+        logprobs = [None] * len(slots) if step.logprobs is None else step.logprobs.tolist()
+        for row in sorted(range(len(slots)), key=slots.__getitem__):
+            prompt, sequence = divmod(slots[row], copies)
+            yield Token(prompt, sequence, tokens[row], step.finish[row], logprobs[row])
 
 
 def generate(
@@ -106,14 +105,16 @@ def generate(
             [Generated(beam.tokens, beam.finish, score=beam.score) for beam in beams]
             for beams in beam_search(session, prompts, options)
         ]
+    copies = options.num_return_sequences
     texts = [
         [Generated(logprobs=[] if options.logprobs else None) for _ in range(copies)]
-        for copies in [options.num_return_sequences] * len(prompts)
+        for _ in prompts
     ]
     for token in stream(session, prompts, options):
         text = texts[token.prompt][token.sequence]
         text.tokens.append(token.token)
-        text.finish = token.finish or text.finish
+        if token.finish is not None:
+            text.finish = token.finish
         if text.logprobs is not None and token.logprob is not None:
             text.logprobs.append(token.logprob)
     return texts

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,8 +28,7 @@ _FIRST_ROOM = 64
 _SPARE = 32
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """A new token for each row that is still going.
 
     Attributes:
@@ -83,11 +83,11 @@ def decode(
         history.append(tokens)
         finish = stopping.check(history, tokens)
         yield Step(history.slots, tokens, finish, logprobs)
-        alive = [row for row, reason in enumerate(finish) if reason is None]
+        alive = finish.count(None)
         if not alive:
             return
-        if len(alive) < len(finish):
-            order = decoding.keep(alive)
+        if alive < len(finish):
+            order = decoding.keep([row for row, reason in enumerate(finish) if reason is None])
             history.select(order)
             tokens = tokens[order]
         decoding.step(tokens)

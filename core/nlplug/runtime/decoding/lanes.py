@@ -75,11 +75,12 @@ class Lanes:
 
     def step(self, tokens: np.ndarray) -> None:
         """See `Decoding.step`."""
-        parts = np.split(np.asarray(tokens), self._borders()[1:-1])
-        _together(
-            self._pool,
-            [partial(lane.step, part) for lane, part in zip(self._lanes, parts, strict=True)],
-        )
+        calls, first = [], 0
+        for lane in self._lanes:
+            end = first + lane.rows
+            calls.append(partial(lane.step, tokens[first:end]))
+            first = end
+        _together(self._pool, calls)
 
     def keep(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """See `Decoding.keep`; a lane without rows ends."""

@@ -45,6 +45,8 @@ def at_work(
     Returns:
         Them, and if all that they do is to ban the same tokens in all rows, these tokens.
     """
+    if not processors:
+        return [], ()
     working = [process for process in processors if not process.rests(history)]
     bans = [process.bans() for process in working]
     if any(tokens is None for tokens in bans):

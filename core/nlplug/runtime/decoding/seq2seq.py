@@ -121,7 +121,7 @@ class CrossDecoding:
         self._source_lengths, self._cross = owner.encode(prompts)
         self._copies = copies
         rows = len(prompts) * copies
-        self.lengths = np.zeros(rows, np.int32)
+        self.lengths, self._filled = np.zeros(rows, np.int32), 0
         self._cache = Cache(self._spec, rows, len(owner.prefix) + room)
         for token in owner.prefix:
             self.step(np.full(rows, token))
@@ -158,16 +158,17 @@ class CrossDecoding:
 
     def step(self, tokens: np.ndarray) -> None:
         """See `Decoding.step`."""
-        filled = int(self.lengths[0])
+        filled = self._filled
         check_room(self._spec, filled)
         if self._cache.reserve(filled + 1, filled) or self._binding is None:
             self._bind()
         self._ids[:, 0] = tokens
-        self._position[...] = filled
-        self._seqlens[:] = filled
         self._total[...] = filled + 1
         self._session.run_with_iobinding(self._binding)
+        # The graph reads them as what there is before a step.
         self.lengths += 1
+        self._position += 1
+        self._filled = filled + 1
 
     def keep(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """See `Decoding.keep`."""
@@ -197,13 +198,12 @@ class CrossDecoding:
         """Bind arrays as they lie in memory: what is written to them later, the graph sees."""
         rows, spec = self.rows, self._spec
         self._ids = np.zeros((rows, 1), np.int64)
-        self._position = np.zeros((1, 1), np.int64)
-        self._seqlens = np.zeros(rows, np.int32)
+        self._position = np.full((1, 1), self._filled, np.int64)
         self._total = np.zeros((), np.int32)
         heads = spec.kv_heads * spec.head_size
         feeds: dict[str, np.ndarray] = {
             "input_ids": self._ids,
-            "seqlens_k": self._seqlens,
+            "seqlens_k": self.lengths,
             "total_sequence_length": self._total,
             "source_lengths": self._source_lengths,
             "by_source": np.array([len(self._source_lengths), self._copies, heads]),

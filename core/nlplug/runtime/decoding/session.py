@@ -90,7 +90,7 @@ class SharedDecoding:
         self._outputs = Outputs(self._spec.vocabulary)
         lengths = np.array([len(prompt) for prompt in prompts], np.int32)
         longest = int(lengths.max())
-        self.lengths = lengths
+        self.lengths, self._longest = lengths, longest
         self._cache = Cache(self._spec, len(prompts), longest + room)
         self._prefill(prompts, longest)
         if copies > 1:
@@ -111,10 +111,6 @@ class SharedDecoding:
     def cache(self) -> Cache:
         """The keys and values."""
         return self._cache
-
-    @property
-    def _longest(self) -> int:
-        return int(self.lengths.max())
 
     @property
     def logits(self) -> np.ndarray:
@@ -150,12 +146,12 @@ class SharedDecoding:
         if self._cache.reserve(filled + 1, filled) or self._binding is None:
             self._bind_step()
         self._ids[:, 0] = tokens
-        if self._spec.positions:
-            self._positions[:, 0] = self.lengths
-        self._seqlens[:] = self.lengths
         self._total[...] = filled + 1
         self._session.run_with_iobinding(self._binding)
+        # The graph reads them as the lengths before a step.
         self.lengths += 1
+        self._positions += 1
+        self._longest = filled + 1
 
     def keep(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Go on with some of the rows alone.
@@ -173,10 +169,14 @@ class SharedDecoding:
     def follow(self, parents: np.ndarray) -> None:
         """Let each row continue what the row ``parents[row]`` holds, before the next step."""
         self._cache.follow(parents, self.lengths)
-        self.lengths = self.lengths[parents]
+        lengths = self.lengths[parents]
+        if (lengths != self.lengths).any():  # never so among rows of one prompt
+            self.lengths, self._longest = lengths, int(lengths.max())
+            self._binding = None
 
     def _pick(self, rows: np.ndarray) -> None:
         self.lengths = self.lengths[rows]
+        self._longest = int(self.lengths.max())
         self._outputs.pick(rows)
         self._binding = None
 
@@ -198,12 +198,11 @@ class SharedDecoding:
     def _bind_step(self) -> None:
         rows = self.rows
         self._ids = np.zeros((rows, 1), np.int64)
-        self._positions = np.zeros((rows, 1), np.int64)
-        self._seqlens = np.zeros(rows, np.int32)
+        self._positions = self.lengths[:, None].astype(np.int64)
         self._total = np.zeros((), np.int32)
         feeds: dict[str, np.ndarray] = {
             "input_ids": self._ids,
-            "seqlens_k": self._seqlens,
+            "seqlens_k": self.lengths,
             "total_sequence_length": self._total,
             "logits_at": np.arange(rows),
         }

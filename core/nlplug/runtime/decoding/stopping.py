@@ -50,24 +50,24 @@ class Stopping:
             tokens: int64 of shape (rows,).
         """
         found: list[Finish | None] = [None] * len(tokens)
-        # The last token needs no position: nothing is computed after it.
-        full = history.lengths > self.context
         if history.generated >= self.max_new_tokens:
-            full[:] = True
-        ended = self.ended(tokens)
-        for row in range(len(history)):
-            if ended[row]:
+            found = ["length"] * len(tokens)
+        elif history.longest > self.context:
+            # The last token needs no position: nothing is computed after it.
+            found = ["length" if full else None for full in history.lengths > self.context]
+        if not (self.eos or self.sequences or self.stop_when):
+            return found
+        for row, token in enumerate(tokens.tolist()):
+            if token in self.eos:
                 found[row] = "eos"
-            elif self._stops(history, row, int(tokens[row])):
+            elif self._stops(history, row, token):
                 found[row] = "stop"
-            elif full[row]:
-                found[row] = "length"
         return found
 
     def _stops(self, history: History, row: int, token: int) -> bool:
         if self.stop_when is not None and self.stop_when(int(history.slots[row]), token):
             return True
-        return any(
-            history.new(row)[-len(sequence) :].tolist() == list(sequence)
-            for sequence in self.sequences
-        )
+        if not self.sequences:
+            return False
+        new = history.new(row)
+        return any(new[-len(sequence) :].tolist() == list(sequence) for sequence in self.sequences)
