@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -90,24 +91,26 @@ def decode(part: DecodingPart, options: argparse.Namespace, log: Path, say: Say)
         running.append(name)
         python[name] = interpreter(entry.kind.environment, options.work)
     with processes(running, models, log, python, result.missing) as started:
-        for title, case in part.cases.items():
-            earlier = result.cases.get(case.like, {})
-            records = result.cases[title] = {}
-            for name in running:
-                if name in result.missing:
-                    continue
-                try:
-                    records[name] = _prepared(name, started[name], case, earlier, options, say)
-                except ContenderFailed as error:
-                    result.missing[name] = str(error)
-                    say(f"{title}: {error}")
-            for number, order in enumerate(turns(list(records), rounds), 1):
-                for name in order:
+        for titles in _together(part.cases):
+            for title in titles:
+                case = part.cases[title]
+                earlier = result.cases.get(case.like, {})
+                records = result.cases[title] = {}
+                for name in running:
                     if name in result.missing:
                         continue
-                    record = records[name]
                     try:
-                        _round(started[name], record, options)
+                        records[name] = _prepared(name, started[name], case, earlier, options, say)
+                    except ContenderFailed as error:
+                        result.missing[name] = str(error)
+                        say(f"{title}: {error}")
+            for number, order in enumerate(turns(running, rounds), 1):
+                for name, title in product(order, titles):
+                    if name in result.missing:
+                        continue
+                    record = result.cases[title][name]
+                    try:
+                        _round(started[name], part.cases[title], record, options)
                     except ContenderFailed as error:
                         result.missing[name] = str(error)
                         say(f"{title}: {error}")
@@ -117,6 +120,14 @@ def decode(part: DecodingPart, options: argparse.Namespace, log: Path, say: Say)
                         f"others {100 * record.foreign[-1]:4.1f} %"
                     )
     return result
+
+
+def _together(cases: Mapping[str, Case]) -> list[list[str]]:
+    """The cases, those beside each other that are held against each other: machines change."""
+    found: dict[str, list[str]] = {}
+    for title, case in cases.items():
+        found.setdefault(case.like or title, []).append(title)
+    return list(found.values())
 
 
 def _prepared(
@@ -139,13 +150,14 @@ def _prepared(
         record.sweep.append((settings, rate))
         say(f"sweep  {name:26} {rate:8.1f} tokens/s  {settings}")
     record.settings = max(record.sweep, key=lambda pair: pair[1])[0] if record.sweep else tried[0]
-    process.ask("prepare", settings=record.settings, case=asked)
     if not case.sampled:
+        process.ask("prepare", settings=record.settings, case=asked)
         record.answers = process.ask("answers")["answers"]
     return record
 
 
-def _round(process: Process, record: Record, options: argparse.Namespace) -> None:
+def _round(process: Process, case: Case, record: Record, options: argparse.Namespace) -> None:
+    process.ask("prepare", settings=record.settings, case=asdict(case))
     answer, share = measured(process, "pace", **_tries(options), seconds=options.seconds)
     record.values.append(answer["tokens"] / answer["seconds"])
     record.foreign.append(share)
