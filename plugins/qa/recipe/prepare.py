@@ -6,8 +6,9 @@ Reads ``$NLPLUG_DATA/train/qa/*.jsonl.gz`` and writes into a folder:
   to three others, in which it has to be found; and questions on stories.
 - ``train.jsonl.gz``: what it reads then, several times: SQuAD, with a quarter of its questions that
   have no answer, and some more of QAMR.
-- ``last.jsonl.gz`` and ``again.jsonl.gz``: what it reads last: the same of SQuAD, and questions of
-  QAMR that it has not seen, among up to five other sentences.
+- ``last.jsonl.gz`` and ``again.jsonl.gz``: what it reads after that: the same of SQuAD, and
+  questions of QAMR that it has not seen, among up to five other sentences.
+- ``long.jsonl.gz``: what it reads last: likewise, with the rest of QAMR among up to seven.
 - ``eval.jsonl.gz``: questions with answers on held-out paragraphs of SQuAD, to watch training and
   to gate the export.
 - ``no_answer.jsonl.gz``: all questions on those paragraphs, also those without an answer, for the
@@ -28,7 +29,7 @@ from nlplug.data import open_writer, read_rows
 HELD_OUT = 0.055
 NO_ANSWER = 1 / 4
 FIRST_QAMR, LATER_QAMR, LAST_QAMR = 14_000, 2_500, 6_000
-MOST_OTHERS, MOST_OTHERS_LAST = 3, 5
+MOST_OTHERS, MOST_OTHERS_LAST, MOST_OTHERS_LONG = 3, 5, 7
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'A-Z])")
 
@@ -101,10 +102,13 @@ def prepare(data: Path, target: Path) -> None:
     longest = [
         among(row, sentences, MOST_OTHERS_LAST, chance) for row in qamr[seen : seen + LAST_QAMR]
     ]
+    again = random.Random(5)
+    rest = [among(row, sentences, MOST_OTHERS_LONG, again) for row in qamr[seen + LAST_QAMR :]]
     target.mkdir(parents=True, exist_ok=True)
     write(target / "first.jsonl.gz", [*longer[:FIRST_QAMR], *stories])
     write(target / "train.jsonl.gz", [*kept, *longer[FIRST_QAMR:]])
     for name in ("last", "again"):
         write(target / f"{name}.jsonl.gz", [*kept, *longest])
+    write(target / "long.jsonl.gz", [*kept, *rest])
     write(target / "eval.jsonl.gz", [row for row in held if row["answers"]["text"]])
     write(target / "no_answer.jsonl.gz", held)
