@@ -60,9 +60,10 @@ if TYPE_CHECKING:
     "--blocks/--columns",
     "blocks",
     default=None,
-    help="Of models that write texts: int8 scales for blocks of up to 128 weights, so that an "
-    "answer does not hang on its batch, or for columns, which is faster in batches.  [default: "
-    "blocks for models that continue a text, columns for those that answer one]",
+    help="Of models that write texts: int8 scales for blocks of up to 128 weights, which is faster "
+    "for one text at a time and lets the next token not hang on the batch, or for columns, which "
+    "is faster in batches and with beams.  [default: blocks for models that continue a text, "
+    "columns for those that answer one]",
 )
 @click.option(
     "--max-length", type=click.IntRange(1), help="Window in tokens.  [default: the model's]"

@@ -32,9 +32,11 @@ class Quantization:
         embeddings: Quantize the embedding tables too.
         smooth: Tame outliers first, see `nlplug.export.smooth`.
         blocks: Of models that write texts: a scale for each block of up to 128 weights of a column,
-            and activations quantized row by row, so that an answer does not hang on its batch; else
-            a scale a column and one for all activations, which is faster in batches. None: blocks
-            for models that continue a text, columns for those that answer one.
+            and activations quantized row by row, so that the next token does not hang on the batch
+            (what reads the source of a text-to-text model has columns all the same). It is faster
+            for one text at a time; the other way, a scale a column and one for all activations, in
+            batches. None: blocks for models that continue a text, columns for those that answer
+            one.
         exclude: Weights stay in float that have one of these texts in their name, or in that of
             what the product gives, such as ``layer.5/attention/output``.
 

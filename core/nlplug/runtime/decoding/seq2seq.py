@@ -165,7 +165,7 @@ class CrossDecoding:
         self._ids[:, 0] = tokens
         self._total[...] = filled + 1
         self._session.run_with_iobinding(self._binding)
-        # The graph reads them as what there is before a step.
+        # The graph reads both as what there is before a step.
         self.lengths += 1
         self._position += 1
         self._filled = filled + 1

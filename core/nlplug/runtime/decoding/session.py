@@ -148,7 +148,7 @@ class SharedDecoding:
         self._ids[:, 0] = tokens
         self._total[...] = filled + 1
         self._session.run_with_iobinding(self._binding)
-        # The graph reads them as the lengths before a step.
+        # The graph reads both as what there is before a step.
         self.lengths += 1
         self._positions += 1
         self._longest = filled + 1
