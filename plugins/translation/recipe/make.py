@@ -13,14 +13,23 @@ from prepare import prepare
 
 from nlplug.data import open_writer, read_rows
 from nlplug.export.run import ExportConfig, export_model
-from nlplug.train.embedded import checkpoint_of, embed, evaluated, pretrained_of, recipe_run
+from nlplug.train.embedded import (
+    checkpoint_of,
+    embed,
+    evaluated,
+    mean,
+    pretrained_of,
+    recipe_run,
+)
 from nlplug_translation.task import TranslationTask
 
 HERE = Path(__file__).resolve().parent
 BUNDLE = HERE.parent / "nlplug_translation" / "models" / "translation-en-fr"
 SAMPLED = 12
 """One pair of so many held out is translated for the card."""
-LICENSE = "Tatoeba CC-BY-2.0-FR; Multi30k for research use (see README.md)"
+SHARES = (0.2, 0.8)
+"""Of the last two checkpoints in the model."""
+LICENSE = "Tatoeba CC-BY-2.0-FR; PSF; Multi30k for research use (see README.md)"
 DATA = [
     {
         "name": "Tatoeba, English and French",
@@ -32,23 +41,36 @@ DATA = [
         "license": "research; captions of Flickr30k",
         "cite": "Elliott et al. 2016, 2017",
     },
+    {
+        "name": "Python's documentation, English and French",
+        "license": "PSF-2.0; translations CC0-1.0",
+        "source": "github.com/python/python-docs-fr",
+    },
+    {"name": "Phrases of letters and programs, in the recipe", "license": "Apache-2.0"},
 ]
 
 
 def train(files: Path, work: Path) -> Path:
-    """The checkpoint: from scratch at an even learning rate, then until that has fallen to 0."""
+    """The checkpoint: from scratch at an even learning rate, then twice until that is 0.
+
+    The mean of what these two leave is better at both sets than the last alone.
+    """
     pairs, held_out = files / "train.jsonl.gz", files / "eval.jsonl.gz"
-    first = pretrained_of(
+    made = pretrained_of(
         train=pairs, eval=held_out, settings=HERE / "first.toml", output=work / "first"
     )
-    return checkpoint_of(
-        TranslationTask(),
-        train=pairs,
-        eval=held_out,
-        settings=HERE / "last.toml",
-        output=work / BUNDLE.name,
-        base=str(first),
-    )
+    checkpoints = []
+    for name in ("last", "more"):
+        made = checkpoint_of(
+            TranslationTask(),
+            train=pairs,
+            eval=held_out,
+            settings=HERE / f"{name}.toml",
+            output=work / name,
+            base=str(made),
+        )
+        checkpoints.append(made)
+    return mean(checkpoints, work / BUNDLE.name, weights=SHARES)
 
 
 def export(checkpoint: Path, gate: Path, target: Path) -> None:

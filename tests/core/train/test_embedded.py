@@ -12,7 +12,7 @@ from nlplug.errors import BundleIncomplete, DataError
 from nlplug.models.bundle import Bundle
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
-from nlplug.train.embedded import base_of, checkpoint_of, embed, evaluated, recipe_run
+from nlplug.train.embedded import base_of, checkpoint_of, embed, evaluated, mean, recipe_run
 from nlplug.train.run import train
 
 pytestmark = pytest.mark.train
@@ -82,3 +82,31 @@ def test_a_recipe_is_told_where_the_data_is(
 
 def test_a_base_that_no_package_carries_is_an_id() -> None:
     assert base_of("owner/name", "no_such_package") == "owner/name"
+
+
+def test_the_mean_of_checkpoints_is_that_of_their_numbers(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    files = pytest.importorskip("safetensors.torch")
+    folders = []
+    for number in (1.0, 5.0):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        files.save_file({"a": torch.full((2, 3), number)}, folder / "model.safetensors")
+        (folder / "config.json").write_text(str(number))
+        folders.append(folder)
+    made = mean(folders, tmp_path / "mean")
+    assert files.load_file(made / "model.safetensors")["a"].unique().tolist() == [3.0]
+    assert (made / "config.json").read_text() == "5.0"
+    made = mean(folders, tmp_path / "mean", weights=(0.25, 0.75))  # in place of the one before
+    assert files.load_file(made / "model.safetensors")["a"].unique().tolist() == [4.0]
+
+
+def test_the_mean_of_two_architectures_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    files = pytest.importorskip("safetensors.torch")
+    for name, size in (("one", 2), ("two", 3), ("mean", 4)):
+        (tmp_path / name).mkdir()
+        files.save_file({"a": torch.zeros(size)}, tmp_path / name / "model.safetensors")
+    with pytest.raises(ValueError, match="another architecture"):
+        mean([tmp_path / "one", tmp_path / "two"], tmp_path / "mean")
+    assert len(files.load_file(tmp_path / "mean" / "model.safetensors")["a"]) == 4
