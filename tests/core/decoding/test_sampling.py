@@ -16,6 +16,7 @@ from nlplug.errors import InputError
 from nlplug.runtime.decoding.generate import generate
 from nlplug.runtime.decoding.numeric import top_places, top_sorted
 from nlplug.runtime.decoding.options import DecodingOptions
+from nlplug.runtime.decoding.ranking import ranked_here
 from nlplug.runtime.decoding.sampling import Sampler, generators
 
 pytestmark = pytest.mark.train
@@ -144,3 +145,34 @@ def test_drawing_one_token_is_greedy_decoding(pair: Callable[[str], Pair]) -> No
     greedy = DecodingOptions(max_new_tokens=12, eos=(END,))
     drawn = DecodingOptions(max_new_tokens=12, eos=(END,), do_sample=True, top_k=1)
     assert generate(session, texts, drawn) == generate(session, texts, greedy)
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        Sampler(top_k=50, top_p=0.95),
+        Sampler(top_k=7, temperature=0.6),
+        Sampler(top_p=0.9),
+        Sampler(top_p=0.999),  # more than the ranking has
+        Sampler(top_p=0.8, temperature=1.7),
+        Sampler(min_p=0.04, top_p=0.9),
+        Sampler(top_k=20, typical_p=0.7),
+    ],
+    ids=str,
+)
+def test_a_row_alone_draws_what_it_draws_among_others(sampler: Sampler) -> None:
+    scores = np.random.default_rng(3).normal(0, 2, (64, 600)).astype(np.float32)
+    scores[:8] = scores[:8].round()  # many are equal
+    ranking = ranked_here(scores, sampler.count(scores.shape[1]))
+    together = sampler.draw(scores, generators(5, len(scores)), ranking)
+    alone = [
+        sampler.draw(
+            scores[row : row + 1],
+            generators(5, len(scores))[row : row + 1],
+            ranked_here(scores[row : row + 1], sampler.count(scores.shape[1])),
+        )[0]
+        for row in range(len(scores))
+    ]
+    assert together.tolist() == alone
+    unranked = sampler.draw(scores, generators(5, len(scores)))
+    assert together.tolist() == unranked.tolist()

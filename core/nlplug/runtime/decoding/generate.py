@@ -106,15 +106,18 @@ def generate(
             for beams in beam_search(session, prompts, options)
         ]
     copies = options.num_return_sequences
-    texts = [
-        [Generated(logprobs=[] if options.logprobs else None) for _ in range(copies)]
-        for _ in prompts
-    ]
-    for token in stream(session, prompts, options):
-        text = texts[token.prompt][token.sequence]
-        text.tokens.append(token.token)
-        if token.finish is not None:
-            text.finish = token.finish
-        if text.logprobs is not None and token.logprob is not None:
-            text.logprobs.append(token.logprob)
-    return texts
+    texts = [Generated() for _ in range(len(prompts) * copies)]
+    for step in decode(session, prompts, options):
+        slots = step.slots.tolist()
+        for slot, token, finish in zip(slots, step.tokens.tolist(), step.finish, strict=True):
+            text = texts[slot]
+            text.tokens.append(token)
+            if finish is not None:
+                text.finish = finish
+        if step.logprobs is not None:
+            for slot, logprob in zip(slots, step.logprobs.tolist(), strict=True):
+                text = texts[slot]
+                if text.logprobs is None:
+                    text.logprobs = []
+                text.logprobs.append(logprob)
+    return [texts[first : first + copies] for first in range(0, len(texts), copies)]

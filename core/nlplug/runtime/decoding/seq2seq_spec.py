@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from nlplug.runtime.decoding.spec import DecoderSpec
 
@@ -29,7 +30,7 @@ class Seq2SeqSpec(DecoderSpec):
     source_context: int
     fast: bool
 
-    @property
+    @cached_property
     def sources(self) -> DecoderSpec:
         """The same with the bounds of sources, to check these."""
         return replace(self, vocabulary=self.source_vocabulary, context=self.source_context)
