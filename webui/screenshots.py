@@ -82,7 +82,7 @@ SHOTS: dict[str, Shot] = {
 # A text that is being made does not wait for its picture: a copy of it takes its place.
 FREEZE = """() => {
     const text = document.querySelector('.np-growing .np-text');
-    if (!text || text.textContent.length < 220) return false;
+    if (!text || text.textContent.length < 60) return false;
     for (const name of ['#result-head', '#stop']) {
         const node = document.querySelector(name);
         node.replaceWith(node.cloneNode(true));
