@@ -96,7 +96,7 @@ class ModelCard:
             **AT_ONCE,
         }
         self.name.change(self._changed, trigger_mode="always_last", **shown)
-        self._blocks.load(self._opened, **shown)
+        self._blocks.load(self._opened, **shown).then(self._settled, **shown)
 
     def _opened(
         self, request: gr.Request, model: str | None, synced: Mapping[str, Any]
@@ -109,6 +109,17 @@ class ModelCard:
             found = self._picked(request, model, synced)
         # Whoever has picked another model meanwhile is not to see this one.
         return [gr.skip() for _ in found] if visitor_of(request) in self._changes else found
+
+    def _settled(
+        self, request: gr.Request, model: str | None, synced: Mapping[str, Any]
+    ) -> list[Any]:
+        """Once a page has what it asked for on opening: show what was picked before that came.
+
+        The two are requests of their own, and the answer to the later one may come first.
+        """
+        if visitor_of(request) in self._changes:
+            return self._picked(request, model, synced)
+        return [gr.skip() for _ in range(3 + len(self._options))]
 
     def _changed(
         self, request: gr.Request, model: str | None, synced: Mapping[str, Any]
