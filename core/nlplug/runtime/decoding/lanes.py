@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from nlplug.runtime.decoding.decoder import Decoding
-from nlplug.runtime.decoding.ranking import Ranked, Ranking
+from nlplug.runtime.decoding.ranking import Ranking, as_ranked
 
 _Made = TypeVar("_Made")
 
@@ -56,9 +56,9 @@ class Lanes:
     @property
     def ranking(self) -> Ranking | None:
         """See `Ranked`."""
-        made = [lane.ranking if isinstance(lane, Ranked) else None for lane in self._lanes]
+        made = [ranked.ranking for ranked in map(as_ranked, self._lanes) if ranked is not None]
         rankings = [ranking for ranking in made if ranking is not None]
-        if len(rankings) < len(made):
+        if len(rankings) < len(self._lanes):
             return None
         return Ranking(
             *(
@@ -69,9 +69,9 @@ class Lanes:
 
     def rank(self, count: int) -> None:
         """See `Ranked`."""
-        for lane in self._lanes:
-            if isinstance(lane, Ranked):
-                lane.rank(count)
+        for ranked in map(as_ranked, self._lanes):
+            if ranked is not None:
+                ranked.rank(count)
 
     def step(self, tokens: np.ndarray) -> None:
         """See `Decoding.step`."""

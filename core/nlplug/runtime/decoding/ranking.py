@@ -7,7 +7,7 @@ still warm, for all rows at once, and for greedy decoding it finds the one in th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -74,7 +74,6 @@ class Ranking:
         return Ranking(values, tokens, self.shares, self.peaks)
 
 
-@runtime_checkable
 class Ranked(Protocol):
     """A `Decoding` whose graph ranks."""
 
@@ -86,11 +85,17 @@ class Ranked(Protocol):
         """After the last step; None where so many were not yet asked for."""
 
 
+def as_ranked(decoding: Decoding) -> Ranked | None:
+    """The decoding, if its graph ranks."""
+    # isinstance would make a ranking to see whether there is one, at every step.
+    return cast(Ranked, decoding) if hasattr(decoding, "rank") else None
+
+
 def have_ranked(decoding: Decoding, count: int) -> Ranked | None:
     """Have so many tokens ranked, if the graph can and there are so many."""
-    if not 0 < count <= decoding.logits.shape[1] or not hasattr(decoding, "rank"):
+    ranked = as_ranked(decoding)
+    if ranked is None or not 0 < count <= decoding.logits.shape[1]:
         return None
-    ranked = cast(Ranked, decoding)  # to ask isinstance takes as long as a layer of a small model
     ranked.rank(count)
     return ranked
 
