@@ -19,7 +19,7 @@ from nlplug.families.sequence_classification import (
     SequenceClassificationModel,
     SequenceClassificationTask,
 )
-from nlplug.runtime.runner import TextPiece
+from nlplug.runtime.answers import TextPiece
 from nlplug.task import Row, TaskInput, TaskOptions
 
 WAIT = 30.0

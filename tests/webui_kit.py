@@ -139,7 +139,7 @@ class Dripping:
 
     def stream(self, item, options):
         from nlplug.errors import InputError, OptionError
-        from nlplug.runtime.runner import TextPiece
+        from nlplug.runtime.answers import TextPiece
 
         if options.copies > 1:
             raise OptionError("several texts do not come piece by piece")

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from nlplug.task import Row, TaskInput
+from nlplug.runtime.model import Row
+from nlplug.task import TaskInput
 
 Item = TypeVar("Item", bound=TaskInput)
 

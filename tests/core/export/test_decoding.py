@@ -13,13 +13,13 @@ from toy_set import write_jsonl
 
 from nlplug import Bundle, Pipeline
 from nlplug.errors import ExportError, GateRefused, OptionError
-from nlplug.evaluation.text_generation import TextGenerationEvaluation, reader_of
 from nlplug.export.decoding import _insist_on_identity
 from nlplug.export.decoding_gate import DecodingGate, DecodingRows
 from nlplug.export.run import ExportConfig, ExportReport, export_model
 from nlplug.export.torch_decoder import TorchDecoder
 from nlplug.families.causal_lm import CausalTask
-from nlplug.families.causal_runner import open_decoder
+from nlplug.families.causal_lm.runner import open_decoder
+from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, reader_of
 from nlplug.families.seq2seq import Seq2SeqTask
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.scoring import token_logits

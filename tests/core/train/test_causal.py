@@ -13,7 +13,7 @@ import torch
 
 from nlplug.data import DataRow
 from nlplug.errors import DataError
-from nlplug.train.causal import CausalRecipe
+from nlplug.families.causal_lm.training import CausalRecipe
 from nlplug.train.config import TrainConfig
 from nlplug.train.documents import (
     IGNORED,

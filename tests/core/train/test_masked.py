@@ -15,9 +15,9 @@ from toy_set import VOCABULARY
 
 from nlplug.data import DataRow
 from nlplug.errors import DataError, TrainingError
+from nlplug.families.masked_lm.training import MaskedRecipe
 from nlplug.train.config import TrainConfig
 from nlplug.train.documents import IGNORED
-from nlplug.train.masked import MaskedRecipe
 from nlplug.train.masking import MaskedContexts, Masking
 from nlplug.train.vocabulary import train_masked_tokenizer, train_tokenizer
 

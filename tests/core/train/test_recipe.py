@@ -13,9 +13,9 @@ import torch
 
 from nlplug.data import DataRow
 from nlplug.errors import DataError, TrainingError
+from nlplug.families.sequence_classification.training import SequenceClassificationRecipe
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
-from nlplug.train.sequence_classification import SequenceClassificationRecipe
 
 pytestmark = pytest.mark.train
 

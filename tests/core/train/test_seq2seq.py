@@ -16,12 +16,12 @@ from toy_set import write_jsonl
 from nlplug.data import DataRow
 from nlplug.data.pairs import Pair, pairs_of
 from nlplug.errors import DataError
+from nlplug.families.seq2seq.training import Seq2SeqRecipe
 from nlplug.train.config import TrainConfig
 from nlplug.train.documents import IGNORED
 from nlplug.train.pairs import TokenizedPairs
 from nlplug.train.pretrain import pretrain
 from nlplug.train.pretrain_config import PretrainConfig
-from nlplug.train.seq2seq import Seq2SeqRecipe
 from nlplug.train.trainer import TokenBatches
 from nlplug.train.vocabulary import train_tokenizer
 

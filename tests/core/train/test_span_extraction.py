@@ -19,8 +19,8 @@ from nlplug import pipeline
 from nlplug.cli.main import main
 from nlplug.data import DataRow
 from nlplug.errors import DataError
+from nlplug.families.span_extraction.training import SpanExtractionRecipe
 from nlplug.train.config import TrainConfig
-from nlplug.train.span_extraction import SpanExtractionRecipe
 from nlplug.train.span_windows import PairFrame, Question, WindowedQuestions
 
 pytestmark = pytest.mark.train

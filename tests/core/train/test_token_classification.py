@@ -20,9 +20,9 @@ from nlplug.cli.main import main
 from nlplug.data import DataRow
 from nlplug.errors import DataError, TrainingError
 from nlplug.families.token_classification import TokenClassificationTask
+from nlplug.families.token_classification.training import TokenClassificationRecipe, marginal_loss
 from nlplug.models.bundle import Bundle
 from nlplug.train.config import TrainConfig
-from nlplug.train.token_classification import TokenClassificationRecipe, marginal_loss
 from nlplug.train.token_windows import WindowedTokens, token_roles
 
 pytestmark = pytest.mark.train

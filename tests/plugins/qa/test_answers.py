@@ -16,9 +16,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from nlplug import Pipeline
 from nlplug.errors import BundleError, InputError, OptionError
+from nlplug.families.span_extraction.model import QaModel
 from nlplug.models.bundle import Bundle
 from nlplug.testing import SPECIAL_TOKENS, tiny_question_answerer, tiny_text_classifier
-from nlplug_qa.model import QaModel
 from nlplug_qa.task import QaInput, QaOptions, QaTask
 
 PARIS = "It is said that he lives in Paris."
