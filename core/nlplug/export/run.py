@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlplug.errors import GateRefused, NlplugError, OptionError
+from nlplug.errors import ExportError, GateRefused, NlplugError, OptionError
 from nlplug.export.config import ExportConfig
 from nlplug.families.family import load
 from nlplug.models.bundle import Bundle
@@ -76,6 +76,11 @@ def export_model(config: ExportConfig) -> ExportReport:
 
 
 def _check(config: ExportConfig) -> None:
+    if not config.task.family.auto_class:
+        raise ExportError(
+            f"Models of the family {config.task.family.name!r} cannot be exported.",
+            hint="Its record names no class that loads a checkpoint (Family.auto_class).",
+        )
     offered = config.task.family.precisions
     for precision in (*config.wanted, *(config.required or ())):
         if precision not in offered:

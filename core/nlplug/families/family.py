@@ -21,7 +21,7 @@ class Family:
     Attributes:
         name: Name of the family, such as ``token_classification``.
         auto_class: The class of transformers that loads its checkpoints, such as
-            ``AutoModelForTokenClassification``.
+            ``AutoModelForTokenClassification``; empty where nothing can be exported.
         exported_as: Optimum's name for such a model, such as ``token-classification``.
         precisions: The precisions that it can be exported in. PyTorch is compared with the first.
         training: The `nlplug.train.recipe.Recipe` that trains it; empty for none.
@@ -41,8 +41,8 @@ class Family:
     """
 
     name: str
-    auto_class: str
-    exported_as: str
+    auto_class: str = ""
+    exported_as: str = ""
     precisions: tuple[str, ...] = ("fp32", "fp16", "int8")
     training: str = ""
     settings: str = "nlplug.train.config:TrainConfig"

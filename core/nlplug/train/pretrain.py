@@ -22,7 +22,7 @@ from nlplug.train.run import read_examples
 from nlplug.train.workspace import Workspace, check_output
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from nlplug.train.config import TrainConfig
     from nlplug.train.language import LanguageRecipe
@@ -45,6 +45,14 @@ def settings_of(architecture: str) -> type[PretrainConfig]:
 def architectures() -> list[str]:
     """The architectures that can be trained from scratch, the default one first."""
     return [name for family in _families() for name in family.architectures]
+
+
+def make_model(config: PretrainConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """A model of the shape that the settings tell, its weights drawn from torch's generator."""
+    # Sizes are made even for the hardware; the tokens beyond the vocabulary are never used.
+    size = -(-len(tokenizer) // 8) * 8
+    recipe: type[LanguageRecipe] = load(_family(config.architecture).training)
+    return recipe.new_model(config, size, tokenizer)
 
 
 def _families() -> list[Family]:
@@ -106,9 +114,7 @@ def _make_base(
     set_seed(config.seed)
     temporary = base.with_name("base.new")
     shutil.rmtree(temporary, ignore_errors=True)
-    # Sizes are made even for the hardware; the tokens beyond the vocabulary are never used.
-    size = -(-len(tokenizer) // 8) * 8
-    recipe.new_model(config, size, tokenizer).save_pretrained(temporary)
+    make_model(config, tokenizer).save_pretrained(temporary)
     tokenizer.save_pretrained(temporary)
     os.replace(temporary, base)
 

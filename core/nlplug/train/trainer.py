@@ -150,7 +150,7 @@ class RecipeTrainer(Trainer):
         with in_evaluation(self.model):
             scores = broadcast(self._evaluator(self.model) if is_main() else {})
         metrics = {f"eval_{name}": value for name, value in scores.items()}
-        self.log(metrics)
+        self.log(dict(metrics))  # which adds the epoch
         self.control: TrainerControl = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )

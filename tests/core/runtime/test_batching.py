@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nlplug.families.one_pass import Row
 from nlplug.runtime.batching import collate, plan
-from nlplug.task import Row
 
 lengths = st.lists(st.integers(1, 600), max_size=80)
 

@@ -1,10 +1,10 @@
-"""Making the model that a plugin carries: the steps that the recipes of all plugins share.
+"""Making the models that the plugins carry: the steps that all recipes share.
 
 A recipe (``plugins/*/recipe/make.py``) is data preparation, settings and a card of its own, with
-these between::
+these steps between. ``make models`` puts this folder on Python's path::
 
     run = recipe_run(__doc__, task="sentiment", output=BUNDLE)  # the command line
-    checkpoint = checkpoint_of(  # trains, goes on with a killed run, or finds it done
+    checkpoint = checkpoint_of(  # trains, resumes a killed run, or finds it done
         SentimentTask(), train=…, eval=…, settings=HERE / "train.toml",
         output=run.work / BUNDLE.name, base=run.base)
     export_model(ExportConfig(source=checkpoint, output=run.work / "bundle", …))
@@ -96,41 +96,42 @@ def base_of(hub_id: str, package: str) -> str:
 def checkpoint_of(
     task: Task, *, train: Path, eval: Path, settings: Path, output: Path, base: str
 ) -> Path:
-    """The fine-tuned checkpoint; a run that was killed goes on, one that ended is not repeated.
+    """The fine-tuned checkpoint; a run that was killed is resumed, a finished one not repeated.
 
     Args:
         task: The task that is trained.
         train: Training rows.
         eval: Rows to watch training by.
-        settings: TOML file with further fields of ``TrainConfig``.
+        settings: TOML file with further settings of the task's training.
         output: The run lives in ``<output>.training``.
         base: Checkpoint to start from.
     """
-    from nlplug.train.config import TrainConfig
+    from nlplug.families.family import load
     from nlplug.train.run import fine_tune
 
     given: dict[str, Any] = tomllib.loads(settings.read_text(encoding="utf-8"))
     files = {"data": [str(train)], "eval": [str(eval)]}
-    return fine_tune(task, TrainConfig(base=base, output=output, resume=True, **files, **given))
+    config = load(task.family.settings)(base=base, output=output, resume=True, **files, **given)
+    return fine_tune(task, config)
 
 
 def pretrained_of(*, train: Path, eval: Path, settings: Path, output: Path) -> Path:
-    """A checkpoint trained from scratch; killed and ended runs are treated as `checkpoint_of` does.
+    """A checkpoint trained from scratch; killed and finished runs are treated as above.
 
     Args:
         train: Training rows.
         eval: Rows to watch training by.
-        settings: TOML file with further fields of ``PretrainConfig``.
+        settings: TOML file with the architecture and further settings of such a run.
         output: Folder of the checkpoint.
     """
-    from nlplug.train.pretrain import REPORT, pretrain
-    from nlplug.train.pretrain_config import PretrainConfig
+    from nlplug.train.pretrain import REPORT, architectures, pretrain, settings_of
 
     if (output / REPORT).is_file():
         return output
     given: dict[str, Any] = tomllib.loads(settings.read_text(encoding="utf-8"))
     files = {"data": [str(train)], "eval": [str(eval)]}
-    return pretrain(PretrainConfig(output=output, resume=True, **files, **given))
+    kind = settings_of(given.get("architecture") or architectures()[0])
+    return pretrain(kind(output=output, resume=True, **files, **given))
 
 
 def mean(

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from recipes import base_of, checkpoint_of, embed, evaluated, mean, recipe_run
 
 from nlplug.errors import BundleIncomplete, DataError
 from nlplug.models.bundle import Bundle
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
-from nlplug.train.embedded import base_of, checkpoint_of, embed, evaluated, mean, recipe_run
 from nlplug.train.run import train
 
 pytestmark = pytest.mark.train
