@@ -116,7 +116,7 @@ class Recipe(ABC):
         """
         from nlplug.train.served import ServedEvaluation
 
-        return ServedEvaluation(self, file, tokenizer)
+        return ServedEvaluation(self.task, file, tokenizer, self.config.window, self.options)
 
     def _scoring(self) -> type[Evaluation]:
         found: type[Evaluation] = load(self.task.family.scoring)

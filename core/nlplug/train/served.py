@@ -7,7 +7,7 @@ is the best one of those that will answer.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,37 +17,51 @@ import torch
 from nlplug.evaluation.base import evaluation_of, flat_metrics, options_of
 from nlplug.export.sides import write_sides
 from nlplug.export.torch_executor import TorchExecutor
+from nlplug.families.one_pass import OnePassTask
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.engine import Engine
+from nlplug.validation import make_input
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from nlplug.train.recipe import Recipe
+    from nlplug.task import Task
 
 
 class ServedEvaluation:
     """Scores a model on a file of labelled rows.
 
     Args:
-        recipe: Of a family whose tasks bind a bundle (`nlplug.families.one_pass.OnePassTask`).
+        task: A task that binds bundles.
         file: The rows.
         tokenizer: The tokenizer of the base.
+        window: The longest input in tokens once the model is served; None for the model's own.
+        options: From the config of the model to its own defaults of the task's options.
     """
 
-    def __init__(self, recipe: Recipe, file: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-        self._recipe = recipe
+    def __init__(
+        self,
+        task: Task,
+        file: Path,
+        tokenizer: PreTrainedTokenizerBase,
+        window: int | None,
+        options: Callable[[PretrainedConfig], dict[str, Any]],
+    ) -> None:
+        if not isinstance(task, OnePassTask):
+            raise TypeError(f"{type(task).__name__} is no OnePassTask; override Recipe.evaluator.")
+        self._task = task
         self._file = file
         self._tokenizer = tokenizer
+        self._window = window
+        self._options = options
 
     def __call__(self, model: Any) -> dict[str, float]:
         """The numbers of the report of the family's scoring."""
-        task: Any = self._recipe.task
-        with draft_of(model, self._tokenizer, self._recipe.config.window) as bundle:
-            evaluation = evaluation_of(task, bundle.labels)
-            options = options_of(task, evaluation, self._recipe.options(model.config))
+        with draft_of(model, self._tokenizer, self._window) as bundle:
+            evaluation = evaluation_of(self._task, bundle.labels)
+            options = options_of(self._task, evaluation, self._options(model.config))
             samples = list(evaluation.samples(self._file))
-            bound = task.bind(bundle)
+            bound = self._task.bind(bundle)
             executor = TorchExecutor(
                 model,
                 input_names=frozenset(self._tokenizer.model_input_names),
@@ -55,7 +69,7 @@ class ServedEvaluation:
             )
             engine = Engine(executor, bound)
             try:
-                inputs = (task.Input.model_validate(sample.input) for sample in samples)
+                inputs = (make_input(self._task, sample.input) for sample in samples)
                 answers = list(engine.map(inputs, options))
             finally:
                 engine.close()
