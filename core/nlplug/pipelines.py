@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from nlplug._waiting import groups, steps
+from nlplug.async_iterators import groups, steps
 from nlplug.errors import OptionError, UnknownTask
 from nlplug.inputs import first_field, placed, read_inputs, spread
 from nlplug.models.bundle import Bundle

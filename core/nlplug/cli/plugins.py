@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from nlplug._plugins.contract import Check
     from nlplug.plugins import PluginHost, PluginRecord
+    from nlplug.plugins.contract import Check
 
 _STATE_COLOUR = {"available": None, "loaded": "green", "failed": "red", "disabled": "yellow"}
 _TO_PIP = {"ignore_unknown_options": True}
@@ -71,9 +71,9 @@ def install(names: tuple[str, ...], editable: bool, upgrade: bool, exact: bool) 
     NAME is a short name (ner is nlplug-ner), a distribution, a folder, a wheel or an address.
     Options that are not listed here go to pip; write those with a value as --option=value.
     """
-    from nlplug._plugins import installer
-    from nlplug._plugins.metadata import scan
     from nlplug.errors import OptionError
+    from nlplug.plugins import installer
+    from nlplug.plugins.metadata import scan
 
     wanted = [name for name in names if not name.startswith("-")]
     if not wanted:
@@ -101,8 +101,8 @@ def uninstall(names: tuple[str, ...], yes: bool) -> None:
 
     NAME is the name of a plugin or of its distribution.
     """
-    from nlplug._plugins import installer
-    from nlplug._plugins.metadata import scan
+    from nlplug.plugins import installer
+    from nlplug.plugins.metadata import scan
 
     inventory = scan()
     dists = [
@@ -122,8 +122,8 @@ def uninstall(names: tuple[str, ...], yes: bool) -> None:
 @plugins.command()
 def freeze() -> None:
     """Print the requirements that install the same plugins again."""
-    from nlplug._plugins.installer import pinned
-    from nlplug._plugins.metadata import scan
+    from nlplug.plugins.installer import pinned
+    from nlplug.plugins.metadata import scan
 
     for dist in sorted({"nlplug", *(entry.dist.name for entry in scan().entries)}):
         click.echo(pinned(dist))
@@ -204,10 +204,10 @@ def new(name: str, directory: Path, family: str) -> None:
 def _reports(
     targets: Sequence[str], *, run_examples: bool
 ) -> Iterator[tuple[PluginRecord, Iterator[Check]]]:
-    from nlplug._plugins.checking import check_plugin, unpacked
-    from nlplug._plugins.installer import distribution_of, is_location
-    from nlplug._plugins.metadata import normalize, scan
     from nlplug.plugins import PluginHost
+    from nlplug.plugins.checking import check_plugin, unpacked
+    from nlplug.plugins.installer import distribution_of, is_location
+    from nlplug.plugins.metadata import normalize, scan
 
     inventory = scan()
     installed = PluginHost(inventory)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nlplug._extras import require
 from nlplug.cli._context import host_of
 from nlplug.errors import OptionError
+from nlplug.extras import require
 from nlplug.server.listening import is_loopback, listen, url_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug._extras import require
 from nlplug.errors import ExportError, OptionError
+from nlplug.extras import require
 from nlplug.models.layout import TARGET_TOKENIZER_FILE, window_of
 
 if TYPE_CHECKING:

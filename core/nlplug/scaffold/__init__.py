@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 from nlplug import __version__
-from nlplug._plugins.contract import NAME
 from nlplug.errors import OptionError, PluginError
+from nlplug.plugins.contract import NAME
 
 _TEMPLATES = Path(__file__).parent
 _FIELD = re.compile(r"\{\{(\w+)\}\}")

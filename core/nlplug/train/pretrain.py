@@ -14,8 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug._extras import require
 from nlplug.errors import TrainingError
+from nlplug.extras import require
 from nlplug.train.processes import main_first
 from nlplug.train.run import read_examples
 from nlplug.train.workspace import Workspace, check_output

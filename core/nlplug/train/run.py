@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug._extras import require
 from nlplug.data.writers import open_writer
 from nlplug.errors import DataError, TrainingError
+from nlplug.extras import require
 from nlplug.train.processes import is_main, main_first
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 from plugin_zoo import install
 
-from nlplug._plugins import installer
-from nlplug._plugins.metadata import scan
 from nlplug.cli.main import main
 from nlplug.errors import PluginError
+from nlplug.plugins import installer
+from nlplug.plugins.metadata import scan
 
 
 @pytest.mark.parametrize(

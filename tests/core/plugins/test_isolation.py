@@ -75,7 +75,7 @@ def test_an_interrupt_is_not_swallowed(write: Write) -> None:
 def test_a_missing_extra_keeps_its_own_hint(write: Write) -> None:
     _, hint = cause_and_hint(
         write(
-            "from nlplug._extras import require\n"
+            "from nlplug.extras import require\n"
             "require('not_there_at_all', 'gpu', purpose='This plugin')"
         )
     )

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nlplug._plugins.contract import Check, check_model, check_task
-from nlplug._plugins.metadata import ALIASES, GROUP, KINDS, TASK, normalize, scan
 from nlplug.errors import MissingExtra, NlplugError, PluginError
+from nlplug.plugins.contract import Check, check_model, check_task
+from nlplug.plugins.metadata import ALIASES, GROUP, KINDS, TASK, normalize, scan
 
 if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
@@ -137,7 +137,7 @@ def _answers_examples(task: Task, spec: ModelSpec) -> Check:
         problem = str(error).replace("\n", " ")
         return Check(label, False, f"an answer is not Output: {problem}", "Mend decode or Output.")
     except Exception as error:
-        from nlplug._plugins.failures import describe
+        from nlplug.plugins.failures import describe
 
         return Check(label, False, describe(error), "Mend encode or decode of the task's model.")
     return Check(label, True, f"{len(task.examples)} on {spec.name}")

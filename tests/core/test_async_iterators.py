@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from nlplug._waiting import steps
+from nlplug.async_iterators import steps
 
 
 @dataclass

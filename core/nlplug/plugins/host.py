@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from nlplug import hookspecs
-from nlplug._plugins import loading
-from nlplug._plugins.failures import Broken, nearest, unexpected
-from nlplug._plugins.loading import Unit
-from nlplug._plugins.metadata import TASK, Entry, Inventory, scan
-from nlplug._plugins.records import Plugin, PluginRecord
 from nlplug.errors import PluginError, UnknownTask
+from nlplug.plugins import loading
+from nlplug.plugins.failures import Broken, nearest, unexpected
+from nlplug.plugins.loading import Unit
+from nlplug.plugins.metadata import TASK, Entry, Inventory, scan
+from nlplug.plugins.records import Plugin, PluginRecord
 from nlplug.settings import load_settings
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote
 
-from nlplug._plugins.failures import nearest
-from nlplug._plugins.metadata import Inventory, normalize
 from nlplug.errors import PluginError
+from nlplug.plugins.failures import nearest
+from nlplug.plugins.metadata import Inventory, normalize
 
 _PREFIX = "nlplug-"
 _ARCHIVES = (".whl", ".tar.gz", ".zip")

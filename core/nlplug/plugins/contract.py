@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nlplug._plugins.failures import Broken
 from nlplug.models.spec import ModelSpec
+from nlplug.plugins.failures import Broken
 from nlplug.task import Display, Example, Task, TaskInput, TaskOptions
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from nlplug._plugins.failures import Broken, hook_failure, import_failure, nearest
-from nlplug._plugins.metadata import TASK, Dist, Entry
-from nlplug._plugins.records import Plugin, State
 from nlplug.hookspecs import CONTRACT_VERSION
+from nlplug.plugins.failures import Broken, hook_failure, import_failure, nearest
+from nlplug.plugins.metadata import TASK, Dist, Entry
+from nlplug.plugins.records import Plugin, State
 
 if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
@@ -189,7 +189,7 @@ def call_one(
 def collect_tasks(manager: pluggy.PluginManager, unit: Unit, plugin: Any) -> tuple[Task, ...]:
     """The tasks that ``plugin`` registers, checked against the contract and its entry points."""
     # Pydantic comes with the contract's checks, so that listing plugins does without it.
-    from nlplug._plugins.contract import check_task, first_failure
+    from nlplug.plugins.contract import check_task, first_failure
 
     tasks = _collect(manager, unit, plugin, "register_tasks")
     for task in tasks:
@@ -222,7 +222,7 @@ def collect_tasks(manager: pluggy.PluginManager, unit: Unit, plugin: Any) -> tup
 
 def collect_models(manager: pluggy.PluginManager, unit: Unit, plugin: Any) -> tuple[ModelSpec, ...]:
     """The models that ``plugin`` registers, checked as far as possible without opening them."""
-    from nlplug._plugins.contract import check_model, first_failure
+    from nlplug.plugins.contract import check_model, first_failure
 
     models = _collect(manager, unit, plugin, "register_models")
     for spec in models:

@@ -1,0 +1,158 @@
+"""What the tiny models share: their files in the Hub's layout, their tokenizer and their graphs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nlplug.extras import require
+from nlplug.models.bundle import Bundle
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+TEXT_INPUTS = ("input_ids", "attention_mask")
+TEXT_AXES = ("batch_size", "sequence_length")
+
+
+def write_bundle(
+    folder: Path,
+    tokenizer: Tokenizer,
+    tokenizer_config: Mapping[str, object],
+    config: Mapping[str, object],
+) -> Bundle:
+    """Write the files beside the graphs, and open the bundle."""
+    tokenizer.save(str(folder / "tokenizer.json"))
+    for name, values in (("tokenizer_config.json", tokenizer_config), ("config.json", config)):
+        (folder / name).write_text(json.dumps(values, indent=2), encoding="utf-8")
+    return Bundle.open(folder)
+
+
+def bert_tokenizer(vocabulary: Mapping[str, int], *, pieces: bool = False) -> Tokenizer:
+    """A lower-casing tokenizer that adds ``[CLS]`` and ``[SEP]``.
+
+    Args:
+        vocabulary: Word → id.
+        pieces: Whether to split words by WordPiece; otherwise a token is a word.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    if pieces:
+        tokenizer = Tokenizer(models.WordPiece(dict(vocabulary), unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    else:
+        tokenizer = Tokenizer(models.WordLevel(dict(vocabulary), unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.Lowercase()
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.BertProcessing(
+        ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"])
+    )
+    return tokenizer
+
+
+def bert_tokenizer_config(max_length: int) -> dict[str, object]:
+    """The ``tokenizer_config.json`` of `bert_tokenizer`."""
+    return {
+        "model_max_length": max_length,
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "tokenizer_class": "BertTokenizer",
+    }
+
+
+def bert_config(
+    head: str,
+    max_length: int,
+    more: Mapping[str, object] | None,
+    *,
+    labels: Sequence[str] = (),
+) -> dict[str, object]:
+    """A BERT model's ``config.json``.
+
+    Args:
+        head: What follows ``BertFor`` in the name of its architecture.
+        max_length: The model's window in tokens.
+        more: Entries to add.
+        labels: Names of the labels; empty for a model without labels.
+    """
+    names: dict[str, object] = {
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }
+    return {
+        "model_type": "bert",
+        "architectures": [f"BertFor{head}"],
+        "max_position_embeddings": max_length,
+        **(names if labels else {}),
+        **(more or {}),
+    }
+
+
+def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: object) -> Any:
+    """A node of a graph; ``to=1`` of a Cast is float32."""
+    return _onnx().helper.make_node(operator, inputs, outputs, **attributes)
+
+
+def integers(name: str, axes: Sequence[str | int] = TEXT_AXES) -> Any:
+    """An int64 input or output of a graph."""
+    return _value(name, "INT64", axes)
+
+
+def floats(name: str, axes: Sequence[str | int] = TEXT_AXES) -> Any:
+    """A float32 input or output of a graph."""
+    return _value(name, "FLOAT", axes)
+
+
+def flags(name: str, axes: Sequence[str | int]) -> Any:
+    """A boolean input of a graph."""
+    return _value(name, "BOOL", axes)
+
+
+def save_graph(
+    path: Path,
+    nodes: Sequence[Any],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    constants: Mapping[str, np.ndarray | Sequence[int]],
+) -> None:
+    """Check a graph and write it.
+
+    Args:
+        path: The file; its folder is made if missing.
+        nodes: As `node` makes them, in the order of computation.
+        inputs: As `integers`, `floats` and `flags` make them.
+        outputs: The same.
+        constants: Name → value; lists become arrays of int64.
+
+    Raises:
+        MissingExtra: The ``onnx`` package is not installed.
+    """
+    onnx = _onnx()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = [
+        onnx.numpy_helper.from_array(
+            v if isinstance(v, np.ndarray) else np.array(v, np.int64), name
+        )
+        for name, v in constants.items()
+    ]
+    graph = onnx.helper.make_graph(nodes, f"tiny_{path.stem}", inputs, outputs, values)
+    opset = onnx.helper.make_opsetid("", 17)
+    model = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _onnx() -> Any:
+    return require("onnx", "train", purpose="Writing a test model")
+
+
+def _value(name: str, kind: str, axes: Sequence[str | int]) -> Any:
+    onnx = _onnx()
+    return onnx.helper.make_tensor_value_info(name, getattr(onnx.TensorProto, kind), axes)
