@@ -53,7 +53,7 @@ def tiny_question_answerer(
     return write_bundle(
         folder,
         bert_tokenizer(vocabulary),
-        bert_tokenizer_config(max_length),
+        bert_tokenizer_config(max_length, cls_token="[CLS]"),
         bert_config("QuestionAnswering", max_length, config),
     )
 

@@ -71,7 +71,7 @@ def tiny_token_classifier(
     return write_bundle(
         folder,
         bert_tokenizer(vocabulary, pieces=True),
-        bert_tokenizer_config(max_length),
+        bert_tokenizer_config(max_length, unk_token="[UNK]"),
         bert_config("TokenClassification", max_length, config, labels=labels),
     )
 

@@ -56,14 +56,13 @@ def bert_tokenizer(vocabulary: Mapping[str, int], *, pieces: bool = False) -> To
     return tokenizer
 
 
-def bert_tokenizer_config(max_length: int) -> dict[str, object]:
-    """The ``tokenizer_config.json`` of `bert_tokenizer`."""
+def bert_tokenizer_config(max_length: int, **tokens: str) -> dict[str, object]:
+    """The ``tokenizer_config.json`` of `bert_tokenizer`, with further special ``tokens`` named."""
     return {
         "model_max_length": max_length,
         "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
         "tokenizer_class": "BertTokenizer",
+        **tokens,
     }
 
 
