@@ -19,7 +19,7 @@ CODE := core/nlplug $(wildcard plugins/*/nlplug_*) webui/nlplug_webui
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench models clean
+.PHONY: help demo test lint format bench models version clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -47,6 +47,9 @@ bench: $(VENV)/.base-installed ## Measure against the peers and write the tables
 models: $(VENV)/.base-installed ## Train and export the embedded models again (needs NLPLUG_DATA)
 	for recipe in $(sort $(wildcard plugins/*/recipe/make.py)); do \
 		$(BIN)/python $$recipe $(MODELS_ARGS) || exit; done
+
+version: ## Give all distributions the version of core (VERSION=1.2.3 changes it first)
+	$(PYTHON) tools/set_version.py $(VERSION)
 
 clean: ## Remove the environment, builds and caches
 	rm -rf $(VENV) build dist core/dist plugins/*/dist webui/dist \

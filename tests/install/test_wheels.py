@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from email import message_from_string
 from email.message import Message
 from pathlib import Path
@@ -97,9 +96,3 @@ def test_no_wheel_requires_an_onnx_runtime_outright(wheels: dict[str, Path], nam
 def test_each_member_carries_the_same_licence(name: str) -> None:
     licence = (ROOT / "LICENSE").read_bytes()
     assert (MEMBERS[name] / "LICENSE").read_bytes() == licence
-
-
-def test_the_root_installs_every_member() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    named = {line.split(" @ ")[1].removeprefix("{root:uri}/") for line in project["dependencies"]}
-    assert named == {folder.relative_to(ROOT).as_posix() for folder in MEMBERS.values()}

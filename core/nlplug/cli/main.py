@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nlplug import __version__
 from nlplug.cli._context import host_of
 from nlplug.errors import NlplugError
 from nlplug.settings import flag
+from nlplug.version import __version__
 
 if TYPE_CHECKING:
     from nlplug.plugins import PluginHost

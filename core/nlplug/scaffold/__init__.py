@@ -1,7 +1,7 @@
 """``nlplug plugins new``: write a plugin package that works before anything in it is edited.
 
 A family is a folder of templates beside this file. In file names and texts
-``{{name}}``, ``{{module}}``, ``{{class}}``, ``{{title}}`` and ``{{version}}`` are filled in; the
+``{{name}}``, ``{{module}}``, ``{{class}}``, ``{{title}}`` and ``{{accepted}}`` are filled in; the
 folder ``model`` is the tiny model that answers until the author trains one.
 """
 
@@ -12,9 +12,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from nlplug import __version__
 from nlplug.errors import OptionError, PluginError
 from nlplug.plugins.contract import NAME
+from nlplug.version import compatible_range
 
 _TEMPLATES = Path(__file__).parent
 _FIELD = re.compile(r"\{\{(\w+)\}\}")
@@ -59,7 +59,7 @@ def write_package(name: str, directory: Path, *, family: str = "sequence-classif
         "module": f"nlplug_{name.replace('-', '_')}",
         "class": "".join(word.capitalize() for word in words),
         "title": " ".join(words).capitalize(),
-        "version": ".".join(__version__.split(".")[:2]),
+        "accepted": compatible_range(),
     }
     with tempfile.TemporaryDirectory(dir=directory, prefix=f".{target.name}.") as temporary:
         draft = Path(temporary) / target.name
