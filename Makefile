@@ -19,7 +19,7 @@ CODE := core/nlplug $(wildcard plugins/*/nlplug_*) webui/nlplug_webui
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench models version clean
+.PHONY: help demo test lint format bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -48,8 +48,12 @@ models: $(VENV)/.base-installed ## Train and export the embedded models again (n
 	for recipe in $(sort $(wildcard plugins/*/recipe/make.py)); do \
 		$(BIN)/python $$recipe $(MODELS_ARGS) || exit; done
 
-version: ## Give all distributions the version of core (VERSION=1.2.3 changes it first)
+version: $(VENV)/.run-installed ## Give all distributions the version of core (VERSION=1.2.3 changes it first)
 	$(PYTHON) tools/set_version.py $(VERSION)
+	$(BIN)/python tools/api_page.py
+
+api: $(VENV)/.run-installed ## Write docs/api.md from the list of the public API
+	$(BIN)/python tools/api_page.py
 
 clean: ## Remove the environment, builds and caches
 	rm -rf $(VENV) build dist core/dist plugins/*/dist webui/dist \
