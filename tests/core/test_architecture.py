@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -167,6 +168,89 @@ def test_the_help_of_the_command_line_loads_nothing_heavy() -> None:
         """
     )
     assert not loaded & {"numpy", "onnxruntime", "pydantic", "tokenizers", "huggingface_hub"}
+
+
+def module_graph(package: Path) -> dict[str, set[str]]:
+    """Module → the modules of the same package that it imports, for types and in functions too."""
+    names = {dotted(path, package): path for path in modules(package)}
+    return {
+        name: {
+            f"{source}.{imported}" if f"{source}.{imported}" in names else source
+            for source, imported in imported_names(path)
+            if source in names
+        }
+        - {name}
+        for name, path in names.items()
+    }
+
+
+def imported_names(path: Path) -> Iterator[tuple[str, str]]:
+    """Module and name of each ``from module import name``, and each ``import module``."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def cycles(graph: dict[str, set[str]]) -> list[str]:
+    """One cycle through each module that is in any: ``a → b → a``, each cycle once."""
+    found: dict[frozenset[str], str] = {}
+    for start in sorted(graph):
+        came_from: dict[str, str] = {}
+        todo = [start]
+        while todo and start not in came_from:
+            module = todo.pop(0)
+            for imported in sorted(graph[module] - came_from.keys()):
+                came_from[imported] = module
+                todo.append(imported)
+        if start in came_from:
+            path = [start, came_from[start]]
+            while path[-1] != start:
+                path.append(came_from[path[-1]])
+            found.setdefault(frozenset(path), " → ".join(reversed(path)))
+    return list(found.values())
+
+
+def test_a_cycle_is_found_with_its_path() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set(), "e": {"a"}}
+
+    assert cycles(graph) == ["a → b → c → a"]
+
+
+# Passes once the moves of the families (nlplug_qa and nlplug_translation too), runtime, models,
+# data, export and server are merged.
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_no_modules_import_each_other_in_a_circle(package: Path) -> None:
+    assert cycles(module_graph(package)) == []
+
+
+def home_of_private(module: str, name: str) -> list[str] | None:
+    """The package that holds the private module or name of an import; None if nothing is private.
+
+    ``from nlplug.models._atomic import lock`` and ``from nlplug.models.cache import _lock`` both
+    belong to ``nlplug.models``.
+    """
+    parts = [*module.split("."), *filter(None, [name])]
+    roots = {package.name: package.parent for package in PACKAGES}
+    for index, part in enumerate(parts):
+        if parts[0] in roots and re.fullmatch(r"_(?!_).*", part):
+            owner = parts[:index]
+            return owner if roots[parts[0]].joinpath(*owner).is_dir() else owner[:-1]
+    return None
+
+
+# Passes once nlplug.models._atomic, which nlplug.evaluation.report imports, is public.
+def test_no_private_module_or_name_is_imported_from_another_package() -> None:
+    found = []
+    for package in PACKAGES:
+        for path in modules(package):
+            folder = list(path.relative_to(package.parent).parent.parts)
+            for module, name in imported_names(path):
+                home = home_of_private(module, name)
+                if home is not None and folder[: len(home)] != home:
+                    found.append(f"{path.relative_to(ROOT)} imports {module}.{name}")
+    assert found == []
 
 
 def test_no_module_is_too_long_to_read_at_a_sitting() -> None:
