@@ -159,7 +159,7 @@ PUBLIC_API = (
         "User interfaces and servers",
         "For packages that show tasks to people, such as nlplug-webui.",
         {
-            "nlplug.plugins": ("Plugin", "PluginHost", "PluginRecord"),
+            "nlplug.plugins": ("Plugin", "PluginHost", "PluginRecord", "SERVER_PLUGIN_TIMEOUT"),
             "nlplug.models.resolve": ("resolve",),
             "nlplug.runtime.runner": ("TextPiece",),
             "nlplug.validation": ("make_input",),

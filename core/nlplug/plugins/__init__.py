@@ -1,12 +1,13 @@
 """The plugin host: finds installed plugins, loads those that are asked for, isolates broken ones.
 
-Metadata is read in ``metadata``, one plugin is loaded in ``loading`` by the rules of ``contract``,
-and a plugin that breaks a rule is described by ``failures``. ``host`` holds the result.
+``metadata`` reads what is installed. ``loading`` imports one plugin, in ``isolation``, and holds it
+to the rules of ``contract``; ``failures`` says why a plugin was left out. ``host`` puts these
+together. ``checking`` and ``installer`` are behind ``nlplug plugins check`` and ``install``.
 """
 
 from __future__ import annotations
 
-from nlplug.plugins.host import PluginHost
+from nlplug.plugins.host import SERVER_PLUGIN_TIMEOUT, PluginHost
 from nlplug.plugins.records import Plugin, PluginRecord
 
-__all__ = ["Plugin", "PluginHost", "PluginRecord"]
+__all__ = ["SERVER_PLUGIN_TIMEOUT", "Plugin", "PluginHost", "PluginRecord"]
