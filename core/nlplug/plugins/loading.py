@@ -13,7 +13,7 @@ import pluggy
 
 from nlplug import hookspecs
 from nlplug.plugins.failures import Broken, hook_failure, import_failure, nearest
-from nlplug.plugins.isolation import run_isolated
+from nlplug.plugins.isolation import run_isolated, stdout_to_stderr
 from nlplug.plugins.metadata import TASK, Dist, Entry
 from nlplug.plugins.records import Plugin, State
 
@@ -92,15 +92,16 @@ class Loader:
         """
         module = self._import(unit)
         self.register(unit.key, module)
-        return Plugin(
-            name=unit.names[0],
-            names=unit.names,
-            dist=unit.dist.name,
-            version=unit.dist.version,
-            module=module,
-            tasks=self._tasks(unit, module),
-            models=self._models(unit, module),
-        )
+        with stdout_to_stderr():  # checking a task runs code of its own, such as validators
+            return Plugin(
+                name=unit.names[0],
+                names=unit.names,
+                dist=unit.dist.name,
+                version=unit.dist.version,
+                module=module,
+                tasks=self._tasks(unit, module),
+                models=self._models(unit, module),
+            )
 
     def add_hookspecs(self, module: Any) -> None:
         """Add the hooks of another package."""

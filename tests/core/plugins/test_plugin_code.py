@@ -57,12 +57,24 @@ def test_what_a_plugin_prints_goes_to_stderr(
     ]
 
 
+LOUD_OPTIONS = """
+from nlplug.families.sequence_classification import SequenceClassificationOptions
+
+class Options(SequenceClassificationOptions):
+    def model_post_init(self, context):
+        print("printed by the options")
+
+ToneTask.Options = Options
+print("printed")
+"""
+
+
 @pytest.fixture(scope="module")
 def loud_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The zoo, whose healthy plugin prints at import, beside another plugin that prints."""
+    """The zoo, whose healthy plugin prints at import and later, beside another one that prints."""
     site = install_zoo(tmp_path_factory.mktemp("zoo"))
     module = site / f"{HEALTHY.module}.py"
-    module.write_text(module.read_text(encoding="utf-8") + "\nprint('printed')\n", "utf-8")
+    module.write_text(module.read_text(encoding="utf-8") + LOUD_OPTIONS, "utf-8")
     install(site, "nlplug-loud", {"loud": "print('printed too')\n1 / 0"}, plugins={"loud": "loud"})
     return site
 
@@ -92,6 +104,8 @@ def test_the_output_of_a_command_is_json_and_nothing_of_a_plugin(
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)
     assert "printed" in done.stderr.splitlines()
+    if arguments[0] == "run":
+        assert "printed by the options" in done.stderr.splitlines()
 
 
 def test_stdout_is_restored_when_the_last_of_several_threads_is_done() -> None:
