@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from email import message_from_string
 from email.message import Message
 from pathlib import Path
@@ -9,6 +11,9 @@ from zipfile import ZipFile
 
 import pytest
 from members import MEMBERS, ROOT
+from packaging.requirements import Requirement
+
+from nlplug.version import __version__, compatible_range
 
 pytestmark = pytest.mark.install
 
@@ -96,3 +101,30 @@ def test_no_wheel_requires_an_onnx_runtime_outright(wheels: dict[str, Path], nam
 def test_each_member_carries_the_same_licence(name: str) -> None:
     licence = (ROOT / "LICENSE").read_bytes()
     assert (MEMBERS[name] / "LICENSE").read_bytes() == licence
+
+
+@pytest.mark.parametrize("name", ["nlplug", "nlplug-sentiment", "nlplug-webui"])
+def test_the_sdist_builds_the_same_wheel(
+    wheels: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    """An sdist holds no file outside of its member's folder, so nothing may depend on one."""
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path)]
+    done = subprocess.run(
+        [*command, str(MEMBERS[name])], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    (built,) = tmp_path.glob("*.whl")
+    assert sorted(content(built)) == sorted(content(wheels[name]))
+    assert metadata(built).as_string() == metadata(wheels[name]).as_string()
+    assert metadata(built)["Version"] == __version__
+
+
+@members
+def test_a_member_requires_one_minor_version_of_core(wheels: dict[str, Path], name: str) -> None:
+    lines = metadata(wheels[name]).get_all("Requires-Dist") or []
+    required = [found for found in map(Requirement, lines) if found.name == "nlplug"]
+    ranges = [{str(part) for part in found.specifier} for found in required if not found.marker]
+
+    assert metadata(wheels[name])["Version"] == __version__
+    assert ranges == ([] if name == "nlplug" else [set(compatible_range().split(","))])
