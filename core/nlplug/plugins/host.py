@@ -100,7 +100,7 @@ class PluginHost:
         return [self._record(entry, unit) for entry, unit in pairs]
 
     def load(self, name: str) -> Plugin:
-        """Import one plugin, or give it where it is imported already.
+        """Import one plugin; one that is imported already is returned.
 
         Raises:
             PluginError: There is no such plugin, it is disabled, or it is broken.
@@ -114,7 +114,7 @@ class PluginHost:
             )
         if unit.state == "disabled":
             raise PluginError(
-                f"The plugin {name!r} is switched off.",
+                f"The plugin {name!r} is disabled.",
                 hint=f"Add it to NLPLUG_PLUGINS, or unset that: NLPLUG_PLUGINS=…,{name}",
             )
         with self._lock:
@@ -123,7 +123,7 @@ class PluginHost:
             return self._load(unit)
 
     def load_all(self) -> None:
-        """Import every plugin that is not disabled; a broken one is logged and left out.
+        """Import every plugin that is not disabled. A broken one is logged and left out.
 
         Raises:
             PluginError: A plugin is broken and the host is strict.
@@ -141,10 +141,10 @@ class PluginHost:
                 self._refuse_failures()
 
     def task(self, name: str) -> Task:
-        """The task of this name or alias; imports the plugin that has it, and no other.
+        """The task of this name or alias. Imports its plugin and no other.
 
         Raises:
-            UnknownTask: No installed plugin offers it; the hint lists those that are there.
+            UnknownTask: No installed plugin offers it; the hint lists the installed tasks.
             PluginError: The plugin that offers it is broken.
         """
         found = name if name in self._by_name else self._aliases.get(name, name)
@@ -157,7 +157,7 @@ class PluginHost:
         raise self._unknown_task(name, found)
 
     def task_names(self) -> list[str]:
-        """Names of the tasks that the metadata promises; imports nothing."""
+        """Names of the tasks, from the metadata. Imports nothing."""
         return sorted(
             name
             for name, unit in self._by_name.items()
@@ -167,7 +167,7 @@ class PluginHost:
         )
 
     def aliases(self) -> dict[str, str]:
-        """Alias → task name, for the tasks of ``task_names``; imports nothing."""
+        """Alias → task name, for the tasks of ``task_names``. Imports nothing."""
         names = set(self.task_names())
         return {
             alias: name
@@ -176,13 +176,13 @@ class PluginHost:
         }
 
     def tasks(self) -> list[Task]:
-        """Every task of every plugin that loads, sorted by name; imports all plugins."""
+        """Every task of every plugin that can be loaded, sorted by name. Imports all plugins."""
         self.load_all()
         found = [task for plugin in self._loaded() for task in plugin.tasks]
         return sorted(found, key=lambda task: task.name)
 
     def models(self, task: str | None = None) -> list[ModelSpec]:
-        """Every registered model, or those of one task; imports all plugins.
+        """Every registered model, or those of one task. Imports all plugins.
 
         Args:
             task: Name or alias of a task.
@@ -196,7 +196,7 @@ class PluginHost:
         )
 
     def find_model(self, name: str) -> ModelSpec | None:
-        """The registered model of this name; imports further plugins only if it has to."""
+        """The registered model of this name, or None. Imports further plugins only if necessary."""
         for complete in (False, True):
             if complete:
                 self.load_all()
@@ -207,9 +207,9 @@ class PluginHost:
         return None
 
     def add_hookspecs(self, module: Any) -> None:
-        """Add hooks of another package, such as the UI's.
+        """Add the hooks of another package, such as those of the web UI.
 
-        Plugins that are loaded already are checked against them, and left out where they fail.
+        Loaded plugins are checked against them, and left out if they fail.
         """
         with self._lock:
             before = [(unit, unit.plugin.module) for unit in self._units if unit.plugin]
@@ -225,17 +225,17 @@ class PluginHost:
     def call(
         self, hook: str, /, *, plugin: str | None = None, **arguments: Any
     ) -> list[tuple[str, Any]]:
-        """Call a hook of the loaded plugins, one after the other.
+        """Call a hook of every loaded plugin that implements it.
 
-        A plugin whose hook raises is left out whole, and the others go on.
+        A plugin whose hook raises is left out whole; the others are still called.
 
         Args:
             hook: Name of the hook.
-            plugin: Call only this plugin's.
-            **arguments: What the hook takes.
+            plugin: Call the hook of this plugin only; None for all.
+            **arguments: The arguments of the hook.
 
         Returns:
-            Name of the plugin and its answer, for each that implements the hook.
+            The name of each plugin with what its hook returned.
 
         Raises:
             PluginError: A hook raised and the host is strict.
@@ -257,7 +257,7 @@ class PluginHost:
         return answers
 
     def reject(self, name: str, cause: str, hint: str) -> PluginError:
-        """Leave out a loaded plugin whose answer to a hook breaks that hook's rules.
+        """Leave out a loaded plugin because of what one of its hooks returned.
 
         Args:
             name: Name of the plugin.
@@ -265,7 +265,7 @@ class PluginHost:
             hint: What to do about it.
 
         Returns:
-            The error that names the plugin, which a caller may raise.
+            An error that names the plugin, for callers that want to raise it.
 
         Raises:
             PluginError: The host is strict.
@@ -297,7 +297,7 @@ class PluginHost:
             self._refuse_taken_models(plugin.models)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # whatever a plugin's own code did, it is its failure
+        except BaseException as error:  # any error of its code is a failure of the plugin
             self._fail(unit, error if isinstance(error, Broken) else unexpected(error, unit.dist))
             raise self._error(unit) from unit.error
         unit.plugin = plugin
@@ -344,13 +344,13 @@ class PluginHost:
         unit = self._by_name.get(found)
         if unit is not None and unit.state == "disabled":
             return UnknownTask(
-                f"The task {name!r} is switched off.",
+                f"The task {name!r} is disabled.",
                 hint=f"Add it to NLPLUG_PLUGINS, or unset that: NLPLUG_PLUGINS=…,{found}",
             )
         known = self.task_names()
         guess = nearest(name, [*known, *self.aliases()])
         if not known:
-            listing = "No task is installed; get one with: nlplug plugins install sentiment"
+            listing = "No task is installed. Install one: nlplug plugins install sentiment"
         else:
             listing = f"Installed: {', '.join(known)}. More: nlplug plugins install NAME"
         return UnknownTask(f"No installed plugin offers the task {name!r}.", hint=guess + listing)

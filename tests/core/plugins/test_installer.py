@@ -129,7 +129,7 @@ def test_installing_nothing_is_an_error() -> None:
     done = CliRunner().invoke(main, ["plugins", "install", "--no-deps"])
 
     assert done.exit_code == 2
-    assert "No plugin was named" in done.stderr
+    assert "No plugin is named" in done.stderr
 
 
 @pytest.mark.parametrize(
