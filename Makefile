@@ -15,7 +15,7 @@ export NLPLUG_DATA
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 MEMBERS := core $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml))) webui
-CODE := core/nlplug $(wildcard plugins/*/nlplug_*) webui/nlplug_webui
+CODE := core/nlplug $(wildcard plugins/*/nlplug_*) webui/nlplug_webui tools
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
 
 .DEFAULT_GOAL := help

@@ -84,8 +84,8 @@ def _definition(module: str, name: str) -> tuple[str, ast.stmt, str]:
     for node, text in _documented(tree.body):
         if name in _targets(node):
             return module, node, text
-    for node in ast.walk(tree):
-        match node:
+    for found in ast.walk(tree):
+        match found:
             case ast.ImportFrom(module=str(source), names=names) if source.startswith("nlplug."):
                 if name in {alias.asname or alias.name for alias in names}:
                     return _definition(source, name)

@@ -11,14 +11,11 @@ from nlplug.models.bundle import Bundle
 from nlplug.testing.writing import (
     SPECIAL_TOKENS,
     TEXT_INPUTS,
-    bert_config,
-    bert_tokenizer,
-    bert_tokenizer_config,
     floats,
     integers,
     node,
     save_graph,
-    write_bundle,
+    write_bert,
 )
 
 
@@ -50,11 +47,13 @@ def tiny_question_answerer(
     for word, row in words.items():
         weights[vocabulary[word]] = row
     _write_graph(folder / "onnx" / "model.onnx", weights)
-    return write_bundle(
+    return write_bert(
         folder,
-        bert_tokenizer(vocabulary),
-        bert_tokenizer_config(max_length, cls_token="[CLS]"),
-        bert_config("QuestionAnswering", max_length, config),
+        "QuestionAnswering",
+        vocabulary,
+        max_length=max_length,
+        config=config,
+        cls_token="[CLS]",
     )
 
 

@@ -12,14 +12,11 @@ from nlplug.testing.writing import (
     SPECIAL_TOKENS,
     TEXT_AXES,
     TEXT_INPUTS,
-    bert_config,
-    bert_tokenizer,
-    bert_tokenizer_config,
     floats,
     integers,
     node,
     save_graph,
-    write_bundle,
+    write_bert,
 )
 
 
@@ -54,11 +51,13 @@ def tiny_text_classifier(
     for word, row in words.items():
         weights[vocabulary[word]] = row
     _write_graph(folder / "onnx" / "model.onnx", weights, output)
-    return write_bundle(
+    return write_bert(
         folder,
-        bert_tokenizer(vocabulary),
-        bert_tokenizer_config(max_length),
-        bert_config("SequenceClassification", max_length, config, labels=labels),
+        "SequenceClassification",
+        vocabulary,
+        max_length=max_length,
+        config=config,
+        labels=labels,
     )
 
 

@@ -12,14 +12,11 @@ from nlplug.testing.writing import (
     SPECIAL_TOKENS,
     TEXT_AXES,
     TEXT_INPUTS,
-    bert_config,
-    bert_tokenizer,
-    bert_tokenizer_config,
     floats,
     integers,
     node,
     save_graph,
-    write_bundle,
+    write_bert,
 )
 
 _NAMES = {
@@ -68,11 +65,15 @@ def tiny_token_classifier(
         for word, row in given.items():
             table[vocabulary[word]] = row
     _write_graph(folder / "onnx" / "model.onnx", weights[0], weights[1])
-    return write_bundle(
+    return write_bert(
         folder,
-        bert_tokenizer(vocabulary, pieces=True),
-        bert_tokenizer_config(max_length, unk_token="[UNK]"),
-        bert_config("TokenClassification", max_length, config, labels=labels),
+        "TokenClassification",
+        vocabulary,
+        max_length=max_length,
+        config=config,
+        labels=labels,
+        pieces=True,
+        unk_token="[UNK]",
     )
 
 

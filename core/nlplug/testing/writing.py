@@ -33,65 +33,67 @@ def write_bundle(
     return Bundle.open(folder)
 
 
-def bert_tokenizer(vocabulary: Mapping[str, int], *, pieces: bool = False) -> Tokenizer:
-    """A lower-casing tokenizer that adds ``[CLS]`` and ``[SEP]``.
+def write_bert(
+    folder: Path,
+    head: str,
+    vocabulary: Mapping[str, int],
+    *,
+    max_length: int,
+    config: Mapping[str, object] | None,
+    labels: Sequence[str] = (),
+    pieces: bool = False,
+    **tokens: str,
+) -> Bundle:
+    """Write the files of a lower-casing BERT beside its graph, and open the bundle.
 
     Args:
-        vocabulary: Word → id.
-        pieces: Whether to split words by WordPiece; otherwise a token is a word.
+        folder: Where to write.
+        head: What follows ``BertFor`` in the name of its architecture.
+        vocabulary: Token → id.
+        max_length: The model's window in tokens.
+        config: Further entries of ``config.json``.
+        labels: Names of the labels; empty for a model without labels.
+        pieces: Whether words are split by WordPiece; otherwise a token is a word.
+        **tokens: Special tokens that ``tokenizer_config.json`` names besides ``[PAD]``.
     """
+    named = {
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }
+    return write_bundle(
+        folder,
+        _bert_tokenizer(vocabulary, pieces),
+        {
+            "model_max_length": max_length,
+            "pad_token": "[PAD]",
+            "tokenizer_class": "BertTokenizer",
+            **tokens,
+        },
+        {
+            "model_type": "bert",
+            "architectures": [f"BertFor{head}"],
+            "max_position_embeddings": max_length,
+            **(named if labels else {}),
+            **(config or {}),
+        },
+    )
+
+
+def _bert_tokenizer(vocabulary: Mapping[str, int], pieces: bool) -> Tokenizer:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+    model = models.WordPiece if pieces else models.WordLevel
+    tokenizer = Tokenizer(model(dict(vocabulary), unk_token="[UNK]"))
     if pieces:
-        tokenizer = Tokenizer(models.WordPiece(dict(vocabulary), unk_token="[UNK]"))
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     else:
-        tokenizer = Tokenizer(models.WordLevel(dict(vocabulary), unk_token="[UNK]"))
         tokenizer.normalizer = normalizers.Lowercase()
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.BertProcessing(
         ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"])
     )
     return tokenizer
-
-
-def bert_tokenizer_config(max_length: int, **tokens: str) -> dict[str, object]:
-    """The ``tokenizer_config.json`` of `bert_tokenizer`, with further special ``tokens`` named."""
-    return {
-        "model_max_length": max_length,
-        "pad_token": "[PAD]",
-        "tokenizer_class": "BertTokenizer",
-        **tokens,
-    }
-
-
-def bert_config(
-    head: str,
-    max_length: int,
-    more: Mapping[str, object] | None,
-    *,
-    labels: Sequence[str] = (),
-) -> dict[str, object]:
-    """A BERT model's ``config.json``.
-
-    Args:
-        head: What follows ``BertFor`` in the name of its architecture.
-        max_length: The model's window in tokens.
-        more: Entries to add.
-        labels: Names of the labels; empty for a model without labels.
-    """
-    names: dict[str, object] = {
-        "id2label": {str(index): label for index, label in enumerate(labels)},
-        "label2id": {label: index for index, label in enumerate(labels)},
-    }
-    return {
-        "model_type": "bert",
-        "architectures": [f"BertFor{head}"],
-        "max_position_embeddings": max_length,
-        **(names if labels else {}),
-        **(more or {}),
-    }
 
 
 def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: object) -> Any:
