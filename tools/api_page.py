@@ -126,15 +126,16 @@ def _described(name: str, node: ast.stmt, text: str) -> list[str]:
 
 
 def _members(node: ast.ClassDef) -> Iterator[str]:
-    """Public fields, methods and properties, one line each."""
+    """Public fields, methods and properties, the constructor and calls, one line each."""
     for item, text in _documented(node.body):
-        if not _targets(item) or _targets(item)[0].startswith("_"):
+        name = next(iter(_targets(item)), "_")
+        if name.startswith("_") and name not in ("__init__", "__call__"):
             continue
         about = f": {_sentence(text)}" if text else ""
         if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef):
             marks = [ast.unparse(mark) for mark in item.decorator_list]
             called = _signature(item, method=True)
-            yield f"`{item.name if 'property' in marks else called}`{about}"
+            yield f"`{name if 'property' in marks else called}`{about}"
         else:
             yield _field(item) or f"`{ast.unparse(item)}`{about}"
 
