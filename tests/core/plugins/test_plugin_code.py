@@ -34,9 +34,9 @@ def register_tasks():
 def register_commands(cli):
     print("printed while commands are registered")
 """
-HANGING = "\nimport threading\nthreading.Event().wait()\n"
+HANGING = "\nimport threading\nthreading.Event().wait(60)\n"
 HANGING_HOOK = (
-    "\n@hookimpl\ndef register_tasks():\n    import threading; threading.Event().wait()\n"
+    "\n@hookimpl\ndef register_tasks():\n    import threading; threading.Event().wait(60)\n"
 )
 
 
@@ -117,7 +117,7 @@ def test_stdout_is_restored_when_the_last_of_several_threads_is_done() -> None:
             inside.set()
             leave.wait()
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)  # also ends if an assertion fails
     with stdout_to_stderr():
         thread.start()
         inside.wait()
