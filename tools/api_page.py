@@ -8,27 +8,28 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "core"
 PAGE = ROOT / "docs" / "api.md"
+LIST = CORE / "nlplug" / "public_api.toml"
 sys.path.insert(0, str(CORE))
 
 # Importable through the line above.
 from nlplug.hookspecs import CONTRACT_VERSION  # noqa: E402
-from nlplug.public_api import PUBLIC_API  # noqa: E402
 from nlplug.version import compatible_range  # noqa: E402
 
 _INTRODUCTION = """\
 # The public API
 
-<!-- Written by `make api`. Change core/nlplug/public_api.py or a docstring instead. -->
+<!-- Written by `make api`. Change core/nlplug/public_api.toml or a docstring instead. -->
 
 Plugins and programs may import the names on this page. All other modules and names of `nlplug` are
-internal and may change in any release. The list is in `core/nlplug/public_api.py`; tests hold that
-the plugins and the web UI of this repository import nothing else.
+internal and may change in any release. The list is in `core/nlplug/public_api.toml`; tests hold
+that the plugins and the web UI of this repository import nothing else.
 
 ## What is promised
 
@@ -50,9 +51,9 @@ def page() -> str:
     """The text of ``docs/api.md``."""
     parts = [_INTRODUCTION.format(accepted=compatible_range(), contract=CONTRACT_VERSION)]
     shown: dict[tuple[str, str], str] = {}
-    for area in PUBLIC_API:
-        parts.append(f"## {area.title}\n\n{area.about}\n")
-        for module, names in area.modules.items():
+    for area in tomllib.loads(LIST.read_text(encoding="utf-8"))["areas"]:
+        parts.append(f"## {area['title']}\n\n{area['about']}\n")
+        for module, names in area["modules"].items():
             lines = [f"### `{module}`", "", _sentence(ast.get_docstring(_tree(module))), ""]
             for name in names:
                 source, node, text = _definition(module, name)
@@ -89,7 +90,7 @@ def _definition(module: str, name: str) -> tuple[str, ast.stmt, str]:
             case ast.ImportFrom(module=str(source), names=names) if source.startswith("nlplug."):
                 if name in {alias.asname or alias.name for alias in names}:
                     return _definition(source, name)
-    raise SystemExit(f"{module} has no {name!r}. Correct core/nlplug/public_api.py.")
+    raise SystemExit(f"{module} has no {name!r}. Correct core/nlplug/public_api.toml.")
 
 
 def _documented(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, str]]:
