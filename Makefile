@@ -16,14 +16,14 @@ export NLPLUG_DATA
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 MEMBERS := core $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml))) webui
-CODE := core/nlplug $(wildcard plugins/*/nlplug_*) webui/nlplug_webui
+CODE := core/nlplug $(wildcard plugins/*/nlplug_*) webui/nlplug_webui tools
 # The recipe of the plugin that carries the model; of all plugins without MODEL.
 RECIPES = $(foreach model,$(wildcard plugins/*/nlplug_*/models/$(MODEL)),\
 	$(word 1,$(subst /nlplug_, ,$(model)))/recipe/make.py)
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench models clean
+.PHONY: help demo test lint format bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -51,6 +51,13 @@ bench: $(VENV)/.base-installed ## Measure against the peers and write the tables
 models: $(VENV)/.base-installed ## Train and export the embedded models, or MODEL=name alone (needs NLPLUG_DATA)
 	for recipe in $(RECIPES); do \
 		PYTHONPATH=plugins nice -n 19 $(BIN)/python $$recipe $(MODELS_ARGS) || exit; done
+
+version: $(VENV)/.run-installed ## Give all distributions the version of core (VERSION=1.2.3 changes it first)
+	$(PYTHON) tools/set_version.py $(VERSION)
+	$(BIN)/python tools/api_page.py
+
+api: $(VENV)/.run-installed ## Write docs/api.md from the list of the public API
+	$(BIN)/python tools/api_page.py
 
 clean: ## Remove the environment, builds and caches
 	rm -rf $(VENV) build dist core/dist plugins/*/dist webui/dist \

@@ -24,8 +24,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug._extras import require
 from nlplug.errors import BundleIncomplete, DataError
+from nlplug.extras import require
 
 if TYPE_CHECKING:
     from nlplug.evaluation.run import EvaluationResult

@@ -6,6 +6,7 @@ They are written as a package manager would leave them in ``site-packages``: mod
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,13 @@ BROKEN = (
         hint="nlplug plugins uninstall another-tone",
     ),
 )
+
+
+def environment(site: Path, **more: str) -> dict[str, str]:
+    """The variables of a process that has the plugins of ``site`` and no settings but ``more``."""
+    inherited = {name: value for name, value in os.environ.items() if name[:7] != "NLPLUG_"}
+    path = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return inherited | {"PYTHONPATH": os.pathsep.join(path)} | more
 
 
 def install_zoo(site: Path) -> Path:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nlplug.version import __version__
+
 if TYPE_CHECKING:
     from nlplug.errors import NlplugError
     from nlplug.families.one_pass import TaskModel
@@ -39,7 +41,6 @@ _EXPORTS = {
     "pipeline": "nlplug.pipelines",
 }
 
-__version__ = "0.1.0"
 __all__ = [
     "Bundle",
     "Display",
@@ -53,6 +54,7 @@ __all__ = [
     "TaskModel",
     "TaskOptions",
     "TextInput",
+    "__version__",
     "hookimpl",
     "pipeline",
 ]

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from nlplug._waiting import groups, steps
+from nlplug.async_iterators import available_groups, iterate_in_thread
 from nlplug.errors import OptionError, UnknownTask
 from nlplug.inputs import first_field, placed, read_inputs, spread
 from nlplug.models.bundle import Bundle
@@ -235,13 +235,13 @@ class Pipeline:
         source gets its answers early.
         """
         if isinstance(inputs, AsyncIterable):
-            async for group in groups(inputs):
+            async for group in available_groups(inputs):
                 work = partial(self._gather, group, arguments)
                 for answer in await asyncio.to_thread(work):
                     yield answer
             return
-        answers = self.map(inputs, **arguments)
-        async with steps(answers) as answered:
+        answers = self._stream(inputs, *self._split(arguments))
+        async with iterate_in_thread(answers) as answered:
             async for answer in answered:
                 yield answer
 
@@ -278,7 +278,7 @@ class Pipeline:
         """
         # In a thread, for the first call loads the model.
         stream = await asyncio.to_thread(partial(self.stream, inputs, **arguments))
-        async with steps(stream) as texts:
+        async with iterate_in_thread(stream) as texts:
             async for text in texts:
                 yield text
 
@@ -346,7 +346,7 @@ class Pipeline:
         fields: Mapping[str, Any],
         options: TaskOptions,
         given: frozenset[str],
-    ) -> Iterator[Any]:
+    ) -> Generator[Any, None, None]:
         items = (self._placed(number, value, fields) for number, value in enumerate(inputs))
         for answer in self._runner.map(items, options):
             yield self._shape([answer], given, single=False)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class Settings:
         offline: Never touch the network (``NLPLUG_OFFLINE`` or ``HF_HUB_OFFLINE``).
         strict: A plugin that fails is fatal (``NLPLUG_STRICT``).
         plugins: Only these plugins are seen (``NLPLUG_PLUGINS=a,b``); None for all.
+        plugin_timeout: Seconds that importing a plugin may take (``NLPLUG_PLUGIN_TIMEOUT``), 0 for
+            no limit; None: not set.
         hub_endpoint: Base address of the Hub (``HF_ENDPOINT``).
         threads: Threads for inference (``NLPLUG_THREADS``); None: all usable CPUs.
         debug: Show tracebacks on the command line (``NLPLUG_DEBUG``).
@@ -32,6 +35,7 @@ class Settings:
     offline: bool
     strict: bool
     plugins: frozenset[str] | None
+    plugin_timeout: float | None
     hub_endpoint: str
     threads: int | None
     debug: bool
@@ -41,7 +45,8 @@ def load_settings() -> Settings:
     """The settings as the environment has them now.
 
     Raises:
-        OptionError: ``NLPLUG_THREADS`` is not a positive whole number.
+        OptionError: ``NLPLUG_THREADS`` is not a positive whole number, or
+            ``NLPLUG_PLUGIN_TIMEOUT`` is not a number of seconds.
     """
     cache = os.environ.get("NLPLUG_CACHE")
     if cache:
@@ -57,6 +62,7 @@ def load_settings() -> Settings:
         plugins=frozenset(part.strip() for part in only.split(",") if part.strip())
         if only is not None
         else None,
+        plugin_timeout=_plugin_timeout(),
         hub_endpoint=(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
         threads=_threads(),
         debug=flag("NLPLUG_DEBUG"),
@@ -75,3 +81,17 @@ def _threads() -> int | None:
             hint="Unset it, or set it to the number of threads to use, such as 2.",
         )
     return int(raw)
+
+
+def _plugin_timeout() -> float | None:
+    raw = os.environ.get("NLPLUG_PLUGIN_TIMEOUT")
+    if not raw:
+        return None
+    if not re.fullmatch(r"\d+(\.\d+)?", raw):
+        from nlplug.errors import OptionError
+
+        raise OptionError(
+            f"NLPLUG_PLUGIN_TIMEOUT is {raw!r}, which is not a number of seconds.",
+            hint="Unset it, or set it to a number such as 60; 0 means no limit.",
+        )
+    return float(raw)

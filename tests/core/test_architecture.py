@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -54,17 +55,15 @@ def dotted(path: Path, package: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path, *, types: bool = False) -> Iterator[tuple[int, str]]:
+def imports(path: Path) -> Iterator[tuple[int, str]]:
     """Line and dotted name of all that a module imports, inside functions too.
 
-    ``require("torch", …)`` and ``import_module("torch")`` count; ``if TYPE_CHECKING`` does so only
-    with ``types``.
+    ``require("torch", …)`` and ``import_module("torch")`` count; ``if TYPE_CHECKING`` does not.
     """
     todo: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while todo:
         node = todo.pop()
-        checking = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
-        if isinstance(node, ast.If) and checking and not types:
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             todo.extend(node.orelse)
             continue
         if isinstance(node, ast.Import):
@@ -139,74 +138,6 @@ def test_what_serves_never_imports_what_trains(folder: str) -> None:
     assert offences(paths, {"nlplug.train", "nlplug.export"}) == []
 
 
-def import_graph(package: Path) -> dict[str, set[str]]:
-    """Each module of a package with the modules of it that it imports, for type checkers too."""
-    names = {dotted(path, package): path for path in modules(package)}
-    graph: dict[str, set[str]] = {}
-    for name, path in names.items():
-        found: set[str] = set()
-        for _, imported in imports(path, types=True):
-            target = imported if imported in names else imported.rpartition(".")[0]
-            if target in names and target != name:
-                found.add(target)
-        graph[name] = found
-    return graph
-
-
-def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """The groups of modules that import each other (Tarjan's strongly connected components)."""
-    index: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    found: list[list[str]] = []
-
-    def visit(node: str) -> None:
-        index[node] = low[node] = len(index)
-        stack.append(node)
-        for other in graph[node]:
-            if other not in index:
-                visit(other)
-                low[node] = min(low[node], low[other])
-            elif other in stack:
-                low[node] = min(low[node], index[other])
-        if low[node] == index[node]:
-            place = stack.index(node)
-            if len(stack) - place > 1:
-                found.append(sorted(stack[place:]))
-            del stack[place:]
-
-    for node in graph:
-        if node not in index:
-            visit(node)
-    return found
-
-
-def test_a_cycle_of_imports_would_be_found() -> None:
-    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
-    assert cycles(graph) == [["b", "c"]]
-
-
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
-def test_no_modules_import_each_other(package: Path) -> None:
-    assert cycles(import_graph(package)) == []
-
-
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
-def test_private_modules_are_imported_from_their_own_folder_alone(package: Path) -> None:
-    found = []
-    for path in modules(package):
-        home = dotted(path, package)
-        home = home if path.name == "__init__.py" else home.rpartition(".")[0]
-        for line, name in imports(path, types=True):
-            parts = name.split(".")
-            if not parts[0].startswith("nlplug"):
-                continue
-            private = next((i for i, p in enumerate(parts) if p[:1] == "_" and p[:2] != "__"), None)
-            if private is not None and ".".join(parts[:private]) != home:
-                found.append(f"{path.relative_to(ROOT)}:{line} imports {name}")
-    assert found == []
-
-
 def test_what_is_free_of_families_names_none() -> None:
     names = {path.name for path in (CORE / "families").iterdir() if (path / "__init__.py").exists()}
     assert "seq2seq" in names
@@ -270,6 +201,86 @@ def test_the_help_of_the_command_line_loads_nothing_heavy() -> None:
         """
     )
     assert not loaded & {"numpy", "onnxruntime", "pydantic", "tokenizers", "huggingface_hub"}
+
+
+def module_graph(package: Path) -> dict[str, set[str]]:
+    """Module → the modules of the same package that it imports, for types and in functions too."""
+    names = {dotted(path, package): path for path in modules(package)}
+    return {
+        name: {
+            f"{source}.{imported}" if f"{source}.{imported}" in names else source
+            for source, imported in imported_names(path)
+            if source in names
+        }
+        - {name}
+        for name, path in names.items()
+    }
+
+
+def imported_names(path: Path) -> Iterator[tuple[str, str]]:
+    """Module and name of each ``from module import name``, and each ``import module``."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def cycles(graph: dict[str, set[str]]) -> list[str]:
+    """One cycle through each module that is in any: ``a → b → a``, each cycle once."""
+    found: dict[frozenset[str], str] = {}
+    for start in sorted(graph):
+        came_from: dict[str, str] = {}
+        todo = [start]
+        while todo and start not in came_from:
+            module = todo.pop(0)
+            for imported in sorted(graph[module] - came_from.keys()):
+                came_from[imported] = module
+                todo.append(imported)
+        if start in came_from:
+            path = [start, came_from[start]]
+            while path[-1] != start:
+                path.append(came_from[path[-1]])
+            found.setdefault(frozenset(path), " → ".join(reversed(path)))
+    return list(found.values())
+
+
+def test_a_cycle_is_found_with_its_path() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set(), "e": {"a"}}
+
+    assert cycles(graph) == ["a → b → c → a"]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_no_modules_import_each_other_in_a_circle(package: Path) -> None:
+    assert cycles(module_graph(package)) == []
+
+
+def home_of_private(module: str, name: str) -> list[str] | None:
+    """The package that holds the private module or name of an import; None if nothing is private.
+
+    ``from nlplug.models._atomic import lock`` and ``from nlplug.models.cache import _lock`` both
+    belong to ``nlplug.models``.
+    """
+    parts = [*module.split("."), *filter(None, [name])]
+    roots = {package.name: package.parent for package in PACKAGES}
+    for index, part in enumerate(parts):
+        if parts[0] in roots and re.fullmatch(r"_(?!_).*", part):
+            owner = parts[:index]
+            return owner if roots[parts[0]].joinpath(*owner).is_dir() else owner[:-1]
+    return None
+
+
+def test_no_private_module_or_name_is_imported_from_another_package() -> None:
+    found = []
+    for package in PACKAGES:
+        for path in modules(package):
+            folder = list(path.relative_to(package.parent).parent.parts)
+            for module, name in imported_names(path):
+                home = home_of_private(module, name)
+                if home is not None and folder[: len(home)] != home:
+                    found.append(f"{path.relative_to(ROOT)} imports {module}.{name}")
+    assert found == []
 
 
 def test_no_module_is_too_long_to_read_at_a_sitting() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
+import subprocess
+import sys
 from email import message_from_string
 from email.message import Message
 from pathlib import Path
@@ -10,6 +11,9 @@ from zipfile import ZipFile
 
 import pytest
 from members import MEMBERS, ROOT
+from packaging.requirements import Requirement
+
+from nlplug.version import __version__, compatible_range
 
 pytestmark = pytest.mark.install
 
@@ -99,7 +103,28 @@ def test_each_member_carries_the_same_licence(name: str) -> None:
     assert (MEMBERS[name] / "LICENSE").read_bytes() == licence
 
 
-def test_the_root_installs_every_member() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    named = {line.split(" @ ")[1].removeprefix("{root:uri}/") for line in project["dependencies"]}
-    assert named == {folder.relative_to(ROOT).as_posix() for folder in MEMBERS.values()}
+@pytest.mark.parametrize("name", ["nlplug", "nlplug-sentiment", "nlplug-webui"])
+def test_the_sdist_builds_the_same_wheel(
+    wheels: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    """An sdist holds no file outside of its member's folder, so nothing may depend on one."""
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path)]
+    done = subprocess.run(
+        [*command, str(MEMBERS[name])], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    (built,) = tmp_path.glob("*.whl")
+    assert sorted(content(built)) == sorted(content(wheels[name]))
+    assert metadata(built).as_string() == metadata(wheels[name]).as_string()
+    assert metadata(built)["Version"] == __version__
+
+
+@members
+def test_a_member_requires_one_minor_version_of_core(wheels: dict[str, Path], name: str) -> None:
+    lines = metadata(wheels[name]).get_all("Requires-Dist") or []
+    required = [found for found in map(Requirement, lines) if found.name == "nlplug"]
+    ranges = [{str(part) for part in found.specifier} for found in required if not found.marker]
+
+    assert metadata(wheels[name])["Version"] == __version__
+    assert ranges == ([] if name == "nlplug" else [set(compatible_range().split(","))])

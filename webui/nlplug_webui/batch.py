@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug.data.readers import DataRow, read_rows
-from nlplug.data.writers import open_writer
+from nlplug.data import DataRow, open_writer, read_rows
 from nlplug.errors import DataError, InputError
 from nlplug.results import answer_columns, to_rows
 from nlplug.task import Display

@@ -9,7 +9,7 @@ import webbrowser
 from collections.abc import Collection
 from typing import Any
 
-from nlplug.plugins import PluginHost
+from nlplug.plugins import SERVER_PLUGIN_TIMEOUT, PluginHost
 from nlplug.server.listening import is_loopback, listen, url_of
 
 
@@ -59,7 +59,7 @@ def make_app(*, tasks: Collection[str] = (), any_model: bool = True) -> Any:
 
     # Gradio's own remarks on its libraries are nothing that whoever runs this can act on.
     warnings.filterwarnings("ignore", module=r"gradio\b")
-    plugins = PluginHost.discover(only=set(tasks) or None)
+    plugins = PluginHost.discover(only=set(tasks) or None, timeout=SERVER_PLUGIN_TIMEOUT)
     for name in tasks:
         plugins.task(name)
     pool = ModelPool(plugins, only_packaged=not any_model)

@@ -10,16 +10,18 @@ if TYPE_CHECKING:
     from nlplug.plugins import PluginHost
 
 
-def host_of(ctx: click.Context | None = None) -> PluginHost:
+def host_of(ctx: click.Context | None = None, *, timeout: float | None = None) -> PluginHost:
     """The host of this invocation: one scan of the metadata, shared through click's context.
 
     Args:
         ctx: The context; None for the current one.
+        timeout: Seconds that importing a plugin may take, where the host is made here; None for no
+            limit.
     """
     from nlplug.plugins import PluginHost
 
     ctx = ctx or click.get_current_context()
     host = ctx.meta.get("nlplug.host")
     if not isinstance(host, PluginHost):
-        host = ctx.meta["nlplug.host"] = PluginHost.discover()
+        host = ctx.meta["nlplug.host"] = PluginHost.discover(timeout=timeout)
     return host

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nlplug import __version__
 from nlplug.cli._context import host_of
 from nlplug.errors import NlplugError
 from nlplug.settings import flag
+from nlplug.version import __version__
 
 if TYPE_CHECKING:
     from nlplug.plugins import PluginHost
@@ -65,7 +65,7 @@ class NlplugCommands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Built-in commands from the table, commands and tasks of plugins from metadata."""
-        from nlplug._plugins.metadata import TASK
+        from nlplug.plugins.metadata import TASK
 
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in BUILTIN.items()])
@@ -165,7 +165,7 @@ def _commands_of(
 
 
 def _unknown_hint(ctx: click.Context, name: str) -> str:
-    from nlplug._plugins.failures import nearest
+    from nlplug.plugins.failures import nearest
 
     host = host_of(ctx)
     if name in host.task_names() or name in host.aliases():

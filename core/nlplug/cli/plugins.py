@@ -1,7 +1,7 @@
-"""``nlplug plugins``: what is installed, and installing, removing, checking, writing plugins.
+"""``nlplug plugins``: list, install, remove, check and write plugins.
 
-Nothing here imports a plugin, except ``check`` and ``list --load``; so all of it works however
-broken a plugin is.
+Only ``check`` and ``list --load`` import plugins, so all other commands work even if every plugin
+is broken.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 if TYPE_CHECKING:
-    from nlplug._plugins.contract import Check
     from nlplug.plugins import PluginHost, PluginRecord
+    from nlplug.plugins.contract import Check
 
 _STATE_COLOUR = {"available": None, "loaded": "green", "failed": "red", "disabled": "yellow"}
 _TO_PIP = {"ignore_unknown_options": True}
@@ -31,7 +30,7 @@ def plugins() -> None:
 
 
 @plugins.command("list")
-@click.option("--load", is_flag=True, help="Import each plugin, to see which ones are broken.")
+@click.option("--load", is_flag=True, help="Import each plugin, to see which are broken.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_plugins(load: bool, as_json: bool) -> None:
     """List installed plugins, from their metadata."""
@@ -39,8 +38,7 @@ def list_plugins(load: bool, as_json: bool) -> None:
 
     host = PluginHost.discover(strict=False)
     if load:
-        with _chatter_to_stderr():
-            _load_quietly(host)
+        _load_quietly(host)
     records = host.records()
     if as_json:
         click.echo(json.dumps([asdict(record) for record in records], indent=2))
@@ -63,21 +61,22 @@ def list_plugins(load: bool, as_json: bool) -> None:
 @plugins.command(context_settings=_TO_PIP)
 @click.argument("names", nargs=-1, required=True, type=click.UNPROCESSED, metavar="NAME...")
 @click.option("-e", "--editable", is_flag=True, help="Install source folders in place.")
-@click.option("-U", "--upgrade", is_flag=True, help="Upgrade what is installed already.")
-@click.option("--exact", is_flag=True, help="Take names as they are, without adding 'nlplug-'.")
+@click.option("-U", "--upgrade", is_flag=True, help="Upgrade plugins that are installed.")
+@click.option("--exact", is_flag=True, help="Use names as given, without adding 'nlplug-'.")
 def install(names: tuple[str, ...], editable: bool, upgrade: bool, exact: bool) -> None:
     """Install plugins into this environment.
 
-    NAME is a short name (ner is nlplug-ner), a distribution, a folder, a wheel or an address.
-    Options that are not listed here go to pip; write those with a value as --option=value.
+    NAME is a short name (ner stands for nlplug-ner), a distribution, a folder, a wheel or a URL.
+    Options that are not listed here are passed to pip. Write an option with a value as
+    --option=value.
     """
-    from nlplug._plugins import installer
-    from nlplug._plugins.metadata import scan
     from nlplug.errors import OptionError
+    from nlplug.plugins import installer
+    from nlplug.plugins.metadata import scan
 
     wanted = [name for name in names if not name.startswith("-")]
     if not wanted:
-        raise OptionError("No plugin was named.", hint="nlplug plugins install NAME")
+        raise OptionError("No plugin is named.", hint="nlplug plugins install NAME")
     requirements = [installer.requirement(name, exact=exact) for name in wanted]
     before = scan().entries
     arguments = [name for name in names if name.startswith("-")]
@@ -99,10 +98,10 @@ def install(names: tuple[str, ...], editable: bool, upgrade: bool, exact: bool) 
 def uninstall(names: tuple[str, ...], yes: bool) -> None:
     """Remove the distributions of plugins.
 
-    NAME is the name of a plugin or of its distribution.
+    NAME is a plugin or a distribution.
     """
-    from nlplug._plugins import installer
-    from nlplug._plugins.metadata import scan
+    from nlplug.plugins import installer
+    from nlplug.plugins.metadata import scan
 
     inventory = scan()
     dists = [
@@ -122,8 +121,8 @@ def uninstall(names: tuple[str, ...], yes: bool) -> None:
 @plugins.command()
 def freeze() -> None:
     """Print the requirements that install the same plugins again."""
-    from nlplug._plugins.installer import pinned
-    from nlplug._plugins.metadata import scan
+    from nlplug.plugins.installer import pinned
+    from nlplug.plugins.metadata import scan
 
     for dist in sorted({"nlplug", *(entry.dist.name for entry in scan().entries)}):
         click.echo(pinned(dist))
@@ -131,27 +130,29 @@ def freeze() -> None:
 
 @plugins.command()
 @click.argument("targets", nargs=-1, metavar="[NAME|PATH]...")
-@click.option("--no-run", is_flag=True, help="Do not answer the examples with the default model.")
+@click.option("--no-run", is_flag=True, help="Do not run the examples on the default model.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def check(ctx: click.Context, targets: tuple[str, ...], no_run: bool, as_json: bool) -> None:
     """Check plugins by the loader's rules and the task contract.
 
-    Checks an installed plugin by NAME, a source folder or wheel by PATH, else all that are
-    installed. Exits with 4 when a check fails.
+    Checks the installed plugin NAME, or the source folder or wheel PATH; without arguments, all
+    installed plugins. The exit code is 4 if a check fails.
     """
     from nlplug.errors import PluginError
+    from nlplug.plugins.isolation import stdout_to_stderr
 
+    output = sys.stdout
     reports: list[dict[str, Any]] = []
     for record, checks in _reports(targets, run_examples=not no_run):
         if not as_json:
             click.echo(f"{record.name} ({record.dist} {record.version})")
         done = []
-        with _chatter_to_stderr() if as_json else nullcontext():
+        with stdout_to_stderr():
             for found in checks:
                 done.append(found)
                 if not as_json:
-                    _show(found)
+                    _show(found, output)
         reports.append(
             {
                 "name": record.name,
@@ -177,19 +178,19 @@ def check(ctx: click.Context, targets: tuple[str, ...], no_run: bool, as_json: b
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
-    help="Where to write the package's folder.  [default: here]",
+    help="The folder to write the package into.  [default: the current one]",
 )
 @click.option(
     "--family",
     default="sequence-classification",
     show_default=True,
-    help="The family of tasks that it belongs to.",
+    help="The family of the task.",
 )
 def new(name: str, directory: Path, family: str) -> None:
     """Write a new plugin package that works at once.
 
-    It installs, passes check and its own tests, and answers by a tiny model, before anything in
-    it is changed.
+    Before anything in it is changed, the package installs, passes its checks and tests, and answers
+    with a tiny model.
     """
     from nlplug.scaffold import write_package
 
@@ -204,10 +205,10 @@ def new(name: str, directory: Path, family: str) -> None:
 def _reports(
     targets: Sequence[str], *, run_examples: bool
 ) -> Iterator[tuple[PluginRecord, Iterator[Check]]]:
-    from nlplug._plugins.checking import check_plugin, unpacked
-    from nlplug._plugins.installer import distribution_of, is_location
-    from nlplug._plugins.metadata import normalize, scan
     from nlplug.plugins import PluginHost
+    from nlplug.plugins.checking import check_plugin, unpacked
+    from nlplug.plugins.installer import distribution_of, is_location
+    from nlplug.plugins.metadata import normalize, scan
 
     inventory = scan()
     installed = PluginHost(inventory)
@@ -228,20 +229,16 @@ def _reports(
                 yield record, check_plugin(installed, record, run_examples=run_examples)
 
 
-def _show(found: Check) -> None:
+def _show(found: Check, output: TextIO) -> None:
     mark = click.style("ok  ", fg="green") if found.ok else click.style("FAIL", fg="red")
-    click.echo(f"  {mark}  {found.name}" + (f": {found.detail}" if found.detail else ""))
+    detail = f": {found.detail}" if found.detail else ""
+    click.echo(f"  {mark}  {found.name}{detail}", file=output)
     if not found.ok and found.hint:
-        click.echo(f"        hint: {found.hint}")
-
-
-def _chatter_to_stderr() -> AbstractContextManager[object]:
-    """What a plugin prints while it is imported does not belong into our output."""
-    return redirect_stdout(sys.stderr)
+        click.echo(f"        hint: {found.hint}", file=output)
 
 
 def _load_quietly(host: PluginHost) -> None:
-    """Load all; the table says what failed, so that the log need not."""
+    """Load all plugins without logging failures, which the table shows."""
     log = logging.getLogger("nlplug.plugins")
     level = log.level
     log.setLevel(logging.CRITICAL)

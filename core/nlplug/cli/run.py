@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -122,8 +122,10 @@ _STREAM = click.Option(
 def _run(task: Task, values: dict[str, Any]) -> None:
     from nlplug.cli._options import given
     from nlplug.pipelines import pipeline
+    from nlplug.plugins.isolation import stdout_to_stderr
     from nlplug.results import answered_rows
 
+    output = sys.stdout  # for the answers alone: what plugins print while answering goes to stderr
     texts: tuple[str, ...] = values.pop("cli_texts")
     source: Path | None = values.pop("cli_input")
     target: Path | None = values.pop("cli_output")
@@ -141,33 +143,38 @@ def _run(task: Task, values: dict[str, Any]) -> None:
         raise OptionError("Both --stream and --output were given.", hint="Give one of the two.")
     if stream is None:
         stream = None if task.family.streams and target is None and sys.stdout.isatty() else False
-    with pipeline(task.name, host=host_of(), **setup) as pipe:
+    with stdout_to_stderr(), pipeline(task.name, host=host_of(), **setup) as pipe:
         _checked(pipe, options)
         first = next(rows, None)
         if first is None:
             raise _nothing(task, source, fields)
         rows = chain([first], rows)
         if stream is not False and (stream or _tellable(pipe, first, options)):
-            return _tell(pipe, rows, options)
+            return _tell(pipe, rows, options, output)
         answered = answered_rows(pipe, rows, **options)
         if target is None:
             for _, answer in answered:
-                click.echo(json.dumps(answer, ensure_ascii=False))
+                click.echo(json.dumps(answer, ensure_ascii=False), file=output)
         else:
             _write(task, target, answered)
 
 
-def _tell(pipe: Pipeline, rows: Iterator[Mapping[str, Any]], options: Mapping[str, Any]) -> None:
+def _tell(
+    pipe: Pipeline,
+    rows: Iterator[Mapping[str, Any]],
+    options: Mapping[str, Any],
+    output: TextIO,
+) -> None:
     """Print each answer while it is made; where Ctrl-C breaks it off, click ends the line."""
     for row in rows:
         with closing(pipe.stream(row, **options)) as texts:
             try:
                 for text in texts:
-                    click.echo(text, nl=False)
+                    click.echo(text, nl=False, file=output)
             except NlplugError:
-                click.echo()
+                click.echo(file=output)
                 raise
-            click.echo()
+            click.echo(file=output)
 
 
 def _tellable(pipe: Pipeline, row: Mapping[str, Any], options: Mapping[str, Any]) -> bool:

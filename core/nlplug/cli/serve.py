@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nlplug._extras import require
 from nlplug.cli._context import host_of
 from nlplug.errors import OptionError
+from nlplug.extras import require
 from nlplug.server.listening import is_loopback, listen, url_of
 
 if TYPE_CHECKING:
@@ -123,10 +123,11 @@ def _make_app(
     api_key: str | None,
     **settings: Any,
 ) -> FastAPI:
+    from nlplug.plugins import SERVER_PLUGIN_TIMEOUT
     from nlplug.server import create_app
 
     app = create_app(
-        host_of(ctx),
+        host_of(ctx, timeout=SERVER_PLUGIN_TIMEOUT),
         models=dict(_source(name) for name in names),
         only=bool(names),
         api_key=api_key or "",

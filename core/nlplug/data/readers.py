@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from nlplug._extras import require
 from nlplug.data.conll import sentences
 from nlplug.data.squad import squad_rows
 from nlplug.errors import DataError
+from nlplug.extras import require
 
 CONLL = (".conll", ".bio", ".iob", ".iob2")
 FORMATS = (".csv", ".tsv", ".jsonl", ".json", *CONLL, ".txt", ".parquet")

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug._extras import require
 from nlplug.errors import OptionError
+from nlplug.extras import require
 
 if TYPE_CHECKING:
     from nlplug.evaluation.base import Table

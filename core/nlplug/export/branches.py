@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from nlplug._extras import require
 from nlplug.export.decoder.export import save_graph
+from nlplug.extras import require
 
 
 def has_branches(graph: Any) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug._extras import require
 from nlplug.errors import ExportError
 from nlplug.export.sides import write_sides
+from nlplug.extras import require
 
 if TYPE_CHECKING:
     from nlplug.export.config import ExportConfig

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug._extras import require
 from nlplug.errors import ExportError
 from nlplug.export.quiet import quiet
+from nlplug.extras import require
 
 if TYPE_CHECKING:
     from nlplug.export.source import Source

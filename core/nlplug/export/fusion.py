@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from nlplug._extras import require
 from nlplug.export.graph import GraphEditor, histogram
 from nlplug.export.passes import split_skip_layer_norm
 from nlplug.export.quiet import quiet
+from nlplug.extras import require
 
 _BERT_LIKE = frozenset(
     {"albert", "bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta"}

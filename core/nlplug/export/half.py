@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from nlplug._extras import require
 from nlplug.export.quiet import quiet
+from nlplug.extras import require
 
 
 def to_half(model: Any) -> Any:

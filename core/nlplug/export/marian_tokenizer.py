@@ -23,8 +23,8 @@ from tokenizers import (
     processors,
 )
 
-from nlplug._extras import require
 from nlplug.errors import ExportError
+from nlplug.extras import require
 
 _SOURCE = "source.spm"
 _TARGET = "target.spm"

@@ -18,8 +18,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from nlplug._extras import require
 from nlplug.export.graph import GraphEditor, attributes
+from nlplug.extras import require
 
 Feeds = Mapping[str, np.ndarray]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug._extras import require
 from nlplug.errors import ExportError, ModelNotFound, OfflineError
 from nlplug.export.quiet import quiet
+from nlplug.extras import require
 from nlplug.settings import load_settings
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nlplug import __version__
 from nlplug.errors import (
     BundleCorrupt,
     BundleIncomplete,
@@ -26,6 +25,7 @@ from nlplug.errors import (
 )
 from nlplug.models.verify import sha256_of
 from nlplug.settings import Settings
+from nlplug.version import __version__
 
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?"
 _HUB_ID = re.compile(rf"(?P<repo>{_PART}/{_PART})(?:@(?P<revision>\S+))?")

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from nlplug import __version__
 from nlplug.errors import OptionError
 from nlplug.models.bundle import Bundle
 from nlplug.models.inventory import size_of
 from nlplug.models.layout import SIDE_FILES, external_data_of, run_together
 from nlplug.models.manifest import MANIFEST_FILE, FileRecord, Manifest
 from nlplug.models.verify import files_of, record_of
+from nlplug.version import __version__
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")

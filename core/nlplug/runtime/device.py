@@ -7,8 +7,8 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from nlplug._extras import require
 from nlplug.errors import DeviceError, DeviceFallbackWarning
+from nlplug.extras import require
 
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"

@@ -1,8 +1,8 @@
-"""``nlplug plugins new``: write a plugin package that works before anything in it is edited.
+"""``nlplug plugins new``: write a plugin package that works before it is edited.
 
-A family is a folder of templates beside this file. In file names and texts
-``{{name}}``, ``{{module}}``, ``{{class}}``, ``{{title}}`` and ``{{version}}`` are filled in; the
-folder ``model`` is the tiny model that answers until the author trains one.
+Each family has a folder of templates beside this file. In file names and texts the fields
+``{{name}}``, ``{{module}}``, ``{{class}}``, ``{{title}}``, ``{{accepted}}`` and ``{{contract}}``
+are replaced. The folder ``model`` holds a tiny model, which the author replaces with a trained one.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from nlplug import __version__
-from nlplug._plugins.contract import NAME
 from nlplug.errors import OptionError, PluginError
+from nlplug.hookspecs import CONTRACT_VERSION
+from nlplug.plugins.contract import NAME
+from nlplug.version import compatible_range
 
 _TEMPLATES = Path(__file__).parent
 _FIELD = re.compile(r"\{\{(\w+)\}\}")
@@ -23,21 +24,21 @@ _MODEL = "model"
 
 
 def families() -> list[str]:
-    """Names of the families that there is a template for."""
+    """Names of the families that have a template."""
     return sorted(path.name for path in _TEMPLATES.iterdir() if (path / "package").is_dir())
 
 
 def write_package(name: str, directory: Path, *, family: str = "sequence-classification") -> Path:
-    """Write the package ``nlplug-<name>`` and give its folder.
+    """Write the package ``nlplug-<name>`` and return its folder.
 
     Args:
         name: Name of the task: lower-case letters, digits, single hyphens.
-        directory: Where to make the folder; made if missing.
-        family: Which kind of task it is.
+        directory: The folder to write it into; made if missing.
+        family: The family of the task.
 
     Raises:
-        OptionError: The name or the family is none.
-        PluginError: The folder is there already.
+        OptionError: The name is not valid, or the family has no template.
+        PluginError: The package's folder exists already.
     """
     if not NAME.fullmatch(name):
         raise OptionError(
@@ -46,12 +47,12 @@ def write_package(name: str, directory: Path, *, family: str = "sequence-classif
         )
     if family not in families():
         raise OptionError(
-            f"There is no template for the family {family!r}.",
-            hint=f"There is one for: {', '.join(families())}.",
+            f"The family {family!r} has no template.",
+            hint=f"Families with a template: {', '.join(families())}.",
         )
     target = directory / f"nlplug-{name}"
     if target.exists():
-        raise PluginError(f"{target} exists already.", hint="Move it away, or name another task.")
+        raise PluginError(f"{target} exists already.", hint="Move it, or use another name.")
     directory.mkdir(parents=True, exist_ok=True)
     words = name.split("-")
     fields = {
@@ -59,7 +60,8 @@ def write_package(name: str, directory: Path, *, family: str = "sequence-classif
         "module": f"nlplug_{name.replace('-', '_')}",
         "class": "".join(word.capitalize() for word in words),
         "title": " ".join(words).capitalize(),
-        "version": ".".join(__version__.split(".")[:2]),
+        "accepted": compatible_range(),
+        "contract": str(CONTRACT_VERSION),
     }
     with tempfile.TemporaryDirectory(dir=directory, prefix=f".{target.name}.") as temporary:
         draft = Path(temporary) / target.name
@@ -84,7 +86,7 @@ def _fill(text: str, fields: dict[str, str]) -> str:
 
 
 def _write_model(source: Path, target: Path, name: str) -> None:
-    """The template's tiny model as a bundle of the new task."""
+    """Write the template's tiny model as a bundle of the new task."""
     from nlplug.models.bundle import Bundle
     from nlplug.models.manifest import Manifest, PrecisionRecord
     from nlplug.models.writer import BundleWriter
@@ -105,6 +107,6 @@ def _write_model(source: Path, target: Path, name: str) -> None:
                     for precision, file in original.precisions.items()
                 },
                 license="CC0-1.0",
-                description="Counts a few dozen words; stands in until a model is trained.",
+                description="Counts a few dozen words. Replace it with a trained model.",
             )
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nlplug._extras import require
+from nlplug.extras import require
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -13,7 +13,6 @@ from fastapi import Depends, FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
-from nlplug import __version__
 from nlplug.plugins import PluginHost
 from nlplug.server.catalog import Catalog, Source
 from nlplug.server.describe import describe_models, describe_tasks, failed_plugins
@@ -36,6 +35,7 @@ from nlplug.server.plugin_routes import mount_plugin_routes
 from nlplug.server.protocols import huggingface
 from nlplug.server.protocols.shapes import Call
 from nlplug.server.serving import Limits, Opener, Serving
+from nlplug.version import __version__
 
 if TYPE_CHECKING:
     from nlplug.server.catalog import Served

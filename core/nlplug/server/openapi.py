@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from nlplug import __version__
 from nlplug.server.protocols.huggingface import shape_of
 from nlplug.task import localize
+from nlplug.version import __version__
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

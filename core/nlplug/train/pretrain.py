@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug._extras import require
 from nlplug.errors import OptionError, TrainingError
+from nlplug.extras import require
 from nlplug.families import BUILT_IN
 from nlplug.families.family import Family, load
 from nlplug.train.processes import main_first

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug._extras import require
 from nlplug.data.writers import open_writer
 from nlplug.errors import DataError, TrainingError
+from nlplug.extras import require
 from nlplug.families.family import load
 from nlplug.train.processes import is_main, main_first
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nlplug._extras import require
 from nlplug.data.readers import FORMATS, DataRow, read_rows
 from nlplug.errors import DataError
+from nlplug.extras import require
 
 
 def read_source(source: str, *, split: str, limit: int | None = None) -> Iterator[DataRow]:

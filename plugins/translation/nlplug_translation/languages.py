@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nlplug._extras import require
 from nlplug.errors import MissingExtra, OptionError
+from nlplug.extras import require
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.tokenizer import Tokenizer, load_tokenizer
 from nlplug_translation.codes import base

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from plugin_zoo import environment
 
 from nlplug.cli.main import main
 
@@ -118,7 +118,7 @@ def test_a_declined_question_exits_with_1(write: Write) -> None:
 def in_process(site: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "nlplug", *arguments],
-        env=os.environ | {"PYTHONPATH": str(site)},
+        env=environment(site),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

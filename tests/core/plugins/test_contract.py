@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import pytest
 
+from nlplug import pipeline
 from nlplug.errors import PluginError
+from nlplug.plugins.contract import RESERVED_OPTIONS
 
 from .conftest import Write
 
@@ -50,7 +54,7 @@ def register_models():
             "Tried.Options: model is an argument of nlplug.pipeline",
         ),
         ("Output = 3", "Tried.Output: "),
-        ("display = 'hologram'", "Tried.display: 'hologram' is no way to show an output"),
+        ("display = 'hologram'", "Tried.display: 'hologram' is no Display"),
         ("examples = 'text'", "Tried.examples: 'text' is no list of examples"),
         ("examples = ['text']", "Tried.examples: number 1 is 'text'"),
         (
@@ -116,6 +120,12 @@ def test_a_wrong_model_is_named(write: Write, spec: str, cause: str) -> None:
 
     assert cause in caught.value.message
     assert caught.value.hint
+
+
+def test_the_reserved_names_of_options_are_the_arguments_of_pipeline() -> None:
+    named = [p.name for p in signature(pipeline).parameters.values() if p.kind != p.VAR_KEYWORD]
+
+    assert sorted(named) == sorted(RESERVED_OPTIONS)
 
 
 def test_a_complete_declaration_loads(write: Write) -> None:

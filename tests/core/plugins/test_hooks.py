@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import textwrap
 import types
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from plugin_zoo import install
 
 from nlplug import PluginHost, hookspecs
@@ -62,7 +66,7 @@ def test_register_commands_gets_a_group_to_add_to(write: Write) -> None:
     host.load_all()
     group = click.Group()
 
-    host.hook().register_commands(cli=group)
+    host.call("register_commands", cli=group)
 
     assert list(group.commands) == ["greet"]
 
@@ -108,7 +112,7 @@ def test_a_hook_may_leave_arguments_out(write: Write) -> None:
     host = write("\n@hookimpl\ndef register_routes():\n    return 'ran'")
     host.load_all()
 
-    assert host.hook().register_routes(app=None) == ["ran"]
+    assert host.call("register_routes", app=None) == [("plain", "ran")]
 
 
 def test_a_hook_of_one_plugin_alone(write: Write) -> None:
@@ -143,7 +147,7 @@ def test_another_package_may_add_hooks(
     host.add_hookspecs(panels)
     host.load_all()
 
-    assert host.hook().register_panels(page=None) == [["panel"]]
+    assert host.call("register_panels", page=None) == [("plain", ["panel"])]
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["loaded before", "loaded after"])
@@ -164,6 +168,35 @@ def test_a_wrong_signature_of_an_added_hook(
     )
 
 
+def example(hook: str) -> str:
+    """The module in the docstring of a hookspec."""
+    docstring = inspect.getdoc(getattr(hookspecs, hook)) or ""
+    return textwrap.dedent(docstring.partition("::\n")[2])
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_example_of_every_hookspec_is_a_plugin_that_loads(site: Path, hook: str) -> None:
+    name = "mood" if hook == "register_tasks" else "other"
+    install(site, "nlplug-shown", {f"shown_{hook}": example(hook)}, plugins={name: f"shown_{hook}"})
+    host = PluginHost.discover(path=[str(site)])
+
+    plugin = host.load(name)
+
+    assert inspect.isfunction(getattr(plugin.module, hook))
+    if hook == "register_commands":
+        group = click.Group()
+        host.call(hook, cli=group)
+        done = CliRunner().invoke(group, ["greet", "you"])
+        assert done.stdout == "Hello you\n"
+    elif hook == "register_routes":
+        app = FastAPI()
+        host.call(hook, app=app)
+        assert TestClient(app).get("/hello").json() == {"hello": "world"}
+    else:
+        made = {"register_tasks": plugin.tasks, "register_models": plugin.models}[hook]
+        assert [item.name for item in made] in (["mood"], ["mood-small", "mood-large"])
+
+
 def test_every_hookspec_has_a_test() -> None:
     tests = [
         node.name
@@ -177,4 +210,4 @@ def test_every_hookspec_has_a_test() -> None:
 
 
 def test_a_host_without_plugins_answers_no_hook(site: Path) -> None:
-    assert PluginHost.discover(path=[str(site)]).hook().register_tasks() == []
+    assert PluginHost.discover(path=[str(site)]).call("register_tasks") == []

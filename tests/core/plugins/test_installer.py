@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 from plugin_zoo import install
 
-from nlplug._plugins import installer
-from nlplug._plugins.metadata import scan
 from nlplug.cli.main import main
 from nlplug.errors import PluginError
+from nlplug.plugins import installer
+from nlplug.plugins.metadata import scan
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_installing_nothing_is_an_error() -> None:
     done = CliRunner().invoke(main, ["plugins", "install", "--no-deps"])
 
     assert done.exit_code == 2
-    assert "No plugin was named" in done.stderr
+    assert "No plugin is named" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_an_interrupt_is_not_swallowed(write: Write) -> None:
 def test_a_missing_extra_keeps_its_own_hint(write: Write) -> None:
     _, hint = cause_and_hint(
         write(
-            "from nlplug._extras import require\n"
+            "from nlplug.extras import require\n"
             "require('not_there_at_all', 'gpu', purpose='This plugin')"
         )
     )
@@ -147,7 +147,7 @@ def test_a_hook_of_an_optional_package_is_let_pass(write: Write) -> None:
         ("7", "register_tasks returned 7 of type int", "Return a list"),
         ("Plain()", "of type Plain, which is no list", "Return a list"),
         ("'ab'", "'a' of type str, which is no task", "nlplug.Task objects"),
-        ("[Plain]", "the class Plain where an instance is wanted", "Return [Plain()]"),
+        ("[Plain]", "the class Plain instead of an instance", "Return [Plain()]"),
         ("(1 / 0 for _ in 'x')", "register_tasks raised ZeroDivisionError", "Report it"),
         ("exit(5)", "register_tasks raised SystemExit: 5", "Report it"),
         ("[Plain(), Plain()]", "registers the task 'plain' twice", "register it once"),

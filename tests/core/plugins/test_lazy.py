@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from plugin_zoo import install_zoo
+from plugin_zoo import environment, install_zoo
 
 ZOO = ("zoo_tone", "zoo_import", "zoo_misspelt", "zoo_signature", "zoo_raising", "zoo_other_tone")
 HEAVY = ("numpy", "onnxruntime", "tokenizers", "pydantic", "huggingface_hub", "torch", "gradio")
@@ -28,10 +27,9 @@ def imported(site: Path, *arguments: str) -> set[str]:
         "from nlplug.cli.main import main\n"
         f"main({list(arguments)!r})\n"
     )
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("NLPLUG_")}
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env=inherited | {"PYTHONPATH": str(site)},
+        env=environment(site),
         capture_output=True,
         text=True,
         timeout=120,
@@ -79,7 +77,7 @@ def test_running_a_task_imports_its_plugin_and_no_other(
 def test_help_names_tasks_and_commands_of_plugins(site: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "nlplug", "--help"],
-        env=os.environ | {"PYTHONPATH": str(site)},
+        env=environment(site),
         capture_output=True,
         text=True,
         timeout=120,

@@ -43,10 +43,10 @@ def test_an_empty_filter_switches_all_off(both: Path, monkeypatch: pytest.Monkey
 def test_a_disabled_plugin_says_how_to_switch_it_on(both: Path) -> None:
     host = PluginHost.discover(path=[str(both)], only=["bb"])
 
-    with pytest.raises(UnknownTask, match="'aa' is switched off") as caught:
+    with pytest.raises(UnknownTask, match="'aa' is disabled") as caught:
         host.task("aa")
     assert "NLPLUG_PLUGINS" in str(caught.value.hint)
-    with pytest.raises(PluginError, match="'aa' is switched off"):
+    with pytest.raises(PluginError, match="'aa' is disabled"):
         host.load("aa")
 
 

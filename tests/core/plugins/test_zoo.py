@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from plugin_zoo import BROKEN, HEALTHY, Specimen, install_zoo
+from plugin_zoo import BROKEN, HEALTHY, Specimen, environment, install_zoo
 
 from nlplug import PluginHost, pipeline
 from nlplug.errors import PluginError
@@ -85,12 +84,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install_zoo(tmp_path_factory.mktemp("zoo"))
 
 
-def nlplug(site: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def nlplug(site: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in an environment where the zoo is installed."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("NLPLUG_")}
     return subprocess.run(
         [sys.executable, "-m", "nlplug", *arguments],
-        env=inherited | {"PYTHONPATH": str(site)} | environment,
+        env=environment(site, **variables),
         capture_output=True,
         text=True,
         timeout=120,

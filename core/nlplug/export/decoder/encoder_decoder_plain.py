@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from nlplug._extras import require
 from nlplug.errors import ExportError
 from nlplug.export.quiet import quiet
+from nlplug.extras import require
 from nlplug.runtime.decoding.seq2seq_spec import NO_LIMIT, SEQ2SEQ_KEY, Seq2SeqSpec
 
 ENCODER, DECODER = "encoder_model", "decoder_model_merged"

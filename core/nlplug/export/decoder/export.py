@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from nlplug._extras import require
 from nlplug.export.decoder.builder import build
 from nlplug.export.decoder.plain import export_plain, run_plain
 from nlplug.export.decoder.products import PRECISIONS, products_of
 from nlplug.export.decoder.read import read_decoder
 from nlplug.export.decoder.weights import NoFastForm
+from nlplug.extras import require
 from nlplug.runtime.decoding.session import DecoderSession
 
 TOLERANCE = 1e-4

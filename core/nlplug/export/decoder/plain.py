@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from nlplug._extras import require
 from nlplug.errors import ExportError
 from nlplug.export.quiet import quiet
+from nlplug.extras import require
 
 _TASK = "text-generation-with-past"
 

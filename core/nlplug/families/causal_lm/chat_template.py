@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from nlplug._extras import require
 from nlplug.errors import BundleError, InputError
+from nlplug.extras import require
 from nlplug.models.bundle import Bundle
 from nlplug.models.writer import read_object
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nlplug._extras import require
 from nlplug.data.pairs import pairs_of
 from nlplug.errors import OptionError
 from nlplug.evaluation.base import Evaluation, Sample
+from nlplug.extras import require
 
 if TYPE_CHECKING:
     from nlplug.task import TaskOptions

@@ -1,10 +1,10 @@
-"""Iterators that compute, and iterators that wait, brought together for ``async for``."""
+"""Iterators for ``async for``: computed in threads, or grouped as they become available."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -13,22 +13,23 @@ _DONE: Any = object()
 
 
 @asynccontextmanager
-async def steps(iterator: Iterator[T]) -> AsyncIterator[AsyncGenerator[T, None]]:
-    """Take each element of an iterator in a thread, so that the event loop goes on meanwhile.
+async def iterate_in_thread(
+    generator: Generator[T, None, None],
+) -> AsyncIterator[AsyncGenerator[T, None]]:
+    """Compute each element in a thread, so that the event loop is not blocked.
 
-    On leaving the block the iterator is closed, once a step that is still computed is done; so
-    nothing works on for a consumer that was cancelled or lost interest.
+    On leaving the block the generator is closed, after the element that is being computed. So no
+    work continues for a consumer that was cancelled or stopped reading.
     """
-    turn = threading.Lock()  # a cancelled task leaves its thread behind in the middle of a step
+    lock = threading.Lock()  # the thread of a cancelled task still computes its element
 
     def step() -> T:
-        with turn:
-            return next(iterator, _DONE)
+        with lock:
+            return next(generator, _DONE)
 
     def close() -> None:
-        with turn:
-            if hasattr(iterator, "close"):
-                iterator.close()
+        with lock:
+            generator.close()
 
     async def elements() -> AsyncGenerator[T, None]:
         while (element := await asyncio.to_thread(step)) is not _DONE:
@@ -40,8 +41,8 @@ async def steps(iterator: Iterator[T]) -> AsyncIterator[AsyncGenerator[T, None]]
         await asyncio.shield(asyncio.to_thread(close))
 
 
-async def groups(inputs: AsyncIterable[T], size: int = 1024) -> AsyncIterator[list[T]]:
-    """Groups of whatever an async iterable yields without waiting, at most ``size``."""
+async def available_groups(inputs: AsyncIterable[T], size: int = 1024) -> AsyncIterator[list[T]]:
+    """Groups of the elements that an async iterable has ready, at most ``size`` per group."""
     queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=size)
     end = object()
 

@@ -1,4 +1,4 @@
-"""Which plugins are installed, read from the metadata of distributions: nothing is imported."""
+"""Which plugins are installed, from the metadata of distributions. Nothing is imported."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ GROUP = "nlplug"
 ALIASES = "nlplug.aliases"
 KINDS = "nlplug.kinds"
 TASK = "task"
-"""The kind of an entry that ``nlplug.kinds`` does not mention."""
+"""The kind of an entry that the group ``nlplug.kinds`` does not name."""
 
 
 def normalize(name: str) -> str:
-    """A distribution's name as PEP 503 compares it."""
+    """The normalized name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -53,7 +53,7 @@ class Inventory:
     """Everything that the installed metadata says about plugins.
 
     Attributes:
-        entries: All entries, sorted by name; of entries with one name the rightful one is first.
+        entries: All entries, sorted by name; the first of those with the same name owns it.
         aliases: Alias → name of an entry.
     """
 
@@ -84,7 +84,7 @@ def scan(path: Sequence[str] | None = None) -> Inventory:
 
 
 def _precedence(name: str, dist: Dist) -> tuple[bool, str]:
-    """Of two claims on one name the distribution ``nlplug-<name>`` wins, else the alphabet."""
+    """The sort key of the owners of a name: ``nlplug-<name>`` is first, then by alphabet."""
     return normalize(dist.name) != f"nlplug-{normalize(name)}", normalize(dist.name)
 
 
@@ -98,14 +98,14 @@ def _distributions(
         if f"[{GROUP}" not in text:
             continue
         dist = _identify(distribution)
-        # The first on the path is the one that Python imports.
+        # Python imports the first one on the path.
         if normalize(dist.name) not in seen:
             seen.add(normalize(dist.name))
             yield dist, parse_entry_points(text)
 
 
 def parse_entry_points(text: str) -> dict[str, list[tuple[str, str]]]:
-    """Sections of an ``entry_points.txt``; a malformed line is passed over, never an error."""
+    """The sections of an ``entry_points.txt``; malformed lines are ignored."""
     groups: dict[str, list[tuple[str, str]]] = {}
     section = ""
     for line in (raw.strip() for raw in text.splitlines()):
@@ -120,14 +120,14 @@ def parse_entry_points(text: str) -> dict[str, list[tuple[str, str]]]:
 def _read(distribution: metadata.Distribution, name: str) -> str:
     try:
         return distribution.read_text(name) or ""
-    except (OSError, ValueError):  # unreadable, or not UTF-8: as good as absent
+    except (OSError, ValueError):  # unreadable, or not UTF-8: the same as absent
         return ""
 
 
 def _identify(distribution: metadata.Distribution) -> Dist:
     text = _read(distribution, "METADATA") or _read(distribution, "PKG-INFO")
     headers: dict[str, str] = {}
-    # The full parser of e-mail headers takes longer than everything else here together.
+    # The parser of e-mail headers would take most of the time of a scan.
     for line in text.splitlines():
         if not line:
             break

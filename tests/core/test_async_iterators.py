@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import pytest
 
-from nlplug._waiting import steps
+from nlplug.async_iterators import iterate_in_thread
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Work:
     begun: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
 
-    def numbers(self) -> Iterator[int]:
+    def numbers(self) -> Generator[int, None, None]:
         try:
             for number in range(100):
                 yield number
@@ -35,7 +35,7 @@ def test_elements_come_in_order_and_the_loop_goes_on_meanwhile() -> None:
 
     async def read() -> list[int]:
         found = []
-        async with steps(work.numbers()) as numbers:
+        async with iterate_in_thread(work.numbers()) as numbers:
             async for number in numbers:
                 found.append(number)
                 work.may.set()  # of no use where a step blocked the loop
@@ -46,12 +46,12 @@ def test_elements_come_in_order_and_the_loop_goes_on_meanwhile() -> None:
 
 
 def test_what_a_step_raises_is_raised_here() -> None:
-    def numbers() -> Iterator[int]:
+    def numbers() -> Generator[int, None, None]:
         yield 1
         raise ValueError("no more")
 
     async def read() -> None:
-        async with steps(numbers()) as found:
+        async with iterate_in_thread(numbers()) as found:
             async for _ in found:
                 pass
 
@@ -63,7 +63,7 @@ def test_a_consumer_that_is_cancelled_in_a_step_leaves_nothing_at_work() -> None
     work = Work()
 
     async def read() -> None:
-        async with steps(work.numbers()) as numbers:
+        async with iterate_in_thread(work.numbers()) as numbers:
             async for _ in numbers:
                 pass
 

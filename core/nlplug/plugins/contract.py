@@ -1,4 +1,8 @@
-"""The checks that every task and model record passes before it is offered to anybody."""
+"""The contract: the checks that every task and every model record of a plugin passes.
+
+A plugin's objects are not trusted to have any attribute, so they are read with ``getattr`` here and
+nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nlplug._plugins.failures import Broken
 from nlplug.families.family import Family
 from nlplug.models.spec import ModelSpec
+from nlplug.plugins.failures import Broken
 from nlplug.task import Display, Example, Task, TaskInput, TaskOptions
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_OF_PIPELINE = frozenset({"task", "model", "precision", "device", "threads", "host", "revision"})
+RESERVED_OPTIONS = frozenset(
+    {"device", "host", "model", "precision", "revision", "task", "threads"}
+)
+"""The arguments of ``nlplug.pipeline``, which no option of a task may have as its name."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at, and what was found.
+    """The result of one check.
 
     Attributes:
-        name: What was looked at.
-        ok: Whether it holds.
+        name: What is checked.
+        ok: Whether the check passed.
         detail: What was found.
-        hint: What to do, where it does not hold.
+        hint: What to do, if the check failed.
     """
 
     name: str
@@ -36,7 +43,7 @@ class Check:
 
 
 def check_task(task: Any) -> Iterator[Check]:
-    """Every check of one item that ``register_tasks`` gave; stops where the rest makes no sense."""
+    """Every check of one item that ``register_tasks`` returned."""
     if not isinstance(task, Task):
         yield _bad_item(task, Task, "task", "register_tasks")
         return
@@ -58,7 +65,7 @@ def check_task(task: Any) -> Iterator[Check]:
 
 
 def check_model(spec: Any) -> Iterator[Check]:
-    """Every check of one item that ``register_models`` gave, without opening the model."""
+    """The check of one item that ``register_models`` returned, without opening the model."""
     if not isinstance(spec, ModelSpec):
         yield _bad_item(spec, ModelSpec, "model", "register_models")
         return
@@ -86,7 +93,11 @@ def check_model(spec: Any) -> Iterator[Check]:
 
 
 def first_failure(checks: Iterator[Check]) -> None:
-    """Raise the first check that does not hold as ``Broken``."""
+    """Raise ``Broken`` for the first check that failed.
+
+    Raises:
+        Broken: A check failed.
+    """
     for check in checks:
         if not check.ok:
             raise Broken(f"{check.name}: {check.detail}", check.hint)
@@ -95,13 +106,13 @@ def first_failure(checks: Iterator[Check]) -> None:
 def _bad_item(item: Any, wanted: type, noun: str, hook: str) -> Check:
     if isinstance(item, type) and issubclass(item, wanted):
         return Check(
-            f"{hook} gave",
+            f"{hook} returned",
             False,
-            f"the class {item.__name__} where an instance is wanted",
+            f"the class {item.__name__} instead of an instance",
             f"Return [{item.__name__}()], with parentheses.",
         )
     return Check(
-        f"{hook} gave",
+        f"{hook} returned",
         False,
         f"{item!r} of type {type(item).__name__}, which is no {noun}",
         f"Return a list of nlplug.{wanted.__name__} objects.",
@@ -125,7 +136,7 @@ def _text(attribute: str) -> Callable[[Task], str]:
         if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
             raise Broken(
                 f"{value!r} is no text",
-                f"Set {attribute} to a text, or to one a language: "
+                f"Set {attribute} to a text, or to one text per language: "
                 '{"en": "Sentiment", "zh": "情感分析"}.',
             )
         return str(texts[0])
@@ -138,7 +149,7 @@ def _input(task: Task) -> str:
     if not (isinstance(model, type) and issubclass(model, TaskInput)):
         raise Broken(f"{model!r} is no subclass of nlplug.TaskInput", "Derive it from TaskInput.")
     if not model.model_fields:
-        raise Broken(f"{model.__name__} has no field", "A task takes at least one field.")
+        raise Broken(f"{model.__name__} has no field", "Give it at least one field.")
     model.model_json_schema()
     return ", ".join(model.model_fields)
 
@@ -151,18 +162,16 @@ def _options(task: Task) -> str:
         )
     needed = [name for name, field in model.model_fields.items() if field.is_required()]
     if needed:
-        raise Broken(
-            f"{', '.join(needed)} has no default", "Give each option a default: all are optional."
-        )
+        raise Broken(f"{', '.join(needed)} has no default", "Give each option a default.")
     model()
     model.model_json_schema()
     fields = set(model.model_fields)
     if both := sorted(fields & set(task.Input.model_fields)):
         raise Broken(
             f"{', '.join(both)} is a field of Input as well",
-            "Both are passed as keyword arguments, so rename one of them.",
+            "Rename one of them: inputs and options share the keyword arguments of a call.",
         )
-    if reserved := sorted(fields & _OF_PIPELINE):
+    if reserved := sorted(fields & RESERVED_OPTIONS):
         raise Broken(
             f"{', '.join(reserved)} is an argument of nlplug.pipeline", "Rename the option."
         )
@@ -182,7 +191,7 @@ def _display(task: Task) -> str:
     value = getattr(task, "display", None)
     if value not in list(Display):
         raise Broken(
-            f"{value!r} is no way to show an output",
+            f"{value!r} is no Display",
             "Use one of: " + ", ".join(f"Display.{item.name}" for item in Display) + ".",
         )
     return str(Display(value).value)
@@ -202,7 +211,7 @@ def _examples(task: Task) -> str:
                 problem = str(error).replace("\n", " ")
                 raise Broken(
                     f"number {position} does not validate: {problem}",
-                    f"Its fields must be those of {model.__name__}.",
+                    f"Use the fields of {model.__name__}.",
                 ) from None
     return f"{len(examples)} validate"
 
@@ -219,7 +228,7 @@ def _family(task: Task) -> str:
         if value and not (isinstance(value, str) and _OBJECT.fullmatch(value)):
             raise Broken(
                 f"{name} is {value!r}, which is no 'module:name'",
-                "Name the object by text, so that it is imported only where it is needed.",
+                "Write the name as a string, so that it is imported only when it is needed.",
             )
     return family.name
 

@@ -1,4 +1,4 @@
-"""Optional dependencies: imported where needed, with one error that says what to install."""
+"""Import optional dependencies; if one is missing, the error says what to install."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from nlplug.errors import MissingExtra
 
 
 def require(module: str, extra: str, *, purpose: str) -> Any:
-    """Import ``module``, or say which extra of nlplug brings it.
+    """Import a module that an extra of nlplug installs.
 
     Args:
         module: Dotted name of the module.
         extra: The extra of the ``nlplug`` distribution that installs it.
-        purpose: What it is needed for, as in "ONNX inference".
+        purpose: What needs it, as the subject of a sentence, such as "ONNX inference".
 
     Raises:
         MissingExtra: The module is not installed.

@@ -1,4 +1,4 @@
-"""What the host tells about a plugin."""
+"""What the host reports about a plugin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ State = Literal["available", "loaded", "failed", "disabled"]
 
 @dataclass(frozen=True)
 class PluginRecord:
-    """One installed plugin, as far as it is known without importing it.
+    """One installed plugin, as known from its metadata and, once it is loaded, from its hooks.
 
     Attributes:
         name: Name of its entry point: the task's name, for a task.
@@ -25,8 +25,8 @@ class PluginRecord:
             filter.
         cause: Why it failed, else None.
         hint: What to do about it, else None.
-        tasks: Names of its tasks: those it registered once loaded, before that its own name.
-        kind: ``task``, or what its entry in the group ``nlplug.kinds`` says.
+        tasks: Names of its tasks: those that it registered; its own name until it is loaded.
+        kind: ``task``, or the kind that the entry-point group ``nlplug.kinds`` gives.
         aliases: Other names of its tasks.
         summary: One line from the distribution's metadata.
     """
@@ -46,14 +46,14 @@ class PluginRecord:
 
 @dataclass(frozen=True)
 class Plugin:
-    """A loaded plugin: what its module registered.
+    """A loaded plugin and what it registered.
 
     Attributes:
         name: Name of its (first) entry point.
         names: Names of all entry points that name the same module.
         dist: The distribution that brings it.
         version: The distribution's version.
-        module: The module, or whatever the entry point names, that holds its hooks.
+        module: The module, or the object that the entry point names, with its hooks.
         tasks: The tasks it registered.
         models: The models it registered.
     """

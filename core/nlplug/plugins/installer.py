@@ -1,4 +1,4 @@
-"""Installing and removing distributions in this environment, by pip or, without it, by uv."""
+"""Install and remove distributions in this environment with pip; with uv if there is no pip."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote
 
-from nlplug._plugins.failures import nearest
-from nlplug._plugins.metadata import Inventory, normalize
 from nlplug.errors import PluginError
+from nlplug.plugins.failures import nearest
+from nlplug.plugins.metadata import Inventory, normalize
 
 _PREFIX = "nlplug-"
 _ARCHIVES = (".whl", ".tar.gz", ".zip")
@@ -25,10 +25,10 @@ _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<rest>.*)", r
 
 
 def installer() -> list[str]:
-    """The command that installs into this environment, without its subcommand.
+    """The command of the installer, without a subcommand.
 
     Raises:
-        PluginError: There is neither pip nor uv.
+        PluginError: Neither pip nor uv is available.
     """
     if find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
@@ -41,22 +41,25 @@ def installer() -> list[str]:
 
 
 def requirement(argument: str, *, exact: bool = False) -> str:
-    """What to tell pip for what the user typed.
+    """The requirement for pip that an argument stands for.
 
-    A path, an archive, an address and a name that begins with ``nlplug`` stay as they are; any
-    other name is short for ``nlplug-<name>``, unless ``exact``.
+    A path, an archive, a URL and a name that begins with ``nlplug`` are returned as given. Any
+    other name stands for ``nlplug-<name>``, unless ``exact``.
+
+    Raises:
+        PluginError: The argument is none of these.
     """
     if exact:
         return argument
     if is_location(argument):
-        # pip takes a word without a separator for a name, even where a folder is called so.
+        # pip reads a word without a separator as a name, even if a folder has that name.
         word = argument not in (".", "..") and not any(sign in argument for sign in "/\\")
         return os.path.join(".", argument) if word and Path(argument).is_dir() else argument
     match = _REQUIREMENT.fullmatch(argument)
     if match is None:
         raise PluginError(
-            f"{argument!r} is neither a name, nor a path, nor an address.",
-            hint="Such as: ner, nlplug-ner==1.2, ./my-plugin, my_plugin-1.0-py3-none-any.whl",
+            f"{argument!r} is not a name, a path or a URL.",
+            hint="Examples: ner, nlplug-ner==1.2, ./my-plugin, my_plugin-1.0-py3-none-any.whl",
         )
     if normalize(match["name"]) == "nlplug" or normalize(match["name"]).startswith(_PREFIX):
         return argument
@@ -64,7 +67,7 @@ def requirement(argument: str, *, exact: bool = False) -> str:
 
 
 def is_location(argument: str) -> bool:
-    """Whether it is a path, an archive or an address, and not the name of a distribution."""
+    """Whether the argument is a path, an archive or a URL, and not a name."""
     return (
         "://" in argument
         or "/" in argument.split("@")[0]
@@ -79,7 +82,7 @@ def run(arguments: Sequence[str]) -> None:
     """Run the installer; its output goes to the terminal.
 
     Raises:
-        PluginError: It failed.
+        PluginError: The installer failed.
     """
     command = installer()
     target = ["--python", sys.executable] if command[-2:] != ["-m", "pip"] else []
@@ -90,20 +93,20 @@ def run(arguments: Sequence[str]) -> None:
         name = "pip" if not target else "uv"
         raise PluginError(
             f"{name} {subcommand} ended with exit code {done.returncode}.",
-            hint=f"What {name} printed above says why.",
+            hint=f"The output of {name} above gives the reason.",
         )
 
 
 def uses_pip() -> bool:
-    """Whether `run` takes pip (and not uv)."""
+    """Whether `run` uses pip, and not uv."""
     return installer()[-2:] == ["-m", "pip"]
 
 
 def distribution_of(argument: str, inventory: Inventory) -> str:
-    """The installed distribution that a user means by a plugin's, alias's or distribution's name.
+    """The installed distribution of a plugin, an alias or a distribution's name.
 
     Raises:
-        PluginError: None is meant, or several.
+        PluginError: No distribution has this name, or several have.
     """
     entry = inventory.aliases.get(argument, argument)
     owners = sorted({found.dist.name for found in inventory.entries if found.name == entry})
@@ -125,7 +128,7 @@ def distribution_of(argument: str, inventory: Inventory) -> str:
 
 
 def pinned(dist: str) -> str:
-    """The requirement that installs this distribution again: a version, or where it came from."""
+    """The requirement that installs this distribution again: its version, or its source."""
     distribution = metadata.distribution(dist)
     name = f"{distribution.metadata['Name']}"
     try:

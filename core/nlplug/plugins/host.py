@@ -1,54 +1,63 @@
-"""The plugin host: finds installed plugins, loads those that are asked for, isolates the broken.
+"""The plugin host: the installed plugins of one environment, loaded when they are asked for.
 
 A plugin that cannot be imported or breaks the contract is left out whole and named with its
-distribution, version, cause and a hint; all others run.
+distribution, version, cause and a hint. All others run.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-import pluggy
-
-from nlplug import hookspecs
-from nlplug._plugins import loading
-from nlplug._plugins.failures import Broken, nearest, unexpected
-from nlplug._plugins.loading import Unit
-from nlplug._plugins.metadata import TASK, Entry, Inventory, scan
-from nlplug._plugins.records import Plugin, PluginRecord
 from nlplug.errors import PluginError, UnknownTask
+from nlplug.plugins.failures import Broken, nearest, unexpected
+from nlplug.plugins.loading import Loader, Unit, group
+from nlplug.plugins.metadata import TASK, Entry, Inventory, scan
+from nlplug.plugins.records import Plugin, PluginRecord
 from nlplug.settings import load_settings
 
 if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
     from nlplug.task import Task
 
-__all__ = ["Plugin", "PluginHost", "PluginRecord"]
+SERVER_PLUGIN_TIMEOUT = 60.0
+"""Seconds that a server waits for a plugin by default, so that one that hangs does not stop it."""
 
 _log = logging.getLogger("nlplug.plugins")
 
 
 class PluginHost:
-    """The plugins of one environment; make it with ``PluginHost.discover()``.
+    """The plugins of one environment; ``PluginHost.discover()`` makes it.
 
-    Finding reads metadata and imports nothing; a plugin is imported when it is first asked for.
-    Hosts share nothing, and one host may be used from several threads.
+    Finding plugins reads metadata and imports nothing. A plugin is imported when it is first asked
+    for; what it prints then, and in its hooks, goes to stderr. Hosts share nothing, and one host
+    may be used from several threads.
+
+    Args:
+        inventory: What the metadata says.
+        only: Names of the plugins to see, all others are disabled; None for all.
+        strict: Whether a plugin that fails is fatal.
+        timeout: Seconds that importing a plugin, or one of its hooks, may take; None or 0 for no
+            limit.
     """
 
     def __init__(
-        self, inventory: Inventory, *, only: Collection[str] | None = None, strict: bool = False
+        self,
+        inventory: Inventory,
+        *,
+        only: Collection[str] | None = None,
+        strict: bool = False,
+        timeout: float | None = None,
     ) -> None:
         self._strict = strict
         self._aliases = inventory.aliases
         self._lock = RLock()
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
-        self._manager.add_hookspecs(hookspecs)
-        self._units = loading.group(inventory.entries)
+        self._loader = Loader(timeout or None)
+        self._units = group(inventory.entries)
         self._by_name: dict[str, Unit] = {}
-        self._settle_names()
+        self._assign_names()
         wanted = {only} if isinstance(only, str) else only
         for unit in self._units:
             if wanted is not None and unit.failure is None and not set(unit.names) & set(wanted):
@@ -61,6 +70,7 @@ class PluginHost:
         only: Collection[str] | None = None,
         strict: bool | None = None,
         path: Sequence[str] | None = None,
+        timeout: float | None = None,
     ) -> PluginHost:
         """The host of what is installed; nothing is imported.
 
@@ -69,12 +79,18 @@ class PluginHost:
             strict: Whether a plugin that fails is fatal; None: as NLPLUG_STRICT.
             path: Folders that hold the metadata of distributions; None for ``sys.path``. Modules
                 are imported from ``sys.path`` in either case.
+            timeout: Seconds that importing a plugin, or one of its hooks, may take unless
+                NLPLUG_PLUGIN_TIMEOUT is set; None or 0 for no limit.
+
+        Raises:
+            OptionError: A setting in the environment is invalid.
         """
         settings = load_settings()
         return cls(
             scan(path),
             only=settings.plugins if only is None else only,
             strict=settings.strict if strict is None else strict,
+            timeout=timeout if settings.plugin_timeout is None else settings.plugin_timeout,
         )
 
     def records(self) -> list[PluginRecord]:
@@ -84,7 +100,7 @@ class PluginHost:
         return [self._record(entry, unit) for entry, unit in pairs]
 
     def load(self, name: str) -> Plugin:
-        """Import one plugin, or give it where it is imported already.
+        """Import one plugin; one that is imported already is returned.
 
         Raises:
             PluginError: There is no such plugin, it is disabled, or it is broken.
@@ -98,7 +114,7 @@ class PluginHost:
             )
         if unit.state == "disabled":
             raise PluginError(
-                f"The plugin {name!r} is switched off.",
+                f"The plugin {name!r} is disabled.",
                 hint=f"Add it to NLPLUG_PLUGINS, or unset that: NLPLUG_PLUGINS=…,{name}",
             )
         with self._lock:
@@ -107,7 +123,7 @@ class PluginHost:
             return self._load(unit)
 
     def load_all(self) -> None:
-        """Import every plugin that is not disabled; a broken one is logged and left out.
+        """Import every plugin that is not disabled. A broken one is logged and left out.
 
         Raises:
             PluginError: A plugin is broken and the host is strict.
@@ -125,10 +141,10 @@ class PluginHost:
                 self._refuse_failures()
 
     def task(self, name: str) -> Task:
-        """The task of this name or alias; imports the plugin that has it, and no other.
+        """The task of this name or alias. Imports its plugin and no other.
 
         Raises:
-            UnknownTask: No installed plugin offers it; the hint lists those that are there.
+            UnknownTask: No installed plugin offers it; the hint lists the installed tasks.
             PluginError: The plugin that offers it is broken.
         """
         found = name if name in self._by_name else self._aliases.get(name, name)
@@ -141,7 +157,7 @@ class PluginHost:
         raise self._unknown_task(name, found)
 
     def task_names(self) -> list[str]:
-        """Names of the tasks that the metadata promises; imports nothing."""
+        """Names of the tasks, from the metadata. Imports nothing."""
         return sorted(
             name
             for name, unit in self._by_name.items()
@@ -151,7 +167,7 @@ class PluginHost:
         )
 
     def aliases(self) -> dict[str, str]:
-        """Alias → task name, for the tasks of ``task_names``; imports nothing."""
+        """Alias → task name, for the tasks of ``task_names``. Imports nothing."""
         names = set(self.task_names())
         return {
             alias: name
@@ -160,13 +176,13 @@ class PluginHost:
         }
 
     def tasks(self) -> list[Task]:
-        """Every task of every plugin that loads, sorted by name; imports all plugins."""
+        """Every task of every plugin that can be loaded, sorted by name. Imports all plugins."""
         self.load_all()
         found = [task for plugin in self._loaded() for task in plugin.tasks]
         return sorted(found, key=lambda task: task.name)
 
     def models(self, task: str | None = None) -> list[ModelSpec]:
-        """Every registered model, or those of one task; imports all plugins.
+        """Every registered model, or those of one task. Imports all plugins.
 
         Args:
             task: Name or alias of a task.
@@ -180,7 +196,7 @@ class PluginHost:
         )
 
     def find_model(self, name: str) -> ModelSpec | None:
-        """The registered model of this name; imports further plugins only if it has to."""
+        """The registered model of this name, or None. Imports further plugins only if necessary."""
         for complete in (False, True):
             if complete:
                 self.load_all()
@@ -191,35 +207,35 @@ class PluginHost:
         return None
 
     def add_hookspecs(self, module: Any) -> None:
-        """Add hooks of another package, such as the UI's.
+        """Add the hooks of another package, such as those of the web UI.
 
-        Plugins that are loaded already are checked against them, and left out where they fail.
+        Loaded plugins are checked against them, and left out if they fail.
         """
         with self._lock:
             before = [(unit, unit.plugin.module) for unit in self._units if unit.plugin]
             for unit, _ in before:
-                self._manager.unregister(name=unit.key)
-            self._manager.add_hookspecs(module)
+                self._loader.unregister(unit.key)
+            self._loader.add_hookspecs(module)
             for unit, plugin in before:
                 try:
-                    loading.register(self._manager, unit.key, plugin)
+                    self._loader.register(unit.key, plugin)
                 except Broken as broken:
                     self._drop(unit, broken)
 
     def call(
         self, hook: str, /, *, plugin: str | None = None, **arguments: Any
     ) -> list[tuple[str, Any]]:
-        """Call a hook of the loaded plugins, one after the other.
+        """Call a hook of every loaded plugin that implements it.
 
-        A plugin whose hook raises is left out whole, and the others go on.
+        A plugin whose hook raises is left out whole; the others are still called.
 
         Args:
             hook: Name of the hook.
-            plugin: Call only this plugin's.
-            **arguments: What the hook takes.
+            plugin: Call the hook of this plugin only; None for all.
+            **arguments: The arguments of the hook.
 
         Returns:
-            Name of the plugin and its answer, for each that implements the hook.
+            The name of each plugin with what its hook returned.
 
         Raises:
             PluginError: A hook raised and the host is strict.
@@ -230,24 +246,18 @@ class PluginHost:
                 loaded = unit.plugin
                 if loaded is None or (plugin is not None and plugin not in unit.names):
                     continue
-                if not loading.implements(self._manager, loaded.module, hook):
+                if not self._loader.implements(loaded.module, hook):
                     continue
                 try:
-                    answer = loading.call_one(
-                        self._manager, loaded.module, loaded.dist, hook, arguments
-                    )
+                    answer = self._loader.call(loaded.module, loaded.dist, hook, arguments)
                 except Broken as broken:
                     self._drop(unit, broken)
                 else:
                     answers.append((loaded.name, answer))
         return answers
 
-    def hook(self) -> HookCalls:
-        """The hooks as functions: ``host.hook().register_commands(cli=group)``."""
-        return HookCalls(self)
-
     def reject(self, name: str, cause: str, hint: str) -> PluginError:
-        """Leave out a loaded plugin whose answer to a hook breaks that hook's rules.
+        """Leave out a loaded plugin because of what one of its hooks returned.
 
         Args:
             name: Name of the plugin.
@@ -255,7 +265,7 @@ class PluginHost:
             hint: What to do about it.
 
         Returns:
-            The error that names the plugin, which a caller may raise.
+            An error that names the plugin, for callers that want to raise it.
 
         Raises:
             PluginError: The host is strict.
@@ -266,7 +276,7 @@ class PluginHost:
     def _loaded(self) -> Iterator[Plugin]:
         return (unit.plugin for unit in self._units if unit.plugin is not None)
 
-    def _settle_names(self) -> None:
+    def _assign_names(self) -> None:
         for unit in self._units:
             for entry in unit.entries:
                 owner = self._by_name.setdefault(entry.name, unit)
@@ -283,27 +293,16 @@ class PluginHost:
         if unit.failure is not None:
             raise self._error(unit) from unit.error
         try:
-            module = loading.import_plugin(unit.target, unit.dist.name)
-            loading.register(self._manager, unit.key, module)
-            tasks = loading.collect_tasks(self._manager, unit, module)
-            models = loading.collect_models(self._manager, unit, module)
-            self._refuse_taken_models(models)
+            plugin = self._loader.load(unit)
+            self._refuse_taken_models(plugin.models)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # whatever a plugin's own code did, it is its failure
+        except BaseException as error:  # any error of its code is a failure of the plugin
             self._fail(unit, error if isinstance(error, Broken) else unexpected(error, unit.dist))
             raise self._error(unit) from unit.error
-        unit.plugin = Plugin(
-            name=unit.names[0],
-            names=unit.names,
-            dist=unit.dist.name,
-            version=unit.dist.version,
-            module=module,
-            tasks=tasks,
-            models=models,
-        )
+        unit.plugin = plugin
         unit.state = "loaded"
-        return unit.plugin
+        return plugin
 
     def _refuse_taken_models(self, models: Sequence[ModelSpec]) -> None:
         taken = {spec.name: plugin for plugin in self._loaded() for spec in plugin.models}
@@ -315,8 +314,7 @@ class PluginHost:
                 )
 
     def _fail(self, unit: Unit, broken: Broken) -> None:
-        if self._manager.has_plugin(unit.key):
-            self._manager.unregister(name=unit.key)
+        self._loader.unregister(unit.key)
         unit.plugin = None
         unit.state = "failed"
         unit.failure = broken
@@ -346,13 +344,13 @@ class PluginHost:
         unit = self._by_name.get(found)
         if unit is not None and unit.state == "disabled":
             return UnknownTask(
-                f"The task {name!r} is switched off.",
+                f"The task {name!r} is disabled.",
                 hint=f"Add it to NLPLUG_PLUGINS, or unset that: NLPLUG_PLUGINS=…,{found}",
             )
         known = self.task_names()
         guess = nearest(name, [*known, *self.aliases()])
         if not known:
-            listing = "No task is installed; get one with: nlplug plugins install sentiment"
+            listing = "No task is installed. Install one: nlplug plugins install sentiment"
         else:
             listing = f"Installed: {', '.join(known)}. More: nlplug plugins install NAME"
         return UnknownTask(f"No installed plugin offers the task {name!r}.", hint=guess + listing)
@@ -377,15 +375,3 @@ class PluginHost:
             else (),
             summary=entry.dist.summary,
         )
-
-
-class HookCalls:
-    """Every hook of a host as a function that leaves out the plugins whose hook raises."""
-
-    def __init__(self, host: PluginHost) -> None:
-        self._host = host
-
-    def __getattr__(self, name: str) -> Callable[..., list[Any]]:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return lambda **arguments: [answer for _, answer in self._host.call(name, **arguments)]

@@ -1,4 +1,4 @@
-"""``nlplug plugins check``: every rule that one plugin has to pass, and what was found."""
+"""``nlplug plugins check``: check one plugin by every rule, and report what was found."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nlplug._plugins.contract import Check, check_model, check_task
-from nlplug._plugins.metadata import ALIASES, GROUP, KINDS, TASK, normalize, scan
 from nlplug.errors import MissingExtra, NlplugError, PluginError
+from nlplug.plugins.contract import Check, check_model, check_task
+from nlplug.plugins.failures import describe
+from nlplug.plugins.metadata import ALIASES, GROUP, KINDS, TASK, normalize, scan
 
 if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 def check_plugin(
     host: PluginHost, record: PluginRecord, *, run_examples: bool = True
 ) -> Iterator[Check]:
-    """Load one plugin and look at everything that it offers.
+    """Load one plugin and check everything that it offers.
 
     Args:
-        host: The plugins of the environment.
-        record: The plugin.
-        run_examples: Whether the examples are answered by the embedded default model.
+        host: The host of the plugin.
+        record: The plugin to check.
+        run_examples: Whether to answer the examples with the embedded default model.
     """
     yield Check("entry point", True, f"{record.name} = {record.module}")
     if record.cause is not None:
@@ -98,7 +99,7 @@ def _check_default(
 ) -> Iterator[Check]:
     label = f"{type(task).__name__}.default_model"
     if task.default_model is None:
-        yield Check(f"{label} is registered", True, "none, so callers pass model=")
+        yield Check(f"{label} is registered", True, "none; callers pass model=")
         return
     spec = host.find_model(task.default_model)
     if spec is None:
@@ -115,7 +116,7 @@ def _check_default(
 
 
 def _answers_examples(task: Task, spec: ModelSpec) -> Check:
-    """Answer the examples on the embedded model: the answers must be what ``Output`` says."""
+    """Answer the examples with the embedded model; each answer must be of the type ``Output``."""
     from pydantic import TypeAdapter, ValidationError
 
     from nlplug.models.bundle import Bundle
@@ -129,17 +130,17 @@ def _answers_examples(task: Task, spec: ModelSpec) -> Check:
                 for answer in pipe.answers([dict(example.input)], **example.options):
                     output.validate_python(answer)
     except MissingExtra as error:
-        # The environment's lack, not the plugin's fault.
+        # The environment lacks it, which is no fault of the plugin.
         return Check(label, True, f"not run: {error.message}")
     except NlplugError as error:
         return Check(label, False, error.message, error.hint or "")
     except ValidationError as error:
         problem = str(error).replace("\n", " ")
-        return Check(label, False, f"an answer is not Output: {problem}", "Mend decode or Output.")
+        return Check(
+            label, False, f"an answer is not Output: {problem}", "Correct decode or Output."
+        )
     except Exception as error:
-        from nlplug._plugins.failures import describe
-
-        return Check(label, False, describe(error), "Mend encode or decode of the task's model.")
+        return Check(label, False, describe(error), "Correct encode or decode of the task's model.")
     return Check(label, True, f"{len(task.examples)} on {spec.name}")
 
 
@@ -151,7 +152,7 @@ def unpacked(path: Path) -> Iterator[tuple[PluginHost, str]]:
         The host, and the name of the distribution.
 
     Raises:
-        PluginError: It is neither, or names no plugin.
+        PluginError: The path is neither, or names no plugin.
     """
     from nlplug.plugins import PluginHost
 
@@ -177,7 +178,7 @@ def unpacked(path: Path) -> Iterator[tuple[PluginHost, str]]:
 
 @contextmanager
 def _importing_from(folders: list[str], packages: set[str]) -> Iterator[None]:
-    """Import these packages from these folders, even where another copy is imported already."""
+    """Import these packages from these folders, even if another copy is imported already."""
 
     def take_out() -> dict[str, ModuleType]:
         names = [name for name in sys.modules if name.partition(".")[0] in packages]
@@ -196,13 +197,13 @@ def _importing_from(folders: list[str], packages: set[str]) -> Iterator[None]:
 
 
 def _write_metadata(folder: Path, site: Path) -> str:
-    """The ``dist-info`` that an installer would write for a source folder."""
+    """Write the ``dist-info`` of a source folder as an installer would, and give its name."""
     file = folder / "pyproject.toml"
     try:
         project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {})
     except (OSError, ValueError) as error:
         raise PluginError(
-            f"{folder} is no source folder of a plugin: {file.name} cannot be read ({error}).",
+            f"{folder} is not the source folder of a plugin: {file.name} cannot be read ({error}).",
             hint="Write one with: nlplug plugins new NAME",
         ) from None
     name = str(project.get("name", folder.resolve().name))

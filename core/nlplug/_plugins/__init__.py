@@ -1,1 +1,0 @@
-"""What ``nlplug.plugins`` is made of: metadata, the contract's checks, the loader's failures."""
