@@ -13,8 +13,9 @@ import pytest
 from nlplug import Pipeline
 from nlplug.errors import BundleError, DataError, InputError, OptionError
 from nlplug.families.sequence_classification import SequenceClassificationTask
-from nlplug.models.bundle import Bundle, BundleWriter
+from nlplug.models.bundle import Bundle
 from nlplug.models.manifest import Manifest, PrecisionRecord
+from nlplug.models.writer import BundleWriter
 from nlplug.results import answered_rows
 from nlplug.testing import tiny_text_classifier
 

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
+    from nlplug.models.signature import Signature
+
 
 class Executor(Protocol):
     """Runs one padded batch; ONNX Runtime sessions and, for the export gate, PyTorch models do."""
 
     @property
-    def input_names(self) -> frozenset[str]:
-        """The feeds that the graph declares."""
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """The outputs, in the graph's order."""
+    def signature(self) -> Signature:
+        """The inputs and outputs that the graph declares."""
 
     @property
     def workers(self) -> int:
@@ -34,7 +32,7 @@ class Executor(Protocol):
         """Run one batch.
 
         Args:
-            feeds: Input name → int64 array of shape (batch, sequence).
+            feeds: Input name → array of shape (batch, sequence), of the declared type.
             alone: No other batch runs at the same time, so all threads may serve this one.
 
         Returns:

@@ -65,7 +65,11 @@ class Runner(Protocol):
         """Load the model now and not with the first input."""
 
     def close(self) -> None:
-        """Free the model and the worker threads; a later call loads them again."""
+        """Wait for what is computed now, and free the model and the worker threads.
+
+        A later call loads them again, and so does one that is in the middle of a stream: it goes on
+        without an error. Cancel its answers to end it.
+        """
 
 
 class GraphRunner:
@@ -81,6 +85,8 @@ class GraphRunner:
         MissingExtra: No ONNX Runtime is installed.
         DeviceError: The device name is unknown.
         OptionError: ``threads`` is below 1.
+        BundleError: The file is no ONNX graph, wants inputs that cannot be fed, or is for another
+            task.
     """
 
     def __init__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import Encoding
-from tokenizers import Tokenizer as RustTokenizer
-from tokenizers.models import WordLevel
+from tokenizers.models import BPE, WordLevel, WordPiece
 
-from nlplug.errors import BundleError, InputError, OptionError
+from nlplug.errors import BundleError, InputError
 from nlplug.models.layout import TARGET_TOKENIZER_FILE
+from nlplug.models.repository import Repository
+from nlplug.runtime.tokenizer_files import padding_id, read_tokenizer, unknown_id
+from nlplug.text.windows import window_spans
 from nlplug.validation import check_text
 
 if TYPE_CHECKING:
@@ -41,15 +42,37 @@ class PairFrame:
     after: tuple[int, ...]
     types: tuple[tuple[int, ...], ...]
 
+    def join(self, first: Sequence[int], second: Sequence[int]) -> TokenWindow:
+        """The window of two texts, given by their tokens."""
+        before, first_type, between, second_type, after = self.types
+        ids = [*self.before, *first, *self.between, *second, *self.after]
+        types = [*before, *first_type * len(first), *between, *second_type * len(second), *after]
+        return TokenWindow(ids, types)
+
+
+@dataclass(slots=True)
+class TokenWindow:
+    """One window of a text or of a pair, with its special tokens.
+
+    Attributes:
+        ids: Its tokens.
+        type_ids: Of a pair, to which text each token belongs; None for a single text.
+    """
+
+    ids: list[int]
+    type_ids: list[int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
 
 class Tokenizer:
-    """A fast tokenizer that covers long texts by overlapping windows.
+    """A fast tokenizer that covers long texts by overlapping windows; it holds no state per call.
 
     Args:
-        file: ``tokenizer.json``.
+        file: ``tokenizer.json``, or a ``vocab.txt`` of word pieces.
         max_length: Tokens in a window, special tokens included.
-        pad_token: The padding token's text, from ``tokenizer_config.json``; None if there is none.
-        unk_token: The text of the token for what the vocabulary lacks, likewise.
+        repository: What the other files say of the tokenizer; None where there are no others.
         offsets: Whether the encodings tell where each token stands in the text; without, a sixth
             of the time is saved.
 
@@ -62,27 +85,18 @@ class Tokenizer:
         file: Path,
         *,
         max_length: int,
-        pad_token: str | None = None,
-        unk_token: str | None = None,
+        repository: Repository | None = None,
         offsets: bool = True,
     ) -> None:
         self.max_length = max_length
         self._offsets = offsets
-        try:
-            self._plain = RustTokenizer.from_file(str(file))
-        except Exception as error:  # tokenizers raises bare Exception
-            raise BundleError(
-                f"{file} is not a tokenizer that this version of `tokenizers` reads: {error}",
-                hint="Export the model again, or fetch it again with `nlplug models pull`.",
-            ) from error
+        repository = repository or Repository(file.parent)
+        self._plain = read_tokenizer(file, repository)
+        self.pad_token_id: int | None = padding_id(self._plain, repository)
+        unknown = unknown_id(self._plain, repository)
+        self.unk_token_id: int = unknown if unknown is not None else -1
         self._plain.no_padding()
         self._plain.no_truncation()
-        padding = self._plain.token_to_id(pad_token) if pad_token else None
-        self.pad_token_id: int = padding if padding is not None else 0
-        unknown = self._plain.token_to_id(unk_token) if unk_token else None
-        self.unk_token_id: int = unknown if unknown is not None else -1
-        self._windowed: dict[tuple[int, int, str], RustTokenizer] = {}
-        self._lock = threading.Lock()
 
     @property
     def knows_words(self) -> bool:
@@ -92,9 +106,9 @@ class Tokenizer:
         (WordLevel). Byte-level BPE and SentencePiece know only where spaces are.
         """
         model = self._plain.model
-        return isinstance(model, WordLevel) or bool(
-            getattr(model, "continuing_subword_prefix", None)
-        )
+        if isinstance(model, WordPiece | BPE):
+            return bool(model.continuing_subword_prefix)
+        return isinstance(model, WordLevel)
 
     @property
     def splits_words(self) -> bool:
@@ -147,7 +161,7 @@ class Tokenizer:
         Raises:
             InputError: The text is not valid Unicode.
         """
-        encoding = self._encode_batch(self._plain, [text])[0]
+        encoding = self._encode_batch([text])[0]
         special = [bool(value) for value in encoding.special_tokens_mask]
         begin = special.index(False) if False in special else len(special)
         end = len(special) - special[::-1].index(False) if False in special else begin
@@ -197,14 +211,10 @@ class Tokenizer:
         """
         before, behind = self.text_frame
         room = self.max_length - len(before) - len(behind)
-        if len(ids) <= room:
-            return [[*before, *ids, *behind]]
-        _check_stride(stride, room)
-        begins = range(0, len(ids) - stride, room - stride)
-        return [[*before, *ids[begin : begin + room], *behind] for begin in begins]
+        return [[*before, *ids[span], *behind] for span in window_spans(len(ids), room, stride)]
 
     def pair_frame(self) -> PairFrame:
-        """The special tokens that belong around a pair, for windows put together by hand.
+        """The special tokens that belong around a pair.
 
         Raises:
             BundleError: The tokenizer makes nothing of a plain letter.
@@ -225,7 +235,7 @@ class Tokenizer:
 
     def encode(
         self, texts: Sequence[Text], *, stride: int = 0, strategy: str = "only_first"
-    ) -> list[list[Encoding]]:
+    ) -> list[list[TokenWindow]]:
         """Tokenize texts or pairs; for each the windows that cover it, in order.
 
         Args:
@@ -237,56 +247,52 @@ class Tokenizer:
             InputError: A text is not valid Unicode, or one of a pair fills the window.
             OptionError: The stride leaves no room for new tokens in a window.
         """
-        encodings = self._encode_batch(self._plain, texts)
-        limit = self.max_length
-        windows: list[list[Encoding]] = []
-        for text, encoding in zip(texts, encodings, strict=True):
-            if len(encoding) <= limit:
-                windows.append([encoding])
+        windows: list[list[TokenWindow]] = []
+        for text, encoding in zip(texts, self._encode_batch(texts), strict=True):
+            pair = isinstance(text, tuple)
+            if len(encoding) <= self.max_length:
+                windows.append([TokenWindow(encoding.ids, encoding.type_ids if pair else None)])
+            elif pair:
+                windows.append(self._pair_windows(encoding, stride, strategy))
             else:
-                windows.append(self._split(text, stride, strategy))
+                before, behind = self.text_frame
+                own = encoding.ids[len(before) : len(encoding) - len(behind)]
+                windows.append([TokenWindow(ids) for ids in self.windows(own, stride=stride)])
         return windows
 
-    def truncate(self, texts: Sequence[Text]) -> list[list[Encoding]]:
+    def truncate(self, texts: Sequence[Text]) -> list[list[TokenWindow]]:
         """Tokenize and keep the first window alone, as ``truncation=True`` does elsewhere."""
-        return [[row[0]] for row in self.encode(texts)]
+        return [row[:1] for row in self.encode(texts)]
 
-    def _split(self, text: Text, stride: int, strategy: str) -> list[Encoding]:
-        pair = isinstance(text, tuple)
-        room = self.max_length - self.special_tokens(pair=pair)
-        if isinstance(text, tuple):
-            fixed = text[1] if strategy == "only_first" else text[0]
-            taken = len(self._plain.encode(fixed, add_special_tokens=False).ids)
-            room -= taken
-            if room < 1:
-                raise InputError(
-                    f"One text of the pair has {taken} tokens and leaves no room for the other: "
-                    f"the model's window is {self.max_length} tokens.",
-                    hint="Shorten it, or use a model with a longer window.",
-                )
-        _check_stride(stride, room)
-        encoding = self._encode_batch(self._window(stride, strategy), [text])[0]
-        return [encoding, *encoding.overflowing]
+    def _pair_windows(self, encoding: Encoding, stride: int, strategy: str) -> list[TokenWindow]:
+        frame = self.pair_frame()
+        parts: tuple[list[int], list[int]] = ([], [])
+        for token, sequence in zip(encoding.ids, encoding.sequence_ids, strict=True):
+            if sequence is not None:
+                parts[sequence].append(token)
+        cut = 0 if strategy == "only_first" else 1
+        taken = len(parts[1 - cut])
+        room = self.max_length - len(frame.before) - len(frame.between) - len(frame.after) - taken
+        if room < 1:
+            raise InputError(
+                f"One text of the pair has {taken} tokens and leaves no room for the other: "
+                f"the model's window is {self.max_length} tokens.",
+                hint="Shorten it, or use a model with a longer window.",
+            )
+        windows = []
+        for span in window_spans(len(parts[cut]), room, stride):
+            first, second = parts[0], parts[1]
+            first, second = (first[span], second) if cut == 0 else (first, second[span])
+            windows.append(frame.join(first, second))
+        return windows
 
-    def _window(self, stride: int, strategy: str) -> RustTokenizer:
-        # Truncation is a state of the Rust object, not an argument: one copy for each setting,
-        # so that threads with different settings never meet.
-        key = (self.max_length, stride, strategy)
-        with self._lock:
-            if key not in self._windowed:
-                copy = RustTokenizer.from_str(self._plain.to_str())
-                copy.enable_truncation(self.max_length, stride=stride, strategy=strategy)
-                self._windowed[key] = copy
-            return self._windowed[key]
-
-    def _encode_batch(self, tokenizer: RustTokenizer, texts: Sequence[Any]) -> list[Encoding]:
+    def _encode_batch(self, texts: Sequence[Any]) -> list[Encoding]:
         try:
             if len(texts) == 1:
                 text = texts[0]
-                return [
-                    tokenizer.encode(*text) if isinstance(text, tuple) else tokenizer.encode(text)
-                ]
-            batch = tokenizer.encode_batch if self._offsets else tokenizer.encode_batch_fast
+                pair = text if isinstance(text, tuple) else (text,)
+                return [self._plain.encode(*pair)]
+            batch = self._plain.encode_batch if self._offsets else self._plain.encode_batch_fast
             return list(batch(list(texts)))
         except (UnicodeEncodeError, TypeError) as error:
             raise _bad_text(texts, error) from error
@@ -316,11 +322,9 @@ def load_target_tokenizer(bundle: Bundle) -> Tokenizer | None:
 
 
 def _load(bundle: Bundle, file: Path, *, offsets: bool) -> Tokenizer:
-    named = {}
-    for name in ("pad_token", "unk_token"):
-        token = bundle.tokenizer_config.get(name)
-        named[name] = token.get("content") if isinstance(token, dict) else token
-    return Tokenizer(file, max_length=bundle.max_length, offsets=offsets, **named)
+    return Tokenizer(
+        file, max_length=bundle.max_length, repository=bundle.repository, offsets=offsets
+    )
 
 
 def _no_letter() -> BundleError:
@@ -328,14 +332,6 @@ def _no_letter() -> BundleError:
         "The tokenizer gives no token for the letter 'a'.",
         hint="Its vocabulary needs a token for what is unknown.",
     )
-
-
-def _check_stride(stride: int, room: int) -> None:
-    if stride >= room:
-        raise OptionError(
-            f"stride is {stride}, but a window has room for {room} tokens of text.",
-            hint=f"Give a stride from 0 to {room - 1}.",
-        )
 
 
 def _bad_text(texts: Sequence[Text], error: Exception) -> InputError:
