@@ -101,8 +101,8 @@ class GraphOutputs:
             )
         if self._labels is not None and width is not None and width != self._labels:
             raise BundleError(
-                f"The graph {self._source} gives {width} {name} per "
-                f"{'token' if self._token_level else 'text'}, but its config.json names "
+                f"The graph {self._source} gives {width} {name}"
+                f"{' per token' if self._token_level else ''}, but its config.json names "
                 f"{self._labels} labels.",
                 hint="Correct id2label in config.json, or export the model again.",
             )
