@@ -71,7 +71,8 @@ def unknown_id(tokenizer: RustTokenizer, repository: Repository) -> int | None:
 
 def _unknown_of(model: models.Model) -> str | None:
     if isinstance(model, models.WordPiece | models.WordLevel | models.BPE):
-        return model.unk_token
+        text: str | None = model.unk_token
+        return text
     return None
 
 
