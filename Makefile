@@ -7,6 +7,7 @@ PORT ?= 7860
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MODELS_ARGS ?=
+MODEL ?= *
 # Data sets for `make models` and for the tests that judge the embedded models; without them those
 # tests are skipped.
 NLPLUG_DATA ?= $(abspath $(wildcard ../shared/data))
@@ -16,6 +17,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 MEMBERS := core $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml))) webui
 CODE := core/nlplug $(wildcard plugins/*/nlplug_*) webui/nlplug_webui
+# The recipe of the plugin that carries the model; of all plugins without MODEL.
+RECIPES = $(foreach model,$(wildcard plugins/*/nlplug_*/models/$(MODEL)),\
+	$(word 1,$(subst /nlplug_, ,$(model)))/recipe/make.py)
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
 
 .DEFAULT_GOAL := help
@@ -44,9 +48,9 @@ format: $(VENV)/.dev-installed ## Format the code and mend what ruff can mend
 bench: $(VENV)/.base-installed ## Measure against the peers and write the tables into the README
 	$(BIN)/python benchmarks/run.py --update-readme $(BENCH_ARGS)
 
-models: $(VENV)/.base-installed ## Train and export the embedded models again (needs NLPLUG_DATA)
-	for recipe in $(sort $(wildcard plugins/*/recipe/make.py)); do \
-		$(BIN)/python $$recipe $(MODELS_ARGS) || exit; done
+models: $(VENV)/.base-installed ## Train and export the embedded models, or MODEL=name alone (needs NLPLUG_DATA)
+	for recipe in $(RECIPES); do \
+		PYTHONPATH=plugins nice -n 19 $(BIN)/python $$recipe $(MODELS_ARGS) || exit; done
 
 clean: ## Remove the environment, builds and caches
 	rm -rf $(VENV) build dist core/dist plugins/*/dist webui/dist \

@@ -222,8 +222,8 @@ def export_nlplug(checkpoint: Path, folder: Path, *, translates: bool) -> None:
     """Our graphs in each precision; one that there is none of is said to fail."""
     import transformers
 
+    from nlplug.export.decoder.encoder_decoder import export_seq2seq
     from nlplug.export.decoder.export import export_decoder, save_graph
-    from nlplug.export.decoder.seq2seq import export_seq2seq
 
     kind = transformers.MarianMTModel if translates else transformers.AutoModelForCausalLM
     model = kind.from_pretrained(checkpoint).eval()

@@ -15,12 +15,14 @@ from fastapi import FastAPI
 
 from nlplug import Bundle, Display, Task
 from nlplug.errors import InputError
+from nlplug.families.family import Family
+from nlplug.families.one_pass import Row
 from nlplug.families.sequence_classification import (
     SequenceClassificationModel,
     SequenceClassificationTask,
 )
-from nlplug.runtime.runner import TextPiece
-from nlplug.task import Row, TaskInput, TaskOptions
+from nlplug.runtime.answers import Answers, TextPiece
+from nlplug.task import StreamingRunner, TaskInput, TaskOptions
 
 WAIT = 30.0
 """Seconds after which something that never happens fails the test."""
@@ -90,7 +92,9 @@ class EchoTask(Task):
     Options = EchoOptions
     Output = list[dict[str, str]]
     display = Display.TEXT
-    streams = True
+    family = Family(
+        "echo", streams=True, hub_shape="nlplug.server.protocols.text_generation:GENERATED"
+    )
 
     def __init__(self) -> None:
         self.gate = Event()
@@ -98,25 +102,27 @@ class EchoTask(Task):
         self.ended = Event()
         self.said = 0
 
-    def bind(self, bundle: Bundle) -> Any:
-        raise NotImplementedError("it has a runner of its own")
-
-    def runner(self, bundle: Bundle, **settings: Any) -> EchoRunner:
+    def load(self, bundle: Bundle, **settings: Any) -> EchoRunner:
         return EchoRunner(self)
 
 
-class EchoRunner:
+class EchoRunner(StreamingRunner):
     """Runs an `EchoTask`."""
-
-    device = "cpu"
 
     def __init__(self, task: EchoTask) -> None:
         self._task = task
 
-    def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Iterator[Any]:
-        for item in inputs:
-            text = "".join(piece.text for piece in self.stream(item, options))
-            yield [{"generated_text": text}]
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
+        def texts(stop: Event) -> Generator[Any, None, None]:
+            for item in inputs:
+                text = "".join(piece.text for piece in self.stream(item, options))
+                yield [{"generated_text": text}]
+
+        return Answers(texts)
 
     def stream(self, item: Any, options: Any) -> Generator[TextPiece, None, None]:
         words = cycle(item.text.split())

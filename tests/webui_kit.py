@@ -33,12 +33,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from nlplug import Display, Example, ModelSpec, Task, hookimpl
+from nlplug import Display, Example, ModelSpec, hookimpl
+from nlplug.families.family import Family
+from nlplug.families.one_pass import OnePassTask
 from nlplug.families.sequence_classification import (
     SequenceClassificationInput,
     SequenceClassificationModel,
     SequenceClassificationOptions,
 )
+from nlplug.runtime.answers import Answers, TextPiece
+from nlplug.task import StreamingRunner
 
 MODEL = Path(__file__).parent / "zoo_tone_model"
 WORK = bytes(4_000_000)
@@ -53,7 +57,8 @@ class Options(SequenceClassificationOptions):
     threshold: float = Field(0.5, ge=0, le=1, description="Leave out what scores less.")
 
 
-class Base(Task):
+class Base(OnePassTask):
+    family = Family("palette")
     hub_task = "text-classification"
     Input = Input
     Options = Options
@@ -127,20 +132,21 @@ class DripOptions(Options):
     return_full_text: bool = True
 
 
-class Dripping:
+class Dripping(StreamingRunner):
     """Words one by one; a file says how many came before somebody ended them."""
 
     device = "cpu"
 
     def map(self, inputs, options):
-        for item in inputs:
-            yield [{"generated_text": f"{item.text} text {place}"}
-                   for place in range(options.copies)]
+        def texts(stop):
+            for item in inputs:
+                yield [{"generated_text": f"{item.text} text {place}"}
+                       for place in range(options.copies)]
+
+        return Answers(texts)
 
     def stream(self, item, options):
         from nlplug.errors import InputError, OptionError
-        from nlplug.runtime.runner import TextPiece
-
         if options.copies > 1:
             raise OptionError("several texts do not come piece by piece")
 
@@ -175,9 +181,10 @@ class Drip(Base):
     Input = SequenceClassificationInput
     Options = DripOptions
     default_model = "drip-tiny"
-    streams = True
+    family = Family("drip", streams=True, continues_input=True,
+                    hub_shape="nlplug.server.protocols.text_generation:GENERATED")
 
-    def runner(self, bundle, **settings):
+    def load(self, bundle, **settings):
         return Dripping()
 
     def choices(self, bundle):

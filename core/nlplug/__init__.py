@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlplug.errors import NlplugError
+    from nlplug.families.one_pass import TaskModel
     from nlplug.hookspecs import hookimpl
     from nlplug.models.bundle import Bundle
     from nlplug.models.spec import ModelSpec
     from nlplug.pipelines import Pipeline, pipeline
     from nlplug.plugins import PluginHost
-    from nlplug.task import Display, Example, Task, TaskInput, TaskModel, TaskOptions, TextInput
+    from nlplug.task import Display, Example, Task, TaskInput, TaskOptions, TextInput
 
 # Imported on first use: `import nlplug` costs a few milliseconds, and a plugin module that needs
 # only the contract never loads ONNX Runtime.
@@ -31,7 +32,7 @@ _EXPORTS = {
     "PluginHost": "nlplug.plugins",
     "Task": "nlplug.task",
     "TaskInput": "nlplug.task",
-    "TaskModel": "nlplug.task",
+    "TaskModel": "nlplug.families.one_pass",
     "TaskOptions": "nlplug.task",
     "TextInput": "nlplug.task",
     "hookimpl": "nlplug.hookspecs",

@@ -26,10 +26,11 @@ from nlplug.models.resolve import resolve
 from nlplug.plugins import PluginHost
 from nlplug.runtime.device import parse_device
 from nlplug.settings import load_settings
+from nlplug.task import StreamingRunner
 from nlplug.validation import make_input, make_options, split_arguments
 
 if TYPE_CHECKING:
-    from nlplug.runtime.runner import TextPiece
+    from nlplug.runtime.answers import Answers, TextPiece
     from nlplug.task import Task, TaskInput, TaskOptions
 
 # The order in which a precision is chosen when the caller leaves it open.
@@ -135,7 +136,9 @@ class Pipeline:
         self.task = task
         self.bundle = bundle
         # Another task may run the same model, so names that it lacks are not an error.
-        known = {k: v for k, v in task.wishes(bundle).items() if k in task.Options.model_fields}
+        known = {
+            k: v for k, v in task.default_options(bundle).items() if k in task.Options.model_fields
+        }
         self._defaults = known | dict(options or {})
         self._preset = frozenset(options or {})
         # For the shape of a value it is as if each call gave what the model brings.
@@ -143,7 +146,7 @@ class Pipeline:
         make_options(task, self._defaults)
         threads = threads if threads is not None else load_settings().threads
         self.precision = precision if precision != "auto" else _choose(bundle, device)
-        self._runner = task.runner(bundle, precision=self.precision, device=device, threads=threads)
+        self._runner = task.load(bundle, precision=self.precision, device=device, threads=threads)
 
     @property
     def device(self) -> str:
@@ -203,11 +206,11 @@ class Pipeline:
         """
         return self._stream(inputs, *self._split(arguments))
 
-    def answers(self, inputs: Iterable[Any], /, **options: Any) -> Iterator[Any]:
+    def answers(self, inputs: Iterable[Any], /, **options: Any) -> Answers:
         """As `map`, each answer as the task decoded it, before `Task.shape` suits it to a call.
 
-        For servers and user interfaces, which want one shape whatever options were given. The
-        iterator's ``cancel()`` ends the work from any thread, unless the task's runner has none.
+        For servers and user interfaces, which want one shape whatever options were given.
+        ``cancel()`` of the result ends the work from any thread.
         """
         parsed = make_options(self.task, self._defaults | options)
         return self._runner.map((make_input(self.task, value) for value in inputs), parsed)
@@ -256,9 +259,9 @@ class Pipeline:
             InputError: The input is malformed.
         """
         fields, options, _ = self._split(arguments)
-        if not self.task.streams:
+        if not isinstance(self._runner, StreamingRunner):
             raise OptionError(
-                f"The answers of the task {self.task.name!r} come whole, not piece by piece.",
+                f"The answers of the task {self.task.name!r} come whole and cannot be streamed.",
                 hint="Call the pipeline, or use its map() for many inputs.",
             )
         return self._runner.stream(self._item(self.task.wrap(inputs), fields), options)

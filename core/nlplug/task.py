@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import SkipJsonSchema
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from nlplug.families.family import Family
     from nlplug.models.bundle import Bundle
-    from nlplug.runtime.runner import Runner
+    from nlplug.runtime.answers import Answers, TextPiece
 
 Localized = str | Mapping[str, str]
 """A text, or the same text by language: ``{"en": "Sentiment", "zh": "情感分析"}``."""
@@ -94,72 +93,46 @@ class Example:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Row:
-    """One row of a batch: one window of one input, tokenized but not yet padded.
+class Runner(ABC):
+    """Answers inputs of one task with one model; safe to use from several threads."""
 
-    Attributes:
-        features: Input name of the graph → one sequence or array of int; all of one row have the
-            same length.
-        meta: Whatever the task needs to decode this row (offsets, the window's weight, …).
-    """
-
-    features: Mapping[str, Sequence[int] | np.ndarray]
-    meta: Any = None
-
-    def __len__(self) -> int:
-        return len(self.features["input_ids"])
-
-
-I = TypeVar("I", bound=TaskInput)  # noqa: E741 - the field's names: input, options
-O = TypeVar("O", bound=TaskOptions)  # noqa: E741
-
-
-class TaskModel(ABC, Generic[I, O]):
-    """A task bound to one bundle: how to encode inputs and decode the graph's outputs.
-
-    It never runs the graph; batching, threads and devices belong to the runtime.
-    """
-
-    required_outputs: ClassVar[frozenset[str]] = frozenset({"logits"})
-    """The outputs that ``decode`` reads; a graph without them is refused."""
-    token_level: ClassVar[bool] = False
-    """Whether the graph's outputs have one entry a token, so that padding has to be cut off."""
-    output_rank: ClassVar[int | None] = None
-    """Axes of each required output, the batch included: 2 for scores of a text, 3 for scores of
-    each of its tokens. None: any."""
-    output_width: int | None = None
-    """Size of the last axis of each required output, such as the number of labels. None: any."""
-    pad_token_id: int | None = 0
-    """What ``input_ids`` are padded with; None where the model has no such token, so that only rows
-    of the same length are run together."""
-    first_position: int = 0
-    """The position of a row's first token, for graphs that take ``position_ids``."""
+    @property
+    @abstractmethod
+    def device(self) -> str:
+        """Where the model really runs: ``cpu`` or ``cuda:N``."""
 
     @abstractmethod
-    def encode(self, inputs: Sequence[I], options: O) -> list[list[Row]]:
-        """Tokenize; for each input the rows (windows) that cover it whole.
+    def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
+        """The answers, in order and in bounded memory.
 
         Raises:
-            InputError: An input that cannot be tokenized.
+            InputError: An input that the model cannot take.
+            BundleError: The graph is not one for the task.
         """
 
     @abstractmethod
-    def decode(
-        self,
-        item: I,
-        rows: Sequence[Row],
-        outputs: Sequence[Mapping[str, np.ndarray]],
-        options: O,
-    ) -> Any:
-        """The answer for one input.
+    def open(self) -> None:
+        """Load the model now instead of with the first input."""
 
-        Args:
-            item: The input.
-            rows: Its rows, as ``encode`` gave them.
-            outputs: For each row the graph's outputs by name, without the batch axis; where the
-                model is token-level, cut to the row's own length.
-            options: The options of the call.
+    @abstractmethod
+    def close(self) -> None:
+        """Wait for what is computed now, and free the model and the worker threads.
+
+        A later call loads them again, and so does one that is in the middle of a stream: it goes on
+        without an error. Cancel its answers to end it.
+        """
+
+
+class StreamingRunner(Runner):
+    """A runner that can give out the text of an answer while it is made."""
+
+    @abstractmethod
+    def stream(self, item: TaskInput, options: TaskOptions) -> Generator[TextPiece, None, None]:
+        """The text of one answer, piece by piece; closing the generator ends the work.
+
+        Raises:
+            InputError: An input that the model cannot take.
+            OptionError: The answer cannot be streamed with these options.
         """
 
 
@@ -180,22 +153,11 @@ class Task(ABC):
     examples: ClassVar[Sequence[Example]] = ()
     default_model: ClassVar[str | None] = None
     """Name of a registered ``ModelSpec``."""
-    training: ClassVar[str | None] = None
-    """``module:Class`` of the ``nlplug.train.recipe.Recipe`` that trains it."""
-    evaluation: ClassVar[str | None] = None
-    """``module:Class`` of the ``nlplug.evaluation.base.Evaluation`` that scores it."""
-    streams: ClassVar[bool] = False
-    """Whether an answer is a text that can be given out while it is made."""
+    family: ClassVar[Family]
+    """The kind of its models: how they are trained, exported and scored."""
 
     @abstractmethod
-    def bind(self, bundle: Bundle) -> TaskModel[Any, Any]:
-        """Bind to a bundle.
-
-        Raises:
-            BundleError: The bundle's model is not one for this task.
-        """
-
-    def runner(
+    def load(
         self,
         bundle: Bundle,
         *,
@@ -203,7 +165,7 @@ class Task(ABC):
         device: str = "auto",
         threads: int | None = None,
     ) -> Runner:
-        """What answers inputs: the bundle's graph, run once a batch, unless a family needs more.
+        """What answers inputs with a bundle's model; a `StreamingRunner` if the family streams.
 
         Args:
             bundle: The model.
@@ -215,14 +177,9 @@ class Task(ABC):
             BundleError: The bundle's model is not one for this task.
             OptionError: The bundle lacks the precision, or ``threads`` is below 1.
         """
-        from nlplug.runtime.runner import GraphRunner
 
-        model = self.bind(bundle)
-        path = bundle.onnx_file(precision)
-        return GraphRunner(model, path, device=device, threads=threads)
-
-    def wishes(self, bundle: Bundle) -> dict[str, Any]:
-        """Options whose default a model wants otherwise; names the task lacks are passed over."""
+    def default_options(self, bundle: Bundle) -> dict[str, Any]:
+        """Options for which a model has a default of its own; unknown names are ignored."""
         return bundle.options
 
     def choices(self, bundle: Bundle) -> Mapping[str, Mapping[str, Localized]]:

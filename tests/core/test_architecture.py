@@ -1,4 +1,4 @@
-"""What may import what: plugins → core ← webui, and training never leaks into serving."""
+"""What may import what: plugins → core ← webui, no cycles, and no training in what serves."""
 
 from __future__ import annotations
 
@@ -20,15 +20,32 @@ PLUGINS = sorted(path for path in ROOT.glob("plugins/*/nlplug_*") if path.is_dir
 PACKAGES = [CORE, *PLUGINS, WEBUI]
 
 TRAINING_LIBRARIES = {"torch", "transformers", "optimum", "datasets", "accelerate"}
+FAMILY_FREE = ("train", "export", "evaluation")
 LONGEST_MODULE = 400
 
 
-def modules(package: Path, *, without: tuple[str, ...] = ()) -> list[Path]:
-    """The modules of a package, less those in the folders ``without``; templates are no modules."""
+def modules(package: Path) -> list[Path]:
+    """The modules of a package; templates are no modules."""
     return [
         path
         for path in sorted(package.rglob("*.py"))
-        if not {*without, "templates"} & set(path.relative_to(package).parts)
+        if "templates" not in path.relative_to(package).parts
+    ]
+
+
+def trains(path: Path) -> bool:
+    """Whether a module of core may import torch: it trains, or it exports."""
+    folder, *others = path.relative_to(CORE).parts
+    return folder in {"train", "export"} or (folder == "families" and others[-1] == "training.py")
+
+
+def serving() -> list[Path]:
+    """The modules of core that a process may import which has no training library."""
+    return [
+        path
+        for path in modules(CORE)
+        if not trains(path)
+        and not (path.relative_to(CORE).parts[0] == "families" and path.name == "export.py")
     ]
 
 
@@ -37,15 +54,17 @@ def dotted(path: Path, package: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
+def imports(path: Path, *, types: bool = False) -> Iterator[tuple[int, str]]:
     """Line and dotted name of all that a module imports, inside functions too.
 
-    ``require("torch", …)`` and ``import_module("torch")`` count; ``if TYPE_CHECKING`` does not.
+    ``require("torch", …)`` and ``import_module("torch")`` count; ``if TYPE_CHECKING`` does so only
+    with ``types``.
     """
     todo: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while todo:
         node = todo.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        checking = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        if isinstance(node, ast.If) and checking and not types:
             todo.extend(node.orelse)
             continue
         if isinstance(node, ast.Import):
@@ -80,7 +99,7 @@ def loaded_after(code: str) -> set[str]:
 
 
 def test_serving_runs_where_no_training_library_and_no_gradio_exists() -> None:
-    names = [dotted(path, CORE) for path in modules(CORE, without=("train", "export"))]
+    names = [dotted(path, CORE) for path in serving()]
     names += [dotted(path, package) for package in PLUGINS for path in modules(package)]
     banned = sorted(TRAINING_LIBRARIES | {"gradio"})
     loaded = loaded_after(
@@ -101,9 +120,9 @@ def test_serving_runs_where_no_training_library_and_no_gradio_exists() -> None:
 
 
 def test_training_libraries_are_named_only_by_train_and_export() -> None:
-    serving = modules(CORE, without=("train", "export"))
-    everyone_else = [path for package in [*PLUGINS, WEBUI] for path in modules(package)]
-    assert offences(serving + everyone_else, TRAINING_LIBRARIES) == []
+    others = [path for path in modules(CORE) if not trains(path)]
+    others += [path for package in [*PLUGINS, WEBUI] for path in modules(package)]
+    assert offences(others, TRAINING_LIBRARIES) == []
 
 
 def test_only_the_web_ui_imports_gradio() -> None:
@@ -111,9 +130,93 @@ def test_only_the_web_ui_imports_gradio() -> None:
     assert offences(paths, {"gradio"}) == []
 
 
-@pytest.mark.parametrize("folder", ["families", "runtime", "models"])
+@pytest.mark.parametrize("folder", ["families", "runtime", "models", "text", "data"])
 def test_what_serves_never_imports_what_trains(folder: str) -> None:
-    assert offences(modules(CORE / folder), {"nlplug.train", "nlplug.export"}) == []
+    # The settings of a family's training are read by the command line, and import nothing heavy.
+    paths = [path for path in serving() if path.relative_to(CORE).parts[0] == folder]
+    paths = [path for path in paths if path.name != "settings.py"]
+    assert paths
+    assert offences(paths, {"nlplug.train", "nlplug.export"}) == []
+
+
+def import_graph(package: Path) -> dict[str, set[str]]:
+    """Each module of a package with the modules of it that it imports, for type checkers too."""
+    names = {dotted(path, package): path for path in modules(package)}
+    graph: dict[str, set[str]] = {}
+    for name, path in names.items():
+        found: set[str] = set()
+        for _, imported in imports(path, types=True):
+            target = imported if imported in names else imported.rpartition(".")[0]
+            if target in names and target != name:
+                found.add(target)
+        graph[name] = found
+    return graph
+
+
+def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of modules that import each other (Tarjan's strongly connected components)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in graph[node]:
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            place = stack.index(node)
+            if len(stack) - place > 1:
+                found.append(sorted(stack[place:]))
+            del stack[place:]
+
+    for node in graph:
+        if node not in index:
+            visit(node)
+    return found
+
+
+def test_a_cycle_of_imports_would_be_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
+    assert cycles(graph) == [["b", "c"]]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_no_modules_import_each_other(package: Path) -> None:
+    assert cycles(import_graph(package)) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_private_modules_are_imported_from_their_own_folder_alone(package: Path) -> None:
+    found = []
+    for path in modules(package):
+        home = dotted(path, package)
+        home = home if path.name == "__init__.py" else home.rpartition(".")[0]
+        for line, name in imports(path, types=True):
+            parts = name.split(".")
+            if not parts[0].startswith("nlplug"):
+                continue
+            private = next((i for i, p in enumerate(parts) if p[:1] == "_" and p[:2] != "__"), None)
+            if private is not None and ".".join(parts[:private]) != home:
+                found.append(f"{path.relative_to(ROOT)}:{line} imports {name}")
+    assert found == []
+
+
+def test_what_is_free_of_families_names_none() -> None:
+    names = {path.name for path in (CORE / "families").iterdir() if (path / "__init__.py").exists()}
+    assert "seq2seq" in names
+    found = []
+    for folder in FAMILY_FREE:
+        for path in modules(CORE / folder):
+            text = path.read_text(encoding="utf-8").lower()
+            spoken = text.replace("-", "_").replace(" ", "_")
+            found += [f"{path.relative_to(ROOT)} names {name}" for name in names if name in spoken]
+    assert found == []
 
 
 def test_core_imports_no_plugin_and_no_ui() -> None:

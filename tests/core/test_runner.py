@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from nlplug.errors import OptionError
+from nlplug.families.family import Family
+from nlplug.families.one_pass import GraphRunner
 from nlplug.families.sequence_classification import SequenceClassificationTask
 from nlplug.models.bundle import Bundle
 from nlplug.pipelines import Pipeline
-from nlplug.runtime.runner import GraphRunner, Runner, TextPiece
-from nlplug.task import Display, Task, TaskInput, TaskModel, TaskOptions
+from nlplug.runtime.answers import Answers, TextPiece
+from nlplug.task import Display, Runner, StreamingRunner, Task, TaskInput, TaskOptions
 from nlplug.testing import tiny_text_classifier
 
 
@@ -26,18 +29,23 @@ class MoodTask(SequenceClassificationTask):
     description = "Judges."
 
 
-class Speller:
+class Speller(StreamingRunner):
     """Answers with the letters of a text, one after the other."""
 
-    device = "cpu"
+    @property
+    def device(self) -> str:
+        return "cpu"
 
     def __init__(self) -> None:
         self.given = 0
         self.opened = self.closed = False
 
-    def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Iterator[Any]:
-        for item in inputs:
-            yield {"letters": list(item.model_dump()["text"])}
+    def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
+        def spelled(stop: Event) -> Generator[Any, None, None]:
+            for item in inputs:
+                yield {"letters": list(item.model_dump()["text"])}
+
+        return Answers(spelled)
 
     def stream(self, item: TaskInput, options: TaskOptions) -> Generator[TextPiece, None, None]:
         for letter in item.model_dump()["text"]:
@@ -61,12 +69,9 @@ class SpellTask(Task):
     hub_task = "text-generation"
     Output = dict
     display = Display.TEXT
-    streams = True
+    family = Family("spelling", streams=True)
 
-    def bind(self, bundle: Bundle) -> TaskModel[Any, Any]:
-        raise NotImplementedError
-
-    def runner(self, bundle: Bundle, **settings: Any) -> Runner:
+    def load(self, bundle: Bundle, **settings: Any) -> Runner:
         return Speller()
 
 
@@ -76,7 +81,7 @@ def bundle(tmp_path: Path) -> Bundle:
 
 
 def test_a_task_without_a_runner_of_its_own_runs_one_graph(bundle: Bundle) -> None:
-    runner = MoodTask().runner(bundle, precision="fp32")
+    runner = MoodTask().load(bundle, precision="fp32")
     assert isinstance(runner, GraphRunner)
     assert runner.device == "cpu"
 
@@ -107,7 +112,7 @@ def test_a_stream_that_is_closed_goes_no_further(bundle: Bundle) -> None:
     runner = Speller()
 
     class One(SpellTask):
-        def runner(self, bundle: Bundle, **settings: Any) -> Runner:
+        def load(self, bundle: Bundle, **settings: Any) -> Runner:
             return runner
 
     with Pipeline(One(), bundle) as pipe:

@@ -98,7 +98,7 @@ def ask(folder: Path) -> Iterator[Ask]:
         given = [*texts, *(control.to_form(control.initial) for control in inputs[len(texts) :])]
         values = [*given, *(control.to_form(control.initial) for control in options)]
         question = Question("me", "en", str(model or folder / name), "auto", {}, values)
-        if task.streams:
+        if task.family.streams:
             return Card(list(answering.growing(question, ""))[-1])
         return Card(answering.whole(question))
 

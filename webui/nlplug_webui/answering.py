@@ -20,7 +20,7 @@ from nlplug_webui.texts import duration, say
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
-    from nlplug.runtime.runner import TextPiece
+    from nlplug.runtime.answers import TextPiece
 
 # Often at first, when every word is looked for; then no more than a slow browser can follow.
 _FIRST_SECONDS = 2.0
@@ -183,7 +183,7 @@ class Answering:
             item,
             question.language,
             labels=bundle.labels,
-            abstains=self._abstains({**self._task.wishes(bundle), **options}),
+            abstains=self._abstains({**self._task.default_options(bundle), **options}),
             before=self._before(item, options),
         )
         return self._result.answer(shown, [duration(seconds), *self._facts(question, lease)])
@@ -228,7 +228,7 @@ class Answering:
 
     def _before(self, item: Mapping[str, Any], options: Mapping[str, Any]) -> str:
         """The prompt, where an answer goes on from it and begins with it."""
-        if not continues(self._task) or not self._value(options, "return_full_text"):
+        if not self._task.family.continues_input or not self._value(options, "return_full_text"):
             return ""
         return next((value for value in item.values() if isinstance(value, str)), "")
 
@@ -241,8 +241,3 @@ class Answering:
         if name in given:
             return given[name]
         return next((control.default for control in self._options if control.name == name), None)
-
-
-def continues(task: Task) -> bool:
-    """Whether an answer goes on from the input, and is not another text beside it."""
-    return task.hub_task == "text-generation"

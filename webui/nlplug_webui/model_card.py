@@ -141,7 +141,9 @@ class ModelCard:
         return [
             gr.update(choices=choices, value=AUTO, interactive=len(choices) > 2),
             facts_html(facts, language),
-            *self._synced(synced, self._task.wishes(bundle), self._offered(bundle, language)),
+            *self._synced(
+                synced, self._task.default_options(bundle), self._offered(bundle, language)
+            ),
         ]
 
     def _kept(self, synced: Mapping[str, Any]) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
     from nlplug.pipelines import Pipeline
     from nlplug.plugins import PluginHost
-    from nlplug.runtime.runner import TextPiece
+    from nlplug.runtime.answers import Answers, TextPiece
     from nlplug.task import Task
 
 AUTO = "auto"
@@ -56,7 +56,7 @@ class Held:
         self._stack = ExitStack()
         self._pipeline = self._stack.enter_context(lease).pipeline
 
-    def answers(self, inputs: Sequence[Any], /, **options: Any) -> Iterable[Any]:
+    def answers(self, inputs: Sequence[Any], /, **options: Any) -> Answers:
         """One answer an input, in order."""
         return self._pipeline.answers(inputs, **options)
 

@@ -19,7 +19,7 @@ def html(task: Task, language: str) -> str:
         ("terminal", _terminal(task.name, item)),
         ("http", _http(task.name, item)),
     ]
-    if task.streams:
+    if task.family.streams:
         blocks.append(("streaming", _streaming(task.name, item)))
     return "".join(
         f"<section><h3>{escape(say(title, language))}</h3><pre><code>{escape(code)}</code></pre>"

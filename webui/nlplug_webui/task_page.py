@@ -10,7 +10,7 @@ import gradio as gr
 
 from nlplug.task import Display, Example, Task
 from nlplug_webui import snippets
-from nlplug_webui.answering import Answering, Question, continues
+from nlplug_webui.answering import Answering, Question
 from nlplug_webui.batch_tab import BatchTab
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model, input_controls, option_controls
@@ -90,7 +90,7 @@ class TaskPage:
 
     def _beside(self) -> bool:
         """Whether the answer is a text of its own, which is read beside the one it is made of."""
-        return self.task.display is Display.TEXT and not continues(self.task)
+        return self.task.display is Display.TEXT and not self.task.family.continues_input
 
     def _tabs(self) -> None:
         with gr.Column(elem_classes="np-tabbed"):
@@ -130,7 +130,7 @@ class TaskPage:
             self._input_parts = [parts[control.name] for control in self._inputs]
             with gr.Row(elem_classes="np-buttons"):
                 self._clear = gr.Button(self._translate("clear"), elem_id="clear", min_width=90)
-                if self.task.streams:
+                if self.task.family.streams:
                     self._stop = gr.Button(
                         self._translate("stop"), elem_id="stop", min_width=90, interactive=False
                     )
@@ -180,7 +180,7 @@ class TaskPage:
 
     def _wire(self, chosen: list[Any]) -> None:
         run: dict[str, Any] = {
-            "fn": self._answers if self.task.streams else self._answer,
+            "fn": self._answers if self.task.family.streams else self._answer,
             "inputs": [
                 *chosen,
                 self._model.synced,
@@ -190,7 +190,7 @@ class TaskPage:
             "outputs": self._outputs(),
             "api_visibility": "private",
             "concurrency_limit": 4,
-            "show_progress": "hidden" if self.task.streams else "minimal",
+            "show_progress": "hidden" if self.task.family.streams else "minimal",
             "show_progress_on": self._result.outputs[0],
         }
         self._run.click(**run)
@@ -211,7 +211,7 @@ class TaskPage:
             [*self._input_parts, *self._result.outputs],
             **AT_ONCE,
         )
-        if self.task.streams:
+        if self.task.family.streams:
             self._stop.click(self._stopped, None, None, **AT_ONCE)
         named = [
             (control, part)
@@ -229,7 +229,7 @@ class TaskPage:
         self._blocks.load(localize, None, list(parts), **AT_ONCE)
 
     def _outputs(self) -> list[Any]:
-        return [*self._result.outputs, *([self._stop] if self.task.streams else [])]
+        return [*self._result.outputs, *([self._stop] if self.task.family.streams else [])]
 
     def _answer(
         self,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nlplug._plugins.failures import Broken
+from nlplug.families.family import Family
 from nlplug.models.spec import ModelSpec
 from nlplug.task import Display, Example, Task, TaskInput, TaskOptions
 
@@ -206,17 +207,21 @@ def _examples(task: Task) -> str:
     return f"{len(examples)} validate"
 
 
-def _optional_object(attribute: str) -> Callable[[Task], str]:
-    def look(task: Task) -> str:
-        value = getattr(task, attribute)
-        if value is not None and not (isinstance(value, str) and _OBJECT.fullmatch(value)):
+def _family(task: Task) -> str:
+    family = getattr(task, "family", None)
+    if not isinstance(family, Family):
+        raise Broken(
+            f"{family!r} is no family",
+            "Derive the task from one of nlplug.families, or set family to a Family of your own.",
+        )
+    for name in ("training", "settings", "scoring", "exporter", "gate_inputs", "hub_shape"):
+        value = getattr(family, name)
+        if value and not (isinstance(value, str) and _OBJECT.fullmatch(value)):
             raise Broken(
-                f"{value!r} is no 'module:Class'",
-                "Name the class by text, so that it is imported only where it is needed.",
+                f"{name} is {value!r}, which is no 'module:name'",
+                "Name the object by text, so that it is imported only where it is needed.",
             )
-        return value or "none"
-
-    return look
+    return family.name
 
 
 def _default_model(task: Task) -> str:
@@ -247,6 +252,5 @@ _TASK_CHECKS: tuple[tuple[str, Callable[[Task], str]], ...] = (
     ("display", _display),
     ("examples", _examples),
     ("default_model", _default_model),
-    ("training", _optional_object("training")),
-    ("evaluation", _optional_object("evaluation")),
+    ("family", _family),
 )

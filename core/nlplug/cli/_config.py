@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import click
 from pydantic import BaseModel, ValidationError
@@ -16,17 +17,32 @@ from nlplug.errors import OptionError
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
-class ConfigCommand(click.Command):
-    """A command whose options are the fields of ``settings``."""
+def config_options(settings: type[BaseModel]) -> list[click.Parameter]:
+    """``--config``, and one option for each field of ``settings``."""
+    file = click.Option(
+        ["--config", "file"],
+        type=click.Path(path_type=Path),
+        help='TOML file with any of the settings below (data = ["a.csv"]); options given here win.',
+    )
+    options = model_options(settings)
+    for option in options:
+        # The texts of these fields say themselves what happens without a value.
+        option.help = re.sub(r"  \[default: (not set|\[\]|)\]$", "", option.help or "")
+    return [file, *options]
 
-    settings: ClassVar[type[BaseModel]]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for option in model_options(self.settings):
-            # The texts of these fields say themselves what happens without a value.
-            option.help = re.sub(r"  \[default: (not set|\[\]|)\]$", "", option.help or "")
-            self.params.append(option)
+def config_command(
+    name: str, settings: type[BaseModel], callback: Callable[..., None], text: str
+) -> click.Command:
+    """A command whose options are the fields of ``settings``.
+
+    Args:
+        name: Name of the command.
+        settings: A pydantic model.
+        callback: Gets ``file`` and the values as click parsed them, for `read_config`.
+        text: The help.
+    """
+    return click.Command(name, params=config_options(settings), callback=callback, help=text)
 
 
 def read_config(model: type[Settings], file: Path | None, values: dict[str, Any]) -> Settings:
@@ -40,7 +56,7 @@ def read_config(model: type[Settings], file: Path | None, values: dict[str, Any]
     Raises:
         OptionError: The file cannot be read, or a setting is missing, unknown or out of bounds.
     """
-    settings = {**_settings(file), **_split(given(values))}
+    settings = {**read_settings(file), **_split(given(values))}
     try:
         return model.model_validate(settings)
     except ValidationError as error:
@@ -48,8 +64,8 @@ def read_config(model: type[Settings], file: Path | None, values: dict[str, Any]
         name = ".".join(str(part) for part in first["loc"])
         flag = f"--{name.replace('_', '-')}"
         if first["type"] == "missing":
-            command = click.get_current_context().info_name
-            raise OptionError(f"{flag} is not given.", hint=f"nlplug {command} --help") from None
+            command = click.get_current_context().command_path
+            raise OptionError(f"{flag} is not given.", hint=f"{command} --help") from None
         if first["type"] == "extra_forbidden":
             raise OptionError(
                 f"There is no setting {name!r}.",
@@ -58,7 +74,12 @@ def read_config(model: type[Settings], file: Path | None, values: dict[str, Any]
         raise OptionError(f"{flag} is {first['input']!r}.", hint=f"{first['msg']}.") from None
 
 
-def _settings(file: Path | None) -> dict[str, Any]:
+def read_settings(file: Path | None) -> dict[str, Any]:
+    """The settings of a TOML file; none without one.
+
+    Raises:
+        OptionError: It cannot be read.
+    """
     if file is None:
         return {}
     try:

@@ -101,8 +101,9 @@ def export(
     \b
     nlplug export runs/mine --task sentiment --output out/ --data dev.jsonl
     """
+    from nlplug.export.config import ExportConfig
     from nlplug.export.quantize import Quantization
-    from nlplug.export.run import ExportConfig, export_model
+    from nlplug.export.run import export_model
     from nlplug.plugins import PluginHost
 
     _show_progress()

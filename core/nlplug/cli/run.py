@@ -56,7 +56,7 @@ def _command(task: Task) -> click.Command:
             click.Argument(["cli_texts"], nargs=-1, metavar=f"[{first.upper()}]..."),
             *inputs,
             *model_options(task.Options),
-            *([_STREAM] if task.streams else []),
+            *([_STREAM] if task.family.streams else []),
             *_COMMON,
         ],
         callback=lambda **values: _run(task, values),
@@ -66,7 +66,9 @@ def _command(task: Task) -> click.Command:
 
 def _printed(task: Task) -> str:
     line = "Prints one line of JSON an input"
-    return f"{line}; on a terminal the new text as it is made." if task.streams else f"{line}."
+    return (
+        f"{line}; on a terminal the new text as it is made." if task.family.streams else f"{line}."
+    )
 
 
 def _usage(task: Task) -> str:
@@ -138,7 +140,7 @@ def _run(task: Task, values: dict[str, Any]) -> None:
     if stream and target is not None:
         raise OptionError("Both --stream and --output were given.", hint="Give one of the two.")
     if stream is None:
-        stream = None if task.streams and target is None and sys.stdout.isatty() else False
+        stream = None if task.family.streams and target is None and sys.stdout.isatty() else False
     with pipeline(task.name, host=host_of(), **setup) as pipe:
         _checked(pipe, options)
         first = next(rows, None)

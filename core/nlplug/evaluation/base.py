@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nlplug.errors import OptionError
+from nlplug.families.family import load
 from nlplug.validation import make_options
 
 if TYPE_CHECKING:
@@ -116,20 +116,27 @@ class Table:
 
 
 def evaluation_of(task: Task, labels: Sequence[str]) -> Evaluation:
-    """The evaluation that a task declares.
+    """The evaluation of a task's family.
 
     Raises:
-        OptionError: The task declares none.
+        OptionError: The family has none.
     """
-    if not task.evaluation:
+    if not task.family.scoring:
         raise OptionError(
-            f"The task {task.name!r} declares no evaluation.",
-            hint="Its plugin sets Task.evaluation to 'module:Class' of a "
-            "nlplug.evaluation.base.Evaluation.",
+            f"The family {task.family.name!r} of the task {task.name!r} has no scoring.",
+            hint="Set Family.scoring to 'module:Class' of a nlplug.evaluation.base.Evaluation.",
         )
-    module, _, name = task.evaluation.partition(":")
-    evaluation: Evaluation = getattr(import_module(module), name)(labels)
+    evaluation: Evaluation = load(task.family.scoring)(labels)
     return evaluation
+
+
+def flat_metrics(report: Mapping[str, Any]) -> dict[str, float]:
+    """The single numbers of a report, with the F1 of its averages (``f1_macro``, …)."""
+    flat = {name: value for name, value in report.items() if isinstance(value, int | float)}
+    for group in ("macro", "micro", "weighted"):
+        if isinstance(report.get(group), dict) and "f1" in report[group]:
+            flat[f"f1_{group}"] = report[group]["f1"]
+    return {name: float(value) for name, value in flat.items()}
 
 
 def options_of(task: Task, evaluation: Evaluation | None, own: Mapping[str, Any]) -> TaskOptions:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug._extras import require
-from nlplug.errors import ExportError, OptionError
-from nlplug.models.layout import TARGET_TOKENIZER_FILE, window_of
+from nlplug.errors import ExportError
+from nlplug.export.sides import write_sides
 
 if TYPE_CHECKING:
+    from nlplug.export.config import ExportConfig
     from nlplug.export.fusion import FusedGraphs
     from nlplug.export.quantize import Quantization
-    from nlplug.export.run import ExportConfig
     from nlplug.export.smooth import Feeds
     from nlplug.export.source import Source
 
 _log = logging.getLogger(__name__)
-
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
 def build_float(source: Source, config: ExportConfig, folder: Path) -> FusedGraphs:
@@ -35,10 +32,10 @@ def build_float(source: Source, config: ExportConfig, folder: Path) -> FusedGrap
     from nlplug.export.convert import to_onnx
     from nlplug.export.fusion import fuse
 
-    write_sides(source, config, folder)
+    write_sides(source.model, source.tokenizer, folder, max_length=config.max_length)
     (folder / "onnx").mkdir()
     _log.info("exporting %s (%s)", source.name, source.config.model_type)
-    fused = fuse(to_onnx(source, config.task, folder), source.config, folder)
+    fused = fuse(to_onnx(source, config.task.family, folder), source.config, folder)
     _log.info("graph: %s", fused.note)
     _save(fused.cpu, folder / "onnx" / "model.onnx")
     if "fp16" in config.wanted:
@@ -69,41 +66,6 @@ def build_int8(
         editor.finish()
         _log.info("evened out %d activations on %d texts", changed, len(calibration))
     _save(quantize(fused.cpu, settings), folder / "onnx" / "model_int8.onnx")
-
-
-def write_sides(source: Source, config: ExportConfig, folder: Path) -> None:
-    source.tokenizer.save_pretrained(folder / "tokenizer")
-    for name in _TOKENIZER_FILES:
-        if (folder / "tokenizer" / name).is_file():
-            (folder / "tokenizer" / name).rename(folder / name)
-    for left in (folder / "tokenizer").iterdir():
-        left.unlink()
-    (folder / "tokenizer").rmdir()
-    if source.target_tokenizer is not None:
-        source.target_tokenizer.save(str(folder / TARGET_TOKENIZER_FILE))
-    settings = json.loads(source.config.to_json_string(use_diff=True))
-    settings["architectures"] = [type(source.model).__name__]
-    settings.pop("_name_or_path", None)
-    _write_json(folder / "config.json", settings)
-    tokenizer = json.loads((folder / "tokenizer_config.json").read_bytes())
-    window = window_of(settings, tokenizer)
-    if config.max_length is not None:
-        if config.max_length > window:
-            raise OptionError(
-                f"max_length is {config.max_length}, but the model's window is {window} tokens.",
-                hint=f"Give at most {window}.",
-            )
-        window = config.max_length
-    for name in ("name_or_path", "tokenizer_file"):  # folders of this machine
-        tokenizer.pop(name, None)
-    # Stated here too, so that other programs cut texts where this one does.
-    tokenizer["model_max_length"] = window
-    _write_json(folder / "tokenizer_config.json", tokenizer)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _save(model: Any, path: Path) -> None:

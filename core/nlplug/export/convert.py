@@ -12,15 +12,15 @@ from nlplug.export.quiet import quiet
 
 if TYPE_CHECKING:
     from nlplug.export.source import Source
-    from nlplug.task import Task
+    from nlplug.families.family import Family
 
 
-def to_onnx(source: Source, task: Task, folder: Path) -> Any:
+def to_onnx(source: Source, family: Family, folder: Path) -> Any:
     """Trace the model.
 
     Args:
         source: The checkpoint.
-        task: Decides the outputs.
+        family: Decides the outputs.
         folder: For temporary files; nothing stays there.
 
     Returns:
@@ -38,7 +38,7 @@ def to_onnx(source: Source, task: Task, folder: Path) -> Any:
             exporter.onnx_export_from_model(
                 source.model,
                 output=temporary,
-                task=task.hub_task,
+                task=family.exported_as,
                 do_validation=False,
                 no_post_process=True,
                 preprocessors=[source.tokenizer],

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nlplug.evaluation.base import flat_metrics
 from nlplug.export.gate import Verdict, doubt, refusal
 from nlplug.export.paired import PairedLoss, paired_loss
 from nlplug.runtime.decoding.generate import generate
@@ -202,11 +203,7 @@ class DecodingGate:
         if answers is None or self._rows.evaluation is None:
             return {}
         report = self._rows.evaluation.report(answers, self._rows.targets)
-        return {
-            name: round(float(value), 6)
-            for name, value in report.items()
-            if isinstance(value, int | float)
-        }
+        return {name: round(value, 6) for name, value in flat_metrics(report).items()}
 
 
 def _greedy(

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nlplug.evaluation.base import options_of
+from nlplug.evaluation.base import flat_metrics, options_of
 from nlplug.export.paired import PairedLoss, paired_loss
 from nlplug.runtime.engine import Engine
 
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from nlplug.evaluation.base import Evaluation
     from nlplug.export.rows import GateRows
     from nlplug.runtime.executor import Executor
-    from nlplug.task import Task, TaskModel
+    from nlplug.runtime.model import TaskModel
+    from nlplug.task import Task
 
 FP32_TOLERANCE = 1e-3
 """Largest difference of float32 outputs, relative to the largest output (at least 1)."""
@@ -164,18 +165,15 @@ class Gate:
         if self._evaluation is not None and self._rows.targets is not None:
             if not all(np.isfinite(output).all() for output in run.outputs):
                 return np.zeros(len(run.answers))
-            return self._evaluation.per_example(run.answers, self._rows.targets)
+            found = self._evaluation.per_example(run.answers, self._rows.targets)
+            return found if self._evaluation.higher_is_better else -found
         return 1.0 - expected_loss(self._reference, run, independent=self._independent)
 
     def _metrics(self, run: Run) -> dict[str, float]:
         if self._evaluation is None or self._rows.targets is None:
             return {}
         report = self._evaluation.report(run.answers, self._rows.targets)
-        flat = {name: value for name, value in report.items() if isinstance(value, int | float)}
-        for group in ("macro", "micro", "weighted"):
-            if isinstance(report.get(group), dict) and "f1" in report[group]:
-                flat[f"f1_{group}"] = report[group]["f1"]
-        return {name: round(float(value), 6) for name, value in flat.items()}
+        return {name: round(value, 6) for name, value in flat_metrics(report).items()}
 
 
 def refusal(

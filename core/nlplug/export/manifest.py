@@ -11,9 +11,9 @@ from nlplug.models.layout import run_together
 from nlplug.models.manifest import Manifest, PrecisionRecord
 
 if TYPE_CHECKING:
+    from nlplug.export.config import ExportConfig
     from nlplug.export.gate import Verdict
-    from nlplug.export.kinds import Made
-    from nlplug.export.run import ExportConfig
+    from nlplug.export.made import Made
     from nlplug.export.source import Source
 
 _TOOLS = ("nlplug", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from nlplug.errors import ExportError
 from nlplug.evaluation.base import evaluation_of, options_of
 from nlplug.export.build import build_float, build_int8
+from nlplug.export.config import ExportConfig
 from nlplug.export.gate import FP32_TOLERANCE, Gate, worst_fp32
-from nlplug.export.kinds import Made
+from nlplug.export.made import Made
 from nlplug.export.rows import calibration_feeds, gate_rows
-from nlplug.export.run import ExportConfig
 from nlplug.export.source import Source
 from nlplug.export.torch_executor import TorchExecutor
 from nlplug.models.bundle import Bundle
@@ -19,7 +20,6 @@ from nlplug.models.layout import MODEL_GRAPH
 from nlplug.runtime.session import OnnxExecutor
 
 _ORDER = ("fp32", "fp16", "int8")
-_LABELLED = ("text-classification", "token-classification")
 _log = logging.getLogger(__name__)
 
 
@@ -27,12 +27,14 @@ def make(config: ExportConfig, source: Source, folder: Path) -> Made:
     """See `Kind.make`: quantize on some of the rows, then run all precisions on all of them."""
     fused = build_float(source, config, folder)
     draft = Bundle.open(folder)
-    evaluation = evaluation_of(config.task, draft.labels) if config.task.evaluation else None
+    scored = bool(config.task.family.scoring)
+    evaluation = evaluation_of(config.task, draft.labels) if scored else None
     options = options_of(config.task, evaluation, config.options)
     rows = gate_rows(
         config.task, evaluation, config.eval_data, limit=config.eval_rows, columns=config.columns
     )
-    model = config.task.bind(draft)
+    task: Any = config.task
+    model = task.bind(draft)
     if "int8" in config.wanted:
         build_int8(
             fused,
@@ -81,6 +83,6 @@ def make(config: ExportConfig, source: Source, folder: Path) -> Made:
         rows=rows.origin,
         reference=gate.reference_metrics() if gate else {},
         note=fused.note,
-        labels=draft.labels if config.task.hub_task in _LABELLED else [],
+        labels=draft.labels if config.task.family.labelled else [],
         max_length=draft.max_length,
     )

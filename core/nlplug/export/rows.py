@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.data.readers import read_rows
 from nlplug.errors import DataError
+from nlplug.families.family import load
 from nlplug.models.signature import Signature
 from nlplug.runtime.feeds import GraphFeeds
 from nlplug.validation import make_input
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nlplug.evaluation.base import Evaluation
-    from nlplug.task import Task, TaskInput, TaskModel, TaskOptions
+    from nlplug.runtime.model import TaskModel
+    from nlplug.task import Task, TaskInput, TaskOptions
 
 _SEED = 20260101
 _CALIBRATION = 48
@@ -48,15 +50,6 @@ SENTENCES = (
     "It does what it says. Nothing more, nothing less.",
 )
 
-_QUESTIONS = (
-    "When does the train leave?",
-    "What happened to the shares?",
-    "Who turned and scored?",
-    "What do researchers in Lyon report?",
-    "Where is the nearest pharmacy?",
-    "How long should one wait before trying again?",
-)
-
 
 @dataclass(frozen=True)
 class GateRows:
@@ -84,15 +77,17 @@ def gate_rows(
     """Choose the rows.
 
     With a file: up to ``limit`` of its rows, drawn evenly with a fixed seed; labelled when the
-    task has an evaluation and the rows have labels. Without: the task's examples and some built-in
-    sentences, where the task takes a single text or a question and its context.
+    task has an evaluation and the rows have labels. Without: the task's examples and what its
+    family makes of some built-in sentences.
 
     Raises:
         DataError: The file cannot be used.
     """
     if data is None:
         inputs = [make_input(task, dict(example.input)) for example in task.examples]
-        inputs += [make_input(task, values) for values in _built_in(task)]
+        if task.family.gate_inputs:
+            built_in = load(task.family.gate_inputs)(SENTENCES)
+            inputs += [make_input(task, values) for values in built_in]
         return GateRows(inputs, None, "the task's examples and built-in sentences, without labels")
     columns = columns or {}
     if evaluation is not None and labelled(evaluation, data, columns):
@@ -151,19 +146,3 @@ def draw(rows: Iterator[Any], limit: int) -> list[Any]:
         elif (place := source.randrange(index + 1)) < limit:
             kept[place] = (index, row)
     return [row for _, row in sorted(kept, key=lambda item: item[0])]
-
-
-def _built_in(task: Task) -> list[dict[str, str]]:
-    """Inputs for a task that takes a text, or a question and a context; for others none."""
-    fields = task.Input.model_fields
-    required = {name for name, field in fields.items() if field.is_required()}
-    if required == {"text"}:
-        return [{"text": text} for text in SENTENCES]
-    if required == {"question", "context"}:
-        halves = (SENTENCES[:10], SENTENCES[10:], SENTENCES)
-        return [
-            {"question": question, "context": " ".join(half)}
-            for question in _QUESTIONS
-            for half in halves
-        ]
-    return []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nlplug.errors import GateRefused, NlplugError, OptionError
-from nlplug.export.kinds import kind_of
-from nlplug.export.quantize import Quantization
+from nlplug.errors import ExportError, GateRefused, NlplugError, OptionError
+from nlplug.export.config import ExportConfig
+from nlplug.families.family import load
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import external_data_of
 from nlplug.models.writer import BundleWriter
@@ -18,62 +18,7 @@ from nlplug.validation import make_options
 
 if TYPE_CHECKING:
     from nlplug.export.gate import Verdict
-    from nlplug.task import Task
-
-
-@dataclass
-class ExportConfig:
-    """What to export, where to, and what it may cost.
-
-    Attributes:
-        source: Checkpoint in Hugging Face's layout: a folder or a Hub id.
-        output: Folder of the bundle; a bundle that is there is replaced once the new one is whole.
-        task: The task it is for.
-        precisions: Any of ``fp32``, ``fp16``, ``int8``; None for all that such a model has.
-        eval_data: Labelled rows for the gate; None: see `nlplug.export.rows.gate_rows`.
-        eval_rows: At most this many of them.
-        columns: Which column is which, such as ``{"text": "review"}``, where not the usual one.
-        budget: Largest loss of the metric that a precision may have: 0.005 is half a point.
-        required: Precisions without which the export fails as a whole; None for those that the
-            bundle being replaced offers, so that an export never takes a precision away.
-        quantization: How int8 is made.
-        name: Name of the model; empty for the output folder's.
-        max_length: The model's window in tokens; None for what the checkpoint says.
-        options: Options of the task whose default this model wants otherwise.
-        license: SPDX identifier or a short text.
-        data: What it was trained on, a record each.
-        languages: ISO 639-1 codes.
-        description: One line.
-        card: Text of the bundle's ``README.md``; empty for none.
-    """
-
-    source: Path | str
-    output: Path
-    task: Task
-    precisions: Sequence[str] | None = None
-    eval_data: Path | None = None
-    eval_rows: int = 2000
-    columns: Mapping[str, str] = field(default_factory=dict)
-    budget: float = 0.005
-    required: Sequence[str] | None = None
-    quantization: Quantization = field(default_factory=Quantization)
-    name: str = ""
-    max_length: int | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    license: str = ""
-    data: Sequence[Mapping[str, Any]] = ()
-    languages: Sequence[str] = ()
-    description: str = ""
-    card: str = ""
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """The precisions to export.
-
-        Raises:
-            ExportError: Models of the task cannot be exported.
-        """
-        return kind_of(self.task).precisions if self.precisions is None else tuple(self.precisions)
+    from nlplug.export.made import Made
 
 
 @dataclass(frozen=True)
@@ -119,7 +64,7 @@ def export_model(config: ExportConfig) -> ExportReport:
         work = writer.folder / "work"
         work.mkdir()
         source = load_source(config.source, config.task)
-        made = kind_of(config.task).make(config, source, work)
+        made: Made = load(config.task.family.exporter)(config, source, work)
         _insist(config, made.verdicts, required)
         kept = [v for v in made.verdicts if not v.refused and v.precision in config.wanted]
         _move(work, writer.folder, [made.files[verdict.precision] for verdict in kept])
@@ -131,12 +76,17 @@ def export_model(config: ExportConfig) -> ExportReport:
 
 
 def _check(config: ExportConfig) -> None:
-    offered = kind_of(config.task).precisions
+    if not config.task.family.auto_class:
+        raise ExportError(
+            f"Models of the family {config.task.family.name!r} cannot be exported.",
+            hint="Its record names no class that loads a checkpoint (Family.auto_class).",
+        )
+    offered = config.task.family.precisions
     for precision in (*config.wanted, *(config.required or ())):
         if precision not in offered:
             raise OptionError(
                 f"There is no precision {precision!r} to export.",
-                hint=f"Models for {config.task.hub_task} have {', '.join(offered)}.",
+                hint=f"Models for {config.task.name} can have {', '.join(offered)}.",
             )
     if not config.wanted:
         raise OptionError("No precision to export.", hint=f"Choose from {', '.join(offered)}.")

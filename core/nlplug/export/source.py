@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug._extras import require
 from nlplug.errors import ExportError, ModelNotFound, OfflineError
-from nlplug.export.kinds import kind_of
 from nlplug.export.quiet import quiet
 from nlplug.settings import load_settings
 
@@ -64,7 +63,7 @@ def load_source(source: str | Path, task: Task) -> Source:
     if not local and (folder.is_absolute() or name.count("/") > 1 or name.startswith(".")):
         raise ModelNotFound(f"There is no folder {name}.", hint="Check the path.")
     offline = local or load_settings().offline
-    auto = getattr(transformers, kind_of(task).auto_class)
+    auto = getattr(transformers, task.family.auto_class)
     try:
         tokenizer, target = _tokenizers(name, offline=offline)
         with quiet():
@@ -83,7 +82,7 @@ def load_source(source: str | Path, task: Task) -> Source:
         lacking = sorted(str(key) for key in loading["missing_keys"] or loading["mismatched_keys"])
         raise ExportError(
             f"{name} has no weights for {', '.join(lacking[:4])}: it was not trained for "
-            f"{task.hub_task}.",
+            f"{task.name}.",
             hint=f"Train it first: nlplug train {task.name} --base {name} --data ...",
         )
     if not tokenizer.is_fast:

@@ -38,7 +38,7 @@ class TorchExecutor:
     @property
     def token_budget(self) -> int:
         """Tokens a batch should hold at most."""
-        return 1024
+        return 1024 if self._model.device.type == "cpu" else 16_384
 
     def open(self, *, alone: bool = False) -> None:
         """Nothing to make ready."""

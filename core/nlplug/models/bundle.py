@@ -36,12 +36,13 @@ class Bundle:
     graphs: dict[str, dict[str, Path]] = field(repr=False)
 
     @classmethod
-    def open(cls, path: Path, *, verify: bool = False) -> Bundle:
+    def open(cls, path: Path, *, verify: bool = False, graphs: bool = True) -> Bundle:
         """Open a folder; checks that every file is there with its size, in a few milliseconds.
 
         Args:
             path: The folder.
             verify: Also compare every file with its sha256.
+            graphs: Whether it must hold a graph; a model in training has none yet.
 
         Raises:
             ModelNotFound: There is no such folder.
@@ -58,11 +59,11 @@ class Bundle:
             names = list(manifest.files)
         else:
             names = [
-                found.relative_to(path).as_posix()
+                file.relative_to(path).as_posix()
                 for pattern in ("*.onnx", "onnx/*.onnx")
-                for found in path.glob(pattern)
+                for file in path.glob(pattern)
             ]
-        graphs = {
+        found = {
             graph: {precision: path / name for precision, name in files.items()}
             for graph, files in find_graphs(names).items()
         }
@@ -71,8 +72,8 @@ class Bundle:
             for precision, record in manifest.precisions.items():
                 for graph, name in record.by_graph.items():
                     listed.setdefault(graph, {})[precision] = path / name
-            graphs |= listed
-        if not graphs:
+            found |= listed
+        if graphs and not found:
             raise BundleIncomplete(
                 f"{path} holds no ONNX file (looked for onnx/*.onnx and *.onnx).",
                 hint=f"Export it first: nlplug export {path} --output FOLDER",
@@ -82,7 +83,7 @@ class Bundle:
             name=manifest.name if manifest else path.resolve().name,
             manifest=manifest,
             repository=repository,
-            graphs=graphs,
+            graphs=found,
         )
         if verify:
             bundle.verify()

@@ -1,11 +1,32 @@
-"""The answers of one call as they are read, and how whoever no longer wants them ends the work."""
+"""The answers of one call while they are read, and how to cancel them."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from threading import Event
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """Some text of an answer, as it comes.
+
+    Attributes:
+        text: What follows the pieces before; whole characters, and may be empty.
+        finish: Why the answer ends with this piece: ``eos``, ``stop`` or ``length``; else None.
+        tokens: How many tokens were decoded for the answer so far.
+        ids: The tokens since the piece before, where the pieces come with the tokens. They may be
+            several, for a character is never split, and what may be a stop text is held back.
+        logprobs: Of each of these, where they were asked for.
+    """
+
+    text: str
+    finish: str | None = None
+    tokens: int = 0
+    ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
 
 
 class Answers(Iterator[Any]):
@@ -14,13 +35,13 @@ class Answers(Iterator[Any]):
     Closing them ends the work, in the thread that reads them; `cancel` does it from any other.
 
     Args:
-        steps: Gives the answers, and looks at ``stop`` again and again.
-        stop: Set once nobody wants them.
+        steps: Gives the answers. It is called with an event that is set once nobody waits for
+            them, which it checks again and again with `raise_if_cancelled`.
     """
 
-    def __init__(self, steps: Generator[Any, None, None], stop: Event) -> None:
-        self._steps = steps
-        self._stop = stop
+    def __init__(self, steps: Callable[[Event], Generator[Any, None, None]]) -> None:
+        self._stop = Event()
+        self._steps = steps(self._stop)
 
     def __next__(self) -> Any:
         """The next answer.
@@ -40,8 +61,8 @@ class Answers(Iterator[Any]):
         self._steps.close()
 
 
-def go_on(stop: Event) -> None:
-    """Do nothing, unless the work is to end.
+def raise_if_cancelled(stop: Event) -> None:
+    """Raise if nobody waits for the answers any more.
 
     Raises:
         CancelledError: It is.

@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from nlplug.runtime.answers import Answers, go_on
+from nlplug.runtime.answers import Answers, raise_if_cancelled
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.feeds import GraphFeeds
 from nlplug.runtime.outputs import GraphOutputs
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nlplug.runtime.executor import Executor
-    from nlplug.task import Row, TaskInput, TaskModel, TaskOptions
+    from nlplug.runtime.model import Row, TaskModel
+    from nlplug.task import TaskInput, TaskOptions
 
     Outputs = list[dict[str, np.ndarray]]
 
@@ -86,8 +88,7 @@ class Engine:
         Chunks grow from small to large, so the first answer comes early. While the workers run
         one chunk, the next one is read and tokenized.
         """
-        stop = Event()
-        return Answers(self._steps(inputs, options, stop), stop)
+        return Answers(partial(self._steps, inputs, options))
 
     def outputs(self, inputs: Sequence[TaskInput], options: TaskOptions) -> list[Outputs]:
         """The graph's raw outputs: for each input, for each of its rows, name → array."""
@@ -107,9 +108,9 @@ class Engine:
         under_way: deque[_Chunk] = deque()
         try:
             for items in chunks(inputs, _FIRST_CHUNK, _LARGEST_CHUNK, characters=_CHUNK_CHARACTERS):
-                go_on(stop)
+                raise_if_cancelled(stop)
                 rows = self._model.encode(items, options)
-                go_on(stop)
+                raise_if_cancelled(stop)
                 if not under_way and self._fits(rows):
                     yield from self._answer(items, rows, self._run_alone(rows), options, stop)
                     continue
@@ -172,7 +173,7 @@ class Engine:
         wait(chunk.workers)
         for worker in chunk.workers:
             worker.result()
-        go_on(chunk.stop)
+        raise_if_cancelled(chunk.stop)
         return chunk.outputs
 
     def _collect(self, chunk: _Chunk, options: TaskOptions) -> Iterator[Any]:
@@ -188,7 +189,7 @@ class Engine:
         stop: Event,
     ) -> Iterator[Any]:
         for item, group, values in zip(items, rows, _regroup(rows, outputs), strict=True):
-            go_on(stop)
+            raise_if_cancelled(stop)
             yield self._model.decode(item, group, values, options)
 
 

@@ -16,7 +16,7 @@ from nlplug.runtime.batching import plan
 
 if TYPE_CHECKING:
     from nlplug.models.signature import Signature
-    from nlplug.task import Row
+    from nlplug.runtime.model import Row
 
 _OTHER_NAMES = {"input_mask": "attention_mask", "segment_ids": "token_type_ids"}
 """The names of the TensorFlow BERT, which many graphs still have."""

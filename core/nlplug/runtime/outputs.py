@@ -12,7 +12,7 @@ from nlplug.errors import BundleError
 
 if TYPE_CHECKING:
     from nlplug.models.signature import Signature
-    from nlplug.task import TaskModel
+    from nlplug.runtime.model import TaskModel
 
 # Outputs that are no answer of any head: a graph that has only these is a bare encoder.
 _HIDDEN = frozenset(

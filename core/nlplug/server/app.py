@@ -34,6 +34,7 @@ from nlplug.server.openapi import describe_app
 from nlplug.server.pieces import answer_in_pieces
 from nlplug.server.plugin_routes import mount_plugin_routes
 from nlplug.server.protocols import huggingface
+from nlplug.server.protocols.shapes import Call
 from nlplug.server.serving import Limits, Opener, Serving
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ def _add_model_routes(app: FastAPI, serving: Serving, check: Any) -> None:
 async def _answer(request: Request, serving: Serving, served: Served) -> Response:
     body = await read_body(request, serving.limits.max_body)
 
-    def parse() -> huggingface.Call:
+    def parse() -> Call:
         return huggingface.parse(parse_json(body), served.task)
 
     # A body that takes long to check must not keep all other clients waiting.

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nlplug.runtime.answers import Answers
     from nlplug.server.batching import Model
     from nlplug.task import TaskInput
 
@@ -51,7 +52,7 @@ class Batch:
     def __init__(self, shares: Sequence[Share]) -> None:
         self.shares = shares
         self.inputs = [item for share in shares for item in share.inputs]
-        self._answers: Iterator[Any] | None = None
+        self._answers: Answers | None = None
         self._stopped = False
 
     @property
@@ -66,20 +67,19 @@ class Batch:
             CancelledError: It was stopped.
             Exception: Whatever the model raises, and anything once it was stopped.
         """
-        answers = iter(model.answers(self.inputs, **self.shares[0].job.options))
+        answers = model.answers(self.inputs, **self.shares[0].job.options)
         self._answers = answers  # before the first look at `stopped`, as stop() sets that first
         steps = self._steps(answers)
         try:
             return [list(islice(steps, len(share.inputs))) for share in self.shares]
         finally:
-            if close := getattr(answers, "close", None):
-                close()
+            answers.close()
 
     def stop(self) -> None:
         """Break it off; may be called from any thread."""
         self._stopped = True
-        if cancel := getattr(self._answers, "cancel", None):
-            cancel()
+        if self._answers is not None:
+            self._answers.cancel()
 
     def reconsider(self) -> None:
         """Break it off if most of the work is for nobody; may be called from any thread.

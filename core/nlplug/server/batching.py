@@ -6,7 +6,7 @@ There is no timer, so a lone request never waits for company.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from threading import Condition, Thread
 from time import monotonic
@@ -16,7 +16,7 @@ from nlplug.errors import Overloaded
 from nlplug.server.batch import Batch, Job, Share
 
 if TYPE_CHECKING:
-    from nlplug.runtime.runner import TextPiece
+    from nlplug.runtime.answers import Answers, TextPiece
     from nlplug.server.metrics import Metrics
     from nlplug.task import TaskInput
 
@@ -27,7 +27,7 @@ GRACE = 0.5
 class Model(Protocol):
     """A loaded model: what a `Pipeline` offers and a server needs."""
 
-    def answers(self, inputs: Sequence[Any], /, **options: Any) -> Iterable[Any]:
+    def answers(self, inputs: Sequence[Any], /, **options: Any) -> Answers:
         """One answer an input, in order.
 
         Where what it gives has a method ``cancel``, that ends the work from another thread, as

@@ -31,7 +31,7 @@ def describe_tasks(catalog: Catalog) -> dict[str, Any]:
             "description": task.description,
             "hub_task": task.hub_task,
             "display": str(task.display),
-            "streams": task.streams,
+            "streams": task.family.streams,
             "default_model": task.default_model,
             "examples": [
                 {"inputs": dict(example.input), "parameters": dict(example.options)}

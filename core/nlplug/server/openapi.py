@@ -159,7 +159,7 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
             "parameters": _ref(f"{prefix}Options"),
         },
     }
-    if task.streams:
+    if task.family.streams:
         body["properties"]["stream"] = {
             "type": "boolean",
             "default": False,
@@ -175,7 +175,7 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
         }
     answer = shape_of(task).schema(_ref(f"{prefix}Output"))
     replies: dict[str, Any] = {"application/json": {"schema": answer}}
-    if task.streams:
+    if task.family.streams:
         replies["text/event-stream"] = {"schema": _EVENT_SCHEMA}
     return {
         "tags": [task.name],

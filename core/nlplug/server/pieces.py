@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from nlplug.runtime.runner import TextPiece
+from nlplug.runtime.answers import TextPiece
 from nlplug.server.events import EventStream, event
 from nlplug.server.http import json_reply, told, unless_gone, within
 from nlplug.server.protocols.text_generation import Telling
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastapi import Request, Response
 
     from nlplug.server.catalog import Served
-    from nlplug.server.protocols.huggingface import Call
+    from nlplug.server.protocols.shapes import Call
     from nlplug.server.serving import Serving
     from nlplug.server.streaming import Stream
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
@@ -17,7 +17,7 @@ from nlplug.server.streaming import Stream, Streams
 
 if TYPE_CHECKING:
     from nlplug.plugins import PluginHost
-    from nlplug.runtime.runner import TextPiece
+    from nlplug.runtime.answers import Answers, TextPiece
     from nlplug.server.catalog import Catalog, Served
     from nlplug.task import Task
 
@@ -52,7 +52,7 @@ class _Borrowed:
     def __init__(self, lent: Pipeline) -> None:
         self._lent = lent
 
-    def answers(self, inputs: Sequence[Any], /, **options: Any) -> Iterable[Any]:
+    def answers(self, inputs: Sequence[Any], /, **options: Any) -> Answers:
         return self._lent.answers(inputs, **options)
 
     def pieces(self, item: Any, /, **options: Any) -> Generator[TextPiece, None, None]:

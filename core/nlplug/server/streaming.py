@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nlplug.errors import Overloaded
 
 if TYPE_CHECKING:
-    from nlplug.runtime.runner import TextPiece
+    from nlplug.runtime.answers import TextPiece
     from nlplug.server.batching import Model
     from nlplug.server.metrics import Metrics
     from nlplug.task import TaskInput

@@ -1,4 +1,4 @@
-"""What one training run is told: one flat list of settings, the same in Python, TOML and flags."""
+"""The settings of a training run: one flat list, the same in Python, in TOML and as flags."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Freeze = Literal["none", "embeddings", "encoder"]
-ClassWeights = Literal["none", "balanced"]
 
 
 class _StartConfig(BaseModel):
@@ -44,21 +43,6 @@ class RunConfig(BaseModel):
     )
     max_eval_rows: int | None = Field(
         ge=1, default=None, description="Read at most this many rows of the evaluation data."
-    )
-    source: str = Field(
-        default="",
-        description="Language, or column, to translate from; default: the column source, else the "
-        "first language of a row.",
-    )
-    target: list[str] = Field(
-        default=[],
-        description="Languages, or columns, to translate into; default: the column target, else "
-        "all other languages of a row.",
-    )
-    target_token: bool | None = Field(
-        default=None,
-        description="Begin a source with its target language, as >>fr<<; default: where there are "
-        "several.",
     )
     resume: bool = Field(default=False, description="Go on with a run that was killed.")
 
@@ -131,39 +115,6 @@ class LoopConfig(RunConfig):
     report_to: list[str] = Field(default=[], description="Trackers, such as tensorboard or wandb.")
 
 
-class _RowsConfig(RunConfig):
-    """How labelled rows are read, and in which windows."""
-
-    label_column: str | None = Field(
-        default=None,
-        description="Column of the label, or of tags or spans; default: label, labels, ner_tags, "
-        "tags, entities, spans: the first that there is.",
-    )
-    labels: list[str] = Field(
-        default=[],
-        description="Labels in the order of their ids; default: the task's, else from the data.",
-    )
-    soft_column: str = Field(
-        default="",
-        description="Column with one probability a label, from a teacher; rows that lack it count "
-        "by their label.",
-    )
-    multi_label: bool | None = Field(
-        default=None, description="Several labels a row; default: when the label is a list."
-    )
-    class_weights: ClassWeights = Field(
-        default="none", description="Weigh the loss by inverse class frequency."
-    )
-    max_length: int = Field(
-        ge=8,
-        default=256,
-        description="Window in tokens; of a longer text each epoch sees another window.",
-    )
-    window: int | None = Field(
-        ge=8, default=None, description="Window the bundle answers with; default: the model's own."
-    )
-
-
 class _ResultConfig(RunConfig):
     """What becomes of the trained model."""
 
@@ -181,8 +132,36 @@ class _ResultConfig(RunConfig):
     languages: list[str] = Field(default=[], description="Languages, such as en.")
 
 
-class TrainConfig(_ResultConfig, LoopConfig, _RowsConfig, _StartConfig):
+class _WindowConfig(RunConfig):
+    """How long the inputs are."""
+
+    max_length: int = Field(
+        ge=8,
+        default=256,
+        description="Window in tokens; of a longer text each epoch sees another window.",
+    )
+    window: int | None = Field(
+        ge=8, default=None, description="Window the bundle answers with; default: the model's own."
+    )
+
+
+class TrainConfig(_ResultConfig, LoopConfig, _WindowConfig, _StartConfig):
     """Settings of a training run; those without a default must be given.
 
-    The parts stand in the order in which their settings are listed, the last one first.
+    A family with further settings has a subclass, which its record names. The parts stand in the
+    order in which their settings are listed, the last one first.
     """
+
+
+class LabelledConfig(TrainConfig):
+    """Settings of a training run on rows with labels."""
+
+    label_column: str | None = Field(
+        default=None,
+        description="Column of the label, or of tags or spans; default: label, labels, ner_tags, "
+        "tags, entities, spans: the first that there is.",
+    )
+    labels: list[str] = Field(
+        default=[],
+        description="Labels in the order of their ids; default: the task's, else from the data.",
+    )

@@ -1,34 +1,20 @@
-"""Texts as inputs and next tokens: packed into full contexts, or row by row."""
+"""Texts as tokens, and the loss of tokens."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.utils.data import Dataset
-
-from nlplug.errors import TrainingError
-from nlplug.runtime.decoding.scoring import windows
-from nlplug.train.packing import PackedTokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 IGNORED = -100
 """Label of a token that is not predicted."""
-
-
-@dataclass(frozen=True)
-class Document:
-    """A text to predict, after a prompt that is given."""
-
-    text: str
-    prompt: str = ""
 
 
 def token_ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Iterator[np.ndarray]:
@@ -39,96 +25,6 @@ def token_ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Itera
             part, add_special_tokens=False, return_attention_mask=False, verbose=False
         )["input_ids"]
         yield from (np.array(ids, dtype=np.int32) for ids in encoded)
-
-
-class _Frame:
-    """What stands around a document: the tokenizer's own first token if it has one, and the end."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        if tokenizer.eos_token_id is None:
-            raise TrainingError(
-                "The tokenizer of the base has no token that ends a text.",
-                hint="Set eos_token in its tokenizer_config.json.",
-            )
-        self.end = np.array([tokenizer.eos_token_id], dtype=np.int32)
-        own = tokenizer("")["input_ids"][:1]
-        begins = own == [tokenizer.bos_token_id] and own != [tokenizer.eos_token_id]
-        self.lead = np.array(own if begins else [], dtype=np.int32)
-        # The first token of a text is predicted too, from the end of whatever was before it.
-        self.before = self.lead if begins else self.end
-
-
-class PackedDocuments(PackedTokens):
-    """Texts, each ended by EOS, as full contexts; a label is the token after its input."""
-
-    def __init__(
-        self, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, *, length: int, seed: int
-    ) -> None:
-        frame = _Frame(tokenizer)
-        parts = (
-            part for ids in token_ids(texts, tokenizer) for part in (frame.lead, ids, frame.end)
-        )
-        super().__init__(parts, length=length, seed=seed)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        ids = self.context(index, ahead=1)
-        return {"input_ids": ids[:-1], "labels": ids[1:]}
-
-
-class SeparateDocuments(Dataset[dict[str, Any]]):
-    """Documents by themselves.
-
-    In training an item is a document, of which what does not fit is cut: first the beginning of
-    its prompt, then the end of its text. In evaluation an item is a window; windows overlap by
-    half, and each token of the text, and its end, is predicted in one of them alone.
-
-    Attributes:
-        bytes: Size of the texts in UTF-8, prompts left out.
-    """
-
-    def __init__(
-        self,
-        documents: Sequence[Document],
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        length: int,
-        training: bool,
-    ) -> None:
-        frame = _Frame(tokenizer)
-        self.bytes = sum(len(document.text.encode()) for document in documents)
-        prompts = token_ids([document.prompt for document in documents], tokenizer)
-        texts = token_ids([document.text for document in documents], tokenizer)
-        self._ids: list[np.ndarray] = []
-        self._items: list[tuple[int, int, int, int]] = []
-        for owner, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
-            ids = np.concatenate([frame.before, prompt, text, frame.end])
-            self._ids.append(ids)
-            first = len(frame.before) + len(prompt)
-            cut = _training_cut if training else windows
-            self._items += [(owner, *window) for window in cut(first, len(ids), length)]
-        if not training:
-            # Batches follow this order: like lengths together, as padding costs time.
-            self._items.sort(key=lambda item: item[3] - item[1])
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        owner, begin, first, end = self._items[index]
-        ids = self._ids[owner].astype(np.int64)
-        labels = ids[begin + 1 : end + 1].copy()
-        labels[: first - begin - 1] = IGNORED
-        return {"input_ids": ids[begin:end], "labels": labels}
-
-    def lengths(self) -> list[int]:
-        """Tokens of each item."""
-        return [end - begin for _, begin, _, end in self._items]
-
-
-def _training_cut(first: int, total: int, length: int) -> Iterator[tuple[int, int, int]]:
-    """The one item of a document: first input, first and last token that is predicted."""
-    begin = max(0, min(first - 1, total - 1 - length))
-    yield begin, first, min(begin + length, total - 1)
 
 
 def pad(rows: Iterable[np.ndarray], value: int) -> torch.Tensor:

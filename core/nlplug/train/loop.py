@@ -63,13 +63,13 @@ def run_loop(
     if config.simulate_int8:
         simulate_int8(model)
     freeze(model, config.freeze, config.freeze_layers)
-    train_set = recipe.dataset(train_examples, tokenizer, training=True)
-    eval_set = recipe.dataset(eval_examples, tokenizer, training=False)
+    train_set = recipe.dataset(train_examples, tokenizer)
+    evaluator = recipe.evaluator(work.eval_file, eval_examples, tokenizer)
     callbacks: list[TrainerCallback] = [MarkComplete()]
     if config.patience:
         callbacks.append(EarlyStoppingCallback(config.patience))
     trainer = RecipeTrainer(
-        recipe, config, model, _arguments(recipe, config, work), tokenizer, train_set, eval_set,
+        recipe, config, model, _arguments(recipe, config, work), tokenizer, train_set, evaluator,
         callbacks,
     )  # fmt: skip
     with warnings.catch_warnings():
@@ -89,7 +89,6 @@ def _arguments(recipe: Recipe, config: TrainConfig, work: Workspace) -> Training
         output_dir=str(work.folder),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
-        per_device_eval_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulation,
         learning_rate=config.learning_rate,
         lr_scheduler_type=config.schedule,

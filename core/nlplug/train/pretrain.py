@@ -10,18 +10,19 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug._extras import require
-from nlplug.errors import TrainingError
+from nlplug.errors import OptionError, TrainingError
+from nlplug.families import BUILT_IN
+from nlplug.families.family import Family, load
 from nlplug.train.processes import main_first
 from nlplug.train.run import read_examples
 from nlplug.train.workspace import Workspace, check_output
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from nlplug.train.config import TrainConfig
     from nlplug.train.language import LanguageRecipe
@@ -30,12 +31,42 @@ if TYPE_CHECKING:
 REPORT = "training.json"
 """File in the finished checkpoint: scores and settings of the run."""
 
-_RECIPES = {
-    "llama": "causal:CausalRecipe",
-    "gpt2": "causal:CausalRecipe",
-    "bert": "masked:MaskedRecipe",
-    "marian": "seq2seq:Seq2SeqRecipe",
-}
+
+def settings_of(architecture: str) -> type[PretrainConfig]:
+    """The settings of a run from scratch that makes an architecture.
+
+    Raises:
+        OptionError: No family has such an architecture.
+    """
+    settings: type[PretrainConfig] = load(_family(architecture).pretraining)
+    return settings
+
+
+def architectures() -> list[str]:
+    """The architectures that can be trained from scratch, the default one first."""
+    return [name for family in _families() for name in family.architectures]
+
+
+def make_model(config: PretrainConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """A model of the shape that the settings tell, its weights drawn from torch's generator."""
+    # Sizes are made even for the hardware; the tokens beyond the vocabulary are never used.
+    size = -(-len(tokenizer) // 8) * 8
+    recipe: type[LanguageRecipe] = load(_family(config.architecture).training)
+    return recipe.new_model(config, size, tokenizer)
+
+
+def _families() -> list[Family]:
+    return [load(name) for name in BUILT_IN]
+
+
+def _family(architecture: str) -> Family:
+    for family in _families():
+        if architecture in family.architectures:
+            return family
+    raise OptionError(
+        f"There is no architecture {architecture!r} to train from scratch.",
+        hint=f"Choose from {', '.join(architectures())}.",
+    )
 
 
 def pretrain(config: PretrainConfig) -> Path:
@@ -53,17 +84,17 @@ def pretrain(config: PretrainConfig) -> Path:
     """
     for module in ("torch", "transformers", "accelerate"):
         require(module, "train", purpose="Training")
-    from nlplug.train.architectures import check_shape
     from nlplug.train.loop import run_loop
 
-    check_shape(config)
+    config.check()
+    family = _family(config.architecture)
     check_output(config.output, mark=REPORT, kind="pretrained model")
     work = Workspace.open(config)
     if work.finished:
         return _publish(config, work)
     base = work.folder / "base"
-    settings = config.from_base(base)
-    recipe = _recipe(config, settings)
+    settings: TrainConfig = config.from_base(base, load(family.settings))
+    recipe: LanguageRecipe = load(family.training)(None, settings)
     examples = read_examples(recipe, settings)
     with main_first() as main:
         if main:
@@ -74,18 +105,10 @@ def pretrain(config: PretrainConfig) -> Path:
     return _publish(config, work)
 
 
-def _recipe(config: PretrainConfig, settings: TrainConfig) -> LanguageRecipe:
-    module, _, name = _RECIPES[config.architecture].partition(":")
-    recipe: LanguageRecipe = getattr(import_module(f"nlplug.train.{module}"), name)(None, settings)
-    return recipe
-
-
 def _make_base(
     recipe: LanguageRecipe, config: PretrainConfig, examples: Sequence[Any], base: Path
 ) -> None:
     from transformers import set_seed
-
-    from nlplug.train.architectures import make_model
 
     tokenizer = _tokenizer(recipe, config, examples)
     set_seed(config.seed)

@@ -1,51 +1,38 @@
-"""What a training run from scratch is told: a shape, a vocabulary, and the loop's settings."""
+"""The settings of a training run from scratch: a shape, a vocabulary, and the loop's."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
+from nlplug.errors import OptionError
 from nlplug.train.config import LoopConfig, RunConfig, TrainConfig
 
-Architecture = Literal["llama", "gpt2", "bert", "marian"]
+Settings = TypeVar("Settings", bound=TrainConfig)
 
 
 class ShapeConfig(RunConfig):
     """The model and its tokenizer."""
 
-    architecture: Architecture = Field(
-        default="llama",
-        description="Shape of the model: llama and gpt2 continue texts, bert reads them for other "
-        "tasks to start from, marian translates pairs.",
-    )
+    architecture: str = Field(default="", description="Architecture of the model.")
     tokenizer: str = Field(
         default="", description="Tokenizer to use, a folder or a Hub id; default: one is trained."
     )
     tokenizer_model: Literal["bpe", "unigram", "wordpiece"] | None = Field(
         default=None,
-        description="Kind of tokenizer that is trained; default: unigram for marian, wordpiece for "
-        "bert, else byte-level bpe.",
+        description="Kind of tokenizer that is trained; default: the usual one.",
     )
     vocabulary: int = Field(ge=16, default=8192, description="Tokens of a trained tokenizer.")
-    max_length: int = Field(
-        ge=8, default=512, description="Context in tokens; of marian, of each side."
-    )
-    layers: int = Field(ge=1, default=6, description="Layers; of marian, of the encoder.")
-    decoder_layers: int | None = Field(
-        ge=1, default=None, description="Layers of marian's decoder; default: as the encoder's."
-    )
+    max_length: int = Field(ge=8, default=512, description="Longest input in tokens.")
+    layers: int = Field(ge=1, default=6, description="Layers; of two parts, the encoder's.")
     hidden: int = Field(ge=8, default=320, description="Width of the model.")
     heads: int = Field(ge=1, default=5, description="Attention heads.")
-    kv_heads: int | None = Field(
-        ge=1, default=None, description="Key and value heads of llama; default: as many as heads."
-    )
     intermediate: int | None = Field(
         ge=8,
         default=None,
-        description="Width of the feed-forward layers; default: 8/3 of the model's for llama, "
-        "else 4 times that.",
+        description="Width of the feed-forward layers; default: the usual multiple of hidden.",
     )
     tied: bool = Field(default=True, description="One matrix for tokens going in and coming out.")
 
@@ -78,8 +65,38 @@ class PretrainConfig(LoopConfig, ShapeConfig):
     weight_decay: float = Field(ge=0, default=0.1, description="Weight decay.")
     beta2: float = Field(gt=0, lt=1, default=0.98, description="Decay of AdamW's second moment.")
 
-    def from_base(self, base: Path) -> TrainConfig:
-        """The same run as training that starts from a checkpoint."""
-        shared = type(self).model_fields.keys() & TrainConfig.model_fields.keys()
-        settings = {name: getattr(self, name) for name in shared}
-        return TrainConfig.model_validate({**settings, "base": str(base)})
+    def check(self) -> None:
+        """Refuse values that do not go together.
+
+        Raises:
+            OptionError: They do not.
+        """
+        if self.hidden % self.heads:
+            raise OptionError(
+                f"--hidden is {self.hidden}, which {self.heads} heads do not share evenly.",
+                hint="Choose a multiple of --heads; 64 for each head is usual.",
+            )
+
+    def from_base(self, base: Path, settings: type[Settings]) -> Settings:
+        """The same run as training that starts from a checkpoint.
+
+        Args:
+            base: The checkpoint.
+            settings: The class of the settings of such a training.
+        """
+        shared = type(self).model_fields.keys() & settings.model_fields.keys()
+        values = self.model_dump(include=set(shared))
+        return settings.model_validate({**values, "base": str(base)})
+
+
+def writes_text(config: PretrainConfig) -> None:
+    """Refuse a tokenizer from whose tokens no text can be written.
+
+    Raises:
+        OptionError: It is WordPiece.
+    """
+    if config.tokenizer_model == "wordpiece":
+        raise OptionError(
+            f"--tokenizer-model is 'wordpiece', with which {config.architecture} cannot write.",
+            hint="It does not keep white space: choose bpe or unigram, or --architecture bert.",
+        )

@@ -22,6 +22,17 @@ def group() -> dict[str, Any]:
     return {"processes": distributed.get_world_size(), "backend": distributed.get_backend()}
 
 
+def broadcast(value: Any) -> Any:
+    """The value that the main process gives, in all processes."""
+    from torch import distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return value
+    values = [value]
+    distributed.broadcast_object_list(values, src=0)
+    return values[0]
+
+
 @contextmanager
 def main_first() -> Iterator[bool]:
     """A part that the main process is through with before the others begin it.

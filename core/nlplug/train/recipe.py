@@ -1,44 +1,53 @@
-"""What training needs to know of a task family."""
+"""What training needs to know of a family."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from nlplug.data.readers import DataRow
+from nlplug.families.family import load
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch.utils.data import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+    from nlplug.evaluation.base import Evaluation
     from nlplug.task import Task
     from nlplug.train.config import TrainConfig
 
 Example = Any
 """One checked row, of whatever type the recipe likes."""
+Evaluator = Callable[[Any], dict[str, float]]
+"""Scores a model (a ``transformers.PreTrainedModel``) in the middle of its training."""
 
 
 class Recipe(ABC):
-    """How a family of tasks turns rows into tensors, a loss and a score.
+    """How a family turns rows into tensors, a loss and scores.
 
     Args:
         task: The task that is trained.
-        config: The run's settings.
+        config: The settings of the run.
     """
 
-    metric: ClassVar[str]
-    """The score that picks the best checkpoint."""
-
-    higher_is_better: ClassVar[bool] = True
-    """Whether more of ``metric`` is better."""
+    config: TrainConfig
 
     def __init__(self, task: Task, config: TrainConfig) -> None:
         self.task = task
         self.config = config
+
+    @property
+    def metric(self) -> str:
+        """The score that picks the best checkpoint: the main metric of the family's scoring."""
+        return self._scoring().metric
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a higher ``metric`` is better."""
+        return self._scoring().higher_is_better
 
     @abstractmethod
     def key(self, row: DataRow) -> str:
@@ -62,7 +71,7 @@ class Recipe(ABC):
 
     @abstractmethod
     def row(self, example: Example) -> dict[str, Any]:
-        """An example as a row of a data file, as the task's evaluation reads it."""
+        """An example as a row of a data file, as the family's scoring reads it."""
 
     @abstractmethod
     def model(self) -> PreTrainedModel:
@@ -70,11 +79,11 @@ class Recipe(ABC):
 
     @abstractmethod
     def dataset(
-        self, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, *, training: bool
+        self, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase
     ) -> Dataset[Any]:
-        """Examples as features, with ``lengths()`` in tokens.
+        """Training examples as features, with ``lengths()`` in tokens.
 
-        One with a ``set_epoch(int)`` is told each epoch's number.
+        If it has ``set_epoch(int)``, that is called with the number of each epoch.
         """
 
     @abstractmethod
@@ -83,36 +92,32 @@ class Recipe(ABC):
     ) -> dict[str, torch.Tensor]:
         """One padded batch."""
 
-    def predictions(self, outputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """What ``score`` gets of a model's outputs; the first axis is the batch.
-
-        Further axes may differ between batches: they are filled up with -100.
-        """
-        return outputs["logits"]
-
-    def evaluated(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-        """What ``score`` gets of a batch, as ``predictions``; for a score that needs the labels."""
-        return self.predictions(outputs)
-
     @abstractmethod
-    def loss(
-        self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor, *, training: bool
-    ) -> torch.Tensor:
-        """The loss of one batch, averaged over its rows (a scalar)."""
+    def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        """The loss of one training batch, averaged over its rows (a scalar)."""
 
-    def options(self, checkpoint: Path) -> dict[str, Any]:
-        """Options of the task whose default the trained model wants otherwise.
+    def options(self, config: PretrainedConfig) -> dict[str, Any]:
+        """Options of the task for which the trained model has a default of its own.
 
         Args:
-            checkpoint: The finished model.
+            config: Of the model.
         """
         return {}
 
-    @abstractmethod
-    def score(self, logits: np.ndarray, dataset: Dataset[Any]) -> dict[str, float]:
-        """Scores of an evaluation; ``metric`` is among them.
+    def evaluator(
+        self, file: Path, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase
+    ) -> Evaluator:
+        """Scores the model as ``nlplug evaluate`` will score its bundle.
 
         Args:
-            logits: What the model gave for each of the dataset's items, in their order.
-            dataset: The evaluation set, as ``dataset(..., training=False)`` made it.
+            file: The evaluation rows, as `row` made them.
+            examples: The same rows as examples.
+            tokenizer: The tokenizer of the base.
         """
+        from nlplug.train.served import ServedEvaluation
+
+        return ServedEvaluation(self.task, file, tokenizer, self.config.window, self.options)
+
+    def _scoring(self) -> type[Evaluation]:
+        found: type[Evaluation] = load(self.task.family.scoring)
+        return found

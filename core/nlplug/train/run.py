@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug._extras import require
 from nlplug.data.writers import open_writer
 from nlplug.errors import DataError, TrainingError
+from nlplug.families.family import load
 from nlplug.train.processes import is_main, main_first
 
 if TYPE_CHECKING:
@@ -90,13 +90,12 @@ def _write_evaluation(recipe: Recipe, work: Workspace, examples: Sequence[Exampl
 
 
 def _recipe(task: Task, config: TrainConfig) -> Recipe:
-    if not task.training:
+    if not task.family.training:
         raise TrainingError(
-            f"The task {task.name!r} declares no training recipe.",
-            hint="Its plugin sets Task.training to 'module:Class' of a nlplug.train.recipe.Recipe.",
+            f"The family {task.family.name!r} of the task {task.name!r} has no training.",
+            hint="Set Family.training to 'module:Class' of a nlplug.train.recipe.Recipe.",
         )
-    module, _, name = task.training.partition(":")
-    recipe: Recipe = getattr(import_module(module), name)(task, config)
+    recipe: Recipe = load(task.family.training)(task, config)
     return recipe
 
 
@@ -116,7 +115,10 @@ def _rows(recipe: Recipe, config: RunConfig) -> tuple[list[Any], list[Any]]:
 
 
 def _export(task: Task, config: TrainConfig) -> Path:
-    from nlplug.export.run import ExportConfig, export_model
+    from transformers import AutoConfig
+
+    from nlplug.export.config import ExportConfig
+    from nlplug.export.run import export_model
     from nlplug.train.workspace import Workspace
 
     work = Workspace.of(config)
@@ -134,7 +136,7 @@ def _export(task: Task, config: TrainConfig) -> Path:
             name=config.name or config.output.name,
             description=config.description,
             max_length=config.window,
-            options=_recipe(task, config).options(work.model),
+            options=_recipe(task, config).options(AutoConfig.from_pretrained(work.model)),
         )
     )
     return config.output

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -21,9 +21,12 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from nlplug.train.processes import broadcast, is_main
+from nlplug.train.served import in_evaluation
+
 if TYPE_CHECKING:
     from nlplug.train.config import TrainConfig
-    from nlplug.train.recipe import Recipe
+    from nlplug.train.recipe import Evaluator, Recipe
 
 COMPLETE = "complete"
 """File that is written into a checkpoint last: without it the checkpoint is ignored."""
@@ -111,19 +114,20 @@ class RecipeTrainer(Trainer):
         args: TrainingArguments,
         tokenizer: PreTrainedTokenizerBase,
         train_dataset: Dataset[Any],
-        eval_dataset: Dataset[Any],
+        evaluator: Evaluator,
         callbacks: list[TrainerCallback],
     ) -> None:
         self._recipe = recipe
         self._config = config
+        self._evaluator = evaluator
         super().__init__(
             model=model,
             args=args,
             processing_class=tokenizer,
             train_dataset=train_dataset,
-            eval_dataset=eval_dataset,
+            # Trainer insists on one where it is told to evaluate; `evaluate` does not use it.
+            eval_dataset=train_dataset,
             data_collator=lambda features: recipe.collate(features, tokenizer),
-            compute_metrics=lambda result: recipe.score(result.predictions, eval_dataset),
             callbacks=callbacks,
         )
         # Our loss is a mean over the rows, so accumulation has to divide it.
@@ -138,11 +142,19 @@ class RecipeTrainer(Trainer):
     ) -> Any:
         labels = inputs.pop("labels")
         outputs = model(**inputs)
-        loss = self._recipe.loss(outputs, labels, training=model.training)
-        inputs["labels"] = labels
-        if not return_outputs:
-            return loss
-        return loss, {"logits": self._recipe.evaluated(outputs, labels)}
+        loss = self._recipe.loss(outputs, labels)
+        return (loss, outputs) if return_outputs else loss
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Score the model by the recipe's evaluator, in one of several processes for all."""
+        with in_evaluation(self.model):
+            scores = broadcast(self._evaluator(self.model) if is_main() else {})
+        metrics = {f"eval_{name}": value for name, value in scores.items()}
+        self.log(dict(metrics))  # which adds the epoch
+        self.control: TrainerControl = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
 
     def create_optimizer(self) -> torch.optim.Optimizer:
         if getattr(self, "optimizer", None) is None:
@@ -167,10 +179,6 @@ class RecipeTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows = self.args.train_batch_size * self.args.gradient_accumulation_steps
         return EpochSampler(self.train_dataset, rows, self.args.seed)
-
-    def _get_eval_sampler(self, eval_dataset: Any) -> Sampler[int]:
-        # The recipe scores by position, so the order must be the dataset's own.
-        return SequentialSampler(eval_dataset)
 
 
 def parameter_groups(model: Any, config: TrainConfig) -> list[dict[str, Any]]:

@@ -1,13 +1,16 @@
-"""Texts as token windows: a random one an epoch in training, overlapping ones in evaluation."""
+"""Texts as token windows for training: of a long text another window in each epoch."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset
+
+from nlplug.train.documents import token_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -49,16 +52,15 @@ class TextFrame:
 class WindowedTexts(Dataset[dict[str, Any]]):
     """Tokenized texts with their targets.
 
-    In training an item is a text; of one longer than ``max_length`` each epoch takes another
-    window, the same for the same seed, so that a resumed run sees what the killed one would have.
-    In evaluation an item is a window, and ``merge`` averages a text's logits over its windows.
+    An item is a text; of one longer than ``max_length`` each epoch takes another window, the same
+    for the same seed, so that a resumed run sees what the killed one would have.
 
     Args:
         texts: The texts.
-        targets: One array a text, all of one shape.
+        targets: One array for each text, all of one shape.
         tokenizer: A fast tokenizer.
         max_length: Window in tokens, special tokens included.
-        seed: Seed of the windows; None for evaluation.
+        seed: Seed of the windows.
     """
 
     def __init__(
@@ -68,46 +70,31 @@ class WindowedTexts(Dataset[dict[str, Any]]):
         tokenizer: PreTrainedTokenizerBase,
         *,
         max_length: int,
-        seed: int | None,
+        seed: int,
     ) -> None:
         self._frame = TextFrame(tokenizer)
         self._room = max_length - self._frame.size
         self._seed = seed
         self._epoch = 0
         self._targets = list(targets)
-        encoded: list[list[int]] = []
-        for start in range(0, len(texts), 1000):  # in parts, so that memory stays flat
-            part = list(texts[start : start + 1000])
-            encoded += tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"]
-        self._ids = [np.array(ids, dtype=np.int32) for ids in encoded]
-        if seed is None:
-            self._items = [
-                (owner, begin) for owner in range(len(texts)) for begin in self._begins(owner)
-            ]
-            # Batches follow this order: like lengths together, as padding costs time.
-            self._items.sort(key=lambda item: min(len(self._ids[item[0]]), self._room))
-        else:
-            self._items = [(owner, 0) for owner in range(len(texts))]
+        self._ids = list(token_ids(texts, tokenizer))
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        owner, begin = self.window(index)
-        return {**self.features(owner, begin), "labels": self._targets[owner]}
+        return {**self.features(index, self.begin(index)), "labels": self._targets[index]}
 
-    def window(self, index: int) -> tuple[int, int]:
-        """Which text an item is cut from, and its first token; in training, for this epoch."""
-        owner, begin = self._items[index]
-        ids = self._ids[owner]
-        if self._seed is not None and len(ids) > self._room:
-            chance = random.Random(f"{self._seed}/{self._epoch}/{owner}")
-            begin = chance.randint(0, len(ids) - self._room)
-        return owner, begin
+    def begin(self, index: int) -> int:
+        """The first token of the window of a text in this epoch."""
+        spare = len(self._ids[index]) - self._room
+        if spare <= 0:
+            return 0
+        return random.Random(f"{self._seed}/{self._epoch}/{index}").randint(0, spare)
 
-    def features(self, owner: int, begin: int) -> dict[str, Any]:
+    def features(self, index: int, begin: int) -> dict[str, Any]:
         """The window of a text that begins with a token, with special tokens around it."""
-        return self._frame.join(self._ids[owner][begin : begin + self._room].tolist())
+        return self._frame.join(self._ids[index][begin : begin + self._room].tolist())
 
     def set_epoch(self, epoch: int) -> None:
         """Turn to the windows of this epoch."""
@@ -115,20 +102,14 @@ class WindowedTexts(Dataset[dict[str, Any]]):
 
     def lengths(self) -> list[int]:
         """Tokens of each item, without special ones, for grouping by length."""
-        return [min(len(self._ids[owner]) - begin, self._room) for owner, begin in self._items]
+        return [min(len(ids), self._room) for ids in self._ids]
 
-    def merge(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Logits and targets by text, from the logits of all items in their order."""
-        owners = np.array([owner for owner, _ in self._items])
-        total = np.zeros((len(self._targets), *logits.shape[1:]))
-        np.add.at(total, owners, logits)
-        share = np.bincount(owners, minlength=len(self._targets))[:, None]
-        return total / share, np.stack(self._targets)
 
-    def _begins(self, owner: int) -> list[int]:
-        length = len(self._ids[owner])
-        if length <= self._room:
-            return [0]
-        step = max(1, self._room * 3 // 4)
-        begins = list(range(0, length - self._room, step))
-        return [*begins, length - self._room]
+def stacked(
+    features: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase
+) -> dict[str, torch.Tensor]:
+    """A padded batch of items whose ``labels`` are arrays of one shape."""
+    inputs = [{k: v for k, v in item.items() if k != "labels"} for item in features]
+    batch: dict[str, torch.Tensor] = dict(tokenizer.pad(inputs, return_tensors="pt"))
+    batch["labels"] = torch.tensor(np.stack([item["labels"] for item in features]))
+    return batch

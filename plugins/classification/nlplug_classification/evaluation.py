@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nlplug.evaluation.base import Table
-from nlplug.evaluation.classification import ClassificationEvaluation
+from nlplug.families.sequence_classification.scoring import ClassificationEvaluation
 from nlplug.task import TaskOptions
 from nlplug_classification.options import ClassificationOptions
 

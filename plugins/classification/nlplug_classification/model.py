@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nlplug.families.one_pass import Row
 from nlplug.families.sequence_classification import (
     LabelScore,
     SequenceClassificationInput,
@@ -13,7 +14,6 @@ from nlplug.families.sequence_classification import (
     SequenceClassificationOptions,
 )
 from nlplug.models.bundle import Bundle
-from nlplug.task import Row
 from nlplug_classification.options import ClassificationOptions
 
 

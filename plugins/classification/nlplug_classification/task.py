@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from nlplug.families.sequence_classification import SequenceClassificationTask
+from nlplug.families.family import Family
+from nlplug.families.sequence_classification import FAMILY, SequenceClassificationTask
 from nlplug.models.bundle import Bundle
 from nlplug.task import Example, Localized, TaskOptions
 from nlplug_classification.model import ClassificationModel
@@ -25,7 +27,9 @@ class ClassificationTask(SequenceClassificationTask):
     }
     Options: ClassVar[type[TaskOptions]] = ClassificationOptions
     default_model = "intents-en"
-    evaluation: ClassVar[str | None] = "nlplug_classification.evaluation:AbstainingEvaluation"
+    family: ClassVar[Family] = replace(
+        FAMILY, scoring="nlplug_classification.evaluation:AbstainingEvaluation"
+    )
     examples: ClassVar[Sequence[Example]] = (
         Example({"text": "Wake me up at half past six tomorrow."}),
         Example({"text": "How much did I spend on groceries last month?"}),

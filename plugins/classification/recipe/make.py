@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from prepare import OUTSIDE, prepare
+from recipes import checkpoint_of, embed, evaluated, recipe_run
 from tune import tune
 
 from nlplug.export.run import ExportConfig, export_model
-from nlplug.train.embedded import checkpoint_of, embed, evaluated, recipe_run
 from nlplug_classification.task import ClassificationTask
 
 HERE = Path(__file__).resolve().parent

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from loops import is_stuck
 from prepare import prepare
+from recipes import checkpoint_of, embed, evaluated, pretrained_of, recipe_run
 
 from nlplug import pipeline
 from nlplug.data import read_rows
 from nlplug.export.run import ExportConfig, export_model
-from nlplug.train.embedded import checkpoint_of, embed, evaluated, pretrained_of, recipe_run
 from nlplug_generation.task import GenerationTask
 
 HERE = Path(__file__).resolve().parent

@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 
-from nlplug.families.tagged_text import Tags
+from nlplug.families.token_classification.tagged_text import Tags
 
 Strategy = Literal["none", "simple", "first", "average", "max"]
 

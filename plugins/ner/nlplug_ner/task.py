@@ -9,13 +9,13 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from nlplug.families.tagged_text import Tags
 from nlplug.families.token_classification import (
     TokenClassificationModel,
     TokenClassificationOptions,
     TokenClassificationTask,
     WordLabel,
 )
+from nlplug.families.token_classification.tagged_text import Tags
 from nlplug.models.bundle import Bundle
 from nlplug.task import Example, Localized, TaskOptions
 from nlplug_ner.aggregation import (

@@ -1,152 +1,15 @@
-"""The question-answering task: what it is called, what it takes and gives, and examples to try."""
+"""The question-answering task: what it is called, and examples to try."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import ClassVar
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
-from typing_extensions import TypedDict
-
-from nlplug.models.bundle import Bundle
-from nlplug.task import Display, Example, Localized, Task, TaskInput, TaskModel, TaskOptions
+from nlplug.families.span_extraction import SpanExtractionTask
+from nlplug.task import Example, Localized
 
 
-def _readable(text: str) -> str:
-    if not text or text.isspace():
-        raise PydanticCustomError("blank", "It is empty: there is nothing to read")
-    try:
-        text.encode()
-    except UnicodeEncodeError as bad:
-        raise PydanticCustomError(
-            "surrogate",
-            "The character at {place} is a lone surrogate, which is not valid Unicode: decode the "
-            "source with the right encoding",
-            {"place": bad.start},
-        ) from None
-    return text
-
-
-Readable = Annotated[str, AfterValidator(_readable)]
-"""A text that is neither blank nor broken."""
-
-
-class QaInput(TaskInput):
-    """A question, and the text that holds its answer."""
-
-    question: Readable = Field(
-        description="The question.",
-        json_schema_extra={
-            "minLength": 1,
-            "zh": {"title": "问题", "description": "要回答的问题。"},
-        },
-    )
-    context: Readable = Field(
-        description="The text to find the answer in, of any length.",
-        json_schema_extra={
-            "minLength": 1,
-            "zh": {"title": "上下文", "description": "从中寻找答案的文本，长度不限。"},
-        },
-    )
-
-
-class QaOptions(TaskOptions):
-    """How many answers, how long, whether "none" is one, and how long contexts are covered."""
-
-    top_k: int = Field(
-        default=1,
-        ge=1,
-        description="How many answers to return, best first; with 1 the answer stands alone.",
-        json_schema_extra={
-            "zh": {
-                "title": "答案数量",
-                "description": "返回得分最高的几个答案；为 1 时只返回一个。",
-            }
-        },
-    )
-    handle_impossible_answer: bool = Field(
-        default=False,
-        description='Whether "no answer" may be the answer: an empty text with its score.',
-        json_schema_extra={
-            "zh": {"title": "允许无答案", "description": "答案可以为“无”：返回空文本及其得分。"}
-        },
-    )
-    max_answer_len: int = Field(
-        default=15,
-        ge=1,
-        description="Most tokens that an answer may have.",
-        json_schema_extra={
-            "zh": {"title": "答案最大长度", "description": "一个答案最多包含的词元数。"}
-        },
-    )
-    align_to_words: bool = Field(
-        default=True,
-        description="Widen answers to whole words; switch it off for languages without spaces "
-        "where the tokenizer takes a whole sentence for a word.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "对齐到词",
-                "description": "把答案扩展到完整的词；对不用空格分词的语言可关闭。",
-            },
-        },
-    )
-    doc_stride: int | None = Field(
-        default=None,
-        ge=0,
-        description="Tokens that neighbouring windows of a long context share; "
-        "by default 128, or half a window that is shorter than 256.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "窗口重叠", "description": "长文本相邻窗口共有的词元数；默认 128。"},
-        },
-    )
-    max_seq_len: int | None = Field(
-        default=None,
-        ge=1,
-        description="Tokens in a window, question included; "
-        "by default 384, or what the model takes if that is less.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "窗口长度", "description": "每个窗口（含问题）的词元数；默认 384。"},
-        },
-    )
-    max_question_len: int | None = Field(
-        default=None,
-        ge=1,
-        description="Most tokens of the question that are read; by default all of them.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "问题最大长度", "description": "最多读取问题的词元数；默认全部读取。"},
-        },
-    )
-    window_scores: Literal["sum", "max"] = Field(
-        default="sum",
-        description="How the scores that windows of a long context give one answer make one: their "
-        "sum, as in transformers, which may exceed 1, or the highest; better from some ten "
-        "windows on, where else a frequent word wins.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "窗口得分",
-                "description": "多个窗口给同一答案的得分如何合并：相加（与 transformers 相同，"
-                "可能大于 1）或取最大值（适合很长的文本）。",
-            },
-        },
-    )
-
-
-class Answer(TypedDict):
-    """One answer: ``answer`` is ``context[start:end]``."""
-
-    answer: str
-    score: float
-    start: int
-    end: int
-
-
-class QaTask(Task):
+class QaTask(SpanExtractionTask):
     """Where in a text does the answer to a question stand?"""
 
     name = "qa"
@@ -156,15 +19,7 @@ class QaTask(Task):
         "reads English.",
         "zh": "在一段文本中找到问题的答案及其位置。内置模型适用于英文。",
     }
-    hub_task: ClassVar[str] = "question-answering"
-    Input: ClassVar[type[TaskInput]] = QaInput
-    Options: ClassVar[type[TaskOptions]] = QaOptions
-    Output: ClassVar[Any] = Answer | list[Answer]
-    """One answer for ``top_k=1``, a list above: so do the Hub and transformers."""
-    display: ClassVar[Display] = Display.HIGHLIGHT
     default_model = "qa-en"
-    training: ClassVar[str | None] = "nlplug.train.span_extraction:SpanExtractionRecipe"
-    evaluation: ClassVar[str | None] = "nlplug.evaluation.span_extraction:SpanExtractionEvaluation"
     examples: ClassVar[Sequence[Example]] = (
         Example(
             {
@@ -190,9 +45,3 @@ class QaTask(Task):
             {"handle_impossible_answer": True},
         ),
     )
-
-    def bind(self, bundle: Bundle) -> TaskModel[Any, Any]:
-        """Bind to a question-answering bundle."""
-        from nlplug_qa.model import QaModel
-
-        return QaModel(bundle)

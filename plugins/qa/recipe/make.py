@@ -10,12 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from prepare import prepare
+from recipes import checkpoint_of, embed, mean, recipe_run
 
 from nlplug.evaluation.run import evaluate
 from nlplug.export.quantize import Quantization
 from nlplug.export.run import ExportConfig, export_model
 from nlplug.pipelines import pipeline
-from nlplug.train.embedded import checkpoint_of, embed, mean, recipe_run
 from nlplug_qa.task import QaTask
 
 HERE = Path(__file__).resolve().parent

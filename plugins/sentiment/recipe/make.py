@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from prepare import prepare
+from recipes import checkpoint_of, embed, recipe_run, score
 
 from nlplug.export.run import ExportConfig, export_model
-from nlplug.train.embedded import checkpoint_of, embed, recipe_run, score
 from nlplug_sentiment.task import SentimentTask
 
 HERE = Path(__file__).resolve().parent

@@ -88,8 +88,6 @@ class TranslationTask(Seq2SeqTask):
     Input: ClassVar[type[TaskInput]] = TranslationInput
     Options: ClassVar[type[Seq2SeqOptions]] = TranslationOptions
     default_model = "translation-en-fr"
-    training: ClassVar[str | None] = "nlplug.train.seq2seq:Seq2SeqRecipe"
-    evaluation: ClassVar[str | None] = "nlplug.evaluation.translation:TranslationEvaluation"
     examples: ClassVar[Sequence[Example]] = (
         Example({"text": "Where is the nearest train station?"}),
         Example(

@@ -10,10 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prepare import prepare
-
-from nlplug.data import open_writer, read_rows
-from nlplug.export.run import ExportConfig, export_model
-from nlplug.train.embedded import (
+from recipes import (
     checkpoint_of,
     embed,
     evaluated,
@@ -21,6 +18,9 @@ from nlplug.train.embedded import (
     pretrained_of,
     recipe_run,
 )
+
+from nlplug.data import open_writer, read_rows
+from nlplug.export.run import ExportConfig, export_model
 from nlplug_translation.task import TranslationTask
 
 HERE = Path(__file__).resolve().parent

@@ -12,9 +12,9 @@ import pytest
 from decoding_kit import CONTEXT, END, PAD, VOCABULARY, make_seq2seq, prompts
 
 from nlplug.errors import InputError
+from nlplug.export.decoder.encoder_decoder import Seq2SeqGraphs, export_seq2seq
 from nlplug.export.decoder.export import save_graph
 from nlplug.export.decoder.products import PRECISIONS
-from nlplug.export.decoder.seq2seq import Seq2SeqGraphs, export_seq2seq
 from nlplug.runtime.decoding.generate import generate
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.seq2seq import Seq2SeqSession, open_seq2seq

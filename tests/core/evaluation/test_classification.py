@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nlplug.errors import DataError, OptionError
-from nlplug.evaluation.classification import ClassificationEvaluation
+from nlplug.families.sequence_classification.scoring import ClassificationEvaluation
 
 
 def evaluation(*labels: str) -> ClassificationEvaluation:

@@ -15,6 +15,7 @@ from nlplug.cli.evaluate import evaluate as command
 from nlplug.errors import DataError, OptionError
 from nlplug.evaluation import report
 from nlplug.evaluation.run import EvaluationResult, evaluate
+from nlplug.families.family import Family
 from nlplug.families.sequence_classification import SequenceClassificationTask
 from nlplug.models.bundle import Bundle
 from nlplug.pipelines import Pipeline
@@ -72,11 +73,11 @@ def test_a_file_without_rows_is_an_error(bundle: Bundle, tmp_path: Path) -> None
 
 def test_a_task_without_an_evaluation_says_how_to_declare_one(bundle: Bundle, data: Path) -> None:
     class Unscored(ToyTask):
-        evaluation = None
+        family = Family("toys")
 
     with (
         Pipeline(Unscored(), bundle, threads=1) as pipe,
-        pytest.raises(OptionError, match="'toy' declares no evaluation"),
+        pytest.raises(OptionError, match="'toys' of the task 'toy' has no scoring"),
     ):
         evaluate(pipe, data)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nlplug.errors import DataError, OptionError
-from nlplug.evaluation.answers import exact_match, f1, normalized
-from nlplug.evaluation.span_extraction import SpanExtractionEvaluation, best_threshold
+from nlplug.families.span_extraction.overlap import exact_match, f1, normalized
+from nlplug.families.span_extraction.scoring import SpanExtractionEvaluation, best_threshold
 
 
 def given(text: str, score: float = 0.5) -> dict[str, Any]:

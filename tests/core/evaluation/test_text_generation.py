@@ -13,8 +13,8 @@ import pytest
 from nlplug import Pipeline
 from nlplug.errors import DataError, OptionError
 from nlplug.evaluation.run import evaluate
-from nlplug.evaluation.text_generation import Likelihood, Reader, TextGenerationEvaluation
 from nlplug.families.causal_lm import CausalTask
+from nlplug.families.causal_lm.scoring import Likelihood, Reader, TextGenerationEvaluation
 from nlplug.task import Localized
 from nlplug.testing import tiny_text_generator
 

@@ -11,9 +11,9 @@ import pytest
 
 from nlplug.data.tags import Span, spans_of_tags
 from nlplug.errors import DataError, OptionError
-from nlplug.evaluation.entities import count_spans, entity_scores, f1_shares
 from nlplug.evaluation.report import plain_table
-from nlplug.evaluation.token_classification import TokenClassificationEvaluation, answer_spans
+from nlplug.families.token_classification.entities import count_spans, entity_scores, f1_shares
+from nlplug.families.token_classification.scoring import TokenClassificationEvaluation, answer_spans
 
 SEQEVAL = json.loads(Path(__file__).with_name("seqeval.json").read_text())["cases"]
 LABELS = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]

@@ -13,8 +13,8 @@ from nlplug import Pipeline
 from nlplug.errors import DataError, OptionError
 from nlplug.evaluation.report import as_text
 from nlplug.evaluation.run import evaluate
-from nlplug.evaluation.translation import TranslationEvaluation, text_of
 from nlplug.families.seq2seq import Seq2SeqTask
+from nlplug.families.seq2seq.scoring import TranslationEvaluation, text_of
 from nlplug.task import Localized
 from nlplug.testing import tiny_translator
 

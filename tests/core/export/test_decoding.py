@@ -13,19 +13,18 @@ from toy_set import write_jsonl
 
 from nlplug import Bundle, Pipeline
 from nlplug.errors import ExportError, GateRefused, OptionError
-from nlplug.evaluation.text_generation import TextGenerationEvaluation, reader_of
 from nlplug.export.decoding import _insist_on_identity
 from nlplug.export.decoding_gate import DecodingGate, DecodingRows
 from nlplug.export.run import ExportConfig, ExportReport, export_model
 from nlplug.export.torch_decoder import TorchDecoder
 from nlplug.families.causal_lm import CausalTask
-from nlplug.families.causal_runner import open_decoder
+from nlplug.families.causal_lm.runner import open_decoder
+from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, reader_of
 from nlplug.families.seq2seq import Seq2SeqTask
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.scoring import token_logits
 from nlplug.task import Example, Localized
-from nlplug.train.architectures import make_model
-from nlplug.train.pretrain_config import PretrainConfig
+from nlplug.train.pretrain import make_model, settings_of
 from nlplug.train.vocabulary import train_tokenizer
 
 pytestmark = pytest.mark.train
@@ -71,10 +70,10 @@ def checkpoint(folder: Path, architecture: str, *, spread: float = 0.05, seed: i
         closed=pairs,
     )
     torch.manual_seed(seed)
-    config = PretrainConfig(
+    config = settings_of(architecture)(
         data=["-"],
         output=folder,
-        architecture=architecture,  # type: ignore[arg-type]
+        architecture=architecture,
         max_length=64,
         layers=2,
         hidden=64,
@@ -150,7 +149,7 @@ def test_texts_are_read_for_the_metric_of_which_less_is_better(tales: ExportRepo
     )
     lost = int8.metrics["bits_per_byte"] - tales.reference["bits_per_byte"]
     assert int8.loss.mean == pytest.approx(lost, abs=1e-5)
-    assert "bits a byte of 27 texts" in tales.rows
+    assert "bits per byte of 27 texts" in tales.rows
 
 
 def test_the_bundle_says_what_its_graphs_are_and_runs(tales: ExportReport) -> None:
@@ -200,7 +199,7 @@ def test_half_precision_is_not_offered(llama: Path, tmp_path: Path) -> None:
     config = ExportConfig(source=llama, output=tmp_path / "out", task=Tales(), precisions=("fp16",))
     with pytest.raises(OptionError, match="no precision 'fp16'") as caught:
         export_model(config)
-    assert caught.value.hint == "Models for text-generation have fp32, int8."
+    assert caught.value.hint == "Models for tales can have fp32, int8."
 
 
 def test_another_models_graph_is_found_out(tales: ExportReport, tmp_path: Path) -> None:

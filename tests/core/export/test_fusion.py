@@ -27,7 +27,7 @@ def graphs(
 ) -> tuple[Any, FusedGraphs]:
     folder = tmp_path_factory.mktemp("graphs")
     source = load_source(random_bert, toy_task)
-    plain = to_onnx(source, toy_task, folder)
+    plain = to_onnx(source, toy_task.family, folder)
     fused = fuse(plain, source.config, folder)
     assert list(folder.iterdir()) == []
     return plain, fused

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nlplug.families.characters import widen
+from nlplug.text.characters import widen
 
 
 def widened(text: str, start: int, end: int) -> str:

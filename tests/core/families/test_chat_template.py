@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nlplug.errors import BundleError, InputError
-from nlplug.families.chat_template import ChatTemplate, chat_template_of
+from nlplug.families.causal_lm.chat_template import ChatTemplate, chat_template_of
 from nlplug.models.bundle import Bundle
 from nlplug.testing import tiny_text_generator
 

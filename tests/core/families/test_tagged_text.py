@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlplug.families.tagged_text import Tags, merge, trim, word_breaks
+from nlplug.families.token_classification.tagged_text import Tags, merge, trim, word_breaks
 
 
 @settings(deadline=None)

@@ -13,17 +13,19 @@ from nlplug import PluginHost
 
 PREAMBLE = """
 from nlplug import Display, Example, ModelSpec, Task, TaskInput, TaskOptions, TextInput, hookimpl
+from nlplug.families.family import Family
 
 
 class Plain(Task):
     name = "plain"
     title = "Plain"
     description = "A task that only the loader sees."
+    family = Family("plain")
     hub_task = "text-classification"
     Output = list[dict[str, float]]
     display = Display.LABEL
 
-    def bind(self, bundle):
+    def load(self, bundle, **settings):
         raise NotImplementedError
 """
 

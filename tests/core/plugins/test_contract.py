@@ -62,8 +62,15 @@ def register_models():
             "Tried.examples: number 1 does not validate: ",
         ),
         ("default_model = 3", "Tried.default_model: 3 is no name of a model"),
-        ("training = 'nlplug.train'", "Tried.training: 'nlplug.train' is no 'module:Class'"),
-        ("evaluation = dict", "Tried.evaluation: <class 'dict'> is no 'module:Class'"),
+        ("family = 'mine'", "Tried.family: 'mine' is no family"),
+        (
+            "family = Family('mine', training='nlplug.train')",
+            "Tried.family: training is 'nlplug.train', which is no 'module:name'",
+        ),
+        (
+            "family = Family('mine', scoring=dict)",
+            "Tried.family: scoring is <class 'dict'>, which is no 'module:name'",
+        ),
     ],
 )
 def test_a_wrong_declaration_is_named(write: Write, body: str, cause: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from nlplug.errors import BundleError
 from nlplug.models.signature import Signature, TensorInfo
 from nlplug.runtime.feeds import GraphFeeds
-from nlplug.task import Row
+from nlplug.runtime.model import Row
 
 FREE = (None, None)
 

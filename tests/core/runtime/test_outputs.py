@@ -9,8 +9,8 @@ import pytest
 
 from nlplug.errors import BundleError
 from nlplug.models.signature import Signature, TensorInfo
+from nlplug.runtime.model import Row, TaskModel
 from nlplug.runtime.outputs import GraphOutputs
-from nlplug.task import Row, TaskModel
 
 
 class Model(TaskModel[Any, Any]):

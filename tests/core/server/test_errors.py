@@ -12,12 +12,12 @@ from fastapi import FastAPI
 from server_kit import WAIT, Gate
 
 from nlplug import Bundle, Pipeline, PluginHost
+from nlplug.families.one_pass import Row
 from nlplug.families.sequence_classification import (
     SequenceClassificationModel,
     SequenceClassificationTask,
 )
 from nlplug.server import create_app
-from nlplug.task import Row
 
 Connect = Callable[[FastAPI], httpx.Client]
 

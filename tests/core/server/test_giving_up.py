@@ -16,11 +16,13 @@ from server_kit import WAIT, Gate
 from nlplug import Bundle, Pipeline, PluginHost, TaskInput
 from nlplug.errors import Overloaded
 from nlplug.families.sequence_classification import SequenceClassificationTask
+from nlplug.runtime.answers import Answers
 from nlplug.runtime.engine import Engine
 from nlplug.runtime.session import OnnxExecutor
 from nlplug.server import create_app
 from nlplug.server.batching import Batcher
 from nlplug.server.metrics import Metrics
+from nlplug.task import Runner
 
 Connect = Callable[[FastAPI], httpx.Client]
 
@@ -44,15 +46,17 @@ class Laborious(OnnxExecutor):
         return super().run(feeds, alone=alone)
 
 
-class LaboriousRunner:
+class LaboriousRunner(Runner):
     """Runs a window at a time."""
 
-    device = "cpu"
+    @property
+    def device(self) -> str:
+        return "cpu"
 
     def __init__(self, executor: OnnxExecutor, model: Any) -> None:
         self._engine = Engine(executor, model, token_budget=1)
 
-    def map(self, inputs: Iterable[TaskInput], options: Any) -> Iterator[Any]:
+    def map(self, inputs: Iterable[TaskInput], options: Any) -> Answers:
         return self._engine.map(inputs, options)
 
     def open(self) -> None:
@@ -70,7 +74,7 @@ class LaboriousTask(SequenceClassificationTask):
     def __init__(self, executor: OnnxExecutor) -> None:
         self._executor = executor
 
-    def runner(self, bundle: Bundle, **settings: Any) -> Any:
+    def load(self, bundle: Bundle, **settings: Any) -> Any:
         return LaboriousRunner(self._executor, self.bind(bundle))
 
 

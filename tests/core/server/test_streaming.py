@@ -19,7 +19,7 @@ from server_kit import WAIT, EchoTask
 from nlplug import Bundle, Pipeline, PluginHost
 from nlplug.errors import Overloaded
 from nlplug.families.causal_lm import CausalTask
-from nlplug.runtime.runner import TextPiece
+from nlplug.runtime.answers import TextPiece
 from nlplug.server import create_app
 from nlplug.server.batching import Model
 from nlplug.server.metrics import Metrics

@@ -14,8 +14,9 @@ import pytest
 from toy_set import VOCABULARY, toy_rows, write_jsonl
 
 from nlplug.families.sequence_classification import SequenceClassificationTask
+from nlplug.families.sequence_classification.settings import SequenceClassificationConfig
 from nlplug.task import Localized
-from nlplug.train.config import RunConfig, TrainConfig
+from nlplug.train.config import RunConfig
 
 
 class ToyTask(SequenceClassificationTask):
@@ -68,12 +69,12 @@ def toy_files(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.fixture
 def config(
     tmp_path: Path, tiny_bert: Path, toy_files: tuple[Path, Path]
-) -> Callable[..., TrainConfig]:
+) -> Callable[..., SequenceClassificationConfig]:
     """A config of the toy set; keywords replace its settings."""
 
-    def make(**settings: Any) -> TrainConfig:
+    def make(**settings: Any) -> SequenceClassificationConfig:
         train, dev = toy_files
-        return TrainConfig.model_validate(
+        return SequenceClassificationConfig.model_validate(
             {
                 "base": str(tiny_bert),
                 "data": [str(train)],

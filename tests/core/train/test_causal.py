@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,14 @@ import torch
 
 from nlplug.data import DataRow
 from nlplug.errors import DataError
-from nlplug.train.causal import CausalRecipe
-from nlplug.train.config import TrainConfig
-from nlplug.train.documents import (
-    IGNORED,
+from nlplug.families.causal_lm.training import (
+    CausalRecipe,
     Document,
     PackedDocuments,
     SeparateDocuments,
-    loss_sums,
 )
+from nlplug.train.config import TrainConfig
+from nlplug.train.documents import IGNORED, loss_sums
 from nlplug.train.vocabulary import train_tokenizer
 
 pytestmark = pytest.mark.train
@@ -85,34 +83,17 @@ def test_texts_shorter_than_a_context_make_a_shorter_one(tokenizer: Any) -> None
     assert len(packed[0]["input_ids"]) == len(tokenizer("line 1")["input_ids"]) + 1
 
 
-def test_evaluation_predicts_every_token_of_a_long_text_once(tokenizer: Any) -> None:
-    text = " ".join(TEXTS)
-    windows = SeparateDocuments([Document(text)], tokenizer, length=16, training=False)
-    labels = np.concatenate([windows[i]["labels"] for i in range(len(windows))])
-    predicted = sorted(labels[labels != IGNORED].tolist())
-    assert predicted == sorted([*tokenizer(text)["input_ids"], tokenizer.eos_token_id])
-    # Beyond the first window each token has half a context before it.
-    for index in range(len(windows)):
-        item = windows[index]["labels"]
-        assert len(item) <= 16
-        assert item[0] != IGNORED or (item[:8] == IGNORED).all()
-    assert windows.bytes == len(text.encode())
-
-
 def test_of_a_prompt_and_its_completion_the_completion_is_learnt(tokenizer: Any) -> None:
     document = Document(prompt="line 1", text="and more")
-    for training in (True, False):
-        dataset = SeparateDocuments([document], tokenizer, length=64, training=training)
-        item = dataset[0]
-        learnt = item["labels"][item["labels"] != IGNORED]
-        assert tokenizer.decode(learnt) == "and more<end>"
-        assert tokenizer.decode(item["input_ids"]) == "<end>line 1and more"
-        assert dataset.bytes == len("and more")
+    item = SeparateDocuments([document], tokenizer, length=64)[0]
+    learnt = item["labels"][item["labels"] != IGNORED]
+    assert tokenizer.decode(learnt) == "and more<end>"
+    assert tokenizer.decode(item["input_ids"]) == "<end>line 1and more"
 
 
 def test_a_prompt_that_is_too_long_loses_its_beginning(tokenizer: Any) -> None:
     document = Document(prompt=" ".join(TEXTS), text="and more")
-    item = SeparateDocuments([document], tokenizer, length=12, training=True)[0]
+    item = SeparateDocuments([document], tokenizer, length=12)[0]
     assert len(item["input_ids"]) == 12
     assert tokenizer.decode(item["labels"][item["labels"] != IGNORED]) == "and more<end>"
 
@@ -124,21 +105,9 @@ def test_rows_without_prompts_are_packed_and_others_are_not(
     pairs = recipe.examples(
         [DataRow({"prompt": "line", "completion": " 1"}, Path("b.jsonl"), 1)] * 2
     )
-    assert isinstance(recipe.dataset(texts, tokenizer, training=True), PackedDocuments)
-    assert isinstance(recipe.dataset(pairs, tokenizer, training=True), SeparateDocuments)
+    assert isinstance(recipe.dataset(texts, tokenizer), PackedDocuments)
+    assert isinstance(recipe.dataset(pairs, tokenizer), SeparateDocuments)
     assert recipe.row(pairs[0]) == {"prompt": "line", "completion": " 1"}
-
-
-def test_bits_per_byte_by_hand(recipe: CausalRecipe, tokenizer: Any) -> None:
-    # Each token gets the probability 1/300, so a text costs log2(300) bits a token.
-    documents = [Document("é" * 50), Document("line 1")]
-    dataset = SeparateDocuments(documents, tokenizer, length=16, training=False)
-    batch = recipe.collate([dataset[index] for index in range(len(dataset))], tokenizer)
-    logits = torch.zeros(*batch["labels"].shape, 300)
-    scores = recipe.score(loss_sums(logits, batch["labels"]).numpy(), dataset)
-    tokens = sum(len(tokenizer(document.text)["input_ids"]) + 1 for document in documents)
-    assert scores["bits_per_byte"] == pytest.approx(math.log2(300) * tokens / 106, rel=1e-5)
-    assert scores["perplexity"] == pytest.approx(300, rel=1e-5)
 
 
 def test_the_loss_counts_no_padding(recipe: CausalRecipe, tokenizer: Any) -> None:
@@ -149,12 +118,12 @@ def test_the_loss_counts_no_padding(recipe: CausalRecipe, tokenizer: Any) -> Non
     logits = torch.randn(2, 3, 300)
     chances = logits.log_softmax(-1)
     expected = -(chances[0, 0, 6] + chances[0, 1, 7] + chances[1, 1, 10] + chances[1, 2, 11])
-    loss = recipe.loss({"logits": logits}, labels, training=False)
+    loss = recipe.loss({"logits": logits}, labels)
     assert float(loss) == pytest.approx(float(expected) / 4, rel=1e-5)
     assert loss_sums(logits, labels)[:, 1].tolist() == [2, 2]
 
 
-def test_label_smoothing_wants_a_little_of_every_token_in_training_alone(config: Make) -> None:
+def test_label_smoothing_wants_a_little_of_every_token(config: Make) -> None:
     torch.manual_seed(0)
     recipe = CausalRecipe(None, config(label_smoothing=0.1))
     outputs = {"logits": torch.randn(1, 3, 300)}
@@ -162,8 +131,7 @@ def test_label_smoothing_wants_a_little_of_every_token_in_training_alone(config:
     costs = -outputs["logits"][0, 1:].log_softmax(-1)
     plain = float(costs[[0, 1], [10, 11]].mean())
     smooth = 0.9 * plain + 0.1 * float(costs.mean())
-    assert recipe.loss(outputs, labels, training=True).item() == pytest.approx(smooth, rel=1e-5)
-    assert recipe.loss(outputs, labels, training=False).item() == pytest.approx(plain, rel=1e-5)
+    assert recipe.loss(outputs, labels).item() == pytest.approx(smooth, rel=1e-5)
 
 
 @pytest.mark.parametrize("values", [{"words": "a"}, {"text": " "}, {"text": 5}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def test_tensorboard_gets_loss_and_scores_without_a_network(toy_task: Task, conf
     fine_tune(toy_task, settings)
     events = EventAccumulator(str(Workspace.of(settings).folder / "tracking"))
     events.Reload()
-    assert {"train/loss", "eval/loss", "eval/accuracy"} <= set(events.Tags()["scalars"])
+    assert {"train/loss", "eval/accuracy", "eval/f1_macro"} <= set(events.Tags()["scalars"])
 
 
 def test_texts_past_the_window_are_seen_in_whole(
@@ -161,9 +162,11 @@ def test_a_base_that_is_not_there_is_named(toy_task: Task, config: Make, tmp_pat
 def test_a_task_without_a_recipe_says_so(toy_task: Task, config: Make) -> None:
     class Untrainable(type(toy_task)):  # type: ignore[misc]
         name = "untrainable"
-        training = None
+        family = replace(type(toy_task).family, name="untrained", training="")
 
-    with pytest.raises(TrainingError, match="'untrainable' declares no training recipe"):
+    with pytest.raises(
+        TrainingError, match="'untrained' of the task 'untrainable' has no training"
+    ):
         fine_tune(Untrainable(), config())
 
 

@@ -15,10 +15,9 @@ from toy_set import VOCABULARY
 
 from nlplug.data import DataRow
 from nlplug.errors import DataError, TrainingError
+from nlplug.families.masked_lm.training import MaskedContexts, MaskedRecipe, Masking
 from nlplug.train.config import TrainConfig
 from nlplug.train.documents import IGNORED
-from nlplug.train.masked import MaskedRecipe
-from nlplug.train.masking import MaskedContexts, Masking
 from nlplug.train.vocabulary import train_masked_tokenizer, train_tokenizer
 
 pytestmark = pytest.mark.train
@@ -141,7 +140,7 @@ def test_evaluation_sees_all_tokens_and_always_hides_the_same(config: Make, toke
     seen = []
     for seed in (1, 2):
         recipe = MaskedRecipe(None, config(max_length=16, seed=seed))
-        dataset = recipe.dataset(written, tokenizer, training=False)
+        dataset = recipe.held_out(written, tokenizer)
         seen.append(items(dataset))
     assert np.array_equal(seen[0], seen[1])
     framing = len(dataset) * 2
@@ -156,7 +155,7 @@ def test_of_a_short_text_one_token_is_hidden(tokenizer: Any) -> None:
 
 def test_a_batch_without_a_hidden_token_costs_nothing(recipe: MaskedRecipe) -> None:
     logits = torch.zeros(1, 3, 100, requires_grad=True)
-    loss = recipe.loss({"logits": logits}, torch.full((1, 3), IGNORED), training=True)
+    loss = recipe.loss({"logits": logits}, torch.full((1, 3), IGNORED))
     loss.backward()
     assert loss.item() == 0
     assert logits.grad is not None and not logits.grad.isnan().any()
@@ -172,8 +171,8 @@ def test_scores_by_hand(recipe: MaskedRecipe, tokenizer: Any) -> None:
     assert batch["input_ids"][0].tolist() == [2, 4, 3, 0, 0]
     chances = torch.full((2, 5, 10), 0.05)
     chances[..., 7] = 0.55
-    sums = recipe.evaluated({"logits": chances.log()}, batch["labels"])
-    scores = recipe.score(sums.numpy(), None)
+    sums = recipe.sums({"logits": chances.log()}, batch["labels"])
+    scores = recipe.scores(sums.double().sum(0).tolist(), None, None)
     nats = -2 * math.log(0.55) - 2 * math.log(0.05)
     assert scores["accuracy"] == 0.5
     assert scores["token_loss"] == pytest.approx(nats / 4, rel=1e-5)

@@ -13,8 +13,7 @@ from toy_set import toy_rows, write_jsonl
 from nlplug.families.token_classification import TokenClassificationTask
 from nlplug.task import Localized, Task
 from nlplug.train.config import TrainConfig
-from nlplug.train.pretrain import pretrain
-from nlplug.train.pretrain_config import PretrainConfig
+from nlplug.train.pretrain import pretrain, settings_of
 from nlplug.train.run import fine_tune
 from nlplug.train.workspace import Workspace
 
@@ -37,7 +36,7 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("base")
     data = str(write_jsonl(folder / "texts.jsonl", toy_rows(96)))
     return pretrain(
-        PretrainConfig.model_validate(
+        settings_of("bert").model_validate(
             {
                 "data": [data],
                 "eval": [data],

@@ -24,7 +24,7 @@ Make = Callable[..., TrainConfig]
 KILLED = """
 import os, signal, sys
 from nlplug.families.sequence_classification import SequenceClassificationTask
-from nlplug.train.config import TrainConfig
+from nlplug.families.sequence_classification.settings import SequenceClassificationConfig
 from nlplug.train.run import fine_tune
 from nlplug.train.trainer import RecipeTrainer
 
@@ -40,7 +40,7 @@ nlplug.train.loop.RecipeTrainer = Dying
 class Toy(SequenceClassificationTask):
     name = title = description = "toy"
 
-fine_tune(Toy(), TrainConfig.model_validate_json(sys.argv[1]))
+fine_tune(Toy(), SequenceClassificationConfig.model_validate_json(sys.argv[1]))
 """
 
 

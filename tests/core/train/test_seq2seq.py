@@ -16,12 +16,11 @@ from toy_set import write_jsonl
 from nlplug.data import DataRow
 from nlplug.data.pairs import Pair, pairs_of
 from nlplug.errors import DataError
+from nlplug.families.seq2seq.settings import Seq2SeqConfig, Seq2SeqPretrainConfig
+from nlplug.families.seq2seq.training import Seq2SeqRecipe, TokenizedPairs
 from nlplug.train.config import TrainConfig
 from nlplug.train.documents import IGNORED
-from nlplug.train.pairs import TokenizedPairs
 from nlplug.train.pretrain import pretrain
-from nlplug.train.pretrain_config import PretrainConfig
-from nlplug.train.seq2seq import Seq2SeqRecipe
 from nlplug.train.trainer import TokenBatches
 from nlplug.train.vocabulary import train_tokenizer
 
@@ -56,7 +55,8 @@ def tokenizer() -> Any:
 
 @pytest.fixture
 def recipe(config: Make) -> Seq2SeqRecipe:
-    return Seq2SeqRecipe(None, config())
+    given = config().model_dump(include=set(Seq2SeqConfig.model_fields))
+    return Seq2SeqRecipe(None, Seq2SeqConfig.model_validate(given))
 
 
 def test_a_unigram_tokenizer_closes_each_text_and_keeps_language_tokens_whole(
@@ -118,14 +118,14 @@ def test_a_source_says_its_language_where_there_are_several(
     several = [*one, row({"translation": {"en": "red", "de": "green"}})]
     recipe.fit(several)
     assert recipe.special_tokens() == [">>de<<", ">>fr<<"]
-    dataset = recipe.dataset(recipe.examples(several), tokenizer, training=True)
+    dataset = recipe.dataset(recipe.examples(several), tokenizer)
     assert tokenizer.decode(dataset[0]["input_ids"]).replace(" ", "") == ">>fr<<red</s>"
     assert tokenizer.decode(dataset[1]["labels"]) == "green</s>"
 
 
 def test_what_is_too_long_is_cut_and_ended(tokenizer: Any) -> None:
     pair = Pair("red green blue black", "white " * 9, "fr")
-    item = TokenizedPairs([pair], tokenizer, length=4, mark=True, training=True)[0]
+    item = TokenizedPairs([pair], tokenizer, length=4, mark=True)[0]
     assert [len(item["input_ids"]), len(item["labels"])] == [4, 4]
     assert item["input_ids"][-1] == item["labels"][-1] == tokenizer.eos_token_id
     assert item["input_ids"][0] == tokenizer.convert_tokens_to_ids(">>fr<<")
@@ -165,11 +165,11 @@ def test_a_row_that_is_longer_than_a_batch_is_one_by_itself() -> None:
 
 
 @pytest.fixture(scope="module")
-def copier(tmp_path_factory: pytest.TempPathFactory) -> PretrainConfig:
+def copier(tmp_path_factory: pytest.TempPathFactory) -> Seq2SeqPretrainConfig:
     """Settings of a tiny model that learns to give a list of colours back."""
     folder = tmp_path_factory.mktemp("copy")
     rows = [{"translation": {"en": text, "xx": text}} for text in colours(400)]
-    return PretrainConfig.model_validate(
+    return Seq2SeqPretrainConfig.model_validate(
         {
             "data": [str(write_jsonl(folder / "pairs.jsonl", rows))],
             "output": folder / "out",
@@ -194,7 +194,7 @@ def copier(tmp_path_factory: pytest.TempPathFactory) -> PretrainConfig:
 
 
 @pytest.fixture(scope="module")
-def trained(copier: PretrainConfig) -> Path:
+def trained(copier: Seq2SeqPretrainConfig) -> Path:
     return pretrain(copier)
 
 
@@ -213,15 +213,15 @@ def test_a_copy_is_learnt_from_nothing(trained: Path) -> None:
 
 
 def test_a_batch_is_padded_and_its_decoder_begins_with_padding(
-    trained: Path, copier: PretrainConfig
+    trained: Path, copier: Seq2SeqPretrainConfig
 ) -> None:
     from transformers import AutoTokenizer
 
-    recipe = Seq2SeqRecipe(None, copier.from_base(trained))
+    recipe = Seq2SeqRecipe(None, copier.from_base(trained, Seq2SeqConfig))
     tokenizer = AutoTokenizer.from_pretrained(trained)
     model = recipe.model()
     pairs = [Pair("red", "red", "xx"), Pair("red blue green", "red blue green", "xx")]
-    dataset = recipe.dataset(pairs, tokenizer, training=False)
+    dataset = recipe.held_out(pairs, tokenizer)
     batch = recipe.collate([dataset[0], dataset[1]], tokenizer)
     short = len(dataset[0]["labels"])
     assert batch["labels"][0, short:].tolist() == [IGNORED] * (batch["labels"].shape[1] - short)
@@ -231,9 +231,9 @@ def test_a_batch_is_padded_and_its_decoder_begins_with_padding(
         both = model(**{k: v for k, v in batch.items() if k != "labels"})
         alone = recipe.collate([dataset[0]], tokenizer)
         one = model(**{k: v for k, v in alone.items() if k != "labels"})
-    sums = recipe.evaluated(both, batch["labels"])
+    sums = recipe.sums(both, batch["labels"])
     assert sums[0].tolist() == pytest.approx(
-        recipe.evaluated(one, alone["labels"])[0].tolist(), abs=1e-4
+        recipe.sums(one, alone["labels"])[0].tolist(), abs=1e-4
     )
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -19,9 +17,13 @@ from nlplug import pipeline
 from nlplug.cli.main import main
 from nlplug.data import DataRow
 from nlplug.errors import DataError
+from nlplug.families.span_extraction.training import (
+    PairLayout,
+    Question,
+    SpanExtractionRecipe,
+    WindowedQuestions,
+)
 from nlplug.train.config import TrainConfig
-from nlplug.train.span_extraction import SpanExtractionRecipe
-from nlplug.train.span_windows import PairFrame, Question, WindowedQuestions
 
 pytestmark = pytest.mark.train
 
@@ -44,7 +46,7 @@ def recipe(toy_task: Any, config: Make) -> SpanExtractionRecipe:
     return SpanExtractionRecipe(toy_task, config())
 
 
-def windowed(tokenizer: Any, *questions: Question, seed: int | None = None) -> WindowedQuestions:
+def windowed(tokenizer: Any, *questions: Question, seed: int = 0) -> WindowedQuestions:
     return WindowedQuestions(questions, tokenizer, max_length=16, seed=seed)
 
 
@@ -71,24 +73,22 @@ def toy_questions(count: int) -> list[dict[str, Any]]:
 def test_a_pair_is_framed_as_the_tokenizer_does_it(tokenizer: Any) -> None:
     expected = tokenizer("a film", "the plot was good")
     ids = expected["input_ids"]
-    item, front = PairFrame(tokenizer).join(ids[1:3], ids[4:-1])
+    item, front = PairLayout(tokenizer).join(ids[1:3], ids[4:-1])
     assert item == dict(expected)
     assert front == 4
 
 
 def test_tokens_types_are_left_out_where_the_model_takes_none(tokenizer: Any) -> None:
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
-    item, _ = PairFrame(tokenizer).join([5], [6])
+    item, _ = PairLayout(tokenizer).join([5], [6])
     assert set(item) == {"input_ids", "attention_mask"}
 
 
 def test_a_short_context_is_one_window_with_the_answer_in_place(tokenizer: Any) -> None:
     short = Question("is a film good", "the plot was so great", ((13, 21),))
-    for seed in (None, 1):
-        dataset = windowed(tokenizer, short, NONE, seed=seed)
-        items = {dataset.items[i][0]: dataset[i] for i in range(2)}
-        assert spanned(tokenizer, items[0]) == "so great"
-        assert items[1]["labels"].tolist() == [0, 0]
+    dataset = windowed(tokenizer, short, NONE, seed=1)
+    assert spanned(tokenizer, dataset[0]) == "so great"
+    assert dataset[1]["labels"].tolist() == [0, 0]
 
 
 def test_training_mostly_sees_a_window_with_the_answer_and_each_epoch_another(
@@ -118,67 +118,17 @@ def test_of_several_right_answers_training_takes_one_after_another(tokenizer: An
     assert seen == {"good", "so good"}
 
 
-def test_evaluation_windows_cover_the_context_and_overlap(tokenizer: Any) -> None:
-    dataset = windowed(tokenizer, ASKED)
-    begins = sorted(begin for _, begin in dataset.items)
-    room = 16 - 3 - 4
-    assert begins[0] == 0
-    assert begins[-1] + room == 33
-    assert all(after - before <= room // 2 for before, after in pairwise(begins))
-
-
 def test_a_question_that_is_too_long_leaves_half_a_window_to_the_context(tokenizer: Any) -> None:
     dataset = windowed(tokenizer, Question("is a film good " * 20, "the plot was bad", ()))
     assert len(dataset[0]["input_ids"]) <= 16
     assert "the plot was bad" in tokenizer.decode(dataset[0]["input_ids"])
 
 
-def test_the_best_span_of_all_windows_is_the_answer(tokenizer: Any) -> None:
-    dataset = windowed(tokenizer, ASKED, NONE)
-    logits = np.full((len(dataset), 16, 2), -5.0)
-    for index in range(len(dataset)):
-        first, last = dataset[index]["labels"]
-        if first:
-            logits[index, first, 0] = logits[index, last, 1] = 4.0
-        # High numbers outside the context (here: in the question) are no answer.
-        logits[index, 1:3] = 9.0
-        logits[index, 0] = [1.0, float(dataset.items[index][0])]
-    (answer, score, null), (_, other, nothing) = dataset.answers(logits)
-    assert (answer, score, null) == ("good", 8.0, 1.0)
-    assert (other, nothing) == (-10.0, 2.0)
-
-
-def test_an_answer_starts_before_it_ends_and_is_not_too_long(tokenizer: Any) -> None:
-    dataset = windowed(tokenizer, Question("is", "the plot was so good", ()))
-    logits = np.zeros((1, 16, 2))
-    front = 3
-    logits[0, front + 4, 0], logits[0, front + 1, 1] = 9.0, 8.5  # start after end
-    logits[0, front + 2, 0] = 1.0
-    assert dataset.answers(logits)[0][:2] == ("good", 9.0)
-    logits[0] = 0.0
-    logits[0, front, 0] = logits[0, front + 4, 1] = 9.0  # five tokens
-    logits[0, front + 2, 0] = 1.0
-    assert dataset.answers(logits, max_answer=3)[0][:2] == ("was so good", 10.0)
-
-
-def test_no_answer_counts_only_in_a_set_that_has_such_questions(
-    tokenizer: Any, recipe: SpanExtractionRecipe
-) -> None:
-    sure = Question("is", "the plot was good", ((13, 17),))
-    logits = np.zeros((1, 16, 2))
-    logits[0, 0] = 5.0  # "no answer" is what this model thinks
-    logits[0, 3 + 3] = 1.0
-    assert recipe.score(logits, windowed(tokenizer, sure)) == {"f1": 1.0, "exact_match": 1.0}
-    both = recipe.score(np.concatenate([logits, logits]), windowed(tokenizer, sure, NONE))
-    assert both == {"f1": 0.5, "exact_match": 0.5}
-
-
 def test_the_loss_is_the_mean_of_start_and_end(recipe: SpanExtractionRecipe) -> None:
     start = torch.tensor([[0.0, math.log(3)]])  # probabilities 1/4 and 3/4
     outputs = {"start_logits": start, "end_logits": torch.zeros(1, 2)}
-    loss = recipe.loss(outputs, torch.tensor([[1, 0]]), training=True)
+    loss = recipe.loss(outputs, torch.tensor([[1, 0]]))
     assert float(loss) == pytest.approx((math.log(4 / 3) + math.log(2)) / 2)
-    assert recipe.predictions(outputs).shape == (1, 2, 2)
 
 
 def test_a_held_out_row_is_what_evaluation_reads(recipe: SpanExtractionRecipe) -> None:

@@ -13,10 +13,10 @@ from toy_set import write_jsonl
 from nlplug import Bundle, Pipeline
 from nlplug.families.causal_lm import CausalTask
 from nlplug.families.seq2seq import Seq2SeqTask
+from nlplug.families.seq2seq.settings import Seq2SeqConfig
 from nlplug.task import Example, Localized
-from nlplug.train.architectures import make_model
 from nlplug.train.config import TrainConfig
-from nlplug.train.pretrain_config import PretrainConfig
+from nlplug.train.pretrain import make_model, settings_of
 from nlplug.train.run import train
 from nlplug.train.vocabulary import train_tokenizer
 
@@ -58,7 +58,7 @@ def base(folder: Path, architecture: str) -> str:
     )
     torch.manual_seed(0)
     shape: dict[str, Any] = {"layers": 1, "hidden": 32, "heads": 2, "max_length": 32}
-    config = PretrainConfig.model_validate(
+    config = settings_of(architecture).model_validate(
         {"data": ["-"], "output": folder, "architecture": architecture, **shape}
     )
     make_model(config, tokenizer).save_pretrained(folder)
@@ -68,7 +68,8 @@ def base(folder: Path, architecture: str) -> str:
 
 def settings(folder: Path, architecture: str, rows: list[dict[str, Any]]) -> TrainConfig:
     data = str(write_jsonl(folder / "rows.jsonl", rows))
-    return TrainConfig.model_validate(
+    kind: type[TrainConfig] = Seq2SeqConfig if architecture == "marian" else TrainConfig
+    return kind.model_validate(
         {
             "base": base(folder / "base", architecture),
             "data": [data],

@@ -18,12 +18,16 @@ from torch.nn import functional as F
 from nlplug import pipeline
 from nlplug.cli.main import main
 from nlplug.data import DataRow
-from nlplug.errors import DataError, TrainingError
+from nlplug.errors import DataError
 from nlplug.families.token_classification import TokenClassificationTask
+from nlplug.families.token_classification.training import (
+    TokenClassificationRecipe,
+    WindowedTokens,
+    marginal_loss,
+    token_roles,
+)
 from nlplug.models.bundle import Bundle
 from nlplug.train.config import TrainConfig
-from nlplug.train.token_classification import TokenClassificationRecipe, marginal_loss
-from nlplug.train.token_windows import WindowedTokens, token_roles
 
 pytestmark = pytest.mark.train
 
@@ -98,7 +102,7 @@ def labelled(
     recipe: TokenClassificationRecipe, tokenizer: Any, values: dict[str, Any]
 ) -> list[tuple[str, str | int]]:
     """Tokens of a row with their targets, by name where they have one."""
-    dataset = recipe.dataset(recipe.examples([row(values)]), tokenizer, training=False)
+    dataset = recipe.dataset(recipe.examples([row(values)]), tokenizer)
     names = dict(enumerate(recipe.labels))
     item = dataset[0]
     tokens = tokenizer.convert_ids_to_tokens(item["input_ids"])
@@ -132,28 +136,12 @@ def test_labels_of_windows_are_those_of_the_text(tokenizer: Any) -> None:
     text = " ".join(["anna left rome and bergman saw oslo"] * 6)
     count = len(tokenizer(text, add_special_tokens=False)["input_ids"])
     labels = np.arange(count)
-    seen = WindowedTokens([text], [labels], tokenizer, max_length=12, seed=None)
-    windows = [seen[i]["labels"] for i in range(len(seen))]
-    assert all(len(window) == 12 for window in windows)
-    assert all((window[1:-1] == np.arange(window[1], window[1] + 10)).all() for window in windows)
-    padded = np.stack([np.append(window, [-100, -100]) for window in windows])
-    [merged], [targets] = seen.merge(padded)
-    assert merged.tolist() == targets.tolist() == labels.tolist()
-    trained = WindowedTokens([text], [labels], tokenizer, max_length=12, seed=3)
-    item = trained[0]
+    dataset = WindowedTokens([text], [labels], tokenizer, max_length=12, seed=3)
+    item = dataset[0]
     begin = item["labels"][1]
+    assert item["labels"].tolist() == [-100, *range(begin, begin + 10), -100]
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     assert item["input_ids"][1:-1] == ids[begin : begin + 10]
-
-
-def test_of_overlapping_windows_a_token_is_taken_where_it_has_more_around_it(
-    tokenizer: Any,
-) -> None:
-    text = " ".join(["anna"] * 14)
-    seen = WindowedTokens([text], [np.zeros(14)], tokenizer, max_length=12, seed=None)
-    assert len(seen) == 2  # tokens 0 to 9 and 4 to 13
-    [merged], _ = seen.merge(np.repeat([[0], [1]], 12, axis=1))
-    assert merged.tolist() == [0] * 7 + [1] * 7
 
 
 def test_the_loss_with_one_label_allowed_is_cross_entropy() -> None:
@@ -177,19 +165,15 @@ def test_what_a_set_did_not_look_for_is_left_open(
 ) -> None:
     values = {"text": "anna saw rome", "spans": [[0, 4, "PER"]]}
     examples = recipe.examples([row({**values, "label_set": ["PER"]}), row(values)])
-    dataset = recipe.dataset(examples, tokenizer, training=False)
+    dataset = recipe.dataset(examples, tokenizer)
     batch = recipe.collate([dataset[0], dataset[1]], tokenizer)
     logits = torch.full((*batch["labels"].shape, len(ENTITIES)), -9.0)
     for index, label in enumerate(["B-PER", "O", "B-LOC"], start=1):
         logits[:, index, ENTITIES.index(label)] = 9.0
     losses = [
-        recipe.loss({"logits": logits[i : i + 1]}, batch["labels"][i : i + 1], training=True)
-        for i in (0, 1)
+        recipe.loss({"logits": logits[i : i + 1]}, batch["labels"][i : i + 1]) for i in (0, 1)
     ]
     assert losses[0] < 1e-3 < losses[1]
-    predicted = recipe.predictions({"logits": logits}).numpy()
-    scores = recipe.score(predicted, dataset)
-    assert (scores["precision"], scores["recall"]) == (pytest.approx(2 / 3), 1.0)
 
 
 def test_labels_come_from_the_data_or_the_settings(config: Make, english: Path) -> None:
@@ -219,13 +203,6 @@ def test_where_tags_are_of_single_tokens_every_piece_of_a_word_has_its_tag(
     recipe.fit([row(values)])
     found = labelled(recipe, tokenizer, values)
     assert found[1:-1] == [("the", "DET"), ("berg", "NOUN"), ("##man", "NOUN")]
-    dataset = recipe.dataset(recipe.examples([row(values)]), tokenizer, training=False)
-    assert recipe.score(np.array([[0, 0, 1, 0, 0]]), dataset)["f1"] == pytest.approx(2 / 3)
-
-
-def test_settings_of_other_tasks_are_refused(config: Make) -> None:
-    with pytest.raises(TrainingError, match="--class-weights does not apply"):
-        TokenClassificationRecipe(ToyTags(), config(labels=[], class_weights="balanced"))
 
 
 def sentences(count: int, seed: int) -> list[list[tuple[str, str]]]:

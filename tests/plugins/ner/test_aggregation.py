@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nlplug.families.tagged_text import Tags
+from nlplug.families.token_classification.tagged_text import Tags
 from nlplug.testing import tiny_token_classifier
 from nlplug_ner.aggregation import Scheme
 from nlplug_ner.task import NerModel, NerOptions

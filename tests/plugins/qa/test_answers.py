@@ -16,10 +16,14 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from nlplug import Pipeline
 from nlplug.errors import BundleError, InputError, OptionError
+from nlplug.families.span_extraction import (
+    SpanExtractionInput,
+    SpanExtractionModel,
+    SpanExtractionOptions,
+)
 from nlplug.models.bundle import Bundle
 from nlplug.testing import SPECIAL_TOKENS, tiny_question_answerer, tiny_text_classifier
-from nlplug_qa.model import QaModel
-from nlplug_qa.task import QaInput, QaOptions, QaTask
+from nlplug_qa.task import QaTask
 
 PARIS = "It is said that he lives in Paris."
 YORK = "He lives in  New York, they say."
@@ -143,8 +147,8 @@ def test_a_million_characters_are_read(tmp_path: Path) -> None:
 
 
 def test_many_questions_on_one_context_read_it_once(bundle: Bundle) -> None:
-    asked = [QaInput(question=word, context=PARIS) for word in ("Where?", "What?")]
-    [one], [other] = QaModel(bundle).encode(asked, QaOptions())
+    asked = [SpanExtractionInput(question=word, context=PARIS) for word in ("Where?", "What?")]
+    [one], [other] = SpanExtractionModel(bundle).encode(asked, SpanExtractionOptions())
     assert np.shares_memory(one.meta.starts, other.meta.starts)
 
 

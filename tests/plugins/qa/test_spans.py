@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlplug_qa.spans import NBest, Span, best_spans, probabilities
+from nlplug.families.span_extraction.spans import NBest, Span, best_spans, probabilities
 
 CONTEXT = "It was Paris, not paris or  Rome."
 

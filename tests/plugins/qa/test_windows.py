@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from nlplug.families.span_extraction.windows import WindowMaker, read_context
 from nlplug.runtime.tokenizer import PairFrame
 from nlplug.runtime.tokenizer import Tokenizer as Windowing
-from nlplug_qa.windows import WindowMaker, read_context
 
 WORDS = ["who", "was", "it", "a", "b", "c", "d", "e"]
 VOCABULARY = {word: i for i, word in enumerate(["<pad>", "<s>", "</s>", *WORDS])}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nlplug.export.decoder import bart, gpt2, gpt_neox, llama, t5
-from nlplug.export.decoder.seq2seq_weights import Seq2SeqWeights
+from nlplug.export.decoder.encoder_decoder_weights import Seq2SeqWeights
 from nlplug.export.decoder.weights import DecoderWeights, NoFastForm
 
 READERS: dict[str, Callable[[Any], DecoderWeights]] = {

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nlplug.export.decoder.seq2seq_plain import start_token
-from nlplug.export.decoder.seq2seq_weights import Cross, Seq2SeqWeights, Stack
+from nlplug.export.decoder.encoder_decoder_plain import start_token
+from nlplug.export.decoder.encoder_decoder_weights import Cross, Seq2SeqWeights, Stack
 from nlplug.export.decoder.weights import Block, Linear, Norm, activation, array, head, linear
 from nlplug.runtime.decoding.seq2seq_spec import NO_LIMIT
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
+from nlplug.runtime.answers import TextPiece
 from nlplug.runtime.decoding.decoder import Decoder
 from nlplug.runtime.decoding.generate import Generated, Token, generate, stream
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.stopping import Finish
 from nlplug.runtime.decoding.text import CONTEXT, TextStream
-from nlplug.runtime.runner import TextPiece
 
 # Rows that are decoded together. A step reads the weights once for all rows; from here on more
 # rows gain little, and a row that ends late keeps the others' memory.

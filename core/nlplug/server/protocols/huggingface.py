@@ -1,17 +1,17 @@
 """The Hugging Face Inference shapes: what `huggingface_hub.InferenceClient` sends and expects.
 
-One table, `SHAPES`, says what differs between the Hub's tasks; a task that is not in it is answered
-in the plain way. Reference: https://huggingface.co/docs/inference-providers/tasks/index
+A family's record says which shape its replies have. Reference:
+https://huggingface.co/docs/inference-providers/tasks/index
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import InputError, OptionError
+from nlplug.families.family import load
 from nlplug.server.protocols import text_generation
+from nlplug.server.protocols.shapes import Call, Shape, json_type
 from nlplug.task import python_only
 from nlplug.validation import make_input, make_options
 
@@ -22,100 +22,10 @@ if TYPE_CHECKING:
 _IGNORED = frozenset({"options"})
 
 
-@dataclass(frozen=True)
-class Call:
-    """One request, checked.
-
-    Attributes:
-        inputs: The inputs.
-        options: The task's options, as the request gives them or the protocol presets them.
-        single: Whether the request holds one input and not a list.
-        stream: Whether the answer is to come piece by piece.
-        details: Whether the reply is to say how the text came about.
-    """
-
-    inputs: list[TaskInput]
-    options: dict[str, Any]
-    single: bool
-    stream: bool = False
-    details: bool = False
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How the answers of one Hub task become a reply.
-
-    Attributes:
-        reply: Makes the reply from one answer an input.
-        presets: Options whose default differs here from the task's own.
-        accept: From the parameters of a request, and the task's own options, to options.
-        details: Whether a reply can be asked to say how it came about.
-        schema: Makes the JSON schema of the reply from that of one answer.
-    """
-
-    reply: Callable[[list[Any], Call], Any]
-    presets: Mapping[str, Any] = field(default_factory=dict)
-    accept: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] = (
-        lambda parameters, known: dict(parameters)
-    )
-    details: bool = False
-    schema: Callable[[dict[str, Any]], dict[str, Any]] = lambda one: {
-        "anyOf": [one, {"type": "array", "items": one}]
-    }
-
-
-def _plain(answers: list[Any], call: Call) -> Any:
-    return answers[0] if call.single else answers
-
-
-def _nested(answers: list[Any], call: Call) -> Any:
-    # The client takes the first element of the reply for its one text: a flat list would silently
-    # lose all labels but the first.
-    return answers
-
-
-def _texts(answers: list[Any], call: Call) -> Any:
-    # One text an input is the common case, which is a flat list.
-    if all(isinstance(answer, list) and len(answer) == 1 for answer in answers):
-        return [answer[0] for answer in answers]
-    return _plain(answers, call)
-
-
-def _generating(parameters: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the options of decoding out of ``generate_parameters``, where clients put them."""
-    options = dict(parameters)
-    more = options.pop("generate_parameters", None) or {}
-    if not isinstance(more, dict):
-        raise InputError(
-            f"parameters: generate_parameters is {_kind(more)}, not an object.",
-            hint='Send {"generate_parameters": {"num_beams": 4}}.',
-        )
-    return {**more, **options}
-
-
-_TEXT_TO_TEXT = Shape(_texts, accept=_generating)
-SHAPES: dict[str, Shape] = {
-    "text-classification": Shape(
-        _nested,
-        presets={"top_k": None},  # the Hub answers with all labels
-        schema=lambda one: {"type": "array", "items": one},
-    ),
-    "text-generation": Shape(
-        _plain,
-        presets={"return_full_text": False},  # the Hub leaves the prompt out
-        accept=text_generation.accept,
-        details=True,
-    ),
-    "translation": _TEXT_TO_TEXT,
-    "summarization": _TEXT_TO_TEXT,
-    "text2text-generation": _TEXT_TO_TEXT,
-}
-_PLAIN = Shape(_plain)
-
-
 def shape_of(task: Task) -> Shape:
     """How replies of this task look."""
-    return SHAPES.get(task.hub_task, _PLAIN)
+    shape: Shape = load(task.family.hub_shape)
+    return shape
 
 
 def parse(body: Any, task: Task) -> Call:
@@ -131,7 +41,7 @@ def parse(body: Any, task: Task) -> Call:
     """
     if not isinstance(body, dict):
         raise InputError(
-            f"The body is {_kind(body)}, not an object.",
+            f"The body is {json_type(body)}, not an object.",
             hint='Send {"inputs": "…", "parameters": {}}.',
         )
     if "inputs" not in body:
@@ -158,7 +68,7 @@ def parse(body: Any, task: Task) -> Call:
     if details and "details" in task.Options.model_fields:
         options["details"] = True
         details = stream  # its answers can tell more than its pieces
-    if details and not (single and task.streams):
+    if details and not (single and task.family.streams):
         raise InputError(
             "parameters: details are told of one input at a time.",
             hint="Send one input, or leave details out.",
@@ -182,8 +92,8 @@ def _stream(task: Task, wanted: Any, single: bool) -> bool:
     if wanted is None or wanted is False:
         return False
     if wanted is not True:
-        raise InputError(f"stream: this is {_kind(wanted)}.", hint="Send true or false.")
-    if not task.streams:
+        raise InputError(f"stream: this is {json_type(wanted)}.", hint="Send true or false.")
+    if not task.family.streams:
         raise InputError(
             f"stream: the answers of the task {task.name!r} come whole, not piece by piece.",
             hint="Leave stream out.",
@@ -201,7 +111,7 @@ def _parameters(parameters: Any) -> dict[str, Any]:
         return {}
     if not isinstance(parameters, dict):
         raise InputError(
-            f"parameters: this is {_kind(parameters)}, not an object.",
+            f"parameters: this is {json_type(parameters)}, not an object.",
             hint='Send {"parameters": {"name": value}}.',
         )
     return dict(parameters)
@@ -224,8 +134,3 @@ def _options(task: Task, parameters: dict[str, Any]) -> dict[str, Any]:
     except OptionError as error:
         raise OptionError(f"parameters: {error.message}", hint=error.hint) from None
     return options
-
-
-def _kind(value: Any) -> str:
-    names = {str: "a string", list: "an array", bool: "a boolean", dict: "an object"}
-    return "null" if value is None else names.get(type(value), "a number")

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import InputError
+from nlplug.server.protocols.shapes import PLAIN, Shape
 
 if TYPE_CHECKING:
-    from nlplug.runtime.runner import TextPiece
+    from nlplug.runtime.answers import TextPiece
 
 # Parameters that ask for nothing when they have these values, by which clients fill them in.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
@@ -127,3 +128,12 @@ class Telling:
             "generated_tokens": self._tokens,
             "seed": self._seed,
         }
+
+
+GENERATED = Shape(
+    PLAIN.reply,
+    presets={"return_full_text": False},  # the Hub leaves the prompt out
+    accept=accept,
+    details=True,
+)
+"""As `PLAIN`, with details on request."""

@@ -1,0 +1,188 @@
+"""The fast graph of a text-to-text model's decoder: one token a row.
+
+Its own keys and values lie in buffers that are past and present at once, as in the graph of a
+causal decoder; those of the source it reads where the encoder has left them. Rows that go on from
+one source side by side, as beams do, ask it together, as if they were one text: the source is
+neither copied nor read more than once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nlplug.export.decoder.encoder import PADDING
+from nlplug.export.decoder.encoder_decoder_weights import Cross, Seq2SeqWeights
+from nlplug.export.decoder.nodes import FLOAT, INT32, INT64, GraphWriter
+from nlplug.export.decoder.parts import Parts, rank_logits
+from nlplug.export.decoder.products import Product, Products
+from nlplug.export.decoder.weights import Block, Norm
+from nlplug.export.graph import MICROSOFT
+from nlplug.runtime.decoding.seq2seq_spec import SEQ2SEQ_KEY, Seq2SeqSpec
+
+
+def build_step(weights: Seq2SeqWeights, products: Products) -> Any:
+    """Write the decoder's graph, for one token a row.
+
+    Inputs: ``input_ids`` (rows, 1) int64; ``position_ids`` (1, 1) int64 where there are positions,
+    the same for all rows; ``seqlens_k`` (rows,) int32, the tokens of each row after this step,
+    less one; ``total_sequence_length`` int32, these tokens; ``source_lengths`` (sources,) int32;
+    ``by_source`` (3,) int64, the sources, the rows of each, and the numbers of all heads;
+    ``cross.N.key`` and ``.value`` (sources, heads, source tokens, head size);
+    ``past_key_values.N.key`` and ``.value`` (rows, heads, capacity, head size); and that of
+    `rank_logits`.
+
+    Outputs: ``logits`` (rows, vocabulary), those of `rank_logits`, and ``present.N.key`` and
+    ``.value``, to be bound to the same memory as the past.
+
+    Args:
+        weights: The model.
+        products: The precision.
+
+    Returns:
+        An ``onnx.ModelProto`` whose metadata hold a `Seq2SeqSpec`.
+    """
+    return _Step(weights, products).build()
+
+
+class _Step:
+    def __init__(self, weights: Seq2SeqWeights, products: Products) -> None:
+        self.weights, self.stack = weights, weights.decoder
+        self.products = products
+        self.graph = GraphWriter()
+        self.parts = Parts(self.graph, products, weights.activation, weights.gated)
+        self.spec = Seq2SeqSpec(
+            layers=len(self.stack.layers),
+            kv_heads=self.stack.heads,
+            head_size=self.stack.head_size,
+            vocabulary=weights.vocabulary,
+            context=self.stack.context,
+            positions=self.stack.positions is not None,
+            start=weights.start,
+            source_vocabulary=weights.encoder.vocabulary,
+            source_context=weights.encoder.context,
+            fast=True,
+        )
+
+    def build(self) -> Any:
+        graph, stack = self.graph, self.stack
+        ids = graph.input("input_ids", INT64, ["rows", 1])
+        graph.input("seqlens_k", INT32, ["rows"])
+        graph.input("total_sequence_length", INT32, [])
+        graph.input("source_lengths", INT32, ["sources"])
+        graph.input("by_source", INT64, [3])
+        total = self._embed(ids)
+        self.bias = "" if stack.relative is None else self._distances(stack.relative)
+        addend = Product("")
+        for number, layer in enumerate(stack.layers):
+            total, addend = self._layer(total, addend, layer, number)
+        if stack.final_norm is not None:
+            total = self._add_norm(total, addend, stack.final_norm, "final_norm")[1]
+        self._head(total)
+        for number in range(self.spec.layers):
+            for part in ("key", "value"):
+                shape: list[int | str] = ["sources", stack.heads, "tokens", stack.head_size]
+                graph.input(f"cross.{number}.{part}", FLOAT, shape)
+                shape = ["rows", stack.heads, "capacity", stack.head_size]
+                graph.input(f"past_key_values.{number}.{part}", FLOAT, shape)
+                graph.output(f"present.{number}.{part}", FLOAT, shape)
+        return graph.finish({SEQ2SEQ_KEY: self.spec.to_json()})
+
+    def _embed(self, ids: str) -> str:
+        graph, stack = self.graph, self.stack
+        total = self.products.look_up(
+            graph, ids, stack.embeddings, "embeddings", tied=self.weights.head is None
+        )
+        if stack.positions is not None:
+            where = graph.input("position_ids", INT64, [1, 1])
+            table = graph.constant("positions", stack.positions)
+            total = graph.node("Add", [total, graph.node("Gather", [table, where])])
+        if stack.embedding_norm is not None:
+            total = self.parts.norm(total, stack.embedding_norm, "embedding_norm")
+        return total
+
+    def _layer(self, total: str, addend: Product, layer: Block, number: int) -> tuple[str, Product]:
+        name, cross = f"layers.{number}", self.weights.cross[number]
+        parts: list[tuple[Norm, Callable[[str], Product]]] = [
+            (layer.attention_norm, lambda value: self._attention(value, layer, number)),
+            (cross.norm, lambda value: self._cross_attention(value, cross, number)),
+            (layer.mlp_norm, lambda value: self.parts.mlp(value, layer.up, layer.down, name)),
+        ]
+        add_norm = self._add_norm
+        for place, (norm, part) in enumerate(parts, 1):
+            if self.weights.norm_first:
+                total, normed = add_norm(total, addend, norm, f"{name}.norm_{place}")
+                addend = part(normed)
+            else:
+                _, total = add_norm(total, part(total), norm, f"{name}.norm_{place}")
+        return total, addend
+
+    def _add_norm(self, total: str, addend: Product, norm: Norm, name: str) -> tuple[str, str]:
+        single = self.products.single_row
+        add_norm = self.parts.add_norm_of_row if single else self.parts.add_norm
+        return add_norm(total, addend, norm, name)
+
+    def _attention(self, value: str, layer: Block, number: int) -> Product:
+        graph, stack, name = self.graph, self.stack, f"layers.{number}"
+        qkv = self.parts.linear(value, layer.qkv, f"{name}.qkv")
+        past = [f"past_key_values.{number}.{part}" for part in ("key", "value")]
+        inputs = [qkv, "", "", *past, "seqlens_k", "total_sequence_length"]
+        if self.bias:
+            inputs += ["", "", "", self.bias]
+        outputs = [graph.name("attention"), f"present.{number}.key", f"present.{number}.value"]
+        graph.nodes(
+            "GroupQueryAttention",
+            inputs,
+            outputs,
+            domain=MICROSOFT,
+            num_heads=stack.heads,
+            kv_num_heads=stack.heads,
+            scale=stack.scale,
+        )
+        return self.products.product(graph, outputs[0], layer.attention_out, f"{name}.out")
+
+    def _cross_attention(self, value: str, cross: Cross, number: int) -> Product:
+        graph, stack, name = self.graph, self.stack, f"layers.{number}"
+        query = self.parts.linear(value, cross.query, f"{name}.cross_query")
+        attended = graph.ours(
+            "MultiHeadAttention",
+            [
+                graph.node("Reshape", [query, "by_source"]),
+                f"cross.{number}.key",
+                f"cross.{number}.value",
+                "",
+                "source_lengths",
+            ],
+            num_heads=stack.heads,
+            scale=stack.scale,
+            mask_filter_value=PADDING,
+        )
+        shape = graph.constant("by_row", np.array([-1, 1, stack.heads * stack.head_size], np.int64))
+        rows = graph.node("Reshape", [attended, shape])
+        return self.products.product(graph, rows, cross.out, f"{name}.cross_out")
+
+    def _distances(self, relative: np.ndarray) -> str:
+        """What the distance of the new token to each other adds, shape (1, heads, 1, tokens)."""
+        graph = self.graph
+        back = graph.constant("back", np.array(-1, np.int32))
+        last = graph.node("Add", ["total_sequence_length", back])
+        apart = graph.node("Range", [last, back, back])
+        furthest = graph.constant("furthest", np.array(relative.shape[1] - 1, np.int32))
+        table = graph.constant("distances", relative[None, :, None])
+        return graph.node("Gather", [table, graph.node("Min", [apart, furthest])], axis=3)
+
+    def _head(self, total: str) -> None:
+        graph, weights = self.graph, self.weights
+        flat = graph.constant("flat", np.array([-1, self.stack.hidden], np.int64))
+        value = graph.node("Reshape", [total, flat])
+        if weights.head is None:
+            logits = self.products.tied_head(
+                graph, value, self.stack.embeddings, weights.logits_bias, "embeddings"
+            )
+        else:
+            logits = self.parts.linear(value, weights.head, "head")
+        graph.rename(logits, "logits")
+        graph.output("logits", FLOAT, ["rows", self.spec.vocabulary])
+        rank_logits(graph)

@@ -1,0 +1,8 @@
+"""A text that continues a text or a chat."""
+
+from __future__ import annotations
+
+from nlplug.families.causal_lm.options import CausalInput, CausalOptions, GeneratedText, Message
+from nlplug.families.causal_lm.task import FAMILY, CausalTask
+
+__all__ = ["FAMILY", "CausalInput", "CausalOptions", "CausalTask", "GeneratedText", "Message"]

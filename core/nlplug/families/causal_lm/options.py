@@ -1,0 +1,146 @@
+"""What the tasks that continue a text or a chat take and give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, with_config
+from typing_extensions import TypedDict
+
+from nlplug.families.decoding_options import TextDecodingOptions
+from nlplug.task import TaskInput
+
+
+@with_config(ConfigDict(extra="allow"))
+class Message(TypedDict):
+    """One message of a chat; ``role`` is mostly ``system``, ``user`` or ``assistant``."""
+
+    role: str
+    content: str
+
+
+def _kind(value: Any) -> str:
+    return "messages" if isinstance(value, list | tuple) else "text"
+
+
+class CausalInput(TaskInput):
+    """A prompt, or a chat."""
+
+    text: Annotated[
+        Annotated[str, Tag("text")]
+        | Annotated[list[Message], Tag("messages"), Field(min_length=1)],
+        Discriminator(_kind),
+    ] = Field(
+        description="The text to go on from; or a chat, as a list of messages with role and "
+        "content, for models that have a chat template.",
+        json_schema_extra={
+            "zh": {
+                "title": "提示",
+                "description": "要续写的文本；对带有对话模板的模型，也可以是由 role 和 content "
+                "组成的消息列表。",
+            }
+        },
+    )
+
+
+class CausalOptions(TextDecodingOptions):
+    """How the text is made, and how it is given back."""
+
+    do_sample: bool = Field(
+        default=True,
+        description="Draw tokens by chance instead of taking the likeliest; beams never do.",
+        json_schema_extra={
+            "zh": {"title": "随机采样", "description": "按概率随机抽取词元，而不总取最可能的。"}
+        },
+    )
+    temperature: float = Field(
+        default=0.7,
+        gt=0,
+        le=5,
+        description="When drawing: below 1 keeps to likely tokens, above 1 is bolder.",
+        json_schema_extra={
+            "zh": {"title": "温度", "description": "采样时：小于 1 更稳妥，大于 1 更大胆。"}
+        },
+    )
+    return_full_text: bool = Field(
+        default=True,
+        description="Begin the answer with the prompt; off for the new text alone.",
+        json_schema_extra={
+            "advanced": True,
+            "zh": {"title": "返回全文", "description": "结果以提示开头；关闭则只返回新文本。"},
+        },
+    )
+    truncation: Literal["error", "left"] = Field(
+        default="error",
+        description="What becomes of a prompt longer than the model's context: an error, or left: "
+        "its beginning is cut off, so that max_new_tokens have room in half of the context.",
+        json_schema_extra={
+            "advanced": True,
+            "zh": {
+                "title": "超长提示",
+                "description": "提示超出模型上下文时：error 报错；left 舍去开头，"
+                "在至多一半的上下文内为新文本留出空间。",
+            },
+        },
+    )
+    continue_final_message: bool | None = Field(
+        default=None,
+        description="In a chat: go on with the last message instead of answering it; by default "
+        "so where it is the assistant's.",
+        json_schema_extra={
+            "advanced": True,
+            "zh": {
+                "title": "续写最后一条消息",
+                "description": "对话中续写最后一条消息而不是回复它；默认仅当它来自助手时如此。",
+            },
+        },
+    )
+    details: bool = Field(
+        default=False,
+        description="Also tell each new token with its log-probability, and why the text ended.",
+        json_schema_extra={
+            "advanced": True,
+            "whole": True,
+            "zh": {
+                "title": "详细信息",
+                "description": "同时返回每个新词元及其对数概率，以及结束原因。",
+            },
+        },
+    )
+
+
+class TokenDetails(TypedDict):
+    """One new token; ``logprob`` is as the model gives it, and None for beams."""
+
+    id: int
+    text: str
+    logprob: float | None
+    special: bool
+
+
+class Details(TypedDict):
+    """How a text came about."""
+
+    finish_reason: Literal["length", "eos_token", "stop_sequence"]
+    generated_tokens: int
+    seed: int | None
+    prefill: list[Any]
+    tokens: list[TokenDetails]
+
+
+class GeneratedText(TypedDict):
+    """One text; of a chat, its messages with the new one."""
+
+    generated_text: str | list[Message]
+    details: NotRequired[Details]
+
+
+def is_chat(value: Any) -> bool:
+    """Whether a value is a list of messages, and not of inputs."""
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str | bytes)
+        and len(value) > 0
+        and all(isinstance(item, Mapping) and "role" in item for item in value)
+    )

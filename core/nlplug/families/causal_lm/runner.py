@@ -1,0 +1,237 @@
+"""Prompts and chats to texts, with one causal language model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from nlplug.errors import BundleError, InputError, OptionError
+from nlplug.families.causal_lm.chat_template import ChatTemplate, chat_template_of
+from nlplug.families.causal_lm.options import (
+    CausalInput,
+    CausalOptions,
+    Details,
+    GeneratedText,
+    Message,
+    TokenDetails,
+)
+from nlplug.families.decoding_options import GenerationConfig
+from nlplug.families.vocabulary import check_vocabulary
+from nlplug.models.bundle import Bundle
+from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
+from nlplug.runtime.batching import chunks
+from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.options import DecodingOptions
+from nlplug.runtime.decoding.plain import PlainSession
+from nlplug.runtime.decoding.session import DecoderSession
+from nlplug.runtime.decoding.texts import Prompt, Text, TextDecoder
+from nlplug.runtime.device import settle_on_cpu
+from nlplug.runtime.session import thread_count
+from nlplug.runtime.shared import Lazy
+from nlplug.runtime.tokenizer import load_tokenizer
+from nlplug.task import StreamingRunner, TaskInput, TaskOptions
+
+_FIRST_CHUNK = 16
+_LARGEST_CHUNK = 256
+_REASONS: dict[str, Any] = {"eos": "eos_token", "stop": "stop_sequence", "length": "length"}
+
+
+class CausalRunner(StreamingRunner):
+    """See `Runner`; the model is loaded with the first input.
+
+    Args:
+        bundle: The model.
+        precision: One that it has.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; decoding runs on the CPU.
+        threads: Threads within a step; None for the CPUs that the process may use.
+
+    Raises:
+        BundleError: The tokenizer or its chat template cannot be used.
+        DeviceError: The device name is unknown.
+        OptionError: The bundle lacks the precision, or ``threads`` is below 1.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        precision: str,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        thread_count(threads)
+        settle_on_cpu(device)
+        self._name = bundle.name
+        self._path = bundle.onnx_file(precision)
+        self._threads = threads
+        self._window = bundle.max_length
+        self._tokenizer = load_tokenizer(bundle, offsets=False)
+        self._config = GenerationConfig.of(bundle)
+        self._bundle = bundle
+        self._template: ChatTemplate | None = None
+        self._decoder = Lazy(self._open)
+
+    @property
+    def device(self) -> str:
+        """See `Runner.device`: decoding runs on the CPU."""
+        return "cpu"
+
+    def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
+        """See `Runner.map`; inputs are taken in chunks that grow, so the first answer is early."""
+        return Answers(partial(self._steps, inputs, cast("CausalOptions", options)))
+
+    def stream(self, item: TaskInput, options: TaskOptions) -> Generator[TextPiece, None, None]:
+        """See `Runner.stream`: the new text.
+
+        Raises:
+            InputError: The prompt is empty or too long; at once, not with the first piece.
+            OptionError: Several texts, or beams, of which nothing is certain before the end.
+        """
+        wanted = cast("CausalOptions", options)
+        decoding = self._decoding(wanted)
+        for name in ("num_beams", "num_return_sequences"):
+            if (value := getattr(wanted, name)) > 1:
+                raise OptionError(
+                    f"{name} is {value}: only one text can be given out while it is made.",
+                    hint="Set it to 1, or ask for the whole answer.",
+                )
+        prompt = self._prompt(cast("CausalInput", item), wanted)
+        return self._texts().pieces(prompt, decoding, stop=wanted.stop)
+
+    def open(self) -> None:
+        """Load the graph.
+
+        Raises:
+            BundleError: It is no decoder, or the tokenizer belongs to another model.
+        """
+        self._decoder.get()
+
+    def close(self) -> None:
+        """Free the graph; texts that are being generated keep it until they end."""
+        self._decoder.clear()
+
+    def _steps(
+        self, inputs: Iterable[TaskInput], options: CausalOptions, stop: threading.Event
+    ) -> Generator[list[GeneratedText], None, None]:
+        first = 0
+        decoding = replace(self._decoding(options), cancelled=stop.is_set)
+        for chunk in chunks(cast("Iterable[CausalInput]", inputs), _FIRST_CHUNK, _LARGEST_CHUNK):
+            prompts = [self._prompt(item, options, n) for n, item in enumerate(chunk, first)]
+            answers = self._texts().texts(prompts, decoding, stop=options.stop)
+            for item, texts in zip(chunk, answers, strict=True):
+                raise_if_cancelled(stop)
+                yield [self._answer(item, text, options) for text in texts]
+            first += len(chunk)
+
+    def _open(self) -> Decoder:
+        decoder = open_decoder(self._path, context=self._window, threads=self._threads)
+        check_vocabulary(self._bundle, self._tokenizer, decoder.spec.vocabulary)
+        return decoder
+
+    def _texts(self) -> TextDecoder:
+        return TextDecoder(self._decoder.get(), self._tokenizer.decode)
+
+    def _decoding(self, options: CausalOptions) -> DecodingOptions:
+        return self._config.decoding(options, self._tokenizer.ids, logprobs=_logprobs(options))
+
+    def _prompt(self, item: CausalInput, options: CausalOptions, number: int = 0) -> Prompt:
+        """The tokens of an input.
+
+        Raises:
+            InputError: It has none, or too many, or is a chat for a model that knows none.
+        """
+        if isinstance(item.text, str):
+            begin, ids = self._tokenizer.prompt(item.text)
+        else:
+            begin, ids = [], self._tokenizer.ids(self._rendered(item.text, options))
+        if not ids:
+            raise InputError(
+                "The prompt is empty." if not item.text else "The prompt has no tokens.",
+                hint="Give at least a word to go on from.",
+            )
+        context = self._decoder.get().spec.context
+        if len(begin) + len(ids) > context:
+            if options.truncation == "error":
+                raise InputError(
+                    f"The prompt has {len(begin) + len(ids)} tokens; the model's context is "
+                    f"{context}.",
+                    hint="Shorten it, or set truncation to left, which cuts off its beginning.",
+                )
+            room = max(context - options.max_new_tokens, context - context // 2)
+            ids = ids[-max(1, room - len(begin)) :]
+        whole = [*begin, *ids]
+        return Prompt(whole, whole, number)
+
+    def _rendered(self, messages: Sequence[Message], options: CausalOptions) -> str:
+        if self._template is None:
+            self._template = chat_template_of(self._bundle)
+        if self._template is None:
+            raise InputError(
+                f"The model {self._name!r} has no chat template, so it takes no messages.",
+                hint="Give a text, or use a model that was trained on chats.",
+            )
+        return self._template.render(messages, continue_final=_continues(messages, options))
+
+    def _answer(self, item: CausalInput, made: Text, options: CausalOptions) -> GeneratedText:
+        whole: str | list[Message] = made.text
+        if options.return_full_text:
+            if isinstance(item.text, str):
+                whole = item.text + made.text
+            elif _continues(item.text, options):
+                *before, last = item.text
+                whole = [*before, {**last, "content": last["content"] + made.text}]
+            else:
+                whole = [*item.text, Message(role="assistant", content=made.text)]
+        answer = GeneratedText(generated_text=whole)
+        if options.details:
+            answer["details"] = self._details(made, options)
+        return answer
+
+    def _details(self, made: Text, options: CausalOptions) -> Details:
+        logprobs: Sequence[float | None] = made.logprobs or [None] * len(made.tokens)
+        return Details(
+            finish_reason=_REASONS[made.finish],
+            generated_tokens=len(made.tokens),
+            seed=options.seed,
+            prefill=[],
+            tokens=[
+                TokenDetails(
+                    id=token,
+                    text=self._tokenizer.decode([token], skip_special_tokens=False),
+                    logprob=logprob,
+                    special=not self._tokenizer.decode([token]),
+                )
+                for token, logprob in zip(made.tokens, logprobs, strict=True)
+            ],
+        )
+
+
+def open_decoder(path: Path, *, context: int, threads: int | None) -> Decoder:
+    """A decoder graph, in the fast form or as Optimum exports it; the graph says which.
+
+    Args:
+        path: The ``.onnx`` file.
+        context: For a plain graph, the tokens that positions exist for.
+        threads: Threads within a step; None for the CPUs that the process may use.
+
+    Raises:
+        BundleError: It is neither.
+    """
+    try:
+        return DecoderSession(path, threads=threads)
+    except BundleError:
+        return PlainSession(path, context=context, threads=threads)
+
+
+def _logprobs(options: CausalOptions) -> bool:
+    return options.details and options.num_beams == 1
+
+
+def _continues(messages: Sequence[Message], options: CausalOptions) -> bool:
+    if options.continue_final_message is None:
+        return messages[-1]["role"] == "assistant"
+    return options.continue_final_message

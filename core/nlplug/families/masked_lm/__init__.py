@@ -1,0 +1,14 @@
+"""Masked language models: read texts, and serve as the base of other models."""
+
+from __future__ import annotations
+
+from nlplug.families.family import Family
+
+FAMILY = Family(
+    name="masked_lm",
+    auto_class="AutoModelForMaskedLM",
+    exported_as="fill-mask",
+    training="nlplug.families.masked_lm.training:MaskedRecipe",
+    pretraining="nlplug.families.masked_lm.settings:MaskedPretrainConfig",
+    architectures=("bert",),
+)

@@ -1,0 +1,312 @@
+"""Answers of text-to-text models: stretches of many texts decoded together, on all cores."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from nlplug.errors import OptionError
+from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel, Written
+from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
+from nlplug.runtime.batching import chunks
+from nlplug.runtime.decoding.options import DecodingOptions
+from nlplug.runtime.decoding.seq2seq import open_seq2seq
+from nlplug.runtime.decoding.texts import Prompt, TextDecoder, batches
+from nlplug.runtime.device import settle_on_cpu
+from nlplug.runtime.session import thread_count
+from nlplug.runtime.shared import Lazy, WorkerPool
+from nlplug.task import StreamingRunner, TaskInput
+
+_FIRST_CHUNK = 8
+_LARGEST_CHUNK = 512
+_ROWS = 16
+"""Rows that are decoded together at most; a beam is a row."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What became of a part of an answer.
+
+    Attributes:
+        versions: Its text, once for each version of the answer; a single one serves all.
+        tokens: How many were decoded for it.
+        finish: Why its text ended; None for one that stays as it was.
+    """
+
+    versions: list[str]
+    tokens: int = 0
+    finish: str | None = None
+
+
+class Seq2SeqRunner(StreamingRunner):
+    """Runs an encoder and its decoder for one task; safe to use from several threads.
+
+    One batch is decoded on one core: at the size of such models that is faster than sharing the
+    steps of a batch. Several batches go on at once, in the same sessions.
+
+    Args:
+        model: The task's text handling.
+        encoder: The ``.onnx`` file.
+        decoder: The ``.onnx`` file.
+        key: Under which name a text is returned.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; decoding runs on the CPU.
+        threads: Batches at once; None for the CPUs that the process may use.
+
+    Raises:
+        DeviceError: The device name is unknown.
+        OptionError: ``threads`` is below 1.
+    """
+
+    def __init__(
+        self,
+        model: Seq2SeqModel,
+        encoder: Path,
+        decoder: Path,
+        *,
+        key: str,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self._workers = thread_count(threads)
+        settle_on_cpu(device)
+        self._model = model
+        self._files = encoder, decoder
+        self._key = key
+        self._decoder = Lazy(self._open)
+        self._pool = WorkerPool(self._workers)
+
+    @property
+    def device(self) -> str:
+        """See `Runner.device`: decoding runs on the CPU."""
+        return "cpu"
+
+    def map(self, inputs: Iterable[TaskInput], options: Any) -> Answers:
+        """See `Runner.map`: for each input a list of its versions."""
+        return Answers(partial(self._steps, inputs, options))
+
+    def stream(self, item: TaskInput, options: Any) -> Generator[TextPiece, None, None]:
+        """See `Runner.stream`.
+
+        A single stretch comes token by token; of several each comes when it is whole, decoded in
+        the same batches as without streaming.
+
+        Raises:
+            InputError: The model cannot take the input; at once, not with the first piece.
+            OptionError: Several versions were asked for.
+        """
+        decoding = self._model.decoding(options)
+        if decoding.num_return_sequences > 1:
+            raise OptionError(
+                f"num_return_sequences is {decoding.num_return_sequences}: only one text can be "
+                "given out while it is made.",
+                hint="Set it to 1, or ask for the whole answer.",
+            )
+        parts = self._model.parts(item, options)
+        segments = [part for part in parts if isinstance(part, Segment)]
+        if (
+            len(segments) == 1
+            and segments[0].plain
+            and decoding.num_beams == 1
+            and not options.clean_up_tokenization_spaces
+        ):
+            return self._by_token(parts, options, decoding)
+        return self._by_stretch(parts, options, decoding)
+
+    def open(self) -> None:
+        """See `Runner.open`.
+
+        Raises:
+            BundleError: The graphs cannot be used, or the tokenizer belongs to another model.
+        """
+        self._decoder.get()
+
+    def close(self) -> None:
+        """See `Runner.close`."""
+        self._pool.close()
+        self._decoder.clear()
+
+    def _steps(
+        self, inputs: Iterable[TaskInput], options: Any, stop: threading.Event
+    ) -> Generator[list[dict[str, str]], None, None]:
+        decoding = replace(self._model.decoding(options), cancelled=stop.is_set)
+        count = decoding.num_return_sequences
+        first = 0
+        for items in chunks(inputs, _FIRST_CHUNK, _LARGEST_CHUNK):
+            parts = [self._model.parts(item, options) for item in items]
+            numbers = [number for number, own in enumerate(parts, first) for _ in own]
+            first += len(items)
+            stretches = self._stretches(list(chain(*parts)), options, decoding, numbers)
+            with closing(stretches):
+                for own in parts:
+                    raise_if_cancelled(stop)
+                    texts = _versions(list(islice(stretches, len(own))), count)
+                    yield [{self._key: text} for text in texts]
+
+    def _open(self) -> TextDecoder:
+        encoder, decoder = self._files
+        opened = open_seq2seq(
+            encoder,
+            decoder,
+            start=self._model.start_token(),
+            context=self._model.positions(),
+            threads=1,
+        )
+        self._model.check(opened.spec)
+        return TextDecoder(opened, self._model.target.decode)
+
+    def _by_token(
+        self, parts: Sequence[Part], options: Any, decoding: DecodingOptions
+    ) -> Generator[TextPiece, None, None]:
+        """The one segment among the parts as it comes."""
+        count, finish = 0, "eos"
+        for place, part in enumerate(parts, 1):
+            last = place == len(parts)
+            if isinstance(part, str):
+                yield TextPiece(part, finish if last else None, count)
+                continue
+            trim = _Trim() if part.trims else None
+            pieces = self._decoder.get().pieces(Prompt(part.ids), decoding, stop=options.stop)
+            with closing(pieces):
+                for piece in pieces:
+                    count, finish = piece.tokens, piece.finish or finish
+                    text = trim(piece.text) if trim else piece.text
+                    yield replace(piece, text=text, finish=piece.finish if last else None)
+
+    def _by_stretch(
+        self, parts: Sequence[Part], options: Any, decoding: DecodingOptions
+    ) -> Generator[TextPiece, None, None]:
+        count, finish = 0, "eos"
+        with closing(self._stretches(parts, options, decoding, in_order=True)) as stretches:
+            for place, stretch in enumerate(stretches, 1):
+                count, finish = count + stretch.tokens, stretch.finish or finish
+                ended = finish if place == len(parts) else None
+                yield TextPiece(stretch.versions[0], ended, count)
+
+    def _stretches(
+        self,
+        parts: Sequence[Part],
+        options: Any,
+        decoding: DecodingOptions,
+        numbers: Sequence[int] | None = None,
+        *,
+        in_order: bool = False,
+    ) -> Generator[Stretch, None, None]:
+        """What becomes of each part; the segments among them are decoded in batches.
+
+        Args:
+            parts: In their order, of any number of answers.
+            options: Of the call.
+            decoding: Made of them.
+            numbers: Of the input that each part belongs to; None if there is but one.
+            in_order: Begin with the first parts, and not with the longest.
+        """
+        constrained = decoding.allowed_tokens is not None
+        first = _first_places(parts, alone=decoding.do_sample or constrained)
+        numbers = numbers or [0] * len(parts)
+        segments = {place: part for place, part in enumerate(parts) if isinstance(part, Segment)}
+        chosen = [place for place, origin in first.items() if place == origin]
+        plan = self._plan([len(segments[place].ids) for place in chosen], decoding)
+        plan = sorted(plan) if in_order else plan[::-1]
+        turns: dict[int, tuple[Future[list[Stretch]], int]] = {}
+        try:
+            for batch in plan:
+                places = [chosen[index] for index in batch]
+                together = [(segments[place], numbers[place]) for place in places]
+                made = self._begin(together, options, decoding, alone=len(plan) == 1)
+                turns |= {chosen[index]: (made, turn) for turn, index in enumerate(batch)}
+            for place, part in enumerate(parts):
+                if isinstance(part, str):
+                    yield Stretch([part])
+                else:
+                    made, turn = turns[first[place]]
+                    yield made.result()[turn]
+        finally:
+            # After an error, or when the caller stopped reading, nobody waits for these.
+            for made, _ in turns.values():
+                made.cancel()
+
+    def _plan(self, lengths: Sequence[int], decoding: DecodingOptions) -> list[list[int]]:
+        """Batches that keep all workers busy."""
+        width = max(decoding.num_beams, decoding.num_return_sequences)
+        share = -(-len(lengths) // self._workers)
+        plan = batches(lengths, max(1, min(_ROWS // width, share)))
+        return [sorted(batch) for batch in plan]
+
+    def _begin(
+        self,
+        segments: Sequence[tuple[Segment, int]],
+        options: Any,
+        decoding: DecodingOptions,
+        *,
+        alone: bool,
+    ) -> Future[list[Stretch]]:
+        """Have some segments written together; a single batch in the calling thread."""
+        if alone:
+            done: Future[list[Stretch]] = Future()
+            done.set_result(self._write(segments, options, decoding))
+            return done
+        return self._pool.submit(self._write, segments, options, decoding)
+
+    def _write(
+        self, segments: Sequence[tuple[Segment, int]], options: Any, decoding: DecodingOptions
+    ) -> list[Stretch]:
+        """Have some segments, each of the input with a number, written in the calling thread."""
+        prompts = [Prompt(segment.ids, number=number) for segment, number in segments]
+        made = self._decoder.get().texts(prompts, decoding, stop=options.stop)
+        stretches = []
+        for (segment, number), texts in zip(segments, made, strict=True):
+            tokens = sum(len(text.tokens) for text in texts)
+
+            def again(more: Sequence[Segment], number: int = number) -> list[list[str]]:
+                nonlocal tokens
+                parts = [(one, number) for one in more]
+                rewritten = self._write(parts, options, decoding) if parts else []
+                tokens += sum(stretch.tokens for stretch in rewritten)
+                return [stretch.versions for stretch in rewritten]
+
+            written = [
+                Written(self._model.tidied(text.text, segment, options), text.finish == "length")
+                for text in texts
+            ]
+            versions = segment.finished(written, again)
+            stretches.append(Stretch(versions, tokens, texts[0].finish))
+        return stretches
+
+
+class _Trim:
+    """Takes the white space off both ends of a text that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._begun = False
+
+    def __call__(self, text: str) -> str:
+        text = self._held + text if self._begun else text.lstrip()
+        self._begun = self._begun or bool(text)
+        kept = text.rstrip()
+        self._held = text[len(kept) :]
+        return kept
+
+
+def _first_places(parts: Sequence[Part], *, alone: bool) -> dict[int, int]:
+    """For each segment the place where the same one stands first; its own if all are alone."""
+    seen: dict[Segment, int] = {}
+    return {
+        place: place if alone else seen.setdefault(part, place)
+        for place, part in enumerate(parts)
+        if isinstance(part, Segment)
+    }
+
+
+def _versions(stretches: Sequence[Stretch], count: int) -> list[str]:
+    return [
+        "".join(stretch.versions[min(number, len(stretch.versions) - 1)] for stretch in stretches)
+        for number in range(count)
+    ]

@@ -1,0 +1,120 @@
+"""Scores of translations, and of other texts that answer a text: chrF and BLEU by sacrebleu."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from nlplug._extras import require
+from nlplug.data.pairs import pairs_of
+from nlplug.errors import OptionError
+from nlplug.evaluation.base import Evaluation, Sample
+
+if TYPE_CHECKING:
+    from nlplug.task import TaskOptions
+
+_COLUMNS = ("text", "label")
+
+
+class TranslationEvaluation(Evaluation):
+    """chrF and BLEU (0 to 100) of the answers as the pipeline gives them, by its own options.
+
+    Rows are ``{"translation": {"en": …, "fr": …}}`` or have the columns ``source`` and ``target``;
+    of a row in several languages those are taken that the pipeline's options ``src_lang`` and
+    ``tgt_lang`` name, else the first two. Rows that share a source count one by one.
+    """
+
+    metric: ClassVar[str] = "chrf"
+    target_columns: ClassVar[Sequence[str]] = ("translation", "target")
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        super().__init__(labels)
+        self._languages: tuple[str, str] = ("", "")
+        self._decoding = ""
+
+    def configure(self, options: TaskOptions) -> None:
+        wanted = (getattr(options, name, None) or "" for name in ("src_lang", "tgt_lang"))
+        self._languages = (next(wanted), next(wanted))
+        beams = getattr(options, "num_beams", 1)
+        self._decoding = f"beam {beams}" if beams > 1 else "greedy"
+        if getattr(options, "do_sample", False):
+            self._decoding = "sampled"
+
+    def samples(self, path: Path, **columns: str) -> Iterator[Sample]:
+        """The pairs of a file.
+
+        Args:
+            path: The file.
+            **columns: ``text`` and ``label`` name the language or column of the source and that
+                of the right answer.
+        """
+        from nlplug.data.readers import read_rows
+
+        for name in columns:
+            if name not in _COLUMNS:
+                raise OptionError(
+                    f"There is no column {name!r} to name.", hint=f"Name {', '.join(_COLUMNS)}."
+                )
+        source = columns.get("text", self._languages[0])
+        target = columns.get("label", self._languages[1])
+        for row in read_rows(path):
+            pair = pairs_of(row, source, [target] if target else [])[0]
+            yield Sample({"text": pair.source}, pair.target, row.where)
+
+    def per_example(self, answers: Sequence[Any], targets: Sequence[Any]) -> np.ndarray:
+        """The chrF of each answer by itself, 0 to 1."""
+        metrics = require("sacrebleu", "train", purpose="Scoring translations")
+        pairs = zip(map(text_of, answers), targets, strict=True)
+        return np.array([metrics.sentence_chrf(text, [right]).score / 100 for text, right in pairs])
+
+    def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
+        """``chrf`` and ``bleu`` of all rows together, with sacrebleu's signatures."""
+        chrf, bleu = corpus_scores([text_of(answer) for answer in answers], targets)
+        return {
+            "rows": len(answers),
+            "chrf": chrf.score,
+            "bleu": bleu.score,
+            "decoding": self._decoding,
+            "chrf_signature": chrf.signature,
+            "bleu_signature": bleu.signature,
+        }
+
+
+@dataclass(frozen=True)
+class CorpusScore:
+    """A score of sacrebleu (0 to 100) with its signature."""
+
+    score: float
+    signature: str
+
+
+def corpus_scores(texts: Sequence[str], right: Sequence[str]) -> tuple[CorpusScore, CorpusScore]:
+    """chrF and BLEU of texts, each with one right text.
+
+    Raises:
+        MissingExtra: sacrebleu is not installed.
+    """
+    metrics = require("sacrebleu.metrics", "train", purpose="Scoring translations")
+    chinese = any("\u4e00" <= letter <= "\u9fff" for letter in chain.from_iterable(right))
+    chrf, bleu = (
+        CorpusScore(
+            float(metric.corpus_score(list(texts), [list(right)]).score),
+            str(metric.get_signature()),
+        )
+        for metric in (metrics.CHRF(), metrics.BLEU(tokenize="zh" if chinese else "13a"))
+    )
+    return chrf, bleu
+
+
+def text_of(answer: Any) -> str:
+    """The text of an answer: of several versions the first, whatever its key is called."""
+    if isinstance(answer, str):
+        return answer
+    if isinstance(answer, Mapping):
+        return next((value for value in answer.values() if isinstance(value, str)), "")
+    return text_of(answer[0]) if answer else ""

@@ -1,0 +1,111 @@
+"""Tasks that answer a text with a text: translation, summaries, corrections.
+
+A task of this family says under which name its text is returned. What it does not say is taken
+from the model: its prefix, how texts begin and end, and how they are decoded.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, create_model
+
+from nlplug.families.decoding_options import GenerationConfig
+from nlplug.families.family import Family
+from nlplug.families.seq2seq.model import Seq2SeqModel, graph_files, own_params
+from nlplug.families.seq2seq.options import Seq2SeqOptions
+from nlplug.families.seq2seq.runner import Seq2SeqRunner
+from nlplug.models.bundle import Bundle
+from nlplug.task import Display, StreamingRunner, Task, TaskInput, TextInput
+
+FAMILY = Family(
+    name="seq2seq",
+    auto_class="AutoModelForSeq2SeqLM",
+    exported_as="text2text-generation",
+    precisions=("fp32", "int8"),
+    training="nlplug.families.seq2seq.training:Seq2SeqRecipe",
+    settings="nlplug.families.seq2seq.settings:Seq2SeqConfig",
+    scoring="nlplug.families.seq2seq.scoring:TranslationEvaluation",
+    exporter="nlplug.families.seq2seq.export:make",
+    hub_shape="nlplug.server.protocols.shapes:TEXTS",
+    streams=True,
+    pretraining="nlplug.families.seq2seq.settings:Seq2SeqPretrainConfig",
+    architectures=("marian",),
+)
+
+_LONGEST = 4096
+"""Tokens that options allow for."""
+
+
+class Seq2SeqTask(Task):
+    """Base of tasks that answer a text with a text of the model's.
+
+    The shapes are those of transformers: a list with one dict a version for one input, and for
+    several inputs one dict each, or a list each where several versions are asked for.
+    """
+
+    answer_key: ClassVar[str] = "generated_text"
+    """Under which name the text is returned: ``translation_text``, ``summary_text``, …"""
+    family: ClassVar[Family] = FAMILY
+    hub_task: ClassVar[str] = "text2text-generation"
+    Input: ClassVar[type[TaskInput]] = TextInput
+    Options: ClassVar[type[Seq2SeqOptions]] = Seq2SeqOptions
+    display: ClassVar[Display] = Display.TEXT
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "Output" not in vars(cls):
+            cls.Output = list[output_of(cls.answer_key)]  # type: ignore[misc]
+
+    def bind(self, bundle: Bundle) -> Seq2SeqModel:
+        """The `Seq2SeqModel` of a bundle; tasks with text handling of their own return theirs."""
+        return Seq2SeqModel(bundle, self.hub_task)
+
+    def load(
+        self,
+        bundle: Bundle,
+        *,
+        precision: str,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> StreamingRunner:
+        """An encoder and its decoder; see `Task.load`."""
+        encoder, decoder = graph_files(bundle, precision)
+        return Seq2SeqRunner(
+            self.bind(bundle),
+            encoder,
+            decoder,
+            key=self.answer_key,
+            device=device,
+            threads=threads,
+        )
+
+    def default_options(self, bundle: Bundle) -> dict[str, Any]:
+        """What the model says of decoding, of this task more than in general."""
+        values = {**GenerationConfig.of(bundle).values, **own_params(bundle, self.hub_task)}
+        # Both count the token that the text starts with.
+        for old, new in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
+            limit = values.get(old)
+            if type(limit) is int and limit > 1:
+                values.setdefault(new, min(limit - 1, _LONGEST))
+        return GenerationConfig(values).wishes(self.Options) | bundle.options
+
+    def shape(
+        self,
+        answers: list[Any],
+        *,
+        single: bool,
+        given: frozenset[str] = frozenset(),
+        preset: frozenset[str] = frozenset(),
+    ) -> Any:
+        """See `Task.shape`."""
+        if single:
+            return answers[0]
+        return [answer[0] if len(answer) == 1 else answer for answer in answers]
+
+
+def output_of(key: str) -> type[BaseModel]:
+    """The type of one answer, a dict with this one key."""
+    name = "".join(part.title() for part in key.split("_"))
+    made: type[BaseModel] = create_model(name, **{key: (str, ...)})  # type: ignore[call-overload]
+    return made

@@ -1,0 +1,20 @@
+"""One label, or several, for a whole text."""
+
+from __future__ import annotations
+
+from nlplug.families.sequence_classification.model import SequenceClassificationModel
+from nlplug.families.sequence_classification.options import (
+    LabelScore,
+    SequenceClassificationInput,
+    SequenceClassificationOptions,
+)
+from nlplug.families.sequence_classification.task import FAMILY, SequenceClassificationTask
+
+__all__ = [
+    "FAMILY",
+    "LabelScore",
+    "SequenceClassificationInput",
+    "SequenceClassificationModel",
+    "SequenceClassificationOptions",
+    "SequenceClassificationTask",
+]

@@ -1,0 +1,137 @@
+"""Texts to windows, and the logits of the windows to labels with scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nlplug.errors import BundleError
+from nlplug.families.one_pass import Row, TaskModel
+from nlplug.families.sequence_classification.options import (
+    Activation,
+    LabelScore,
+    SequenceClassificationInput,
+    SequenceClassificationOptions,
+)
+from nlplug.models.bundle import Bundle
+from nlplug.runtime.tokenizer import load_tokenizer
+
+
+class SequenceClassificationModel(
+    TaskModel[SequenceClassificationInput, SequenceClassificationOptions]
+):
+    """Encodes texts into windows and turns logits into labels with scores.
+
+    The windows of a long text vote with their logits, each weighted by the tokens that no
+    earlier window held. A task that answers otherwise overrides `answer`.
+
+    Attributes:
+        labels: Names of the labels by id.
+    """
+
+    output_rank = 2
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._name = bundle.name
+        self.labels = bundle.id2label
+        self.output_width = len(self.labels)
+        self.first_position = bundle.repository.first_position
+        if [*self.labels] != [*range(len(self.labels))]:
+            raise BundleError(
+                f"The labels of the model {self._name!r} have the ids "
+                f"{', '.join(map(str, self.labels))}, not 0 to {len(self.labels) - 1}.",
+                hint="Correct id2label in config.json, or export the model again.",
+            )
+        self._default = _activation(bundle.config, len(bundle.id2label))
+        self._tokenizer = load_tokenizer(bundle, offsets=False)
+        self.pad_token_id = self._tokenizer.pad_token_id
+
+    def encode(
+        self,
+        inputs: Sequence[SequenceClassificationInput],
+        options: SequenceClassificationOptions,
+    ) -> list[list[Row]]:
+        """Tokenize; a text longer than the model's window becomes several rows."""
+        texts = [
+            item.text if item.text_pair is None else (item.text, item.text_pair) for item in inputs
+        ]
+        groups = (
+            self._tokenizer.truncate(texts)
+            if options.truncation
+            else self._tokenizer.encode(texts, stride=self._stride(options))
+        )
+        overlap = self._stride(options)
+        rows = []
+        for group in groups:
+            own = []
+            for index, window in enumerate(group):
+                features = {"input_ids": window.ids}
+                if window.type_ids is not None:
+                    features["token_type_ids"] = window.type_ids
+                own.append(Row(features, meta=max(1, len(window) - (overlap if index else 0))))
+            rows.append(own)
+        return rows
+
+    def decode(
+        self,
+        item: SequenceClassificationInput,
+        rows: Sequence[Row],
+        outputs: Sequence[Mapping[str, np.ndarray]],
+        options: SequenceClassificationOptions,
+    ) -> list[LabelScore]:
+        """The answer to one input; see `answer`."""
+        return self.answer(self._scores(rows, outputs, options), options)
+
+    def answer(
+        self, scores: np.ndarray, options: SequenceClassificationOptions
+    ) -> list[LabelScore]:
+        """Labels with scores, best first, from the score of each label by id, shape (labels,)."""
+        if options.top_k == 1:
+            best = int(scores.argmax())
+            return [LabelScore(label=self.labels[best], score=float(scores[best]))]
+        order = np.argsort(-scores, kind="stable")[: options.top_k]
+        return [
+            LabelScore(label=self.labels[int(index)], score=float(scores[index])) for index in order
+        ]
+
+    def _scores(
+        self,
+        rows: Sequence[Row],
+        outputs: Sequence[Mapping[str, np.ndarray]],
+        options: SequenceClassificationOptions,
+    ) -> np.ndarray:
+        if len(outputs) == 1:
+            logits = outputs[0]["logits"].astype(np.float32, copy=False)
+        else:
+            stacked = np.stack([output["logits"] for output in outputs]).astype(np.float32)
+            logits = np.average(stacked, axis=0, weights=[row.meta for row in rows])
+        return _apply(options.function_to_apply or self._default, logits)
+
+    def _stride(self, options: SequenceClassificationOptions) -> int:
+        # A default made for windows of 512 tokens must not break a model with short ones.
+        if "stride" in options.model_fields_set:
+            return options.stride
+        return min(options.stride, self._tokenizer.max_length // 4)
+
+
+def _activation(config: Mapping[str, Any], labels: int) -> Activation:
+    """The function a model was trained for, by the rules of transformers 4.57's pipeline."""
+    problem = config.get("problem_type")
+    if problem == "regression":
+        return "none"
+    if problem == "multi_label_classification" or labels == 1:
+        return "sigmoid"
+    return "softmax"
+
+
+def _apply(activation: Activation, logits: np.ndarray) -> np.ndarray:
+    if activation == "sigmoid":
+        sigmoid: np.ndarray = np.exp(-np.logaddexp(0.0, -logits))  # does not overflow
+        return sigmoid
+    if activation == "softmax":
+        exponents = np.exp(logits - logits.max())
+        scores: np.ndarray = exponents / exponents.sum()
+        return scores
+    return logits

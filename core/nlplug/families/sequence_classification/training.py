@@ -1,0 +1,273 @@
+"""Training of sequence classifiers: one label a text, or several."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from transformers import AutoConfig, AutoModelForSequenceClassification
+
+from nlplug.data.readers import DataRow
+from nlplug.errors import DataError, TrainingError
+from nlplug.families.sequence_classification.task import fixed_labels
+from nlplug.train.dropout import set_dropout
+from nlplug.train.recipe import Recipe
+from nlplug.train.windows import WindowedTexts, stacked
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from nlplug.families.sequence_classification.settings import SequenceClassificationConfig
+    from nlplug.task import Task
+
+_LABEL_COLUMNS = ("label", "labels")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledText:
+    """A text, the ids of its labels (exactly one unless multi-label), and a teacher's view."""
+
+    text: str
+    labels: tuple[int, ...]
+    soft: tuple[float, ...] | None = None
+
+
+class SequenceClassificationRecipe(Recipe):
+    """Fine-tunes ``AutoModelForSequenceClassification``.
+
+    Labels are names, or ids into ``config.labels``. Where that is empty the task's own labels
+    (``Task.labels``, if it has some) are taken, and where the data does not keep to those either,
+    the labels of the data in sorted order.
+    """
+
+    config: SequenceClassificationConfig
+
+    def __init__(self, task: Task, config: SequenceClassificationConfig) -> None:
+        super().__init__(task, config)
+        self.labels: list[str] = list(config.labels)
+        self.multi_label = bool(config.multi_label)
+        self._ids: dict[str, int] = {}
+        self.weights: torch.Tensor | None = None
+        self._index_labels()
+
+    def key(self, row: DataRow) -> str:
+        return self._text(row)
+
+    def fit(self, rows: Sequence[DataRow]) -> None:
+        raw = [self._raw_labels(row) for row in rows]
+        if self.config.multi_label is None:
+            self.multi_label = any(is_list for _, is_list in raw)
+        seen: Counter[str | int] = Counter(value for values, _ in raw for value in values)
+        if not self.labels:
+            self.labels = self._labels_of(seen)
+            self._index_labels()
+        if len(self.labels) < 2 and not self.multi_label:
+            raise DataError(
+                f"The training data has {len(self.labels)} label(s): {self.labels}.",
+                hint="A classifier needs at least two; look at --label-column.",
+            )
+        if self.config.class_weights == "balanced":
+            counts = Counter(i for example in self.examples(rows) for i in example.labels)
+            self.weights = balanced_weights(counts, len(self.labels), len(rows), self.multi_label)
+
+    def examples(self, rows: Iterable[DataRow]) -> list[LabelledText]:
+        found = []
+        for row in rows:
+            values, _ = self._raw_labels(row)
+            if len(values) != 1 and not self.multi_label:
+                raise DataError(
+                    f"{row.where}: {len(values)} labels where one is expected.",
+                    hint="Train with --multi-label if a text may have several.",
+                )
+            ids = tuple(sorted({self._label_id(value, row) for value in values}))
+            found.append(LabelledText(self._text(row), ids, self._soft(row)))
+        return found
+
+    def row(self, example: LabelledText) -> dict[str, Any]:
+        names = [self.labels[i] for i in example.labels]
+        label = {"labels": names} if self.multi_label else {"label": names[0]}
+        return {"text": example.text, **label}
+
+    def model(self) -> PreTrainedModel:
+        problem = "multi" if self.multi_label else "single"
+        config = AutoConfig.from_pretrained(
+            self.config.base,
+            num_labels=len(self.labels),
+            id2label=dict(enumerate(self.labels)),
+            label2id={label: i for i, label in enumerate(self.labels)},
+            problem_type=f"{problem}_label_classification",
+        )
+        if self.config.dropout is not None:
+            set_dropout(config, self.config.dropout)
+        # A checkpoint of another classifier has a head of another width: it starts afresh then.
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+            self.config.base, config=config, ignore_mismatched_sizes=True
+        )
+        return model
+
+    def dataset(
+        self, examples: Sequence[LabelledText], tokenizer: PreTrainedTokenizerBase
+    ) -> WindowedTexts:
+        return WindowedTexts(
+            [example.text for example in examples],
+            [self._target(example) for example in examples],
+            tokenizer,
+            max_length=self.config.max_length,
+            seed=self.config.seed,
+        )
+
+    def collate(
+        self, features: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase
+    ) -> dict[str, torch.Tensor]:
+        return stacked(features, tokenizer)
+
+    def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        logits = outputs["logits"].float()
+        weights = self.weights.to(logits.device) if self.weights is not None else None
+        smoothing = self.config.label_smoothing
+        if self.multi_label:
+            target = labels * (1 - smoothing) + 0.5 * smoothing
+            return F.binary_cross_entropy_with_logits(logits, target, pos_weight=weights)
+        return F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
+
+    def options(self, config: PretrainedConfig) -> dict[str, Any]:
+        """With several labels per text: all that score at least one half."""
+        several = config.problem_type == "multi_label_classification"
+        wanted = {"top_k": None, "threshold": 0.5} if several else {}
+        return wanted if wanted.keys() <= self.task.Options.model_fields.keys() else {}
+
+    def _labels_of(self, seen: Collection[str | int]) -> list[str]:
+        """The task's own labels where the data keeps to them, else those of the data, sorted."""
+        own = fixed_labels(self.task)
+        if own and all(v in own if isinstance(v, str) else v < len(own) for v in seen):
+            return own
+        numbers = sorted(value for value in seen if isinstance(value, int))
+        return [*map(str, numbers), *sorted(value for value in seen if isinstance(value, str))]
+
+    def _index_labels(self) -> None:
+        self._ids = {label: i for i, label in enumerate(self.labels)}
+        if len(self._ids) != len(self.labels):
+            raise TrainingError(
+                f"A label stands twice in {self.labels}.", hint="Give each label once."
+            )
+
+    def _target(self, example: LabelledText) -> np.ndarray:
+        """The id of the label; or a number a label where there can be several or a teacher's."""
+        if example.soft is not None:
+            return np.array(example.soft, dtype=np.float32)
+        if not self.multi_label and not self.config.soft_column:
+            return np.array(example.labels[0], dtype=np.int64)
+        target = np.zeros(len(self.labels), dtype=np.float32)
+        target[list(example.labels)] = 1.0
+        return target
+
+    def _soft(self, row: DataRow) -> tuple[float, ...] | None:
+        value: Any = row.values.get(self.config.soft_column) if self.config.soft_column else None
+        if isinstance(value, str) and value:
+            value = _listed(value, self.config.soft_column, row)
+        if not value:
+            return None
+        numbers = [v for v in value if isinstance(v, int | float) and 0 <= v <= 1]
+        whole = self.multi_label or abs(sum(numbers) - 1) < 1e-3
+        if len(numbers) != len(value) or len(numbers) != len(self.labels) or not whole:
+            raise DataError(
+                f"{row.where}: the column {self.config.soft_column!r} holds {value!r}.",
+                hint=f"It holds {len(self.labels)} probabilities, one for each of "
+                f"{', '.join(map(repr, self.labels))}.",
+            )
+        return tuple(float(v) for v in numbers)
+
+    def _text(self, row: DataRow) -> str:
+        column = self.config.text_column
+        text: Any = row.values.get(column)
+        if not isinstance(text, str) or not text.strip():
+            state = "is missing" if column not in row.values else f"is {text!r}, not a text"
+            raise DataError(
+                f"{row.where}: the column {column!r} {state}.",
+                hint=f"The row has {', '.join(map(repr, row.values))}; "
+                "name yours by --text-column.",
+            )
+        return text
+
+    def _raw_labels(self, row: DataRow) -> tuple[list[str | int], bool]:
+        """The labels as they stand in the row, and whether they are a list."""
+        column = self.config.label_column
+        if column is None:
+            column = next((name for name in _LABEL_COLUMNS if name in row.values), "label")
+        value = row.values.get(column)
+        if isinstance(value, str) and self.config.multi_label:
+            # A table has no lists: a JSON list, as our writers put it, or names between commas.
+            value = _listed(value, column, row)
+        if isinstance(value, list):
+            return [self._plain(item, column, row) for item in value], True
+        if value is None or value == "":
+            state = "is missing" if column not in row.values else "is empty"
+            raise DataError(
+                f"{row.where}: the column {column!r} {state}.",
+                hint=f"The row has {', '.join(map(repr, row.values))}; "
+                "name yours by --label-column.",
+            )
+        return [self._plain(value, column, row)], False
+
+    def _plain(self, value: Any, column: str, row: DataRow) -> str | int:
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise DataError(
+                f"{row.where}: the column {column!r} holds {value!r}, which is no label.",
+                hint="A label is a name or a whole number.",
+            )
+        if isinstance(value, int):
+            return value
+        name = value.strip()
+        # A CSV file knows no numbers.
+        return int(name) if name.isdecimal() and name not in self._ids else name
+
+    def _label_id(self, value: str | int, row: DataRow) -> int:
+        found = self._ids.get(str(value))
+        if found is None and isinstance(value, int) and 0 <= value < len(self.labels):
+            # Names that are all numbers are names; else a number is an id.
+            found = None if all(label.isdecimal() for label in self.labels) else value
+        if found is None:
+            shown = ", ".join(map(repr, self.labels[:10])) + ("…" if len(self.labels) > 10 else "")
+            raise DataError(
+                f"{row.where}: unknown label {value!r}.",
+                hint=f"The labels are {shown}; give others by --labels.",
+            )
+        return found
+
+
+def _listed(value: str, column: str, row: DataRow) -> list[Any]:
+    if not value.lstrip().startswith("["):
+        return [name for part in value.split(",") if (name := part.strip())]
+    try:
+        return list(json.loads(value))
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{row.where}: the column {column!r} holds no JSON list ({error.msg}).",
+            hint='Several labels are written as ["a", "b"] or as a,b.',
+        ) from None
+
+
+def balanced_weights(
+    counts: Mapping[int, int], classes: int, rows: int, multi_label: bool
+) -> torch.Tensor:
+    """Weights that make the classes count alike.
+
+    Args:
+        counts: Class id → rows that have it; ids that are absent count as one row.
+        classes: Number of classes.
+        rows: Number of rows.
+        multi_label: Whether to weigh each class's positives against its own negatives.
+
+    Returns:
+        ``rows / (classes * count)`` for each class, or ``(rows - count) / count`` if multi-label.
+    """
+    count = torch.tensor([max(counts.get(i, 0), 1) for i in range(classes)], dtype=torch.float32)
+    return (rows - count).clamp(min=1.0) / count if multi_label else rows / (classes * count)

@@ -1,0 +1,157 @@
+"""The task bound to a model: windows in, answers with their places out."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from nlplug.errors import InputError, OptionError
+from nlplug.families.one_pass import Row, TaskModel
+from nlplug.families.span_extraction.options import (
+    Answer,
+    SpanExtractionInput,
+    SpanExtractionOptions,
+)
+from nlplug.families.span_extraction.spans import NBest, best_spans, probabilities
+from nlplug.families.span_extraction.windows import Window, WindowMaker, read_context
+from nlplug.runtime.tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nlplug.models.bundle import Bundle
+    from nlplug.runtime.tokenizer import PairFrame
+
+_WINDOW = 384
+"""What transformers takes for ``max_seq_len``, if the model can."""
+_UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me", "Zs", "Zl", "Zp"})
+"""Categories of characters that stand for nothing by themselves: controls, marks, spaces."""
+
+
+class SpanExtractionModel(TaskModel[SpanExtractionInput, SpanExtractionOptions]):
+    """Answers questions with a model that scores where answers start and end.
+
+    Args:
+        bundle: A question-answering bundle.
+
+    Raises:
+        BundleError: The tokenizer cannot be used.
+    """
+
+    required_outputs: ClassVar[frozenset[str]] = frozenset({"start_logits", "end_logits"})
+    token_level: ClassVar[bool] = True
+    output_rank: ClassVar[int | None] = 2
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._name = bundle.name
+        self._tokenizer = load_tokenizer(bundle)
+        self.pad_token_id = self._tokenizer.pad_token_id
+        frame = self._tokenizer.pair_frame()
+        self.first_position = bundle.repository.first_position
+        cls = bundle.repository.special_tokens.get("cls")
+        self._windows = WindowMaker(
+            frame,
+            _leading(frame) if cls is None else self._tokenizer.token_id(cls),
+            # As in transformers: tokenizers that pad on the left want the context first.
+            question_first=bundle.repository.padding_side == "right",
+        )
+
+    def encode(
+        self, inputs: Sequence[SpanExtractionInput], options: SpanExtractionOptions
+    ) -> list[list[Row]]:
+        """Tokenize each question and each context once; for each pair the windows that cover it.
+
+        Raises:
+            InputError: Of a question nothing can be read, or it leaves no room for the context.
+            OptionError: The windows are too long, or share too much.
+        """
+        size = self._size(options)
+        words = options.align_to_words and self._tokenizer.splits_words
+        questions = list(dict.fromkeys(item.question for item in inputs))
+        contexts = list(dict.fromkeys(item.context for item in inputs))
+        asked = {
+            text: _question(text, encoding.ids)[: options.max_question_len]
+            for text, encoding in zip(questions, self._tokenizer.pieces(questions), strict=True)
+        }
+        read = {
+            text: read_context(text, encoding, words=words)
+            for text, encoding in zip(contexts, self._tokenizer.pieces(contexts), strict=True)
+        }
+        return [
+            self._windows.rows(asked[item.question], read[item.context], size, options.doc_stride)
+            for item in inputs
+        ]
+
+    def decode(
+        self,
+        item: SpanExtractionInput,
+        rows: Sequence[Row],
+        outputs: Sequence[Mapping[str, np.ndarray]],
+        options: SpanExtractionOptions,
+    ) -> Answer | list[Answer]:
+        """The best answer, or for ``top_k`` above 1 a list of the best.
+
+        Where "no answer" is the best, or nothing in the context can be one, the answer is the
+        empty text with start and end 0.
+        """
+        # Widened to words, several spans may come to the same.
+        count = options.top_k * 2 + 10 if options.align_to_words else options.top_k
+        found = NBest(item.context, add_up=options.window_scores == "sum")
+        lowest = float("inf")
+        for row, output in zip(rows, outputs, strict=True):
+            window: Window = row.meta
+            start, no_start = _probabilities(output["start_logits"], window)
+            end, no_end = _probabilities(output["end_logits"], window)
+            lowest = min(lowest, no_start * no_end)
+            found.add(
+                window.span(first, last, score)
+                for first, last, score in best_spans(start, end, count, options.max_answer_len)
+            )
+        answers = [
+            Answer(answer=item.context[start:end], score=score, start=start, end=end)
+            for score, start, end in found.best(options.top_k)
+        ]
+        if options.handle_impossible_answer or not answers:
+            nothing = lowest if options.handle_impossible_answer else 0.0
+            answers.append(Answer(answer="", score=nothing, start=0, end=0))
+            answers.sort(key=lambda answer: answer["score"], reverse=True)
+        return answers[0] if options.top_k == 1 else answers[: options.top_k]
+
+    def _size(self, options: SpanExtractionOptions) -> int:
+        limit = self._tokenizer.max_length
+        size = min(limit, _WINDOW) if options.max_seq_len is None else options.max_seq_len
+        if size > limit:
+            raise OptionError(
+                f"max_seq_len is {size}, but the window of {self._name!r} is {limit} tokens.",
+                hint=f"Give at most {limit}.",
+            )
+        room = size - self._windows.special_tokens
+        if options.doc_stride is not None and options.doc_stride >= room:
+            raise OptionError(
+                f"doc_stride is {options.doc_stride}, but a window of {size} tokens has room for "
+                f"{max(room, 0)} beside the special ones.",
+                hint="Give a lower doc_stride or a higher max_seq_len.",
+            )
+        return size
+
+
+def _question(text: str, ids: list[int]) -> list[int]:
+    """The tokens of a question; without any the answer would be drawn by chance."""
+    # Tokenizers that read bytes have tokens for what cannot be seen, too.
+    if not ids or all(unicodedata.category(character) in _UNSEEN for character in text):
+        raise InputError(
+            f"question is {text[:40]!a}: there is nothing in it that the model can read.",
+            hint="Ask in words.",
+        )
+    return ids
+
+
+def _probabilities(logits: np.ndarray, window: Window) -> tuple[np.ndarray, float]:
+    null = None if window.null is None else float(logits[window.null])
+    return probabilities(logits[window.place : window.place + len(window.starts)], null)
+
+
+def _leading(frame: PairFrame) -> int | None:
+    """Where no [CLS] is named, the first special token is one: nothing else stands there."""
+    return frame.before[0] if frame.before else None

@@ -1,0 +1,169 @@
+"""Scores of extractive question answering: exact match and F1 as SQuAD counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from nlplug.errors import OptionError
+from nlplug.evaluation.base import Evaluation, Sample, Table
+from nlplug.families.span_extraction.overlap import exact_match, f1
+
+if TYPE_CHECKING:
+    from nlplug.task import TaskOptions
+
+_COLUMNS = ("question", "context")
+
+
+class SpanExtractionEvaluation(Evaluation):
+    """Exact match and F1 over all questions, and over those with and without an answer.
+
+    A target is the tuple of right answers, empty where a question has none. To such a question the
+    empty answer is the right one, which a model gives where ``handle_impossible_answer`` is on.
+    ``best_f1`` is the F1 were every answer with a score below ``best_f1_threshold`` taken for
+    "no answer": what a threshold could make of these very answers.
+    """
+
+    metric: ClassVar[str] = "f1"
+    options: Mapping[str, Any] = {"top_k": 1}
+    target_columns: ClassVar[Sequence[str]] = ("answers", "answer")
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        super().__init__(labels)
+        self._none_allowed: bool | None = None
+
+    def configure(self, options: TaskOptions) -> None:
+        self._none_allowed = getattr(options, "handle_impossible_answer", None)
+
+    def samples(self, path: Path, **columns: str) -> Iterator[Sample]:
+        """Rows with ``question``, ``context`` and ``answers`` (or ``answer``), or a SQuAD file.
+
+        Args:
+            path: The file.
+            **columns: ``question`` and ``context`` say what these are called in the file.
+        """
+        from nlplug.data.readers import read_rows
+        from nlplug.data.squad import answer_spans, text_of
+
+        for name in columns:
+            if name not in _COLUMNS:
+                raise OptionError(
+                    f"There is no column {name!r} to name.", hint=f"Name {', '.join(_COLUMNS)}."
+                )
+        for row in read_rows(path):
+            for name, column in columns.items():
+                row.values[name] = text_of(row, column)
+            inputs = {name: text_of(row, name) for name in _COLUMNS}
+            right = tuple(inputs["context"][start:end] for start, end in answer_spans(row))
+            yield Sample(inputs, right, row.where)
+
+    def per_example(self, answers: Sequence[Any], targets: Sequence[Any]) -> np.ndarray:
+        """The F1 of each answer against the right answer that it is most like."""
+        pairs = zip(answers, targets, strict=True)
+        return np.array([f1(_best(answer)["answer"], right) for answer, right in pairs])
+
+    def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
+        """``f1`` and ``exact_match`` (0 to 1), by ``has_answer`` and ``no_answer`` where both are.
+
+        ``no_answer_precision`` and ``no_answer_recall`` say how often "no answer" was right, and
+        how many of the questions without one got it; None where there is none to count.
+        """
+        given = [_best(answer) for answer in answers]
+        overlap = self.per_example(answers, targets)
+        exact = np.array(
+            [exact_match(a["answer"], right) for a, right in zip(given, targets, strict=True)]
+        )
+        answerable = np.array([bool(right) for right in targets], dtype=bool)
+        empty = np.array([not answer["answer"].strip() for answer in given], dtype=bool)
+        report: dict[str, Any] = {"rows": len(given), **_means(overlap, exact)}
+        if not answerable.all():
+            scores = np.array([answer["score"] for answer in given], dtype=np.float64)
+            best, threshold = best_threshold(overlap, answerable, np.where(empty, -1.0, scores))
+            right = int((empty & ~answerable).sum())
+            report |= {
+                "has_answer": _part(overlap, exact, answerable),
+                "no_answer": _part(overlap, exact, ~answerable),
+                "no_answer_precision": right / int(empty.sum()) if empty.any() else None,
+                "no_answer_recall": right / int((~answerable).sum()),
+                "handle_impossible_answer": self._none_allowed,
+                "best_f1": best,
+                "best_f1_threshold": threshold,
+            }
+        return report
+
+    def tables(self, report: Mapping[str, Any]) -> list[Table]:
+        """One row for all questions, and one each for those with and without an answer."""
+        header = ["questions", "rows", "F1", "exact match"]
+        parts = {"all": report}
+        if "has_answer" in report:
+            parts |= {"with an answer": report["has_answer"], "without": report["no_answer"]}
+        rows: list[list[Any]] = [
+            [name, part["rows"], part["f1"], part["exact_match"]] for name, part in parts.items()
+        ]
+        tables = [Table("Metrics", header, rows)]
+        if "no_answer" in report:
+            allowed = {True: "on", False: "off", None: "not known"}
+            precision = report["no_answer_precision"]
+            tables.append(
+                Table(
+                    "No answer",
+                    ["figure", "value"],
+                    [
+                        ["handle_impossible_answer", allowed[report["handle_impossible_answer"]]],
+                        ["precision", "never given" if precision is None else precision],
+                        ["recall", report["no_answer_recall"]],
+                        ["F1 at the best threshold", report["best_f1"]],
+                        ["that threshold of the score", report["best_f1_threshold"]],
+                    ],
+                )
+            )
+        return tables
+
+
+def best_threshold(
+    overlap: np.ndarray, answerable: np.ndarray, scores: np.ndarray
+) -> tuple[float, float]:
+    """The score below which "no answer" would have been the better one.
+
+    Args:
+        overlap: F1 of the given answers, shape (rows,).
+        answerable: Whether a question has an answer.
+        scores: Of the given answers; below 0 where "no answer" was given already.
+
+    Returns:
+        The mean F1 at the best threshold, and that threshold; 0 where none is better.
+    """
+    order = np.argsort(-scores, kind="stable")
+    # Of the answers in falling order the first n are kept, the rest are taken for "no answer".
+    kept = np.concatenate(([0.0], np.cumsum(overlap[order])))
+    dropped = np.concatenate((np.cumsum((~answerable[order])[::-1])[::-1], [0.0]))
+    total = kept + dropped
+    ordered = scores[order]
+    # Equal scores stay together; answers below 0 are "no answer" with any threshold.
+    apart = np.concatenate(([True], ordered[:-1] != ordered[1:], [True]))
+    total[~apart] = -np.inf
+    best = int(len(total) - 1 - total[::-1].argmax())
+    threshold = 0.0 if best == len(scores) else float(np.nextafter(ordered[best], np.inf))
+    return float(total[best]) / max(1, len(scores)), max(0.0, threshold)
+
+
+def _best(answer: Any) -> Mapping[str, Any]:
+    """The first of several answers; an empty one where there is none."""
+    if isinstance(answer, Mapping):
+        return answer
+    return answer[0] if answer else {"answer": "", "score": 0.0}
+
+
+def _means(overlap: np.ndarray, exact: np.ndarray) -> dict[str, float]:
+    some = len(overlap) > 0
+    return {
+        "f1": float(overlap.mean()) if some else 0.0,
+        "exact_match": float(exact.mean()) if some else 0.0,
+    }
+
+
+def _part(overlap: np.ndarray, exact: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
+    return {"rows": int(chosen.sum()), **_means(overlap[chosen], exact[chosen])}

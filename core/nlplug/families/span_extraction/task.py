@@ -1,0 +1,62 @@
+"""Tasks that answer a question with a span of a text."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from nlplug.families.family import Family
+from nlplug.families.one_pass import OnePassTask
+from nlplug.families.span_extraction.model import SpanExtractionModel
+from nlplug.families.span_extraction.options import (
+    Answer,
+    SpanExtractionInput,
+    SpanExtractionOptions,
+)
+from nlplug.models.bundle import Bundle
+from nlplug.task import Display, TaskInput, TaskOptions
+
+FAMILY = Family(
+    name="span_extraction",
+    auto_class="AutoModelForQuestionAnswering",
+    exported_as="question-answering",
+    training="nlplug.families.span_extraction.training:SpanExtractionRecipe",
+    settings="nlplug.train.config:LabelledConfig",
+    scoring="nlplug.families.span_extraction.scoring:SpanExtractionEvaluation",
+    gate_inputs="nlplug.families.span_extraction.task:gate_inputs",
+)
+
+_QUESTIONS = (
+    "When does the train leave?",
+    "What happened to the shares?",
+    "Who turned and scored?",
+    "What do researchers in Lyon report?",
+    "Where is the nearest pharmacy?",
+    "How long should one wait before trying again?",
+)
+
+
+class SpanExtractionTask(OnePassTask):
+    """Base of the tasks that find an answer in a text; a subclass brings names and examples."""
+
+    family: ClassVar[Family] = FAMILY
+    hub_task: ClassVar[str] = "question-answering"
+    Input: ClassVar[type[TaskInput]] = SpanExtractionInput
+    Options: ClassVar[type[TaskOptions]] = SpanExtractionOptions
+    Output: ClassVar[Any] = Answer | list[Answer]
+    """One answer for ``top_k=1``, a list above: so do the Hub and transformers."""
+    display: ClassVar[Display] = Display.HIGHLIGHT
+
+    def bind(self, bundle: Bundle) -> SpanExtractionModel:
+        """Bind to a question-answering bundle."""
+        return SpanExtractionModel(bundle)
+
+
+def gate_inputs(sentences: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Questions on contexts made of sentences, for the gate where no data is given."""
+    half = len(sentences) // 2
+    contexts = (sentences[:half], sentences[half:], sentences)
+    return [
+        {"question": question, "context": " ".join(context)}
+        for question in _QUESTIONS
+        for context in contexts
+    ]

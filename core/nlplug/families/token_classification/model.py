@@ -1,0 +1,127 @@
+"""Texts to windows, and the windows' logits to one label for each word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nlplug.families.one_pass import Row, TaskModel
+from nlplug.families.token_classification.options import (
+    TokenClassificationInput,
+    TokenClassificationOptions,
+    WordLabel,
+)
+from nlplug.families.token_classification.tagged_text import Tags, Tokens, merge, trim
+from nlplug.models.bundle import Bundle
+from nlplug.runtime.tokenizer import load_tokenizer
+from nlplug.text.characters import widen
+
+
+class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassificationOptions]):
+    """Covers texts by windows, makes the windows' scores one sequence, and answers from that.
+
+    A subclass that answers otherwise than with words overrides `answer`.
+    """
+
+    token_level = True
+    output_rank = 3
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._name = bundle.name
+        self.labels: list[str] = bundle.labels
+        self.output_width = len(self.labels)
+        self.first_position = bundle.repository.first_position
+        self._tokenizer = load_tokenizer(bundle)
+        self._has_words = self._tokenizer.knows_words
+        bare = None if self._has_words else self._tokenizer.token_id("▁")
+        self._bare = -1 if bare is None else bare
+        self.pad_token_id = self._tokenizer.pad_token_id
+
+    def encode(
+        self, inputs: Sequence[TokenClassificationInput], options: TokenClassificationOptions
+    ) -> list[list[Row]]:
+        """Tokenize; a text longer than the model's window becomes several rows."""
+        stride = self._stride(options)
+        rows = []
+        for encoding in self._tokenizer.pieces([item.text for item in inputs]):
+            tokens = Tokens(
+                ids=np.array(encoding.ids, dtype=np.int32),
+                offsets=np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2),
+                words=np.array(encoding.word_ids, dtype=np.float32),
+            )
+            windows = self._tokenizer.windows(encoding.ids, stride=stride)
+            filler = [self.pad_token_id or 0]
+            # A tokenizer without special tokens makes nothing of an empty text; a graph needs one.
+            rows.append([Row({"input_ids": ids or filler}, meta=tokens) for ids in windows])
+        return rows
+
+    def decode(
+        self,
+        item: TokenClassificationInput,
+        rows: Sequence[Row],
+        outputs: Sequence[Mapping[str, np.ndarray]],
+        options: TokenClassificationOptions,
+    ) -> Any:
+        """What `answer` makes of the text; nothing where the text has no tokens."""
+        tokens: Tokens = rows[0].meta
+        logits = [output["logits"] for output in outputs]
+        if not len(tokens):
+            return []
+        before, behind = self._tokenizer.text_frame
+        own = [values[len(before) : len(values) - len(behind)] for values in logits]
+        starts, ends = widen(item.text, *trim(item.text, tokens.offsets))
+        tags = Tags(
+            text=item.text,
+            first=len(before),
+            starts=starts,
+            ends=ends,
+            unknown=tokens.ids == self._tokenizer.unk_token_id,
+            bare=tokens.ids == self._bare,
+            words=tokens.words if self._has_words else None,
+            scores=_softmax(merge(own, self._stride(options))),
+        )
+        return self.answer(tags, options)
+
+    def answer(self, tags: Tags, options: TokenClassificationOptions) -> Any:
+        """The answer for one text: each word with the label of its first token.
+
+        Args:
+            tags: Its tokens with their scores, at least one.
+            options: The options of the call.
+        """
+        firsts = tags.word_starts
+        scores = tags.scores[firsts]
+        ids = scores.argmax(axis=1)
+        starts, ends = tags.spans(firsts)
+        ignored = [name in options.ignore_labels for name in self.labels]
+        kept = np.flatnonzero(~np.array(ignored)[ids] & (starts < ends))
+        best = scores[kept, ids[kept]].tolist()
+        columns = (ids, firsts + tags.first, starts, ends)
+        return [
+            WordLabel(
+                entity=self.labels[label],
+                score=score,
+                index=index,
+                word=tags.text[start:end],
+                start=start,
+                end=end,
+            )
+            for score, label, index, start, end in zip(
+                best, *(column[kept].tolist() for column in columns), strict=True
+            )
+        ]
+
+    def _stride(self, options: TokenClassificationOptions) -> int:
+        # A default made for windows of 512 tokens must not break a model with short ones.
+        if "stride" in options.model_fields_set:
+            return options.stride
+        return min(options.stride, self._tokenizer.max_length // 8)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    logits = logits.astype(np.float32, copy=False)
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    scores: np.ndarray = exponents / exponents.sum(axis=1, keepdims=True)
+    return scores

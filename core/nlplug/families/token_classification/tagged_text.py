@@ -1,0 +1,217 @@
+"""A text whose tokens a model has scored: windows made one sequence, and where its words begin."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nlplug.text.characters import are_spaces, codes_of
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of one text, without special ones.
+
+    Attributes:
+        ids: (tokens,) their ids.
+        offsets: (tokens, 2) where each begins and ends, in characters.
+        words: (tokens,) which word of the tokenizer each belongs to; NaN for none.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    words: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Tags:
+    """The tokens of one text, whatever its length, with the model's scores.
+
+    Special tokens are left out. ``starts`` and ``ends`` are indices into the text, and no token
+    begins or ends with whitespace or within a character; one that stands for nothing else begins
+    where it ends.
+
+    Attributes:
+        text: The text.
+        first: Special tokens before the first token.
+        starts: (tokens,) where each begins.
+        ends: (tokens,) where each ends.
+        unknown: (tokens,) which of them the vocabulary lacks.
+        bare: (tokens,) which of them only say that a word follows: a ``▁``, which SentencePiece
+            puts at the first character, too, when it stands before it.
+        words: (tokens,) which word of the tokenizer each belongs to; None where it has no words.
+        scores: (tokens, labels) probabilities.
+    """
+
+    text: str
+    first: int
+    starts: np.ndarray
+    ends: np.ndarray
+    unknown: np.ndarray
+    bare: np.ndarray
+    words: np.ndarray | None
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @cached_property
+    def shared(self) -> np.ndarray:
+        """(tokens,) which of them are the rest of a character that a token before began.
+
+        An emoji in bytes, ``½`` as ``1/2``, or a letter and its accent apart, are several tokens at
+        one and the same place.
+        """
+        reached = np.maximum.accumulate(np.where(self.bare, 0, self.ends))
+        return np.concatenate(([False], self.starts[1:] < reached[:-1]))
+
+    @cached_property
+    def word_starts(self) -> np.ndarray:
+        """(words,) the first token of each word.
+
+        Where the tokenizer has words, as WordPiece does, they are the words. Elsewhere a token
+        begins one where `word_breaks` says so, or where it is unknown.
+        """
+        if self.words is not None:
+            begins = np.concatenate(([True], self.words[1:] != self.words[:-1]))
+        else:
+            begins = word_breaks(self.text)[self.starts] | self.unknown
+            begins[0] = True
+        return np.flatnonzero(begins & ~self.shared)
+
+    def spans(self, firsts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where runs of tokens begin and end in the text.
+
+        Args:
+            firsts: (runs,) the first token of each run, ascending; a run lasts to the next one.
+
+        Returns:
+            Two arrays (runs,). A run of no characters begins where it ends, or behind.
+        """
+        empty = (self.starts >= self.ends) | self.bare
+        starts = np.where(empty, len(self.text), self.starts)
+        ends = np.where(empty, 0, self.ends)
+        return np.minimum.reduceat(starts, firsts), np.maximum.reduceat(ends, firsts)
+
+
+def merge(windows: Sequence[np.ndarray], stride: int) -> np.ndarray:
+    """The values of a whole text's tokens, from those of its overlapping windows.
+
+    Each token's come from the window in which it stands farthest from an edge, for there the model
+    saw most of what surrounds it. The beginning and the end of the text are no edges.
+
+    Args:
+        windows: For each window, in order, an array (its tokens, …).
+        stride: Tokens that neighbours share.
+
+    Returns:
+        (tokens of the text, …).
+    """
+    if len(windows) == 1:
+        return windows[0]
+    total = sum(map(len, windows)) - stride * (len(windows) - 1)
+    merged = np.empty((total, *windows[0].shape[1:]), dtype=windows[0].dtype)
+    seen = np.full(total, -1)
+    begin = 0
+    for number, values in enumerate(windows):
+        left = np.arange(len(values))
+        right = left[::-1]
+        if number == 0:
+            context = right
+        elif number == len(windows) - 1:
+            context = left
+        else:
+            context = np.minimum(left, right)
+        here = slice(begin, begin + len(values))
+        better = context > seen[here]
+        merged[here][better] = values[better]
+        seen[here] = np.maximum(seen[here], context)
+        begin += len(values) - stride
+    return merged
+
+
+def trim(text: str, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets without whitespace at their edges, which many tokenizers count to the next token.
+
+    Args:
+        text: The text.
+        offsets: (tokens, 2), each within the text.
+
+    Returns:
+        The starts and the ends, (tokens,) each.
+    """
+    starts, ends = offsets[:, 0], offsets[:, 1]
+    space = np.concatenate((are_spaces(codes_of(text)), [False]))
+    if not (space[starts].any() or space[ends - 1].any()):
+        return starts, ends
+    places = np.arange(len(space), dtype=offsets.dtype)
+    following = np.minimum.accumulate(np.where(space, len(text), places)[::-1])[::-1]
+    reached = np.maximum.accumulate(np.where(space, 0, places + 1)[:-1])
+    before = np.concatenate((np.zeros_like(reached[:1]), reached))
+    starts = np.minimum(following[starts], ends)
+    return starts, np.maximum(before[ends], starts)
+
+
+# Thai, Lao, Burmese, Khmer, kana, Han: written without spaces between words.
+_UNSPACED = (
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x2E80, 0x2FDF),
+    (0x3005, 0x3007),
+    (0x3040, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9F),
+    (0x20000, 0x3FFFF),
+)
+_SPACE, _OTHER, _LETTER, _DIGIT, _IDEOGRAPH, _MARK = range(6)
+
+
+def word_breaks(text: str) -> np.ndarray:
+    """Where a token that begins there begins a word, judged by the text alone.
+
+    A word is a run of letters and digits with their marks; what else stands between spaces is apart
+    from it, as BERT's tokenizers have it, save within a number such as ``5.975,74``. In scripts
+    that are written without spaces a token is a word.
+
+    Returns:
+        (characters + 1,) of bool.
+    """
+    codes = codes_of(text)
+    different, places = np.unique(codes, return_inverse=True)
+    kinds = np.array([_kind(int(code)) for code in different], dtype=np.int8)[places]
+    mark = kinds == _MARK
+    bases = np.maximum.accumulate(np.where(mark, 0, np.arange(len(kinds))))
+    kinds = kinds[bases]
+    inside = kinds[1:-1] == _OTHER
+    inside &= (kinds[:-2] == _DIGIT) & (kinds[2:] == _DIGIT)
+    kinds[1:-1][inside] = _DIGIT
+    kinds[kinds == _DIGIT] = _LETTER
+    one, two = kinds[:-1], kinds[1:]
+    breaks = np.ones(len(text) + 1, dtype=bool)
+    breaks[1:-1] = (one == _SPACE) | (two == _SPACE)
+    breaks[1:-1] |= ((one != two) | (two == _IDEOGRAPH)) & ~mark[1:]
+    return breaks
+
+
+def _kind(code: int) -> int:
+    character = chr(code)
+    if character.isspace():
+        return _SPACE
+    if unicodedata.category(character).startswith("M"):
+        return _MARK
+    if any(low <= code <= high for low, high in _UNSPACED):
+        return _IDEOGRAPH
+    if not character.isalnum():
+        return _OTHER
+    return _DIGIT if character.isdigit() else _LETTER

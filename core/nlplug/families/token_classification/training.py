@@ -1,0 +1,281 @@
+"""Training of token classifiers: named entities, parts of speech, or any other label a token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModelForTokenClassification
+
+from nlplug.data.annotated import LABEL_SET, AnnotatedText, annotated, tagged_tokens, tokens_column
+from nlplug.data.readers import DataRow
+from nlplug.data.tags import OUTSIDE, Span, label_single_tokens, type_of
+from nlplug.errors import DataError, TrainingError
+from nlplug.train.documents import IGNORED
+from nlplug.train.dropout import set_dropout
+from nlplug.train.recipe import Recipe
+from nlplug.train.windows import WindowedTexts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from nlplug.task import Task
+    from nlplug.train.config import LabelledConfig
+
+
+_BEGIN, _INSIDE = 0, 1
+_PART = 1000
+
+
+class TokenClassificationRecipe(Recipe):
+    """Fine-tunes ``AutoModelForTokenClassification``.
+
+    Rows are tokens with a tag each, or a text with labelled spans of characters (see
+    `nlplug.data.annotated`). The labels go onto the model's own tokens by their characters: ``B-``
+    onto the first token of an entity and ``I-`` onto all others, pieces of words too, so that the
+    model is right however a text is written. Where the tags of the data are of no entity scheme
+    (parts of speech), each token keeps its tag as it is.
+
+    Sets that annotate different types may be mixed: where a row says by ``label_set`` which types
+    its source looked for, what is not marked there may be of another type as well, and the loss is
+    that of ``O`` and those types together: the negative logarithm of the sum of their
+    probabilities.
+    """
+
+    config: LabelledConfig
+
+    def __init__(self, task: Task, config: LabelledConfig) -> None:
+        super().__init__(task, config)
+        self.labels: list[str] = list(config.labels)
+        if len(set(self.labels)) != len(self.labels):
+            raise TrainingError(
+                f"A label stands twice in {self.labels}.", hint="Give each label once."
+            )
+        self.plain = label_single_tokens(self.labels)
+        # Sets of labels that a token may have; a target past the last label means one of these.
+        self._open: list[frozenset[int]] = []
+
+    def key(self, row: DataRow) -> str:
+        return self._annotated(row).text
+
+    def fit(self, rows: Sequence[DataRow]) -> None:
+        if not self.labels:
+            self.plain = self._is_plain(rows)
+        found = {label for row in rows for _, _, label in self._annotated(row).spans}
+        if not self.labels:
+            names = sorted(found)
+            self.labels = names if self.plain else _bio(names)
+        if len(self.labels) < 2:
+            raise DataError(
+                f"The training data has {len(found)} label(s): {sorted(found)}.",
+                hint="At least one entity is needed; look at --label-column.",
+            )
+
+    def examples(self, rows: Iterable[DataRow]) -> list[AnnotatedText]:
+        known = set(self.labels) if self.plain else _types(self.labels)
+        found = []
+        for row in rows:
+            example = self._annotated(row)
+            for _, _, label in example.spans:
+                if label not in known:
+                    shown = ", ".join(map(repr, sorted(known)[:20]))
+                    raise DataError(
+                        f"{row.where}: unknown label {label!r}.",
+                        hint=f"The labels are {shown}; give others by --labels.",
+                    )
+            found.append(example)
+        return found
+
+    def row(self, example: AnnotatedText) -> dict[str, Any]:
+        names = ("start", "end", "label")
+        spans = [dict(zip(names, span, strict=True)) for span in example.spans]
+        row: dict[str, Any] = {"text": example.text, "spans": spans}
+        return row if example.label_set is None else {**row, LABEL_SET: sorted(example.label_set)}
+
+    def model(self) -> PreTrainedModel:
+        config = AutoConfig.from_pretrained(
+            self.config.base,
+            num_labels=len(self.labels),
+            id2label=dict(enumerate(self.labels)),
+            label2id={label: i for i, label in enumerate(self.labels)},
+        )
+        if self.config.dropout is not None:
+            set_dropout(config, self.config.dropout)
+        # A checkpoint with another head starts that one afresh.
+        model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(
+            self.config.base, config=config, ignore_mismatched_sizes=True
+        )
+        return model
+
+    def dataset(
+        self, examples: Sequence[AnnotatedText], tokenizer: PreTrainedTokenizerBase
+    ) -> WindowedTokens:
+        texts = [example.text for example in examples]
+        roles = token_roles(texts, [example.spans for example in examples], tokenizer)
+        targets = [
+            self._targets(example, places) for example, places in zip(examples, roles, strict=True)
+        ]
+        return WindowedTokens(
+            texts, targets, tokenizer, max_length=self.config.max_length, seed=self.config.seed
+        )
+
+    def collate(
+        self, features: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase
+    ) -> dict[str, torch.Tensor]:
+        inputs = [{k: v for k, v in item.items() if k != "labels"} for item in features]
+        batch: dict[str, torch.Tensor] = dict(
+            tokenizer.pad(inputs, padding_side="right", return_tensors="pt")
+        )
+        labels = np.full(batch["input_ids"].shape, IGNORED, dtype=np.int64)
+        for row, item in zip(labels, features, strict=True):
+            row[: len(item["labels"])] = item["labels"]
+        batch["labels"] = torch.from_numpy(labels)
+        return batch
+
+    def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        counted = labels != IGNORED
+        logits = outputs["logits"][counted].float()
+        allowed = self._allowed(logits.device)[labels[counted]]
+        return marginal_loss(logits, allowed, self.config.label_smoothing)
+
+    def _annotated(self, row: DataRow) -> AnnotatedText:
+        return annotated(
+            row,
+            text_column=self.config.text_column,
+            label_column=self.config.label_column,
+            names=self.labels,
+            plain=self.plain,
+        )
+
+    def _is_plain(self, rows: Sequence[DataRow]) -> bool:
+        """Whether the tags label single tokens, as parts of speech do."""
+        seen: set[str] = set()
+        for row in rows:
+            if not tokens_column(row):
+                return False
+            seen.update(tagged_tokens(row, label_column=self.config.label_column)[1])
+        return label_single_tokens(seen)
+
+    def _targets(self, example: AnnotatedText, roles: Sequence[tuple[int, int]]) -> np.ndarray:
+        ids = {label: i for i, label in enumerate(self.labels)}
+        outside = ids.get(OUTSIDE, IGNORED)
+        if example.label_set is not None and not self.plain:
+            outside = self._open_target(example.label_set)
+        values = []
+        for span, role in roles:
+            if span < 0:
+                values.append(outside)
+                continue
+            label = example.spans[span][2]
+            # A set of labels may have no B- (or no I-) form of a type, or bare types.
+            forms = (f"{'BI'[role]}-{label}", f"{'IB'[role]}-{label}", label)
+            values.append(next(ids[form] for form in forms if form in ids))
+        return np.array(values, dtype=np.int64)
+
+    def _open_target(self, label_set: frozenset[str]) -> int:
+        """The target of what is not marked where only these types were looked for."""
+        allowed = frozenset(
+            i
+            for i, label in enumerate(self.labels)
+            if label == OUTSIDE or type_of(label) not in label_set
+        )
+        if len(allowed) == 1:
+            return next(iter(allowed))
+        if allowed not in self._open:
+            self._open.append(allowed)
+        return len(self.labels) + self._open.index(allowed)
+
+    def _allowed(self, device: torch.device) -> torch.Tensor:
+        """Which labels each target admits, shape (targets, labels)."""
+        table = torch.eye(len(self.labels) + len(self._open), len(self.labels), dtype=torch.bool)
+        for row, ids in enumerate(self._open, start=len(self.labels)):
+            table[row, list(ids)] = True
+        return table.to(device)
+
+
+def marginal_loss(
+    logits: torch.Tensor, allowed: torch.Tensor, smoothing: float = 0.0
+) -> torch.Tensor:
+    """Mean over tokens of -log of the summed probability of the labels that a token may have.
+
+    With one label allowed this is cross entropy.
+
+    Args:
+        logits: Shape (tokens, labels).
+        allowed: Which labels are right, same shape; at least one a token.
+        smoothing: Label smoothing, as in ``torch.nn.functional.cross_entropy``.
+    """
+    if not len(logits):
+        return logits.sum()
+    scores = logits.log_softmax(-1)
+    wanted = scores.masked_fill(~allowed, -torch.inf).logsumexp(-1)
+    return -((1 - smoothing) * wanted + smoothing * scores.mean(-1)).mean()
+
+
+def _bio(types: Iterable[str]) -> list[str]:
+    return [OUTSIDE, *(f"{role}-{name}" for name in types for role in "BI")]
+
+
+def _types(labels: Iterable[str]) -> set[str]:
+    return {type_of(label) for label in labels} - {""}
+
+
+class WindowedTokens(WindowedTexts):
+    """`WindowedTexts` whose targets are the labels of the tokens.
+
+    Those of special tokens are ``IGNORED``.
+    """
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        begin = self.begin(index)
+        item = self.features(index, begin)
+        labels = self._targets[index][begin : begin + self._room]
+        row = np.full(len(item["input_ids"]), IGNORED, dtype=np.int64)
+        row[self._frame.before : self._frame.before + len(labels)] = labels
+        return {**item, "labels": row}
+
+
+def token_roles(
+    texts: Sequence[str], spans: Sequence[Sequence[Span]], tokenizer: PreTrainedTokenizerBase
+) -> list[list[tuple[int, int]]]:
+    """Which span each token is in, and as what, going by characters.
+
+    Returns:
+        For each text, for each of its tokens (no special ones): the number of the span or -1, and
+        0 where the token is the span's first, 1 where it is a further one. A token across the
+        edge of a span is in it.
+    """
+    roles: list[list[tuple[int, int]]] = []
+    for start in range(0, len(texts), _PART):  # in parts, so that memory stays flat
+        part = slice(start, start + _PART)
+        offsets = tokenizer(
+            list(texts[part]), add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )["offset_mapping"]
+        for text, marked, places in zip(texts[part], spans[part], offsets, strict=True):
+            roles.append(_roles(text, marked, places))
+    return roles
+
+
+def _roles(
+    text: str, spans: Sequence[Span], places: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    at, begun = 0, -1
+    for start, end in places:
+        while start < end and text[start].isspace():  # some tokenizers count the space before
+            start += 1
+        while at < len(spans) and spans[at][1] <= start:
+            at += 1
+        if at == len(spans):
+            found.append((-1, _INSIDE))
+            continue
+        # A token of no width is in a span that goes on around it, and never its first.
+        inside = spans[at][0] < end if start < end else spans[at][0] < start and begun == at
+        if not inside:
+            found.append((-1, _INSIDE))
+            continue
+        found.append((at, _INSIDE if begun == at else _BEGIN))
+        begun = at
+    return found

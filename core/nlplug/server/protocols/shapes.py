@@ -1,0 +1,101 @@
+"""How the answers of a family become replies over HTTP; a family's record names its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nlplug.errors import InputError
+
+if TYPE_CHECKING:
+    from nlplug.task import TaskInput
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, checked.
+
+    Attributes:
+        inputs: The inputs.
+        options: The task's options, as the request gives them or the protocol presets them.
+        single: Whether the request holds one input and not a list.
+        stream: Whether the answer is streamed.
+        details: Whether the reply is to say how the text came about.
+    """
+
+    inputs: list[TaskInput]
+    options: dict[str, Any]
+    single: bool
+    stream: bool = False
+    details: bool = False
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How the answers of a family become a reply.
+
+    Attributes:
+        reply: Makes the reply from the answers, one for each input.
+        presets: Options whose default differs here from the task's own.
+        accept: From the parameters of a request, and the task's own options, to options.
+        details: Whether a reply can be asked to say how it came about.
+        schema: Makes the JSON schema of the reply from that of one answer.
+    """
+
+    reply: Callable[[list[Any], Call], Any]
+    presets: Mapping[str, Any] = field(default_factory=dict)
+    accept: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] = (
+        lambda parameters, known: dict(parameters)
+    )
+    details: bool = False
+    schema: Callable[[dict[str, Any]], dict[str, Any]] = lambda one: {
+        "anyOf": [one, {"type": "array", "items": one}]
+    }
+
+
+def _plain(answers: list[Any], call: Call) -> Any:
+    return answers[0] if call.single else answers
+
+
+def _nested(answers: list[Any], call: Call) -> Any:
+    # The client takes the first element of the reply for its one text: a flat list would silently
+    # lose all labels but the first.
+    return answers
+
+
+def _texts(answers: list[Any], call: Call) -> Any:
+    # One text an input is the common case, which is a flat list.
+    if all(isinstance(answer, list) and len(answer) == 1 for answer in answers):
+        return [answer[0] for answer in answers]
+    return _plain(answers, call)
+
+
+def _generating(parameters: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the options of decoding out of ``generate_parameters``, where clients put them."""
+    options = dict(parameters)
+    more = options.pop("generate_parameters", None) or {}
+    if not isinstance(more, dict):
+        raise InputError(
+            f"parameters: generate_parameters is {json_type(more)}, not an object.",
+            hint='Send {"generate_parameters": {"num_beams": 4}}.',
+        )
+    return {**more, **options}
+
+
+def json_type(value: Any) -> str:
+    """What a JSON value is called in an error: ``an array``, ``null``, …"""
+    names = {str: "a string", list: "an array", bool: "a boolean", dict: "an object"}
+    return "null" if value is None else names.get(type(value), "a number")
+
+
+PLAIN = Shape(_plain)
+"""The answer to one input, or a list of answers."""
+NESTED = Shape(
+    _nested,
+    presets={"top_k": None},  # the Hub answers with all labels
+    schema=lambda one: {"type": "array", "items": one},
+)
+"""A list with the labels of each input, all of them unless ``top_k`` is given."""
+TEXTS = Shape(_texts, accept=_generating)
+"""A list with one text for each input."""

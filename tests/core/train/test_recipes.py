@@ -1,0 +1,112 @@
+"""The steps that recipes of embedded models share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from recipes import base_of, checkpoint_of, embed, evaluated, mean, recipe_run
+
+from nlplug.errors import BundleIncomplete, DataError
+from nlplug.models.bundle import Bundle
+from nlplug.task import Task
+from nlplug.train.config import TrainConfig
+from nlplug.train.run import train
+
+pytestmark = pytest.mark.train
+
+SETTINGS = """
+labels = ["negative", "positive"]
+epochs = 1
+batch_size = 24
+device = "cpu"
+threads = 1
+"""
+
+
+def test_a_finished_checkpoint_is_not_trained_again(
+    toy_task: Task, toy_files: tuple[Path, Path], tiny_bert: Path, tmp_path: Path
+) -> None:
+    settings = tmp_path / "train.toml"
+    settings.write_text(SETTINGS)
+    data, dev = toy_files
+
+    def run() -> Path:
+        return checkpoint_of(
+            toy_task,
+            train=data,
+            eval=dev,
+            settings=settings,
+            output=tmp_path / "toy",
+            base=str(tiny_bert),
+        )
+
+    made = run() / "model.safetensors"
+    first = made.stat().st_mtime_ns
+    assert run() / "model.safetensors" == made
+    assert made.stat().st_mtime_ns == first
+
+
+def test_a_bundle_is_embedded_whole_with_its_card(
+    toy_task: Task, config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    labels = ["negative", "positive"]
+    made = train(toy_task, config(labels=labels, precisions=["fp32"]))
+    dev = tmp_path / "dev.jsonl"
+    assert evaluated("sentiment", made, dev).report["rows"] == 24
+    card = tmp_path / "card.md"
+    card.write_text("# A toy\nIt is right in @ACCURACY@ of all cases.\n")
+    embed(made, tmp_path / "inside", card, {"@ACCURACY@": "0.99"})
+    bundle = Bundle.open(tmp_path / "inside", verify=True)
+    assert bundle.labels == labels
+    assert "right in 0.99 of" in (bundle.path / "README.md").read_text()
+    (made / "nlplug.json").unlink()
+    with pytest.raises(BundleIncomplete):
+        embed(made, tmp_path / "inside", card, {})
+
+
+def test_a_recipe_is_told_where_the_data_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["make.py"])
+    monkeypatch.delenv("NLPLUG_DATA", raising=False)
+    with pytest.raises(DataError, match="NLPLUG_DATA is not set"):
+        recipe_run("Make it.", task="toy", output=tmp_path)
+    monkeypatch.setattr(sys, "argv", ["make.py", "--data", "sets", "--base", "some/model"])
+    run = recipe_run("Make it.", task="toy", output=tmp_path)
+    assert (run.data, run.base, run.output) == (Path("sets"), "some/model", tmp_path)
+    assert run.files == Path("models-work") / "toy" / "data"
+
+
+def test_a_base_that_no_package_carries_is_an_id() -> None:
+    assert base_of("owner/name", "no_such_package") == "owner/name"
+
+
+def test_the_mean_of_checkpoints_is_that_of_their_numbers(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    files = pytest.importorskip("safetensors.torch")
+    folders = []
+    for number in (1.0, 5.0):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        files.save_file({"a": torch.full((2, 3), number)}, folder / "model.safetensors")
+        (folder / "config.json").write_text(str(number))
+        folders.append(folder)
+    made = mean(folders, tmp_path / "mean")
+    assert files.load_file(made / "model.safetensors")["a"].unique().tolist() == [3.0]
+    assert (made / "config.json").read_text() == "5.0"
+    made = mean(folders, tmp_path / "mean", weights=(0.25, 0.75))  # in place of the one before
+    assert files.load_file(made / "model.safetensors")["a"].unique().tolist() == [4.0]
+
+
+def test_the_mean_of_two_architectures_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    files = pytest.importorskip("safetensors.torch")
+    for name, size in (("one", 2), ("two", 3), ("mean", 4)):
+        (tmp_path / name).mkdir()
+        files.save_file({"a": torch.zeros(size)}, tmp_path / name / "model.safetensors")
+    with pytest.raises(ValueError, match="another architecture"):
+        mean([tmp_path / "one", tmp_path / "two"], tmp_path / "mean")
+    assert len(files.load_file(tmp_path / "mean" / "model.safetensors")["a"]) == 4
