@@ -116,10 +116,10 @@ class Runner(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Wait for what is computed now, and free the model and the worker threads.
+        """Wait for running computations, then free the model and the worker threads.
 
-        A later call loads them again, and so does one that is in the middle of a stream: it goes on
-        without an error. Cancel its answers to end it.
+        A later call loads the model again, and so does a call in progress, which continues without
+        an error. To end a call in progress, cancel its answers.
         """
 
 

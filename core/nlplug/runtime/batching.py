@@ -14,13 +14,13 @@ Item = TypeVar("Item", bound=TaskInput)
 def chunks(
     inputs: Iterable[Item], first: int, largest: int, *, characters: float = math.inf
 ) -> Iterator[list[Item]]:
-    """Chunks of a stream that grow from small to large, so that the first answers come early.
+    """Split a stream into chunks of growing size, so that the first answers come early.
 
     Args:
-        inputs: Read no further than the chunks that were asked for.
-        first: Inputs of the first chunk; each later one may have four times as many.
-        largest: Inputs of a chunk at most.
-        characters: A chunk that has so many is cut short.
+        inputs: The stream; it is read only as far as chunks are requested.
+        first: Size of the first chunk; each later one may have four times as many inputs.
+        largest: Largest size of a chunk.
+        characters: A chunk ends early when its texts have this many characters.
     """
     size = first
     chunk: list[Item] = []

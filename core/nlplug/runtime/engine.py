@@ -33,16 +33,16 @@ _CHUNK_CHARACTERS = 2_000_000
 
 @dataclass
 class _Chunk:
-    """Inputs under way.
+    """Inputs that are being computed.
 
     Attributes:
         items: The inputs.
         rows: For each input its rows.
         flat: All rows, one after another.
-        batches: Indices into ``flat``, a batch each; every worker takes the next one from the left.
-        outputs: What the graph gave for each of ``flat``, filled in as batches finish.
-        stop: Set once nobody wants the answers of the call that the chunk belongs to.
-        workers: One future a worker; done when it finds no batch left.
+        batches: Indices into ``flat``, one list per batch; a worker takes the next from the left.
+        outputs: The graph's outputs for each of ``flat``, filled in as batches finish.
+        stop: Set once nobody waits for the answers of the call that the chunk belongs to.
+        workers: One future per worker; done when no batch is left.
     """
 
     items: Sequence[TaskInput]
@@ -96,9 +96,9 @@ class Engine:
         return _regroup(rows, self._gather(self._submit(inputs, rows, Event())))
 
     def close(self) -> None:
-        """Wait for the batches that are computed and stop the worker threads.
+        """Wait for the batches that are being computed and stop the worker threads.
 
-        A later call starts them again, and so does one that is in the middle of a stream.
+        A later call starts them again, and so does a call that is in progress.
         """
         self._pool.close()
 

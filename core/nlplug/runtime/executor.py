@@ -1,4 +1,4 @@
-"""What the engine needs of a thing that runs a graph."""
+"""The interface between the engine and whatever runs a graph."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Executor(Protocol):
 
     @property
     def workers(self) -> int:
-        """How many calls of ``run`` may go on at once with gain."""
+        """How many concurrent calls of ``run`` are of use."""
 
     @property
     def token_budget(self) -> int:
-        """Tokens, padding included, that a batch should hold at most for the best rate."""
+        """Most tokens per batch, padding included, for the best throughput."""
 
     def open(self, *, alone: bool = False) -> None:
-        """Make ready for ``run`` with the same ``alone``; cheap when it is already."""
+        """Prepare for ``run`` with the same ``alone``; cheap if that was done already."""
 
     def run(self, feeds: dict[str, np.ndarray], *, alone: bool = False) -> dict[str, np.ndarray]:
         """Run one batch.

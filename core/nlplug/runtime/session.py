@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: built once, shared by all threads, honest about where they run."""
+"""ONNX Runtime sessions: built in one place, once, and shared by all threads."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from nlplug.runtime.shared import Lazy
 if TYPE_CHECKING:
     import numpy as np
 
-# Measured on MiniLM-L6 with two cores, in fp32 and int8 alike: from 256 to 512 tokens a batch the
-# rate differs by 3 %; larger batches leave the cache and pay for padding, and in a stream, where
-# a thousand texts at a time are sorted, padding is what decides. A GPU wants its cores filled.
+# Measured on MiniLM-L6 with two cores, in fp32 and int8: between 256 and 512 tokens per batch the
+# throughput differs by 3 %. Larger batches do not fit the cache and hold more padding. A GPU needs
+# large batches to use all of its cores.
 _CPU_BUDGET = 384
 _CUDA_BUDGET = 16_384
 
@@ -47,9 +47,9 @@ def session_options(threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # A thread that waits for its next part of a graph spins, for waking it costs more than the
-    # part. By default it goes on for some 25 milliseconds, which robs the other session of
-    # a core; a millisecond bridges the gaps within a run and between calls in a row.
+    # A thread that waits for its next part of a graph spins, because waking it takes longer than
+    # the part. By default it spins for about 25 ms, which takes a core from the other session; 1 ms
+    # is enough for the gaps within a run and between consecutive calls.
     options.add_session_config_entry("session.intra_op.spin_duration_us", "1000")
     return options
 
@@ -112,10 +112,11 @@ class OnnxExecutor:
         self.path = path
         self.threads = thread_count(threads)
         self._device = parse_device(device)
-        self._shared = Lazy(partial(self._build, 1))
-        self._alone = Lazy(partial(self._build, self.threads)) if self.threads > 1 else self._shared
+        self._alone = Lazy(partial(self._build, self.threads))
         if self._device.kind == "cuda":
             self._open_on_cuda(asked=device)
+        on_cpu = self._device.kind == "cpu" and self.threads > 1
+        self._shared = Lazy(partial(self._build, 1)) if on_cpu else self._alone
 
     def _open_on_cuda(self, *, asked: str) -> None:
         """Open on the GPU, or fall back to the CPU and say so."""
@@ -124,10 +125,10 @@ class OnnxExecutor:
             ort = onnxruntime()
             if hasattr(ort, "preload_dlls"):  # CUDA and cuDNN from their pip wheels
                 ort.preload_dlls()
-            self._shared = self._alone = Lazy(partial(self._build, self.threads))
             # The list of providers proves nothing: only the session says what it really runs on.
-            if self._device.provider in self._shared.get().get_providers():
+            if self._device.provider in self._alone.get().get_providers():
                 return
+            self._alone.clear()
             reason = "ONNX Runtime could not start its CUDA provider (driver, CUDA or cuDNN)"
         if asked != "auto":
             warnings.warn(
@@ -137,8 +138,6 @@ class OnnxExecutor:
                 stacklevel=4,
             )
         self._device = Device("cpu")
-        self._shared = Lazy(partial(self._build, 1))
-        self._alone = Lazy(partial(self._build, self.threads)) if self.threads > 1 else self._shared
 
     @property
     def device(self) -> str:
@@ -147,7 +146,7 @@ class OnnxExecutor:
 
     @property
     def workers(self) -> int:
-        """Batches to run at once: one a thread on the CPU, one on a GPU."""
+        """Batches to run at once: one per thread on the CPU, one on a GPU."""
         return 1 if self._device.kind == "cuda" else self.threads
 
     @property
@@ -163,11 +162,6 @@ class OnnxExecutor:
             BundleError: The file is no ONNX graph.
         """
         return Signature.read(self.path)
-
-    @property
-    def input_names(self) -> frozenset[str]:
-        """The graph's inputs."""
-        return frozenset(self.signature.inputs)
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -231,10 +225,10 @@ class OnnxExecutor:
         if self._device.kind == "cuda":
             options.log_severity_level = 4
         elif threads == 1:
-            # The session that several threads run at once. From its arena each would be handed
-            # blocks that another core wrote last: a tenth of the rate in int8. malloc keeps what
-            # a thread frees for that thread. Patterns are remembered by shape, and in a stream
-            # there is no end of shapes.
+            # Several threads run this session at once. Its arena would hand them memory that
+            # another core wrote last, which costs a tenth of the throughput in int8; malloc keeps
+            # memory per thread. Memory patterns are stored per shape, and a stream has any number
+            # of shapes.
             options.enable_cpu_mem_arena = False
             options.enable_mem_pattern = False
         return build_session(self.path, options, self._device)

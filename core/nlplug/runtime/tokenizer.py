@@ -34,7 +34,7 @@ class PairFrame:
         between: Those between the texts.
         after: Those after the second text.
         types: The type ids of these five parts: before, first text, between, second text, after;
-            one id a special token, and one id for all tokens of a text.
+            one id per special token, and one id for all tokens of a text.
     """
 
     before: tuple[int, ...]
@@ -73,8 +73,8 @@ class Tokenizer:
         file: ``tokenizer.json``, or a ``vocab.txt`` of word pieces.
         max_length: Tokens in a window, special tokens included.
         repository: What the other files say of the tokenizer; None where there are no others.
-        offsets: Whether the encodings tell where each token stands in the text; without, a sixth
-            of the time is saved.
+        offsets: Whether encodings hold the position of each token in the text. Without them,
+            tokenizing takes a sixth less time.
 
     Raises:
         BundleError: The file is not a tokenizer.
@@ -100,10 +100,10 @@ class Tokenizer:
 
     @property
     def knows_words(self) -> bool:
-        """Whether the words of its encodings are words, and not what lies between two spaces.
+        """Whether ``word_ids`` of its encodings number words, and not what is between two spaces.
 
-        So it is where pieces inside a word are marked (WordPiece), or where words have no pieces
-        (WordLevel). Byte-level BPE and SentencePiece know only where spaces are.
+        True where pieces inside a word are marked (WordPiece) and where words have no pieces
+        (WordLevel). Byte-level BPE and SentencePiece split at spaces only.
         """
         model = self._plain.model
         if isinstance(model, WordPiece | BPE):
@@ -112,7 +112,7 @@ class Tokenizer:
 
     @property
     def splits_words(self) -> bool:
-        """Whether text is cut into words before these are cut into tokens; else all is one word."""
+        """Whether text is split into words before words are split into tokens."""
         return self._plain.pre_tokenizer is not None
 
     @cached_property
@@ -122,7 +122,7 @@ class Tokenizer:
         return {number: str(token.content) for number, token in found.items()}
 
     def token_text(self, token: int) -> str | None:
-        """How a token is written in the vocabulary; None where it lacks it."""
+        """The text of a token in the vocabulary; None for an id that it lacks."""
         return self._plain.id_to_token(token) if token >= 0 else None
 
     def special_tokens(self, *, pair: bool = False) -> int:
@@ -154,9 +154,9 @@ class Tokenizer:
         return list(self.pieces([text])[0].ids)
 
     def prompt(self, text: str) -> tuple[list[int], list[int]]:
-        """A text to go on from: the special tokens before it, and its own.
+        """A text to continue: the special tokens before it, and its own tokens.
 
-        Those that belong behind a whole text are left out, for this one does not end here.
+        Special tokens that follow a complete text are left out, because the text is continued.
 
         Raises:
             InputError: The text is not valid Unicode.
@@ -168,7 +168,7 @@ class Tokenizer:
         return encoding.ids[:begin], encoding.ids[begin:end]
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
-        """The text of some tokens; those that the vocabulary lacks have none."""
+        """The text of some tokens; tokens outside the vocabulary have none."""
         return str(self._plain.decode(list(ids), skip_special_tokens=skip_special_tokens))
 
     def vocabulary(self) -> dict[str, int]:
@@ -177,12 +177,12 @@ class Tokenizer:
 
     @property
     def base_size(self) -> int:
-        """Tokens of the vocabulary, less those that were added to it."""
+        """Number of tokens in the vocabulary, without those that were added to it."""
         return int(self._plain.get_vocab_size(with_added_tokens=False))
 
     @property
     def size(self) -> int:
-        """Tokens of the vocabulary."""
+        """Number of tokens in the vocabulary."""
         return int(self._plain.get_vocab_size())
 
     @cached_property
@@ -303,7 +303,7 @@ def load_tokenizer(bundle: Bundle, *, offsets: bool = True) -> Tokenizer:
 
     Args:
         bundle: The bundle.
-        offsets: Whether the task needs to know where in the text a token stands.
+        offsets: Whether the task needs the position of each token in the text.
 
     Raises:
         BundleError: The file is not a tokenizer.
@@ -312,7 +312,7 @@ def load_tokenizer(bundle: Bundle, *, offsets: bool = True) -> Tokenizer:
 
 
 def load_target_tokenizer(bundle: Bundle) -> Tokenizer | None:
-    """The tokenizer of the texts that a model writes, where it is not that of those it reads.
+    """The tokenizer of the target texts, where it differs from that of the source texts.
 
     Raises:
         BundleError: The file is not a tokenizer.
@@ -335,7 +335,7 @@ def _no_letter() -> BundleError:
 
 
 def _bad_text(texts: Sequence[Text], error: Exception) -> InputError:
-    """Name the text at fault: a lone surrogate is the one thing that Rust cannot take."""
+    """Name the text that Rust cannot read, which is one with a lone surrogate."""
     for index, text in enumerate(texts):
         for part in text if isinstance(text, tuple) else (text,):
             try:
