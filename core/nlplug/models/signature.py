@@ -29,6 +29,8 @@ _TYPES = {
 # Before this version of the format, weights are listed among the inputs too.
 _WEIGHTS_ARE_NO_INPUTS = 4
 _LARGEST = 2**31
+_VOCABULARY = 2000
+"""Logits of so many per token are those of a language model, not of labels."""
 
 _Buffer = mmap.mmap | bytes
 _Field = tuple[int, int, int]
@@ -86,6 +88,30 @@ class Signature:
                 hint="Check the bundle with `nlplug models verify`, or export the model again.",
             ) from None
         return cls(inputs, outputs, str(path))
+
+    @property
+    def task(self) -> str:
+        """What the graph is for, as far as its inputs and outputs tell; empty where they do not."""
+        if any(name.startswith(("cross.", "encoder_hidden_states")) for name in self.inputs):
+            return "text-to-text generation"
+        if any(name.startswith("past_key_values") for name in self.inputs):
+            return "text generation"
+        if {"start_logits", "end_logits"} <= self.outputs.keys():
+            return "question answering"
+        if "logits" not in self.outputs:
+            return "embeddings" if "last_hidden_state" in self.outputs else ""
+        shape = self.outputs["logits"].shape or ()
+        if len(shape) == 3 and shape[-1] is not None and shape[-1] < _VOCABULARY:
+            return "token classification"
+        return "text classification" if len(shape) == 2 else ""
+
+    def for_another_task(self, reason: str) -> BundleError:
+        """The error that the graph is for another task than the one asked; names its own."""
+        return BundleError(
+            f"The graph {self.source} is for another task"
+            f"{f', {self.task}' if self.task else ''}: {reason}.",
+            hint="Use a model that was trained for this task, or call the task of the model.",
+        )
 
     def size_of(self, name: str, axis: int) -> int | None:
         """The size of an axis of an input, where it is fixed."""

@@ -28,7 +28,6 @@ _HIDDEN = frozenset(
 _HEADS = frozenset({"logits", "start_logits", "end_logits"})
 _CACHE = ("present", "past_key_values", "encoder_", "cross")
 _SPANS = re.compile(r"start|end")
-_HINT = "Use a model that was trained for this task, or call the task that the model is for."
 
 
 class GraphOutputs:
@@ -46,7 +45,7 @@ class GraphOutputs:
     """
 
     def __init__(self, signature: Signature, model: TaskModel[Any, Any]) -> None:
-        self._source = signature.source
+        self._signature = signature
         self._rank = model.output_rank
         self._labels = model.output_width
         self._token_level = model.token_level
@@ -76,8 +75,8 @@ class GraphOutputs:
                 self._token_level and (array.ndim < 2 or array.shape[1] < max(lengths))
             ):
                 raise BundleError(
-                    f"The graph {self._source} gives {name} of the shape {array.shape} for "
-                    f"{len(lengths)} rows of up to {max(lengths)} tokens.",
+                    f"The graph {self._signature.source} gives {name} of the shape {array.shape} "
+                    f"for {len(lengths)} rows of up to {max(lengths)} tokens.",
                     hint="Export the model again with `nlplug export`.",
                 )
             finite = array.dtype.kind != "f" or bool(np.isfinite(array).all())
@@ -85,7 +84,8 @@ class GraphOutputs:
                 own = array[index, :length] if self._token_level else array[index]
                 if not finite and not np.isfinite(own).all():  # what is padding may be anything
                     raise BundleError(
-                        f"The graph {self._source} gives {name} that are NaN or infinite.",
+                        f"The graph {self._signature.source} gives {name} that are NaN or "
+                        "infinite.",
                         hint="Try another precision, or export the model again.",
                     )
                 rows[index][ours] = own
@@ -94,14 +94,13 @@ class GraphOutputs:
     def _check_shape(self, name: str, shape: Sequence[int | None]) -> None:
         rank, width = len(shape), shape[-1] if shape else None
         if self._rank is not None and rank != self._rank:
-            raise BundleError(
-                f"The graph {self._source} is for another task: its {name} have {rank} axes"
-                f"{_meaning(rank)}; this task reads {self._rank}{_meaning(self._rank)}.",
-                hint=_HINT,
+            raise self._signature.for_another_task(
+                f"its {name} have {rank} axes{_meaning(rank)}, and this task reads "
+                f"{self._rank}{_meaning(self._rank)}"
             )
         if self._labels is not None and width is not None and width != self._labels:
             raise BundleError(
-                f"The graph {self._source} gives {width} {name}"
+                f"The graph {self._signature.source} gives {width} {name}"
                 f"{' per token' if self._token_level else ''}, but its config.json names "
                 f"{self._labels} labels.",
                 hint="Correct id2label in config.json, or export the model again.",
@@ -134,10 +133,8 @@ def _chosen(signature: Signature, required: frozenset[str], rank: int | None) ->
             found = dict(zip(missing, fitting, strict=True))
         missing = sorted(required - set(found))
     if missing:
-        raise BundleError(
-            f"The graph {signature.source} gives {', '.join(there)}, "
-            f"but this task needs {', '.join(sorted(missing))}.",
-            hint="Use a model with the head of this task, not a bare encoder.",
+        raise signature.for_another_task(
+            f"it gives {', '.join(there)}, but this task needs {', '.join(sorted(missing))}"
         )
     return found
 

@@ -67,6 +67,9 @@ class CausalRunner(StreamingRunner):
         settle_on_cpu(device)
         self._name = bundle.name
         self._path = bundle.onnx_file(precision)
+        signature = bundle.signature(precision)
+        if signature.task not in ("text generation", ""):
+            raise signature.for_another_task("it is not a decoder that continues a text")
         self._threads = threads
         self._window = bundle.max_length
         self._tokenizer = load_tokenizer(bundle, offsets=False)
