@@ -116,7 +116,11 @@ class Runner(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Free the model and the worker threads; a later call loads them again."""
+        """Wait for running computations, then free the model and the worker threads.
+
+        A later call loads the model again, and so does a call in progress, which continues without
+        an error. To end a call in progress, cancel its answers.
+        """
 
 
 class StreamingRunner(Runner):

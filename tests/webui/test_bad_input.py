@@ -163,11 +163,11 @@ def test_a_prompt_from_right_to_left_stands_before_its_text(ask: Ask) -> None:
         ("classification", "three-of-two", "gives 2 logits, but its config.json names 3 labels"),
         ("classification", "gap", "have the ids 0, 5, not 0 to 1"),
         ("classification", "qa", "gives start_logits, end_logits, but this task needs logits"),
-        ("ner", "three-of-five", "gives 5 logits a token, but its config.json names 3 labels"),
-        ("ner", "sentiment", "it does not label tokens"),
+        ("ner", "three-of-five", "gives 5 logits per token, but its config.json names 3 labels"),
+        ("ner", "sentiment", "is for another task, text classification"),
         ("qa", "ner", "this task needs end_logits, start_logits"),
-        ("generation", "ner", "is not a decoder with a cache"),
-        ("translation", "generation", "is no text-to-text model"),
+        ("generation", "ner", "is for another task, token classification"),
+        ("translation", "generation", "is for another task: it is no text-to-text model"),
     ],
 )
 def test_a_model_that_does_not_fit_is_named_as_that(

@@ -51,11 +51,7 @@ def make(config: ExportConfig, source: Source, folder: Path) -> Made:
         try:
             if gate is None:
                 _log.info("running PyTorch on %s", rows.origin)
-                reference = TorchExecutor(
-                    source.model,
-                    input_names=executor.input_names,
-                    output_names=executor.output_names,
-                )
+                reference = TorchExecutor(source.model, executor.signature)
                 several = getattr(source.config, "problem_type", None)
                 gate = Gate(
                     config.task,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from nlplug.data.readers import read_rows
 from nlplug.errors import DataError
 from nlplug.families.family import load
-from nlplug.runtime.batching import collate
+from nlplug.models.signature import Signature
+from nlplug.runtime.feeds import GraphFeeds
 from nlplug.validation import make_input
 
 if TYPE_CHECKING:
@@ -121,8 +122,9 @@ def calibration_feeds(
     """
     step = max(1, len(inputs) // _CALIBRATION)
     rows = [windows[0] for windows in model.encode(inputs[::step], options) if windows]
-    names = frozenset({"input_ids", "attention_mask", "token_type_ids"})
-    return [collate([row], names, pad_token_id=model.pad_token_id) for row in rows[:_CALIBRATION]]
+    signature = Signature.of_names(("input_ids", "attention_mask", "token_type_ids"))
+    feeds = GraphFeeds(signature, pad_token_id=model.pad_token_id)
+    return [feeds.collate([row]) for row in rows[:_CALIBRATION]]
 
 
 def labelled(evaluation: Evaluation, data: Path, columns: Mapping[str, str]) -> bool:

@@ -19,7 +19,8 @@ import onnx
 from onnx import helper
 
 from nlplug.export.graph import GraphEditor, attributes
-from nlplug.extras import require
+from nlplug.runtime.cpu import usable_cpus
+from nlplug.runtime.session import build_session, session_options
 
 Feeds = Mapping[str, np.ndarray]
 
@@ -123,17 +124,12 @@ def _record(
     model: Any, names: Sequence[str], calibration: Sequence[Feeds]
 ) -> dict[str, np.ndarray]:
     """What the named activations are for the calibration inputs, shape (tokens, channels) each."""
-    ort = require("onnxruntime", "cpu", purpose="ONNX inference")
     probe = onnx.ModelProto.FromString(model.SerializeToString())
     del probe.graph.output[:]
     probe.graph.output.extend(
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
     )
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        probe.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = build_session(probe.SerializeToString(), session_options(usable_cpus()))
     known = {item.name for item in session.get_inputs()}
     share = max(8, -(-_TOKENS // max(1, len(calibration))))
     kept: dict[str, list[np.ndarray]] = {name: [] for name in names}

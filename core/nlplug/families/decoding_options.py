@@ -11,11 +11,8 @@ from pydantic.json_schema import SkipJsonSchema
 
 from nlplug.errors import OptionError
 from nlplug.models.bundle import Bundle
-from nlplug.models.writer import read_object
 from nlplug.runtime.decoding.options import Allowed, DecodingOptions
 from nlplug.task import TaskOptions
-
-GENERATION_CONFIG_FILE = "generation_config.json"
 
 _EARLY: dict[str, bool | Literal["never"]] = {"false": False, "true": True, "never": "never"}
 EarlyStopping = Annotated[
@@ -244,8 +241,7 @@ class GenerationConfig:
         Raises:
             BundleCorrupt: The file is broken.
         """
-        path = bundle.path / GENERATION_CONFIG_FILE
-        found = read_object(path) if path.is_file() else bundle.config
+        found = bundle.repository.generation
         return cls({name: value for name, value in found.items() if value is not None})
 
     def tokens(self, name: str) -> tuple[int, ...]:

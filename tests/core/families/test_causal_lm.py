@@ -25,7 +25,7 @@ from nlplug.errors import (
 )
 from nlplug.families.causal_lm import CausalTask
 from nlplug.pipelines import Pipeline
-from nlplug.testing import tiny_text_classifier, tiny_text_generator
+from nlplug.testing import tiny_text_classifier, tiny_text_generator, tiny_translator
 
 TALE = "once upon a time there was a time"
 CHAT = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
@@ -405,9 +405,13 @@ class TestBadInput:
             pipe("once")
 
     def test_a_model_that_makes_no_text(self, tmp_path: Path) -> None:
-        pipe = Pipeline(TaleTask(), tiny_text_classifier(tmp_path))
-        with pytest.raises(BundleError, match="not a decoder"):
-            pipe("once")
+        with pytest.raises(BundleError, match="another task, text classification: .*not a decoder"):
+            Pipeline(TaleTask(), tiny_text_classifier(tmp_path))
+
+    def test_a_decoder_that_reads_an_encoder(self, tmp_path: Path) -> None:
+        bundle = tiny_translator(tmp_path)
+        with pytest.raises(BundleError, match="another task, text-to-text generation"):
+            Pipeline(TaleTask(), bundle)
 
     def test_devices(self, folder: Path) -> None:
         from nlplug.models.bundle import Bundle

@@ -56,7 +56,7 @@ CHATS: list[list[dict[str, str]]] = [
 
 def written(folder: Path, template: Any, **more: Any) -> Bundle:
     bundle = tiny_text_generator(folder)
-    values = {**bundle.tokenizer_config, "bos_token": {"content": "<s>"}, **more}
+    values = {**bundle.repository.tokenizer_config, "bos_token": {"content": "<s>"}, **more}
     if template is not None:
         values["chat_template"] = template
     (folder / "tokenizer_config.json").write_text(json.dumps(values))
@@ -66,11 +66,11 @@ def written(folder: Path, template: Any, **more: Any) -> Bundle:
 def theirs(bundle: Bundle) -> Any:
     from transformers import PreTrainedTokenizerFast
 
-    named = {key: bundle.tokenizer_config[key] for key in ("eos_token", "unk_token")}
+    named = {key: bundle.repository.tokenizer_config[key] for key in ("eos_token", "unk_token")}
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(bundle.tokenizer_file), bos_token="<s>", **named
     )
-    tokenizer.chat_template = bundle.tokenizer_config["chat_template"]
+    tokenizer.chat_template = bundle.repository.tokenizer_config["chat_template"]
     return tokenizer
 
 

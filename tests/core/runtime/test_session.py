@@ -44,7 +44,7 @@ def test_one_session_is_built_for_one_kind_of_work(bundle: Bundle) -> None:
     executor = OnnxExecutor(bundle.onnx_file("fp32"), threads=2)
     executor.run(FEEDS, alone=True)
     executor.run(FEEDS, alone=True)
-    assert list(executor._sessions) == ["alone"]
+    assert executor.open_sessions == ("alone",)
 
 
 def test_it_runs_again_after_it_was_closed(bundle: Bundle) -> None:

@@ -25,8 +25,19 @@ from nlplug.testing import tiny_text_classifier
 from nlplug_classification.task import ClassificationTask
 
 # A text of one word has a third of that word's weights as logits: two special tokens weigh nothing.
-TOPICS = {"ball": (9.0, -9.0, -9.0), "vote": (-9.0, 9.0, -9.0), "match": (3.0, 1.5, -9.0)}
-INTENTS = {"alarm": (12.0, 0.0, 0.0), "joke": (0.0, 12.0, 0.0), "moon": (0.0, 0.0, 12.0)}
+TOPICS = {
+    "ball": (9.0, -9.0, -9.0),
+    "vote": (-9.0, 9.0, -9.0),
+    "match": (3.0, 1.5, -9.0),
+    "rain": (0.0, 0.0, 0.0),
+    "hm": (0.0, 0.0, 0.0),
+}
+INTENTS = {
+    "alarm": (12.0, 0.0, 0.0),
+    "joke": (0.0, 12.0, 0.0),
+    "moon": (0.0, 0.0, 12.0),
+    "hm": (0.0, 0.0, 0.0),
+}
 
 Make = Callable[..., Pipeline]
 

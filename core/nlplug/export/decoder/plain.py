@@ -11,6 +11,7 @@ import numpy as np
 from nlplug.errors import ExportError
 from nlplug.export.quiet import quiet
 from nlplug.extras import require
+from nlplug.runtime.session import build_session, session_options
 
 _TASK = "text-generation-with-past"
 
@@ -61,11 +62,7 @@ def run_plain(path: Path, ids: np.ndarray) -> np.ndarray:
     Returns:
         float32 of shape (rows, tokens, vocabulary).
     """
-    ort = require("onnxruntime", "cpu", purpose="ONNX inference")
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = build_session(path, session_options(1))
     rows, tokens = ids.shape
     feeds = {
         "input_ids": ids,

@@ -11,11 +11,7 @@ from typing import Any
 from nlplug.errors import BundleError, InputError
 from nlplug.extras import require
 from nlplug.models.bundle import Bundle
-from nlplug.models.writer import read_object
 
-CHAT_TEMPLATE_FILE = "chat_template.jinja"
-
-_SPECIAL = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 # Ends in a space, so that a template that trims what the messages hold can be told.
 _MARK = "CONTINUE_FINAL_MESSAGE_TAG "
 
@@ -82,25 +78,11 @@ def chat_template_of(bundle: Bundle) -> ChatTemplate | None:
         MissingExtra: Jinja is not installed.
         BundleError: The template is no template.
     """
-    path = bundle.path / CHAT_TEMPLATE_FILE
-    source: Any = bundle.tokenizer_config.get("chat_template")
-    if path.is_file():
-        source = path.read_text(encoding="utf-8")
-    if isinstance(source, list):  # several, by name
-        source = {item.get("name"): item.get("template") for item in source}.get("default")
-    return ChatTemplate(source, _special_tokens(bundle)) if isinstance(source, str) else None
-
-
-def _special_tokens(bundle: Bundle) -> dict[str, str]:
-    path = bundle.path / "special_tokens_map.json"
-    found = (read_object(path) if path.is_file() else {}) | bundle.tokenizer_config
-    tokens = {}
-    for name in (f"{kind}_token" for kind in _SPECIAL):
-        token = found.get(name)
-        text = token.get("content") if isinstance(token, dict) else token
-        if isinstance(text, str):
-            tokens[name] = text
-    return tokens
+    source = bundle.repository.chat_template
+    if source is None:
+        return None
+    tokens = bundle.repository.special_tokens.items()
+    return ChatTemplate(source, {f"{role}_token": text for role, text in tokens})
 
 
 def _until_mark(text: str, final: str) -> str:

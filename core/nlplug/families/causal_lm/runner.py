@@ -30,6 +30,8 @@ from nlplug.runtime.decoding.plain import PlainSession
 from nlplug.runtime.decoding.session import DecoderSession
 from nlplug.runtime.decoding.texts import Prompt, Text, TextDecoder
 from nlplug.runtime.device import settle_on_cpu
+from nlplug.runtime.session import thread_count
+from nlplug.runtime.shared import Lazy
 from nlplug.runtime.tokenizer import load_tokenizer
 from nlplug.task import StreamingRunner, TaskInput, TaskOptions
 
@@ -61,19 +63,20 @@ class CausalRunner(StreamingRunner):
         device: str = "auto",
         threads: int | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise OptionError(f"threads is {threads}.", hint="Give a whole number from 1 up.")
+        thread_count(threads)
         settle_on_cpu(device)
         self._name = bundle.name
         self._path = bundle.onnx_file(precision)
+        signature = bundle.signature(precision)
+        if signature.task not in ("text generation", ""):
+            raise signature.for_another_task("it is not a decoder that continues a text")
         self._threads = threads
         self._window = bundle.max_length
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self._config = GenerationConfig.of(bundle)
         self._bundle = bundle
         self._template: ChatTemplate | None = None
-        self._decoder: Decoder | None = None
-        self._lock = threading.Lock()
+        self._decoder = Lazy(self._open)
 
     @property
     def device(self) -> str:
@@ -108,16 +111,11 @@ class CausalRunner(StreamingRunner):
         Raises:
             BundleError: It is no decoder, or the tokenizer belongs to another model.
         """
-        with self._lock:
-            if self._decoder is None:
-                decoder = open_decoder(self._path, context=self._window, threads=self._threads)
-                check_vocabulary(self._bundle, self._tokenizer, decoder.spec.vocabulary)
-                self._decoder = decoder
+        self._decoder.get()
 
     def close(self) -> None:
-        """Free the graph; texts under way are ended with it."""
-        with self._lock:
-            self._decoder = None
+        """Free the graph; texts that are being generated keep it until they end."""
+        self._decoder.clear()
 
     def _steps(
         self, inputs: Iterable[TaskInput], options: CausalOptions, stop: threading.Event
@@ -132,15 +130,13 @@ class CausalRunner(StreamingRunner):
                 yield [self._answer(item, text, options) for text in texts]
             first += len(chunk)
 
-    def _opened(self) -> Decoder:
-        decoder = self._decoder
-        if decoder is None:
-            self.open()
-            return self._opened()
+    def _open(self) -> Decoder:
+        decoder = open_decoder(self._path, context=self._window, threads=self._threads)
+        check_vocabulary(self._bundle, self._tokenizer, decoder.spec.vocabulary)
         return decoder
 
     def _texts(self) -> TextDecoder:
-        return TextDecoder(self._opened(), self._tokenizer.decode)
+        return TextDecoder(self._decoder.get(), self._tokenizer.decode)
 
     def _decoding(self, options: CausalOptions) -> DecodingOptions:
         return self._config.decoding(options, self._tokenizer.ids, logprobs=_logprobs(options))
@@ -160,7 +156,7 @@ class CausalRunner(StreamingRunner):
                 "The prompt is empty." if not item.text else "The prompt has no tokens.",
                 hint="Give at least a word to go on from.",
             )
-        context = self._opened().spec.context
+        context = self._decoder.get().spec.context
         if len(begin) + len(ids) > context:
             if options.truncation == "error":
                 raise InputError(

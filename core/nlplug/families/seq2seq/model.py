@@ -217,8 +217,8 @@ def graph_files(bundle: Bundle, precision: str) -> tuple[Path, Path]:
     """
     if ENCODER_GRAPH not in bundle.graphs or DECODER_GRAPH not in bundle.graphs:
         raise BundleError(
-            f"The model {bundle.name!r} is no text-to-text model: it holds "
-            f"{', '.join(sorted(bundle.graphs))}.",
+            f"The model {bundle.name!r} is for another task: it is no text-to-text model, as it "
+            f"holds {', '.join(sorted(bundle.graphs))}.",
             hint=f"Such models have {ENCODER_GRAPH}.onnx and {DECODER_GRAPH}.onnx.",
         )
     return bundle.onnx_file(precision, ENCODER_GRAPH), bundle.onnx_file(precision, DECODER_GRAPH)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nlplug.errors import BundleError, InputError, OptionError
-from nlplug.runtime.cpu import usable_cpus
-from nlplug.runtime.device import onnxruntime
+from nlplug.errors import InputError
+from nlplug.runtime.session import build_session, session_options, thread_count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,22 +136,7 @@ def open_session(path: Path, threads: int | None) -> Any:
         BundleError: The file is no graph that ONNX Runtime can load.
         OptionError: ``threads`` is below 1.
     """
-    if threads is not None and threads < 1:
-        raise OptionError(f"threads is {threads}.", hint="Give a whole number from 1 up.")
-    ort = onnxruntime()
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or usable_cpus()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options = session_options(thread_count(threads))
     # Lengths change with every step: there is no pattern to remember.
     options.enable_mem_pattern = False
-    # See OnnxExecutor: waking a thread costs more than a node, spinning on robs others.
-    options.add_session_config_entry("session.intra_op.spin_duration_us", "1000")
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0][:300]
-        raise BundleError(
-            f"ONNX Runtime cannot load {path}: {reason}",
-            hint="Check the bundle with `nlplug models verify`, or export the model again.",
-        ) from error
+    return build_session(path, options)

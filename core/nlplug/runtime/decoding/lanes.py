@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import fields
 from functools import partial
 from typing import TypeVar
@@ -12,6 +12,7 @@ import numpy as np
 
 from nlplug.runtime.decoding.decoder import Decoding
 from nlplug.runtime.decoding.ranking import Ranking, as_ranked
+from nlplug.runtime.shared import WorkerPool
 
 _Made = TypeVar("_Made")
 
@@ -24,7 +25,7 @@ class Lanes:
         pool: Threads, one less than decodings; the caller's is the first.
     """
 
-    def __init__(self, starts: Sequence[Callable[[], Decoding]], pool: ThreadPoolExecutor) -> None:
+    def __init__(self, starts: Sequence[Callable[[], Decoding]], pool: WorkerPool) -> None:
         self._pool = pool
         self._lanes = _together(pool, starts)
 
@@ -105,7 +106,7 @@ class Lanes:
         return np.cumsum([0, *(lane.rows for lane in self._lanes)])
 
 
-def _together(pool: ThreadPoolExecutor, calls: Sequence[Callable[[], _Made]]) -> list[_Made]:
+def _together(pool: WorkerPool, calls: Sequence[Callable[[], _Made]]) -> list[_Made]:
     """Call all at once, the first in this thread; the first error is raised once all have ended."""
     others = [pool.submit(call) for call in calls[1:]]
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from nlplug.runtime.cpu import usable_cpus
 from nlplug.runtime.decoding.decoder import Decoding, open_session
 from nlplug.runtime.decoding.lanes import Lanes
+from nlplug.runtime.shared import WorkerPool
 
 _SMALL = 32_000_000
 
@@ -38,8 +38,8 @@ class Sessions:
         self._path = path
         self._lock = threading.Lock()
         self._opened: dict[int, Any] = {}
-        self._pool: ThreadPoolExecutor | None = None
         self.threads = threads if threads is not None else usable_cpus()
+        self._pool = WorkerPool(max(1, self.threads - 1), "nlplug-lane")
         # Most likely the one that a single row wants.
         small = not path.is_file() or path.stat().st_size <= _SMALL
         self._first = min(1, self.threads) if small else self.threads
@@ -80,8 +80,6 @@ class Sessions:
         if lanes < 2:
             return start(self.open(1 if rows <= self._one_thread else self.threads), prompts)
         session = self.open(1)
-        with self._lock:
-            self._pool = self._pool or ThreadPoolExecutor(self.threads - 1, "nlplug-lane")
         borders = [len(prompts) * lane // lanes for lane in range(lanes + 1)]
         return Lanes(
             [partial(start, session, prompts[first:end]) for first, end in pairwise(borders)],
