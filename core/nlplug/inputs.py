@@ -47,7 +47,8 @@ def read_inputs(
         InputError: The file has none of the task's fields, or the task cannot take a row; the
             message names the line.
     """
-    from nlplug.data.readers import data_format, read_rows
+    from nlplug.data.formats import data_format
+    from nlplug.data.readers import read_rows
 
     shared = given or {}
     known = [name for name in task.Input.model_fields if name not in shared]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug.data.readers import DataRow, read_rows
+from nlplug.data.readers import read_rows
+from nlplug.data.rows import DataRow
 from nlplug.data.writers import open_writer
 from nlplug.errors import DataError, InputError
 from nlplug.results import answer_columns, to_rows

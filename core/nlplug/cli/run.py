@@ -182,7 +182,7 @@ def _tellable(pipe: Pipeline, row: Mapping[str, Any], options: Mapping[str, Any]
 
 
 def _write(task: Task, target: Path, answered: Iterator[tuple[Mapping[str, Any], Any]]) -> None:
-    from nlplug.data.readers import data_format
+    from nlplug.data.formats import data_format
     from nlplug.data.writers import open_writer
     from nlplug.results import table_rows, to_record
 
@@ -227,7 +227,7 @@ def _rows(
     Raises:
         OptionError: Nothing is given, or something twice, or a field is left out.
     """
-    from nlplug.data.readers import data_format
+    from nlplug.data.formats import data_format
     from nlplug.inputs import first_field, read_inputs
 
     if texts and source:

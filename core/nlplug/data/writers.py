@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from nlplug.data.readers import CONLL, data_format
+from nlplug.data.formats import CONLL, data_format
 from nlplug.errors import DataError
 
 

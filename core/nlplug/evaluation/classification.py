@@ -15,7 +15,7 @@ from nlplug.evaluation import metrics
 from nlplug.evaluation.base import Evaluation, Sample, Table
 
 if TYPE_CHECKING:
-    from nlplug.data.readers import DataRow
+    from nlplug.data.rows import DataRow
 
 _COLUMNS = ("text", "text_pair", "label")
 _MATRIX_UP_TO = 40

@@ -20,7 +20,7 @@ from nlplug.runtime.tokenizer import load_tokenizer
 from nlplug.settings import load_settings
 
 if TYPE_CHECKING:
-    from nlplug.data.readers import DataRow
+    from nlplug.data.rows import DataRow
     from nlplug.models.bundle import Bundle
     from nlplug.pipelines import Pipeline
 

@@ -14,7 +14,8 @@ from nlplug.data.annotated import (
     AnnotatedText,
     annotated,
 )
-from nlplug.data.readers import DataRow, read_rows
+from nlplug.data.readers import read_rows
+from nlplug.data.rows import DataRow
 from nlplug.data.tags import OUTSIDE, Span, label_single_tokens, spans_of_tags, type_of
 from nlplug.errors import DataError, OptionError
 from nlplug.evaluation.base import Evaluation, Sample, Table

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
 
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 from nlplug.train.documents import (
     Document,
     PackedDocuments,

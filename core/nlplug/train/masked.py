@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForMaskedLM
 
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 from nlplug.train.documents import IGNORED, loss_sums, pad, token_loss, token_scores
 from nlplug.train.language import LanguageRecipe, text_of
 from nlplug.train.masking import MaskedContexts

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 
 if TYPE_CHECKING:
     import numpy as np

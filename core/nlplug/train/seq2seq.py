@@ -11,7 +11,7 @@ from transformers import AutoModelForSeq2SeqLM
 
 from nlplug._extras import require
 from nlplug.data.pairs import Pair, language_token, pairs_of
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
 from nlplug.train.documents import IGNORED, loss_sums, pad, token_loss, token_scores
 from nlplug.train.language import LanguageRecipe

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
 from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Recipe

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from nlplug._extras import require
-from nlplug.data.readers import FORMATS, DataRow, read_rows
+from nlplug.data.formats import FORMATS
+from nlplug.data.readers import read_rows
+from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
 
 

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForQuestionAnswering
 
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 from nlplug.data.squad import answer_spans, text_of
 from nlplug.errors import DataError
 from nlplug.evaluation.answers import exact_match, f1

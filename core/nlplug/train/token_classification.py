@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForTokenClassification
 
 from nlplug.data.annotated import LABEL_SET, AnnotatedText, annotated, tagged_tokens, tokens_column
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 from nlplug.data.tags import OUTSIDE, label_single_tokens, spans_of_tags, type_of
 from nlplug.errors import DataError, TrainingError
 from nlplug.evaluation.entities import count_spans
