@@ -72,7 +72,7 @@ def test_a_task_may_have_labels_of_its_own(toy_task: Task, config: Make) -> None
     ("values", "message"),
     [
         ({"text": "a", "label": "other"}, "unknown label 'other'"),
-        ({"text": "a", "label": 7}, "unknown label 7"),
+        ({"text": "a", "label": 7}, "unknown label '7'"),
         ({"text": "a", "label": 0.5}, "holds 0.5, which is no label"),
         ({"text": "a", "label": True}, "holds True, which is no label"),
         ({"text": "a", "label": None}, "the column 'label' is empty"),
