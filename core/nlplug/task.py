@@ -179,6 +179,9 @@ class Task(ABC):
     streams: ClassVar[bool] = False
     """Whether an answer is a text that can be given out while it is made."""
 
+    answers_blank: ClassVar[bool] = False
+    """Whether a blank text has an answer, such as no entities; else it is refused as an input."""
+
     @abstractmethod
     def bind(self, bundle: Bundle) -> TaskModel[Any, Any]:
         """Bind to a bundle.

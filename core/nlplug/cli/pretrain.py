@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from nlplug.cli._config import ConfigCommand, read_config
+from nlplug.cli._context import show_log
 from nlplug.train.pretrain_config import PretrainConfig
 
 
@@ -40,6 +41,8 @@ def pretrain(file: Path | None, **values: Any) -> None:
     from nlplug.train.pretrain import pretrain as run
     from nlplug.train.processes import is_main
 
+    if is_main():
+        show_log("nlplug.data")
     folder = run(config)
     if is_main():
         click.echo(f"The checkpoint is in {folder}, its scores in {folder / 'training.json'}.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +15,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlplug.cli._context import host_of
+from nlplug.cli._options import reading_options
 from nlplug.errors import InputError, NlplugError, OptionError
 
 if TYPE_CHECKING:
+    from nlplug.data.formats import DataFile
+    from nlplug.data.report import SkippedRow
+    from nlplug.data.writers import RowWriter
+    from nlplug.inputs import InputRow
     from nlplug.pipelines import Pipeline
     from nlplug.task import Task
 
@@ -102,11 +109,25 @@ _COMMON: list[click.Parameter] = [
         type=click.Path(path_type=Path),
         help="A .txt, .csv, .tsv, .jsonl or .parquet file (also .gz); - for standard input.",
     ),
+    *reading_options("--format"),
+    click.Option(
+        ["--text-column", "cli_text_column"],
+        help="Column that fills the task's first field.  [default: the column of its name]",
+    ),
+    click.Option(
+        ["--on-error", "cli_on_error"],
+        type=click.Choice(["stop", "skip"]),
+        default="stop",
+        help="What happens at a row that cannot be read or answered. stop: the error names the "
+        "row, and answers before it are kept. skip: the row is left out; skipped rows are counted "
+        "and written beside --output, to a file .skipped.jsonl.  [default: stop]",
+    ),
     click.Option(
         ["--output", "cli_output"],
         type=click.Path(path_type=Path),
         help="Write rows with their answers to a .jsonl, .csv or .tsv file (also .gz); in tables "
-        "an answer that is a list has a row for each of its elements.",
+        "an answer that is a list has a row for each of its elements. All columns of the input are "
+        "kept; an answer's column whose name is taken is called predicted_NAME.",
     ),
 ]
 
@@ -126,6 +147,9 @@ def _run(task: Task, values: dict[str, Any]) -> None:
     source: Path | None = values.pop("cli_input")
     target: Path | None = values.pop("cli_output")
     stream: bool | None = values.pop("cli_stream", None)
+    text_column: str | None = values.pop("cli_text_column")
+    reading = {name: values.pop(f"cli_{name}") for name in ("format", "delimiter", "encoding")}
+    skips = _Skips(target) if values.pop("cli_on_error") == "skip" else None
     setup = {name: values.pop(name) for name in ("model", "precision", "device", "threads")}
     arguments = given(values)
     fields = {
@@ -134,25 +158,78 @@ def _run(task: Task, values: dict[str, Any]) -> None:
         if name in task.Input.model_fields
     }
     options = {name: value for name, value in arguments.items() if name not in fields}
-    rows = _rows(task, texts, source, fields)
+    if texts and source:
+        raise OptionError("Both texts and --input were given.", hint="Give one of the two.")
+    file = None if texts else _file(task, source, fields, reading, skips)
+    rows = _rows(task, texts, file, fields, text_column)
     if stream and target is not None:
         raise OptionError("Both --stream and --output were given.", hint="Give one of the two.")
     if stream is None:
         stream = None if task.streams and target is None and sys.stdout.isatty() else False
-    with pipeline(task.name, host=host_of(), **setup) as pipe:
+    with ExitStack() as stack:
+        stack.callback(_report, file)
+        if skips is not None:
+            stack.enter_context(closing(skips))
+        pipe = stack.enter_context(pipeline(task.name, host=host_of(), **setup))
         _checked(pipe, options)
         first = next(rows, None)
         if first is None:
             raise _nothing(task, source, fields)
         rows = chain([first], rows)
-        if stream is not False and (stream or _tellable(pipe, first, options)):
-            return _tell(pipe, rows, options)
-        answered = answered_rows(pipe, rows, **options)
+        if stream is not False and (stream or _tellable(pipe, first.values, options)):
+            return _tell(pipe, (row.values for row in rows), options)
+        reject = None if skips is None else partial(_rejected, file, skips)
+        answered = answered_rows(partial(pipe.map, **options), rows, reject=reject)
         if target is None:
             for _, answer in answered:
                 click.echo(json.dumps(answer, ensure_ascii=False))
         else:
-            _write(task, target, answered)
+            _write(task, target, ((row.row.values, answer) for row, answer in answered))
+
+
+def _report(file: DataFile | None) -> None:
+    """Print what was understood of a file; of lines of standard input there is nothing to say."""
+    if file is not None and file.report.rows and (file.stream is None or file.kind != ".txt"):
+        click.echo(str(file.report), err=True)
+
+
+class _Skips:
+    """Takes the rows that are skipped: writes them beside the output, or names them."""
+
+    def __init__(self, target: Path | None) -> None:
+        self._target = target
+        self._writer: RowWriter | None = None
+        self._count = 0
+
+    def __call__(self, row: SkippedRow) -> None:
+        from nlplug.data.writers import beside, open_writer
+
+        self._count += 1
+        if self._target is None:
+            click.echo(f"Skipped {row.source}:{row.line}: {row.reason}", err=True)
+            return
+        if self._writer is None:
+            self._target = beside(self._target, "skipped", kind=".jsonl")
+            self._writer = open_writer(self._target).__enter__()
+        self._writer.write(row.to_dict())
+
+    def close(self) -> None:
+        """Finish the file, and say where it is."""
+        if self._writer is not None:
+            self._writer.__exit__(None, None, None)
+            click.echo(f"Skipped rows ({self._count:,}) are in {self._target}.", err=True)
+
+
+def _rejected(file: DataFile | None, skips: _Skips, row: InputRow, error: InputError) -> None:
+    """Count a row as skipped that the model cannot take."""
+    from nlplug.data.report import SkippedRow
+
+    source = row.row
+    reason = error.message.removeprefix(f"{source.where}: ")
+    if file is not None:
+        file.report.rows -= 1
+        file.report.skipped[reason[:120]] += 1
+    skips(SkippedRow(source.source, source.line, reason, source.values))
 
 
 def _tell(pipe: Pipeline, rows: Iterator[Mapping[str, Any]], options: Mapping[str, Any]) -> None:
@@ -184,17 +261,17 @@ def _tellable(pipe: Pipeline, row: Mapping[str, Any], options: Mapping[str, Any]
 def _write(task: Task, target: Path, answered: Iterator[tuple[Mapping[str, Any], Any]]) -> None:
     from nlplug.data.formats import data_format
     from nlplug.data.writers import open_writer
-    from nlplug.results import table_rows, to_record
+    from nlplug.results import records, table_rows
 
     flat = data_format(target) in (".csv", ".tsv")
-    with open_writer(target) as writer:
-        found = (
-            table_rows(task, answered)
-            if flat
-            else ({**row, **to_record(answer)} for row, answer in answered)
-        )
-        for row in found:
-            writer.write(row)
+    writer = open_writer(target, keep=True)
+    try:
+        with writer:
+            for row in table_rows(task, answered) if flat else records(answered):
+                writer.write(row)
+    finally:
+        if writer.kept is not None:
+            click.echo(f"Rows answered before the error: {writer.count:,}, {writer.kept}", err=True)
 
 
 def _checked(pipe: Pipeline, options: Mapping[str, Any]) -> None:
@@ -219,43 +296,96 @@ def _from_file(name: str, value: Any) -> Any:
         ) from None
 
 
-def _rows(
-    task: Task, texts: tuple[str, ...], source: Path | None, fields: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
-    """The inputs, with the fields that options give in each of them.
+def _file(
+    task: Task,
+    source: Path | None,
+    fields: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    skips: _Skips | None,
+) -> DataFile | None:
+    """The file to read, or standard input; None where options give a whole input.
 
     Raises:
-        OptionError: Nothing is given, or something twice, or a field is left out.
+        OptionError: Standard input is a terminal, or a setting of the reader is wrong.
     """
-    from nlplug.data.formats import data_format
-    from nlplug.inputs import first_field, read_inputs
+    from nlplug.data.formats import DataFile
+    from nlplug.inputs import first_field
 
-    if texts and source:
-        raise OptionError("Both texts and --input were given.", hint="Give one of the two.")
-    needed = [name for name in _required(task) if name not in fields]
-    first = first_field(task, fields)
     if source is not None and str(source) != "-":
-        if data_format(source) == ".txt":
-            _check_others(task, first, needed)
-        return ({**row, **fields} for row in read_inputs(task, source, fields))
-    if texts:
-        if not needed:
-            raise OptionError(
-                f"Both a text and {_flag(_required(task)[0])} were given.",
-                hint="Give one of the two.",
-            )
-        _check_others(task, first, needed)
-        return ({first: text, **fields} for text in texts)
-    if not needed:
-        return iter([dict(fields)])
-    _check_others(task, first, needed)
+        return DataFile(source, **reading, on_skip=skips)
+    if not [name for name in _required(task) if name not in fields]:
+        return None
+    first = first_field(task, fields)
     if source is None and sys.stdin.isatty():
         raise OptionError(
             f"Nothing to answer: no {first}, no --input, and standard input is a terminal.",
             hint=f'nlplug run {task.name} "…", or pipe lines into it.',
         )
-    lines = (line.rstrip("\r\n") for line in sys.stdin)
-    return ({first: line, **fields} for line in lines if line.strip())
+    buffer = sys.stdin.buffer
+    raw: Any = buffer.raw if isinstance(buffer, io.BufferedReader) else buffer
+    stream = io.BufferedReader(raw, 1 << 18)
+    kind = reading["format"] or ("jsonl" if _begins_with_object(stream) else "txt")
+    return DataFile(
+        Path("standard input"), **{**reading, "format": kind}, stream=stream, on_skip=skips
+    )
+
+
+def _begins_with_object(stream: io.BufferedReader) -> bool:
+    """Whether the first line that is not blank is a JSON object."""
+    head = stream.peek().lstrip().split(b"\n")[0]
+    try:
+        return isinstance(json.loads(head), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _rows(
+    task: Task,
+    texts: tuple[str, ...],
+    file: DataFile | None,
+    fields: Mapping[str, Any],
+    text_column: str | None,
+) -> Iterator[InputRow]:
+    """The inputs, with the fields that options give in each of them.
+
+    Raises:
+        OptionError: Nothing is given, or something twice, or a field is left out.
+    """
+    from nlplug.data.rows import DataRow
+    from nlplug.inputs import InputRow, first_field, read_inputs
+
+    needed = [name for name in _required(task) if name not in fields]
+    first = first_field(task, fields)
+    if texts and not needed:
+        raise OptionError(
+            f"Both a text and {_flag(_required(task)[0])} were given.",
+            hint="Give one of the two.",
+        )
+    if texts or (file is not None and file.kind == ".txt"):
+        _check_others(task, first, needed)
+    if texts:
+        found: Iterator[InputRow] = (
+            InputRow({first: text}, DataRow({first: text}, Path("argument"), number))
+            for number, text in enumerate(texts, start=1)
+        )
+    elif file is not None:
+        found = read_inputs(task, file, fields, text_column=text_column)
+    else:
+        return iter([InputRow(dict(fields), DataRow(dict(fields), Path("options"), 1))])
+    return (_with_fields(row, fields) for row in found)
+
+
+def _with_fields(row: InputRow, fields: Mapping[str, Any]) -> InputRow:
+    """An input with the fields that options give, which have columns of their own in the output."""
+    from nlplug.data.rows import DataRow
+    from nlplug.inputs import InputRow
+    from nlplug.results import free_name
+
+    own = row.row
+    added = {free_name(name, own.values, "given"): value for name, value in fields.items()}
+    return InputRow(
+        {**row.values, **fields}, DataRow({**added, **own.values}, own.source, own.line)
+    )
 
 
 def _nothing(task: Task, source: Path | None, fields: Mapping[str, Any]) -> InputError:

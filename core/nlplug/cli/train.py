@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlplug.cli._config import ConfigCommand, read_config
+from nlplug.cli._context import show_log
 from nlplug.train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def train(task: str, file: Path | None, **values: Any) -> None:
     from nlplug.train.processes import is_main
     from nlplug.train.run import train as run
 
+    if is_main():
+        show_log("nlplug.data")
     folder = run(found, config)
     if is_main():  # of several processes
         click.echo(f"The bundle is in {folder}. Try: nlplug run {found.name} --model {folder} …")

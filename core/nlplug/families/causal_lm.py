@@ -146,6 +146,7 @@ class CausalTask(Task):
     Input: ClassVar[type[TaskInput]] = CausalInput
     Options: ClassVar[type[TaskOptions]] = CausalOptions
     Output: ClassVar[Any] = list[GeneratedText]
+    answers_blank: ClassVar[bool] = True
     display: ClassVar[Display] = Display.TEXT
     training: ClassVar[str | None] = "nlplug.train.causal:CausalRecipe"
     evaluation: ClassVar[str | None] = "nlplug.evaluation.text_generation:TextGenerationEvaluation"

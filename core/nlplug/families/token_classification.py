@@ -182,6 +182,7 @@ class TokenClassificationTask(Task):
     Input: ClassVar[type[TaskInput]] = TokenClassificationInput
     Options: ClassVar[type[TaskOptions]] = TokenClassificationOptions
     Output: ClassVar[Any] = list[WordLabel]
+    answers_blank: ClassVar[bool] = True
     display: ClassVar[Display] = Display.HIGHLIGHT
     training: ClassVar[str | None] = "nlplug.train.token_classification:TokenClassificationRecipe"
     evaluation: ClassVar[str | None] = (

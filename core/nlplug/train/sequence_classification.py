@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nlplug.task import Task
     from nlplug.train.config import TrainConfig
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("nlplug.data")
 
 
 @dataclass(frozen=True, slots=True)
