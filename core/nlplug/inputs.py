@@ -89,18 +89,22 @@ def read_inputs(
         values = {name: row.values[column] for name, column in picked.items()}
         try:
             if first not in values:
-                raise InputError(
-                    f"{row.where}: there is no {text_column or first!r} among the columns "
-                    f"{', '.join(columns)}.",
-                    hint=f"Name the column that holds the {first} {first!r}, or name yours by "
-                    "--text-column.",
-                )
+                raise no_column(row, first, text_column or first)
             with placed(row.where):
                 make_input(task, {**values, **shared})
         except InputError as error:
             rows.reject(row, error)
             continue
         yield InputRow(values, row)
+
+
+def no_column(row: DataRow, field: str, column: str) -> InputError:
+    """The error for a row that lacks the column of a field."""
+    return InputError(
+        f"{row.where}: there is no {column!r} among the columns {', '.join(row.values)}.",
+        hint=f"Call the column that holds the {field} {field!r}, or choose another column "
+        "(--text-column).",
+    )
 
 
 def pick_columns(

@@ -62,7 +62,9 @@ def evaluate(
     label_column: str | None,
     shape: str,
     output: Path | None,
-    **reading: Any,
+    cli_format: str | None,
+    cli_delimiter: str | None,
+    cli_encoding: str | None,
 ) -> None:
     """Score MODEL (a folder, a packaged name, a Hub id) on labelled data.
 
@@ -84,7 +86,9 @@ def evaluate(
     }
     file = DataFile(
         data,
-        **{name.removeprefix("cli_"): value for name, value in reading.items()},
+        format=cli_format,
+        delimiter=cli_delimiter,
+        encoding=cli_encoding,
         label_column=label_column,
     )
     with pipeline(
@@ -107,8 +111,7 @@ def evaluate(
     }
     click.echo(printers[shape](result).rstrip())
     if output is not None:
-        file = report.write_report(result, output)
-        click.echo(f"Report: {file}", err=True)
+        click.echo(f"Report: {report.write_report(result, output)}", err=True)
 
 
 def _counter() -> Callable[[int], None]:

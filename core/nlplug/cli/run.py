@@ -228,7 +228,7 @@ def _rejected(file: DataFile | None, skips: _Skips, row: InputRow, error: InputE
     reason = error.message.removeprefix(f"{source.where}: ")
     if file is not None:
         file.report.rows -= 1
-        file.report.skipped[reason[:120]] += 1
+        file.report.skipped[reason[:120].rstrip(".")] += 1
     skips(SkippedRow(source.source, source.line, reason, source.values))
 
 

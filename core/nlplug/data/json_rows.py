@@ -113,12 +113,14 @@ def _inside(values: dict[str, Any], file: DataFile) -> Any:
     found = {
         name: value
         for name, value in values.items()
-        if isinstance(value, list) and value and all(isinstance(v, dict | list) for v in value)
+        if isinstance(value, list)
+        and value
+        and all(isinstance(v, dict | list | None) for v in value)
     }
     if len(found) == 1:
         [(name, rows)] = found.items()
         file.report.note(f"rows under {name!r}")
-        return [row for row in rows if row != []]
+        return [row for row in rows if row is not None]
     if isinstance(data, list) and not data:
         return data
     if found:

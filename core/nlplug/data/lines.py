@@ -27,7 +27,8 @@ _UNDECODED = re.compile("[\udc80-\udcff]")
 # adds. Left out is what other encodings use for their own letters at the same codes.
 _WESTERN_LETTERS = frozenset("ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜßàáâãäåæçèéêëìíîïñòóôõöøùúûüŒœ")
 _WESTERN_SIGNS = frozenset("\xa0¡¿«»°§©®·€£“”‘’„‚–—…•ªº²³½¼™×")
-_WORD_SIGN = re.compile(r"[A-Za-z][¡¿²³½¼ªº£©®][A-Za-z]")
+# Cubic and square metres apart, no such sign follows a letter; in Polish as cp1250 some would.
+_WORD_SIGN = re.compile(r"[A-Za-z][¡¿½¼£©]|[A-Za-ln-z][²³]|[A-Za-z][ªº®²³][A-Za-z]")
 
 
 class LineReader:
@@ -54,7 +55,7 @@ class LineReader:
             file.report.note(f"encoding {self._encoding}")
         decoder = codecs.getincrementaldecoder(self._encoding)(errors="replace")
         text = decoder.decode(head, final=False)
-        old_mac = "\r" in text and "\n" not in text and not text.endswith("\r")
+        old_mac = "\r" in text[:-1] and "\n" not in text
         if old_mac:
             file.report.note("lines end with a carriage return")
         self._end = "\r" if old_mac else "\n"
@@ -90,8 +91,8 @@ class LineReader:
         finally:
             if self._file.stream is None:
                 text.close()
-            else:
-                text.detach()
+            elif not self._buffer.closed:
+                text.detach()  # the stream belongs to the caller
 
     def _place(self) -> str:
         return f"{self._file.path}:{max(1, self._number)}"
@@ -106,7 +107,7 @@ class LineReader:
             return io.BufferedReader(_Measured(packed, file), SAMPLE)
         if file.limits.total is not None and file.path.stat().st_size > file.limits.total:
             raise too_large(file)
-        return file.path.open("rb", buffering=SAMPLE)
+        return io.BufferedReader(io.FileIO(file.path), SAMPLE)
 
     def _guarded(self, read: Any) -> Any:
         path = self._file.path

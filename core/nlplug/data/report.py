@@ -87,7 +87,7 @@ class ReadReport:
 
     def __str__(self) -> str:
         """One line: ``a.csv: 20 rows, CSV with ';', cp1252; columns …; labels …; 1 skipped …``."""
-        parts = [f"{self.source}: {self.rows:,} {self.unit}"]
+        parts = [f"{self.source}: {self.rows:,} {self.unit[: -1 if self.rows == 1 else None]}"]
         if self.format:
             parts[0] += f", {self.format}"
         if self.used:

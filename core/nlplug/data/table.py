@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import io
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,10 @@ _FIELD_LIMIT = 1 << 27
 _DELIMITERS = (",", ";", "\t", "|")
 _NAMES = {"\t": "tabs", ",": "commas"}
 _SAMPLE_ROWS = 200
+_LONGEST_FIELD = 1000
+"""Lines that a quoted field of a table with tabs may have."""
+_OPEN = "unexpected end of data"
+"""What the csv module says of a quoted field that does not end."""
 _TOKEN = ("token", "tokens", "word", "words")
 _TAG = ("tag", "tags", "ner", "ner_tag", "ner_tags", "iob", "bio")
 _SENTENCE = ("sentence #", "sentence", "sentence_id", "sentence id", "sent_id", "sentence_idx")
@@ -99,48 +105,64 @@ def _tab_records(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[Recor
     them is a row by itself, the quotes are part of the text.
     """
     width = 0
-    ahead: list[tuple[int, str]] = []
+    ahead: deque[tuple[int, str]] = deque()
     while True:
-        number, line = ahead.pop(0) if ahead else next(lines, (0, ""))
+        number, line = ahead.popleft() if ahead else next(lines, (0, ""))
         if not number:
             return
         bare = line.rstrip("\r\n")
         if not bare:
             continue
-        plain = bare.split("\t")
-        fields: list[str] | None = plain
+        fields = bare.split("\t")
         if '"' in bare:
-            fields = _unquoted(bare)
-            if fields is None and _opens_quote(plain):
-                text = line
-                alone = len(plain) == width > 1
-                while fields is None and len(ahead) < _SAMPLE_ROWS:
-                    ahead += [] if (following := next(lines, None)) is None else [following]
-                    if following is None:
-                        break
-                    text += following[1]
-                    cells = following[1].rstrip("\r\n").split("\t")
-                    alone = alone and len(cells) == width
-                    fields = None if alone else _unquoted(text.rstrip("\r\n"))
-                if fields is not None and (not width or len(fields) == width):
-                    ahead = []
-                else:
-                    fields = None
-        width = width or len(fields or plain)
-        yield number, plain if fields is None else fields
+            found, is_open = _unquoted(bare)
+            if is_open:
+                found, taken = _continued(line, len(fields) == width > 1, width, lines, ahead)
+                for _ in range(taken):
+                    ahead.popleft()
+            fields = found or fields
+        width = width or len(fields)
+        yield number, fields
 
 
-def _opens_quote(cells: Sequence[str]) -> bool:
-    """Whether one of the cells begins a quoted field that does not end in it."""
-    return any(cell.startswith('"') and cell.count('"') % 2 for cell in cells)
+def _continued(
+    line: str,
+    complete: bool,
+    width: int,
+    lines: Iterator[tuple[int, str]],
+    ahead: deque[tuple[int, str]],
+) -> tuple[list[str] | None, int]:
+    """The fields of a record whose quoted field goes on in further lines, and how many of these.
+
+    None where the quote is no quotation mark of a table. Lines read ahead are left in ``ahead``.
+    """
+    text = line
+    for taken in range(1, _LONGEST_FIELD + 1):
+        if len(ahead) < taken and (following := next(lines, None)) is not None:
+            ahead.append(following)
+        if len(ahead) < taken:
+            break
+        more = ahead[taken - 1][1]
+        text += more
+        complete = complete and len(more.rstrip("\r\n").split("\t")) == width
+        if '"' not in more:
+            continue
+        fields, is_open = _unquoted(text.rstrip("\r\n"))
+        if fields is not None and not complete and len(fields) == (width or len(fields)):
+            return fields, taken
+        if not is_open:
+            break
+    return None, 0
 
 
-def _unquoted(text: str) -> list[str] | None:
-    """The fields of one record, or None where its quotes are not those of a table."""
+def _unquoted(text: str) -> tuple[list[str] | None, bool]:
+    """The fields of one record (None where its quotes are not those of a table), and whether a
+    quoted field is still open at the end."""
     try:
-        return next(csv.reader([text], delimiter="\t", strict=True))
-    except csv.Error:
-        return None
+        lines = io.StringIO(text, newline="\n")
+        return next(csv.reader(lines, delimiter="\t", strict=True)), False
+    except csv.Error as error:
+        return None, _OPEN in str(error)
 
 
 def _malformed(path: Path, number: int, reason: str) -> DataError:
@@ -207,7 +229,7 @@ def _fits(sample: list[str], delimiter: str) -> bool:
     for _, fields in records:
         if isinstance(fields, DataError):
             # The end of the sample may stand within a quoted field.
-            if "unexpected end" in fields.message:
+            if _OPEN in fields.message:
                 break
             return False
         widths.append(len(fields))
