@@ -26,7 +26,7 @@ _LONGEST_FIELD = 1000
 _OPEN = "unexpected end of data"
 """What the csv module says of a quoted field that does not end."""
 _TOKEN = ("token", "tokens", "word", "words")
-_TAG = ("tag", "tags", "ner", "ner_tag", "ner_tags", "iob", "bio")
+_TAG = tuple("tag tags ner ner_tag ner_tags iob bio".split())
 _SENTENCE = ("sentence #", "sentence", "sentence_id", "sentence id", "sent_id", "sentence_idx")
 
 
