@@ -194,3 +194,27 @@ def test_a_blank_text_is_an_error_that_names_its_row(
     assert f"Error: {tmp_path / name}:{line}: Wrong input of the task 'sentiment': text is" in (
         done.stderr
     )
+
+
+def test_evaluate_reads_with_the_same_options_and_says_what_it_understood(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    data = tmp_path / "dev.csv"
+    data.write_bytes("text;label\ngood é;positive\nbad;1\nbad;positive|negative\n".encode("cp1252"))
+    command = ["evaluate", str(bundle.path), "--task", "sentiment", "--data", str(data)]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert done.stderr.splitlines()[-1].startswith(f"{data}: 3 rows, CSV with ';'; ")
+    given = ["--data-format", "csv", "--delimiter", ",", "--encoding", "utf-16"]
+    wrong = CliRunner().invoke(main, [*command, *given])
+    assert wrong.exit_code == 2
+    assert f"{data}" in wrong.stderr
+
+
+def test_evaluate_names_the_row_of_a_blank_text(bundle: Bundle, tmp_path: Path) -> None:
+    data = tmp_path / "dev.csv"
+    data.write_text('text,label\ngood,positive\n" ",negative\n')
+    command = ["evaluate", str(bundle.path), "--task", "sentiment", "--data", str(data)]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 2
+    assert f"{data}:3: the column 'text' is ' ', not a text" in done.stderr

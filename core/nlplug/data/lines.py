@@ -54,7 +54,7 @@ class LineReader:
         if self._encoding.removesuffix("-sig") != "utf-8":
             file.report.note(f"encoding {self._encoding}")
         decoder = codecs.getincrementaldecoder(self._encoding)(errors="replace")
-        text = decoder.decode(head, final=False)
+        text = self._guarded(lambda: decoder.decode(head, final=False))
         old_mac = "\r" in text[:-1] and "\n" not in text
         if old_mac:
             file.report.note("lines end with a carriage return")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,9 +26,10 @@ _LONGEST_FIELD = 1000
 """Lines that a quoted field of a table with tabs may have."""
 _OPEN = "unexpected end of data"
 """What the csv module says of a quoted field that does not end."""
-_TOKEN = ("token", "tokens", "word", "words")
-_TAG = tuple("tag tags ner ner_tag ner_tags iob bio".split())
-_SENTENCE = ("sentence #", "sentence", "sentence_id", "sentence id", "sent_id", "sentence_idx")
+# Names of the columns of a table with a token in each row, in small letters.
+_TOKEN = re.compile(r"tokens?|words?")
+_TAG = re.compile(r"(ner[_ ]?)?tags?|ner|iob|bio")
+_SENTENCE = re.compile(r"sentence( #|[_ ]id|_idx)?|sent_id")
 
 
 def table_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
@@ -253,9 +255,8 @@ class _Sentences:
     @classmethod
     def of(cls, header: list[str], file: DataFile) -> _Sentences | None:
         """For a table with columns of tokens, tags and sentence numbers; else None."""
-        folded = {name.lower(): name for name in header}
         found = [
-            next((folded[name] for name in names if name in folded), None)
+            next((name for name in header if names.fullmatch(name.lower())), None)
             for names in (_TOKEN, _TAG, _SENTENCE)
         ]
         token, tag, sentence = found
