@@ -67,7 +67,7 @@ def rejected(file: DataFile | None, skips: Skips, row: InputRow, error: InputErr
     reason = error.message.removeprefix(f"{source.where}: ")
     if file is not None:
         file.report.rows -= 1
-        file.report.skipped[reason[:120].rstrip(".")] += 1
+        file.report.skip(reason)
     skips(SkippedRow(source.source, source.line, reason, source.values))
 
 

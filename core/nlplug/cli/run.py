@@ -160,7 +160,8 @@ def _run(task: Task, values: dict[str, Any]) -> None:
     if stream and target is not None:
         raise OptionError("Both --stream and --output were given.", hint="Give one of the two.")
     if stream is None:
-        stream = None if task.streams and target is None and sys.stdout.isatty() else False
+        whole = target is not None or skips is not None or not sys.stdout.isatty()
+        stream = None if task.streams and not whole else False
     with ExitStack() as stack:
         stack.callback(_report, file)
         if skips is not None:

@@ -49,7 +49,7 @@ class RowReader(Iterator[DataRow]):
         if self.file.on_skip is None:
             raise error
         reason = error.message.removeprefix(f"{self.file.path}:{line}: ")
-        self.file.report.skipped[reason[:120].rstrip(".")] += 1
+        self.file.report.skip(reason)
         self.file.on_skip(SkippedRow(self.file.path, line, reason, values))
 
     def _read(self) -> Iterator[DataRow]:

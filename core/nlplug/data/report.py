@@ -80,6 +80,10 @@ class ReadReport:
         if column is not None and len(self.labels) <= _MOST_LABELS:
             self.labels.update(_labels(values.get(column)))
 
+    def skip(self, reason: str) -> None:
+        """Count a row that was left out."""
+        self.skipped[reason[:120].rstrip(".")] += 1
+
     def note(self, phrase: str) -> None:
         """Add a phrase about the file, once."""
         if phrase not in self.notes:

@@ -15,7 +15,8 @@ from nlplug.errors import DataError
 PIECES = [
     b'"', b",", b";", b"\t", b"|", b"\n", b"\r", b"\r\n", b"{", b"}", b"[", b"]", b":", b"#", b"-",
     b"text", b"tokens", b"tag", b"sentence", b"data", b"annotations", b'{"text": "a"}', b"1",
-    b"B-PER", b"O", b"\xff", b"\xe9", b"\xff\xfe", b"\x00", "ä".encode(), b"\\ud800", b" ", b"null", b"0.5",
+    b"B-PER", b"O", b"\xff", b"\xe9", b"\xff\xfe", b"\x00", "ä".encode(), b"\\ud800", b" ",
+    b"null", b"0.5",
 ]  # fmt: skip
 contents = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join) | st.binary(max_size=60)
 
