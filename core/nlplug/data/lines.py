@@ -22,6 +22,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_FAILURES = (UnicodeError, EOFError, zlib.error, OSError)
 _UNDECODED = re.compile("[\udc80-\udcff]")
 # Letters and signs of Western European languages that Latin-1 and cp1252 have in common or cp1252
 # adds. Left out is what other encodings use for their own letters at the same codes.
@@ -80,7 +81,7 @@ class LineReader:
             newline=self._end,
         )
         try:
-            while line := self._guarded(lambda: text.readline(limits.line + 1)):
+            while line := text.readline(limits.line + 1):
                 self._number += 1
                 if len(line) > limits.line:
                     raise DataError(
@@ -88,6 +89,8 @@ class LineReader:
                         hint="Divide the file into lines, or check that it is a text file.",
                     )
                 yield self._number, line if self._end == "\n" else line.rstrip("\r") + "\n"
+        except _FAILURES as error:
+            raise self._explained(error) from None
         finally:
             if self._file.stream is None:
                 text.close()
@@ -110,21 +113,24 @@ class LineReader:
         return io.BufferedReader(io.FileIO(file.path), SAMPLE)
 
     def _guarded(self, read: Any) -> Any:
-        path = self._file.path
         try:
             return read()
-        except UnicodeError as error:
-            raise DataError(
-                f"{path}:{self._number + 1}: not {self._encoding} ({error}).",
+        except _FAILURES as error:
+            raise self._explained(error) from None
+
+    def _explained(self, error: Exception) -> DataError:
+        path, place = self._file.path, f"{self._file.path}:{self._number + 1}"
+        if isinstance(error, UnicodeError):
+            return DataError(
+                f"{place}: not {self._encoding} ({error}).",
                 hint="Save the file as UTF-8, or name its encoding by --encoding.",
-            ) from None
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(
-                f"{path}:{self._number + 1}: the gzip stream is damaged or cut off ({error}).",
-                hint="Compress or copy the file again.",
-            ) from None
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from None
+            )
+        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+            return DataError(f"{path}: cannot be read ({error.strerror or error}).")
+        return DataError(
+            f"{place}: the gzip stream is damaged or cut off ({error}).",
+            hint="Compress or copy the file again.",
+        )
 
     def _detect(self, head: bytes, *, guess: bool) -> str:
         for mark, name in _BOMS:

@@ -195,3 +195,19 @@ def test_numbers_that_are_no_probabilities_are_named(recipe: Recipes, value: Any
     made = recipe("x", "y", soft_column="soft")
     with pytest.raises(DataError, match=r"d\.jsonl:1: the column 'soft' holds"):
         made.examples(soft_rows(value))
+
+
+def test_labels_with_leading_zeros_stay_names(recipe: Recipes) -> None:
+    assert recipe("0101", "101", "007").labels == ["007", "0101", "101"]
+
+
+@pytest.mark.parametrize("cell", ["x|y", "['x', 'y']"])
+def test_several_labels_in_a_cell_are_noticed(recipe: Recipes, cell: str) -> None:
+    made = recipe(cell, "x", "z")
+    assert (made.multi_label, made.labels) == (True, ["x", "y", "z"])
+    assert recipe("x|y", "z", multi_label=False).labels == ["x|y", "z"]
+
+
+def test_decimal_numbers_are_no_labels(recipe: Recipes) -> None:
+    with pytest.raises(DataError, match="decimal numbers"):
+        recipe("4.5", "3.0")
