@@ -156,6 +156,9 @@ class Task(ABC):
     family: ClassVar[Family]
     """The kind of its models: how they are trained, exported and scored."""
 
+    answers_blank: ClassVar[bool] = False
+    """Whether a blank text has an answer, such as no entities; else it is refused as an input."""
+
     @abstractmethod
     def load(
         self,

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from nlplug import Pipeline
+from nlplug.data import DataRow
 from nlplug.errors import BundleError, DataError, InputError, OptionError
 from nlplug.families.sequence_classification import SequenceClassificationTask
+from nlplug.inputs import InputRow
 from nlplug.models.bundle import Bundle
 from nlplug.models.manifest import Manifest, PrecisionRecord
 from nlplug.models.writer import BundleWriter
@@ -160,10 +162,18 @@ def test_a_long_text_is_judged_whole_unless_truncation_is_asked_for(pipe: Pipeli
     assert label(pipe(text, truncation=True)) == ["positive"]
 
 
-@pytest.mark.parametrize("text", ["", "   ", "👍🏽", "مرحبا", "e\u0301", "\x00", "word " * 200_000])
+@pytest.mark.parametrize("text", ["👍🏽", "مرحبا", "e\u0301", "\x00", "word " * 200_000])
 def test_odd_texts_are_answered(pipe: Pipeline, text: str) -> None:
     [answer] = pipe(text)
     assert 0.0 <= answer["score"] <= 1.0
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\u3000\n"])
+def test_a_blank_text_is_refused(pipe: Pipeline, text: str) -> None:
+    with pytest.raises(InputError, match="text is .*\n.*empty"):
+        pipe(text)
+    with pytest.raises(InputError, match="Input 1: .*text is"):
+        pipe(["good", text])
 
 
 def test_a_lone_surrogate_is_an_input_error(pipe: Pipeline) -> None:
@@ -264,6 +274,7 @@ def test_it_says_what_it_runs(pipe: Pipeline) -> None:
 
 def test_rows_keep_their_answers_in_a_long_stream(pipe: Pipeline) -> None:
     rows = [{"text": "good" if i % 3 else "bad"} for i in range(10_000)]
-    pairs = list(answered_rows(pipe, iter(rows)))
+    inputs = (InputRow(row, DataRow(row, Path("a"), i)) for i, row in enumerate(rows))
+    pairs = [(one.values, answer) for one, answer in answered_rows(pipe.map, inputs)]
     assert [row for row, _ in pairs] == rows
     assert all((row["text"] == "good") == (a["label"] == "positive") for row, a in pairs)

@@ -139,7 +139,11 @@ class BatchTab:
             for name, info in self._task.Input.model_fields.items()
         ]
         ready = say("batch_ready", language, n=f"{found.rows:,}")
-        return [*updates, f'<p class="np-progress-line">{escape(ready)}</p>', idle, idle]
+        lines = (
+            f'<p class="np-progress-line">{escape(ready)}</p>'
+            f'<p class="np-note">{escape(found.understood)}</p>'
+        )
+        return [*updates, lines, idle, idle]
 
     def _several(self) -> bool:
         """Whether an input needs more than one field, so that some may be the same in all rows."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from nlplug.cli._context import show_log
 
 if TYPE_CHECKING:
     from nlplug.export.run import ExportReport
@@ -106,7 +107,7 @@ def export(
     from nlplug.export.run import export_model
     from nlplug.plugins import PluginHost
 
-    _show_progress()
+    show_log("nlplug.export")
     host = ctx.meta.get("nlplug.host") or PluginHost.discover()
     columns = {
         key: value
@@ -140,16 +141,6 @@ def export(
 
 def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _show_progress() -> None:
-    logger = logging.getLogger("nlplug.export")
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
 
 
 def _summary(report: ExportReport) -> str:

@@ -12,6 +12,7 @@ from nlplug.errors import DataError
 from nlplug.evaluation.base import Evaluation, evaluation_of, options_of
 
 if TYPE_CHECKING:
+    from nlplug.data.formats import DataFile
     from nlplug.evaluation.base import Sample
     from nlplug.pipelines import Pipeline
 
@@ -56,7 +57,7 @@ class EvaluationResult:
 
 def evaluate(
     pipe: Pipeline,
-    data: Path,
+    data: Path | DataFile,
     *,
     limit: int | None = None,
     progress: Callable[[int], None] | None = None,
@@ -68,7 +69,7 @@ def evaluate(
 
     Args:
         pipe: The model.
-        data: A file with labels; see the task's evaluation for its columns.
+        data: A file with labels, and how it is read; see the task's evaluation for its columns.
         limit: At most this many rows, from the beginning.
         progress: Told the number of rows that are done, after each.
         **columns: Which column is which, such as ``text="review"``.
@@ -77,6 +78,7 @@ def evaluate(
         DataError: A row that cannot be used, or no rows; the message names file and line.
         OptionError: The task declares no evaluation.
     """
+    path = data if isinstance(data, Path) else data.path
     evaluation = evaluation_of(pipe.task, pipe.bundle.labels)
     options = options_of(pipe.task, evaluation, pipe.defaults).model_dump(exclude_unset=True)
     targets: list[Any] = []
@@ -89,7 +91,7 @@ def evaluate(
             progress(len(answers))
     seconds = time.perf_counter() - start
     if not answers:
-        raise DataError(f"{data} holds no rows.", hint="Give a file with labelled rows.")
+        raise DataError(f"{path} holds no rows.", hint="Give a file with labelled rows.")
     return EvaluationResult(
         evaluation=evaluation,
         report=evaluation.report(answers, targets),
@@ -97,7 +99,7 @@ def evaluate(
         model=pipe.bundle.name,
         precision=pipe.precision,
         device=pipe.device,
-        data=data.name,
+        data=path.name,
         seconds=seconds,
     )
 

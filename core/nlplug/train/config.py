@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nlplug.data.formats import DataFile
+
 Freeze = Literal["none", "embeddings", "encoder"]
 
 
@@ -38,6 +40,16 @@ class RunConfig(BaseModel):
         description="Share held out (by a hash of the text) where no --eval is given.",
     )
     text_column: str = Field(default="text", description="Column of the text.")
+    format: Literal["csv", "tsv", "jsonl", "json", "conll", "txt", "parquet"] | None = Field(
+        default=None, description="Format of the data files; default: by the name of each."
+    )
+    delimiter: str | None = Field(
+        default=None,
+        description="Character between the columns of a table, or tab; default: detected.",
+    )
+    encoding: str | None = Field(
+        default=None, description="Encoding of the data files; default: detected."
+    )
     max_rows: int | None = Field(
         ge=1, default=None, description="Read at most this many rows of the training data."
     )
@@ -45,6 +57,14 @@ class RunConfig(BaseModel):
         ge=1, default=None, description="Read at most this many rows of the evaluation data."
     )
     resume: bool = Field(default=False, description="Go on with a run that was killed.")
+
+    def data_file(self, path: Path) -> DataFile:
+        """A file of these settings.
+
+        Raises:
+            OptionError: An unknown encoding, or a delimiter of several characters.
+        """
+        return DataFile(path, format=self.format, delimiter=self.delimiter, encoding=self.encoding)
 
 
 class LoopConfig(RunConfig):
@@ -165,3 +185,9 @@ class LabelledConfig(TrainConfig):
         default=[],
         description="Labels in the order of their ids; default: the task's, else from the data.",
     )
+
+    def data_file(self, path: Path) -> DataFile:
+        """See `RunConfig.data_file`."""
+        file = super().data_file(path)
+        file.label_column = self.label_column
+        return file

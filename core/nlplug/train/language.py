@@ -11,8 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from transformers import AutoConfig
 
-from nlplug.data.readers import DataRow
-from nlplug.errors import DataError
+from nlplug.data.rows import DataRow
 from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Evaluator, Example, Recipe
 from nlplug.train.served import in_evaluation
@@ -130,15 +129,10 @@ def text_of(row: DataRow, column: str, *, otherwise: str = "") -> str:
     Raises:
         DataError: There is none; the message names file and line.
     """
-    value = row.values.get(column)
-    if not isinstance(value, str) or not value.strip():
-        state = "is missing" if column not in row.values else f"is {value!r}, not a text"
-        raise DataError(
-            f"{row.where}: the column {column!r} {state}.",
-            hint=f"The row has {', '.join(map(repr, row.values))}; a row has a text{otherwise}. "
-            "Give the column of the text by --text-column.",
-        )
-    return value
+    return row.text(
+        column,
+        hint=f"a row has a text{otherwise}. Give the column of the text by --text-column.",
+    )
 
 
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int | None]:

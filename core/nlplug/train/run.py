@@ -102,9 +102,11 @@ def _recipe(task: Task, config: TrainConfig) -> Recipe:
 def _rows(recipe: Recipe, config: RunConfig) -> tuple[list[Any], list[Any]]:
     from nlplug.train.sources import hold_out, read_sources
 
-    rows = read_sources(config.data, split="train", limit=config.max_rows)
+    file = config.data_file
+    rows = read_sources(config.data, split="train", limit=config.max_rows, file=file)
     if config.eval:
-        return rows, read_sources(config.eval, split="validation", limit=config.max_eval_rows)
+        limit = config.max_eval_rows
+        return rows, read_sources(config.eval, split="validation", limit=limit, file=file)
     kept, held = hold_out(rows, config.eval_share, recipe.key)
     if not kept or not held:
         raise DataError(

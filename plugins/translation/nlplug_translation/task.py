@@ -85,6 +85,7 @@ class TranslationTask(Seq2SeqTask):
     }
     hub_task: ClassVar[str] = "translation"
     answer_key: ClassVar[str] = "translation_text"
+    answers_blank: ClassVar[bool] = True
     Input: ClassVar[type[TaskInput]] = TranslationInput
     Options: ClassVar[type[Seq2SeqOptions]] = TranslationOptions
     default_model = "translation-en-fr"

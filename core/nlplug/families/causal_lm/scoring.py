@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nlplug.errors import DataError, OptionError
+from nlplug.errors import OptionError
 from nlplug.evaluation.base import Evaluation, Sample
 from nlplug.families.causal_lm.runner import open_decoder
 from nlplug.families.decoding_options import GenerationConfig
@@ -20,7 +20,7 @@ from nlplug.runtime.tokenizer import load_tokenizer
 from nlplug.settings import load_settings
 
 if TYPE_CHECKING:
-    from nlplug.data.readers import DataRow
+    from nlplug.data.formats import DataFile
     from nlplug.models.bundle import Bundle
     from nlplug.pipelines import Pipeline
 
@@ -112,7 +112,7 @@ class TextGenerationEvaluation(Evaluation):
     higher_is_better: ClassVar[bool] = False
     target_columns: ClassVar[Sequence[str]] = ("text", "completion")
 
-    def samples(self, path: Path, **columns: str) -> Iterator[Sample]:
+    def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
         """Rows with ``text``, or with ``prompt`` and ``completion``.
 
         Args:
@@ -127,7 +127,7 @@ class TextGenerationEvaluation(Evaluation):
         for row in read_rows(path):
             both = all(name in row.values for name in _PAIR) and not columns
             prompt, text = _PAIR if both else (None, columns.get("text", "text"))
-            inputs = {"prompt": _text(row, prompt) if prompt else "", "text": _text(row, text)}
+            inputs = {"prompt": row.text(prompt) if prompt else "", "text": row.text(text)}
             yield Sample(inputs, None, row.where)
 
     def answers(
@@ -164,15 +164,3 @@ class TextGenerationEvaluation(Evaluation):
             "tokens": tokens,
             "bytes": size,
         }
-
-
-def _text(row: DataRow, column: str) -> str:
-    value = row.values.get(column)
-    if isinstance(value, str) and value.strip():
-        return value
-    state = "is missing" if column not in row.values else f"is {value!r}, not a text"
-    raise DataError(
-        f"{row.where}: the column {column!r} {state}.",
-        hint=f"The row has {', '.join(map(repr, row.values))}. Name the column of the text by "
-        "--text-column.",
-    )

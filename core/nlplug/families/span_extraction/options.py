@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from nlplug.task import TaskInput, TaskOptions
 
 
-def _readable(text: str) -> str:
-    if not text or text.isspace():
-        raise PydanticCustomError("blank", "It is empty: there is nothing to read")
-    try:
-        text.encode()
-    except UnicodeEncodeError as bad:
-        raise PydanticCustomError(
-            "surrogate",
-            "The character at {place} is a lone surrogate, which is not valid Unicode: decode the "
-            "source with the right encoding",
-            {"place": bad.start},
-        ) from None
-    return text
-
-
-Readable = Annotated[str, AfterValidator(_readable)]
-"""A text that is neither blank nor broken."""
-
-
 class SpanExtractionInput(TaskInput):
     """A question, and the text that holds its answer."""
 
-    question: Readable = Field(
+    question: str = Field(
         description="The question.",
         json_schema_extra={
             "minLength": 1,
             "zh": {"title": "问题", "description": "要回答的问题。"},
         },
     )
-    context: Readable = Field(
+    context: str = Field(
         description="The text to find the answer in, of any length.",
         json_schema_extra={
             "minLength": 1,
