@@ -14,7 +14,7 @@ from nlplug.models.spec import ModelSpec
 from nlplug.task import Display, Example, Task, TaskInput, TaskOptions
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_OBJECT = re.compile(r"\A[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _OF_PIPELINE = frozenset({"task", "model", "precision", "device", "threads", "host", "revision"})
 
 

@@ -20,11 +20,11 @@ _LINE_ENDS = frozenset("\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
 _BLANK = rf"\s{INVISIBLE}"
 # Indents, quotation marks of mails, bullets, numbers of lists and headings, boxes to tick.
 _LEAD = re.compile(
-    rf"[{_BLANK}]*(?:(?:>+|[-*+•‣◦▪·–—]|\#{{1,6}}|\(?(?:\d{{1,3}}(?:\.\d{{1,3}})*|[A-Za-z])[.)]"
+    rf"\A[{_BLANK}]*(?:(?:>+|[-*+•‣◦▪·–—]|\#{{1,6}}|\(?(?:\d{{1,3}}(?:\.\d{{1,3}})*|[A-Za-z])[.)]"
     rf"|\[[ xX]?\])[{INVISIBLE}]*\s[{_BLANK}]*)*"
 )
 # Behind a colour or a tab: marks that end what stands before it.
-_MARKS = re.compile(rf"[,;:!?…)\]»”’]+[{_BLANK}]+")
+_MARKS = re.compile(rf"\A[,;:!?…)\]»”’]+[{_BLANK}]+")
 _CORE = re.compile(rf"[^{_BLANK}](?:.*[^{_BLANK}])?", re.DOTALL)
 
 

@@ -34,7 +34,7 @@ _DOTTED = re.compile(r"(?:\w\.)+\w")
 _HOURS = frozenset({"a.m", "p.m"})
 # German writes ordinals with a full stop.
 _ORDINAL = re.compile(
-    r"\s+(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November"
+    r"\A\s+(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November"
     r"|Dezember|Jahrhundert|Auflage|Klasse)"
 )
 _JOINING = """
