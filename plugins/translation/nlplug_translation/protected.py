@@ -133,7 +133,7 @@ def _known(text: str) -> Iterator[Span]:
     place = 0
     while match := _ALL.search(text, place):
         kind = match.lastgroup or ""
-        word = _trimmed(match[0]) if kind == "url" else match[0]
+        word = _trimmed(match[0]) if kind in ("url", "path") else match[0]
         place = match.start() + max(1, len(word))
         if word:
             yield Span(match.start(), match.start() + len(word), word, kind)

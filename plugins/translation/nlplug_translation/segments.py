@@ -157,6 +157,7 @@ class Writer:
             like: A segment that the new ones take the place of.
         """
         rest: list[Excerpt | str] = [excerpt]
+        cut = False
         while rest:
             piece = rest.pop()
             if isinstance(piece, str):
@@ -172,11 +173,13 @@ class Writer:
             elif self.protect and (row := core.row()):
                 rest += row[::-1]
             elif (segment := self._segment(core, like)) is None:
-                halves = core.halves()
+                halves, cut = core.halves(), True
                 rest += self.parted(halves)[::-1] if halves else (core.text,)
             elif self.protect and self.vocabulary.unknown in segment.ids:
                 known = self.vocabulary.with_unknown(core)
                 rest.append(known if len(known.kept) > len(core.kept) else core.text)
+            elif cut and isinstance(segment, Checked):
+                yield replace(segment, rounds=max(1, segment.rounds))
             else:
                 yield segment
 

@@ -130,7 +130,12 @@ class TranslationTask(Seq2SeqTask):
         Example(
             {"text": "A man in a red shirt is playing the guitar.\n\nTwo children are dancing."}
         ),
-        Example({"text": "I waited for {name} until 10:30. See https://example.com for more."}),
+        Example(
+            {
+                "text": "Hello {name}! The train leaves at 10:30. Please visit "
+                "https://example.com for more information."
+            }
+        ),
     )
 
     def bind(self, bundle: Bundle) -> Any:

@@ -216,7 +216,19 @@ def test_a_mark_that_the_model_does_not_know_lists_the_targets(translate: Pipeli
     assert said(translate, ">>fr<< the cat") == "le chat"
 
 
-@pytest.mark.parametrize("options", [{"max_new_tokens": 0}, {"num_beams": -1}, {"sentences": "x"}])
+def test_a_users_patterns_stay_as_they_are(translate: Pipeline) -> None:
+    assert said(translate, "the cat sees the dog", protect_patterns=["the d\\w+"]) == (
+        "le chat voit the dog"
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"max_new_tokens": 0}, {"num_beams": -1}, {"sentences": "x"}, {"best_length": 0}),
+        {"protect_patterns": ["("]},
+    ],
+)
 def test_a_wrong_option_is_named(translate: Pipeline, options: dict[str, object]) -> None:
     with pytest.raises(OptionError, match=next(iter(options))):
         translate("a dog", **options)
