@@ -59,14 +59,16 @@ class Checked(Segment):
         """The translations; what does not pass is made of smaller stretches, or is the source."""
         texts = [self._checked(one) for one in written]
         mended = self._mended(again) if None in texts else []
-        return [mended[number] if text is None else text for number, text in enumerate(texts)]
+        return [
+            mended[min(number, len(mended) - 1)] if text is None else text
+            for number, text in enumerate(texts)
+        ]
 
     def _checked(self, one: Written) -> str | None:
         """A translation with all that was masked in it; None if it does not pass."""
         writer, source, text = self.writer, self.excerpt.text, one.text
-        if one.cut:
-            # With less room than the source takes, the user wants the beginning alone.
-            return text if len(self.ids) > writer.limit else None
+        if one.cut and len(self.ids) <= writer.limit:
+            return None
         if not writer.protect:
             return text
         if writer.target_unknown in one.tokens:
@@ -76,7 +78,9 @@ class Checked(Segment):
         if self.rounds and source[0].islower() and not text[1:2].isupper():
             text = text[:1].lower() + text[1:]
         restored = self.masked.restored(text.upper() if self.capitals else text)
-        if restored is None or not has_fitting_length(len(self.ids), len(one.tokens)):
+        if restored is None or one.cut:
+            return restored  # room for less than the source takes: a part is what the user wants
+        if not has_fitting_length(len(self.ids), len(one.tokens)):
             return None
         faithful = is_faithful(source, restored, self.excerpt.kept, writer.patterns)
         return restored if faithful else None
@@ -105,6 +109,12 @@ class Checked(Segment):
 @dataclass(frozen=True)
 class Writer:
     """Makes segments of sentences.
+
+    A sentence is peeled (what stands around it stays), cut where it is longer than the model is
+    good at, and masked. Its translation is checked. One that does not pass is mended: all numbers
+    are masked, then pairs of tags with what they hold; then the stretches between the spans are
+    translated separately; then the halves of these, a few times. Each step has less text or more
+    masks than the one before, so the work is bounded. What passes nowhere stays as it was.
 
     Attributes:
         vocabulary: That of sources.
@@ -139,15 +149,16 @@ class Writer:
         if self.truncate:
             ids = self._ids(shown)
             if len(ids) > self.room:
-                behind = self.route.behind
-                return [Sentence((*ids[: self.room - len(behind)], *behind))]
+                end = self.route.behind
+                return [Sentence((*ids[: self.room - len(end)], *end))]
         parts: list[Part] = [before]
         start = 0
         for span in excerpt.kept:
             if span.kind in APART:
                 parts += [*self.pieces(excerpt.cut(start, span.start)), span.text]
                 start = span.end
-        return [*filter(None, (*parts, *self.pieces(excerpt.cut(start, len(shown))), behind))]
+        parts += [*self.pieces(excerpt.cut(start, len(shown))), behind]
+        return [part for part in parts if part != ""]
 
     def pieces(self, excerpt: Excerpt, like: Checked | None = None) -> Iterator[Part]:
         """A stretch as segments that are not too long, and what stays around and between them.

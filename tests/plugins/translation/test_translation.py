@@ -216,6 +216,19 @@ def test_a_mark_that_the_model_does_not_know_lists_the_targets(translate: Pipeli
     assert said(translate, ">>fr<< the cat") == "le chat"
 
 
+def test_versions_of_what_cannot_be_translated_are_the_source(tmp_path: Path) -> None:
+    made = tiny_translator(tmp_path, {"cat": "7", "dog": ""})
+    with Pipeline(TranslationTask(), made, threads=1) as pipe:
+        (versions,) = pipe(["cat dog"], num_beams=2, num_return_sequences=2)
+        assert versions == [{"translation_text": "cat dog"}] * 2
+
+
+def test_masks_do_not_come_through_where_the_room_is_small(translate: Pipeline) -> None:
+    for room in range(1, 9):
+        text = said(translate, "the {a} cat sees 5 {b} a dog", max_new_tokens=room)
+        assert [part for part in text.split() if "{" in part or "5" in part] == ["{a}", "5", "{b}"]
+
+
 def test_a_users_patterns_stay_as_they_are(translate: Pipeline) -> None:
     assert said(translate, "the cat sees the dog", protect_patterns=["the d\\w+"]) == (
         "le chat voit the dog"
