@@ -76,7 +76,7 @@ def masked(
     Returns:
         The masked text; None where there are too many spans to tell them apart.
     """
-    groups = list(_groups(kept, shown))
+    groups = list(_groups(kept))
     hidden = sum(span.kind not in shown for span in groups)
     if hidden > len(_STAND_INS):
         return None
@@ -99,7 +99,7 @@ def masked(
     return Masked(source + write(text[done:]), tuple(masks), tuple(numbers))
 
 
-def _groups(kept: Sequence[Span], shown: Collection[str]) -> Iterator[Span]:
+def _groups(kept: Sequence[Span]) -> Iterator[Span]:
     """The spans; those that touch each other are one, and hidden."""
     start = 0
     for end in range(1, len(kept) + 1):
