@@ -20,7 +20,7 @@ _SPARE_SHARE = 25
 _UNSAID = {"eos": frozenset({1, 2, 3, 50256}), "bos": frozenset({0, 1, 2, 3, 50256})}
 _HINT = "The tokenizer belongs to another model; copy or export both together."
 # <s>, [SEP], <|im_end|>, __start__: meant for something, whether or not the tokenizer says so.
-_SPECIAL_FORM = re.compile(r"[<\[{|_].+[>\]}|_]")
+_SPECIAL_FORM = re.compile(r"\A[<\[{|_].+[>\]}|_]")
 
 
 def check_vocabulary(

@@ -15,8 +15,8 @@ from nlplug_translation.codes import base
 from nlplug_translation.invisible import INVISIBLE
 
 # Marian, then NLLB, mBART and M2M: how their tokens name a language.
-_MARK = re.compile(r">>(\S+)<<")
-_MARKED = re.compile(rf"[\s{INVISIBLE}]*>>(\S+?)<<[\s{INVISIBLE}]*")
+_MARK = re.compile(r"\A>>(\S+)<<")
+_MARKED = re.compile(rf"\A[\s{INVISIBLE}]*>>(\S+?)<<[\s{INVISIBLE}]*")
 # Quotation marks may be written so as well: >>Ja<<, said he.
 _CODE = re.compile(r"[a-z]{2,3}(?:[_-]\w+)*")
 _CODES = (

@@ -31,10 +31,12 @@ class Written:
     Attributes:
         text: The text.
         cut: Whether there was no room for its end.
+        tokens: Its tokens, the one that ended it included.
     """
 
     text: str
     cut: bool = False
+    tokens: Sequence[int] = ()
 
 
 Again = Callable[[Sequence["Segment"]], list[list[str]]]

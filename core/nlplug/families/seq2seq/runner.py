@@ -272,7 +272,11 @@ class Seq2SeqRunner(StreamingRunner):
                 return [stretch.versions for stretch in rewritten]
 
             written = [
-                Written(self._model.tidied(text.text, segment, options), text.finish == "length")
+                Written(
+                    self._model.tidied(text.text, segment, options),
+                    text.finish == "length",
+                    text.tokens,
+                )
                 for text in texts
             ]
             versions = segment.finished(written, again)
