@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nlplug.runtime.decoding.session import DecoderSession
+from nlplug.runtime.decoding.fast import DecoderSession
 
 VOCABULARY = 96
 CONTEXT = 128

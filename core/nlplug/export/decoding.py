@@ -21,12 +21,11 @@ from nlplug.export.quantize import quantize
 from nlplug.export.run import ExportConfig
 from nlplug.export.source import Source
 from nlplug.export.torch_decoder import TorchDecoder
-from nlplug.families.causal_runner import open_decoder
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import DECODER_GRAPH, ENCODER_GRAPH, MODEL_GRAPH
 from nlplug.models.manifest import Manifest
 from nlplug.runtime.decoding.decoder import Decoder
-from nlplug.runtime.decoding.seq2seq import open_seq2seq
+from nlplug.runtime.decoding.open import open_decoder, open_seq2seq
 
 Graphs = Mapping[str, Any]
 """``onnx.ModelProto`` by graph."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,7 @@ def causal_rows(config: ExportConfig, draft: Bundle) -> DecodingRows:
     """
     tokenizer = load_tokenizer(draft, offsets=False)
     options = GenerationConfig.of(draft).decoding(
-        TextDecodingOptions(max_new_tokens=min(_NEW_TOKENS, draft.max_length // 2)), tokenizer.ids
+        TextDecodingOptions(max_new_tokens=min(_NEW_TOKENS, draft.max_length // 2)), tokenizer
     )
     if config.eval_data is None:
         texts, origin = list(SENTENCES), "beginnings of built-in sentences"
@@ -141,8 +140,8 @@ def _samples(config: ExportConfig, evaluation: Evaluation | None) -> tuple[list[
 def _greedy(model: Seq2SeqModel, options: Any) -> DecodingOptions:
     """Greedy decoding with the model's own special tokens, and no taste of any caller's."""
     room = (model.positions() or 4 * _NEW_TOKENS) - 1
-    return replace(
-        model.decoding(options),
+    return model.decoding(
+        options,
         max_new_tokens=max(1, min(4 * _NEW_TOKENS, room)),
         min_new_tokens=0,
         do_sample=False,

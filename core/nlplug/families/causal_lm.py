@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from nlplug.errors import BundleError
 from nlplug.families.decoding_options import GenerationConfig, TextDecodingOptions
 from nlplug.models.bundle import Bundle
+from nlplug.runtime.decoding.options import DoSample, Temperature
 from nlplug.runtime.runner import Runner
 from nlplug.task import Display, Task, TaskInput, TaskModel, TaskOptions
 
@@ -50,22 +51,8 @@ class CausalInput(TaskInput):
 class CausalOptions(TextDecodingOptions):
     """How the text is made, and how it is given back."""
 
-    do_sample: bool = Field(
-        default=True,
-        description="Draw tokens by chance instead of taking the likeliest; beams never do.",
-        json_schema_extra={
-            "zh": {"title": "随机采样", "description": "按概率随机抽取词元，而不总取最可能的。"}
-        },
-    )
-    temperature: float = Field(
-        default=0.7,
-        gt=0,
-        le=5,
-        description="When drawing: below 1 keeps to likely tokens, above 1 is bolder.",
-        json_schema_extra={
-            "zh": {"title": "温度", "description": "采样时：小于 1 更稳妥，大于 1 更大胆。"}
-        },
-    )
+    do_sample: DoSample = True
+    temperature: Temperature = 0.7
     return_full_text: bool = Field(
         default=True,
         description="Begin the answer with the prompt; off for the new text alone.",
@@ -179,7 +166,7 @@ class CausalTask(Task):
     def wishes(self, bundle: Bundle) -> dict[str, Any]:
         """The manifest's options, and below them those of ``generation_config.json``."""
         options: Any = self.Options
-        return GenerationConfig.of(bundle).wishes(options) | bundle.options
+        return GenerationConfig.of(bundle).default_options(options) | bundle.options
 
     def wrap(self, value: Any) -> Any:
         """A list of messages is one input."""

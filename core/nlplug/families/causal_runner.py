@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
-from nlplug.errors import BundleError, InputError, OptionError
+from nlplug.errors import InputError, OptionError
 from nlplug.families.causal_lm import (
     CausalInput,
     CausalOptions,
@@ -24,10 +22,9 @@ from nlplug.models.bundle import Bundle
 from nlplug.runtime.answers import Answers, go_on
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.plain import PlainSession
-from nlplug.runtime.decoding.session import DecoderSession
-from nlplug.runtime.decoding.texts import Prompt, Text, TextDecoder
+from nlplug.runtime.decoding.text import Prompt, Text, TextDecoder
 from nlplug.runtime.device import settle_on_cpu
 from nlplug.runtime.runner import TextPiece
 from nlplug.runtime.tokenizer import load_tokenizer
@@ -121,7 +118,7 @@ class CausalRunner:
         self, inputs: Iterable[TaskInput], options: CausalOptions, stop: threading.Event
     ) -> Generator[list[GeneratedText], None, None]:
         first = 0
-        decoding = replace(self._decoding(options), cancelled=stop.is_set)
+        decoding = self._decoding(options, cancelled=stop.is_set)
         for chunk in chunks(cast("Iterable[CausalInput]", inputs), _FIRST_CHUNK, _LARGEST_CHUNK):
             prompts = [self._prompt(item, options, n) for n, item in enumerate(chunk, first)]
             answers = self._texts().texts(prompts, decoding, stop=options.stop)
@@ -140,8 +137,9 @@ class CausalRunner:
     def _texts(self) -> TextDecoder:
         return TextDecoder(self._opened(), self._tokenizer.decode)
 
-    def _decoding(self, options: CausalOptions) -> DecodingOptions:
-        return self._config.decoding(options, self._tokenizer.ids, logprobs=_logprobs(options))
+    def _decoding(self, options: CausalOptions, **more: Any) -> DecodingOptions:
+        logprobs = options.details and options.num_beams == 1
+        return self._config.decoding(options, self._tokenizer, logprobs=logprobs, **more)
 
     def _prompt(self, item: CausalInput, options: CausalOptions, number: int = 0) -> Prompt:
         """The tokens of an input.
@@ -213,27 +211,6 @@ class CausalRunner:
                 for token, logprob in zip(made.tokens, logprobs, strict=True)
             ],
         )
-
-
-def open_decoder(path: Path, *, context: int, threads: int | None) -> Decoder:
-    """A decoder graph, in the fast form or as Optimum exports it; the graph says which.
-
-    Args:
-        path: The ``.onnx`` file.
-        context: For a plain graph, the tokens that positions exist for.
-        threads: Threads within a step; None for the CPUs that the process may use.
-
-    Raises:
-        BundleError: It is neither.
-    """
-    try:
-        return DecoderSession(path, threads=threads)
-    except BundleError:
-        return PlainSession(path, context=context, threads=threads)
-
-
-def _logprobs(options: CausalOptions) -> bool:
-    return options.details and options.num_beams == 1
 
 
 def _continues(messages: Sequence[Message], options: CausalOptions) -> bool:

@@ -7,7 +7,7 @@ from the model: its prefix, how texts begin and end, and how they are decoded.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tokenizers import Encoding
 
     from nlplug.models.bundle import Bundle
+    from nlplug.runtime.decoding.decoder import DecoderSpec
     from nlplug.runtime.decoding.options import DecodingOptions
-    from nlplug.runtime.decoding.spec import DecoderSpec
     from nlplug.runtime.runner import Runner
 
 _LONGEST = 4096
@@ -212,15 +212,16 @@ class Seq2SeqModel:
         text = text.strip() if segment.trims else text
         return without_spaces(text) if options.clean_up_tokenization_spaces else text
 
-    def decoding(self, options: Seq2SeqOptions) -> DecodingOptions:
-        """How to decode.
+    def decoding(self, options: Seq2SeqOptions, **more: Any) -> DecodingOptions:
+        """The options of a call with the special tokens of the model.
 
-        Raises:
-            OptionError: Options that do not go together.
+        Args:
+            options: Those of the call.
+            **more: Other fields of `DecodingOptions`.
         """
-        made = self.generation.decoding(options, self.target.ids)
-        eos = made.eos or GenerationConfig(self.bundle.config).tokens("eos_token_id")
-        return replace(made, eos=eos)
+        eos = self.generation.tokens("eos_token_id")
+        eos = eos or GenerationConfig(self.bundle.config).tokens("eos_token_id")
+        return self.generation.decoding(options, self.target, eos=eos, **more)
 
     def start_token(self) -> int | None:
         """The token that each text begins with; None where only the graph may tell."""
@@ -305,7 +306,7 @@ class Seq2SeqTask(Task):
             limit = values.get(old)
             if type(limit) is int and limit > 1:
                 values.setdefault(new, min(limit - 1, _LONGEST))
-        return GenerationConfig(values).wishes(self.Options) | bundle.options
+        return GenerationConfig(values).default_options(self.Options) | bundle.options
 
     def shape(
         self,

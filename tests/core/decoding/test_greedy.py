@@ -13,8 +13,8 @@ from decoding_kit import CONTEXT, END, MODELS, VOCABULARY, Pair, prompts, refere
 
 from nlplug.errors import BundleError, InputError, OptionError
 from nlplug.runtime.decoding.generate import generate, stream
+from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.session import DecoderSession
 
 pytestmark = pytest.mark.train
 GREEDY = DecodingOptions(max_new_tokens=24, eos=(END,))
@@ -143,7 +143,7 @@ def test_a_step_past_the_context_is_refused(pair: PairOf) -> None:
         decoding.step(np.array([1]))
 
 
-def test_a_file_that_is_no_fast_decoder_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_decoder_is_refused(tmp_path: Path) -> None:
     from onnx import TensorProto, helper, save
 
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
@@ -156,13 +156,13 @@ def test_a_file_that_is_no_fast_decoder_is_refused(tmp_path: Path) -> None:
     )
     path = tmp_path / "other.onnx"
     save(model, str(path))
-    with pytest.raises(BundleError, match="fast form"):
-        DecoderSession(path, threads=1)
+    with pytest.raises(BundleError, match="cannot fill: x.*lack the entry 'nlplug.decoder'"):
+        open_decoder(path, threads=1)
     path.write_bytes(b"nonsense")
     with pytest.raises(BundleError, match="cannot load"):
-        DecoderSession(path, threads=1)
+        open_decoder(path, threads=1)
     with pytest.raises(OptionError, match="threads is 0"):
-        DecoderSession(path, threads=0)
+        open_decoder(path, threads=0)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_file_that_is_no_fast_decoder_is_refused(tmp_path: Path) -> None:
     [{}, {"do_sample": True, "seed": 1}, {"num_beams": 3}],
     ids=["greedy", "drawn", "beams"],
 )
-def test_a_decoding_that_nobody_wants_ends_before_its_next_step(
+def test_a_cancelled_decoding_ends_before_its_next_step(
     pair: PairOf, settings: dict[str, Any]
 ) -> None:
     asked: list[int] = []

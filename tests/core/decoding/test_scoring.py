@@ -11,8 +11,8 @@ from decoding_kit import VOCABULARY, Pair, prompts
 
 from nlplug.errors import InputError
 from nlplug.runtime.decoding.decoder import Decoding
+from nlplug.runtime.decoding.fast import DecoderSession
 from nlplug.runtime.decoding.scoring import nats, token_logits, windows
-from nlplug.runtime.decoding.session import DecoderSession
 
 pytestmark = pytest.mark.train
 
@@ -26,7 +26,7 @@ class Steps:
         self._session = session
         self.spec = session.spec
 
-    def beginnings(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
+    def decoder_prompts(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
         return prompts
 
     def start(

@@ -15,9 +15,10 @@ from nlplug.errors import InputError
 from nlplug.export.decoder.export import save_graph
 from nlplug.export.decoder.products import PRECISIONS
 from nlplug.export.decoder.seq2seq import Seq2SeqGraphs, export_seq2seq
+from nlplug.runtime.decoding.fast_seq2seq import Seq2SeqSession
 from nlplug.runtime.decoding.generate import generate
+from nlplug.runtime.decoding.open import open_seq2seq
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.seq2seq import Seq2SeqSession, open_seq2seq
 
 pytestmark = pytest.mark.train
 

@@ -18,7 +18,7 @@ from nlplug.export.decoder.seq2seq_plain import DECODER, ENCODER, export_plain_s
 from nlplug.export.decoder.seq2seq_step import build_step
 from nlplug.export.decoder.seq2seq_weights import Seq2SeqWeights
 from nlplug.export.decoder.weights import NoFastForm
-from nlplug.runtime.decoding.seq2seq import open_seq2seq
+from nlplug.runtime.decoding.open import open_seq2seq
 
 _LONGEST_CHECK = 24
 _STEPS = 12
