@@ -135,7 +135,7 @@ def test_what_only_bans_is_told_apart_from_what_looks_at_the_text() -> None:
         told.append((len(working), banned))
         history.append(np.array([token]))
     assert told == [(3, (END, 4, 7, 9))] * 2 + [(2, (4, 7, 9))] * 2 + [(3, None)]
-    assert p.most_banned(processors) == 4
+    assert p.max_banned(processors) == 4
     words = DecodingOptions(bad_words=((7, 8),)).processors()
     assert p.active_processors(words, history) == (words, None)
 

@@ -109,12 +109,12 @@ def test_a_token_without_probability_is_never_drawn() -> None:
             return 1.0
 
     scores = np.array([[-np.inf, 0.0, 0.0, -np.inf]], np.float32)
-    assert Sampler().draw(scores, [Edge()])[0] == 2  # type: ignore[list-item]
+    assert Sampler().sample(scores, [Edge()])[0] == 2  # type: ignore[list-item]
 
 
 def test_a_row_without_any_token_left_is_refused() -> None:
     with pytest.raises(InputError, match="all of them are banned"):
-        Sampler().draw(np.full((1, 4), -np.inf, np.float32), generators(0, 1))
+        Sampler().sample(np.full((1, 4), -np.inf, np.float32), generators(0, 1))
 
 
 def test_a_seed_repeats_the_draws_whatever_the_batch(pair: Callable[[str], Pair]) -> None:

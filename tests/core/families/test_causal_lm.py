@@ -310,7 +310,7 @@ class TestOptionsOfTheModel:
         from nlplug.models.bundle import Bundle
 
         bundle = tiny_text_generator(tmp_path)
-        wanted = {"do_sample": False, "max_new_tokens": 3, "temperature": 0, "top_p": None}
+        wanted = {"do_sample": False, "max_new_tokens": 3, "temperature": -1, "top_p": None}
         (tmp_path / "generation_config.json").write_text(json.dumps({**wanted, "eos_token_id": 0}))
         tell = Pipeline(TaleTask(), Bundle.open(bundle.path))
         assert tell.defaults == {"do_sample": False, "max_new_tokens": 3}
@@ -363,7 +363,8 @@ class TestBadInput:
             {"min_new_tokens": 9, "max_new_tokens": 8},
             {"max_new_tokens": 0},
             {"max_new_tokens": -1},
-            {"temperature": 0},
+            {"temperature": -1},
+            {"temperature": 0, "num_return_sequences": 2},
             {"top_p": 0},
             {"stop": [""]},
             {"truncation": "right"},
