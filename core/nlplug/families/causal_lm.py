@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, NotRequired
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, with_config
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    with_config,
+)
 from typing_extensions import TypedDict
 
 from nlplug.errors import BundleError
@@ -18,10 +27,30 @@ from nlplug.task import Display, Task, TaskInput, TaskModel, TaskOptions
 
 @with_config(ConfigDict(extra="allow"))
 class Message(TypedDict):
-    """One message of a chat; ``role`` is mostly ``system``, ``user`` or ``assistant``."""
+    """One message of a chat.
+
+    The role is mostly ``system``, ``user``, ``assistant`` or ``tool``. The content is a text, a
+    list of parts such as ``{"type": "text", "text": "Hello"}``, or None beside ``tool_calls``.
+    Other keys are passed to the chat template.
+    """
 
     role: str
-    content: str
+    content: NotRequired[str | list[dict[str, Any]] | None]
+
+
+def _has_content(message: Message) -> Message:
+    if "content" not in message and "tool_calls" not in message:
+        raise ValueError("Give each message a content, or tool_calls")
+    return message
+
+
+def _from_json(value: Any) -> Any:
+    """JSON texts, as a command line and a form give them, as values."""
+    if isinstance(value, str):
+        return json.loads(value)
+    if isinstance(value, list):
+        return [json.loads(item) if isinstance(item, str) else item for item in value]
+    return value
 
 
 def _kind(value: Any) -> str:
@@ -33,10 +62,14 @@ class CausalInput(TaskInput):
 
     text: Annotated[
         Annotated[str, Tag("text")]
-        | Annotated[list[Message], Tag("messages"), Field(min_length=1)],
+        | Annotated[
+            list[Annotated[Message, AfterValidator(_has_content)]],
+            Tag("messages"),
+            Field(min_length=1),
+        ],
         Discriminator(_kind),
     ] = Field(
-        description="The text to go on from; or a chat, as a list of messages with role and "
+        description="The text to continue; or a chat, as a list of messages with role and "
         "content, for models that have a chat template.",
         json_schema_extra={
             "zh": {
@@ -49,13 +82,14 @@ class CausalInput(TaskInput):
 
 
 class CausalOptions(TextDecodingOptions):
-    """How the text is made, and how it is given back."""
+    """How the text is generated, and what is returned."""
 
     do_sample: DoSample = True
     temperature: Temperature = 0.7
     return_full_text: bool = Field(
         default=True,
-        description="Begin the answer with the prompt; off for the new text alone.",
+        title="Return the full text",
+        description="Return the prompt with the new text. Off: the new text only.",
         json_schema_extra={
             "advanced": True,
             "zh": {"title": "返回全文", "description": "结果以提示开头；关闭则只返回新文本。"},
@@ -63,8 +97,9 @@ class CausalOptions(TextDecodingOptions):
     )
     truncation: Literal["error", "left"] = Field(
         default="error",
-        description="What becomes of a prompt longer than the model's context: an error, or left: "
-        "its beginning is cut off, so that max_new_tokens have room in half of the context.",
+        title="Prompts that are too long",
+        description="For a prompt longer than the model's context: an error, or left, which cuts "
+        "off its beginning to make room for max_new_tokens in up to half of the context.",
         json_schema_extra={
             "advanced": True,
             "zh": {
@@ -76,8 +111,9 @@ class CausalOptions(TextDecodingOptions):
     )
     continue_final_message: bool | None = Field(
         default=None,
-        description="In a chat: go on with the last message instead of answering it; by default "
-        "so where it is the assistant's.",
+        title="Continue the last message",
+        description="In a chat: continue the last message instead of answering it. Empty: only if "
+        "it is the assistant's.",
         json_schema_extra={
             "advanced": True,
             "zh": {
@@ -86,9 +122,31 @@ class CausalOptions(TextDecodingOptions):
             },
         },
     )
+    tools: Annotated[list[dict[str, Any]] | None, BeforeValidator(_from_json)] = Field(
+        default=None,
+        title="Tools",
+        description="In a chat: the tools that the model may call, as a list of JSON schemas.",
+        json_schema_extra={
+            "advanced": True,
+            "zh": {
+                "title": "工具",
+                "description": "对话中模型可以调用的工具：JSON Schema 的列表。",
+            },
+        },
+    )
+    chat_template_kwargs: Annotated[dict[str, Any] | None, BeforeValidator(_from_json)] = Field(
+        default=None,
+        title="Chat template variables",
+        description="In a chat: other variables of the chat template, as a JSON object.",
+        json_schema_extra={
+            "advanced": True,
+            "zh": {"title": "对话模板变量", "description": "对话模板的其他变量：JSON 对象。"},
+        },
+    )
     details: bool = Field(
         default=False,
-        description="Also tell each new token with its log-probability, and why the text ended.",
+        title="Details",
+        description="Also return each new token with its log-probability, and why the text ended.",
         json_schema_extra={
             "advanced": True,
             "whole": True,

@@ -15,7 +15,7 @@ from nlplug.families.causal_lm import (
     Message,
     TokenDetails,
 )
-from nlplug.families.chat_template import ChatTemplate, chat_template_of
+from nlplug.families.chat_template import ChatTemplate, append_text, chat_template_of
 from nlplug.families.decoding_options import GenerationConfig
 from nlplug.families.vocabulary import check_vocabulary
 from nlplug.models.bundle import Bundle
@@ -70,7 +70,7 @@ class CausalRunner:
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self._config = GenerationConfig.of(bundle)
         self._bundle = bundle
-        self._template: ChatTemplate | None = None
+        self._templates: dict[bool, ChatTemplate | None] = {}
         self._decoder: Decoder | None = None
         self._lock = threading.Lock()
 
@@ -170,14 +170,21 @@ class CausalRunner:
         return Prompt(whole, whole, number)
 
     def _rendered(self, messages: Sequence[Message], options: CausalOptions) -> str:
-        if self._template is None:
-            self._template = chat_template_of(self._bundle)
-        if self._template is None:
+        tools = bool(options.tools)
+        if tools not in self._templates:
+            self._templates[tools] = chat_template_of(self._bundle, tools=tools)
+        template = self._templates[tools]
+        if template is None:
             raise InputError(
                 f"The model {self._name!r} has no chat template, so it takes no messages.",
                 hint="Give a text, or use a model that was trained on chats.",
             )
-        return self._template.render(messages, continue_final=_continues(messages, options))
+        return template.render(
+            messages,
+            continue_final=_continues(messages, options),
+            tools=options.tools,
+            variables=options.chat_template_kwargs,
+        )
 
     def _answer(self, item: CausalInput, made: Text, options: CausalOptions) -> GeneratedText:
         whole: str | list[Message] = made.text
@@ -186,7 +193,7 @@ class CausalRunner:
                 whole = item.text + made.text
             elif _continues(item.text, options):
                 *before, last = item.text
-                whole = [*before, {**last, "content": last["content"] + made.text}]
+                whole = [*before, cast("Message", append_text(last, made.text))]
             else:
                 whole = [*item.text, Message(role="assistant", content=made.text)]
         answer = GeneratedText(generated_text=whole)

@@ -68,8 +68,12 @@ class ChatTemplate:
         """
         from nlplug.families.chat_sandbox import TemplateLimitError, budget
 
-        given: list[Any] = copy.deepcopy([dict(message) for message in messages])
-        final = _mark(given[-1]) if continue_final else ""
+        given = copy.deepcopy([dict(message) for message in messages])
+        final = ""
+        if continue_final:
+            holder, key = _text_of(given[-1])
+            final = holder[key]
+            holder[key] += _MARK
         names: dict[str, Any] = {
             "documents": None,
             **self._special,
@@ -95,31 +99,43 @@ class ChatTemplate:
         return _until_mark(text, final) if continue_final else text
 
 
-def _mark(message: dict[str, Any]) -> str:
-    """Add the mark to the text of a message, which is its last part with text.
-
-    Returns:
-        The text without the mark.
+def append_text(message: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """A copy of a message with a text added to its content, or to the last part with text.
 
     Raises:
         InputError: The message has no text.
     """
-    holder, key = message, "content"
-    if isinstance(message.get("content"), list):
-        parts = [part for part in message["content"] if isinstance(part, dict) and "text" in part]
-        holder, key = (parts or [{}])[-1], "text"
-    text = holder.get(key)
-    if not isinstance(text, str):
+    copied = copy.deepcopy(dict(message))
+    holder, key = _text_of(copied)
+    holder[key] += text
+    return copied
+
+
+def _text_of(message: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Where the text of a message is: the dict and the key that hold it.
+
+    Raises:
+        InputError: The message has no text.
+    """
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    found = [(part, "text") for part in parts if isinstance(part.get("text"), str)]
+    if isinstance(content, str):
+        found = [(message, "content")]
+    if not found:
         raise InputError(
             "The last message has no text, so it cannot be continued.",
             hint="End with a message of the user, or set continue_final_message to false.",
         )
-    holder[key] = text + _MARK
-    return text
+    return found[-1]
 
 
-def chat_template_of(bundle: Bundle) -> ChatTemplate | None:
+def chat_template_of(bundle: Bundle, *, tools: bool = False) -> ChatTemplate | None:
     """The chat template of a bundle; None if it has none.
+
+    Args:
+        bundle: The model.
+        tools: Prefer the template ``tool_use``, if the model has several.
 
     Raises:
         MissingExtra: Jinja is not installed.
@@ -130,7 +146,8 @@ def chat_template_of(bundle: Bundle) -> ChatTemplate | None:
     if path.is_file():
         source = path.read_text(encoding="utf-8")
     if isinstance(source, list):  # several templates by name
-        source = {item.get("name"): item.get("template") for item in source}.get("default")
+        named = {item.get("name"): item.get("template") for item in source}
+        source = (named.get("tool_use") if tools else None) or named.get("default")
     return ChatTemplate(source, _special_tokens(bundle)) if isinstance(source, str) else None
 
 

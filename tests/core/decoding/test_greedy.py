@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -163,6 +164,47 @@ def test_a_file_that_is_no_decoder_is_refused(tmp_path: Path) -> None:
         open_decoder(path, threads=1)
     with pytest.raises(OptionError, match="threads is 0"):
         open_decoder(path, threads=0)
+
+
+def _with_metadata(source: Path, target: Path, key: str, value: str | None) -> Path:
+    import onnx
+
+    graph = onnx.load(str(source))
+    kept = {item.key: item.value for item in graph.metadata_props if item.key != key}
+    onnx.helper.set_model_props(graph, kept if value is None else {**kept, key: value})
+    onnx.save(graph, str(target))
+    return target
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (None, "logits_at.*lack the entry 'nlplug.decoder'"),
+        ("nonsense", "'nlplug.decoder' of .*changed.onnx is not JSON"),
+        ("[]", "'nlplug.decoder' of .*changed.onnx is not a JSON object"),
+        ({"kv_heads": None}, "'nlplug.decoder' of .*changed.onnx lacks the key 'kv_heads'"),
+        ({"context": "128"}, "has 'context' with the value '128'; it must be int"),
+        ({"positions": 1}, "has 'positions' with the value 1; it must be bool"),
+    ],
+    ids=str,
+)
+def test_a_graph_whose_metadata_are_incomplete_is_refused(
+    pair: PairOf, tmp_path: Path, change: Any, message: str
+) -> None:
+    path = pair("gpt2").session.sessions.path
+    if isinstance(change, dict):
+        values = {**json.loads(pair("gpt2").session.spec.to_json()), **change}
+        change = json.dumps({name: value for name, value in values.items() if value is not None})
+    changed = _with_metadata(path, tmp_path / "changed.onnx", "nlplug.decoder", change)
+    with pytest.raises(BundleError, match=message):
+        open_decoder(changed, threads=1)
+
+
+def test_metadata_of_later_versions_are_read(pair: PairOf, tmp_path: Path) -> None:
+    session = pair("gpt2").session
+    later = json.dumps({**json.loads(session.spec.to_json()), "later": [1]})
+    path = _with_metadata(session.sessions.path, tmp_path / "later.onnx", "nlplug.decoder", later)
+    assert open_decoder(path, threads=1).spec == session.spec
 
 
 @pytest.mark.parametrize(
