@@ -60,6 +60,21 @@ def test_tokens_stay_right_while_the_cache_grows(pair: PairOf) -> None:
     assert [[text.tokens for text in row] for row in made] == expected
 
 
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_logits_stay_those_of_pytorch_while_the_cache_grows(pair: PairOf, name: str) -> None:
+    import torch
+
+    model, session = pair(name).model, pair(name).session
+    ids = np.random.default_rng(4).integers(1, VOCABULARY, (2, CONTEXT))
+    with torch.no_grad():
+        expected = model(torch.from_numpy(ids)).logits.numpy()
+    decoding = session.start([ids[0, :5].tolist(), ids[1, :3].tolist()])
+    for _ in range(CONTEXT - 6):
+        last = decoding.lengths - 1
+        np.testing.assert_allclose(decoding.logits, expected[[0, 1], last], atol=2e-4)
+        decoding.step(ids[[0, 1], last + 1])
+
+
 def test_a_text_ends_where_the_context_is_full(pair: PairOf) -> None:
     session = pair("gpt2").session
     long, short = prompts(1, seed=4)[0] * CONTEXT, [5]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from decoding_kit import CONTEXT, END, PAD, VOCABULARY, make_seq2seq, prompts
 
-from nlplug.errors import InputError
+from nlplug.errors import BundleError, InputError
 from nlplug.export.decoder.export import save_graph
 from nlplug.export.decoder.products import PRECISIONS
 from nlplug.export.decoder.seq2seq import Seq2SeqGraphs, export_seq2seq
@@ -96,6 +96,16 @@ def test_what_has_no_fast_form_keeps_its_plain_graphs_and_says_so(
     assert "encoder_hidden_states" in {
         value.name for value in graphs.plain["decoder_model_merged"].graph.input
     }
+
+
+def test_fast_graphs_without_metadata_are_refused(tmp_path: Path) -> None:
+    graphs = export_seq2seq(make_seq2seq("bart"), tmp_path).fast["fp32"]
+    paths = [tmp_path / f"{name}.onnx" for name in graphs]
+    for graph, path in zip(graphs.values(), paths, strict=True):
+        del graph.metadata_props[:]
+        save_graph(graph, path)
+    with pytest.raises(BundleError, match="lack the entry 'nlplug.seq2seq'"):
+        open_seq2seq(*paths, start=2, threads=1)
 
 
 @pytest.mark.parametrize("name", ["marian", "t5"])
