@@ -7,8 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
+from nlplug.errors import InputError
 from nlplug.runtime.decoding.generate import Generated, generate
 from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
@@ -21,22 +24,16 @@ Chances = dict[str, dict[str, float]]
 class Markov:
     """A model whose next word depends on the last one only, with the given probabilities."""
 
-    def __init__(self, folder: Path, chances: Chances) -> None:
+    def __init__(self, folder: Path, chances: Chances, context: int = 64) -> None:
         self.chances = chances
         logits = {
             word: {after: 40 + math.log(chance) for after, chance in follows.items()}
             for word, follows in chances.items()
         }
         bundle = tiny_text_generator(folder, logits)
-        self.words = [END, "<unk>"]
-        self.words = sorted(self._ids(bundle), key=self._ids(bundle).__getitem__)
-        self.decoder = open_decoder(bundle.onnx_file("fp32"), context=64, threads=1)
-
-    @staticmethod
-    def _ids(bundle: Any) -> dict[str, int]:
-        from tokenizers import Tokenizer
-
-        return dict(Tokenizer.from_file(str(bundle.tokenizer_file)).get_vocab())
+        vocabulary = Tokenizer.from_file(str(bundle.tokenizer_file)).get_vocab()
+        self.words = sorted(vocabulary, key=vocabulary.__getitem__)
+        self.decoder = open_decoder(bundle.onnx_file("fp32"), context=context, threads=1)
 
     def search(self, *prompts: str, **settings: Any) -> list[list[Generated]]:
         end = self.words.index(END)
@@ -103,17 +100,60 @@ def test_early_stopping_ends_with_as_many_texts_as_beams(tmp_path: Path) -> None
     assert model.texts(best) == [f"b c {END}", f"b {END}"]
 
 
-def test_prompts_end_apart_and_keep_their_own_texts(tmp_path: Path) -> None:
-    chances = {**BETTER, "e": {"f": 1.0}, "f": {"g": 1.0}, "g": {"e": 0.9, END: 0.1}}
-    model = Markov(tmp_path, chances)
-    prompts = ["a", "e", "c", "b a", "f e"]
-    given = {"num_beams": 3, "num_return_sequences": 3, "max_new_tokens": 11}
-    together = model.search(*prompts, **given)
+@pytest.mark.parametrize("early", [True, False, "never"], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, {"no_repeat_ngram_size": 2}, {"suppress_tokens": (3,)}], ids=str
+)
+def test_prompts_end_apart_and_keep_their_own_texts(
+    tmp_path: Path, settings: dict[str, Any], early: Any
+) -> None:
+    random, words = np.random.default_rng(5), [END, *"abcdefgh"]
+    model = Markov(
+        tmp_path,
+        {
+            word: dict(zip(words, random.dirichlet(np.full(9, 0.4)) + 1e-4, strict=True))
+            for word in words[1:]
+        },
+    )
+    prompts = ["a", "b", "c", "d e f", "e", "f b", "g", "h"]
+    given = {"num_beams": 3, "num_return_sequences": 3, "max_new_tokens": 9, **settings}
+    together = model.search(*prompts, early_stopping=early, **given)
     for prompt, found in zip(prompts, together, strict=True):
-        [alone] = model.search(prompt, **given)
+        [alone] = model.search(prompt, early_stopping=early, **given)
         assert model.texts(alone) == model.texts(found)
         assert [one.score for one in alone] == pytest.approx([one.score for one in found], abs=1e-4)
         assert [one.finish for one in alone] == [one.finish for one in found]
+        assert [one.finish == "eos" for one in found] == [
+            text.endswith(END) for text in model.texts(found)
+        ]
+    assert len({len(found[0].tokens) for found in together}) > 2
+
+
+def test_a_prompt_whose_running_beams_are_lost_returns_its_ended_text(tmp_path: Path) -> None:
+    model = Markov(tmp_path, {"a": {END: 0.6, "b": 0.4}, "b": {"b": 1.0}})
+    end, word = model.words.index(END), model.words.index("b")
+
+    def allowed(number: int, ids: np.ndarray) -> list[int]:
+        return [end, word] if len(ids) == 1 else []
+
+    [found] = model.search("a", num_beams=2, max_new_tokens=5, allowed_tokens=allowed)
+    assert model.texts(found) == [END]
+
+
+def test_a_prompt_without_any_continuation_is_an_error(tmp_path: Path) -> None:
+    model = Markov(tmp_path, {"a": {END: 0.6, "b": 0.4}, "b": {"b": 1.0}})
+    for ids in (["a"], ["a", "b"]):
+        with pytest.raises(InputError, match="all of them are banned"):
+            model.search(*ids, num_beams=2, allowed_tokens=lambda number, ids: [])
+
+
+def test_all_prompts_end_where_the_context_of_the_longest_is_full(tmp_path: Path) -> None:
+    model = Markov(tmp_path, {"a": {"a": 0.9, "b": 0.1}, "b": {"b": 1.0}}, context=10)
+    found = model.search("a", "a a a a", num_beams=2, max_new_tokens=50)
+    # The last token needs no position.
+    assert [len(texts[0].tokens) for texts in found] == [7, 7]
+    [[text]] = model.search("a a a a", num_beams=2, max_new_tokens=3)
+    assert len(text.tokens) == 3
 
 
 def test_a_text_that_ends_below_the_best_beams_is_not_taken(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from nlplug.runtime.decoding.cache import Cache
 from nlplug.runtime.decoding.decoder import DecoderSpec
 
-SPEC = DecoderSpec(layers=2, kv_heads=3, head_size=4, vocabulary=9, context=300, positions=False)
+SPEC = DecoderSpec(layers=2, kv_heads=3, head_size=4, vocabulary=9, context=500, positions=False)
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
@@ -23,7 +25,7 @@ def filled(rows: int, capacity: int) -> tuple[Cache, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("asked", "capacity"), [(1, 32), (32, 32), (33, 64), (290, 300), (300, 300)]
+    ("asked", "capacity"), [(1, 32), (32, 32), (33, 64), (490, 500), (500, 500)]
 )
 def test_its_capacity_is_a_multiple_of_32_up_to_the_context(asked: int, capacity: int) -> None:
     cache = Cache(SPEC, 5, asked)
@@ -34,7 +36,15 @@ def test_its_capacity_is_a_multiple_of_32_up_to_the_context(asked: int, capacity
 
 @pytest.mark.parametrize(
     ("capacity", "asked", "grown"),
-    [(64, 65, 96), (64, 96, 96), (64, 97, 128), (64, 200, 224), (256, 257, 300), (32, 33, 64)],
+    [
+        (64, 65, 96),
+        (64, 96, 96),
+        (64, 97, 128),
+        (64, 200, 224),
+        (256, 257, 384),
+        (384, 385, 500),
+        (32, 33, 64),
+    ],
 )
 @pytest.mark.parametrize("tokens", [0, 1, 31])
 def test_it_grows_by_half_at_least_and_keeps_every_token(
@@ -143,7 +153,8 @@ class Rows:
 
 
 @pytest.mark.parametrize(
-    ("lengths", "copies"), [([4], 3), ([1, 30, 7], 4), ([31, 31], 2), ([2, 3, 4, 5], 1)]
+    ("lengths", "copies"),
+    [([4], 3), ([4, 5, 6], 4), ([1, 30, 7], 4), ([31, 31], 2), ([2, 3, 4, 5], 1)],
 )
 def test_beams_hold_the_tokens_of_the_beams_that_they_follow(
     lengths: list[int], copies: int
@@ -177,6 +188,12 @@ def test_tokens_that_two_beams_have_in_common_are_not_copied() -> None:
     rows.cache.follow(np.array([0, 0]), rows.lengths + 1)  # only the new token differs
     assert (rows.cache._memory[:, :, 1, :, 2] == mark).all()
     assert (rows.cache._memory[:, :, 1, :, 3] == 0).all()
+    rows.cache._memory[:, :, 1, :, 3] = mark
+    for row in range(2):
+        rows.cache._memory[:, :, row, :, 4] = row
+    rows.cache.follow(np.array([1, 1]), rows.lengths + 2)
+    assert (rows.cache._memory[:, :, 0, :, 3] == 0).all()
+    assert (rows.cache._memory[:, :, 0, :, 4] == 1).all()
 
 
 def test_rows_that_follow_themselves_change_nothing() -> None:
@@ -185,3 +202,28 @@ def test_rows_that_follow_themselves_change_nothing() -> None:
     cache.follow(np.arange(3), np.array([3, 4, 5], np.int32))
     np.testing.assert_array_equal(cache._memory, before)
     np.testing.assert_array_equal(cache._common, common)
+
+
+def test_it_is_bound_as_past_and_present_of_every_layer() -> None:
+    class Binding:
+        """What ONNX Runtime is given, by name."""
+
+        def __init__(self) -> None:
+            self.inputs: dict[str, int] = {}
+            self.outputs: dict[str, int] = {}
+
+        def bind_ortvalue_input(self, name: str, value: Any) -> None:
+            self.inputs[name] = value.data_ptr()
+
+        def bind_ortvalue_output(self, name: str, value: Any) -> None:
+            self.outputs[name] = value.data_ptr()
+
+    cache, binding = Cache(SPEC, 2, 32), Binding()
+    cache.bind(binding)
+    memory = {
+        f"{layer}.{name}": cache._memory[layer, part].ctypes.data
+        for layer in range(2)
+        for part, name in enumerate(("key", "value"))
+    }
+    assert binding.inputs == {f"past_key_values.{name}": at for name, at in memory.items()}
+    assert binding.outputs == {f"present.{name}": at for name, at in memory.items()}

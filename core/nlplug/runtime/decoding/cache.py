@@ -108,20 +108,19 @@ class Cache:
         is known. So only later tokens are copied: a few per step, where a ``Gather`` in the graph
         would copy the whole cache.
         """
-        changed = np.flatnonzero(parents != np.arange(len(parents)))
-        if not len(changed):
+        rows = np.arange(len(parents))
+        if (parents == rows).all():
             return
-        sources = parents[changed]
-        starts = self._common[changed, sources]
-        starts[starts == lengths[sources]] = -1  # the two rows are equal
+        common = self._common[rows, parents]
+        changed = np.flatnonzero((parents != rows) & (common < lengths[parents]))
         copies = []
-        for start in np.unique(starts[starts >= 0]):
-            same = starts == start
-            span = slice(int(start), int(lengths[sources[same]].max()))
-            values = self._memory[:, :, sources[same], :, span]
-            copies.append((changed[same], span, values))
-        for rows, span, values in copies:  # all reads come first: a row may be parent and child
-            self._memory[:, :, rows, :, span] = values
+        for start in np.unique(common[changed]):
+            same = changed[common[changed] == start]
+            sources = parents[same]
+            span = slice(int(start), int(lengths[sources].max()))
+            copies.append((same, span, self._memory[:, :, sources, :, span]))
+        for same, span, values in copies:  # all reads come first: a row may be parent and child
+            self._memory[:, :, same, :, span] = values
         self._select(parents, lengths)
 
     def _select(self, rows: np.ndarray, lengths: np.ndarray) -> None:
