@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, NotRequired
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Discriminator,
@@ -35,13 +34,13 @@ class Message(TypedDict):
     """
 
     role: str
-    content: NotRequired[str | list[dict[str, Any]] | None]
+    content: str | list[dict[str, Any]] | None
 
 
-def _has_content(message: Message) -> Message:
-    if "content" not in message and "tool_calls" not in message:
-        raise ValueError("Give each message a content, or tool_calls")
-    return message
+def _with_content(message: Any) -> Any:
+    """A message with tool calls may lack its content."""
+    calls = isinstance(message, Mapping) and "tool_calls" in message
+    return {"content": None, **message} if calls else message
 
 
 def _from_json(value: Any) -> Any:
@@ -63,7 +62,7 @@ class CausalInput(TaskInput):
     text: Annotated[
         Annotated[str, Tag("text")]
         | Annotated[
-            list[Annotated[Message, AfterValidator(_has_content)]],
+            list[Annotated[Message, BeforeValidator(_with_content)]],
             Tag("messages"),
             Field(min_length=1),
         ],

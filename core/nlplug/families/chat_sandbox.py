@@ -101,11 +101,12 @@ def compile_template(source: str) -> Template:
 class _Generation(Extension):
     """``{% generation %}`` marks the text of the assistant, which matters in training only."""
 
-    tags = {"generation"}  # noqa: RUF012 - as Jinja declares it
+    end = "endgeneration"
+    tags = {end.removeprefix("end")}  # noqa: RUF012 - as Jinja declares it
 
     def parse(self, parser: Parser) -> nodes.Node:
         scope = nodes.Scope(lineno=next(parser.stream).lineno)
-        scope.body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        scope.body = parser.parse_statements((f"name:{self.end}",), drop_needle=True)
         return scope
 
 

@@ -11,7 +11,7 @@ from decoding_kit import VOCABULARY, Pair, prompts
 
 from nlplug.errors import InputError
 from nlplug.runtime.decoding.decoder import Decoding
-from nlplug.runtime.decoding.fast import DecoderSession
+from nlplug.runtime.decoding.fast import FastDecoder
 from nlplug.runtime.decoding.scoring import nats, token_logits, windows
 
 pytestmark = pytest.mark.train
@@ -22,7 +22,7 @@ Pairs = Callable[[str], Pair]
 class Steps:
     """A decoder that tells nothing but the logits after the last token."""
 
-    def __init__(self, session: DecoderSession) -> None:
+    def __init__(self, session: FastDecoder) -> None:
         self._session = session
         self.spec = session.spec
 

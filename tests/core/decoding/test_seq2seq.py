@@ -15,7 +15,7 @@ from nlplug.errors import BundleError, InputError
 from nlplug.export.decoder.export import save_graph
 from nlplug.export.decoder.products import PRECISIONS
 from nlplug.export.decoder.seq2seq import Seq2SeqGraphs, export_seq2seq
-from nlplug.runtime.decoding.fast_seq2seq import Seq2SeqSession
+from nlplug.runtime.decoding.fast_seq2seq import FastSeq2Seq
 from nlplug.runtime.decoding.generate import generate
 from nlplug.runtime.decoding.open import open_seq2seq
 from nlplug.runtime.decoding.options import DecodingOptions
@@ -55,7 +55,7 @@ def test_the_fast_graphs_give_the_logits_of_the_plain_ones(
     assert graphs.note == f"fast: 2 and 2 layers, {name}"
     assert graphs.difference is not None
     assert graphs.difference < 1e-5
-    assert all(isinstance(decoder, Seq2SeqSession) for decoder in opened.values())
+    assert all(isinstance(decoder, FastSeq2Seq) for decoder in opened.values())
 
 
 @pytest.mark.parametrize("name", ["marian", "t5"])

@@ -18,7 +18,7 @@ from nlplug.export.decoder.products import PRECISIONS, products_of
 from nlplug.export.decoder.read import read_decoder
 from nlplug.runtime.decoding.cache import Cache
 from nlplug.runtime.decoding.decoder import Decoding
-from nlplug.runtime.decoding.fast import CausalDecoding, DecoderSession
+from nlplug.runtime.decoding.fast import FastCausalDecoding, FastDecoder
 from nlplug.runtime.decoding.generate import generate, stream
 from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
@@ -46,12 +46,12 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def one(paths: dict[str, Path]) -> DecoderSession:
+def one(paths: dict[str, Path]) -> FastDecoder:
     return open_decoder(paths["fp32"], threads=1)
 
 
 @pytest.fixture
-def parallel(paths: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> DecoderSession:
+def parallel(paths: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> FastDecoder:
     """A session that gives each of three threads rows of its own, however few there are."""
     session = open_decoder(paths["fp32"], threads=3)
     session.sessions.plan(0, 1)
@@ -65,7 +65,7 @@ def parts_of(decoding: Decoding) -> tuple[Decoding, ...]:
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_parallel_decodings_give_the_same_texts(
-    one: DecoderSession, parallel: DecoderSession, settings: dict[str, Any]
+    one: FastDecoder, parallel: FastDecoder, settings: dict[str, Any]
 ) -> None:
     texts = prompts(11)
     options = DecodingOptions(max_new_tokens=20, eos=(END,), **settings)
@@ -77,7 +77,7 @@ def test_parallel_decodings_give_the_same_texts(
             assert text.score == pytest.approx(other.score, abs=1e-4)
 
 
-def test_rows_keep_their_order_when_some_of_them_end(parallel: DecoderSession) -> None:
+def test_rows_keep_their_order_when_some_of_them_end(parallel: FastDecoder) -> None:
     texts = [[number, 5] for number in range(1, 10)]
     decoding = parallel.start(texts)
     assert [part.rows for part in parts_of(decoding)] == [3, 3, 3]
@@ -90,7 +90,7 @@ def test_rows_keep_their_order_when_some_of_them_end(parallel: DecoderSession) -
     np.testing.assert_array_equal(decoding.lengths, [3] * 4)
 
 
-def test_an_error_in_one_part_is_raised_after_all_have_ended(parallel: DecoderSession) -> None:
+def test_an_error_in_one_part_is_raised_after_all_have_ended(parallel: FastDecoder) -> None:
     decoding = parallel.start([[1] * 5, [1] * 128, [1] * 7])
     with pytest.raises(InputError, match="context of 128"):
         decoding.step(np.array([1, 1, 1]))
@@ -106,7 +106,7 @@ def test_many_rows_in_int8_are_decoded_in_parallel(
     decoding = open_decoder(paths[precision], threads=2).start([[1, 2]] * rows)
     found = decoding.parts if isinstance(decoding, ParallelDecoding) else (decoding,)
     assert [part.rows for part in found] == [rows // parts] * parts
-    assert isinstance(found[0], CausalDecoding)
+    assert isinstance(found[0], FastCausalDecoding)
 
 
 def test_few_rows_of_a_small_model_open_one_session_alone(paths: dict[str, Path]) -> None:
@@ -118,7 +118,7 @@ def test_few_rows_of_a_small_model_open_one_session_alone(paths: dict[str, Path]
 
 @pytest.mark.parametrize("settings", SETTINGS[:3], ids=str)
 def test_generations_go_on_side_by_side_in_one_session(
-    parallel: DecoderSession, settings: dict[str, Any]
+    parallel: FastDecoder, settings: dict[str, Any]
 ) -> None:
     groups = [prompts(5, seed=seed) for seed in range(6)]
     options = DecodingOptions(max_new_tokens=12, eos=(END,), **settings)
@@ -132,7 +132,7 @@ def test_generations_go_on_side_by_side_in_one_session(
 
 
 @pytest.mark.parametrize("rows", [1, 4])
-def test_leaving_a_stream_frees_its_cache(parallel: DecoderSession, rows: int) -> None:
+def test_leaving_a_stream_frees_its_cache(parallel: FastDecoder, rows: int) -> None:
     def caches() -> int:
         return sum(type(thing) is Cache for thing in gc.get_objects())
 

@@ -510,6 +510,13 @@ class TestChats:
         texts = {name: json.dumps(value) for name, value in given.items()}
         assert pipe(asked, **texts) == expected
 
+    def test_a_message_with_tool_calls_may_lack_its_content(self, tmp_path: Path) -> None:
+        template = "{{ messages[0].content }} {{ messages[0].tool_calls[0].name }} once"
+        pipe = made(tmp_path, chat_template=template, options={**GREEDY, "max_new_tokens": 1})
+        asked = [{"role": "assistant", "tool_calls": [{"name": "the"}]}]
+        given: dict[str, Any] = {"continue_final_message": False, "return_full_text": False}
+        assert new(pipe(asked, **given)) == [" upon"]
+
     def test_a_message_of_parts_is_continued(self, tmp_path: Path) -> None:
         template = "{{ messages[0].content[0].text }}"
         pipe = made(tmp_path, chat_template=template, options={**GREEDY, "max_new_tokens": 1})

@@ -14,7 +14,7 @@ The modules, in the order in which a prompt meets them:
 - `decoder`: the protocols `Decoder` and `Decoding`, and the shape of a model (`DecoderSpec`).
 - `fast`, `fast_seq2seq`: graphs in the fast form, for causal and for text-to-text models.
 - `cache`: keys and values of the fast form, in memory shared by numpy and ONNX Runtime.
-- `plain`: graphs as Optimum exports them, for both kinds of models.
+- `plain`, `plain_seq2seq`: graphs as Optimum exports them, for the same kinds.
 - `sessions`: ONNX Runtime sessions, and the threads that share the rows.
 - `scoring`: the logits of given texts, without decoding.
 

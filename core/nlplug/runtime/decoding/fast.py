@@ -21,7 +21,7 @@ from nlplug.runtime.decoding.sessions import Sessions
 from nlplug.runtime.device import onnxruntime
 
 
-class DecoderSession:
+class FastDecoder:
     """A causal model whose graph is in the fast form; made by `open_decoder`.
 
     Args:
@@ -48,7 +48,7 @@ class DecoderSession:
     ) -> Decoding:
         """See `Decoder.start`."""
         check_prompts(self.spec, prompts)
-        start = partial(CausalDecoding, spec=self.spec, room=room, copies=copies)
+        start = partial(FastCausalDecoding, spec=self.spec, room=room, copies=copies)
         return self.sessions.start(prompts, copies, start)
 
 
@@ -218,8 +218,8 @@ class FastDecoding:
         self._binding = self.bind(inputs)
 
 
-class CausalDecoding(FastDecoding):
-    """Rows of a causal model, started by running their prompts; made by `DecoderSession`."""
+class FastCausalDecoding(FastDecoding):
+    """Rows of a causal model, started by running their prompts; made by `FastDecoder`."""
 
     def __init__(
         self,

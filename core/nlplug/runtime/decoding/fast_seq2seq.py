@@ -15,7 +15,7 @@ from nlplug.runtime.decoding.fast import FastDecoding
 from nlplug.runtime.device import onnxruntime
 
 
-class Seq2SeqSession:
+class FastSeq2Seq:
     """A text-to-text model whose graphs are in the fast form; made by `open_seq2seq`.
 
     Args:
@@ -35,10 +35,10 @@ class Seq2SeqSession:
 
     def start(
         self, prompts: Sequence[Sequence[int]], *, room: int = 0, copies: int = 1
-    ) -> CrossDecoding:
+    ) -> FastCrossDecoding:
         """See `Decoder.start`; prompts are sources."""
         check_prompts(self.spec.sources, prompts)
-        return CrossDecoding(self, prompts, room=room, copies=copies)
+        return FastCrossDecoding(self, prompts, room=room, copies=copies)
 
     def encode(self, prompts: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
         """Read sources.
@@ -61,14 +61,14 @@ class Seq2SeqSession:
         return lengths, cross
 
 
-class CrossDecoding(FastDecoding):
-    """Rows of equal length, each with a source; made by `Seq2SeqSession.start`.
+class FastCrossDecoding(FastDecoding):
+    """Rows of equal length, each with a source; made by `FastSeq2Seq.start`.
 
     Rows of the same source are adjacent and read its keys and values from the same memory.
     """
 
     def __init__(
-        self, owner: Seq2SeqSession, prompts: Sequence[Sequence[int]], *, room: int, copies: int
+        self, owner: FastSeq2Seq, prompts: Sequence[Sequence[int]], *, room: int, copies: int
     ) -> None:
         self._source_lengths, self._cross = owner.encode(prompts)
         self._copies = copies

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from nlplug.runtime.decoding.decoder import NO_LIMIT, Decoder, DecoderSpec, Seq2SeqSpec
-from nlplug.runtime.decoding.fast import DecoderSession
-from nlplug.runtime.decoding.fast_seq2seq import Seq2SeqSession
-from nlplug.runtime.decoding.plain import PlainDecoder, PlainSeq2Seq
+from nlplug.runtime.decoding.fast import FastDecoder
+from nlplug.runtime.decoding.fast_seq2seq import FastSeq2Seq
+from nlplug.runtime.decoding.plain import PlainDecoder
+from nlplug.runtime.decoding.plain_seq2seq import PlainSeq2Seq
 from nlplug.runtime.decoding.sessions import Sessions, open_session
 
 
@@ -29,7 +30,7 @@ def open_decoder(path: Path, *, context: int | None = None, threads: int | None 
     sessions = Sessions(path, threads)
     described = sessions.metadata().get(DecoderSpec.metadata_key)
     if described is not None:
-        return DecoderSession(sessions, DecoderSpec.from_json(described, path))
+        return FastDecoder(sessions, DecoderSpec.from_json(described, path))
     session = sessions.open(sessions.threads)
     return PlainDecoder(session, path, context=NO_LIMIT if context is None else context)
 
@@ -67,7 +68,7 @@ def open_seq2seq(
     spec = None if described is None else Seq2SeqSpec.from_json(described, decoder)
     if spec is not None and spec.fast:
         spec = spec if start is None else replace(spec, start=start)
-        return Seq2SeqSession(open_session(encoder, threads), session, spec)
+        return FastSeq2Seq(open_session(encoder, threads), session, spec)
     return PlainSeq2Seq(
         encoder, decoder, session, spec=spec, start=start, context=context, threads=threads
     )

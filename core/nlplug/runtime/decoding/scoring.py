@@ -14,7 +14,7 @@ import numpy as np
 from nlplug.errors import OptionError
 from nlplug.runtime.decoding.cache import Cache
 from nlplug.runtime.decoding.decoder import Decoder, check_prompts
-from nlplug.runtime.decoding.fast import DecoderSession, prompt_inputs
+from nlplug.runtime.decoding.fast import FastDecoder, prompt_inputs
 from nlplug.runtime.decoding.ranking import log_sum_exp
 from nlplug.runtime.device import onnxruntime
 
@@ -50,7 +50,7 @@ def token_logits(
             if len(batch) == _ROWS or sum(len(text) for _, text in batch) >= most:
                 break
         first, second = [prompt for prompt, _ in batch], [text for _, text in batch]
-        if isinstance(decoder, DecoderSession):
+        if isinstance(decoder, FastDecoder):
             yield from _one_pass(decoder, first, second)
         else:
             yield from _step_by_step(decoder, first, second)
@@ -98,7 +98,7 @@ def windows(first: int, total: int, length: int) -> Iterator[tuple[int, int, int
 
 
 def _one_pass(
-    decoder: DecoderSession, prompts: Sequence[Tokens], texts: Sequence[Tokens]
+    decoder: FastDecoder, prompts: Sequence[Tokens], texts: Sequence[Tokens]
 ) -> Iterator[np.ndarray]:
     """All positions of a fast causal graph in one run; rows are padded on the right."""
     rows = [[*prompt, *text[:-1]] for prompt, text in zip(prompts, texts, strict=True)]
