@@ -7,6 +7,9 @@ error is raised in Python, printed as two lines by the command line (which exits
 
 from __future__ import annotations
 
+import sys
+import warnings
+from types import FrameType
 from typing import Any, ClassVar
 
 
@@ -164,3 +167,28 @@ class ServerError(NlplugError):
 
 class DeviceFallbackWarning(RuntimeWarning):
     """The session runs on another device than the one asked for."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line of the caller: the innermost frame outside nlplug and its plugins.
+
+    Args:
+        message: What happened, and what to do.
+        category: The class of the warning.
+    """
+    frame = sys._getframe(1)
+    while _is_ours(frame) and frame.f_back is not None:
+        frame = frame.f_back
+    warnings.warn_explicit(
+        message,
+        category,
+        filename=frame.f_code.co_filename,
+        lineno=frame.f_lineno,
+        module=frame.f_globals.get("__name__", "<unknown>"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def _is_ours(frame: FrameType) -> bool:
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return package == "nlplug" or package.startswith("nlplug_")

@@ -142,15 +142,19 @@ class Repository:
         """``generation_config.json``, else ``config.json``."""
         return self.config if self.generation_config is None else self.generation_config
 
-    @cached_property
-    def chat_template(self) -> str | None:
-        """The template that turns a chat into a prompt; None when there is none."""
+    def chat_template(self, *, tools: bool = False) -> str | None:
+        """The template that turns a chat into a prompt; None when there is none.
+
+        Args:
+            tools: Whether the chat has tools; some repositories have a template for that.
+        """
         path = find_file(self.folder, CHAT_TEMPLATE_FILE)
         source = self.tokenizer_config.get("chat_template")
         if path is not None:
             source = path.read_text(encoding="utf-8")
         if isinstance(source, list):  # several, by name
-            source = {item.get("name"): item.get("template") for item in source}.get("default")
+            named = {item.get("name"): item.get("template") for item in source}
+            source = (named.get("tool_use") if tools else None) or named.get("default")
         return source if isinstance(source, str) else None
 
     @property

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug.errors import BundleError, DeviceFallbackWarning, OptionError
+from nlplug.errors import BundleError, DeviceFallbackWarning, OptionError, warn
 from nlplug.models.signature import Signature
 from nlplug.runtime.cpu import usable_cpus
 from nlplug.runtime.device import Device, cuda_built_in, onnxruntime, parse_device
@@ -131,11 +130,10 @@ class OnnxExecutor:
             self._alone.clear()
             reason = "ONNX Runtime could not start its CUDA provider (driver, CUDA or cuDNN)"
         if asked != "auto":
-            warnings.warn(
+            warn(
                 f"Asked for {asked!r}, running on the CPU: {reason}. "
                 "Install the GPU build with: pip install 'nlplug[gpu]'",
                 DeviceFallbackWarning,
-                stacklevel=4,
             )
         self._device = Device("cpu")
 

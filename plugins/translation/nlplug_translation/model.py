@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nlplug.families.seq2seq import Part, Seq2SeqModel, Seq2SeqOptions
@@ -66,15 +65,13 @@ class TranslationModel(Seq2SeqModel):
                 parts.append(piece.text)
         return parts
 
-    def decoding(self, options: Seq2SeqOptions) -> DecodingOptions:
+    def decoding(self, options: Seq2SeqOptions, **more: Any) -> DecodingOptions:
         """See `Seq2SeqModel.decoding`; of some models an answer begins with its language."""
-        made = super().decoding(options)
         wanted: Any = options
-        if not self.languages.codes:
-            return made
-        return replace(
-            made, forced_bos=self.languages.forced(self.languages.target(wanted.tgt_lang))
-        )
+        if self.languages.codes:
+            forced = self.languages.forced(self.languages.target(wanted.tgt_lang))
+            more = {"forced_bos": forced, **more}
+        return super().decoding(options, **more)
 
     def _source(self, text: str, options: TranslationOptions) -> str | None:
         languages = self.languages

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from decoding_kit import CONTEXT, END, PAD, VOCABULARY, make_seq2seq, prompts
 
-from nlplug.errors import InputError
+from nlplug.errors import BundleError, InputError
 from nlplug.export.decoder.encoder_decoder import Seq2SeqGraphs, export_seq2seq
 from nlplug.export.decoder.export import save_graph
 from nlplug.export.decoder.products import PRECISIONS
+from nlplug.runtime.decoding.fast_seq2seq import FastSeq2Seq
 from nlplug.runtime.decoding.generate import generate
+from nlplug.runtime.decoding.open import open_seq2seq
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.seq2seq import Seq2SeqSession, open_seq2seq
 
 pytestmark = pytest.mark.train
 
@@ -54,7 +55,7 @@ def test_the_fast_graphs_give_the_logits_of_the_plain_ones(
     assert graphs.note == f"fast: 2 and 2 layers, {name}"
     assert graphs.difference is not None
     assert graphs.difference < 1e-5
-    assert all(isinstance(decoder, Seq2SeqSession) for decoder in opened.values())
+    assert all(isinstance(decoder, FastSeq2Seq) for decoder in opened.values())
 
 
 @pytest.mark.parametrize("name", ["marian", "t5"])
@@ -95,6 +96,16 @@ def test_what_has_no_fast_form_keeps_its_plain_graphs_and_says_so(
     assert "encoder_hidden_states" in {
         value.name for value in graphs.plain["decoder_model_merged"].graph.input
     }
+
+
+def test_fast_graphs_without_metadata_are_refused(tmp_path: Path) -> None:
+    graphs = export_seq2seq(make_seq2seq("bart"), tmp_path).fast["fp32"]
+    paths = [tmp_path / f"{name}.onnx" for name in graphs]
+    for graph, path in zip(graphs.values(), paths, strict=True):
+        del graph.metadata_props[:]
+        save_graph(graph, path)
+    with pytest.raises(BundleError, match="lack the entry 'nlplug.seq2seq'"):
+        open_seq2seq(*paths, start=2, threads=1)
 
 
 @pytest.mark.parametrize("name", ["marian", "t5"])

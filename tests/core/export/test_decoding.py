@@ -280,7 +280,7 @@ def test_an_encoder_and_its_decoder_are_written_and_held_to_chrf(words: ExportRe
 
 
 def test_pytorch_and_the_graphs_read_given_answers_alike(words: ExportReport) -> None:
-    from nlplug.runtime.decoding.seq2seq import open_seq2seq
+    from nlplug.runtime.decoding.open import open_seq2seq
 
     bundle = words.bundle
     decoder = open_seq2seq(

@@ -79,8 +79,9 @@ def test_a_card_is_chosen_by_its_index() -> None:
 
 @pytest.mark.skipif(cuda_built_in(), reason="this ONNX Runtime has CUDA")
 def test_a_fallback_to_the_cpu_is_said_loudly(bundle: Bundle) -> None:
-    with pytest.warns(DeviceFallbackWarning, match="running on the CPU"):
+    with pytest.warns(DeviceFallbackWarning, match="running on the CPU") as caught:
         executor = OnnxExecutor(bundle.onnx_file("fp32"), device="cuda")
+    assert caught[0].filename == __file__
     assert executor.device == "cpu"
     np.testing.assert_allclose(executor.run(FEEDS)["logits"], [[-4 / 3, 4 / 3]], rtol=1e-6)
 

@@ -20,7 +20,7 @@ from nlplug.export.decoder.parts import Parts, rank_logits
 from nlplug.export.decoder.products import Product, Products
 from nlplug.export.decoder.weights import Block, Norm
 from nlplug.export.graph import MICROSOFT
-from nlplug.runtime.decoding.seq2seq_spec import SEQ2SEQ_KEY, Seq2SeqSpec
+from nlplug.runtime.decoding.decoder import SEQ2SEQ_KEY, Seq2SeqSpec
 
 
 def build_step(weights: Seq2SeqWeights, products: Products) -> Any:

@@ -18,7 +18,7 @@ from nlplug.export.decoder.export import TOLERANCE, reason_of, save_graph
 from nlplug.export.decoder.products import PRECISIONS, products_of
 from nlplug.export.decoder.read import read_seq2seq
 from nlplug.export.decoder.weights import NoFastForm
-from nlplug.runtime.decoding.seq2seq import open_seq2seq
+from nlplug.runtime.decoding.open import open_seq2seq
 
 _LONGEST_CHECK = 24
 _STEPS = 12

@@ -9,7 +9,7 @@ from typing import Any
 from nlplug.errors import ExportError
 from nlplug.export.quiet import quiet
 from nlplug.extras import require
-from nlplug.runtime.decoding.seq2seq_spec import NO_LIMIT, SEQ2SEQ_KEY, Seq2SeqSpec
+from nlplug.runtime.decoding.decoder import NO_LIMIT, SEQ2SEQ_KEY, Seq2SeqSpec
 
 ENCODER, DECODER = "encoder_model", "decoder_model_merged"
 """Names of the two graphs, as repositories on the Hub have them."""

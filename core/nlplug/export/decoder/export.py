@@ -16,7 +16,7 @@ from nlplug.export.decoder.products import PRECISIONS, products_of
 from nlplug.export.decoder.read import read_decoder
 from nlplug.export.decoder.weights import NoFastForm
 from nlplug.extras import require
-from nlplug.runtime.decoding.session import DecoderSession
+from nlplug.runtime.decoding.open import open_decoder
 
 TOLERANCE = 1e-4
 """How far logits of a fast graph may be from those of the plain one, by the largest."""
@@ -110,7 +110,7 @@ def _difference(plain: Any, fast: Any, folder: Path) -> float:
         paths = [Path(temporary) / name for name in ("plain.onnx", "fast.onnx")]
         for graph, path in zip((plain, fast), paths, strict=True):
             save_graph(graph, path)
-        session = DecoderSession(paths[1], threads=1)
+        session = open_decoder(paths[1], threads=1)
         tokens = min(session.spec.context, _LONGEST_CHECK)
         random = np.random.default_rng(0)
         ids = random.integers(0, session.spec.vocabulary, (3, tokens))

@@ -9,7 +9,7 @@ import numpy as np
 from nlplug.export.decoder.encoder_decoder_plain import start_token
 from nlplug.export.decoder.encoder_decoder_weights import Cross, Seq2SeqWeights, Stack
 from nlplug.export.decoder.weights import Block, Linear, Norm, activation, array, head, linear
-from nlplug.runtime.decoding.seq2seq_spec import NO_LIMIT
+from nlplug.runtime.decoding.decoder import NO_LIMIT
 
 
 def read(model: Any) -> Seq2SeqWeights:

@@ -16,12 +16,12 @@ from nlplug.export.decoding_gate import DecodingRows, Logits
 from nlplug.export.made import Made
 from nlplug.export.rows import SENTENCES, draw
 from nlplug.export.source import Source
-from nlplug.families.causal_lm.runner import open_decoder
 from nlplug.families.causal_lm.scoring import Reader, TextGenerationEvaluation, reader_of
 from nlplug.families.decoding_options import GenerationConfig, TextDecodingOptions
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import MODEL_GRAPH
 from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.tokenizer import load_tokenizer
 
 PROMPTS = 128
@@ -62,7 +62,7 @@ def gate_rows(config: ExportConfig, draft: Bundle) -> DecodingRows:
     """
     tokenizer = load_tokenizer(draft, offsets=False)
     options = GenerationConfig.of(draft).decoding(
-        TextDecodingOptions(max_new_tokens=min(NEW_TOKENS, draft.max_length // 2)), tokenizer.ids
+        TextDecodingOptions(max_new_tokens=min(NEW_TOKENS, draft.max_length // 2)), tokenizer
     )
     if config.eval_data is None:
         texts, origin = list(SENTENCES), "beginnings of built-in sentences"

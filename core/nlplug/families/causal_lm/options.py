@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, with_config
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    with_config,
+)
 from typing_extensions import TypedDict
 
 from nlplug.families.decoding_options import TextDecodingOptions
+from nlplug.runtime.decoding.options import DoSample, Temperature
 from nlplug.task import TaskInput
 
 
 @with_config(ConfigDict(extra="allow"))
 class Message(TypedDict):
-    """One message of a chat; ``role`` is mostly ``system``, ``user`` or ``assistant``."""
+    """One message of a chat.
+
+    The role is mostly ``system``, ``user``, ``assistant`` or ``tool``. The content is a text, a
+    list of parts such as ``{"type": "text", "text": "Hello"}``, or None beside ``tool_calls``.
+    Other keys are passed to the chat template.
+    """
 
     role: str
-    content: str
+    content: str | list[dict[str, Any]] | None
+
+
+def _with_content(message: Any) -> Any:
+    """A message with tool calls may lack its content."""
+    calls = isinstance(message, Mapping) and "tool_calls" in message
+    return {"content": None, **message} if calls else message
+
+
+def _from_json(value: Any) -> Any:
+    """JSON texts, as a command line and a form give them, as values."""
+    if isinstance(value, str):
+        return json.loads(value)
+    if isinstance(value, list):
+        return [json.loads(item) if isinstance(item, str) else item for item in value]
+    return value
 
 
 def _kind(value: Any) -> str:
@@ -29,10 +58,14 @@ class CausalInput(TaskInput):
 
     text: Annotated[
         Annotated[str, Tag("text")]
-        | Annotated[list[Message], Tag("messages"), Field(min_length=1)],
+        | Annotated[
+            list[Annotated[Message, BeforeValidator(_with_content)]],
+            Tag("messages"),
+            Field(min_length=1),
+        ],
         Discriminator(_kind),
     ] = Field(
-        description="The text to go on from; or a chat, as a list of messages with role and "
+        description="The text to continue; or a chat, as a list of messages with role and "
         "content, for models that have a chat template.",
         json_schema_extra={
             "zh": {
@@ -45,27 +78,14 @@ class CausalInput(TaskInput):
 
 
 class CausalOptions(TextDecodingOptions):
-    """How the text is made, and how it is given back."""
+    """How the text is generated, and what is returned."""
 
-    do_sample: bool = Field(
-        default=True,
-        description="Draw tokens by chance instead of taking the likeliest; beams never do.",
-        json_schema_extra={
-            "zh": {"title": "随机采样", "description": "按概率随机抽取词元，而不总取最可能的。"}
-        },
-    )
-    temperature: float = Field(
-        default=0.7,
-        gt=0,
-        le=5,
-        description="When drawing: below 1 keeps to likely tokens, above 1 is bolder.",
-        json_schema_extra={
-            "zh": {"title": "温度", "description": "采样时：小于 1 更稳妥，大于 1 更大胆。"}
-        },
-    )
+    do_sample: DoSample = True
+    temperature: Temperature = 0.7
     return_full_text: bool = Field(
         default=True,
-        description="Begin the answer with the prompt; off for the new text alone.",
+        title="Return the full text",
+        description="Return the prompt with the new text. Off: the new text only.",
         json_schema_extra={
             "advanced": True,
             "zh": {"title": "返回全文", "description": "结果以提示开头；关闭则只返回新文本。"},
@@ -73,8 +93,9 @@ class CausalOptions(TextDecodingOptions):
     )
     truncation: Literal["error", "left"] = Field(
         default="error",
-        description="What becomes of a prompt longer than the model's context: an error, or left: "
-        "its beginning is cut off, so that max_new_tokens have room in half of the context.",
+        title="Prompts that are too long",
+        description="For a prompt longer than the model's context: an error, or left, which cuts "
+        "off its beginning to make room for max_new_tokens in up to half of the context.",
         json_schema_extra={
             "advanced": True,
             "zh": {
@@ -86,8 +107,9 @@ class CausalOptions(TextDecodingOptions):
     )
     continue_final_message: bool | None = Field(
         default=None,
-        description="In a chat: go on with the last message instead of answering it; by default "
-        "so where it is the assistant's.",
+        title="Continue the last message",
+        description="In a chat: continue the last message instead of answering it. Empty: only if "
+        "it is the assistant's.",
         json_schema_extra={
             "advanced": True,
             "zh": {
@@ -96,9 +118,31 @@ class CausalOptions(TextDecodingOptions):
             },
         },
     )
+    tools: Annotated[list[dict[str, Any]] | None, BeforeValidator(_from_json)] = Field(
+        default=None,
+        title="Tools",
+        description="In a chat: the tools that the model may call, as a list of JSON schemas.",
+        json_schema_extra={
+            "advanced": True,
+            "zh": {
+                "title": "工具",
+                "description": "对话中模型可以调用的工具：JSON Schema 的列表。",
+            },
+        },
+    )
+    chat_template_kwargs: Annotated[dict[str, Any] | None, BeforeValidator(_from_json)] = Field(
+        default=None,
+        title="Chat template variables",
+        description="In a chat: other variables of the chat template, as a JSON object.",
+        json_schema_extra={
+            "advanced": True,
+            "zh": {"title": "对话模板变量", "description": "对话模板的其他变量：JSON 对象。"},
+        },
+    )
     details: bool = Field(
         default=False,
-        description="Also tell each new token with its log-probability, and why the text ended.",
+        title="Details",
+        description="Also return each new token with its log-probability, and why the text ended.",
         json_schema_extra={
             "advanced": True,
             "whole": True,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
-from nlplug.errors import BundleError, InputError, OptionError
-from nlplug.families.causal_lm.chat_template import ChatTemplate, chat_template_of
+from nlplug.errors import InputError, OptionError
+from nlplug.families.causal_lm.chat_template import ChatTemplate, append_text, chat_template_of
 from nlplug.families.causal_lm.options import (
     CausalInput,
     CausalOptions,
@@ -25,10 +23,9 @@ from nlplug.models.bundle import Bundle
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.plain import PlainSession
-from nlplug.runtime.decoding.session import DecoderSession
-from nlplug.runtime.decoding.texts import Prompt, Text, TextDecoder
+from nlplug.runtime.decoding.text import Prompt, Text, TextDecoder
 from nlplug.runtime.device import settle_on_cpu
 from nlplug.runtime.session import thread_count
 from nlplug.runtime.shared import Lazy
@@ -75,7 +72,7 @@ class CausalRunner(StreamingRunner):
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self._config = GenerationConfig.of(bundle)
         self._bundle = bundle
-        self._template: ChatTemplate | None = None
+        self._templates: dict[bool, ChatTemplate | None] = {}
         self._decoder = Lazy(self._open)
 
     @property
@@ -121,7 +118,7 @@ class CausalRunner(StreamingRunner):
         self, inputs: Iterable[TaskInput], options: CausalOptions, stop: threading.Event
     ) -> Generator[list[GeneratedText], None, None]:
         first = 0
-        decoding = replace(self._decoding(options), cancelled=stop.is_set)
+        decoding = self._decoding(options, cancelled=stop.is_set)
         for chunk in chunks(cast("Iterable[CausalInput]", inputs), _FIRST_CHUNK, _LARGEST_CHUNK):
             prompts = [self._prompt(item, options, n) for n, item in enumerate(chunk, first)]
             answers = self._texts().texts(prompts, decoding, stop=options.stop)
@@ -138,8 +135,9 @@ class CausalRunner(StreamingRunner):
     def _texts(self) -> TextDecoder:
         return TextDecoder(self._decoder.get(), self._tokenizer.decode)
 
-    def _decoding(self, options: CausalOptions) -> DecodingOptions:
-        return self._config.decoding(options, self._tokenizer.ids, logprobs=_logprobs(options))
+    def _decoding(self, options: CausalOptions, **more: Any) -> DecodingOptions:
+        logprobs = options.details and options.num_beams == 1
+        return self._config.decoding(options, self._tokenizer, logprobs=logprobs, **more)
 
     def _prompt(self, item: CausalInput, options: CausalOptions, number: int = 0) -> Prompt:
         """The tokens of an input.
@@ -170,14 +168,21 @@ class CausalRunner(StreamingRunner):
         return Prompt(whole, whole, number)
 
     def _rendered(self, messages: Sequence[Message], options: CausalOptions) -> str:
-        if self._template is None:
-            self._template = chat_template_of(self._bundle)
-        if self._template is None:
+        tools = bool(options.tools)
+        if tools not in self._templates:
+            self._templates[tools] = chat_template_of(self._bundle, tools=tools)
+        template = self._templates[tools]
+        if template is None:
             raise InputError(
                 f"The model {self._name!r} has no chat template, so it takes no messages.",
                 hint="Give a text, or use a model that was trained on chats.",
             )
-        return self._template.render(messages, continue_final=_continues(messages, options))
+        return template.render(
+            messages,
+            continue_final=_continues(messages, options),
+            tools=options.tools,
+            variables=options.chat_template_kwargs,
+        )
 
     def _answer(self, item: CausalInput, made: Text, options: CausalOptions) -> GeneratedText:
         whole: str | list[Message] = made.text
@@ -186,7 +191,7 @@ class CausalRunner(StreamingRunner):
                 whole = item.text + made.text
             elif _continues(item.text, options):
                 *before, last = item.text
-                whole = [*before, {**last, "content": last["content"] + made.text}]
+                whole = [*before, cast("Message", append_text(last, made.text))]
             else:
                 whole = [*item.text, Message(role="assistant", content=made.text)]
         answer = GeneratedText(generated_text=whole)
@@ -211,27 +216,6 @@ class CausalRunner(StreamingRunner):
                 for token, logprob in zip(made.tokens, logprobs, strict=True)
             ],
         )
-
-
-def open_decoder(path: Path, *, context: int, threads: int | None) -> Decoder:
-    """A decoder graph, in the fast form or as Optimum exports it; the graph says which.
-
-    Args:
-        path: The ``.onnx`` file.
-        context: For a plain graph, the tokens that positions exist for.
-        threads: Threads within a step; None for the CPUs that the process may use.
-
-    Raises:
-        BundleError: It is neither.
-    """
-    try:
-        return DecoderSession(path, threads=threads)
-    except BundleError:
-        return PlainSession(path, context=context, threads=threads)
-
-
-def _logprobs(options: CausalOptions) -> bool:
-    return options.details and options.num_beams == 1
 
 
 def _continues(messages: Sequence[Message], options: CausalOptions) -> bool:

@@ -13,8 +13,8 @@ import numpy as np
 
 from nlplug.errors import OptionError
 from nlplug.evaluation.base import Evaluation, Sample
-from nlplug.families.causal_lm.runner import open_decoder
 from nlplug.families.decoding_options import GenerationConfig
+from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.scoring import nats, token_logits, windows
 from nlplug.runtime.tokenizer import load_tokenizer
 from nlplug.settings import load_settings

@@ -23,8 +23,8 @@ from nlplug.models.bundle import Bundle
 from nlplug.models.layout import DECODER_GRAPH, ENCODER_GRAPH
 from nlplug.models.manifest import Manifest
 from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.open import open_seq2seq
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.seq2seq import open_seq2seq
 from nlplug.validation import make_input
 
 _WRITTEN_ROWS = 512
@@ -127,8 +127,8 @@ def _samples(config: ExportConfig, evaluation: Evaluation | None) -> tuple[list[
 def _greedy(model: Seq2SeqModel, options: Any) -> DecodingOptions:
     """Greedy decoding with the model's own special tokens, and no taste of any caller's."""
     room = (model.positions() or 4 * NEW_TOKENS) - 1
-    return replace(
-        model.decoding(options),
+    return model.decoding(
+        options,
         max_new_tokens=max(1, min(4 * NEW_TOKENS, room)),
         min_new_tokens=0,
         do_sample=False,

@@ -16,9 +16,9 @@ from nlplug.errors import OptionError
 from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel, Written
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.runtime.batching import chunks
+from nlplug.runtime.decoding.open import open_seq2seq
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.seq2seq import open_seq2seq
-from nlplug.runtime.decoding.texts import Prompt, TextDecoder, batches
+from nlplug.runtime.decoding.text import Prompt, TextDecoder, batches
 from nlplug.runtime.device import settle_on_cpu
 from nlplug.runtime.session import thread_count
 from nlplug.runtime.shared import Lazy, WorkerPool
@@ -135,7 +135,7 @@ class Seq2SeqRunner(StreamingRunner):
     def _steps(
         self, inputs: Iterable[TaskInput], options: Any, stop: threading.Event
     ) -> Generator[list[dict[str, str]], None, None]:
-        decoding = replace(self._model.decoding(options), cancelled=stop.is_set)
+        decoding = self._model.decoding(options, cancelled=stop.is_set)
         count = decoding.num_return_sequences
         first = 0
         for items in chunks(inputs, _FIRST_CHUNK, _LARGEST_CHUNK):
@@ -208,7 +208,7 @@ class Seq2SeqRunner(StreamingRunner):
             in_order: Begin with the first parts, and not with the longest.
         """
         constrained = decoding.allowed_tokens is not None
-        first = _first_places(parts, alone=decoding.do_sample or constrained)
+        first = _first_places(parts, alone=decoding.samples or constrained)
         numbers = numbers or [0] * len(parts)
         segments = {place: part for place, part in enumerate(parts) if isinstance(part, Segment)}
         chosen = [place for place, origin in first.items() if place == origin]

@@ -18,10 +18,11 @@ from nlplug.export.decoder.products import PRECISIONS, products_of
 from nlplug.export.decoder.read import read_decoder
 from nlplug.runtime.decoding.cache import Cache
 from nlplug.runtime.decoding.decoder import Decoding
+from nlplug.runtime.decoding.fast import FastCausalDecoding, FastDecoder
 from nlplug.runtime.decoding.generate import generate, stream
-from nlplug.runtime.decoding.lanes import Lanes
+from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.session import DecoderSession, SharedDecoding
+from nlplug.runtime.decoding.sessions import ParallelDecoding
 
 pytestmark = pytest.mark.train
 SETTINGS: list[dict[str, Any]] = [
@@ -39,36 +40,36 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     weights = read_decoder(make_model("llama"))
     made = {}
     for precision in PRECISIONS:
-        made[precision] = tmp_path_factory.mktemp("lanes") / f"{precision}.onnx"
+        made[precision] = tmp_path_factory.mktemp("parallel") / f"{precision}.onnx"
         save_graph(build(weights, products_of(precision)), made[precision])
     return made
 
 
 @pytest.fixture
-def one(paths: dict[str, Path]) -> DecoderSession:
-    return DecoderSession(paths["fp32"], threads=1)
+def one(paths: dict[str, Path]) -> FastDecoder:
+    return open_decoder(paths["fp32"], threads=1)
 
 
 @pytest.fixture
-def laned(paths: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> DecoderSession:
+def parallel(paths: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> FastDecoder:
     """A session that gives each of three threads rows of its own, however few there are."""
-    session = DecoderSession(paths["fp32"], threads=3)
-    session._sessions.plan(0, 1)
+    session = open_decoder(paths["fp32"], threads=3)
+    session.sessions.plan(0, 1)
     return session
 
 
-def lanes_of(decoding: Decoding) -> tuple[Decoding, ...]:
-    assert isinstance(decoding, Lanes)
-    return decoding.lanes
+def parts_of(decoding: Decoding) -> tuple[Decoding, ...]:
+    assert isinstance(decoding, ParallelDecoding)
+    return decoding.parts
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_lanes_give_the_same_texts(
-    one: DecoderSession, laned: DecoderSession, settings: dict[str, Any]
+def test_parallel_decodings_give_the_same_texts(
+    one: FastDecoder, parallel: FastDecoder, settings: dict[str, Any]
 ) -> None:
     texts = prompts(11)
     options = DecodingOptions(max_new_tokens=20, eos=(END,), **settings)
-    made, expected = generate(laned, texts, options), generate(one, texts, options)
+    made, expected = generate(parallel, texts, options), generate(one, texts, options)
     for row, wanted in zip(made, expected, strict=True):
         assert [text.tokens for text in row] == [text.tokens for text in wanted]
         for text, other in zip(row, wanted, strict=True):
@@ -76,54 +77,54 @@ def test_lanes_give_the_same_texts(
             assert text.score == pytest.approx(other.score, abs=1e-4)
 
 
-def test_rows_keep_their_order_when_some_of_them_end(laned: DecoderSession) -> None:
+def test_rows_keep_their_order_when_some_of_them_end(parallel: FastDecoder) -> None:
     texts = [[number, 5] for number in range(1, 10)]
-    decoding = laned.start(texts)
-    assert [lane.rows for lane in lanes_of(decoding)] == [3, 3, 3]
+    decoding = parallel.start(texts)
+    assert [part.rows for part in parts_of(decoding)] == [3, 3, 3]
     order = decoding.keep([0, 2, 6, 7])
     assert sorted(order) == [0, 2, 6, 7]
-    assert [lane.rows for lane in lanes_of(decoding)] == [2, 2]
+    assert [part.rows for part in parts_of(decoding)] == [2, 2]
     decoding.step(np.full(4, 9))
-    expected = laned.start([[*texts[row], 9] for row in order])
+    expected = parallel.start([[*texts[row], 9] for row in order])
     assert np.abs(decoding.logits - expected.logits).max() < 1e-4
     np.testing.assert_array_equal(decoding.lengths, [3] * 4)
 
 
-def test_an_error_in_one_lane_is_raised_after_all_have_ended(laned: DecoderSession) -> None:
-    decoding = laned.start([[1] * 5, [1] * 128, [1] * 7])
+def test_an_error_in_one_part_is_raised_after_all_have_ended(parallel: FastDecoder) -> None:
+    decoding = parallel.start([[1] * 5, [1] * 128, [1] * 7])
     with pytest.raises(InputError, match="context of 128"):
         decoding.step(np.array([1, 1, 1]))
 
 
 @pytest.mark.parametrize(
-    ("precision", "rows", "lanes"),
+    ("precision", "rows", "parts"),
     [("int8", 8, 1), ("int8", 16, 2), ("int8", 40, 2), ("fp32", 40, 1), ("int8-blocks", 40, 1)],
 )
-def test_many_rows_in_int8_are_decoded_in_lanes(
-    paths: dict[str, Path], precision: str, rows: int, lanes: int
+def test_many_rows_in_int8_are_decoded_in_parallel(
+    paths: dict[str, Path], precision: str, rows: int, parts: int
 ) -> None:
-    decoding = DecoderSession(paths[precision], threads=2).start([[1, 2]] * rows)
-    found = decoding.lanes if isinstance(decoding, Lanes) else (decoding,)
-    assert [lane.rows for lane in found] == [rows // lanes] * lanes
-    assert isinstance(found[0], SharedDecoding)
+    decoding = open_decoder(paths[precision], threads=2).start([[1, 2]] * rows)
+    found = decoding.parts if isinstance(decoding, ParallelDecoding) else (decoding,)
+    assert [part.rows for part in found] == [rows // parts] * parts
+    assert isinstance(found[0], FastCausalDecoding)
 
 
 def test_few_rows_of_a_small_model_open_one_session_alone(paths: dict[str, Path]) -> None:
-    session = DecoderSession(paths["int8"], threads=2)
+    session = open_decoder(paths["int8"], threads=2)
     assert session.spec.one_thread > 8
     session.start([[1, 2]] * 8)
-    assert session._sessions.opened == (1,)
+    assert session.sessions.opened == (1,)
 
 
 @pytest.mark.parametrize("settings", SETTINGS[:3], ids=str)
 def test_generations_go_on_side_by_side_in_one_session(
-    laned: DecoderSession, settings: dict[str, Any]
+    parallel: FastDecoder, settings: dict[str, Any]
 ) -> None:
     groups = [prompts(5, seed=seed) for seed in range(6)]
     options = DecodingOptions(max_new_tokens=12, eos=(END,), **settings)
 
     def run(texts: list[list[int]]) -> list[list[list[int]]]:
-        return [[text.tokens for text in row] for row in generate(laned, texts, options)]
+        return [[text.tokens for text in row] for row in generate(parallel, texts, options)]
 
     expected = [run(texts) for texts in groups]
     with ThreadPoolExecutor(6) as pool:
@@ -131,12 +132,12 @@ def test_generations_go_on_side_by_side_in_one_session(
 
 
 @pytest.mark.parametrize("rows", [1, 4])
-def test_leaving_a_stream_frees_its_cache(laned: DecoderSession, rows: int) -> None:
+def test_leaving_a_stream_frees_its_cache(parallel: FastDecoder, rows: int) -> None:
     def caches() -> int:
         return sum(type(thing) is Cache for thing in gc.get_objects())
 
     before = caches()
-    tokens = stream(laned, prompts(rows), DecodingOptions(max_new_tokens=50))
+    tokens = stream(parallel, prompts(rows), DecodingOptions(max_new_tokens=50))
     next(tokens)
     assert caches() == before + min(rows, 3)
     tokens.close()
