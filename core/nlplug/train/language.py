@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
-from transformers import AutoConfig
 
 from nlplug.data.readers import DataRow
 from nlplug.errors import DataError
+from nlplug.export.pretrained import load_config, load_model
 from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Evaluator, Example, Recipe
 from nlplug.train.served import in_evaluation
@@ -72,10 +72,10 @@ class LanguageRecipe(Recipe):
 
     def load(self, kind: Any) -> PreTrainedModel:
         """The weights of ``config.base``, as one of transformers' automatic classes reads them."""
-        config = AutoConfig.from_pretrained(self.config.base)
+        config = load_config(self.config.base)
         if self.config.dropout is not None:
             set_dropout(config, self.config.dropout)
-        model: PreTrainedModel = kind.from_pretrained(self.config.base, config=config)
+        model: PreTrainedModel = load_model(kind, self.config.base, config)
         return model
 
 
