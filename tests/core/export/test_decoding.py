@@ -13,6 +13,7 @@ from toy_set import write_jsonl
 
 from nlplug import Bundle, Pipeline
 from nlplug.errors import ExportError, GateRefused, OptionError
+from nlplug.export.convert import to_onnx
 from nlplug.export.decoding import _check_fp32
 from nlplug.export.decoding_gate import DecodingGate, DecodingRows
 from nlplug.export.run import ExportConfig, ExportReport, export_model
@@ -295,3 +296,68 @@ def test_pytorch_and_the_graphs_read_given_answers_alike(words: ExportReport) ->
         reference.logits(sources, right), token_logits(decoder, sources, right), strict=True
     ):
         np.testing.assert_allclose(one, two, atol=1e-3)
+
+
+def write_t5(folder: Path, model_type: str) -> Path:
+    """Random weights, with a unigram tokenizer of the texts."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM
+
+    tokenizer = train_tokenizer(
+        TEXTS, kind="unigram", size=80, end="</s>", max_length=64, closed=True
+    )
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(
+        model_type,
+        vocab_size=len(tokenizer),
+        d_model=32,
+        d_kv=16,
+        d_ff=64,
+        num_layers=2,
+        num_heads=2,
+        decoder_start_token_id=tokenizer.pad_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    model = AutoModelForSeq2SeqLM.from_config(config)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.1)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("model_type", ["t5", "mt5"])
+def test_a_t5_exports_and_answers(tmp_path: Path, model_type: str) -> None:
+    report = export_model(
+        ExportConfig(
+            source=write_t5(tmp_path / "checkpoint", model_type),
+            output=tmp_path / "bundle",
+            task=Words(),
+            budget=1.0,
+        )
+    )
+    assert report.graph == f"fast: 2 and 2 layers, {model_type}"
+    assert list(report.bundle.precisions) == ["fp32", "int8"]
+    assert report.results[0].parity["agreement"] == 1
+    with Pipeline(Words(), report.bundle, threads=1) as pipe:
+        [answer] = pipe("a small cat", max_new_tokens=4)
+    assert isinstance(answer["other_words"], str)
+
+
+def test_tracing_leaves_the_model_able_to_run_in_pytorch(tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForSeq2SeqLM
+
+    folder = write_t5(tmp_path / "checkpoint", "t5")
+    model = AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
+    before = model.encoder.config.to_dict(), model.config.to_dict()
+    ids = torch.tensor([[5, 6, 1]])
+    expected = model(ids, decoder_input_ids=ids).logits
+    graphs = to_onnx(
+        model, "text2text-generation-with-past", tmp_path, graphs=("encoder_model",), merge=True
+    )
+    assert list(graphs) == ["encoder_model"]
+    assert (model.encoder.config.to_dict(), model.config.to_dict()) == before
+    assert torch.equal(model(ids, decoder_input_ids=ids).logits, expected)
