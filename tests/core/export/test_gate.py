@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from nlplug.errors import GateRefused
-from nlplug.export.gate import RowOutputs, compare_outputs, expected_loss
 from nlplug.export.quantize import Quantization
 from nlplug.export.run import ExportConfig, ExportReport, export_model
 from nlplug.models.bundle import Bundle
@@ -153,34 +151,3 @@ def test_without_data_the_examples_and_built_in_sentences_are_compared(
     assert report.rows == "the task's examples and built-in sentences, without labels"
     assert report.results[0].parity["rows"] > len(toy_task.examples)
     assert report.reference == {}
-
-
-def run_of(*rows: list[float]) -> RowOutputs:
-    outputs = [np.array(row, dtype=np.float32) for row in rows]
-    return RowOutputs(outputs, answers=[None] * len(rows), counts=[1] * len(rows))
-
-
-def test_parity_is_taken_over_all_outputs() -> None:
-    parity = compare_outputs(run_of([3.0, -3.0], [1.0, 2.0]), run_of([3.0, -3.0], [2.0, 1.5]))
-    assert parity["max_abs_diff"] == 1.0
-    assert parity["mean_abs_diff"] == pytest.approx(1.5 / 4)
-    assert parity["cosine"] == pytest.approx((18 + 5) / np.sqrt(23 * (18 + 6.25)))
-    assert (parity["agreement"], parity["largest"], parity["rows"]) == (0.5, 3.0, 2)
-
-
-def test_a_flip_costs_what_the_reference_believes() -> None:
-    even, sure = [0.0, 0.01], [4.0, -4.0]
-    losses = expected_loss(run_of(even, sure, sure), run_of(even[::-1], sure[::-1], sure))
-    assert losses[0] == pytest.approx(0.005, abs=1e-4)
-    assert losses[1] == pytest.approx(np.tanh(4.0), abs=1e-6)
-    assert losses[2] == 0.0
-
-
-def test_an_output_that_is_no_number_is_a_whole_loss() -> None:
-    assert expected_loss(run_of([1.0, 0.0]), run_of([float("nan"), 0.0])).tolist() == [1.0]
-
-
-def test_labels_that_stand_each_for_itself_are_believed_one_by_one() -> None:
-    reference, run = run_of([3.0, -3.0]), run_of([3.0, 3.0])
-    loss = expected_loss(reference, run, independent=True)
-    assert loss[0] == pytest.approx((1 - 2 / (1 + np.exp(3.0))) / 2)
