@@ -105,7 +105,7 @@ _NAMES = {"bad_words_ids": "bad_words", "forced_eos_token_id": "forced_eos"} | {
 def both(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Shape, str], Both]:
     """A model in PyTorch, and its fast or plain graph."""
     from nlplug.export.decoder.builder import build
-    from nlplug.export.decoder.encoder_decoder import export_seq2seq
+    from nlplug.export.decoder.encoder_decoder import export_encoder_decoder
     from nlplug.export.decoder.export import save_graph
     from nlplug.export.decoder.plain import export_plain
     from nlplug.export.decoder.products import products_of
@@ -115,8 +115,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Shape, str], Bot
 
     @cache
     def graphs(shape: Shape) -> Any:
-        # Of a model of its own: Optimum leaves its mark on the configuration of a T5.
-        return export_seq2seq(make(shape), tmp_path_factory.mktemp("seq2seq"), precisions=["fp32"])
+        folder = tmp_path_factory.mktemp("seq2seq")
+        return export_encoder_decoder(make(shape), folder, precisions=["fp32"])
 
     def get(shape: Shape, graph: str) -> Both:
         folder = tmp_path_factory.mktemp("decoder")

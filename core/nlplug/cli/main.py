@@ -121,7 +121,8 @@ def _report(error: Exception) -> int:
         if error.hint:
             click.echo(f"Hint: {error.hint}", err=True)
         return error.exit_code
-    text = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     click.echo(f"Error: {text}", err=True)
     where = "the project's issue tracker (pip show --verbose nlplug has its address)"
     more = "" if debug else "; NLPLUG_DEBUG=1 shows the traceback to send along"

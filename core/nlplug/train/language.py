@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
-from transformers import AutoConfig
 
 from nlplug.data.rows import DataRow
+from nlplug.export.pretrained import load_config, load_model
 from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Evaluator, Example, Recipe
 from nlplug.train.served import in_evaluation
@@ -71,10 +71,10 @@ class LanguageRecipe(Recipe):
 
     def load(self, kind: Any) -> PreTrainedModel:
         """The weights of ``config.base``, as one of transformers' automatic classes reads them."""
-        config = AutoConfig.from_pretrained(self.config.base)
+        config = load_config(self.config.base)
         if self.config.dropout is not None:
             set_dropout(config, self.config.dropout)
-        model: PreTrainedModel = kind.from_pretrained(self.config.base, config=config)
+        model: PreTrainedModel = load_model(kind, self.config.base, config)
         return model
 
 

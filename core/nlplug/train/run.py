@@ -117,9 +117,8 @@ def _rows(recipe: Recipe, config: RunConfig) -> tuple[list[Any], list[Any]]:
 
 
 def _export(task: Task, config: TrainConfig) -> Path:
-    from transformers import AutoConfig
-
     from nlplug.export.config import ExportConfig
+    from nlplug.export.pretrained import load_config
     from nlplug.export.run import export_model
     from nlplug.train.workspace import Workspace
 
@@ -138,7 +137,7 @@ def _export(task: Task, config: TrainConfig) -> Path:
             name=config.name or config.output.name,
             description=config.description,
             max_length=config.window,
-            options=_recipe(task, config).options(AutoConfig.from_pretrained(work.model)),
+            options=_recipe(task, config).options(load_config(work.model)),
         )
     )
     return config.output

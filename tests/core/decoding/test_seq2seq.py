@@ -12,7 +12,7 @@ import pytest
 from decoding_kit import CONTEXT, END, PAD, VOCABULARY, make_seq2seq, prompts
 
 from nlplug.errors import BundleError, InputError
-from nlplug.export.decoder.encoder_decoder import Seq2SeqGraphs, export_seq2seq
+from nlplug.export.decoder.encoder_decoder import EncoderDecoderGraphs, export_encoder_decoder
 from nlplug.export.decoder.export import save_graph
 from nlplug.export.decoder.products import PRECISIONS
 from nlplug.runtime.decoding.fast_seq2seq import FastSeq2Seq
@@ -23,7 +23,7 @@ from nlplug.runtime.decoding.options import DecodingOptions
 pytestmark = pytest.mark.train
 
 MARIAN = {"decoder_start_token_id": PAD}
-Made = tuple[Seq2SeqGraphs, dict[str, Any]]
+Made = tuple[EncoderDecoderGraphs, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
     def make(model_type: str) -> Made:
         folder = tmp_path_factory.mktemp(model_type)
         settings = MARIAN if model_type == "marian" else {}
-        graphs = export_seq2seq(make_seq2seq(model_type, **settings), folder)
+        graphs = export_encoder_decoder(make_seq2seq(model_type, **settings), folder)
         opened = {}
         for precision, pair in graphs.fast.items():
             paths = [folder / f"{name}-{precision}.onnx" for name in pair]
@@ -90,7 +90,7 @@ def test_tied_embeddings_are_kept_once_in_a_graph(made: Callable[[str], Made]) -
 def test_what_has_no_fast_form_keeps_its_plain_graphs_and_says_so(
     model_type: str, settings: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
-    graphs = export_seq2seq(make_seq2seq(model_type, **settings), tmp_path)
+    graphs = export_encoder_decoder(make_seq2seq(model_type, **settings), tmp_path)
     assert graphs.fast == {}
     assert graphs.note == f"plain: no fast form for {reason}"
     assert "encoder_hidden_states" in {
@@ -99,7 +99,7 @@ def test_what_has_no_fast_form_keeps_its_plain_graphs_and_says_so(
 
 
 def test_fast_graphs_without_metadata_are_refused(tmp_path: Path) -> None:
-    graphs = export_seq2seq(make_seq2seq("bart"), tmp_path).fast["fp32"]
+    graphs = export_encoder_decoder(make_seq2seq("bart"), tmp_path).fast["fp32"]
     paths = [tmp_path / f"{name}.onnx" for name in graphs]
     for graph, path in zip(graphs.values(), paths, strict=True):
         del graph.metadata_props[:]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification
 
 from nlplug.data.labels import (
     LabelScheme,
@@ -21,6 +21,7 @@ from nlplug.data.labels import (
 )
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
+from nlplug.export.pretrained import load_config, load_model
 from nlplug.families.sequence_classification.task import fixed_labels
 from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Recipe
@@ -106,7 +107,7 @@ class SequenceClassificationRecipe(Recipe):
 
     def model(self) -> PreTrainedModel:
         problem = "multi" if self.multi_label else "single"
-        config = AutoConfig.from_pretrained(
+        config = load_config(
             self.config.base,
             num_labels=len(self.labels),
             id2label=dict(enumerate(self.labels)),
@@ -116,8 +117,11 @@ class SequenceClassificationRecipe(Recipe):
         if self.config.dropout is not None:
             set_dropout(config, self.config.dropout)
         # A checkpoint of another classifier has a head of another width: it starts afresh then.
-        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-            self.config.base, config=config, ignore_mismatched_sizes=True
+        model: PreTrainedModel = load_model(
+            AutoModelForSequenceClassification,
+            self.config.base,
+            config=config,
+            ignore_mismatched_sizes=True,
         )
         return model
 

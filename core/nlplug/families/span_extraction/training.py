@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 from torch.utils.data import Dataset
-from transformers import AutoConfig, AutoModelForQuestionAnswering
+from transformers import AutoModelForQuestionAnswering
 
 from nlplug.data.rows import DataRow
 from nlplug.data.squad import answer_spans, text_of
 from nlplug.errors import DataError
+from nlplug.export.pretrained import load_config, load_model
 from nlplug.train.documents import token_ids
 from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Recipe
@@ -107,12 +108,12 @@ class SpanExtractionRecipe(Recipe):
         }
 
     def model(self) -> PreTrainedModel:
-        config = AutoConfig.from_pretrained(self.config.base)
+        config = load_config(self.config.base)
         setattr(config, _MARK, self._some_unanswerable)
         if self.config.dropout is not None:
             set_dropout(config, self.config.dropout)
-        model: PreTrainedModel = AutoModelForQuestionAnswering.from_pretrained(
-            self.config.base, config=config
+        model: PreTrainedModel = load_model(
+            AutoModelForQuestionAnswering, self.config.base, config=config
         )
         return model
 

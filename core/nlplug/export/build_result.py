@@ -1,28 +1,28 @@
-"""What an exporter hands back."""
+"""What the exporter of a family returns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nlplug.export.gate import Verdict
+from nlplug.export.gate import GateResult
 
 
 @dataclass(frozen=True)
-class Made:
-    """What was built in a folder, and how it did at the gate.
+class BuildResult:
+    """The graphs that were built in a folder, and their results at the quality gate.
 
     Attributes:
-        verdicts: On each precision that was built.
+        results: One for each precision that was built.
         files: Precision → graph → file in the folder.
-        rows: What was compared on.
+        rows: Description of the rows that were compared.
         reference: Metrics of the PyTorch model; empty without labels.
-        note: What the graphs are.
-        labels: In the order of their ids; empty for tasks without.
+        note: Description of the graphs.
+        labels: In the order of their ids; empty for tasks without labels.
         max_length: Window in tokens.
     """
 
-    verdicts: list[Verdict]
+    results: list[GateResult]
     files: Mapping[str, Mapping[str, str]]
     rows: str
     reference: dict[str, float]

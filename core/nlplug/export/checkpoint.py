@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import ExportError, ModelNotFound, OfflineError
+from nlplug.export.pretrained import load_config, load_model
 from nlplug.export.quiet import quiet
 from nlplug.extras import require
 from nlplug.settings import load_settings
@@ -16,14 +17,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Source:
+class Checkpoint:
     """A loaded checkpoint.
 
     Attributes:
         name: The folder or Hub id it was loaded from.
         model: The ``transformers.PreTrainedModel`` in float32, in eval mode.
         tokenizer: Its fast tokenizer.
-        target_tokenizer: The ``tokenizers.Tokenizer`` of what it writes, where that is another.
+        target_tokenizer: The ``tokenizers.Tokenizer`` of the texts that the model writes, where it
+            is another one.
     """
 
     name: str
@@ -31,23 +33,18 @@ class Source:
     tokenizer: Any
     target_tokenizer: Any = None
 
-    @property
-    def config(self) -> Any:
-        """The model's ``PretrainedConfig``."""
-        return self.model.config
 
-
-def load_source(source: str | Path, task: Task) -> Source:
-    """Load a checkpoint in Hugging Face's layout, from safetensors alone.
+def load_checkpoint(source: str | Path, task: Task) -> Checkpoint:
+    """Load a checkpoint in Hugging Face's layout, from safetensors only.
 
     Args:
         source: A folder or a Hub id.
         task: Decides which head is loaded.
 
     Raises:
-        ModelNotFound: No such folder, or not on the Hub.
-        OfflineError: It would have to be fetched, and the network is switched off.
-        ExportError: It is no checkpoint that can be exported for the task.
+        ModelNotFound: There is no such folder, and no such repository on the Hub.
+        OfflineError: It would have to be downloaded, and the network is switched off.
+        ExportError: The checkpoint cannot be exported for the task.
         MissingExtra: torch or transformers is not installed.
     """
     torch = require("torch", "train", purpose="Export")
@@ -57,19 +54,21 @@ def load_source(source: str | Path, task: Task) -> Source:
     local = folder.is_dir()
     if local and not (folder / "config.json").is_file():
         raise ExportError(
-            f"{folder} holds no config.json.",
-            hint="Name the folder of a checkpoint saved by nlplug train or save_pretrained().",
+            f"{folder} has no config.json.",
+            hint="Give the folder of a checkpoint saved by nlplug train or save_pretrained().",
         )
     if not local and (folder.is_absolute() or name.count("/") > 1 or name.startswith(".")):
         raise ModelNotFound(f"There is no folder {name}.", hint="Check the path.")
     offline = local or load_settings().offline
     auto = getattr(transformers, task.family.auto_class)
     try:
-        tokenizer, target = _tokenizers(name, offline=offline)
+        config = load_config(name, offline=offline)
+        tokenizer, target = _tokenizers(name, config, offline=offline)
         with quiet():
-            model, loading = auto.from_pretrained(
+            model, loading = load_model(
+                auto,
                 name,
-                use_safetensors=True,
+                config,
                 dtype=torch.float32,
                 local_files_only=offline,
                 output_loading_info=True,
@@ -87,27 +86,28 @@ def load_source(source: str | Path, task: Task) -> Source:
         )
     if not tokenizer.is_fast:
         raise ExportError(
-            f"The tokenizer of {name} has no fast form (tokenizer.json).",
-            hint="Only tokenizers that convert to the `tokenizers` library can be embedded.",
+            f"The tokenizer of {name} cannot be converted to tokenizer.json.",
+            hint="A bundle needs a tokenizer of the `tokenizers` library.",
         )
     _check_labels(model.config, name)
-    return Source(name, model.eval(), tokenizer, target)
+    return Checkpoint(name, model.eval(), tokenizer, target)
 
 
-def _tokenizers(name: str, *, offline: bool) -> tuple[Any, Any]:
-    """The tokenizer, and that of the texts which the model writes if it is another."""
+def _tokenizers(name: str, config: Any, *, offline: bool) -> tuple[Any, Any]:
+    """The tokenizer, and the one of the texts that the model writes if it is another one."""
     from nlplug.export.marian_tokenizer import fast_tokenizer, marian_folder, marian_tokenizers
 
     transformers = require("transformers", "train", purpose="Export")
     pair = marian_folder(name, offline=offline)
     if pair is None:
-        return transformers.AutoTokenizer.from_pretrained(name, local_files_only=offline), None
+        auto = transformers.AutoTokenizer
+        return auto.from_pretrained(name, config=config, local_files_only=offline), None
     made = marian_tokenizers(pair)
     return fast_tokenizer(pair, made.source), made.target
 
 
 def _misfit(error: RuntimeError, name: str) -> ExportError:
-    """torch lists every tensor that does not fit; the first one tells enough."""
+    """An error with the first of the tensors that do not fit; torch lists all of them."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     found = next((line for line in lines if "size mismatch" in line), " ".join(lines[:1]))
     return ExportError(
@@ -131,16 +131,16 @@ def _explain(error: Exception, name: str, *, local: bool, offline: bool) -> Exce
     if local:
         return ExportError(
             f"{name} cannot be loaded: {text}",
-            hint="A checkpoint holds config.json, model.safetensors and tokenizer.json; pickled "
-            "weights (pytorch_model.bin) are not read: save them again with "
+            hint="nlplug reads config.json, model.safetensors and tokenizer.json, but no pickled "
+            "weights (pytorch_model.bin): save those again with "
             "save_pretrained(safe_serialization=True).",
         )
     if offline:
         return OfflineError(
-            f"{name} is no folder, and the network is switched off.",
+            f"{name} is not a folder, and the network is switched off.",
             hint="Unset NLPLUG_OFFLINE and HF_HUB_OFFLINE, or name a folder.",
         )
     return ModelNotFound(
-        f"{name} is no folder and cannot be loaded from the Hub: {text}",
-        hint="Check the name, and that it holds model.safetensors.",
+        f"{name} is not a folder and cannot be loaded from the Hub: {text}",
+        hint="Check the name, and that the repository has model.safetensors.",
     )
