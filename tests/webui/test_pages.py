@@ -15,8 +15,8 @@ from webui_kit import install
 
 from nlplug.errors import ModelNotFound
 from nlplug.plugins import PluginHost
+from nlplug.server.pool import ModelPool
 from nlplug_webui import pages, plugin
-from nlplug_webui.models import ModelPool
 from nlplug_webui.texts import LANGUAGES, TEXTS, language_of
 
 PANELS = """
@@ -92,7 +92,7 @@ def test_a_panel_of_the_wrong_type_leaves_its_plugin_out(
 
 def test_a_closed_server_offers_installed_models_alone(host: PluginHost) -> None:
     pool = ModelPool(host, only_packaged=True)
-    with pytest.raises(ModelNotFound, match="installed models alone"):
+    with pytest.raises(ModelNotFound, match="only its installed models"):
         pool.bundle(host.task("tone"), "/etc")
     assert pool.bundle(host.task("tone"), None).labels == ["negative", "positive"]
 
@@ -122,7 +122,7 @@ def client(host: PluginHost, pool: ModelPool) -> Iterator[TestClient]:
     from nlplug.server.app import create_app
     from nlplug_webui.app import mount
 
-    app = create_app(host, opener=pool.opened)
+    app = create_app(host, pool=pool)
     mount(app, host, pool)
     with TestClient(app) as made:
         yield made

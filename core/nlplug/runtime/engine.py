@@ -73,6 +73,7 @@ class Engine:
         self._budget = token_budget or executor.token_budget
         self._names: frozenset[str] = frozenset()
         self._pool: ThreadPoolExecutor | None = None
+        self._calls: set[Event] = set()
 
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """The answers, in order; at most two chunks of about a thousand inputs are in memory.
@@ -116,6 +117,7 @@ class Engine:
             # After an error, or when the caller stopped reading, nobody waits for these.
             for chunk in under_way:
                 chunk.cancel()
+            self._calls.discard(stop)
 
     def _open(self, *, alone: bool) -> None:
         self._executor.open(alone=alone)
@@ -153,6 +155,7 @@ class Engine:
         flat = [row for group in rows for row in group]
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._executor.workers, thread_name_prefix="nlplug")
+        self._calls.add(stop)
         batches = deque(plan([len(row) for row in flat], self._budget))
         chunk = _Chunk(items, rows, flat, batches, [{}] * len(flat), stop)
         # A future a worker and not one a batch: each of those would wake the calling thread,
@@ -173,6 +176,10 @@ class Engine:
                 outputs = self._cut(self._executor.run(self._collate(rows)), rows)
                 for index, output in zip(indices, outputs, strict=True):
                     chunk.outputs[index] = output
+                if len(self._calls) > 1 and self._pool and chunk.batches:
+                    # Another call waits: its batches come before the rest of these.
+                    chunk.workers.append(self._pool.submit(self._work_off, chunk))
+                    return
         except BaseException:
             chunk.cancel()
             raise
@@ -182,7 +189,8 @@ class Engine:
 
     def _gather(self, chunk: _Chunk) -> Outputs:
         # All of them before any result: what one worker's error leaves undone is nobody's answer.
-        wait(chunk.workers)
+        for worker in chunk.workers:  # they grow while workers let another call go first
+            wait((worker,))
         for worker in chunk.workers:
             worker.result()
         raise_if_cancelled(chunk.stop)
