@@ -9,7 +9,8 @@ from typing import Any
 
 from nlplug.errors import RequestTooLarge
 
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*+"?', re.DOTALL)
+_MARKS = (b",", b"[", b"{")
+_STRING_OR_MARK = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*+"?|[,\[{]', re.DOTALL)
 _VALUES_PER_INPUT = 16
 
 
@@ -52,13 +53,16 @@ class Limits:
             RequestTooLarge: It holds more than 16 values for each input that is allowed.
         """
         most = self.max_inputs * _VALUES_PER_INPUT
-        if len(body) <= 2 * most:  # each value takes two bytes: itself and a comma
+        if sum(body.count(mark) for mark in _MARKS) <= most:
             return
-        marks = _STRING.sub(b"", body)
-        if sum(marks.count(mark) for mark in (b",", b"[", b"{")) > most:
-            raise RequestTooLarge(
-                f"The body holds more than {most} values.", hint="Send fewer inputs per request."
-            )
+        found = 0
+        for match in _STRING_OR_MARK.finditer(body):  # the same marks may be part of a text
+            found += match.end() - match.start() == 1 and match[0] in _MARKS
+            if found > most:
+                raise RequestTooLarge(
+                    f"The body holds more than {most} values.",
+                    hint="Send fewer inputs per request.",
+                )
 
     def check_inputs(self, inputs: Any) -> None:
         """Refuse too many inputs or characters, before any input is built.
