@@ -144,6 +144,47 @@ def test_pages_and_programs_share_one_model(
         assert lease.loaded_in == 0
 
 
+@pytest.mark.parametrize("first", ["tone", "twin"])
+def test_two_tasks_on_one_model_answer_each_for_itself(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    from nlplug.server.app import create_app
+
+    source = """
+from nlplug import hookimpl
+from nlplug.families.sequence_classification import (
+    SequenceClassificationModel, SequenceClassificationTask,
+)
+
+class Model(SequenceClassificationModel):
+    def decode(self, item, rows, outputs, options):
+        return [{"label": "twin", "score": 1.0}]
+
+class Twin(SequenceClassificationTask):
+    name = title = description = "twin"
+    default_model = "tone-tiny"
+
+    def bind(self, bundle):
+        return Model(bundle)
+
+@hookimpl
+def register_tasks():
+    return [Twin()]
+"""
+    install(tmp_path, "nlplug-twin", {"twin_p": source}, plugins={"twin": "twin_p"})
+    for folder in (site, tmp_path):
+        monkeypatch.syspath_prepend(str(folder))
+    host = PluginHost.discover(path=[str(site), str(tmp_path)])
+    pool = ModelPool(host)
+    expected = {"tone": "positive", "twin": "twin"}
+    with TestClient(create_app(host, pool=pool)) as client:
+        for name in sorted(expected, key=lambda name: name != first):
+            with pool.lease(host.task(name)) as lease:
+                assert lease.pipeline("good")[0]["label"] == expected[name]
+            answer = client.post(f"/models/{name}", json={"inputs": "good"}).json()
+            assert answer[0][0]["label"] == expected[name]
+
+
 def test_a_taken_port_is_one_clear_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -57,8 +57,7 @@ def run(
     try:
         _Server(config, started).run(sockets=[listener])
     finally:
-        if stuck := app.state.nlplug.stuck:
-            _log.error("Models that did not end in time are cut off: %s", ", ".join(stuck))
+        if app.state.nlplug.stuck:
             sys.stderr.flush()
             os._exit(1)  # Python itself would wait for their threads without a limit
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from nlplug.server.catalog import Catalog, Served
     from nlplug.server.pool import ModelPool
     from nlplug.task import TaskInput
+
+_log = logging.getLogger("nlplug.server")
 
 LONG = 4000
 """Characters from which an input is long. It is cut into windows that take a while, so that long
@@ -136,7 +139,10 @@ class Serving:
         ended = [(each.name, each.close(by=by + LAST_WAIT)) for each in streams]
         ended += [(each.name, each.close(by=by)) for each in batchers]
         self.stuck = sorted({name for name, done in ended if not done})
-        if not self.stuck:
+        if self.stuck:
+            names = ", ".join(self.stuck)
+            _log.error("Models that did not end in time are left behind: %s", names)
+        else:
             self.pool.close()
 
     def _batcher(self, served: Served, batchers: dict[_Key, Batcher]) -> Batcher:

@@ -6,10 +6,29 @@ import json
 from typing import Any
 
 import httpx
+import pytest
+import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
+BOUNDED: dict[str, Any] = {
+    "deadline": None,
+    "derandomize": True,
+    "database": None,
+    "suppress_health_check": list(HealthCheck),
+}
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
@@ -31,16 +50,11 @@ HEADERS = st.dictionaries(
 
 
 def check(client: httpx.Client, document: Any, method: str, path: str, **request: Any) -> None:
-    """Send a request; the status is declared, not a failure of the server, and the body fits."""
+    """Send a request; its status is declared, and no failure of the server."""
     response = client.request(method, path, **request)
-    responses = document["paths"][path][method.lower()]["responses"]
-    status = str(response.status_code)
     assert response.status_code < 500, response.text
-    assert status in responses, (status, response.text)
-    content = responses[status].get("content", {}).get("application/json")
-    if content and content.get("schema"):
-        schema = content["schema"] | {"components": document["components"]}
-        Draft202012Validator(schema).validate(response.json())
+    declared = document["paths"][path][method.lower()]["responses"]
+    assert str(response.status_code) in declared, response.text
 
 
 def ways(document: Any) -> list[tuple[str, str]]:
@@ -57,13 +71,7 @@ def test_no_request_is_answered_in_another_way_than_declared(client: httpx.Clien
     posts = [way for way in ways(document) if way[0] == "POST"]
     assert len(posts) > 2
 
-    @settings(
-        max_examples=400,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(max_examples=150, **BOUNDED)
     @given(way=st.sampled_from(posts), body=BODIES | st.binary(max_size=30), headers=HEADERS)
     def attempt(way: tuple[str, str], body: Any, headers: dict[str, str]) -> None:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -73,13 +81,22 @@ def test_no_request_is_answered_in_another_way_than_declared(client: httpx.Clien
     attempt()
 
 
-def test_every_example_of_the_document_is_answered_as_declared(client: httpx.Client) -> None:
+@pytest.mark.filterwarnings("ignore")  # of the libraries that schemathesis uses
+def test_requests_made_from_the_document_are_answered_as_it_says(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
-    for method, path in ways(document):
-        if method == "GET":
-            check(client, document, method, path)
-            continue
-        operation = document["paths"][path][method.lower()]
-        content = operation["requestBody"]["content"]["application/json"]
-        for example in content.get("examples", {}).values():
-            check(client, document, method, path, json=example["value"])
+    described = schemathesis.openapi.from_dict(document)
+    described.config.update(base_url=str(client.base_url))
+    checked = []
+    for found in described.get_all_operations():
+        operation = found.ok()
+        if operation.method.upper() != "POST" and "{" in operation.path:
+            continue  # a name that exists is covered by the posts
+
+        @settings(max_examples=60, **BOUNDED)
+        @given(case=operation.as_strategy())
+        def attempt(case: schemathesis.Case) -> None:
+            case.validate_response(case.call(), checks=CHECKS)
+
+        attempt()
+        checked.append(operation.label)
+    assert {"POST /", "POST /models/tone", "GET /health", "GET /metrics"} <= set(checked)

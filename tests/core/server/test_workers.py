@@ -149,9 +149,7 @@ def test_a_worker_that_ends_is_started_anew(gated: Pipeline, gate: Gate) -> None
     assert batcher.close()
 
 
-def test_a_model_without_a_worker_is_not_ready(
-    empty_host: PluginHost, fragile: Pipeline
-) -> None:
+def test_a_model_without_a_worker_is_not_ready(empty_host: PluginHost, fragile: Pipeline) -> None:
     app = create_app(empty_host, models={"fragile": fragile}, preload=True)
     serving = app.state.nlplug
     serving.preload()
