@@ -7,6 +7,7 @@ error is raised in Python, printed as two lines by the command line (which exits
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from types import FrameType
@@ -145,6 +146,27 @@ class RequestTooLarge(InputError):
     error_type = "too_large"
 
 
+class UnsupportedEncoding(InputError):
+    """The body of a request is compressed in a way that the server does not know."""
+
+    http_status = 415
+    error_type = "unsupported_encoding"
+
+
+class UnknownHost(InputError):
+    """A request names a host that this server is not known by."""
+
+    http_status = 421
+    error_type = "unknown_host"
+
+
+class DiskFull(NlplugError):
+    """The disk, or the quota of the user, has no room left."""
+
+    http_status = 507
+    error_type = "disk_full"
+
+
 class RequestTimeout(NlplugError):
     """A request was not answered within the server's time limit."""
 
@@ -153,7 +175,7 @@ class RequestTimeout(NlplugError):
 
 
 class Unauthorized(NlplugError):
-    """The server asks for an API key, and the request carries none or another one."""
+    """The server asks for an API key, and the request carries none or a wrong one."""
 
     http_status = 401
     error_type = "unauthorized"
@@ -192,3 +214,14 @@ def warn(message: str, category: type[Warning]) -> None:
 def _is_ours(frame: FrameType) -> bool:
     package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
     return package == "nlplug" or package.startswith("nlplug_")
+
+
+def explained(error: BaseException) -> NlplugError | None:
+    """What an error of the operating system means for a user, or None where we do not know."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" at {error.filename}" if error.filename else ""
+        return DiskFull(
+            f"The disk is full{where} ({error.strerror}).",
+            hint="Free some space, or set TMPDIR, NLPLUG_CACHE or the output to another disk.",
+        )
+    return None

@@ -11,6 +11,7 @@ import pytest
 
 from nlplug.models.bundle import Bundle
 from nlplug.plugins import PluginHost
+from nlplug.server.pool import ModelPool
 from nlplug.task import Display
 from nlplug.testing import (
     tiny_question_answerer,
@@ -21,7 +22,6 @@ from nlplug.testing import (
 )
 from nlplug_webui.answering import Answering, Question
 from nlplug_webui.fields import input_controls, option_controls
-from nlplug_webui.models import ModelPool
 from nlplug_webui.result import ResultCard
 
 # Written from right to left, and with marks over and under the letters.

@@ -11,13 +11,13 @@ from typing import Any
 import gradio as gr
 
 from nlplug.errors import DataError
+from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
 from nlplug_webui.batch import Progress, look, run_batch
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model, option_values
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
-from nlplug_webui.models import AUTO, ModelPool
 from nlplug_webui.texts import duration, language_of, say
 
 _SUFFIXES = [".csv", ".tsv", ".jsonl", ".json", ".txt", ".gz", ".parquet"]

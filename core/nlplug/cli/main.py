@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlplug.cli._context import host_of
-from nlplug.errors import NlplugError
+from nlplug.errors import NlplugError, explained
 from nlplug.settings import flag
 from nlplug.version import __version__
 
@@ -99,7 +99,7 @@ class NlplugCommands(click.Group):
         try:
             code = super().main(args, prog_name, complete_var, False, **extra)
         except Exception as error:
-            code = _report(error)
+            code = _report(explained(error) or error)
         sys.exit(code or 0)
 
 

@@ -81,6 +81,7 @@ class Engine:
         )
         self._outputs = GraphOutputs(signature, model)
         self._pool = WorkerPool(executor.workers)
+        self._calls: set[Event] = set()
 
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """The answers, in order; at most two chunks of about a thousand inputs are in memory.
@@ -93,7 +94,11 @@ class Engine:
     def outputs(self, inputs: Sequence[TaskInput], options: TaskOptions) -> list[Outputs]:
         """The graph's raw outputs: for each input, for each of its rows, name → array."""
         rows = self._model.encode(inputs, options)
-        return _regroup(rows, self._gather(self._submit(inputs, rows, Event())))
+        stop = Event()
+        try:
+            return _regroup(rows, self._gather(self._submit(inputs, rows, stop)))
+        finally:
+            self._calls.discard(stop)
 
     def close(self) -> None:
         """Wait for the batches that are being computed and stop the worker threads.
@@ -125,6 +130,7 @@ class Engine:
             # After an error, or when the caller stopped reading, nobody waits for these.
             for chunk in under_way:
                 chunk.cancel()
+            self._calls.discard(stop)
 
     def _fits(self, rows: list[list[Row]]) -> bool:
         """Whether all rows make one batch, which then gets all threads for itself."""
@@ -145,12 +151,14 @@ class Engine:
 
     def _submit(self, items: Sequence[TaskInput], rows: list[list[Row]], stop: Event) -> _Chunk:
         flat = [row for group in rows for row in group]
+        self._calls.add(stop)
         batches = deque(self._feeds.plan([len(row) for row in flat], self._budget))
         chunk = _Chunk(items, rows, flat, batches, [{}] * len(flat), stop)
         # One future per worker and not one per batch: each of those would wake the calling thread,
         # which on a machine of two cores takes one of them from the workers.
-        count = min(self._executor.workers, len(batches))
-        chunk.workers = [self._pool.submit(self._work_off, chunk) for _ in range(count)]
+        for _ in range(min(self._executor.workers, len(batches))):
+            # A worker that has begun may append to the same list.
+            chunk.workers.append(self._pool.submit(self._work_off, chunk))
         return chunk
 
     def _work_off(self, chunk: _Chunk) -> None:
@@ -164,13 +172,18 @@ class Engine:
                 outputs = self._run([chunk.flat[index] for index in indices])
                 for index, output in zip(indices, outputs, strict=True):
                     chunk.outputs[index] = output
+                if len(self._calls) > 1 and chunk.batches:
+                    # Another call waits: its batches come before the rest of these.
+                    chunk.workers.append(self._pool.submit(self._work_off, chunk))
+                    return
         except BaseException:
             chunk.cancel()
             raise
 
     def _gather(self, chunk: _Chunk) -> Outputs:
         # All of them before any result: what one worker's error leaves undone is nobody's answer.
-        wait(chunk.workers)
+        for worker in chunk.workers:  # they grow while workers let another call go first
+            wait((worker,))
         for worker in chunk.workers:
             worker.result()
         raise_if_cancelled(chunk.stop)
