@@ -65,7 +65,7 @@ def run(
 class _Server(uvicorn.Server):
     """Tells when it answers, and reports each lack of files once a minute."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None] | None) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[], object] | None) -> None:
         super().__init__(config)
         self._tell = started
         self._quiet_until = 0.0
