@@ -1,4 +1,4 @@
-"""The PyTorch model behind the runtime's own interface, so that like is compared with like."""
+"""The PyTorch model behind the runtime's interface, for comparison with the same code."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 
 
 class TorchExecutor:
-    """Runs a ``transformers`` model as an `Executor`: encoding and decoding are the very same code.
+    """Runs a ``transformers`` model as an `Executor`, with the same encoding and decoding.
 
     Args:
         model: In eval mode.
-        output_names: The outputs to hand out, in the graph's order.
+        output_names: The outputs to return, in the graph's order.
         input_names: The feeds that the exported graph declares.
     """
 
@@ -29,26 +29,26 @@ class TorchExecutor:
 
     @property
     def input_names(self) -> frozenset[str]:
-        """As the exported graph has them."""
+        """Those of the exported graph."""
         return self._input_names
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """As the exported graph has them."""
+        """Those of the exported graph."""
         return self._output_names
 
     @property
     def workers(self) -> int:
-        """One: PyTorch spreads each batch over the cores by itself."""
+        """One: PyTorch itself uses all cores for each batch."""
         return 1
 
     @property
     def token_budget(self) -> int:
-        """Tokens a batch should hold at most."""
+        """Maximum number of tokens in a batch."""
         return 1024 if self._model.device.type == "cpu" else 16_384
 
     def open(self, *, alone: bool = False) -> None:
-        """Nothing to make ready."""
+        """Does nothing: the model is loaded already."""
 
     def run(self, feeds: dict[str, np.ndarray], *, alone: bool = False) -> dict[str, np.ndarray]:
         """Run one batch in float32."""

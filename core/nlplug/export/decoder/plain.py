@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nlplug._extras import require
 from nlplug.export.convert import to_onnx
+from nlplug.export.graph import cpu_session
 
 _TASK = "text-generation-with-past"
 
@@ -41,11 +41,7 @@ def run_plain(path: Path, ids: np.ndarray) -> np.ndarray:
     Returns:
         float32 of shape (rows, tokens, vocabulary).
     """
-    ort = require("onnxruntime", "cpu", purpose="ONNX inference")
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = cpu_session(str(path))
     rows, tokens = ids.shape
     feeds = {
         "input_ids": ids,
