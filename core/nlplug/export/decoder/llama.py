@@ -28,7 +28,7 @@ def read(model: Any) -> DecoderWeights:
     context = config.max_position_embeddings
     window = getattr(config, "sliding_window", None)
     if window is not None and window < context and getattr(config, "use_sliding_window", True):
-        raise NoFastForm(f"sliding-window attention over {window} tokens")
+        raise NoFastForm(f"attention with a sliding window of {window} tokens")
     heads = config.num_attention_heads
     embeddings = array(body.embed_tokens.weight)
     return DecoderWeights(
