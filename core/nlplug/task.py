@@ -64,6 +64,21 @@ class TaskOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def chinese(
+    title: str, description: str, *, advanced: bool = False, **marks: Any
+) -> dict[str, Any]:
+    """The ``json_schema_extra`` of a field: its Chinese texts, and marks for the UI.
+
+    Args:
+        title: Title of the field in Chinese.
+        description: Description of the field in Chinese.
+        advanced: Whether the UI shows the field only on demand.
+        **marks: Further marks, such as ``whole=True``.
+    """
+    shown = {"advanced": True} if advanced else {}
+    return {**shown, **marks, "zh": {"title": title, "description": description}}
+
+
 def only_whole(options: type[TaskOptions]) -> list[str]:
     """Options whose effect a stream of text cannot show: fields with ``"whole": True``."""
     extras = {name: field.json_schema_extra for name, field in options.model_fields.items()}

@@ -159,11 +159,11 @@ def test_a_prompt_from_right_to_left_stands_before_its_text(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("name", "model", "words"),
     [
-        ("sentiment", "three-of-two", "gives 2 logits, but its config.json names 3 labels"),
-        ("classification", "three-of-two", "gives 2 logits, but its config.json names 3 labels"),
+        ("sentiment", "three-of-two", "returns 2 logits, but its config.json lists 3 labels"),
+        ("classification", "three-of-two", "returns 2 logits, but its config.json lists 3 labels"),
         ("classification", "gap", "have the ids 0, 5, not 0 to 1"),
         ("classification", "qa", "gives start_logits, end_logits, but this task needs logits"),
-        ("ner", "three-of-five", "gives 5 logits a token, but its config.json names 3 labels"),
+        ("ner", "three-of-five", "returns 5 logits per token, but its config.json lists 3 labels"),
         ("ner", "sentiment", "it does not label tokens"),
         ("qa", "ner", "this task needs end_logits, start_logits"),
         ("generation", "ner", "is not a decoder with a cache"),

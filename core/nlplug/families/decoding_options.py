@@ -1,4 +1,4 @@
-"""How text is made, as the tasks that make text offer it, and as the model wants it."""
+"""Options of text generation: those of a call, and the defaults that a model brings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nlplug.errors import OptionError
 from nlplug.models.bundle import Bundle
 from nlplug.models.writer import read_object
 from nlplug.runtime.decoding.options import Allowed, DecodingOptions
-from nlplug.task import TaskOptions
+from nlplug.task import TaskOptions, chinese
 
 GENERATION_CONFIG_FILE = "generation_config.json"
 
@@ -24,157 +24,211 @@ EarlyStopping = Annotated[
 ]
 
 
-def _zh(title: str, description: str, *, advanced: bool = True) -> dict[str, Any]:
-    return {"advanced": advanced, "zh": {"title": title, "description": description}}
+MaxNewTokens = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=4096,
+        title="Maximum number of new tokens",
+        description="Maximum number of new tokens.",
+        json_schema_extra=chinese("最多新词元数", "新生成词元的最大数量。"),
+    ),
+]
+DoSample = Annotated[
+    bool,
+    Field(
+        title="Sample",
+        description="Sample tokens instead of taking the most likely one. Beam search does not "
+        "sample.",
+        json_schema_extra=chinese("随机采样", "随机采样词元，而不总取最可能的。束搜索不采样。"),
+    ),
+]
+Temperature = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=5,
+        title="Temperature",
+        description="When sampling: values below 1 favor likely tokens, values above 1 give more "
+        "varied text.",
+        json_schema_extra=chinese("温度", "采样时：小于 1 偏向最可能的词元，大于 1 结果更多样。"),
+    ),
+]
 
 
 class TextDecodingOptions(TaskOptions):
-    """Named as in transformers, with its defaults but for the length.
+    """Options of text generation. Names and defaults are those of transformers, except the length.
 
     Raises:
-        OptionError: Options that do not go together.
+        OptionError: Options that cannot be combined.
     """
 
-    max_new_tokens: int = Field(
-        default=256,
-        ge=1,
-        le=4096,
-        description="Tokens to make at most.",
-        json_schema_extra=_zh("最多新词元数", "最多生成多少个词元。", advanced=False),
-    )
-    do_sample: bool = Field(
-        default=False,
-        description="Draw tokens by chance instead of taking the likeliest; beams never do.",
-        json_schema_extra=_zh("随机采样", "按概率随机抽取词元，而不总取最可能的。", advanced=False),
-    )
-    temperature: float = Field(
-        default=1.0,
-        gt=0,
-        le=5,
-        description="When drawing: below 1 keeps to likely tokens, above 1 is bolder.",
-        json_schema_extra=_zh("温度", "采样时：小于 1 更稳妥，大于 1 更大胆。", advanced=False),
-    )
+    max_new_tokens: MaxNewTokens = 256
+    do_sample: DoSample = False
+    temperature: Temperature = 1.0
     top_k: int = Field(
         default=50,
         ge=0,
         le=1000,
-        description="When drawing: only so many likeliest tokens; 0 for all.",
-        json_schema_extra=_zh(
-            "Top-k", "采样时只考虑最可能的若干词元；0 表示全部。", advanced=False
-        ),
+        title="Top-k",
+        description="When sampling: number of most likely tokens to sample from. 0: all.",
+        json_schema_extra=chinese("Top-k", "采样时只考虑最可能的若干词元；0 表示全部。"),
     )
     top_p: float = Field(
         default=1.0,
         gt=0,
         le=1,
-        description="When drawing: only the likeliest tokens that together have this probability.",
-        json_schema_extra=_zh("Top-p", "采样时只考虑累计概率达到该值的词元。", advanced=False),
+        title="Top-p",
+        description="When sampling: sample from the smallest set of most likely tokens whose "
+        "probabilities add up to this value.",
+        json_schema_extra=chinese("Top-p", "采样时只考虑累计概率达到该值的最可能的词元。"),
     )
     min_p: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="When drawing: only tokens at least so many times as likely as the likeliest.",
-        json_schema_extra=_zh("Min-p", "采样时舍弃概率低于最高概率该倍数的词元。"),
+        title="Min-p",
+        description="When sampling: leave out tokens whose probability is below this fraction of "
+        "the highest probability.",
+        json_schema_extra=chinese(
+            "Min-p", "采样时舍弃概率低于最高概率该倍数的词元。", advanced=True
+        ),
     )
     typical_p: float = Field(
         default=1.0,
         gt=0,
         le=1,
-        description="When drawing: only tokens about as surprising as is to be expected.",
-        json_schema_extra=_zh("Typical-p", "采样时只考虑信息量接近预期的词元。"),
+        title="Typical-p",
+        description="When sampling: sample from the tokens whose information content is closest "
+        "to the expected one, up to this total probability.",
+        json_schema_extra=chinese(
+            "Typical-p", "采样时只考虑信息量最接近预期的词元，累计概率达到该值为止。", advanced=True
+        ),
     )
     seed: int | None = Field(
         default=None,
         ge=0,
-        description="When drawing: a number that makes the same text again.",
-        json_schema_extra=_zh("随机种子", "采样时固定该数即可重现同样的文本。"),
+        title="Random seed",
+        description="When sampling: the same seed gives the same text. Empty: a random seed.",
+        json_schema_extra=chinese(
+            "随机种子", "采样时：相同的种子得到相同的文本。留空：随机种子。", advanced=True
+        ),
     )
     num_beams: int = Field(
         default=1,
         ge=1,
         le=32,
-        description="Texts that are followed at the same time to find the likeliest; 1 for none.",
-        json_schema_extra=_zh("束宽", "同时保留多少条候选以寻找最可能的文本；1 表示不用束搜索。"),
+        title="Number of beams",
+        description="Number of candidate texts that beam search keeps. 1: no beam search.",
+        json_schema_extra=chinese(
+            "束宽", "束搜索保留的候选文本数；1 表示不用束搜索。", advanced=True
+        ),
     )
     num_return_sequences: int = Field(
         default=1,
         ge=1,
         le=32,
-        description="Texts to return: draws, or the best beams.",
-        json_schema_extra=_zh("返回数量", "返回多少条文本：多次采样，或最好的几条束。"),
+        title="Number of texts",
+        description="Number of texts to return: independent samples, or the best beams.",
+        json_schema_extra=chinese(
+            "返回数量", "返回的文本数：独立采样的文本，或最好的几条束。", advanced=True
+        ),
     )
     length_penalty: float = Field(
         default=1.0,
         ge=-10,
         le=10,
-        description="With beams: above 0 favours long texts, below 0 short ones.",
-        json_schema_extra=_zh("长度惩罚", "束搜索时：大于 0 偏向长文本，小于 0 偏向短文本。"),
+        title="Length penalty",
+        description="With beam search: values above 0 favor long texts, values below 0 short ones.",
+        json_schema_extra=chinese(
+            "长度惩罚", "束搜索时：大于 0 偏向长文本，小于 0 偏向短文本。", advanced=True
+        ),
     )
     early_stopping: EarlyStopping = Field(
         default="false",
-        description="With beams: end with the first num_beams texts (true), when no better one is "
-        "likely (false), or when none is possible (never).",
-        json_schema_extra=_zh(
+        title="Early stopping",
+        description="When beam search stops: true: at num_beams finished texts; false: when a "
+        "better text is unlikely; never: when a better text is impossible.",
+        json_schema_extra=chinese(
             "提前停止",
-            "束搜索何时结束：true 为找到足够文本即止，false 为不大可能更好时，"
-            "never 为不可能更好时。",
+            "束搜索何时停止：true 为已有 num_beams 条完整文本时，false 为不大可能有更好的文本时，"
+            "never 为不可能有更好的文本时。",
+            advanced=True,
         ),
     )
     min_new_tokens: int = Field(
         default=0,
         ge=0,
         le=4096,
-        description="Tokens to make at least.",
-        json_schema_extra=_zh("最少新词元数", "至少生成多少个词元。"),
+        title="Minimum number of new tokens",
+        description="Minimum number of new tokens.",
+        json_schema_extra=chinese("最少新词元数", "新生成词元的最小数量。", advanced=True),
     )
     stop: list[str] = Field(
         default=[],
         max_length=16,
-        description="Texts that end the answer; they are not part of it.",
-        json_schema_extra=_zh("停止文本", "遇到这些文本即结束；它们不包含在结果中。"),
+        title="Stop texts",
+        description="Texts at which generation stops. They are not part of the answer.",
+        json_schema_extra=chinese(
+            "停止文本", "遇到这些文本即停止；它们不包含在结果中。", advanced=True
+        ),
     )
     bad_words: list[str] = Field(
         default=[],
         max_length=1000,
-        description="Words that never come.",
-        json_schema_extra=_zh("禁用词", "不允许出现的词。"),
+        title="Banned words",
+        description="Words that are never generated.",
+        json_schema_extra=chinese("禁用词", "不会生成的词。", advanced=True),
     )
     repetition_penalty: float = Field(
         default=1.0,
         gt=0,
         le=5,
-        description="Above 1 makes tokens that stand in the text already less likely.",
-        json_schema_extra=_zh("重复惩罚", "大于 1 时降低已出现词元的概率。"),
+        title="Repetition penalty",
+        description="Values above 1 make tokens that already occur in the text less likely.",
+        json_schema_extra=chinese("重复惩罚", "大于 1 时降低文本中已有词元的概率。", advanced=True),
     )
     frequency_penalty: float = Field(
         default=0.0,
         ge=-2,
         le=2,
-        description="Makes a new token less likely, each time that it has come.",
-        json_schema_extra=_zh("频率惩罚", "词元每出现一次，其概率就降低一些。"),
+        title="Frequency penalty",
+        description="Values above 0 make a new token less likely each time it occurs.",
+        json_schema_extra=chinese(
+            "频率惩罚", "大于 0 时，新词元每出现一次，其概率就降低一些。", advanced=True
+        ),
     )
     presence_penalty: float = Field(
         default=0.0,
         ge=-2,
         le=2,
-        description="Makes a new token less likely, once it has come.",
-        json_schema_extra=_zh("出现惩罚", "词元只要出现过，其概率就降低。"),
+        title="Presence penalty",
+        description="Values above 0 make a new token less likely once it has occurred.",
+        json_schema_extra=chinese(
+            "出现惩罚", "大于 0 时，新词元只要出现过，其概率就降低。", advanced=True
+        ),
     )
     no_repeat_ngram_size: int = Field(
         default=0,
         ge=0,
         le=100,
-        description="No so many tokens in a row come twice; 0 for no such rule.",
-        json_schema_extra=_zh("禁止重复的 n 元组", "连续这么多个词元不会出现两次；0 表示不限制。"),
+        title="No repeated n-grams",
+        description="Length of token sequences that may not occur twice. 0: no limit.",
+        json_schema_extra=chinese(
+            "禁止重复的 n 元组", "不允许出现两次的词元序列的长度；0 表示不限制。", advanced=True
+        ),
     )
     prefix_allowed_tokens_fn: SkipJsonSchema[Allowed | None] = Field(
         default=None,
-        description="A function from the number of an input in its call, and the ids of the prompt "
-        "and of what follows as an array, to the ids of the tokens that may come next. It may be "
-        "called from several threads.",
-        json_schema_extra=_zh(
-            "前缀约束", "函数：由输入的序号和至今的词元编号，给出允许的下一个词元的编号。"
+        title="Allowed next tokens",
+        description="A function that returns the ids of the allowed next tokens. Its arguments "
+        "are the index of the input in the call, and an array with the ids of the prompt and of "
+        "the tokens generated so far. Several threads may call it at the same time.",
+        json_schema_extra=chinese(
+            "允许的下一个词元",
+            "返回允许的下一个词元编号的函数。参数为输入在调用中的序号，以及提示和已生成词元的编号"
+            "数组。可能被多个线程同时调用。",
+            advanced=True,
         ),
     )
 
@@ -182,29 +236,29 @@ class TextDecodingOptions(TaskOptions):
     @classmethod
     def _no_empty_texts(cls, texts: list[str]) -> list[str]:
         if "" in texts:
-            raise ValueError("Give no empty text")
+            raise ValueError("An empty text is not allowed")
         return texts
 
     @model_validator(mode="after")
-    def _go_together(self) -> Self:
+    def _can_be_combined(self) -> Self:
         if self.stop and self.num_beams > 1:
             raise OptionError(
-                f"stop and num_beams={self.num_beams} do not go together.",
-                hint="Leave one of them out.",
+                f"stop cannot be combined with beam search (num_beams={self.num_beams}).",
+                hint="Leave out stop, or set num_beams to 1.",
             )
         _shared(self)
         return self
 
 
 def _shared(options: TextDecodingOptions) -> DecodingOptions:
-    """The options that need no tokenizer.
+    """The part of the options that needs no tokenizer.
 
     Raises:
-        OptionError: Options that do not go together.
+        OptionError: Options that cannot be combined.
     """
     sample = options.do_sample
     if options.num_beams > 1 and "do_sample" not in options.model_fields_set:
-        sample = False  # beams were asked for, and drawing was not
+        sample = False  # beam search was requested, sampling was not
     return DecodingOptions(
         max_new_tokens=options.max_new_tokens,
         min_new_tokens=options.min_new_tokens,
@@ -229,37 +283,37 @@ def _shared(options: TextDecodingOptions) -> DecodingOptions:
 
 @dataclass(frozen=True)
 class GenerationConfig:
-    """What a model says of generation: ``generation_config.json``, else its ``config.json``.
+    """The generation settings of a model: ``generation_config.json``, else its ``config.json``.
 
     Attributes:
-        values: Names and values as transformers writes them, less those that are null.
+        values: Names and values as transformers writes them, without null values.
     """
 
     values: Mapping[str, Any]
 
     @classmethod
     def of(cls, bundle: Bundle) -> GenerationConfig:
-        """That of a bundle.
+        """The settings of a bundle.
 
         Raises:
-            BundleCorrupt: The file is broken.
+            BundleCorrupt: The file is not a JSON object.
         """
         path = bundle.path / GENERATION_CONFIG_FILE
         found = read_object(path) if path.is_file() else bundle.config
         return cls({name: value for name, value in found.items() if value is not None})
 
     def tokens(self, name: str) -> tuple[int, ...]:
-        """The token or tokens of an entry such as ``eos_token_id``; none where it is missing."""
+        """The token ids of an entry such as ``eos_token_id``; empty if the entry is missing."""
         value = self.values.get(name)
         values = value if isinstance(value, list) else [value]
         return tuple(token for token in values if type(token) is int)
 
     def token(self, name: str) -> int | None:
-        """The one token of an entry; of several the first."""
+        """The first token id of an entry; None if there is none."""
         return next(iter(self.tokens(name)), None)
 
-    def wishes(self, options: type[TextDecodingOptions]) -> dict[str, Any]:
-        """The options that the model wants otherwise; values that none can be are passed over."""
+    def default_options(self, options: type[TextDecodingOptions]) -> dict[str, Any]:
+        """The options for which the model sets another default; invalid values are ignored."""
         values = dict(self.values)
         if isinstance(stop := values.get("stop_strings"), str | list):
             values["stop"] = [stop] if isinstance(stop, str) else stop
@@ -279,15 +333,15 @@ class GenerationConfig:
         encode: Callable[[str], Sequence[int]],
         **more: Any,
     ) -> DecodingOptions:
-        """How to decode: the options of a call, and the special tokens of the model.
+        """The decoding options of a call, with the special tokens of the model.
 
         Args:
-            options: Those of the call, with the model's own wishes where it gives none.
-            encode: The tokens of a text, without special ones.
-            **more: Other members of `DecodingOptions`.
+            options: The options of the call, with the model's defaults filled in.
+            encode: Returns the token ids of a text, without special tokens.
+            **more: Further fields of `DecodingOptions`.
 
         Raises:
-            OptionError: Options that do not go together.
+            OptionError: Options that cannot be combined.
         """
         given: dict[str, Any] = {
             "eos": self.tokens("eos_token_id"),
@@ -302,7 +356,7 @@ class GenerationConfig:
     def _bad_words(
         self, words: Sequence[str], encode: Callable[[str], Sequence[int]]
     ) -> tuple[tuple[int, ...], ...]:
-        """The model's own, and each given word as it stands at the start and within a text."""
+        """The model's banned words, and each given word with and without a leading space."""
         own = self.values.get("bad_words_ids")
         found = [tuple(word) for word in own if word] if isinstance(own, list) else []
         for word in words:

@@ -134,7 +134,7 @@ def test_a_label_set_that_does_not_fit_the_weights_is_an_error(folder: Path) -> 
     )
     with (
         Pipeline(TagTask(), bundle, threads=1) as pipe,
-        pytest.raises(BundleError, match="3 logits a token, but its config.json names 2 labels"),
+        pytest.raises(BundleError, match="3 logits per token, but its config.json lists 2 labels"),
     ):
         pipe("the cat")
 

@@ -243,7 +243,7 @@ def test_labels_that_do_not_fit_the_weights_are_an_error(make: Make, intents: Bu
     config = json.loads((intents.path / "config.json").read_text())
     config["id2label"] = {"0": "wake", "1": "laugh"}
     (intents.path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(BundleError, match="gives 3 logits, but its config.json names 2 labels"):
+    with pytest.raises(BundleError, match="returns 3 logits, but its config.json lists 2 labels"):
         make(Bundle.open(intents.path))("alarm")
 
 

@@ -1,4 +1,4 @@
-"""What the tasks that continue a text or a chat take and give."""
+"""Inputs, options and answers of tasks that continue a text or answer a chat."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import ConfigDict, Discriminator, Field, Tag, with_config
 from typing_extensions import TypedDict
 
-from nlplug.families.decoding_options import TextDecodingOptions
-from nlplug.task import TaskInput
+from nlplug.families.decoding_options import DoSample, Temperature, TextDecodingOptions
+from nlplug.task import TaskInput, chinese
 
 
 @with_config(ConfigDict(extra="allow"))
 class Message(TypedDict):
-    """One message of a chat; ``role`` is mostly ``system``, ``user`` or ``assistant``."""
+    """One message of a chat; ``role`` is usually ``system``, ``user`` or ``assistant``."""
 
     role: str
     content: str
@@ -32,86 +32,67 @@ class CausalInput(TaskInput):
         | Annotated[list[Message], Tag("messages"), Field(min_length=1)],
         Discriminator(_kind),
     ] = Field(
-        description="The text to go on from; or a chat, as a list of messages with role and "
-        "content, for models that have a chat template.",
-        json_schema_extra={
-            "zh": {
-                "title": "提示",
-                "description": "要续写的文本；对带有对话模板的模型，也可以是由 role 和 content "
-                "组成的消息列表。",
-            }
-        },
+        title="Prompt",
+        description="The text to continue. For models with a chat template also a chat: a list of "
+        "messages with role and content.",
+        json_schema_extra=chinese(
+            "提示",
+            "要续写的文本；对带有对话模板的模型，也可以是由 role 和 content 组成的消息列表。",
+        ),
     )
 
 
 class CausalOptions(TextDecodingOptions):
-    """How the text is made, and how it is given back."""
+    """Options of decoding, and of the form of the answer."""
 
-    do_sample: bool = Field(
-        default=True,
-        description="Draw tokens by chance instead of taking the likeliest; beams never do.",
-        json_schema_extra={
-            "zh": {"title": "随机采样", "description": "按概率随机抽取词元，而不总取最可能的。"}
-        },
-    )
-    temperature: float = Field(
-        default=0.7,
-        gt=0,
-        le=5,
-        description="When drawing: below 1 keeps to likely tokens, above 1 is bolder.",
-        json_schema_extra={
-            "zh": {"title": "温度", "description": "采样时：小于 1 更稳妥，大于 1 更大胆。"}
-        },
-    )
+    do_sample: DoSample = True
+    temperature: Temperature = 0.7
     return_full_text: bool = Field(
         default=True,
-        description="Begin the answer with the prompt; off for the new text alone.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "返回全文", "description": "结果以提示开头；关闭则只返回新文本。"},
-        },
+        title="Return the full text",
+        description="Include the prompt in the answer. Off: return only the new text.",
+        json_schema_extra=chinese("返回全文", "结果包含提示；关闭则只返回新文本。", advanced=True),
     )
     truncation: Literal["error", "left"] = Field(
         default="error",
-        description="What becomes of a prompt longer than the model's context: an error, or left: "
-        "its beginning is cut off, so that max_new_tokens have room in half of the context.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "超长提示",
-                "description": "提示超出模型上下文时：error 报错；left 舍去开头，"
-                "在至多一半的上下文内为新文本留出空间。",
-            },
-        },
+        title="Prompts that are too long",
+        description="What to do with a prompt longer than the model's context. error: raise an "
+        "error; left: remove its beginning, so that max_new_tokens fit, in at most half of the "
+        "context.",
+        json_schema_extra=chinese(
+            "超长提示",
+            "提示超出模型上下文时：error 报错；left 舍去开头，在至多一半的上下文内"
+            "为 max_new_tokens 留出空间。",
+            advanced=True,
+        ),
     )
     continue_final_message: bool | None = Field(
         default=None,
-        description="In a chat: go on with the last message instead of answering it; by default "
-        "so where it is the assistant's.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "续写最后一条消息",
-                "description": "对话中续写最后一条消息而不是回复它；默认仅当它来自助手时如此。",
-            },
-        },
+        title="Continue the last message",
+        description="In a chat: continue the last message instead of answering it. Empty: only if "
+        "it is the assistant's.",
+        json_schema_extra=chinese(
+            "续写最后一条消息",
+            "对话中续写最后一条消息而不是回复它。留空：仅当它来自助手时。",
+            advanced=True,
+        ),
     )
     details: bool = Field(
         default=False,
-        description="Also tell each new token with its log-probability, and why the text ended.",
-        json_schema_extra={
-            "advanced": True,
-            "whole": True,
-            "zh": {
-                "title": "详细信息",
-                "description": "同时返回每个新词元及其对数概率，以及结束原因。",
-            },
-        },
+        title="Details",
+        description="Also return each new token with its log-probability, and the reason why "
+        "generation stopped.",
+        json_schema_extra=chinese(
+            "详细信息",
+            "同时返回每个新词元及其对数概率，以及停止的原因。",
+            advanced=True,
+            whole=True,
+        ),
     )
 
 
 class TokenDetails(TypedDict):
-    """One new token; ``logprob`` is as the model gives it, and None for beams."""
+    """One new token; ``logprob`` is the model's log-probability, None with beam search."""
 
     id: int
     text: str
@@ -120,7 +101,7 @@ class TokenDetails(TypedDict):
 
 
 class Details(TypedDict):
-    """How a text came about."""
+    """How a text was generated."""
 
     finish_reason: Literal["length", "eos_token", "stop_sequence"]
     generated_tokens: int
@@ -130,14 +111,14 @@ class Details(TypedDict):
 
 
 class GeneratedText(TypedDict):
-    """One text; of a chat, its messages with the new one."""
+    """One text; for a chat, its messages including the new one."""
 
     generated_text: str | list[Message]
     details: NotRequired[Details]
 
 
 def is_chat(value: Any) -> bool:
-    """Whether a value is a list of messages, and not of inputs."""
+    """Whether a value is a list of messages, not a list of inputs."""
     return (
         isinstance(value, Sequence)
         and not isinstance(value, str | bytes)

@@ -56,7 +56,7 @@ class CausalTask(Task):
     def default_options(self, bundle: Bundle) -> dict[str, Any]:
         """The manifest's options, and below them those of ``generation_config.json``."""
         options: Any = self.Options
-        return GenerationConfig.of(bundle).wishes(options) | bundle.options
+        return GenerationConfig.of(bundle).default_options(options) | bundle.options
 
     def wrap(self, value: Any) -> Any:
         """A list of messages is one input."""

@@ -88,7 +88,7 @@ class Seq2SeqTask(Task):
             limit = values.get(old)
             if type(limit) is int and limit > 1:
                 values.setdefault(new, min(limit - 1, _LONGEST))
-        return GenerationConfig(values).wishes(self.Options) | bundle.options
+        return GenerationConfig(values).default_options(self.Options) | bundle.options
 
     def shape(
         self,
