@@ -42,6 +42,28 @@ class DataRow:
         """``file:line``, as errors name it."""
         return f"{self.source}:{self.line}"
 
+    def text(
+        self, column: str, *, hint: str = "name yours by --text-column.", place: str = ""
+    ) -> str:
+        """The text in a column.
+
+        Args:
+            column: Name of the column.
+            hint: What the hint of the error says after the names of the row's columns.
+            place: What the error begins with; default: ``file:line``.
+
+        Raises:
+            DataError: The column is missing, blank, or holds no text; names file and line.
+        """
+        value = self.values.get(column)
+        if isinstance(value, str) and value.strip():
+            return value
+        state = "is missing" if column not in self.values else f"is {value!r}, not a text"
+        raise DataError(
+            f"{place or self.where}: the column {column!r} {state}.",
+            hint=f"The row has {', '.join(map(repr, self.values))}; {hint}",
+        )
+
 
 def data_format(path: Path) -> str:
     """The format of a file by its name, without ``.gz``: one of ``FORMATS``.

@@ -115,6 +115,20 @@ class Table:
     rows: list[list[Any]]
 
 
+def check_columns(given: Iterable[str], known: Sequence[str]) -> None:
+    """Check the names of the columns that a caller maps, such as ``text`` in ``text="review"``.
+
+    Raises:
+        OptionError: One is not among the known ones.
+    """
+    for name in given:
+        if name not in known:
+            raise OptionError(
+                f"There is no column {name!r} that can be named.",
+                hint=f"These columns can be named: {', '.join(known)}.",
+            )
+
+
 def evaluation_of(task: Task, labels: Sequence[str]) -> Evaluation:
     """The evaluation of a task's family.
 

@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
-from transformers import AutoConfig
 
-from nlplug.data.readers import DataRow
-from nlplug.errors import DataError
-from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Evaluator, Example, Recipe
 from nlplug.train.served import in_evaluation
 
@@ -70,14 +66,6 @@ class LanguageRecipe(Recipe):
             tokenizer: Of the model.
         """
 
-    def load(self, kind: Any) -> PreTrainedModel:
-        """The weights of ``config.base``, as one of transformers' automatic classes reads them."""
-        config = AutoConfig.from_pretrained(self.config.base)
-        if self.config.dropout is not None:
-            set_dropout(config, self.config.dropout)
-        model: PreTrainedModel = kind.from_pretrained(self.config.base, config=config)
-        return model
-
 
 class LossRecipe(LanguageRecipe):
     """A language model that is scored by sums over the tokens of held-out examples."""
@@ -117,28 +105,6 @@ class LossRecipe(LanguageRecipe):
                 return self.scores(total.tolist(), dataset, model)
 
         return evaluate
-
-
-def text_of(row: DataRow, column: str, *, otherwise: str = "") -> str:
-    """The text in a column of a row.
-
-    Args:
-        row: The row.
-        column: The column's name.
-        otherwise: What a row may have instead, for the hint.
-
-    Raises:
-        DataError: There is none; the message names file and line.
-    """
-    value = row.values.get(column)
-    if not isinstance(value, str) or not value.strip():
-        state = "is missing" if column not in row.values else f"is {value!r}, not a text"
-        raise DataError(
-            f"{row.where}: the column {column!r} {state}.",
-            hint=f"The row has {', '.join(map(repr, row.values))}; a row has a text{otherwise}. "
-            "Give the column of the text by --text-column.",
-        )
-    return value
 
 
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int | None]:

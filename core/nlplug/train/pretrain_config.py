@@ -40,7 +40,9 @@ class ShapeConfig(RunConfig):
         ge=16, default=8192, description="Vocabulary size of the trained tokenizer."
     )
     max_length: int = Field(ge=8, default=512, description="Maximum input length in tokens.")
-    layers: int = Field(ge=1, default=6, description="Layers; in an encoder-decoder model, layers of the encoder.")
+    layers: int = Field(
+        ge=1, default=6, description="Layers; in an encoder-decoder model, layers of the encoder."
+    )
     hidden: int = Field(ge=8, default=320, description="Hidden size.")
     heads: int = Field(ge=1, default=5, description="Attention heads.")
     intermediate: int | None = Field(

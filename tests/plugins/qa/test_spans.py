@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlplug.families.span_extraction.spans import NBest, Span, best_spans, probabilities
+from nlplug.families.span_extraction.spans import NBest, ScoredSpan, best_spans, probabilities
 
 CONTEXT = "It was Paris, not paris or  Rome."
 
@@ -25,7 +25,7 @@ def nbest(*spans: tuple[float, str, int], context: str = CONTEXT, add_up: bool =
     found = NBest(context, add_up=add_up)
     for score, text, occurrence in spans:
         start, end = place(text, occurrence, context)
-        found.add([(slice(start, end), Span(score, start, end))])
+        found.add([(slice(start, end), ScoredSpan(score, start, end))])
     return found
 
 
@@ -113,7 +113,7 @@ def test_of_several_windows_the_highest_score_can_count_instead() -> None:
 
 def test_within_a_window_scores_of_the_same_text_always_add_up() -> None:
     found = NBest(CONTEXT, add_up=False)
-    found.add((slice(7, 12), Span(score, 7, 12)) for score in (0.3, 0.2))
+    found.add((slice(7, 12), ScoredSpan(score, 7, 12)) for score in (0.3, 0.2))
     assert told(found) == [("Paris", 0.5)]
 
 
@@ -142,8 +142,8 @@ def test_answers_that_differ_in_spaces_alone_are_listed_once_with_the_higher_sco
 
 def test_a_word_cut_by_a_window_is_answered_whole_and_keeps_its_score() -> None:
     found = NBest(CONTEXT)
-    found.add([(slice(7, 10), Span(0.3, 7, 12))])
-    found.add([(slice(7, 12), Span(0.2, 7, 12))])
+    found.add([(slice(7, 10), ScoredSpan(0.3, 7, 12))])
+    found.add([(slice(7, 12), ScoredSpan(0.2, 7, 12))])
     assert told(found) == [("Paris", 0.3)]
 
 

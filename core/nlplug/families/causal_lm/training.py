@@ -22,10 +22,11 @@ from nlplug.data.readers import DataRow
 from nlplug.errors import TrainingError
 from nlplug.evaluation.base import flat_metrics
 from nlplug.export.torch_decoder import TorchDecoder
-from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, reader_of
+from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, likelihood_scorer
 from nlplug.families.causal_lm.settings import CausalPretrainConfig
+from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import IGNORED, pad, token_ids, token_loss
-from nlplug.train.language import LanguageRecipe, special_ids, text_of
+from nlplug.train.language import LanguageRecipe, special_ids
 from nlplug.train.packing import PackedTokens
 from nlplug.train.recipe import Evaluator
 from nlplug.train.served import draft_of, in_evaluation
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from nlplug.train.vocabulary import Kind
 
 _PAIR = ("prompt", "completion")
-_OTHERWISE = ", or a prompt and a completion"
+_HINT = "a row has a text, or a prompt and a completion; name the text by --text-column."
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class CausalRecipe(LanguageRecipe):
         )
 
     def model(self) -> PreTrainedModel:
-        return self.load(AutoModelForCausalLM)
+        return load_base(self.config, AutoModelForCausalLM)
 
     def dataset(
         self, examples: Sequence[Document], tokenizer: PreTrainedTokenizerBase
@@ -121,8 +122,8 @@ class CausalRecipe(LanguageRecipe):
                 in_evaluation(model),
                 draft_of(model, tokenizer, self.config.window) as bundle,
             ):
-                reader = reader_of(bundle, TorchDecoder(model).logits)
-                found = [reader.likelihood(one.text, one.prompt) for one in examples]
+                scorer = likelihood_scorer(bundle, TorchDecoder(model).logits)
+                found = [scorer.likelihood(one.text, one.prompt) for one in examples]
             return flat_metrics(scoring.report(found, [None] * len(found)))
 
         return evaluate
@@ -136,9 +137,9 @@ class CausalRecipe(LanguageRecipe):
 
     def _document(self, row: DataRow) -> Document:
         if all(name in row.values for name in _PAIR):
-            prompt, completion = (text_of(row, name, otherwise=_OTHERWISE) for name in _PAIR)
+            prompt, completion = (row.text(name, hint=_HINT) for name in _PAIR)
             return Document(prompt=prompt, text=completion)
-        return Document(text_of(row, self.config.text_column, otherwise=_OTHERWISE))
+        return Document(row.text(self.config.text_column, hint=_HINT))
 
 
 def _llama(config: CausalPretrainConfig, size: int, tokenizer: Any) -> PreTrainedModel:

@@ -11,6 +11,7 @@ from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM
 
 from nlplug.data.readers import DataRow
 from nlplug.errors import DataError, TrainingError
+from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import (
     IGNORED,
     loss_sums,
@@ -19,7 +20,7 @@ from nlplug.train.documents import (
     token_loss,
     token_scores,
 )
-from nlplug.train.language import LossRecipe, text_of
+from nlplug.train.language import LossRecipe
 from nlplug.train.packing import PackedTokens
 from nlplug.train.vocabulary import train_masked_tokenizer
 from nlplug.train.windows import TextFrame
@@ -45,7 +46,7 @@ class MaskedRecipe(LossRecipe):
     higher_is_better: ClassVar[bool] = False
 
     def key(self, row: DataRow) -> str:
-        return text_of(row, self.config.text_column)
+        return row.text(self.config.text_column)
 
     def fit(self, rows: Sequence[DataRow]) -> None:
         """Nothing is learnt from the rows but what the weights learn."""
@@ -64,7 +65,7 @@ class MaskedRecipe(LossRecipe):
         )
 
     def model(self) -> PreTrainedModel:
-        return self.load(AutoModelForMaskedLM)
+        return load_base(self.config, AutoModelForMaskedLM)
 
     def dataset(
         self, examples: Sequence[str], tokenizer: PreTrainedTokenizerBase

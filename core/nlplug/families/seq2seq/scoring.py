@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from nlplug.data.pairs import pairs_of
-from nlplug.errors import OptionError
-from nlplug.evaluation.base import Evaluation, Sample
+from nlplug.evaluation.base import Evaluation, Sample, check_columns
 from nlplug.extras import require
 
 if TYPE_CHECKING:
@@ -55,11 +54,7 @@ class TranslationEvaluation(Evaluation):
         """
         from nlplug.data.readers import read_rows
 
-        for name in columns:
-            if name not in _COLUMNS:
-                raise OptionError(
-                    f"There is no column {name!r} to name.", hint=f"Name {', '.join(_COLUMNS)}."
-                )
+        check_columns(columns, _COLUMNS)
         source = columns.get("text", self._languages[0])
         target = columns.get("label", self._languages[1])
         for row in read_rows(path):

@@ -15,6 +15,7 @@ from nlplug.data.readers import DataRow
 from nlplug.errors import DataError, TrainingError
 from nlplug.families.seq2seq.scoring import corpus_scores
 from nlplug.families.seq2seq.settings import Seq2SeqConfig, Seq2SeqPretrainConfig
+from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import (
     IGNORED,
     loss_sums,
@@ -95,7 +96,7 @@ class Seq2SeqRecipe(LossRecipe):
         return pairs_of(row, self.config.source, self.config.target)
 
     def model(self) -> PreTrainedModel:
-        self._model = self.load(AutoModelForSeq2SeqLM)
+        self._model = load_base(self.config, AutoModelForSeq2SeqLM)
         return self._model
 
     def dataset(

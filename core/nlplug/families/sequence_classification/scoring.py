@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nlplug.errors import DataError, OptionError
+from nlplug.errors import DataError
 from nlplug.evaluation import metrics
-from nlplug.evaluation.base import Evaluation, Sample, Table
+from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
 
 if TYPE_CHECKING:
     from nlplug.data.readers import DataRow
@@ -53,11 +53,7 @@ class ClassificationEvaluation(Evaluation):
         """
         from nlplug.data.readers import read_rows
 
-        for name in columns:
-            if name not in _COLUMNS:
-                raise OptionError(
-                    f"There is no column {name!r} to name.", hint=f"Name {', '.join(_COLUMNS)}."
-                )
+        check_columns(columns, _COLUMNS)
         text, pair = columns.get("text", "text"), columns.get("text_pair", "text_pair")
         for row in read_rows(path, columns=(text,)):
             if not isinstance(row.values[text], str):

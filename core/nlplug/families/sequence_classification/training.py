@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification
 
 from nlplug.data.readers import DataRow
 from nlplug.errors import DataError, TrainingError
 from nlplug.families.sequence_classification.task import fixed_labels
-from nlplug.train.dropout import set_dropout
+from nlplug.train.checkpoint import load_base
 from nlplug.train.recipe import Recipe
 from nlplug.train.windows import WindowedTexts, stacked
 
@@ -96,20 +96,12 @@ class SequenceClassificationRecipe(Recipe):
 
     def model(self) -> PreTrainedModel:
         problem = "multi" if self.multi_label else "single"
-        config = AutoConfig.from_pretrained(
-            self.config.base,
-            num_labels=len(self.labels),
-            id2label=dict(enumerate(self.labels)),
-            label2id={label: i for i, label in enumerate(self.labels)},
+        return load_base(
+            self.config,
+            AutoModelForSequenceClassification,
+            labels=self.labels,
             problem_type=f"{problem}_label_classification",
         )
-        if self.config.dropout is not None:
-            set_dropout(config, self.config.dropout)
-        # A checkpoint of another classifier has a head of another width: it starts afresh then.
-        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-            self.config.base, config=config, ignore_mismatched_sizes=True
-        )
-        return model
 
     def dataset(
         self, examples: Sequence[LabelledText], tokenizer: PreTrainedTokenizerBase
@@ -184,16 +176,7 @@ class SequenceClassificationRecipe(Recipe):
         return tuple(float(v) for v in numbers)
 
     def _text(self, row: DataRow) -> str:
-        column = self.config.text_column
-        text: Any = row.values.get(column)
-        if not isinstance(text, str) or not text.strip():
-            state = "is missing" if column not in row.values else f"is {text!r}, not a text"
-            raise DataError(
-                f"{row.where}: the column {column!r} {state}.",
-                hint=f"The row has {', '.join(map(repr, row.values))}; "
-                "name yours by --text-column.",
-            )
-        return text
+        return row.text(self.config.text_column)
 
     def _raw_labels(self, row: DataRow) -> tuple[list[str | int], bool]:
         """The labels as they stand in the row, and whether they are a list."""

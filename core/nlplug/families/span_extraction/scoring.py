@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nlplug.errors import OptionError
-from nlplug.evaluation.base import Evaluation, Sample, Table
+from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
 from nlplug.families.span_extraction.overlap import exact_match, f1
 
 if TYPE_CHECKING:
@@ -48,11 +47,7 @@ class SpanExtractionEvaluation(Evaluation):
         from nlplug.data.readers import read_rows
         from nlplug.data.squad import answer_spans, text_of
 
-        for name in columns:
-            if name not in _COLUMNS:
-                raise OptionError(
-                    f"There is no column {name!r} to name.", hint=f"Name {', '.join(_COLUMNS)}."
-                )
+        check_columns(columns, _COLUMNS)
         for row in read_rows(path):
             for name, column in columns.items():
                 row.values[name] = text_of(row, column)

@@ -36,7 +36,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 
-class Span(NamedTuple):
+class ScoredSpan(NamedTuple):
     """A place in the context with its score."""
 
     score: float
@@ -117,9 +117,9 @@ class NBest:
         self._context = context
         self._add_up = add_up
         self._totals: dict[str, float] = {}
-        self._best: dict[str, Span] = {}
+        self._best: dict[str, ScoredSpan] = {}
 
-    def add(self, spans: Iterable[tuple[slice, Span]]) -> None:
+    def add(self, spans: Iterable[tuple[slice, ScoredSpan]]) -> None:
         """Take the spans of one window.
 
         Args:
@@ -136,16 +136,16 @@ class NBest:
             before = self._totals.get(key, 0.0)
             self._totals[key] = before + total if self._add_up else max(before, total)
 
-    def best(self, count: int) -> list[Span]:
+    def best(self, count: int) -> list[ScoredSpan]:
         """At most ``count`` answers, no two with the same text, best first; spaces cut off."""
-        found: dict[str, Span] = {}
+        found: dict[str, ScoredSpan] = {}
         for key in sorted(self._totals, key=self._totals.__getitem__, reverse=True):
             _, start, end = self._best[key]
             text = self._context[start:end]
             start += len(text) - len(text.lstrip())
             text = text.strip()
             if text and text.lower() not in found:
-                found[text.lower()] = Span(self._totals[key], start, start + len(text))
+                found[text.lower()] = ScoredSpan(self._totals[key], start, start + len(text))
                 if len(found) == count:
                     break
         return list(found.values())

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 from torch.utils.data import Dataset
-from transformers import AutoConfig, AutoModelForQuestionAnswering
+from transformers import AutoModelForQuestionAnswering
 
 from nlplug.data.readers import DataRow
 from nlplug.data.squad import answer_spans, text_of
 from nlplug.errors import DataError
+from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import token_ids
-from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Recipe
 from nlplug.train.windows import stacked
 
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from nlplug.task import Task
     from nlplug.train.config import TrainConfig
 
-_MARK = "some_unanswerable"
-"""What a checkpoint's config says on the questions it was trained with."""
-
+_SOME_UNANSWERABLE = "some_unanswerable"
+"""Key of a checkpoint's config: whether some of its training questions have no answer."""
 
 MAX_QUESTION = 64
 """Tokens of a question; the rest is cut off, as when answering."""
@@ -107,14 +106,8 @@ class SpanExtractionRecipe(Recipe):
         }
 
     def model(self) -> PreTrainedModel:
-        config = AutoConfig.from_pretrained(self.config.base)
-        setattr(config, _MARK, self._some_unanswerable)
-        if self.config.dropout is not None:
-            set_dropout(config, self.config.dropout)
-        model: PreTrainedModel = AutoModelForQuestionAnswering.from_pretrained(
-            self.config.base, config=config
-        )
-        return model
+        values: dict[str, Any] = {_SOME_UNANSWERABLE: self._some_unanswerable}
+        return load_base(self.config, AutoModelForQuestionAnswering, **values)
 
     def dataset(
         self, examples: Sequence[Question], tokenizer: PreTrainedTokenizerBase
@@ -139,7 +132,7 @@ class SpanExtractionRecipe(Recipe):
 
     def options(self, config: PretrainedConfig) -> dict[str, Any]:
         """A model that was shown questions without an answer may say that there is none."""
-        shown = bool(config.to_dict().get(_MARK))
+        shown = bool(config.to_dict().get(_SOME_UNANSWERABLE))
         known = "handle_impossible_answer" in self.task.Options.model_fields
         return {"handle_impossible_answer": True} if shown and known else {}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nlplug.errors import InputError, OptionError
-from nlplug.families.span_extraction.spans import Span
+from nlplug.families.span_extraction.spans import ScoredSpan
 from nlplug.runtime.model import Row
 from nlplug.text.characters import widen
 
@@ -62,10 +62,10 @@ class Window:
     high: int
     null: int | None
 
-    def span(self, first: int, last: int, score: float) -> tuple[slice, Span]:
+    def span(self, first: int, last: int, score: float) -> tuple[slice, ScoredSpan]:
         """Where tokens stand in the text: what of it the window holds, and the whole."""
         start, end = int(self.starts[first]), int(self.ends[last])
-        return slice(max(start, self.low), min(end, self.high)), Span(score, start, end)
+        return slice(max(start, self.low), min(end, self.high)), ScoredSpan(score, start, end)
 
 
 def read_context(text: str, encoding: Encoding, *, words: bool) -> Context:

@@ -16,8 +16,8 @@ from nlplug.data.annotated import (
 )
 from nlplug.data.readers import DataRow, read_rows
 from nlplug.data.tags import OUTSIDE, Span, label_single_tokens, spans_of_tags, type_of
-from nlplug.errors import DataError, OptionError
-from nlplug.evaluation.base import Evaluation, Sample, Table
+from nlplug.errors import DataError
+from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
 from nlplug.families.token_classification.entities import count_spans, entity_scores, f1_shares
 
 _COLUMNS = ("text", "label")
@@ -51,11 +51,7 @@ class TokenClassificationEvaluation(Evaluation):
             **columns: ``text`` and ``label`` (the column of tags or spans) say what these are
                 called in the file.
         """
-        for name in columns:
-            if name not in _COLUMNS:
-                raise OptionError(
-                    f"There is no column {name!r} to name.", hint=f"Name {', '.join(_COLUMNS)}."
-                )
+        check_columns(columns, _COLUMNS)
         for row in read_rows(path):
             example = annotated(
                 row,

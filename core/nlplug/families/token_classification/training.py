@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForTokenClassification
+from transformers import AutoModelForTokenClassification
 
 from nlplug.data.annotated import LABEL_SET, AnnotatedText, annotated, tagged_tokens, tokens_column
 from nlplug.data.readers import DataRow
 from nlplug.data.tags import OUTSIDE, Span, label_single_tokens, type_of
 from nlplug.errors import DataError, TrainingError
+from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import IGNORED
-from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Recipe
 from nlplug.train.windows import WindowedTexts
 
@@ -95,19 +95,7 @@ class TokenClassificationRecipe(Recipe):
         return row if example.label_set is None else {**row, LABEL_SET: sorted(example.label_set)}
 
     def model(self) -> PreTrainedModel:
-        config = AutoConfig.from_pretrained(
-            self.config.base,
-            num_labels=len(self.labels),
-            id2label=dict(enumerate(self.labels)),
-            label2id={label: i for i, label in enumerate(self.labels)},
-        )
-        if self.config.dropout is not None:
-            set_dropout(config, self.config.dropout)
-        # A checkpoint with another head starts that one afresh.
-        model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(
-            self.config.base, config=config, ignore_mismatched_sizes=True
-        )
-        return model
+        return load_base(self.config, AutoModelForTokenClassification, labels=self.labels)
 
     def dataset(
         self, examples: Sequence[AnnotatedText], tokenizer: PreTrainedTokenizerBase
