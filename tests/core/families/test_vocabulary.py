@@ -135,7 +135,7 @@ def test_what_is_only_careless_is_no_reason(
         (
             {"eos_token_id": 2, "pad_token_id": 1, "decoder_start_token_id": 121},
             {"writes": True},
-            "decoder_start_token_id 121; .* no special token",
+            "decoder_start_token_id 121; .* not a special token",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Training of sequence classifiers: one label a text, or several."""
+"""Training of sequence classifiers with one or several labels per text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LABEL_COLUMNS = ("label", "labels")
 
 @dataclass(frozen=True, slots=True)
 class LabelledText:
-    """A text, the ids of its labels (exactly one unless multi-label), and a teacher's view."""
+    """A text, the ids of its labels (one unless multi-label), and optional soft labels."""
 
     text: str
     labels: tuple[int, ...]
@@ -41,9 +41,9 @@ class LabelledText:
 class SequenceClassificationRecipe(Recipe):
     """Fine-tunes ``AutoModelForSequenceClassification``.
 
-    Labels are names, or ids into ``config.labels``. Where that is empty the task's own labels
-    (``Task.labels``, if it has some) are taken, and where the data does not keep to those either,
-    the labels of the data in sorted order.
+    Labels in the data are names, or ids of ``config.labels``. If ``config.labels`` is empty, the
+    labels are those of the task if all labels of the data are among them, else the labels of the
+    data in sorted order.
     """
 
     config: SequenceClassificationConfig
@@ -70,7 +70,7 @@ class SequenceClassificationRecipe(Recipe):
         if len(self.labels) < 2 and not self.multi_label:
             raise DataError(
                 f"The training data has {len(self.labels)} label(s): {self.labels}.",
-                hint="A classifier needs at least two; look at --label-column.",
+                hint="A classifier needs at least two labels; check --label-column.",
             )
         if self.config.class_weights == "balanced":
             counts = Counter(i for example in self.examples(rows) for i in example.labels)
@@ -82,8 +82,8 @@ class SequenceClassificationRecipe(Recipe):
             values, _ = self._raw_labels(row)
             if len(values) != 1 and not self.multi_label:
                 raise DataError(
-                    f"{row.where}: {len(values)} labels where one is expected.",
-                    hint="Train with --multi-label if a text may have several.",
+                    f"{row.where}: the row has {len(values)} labels, but one is expected.",
+                    hint="Set --multi-label true if a text may have several labels.",
                 )
             ids = tuple(sorted({self._label_id(value, row) for value in values}))
             found.append(LabelledText(self._text(row), ids, self._soft(row)))
@@ -129,13 +129,13 @@ class SequenceClassificationRecipe(Recipe):
         return F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
 
     def options(self, config: PretrainedConfig) -> dict[str, Any]:
-        """With several labels per text: all that score at least one half."""
+        """With several labels per text: all labels with a score of at least one half."""
         several = config.problem_type == "multi_label_classification"
         wanted = {"top_k": None, "threshold": 0.5} if several else {}
         return wanted if wanted.keys() <= self.task.Options.model_fields.keys() else {}
 
     def _labels_of(self, seen: Collection[str | int]) -> list[str]:
-        """The task's own labels where the data keeps to them, else those of the data, sorted."""
+        """The labels of the task if the data has no others, else those of the data, sorted."""
         own = fixed_labels(self.task)
         if own and all(v in own if isinstance(v, str) else v < len(own) for v in seen):
             return own
@@ -146,11 +146,11 @@ class SequenceClassificationRecipe(Recipe):
         self._ids = {label: i for i, label in enumerate(self.labels)}
         if len(self._ids) != len(self.labels):
             raise TrainingError(
-                f"A label stands twice in {self.labels}.", hint="Give each label once."
+                f"A label occurs twice in {self.labels}.", hint="Give each label once."
             )
 
     def _target(self, example: LabelledText) -> np.ndarray:
-        """The id of the label; or a number a label where there can be several or a teacher's."""
+        """The id of the label; with several or soft labels one number per label, (labels,)."""
         if example.soft is not None:
             return np.array(example.soft, dtype=np.float32)
         if not self.multi_label and not self.config.soft_column:
@@ -170,7 +170,7 @@ class SequenceClassificationRecipe(Recipe):
         if len(numbers) != len(value) or len(numbers) != len(self.labels) or not whole:
             raise DataError(
                 f"{row.where}: the column {self.config.soft_column!r} holds {value!r}.",
-                hint=f"It holds {len(self.labels)} probabilities, one for each of "
+                hint=f"The column needs {len(self.labels)} probabilities, one for each of "
                 f"{', '.join(map(repr, self.labels))}.",
             )
         return tuple(float(v) for v in numbers)
@@ -241,13 +241,13 @@ def _listed(value: str, column: str, row: DataRow) -> list[Any]:
 def balanced_weights(
     counts: Mapping[int, int], classes: int, rows: int, multi_label: bool
 ) -> torch.Tensor:
-    """Weights that make the classes count alike.
+    """Weights that give all classes the same total weight.
 
     Args:
-        counts: Class id → rows that have it; ids that are absent count as one row.
+        counts: Number of rows by class id; a missing id counts as one row.
         classes: Number of classes.
         rows: Number of rows.
-        multi_label: Whether to weigh each class's positives against its own negatives.
+        multi_label: Whether to weight the positives of each class against its negatives.
 
     Returns:
         ``rows / (classes * count)`` for each class, or ``(rows - count) / count`` if multi-label.
