@@ -119,7 +119,7 @@ def test_what_is_only_careless_is_no_reason(
 @pytest.mark.parametrize(
     ("config", "more", "words"),
     [
-        ({"eos_token_id": 5}, {}, "eos_token_id 5; .* 'time', and its eos_token is '<end>'"),
+        ({"eos_token_id": 5}, {}, "eos_token_id 5; .* 'time', but its eos_token is '<end>'"),
         ({"eos_token_id": [5, 6]}, {}, "eos_token_id 5"),
         (
             {"eos_token_id": None, "bos_token_id": 6},

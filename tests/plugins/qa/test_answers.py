@@ -241,7 +241,7 @@ def test_a_question_of_which_nothing_can_be_read_is_an_error(tmp_path: Path, que
     """Also where the tokenizer has a token for every byte."""
     with (
         Pipeline(QaTask(), byte_level(tmp_path), threads=1) as ask,
-        pytest.raises(InputError, match=r"question is '.*nothing in it that the model can read"),
+        pytest.raises(InputError, match=r"question is '.*no character that the model can read"),
     ):
         ask(question=question, context=PARIS)
 
