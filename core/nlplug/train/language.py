@@ -1,4 +1,4 @@
-"""What recipes of language models share: a tokenizer learnt from texts, and scores by the loss."""
+"""Base classes of language model recipes: tokenizer training, and evaluation by the loss."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class LanguageRecipe(Recipe):
-    """A recipe that needs nothing of the task, so that a model can be trained before there is one.
+    """A recipe that does not need a task, for training from scratch.
 
     Args:
-        task: The task that is trained, if there is one.
+        task: The task, or None.
         config: The settings of the run.
     """
 
@@ -42,15 +42,15 @@ class LanguageRecipe(Recipe):
     def train_tokenizer(
         self, examples: Sequence[Example], *, kind: Kind | None, size: int
     ) -> PreTrainedTokenizerBase:
-        """A tokenizer of the examples' texts, with the special tokens that the model needs.
+        """Train a tokenizer on the examples, with the special tokens that the model needs.
 
         Args:
             examples: The training examples.
-            kind: How it cuts words; None: as is usual for the model.
-            size: Tokens in the vocabulary, special ones included.
+            kind: Model of the tokenizer; None: the usual one of the family.
+            size: Vocabulary size, special tokens included.
 
         Raises:
-            TrainingError: The vocabulary is smaller than what it has to hold.
+            TrainingError: The vocabulary is too small.
         """
 
     @classmethod
@@ -58,17 +58,17 @@ class LanguageRecipe(Recipe):
     def new_model(
         cls, config: PretrainConfig, size: int, tokenizer: PreTrainedTokenizerBase
     ) -> PreTrainedModel:
-        """A model of the shape that the settings tell, its weights drawn from torch's generator.
+        """A new model with random weights from torch's generator.
 
         Args:
-            config: The settings, of the class that the family's record names.
-            size: Rows of the embedding.
-            tokenizer: Of the model.
+            config: The settings, of the class in the family's record.
+            size: Number of rows of the embedding.
+            tokenizer: The tokenizer of the model.
         """
 
 
 class LossRecipe(LanguageRecipe):
-    """A language model that is scored by sums over the tokens of held-out examples."""
+    """A language model that is evaluated by sums over the tokens of held-out examples."""
 
     @abstractmethod
     def held_out(
@@ -78,16 +78,16 @@ class LossRecipe(LanguageRecipe):
 
     @abstractmethod
     def sums(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-        """What is summed up over all batches: shape (rows, numbers)."""
+        """The values to sum over all batches, shape (rows, values)."""
 
     @abstractmethod
     def scores(self, sums: Sequence[float], dataset: Dataset[Any], model: Any) -> dict[str, float]:
-        """The scores, ``metric`` among them, from the sums over all rows."""
+        """The scores, including ``metric``, from the sums over all rows."""
 
     def evaluator(
         self, file: Path, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase
     ) -> Evaluator:
-        """See `Recipe.evaluator`: by the loss of the examples."""
+        """See `Recipe.evaluator`; scores the loss of the examples."""
         dataset = self.held_out(examples, tokenizer)
         loader: DataLoader[Any] = DataLoader(
             dataset,
@@ -108,7 +108,7 @@ class LossRecipe(LanguageRecipe):
 
 
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int | None]:
-    """The ids of padding, beginning and end, as a model's config has them."""
+    """The ids of the padding, start and end tokens, as entries of a model's config."""
     return {
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": tokenizer.bos_token_id,

@@ -143,6 +143,6 @@ def test_a_model_that_labels_whole_texts_is_an_error(folder: Path) -> None:
     bundle: Bundle = tiny_text_classifier(folder / "whole")
     with (
         Pipeline(TagTask(), bundle, threads=1) as pipe,
-        pytest.raises(BundleError, match="does not label tokens"),
+        pytest.raises(BundleError, match="not a token classifier"),
     ):
         pipe("good")
