@@ -164,7 +164,7 @@ def test_a_prompt_from_right_to_left_stands_before_its_text(ask: Ask) -> None:
         ("classification", "gap", "have the ids 0, 5, not 0 to 1"),
         ("classification", "qa", "gives start_logits, end_logits, but this task needs logits"),
         ("ner", "three-of-five", "returns 5 logits per token, but its config.json lists 3 labels"),
-        ("ner", "sentiment", "it does not label tokens"),
+        ("ner", "sentiment", "it is not a token classifier"),
         ("qa", "ner", "this task needs end_logits, start_logits"),
         ("generation", "ner", "is not a decoder with a cache"),
         ("translation", "generation", "is no text-to-text model"),
