@@ -50,7 +50,7 @@ bench: $(VENV)/.base-installed ## Measure against the peers and write the tables
 
 models: $(VENV)/.base-installed ## Train and export the embedded models, or MODEL=name alone (needs NLPLUG_DATA)
 	for recipe in $(RECIPES); do \
-		PYTHONPATH=plugins nice -n 19 $(BIN)/python $$recipe $(MODELS_ARGS) || exit; done
+		PYTHONPATH=tools nice -n 19 $(BIN)/python $$recipe $(MODELS_ARGS) || exit; done
 
 version: $(VENV)/.run-installed ## Give all distributions the version of core (VERSION=1.2.3 changes it first)
 	$(PYTHON) tools/set_version.py $(VERSION)

@@ -220,12 +220,11 @@ class Nlplug(DecodingContender):
 
     def open(self, threads: int) -> Any:
         """The model, loaded."""
-        from nlplug.runtime.decoding.seq2seq import open_seq2seq
-        from nlplug.runtime.decoding.session import DecoderSession
+        from nlplug.runtime.decoding.open import open_decoder, open_seq2seq
 
         folder = self.folder / f"{self.file}-{self.precision}"
         if self.shape.end is None:
-            return DecoderSession(folder / "model.onnx", threads=threads)
+            return open_decoder(folder / "model.onnx", threads=threads)
         return open_seq2seq(
             folder / "encoder_model.onnx", folder / "decoder_model_merged.onnx", threads=threads
         )

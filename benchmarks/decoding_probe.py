@@ -17,10 +17,10 @@ class Probe:
     """Our decoding layer in this process, on one thread, and its graph without the layer."""
 
     def __init__(self, folder: Path, precision: str) -> None:
-        from nlplug.runtime.decoding.session import DecoderSession
+        from nlplug.runtime.decoding.open import open_decoder
 
         self.graph = folder / f"nlplug-{precision}" / "model.onnx"
-        self.session = DecoderSession(self.graph, threads=1)
+        self.session = open_decoder(self.graph, threads=1)
         self.shape = Shape.load(folder)
 
     def first_token(self, prompt: int, calls: int) -> dict[str, Any]:

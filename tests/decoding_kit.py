@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nlplug.runtime.decoding.session import DecoderSession
+from nlplug.runtime.decoding.fast import FastDecoder
 
 VOCABULARY = 96
 CONTEXT = 128
@@ -79,7 +79,7 @@ class Pair:
     """A PyTorch model, and its fast graph in float32."""
 
     model: Any
-    session: DecoderSession
+    session: FastDecoder
 
 
 def prompts(count: int, *, seed: int = 0, longest: int = 12) -> list[list[int]]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from decoding_kit import CONTEXT, END, make_model
 
-from nlplug.models.bundle import Bundle, BundleWriter
+from nlplug.models.bundle import Bundle
 from nlplug.models.manifest import Manifest, PrecisionRecord
+from nlplug.models.writer import BundleWriter
 
 END_TOKEN = "<|end|>"
 MERGES = [("t", "h"), ("th", "e"), ("Ġ", "t"), ("i", "n"), ("Ġ", "a")]

@@ -7,6 +7,10 @@ returned as JSON by the HTTP server (with ``http_status``).
 
 from __future__ import annotations
 
+import errno
+import sys
+import warnings
+from types import FrameType
 from typing import Any, ClassVar
 
 
@@ -142,6 +146,27 @@ class RequestTooLarge(InputError):
     error_type = "too_large"
 
 
+class UnsupportedEncoding(InputError):
+    """The body of a request is compressed in a way that the server does not know."""
+
+    http_status = 415
+    error_type = "unsupported_encoding"
+
+
+class UnknownHost(InputError):
+    """A request names a host that this server is not known by."""
+
+    http_status = 421
+    error_type = "unknown_host"
+
+
+class DiskFull(NlplugError):
+    """The disk, or the quota of the user, has no room left."""
+
+    http_status = 507
+    error_type = "disk_full"
+
+
 class RequestTimeout(NlplugError):
     """A request was not answered within the server's time limit."""
 
@@ -164,3 +189,39 @@ class ServerError(NlplugError):
 
 class DeviceFallbackWarning(RuntimeWarning):
     """The session runs on another device than the requested one."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line of the caller: the innermost frame outside nlplug and its plugins.
+
+    Args:
+        message: What happened, and what to do.
+        category: The class of the warning.
+    """
+    frame = sys._getframe(1)
+    while _is_ours(frame) and frame.f_back is not None:
+        frame = frame.f_back
+    warnings.warn_explicit(
+        message,
+        category,
+        filename=frame.f_code.co_filename,
+        lineno=frame.f_lineno,
+        module=frame.f_globals.get("__name__", "<unknown>"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def _is_ours(frame: FrameType) -> bool:
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return package == "nlplug" or package.startswith("nlplug_")
+
+
+def explained(error: BaseException) -> NlplugError | None:
+    """What an error of the operating system means for a user, or None where we do not know."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" at {error.filename}" if error.filename else ""
+        return DiskFull(
+            f"The disk is full{where} ({error.strerror}).",
+            hint="Free some space, or set TMPDIR, NLPLUG_CACHE or the output to another disk.",
+        )
+    return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
@@ -13,6 +14,8 @@ from nlplug.validation import make_input
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
+    from nlplug.data.formats import DataFile
+    from nlplug.data.rows import DataRow
     from nlplug.task import Task
 
 
@@ -31,41 +34,107 @@ def first_field(task: Task, given: Collection[str] = ()) -> str:
     return next((name for name in names if name not in given), names[0])
 
 
+@dataclass(frozen=True, slots=True)
+class InputRow:
+    """One input of many, and the row that it comes from.
+
+    Attributes:
+        values: Field of the task's input → value.
+        row: The row, with all of its columns.
+    """
+
+    values: Mapping[str, Any]
+    row: DataRow
+
+
 def read_inputs(
-    task: Task, path: Path, given: Mapping[str, Any] | None = None
-) -> Iterator[dict[str, Any]]:
-    """The inputs of a file, one a row; columns that the task does not know are left out.
+    task: Task,
+    file: Path | DataFile,
+    given: Mapping[str, Any] | None = None,
+    *,
+    text_column: str | None = None,
+) -> Iterator[InputRow]:
+    """The inputs of a file, one per row; columns that the task does not know are left out.
 
     Args:
         task: The task.
-        path: The file; the lines of plain text fill the task's first field.
+        file: The file, and how it is read. The lines of plain text fill the task's first field.
+            Its report says which column fills which field.
         given: Fields that need no column, as they are the same for all rows; they are in none
             of what is yielded.
+        text_column: Column that fills the first field that is not given.
 
     Raises:
         DataError: The file cannot be read; the message names the line.
         InputError: The file has none of the task's fields, or the task cannot take a row; the
             message names the line.
     """
-    from nlplug.data.readers import data_format, read_rows
+    from nlplug.data.formats import DataFile
+    from nlplug.data.readers import read_rows
+    from nlplug.data.rows import DataRow
 
     shared = given or {}
-    known = [name for name in task.Input.model_fields if name not in shared]
     first = first_field(task, shared)
-    plain = data_format(path) == ".txt"
-    for row in read_rows(path):
-        columns = {first: row.values["text"]} if plain else row.values
-        values = {name: value for name, value in columns.items() if name in known}
-        place = f"{row.source}:{row.line}"
-        if first not in values:
-            raise InputError(
-                f"{place}: there is no {first!r} among the columns "
-                f"{', '.join(map(str, row.values))}.",
-                hint=f"Name the column that holds the {first} {first!r}.",
-            )
-        with placed(place):
-            make_input(task, {**values, **shared})
-        yield values
+    file = file if isinstance(file, DataFile) else DataFile(file)
+    plain = file.kind == ".txt"
+    columns: tuple[str, ...] | None = None
+    rows = read_rows(file)
+    for row in rows:
+        if plain:
+            row = DataRow({first: row.values["text"]}, row.source, row.line)
+        if columns != tuple(row.values):
+            columns = tuple(row.values)
+            picked = pick_columns(task, columns, shared, text_column=text_column)
+            file.report.used = file.report.used or picked
+        values = {name: row.values[column] for name, column in picked.items()}
+        try:
+            if first not in values:
+                raise no_column(row, first, text_column or first)
+            with placed(row.where):
+                make_input(task, {**values, **shared})
+        except InputError as error:
+            rows.reject(row, error)
+            continue
+        yield InputRow(values, row)
+
+
+def no_column(row: DataRow, field: str, column: str) -> InputError:
+    """The error for a row that lacks the column of a field."""
+    return InputError(
+        f"{row.where}: there is no {column!r} among the columns {', '.join(row.values)}.",
+        hint=f"Call the column that holds the {field} {field!r}, or choose another column "
+        "(--text-column).",
+    )
+
+
+def pick_columns(
+    task: Task,
+    columns: Sequence[str],
+    given: Collection[str] = (),
+    *,
+    text_column: str | None = None,
+) -> dict[str, str]:
+    """The column for each field of a task's input; fields without one are left out.
+
+    It is the column of the same name, whatever its case; no other column is taken unasked.
+
+    Args:
+        task: The task.
+        columns: Names of the columns of a file.
+        given: Fields that need no column.
+        text_column: Column of the first field that is not given.
+    """
+    folded = {column.strip().lower(): column for column in reversed(columns)}
+    names = [name for name in task.Input.model_fields if name not in given]
+    picked = {
+        name: name if name in columns else folded[name.lower()]
+        for name in names
+        if name in columns or name.lower() in folded
+    }
+    if text_column is not None and names:
+        picked.pop(names[0], None)
+        return picked | ({names[0]: text_column} if text_column in columns else {})
+    return picked
 
 
 def spread(task: Task, text: str | None, fields: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -182,7 +182,7 @@ class Pipeline:
         if inputs is None or isinstance(inputs, str):
             inputs, fields = spread(self.task, inputs, fields)
         if isinstance(inputs, Path):
-            rows = read_inputs(self.task, inputs, fields)
+            rows = (one.values for one in read_inputs(self.task, inputs, fields))
             return self._stream(rows, fields, options, given)
         if isinstance(inputs, list | tuple):
             items = [self._placed(number, value, fields) for number, value in enumerate(inputs)]

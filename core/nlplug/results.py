@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from nlplug.errors import InputError, NlplugError, OptionError
+
 if TYPE_CHECKING:
-    from nlplug.pipelines import Pipeline
+    from nlplug.inputs import InputRow
     from nlplug.task import Task
 
 
 def to_rows(answer: Any) -> list[dict[str, Any]]:
     """One answer as rows of a table.
 
-    A dict is one row. A list of dicts (entities, labels, n-best answers) is one row an element; an
+    A dict is one row. A list of dicts (entities, labels, n-best answers) is one row per element; an
     empty list one row without columns, so that the input it belongs to is not lost. Anything else
     stands under ``result``.
     """
@@ -29,49 +32,107 @@ def to_record(answer: Any) -> dict[str, Any]:
     return dict(answer) if isinstance(answer, Mapping) else {"result": answer}
 
 
+def free_name(name: str, taken: Collection[str], prefix: str = "predicted") -> str:
+    """A name for a new column that hides no column of the row, such as ``predicted_label``."""
+    while name in taken:
+        name = f"{prefix}_{name}"
+    return name
+
+
+def records(answered: Iterable[tuple[Mapping[str, Any], Any]]) -> Iterator[dict[str, Any]]:
+    """Rows with the fields of their answers, under names that hide no column of the row."""
+    for row, answer in answered:
+        yield {**row, **{free_name(k, row): v for k, v in to_record(answer).items()}}
+
+
 def table_rows(
     task: Task, answered: Iterable[tuple[Mapping[str, Any], Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Inputs with their answers as rows that all have the same columns.
+    """Rows with their answers, as rows that all have the same columns: those of the first one.
 
     Args:
         task: What answered; its output says the columns where the first answer is empty.
-        answered: Inputs with answers, as `answered_rows` gives them.
+        answered: Rows with answers.
     """
-    names: Sequence[str] | None = None
+    columns: list[str] | None = None
+    names: dict[str, str] = {}
     for row, answer in answered:
         found = to_rows(answer)
-        if names is None:
-            names = list(found[0]) or answer_columns(task)
+        if columns is None:
+            columns = list(row)
+            names = {name: free_name(name, row) for name in found[0] or answer_columns(task)}
         for one in found:
-            yield {**row, **{name: one.get(name) for name in names}}
+            kept = {column: row.get(column) for column in columns}
+            yield kept | {at: one.get(name) for name, at in names.items()}
 
 
 def answered_rows(
-    pipe: Pipeline, rows: Iterable[Mapping[str, Any]], **options: Any
-) -> Iterator[tuple[Mapping[str, Any], Any]]:
-    """Each input row with its answer, in bounded memory.
+    answer: Callable[[Iterable[Mapping[str, Any]]], Iterator[Any]],
+    rows: Iterable[InputRow],
+    *,
+    reject: Callable[[InputRow, InputError], None] | None = None,
+) -> Iterator[tuple[InputRow, Any]]:
+    """Each input with its answer, in bounded memory.
+
+    An error of the source is raised when all rows before it were answered. Where the model cannot
+    take one of the rows that are being answered together, these are answered one by one, so that
+    only that one is rejected.
 
     Args:
-        pipe: The pipeline.
-        rows: Inputs as dicts.
-        **options: Options of the call.
+        answer: Answers a stream of inputs, such as a pipeline's ``map``.
+        rows: The inputs.
+        reject: Called with a row that the model cannot take; None: it is an error.
+
+    Raises:
+        InputError: A row that cannot be answered; the message names its file and line.
     """
-    # The pipeline reads ahead of the answers by a chunk or two; what it has read waits here.
-    waiting: list[Mapping[str, Any]] = []
+    source = iter(rows)
+    waiting: deque[InputRow] = deque()
+    ended: list[NlplugError] = []
 
-    def remember() -> Iterator[Mapping[str, Any]]:
-        for row in rows:
-            waiting.append(row)
-            yield row
+    def feed() -> Iterator[Mapping[str, Any]]:
+        try:
+            for row in source:
+                waiting.append(row)
+                yield row.values
+        except NlplugError as error:
+            ended.append(error)
 
-    position = 0
-    for answer in pipe.map(remember(), **options):
-        yield waiting[position], answer
-        position += 1
-        if position == len(waiting) or position >= 4096:
-            del waiting[:position]
-            position = 0
+    while True:
+        try:
+            for result in answer(feed()):
+                yield waiting.popleft(), result
+            break
+        except OptionError:
+            raise
+        except InputError as error:
+            if not waiting:
+                raise
+            # With a single row there is no doubt which one it is.
+            alone = [(waiting.popleft(), error)] if len(waiting) == 1 else None
+        if alone:
+            _reject(*alone[0], reject)
+        while waiting:
+            row = waiting.popleft()
+            try:
+                result = next(iter(answer([row.values])))
+            except InputError as error:
+                _reject(row, error, reject)
+                continue
+            yield row, result
+    if ended:
+        raise ended[0]
+
+
+def _reject(
+    row: InputRow,
+    error: InputError,
+    reject: Callable[[InputRow, InputError], None] | None,
+) -> None:
+    named = type(error)(f"{row.row.where}: {error.message}", hint=error.hint)
+    if reject is None:
+        raise named from None
+    reject(row, named)
 
 
 def answer_columns(task: Task) -> list[str]:

@@ -130,7 +130,11 @@ class Runner(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release the model and the worker threads; a later call loads them again."""
+        """Wait for running computations, then free the model and the worker threads.
+
+        A later call loads the model again, and so does a call in progress, which continues without
+        an error. To end a call in progress, cancel its answers.
+        """
 
 
 class StreamingRunner(Runner):
@@ -165,6 +169,9 @@ class Task(ABC):
     """Name of a registered ``ModelSpec``."""
     family: ClassVar[Family]
     """The kind of model: how it is trained, exported and evaluated."""
+
+    answers_blank: ClassVar[bool] = False
+    """Whether a blank text has an answer, such as no entities; else it is refused as an input."""
 
     @abstractmethod
     def load(

@@ -39,11 +39,12 @@ def make_input(task: Task, value: Any) -> TaskInput:
     """Validate one input: a bare string fills the first field, a mapping fills fields by name.
 
     Raises:
-        InputError: A missing, unknown or ill-typed field, or a text that is not valid Unicode.
+        InputError: A missing, unknown or ill-typed field, a text that is not valid Unicode, or a
+            blank one where the task has no answer to such.
     """
     what = f"input of the task {task.name!r}"
     if isinstance(value, task.Input):
-        return _readable(value, InputError, what)
+        return _not_blank(task, _readable(value, InputError, what))
     value = task.wrap(value)
     if isinstance(value, str):
         value = {next(iter(task.Input.model_fields)): value}
@@ -58,7 +59,19 @@ def make_input(task: Task, value: Any) -> TaskInput:
         made = task.Input.model_validate(value)
     except ValidationError as error:
         raise _explain(error, InputError, what, value) from None
-    return _readable(made, InputError, what)
+    return _not_blank(task, _readable(made, InputError, what))
+
+
+def _not_blank(task: Task, made: Checked) -> Checked:
+    """The same, if no required text in it is blank, or the task answers blank texts."""
+    for name, field in () if task.answers_blank else type(made).model_fields.items():
+        text = getattr(made, name)
+        if field.is_required() and isinstance(text, str) and not text.strip():
+            raise InputError(
+                f"Wrong input of the task {task.name!r}: {name} is {_short(text)}.",
+                hint="It is empty: give a text that is more than white space.",
+            )
+    return made
 
 
 def make_options(task: Task, values: Mapping[str, Any]) -> TaskOptions:

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from nlplug import Pipeline
+from nlplug.data import DataRow
 from nlplug.errors import BundleError, DataError, InputError, OptionError
 from nlplug.families.sequence_classification import SequenceClassificationTask
-from nlplug.models.bundle import Bundle, BundleWriter
+from nlplug.inputs import InputRow
+from nlplug.models.bundle import Bundle
 from nlplug.models.manifest import Manifest, PrecisionRecord
+from nlplug.models.writer import BundleWriter
 from nlplug.results import answered_rows
 from nlplug.testing import tiny_text_classifier
 
@@ -159,10 +162,18 @@ def test_a_long_text_is_judged_whole_unless_truncation_is_asked_for(pipe: Pipeli
     assert label(pipe(text, truncation=True)) == ["positive"]
 
 
-@pytest.mark.parametrize("text", ["", "   ", "👍🏽", "مرحبا", "e\u0301", "\x00", "word " * 200_000])
+@pytest.mark.parametrize("text", ["👍🏽", "مرحبا", "e\u0301", "\x00", "word " * 200_000])
 def test_odd_texts_are_answered(pipe: Pipeline, text: str) -> None:
     [answer] = pipe(text)
     assert 0.0 <= answer["score"] <= 1.0
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\u3000\n"])
+def test_a_blank_text_is_refused(pipe: Pipeline, text: str) -> None:
+    with pytest.raises(InputError, match="text is .*\n.*empty"):
+        pipe(text)
+    with pytest.raises(InputError, match="Input 1: .*text is"):
+        pipe(["good", text])
 
 
 def test_a_lone_surrogate_is_an_input_error(pipe: Pipeline) -> None:
@@ -246,14 +257,14 @@ def test_auto_takes_int8_only_where_its_loss_was_measured(
 
 def test_labels_that_do_not_fit_the_weights_are_an_error(tmp_path: Path) -> None:
     bundle = tiny_text_classifier(tmp_path, config={"id2label": {"0": "only"}})
-    with Pipeline(Mood(), bundle) as pipe, pytest.raises(BundleError, match="2 logits.* 1 labels"):
-        pipe("good")
+    with pytest.raises(BundleError, match="2 logits.* 1 labels"):
+        Pipeline(Mood(), bundle)
 
 
 def test_a_bare_encoder_is_refused_with_the_outputs_it_has(tmp_path: Path) -> None:
     bundle = tiny_text_classifier(tmp_path, output="last_hidden_state")
-    with Pipeline(Mood(), bundle) as pipe, pytest.raises(BundleError, match="last_hidden_state"):
-        pipe("good")
+    with pytest.raises(BundleError, match="last_hidden_state"):
+        Pipeline(Mood(), bundle)
 
 
 def test_it_says_what_it_runs(pipe: Pipeline) -> None:
@@ -263,6 +274,7 @@ def test_it_says_what_it_runs(pipe: Pipeline) -> None:
 
 def test_rows_keep_their_answers_in_a_long_stream(pipe: Pipeline) -> None:
     rows = [{"text": "good" if i % 3 else "bad"} for i in range(10_000)]
-    pairs = list(answered_rows(pipe, iter(rows)))
+    inputs = (InputRow(row, DataRow(row, Path("a"), i)) for i, row in enumerate(rows))
+    pairs = [(one.values, answer) for one, answer in answered_rows(pipe.map, inputs)]
     assert [row for row, _ in pairs] == rows
     assert all((row["text"] == "good") == (a["label"] == "positive") for row, a in pairs)

@@ -101,7 +101,10 @@ def test_a_failed_run_leaves_the_earlier_output_as_it_was(bundle: Bundle, tmp_pa
     assert done.returncode == 2
     assert "in.jsonl:2" in done.stderr
     assert target.read_text() == "earlier\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+    kept = tmp_path / "out.partial.jsonl"
+    assert {path.name for path in tmp_path.iterdir()} == {source.name, target.name, kept.name}
+    assert [json.loads(line)["label"] for line in kept.read_text().splitlines()] == ["positive"]
+    assert f"Rows answered before the error: 1, {kept}" in done.stderr
 
 
 @pytest.mark.parametrize(

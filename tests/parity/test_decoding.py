@@ -15,10 +15,8 @@ from parity.generation import GRAPHS, NEAR, Peer, Shape, answers_of, make, near
 from nlplug.runtime.decoding.decoder import Decoder
 from nlplug.runtime.decoding.generate import generate
 from nlplug.runtime.decoding.history import History
+from nlplug.runtime.decoding.open import open_decoder, open_seq2seq
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.plain import PlainSession
-from nlplug.runtime.decoding.seq2seq import open_seq2seq
-from nlplug.runtime.decoding.session import DecoderSession
 
 pytestmark = pytest.mark.train
 
@@ -107,7 +105,7 @@ _NAMES = {"bad_words_ids": "bad_words", "forced_eos_token_id": "forced_eos"} | {
 def both(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Shape, str], Both]:
     """A model in PyTorch, and its fast or plain graph."""
     from nlplug.export.decoder.builder import build
-    from nlplug.export.decoder.encoder_decoder import export_seq2seq
+    from nlplug.export.decoder.encoder_decoder import export_encoder_decoder
     from nlplug.export.decoder.export import save_graph
     from nlplug.export.decoder.plain import export_plain
     from nlplug.export.decoder.products import products_of
@@ -117,8 +115,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Shape, str], Bot
 
     @cache
     def graphs(shape: Shape) -> Any:
-        # Of a model of its own: Optimum leaves its mark on the configuration of a T5.
-        return export_seq2seq(make(shape), tmp_path_factory.mktemp("seq2seq"), precisions=["fp32"])
+        folder = tmp_path_factory.mktemp("seq2seq")
+        return export_encoder_decoder(make(shape), folder, precisions=["fp32"])
 
     def get(shape: Shape, graph: str) -> Both:
         folder = tmp_path_factory.mktemp("decoder")
@@ -131,9 +129,9 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Shape, str], Bot
             return made, open_seq2seq(*files, threads=1)
         if graph == "plain":
             save_graph(export_plain(made, folder), path)
-            return made, PlainSession(path, context=CONTEXT, threads=1)
+            return made, open_decoder(path, context=CONTEXT, threads=1)
         save_graph(build(read_decoder(made), products_of("fp32")), path)
-        return made, DecoderSession(path, threads=1)
+        return made, open_decoder(path, threads=1)
 
     return get
 
@@ -210,7 +208,7 @@ def _draws(
     drawn, steps = Peer(model, texts, {"do_sample": True, **lengths, **settings}).drawn()
     options = _options(settings, do_sample=True, min_new_tokens=12, max_new_tokens=12)
     sampler, processors = options.sampler(), options.processors()
-    decoding, history = session.start(texts), History(session.beginnings(texts), 12)
+    decoding, history = session.start(texts), History(session.decoder_prompts(texts), 12)
     worst, apart = np.zeros(len(texts)), np.zeros(len(texts))
     for place, expected in enumerate(steps):
         scores = decoding.logits.copy()
@@ -218,7 +216,7 @@ def _draws(
             process(history, scores)
         wanted = expected.softmax(-1).numpy()
         for row, line in enumerate(scores):
-            tokens, weights = sampler.left(line)
+            tokens, weights = sampler.filtered(line)
             given = np.zeros_like(wanted[row])
             given[slice(None) if tokens is None else tokens] = weights / weights.sum()
             differs = (given > 0) != (wanted[row] > 0)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from nlplug.plugins import PluginHost
+from nlplug.server.pool import ModelPool
 from nlplug.task import Display, Task
 from nlplug.testing import tiny_text_generator
 from nlplug_webui.answering import Answering, Question
 from nlplug_webui.fields import input_controls, option_controls
-from nlplug_webui.models import ModelPool
 from nlplug_webui.result import ResultCard
 from nlplug_webui.runs import Ending
 

@@ -11,6 +11,7 @@ import pytest
 
 from nlplug.models.bundle import Bundle
 from nlplug.plugins import PluginHost
+from nlplug.server.pool import ModelPool
 from nlplug.task import Display
 from nlplug.testing import (
     tiny_question_answerer,
@@ -21,7 +22,6 @@ from nlplug.testing import (
 )
 from nlplug_webui.answering import Answering, Question
 from nlplug_webui.fields import input_controls, option_controls
-from nlplug_webui.models import ModelPool
 from nlplug_webui.result import ResultCard
 
 # Written from right to left, and with marks over and under the letters.
@@ -159,15 +159,15 @@ def test_a_prompt_from_right_to_left_stands_before_its_text(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("name", "model", "words"),
     [
-        ("sentiment", "three-of-two", "returns 2 logits, but its config.json lists 3 labels"),
-        ("classification", "three-of-two", "returns 2 logits, but its config.json lists 3 labels"),
+        ("sentiment", "three-of-two", "gives 2 logits, but its config.json names 3 labels"),
+        ("classification", "three-of-two", "gives 2 logits, but its config.json names 3 labels"),
         ("classification", "gap", "have the ids 0, 5, not 0 to 1"),
         ("classification", "qa", "gives start_logits, end_logits, but this task needs logits"),
-        ("ner", "three-of-five", "returns 5 logits per token, but its config.json lists 3 labels"),
-        ("ner", "sentiment", "it is not a token classifier"),
+        ("ner", "three-of-five", "gives 5 logits per token, but its config.json names 3 labels"),
+        ("ner", "sentiment", "is for another task, text classification"),
         ("qa", "ner", "this task needs end_logits, start_logits"),
-        ("generation", "ner", "is not a decoder with a cache"),
-        ("translation", "generation", "is no text-to-text model"),
+        ("generation", "ner", "is for another task, token classification"),
+        ("translation", "generation", "is for another task: it is no text-to-text model"),
     ],
 )
 def test_a_model_that_does_not_fit_is_named_as_that(

@@ -55,13 +55,13 @@ def test_every_format_is_answered(pipe: Pipeline, tmp_path: Path, name: str, con
     assert [line["answer"][0]["label"] for line in lines] == ["positive", "negative"]
 
 
-def test_columns_are_picked_by_name_and_else_guessed(tmp_path: Path) -> None:
+def test_columns_are_picked_by_name_and_never_guessed(tmp_path: Path) -> None:
     named = tmp_path / "named.csv"
     named.write_text("id,Text\n1,good\n", encoding="utf-8")
-    guessed = tmp_path / "guessed.csv"
-    guessed.write_text("id,review\n1,good\n", encoding="utf-8")
+    other = tmp_path / "other.csv"
+    other.write_text("id,foo\n1,good\n", encoding="utf-8")
     assert look(Tone(), named).picked == {"text": "Text", "text_pair": None}
-    assert look(Tone(), guessed).picked == {"text": "review", "text_pair": None}
+    assert look(Tone(), other).picked == {"text": None, "text_pair": None}
 
 
 def test_the_answer_never_hides_a_column_that_was_there(pipe: Pipeline, tmp_path: Path) -> None:

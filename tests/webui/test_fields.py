@@ -12,6 +12,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from nlplug import Display, Task, TaskInput, TaskOptions
 from nlplug.errors import InputError, OptionError
+from nlplug.families.family import Family
 from nlplug.families.sequence_classification import SequenceClassificationTask
 from nlplug_webui.fields import (
     UNSET,
@@ -68,9 +69,10 @@ class Made(Task):
     Input: ClassVar[type[TaskInput]] = Question
     Options: ClassVar[type[TaskOptions]] = Options
     Output: ClassVar[Any] = list
+    family: ClassVar[Family] = Family("made")
     display: ClassVar[Display] = Display.TEXT
 
-    def bind(self, bundle: Any) -> Any:
+    def load(self, bundle: Any, **settings: Any) -> Any:
         raise NotImplementedError
 
 

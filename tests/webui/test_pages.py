@@ -15,8 +15,8 @@ from webui_kit import install
 
 from nlplug.errors import ModelNotFound
 from nlplug.plugins import PluginHost
+from nlplug.server.pool import ModelPool
 from nlplug_webui import pages, plugin
-from nlplug_webui.models import ModelPool
 from nlplug_webui.texts import LANGUAGES, TEXTS, language_of
 
 PANELS = """
@@ -92,7 +92,7 @@ def test_a_panel_of_the_wrong_type_leaves_its_plugin_out(
 
 def test_a_closed_server_offers_installed_models_alone(host: PluginHost) -> None:
     pool = ModelPool(host, only_packaged=True)
-    with pytest.raises(ModelNotFound, match="installed models alone"):
+    with pytest.raises(ModelNotFound, match="only its installed models"):
         pool.bundle(host.task("tone"), "/etc")
     assert pool.bundle(host.task("tone"), None).labels == ["negative", "positive"]
 
@@ -122,7 +122,7 @@ def client(host: PluginHost, pool: ModelPool) -> Iterator[TestClient]:
     from nlplug.server.app import create_app
     from nlplug_webui.app import mount
 
-    app = create_app(host, opener=pool.opened)
+    app = create_app(host, pool=pool)
     mount(app, host, pool)
     with TestClient(app) as made:
         yield made
@@ -142,6 +142,47 @@ def test_pages_and_programs_share_one_model(
     client.post("/models/tone", json={"inputs": "good"})
     with pool.lease(host.task("tone")) as lease:
         assert lease.loaded_in == 0
+
+
+@pytest.mark.parametrize("first", ["tone", "twin"])
+def test_two_tasks_on_one_model_answer_each_for_itself(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    from nlplug.server.app import create_app
+
+    source = """
+from nlplug import hookimpl
+from nlplug.families.sequence_classification import (
+    SequenceClassificationModel, SequenceClassificationTask,
+)
+
+class Model(SequenceClassificationModel):
+    def decode(self, item, rows, outputs, options):
+        return [{"label": "twin", "score": 1.0}]
+
+class Twin(SequenceClassificationTask):
+    name = title = description = "twin"
+    default_model = "tone-tiny"
+
+    def bind(self, bundle):
+        return Model(bundle)
+
+@hookimpl
+def register_tasks():
+    return [Twin()]
+"""
+    install(tmp_path, "nlplug-twin", {"twin_p": source}, plugins={"twin": "twin_p"})
+    for folder in (site, tmp_path):
+        monkeypatch.syspath_prepend(str(folder))
+    host = PluginHost.discover(path=[str(site), str(tmp_path)])
+    pool = ModelPool(host)
+    expected = {"tone": "positive", "twin": "twin"}
+    with TestClient(create_app(host, pool=pool)) as client:
+        for name in sorted(expected, key=lambda name: name != first):
+            with pool.lease(host.task(name)) as lease:
+                assert lease.pipeline("good")[0]["label"] == expected[name]
+            answer = client.post(f"/models/{name}", json={"inputs": "good"}).json()
+            assert answer[0][0]["label"] == expected[name]
 
 
 def test_a_taken_port_is_one_clear_error() -> None:

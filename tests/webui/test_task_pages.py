@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nlplug.models.bundle import BundleWriter
 from nlplug.models.manifest import Manifest
+from nlplug.models.writer import BundleWriter
 from nlplug.testing import tiny_question_answerer, tiny_text_classifier, tiny_token_classifier
 
 if TYPE_CHECKING:

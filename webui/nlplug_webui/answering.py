@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import OptionError
+from nlplug.server.pool import AUTO, Lease, ModelPool
 from nlplug.task import Task
 from nlplug_webui.fields import Control, for_model, input_values, option_values
 from nlplug_webui.messages import error_html
-from nlplug_webui.models import AUTO, Lease, ModelPool
 from nlplug_webui.render import Shown, growing_html, show
 from nlplug_webui.result import ResultCard
 from nlplug_webui.runs import Ending, Run, Runs

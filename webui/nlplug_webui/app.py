@@ -13,11 +13,11 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import gradio as gr
 from gradio.i18n import I18nData
 
+from nlplug.server.pool import ModelPool
 from nlplug_webui import look_and_feel, pages
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.hookspecs import PanelContext
 from nlplug_webui.messages import card_html
-from nlplug_webui.models import ModelPool
 from nlplug_webui.pages import HOME, PLUGINS_PAGE, Page
 from nlplug_webui.private import PrivatePages
 from nlplug_webui.task_page import build_task_page, page_texts
@@ -147,7 +147,7 @@ def mount(app: FastAPI, host: PluginHost, pool: ModelPool | None = None) -> WebU
     Args:
         app: The HTTP API, or an empty app.
         host: The plugins.
-        pool: The models of the pages; None for a pool of their own.
+        pool: The models of the pages, shared with the API; None for a pool of their own.
     """
     paths = [str(getattr(route, "path", "")) for route in app.routes]
     reserved = {path.strip("/").split("/")[0] for path in paths}

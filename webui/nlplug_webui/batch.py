@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug.data import DataRow, open_writer, read_rows
+from nlplug.data import DataFile, ReadLimits, RowReader, open_writer, read_rows
 from nlplug.errors import DataError, InputError
-from nlplug.results import answer_columns, to_rows
+from nlplug.inputs import InputRow, no_column, pick_columns, placed
+from nlplug.results import answer_columns, answered_rows, free_name, to_rows
 from nlplug.task import Display
 from nlplug.validation import make_input
 from nlplug_webui.fields import is_short
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
     from nlplug.task import Task
 
+LIMITS = ReadLimits(line=1 << 24, total=1 << 28)
+"""Of an uploaded file: 16 Mi characters per line, 256 MiB after decompression."""
 PREVIEW_ROWS = 100
 _UPDATE_SECONDS = 0.25
 _CELL = 240
@@ -34,12 +37,14 @@ class FileLook:
     Attributes:
         rows: How many rows there are.
         columns: Their names, in the order of the first row.
-        picked: For each field of the task's input the column that seems to hold it, or None.
+        picked: For each field of the task's input the column that holds it, or None.
+        understood: One line on what was understood of the file.
     """
 
     rows: int
     columns: tuple[str, ...]
     picked: dict[str, str | None]
+    understood: str = ""
 
 
 @dataclass
@@ -67,15 +72,16 @@ def look(task: Task, source: Path) -> FileLook:
     Raises:
         DataError: It cannot be read, or holds no row; names the line.
     """
+    file = DataFile(source, limits=LIMITS)
     columns: tuple[str, ...] = ()
-    rows = 0
-    for row in read_rows(source):
-        if rows == 0:
-            columns = tuple(map(str, row.values))
-        rows += 1
-    if rows == 0:
+    for row in read_rows(file):
+        columns = columns or tuple(map(str, row.values))
+    if file.report.rows == 0:
         raise DataError(f"{source.name} holds no row.", hint="Add at least one row of input.")
-    return FileLook(rows, columns, _pick(task, columns))
+    picked = _pick(task, columns, plain=file.kind == ".txt")
+    # People know the file by its name, not by the folder that the server put it in.
+    understood = replace(file.report, source=Path(source.name))
+    return FileLook(file.report.rows, columns, picked, str(understood))
 
 
 def run_batch(
@@ -110,30 +116,24 @@ def run_batch(
         DataError: A row that cannot be read or is no input for the task; names the line.
     """
     task = pipeline.task
-    waiting: deque[DataRow] = deque()
     stem = source.name.removesuffix(".gz").rsplit(".", 1)[0]
     csv_file, jsonl_file = folder / f"{stem}-{task.name}.csv", folder / f"{stem}-{task.name}.jsonl"
     now = Progress(0, total)
     started = shown = clock()
 
-    def feed() -> Iterator[Any]:
-        for row in read_rows(source):
-            values = {name: row.values.get(column) for name, column in columns.items() if column}
-            item = _input(task, row, {**(same or {}), **values})
-            waiting.append(row)
-            yield item
-
+    inputs = _inputs(task, read_rows(DataFile(source, limits=LIMITS)), columns, same or {})
+    answered = answered_rows(partial(pipeline.answers, **options), inputs)
     with ExitStack() as stack:
         table = stack.enter_context(open_writer(csv_file))
         lines = stack.enter_context(open_writer(jsonl_file))
         names: tuple[list[str], list[str]] | None = None
-        for answer in pipeline.answers(feed(), **options):
-            row = waiting.popleft()
+        for one, answer in answered:
+            row = one.row
             rows = _rows(task, answer)
             names = names or ([*row.values], list(rows[0]) or answer_columns(task))
-            for one in rows:
-                table.write(_flat(row.values, one, *names))
-            lines.write({**row.values, _free("answer", row.values): answer})
+            for found in rows:
+                table.write(_flat(row.values, found, *names))
+            lines.write({**row.values, free_name("answer", row.values): answer})
             now.done += 1
             if now.done <= PREVIEW_ROWS:
                 text = " · ".join(str(row.values.get(c)) for c in columns.values() if c)
@@ -146,29 +146,37 @@ def run_batch(
     yield now
 
 
-def _input(task: Task, row: DataRow, values: Mapping[str, Any]) -> Any:
-    try:
-        return make_input(task, {name: v for name, v in values.items() if v is not None})
-    except InputError as error:
-        raise DataError(f"{row.where}: {error.message}", hint=error.hint) from None
+def _inputs(
+    task: Task, rows: RowReader, columns: Mapping[str, str | None], same: Mapping[str, Any]
+) -> Iterator[InputRow]:
+    """The rows of a file as inputs; what is no input is rejected."""
+    for row in rows:
+        values = {name: row.values.get(column) for name, column in columns.items() if column}
+        filled = {**same, **{name: v for name, v in values.items() if v is not None}}
+        try:
+            for name, info in task.Input.model_fields.items():
+                if info.is_required() and name not in same and not columns.get(name):
+                    raise no_column(row, name, name)
+            with placed(row.where):
+                make_input(task, filled)
+        except InputError as error:
+            rows.reject(row, DataError(error.message, hint=error.hint))
+            continue
+        yield InputRow(filled, row)
 
 
-def _pick(task: Task, columns: Sequence[str]) -> dict[str, str | None]:
-    """The column for each field: of the same name, else, for required fields, one still free.
+def _pick(task: Task, columns: Sequence[str], *, plain: bool) -> dict[str, str | None]:
+    """The column for each field: that of the same name, as the command has it, or None.
 
-    Of several fields those that hold documents come first: a file with one column beside a
-    question rather holds the texts that are asked.
+    The lines of plain text fill the field that holds documents rather than a question about them.
     """
-    folded = {column.strip().lower(): column for column in columns}
-    picked = {name: folded.get(name.lower()) for name in task.Input.model_fields}
-    free = [column for column in columns if column not in picked.values()]
-    required = [name for name, info in task.Input.model_fields.items() if info.is_required()]
-    for name in sorted(required, key=is_short):
-        if picked[name] is None and free:
-            likely = [c for c in free if c.lower() in ("text", "sentence", "review", "content")]
-            picked[name] = likely[0] if likely else free[0]
-            free.remove(picked[name] or "")
-    return picked
+    names = list(task.Input.model_fields)
+    if plain:
+        required = [name for name, info in task.Input.model_fields.items() if info.is_required()]
+        first = min(required or names, key=is_short)
+        return {name: "text" if name == first else None for name in names}
+    picked = pick_columns(task, columns)
+    return {name: picked.get(name) for name in names}
 
 
 def _rows(task: Task, answer: Any) -> list[dict[str, Any]]:
@@ -189,10 +197,4 @@ def _flat(
 ) -> dict[str, Any]:
     """One row of the CSV file: the columns that were there, then the answer's."""
     kept = {name: values.get(name) for name in columns}
-    return kept | {_free(name, kept): answer.get(name) for name in more}
-
-
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    while name in taken:
-        name = f"predicted_{name}"
-    return name
+    return kept | {free_name(name, kept): answer.get(name) for name in more}

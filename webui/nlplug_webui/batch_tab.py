@@ -11,13 +11,13 @@ from typing import Any
 import gradio as gr
 
 from nlplug.errors import DataError
+from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
 from nlplug_webui.batch import Progress, look, run_batch
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model, option_values
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
-from nlplug_webui.models import AUTO, ModelPool
 from nlplug_webui.texts import duration, language_of, say
 
 _SUFFIXES = [".csv", ".tsv", ".jsonl", ".json", ".txt", ".gz", ".parquet"]
@@ -139,7 +139,11 @@ class BatchTab:
             for name, info in self._task.Input.model_fields.items()
         ]
         ready = say("batch_ready", language, n=f"{found.rows:,}")
-        return [*updates, f'<p class="np-progress-line">{escape(ready)}</p>', idle, idle]
+        lines = (
+            f'<p class="np-progress-line">{escape(ready)}</p>'
+            f'<p class="np-note">{escape(found.understood)}</p>'
+        )
+        return [*updates, lines, idle, idle]
 
     def _several(self) -> bool:
         """Whether an input needs more than one field, so that some may be the same in all rows."""

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import gradio as gr
 
     from nlplug.plugins import PluginHost
+    from nlplug.server.pool import ModelPool
     from nlplug.task import Localized, Task
-    from nlplug_webui.models import ModelPool
 
 
 @dataclass(frozen=True)

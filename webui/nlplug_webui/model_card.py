@@ -12,12 +12,13 @@ import gradio as gr
 
 from nlplug.models.bundle import Bundle
 from nlplug.models.spec import ModelSpec
+from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
-from nlplug_webui.models import AUTO, ModelPool, describe
+from nlplug_webui.models import describe
 from nlplug_webui.texts import language_of, say, visitor_of
 
 _LABELS_SHOWN = 6

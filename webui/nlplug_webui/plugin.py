@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from nlplug.hookspecs import hookimpl
@@ -15,7 +17,7 @@ def register_commands(cli: click.Group) -> None:
     cli.add_command(webui)
 
 
-@click.command(short_help="Open the web UI: one page a task, on this machine.")
+@click.command(short_help="Open the web UI: one page per task, on this machine.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=7860, show_default=True, help="Port; 0 takes any free one.")
 @click.option("--task", "tasks", multiple=True, help="Only this task; may be given several times.")
@@ -27,10 +29,19 @@ def register_commands(cli: click.Group) -> None:
     help="Whether visitors may name folders and Hub ids. By default only on this machine's own "
     "address, as strangers could otherwise look into its folders.",
 )
-def webui(
-    host: str, port: int, tasks: tuple[str, ...], open_browser: bool, any_model: bool | None
-) -> None:
-    """Serve the web UI and the HTTP API on one port, until Ctrl+C."""
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name of this server. Requests for other names are refused; IP addresses and localhost "
+    "are always accepted.",
+)
+def webui(**settings: Any) -> None:
+    """Serve the web UI and the HTTP API on one port, until Ctrl+C.
+
+    Where NLPLUG_API_KEY or NLPLUG_API_KEYS_FILE is set, browsers have to log in with a key.
+    """
     from nlplug_webui.serving import serve
 
-    serve(host=host, port=port, tasks=tasks, open_browser=open_browser, any_model=any_model)
+    serve(**settings)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import warnings
 import webbrowser
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 from nlplug.plugins import SERVER_PLUGIN_TIMEOUT, PluginHost
@@ -20,6 +19,7 @@ def serve(
     tasks: Collection[str] = (),
     open_browser: bool = False,
     any_model: bool | None = None,
+    allowed_hosts: Collection[str] = (),
 ) -> None:
     """Serve until interrupted.
 
@@ -30,22 +30,40 @@ def serve(
         open_browser: Open the page once the server answers.
         any_model: Whether visitors may name folders and Hub ids; None: only where nobody but this
             machine can reach the server.
+        allowed_hosts: Names of this server; see `nlplug.server.app.create_app`.
 
     Raises:
         ServerError: The port is taken or the address is not this machine's.
         UnknownTask: One of ``tasks`` is not installed.
     """
+    from nlplug.server.running import run
+
     listening = listen(host, port)
     try:
-        app = make_app(tasks=tasks, any_model=is_loopback(host) if any_model is None else any_model)
+        app = make_app(
+            tasks=tasks,
+            any_model=is_loopback(host) if any_model is None else any_model,
+            allowed_hosts=allowed_hosts,
+        )
         url = f"{url_of(listening)}/"
         print(f"nlplug is at {url} (stop with Ctrl+C)", flush=True)
-        _run(app, listening, url if open_browser else None)
+        run(
+            app,
+            listening,
+            limits=app.state.nlplug.limits,
+            graceful=1,
+            started=partial(webbrowser.open, url) if open_browser else None,
+        )
     finally:
         listening.close()
 
 
-def make_app(*, tasks: Collection[str] = (), any_model: bool = True) -> Any:
+def make_app(
+    *,
+    tasks: Collection[str] = (),
+    any_model: bool = True,
+    allowed_hosts: Collection[str] = (),
+) -> Any:
     """The FastAPI app with API and UI.
 
     Raises:
@@ -54,8 +72,8 @@ def make_app(*, tasks: Collection[str] = (), any_model: bool = True) -> Any:
     """
     # The API needs its names before Gradio's catch-all at "/".
     from nlplug.server.app import create_app
+    from nlplug.server.pool import ModelPool
     from nlplug_webui.app import mount
-    from nlplug_webui.models import ModelPool
 
     # Gradio's own remarks on its libraries are nothing that whoever runs this can act on.
     warnings.filterwarnings("ignore", module=r"gradio\b")
@@ -63,27 +81,6 @@ def make_app(*, tasks: Collection[str] = (), any_model: bool = True) -> Any:
     for name in tasks:
         plugins.task(name)
     pool = ModelPool(plugins, only_packaged=not any_model)
-    app = create_app(plugins, opener=pool.opened)
+    app = create_app(plugins, pool=pool, allowed_hosts=allowed_hosts)
     mount(app, plugins, pool)
     return app
-
-
-def _run(app: Any, listening: socket.socket, url: str | None) -> None:
-    import uvicorn
-
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
-    if url is not None:
-        _open_when_up(server, url)
-    server.run(sockets=[listening])
-
-
-def _open_when_up(server: Any, url: str) -> None:
-    def wait() -> None:
-        pause = threading.Event()
-        while not server.started and not server.should_exit:
-            pause.wait(0.1)
-        if server.started:
-            webbrowser.open(url)
-
-    threading.Thread(target=wait, daemon=True, name="nlplug-open").start()

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from nlplug.server.pool import ModelPool
 from nlplug.task import Display, Example, Task
 from nlplug_webui import snippets
 from nlplug_webui.answering import Answering, Question
@@ -17,7 +18,6 @@ from nlplug_webui.fields import Control, for_model, input_controls, option_contr
 from nlplug_webui.forms import Translate, component, localized_choices, text_keys
 from nlplug_webui.hookspecs import PanelContext
 from nlplug_webui.model_card import ModelCard
-from nlplug_webui.models import ModelPool
 from nlplug_webui.render import empty_html
 from nlplug_webui.result import ResultCard
 from nlplug_webui.runs import Ending

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import click
@@ -25,3 +26,14 @@ def host_of(ctx: click.Context | None = None, *, timeout: float | None = None) -
     if not isinstance(host, PluginHost):
         host = ctx.meta["nlplug.host"] = PluginHost.discover(timeout=timeout)
     return host
+
+
+def show_log(name: str) -> None:
+    """Print what a logger says as information to standard error, each as a line of its own."""
+    logger = logging.getLogger(name)
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False

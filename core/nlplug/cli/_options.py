@@ -18,7 +18,7 @@ else:
 
 
 def model_options(model: type[BaseModel]) -> list[click.Option]:
-    """One ``--option`` a field: its type and bounds, its help, and its default in the help text.
+    """One ``--option`` per field: its type and bounds, its help, and its default in the help text.
 
     Values that are not given stay out of the call, so that the task can tell them from defaults.
     A field that may be None also takes the word ``none``, unless that is a value of its own. Fields
@@ -49,6 +49,31 @@ def _option(name: str, field: FieldInfo) -> click.Option:
         default=None,
         help=text,
     )
+
+
+def reading_options(format_flag: str) -> list[click.Option]:
+    """Options that say how a data file is read: format, delimiter and encoding.
+
+    Args:
+        format_flag: What the option of the format is called, as ``--format`` may be taken.
+    """
+    from nlplug.data.formats import FORMAT_NAMES
+
+    return [
+        click.Option(
+            [format_flag, "cli_format"],
+            type=click.Choice(FORMAT_NAMES),
+            help="Format of the data.  [default: by the file's name]",
+        ),
+        click.Option(
+            ["--delimiter", "cli_delimiter"],
+            help="Character between the columns of a table, or the word tab.  [default: detected]",
+        ),
+        click.Option(
+            ["--encoding", "cli_encoding"],
+            help="Encoding of the data, such as cp1252.  [default: detected]",
+        ),
+    ]
 
 
 def given(values: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +121,7 @@ def _is_word(kind: Any) -> bool:
 
 
 class _Listed(ParamType):
-    """One value of a type, or several between commas, which the caller parts."""
+    """One value of a type, or several between commas, which the caller splits."""
 
     def __init__(self, inner: ParamType) -> None:
         self.inner = inner

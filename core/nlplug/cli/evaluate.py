@@ -5,11 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
+from nlplug.cli._options import reading_options
 
-@click.command()
+
+class _Evaluate(click.Command):
+    """The command, with the options of the data file."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += reading_options("--data-format")
+
+
+@click.command(cls=_Evaluate)
 @click.argument("model", required=False)
 @click.option("--task", help="Name of the task.  [default: the task of MODEL]")
 @click.option(
@@ -60,6 +71,9 @@ def evaluate(
     label_column: str | None,
     shape: str,
     output: Path | None,
+    cli_format: str | None,
+    cli_delimiter: str | None,
+    cli_encoding: str | None,
 ) -> None:
     """Evaluate a model on labelled data.
 
@@ -70,6 +84,7 @@ def evaluate(
     nlplug evaluate --task sentiment --data dev.jsonl
     nlplug evaluate out/ --data dev.csv --precision int8 --output report/
     """
+    from nlplug.data.formats import DataFile
     from nlplug.evaluation import report
     from nlplug.evaluation.run import evaluate as run
     from nlplug.pipelines import pipeline
@@ -79,6 +94,13 @@ def evaluate(
         for name, value in (("text", text_column), ("label", label_column))
         if value is not None
     }
+    file = DataFile(
+        data,
+        format=cli_format,
+        delimiter=cli_delimiter,
+        encoding=cli_encoding,
+        label_column=label_column,
+    )
     with pipeline(
         task,
         model,
@@ -88,9 +110,10 @@ def evaluate(
         host=ctx.meta.get("nlplug.host"),
     ) as pipe:
         show = _counter() if sys.stderr.isatty() else None
-        result = run(pipe, data, limit=limit, progress=show, **columns)
+        result = run(pipe, file, limit=limit, progress=show, **columns)
     if show is not None:
         click.echo("\r\033[K", nl=False, err=True)
+    click.echo(str(file.report), err=True)
     printers = {
         "table": report.as_text,
         "json": report.as_json,
@@ -98,8 +121,7 @@ def evaluate(
     }
     click.echo(printers[shape](result).rstrip())
     if output is not None:
-        file = report.write_report(result, output)
-        click.echo(f"Report: {file}", err=True)
+        click.echo(f"Report: {report.write_report(result, output)}", err=True)
 
 
 def _counter() -> Callable[[int], None]:

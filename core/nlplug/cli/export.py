@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from nlplug.cli._context import show_log
 
 if TYPE_CHECKING:
     from nlplug.export.run import ExportReport
@@ -106,7 +107,7 @@ def export(
     from nlplug.export.run import export_model
     from nlplug.plugins import PluginHost
 
-    _show_progress()
+    show_log("nlplug.export")
     host = ctx.meta.get("nlplug.host") or PluginHost.discover()
     columns = {
         key: value
@@ -133,23 +134,13 @@ def export(
         )
     )
     click.echo(_summary(report))
-    for verdict in report.verdicts:
-        if verdict.refused:
-            click.echo(f"Refused: {verdict.refused}.", err=True)
+    for result in report.results:
+        if result.refused:
+            click.echo(f"Refused: {result.refused}.", err=True)
 
 
 def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _show_progress() -> None:
-    logger = logging.getLogger("nlplug.export")
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
 
 
 def _summary(report: ExportReport) -> str:
@@ -157,7 +148,7 @@ def _summary(report: ExportReport) -> str:
     from nlplug.evaluation.report import plain_table
     from nlplug.export.gate import same_answers
 
-    metric = report.verdicts[0].metric
+    metric = report.results[0].metric
     lines = [f"{report.bundle.path}: {report.graph}", f"Compared with PyTorch on {report.rows}."]
     if metric in report.reference:
         lines.append(f"PyTorch: {metric} {report.reference[metric]:.4f}")
@@ -169,22 +160,22 @@ def _summary(report: ExportReport) -> str:
     }
     rows = [
         [
-            verdict.precision,
-            f"{sizes[verdict.precision] / 1e6:.1f} MB" if verdict.precision in sizes else "-",
-            f"{verdict.parity['max_abs_diff']:.1e}",
-            f"{same_answers(verdict.parity):.2%}",
-            f"{verdict.loss.mean * 100:+.2f}",
-            f"{verdict.loss.low * 100:+.2f} to {verdict.loss.high * 100:+.2f}",
+            result.precision,
+            f"{sizes[result.precision] / 1e6:.1f} MB" if result.precision in sizes else "-",
+            f"{result.parity['max_abs_diff']:.1e}",
+            f"{same_answers(result.parity):.2%}",
+            f"{result.loss.mean * 100:+.2f}",
+            f"{result.loss.low * 100:+.2f} to {result.loss.high * 100:+.2f}",
             "refused"
-            if verdict.refused
+            if result.refused
             else "kept"
-            if verdict.precision in sizes
+            if result.precision in sizes
             else "not asked for",
         ]
-        for verdict in report.verdicts
+        for result in report.results
     ]
     header = ["precision", "size", "max diff", "same answer", "points lost", "95 % interval", ""]
     lines += ["", plain_table(Table("", header, rows))]
-    doubts = {v.uncertain for v in report.verdicts if v.uncertain and not v.refused}
+    doubts = {v.uncertain for v in report.results if v.uncertain and not v.refused}
     lines += [f"\nNote: {doubt}." for doubt in sorted(doubts)]
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlplug.cli._context import host_of
-from nlplug.errors import NlplugError
+from nlplug.errors import NlplugError, explained
 from nlplug.settings import flag
 from nlplug.version import __version__
 
@@ -99,7 +99,7 @@ class NlplugCommands(click.Group):
         try:
             code = super().main(args, prog_name, complete_var, False, **extra)
         except Exception as error:
-            code = _report(error)
+            code = _report(explained(error) or error)
         sys.exit(code or 0)
 
 
@@ -121,7 +121,8 @@ def _report(error: Exception) -> int:
         if error.hint:
             click.echo(f"Hint: {error.hint}", err=True)
         return error.exit_code
-    text = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     click.echo(f"Error: {text}", err=True)
     where = "the project's issue tracker (pip show --verbose nlplug has its address)"
     more = "" if debug else "; NLPLUG_DEBUG=1 shows the traceback to send along"

@@ -1,4 +1,4 @@
-"""``nlplug models``: list, describe, fetch, verify, remove and pack models."""
+"""``nlplug models``: list, describe, fetch, verify, seal, remove and pack models."""
 
 from __future__ import annotations
 
@@ -196,6 +196,26 @@ def verify(ctx: click.Context, model: tuple[str, ...], as_json: bool) -> None:
     elif not results:
         click.echo("No models.")
     ctx.exit(code)
+
+
+@models.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_as_json
+def seal(folder: Path, as_json: bool) -> None:
+    """Accept the changed files of a bundle.
+
+    Writes the digests in nlplug.json anew, from the files in FOLDER as they are now. Run it after
+    changing a file of the bundle on purpose.
+    """
+    from nlplug.models.seal import seal as seal_folder
+
+    bundle, changed = seal_folder(folder)
+    if as_json:
+        _print_json({"name": bundle.name, "path": str(bundle.path), "changed": changed})
+    elif changed:
+        click.echo(f"Sealed {bundle.name}. Changed: {', '.join(changed)}")
+    else:
+        click.echo(f"Nothing changed in {bundle.name}.")
 
 
 @models.command()

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from nlplug.cli._config import config_options, read_config, read_settings
+from nlplug.cli._context import show_log
 
 
 class _Pretrain(click.Command):
@@ -52,7 +53,10 @@ def pretrain(file: Path | None, **values: Any) -> None:
     from nlplug.train.processes import is_main
 
     architecture = click.get_current_context().meta["nlplug.architecture"] or _default()
-    folder = run(read_config(settings_of(architecture), file, values))
+    config = read_config(settings_of(architecture), file, values)
+    if is_main():
+        show_log("nlplug.data")
+    folder = run(config)
     if is_main():
         click.echo(f"The checkpoint is in {folder}, its scores are in {folder / 'training.json'}.")
 

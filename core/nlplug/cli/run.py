@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -13,9 +14,21 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from nlplug.cli._context import host_of
-from nlplug.errors import InputError, NlplugError, OptionError
+from nlplug.cli._inputs import (
+    Skips,
+    data_file,
+    flag_of,
+    from_file,
+    input_rows,
+    nothing_given,
+    rejected,
+    required_fields,
+)
+from nlplug.cli._options import reading_options
+from nlplug.errors import NlplugError, OptionError
 
 if TYPE_CHECKING:
+    from nlplug.data.formats import DataFile
     from nlplug.pipelines import Pipeline
     from nlplug.task import Task
 
@@ -72,26 +85,15 @@ def _printed(task: Task) -> str:
 
 
 def _usage(task: Task) -> str:
-    first, *others = _required(task)
+    first, *others = required_fields(task)
     text = f"Without {first.upper()} and --input, lines of standard input are answered."
     if not others:
         return text
-    flags = f"{', '.join(map(_flag, [first, *others[:-1]]))} and {_flag(others[-1])}"
+    flags = f"{', '.join(map(flag_of, [first, *others[:-1]]))} and {flag_of(others[-1])}"
     return (
         f"{text} What {flags} give holds for all inputs; texts, lines and the lines of a .txt file "
         "fill the first field that none of them gives."
     )
-
-
-def _required(task: Task) -> list[str]:
-    """The fields that an input cannot lack; at least its first one."""
-    fields = task.Input.model_fields
-    names = [name for name, info in fields.items() if info.is_required()]
-    return names or list(fields)[:1]
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 _COMMON: list[click.Parameter] = [
@@ -104,11 +106,25 @@ _COMMON: list[click.Parameter] = [
         type=click.Path(path_type=Path),
         help="A .txt, .csv, .tsv, .jsonl or .parquet file (also .gz); - for standard input.",
     ),
+    *reading_options("--format"),
+    click.Option(
+        ["--text-column", "cli_text_column"],
+        help="Column that fills the task's first field.  [default: the column of its name]",
+    ),
+    click.Option(
+        ["--on-error", "cli_on_error"],
+        type=click.Choice(["stop", "skip"]),
+        default="stop",
+        help="What happens at a row that cannot be read or answered. stop: the error names the "
+        "row, and answers before it are kept. skip: the row is left out; skipped rows are counted "
+        "and written beside --output, to a file .skipped.jsonl.  [default: stop]",
+    ),
     click.Option(
         ["--output", "cli_output"],
         type=click.Path(path_type=Path),
         help="Write rows with their answers to a .jsonl, .csv or .tsv file (also .gz); in tables "
-        "an answer that is a list has a row for each of its elements.",
+        "an answer that is a list has a row for each of its elements. All columns of the input are "
+        "kept; an answer's column whose name is taken is called predicted_NAME.",
     ),
 ]
 
@@ -130,33 +146,52 @@ def _run(task: Task, values: dict[str, Any]) -> None:
     source: Path | None = values.pop("cli_input")
     target: Path | None = values.pop("cli_output")
     stream: bool | None = values.pop("cli_stream", None)
+    text_column: str | None = values.pop("cli_text_column")
+    reading = {name: values.pop(f"cli_{name}") for name in ("format", "delimiter", "encoding")}
+    skips = Skips(target) if values.pop("cli_on_error") == "skip" else None
     setup = {name: values.pop(name) for name in ("model", "precision", "device", "threads")}
     arguments = given(values)
     fields = {
-        name: _from_file(name, value)
+        name: from_file(name, value)
         for name, value in arguments.items()
         if name in task.Input.model_fields
     }
     options = {name: value for name, value in arguments.items() if name not in fields}
-    rows = _rows(task, texts, source, fields)
+    if texts and source:
+        raise OptionError("Both texts and --input were given.", hint="Give one of the two.")
+    file = None if texts else data_file(task, source, fields, reading, skips)
+    rows = input_rows(task, texts, file, fields, text_column)
     if stream and target is not None:
         raise OptionError("Both --stream and --output were given.", hint="Give one of the two.")
     if stream is None:
-        stream = None if task.family.streams and target is None and sys.stdout.isatty() else False
-    with stdout_to_stderr(), pipeline(task.name, host=host_of(), **setup) as pipe:
+        whole = target is not None or skips is not None or not sys.stdout.isatty()
+        stream = None if task.family.streams and not whole else False
+    with ExitStack() as stack:
+        stack.callback(_report, file)
+        if skips is not None:
+            stack.enter_context(closing(skips))
+        stack.enter_context(stdout_to_stderr())
+        pipe = stack.enter_context(pipeline(task.name, host=host_of(), **setup))
         _checked(pipe, options)
         first = next(rows, None)
         if first is None:
-            raise _nothing(task, source, fields)
+            raise nothing_given(task, source, fields)
         rows = chain([first], rows)
-        if stream is not False and (stream or _tellable(pipe, first, options)):
-            return _tell(pipe, rows, options, output)
-        answered = answered_rows(pipe, rows, **options)
+        if stream is not False and (stream or _tellable(pipe, first.values, options)):
+            return _tell(pipe, (row.values for row in rows), options, output)
+        reject = None if skips is None else partial(rejected, file, skips)
+        answered = answered_rows(partial(pipe.map, **options), rows, reject=reject)
         if target is None:
             for _, answer in answered:
                 click.echo(json.dumps(answer, ensure_ascii=False), file=output)
         else:
-            _write(task, target, answered)
+            _write(task, target, ((row.row.values, answer) for row, answer in answered))
+
+
+def _report(file: DataFile | None) -> None:
+    """Print what was understood of a file; of lines of standard input there is nothing to say."""
+    if file is not None and file.report.rows and (file.stream is None or file.kind != ".txt"):
+        click.echo(str(file.report), err=True)
 
 
 def _tell(
@@ -191,19 +226,19 @@ def _tellable(pipe: Pipeline, row: Mapping[str, Any], options: Mapping[str, Any]
 
 
 def _write(task: Task, target: Path, answered: Iterator[tuple[Mapping[str, Any], Any]]) -> None:
-    from nlplug.data.readers import data_format
+    from nlplug.data.formats import data_format
     from nlplug.data.writers import open_writer
-    from nlplug.results import table_rows, to_record
+    from nlplug.results import records, table_rows
 
     flat = data_format(target) in (".csv", ".tsv")
-    with open_writer(target) as writer:
-        found = (
-            table_rows(task, answered)
-            if flat
-            else ({**row, **to_record(answer)} for row, answer in answered)
-        )
-        for row in found:
-            writer.write(row)
+    writer = open_writer(target, keep=True)
+    try:
+        with writer:
+            for row in table_rows(task, answered) if flat else records(answered):
+                writer.write(row)
+    finally:
+        if writer.kept is not None:
+            click.echo(f"Rows answered before the error: {writer.count:,}, {writer.kept}", err=True)
 
 
 def _checked(pipe: Pipeline, options: Mapping[str, Any]) -> None:
@@ -211,86 +246,3 @@ def _checked(pipe: Pipeline, options: Mapping[str, Any]) -> None:
     from nlplug.validation import make_options
 
     make_options(pipe.task, pipe.defaults | dict(options))
-
-
-def _from_file(name: str, value: Any) -> Any:
-    """A field's value, or the content of the file that ``@FILE`` names."""
-    if not isinstance(value, str) or not value.startswith("@") or value.startswith("@@"):
-        return value[1:] if isinstance(value, str) and value.startswith("@@") else value
-    path = Path(value[1:])
-    try:
-        return path.read_text(encoding="utf-8-sig").removesuffix("\n")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(
-            f"{_flag(name)} {value}: {path} cannot be read ({why}).",
-            hint="Write @@ where the text itself begins with @.",
-        ) from None
-
-
-def _rows(
-    task: Task, texts: tuple[str, ...], source: Path | None, fields: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
-    """The inputs, with the fields that options give in each of them.
-
-    Raises:
-        OptionError: Nothing is given, or something twice, or a field is left out.
-    """
-    from nlplug.data.readers import data_format
-    from nlplug.inputs import first_field, read_inputs
-
-    if texts and source:
-        raise OptionError("Both texts and --input were given.", hint="Give one of the two.")
-    needed = [name for name in _required(task) if name not in fields]
-    first = first_field(task, fields)
-    if source is not None and str(source) != "-":
-        if data_format(source) == ".txt":
-            _check_others(task, first, needed)
-        return ({**row, **fields} for row in read_inputs(task, source, fields))
-    if texts:
-        if not needed:
-            raise OptionError(
-                f"Both a text and {_flag(_required(task)[0])} were given.",
-                hint="Give one of the two.",
-            )
-        _check_others(task, first, needed)
-        return ({first: text, **fields} for text in texts)
-    if not needed:
-        return iter([dict(fields)])
-    _check_others(task, first, needed)
-    if source is None and sys.stdin.isatty():
-        raise OptionError(
-            f"Nothing to answer: no {first}, no --input, and standard input is a terminal.",
-            hint=f'nlplug run {task.name} "…", or pipe lines into it.',
-        )
-    lines = (line.rstrip("\r\n") for line in sys.stdin)
-    return ({first: line, **fields} for line in lines if line.strip())
-
-
-def _nothing(task: Task, source: Path | None, fields: Mapping[str, Any]) -> InputError:
-    """What is wrong where there is not a single input."""
-    from nlplug.inputs import first_field
-
-    first = first_field(task, fields)
-    if source is not None and str(source) != "-":
-        return InputError(
-            f"Nothing to answer: there is no {first} in {source}.",
-            hint=f"Give a file with a {first} in at least one of its rows.",
-        )
-    given = "".join(f' {_flag(name)} "…"' for name in fields)
-    return InputError(
-        f"Nothing to answer: no {first} is given, and standard input has none.",
-        hint=f'nlplug run {task.name} "…"{given}, or pipe lines into it.',
-    )
-
-
-def _check_others(task: Task, first: str, needed: Sequence[str]) -> None:
-    """Texts and lines fill one field alone; the others have to be given."""
-    missing = [name for name in needed if name != first]
-    if missing:
-        parts = " ".join(f'{_flag(name)} "…"' for name in missing)
-        raise OptionError(
-            f"The task {task.name!r} needs a {missing[0]} beside the {first}.",
-            hint=f'nlplug run {task.name} "…" {parts}, or a file with the columns '
-            f"{', '.join(_required(task))}.",
-        )

@@ -39,8 +39,21 @@ _MEBIBYTE = 1024 * 1024
 @click.option("--threads", type=int, help="CPU threads a model.  [default: all usable]")
 @click.option(
     "--api-key",
-    envvar="NLPLUG_API_KEY",
-    help="Ask clients for this key; better set NLPLUG_API_KEY, which no process list shows.",
+    help="Keys of which clients must send one, separated by commas.  [default: NLPLUG_API_KEY, "
+    "which no list of processes shows]",
+)
+@click.option(
+    "--api-keys-file",
+    type=click.Path(path_type=Path),
+    help="A file with one key per line.  [default: NLPLUG_API_KEYS_FILE]",
+)
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name of this server, such as nlp.example.org or *.example.org. Requests for other "
+    "names are refused; IP addresses and localhost are always accepted.",
 )
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="Let pages of this origin ask; or *.")
 @click.option(
@@ -48,35 +61,63 @@ _MEBIBYTE = 1024 * 1024
     default=32,
     show_default=True,
     type=click.IntRange(1),
-    help="Most inputs answered in one batch.",
+    help="Largest number of inputs answered in one batch.",
 )
 @click.option(
     "--max-queue",
     default=128,
     show_default=True,
     type=click.IntRange(1),
-    help="Most requests that wait for one model; further ones get a 429.",
+    help="Largest number of requests that wait for one model; others get a 429.",
 )
 @click.option(
     "--max-body",
     default=4.0,
     show_default=True,
     type=click.FloatRange(0, min_open=True),
-    help="Largest request, in MiB.",
+    help="Largest body of a request, in MiB, compressed or not.",
+)
+@click.option(
+    "--max-inputs",
+    default=20_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Largest number of inputs in one request.",
+)
+@click.option(
+    "--max-characters",
+    default=2_000_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Largest number of characters in the inputs of one request.",
+)
+@click.option(
+    "--max-generated",
+    default=65_536,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Largest number of new tokens that one request may ask for.",
+)
+@click.option(
+    "--max-connections",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Largest number of open connections.",
 )
 @click.option(
     "--timeout",
     default=60.0,
     show_default=True,
     type=click.FloatRange(0, min_open=True),
-    help="Seconds until a request is given up with a 504.",
+    help="Seconds after which a request is answered with a 504.",
 )
 @click.option(
     "--max-streams",
     default=4,
     show_default=True,
     type=click.IntRange(1),
-    help="Most answers of one model streamed side by side.",
+    help="Largest number of answers of one model that are streamed at the same time.",
 )
 @click.option("--access-log", is_flag=True, help="Print a line for every request.")
 @click.pass_context
@@ -93,25 +134,19 @@ def serve(
     nlplug serve sentiment --port 9000
     nlplug serve reviews=./my-model --task sentiment
     """
-    uvicorn = require("uvicorn", "server", purpose="Serving over HTTP")
+    require("uvicorn", "server", purpose="Serving over HTTP")
+    from nlplug.server.running import run
+
     access_log = settings.pop("access_log")
     max_body = int(settings.pop("max_body") * _MEBIBYTE)
     timeout = settings["timeout"]
     with listen(host, port) as listener:
         app = _make_app(ctx, names, max_body=max_body, **settings)
-        _announce(app, listener, protected=bool(settings["api_key"]))
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_level="info" if access_log else "warning",
-                access_log=access_log,
-                server_header=False,
-                # What a client may wait for, the server waits for when it is told to end.
-                timeout_graceful_shutdown=int(timeout) + 1,
-            )
-        )
+        serving = app.state.nlplug
+        _announce(app, listener, protected=serving.protected)
         try:
-            server.run(sockets=[listener])
+            # What a client may wait for, the server waits for when it is told to end.
+            run(app, listener, limits=serving.limits, graceful=timeout, access_log=access_log)
         except KeyboardInterrupt:
             return  # Ctrl-C is how a server ends
 
@@ -119,8 +154,6 @@ def serve(
 def _make_app(
     ctx: click.Context,
     names: tuple[str, ...],
-    *,
-    api_key: str | None,
     **settings: Any,
 ) -> FastAPI:
     from nlplug.plugins import SERVER_PLUGIN_TIMEOUT
@@ -130,7 +163,6 @@ def _make_app(
         host_of(ctx, timeout=SERVER_PLUGIN_TIMEOUT),
         models=dict(_source(name) for name in names),
         only=bool(names),
-        api_key=api_key or "",
         **settings,
     )
     # Here and not in the server's start-up, so that an error is two lines and no traceback.

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from nlplug.data.readers import DataRow, read_rows
+from nlplug.data.formats import DataFile, ReadLimits
+from nlplug.data.readers import RowReader, read_rows
+from nlplug.data.report import ReadReport, SkippedRow
+from nlplug.data.rows import DataRow
 from nlplug.data.writers import RowWriter, open_writer
 
-__all__ = ["DataRow", "RowWriter", "open_writer", "read_rows"]
+__all__ = [
+    "DataFile",
+    "DataRow",
+    "ReadLimits",
+    "ReadReport",
+    "RowReader",
+    "RowWriter",
+    "SkippedRow",
+    "open_writer",
+    "read_rows",
+]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from nlplug.data.readers import DataRow
-from nlplug.data.tags import OUTSIDE, Span, is_entity_tag, spans_of_tags
+from nlplug.data.rows import DataRow
+from nlplug.data.tags import OUTSIDE, Span, canonical_tags, is_entity_tag, spans_of_tags
 from nlplug.errors import DataError
 
 TAG_COLUMNS = ("ner_tags", "labels", "tags")
-SPAN_COLUMNS = ("entities", "spans")
+SPAN_COLUMNS = ("entities", "spans", "label", "labels")
+"""Of a text with spans; doccano writes them to ``label``."""
 LABEL_SET = "label_set"
 """Column of the types that the row's source annotates, where it leaves some out."""
 _SPAN_LABELS = ("label", "entity_group", "type")
@@ -79,7 +79,7 @@ def annotated(
             for first, last, label in marked
         ]
         return AnnotatedText(text, tuple(spans), label_set)
-    text = _text(row, text_column)
+    text = row.text(text_column, hint="a row has tokens with tags, or a text with entities.")
     return AnnotatedText(text, tuple(_spans(row, text, label_column)), label_set)
 
 
@@ -104,7 +104,8 @@ def tagged_tokens(
             raise DataError(
                 f"{row.where}: {token!r} is no token.", hint="A token is a text that is not empty."
             )
-    return [token.strip() for token in tokens], [_tag(tag, names, column, row) for tag in tags]
+    found = [_tag(tag, names, column, row) for tag in tags]
+    return [token.strip() for token in tokens], canonical_tags(found) or found
 
 
 def join(tokens: Sequence[str]) -> tuple[str, list[int]]:
@@ -168,12 +169,7 @@ def _tag(tag: Any, names: Sequence[str], column: str, row: DataRow) -> str:
 
 
 def _list(row: DataRow, column: str) -> list[Any]:
-    value = row.values.get(column)
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:  # a table has no lists: a JSON list, as our writers put it
-            value = json.loads(value)
-        except json.JSONDecodeError:
-            value = None
+    value = row.nested(column)
     if not isinstance(value, list) or not value:
         state = "is missing" if column not in row.values else "is no list, or an empty one"
         raise DataError(
@@ -184,26 +180,9 @@ def _list(row: DataRow, column: str) -> list[Any]:
     return value
 
 
-def _text(row: DataRow, column: str) -> str:
-    text = row.values.get(column)
-    if not isinstance(text, str) or not text.strip():
-        state = "is missing" if column not in row.values else f"is {text!r}, not a text"
-        raise DataError(
-            f"{row.where}: the column {column!r} {state}.",
-            hint=f"The row has {', '.join(map(repr, row.values))}; "
-            "a row has tokens with tags, or a text with entities.",
-        )
-    return text
-
-
 def _spans(row: DataRow, text: str, label_column: str | None) -> list[Span]:
     column = label_column or next((name for name in SPAN_COLUMNS if name in row.values), "entities")
-    values: Any = row.values.get(column)
-    if isinstance(values, str) and values.lstrip().startswith("["):
-        try:
-            values = json.loads(values)
-        except json.JSONDecodeError:
-            values = None
+    values = row.nested(column)
     if not isinstance(values, list):
         state = "is missing" if column not in row.values else "is no list"
         raise DataError(
@@ -225,8 +204,10 @@ def _spans(row: DataRow, text: str, label_column: str | None) -> list[Span]:
 def _span(value: Any, text: str, column: str, row: DataRow) -> Span:
     if isinstance(value, dict):
         label = next((value[name] for name in _SPAN_LABELS if name in value), None)
-        start, end = value.get("start"), value.get("end")
-    elif isinstance(value, list) and len(value) == 3:
+        start, end = (value.get(name, value.get(f"{name}_offset")) for name in ("start", "end"))
+        if label is None and isinstance(value.get("labels"), list) and len(value["labels"]) == 1:
+            label = value["labels"][0]
+    elif isinstance(value, list | tuple) and len(value) == 3:
         start, end, label = value
     else:
         start = end = label = None

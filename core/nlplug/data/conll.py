@@ -1,56 +1,137 @@
-"""CoNLL files: a token a line with its tag in the last column, a blank line after each sentence."""
+"""CoNLL files: a token per line with its tag, a blank line after each sentence."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from nlplug.data.tags import is_entity_tag, spans_of_tags, tags_of_spans
+from nlplug.data.formats import DataFile
+from nlplug.data.lines import LineReader, check_decoded
+from nlplug.data.rows import DataRow
+from nlplug.data.tags import OUTSIDE, canonical_tags, is_entity_tag, spans_of_tags, tags_of_spans
+from nlplug.data.unusable import Unusable
 from nlplug.errors import DataError
 
 _DOCUMENT = "-DOCSTART-"
 # A no-break space is part of a token, so not all that Python calls white space divides columns.
 _COLUMNS = re.compile(r"[ \t]+")
+_UNIVERSAL = 10
+"""Columns of CoNLL-U (https://universaldependencies.org/format.html)."""
+_UPOS, _XPOS, _HEAD = 3, 4, 6
 
-Sentence = tuple[int, list[str], list[str]]
-"""Line of the first token, tokens, tags."""
+
+@dataclass(frozen=True, slots=True)
+class ConllLayout:
+    """Which column is which.
+
+    Attributes:
+        width: Number of columns.
+        token: Index of the column of tokens.
+        tag: Index of the column of tags.
+        numbered: Whether the first column numbers the tokens of a sentence.
+        other: Index of another column of entity tags, which is not read; None if there is none.
+    """
+
+    width: int
+    token: int
+    tag: int
+    numbered: bool = False
+    other: int | None = None
+
+    @property
+    def universal(self) -> bool:
+        """Whether the file is CoNLL-U, with ranges and empty nodes that are no tokens."""
+        return self.numbered and self.width == _UNIVERSAL
+
+    def __str__(self) -> str:
+        name = "CoNLL-U" if self.universal else "CoNLL"
+        text = f"{name} with the token in column {self.token + 1} and the tag in {self.tag + 1}"
+        if self.other is not None:
+            text += f" of {self.width} (the entity tags in column {self.other + 1} are not read)"
+        return text
 
 
-def sentences(lines: Iterable[tuple[int, str]], path: Path) -> Iterator[Sentence]:
-    """The sentences of numbered lines.
+def conll_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
+    """The sentences of a file, each a row ``{"tokens": [...], "tags": [...]}``.
 
-    Entity tags of whatever scheme (IOB1, BIO, BIOES, BILOU) are given as BIO; other tags, such as
-    parts of speech, as they stand. ``-DOCSTART-`` lines are left out, and so are comments
-    (``# …`` before a sentence, with nothing like a tag at the end).
+    The layout is that of the first lines: the tag last (CoNLL-2003), first, or in the one column of
+    entity tags; tokens numbered by the first column (GermEval, CoNLL-U, whose UPOS is the tag).
+    Entity tags of any scheme (IOB1, BIO, BIOES, BILOU) and spelling (``B-PER``, ``B_PER``,
+    ``PER-B``, ``b-per``) are given as BIO; other tags, such as parts of speech, as they are.
+    ``-DOCSTART-`` lines are left out, and so are comments: lines that begin with ``#`` before a
+    sentence and have another number of columns than the tokens.
 
     Raises:
-        DataError: A line of one column; names file and line.
+        DataError: The columns of the file cannot be told apart; names what was found.
     """
+    lines = LineReader(file)
+    layout = _layout(lines.sample, file)
+    file.report.format = str(layout) if layout else "CoNLL"
+    file.report.unit = "sentences"
     first = 0
-    tokens: list[str] = []
-    tags: list[str] = []
-    for number, line in lines:
+    parts: list[list[str]] = []
+    wrong: DataError | None = None
+    for number, line in _with_end(lines):
         columns = _split(line)
         if not columns or columns[0] == _DOCUMENT:
-            if tokens:
-                yield first, tokens, _as_bio(tags)
-                tokens, tags = [], []
+            if layout is not None and (parts or wrong is not None):
+                yield _sentence(parts, layout, file, first, wrong)
+            parts, wrong = [], None
             continue
-        if not tokens:
-            if columns[0].startswith("#") and len(columns) > 1 and not is_entity_tag(columns[-1]):
-                continue
-            first = number
-        if len(columns) < 2:
-            raise DataError(
-                f"{path}:{number}: one column, {columns[0]!r}, where a token and its tag belong.",
-                hint="A line looks like: London NNP B-LOC (the token first, its tag last, "
-                "with spaces or tabs between).",
-            )
-        tokens.append(columns[0])
-        tags.append(columns[-1])
-    if tokens:
-        yield first, tokens, _as_bio(tags)
+        if layout is None or _is_comment(columns, layout, begins=not parts):
+            continue
+        if layout.universal and not columns[0].isdecimal():
+            continue
+        first = first if parts or wrong is not None else number
+        try:
+            check_decoded(line, f"{file.path}:{number}")
+            _check_width(columns, layout, f"{file.path}:{number}")
+        except DataError as error:
+            wrong = wrong or error
+        parts.append(columns)
+
+
+def _with_end(lines: LineReader) -> Iterator[tuple[int, str]]:
+    yield from lines
+    yield 0, ""
+
+
+def _sentence(
+    parts: list[list[str]], layout: ConllLayout, file: DataFile, first: int, wrong: DataError | None
+) -> DataRow | Unusable:
+    values = {"tokens": [columns[0] for columns in parts]}
+    if wrong is not None:
+        return Unusable(first, values, wrong)
+    tokens = [columns[layout.token] for columns in parts]
+    tags = [columns[layout.tag] for columns in parts]
+    try:
+        tags = _as_bio(tags, f"{file.path}:{first}")
+    except DataError as error:
+        return Unusable(first, {"tokens": tokens, "tags": tags}, error)
+    return DataRow({"tokens": tokens, "tags": tags}, file.path, first)
+
+
+def _is_comment(columns: Sequence[str], layout: ConllLayout, *, begins: bool) -> bool:
+    if not columns[0].startswith("#"):
+        return False
+    return layout.numbered or (begins and len(columns) != layout.width)
+
+
+def _check_width(columns: Sequence[str], layout: ConllLayout, place: str) -> None:
+    if len(columns) == layout.width:
+        return
+    if len(columns) == 1:
+        raise DataError(
+            f"{place}: one column, {columns[0]!r}, where a token and its tag belong.",
+            hint="A line looks like: London NNP B-LOC (the token first, its tag last, "
+            "with spaces or tabs between).",
+        )
+    raise DataError(
+        f"{place}: {len(columns)} columns where the file has {layout.width}.",
+        hint="Each line has the same columns, with spaces or tabs between.",
+    )
 
 
 def _split(line: str) -> list[str]:
@@ -62,7 +143,86 @@ def _split(line: str) -> list[str]:
     return _COLUMNS.split(line)
 
 
-def _as_bio(tags: list[str]) -> list[str]:
-    if not all(is_entity_tag(tag) for tag in tags):
-        return tags
-    return tags_of_spans(spans_of_tags(tags), len(tags))
+def _as_bio(tags: list[str], place: str) -> list[str]:
+    found = canonical_tags(tags)
+    if found is not None:
+        return tags_of_spans(spans_of_tags(found), len(found))
+    single = [tag for tag in tags if tag not in (OUTSIDE, OUTSIDE.lower())]
+    if any(canonical_tags([tag]) for tag in single) and len(single) < len(tags):
+        bad = next((tag for tag in single if canonical_tags([tag]) is None), single[-1])
+        raise DataError(
+            f"{place}: the tag {bad!r} is not of the scheme of the others.",
+            hint="Tags are O, B-TYPE and I-TYPE throughout, or bare types throughout.",
+        )
+    return tags
+
+
+def _layout(sample: list[str], file: DataFile) -> ConllLayout | None:
+    """The layout by the first lines; None where there is no line of a token.
+
+    Raises:
+        DataError: Several layouts are possible.
+    """
+    rows = [columns for line in sample if (columns := _split(line)) and columns[0] != _DOCUMENT]
+    plain = [columns for columns in rows if not columns[0].startswith("#")] or rows
+    if not plain:
+        return None
+    width = Counter(map(len, plain)).most_common(1)[0][0]
+    rows = [columns for columns in plain if len(columns) == width]
+    if width == 1:
+        return ConllLayout(max(2, width), 0, 1)
+    cells = [[columns[index] for columns in rows] for index in range(width)]
+    if width > 2 and _numbers(cells[0]):
+        return _numbered(cells, file)
+    marked = [index for index in range(width) if _is_entities(cells[index])]
+    if width - 1 in marked:
+        return ConllLayout(width, 0, width - 1)
+    if not marked:
+        tag_first = width == 2 and _looks_like_tags(cells[0]) and not _looks_like_tags(cells[1])
+        return ConllLayout(width, *((1, 0) if tag_first else (0, width - 1)))
+    if len(marked) == 1 and (marked[0] or width == 2):
+        return ConllLayout(width, 0 if marked[0] else 1, marked[0])
+    raise DataError(
+        f"{file.path}: it is not clear which of {width} columns is the token and which the tag.",
+        hint=f"Entity tags are in column {', '.join(str(index + 1) for index in marked)}. Write "
+        "lines with the token first and its tag last.",
+    )
+
+
+def _numbered(cells: list[list[str]], file: DataFile) -> ConllLayout:
+    """The layout of a file whose first column numbers the tokens."""
+    width = len(cells)
+    if width == _UNIVERSAL and all(head == "_" or head.isdecimal() for head in cells[_HEAD]):
+        tag = _XPOS if all(cell == "_" for cell in cells[_UPOS]) else _UPOS
+        return ConllLayout(width, 1, tag, numbered=True)
+    marked = [index for index in range(2, width) if _is_entities(cells[index])]
+    if not marked:
+        return ConllLayout(width, 1, width - 1, numbered=True)
+    # Where there are two, the second holds entities within those of the first (GermEval).
+    other = marked[1] if len(marked) > 1 else None
+    return ConllLayout(width, 1, marked[0], numbered=True, other=other)
+
+
+def _numbers(cells: Sequence[str]) -> bool:
+    """Whether cells count up from 0 or 1, again and again; ranges of CoNLL-U are left out."""
+    counted = [int(cell) for cell in cells if cell.isdecimal()]
+    if any(not re.fullmatch(r"\d+([-.]\d+)?", cell) for cell in cells) or not counted:
+        return False
+    before = counted[0] - 1
+    for number in counted:
+        if number not in (before + 1, 0, 1):
+            return False
+        before = number
+    return counted[0] in (0, 1)
+
+
+def _is_entities(cells: Sequence[str]) -> bool:
+    """Whether a column holds entity tags, or nothing but ``O``."""
+    return canonical_tags(cells) is not None or (
+        OUTSIDE in cells and any(is_entity_tag(cell) for cell in cells if cell != OUTSIDE)
+    )
+
+
+def _looks_like_tags(cells: Sequence[str]) -> bool:
+    """Whether cells look like parts of speech: capital letters and marks."""
+    return all(re.fullmatch(r"[A-Z]+[A-Z0-9$]*|\W+", cell) for cell in cells)

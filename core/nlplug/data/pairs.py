@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
 
 _SHAPE = (
@@ -45,7 +45,7 @@ def pairs_of(row: DataRow, source: str, targets: Sequence[str]) -> list[Pair]:
     Raises:
         DataError: No source or no target, or one that is no text; names file and line.
     """
-    values = row.values.get("translation", row.values)
+    values = row.nested("translation") if "translation" in row.values else row.values
     if not isinstance(values, dict):
         raise DataError(f"{row.where}: 'translation' is {values!r}.", hint=_SHAPE)
     plain = values is row.values

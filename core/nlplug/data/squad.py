@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
-
-if TYPE_CHECKING:
-    from nlplug.data.readers import DataRow
 
 _SHAPE = (
     'A SQuAD file looks like {"data": [{"title": …, "paragraphs": [{"context": …, "qas": '
@@ -72,20 +70,16 @@ def _list(value: Any, name: str, path: Path, place: str) -> list[Any]:
 
 
 def text_of(row: DataRow, column: str) -> str:
-    """A column that must hold a text.
+    """A column of a row of question answering that must hold a text.
 
     Raises:
-        DataError: It is missing, empty, or no text; names file and line.
+        DataError: It is missing, blank, or no text; names file and line.
     """
-    value: Any = row.values.get(column)
-    if not isinstance(value, str) or not value.strip():
-        state = "is missing" if column not in row.values else f"is {value!r}, not a text"
-        raise DataError(
-            f"{_where(row)}: the column {column!r} {state}.",
-            hint=f"The row has {', '.join(map(repr, row.values))}; a row of question answering "
-            'has "question", "context" and "answers" or "answer".',
-        )
-    return value
+    return row.text(
+        column,
+        hint="a row of question answering has 'question', 'context' and 'answers' or 'answer'.",
+        place=_where(row),
+    )
 
 
 def answer_spans(row: DataRow) -> tuple[tuple[int, int], ...]:
@@ -107,7 +101,7 @@ def answer_spans(row: DataRow) -> tuple[tuple[int, int], ...]:
 
 def _given(row: DataRow) -> list[tuple[Any, Any]]:
     """Pairs of an answer and its start (None where there is none), as they stand in the row."""
-    value: Any = row.values.get("answers")
+    value: Any = row.nested("answers")
     if isinstance(value, dict) and isinstance(value.get("text"), list):
         texts = value["text"]
         starts = value.get("answer_start")
@@ -117,6 +111,8 @@ def _given(row: DataRow) -> list[tuple[Any, Any]]:
             return list(zip(texts, starts, strict=True))
     elif isinstance(value, list) and all(isinstance(item, dict) for item in value):
         return [(item.get("text"), item.get("answer_start")) for item in value]
+    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return [(item, None) for item in value]
     elif value is None and "answer" in row.values:
         answer = row.values["answer"]
         if answer is None or answer == "":

@@ -8,7 +8,7 @@ Span = tuple[int, int, str]
 """First token, the one after the last, and the type."""
 
 OUTSIDE = "O"
-# IOB1, BIO (IOB2), BIOES, BMES and BILOU differ in these letters alone.
+# IOB1, BIO (IOB2), BIOES, BMES and BILOU differ only in these letters.
 _ROLES = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S"}
 
 
@@ -18,6 +18,30 @@ def split_tag(tag: str) -> tuple[str, str] | None:
         return OUTSIDE, ""
     role, dash, kind = tag.partition("-")
     return (_ROLES[role], kind) if dash and kind and role in _ROLES else None
+
+
+def canonical_tags(tags: Sequence[str]) -> list[str] | None:
+    """Tags as ``O`` and ``B-TYPE``, from any way to write them; None where they are no entity tags.
+
+    Also read are ``B_TYPE``, ``TYPE-B``, ``TYPE_B``, and all of these with a small letter. One
+    sequence keeps to one way: where some tags fit it and some do not, the result is None.
+    """
+    for separator in ("-", "_"):
+        for role_first in (True, False):
+            found = [_canonical(tag, separator, role_first=role_first) for tag in tags]
+            if all(tag is not None for tag in found):
+                return [tag for tag in found if tag is not None]
+    return None
+
+
+def _canonical(tag: str, separator: str, *, role_first: bool) -> str | None:
+    if tag in (OUTSIDE, OUTSIDE.lower()):
+        return OUTSIDE
+    if role_first:
+        role, mark, kind = tag.partition(separator)
+    else:
+        kind, mark, role = tag.rpartition(separator)
+    return f"{role.upper()}-{kind}" if mark and kind and role.upper() in _ROLES else None
 
 
 def is_entity_tag(tag: str) -> bool:

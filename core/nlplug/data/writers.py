@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from nlplug.data.readers import CONLL, data_format
+from nlplug.data.formats import CONLL, GZIP, data_format
 from nlplug.errors import DataError
 
 
@@ -19,9 +19,17 @@ class RowWriter:
     """Writes rows to a temporary file beside the target, which replaces the target at the end.
 
     Leaving the ``with`` block by an exception leaves the target as it was.
+
+    Args:
+        path: The target; its name says the format.
+        keep: Whether the rows written before an exception are kept, in a file beside the target.
+
+    Attributes:
+        count: Rows written so far.
+        kept: The file of the rows before an exception, such as ``out.partial.csv``; else None.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keep: bool = False) -> None:
         kind = data_format(path)
         if kind in (".parquet", ".txt", *CONLL):
             raise DataError(
@@ -34,7 +42,9 @@ class RowWriter:
         self._raw: IO[bytes] | None = None
         self._file: IO[str] | None = None
         self._columns: list[str] | None = None
+        self._keep = keep
         self.count = 0
+        self.kept: Path | None = None
 
     def __enter__(self) -> RowWriter:
         try:
@@ -48,7 +58,10 @@ class RowWriter:
         if self._path.name.lower().endswith(".gz"):
             # No name and no time in the header: the same rows give the same bytes.
             binary = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0)
-        self._file = io.TextIOWrapper(binary, encoding="utf-8", newline="")
+        # A lone surrogate, which a rejected row may hold, is written as JSON escapes it.
+        self._file = io.TextIOWrapper(
+            binary, encoding="utf-8", errors="backslashreplace", newline=""
+        )
         return self
 
     def write(self, row: Mapping[str, Any]) -> None:
@@ -80,7 +93,8 @@ class RowWriter:
     ) -> None:
         if self._file is None or self._raw is None:
             return
-        if kind is None and self._kind == ".json":
+        keep = kind is not None and self._keep and self.count > 0
+        if (kind is None or keep) and self._kind == ".json":
             self._file.write("[]\n" if self.count == 0 else "\n]\n")
         self._file.close()  # for gzip this writes the trailer, yet leaves the raw file open
         if not self._raw.closed:
@@ -88,6 +102,9 @@ class RowWriter:
         self._file = None
         if kind is None:
             os.replace(self._temporary, self._path)
+        elif keep:
+            self.kept = beside(self._path, "partial")
+            os.replace(self._temporary, self.kept)
         else:
             self._temporary.unlink(missing_ok=True)
 
@@ -124,10 +141,29 @@ def _cell(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
 
 
-def open_writer(path: str | Path) -> RowWriter:
+def beside(path: Path, word: str, *, kind: str | None = None) -> Path:
+    """The name of a file beside another one: ``out.csv.gz`` → ``out.partial.csv.gz``.
+
+    Args:
+        path: The other file.
+        word: What stands before the suffix.
+        kind: The suffix; None: that of the other file.
+    """
+    packed = path.suffix if path.suffix.lower() == GZIP else ""
+    stem = path.name.removesuffix(packed)
+    suffix = data_format(path)
+    stem, suffix = stem[: -len(suffix)], stem[-len(suffix) :]
+    return path.with_name(f"{stem}.{word}{suffix + packed if kind is None else kind}")
+
+
+def open_writer(path: str | Path, *, keep: bool = False) -> RowWriter:
     """A writer for use in a ``with`` block; the name of the file says the format.
+
+    Args:
+        path: The file.
+        keep: Whether to keep the rows that were written before an exception; see `RowWriter`.
 
     Raises:
         DataError: A format that cannot be written.
     """
-    return RowWriter(Path(path))
+    return RowWriter(Path(path), keep=keep)

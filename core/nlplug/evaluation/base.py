@@ -15,6 +15,7 @@ from nlplug.validation import make_options
 if TYPE_CHECKING:
     import numpy as np
 
+    from nlplug.data.formats import DataFile
     from nlplug.pipelines import Pipeline
     from nlplug.task import Task, TaskOptions
 
@@ -62,7 +63,7 @@ class Evaluation(ABC):
         """
 
     @abstractmethod
-    def samples(self, path: Path, **columns: str) -> Iterator[Sample]:
+    def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
         """The labelled rows of a file.
 
         Args:

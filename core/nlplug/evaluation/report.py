@@ -93,7 +93,7 @@ def _check_target(folder: Path) -> None:
 
 
 def _replace(source: Path, target: Path) -> None:
-    from nlplug.models._atomic import replace_folder
+    from nlplug.models.atomic import replace_folder
 
     replace_folder(source, target)
 

@@ -12,6 +12,7 @@ from nlplug.errors import DataError
 from nlplug.evaluation.base import Evaluation, evaluation_of, options_of
 
 if TYPE_CHECKING:
+    from nlplug.data.formats import DataFile
     from nlplug.evaluation.base import Sample
     from nlplug.pipelines import Pipeline
 
@@ -56,7 +57,7 @@ class EvaluationResult:
 
 def evaluate(
     pipe: Pipeline,
-    data: Path,
+    data: Path | DataFile,
     *,
     limit: int | None = None,
     progress: Callable[[int], None] | None = None,
@@ -68,7 +69,8 @@ def evaluate(
 
     Args:
         pipe: The model.
-        data: A file with labels; its columns are those of the task's evaluation.
+        data: A file with labels, and how to read it; its columns are those of the task's
+            evaluation.
         limit: Maximum number of rows, from the beginning of the file.
         progress: Called after each row with the number of rows done.
         **columns: Names of columns in the file, such as ``text="review"``.
@@ -77,6 +79,7 @@ def evaluate(
         DataError: A row cannot be used, or there are no rows; the message names file and line.
         OptionError: The family of the task has no scoring.
     """
+    path = data if isinstance(data, Path) else data.path
     evaluation = evaluation_of(pipe.task, pipe.bundle.labels)
     options = options_of(pipe.task, evaluation, pipe.defaults).model_dump(exclude_unset=True)
     targets: list[Any] = []
@@ -89,7 +92,7 @@ def evaluate(
             progress(len(answers))
     seconds = time.perf_counter() - start
     if not answers:
-        raise DataError(f"{data} holds no rows.", hint="Give a file with labelled rows.")
+        raise DataError(f"{path} holds no rows.", hint="Give a file with labelled rows.")
     return EvaluationResult(
         evaluation=evaluation,
         report=evaluation.report(answers, targets),
@@ -97,7 +100,7 @@ def evaluate(
         model=pipe.bundle.name,
         precision=pipe.precision,
         device=pipe.device,
-        data=data.name,
+        data=path.name,
         seconds=seconds,
     )
 

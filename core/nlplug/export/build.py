@@ -1,4 +1,4 @@
-"""The files of a bundle before the gate has seen them: graphs, config, tokenizer."""
+"""The files of a bundle before the quality gate: graphs, config, tokenizer."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from nlplug.export.sides import write_sides
 from nlplug.extras import require
 
 if TYPE_CHECKING:
+    from nlplug.export.checkpoint import Checkpoint
     from nlplug.export.config import ExportConfig
     from nlplug.export.fusion import FusedGraphs
     from nlplug.export.quantize import Quantization
     from nlplug.export.smooth import Feeds
-    from nlplug.export.source import Source
 
 _log = logging.getLogger(__name__)
 
 
-def build_float(source: Source, config: ExportConfig, folder: Path) -> FusedGraphs:
+def build_float(checkpoint: Checkpoint, config: ExportConfig, folder: Path) -> FusedGraphs:
     """Write the model in the Hub's layout, in float32 and, where asked for, in fp16.
 
-    float32 is always built, since the gate starts from it.
+    float32 is always built, because the gate compares it with PyTorch first.
 
     Raises:
         ExportError: The architecture cannot be exported.
@@ -32,10 +32,13 @@ def build_float(source: Source, config: ExportConfig, folder: Path) -> FusedGrap
     from nlplug.export.convert import to_onnx
     from nlplug.export.fusion import fuse
 
-    write_sides(source.model, source.tokenizer, folder, max_length=config.max_length)
+    model, tokenizer = checkpoint.model, checkpoint.tokenizer
+    write_sides(model, tokenizer, folder, max_length=config.max_length)
     (folder / "onnx").mkdir()
-    _log.info("exporting %s (%s)", source.name, source.config.model_type)
-    fused = fuse(to_onnx(source, config.task.family, folder), source.config, folder)
+    _log.info("exporting %s (%s)", checkpoint.name, model.config.model_type)
+    exported_as = config.task.family.exported_as
+    plain = to_onnx(model, exported_as, folder, tokenizer=tokenizer)["model"]
+    fused = fuse(plain, model.config, folder)
     _log.info("graph: %s", fused.note)
     _save(fused.cpu, folder / "onnx" / "model.onnx")
     if "fp16" in config.wanted:
@@ -48,12 +51,12 @@ def build_float(source: Source, config: ExportConfig, folder: Path) -> FusedGrap
 def build_int8(
     fused: FusedGraphs, settings: Quantization, calibration: Sequence[Feeds], folder: Path
 ) -> None:
-    """Write the int8 graph beside the others; the float graph is used up.
+    """Write the int8 graph next to the others. This changes the float graph ``fused.cpu``.
 
     Args:
         fused: The float graphs.
         settings: How to quantize.
-        calibration: Real inputs, unlabelled.
+        calibration: Real inputs, without labels.
         folder: The model's folder.
     """
     from nlplug.export.graph import GraphEditor
@@ -64,7 +67,7 @@ def build_int8(
         editor = GraphEditor(fused.cpu)
         changed = smooth(editor, calibration)
         editor.finish()
-        _log.info("evened out %d activations on %d texts", changed, len(calibration))
+        _log.info("smoothed %d activations, measured on %d texts", changed, len(calibration))
     _save(quantize(fused.cpu, settings), folder / "onnx" / "model_int8.onnx")
 
 

@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 @dataclass
 class ExportConfig:
-    """What to export, where to, and what it may cost.
+    """What to export, where to, and how much it may lose.
 
     Attributes:
         source: Checkpoint in Hugging Face's layout: a folder or a Hub id.
-        output: Folder of the bundle; a bundle that is there is replaced once the new one is whole.
-        task: The task it is for.
+        output: Folder of the bundle; an existing bundle is replaced when the new one is complete.
+        task: The task that the model is for.
         precisions: Any of ``fp32``, ``fp16``, ``int8``; None for all that such a model has.
         eval_data: Labelled rows for the gate; None: see `nlplug.export.rows.gate_rows`.
-        eval_rows: At most this many of them.
-        columns: Which column is which, such as ``{"text": "review"}``, where not the usual one.
+        eval_rows: Maximum number of rows.
+        columns: Names of columns that differ from the default, such as ``{"text": "review"}``.
         budget: Largest loss of the metric that a precision may have: 0.005 is half a point.
-        required: Precisions without which the export fails as a whole; None for those that the
-            bundle being replaced offers, so that an export never takes a precision away.
+        required: Precisions without which the export fails; None for those of the bundle that is
+            replaced, so that an export never removes a precision.
         quantization: How int8 is made.
-        name: Name of the model; empty for the output folder's.
-        max_length: The model's window in tokens; None for what the checkpoint says.
-        options: Options of the task whose default this model wants otherwise.
+        name: Name of the model; empty for the name of the output folder.
+        max_length: The model's window in tokens; None for that of the checkpoint.
+        options: Default options of this model that differ from those of the task.
         license: SPDX identifier or a short text.
-        data: What it was trained on, a record each.
+        data: What it was trained on, one record per data set.
         languages: ISO 639-1 codes.
         description: One line.
         card: Text of the bundle's ``README.md``; empty for none.

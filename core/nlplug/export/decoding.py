@@ -1,4 +1,4 @@
-"""What families share that decode: fast graphs where there are any, plain ones else, and a gate."""
+"""What the exporters of families that write texts share: writing graphs, and running the gate."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 
 from nlplug.errors import ExportError
 from nlplug.export.branches import has_branches, quantize_branches
+from nlplug.export.build_result import BuildResult
+from nlplug.export.checkpoint import Checkpoint
 from nlplug.export.config import ExportConfig
 from nlplug.export.decoder.export import save_graph
 from nlplug.export.decoding_gate import DecodingGate, DecodingRows
-from nlplug.export.gate import FP32_TOLERANCE, Verdict, worst_fp32
-from nlplug.export.made import Made
+from nlplug.export.gate import GateResult
+from nlplug.export.parity import FP32_TOLERANCE, relative_difference
 from nlplug.export.quantize import quantize
 from nlplug.export.sides import write_sides
-from nlplug.export.source import Source
 from nlplug.export.torch_decoder import TorchDecoder
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.decoding.decoder import Decoder
@@ -33,47 +34,68 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Built:
-    """Graphs by precision, and what they are."""
+class WrittenGraphs:
+    """Graphs in a folder.
 
-    graphs: Mapping[str, Graphs]
+    Attributes:
+        files: Precision → graph → file; float32 first.
+        note: Description of the graphs.
+    """
+
+    files: Mapping[str, Mapping[str, str]]
     note: str
 
 
-def write_source(config: ExportConfig, source: Source, folder: Path) -> None:
+def write_checkpoint(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> None:
     """Write config and tokenizer of the checkpoint; see `nlplug.export.sides.write_sides`."""
     write_sides(
-        source.model,
-        source.tokenizer,
+        checkpoint.model,
+        checkpoint.tokenizer,
         folder,
         max_length=config.max_length,
-        target_tokenizer=source.target_tokenizer,
+        target_tokenizer=checkpoint.target_tokenizer,
     )
 
 
-def products(config: ExportConfig, *, blocks: bool) -> tuple[str, ...]:
-    """The products to build the fast graphs with; float32 always, since the gate starts from it."""
+def fast_precisions(config: ExportConfig, *, blocks: bool) -> tuple[str, ...]:
+    """The precisions to build fast graphs in; float32 always, because the gate starts with it."""
     if "int8" not in config.wanted:
         return ("fp32",)
     return "fp32", "int8-blocks" if blocks else "int8"
 
 
-def built(
+def write_graphs(
     config: ExportConfig, folder: Path, plain: Graphs, fast: Mapping[str, Graphs], note: str
-) -> Built:
-    """The fast graphs, named by the precisions of a bundle; else the plain ones, quantized here."""
-    if fast:
-        graphs = {name.partition("-")[0]: made for name, made in fast.items()}
-        if "int8-blocks" in fast:
-            note = f"{note}; int8 in blocks"
-        return Built(graphs, note)
-    if "int8" not in config.wanted:
-        return Built({"fp32": plain}, note)
-    rounded = {name: _rounded(graph, config, folder) for name, graph in plain.items()}
-    return Built({"fp32": plain, "int8": rounded}, note)
+) -> WrittenGraphs:
+    """Write the fast graphs; where there are none, the plain graphs and their int8 form.
+
+    Args:
+        config: The settings of the export.
+        folder: The folder of the bundle.
+        plain: As Optimum exports them.
+        fast: By precision; empty where there are none.
+        note: Description of the graphs.
+    """
+    by_precision = {name.partition("-")[0]: graphs for name, graphs in fast.items()}
+    if "int8-blocks" in fast:
+        note = f"{note}; int8 in blocks"
+    if not fast:
+        by_precision["fp32"] = plain
+        if "int8" in config.wanted:
+            by_precision["int8"] = {
+                name: _quantized(graph, config, folder) for name, graph in plain.items()
+            }
+    (folder / "onnx").mkdir()
+    files: dict[str, dict[str, str]] = {}
+    for precision, graphs in by_precision.items():
+        files[precision] = {name: f"onnx/{name}{_SUFFIX[precision]}.onnx" for name in graphs}
+        for name, graph in graphs.items():
+            save_graph(graph, folder / files[precision][name])
+    _log.info("graph: %s", note)
+    return WrittenGraphs(files, note)
 
 
-def _rounded(graph: Any, config: ExportConfig, folder: Path) -> Any:
+def _quantized(graph: Any, config: ExportConfig, folder: Path) -> Any:
     if has_branches(graph):
         return quantize_branches(graph, folder)
     made = type(graph)()
@@ -81,59 +103,55 @@ def _rounded(graph: Any, config: ExportConfig, folder: Path) -> Any:
     return quantize(made, config.quantization)
 
 
-def save(built: Built, folder: Path) -> dict[str, dict[str, str]]:
-    """Write the graphs; precision → graph → file."""
-    (folder / "onnx").mkdir()
-    files = {
-        precision: {name: f"onnx/{name}{_SUFFIX[precision]}.onnx" for name in graphs}
-        for precision, graphs in built.graphs.items()
-    }
-    for precision, graphs in built.graphs.items():
-        for name, graph in graphs.items():
-            save_graph(graph, folder / files[precision][name])
-    _log.info("graph: %s", built.note)
-    return files
-
-
-def judged(
+def run_gate(
     config: ExportConfig,
-    source: Source,
+    checkpoint: Checkpoint,
     draft: Bundle,
-    built: Built,
-    files: Mapping[str, Mapping[str, str]],
+    written: WrittenGraphs,
     rows: DecodingRows,
-    opened: Callable[[str], Decoder],
-) -> Made:
+    open_precision: Callable[[str], Decoder],
+) -> BuildResult:
+    """Compare each precision with PyTorch.
+
+    Args:
+        config: The settings of the export.
+        checkpoint: The reference.
+        draft: The folder of the bundle.
+        written: Its graphs.
+        rows: The rows to compare on.
+        open_precision: Opens the graphs of a precision.
+
+    Raises:
+        ExportError: The float32 graphs do not give what PyTorch gives.
+    """
     _log.info("running PyTorch on %s", rows.origin)
-    gate = DecodingGate(rows, TorchDecoder(source.model), budget=config.budget)
-    verdicts: list[Verdict] = []
-    # fp32 first: where it differs from PyTorch, nothing made from it can be right.
-    for precision in built.graphs:
+    gate = DecodingGate(rows, TorchDecoder(checkpoint.model), budget=config.budget)
+    results: list[GateResult] = []
+    # fp32 first: if it differs from PyTorch, everything made from it is wrong.
+    for precision in written.files:
         _log.info("running %s", precision)
-        verdict = gate.judge(
-            precision, opened(precision), scored=precision in config.wanted and bool(rows.answers)
-        )
+        scored = precision in config.wanted and rows.answers is not None
+        result = gate.judge(precision, open_precision(precision), scored=scored)
         if precision == "fp32":
-            _insist_on_identity(verdict)
-        verdicts.append(verdict)
-    return Made(
-        verdicts=verdicts,
-        files=files,
+            _check_fp32(result.parity)
+        results.append(result)
+    return BuildResult(
+        results=results,
+        files=written.files,
         rows=rows.origin,
         reference=gate.reference_metrics(),
-        note=built.note,
+        note=written.note,
         labels=(),
         max_length=draft.max_length,
     )
 
 
-def _insist_on_identity(verdict: Verdict) -> None:
-    parity = verdict.parity
-    other = round((1 - parity["identical"]) * parity["rows"]) - parity["ties"]
-    if other > 0 or not worst_fp32(parity) <= FP32_TOLERANCE:
+def _check_fp32(parity: Mapping[str, float]) -> None:
+    different = round((1 - parity["identical"]) * parity["rows"]) - parity["ties"]
+    if different > 0 or not relative_difference(parity) <= FP32_TOLERANCE:
         raise ExportError(
-            f"The float32 graph writes other texts than PyTorch for {other:.0f} of "
+            f"The float32 graph writes other texts than PyTorch for {different:.0f} of "
             f"{parity['rows']:.0f} prompts, and its logits differ by {parity['max_abs_diff']:.2e} "
             f"(the largest is {parity['largest']:.2f}): the export is broken.",
-            hint="Please report the architecture; a bundle that is there was not touched.",
+            hint="Please report the architecture. An existing bundle was not changed.",
         )

@@ -1,29 +1,29 @@
-"""The quality gate of models that write texts: is it the same text, and is it as good?
+"""The quality gate of models that write texts: are the texts the same, and are they as good?
 
-Two things are measured, against PyTorch on the same prompts:
+The gate measures two things against PyTorch on the same prompts:
 
-Parity: the share of greedy texts that are token for token those of ``generate`` (``identical``),
-and, along PyTorch's own texts, how far the logits of each token are apart and how often the
-likeliest one is the same (``agreement``). In float32 every text has to be identical, but for those
-that part where PyTorch holds two tokens for equally likely: these are counted as ``ties``.
+Parity: the share of greedy texts that equal those of ``generate`` token by token (``identical``),
+and, for the tokens of PyTorch's own texts, how far the logits differ and how often the most likely
+token is the same (``agreement``). In float32 every text has to be identical, except texts that
+first differ where PyTorch gives two tokens the same logit up to rounding (``ties``).
 
-Loss: how much of the task's own metric is lost, row by row: bits a byte of texts that are read, or
-chrF of texts that are written. Without labels it is what PyTorch itself would expect to lose: the
-probability that it gives its own next token less the one it gives to the other's choice.
+Loss: how much of the task's metric is lost, paired by row: bits per byte of given texts, or chrF
+of written texts. Without labels it is the loss that PyTorch's probabilities expect, see
+`nlplug.export.parity.expected_regret`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nlplug.evaluation.base import flat_metrics
-from nlplug.export.gate import Verdict, doubt, refusal
+from nlplug.export.gate import EXPECTED_AGREEMENT, GateResult, contributions, metrics_of
 from nlplug.export.paired import PairedLoss, paired_loss
+from nlplug.export.parity import Parity, expected_regret
 from nlplug.runtime.decoding.generate import generate
 from nlplug.runtime.decoding.scoring import token_logits
 
@@ -34,28 +34,28 @@ if TYPE_CHECKING:
     from nlplug.runtime.decoding.options import DecodingOptions
 
 TIE = 1e-4
-"""Two logits this near, by the largest one, are equally likely up to rounding."""
+"""Largest difference of two logits, relative to the largest one (at least 1), that is rounding."""
 
 _ROWS = 16
 _FORCED = 128
-"""Texts along which logits are compared."""
+"""Number of texts for whose tokens logits are compared."""
 
 Logits = Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]]], Iterable[np.ndarray]]
 Answers = Callable[[Logits, Sequence[Sequence[int]]], list[Any]]
-"""What the evaluation scores, from the logits of given texts and the greedy texts."""
+"""Makes what the evaluation scores, from the logits of given texts and from the greedy texts."""
 
 
 @dataclass(frozen=True)
 class DecodingRows:
-    """What the gate runs.
+    """What the gate compares on.
 
     Attributes:
-        prompts: As tokens, a hundred or more.
+        prompts: Token ids, a hundred prompts or more.
         options: Greedy decoding.
-        origin: Where they come from, for report and manifest.
+        origin: Description of the rows, for report and manifest.
         evaluation: Scores answers; None without labels.
         answers: Makes the answers that are scored.
-        targets: The right ones.
+        targets: The right answers.
     """
 
     prompts: Sequence[Sequence[int]]
@@ -66,52 +66,11 @@ class DecodingRows:
     targets: Sequence[Any] = ()
 
 
-@dataclass
-class _Distance:
-    """How far two models are apart along the same texts."""
-
-    largest: float = 0.0
-    worst: float = 0.0
-    total: float = 0.0
-    numbers: int = 0
-    dots: np.ndarray = field(default_factory=lambda: np.zeros(3))
-    same: int = 0
-    tokens: int = 0
-    regrets: list[float] = field(default_factory=list)
-
-    def add(self, expected: np.ndarray, given: np.ndarray) -> None:
-        """One text: logits of shape (tokens, vocabulary)."""
-        one, two = expected.astype(np.float64), given.astype(np.float64)
-        difference = np.abs(one - two)
-        self.largest = max(self.largest, float(np.abs(one).max()))
-        self.worst = float(np.maximum(self.worst, difference.max()))
-        self.total += float(difference.sum())
-        self.numbers += difference.size
-        self.dots += [float((one * two).sum()), float((one**2).sum()), float((two**2).sum())]
-        chosen = two.argmax(-1)
-        self.same += int((one.argmax(-1) == chosen).sum())
-        self.tokens += len(one)
-        shares = np.exp(one - one.max(-1, keepdims=True))
-        shares /= shares.sum(-1, keepdims=True)
-        lost = shares.max(-1) - np.take_along_axis(shares, chosen[:, None], -1)[:, 0]
-        self.regrets.append(float(lost.mean()) if np.isfinite(two).all() else 1.0)
-
-    def parity(self) -> dict[str, float]:
-        norm = float(np.sqrt(self.dots[1] * self.dots[2]))
-        return {
-            "max_abs_diff": self.worst,
-            "mean_abs_diff": self.total / max(1, self.numbers),
-            "largest": self.largest,
-            "cosine": float(self.dots[0]) / norm if norm else 1.0,
-            "agreement": self.same / max(1, self.tokens),
-        }
-
-
 class DecodingGate:
     """Compares decoders with PyTorch on the same rows.
 
     Args:
-        rows: What to compare on.
+        rows: The rows to compare on.
         reference: The PyTorch model.
         budget: Largest mean loss of the metric that is accepted.
     """
@@ -125,35 +84,34 @@ class DecodingGate:
 
     @property
     def metric(self) -> str:
-        """Name of what the loss is measured in."""
+        """Name of the metric that the loss is measured in."""
         found = self._rows.evaluation
-        return found.metric if found else "expected agreement with PyTorch"
+        return found.metric if found else EXPECTED_AGREEMENT
 
     def reference_metrics(self) -> dict[str, float]:
         """The task's metrics of the PyTorch model; empty without labels."""
         return self._metrics(self._answers)
 
-    def judge(self, precision: str, decoder: Decoder, *, scored: bool = True) -> Verdict:
-        """Run one model and judge it.
+    def judge(self, precision: str, decoder: Decoder, *, scored: bool = True) -> GateResult:
+        """Run one exported model and compare it with the reference.
 
         Args:
             precision: Its name.
             decoder: The model.
-            scored: Whether the metric is measured too; else the loss is the expected one.
+            scored: Whether to measure the metric too; without, the loss is the expected one.
         """
         texts = _greedy(decoder, self._rows.prompts, self._rows.options)
         parity, regrets = self._compare(decoder, texts)
         answers = self._scored(partial(token_logits, decoder), texts) if scored else None
-        loss = self._loss(answers) if answers is not None else _regret(regrets)
-        metric = self.metric if answers is not None else "expected agreement with PyTorch"
-        return Verdict(
-            precision=precision,
-            parity=parity,
-            loss=loss,
-            metric=metric,
-            metrics=self._metrics(answers),
-            refused=refusal(precision, parity, loss, metric, self._budget),
-            uncertain=doubt(loss, self._budget),
+        if answers is None:
+            loss, metric = (
+                paired_loss(np.zeros(len(regrets)), -np.array(regrets)),
+                EXPECTED_AGREEMENT,
+            )
+        else:
+            loss, metric = self._loss(answers), self.metric
+        return GateResult.of(
+            precision, parity, loss, metric, self._metrics(answers), budget=self._budget
         )
 
     def _compare(
@@ -161,28 +119,32 @@ class DecodingGate:
     ) -> tuple[dict[str, float], list[float]]:
         prompts, right = self._rows.prompts, self._texts
         same = [list(one) == list(two) for one, two in zip(texts, right, strict=True)]
-        apart = [place for place, alike in enumerate(same) if not alike]
-        ties = sum(self._is_tie(place, texts[place]) for place in apart)
-        distance = _Distance()
+        different = [row for row, equal in enumerate(same) if not equal]
+        parity, regrets = Parity(), []
         some = slice(0, _FORCED)
-        along = self._reference.logits(prompts[some], right[some])
         for expected, given in zip(
-            along, token_logits(decoder, prompts[some], right[some]), strict=True
+            self._reference.logits(prompts[some], right[some]),
+            token_logits(decoder, prompts[some], right[some]),
+            strict=True,
         ):
-            distance.add(expected, given)
-        counts = {"identical": float(np.mean(same)), "ties": ties, "rows": len(texts)}
-        return distance.parity() | counts, distance.regrets
+            parity.add(expected, given)
+            regrets.append(expected_regret(expected, given))
+        return parity.summary() | {
+            "identical": float(np.mean(same)),
+            "ties": sum(self._is_tie(row, texts[row]) for row in different),
+            "rows": len(texts),
+        }, regrets
 
-    def _is_tie(self, place: int, text: Sequence[int]) -> bool:
-        """Whether PyTorch holds the first two tokens that differ for equally likely."""
-        right = self._texts[place]
+    def _is_tie(self, row: int, text: Sequence[int]) -> bool:
+        """Whether PyTorch's logits of the first two tokens that differ are equal up to rounding."""
+        right = self._texts[row]
         first = next(
             (at for at, pair in enumerate(zip(right, text, strict=False)) if pair[0] != pair[1]),
             None,
         )
         if first is None:
             return False
-        (logits,) = self._reference.logits([self._rows.prompts[place]], [right[: first + 1]])
+        (logits,) = self._reference.logits([self._rows.prompts[row]], [right[: first + 1]])
         gap = logits[first, right[first]] - logits[first, text[first]]
         return bool(abs(gap) <= TIE * max(1.0, float(np.abs(logits[first]).max())))
 
@@ -193,23 +155,19 @@ class DecodingGate:
         evaluation, targets = self._rows.evaluation, self._rows.targets
         if evaluation is None or self._answers is None:
             raise TypeError("Answers are scored by an evaluation.")
-        sign = 1.0 if evaluation.higher_is_better else -1.0
         return paired_loss(
-            sign * evaluation.per_example(self._answers, targets),
-            sign * evaluation.per_example(answers, targets),
+            contributions(evaluation, self._answers, targets),
+            contributions(evaluation, answers, targets),
         )
 
     def _metrics(self, answers: list[Any] | None) -> dict[str, float]:
-        if answers is None or self._rows.evaluation is None:
-            return {}
-        report = self._rows.evaluation.report(answers, self._rows.targets)
-        return {name: round(value, 6) for name, value in flat_metrics(report).items()}
+        return metrics_of(self._rows.evaluation, answers, self._rows.targets)
 
 
 def _greedy(
     decoder: Decoder, prompts: Sequence[Sequence[int]], options: DecodingOptions
 ) -> list[list[int]]:
-    """The new tokens of each prompt; prompts of like lengths together."""
+    """The new tokens of each prompt; prompts of similar lengths are decoded together."""
     found: list[list[int]] = [[] for _ in prompts]
     order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
     for begin in range(0, len(order), _ROWS):
@@ -218,8 +176,3 @@ def _greedy(
         for place, (text,) in zip(batch, made, strict=True):
             found[place] = text.tokens
     return found
-
-
-def _regret(regrets: Sequence[float]) -> PairedLoss:
-    lost = np.array(regrets)
-    return paired_loss(np.zeros_like(lost), -lost)

@@ -13,6 +13,8 @@ from nlplug.export.graph import GraphEditor, histogram
 from nlplug.export.passes import split_skip_layer_norm
 from nlplug.export.quiet import quiet
 from nlplug.extras import require
+from nlplug.runtime.device import onnxruntime
+from nlplug.runtime.session import build_session, session_options
 
 _BERT_LIKE = frozenset(
     {"albert", "bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta"}
@@ -89,14 +91,12 @@ def _bert(plain: Any, config: Any) -> Any:
 def _fold(plain: Any, folder: Path) -> Any:
     """The plain graph with its constants folded, in standard operators alone."""
     onnx = require("onnx", "train", purpose="Export")
-    ort = require("onnxruntime", "cpu", purpose="ONNX inference")
     path = folder / "folded.onnx"
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options = session_options(1)
+    options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(path)
-    options.log_severity_level = 3
     try:
-        ort.InferenceSession(plain.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        build_session(plain.SerializeToString(), options)
         return GraphEditor(onnx.load(str(path))).finish()
     finally:
         path.unlink(missing_ok=True)
@@ -104,13 +104,7 @@ def _fold(plain: Any, folder: Path) -> Any:
 
 def _probe(declared: Any, graph: Any) -> list[np.ndarray]:
     """The outputs for a batch of random ids with padding, on the CPU."""
-    ort = require("onnxruntime", "cpu", purpose="ONNX inference")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = build_session(graph.SerializeToString(), session_options(1))
     random = np.random.default_rng(0)
     mask = (np.arange(12) < np.array([[12], [7], [3]])).astype(np.int64)
     ids = random.integers(0, _vocabulary(declared), mask.shape) * mask

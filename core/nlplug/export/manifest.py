@@ -11,31 +11,26 @@ from nlplug.models.layout import run_together
 from nlplug.models.manifest import Manifest, PrecisionRecord
 
 if TYPE_CHECKING:
+    from nlplug.export.build_result import BuildResult
+    from nlplug.export.checkpoint import Checkpoint
     from nlplug.export.config import ExportConfig
-    from nlplug.export.gate import Verdict
-    from nlplug.export.made import Made
-    from nlplug.export.source import Source
+    from nlplug.export.gate import GateResult
 
 _TOOLS = ("nlplug", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime")
 
 
-def make_manifest(
-    config: ExportConfig,
-    source: Source,
-    made: Made,
-) -> Manifest:
-    """Say what the bundle is, and how each precision did at the gate.
+def make_manifest(config: ExportConfig, checkpoint: Checkpoint, made: BuildResult) -> Manifest:
+    """The manifest of a bundle, with the gate's result for each precision.
 
     Args:
-        config: Of the export.
-        source: The checkpoint.
-        made: What was built; precisions that the gate refused stand under
-            ``metrics.gate.refused``.
+        config: The settings of the export.
+        checkpoint: What was exported.
+        made: What was built; precisions that the gate refused are under ``metrics.gate.refused``.
     """
     gate: dict[str, Any] = {
         "rows": made.rows,
         "budget": config.budget,
-        "refused": {v.precision: v.refused for v in made.verdicts if v.refused},
+        "refused": {v.precision: v.refused for v in made.results if v.refused},
     }
     return Manifest(
         name=config.name or config.output.resolve().name,
@@ -46,15 +41,15 @@ def make_manifest(
         max_length=made.max_length,
         options=dict(config.options),
         precisions={
-            verdict.precision: PrecisionRecord(
+            result.precision: PrecisionRecord(
                 file=graphs[run_together(graphs)[0]],
                 graphs=dict(graphs) if len(graphs) > 1 else {},
-                metrics=verdict.metrics | _loss(verdict),
-                parity=_rounded(verdict.parity),
+                metrics=result.metrics | _loss(result),
+                parity=_rounded(result.parity),
             )
-            for verdict in made.verdicts
-            if not verdict.refused and verdict.precision in config.wanted
-            for graphs in [made.files[verdict.precision]]
+            for result in made.results
+            if not result.refused and result.precision in config.wanted
+            for graphs in [made.files[result.precision]]
         },
         metrics={
             "pytorch": made.reference,
@@ -70,14 +65,14 @@ def make_manifest(
         tools=tool_versions(),
         description=config.description,
         source={
-            "model_type": str(source.config.model_type),
-            "parameters": str(sum(weight.numel() for weight in source.model.parameters())),
+            "model_type": str(checkpoint.model.config.model_type),
+            "parameters": str(sum(weight.numel() for weight in checkpoint.model.parameters())),
         },
     )
 
 
 def tool_versions() -> dict[str, str]:
-    """The version of each tool that takes part in an export and is installed."""
+    """The version of each installed package that takes part in an export."""
     versions = {}
     for name in _TOOLS:
         try:
@@ -87,8 +82,8 @@ def tool_versions() -> dict[str, str]:
     return versions
 
 
-def _loss(verdict: Verdict) -> dict[str, float]:
-    loss = verdict.loss
+def _loss(result: GateResult) -> dict[str, float]:
+    loss = result.loss
     return _rounded({"loss": loss.mean, "loss_low": loss.low, "loss_high": loss.high})
 
 

@@ -1,4 +1,4 @@
-"""The rows that the gate compares on: labelled ones where there are, else whatever can be had."""
+"""The rows that the gate compares on: labelled rows if there are any, else unlabelled ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from nlplug.data.readers import read_rows
 from nlplug.errors import DataError
 from nlplug.families.family import load
-from nlplug.runtime.batching import collate
+from nlplug.models.signature import Signature
+from nlplug.runtime.feeds import GraphFeeds
 from nlplug.validation import make_input
 
 if TYPE_CHECKING:
@@ -52,12 +53,12 @@ SENTENCES = (
 
 @dataclass(frozen=True)
 class GateRows:
-    """What the gate runs.
+    """What the gate compares on.
 
     Attributes:
         inputs: Validated inputs of the task.
         targets: The right answers, or None without labels.
-        origin: Where they come from, for report and manifest.
+        origin: Description of the rows, for report and manifest.
     """
 
     inputs: list[TaskInput]
@@ -75,9 +76,9 @@ def gate_rows(
 ) -> GateRows:
     """Choose the rows.
 
-    With a file: up to ``limit`` of its rows, drawn evenly with a fixed seed; labelled when the
-    task has an evaluation and the rows have labels. Without: the task's examples and what its
-    family makes of some built-in sentences.
+    With a file: up to ``limit`` of its rows, sampled with a fixed seed; labelled when the task has
+    an evaluation and the rows have labels. Without: the task's examples, and inputs that its
+    family makes from built-in sentences.
 
     Raises:
         DataError: The file cannot be used.
@@ -115,27 +116,28 @@ def gate_rows(
 def calibration_feeds(
     model: TaskModel[Any, Any], inputs: Sequence[TaskInput], options: TaskOptions
 ) -> list[dict[str, np.ndarray]]:
-    """Some inputs as the graph takes them, one window each and without padding.
+    """Some inputs as feeds of the graph, one window each and without padding.
 
-    Labels play no part in it, so the rows that the gate measures on may serve.
+    Calibration uses no labels, so it may use the rows that the gate measures on.
     """
     step = max(1, len(inputs) // _CALIBRATION)
     rows = [windows[0] for windows in model.encode(inputs[::step], options) if windows]
-    names = frozenset({"input_ids", "attention_mask", "token_type_ids"})
-    return [collate([row], names, pad_token_id=model.pad_token_id) for row in rows[:_CALIBRATION]]
+    signature = Signature.of_names(("input_ids", "attention_mask", "token_type_ids"))
+    feeds = GraphFeeds(signature, pad_token_id=model.pad_token_id)
+    return [feeds.collate([row]) for row in rows[:_CALIBRATION]]
 
 
 def labelled(evaluation: Evaluation, data: Path, columns: Mapping[str, str]) -> bool:
-    """Whether the file carries labels at all; a wrong label in it is an error, not a no."""
+    """Whether the rows of a file have labels, right or wrong."""
     first = next(iter(read_rows(data, limit=1)), None)
     if first is None:
-        raise DataError(f"{data} holds no rows.", hint="Give a file with rows to compare on.")
+        raise DataError(f"{data} has no rows.", hint="Give a file with rows to compare on.")
     wanted = [columns[name] for name in evaluation.target_columns if name in columns]
     return bool(wanted) or any(name in first.values for name in evaluation.target_columns)
 
 
 def draw(rows: Iterator[Any], limit: int) -> list[Any]:
-    """``limit`` rows, each with the same chance, in their order (reservoir sampling)."""
+    """``limit`` rows, each with the same probability, in their order (reservoir sampling)."""
     source = random.Random(_SEED)
     kept: list[tuple[int, Any]] = []
     for index, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""One export: checkpoint in, bundle out, nothing half-done in between."""
+"""An export: from a checkpoint to a bundle, which is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,69 +17,70 @@ from nlplug.models.writer import BundleWriter
 from nlplug.validation import make_options
 
 if TYPE_CHECKING:
-    from nlplug.export.gate import Verdict
-    from nlplug.export.made import Made
+    from nlplug.export.build_result import BuildResult
+    from nlplug.export.gate import GateResult
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What came out.
+    """The outcome of an export.
 
     Attributes:
-        bundle: The bundle at its place.
-        verdicts: The gate's word on each precision that was made, kept or refused.
-        rows: What it was measured on.
+        bundle: The bundle in its final folder.
+        results: The gate's result for each precision that was built, kept or refused.
+        rows: Description of the rows that were compared.
         reference: Metrics of the PyTorch model; empty without labels.
-        graph: What the graphs are.
+        graph: Description of the graphs.
     """
 
     bundle: Bundle
-    verdicts: list[Verdict]
+    results: list[GateResult]
     rows: str
     reference: dict[str, float]
     graph: str
 
 
 def export_model(config: ExportConfig) -> ExportReport:
-    """Export, judge each precision, and write those that pass as a bundle.
+    """Export, compare each precision with PyTorch, and write those that pass as a bundle.
 
-    A precision that the gate refuses is left out of the bundle, with its numbers in the report
-    and the manifest.
+    A precision that the gate refuses is left out of the bundle; the report and the manifest have
+    its numbers.
 
     Raises:
-        GateRefused: No precision is left, or a required one is refused; what was in ``output``
-            before stays.
-        ExportError: The model cannot be exported, or its float32 graph is not what PyTorch has.
+        GateRefused: No precision is left, or a required one is refused; an existing bundle in
+            ``output`` is kept.
+        ExportError: The model cannot be exported, or its float32 graph does not give what PyTorch
+            gives.
         DataError: The evaluation data cannot be used.
-        ModelNotFound: No such checkpoint.
+        ModelNotFound: There is no such checkpoint.
         BundleError: ``output`` cannot be written.
         MissingExtra: A package of the ``train`` extra is not installed.
     """
     _check(config)
+    from nlplug.export.checkpoint import load_checkpoint
     from nlplug.export.manifest import make_manifest
-    from nlplug.export.source import load_source
 
     required = _required(config)
     with BundleWriter(config.output) as writer:
         work = writer.folder / "work"
         work.mkdir()
-        source = load_source(config.source, config.task)
-        made: Made = load(config.task.family.exporter)(config, source, work)
-        _insist(config, made.verdicts, required)
-        kept = [v for v in made.verdicts if not v.refused and v.precision in config.wanted]
-        _move(work, writer.folder, [made.files[verdict.precision] for verdict in kept])
+        checkpoint = load_checkpoint(config.source, config.task)
+        made: BuildResult = load(config.task.family.exporter)(config, checkpoint, work)
+        _check_results(config, made.results, required)
+        kept = [v for v in made.results if not v.refused and v.precision in config.wanted]
+        _move(work, writer.folder, [made.files[result.precision] for result in kept])
         if config.card:
             (writer.folder / "README.md").write_text(config.card, encoding="utf-8")
-        manifest = make_manifest(config, source, made)
+        manifest = make_manifest(config, checkpoint, made)
         bundle = writer.commit(manifest)
-    return ExportReport(bundle, made.verdicts, made.rows, made.reference, made.note)
+    return ExportReport(bundle, made.results, made.rows, made.reference, made.note)
 
 
 def _check(config: ExportConfig) -> None:
     if not config.task.family.auto_class:
         raise ExportError(
             f"Models of the family {config.task.family.name!r} cannot be exported.",
-            hint="Its record names no class that loads a checkpoint (Family.auto_class).",
+            hint="Its record does not name a class that loads a checkpoint (Family.auto_class).",
         )
     offered = config.task.family.precisions
     for precision in (*config.wanted, *(config.required or ())):
@@ -108,7 +109,7 @@ def _required(config: ExportConfig) -> frozenset[str]:
 
 
 def _move(work: Path, target: Path, graphs: Sequence[Mapping[str, str]]) -> None:
-    """Everything but the graphs, and of these the given ones with their weights; the rest goes."""
+    """Move the given graphs with their weights and all other files; delete the other graphs."""
     for path in sorted(work.iterdir()):
         if path.name != "onnx":
             shutil.move(path, target / path.name)
@@ -121,21 +122,22 @@ def _move(work: Path, target: Path, graphs: Sequence[Mapping[str, str]]) -> None
     shutil.rmtree(work)
 
 
-def _insist(config: ExportConfig, verdicts: Sequence[Verdict], required: frozenset[str]) -> None:
-    from nlplug.export.gate import refusals
-
-    asked = [verdict for verdict in verdicts if verdict.precision in config.wanted]
-    refused = [verdict for verdict in asked if verdict.refused]
-    lost = [verdict for verdict in refused if verdict.precision in required]
+def _check_results(
+    config: ExportConfig, results: Sequence[GateResult], required: frozenset[str]
+) -> None:
+    asked = [result for result in results if result.precision in config.wanted]
+    refused = [result for result in asked if result.refused]
+    lost = [result for result in refused if result.precision in required]
     if not lost and len(refused) < len(asked):
         return
+    reasons = "; ".join(str(result.refused) for result in refused)
     raise GateRefused(
-        f"The gate refused: {refusals(refused)}.{_outcome(config.output)}",
-        hint="Give more rows by --data, allow more by --budget, or leave the precision out by "
-        "--precision.",
+        f"The gate refused: {reasons}.{_outcome(config.output)}",
+        hint="Give more rows with --data, allow a larger loss with --budget, or leave the "
+        "precision out with --precision.",
     )
 
 
 def _outcome(output: Path) -> str:
     there = (output / "config.json").is_file()
-    return f" The earlier bundle in {output} stays." if there else f" {output} was not written."
+    return f" The earlier bundle in {output} is kept." if there else f" {output} was not written."

@@ -1,4 +1,4 @@
-"""The files of a bundle that stand beside its graphs: config and tokenizer."""
+"""The files of a bundle other than its graphs: config, tokenizer, generation settings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any
 from nlplug.errors import OptionError
 from nlplug.models.layout import TARGET_TOKENIZER_FILE, window_of
 
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-
 
 def write_sides(
     model: Any,
@@ -20,26 +18,26 @@ def write_sides(
     max_length: int | None = None,
     target_tokenizer: Any = None,
 ) -> None:
-    """Write a model's config and tokenizer in the layout of a bundle.
+    """Write a model's config and all files of its tokenizer in the layout of a bundle.
+
+    Only the vocabulary files of slow tokenizers (``vocab.txt``, ``merges.txt``, …) are left out:
+    ``tokenizer.json`` holds the same.
 
     Args:
         model: A ``transformers.PreTrainedModel``.
         tokenizer: Its fast tokenizer.
         folder: The folder of the bundle.
         max_length: The window in tokens; None for the model's own.
-        target_tokenizer: The ``tokenizers.Tokenizer`` of what the model writes, where that is
-            another.
+        target_tokenizer: The ``tokenizers.Tokenizer`` of the texts that the model writes, where it
+            is another one.
 
     Raises:
         OptionError: ``max_length`` is above the model's window.
     """
-    tokenizer.save_pretrained(folder / "tokenizer")
-    for name in _TOKENIZER_FILES:
-        if (folder / "tokenizer" / name).is_file():
-            (folder / "tokenizer" / name).rename(folder / name)
-    for left in (folder / "tokenizer").iterdir():
-        left.unlink()
-    (folder / "tokenizer").rmdir()
+    tokenizer.save_pretrained(folder)
+    for kind, name in tokenizer.vocab_files_names.items():
+        if kind != "tokenizer_file":
+            (folder / name).unlink(missing_ok=True)
     if target_tokenizer is not None:
         target_tokenizer.save(str(folder / TARGET_TOKENIZER_FILE))
     settings = json.loads(model.config.to_json_string(use_diff=True))
@@ -57,7 +55,7 @@ def write_sides(
         window = max_length
     for name in ("name_or_path", "tokenizer_file"):  # folders of this machine
         tokenizer_config.pop(name, None)
-    # Stated here too, so that other programs cut texts where this one does.
+    # Written here too, so that other programs truncate texts at the same length.
     tokenizer_config["model_max_length"] = window
     _write_json(folder / "tokenizer_config.json", tokenizer_config)
     if model.can_generate():

@@ -19,7 +19,8 @@ import onnx
 from onnx import helper
 
 from nlplug.export.graph import GraphEditor, attributes
-from nlplug.extras import require
+from nlplug.runtime.cpu import usable_cpus
+from nlplug.runtime.session import build_session, session_options
 
 Feeds = Mapping[str, np.ndarray]
 
@@ -31,7 +32,7 @@ _WORTH = 0.5  # an extra operator must leave less than this share of the squared
 
 
 @dataclass(frozen=True)
-class _Reader:
+class _Consumer:
     """A product that reads an activation: where its weight and its bias stand."""
 
     node: str
@@ -58,7 +59,7 @@ def smooth(editor: GraphEditor, calibration: Sequence[Feeds]) -> int:
     Returns:
         How many activations were changed.
     """
-    readers = _readers(editor)
+    readers = _consumers(editor)
     samples = _record(editor.model, list(readers), calibration)
     changes = {}
     for name, group in readers.items():
@@ -73,13 +74,13 @@ def smooth(editor: GraphEditor, calibration: Sequence[Feeds]) -> int:
     return len(changes)
 
 
-def _readers(editor: GraphEditor) -> dict[str, list[_Reader]]:
+def _consumers(editor: GraphEditor) -> dict[str, list[_Consumer]]:
     """The activations worth changing, and what reads them.
 
     Those are what layer norms give to attention and to the first product of a feed-forward block,
     and what the second one reads.
     """
-    found: dict[str, list[_Reader]] = {}
+    found: dict[str, list[_Consumer]] = {}
     last = editor.last_products()  # they stay in float
     for node in editor.nodes:
         if node.op_type not in ("Attention", "MatMul") or any(node.input[4:]):
@@ -91,7 +92,7 @@ def _readers(editor: GraphEditor) -> dict[str, list[_Reader]]:
             continue
         narrows = node.op_type == "MatMul" and weight.shape[0] > weight.shape[1]
         if _follows_norm(editor, node.input[0]) or narrows:
-            reader = _Reader(node.output[0], node.input[1], _bias_of(editor, node))
+            reader = _Consumer(node.output[0], node.input[1], _bias_of(editor, node))
             found.setdefault(node.input[0], []).append(reader)
     return found
 
@@ -123,17 +124,12 @@ def _record(
     model: Any, names: Sequence[str], calibration: Sequence[Feeds]
 ) -> dict[str, np.ndarray]:
     """What the named activations are for the calibration inputs, shape (tokens, channels) each."""
-    ort = require("onnxruntime", "cpu", purpose="ONNX inference")
     probe = onnx.ModelProto.FromString(model.SerializeToString())
     del probe.graph.output[:]
     probe.graph.output.extend(
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
     )
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        probe.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = build_session(probe.SerializeToString(), session_options(usable_cpus()))
     known = {item.name for item in session.get_inputs()}
     share = max(8, -(-_TOKENS // max(1, len(calibration))))
     kept: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -195,7 +191,7 @@ def _error(values: np.ndarray, weight: np.ndarray, exact: np.ndarray) -> float:
 
 def _apply(
     editor: GraphEditor,
-    readers: Mapping[str, list[_Reader]],
+    readers: Mapping[str, list[_Consumer]],
     changes: Mapping[str, _Change],
 ) -> None:
     """Write the changed activations, weights and biases into the graph."""
@@ -219,8 +215,8 @@ def _apply(
 
 def _redirect(
     node: Any,
-    weights: Mapping[str, tuple[_Reader, _Change]],
-    biases: Mapping[str, tuple[_Reader, _Change]],
+    weights: Mapping[str, tuple[_Consumer, _Change]],
+    biases: Mapping[str, tuple[_Consumer, _Change]],
     editor: GraphEditor,
 ) -> Any:
     """Let a reader read the changed activation, with weights and bias to match."""

@@ -8,34 +8,27 @@ from typing import Any
 import numpy as np
 import torch
 
+from nlplug.models.signature import Signature
+
 
 class TorchExecutor:
     """Runs a ``transformers`` model as an `Executor`: encoding and decoding are the very same code.
 
     Args:
         model: In eval mode.
-        output_names: The outputs to hand out, in the graph's order.
-        input_names: The feeds that the exported graph declares.
+        signature: What the exported graph declares.
     """
 
-    def __init__(
-        self, model: Any, *, input_names: frozenset[str], output_names: tuple[str, ...]
-    ) -> None:
+    def __init__(self, model: Any, signature: Signature) -> None:
         self._model = model
         accepted = inspect.signature(model.forward).parameters
-        self._accepted = input_names & accepted.keys()
-        self._input_names = input_names
-        self._output_names = output_names
+        self._accepted = signature.inputs.keys() & accepted.keys()
+        self._signature = signature
 
     @property
-    def input_names(self) -> frozenset[str]:
-        """As the exported graph has them."""
-        return self._input_names
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """As the exported graph has them."""
-        return self._output_names
+    def signature(self) -> Signature:
+        """As the exported graph has it."""
+        return self._signature
 
     @property
     def workers(self) -> int:
@@ -60,4 +53,4 @@ class TorchExecutor:
         }
         with torch.inference_mode():
             outputs = self._model(**tensors, return_dict=True)
-        return {name: outputs[name].float().cpu().numpy() for name in self._output_names}
+        return {name: outputs[name].float().cpu().numpy() for name in self._signature.outputs}

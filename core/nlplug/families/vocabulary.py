@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from nlplug.errors import BundleError
 from nlplug.families.decoding_options import GenerationConfig
 from nlplug.models.bundle import Bundle
-from nlplug.models.writer import read_object
 from nlplug.runtime.tokenizer import Tokenizer
 
-_SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 _ROLES = ("eos", "pad", "bos")
 # Graphs have unused rows: up to a round number (Qwen2 271, phi-2 905), or for future tokens
 # (DeepSeek 2,385 for 100,015 tokens). The limit is below the 5 % between cased and uncased BERT.
@@ -23,7 +20,7 @@ _SPARE_SHARE = 25
 _DEFAULTS = {"eos": frozenset({1, 2, 3, 50256}), "bos": frozenset({0, 1, 2, 3, 50256})}
 _HINT = "The tokenizer belongs to another model; copy or export both together."
 # <s>, [SEP], <|im_end|>, __start__: special tokens, even if the tokenizer does not mark them.
-_SPECIAL_FORM = re.compile(r"[<\[{|_].+[>\]}|_]")
+_SPECIAL_FORM = re.compile(r"\A[<\[{|_].+[>\]}|_]")
 
 
 def check_vocabulary(
@@ -50,7 +47,7 @@ def check_vocabulary(
             hint=_HINT,
         )
     configs = GenerationConfig.of(bundle), GenerationConfig(bundle.config)
-    names = _names(bundle)
+    names = bundle.repository.special_tokens
     found = []
     compared = False
     for role in _ROLES:
@@ -106,18 +103,3 @@ def _is_word(tokenizer: Tokenizer, token: int, names: Mapping[str, str]) -> bool
     written = tokenizer.decode([token], skip_special_tokens=False)
     special = text in names.values() or _SPECIAL_FORM.fullmatch(text) is not None
     return not special and bool(written.strip())
-
-
-def _names(bundle: Bundle) -> dict[str, str]:
-    """The special tokens in the tokenizer's files, by role."""
-    path = bundle.path / _SPECIAL_TOKENS_FILE
-    values: dict[str, Any] = {
-        **(read_object(path) if path.is_file() else {}),
-        **{name: token for name, token in bundle.tokenizer_config.items() if token is not None},
-    }
-    found = {}
-    for name, token in values.items():
-        text = token.get("content") if isinstance(token, dict) else token
-        if name.endswith("_token") and isinstance(text, str):
-            found[name.removesuffix("_token")] = text
-    return found

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete, ModelNotFound, OptionError
-from nlplug.models.layout import (
-    CONFIG_FILE,
-    TOKENIZER_CONFIG_FILE,
-    TOKENIZER_FILE,
-    find_graphs,
-    id2label_of,
-    run_together,
-    window_of,
-)
+from nlplug.models.files import AGAIN, changed_hint
+from nlplug.models.layout import CONFIG_FILE, CONFIG_MARK, MODEL_GRAPH, find_graphs, run_together
 from nlplug.models.manifest import MANIFEST_FILE, PARTIAL_FILE, Manifest, PrecisionRecord
-from nlplug.models.writer import AGAIN, CONFIG_MARK, BundleWriter, read_object
-
-__all__ = ["Bundle", "BundleWriter"]
+from nlplug.models.repository import Repository, find_file
+from nlplug.models.signature import Signature
+from nlplug.models.verify import verify_folder
 
 
 @dataclass(frozen=True)
@@ -31,16 +25,14 @@ class Bundle:
         path: The folder.
         name: The manifest's name, else the folder's.
         manifest: None for a folder in the Hub's layout that nlplug did not write.
-        config: ``config.json``.
-        tokenizer_config: ``tokenizer_config.json``; empty when there is none.
+        repository: What its files say about tokens, labels and lengths.
         graphs: ONNX files by graph (``model``, ``encoder_model``, …) and precision.
     """
 
     path: Path
     name: str
     manifest: Manifest | None
-    config: dict[str, Any] = field(repr=False)
-    tokenizer_config: dict[str, Any] = field(repr=False)
+    repository: Repository = field(repr=False)
     graphs: dict[str, dict[str, Path]] = field(repr=False)
 
     @classmethod
@@ -60,8 +52,8 @@ class Bundle:
         """
         path = Path(path)
         _check_folder(path)
-        config = read_object(path / CONFIG_FILE)
-        manifest = _read_manifest(path, config)
+        repository = Repository.read(path)
+        manifest = _read_manifest(path, repository.config)
         if manifest is not None:
             _check_sizes(path, manifest)
             names = list(manifest.files)
@@ -86,13 +78,11 @@ class Bundle:
                 f"{path} holds no ONNX file (looked for onnx/*.onnx and *.onnx).",
                 hint=f"Export it first: nlplug export {path} --output FOLDER",
             )
-        tokenizer_config = path / TOKENIZER_CONFIG_FILE
         bundle = cls(
             path=path,
             name=manifest.name if manifest else path.resolve().name,
             manifest=manifest,
-            config=config,
-            tokenizer_config=read_object(tokenizer_config) if tokenizer_config.is_file() else {},
+            repository=repository,
             graphs=found,
         )
         if verify:
@@ -100,12 +90,17 @@ class Bundle:
         return bundle
 
     @property
+    def config(self) -> Mapping[str, Any]:
+        """``config.json``."""
+        return self.repository.config
+
+    @property
     def precisions(self) -> dict[str, Path]:
         """The ONNX file that answers, by precision: ``fp32``, ``fp16``, ``int8``, ``uint8``, …
 
         Of an encoder and a decoder it is the decoder's, for the precisions that both have.
         """
-        main, *others = run_together(self.graphs) or ("model",)
+        main, *others = run_together(self.graphs) or (MODEL_GRAPH,)
         return {
             precision: file
             for precision, file in self.graphs.get(main, {}).items()
@@ -121,8 +116,15 @@ class Bundle:
 
         Raises:
             OptionError: The bundle has no such precision; the message lists those it has.
+            BundleError: None of its graphs is known to answer.
         """
         files = self.precisions if graph is None else self.graphs.get(graph, {})
+        if not files and graph is None:
+            raise BundleError(
+                f"{self.path} holds the graphs {', '.join(sorted(self.graphs))}; which of them "
+                "answers is unknown.",
+                hint="Name the file of the graph that answers onnx/model.onnx.",
+            )
         try:
             return files[precision]
         except KeyError:
@@ -148,21 +150,18 @@ class Bundle:
             graphs={name: path.relative_to(self.path).as_posix() for name, path in graphs.items()},
         )
 
-    @property
-    def tokenizer_file(self) -> Path:
-        """``tokenizer.json``.
+    def signature(self, precision: str, graph: str | None = None) -> Signature:
+        """The inputs and outputs of a graph; arguments and errors as for `onnx_file`.
 
         Raises:
-            BundleIncomplete: There is none.
+            BundleError: The file is no ONNX graph.
         """
-        file = self.path / TOKENIZER_FILE
-        if not file.is_file():
-            raise BundleIncomplete(
-                f"{self.path} holds no {TOKENIZER_FILE}.",
-                hint="Save the tokenizer in its fast form, such as with "
-                "`AutoTokenizer.from_pretrained(...).save_pretrained(...)`.",
-            )
-        return file
+        return Signature.read(self.onnx_file(precision, graph))
+
+    @property
+    def tokenizer_file(self) -> Path:
+        """See `Repository.tokenizer_file`."""
+        return self.repository.tokenizer_file
 
     @cached_property
     def id2label(self) -> dict[int, str]:
@@ -173,10 +172,7 @@ class Bundle:
         """
         if self.manifest and self.manifest.labels:
             return dict(enumerate(self.manifest.labels))
-        try:
-            return id2label_of(self.config)
-        except ValueError as error:
-            raise BundleCorrupt(f"{self.path / CONFIG_FILE}: {error}.", hint=AGAIN) from None
+        return self.repository.id2label
 
     @property
     def labels(self) -> list[str]:
@@ -185,10 +181,17 @@ class Bundle:
 
     @cached_property
     def max_length(self) -> int:
-        """The model's window in tokens, special tokens included."""
-        if self.manifest is not None:
-            return self.manifest.max_length
-        return window_of(self.config, self.tokenizer_config)
+        """The model's window in tokens, special tokens included.
+
+        Raises:
+            BundleError: The graph's file is no ONNX graph.
+        """
+        stated = self.repository.window if self.manifest is None else self.manifest.max_length
+        files = self.graphs.get(MODEL_GRAPH)
+        if run_together(self.graphs) != (MODEL_GRAPH,) or not files:
+            return stated
+        fixed = Signature.read(next(iter(files.values()))).size_of("input_ids", 1)
+        return stated if fixed is None else min(stated, fixed)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -201,8 +204,6 @@ class Bundle:
         Raises:
             BundleError: Something is not as it should be; the message says which file.
         """
-        from nlplug.models.verify import verify_folder
-
         verify_folder(self.path, self.manifest)
 
 
@@ -217,14 +218,14 @@ def _check_folder(path: Path) -> None:
             f"{path} is half written: {PARTIAL_FILE} is there and {MANIFEST_FILE} is not.",
             hint=f"Delete the folder and run again what was writing it. {AGAIN}",
         )
-    if not (path / CONFIG_FILE).is_file():
+    if find_file(path, CONFIG_FILE) is None:
         raise BundleIncomplete(
             f"{path} is no model folder: it holds no {CONFIG_FILE}.",
             hint="Name a folder with config.json, tokenizer.json and onnx/model.onnx.",
         )
 
 
-def _read_manifest(path: Path, config: dict[str, Any]) -> Manifest | None:
+def _read_manifest(path: Path, config: Mapping[str, Any]) -> Manifest | None:
     if (path / MANIFEST_FILE).is_file():
         return Manifest.read(path / MANIFEST_FILE)
     if CONFIG_MARK in config:
@@ -245,5 +246,6 @@ def _check_sizes(path: Path, manifest: Manifest) -> None:
             ) from None
         if size != record.size:
             raise BundleCorrupt(
-                f"{path / name} has {size} bytes; the manifest says {record.size}.", hint=AGAIN
+                f"{path / name} has {size} bytes; the manifest says {record.size}.",
+                hint=changed_hint(path),
             )

@@ -11,22 +11,21 @@ from urllib.parse import quote, unquote
 
 from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete, ModelNotFound, OptionError
 from nlplug.models import hub
-from nlplug.models._atomic import exclusive
+from nlplug.models.atomic import exclusive
 from nlplug.models.bundle import Bundle
 from nlplug.models.hub import HubRef, HubRepo
 from nlplug.models.layout import (
     CONFIG_FILE,
-    SIDE_FILES,
-    TOKENIZER_CONFIG_FILE,
     external_data_of,
     find_graphs,
-    id2label_of,
+    locate,
     run_together,
-    window_of,
+    side_files,
 )
 from nlplug.models.manifest import MANIFEST_FILE, Manifest, PrecisionRecord
+from nlplug.models.repository import Repository
 from nlplug.models.verify import sha256_of
-from nlplug.models.writer import BundleWriter, discard_folder, read_object
+from nlplug.models.writer import BundleWriter, discard_folder
 from nlplug.settings import Settings
 
 _UNMEASURED = ("fp32", "fp16", "int8", "uint8")
@@ -206,7 +205,7 @@ def _graphs_of(ref: HubRef, repo: HubRepo, theirs: Manifest | None) -> dict[str,
                 graphs.setdefault(graph, {})[precision] = name
     run = run_together(graphs)
     graphs = {name: files for name, files in graphs.items() if not run or name in run}
-    if CONFIG_FILE not in repo.files or not graphs:
+    if locate(CONFIG_FILE, repo.files) is None or not graphs:
         raise BundleIncomplete(
             f"The repository {ref.repo} holds no ONNX model "
             "(looked for config.json and onnx/*.onnx or *.onnx).",
@@ -226,7 +225,7 @@ def _best(graphs: dict[str, dict[str, str]], theirs: Manifest | None) -> str:
 def _names(
     ref: HubRef, repo: HubRepo, graphs: dict[str, dict[str, str]], wanted: Iterable[str]
 ) -> list[str]:
-    names = sorted(SIDE_FILES & set(repo.files))
+    names = side_files(repo.files)
     for precision in wanted:
         for files in graphs.values():
             if precision not in files:
@@ -291,8 +290,7 @@ def _describe(
     if theirs:
         kept = {name: record for name, record in theirs.precisions.items() if name in wanted}
         return theirs.model_copy(update={"precisions": kept, "files": {}, "source": source})
-    config = read_object(folder / CONFIG_FILE)
-    tokenizer_config = folder / TOKENIZER_CONFIG_FILE
+    repository = Repository.read(folder)
     main, *others = run_together(graphs) or ("",)
     records = {
         precision: PrecisionRecord(
@@ -305,23 +303,10 @@ def _describe(
     return Manifest(
         name=str(ref),
         hub_task=repo.hub_task,
-        labels=_labels(config),
+        labels=repository.labels,
         languages=repo.languages,
-        max_length=window_of(
-            config, read_object(tokenizer_config) if tokenizer_config.is_file() else {}
-        ),
+        max_length=repository.window,
         precisions=records,
         license=repo.license,
         source=source,
     )
-
-
-def _labels(config: dict[str, object]) -> list[str]:
-    """The labels when they are stated and numbered from 0; else the config speaks for itself."""
-    if not config.get("id2label"):
-        return []
-    try:
-        labels = id2label_of(config)
-    except ValueError:
-        return []
-    return list(labels.values()) if list(labels) == list(range(len(labels))) else []

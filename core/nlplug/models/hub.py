@@ -28,7 +28,7 @@ from nlplug.settings import Settings
 from nlplug.version import __version__
 
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?"
-_HUB_ID = re.compile(rf"(?P<repo>{_PART}/{_PART})(?:@(?P<revision>\S+))?")
+_HUB_ID = re.compile(rf"\A(?P<repo>{_PART}/{_PART})(?:@(?P<revision>\S+))?")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 _LISTING_SECONDS = 30.0
 _NETWORK_MODULES = frozenset({"requests", "urllib3", "httpx", "httpx2", "httpcore", "httpcore2"})

@@ -7,35 +7,54 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 CONFIG_FILE = "config.json"
+GENERATION_CONFIG_FILE = "generation_config.json"
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+SPECIAL_TOKENS_FILE = "special_tokens_map.json"
+ADDED_TOKENS_FILE = "added_tokens.json"
+SENTENCE_CONFIG_FILE = "sentence_bert_config.json"
+CHAT_TEMPLATE_FILE = "chat_template.jinja"
+VOCABULARY_FILE = "vocab.txt"
+"""One WordPiece per line; read only where there is no ``tokenizer.json``."""
 TARGET_TOKENIZER_FILE = "target_tokenizer.json"
-"""Of a translator whose two languages have a vocabulary each: that of the answers."""
+"""Tokenizer of the target texts, of a translation model with one vocabulary per language."""
+
+CONFIG_MARK = "nlplug_format"
+"""A key in ``config.json``: this folder was written with a manifest.
+
+So a copy that lost the manifest is told apart from a plain repository of the Hub.
+"""
 
 MODEL_GRAPH = "model"
 ENCODER_GRAPH = "encoder_model"
 DECODER_GRAPH = "decoder_model_merged"
 
-SIDE_FILES = frozenset(
-    {
-        CONFIG_FILE,
-        TOKENIZER_FILE,
-        TOKENIZER_CONFIG_FILE,
-        "special_tokens_map.json",
-        "added_tokens.json",
-        "generation_config.json",
-        "chat_template.jinja",
-        TARGET_TOKENIZER_FILE,
-    }
+FOLDERS = ("", "onnx/", "tokenizer/")
+"""Where a file may be within a repository; the first folder that has it wins."""
+
+SIDE_FILES = (
+    CONFIG_FILE,
+    GENERATION_CONFIG_FILE,
+    TOKENIZER_FILE,
+    TOKENIZER_CONFIG_FILE,
+    SPECIAL_TOKENS_FILE,
+    ADDED_TOKENS_FILE,
+    SENTENCE_CONFIG_FILE,
+    CHAT_TEMPLATE_FILE,
+    TARGET_TOKENIZER_FILE,
 )
 """What the runtime reads beside the graphs; other files of a repository are not fetched."""
 
 _SUFFIXES = ("q4f16", "fp16", "int8", "uint8", "quantized", "q4", "bnb4")
 _SUFFIXED = re.compile(rf"^(?P<stem>.+?)_(?P<suffix>{'|'.join(_SUFFIXES)})$")
+# An optimizer's mark between the name and the precision: model_optimized_quantized, model_O2_fp16.
+_OPTIMIZED = re.compile(r"^(?P<stem>.+)_(?:optimized|O[1-4])$")
 # Any other ending of the plain graph is a precision of its own (model_O3, model_qint8_avx512);
 # for other graphs it cannot be told from the name (decoder_model_merged).
 _PLAIN = re.compile(r"^model_(?P<suffix>.+)$")
 
+# Graphs that answer nothing alone.
+_PARTS = frozenset({ENCODER_GRAPH, "decoder_model", "decoder_with_past_model"})
 # These number positions from pad_token_id + 1, so that many of the embeddings are never used.
 _OFFSET_POSITIONS = frozenset(
     {
@@ -61,6 +80,20 @@ _DEFAULT_WINDOW = 512
 _NO_LIMIT = 1_000_000  # transformers writes 1e30 for "none"
 
 
+def side_files(names: Collection[str]) -> list[str]:
+    """The files of a repository that the runtime reads beside the graphs, sorted."""
+    wanted = list(SIDE_FILES)
+    if not any(folder + TOKENIZER_FILE in names for folder in FOLDERS):
+        wanted.append(VOCABULARY_FILE)
+    found = (locate(name, names) for name in wanted)
+    return sorted(path for path in found if path is not None)
+
+
+def locate(name: str, names: Collection[str]) -> str | None:
+    """The path of a side file within a repository; None where no known folder has it."""
+    return next((folder + name for folder in FOLDERS if folder + name in names), None)
+
+
 def graph_of(name: str) -> tuple[str, str] | None:
     """The graph and precision that a file holds: ``onnx/model_fp16.onnx`` → (model, fp16).
 
@@ -73,27 +106,35 @@ def graph_of(name: str) -> tuple[str, str] | None:
     stem = file.removesuffix(".onnx")
     match = _SUFFIXED.match(stem)
     if match:
-        precision = match["suffix"]
-        return match["stem"], "int8" if precision == "quantized" else precision
+        optimized = _OPTIMIZED.match(match["stem"])
+        graph = optimized["stem"] if optimized else match["stem"]
+        return graph, "int8" if match["suffix"] == "quantized" else match["suffix"]
     match = _PLAIN.match(stem)
-    return ("model", match["suffix"]) if match else (stem, "fp32")
+    return (MODEL_GRAPH, match["suffix"]) if match else (stem, "fp32")
 
 
 def find_graphs(names: Iterable[str]) -> dict[str, dict[str, str]]:
     """All ONNX files of a repository: graph → precision → name.
 
-    Where two files hold the same, ``onnx/`` wins over the root and an explicit name
-    (``model_int8``) over ``model_quantized``.
+    Where two files hold the same, ``onnx/`` wins over the root, an explicit name (``model_int8``)
+    over ``model_quantized``, and both over an optimized one (``model_optimized_int8``). The graph
+    of a repository with a single one is called ``model``, whatever its file is called.
     """
 
-    def rank(name: str) -> tuple[bool, bool, str]:
-        return not name.startswith("onnx/"), "quantized" in name, name
+    def rank(name: str) -> tuple[bool, bool, bool, str]:
+        optimized = _OPTIMIZED.match(re.sub(r"_[^_]+$", "", name.removesuffix(".onnx")))
+        return not name.startswith("onnx/"), optimized is not None, "quantized" in name, name
 
     found: dict[str, dict[str, str]] = {}
     for name in sorted(names, key=rank):
         graph = graph_of(name)
         if graph:
             found.setdefault(graph[0], {}).setdefault(graph[1], name)
+    if len(found) == 1 and not run_together(found):
+        (graph_name, files) = found.popitem()
+        if graph_name not in _PARTS:
+            graph_name = MODEL_GRAPH
+        found[graph_name] = files
     return found
 
 
@@ -117,16 +158,28 @@ def external_data_of(name: str, names: Iterable[str]) -> list[str]:
     return sorted(other for other in names if mine.match(other))
 
 
-def window_of(config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) -> int:
+def window_of(
+    config: Mapping[str, Any],
+    tokenizer_config: Mapping[str, Any],
+    sentence_config: Mapping[str, Any] | None = None,
+) -> int:
     """The model's window in tokens, special tokens included: the smallest limit that is stated."""
-    limits = [_limit(tokenizer_config.get("model_max_length"))]
+    limits = [
+        _limit(tokenizer_config.get("model_max_length")),
+        _limit((sentence_config or {}).get("max_seq_length")),
+    ]
     if config.get("model_type") not in RELATIVE_POSITIONS:
         positions = _limit(config.get("max_position_embeddings") or config.get("n_positions"))
-        if positions and config.get("model_type") in _OFFSET_POSITIONS:
-            pad = config.get("pad_token_id")
-            positions -= (pad if isinstance(pad, int) else 1) + 1
-        limits.append(positions)
+        limits.append(positions and positions - first_position_of(config))
     return min((limit for limit in limits if limit and limit > 0), default=_DEFAULT_WINDOW)
+
+
+def first_position_of(config: Mapping[str, Any]) -> int:
+    """The position of a row's first token: 0, or behind the padding id as RoBERTa numbers them."""
+    if config.get("model_type") not in _OFFSET_POSITIONS:
+        return 0
+    pad = config.get("pad_token_id")
+    return (pad if isinstance(pad, int) else 1) + 1
 
 
 def _limit(value: Any) -> int | None:
@@ -135,16 +188,34 @@ def _limit(value: Any) -> int | None:
     return int(value) if 0 < value < _NO_LIMIT else None
 
 
+def states_labels(config: Mapping[str, Any]) -> bool:
+    """Whether a config names its labels."""
+    return bool(config.get("id2label") or config.get("label2id"))
+
+
 def id2label_of(config: Mapping[str, Any]) -> dict[int, str]:
     """Label by id; ``LABEL_0``, … as transformers names them where the config does not.
 
     Raises:
-        ValueError: ``id2label`` is not a mapping from whole numbers.
+        ValueError: ``id2label`` or ``label2id`` is no mapping between labels and whole numbers, or
+            gives one id to two labels.
     """
-    given = config.get("id2label")
+    name = "id2label" if config.get("id2label") else "label2id"
+    given = config.get(name)
     if given:
         if not isinstance(given, Mapping):
-            raise ValueError(f"id2label is {given!r}, not a mapping")
-        return dict(sorted((int(key), str(label)) for key, label in given.items()))
+            raise ValueError(f"{name} is {given!r}, not a mapping")
+        pairs = given.items() if name == "id2label" else ((v, k) for k, v in given.items())
+        found = sorted((_id(key, name), str(label)) for key, label in pairs)
+        if len(dict(found)) < len(found):
+            raise ValueError(f"{name} gives one id to two labels")
+        return dict(found)
     count = config.get("num_labels")
     return {i: f"LABEL_{i}" for i in range(count if isinstance(count, int) else 2)}
+
+
+def _id(key: Any, name: str) -> int:
+    try:
+        return int(key)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} has the id {key!r}, not a whole number") from None

@@ -21,7 +21,7 @@ from pathlib import Path
 from nlplug.errors import OptionError
 from nlplug.models.bundle import Bundle
 from nlplug.models.inventory import size_of
-from nlplug.models.layout import SIDE_FILES, external_data_of, run_together
+from nlplug.models.layout import external_data_of, run_together, side_files
 from nlplug.models.manifest import MANIFEST_FILE, FileRecord, Manifest
 from nlplug.models.verify import files_of, record_of
 from nlplug.version import __version__
@@ -164,7 +164,7 @@ def _check(config: PackConfig) -> None:
 def _manifest(bundle: Bundle, config: PackConfig) -> Manifest:
     """The manifest of the packed bundle: the bundle's own with the new name and what is kept."""
     own = bundle.manifest or Manifest(
-        name=config.name, max_length=bundle.max_length, labels=_labels(bundle)
+        name=config.name, max_length=bundle.max_length, labels=bundle.repository.labels
     )
     task = config.task or own.task
     if not task:
@@ -191,10 +191,6 @@ def _manifest(bundle: Bundle, config: PackConfig) -> Manifest:
     return Manifest.model_validate({**dict(own), **update})
 
 
-def _labels(bundle: Bundle) -> list[str]:
-    return bundle.labels if bundle.config.get("id2label") else []
-
-
 def _files(bundle: Bundle, kept: set[str]) -> dict[str, FileRecord]:
     if bundle.manifest is not None:
         names = set(bundle.manifest.files)
@@ -206,7 +202,7 @@ def _files(bundle: Bundle, kept: set[str]) -> dict[str, FileRecord]:
             for path in files.values()
         ]
         data = [name for graph in graphs for name in external_data_of(graph, there)]
-        names = {*graphs, *data, *((SIDE_FILES | set(_CARDS)) & there)}
+        names = {*graphs, *data, *side_files(there), *(there & set(_CARDS))}
     run = run_together(bundle.graphs)
     for graph, files in bundle.graphs.items():
         for precision, path in files.items():

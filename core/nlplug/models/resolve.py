@@ -10,6 +10,7 @@ from nlplug.errors import BundleError, BundleIncomplete, ModelNotFound, OfflineE
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import CONFIG_FILE
 from nlplug.models.manifest import MANIFEST_FILE, PARTIAL_FILE
+from nlplug.models.repository import find_file
 from nlplug.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ def is_path(model: str) -> bool:
     written = model.startswith((".", "~")) or os.path.isabs(model) or "\\" in model
     if written or model.endswith("/"):
         return True
-    return any(
-        (Path(model) / name).is_file() for name in (CONFIG_FILE, MANIFEST_FILE, PARTIAL_FILE)
+    folder = Path(model)
+    return find_file(folder, CONFIG_FILE) is not None or any(
+        (folder / name).is_file() for name in (MANIFEST_FILE, PARTIAL_FILE)
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete
+from nlplug.models.files import AGAIN, changed_hint
 from nlplug.models.manifest import FileRecord, Manifest
 
 
@@ -58,12 +59,9 @@ def verify_folder(folder: Path, manifest: Manifest | None) -> None:
     for name, record in (manifest.files if manifest else {}).items():
         path = folder / name
         if not path.is_file():
-            raise BundleIncomplete(f"{folder} is incomplete: {name} is missing.", hint=_AGAIN)
+            raise BundleIncomplete(f"{folder} is incomplete: {name} is missing.", hint=AGAIN)
         if path.stat().st_size != record.size or sha256_of(path) != record.sha256:
             raise BundleCorrupt(
                 f"{path} is not the file that the manifest describes: its sha256 differs.",
-                hint=_AGAIN,
+                hint=changed_hint(folder),
             )
-
-
-_AGAIN = "Write the bundle again: `nlplug export`, or `nlplug models pull` for a model of the Hub."

@@ -10,25 +10,15 @@ import shutil
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, Self
 
-from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete
-from nlplug.models._atomic import flush_folder, lock, replace_folder, try_lock, write_text
-from nlplug.models.layout import CONFIG_FILE
+from nlplug.errors import BundleError, BundleIncomplete
+from nlplug.models.atomic import flush_folder, lock, replace_folder, try_lock, write_text
+from nlplug.models.bundle import Bundle
+from nlplug.models.files import read_object
+from nlplug.models.layout import CONFIG_FILE, CONFIG_MARK
 from nlplug.models.manifest import FORMAT_VERSION, MANIFEST_FILE, PARTIAL_FILE, Manifest
 from nlplug.models.verify import check_links, files_of, record_of
-
-if TYPE_CHECKING:
-    from nlplug.models.bundle import Bundle
-
-CONFIG_MARK = "nlplug_format"
-"""A key in ``config.json``: this folder was written with a manifest.
-
-So a copy that lost the manifest is told apart from a plain repository of the Hub.
-"""
-
-AGAIN = "Write it again (`nlplug export`, `nlplug models pull`), or copy the folder whole."
-"""The hint of every error about a bundle that is damaged."""
 
 
 class BundleWriter:
@@ -89,8 +79,6 @@ class BundleWriter:
             BundleError: A file that the manifest names is missing, a link leaves the folder, or
                 something that is no bundle came to stand at ``target``.
         """
-        from nlplug.models.bundle import Bundle
-
         if self._lock is None:
             raise BundleError(f"The writer of {self.target} is closed already.")
         check_links(self.folder)
@@ -137,21 +125,6 @@ class BundleWriter:
                 f"{', …' if len(strangers) > 5 else ''}.",
                 hint="Replacing the bundle would delete them; name another folder.",
             )
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
-
-    Raises:
-        BundleCorrupt: It holds something else.
-    """
-    try:
-        value = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise BundleCorrupt(f"{path} is not valid JSON: {error}.", hint=AGAIN) from None
-    if not isinstance(value, dict):
-        raise BundleCorrupt(f"{path} holds no JSON object.", hint=AGAIN)
-    return value
 
 
 def discard_folder(folder: Path) -> None:

@@ -18,7 +18,7 @@ from nlplug.plugins.failures import Broken
 from nlplug.task import Display, Example, Task, TaskInput, TaskOptions
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_OBJECT = re.compile(r"\A[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 RESERVED_OPTIONS = frozenset(
     {"device", "host", "model", "precision", "revision", "task", "threads"}
 )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
     from nlplug.task import Task
 
-_TARGET = re.compile(r"(?P<module>\w+(?:\.\w+)*)(?::(?P<attribute>\w+(?:\.\w+)*))?(?:\s*\[.*\])?")
+_TARGET = re.compile(r"\A(?P<module>\w+(?:\.\w+)*)(?::(?P<attribute>\w+(?:\.\w+)*))?(?:\s*\[.*\])?")
 
 
 @dataclass

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from nlplug.errors import DeviceError, DeviceFallbackWarning
+from nlplug.errors import DeviceError, DeviceFallbackWarning, warn
 from nlplug.extras import require
 
 _CUDA = "CUDAExecutionProvider"
@@ -75,8 +74,4 @@ def settle_on_cpu(device: str, *, what: str = "text is decoded there") -> None:
         DeviceError: Not a name of a device.
     """
     if parse_device(device).kind == "cuda" and device != "auto":
-        warnings.warn(
-            f"Asked for {device!r}, running on the CPU: {what}.",
-            DeviceFallbackWarning,
-            stacklevel=5,
-        )
+        warn(f"Asked for {device!r}, running on the CPU: {what}.", DeviceFallbackWarning)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from nlplug.errors import BundleError
 from nlplug.runtime.answers import Answers, raise_if_cancelled
-from nlplug.runtime.batching import chunks, collate, plan
+from nlplug.runtime.batching import chunks
+from nlplug.runtime.feeds import GraphFeeds
+from nlplug.runtime.outputs import GraphOutputs
+from nlplug.runtime.shared import WorkerPool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,21 +29,20 @@ if TYPE_CHECKING:
 _FIRST_CHUNK = 64
 _LARGEST_CHUNK = 1024
 _CHUNK_CHARACTERS = 2_000_000
-_KNOWN_FEEDS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 
 
 @dataclass
 class _Chunk:
-    """Inputs under way.
+    """Inputs that are being computed.
 
     Attributes:
         items: The inputs.
         rows: For each input its rows.
         flat: All rows, one after another.
-        batches: Indices into ``flat``, a batch each; every worker takes the next one from the left.
-        outputs: What the graph gave for each of ``flat``, filled in as batches finish.
-        stop: Set once nobody wants the answers of the call that the chunk belongs to.
-        workers: One future a worker; done when it finds no batch left.
+        batches: Indices into ``flat``, one list per batch; a worker takes the next from the left.
+        outputs: The graph's outputs for each of ``flat``, filled in as batches finish.
+        stop: Set once nobody waits for the answers of the call that the chunk belongs to.
+        workers: One future per worker; done when no batch is left.
     """
 
     items: Sequence[TaskInput]
@@ -63,6 +64,9 @@ class Engine:
         executor: Runs the batches.
         model: Encodes inputs and decodes outputs.
         token_budget: Most tokens a batch may hold; None for the executor's own best.
+
+    Raises:
+        BundleError: The graph wants inputs that cannot be fed, or is for another task.
     """
 
     def __init__(
@@ -71,8 +75,13 @@ class Engine:
         self._executor = executor
         self._model = model
         self._budget = token_budget or executor.token_budget
-        self._names: frozenset[str] = frozenset()
-        self._pool: ThreadPoolExecutor | None = None
+        signature = executor.signature
+        self._feeds = GraphFeeds(
+            signature, pad_token_id=model.pad_token_id, first_position=model.first_position
+        )
+        self._outputs = GraphOutputs(signature, model)
+        self._pool = WorkerPool(executor.workers)
+        self._calls: set[Event] = set()
 
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """The answers, in order; at most two chunks of about a thousand inputs are in memory.
@@ -85,13 +94,18 @@ class Engine:
     def outputs(self, inputs: Sequence[TaskInput], options: TaskOptions) -> list[Outputs]:
         """The graph's raw outputs: for each input, for each of its rows, name → array."""
         rows = self._model.encode(inputs, options)
-        return _regroup(rows, self._gather(self._submit(inputs, rows, Event())))
+        stop = Event()
+        try:
+            return _regroup(rows, self._gather(self._submit(inputs, rows, stop)))
+        finally:
+            self._calls.discard(stop)
 
     def close(self) -> None:
-        """Stop the worker threads; a later call starts them again."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        """Wait for the batches that are being computed and stop the worker threads.
+
+        A later call starts them again, and so does a call that is in progress.
+        """
+        self._pool.close()
 
     def _steps(
         self, inputs: Iterable[TaskInput], options: TaskOptions, stop: Event
@@ -116,49 +130,35 @@ class Engine:
             # After an error, or when the caller stopped reading, nobody waits for these.
             for chunk in under_way:
                 chunk.cancel()
-
-    def _open(self, *, alone: bool) -> None:
-        self._executor.open(alone=alone)
-        if self._names:
-            return
-        names = self._executor.input_names
-        unknown = sorted(names - _KNOWN_FEEDS)
-        if unknown or "input_ids" not in names:
-            raise BundleError(
-                f"The graph wants the inputs {', '.join(sorted(names))}; "
-                + (f"{', '.join(unknown)} cannot be fed." if unknown else "it has no input_ids."),
-                hint="Export it with `nlplug export`, which declares input_ids and attention_mask.",
-            )
-        missing = sorted(self._model.required_outputs - set(self._executor.output_names))
-        if missing:
-            raise BundleError(
-                f"The graph gives {', '.join(self._executor.output_names)}, "
-                f"but this task needs {', '.join(missing)}.",
-                hint="Use a model with the head of this task, not a bare encoder.",
-            )
-        self._names = names
+            self._calls.discard(stop)
 
     def _fits(self, rows: list[list[Row]]) -> bool:
         """Whether all rows make one batch, which then gets all threads for itself."""
         lengths = [len(row) for group in rows for row in group]
-        return len(lengths) == 1 or max(lengths) * len(lengths) <= self._budget
+        if len(lengths) == 1:
+            return True
+        return max(lengths) * len(lengths) <= self._budget and (
+            len(self._feeds.plan(lengths, self._budget)) == 1
+        )
+
+    def _run(self, rows: list[Row], *, alone: bool = False) -> Outputs:
+        """Run one batch: for each of its rows the outputs that the task reads."""
+        batch = self._executor.run(self._feeds.collate(rows), alone=alone)
+        return self._outputs.read(batch, [len(row) for row in rows])
 
     def _run_alone(self, rows: list[list[Row]]) -> Outputs:
-        self._open(alone=True)
-        flat = [row for group in rows for row in group]
-        return self._cut(self._executor.run(self._collate(flat), alone=True), flat)
+        return self._run([row for group in rows for row in group], alone=True)
 
     def _submit(self, items: Sequence[TaskInput], rows: list[list[Row]], stop: Event) -> _Chunk:
-        self._open(alone=False)
         flat = [row for group in rows for row in group]
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._executor.workers, thread_name_prefix="nlplug")
-        batches = deque(plan([len(row) for row in flat], self._budget))
+        self._calls.add(stop)
+        batches = deque(self._feeds.plan([len(row) for row in flat], self._budget))
         chunk = _Chunk(items, rows, flat, batches, [{}] * len(flat), stop)
-        # A future a worker and not one a batch: each of those would wake the calling thread,
+        # One future per worker and not one per batch: each of those would wake the calling thread,
         # which on a machine of two cores takes one of them from the workers.
-        count = min(self._executor.workers, len(batches))
-        chunk.workers = [self._pool.submit(self._work_off, chunk) for _ in range(count)]
+        for _ in range(min(self._executor.workers, len(batches))):
+            # A worker that has begun may append to the same list.
+            chunk.workers.append(self._pool.submit(self._work_off, chunk))
         return chunk
 
     def _work_off(self, chunk: _Chunk) -> None:
@@ -169,33 +169,25 @@ class Engine:
                     indices = chunk.batches.popleft()
                 except IndexError:
                     return
-                rows = [chunk.flat[index] for index in indices]
-                outputs = self._cut(self._executor.run(self._collate(rows)), rows)
+                outputs = self._run([chunk.flat[index] for index in indices])
                 for index, output in zip(indices, outputs, strict=True):
                     chunk.outputs[index] = output
+                if len(self._calls) > 1 and chunk.batches:
+                    # Another call waits: its batches come before the rest of these.
+                    chunk.workers.append(self._pool.submit(self._work_off, chunk))
+                    return
         except BaseException:
             chunk.cancel()
             raise
 
-    def _collate(self, rows: list[Row]) -> dict[str, np.ndarray]:
-        return collate(rows, self._names, pad_token_id=self._model.pad_token_id)
-
     def _gather(self, chunk: _Chunk) -> Outputs:
         # All of them before any result: what one worker's error leaves undone is nobody's answer.
-        wait(chunk.workers)
+        for worker in chunk.workers:  # they grow while workers let another call go first
+            wait((worker,))
         for worker in chunk.workers:
             worker.result()
         raise_if_cancelled(chunk.stop)
         return chunk.outputs
-
-    def _cut(self, batch: dict[str, np.ndarray], rows: Sequence[Row]) -> Outputs:
-        """One dict of outputs a row, the batch axis and the padding taken off."""
-        if self._model.token_level:
-            return [
-                {name: array[index, : len(row)] for name, array in batch.items()}
-                for index, row in enumerate(rows)
-            ]
-        return [{name: array[index] for name, array in batch.items()} for index in range(len(rows))]
 
     def _collect(self, chunk: _Chunk, options: TaskOptions) -> Iterator[Any]:
         outputs = self._gather(chunk)

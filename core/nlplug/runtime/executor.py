@@ -1,4 +1,4 @@
-"""What the engine needs of a thing that runs a graph."""
+"""The interface between the engine and whatever runs a graph."""
 
 from __future__ import annotations
 
@@ -7,34 +7,32 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
+    from nlplug.models.signature import Signature
+
 
 class Executor(Protocol):
     """Runs one padded batch; ONNX Runtime sessions and, for the export gate, PyTorch models do."""
 
     @property
-    def input_names(self) -> frozenset[str]:
-        """The feeds that the graph declares."""
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """The outputs, in the graph's order."""
+    def signature(self) -> Signature:
+        """The inputs and outputs that the graph declares."""
 
     @property
     def workers(self) -> int:
-        """How many calls of ``run`` may go on at once with gain."""
+        """How many concurrent calls of ``run`` are of use."""
 
     @property
     def token_budget(self) -> int:
-        """Tokens, padding included, that a batch should hold at most for the best rate."""
+        """Most tokens per batch, padding included, for the best throughput."""
 
     def open(self, *, alone: bool = False) -> None:
-        """Make ready for ``run`` with the same ``alone``; cheap when it is already."""
+        """Prepare for ``run`` with the same ``alone``; cheap if that was done already."""
 
     def run(self, feeds: dict[str, np.ndarray], *, alone: bool = False) -> dict[str, np.ndarray]:
         """Run one batch.
 
         Args:
-            feeds: Input name → int64 array of shape (batch, sequence).
+            feeds: Input name → array of shape (batch, sequence), of the declared type.
             alone: No other batch runs at the same time, so all threads may serve this one.
 
         Returns:

@@ -43,9 +43,17 @@ class TaskModel(ABC, Generic[I, O]):
     required_outputs: ClassVar[frozenset[str]] = frozenset({"logits"})
     """The outputs that ``decode`` reads; a graph without them is refused."""
     token_level: ClassVar[bool] = False
-    """Whether the graph's outputs have one entry a token, so that padding has to be cut off."""
-    pad_token_id: int = 0
-    """What ``input_ids`` are padded with."""
+    """Whether the graph's outputs have one entry per token, so that padding has to be cut off."""
+    output_rank: ClassVar[int | None] = None
+    """Axes of each required output, the batch included: 2 for scores of a text, 3 for scores of
+    each of its tokens. None: any."""
+    output_width: int | None = None
+    """Size of the last axis of each required output, such as the number of labels. None: any."""
+    pad_token_id: int | None = 0
+    """What ``input_ids`` are padded with; None where the model has no such token, so that only rows
+    of the same length are run together."""
+    first_position: int = 0
+    """The position of a row's first token, for graphs that take ``position_ids``."""
 
     @abstractmethod
     def encode(self, inputs: Sequence[I], options: O) -> list[list[Row]]:

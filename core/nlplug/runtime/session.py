@@ -1,34 +1,84 @@
-"""ONNX Runtime sessions: built once, shared by all threads, honest about where they run."""
+"""ONNX Runtime sessions: built in one place, once, and shared by all threads."""
 
 from __future__ import annotations
 
-import threading
-import warnings
-from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug.errors import BundleError, DeviceFallbackWarning, OptionError
+from nlplug.errors import BundleError, DeviceFallbackWarning, OptionError, warn
+from nlplug.models.signature import Signature
 from nlplug.runtime.cpu import usable_cpus
 from nlplug.runtime.device import Device, cuda_built_in, onnxruntime, parse_device
+from nlplug.runtime.shared import Lazy
 
 if TYPE_CHECKING:
     import numpy as np
 
-# Measured on MiniLM-L6 with two cores, in fp32 and int8 alike: from 256 to 512 tokens a batch the
-# rate differs by 3 %; larger batches leave the cache and pay for padding, and in a stream, where
-# a thousand texts at a time are sorted, padding is what decides. A GPU wants its cores filled.
+# Measured on MiniLM-L6 with two cores, in fp32 and int8: between 256 and 512 tokens per batch the
+# throughput differs by 3 %. Larger batches do not fit the cache and hold more padding. A GPU needs
+# large batches to use all of its cores.
 _CPU_BUDGET = 384
 _CUDA_BUDGET = 16_384
 
 
-@dataclass(frozen=True)
-class _Signature:
-    """What the graph declares; ``int32`` names the inputs that are not int64 as in most graphs."""
+def thread_count(threads: int | None) -> int:
+    """The threads to use; None for the CPUs that the process may use.
 
-    inputs: frozenset[str]
-    outputs: tuple[str, ...]
-    int32: frozenset[str]
+    Raises:
+        OptionError: ``threads`` is below 1.
+    """
+    if threads is not None and threads < 1:
+        raise OptionError(f"threads is {threads}.", hint="Give a whole number from 1 up.")
+    return threads or usable_cpus()
+
+
+def session_options(threads: int) -> Any:
+    """The ``SessionOptions`` that all sessions start from.
+
+    Args:
+        threads: Threads within a node.
+
+    Raises:
+        MissingExtra: No ONNX Runtime is installed.
+    """
+    options = onnxruntime().SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # A thread that waits for its next part of a graph spins, because waking it takes longer than
+    # the part. By default it spins for about 25 ms, which takes a core from the other session; 1 ms
+    # is enough for the gaps within a run and between consecutive calls.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "1000")
+    return options
+
+
+def build_session(graph: Path | bytes, options: Any, device: Device | None = None) -> Any:
+    """Build an ``InferenceSession``; the only place that does.
+
+    Args:
+        graph: The ``.onnx`` file, or its content.
+        options: Made by `session_options`.
+        device: Where it runs; None for the CPU.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load the graph.
+    """
+    source = graph if isinstance(graph, bytes) else str(graph)
+    providers = (device or Device("cpu")).providers
+    try:
+        return onnxruntime().InferenceSession(source, options, providers=providers)
+    except Exception as error:  # onnxruntime raises classes of its own without a common base
+        name = "the graph" if isinstance(graph, bytes) else graph
+        raise BundleError(
+            f"ONNX Runtime cannot load {name}: {first_line(error)}",
+            hint="Check the bundle with `nlplug models verify`, or export the model again.",
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error, of bounded length: ONNX Runtime appends stack traces."""
+    return str(error).strip().split("\n")[0][:300]
 
 
 class OnnxExecutor:
@@ -58,16 +108,14 @@ class OnnxExecutor:
         device: str = "cpu",
         threads: int | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise OptionError(f"threads is {threads}.", hint="Give a whole number from 1 up.")
         self.path = path
-        self.threads = threads or usable_cpus()
-        self._lock = threading.Lock()
-        self._sessions: dict[str, Any] = {}
-        self._signature: _Signature | None = None
+        self.threads = thread_count(threads)
         self._device = parse_device(device)
+        self._alone = Lazy(partial(self._build, self.threads))
         if self._device.kind == "cuda":
             self._open_on_cuda(asked=device)
+        on_cpu = self._device.kind == "cpu" and self.threads > 1
+        self._shared = Lazy(partial(self._build, 1)) if on_cpu else self._alone
 
     def _open_on_cuda(self, *, asked: str) -> None:
         """Open on the GPU, or fall back to the CPU and say so."""
@@ -76,18 +124,16 @@ class OnnxExecutor:
             ort = onnxruntime()
             if hasattr(ort, "preload_dlls"):  # CUDA and cuDNN from their pip wheels
                 ort.preload_dlls()
-            session = self._build(self._device, threads=self.threads)
-            # The wish list proves nothing: only the session says what it really runs on.
-            if self._device.provider in session.get_providers():
-                self._sessions["cuda"] = session
+            # The list of providers proves nothing: only the session says what it really runs on.
+            if self._device.provider in self._alone.get().get_providers():
                 return
+            self._alone.clear()
             reason = "ONNX Runtime could not start its CUDA provider (driver, CUDA or cuDNN)"
         if asked != "auto":
-            warnings.warn(
+            warn(
                 f"Asked for {asked!r}, running on the CPU: {reason}. "
                 "Install the GPU build with: pip install 'nlplug[gpu]'",
                 DeviceFallbackWarning,
-                stacklevel=4,
             )
         self._device = Device("cpu")
 
@@ -98,7 +144,7 @@ class OnnxExecutor:
 
     @property
     def workers(self) -> int:
-        """Batches to run at once: one a thread on the CPU, one on a GPU."""
+        """Batches to run at once: one per thread on the CPU, one on a GPU."""
         return 1 if self._device.kind == "cuda" else self.threads
 
     @property
@@ -106,15 +152,25 @@ class OnnxExecutor:
         """Tokens a batch should hold at most."""
         return _CUDA_BUDGET if self._device.kind == "cuda" else _CPU_BUDGET
 
-    @property
-    def input_names(self) -> frozenset[str]:
-        """The graph's inputs; opens a session if none is."""
-        return self._graph().inputs
+    @cached_property
+    def signature(self) -> Signature:
+        """What the graph declares; opens no session.
+
+        Raises:
+            BundleError: The file is no ONNX graph.
+        """
+        return Signature.read(self.path)
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """The graph's outputs, in its order; opens a session if none is."""
-        return self._graph().outputs
+        """The graph's outputs, in its order."""
+        return tuple(self.signature.outputs)
+
+    @property
+    def open_sessions(self) -> tuple[str, ...]:
+        """The kinds of session that are open: ``shared``, ``alone``."""
+        kinds = {"shared": self._shared, "alone": self._alone}
+        return tuple(name for name, session in kinds.items() if session.built)
 
     def open(self, *, alone: bool = False) -> None:
         """Build the session that ``run`` with the same ``alone`` uses, if it is not there yet."""
@@ -123,24 +179,26 @@ class OnnxExecutor:
     def run(self, feeds: dict[str, np.ndarray], *, alone: bool = False) -> dict[str, np.ndarray]:
         """Run one batch; see `Executor.run`. Safe to call from several threads."""
         session = self._session(alone)
-        signature = self._graph()
-        names = signature.outputs
-        if signature.int32:
-            feeds = {
-                name: array.astype("int32") if name in signature.int32 else array
-                for name, array in feeds.items()
-            }
-        values = (
-            self._run_bound(session, feeds, names)
-            if self._device.kind == "cuda"
-            else session.run(None, feeds)
-        )
+        names = self.output_names
+        try:
+            values = (
+                self._run_bound(session, feeds, names)
+                if self._device.kind == "cuda"
+                else session.run(None, feeds)
+            )
+        except Exception as error:  # onnxruntime raises classes of its own without a common base
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in feeds.items())
+            raise BundleError(
+                f"ONNX Runtime cannot run {self.path} with the inputs {shapes}: "
+                f"{first_line(error)}",
+                hint="Export the model again with `nlplug export`.",
+            ) from error
         return dict(zip(names, values, strict=True))
 
     def close(self) -> None:
         """Free the sessions; a later ``run`` builds them again."""
-        with self._lock:
-            self._sessions.clear()
+        self._shared.clear()
+        self._alone.clear()
 
     def _run_bound(
         self, session: Any, feeds: dict[str, np.ndarray], names: tuple[str, ...]
@@ -158,61 +216,17 @@ class OnnxExecutor:
         return values
 
     def _session(self, alone: bool) -> Any:
+        return (self._alone if alone else self._shared).get()
+
+    def _build(self, threads: int) -> Any:
+        options = session_options(threads)
         if self._device.kind == "cuda":
-            return self._get("cuda", self.threads)
-        if alone and self.threads > 1:
-            return self._get("alone", self.threads)
-        return self._get("shared", 1)
-
-    def _graph(self) -> _Signature:
-        if self._signature is None:
-            self._session(alone=True)
-        if self._signature is None:  # for the type checker: building a session sets it
-            raise BundleError(f"{self.path} has no signature.")
-        return self._signature
-
-    def _get(self, key: str, threads: int) -> Any:
-        session = self._sessions.get(key)
-        if session is None:
-            with self._lock:
-                session = self._sessions.get(key)
-                if session is None:
-                    session = self._build(self._device, threads=threads)
-                    self._sessions[key] = session
-        return session
-
-    def _build(self, device: Device, *, threads: int) -> Any:
-        ort = onnxruntime()
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4 if device.kind == "cuda" else 3
-        # A thread that waits for its next part of a graph spins, for waking it costs more than the
-        # part. By default it goes on for some 25 milliseconds, which robs the other session of
-        # a core; a millisecond bridges the gaps within a run and between calls in a row.
-        options.add_session_config_entry("session.intra_op.spin_duration_us", "1000")
-        if device.kind == "cpu" and threads == 1:
-            # The session that several threads run at once. From its arena each would be handed
-            # blocks that another core wrote last: a tenth of the rate in int8. malloc keeps what
-            # a thread frees for that thread. Patterns are remembered by shape, and in a stream
-            # there is no end of shapes.
+            options.log_severity_level = 4
+        elif threads == 1:
+            # Several threads run this session at once. Its arena would hand them memory that
+            # another core wrote last, which costs a tenth of the throughput in int8; malloc keeps
+            # memory per thread. Memory patterns are stored per shape, and a stream has any number
+            # of shapes.
             options.enable_cpu_mem_arena = False
             options.enable_mem_pattern = False
-        try:
-            session = ort.InferenceSession(str(self.path), options, providers=device.providers)
-        except Exception as error:
-            raise BundleError(
-                f"ONNX Runtime cannot load {self.path}: {_first_line(error)}",
-                hint="Check the bundle with `nlplug models verify`, or export the model again.",
-            ) from error
-        inputs = session.get_inputs()
-        self._signature = _Signature(
-            inputs=frozenset(item.name for item in inputs),
-            outputs=tuple(item.name for item in session.get_outputs()),
-            int32=frozenset(item.name for item in inputs if item.type == "tensor(int32)"),
-        )
-        return session
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:300]
+        return build_session(self.path, options, self._device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import Encoding
-from tokenizers import Tokenizer as RustTokenizer
-from tokenizers.models import WordLevel
+from tokenizers.models import BPE, WordLevel, WordPiece
 
-from nlplug.errors import BundleError, InputError, OptionError
+from nlplug.errors import BundleError, InputError
 from nlplug.models.layout import TARGET_TOKENIZER_FILE
+from nlplug.models.repository import Repository
+from nlplug.runtime.tokenizer_files import padding_id, read_tokenizer, unknown_id
+from nlplug.text.windows import window_spans
 from nlplug.validation import check_text
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class PairFrame:
         between: Those between the texts.
         after: Those after the second text.
         types: The type ids of these five parts: before, first text, between, second text, after;
-            one id a special token, and one id for all tokens of a text.
+            one id per special token, and one id for all tokens of a text.
     """
 
     before: tuple[int, ...]
@@ -41,17 +42,39 @@ class PairFrame:
     after: tuple[int, ...]
     types: tuple[tuple[int, ...], ...]
 
+    def join(self, first: Sequence[int], second: Sequence[int]) -> TokenWindow:
+        """The window of two texts, given by their tokens."""
+        before, first_type, between, second_type, after = self.types
+        ids = [*self.before, *first, *self.between, *second, *self.after]
+        types = [*before, *first_type * len(first), *between, *second_type * len(second), *after]
+        return TokenWindow(ids, types)
+
+
+@dataclass(slots=True)
+class TokenWindow:
+    """One window of a text or of a pair, with its special tokens.
+
+    Attributes:
+        ids: Its tokens.
+        type_ids: Of a pair, to which text each token belongs; None for a single text.
+    """
+
+    ids: list[int]
+    type_ids: list[int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
 
 class Tokenizer:
-    """A fast tokenizer that covers long texts by overlapping windows.
+    """A fast tokenizer that covers long texts by overlapping windows; it holds no state per call.
 
     Args:
-        file: ``tokenizer.json``.
+        file: ``tokenizer.json``, or a ``vocab.txt`` of word pieces.
         max_length: Tokens in a window, special tokens included.
-        pad_token: The padding token's text, from ``tokenizer_config.json``; None if there is none.
-        unk_token: The text of the token for what the vocabulary lacks, likewise.
-        offsets: Whether the encodings tell where each token stands in the text; without, a sixth
-            of the time is saved.
+        repository: What the other files say of the tokenizer; None where there are no others.
+        offsets: Whether encodings hold the position of each token in the text. Without them,
+            tokenizing takes a sixth less time.
 
     Raises:
         BundleError: The file is not a tokenizer.
@@ -62,43 +85,34 @@ class Tokenizer:
         file: Path,
         *,
         max_length: int,
-        pad_token: str | None = None,
-        unk_token: str | None = None,
+        repository: Repository | None = None,
         offsets: bool = True,
     ) -> None:
         self.max_length = max_length
         self._offsets = offsets
-        try:
-            self._plain = RustTokenizer.from_file(str(file))
-        except Exception as error:  # tokenizers raises bare Exception
-            raise BundleError(
-                f"{file} is not a tokenizer that this version of `tokenizers` reads: {error}",
-                hint="Export the model again, or fetch it again with `nlplug models pull`.",
-            ) from error
+        repository = repository or Repository(file.parent)
+        self._plain = read_tokenizer(file, repository)
+        self.pad_token_id: int | None = padding_id(self._plain, repository)
+        unknown = unknown_id(self._plain, repository)
+        self.unk_token_id: int = unknown if unknown is not None else -1
         self._plain.no_padding()
         self._plain.no_truncation()
-        padding = self._plain.token_to_id(pad_token) if pad_token else None
-        self.pad_token_id: int = padding if padding is not None else 0
-        unknown = self._plain.token_to_id(unk_token) if unk_token else None
-        self.unk_token_id: int = unknown if unknown is not None else -1
-        self._windowed: dict[tuple[int, int, str], RustTokenizer] = {}
-        self._lock = threading.Lock()
 
     @property
     def knows_words(self) -> bool:
-        """Whether the words of its encodings are words, and not what lies between two spaces.
+        """Whether ``word_ids`` of its encodings number words, and not what is between two spaces.
 
-        So it is where pieces inside a word are marked (WordPiece), or where words have no pieces
-        (WordLevel). Byte-level BPE and SentencePiece know only where spaces are.
+        True where pieces inside a word are marked (WordPiece) and where words have no pieces
+        (WordLevel). Byte-level BPE and SentencePiece split at spaces only.
         """
         model = self._plain.model
-        return isinstance(model, WordLevel) or bool(
-            getattr(model, "continuing_subword_prefix", None)
-        )
+        if isinstance(model, WordPiece | BPE):
+            return bool(model.continuing_subword_prefix)
+        return isinstance(model, WordLevel)
 
     @property
     def splits_words(self) -> bool:
-        """Whether text is cut into words before these are cut into tokens; else all is one word."""
+        """Whether text is split into words before words are split into tokens."""
         return self._plain.pre_tokenizer is not None
 
     @cached_property
@@ -108,7 +122,7 @@ class Tokenizer:
         return {number: str(token.content) for number, token in found.items()}
 
     def token_text(self, token: int) -> str | None:
-        """How a token is written in the vocabulary; None where it lacks it."""
+        """The text of a token in the vocabulary; None for an id that it lacks."""
         return self._plain.id_to_token(token) if token >= 0 else None
 
     def special_tokens(self, *, pair: bool = False) -> int:
@@ -140,21 +154,21 @@ class Tokenizer:
         return list(self.pieces([text])[0].ids)
 
     def prompt(self, text: str) -> tuple[list[int], list[int]]:
-        """A text to go on from: the special tokens before it, and its own.
+        """A text to continue: the special tokens before it, and its own tokens.
 
-        Those that belong behind a whole text are left out, for this one does not end here.
+        Special tokens that follow a complete text are left out, because the text is continued.
 
         Raises:
             InputError: The text is not valid Unicode.
         """
-        encoding = self._encode_batch(self._plain, [text])[0]
+        encoding = self._encode_batch([text])[0]
         special = [bool(value) for value in encoding.special_tokens_mask]
         begin = special.index(False) if False in special else len(special)
         end = len(special) - special[::-1].index(False) if False in special else begin
         return encoding.ids[:begin], encoding.ids[begin:end]
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
-        """The text of some tokens; those that the vocabulary lacks have none."""
+        """The text of some tokens; tokens outside the vocabulary have none."""
         return str(self._plain.decode(list(ids), skip_special_tokens=skip_special_tokens))
 
     def vocabulary(self) -> dict[str, int]:
@@ -163,12 +177,12 @@ class Tokenizer:
 
     @property
     def base_size(self) -> int:
-        """Tokens of the vocabulary, less those that were added to it."""
+        """Number of tokens in the vocabulary, without those that were added to it."""
         return int(self._plain.get_vocab_size(with_added_tokens=False))
 
     @property
     def size(self) -> int:
-        """Tokens of the vocabulary."""
+        """Number of tokens in the vocabulary."""
         return int(self._plain.get_vocab_size())
 
     @cached_property
@@ -197,14 +211,10 @@ class Tokenizer:
         """
         before, behind = self.text_frame
         room = self.max_length - len(before) - len(behind)
-        if len(ids) <= room:
-            return [[*before, *ids, *behind]]
-        _check_stride(stride, room)
-        begins = range(0, len(ids) - stride, room - stride)
-        return [[*before, *ids[begin : begin + room], *behind] for begin in begins]
+        return [[*before, *ids[span], *behind] for span in window_spans(len(ids), room, stride)]
 
     def pair_frame(self) -> PairFrame:
-        """The special tokens that belong around a pair, for windows put together by hand.
+        """The special tokens that belong around a pair.
 
         Raises:
             BundleError: The tokenizer makes nothing of a plain letter.
@@ -225,7 +235,7 @@ class Tokenizer:
 
     def encode(
         self, texts: Sequence[Text], *, stride: int = 0, strategy: str = "only_first"
-    ) -> list[list[Encoding]]:
+    ) -> list[list[TokenWindow]]:
         """Tokenize texts or pairs; for each the windows that cover it, in order.
 
         Args:
@@ -237,56 +247,52 @@ class Tokenizer:
             InputError: A text is not valid Unicode, or one of a pair fills the window.
             OptionError: The stride leaves no room for new tokens in a window.
         """
-        encodings = self._encode_batch(self._plain, texts)
-        limit = self.max_length
-        windows: list[list[Encoding]] = []
-        for text, encoding in zip(texts, encodings, strict=True):
-            if len(encoding) <= limit:
-                windows.append([encoding])
+        windows: list[list[TokenWindow]] = []
+        for text, encoding in zip(texts, self._encode_batch(texts), strict=True):
+            pair = isinstance(text, tuple)
+            if len(encoding) <= self.max_length:
+                windows.append([TokenWindow(encoding.ids, encoding.type_ids if pair else None)])
+            elif pair:
+                windows.append(self._pair_windows(encoding, stride, strategy))
             else:
-                windows.append(self._split(text, stride, strategy))
+                before, behind = self.text_frame
+                own = encoding.ids[len(before) : len(encoding) - len(behind)]
+                windows.append([TokenWindow(ids) for ids in self.windows(own, stride=stride)])
         return windows
 
-    def truncate(self, texts: Sequence[Text]) -> list[list[Encoding]]:
+    def truncate(self, texts: Sequence[Text]) -> list[list[TokenWindow]]:
         """Tokenize and keep the first window alone, as ``truncation=True`` does elsewhere."""
-        return [[row[0]] for row in self.encode(texts)]
+        return [row[:1] for row in self.encode(texts)]
 
-    def _split(self, text: Text, stride: int, strategy: str) -> list[Encoding]:
-        pair = isinstance(text, tuple)
-        room = self.max_length - self.special_tokens(pair=pair)
-        if isinstance(text, tuple):
-            fixed = text[1] if strategy == "only_first" else text[0]
-            taken = len(self._plain.encode(fixed, add_special_tokens=False).ids)
-            room -= taken
-            if room < 1:
-                raise InputError(
-                    f"One text of the pair has {taken} tokens and leaves no room for the other: "
-                    f"the model's window is {self.max_length} tokens.",
-                    hint="Shorten it, or use a model with a longer window.",
-                )
-        _check_stride(stride, room)
-        encoding = self._encode_batch(self._window(stride, strategy), [text])[0]
-        return [encoding, *encoding.overflowing]
+    def _pair_windows(self, encoding: Encoding, stride: int, strategy: str) -> list[TokenWindow]:
+        frame = self.pair_frame()
+        parts: tuple[list[int], list[int]] = ([], [])
+        for token, sequence in zip(encoding.ids, encoding.sequence_ids, strict=True):
+            if sequence is not None:
+                parts[sequence].append(token)
+        cut = 0 if strategy == "only_first" else 1
+        taken = len(parts[1 - cut])
+        room = self.max_length - len(frame.before) - len(frame.between) - len(frame.after) - taken
+        if room < 1:
+            raise InputError(
+                f"One text of the pair has {taken} tokens and leaves no room for the other: "
+                f"the model's window is {self.max_length} tokens.",
+                hint="Shorten it, or use a model with a longer window.",
+            )
+        windows = []
+        for span in window_spans(len(parts[cut]), room, stride):
+            first, second = parts[0], parts[1]
+            first, second = (first[span], second) if cut == 0 else (first, second[span])
+            windows.append(frame.join(first, second))
+        return windows
 
-    def _window(self, stride: int, strategy: str) -> RustTokenizer:
-        # Truncation is a state of the Rust object, not an argument: one copy for each setting,
-        # so that threads with different settings never meet.
-        key = (self.max_length, stride, strategy)
-        with self._lock:
-            if key not in self._windowed:
-                copy = RustTokenizer.from_str(self._plain.to_str())
-                copy.enable_truncation(self.max_length, stride=stride, strategy=strategy)
-                self._windowed[key] = copy
-            return self._windowed[key]
-
-    def _encode_batch(self, tokenizer: RustTokenizer, texts: Sequence[Any]) -> list[Encoding]:
+    def _encode_batch(self, texts: Sequence[Any]) -> list[Encoding]:
         try:
             if len(texts) == 1:
                 text = texts[0]
-                return [
-                    tokenizer.encode(*text) if isinstance(text, tuple) else tokenizer.encode(text)
-                ]
-            batch = tokenizer.encode_batch if self._offsets else tokenizer.encode_batch_fast
+                pair = text if isinstance(text, tuple) else (text,)
+                return [self._plain.encode(*pair)]
+            batch = self._plain.encode_batch if self._offsets else self._plain.encode_batch_fast
             return list(batch(list(texts)))
         except (UnicodeEncodeError, TypeError) as error:
             raise _bad_text(texts, error) from error
@@ -297,7 +303,7 @@ def load_tokenizer(bundle: Bundle, *, offsets: bool = True) -> Tokenizer:
 
     Args:
         bundle: The bundle.
-        offsets: Whether the task needs to know where in the text a token stands.
+        offsets: Whether the task needs the position of each token in the text.
 
     Raises:
         BundleError: The file is not a tokenizer.
@@ -306,7 +312,7 @@ def load_tokenizer(bundle: Bundle, *, offsets: bool = True) -> Tokenizer:
 
 
 def load_target_tokenizer(bundle: Bundle) -> Tokenizer | None:
-    """The tokenizer of the texts that a model writes, where it is not that of those it reads.
+    """The tokenizer of the target texts, where it differs from that of the source texts.
 
     Raises:
         BundleError: The file is not a tokenizer.
@@ -316,11 +322,9 @@ def load_target_tokenizer(bundle: Bundle) -> Tokenizer | None:
 
 
 def _load(bundle: Bundle, file: Path, *, offsets: bool) -> Tokenizer:
-    named = {}
-    for name in ("pad_token", "unk_token"):
-        token = bundle.tokenizer_config.get(name)
-        named[name] = token.get("content") if isinstance(token, dict) else token
-    return Tokenizer(file, max_length=bundle.max_length, offsets=offsets, **named)
+    return Tokenizer(
+        file, max_length=bundle.max_length, repository=bundle.repository, offsets=offsets
+    )
 
 
 def _no_letter() -> BundleError:
@@ -330,16 +334,8 @@ def _no_letter() -> BundleError:
     )
 
 
-def _check_stride(stride: int, room: int) -> None:
-    if stride >= room:
-        raise OptionError(
-            f"stride is {stride}, but a window has room for {room} tokens of text.",
-            hint=f"Give a stride from 0 to {room - 1}.",
-        )
-
-
 def _bad_text(texts: Sequence[Text], error: Exception) -> InputError:
-    """Name the text at fault: a lone surrogate is the one thing that Rust cannot take."""
+    """Name the text that Rust cannot read, which is one with a lone surrogate."""
     for index, text in enumerate(texts):
         for part in text if isinstance(text, tuple) else (text,):
             try:

@@ -19,6 +19,7 @@ def create_app(*args: Any, **kwargs: Any) -> FastAPI:
         MissingExtra: FastAPI is not installed.
     """
     require("fastapi", "server", purpose="The HTTP server")
+    require("prometheus_client", "server", purpose="The HTTP server")
     from nlplug.server.app import create_app as create
 
     return create(*args, **kwargs)

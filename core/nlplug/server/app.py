@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from nlplug.plugins import PluginHost
+from nlplug.server.body import parse_json, read_body
 from nlplug.server.catalog import Catalog, Source
+from nlplug.server.containment import contained
 from nlplug.server.describe import describe_models, describe_tasks, failed_plugins
 from nlplug.server.events import EventStream
+from nlplug.server.guard import Guard
 from nlplug.server.http import (
     CLIENT_GONE,
     answered,
     error_reply,
     install_error_handlers,
     json_reply,
-    key_check,
-    parse_json,
-    read_body,
     within,
 )
+from nlplug.server.keys import Keys, read_keys
+from nlplug.server.limits import Limits
 from nlplug.server.metrics import CONTENT_TYPE
 from nlplug.server.openapi import describe_app
 from nlplug.server.pieces import answer_in_pieces
 from nlplug.server.plugin_routes import mount_plugin_routes
+from nlplug.server.pool import ModelPool
 from nlplug.server.protocols import huggingface
 from nlplug.server.protocols.shapes import Call
-from nlplug.server.serving import Limits, Opener, Serving
+from nlplug.server.serving import Serving
 from nlplug.version import __version__
 
 if TYPE_CHECKING:
@@ -54,14 +58,12 @@ def create_app(
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
-    max_batch: int = Limits.max_batch,
-    max_queue: int = Limits.max_queue,
-    max_body: int = Limits.max_body,
-    timeout: float = Limits.timeout,
-    max_streams: int = Limits.max_streams,
     api_key: str | None = None,
+    api_keys_file: str | Path | None = None,
+    allowed_hosts: Collection[str] = (),
     cors: Sequence[str] = (),
-    opener: Opener | None = None,
+    pool: ModelPool | None = None,
+    **limits: Any,
 ) -> FastAPI:
     """The HTTP app of every installed task. ``GET /`` is left to a UI mounted after it.
 
@@ -76,23 +78,23 @@ def create_app(
         device: As `nlplug.pipeline` takes it.
         precision: As `nlplug.pipeline` takes it.
         threads: As `nlplug.pipeline` takes it.
-        max_batch: Most inputs answered in one batch.
-        max_queue: Most requests that wait for one model before others get a 429.
-        max_body: Most bytes of a request.
-        timeout: Seconds within which a request is answered, or refused with a 504; of a streamed
-            answer, each of its pieces.
-        max_streams: Most streamed answers of one model that are decoded side by side.
-        api_key: What clients have to send; None for ``NLPLUG_API_KEY``; empty for no key.
+        api_key: Keys of which clients have to send one, separated by commas; None for
+            ``NLPLUG_API_KEY`` and ``NLPLUG_API_KEYS_FILE``; empty for no key.
+        api_keys_file: A file with more keys, one per line.
+        allowed_hosts: Names by which clients may call the server; see `nlplug.server.guard.Guard`.
         cors: Origins whose pages may ask; ``*`` for all.
-        opener: Asked first for every model to load: a UI beside the server shares its own.
+        pool: The models in memory, which a UI beside the server shares; None for a new pool with
+            ``device``, ``precision`` and ``threads``.
+        **limits: Fields of `nlplug.server.limits.Limits`: what one client may ask.
 
     Raises:
         ModelNotFound: A model, the default or one to preload does not exist.
         UnknownTask: A model does not say its task, or no plugin has it.
+        ServerError: The file of keys cannot be read or holds none.
     """
     host = host or PluginHost.discover()
-    key = os.environ.get("NLPLUG_API_KEY") if api_key is None else api_key
-    check = key_check(key)
+    budget = Limits(**limits)
+    keys = Keys(read_keys(api_key, api_keys_file))
     if not only:
         host.load_all()
 
@@ -112,25 +114,24 @@ def create_app(
     )
     install_error_handlers(app)
     if not only:
-        mount_plugin_routes(app, host, check)  # first, as a plugin that fails takes its tasks along
+        mount_plugin_routes(app, host)  # first, as a plugin that fails takes its tasks along
     catalog = Catalog(host, models or {}, task=task, default=default, only=only)
     if only:
-        mount_plugin_routes(app, host, check)
+        mount_plugin_routes(app, host)
     serving = Serving(
         host,
         catalog,
-        Limits(max_batch, max_queue, max_body, timeout, max_streams),
-        device=device,
-        precision=precision,
-        threads=threads,
+        budget,
+        pool=pool or ModelPool(host, device=device, precision=precision, threads=threads),
         preload=_known(catalog, preload),
-        opener=opener,
+        protected=bool(keys),
     )
     app.state.nlplug = serving
     _add_status_routes(app, serving)
-    _add_listing_routes(app, serving, check, protected=bool(key))
-    _add_model_routes(app, serving, check)
-    if cors:
+    _add_listing_routes(app, serving)
+    _add_model_routes(app, serving)
+    app.add_middleware(Guard, keys=keys, hosts=allowed_hosts, max_upload=budget.max_upload)
+    if cors:  # before the guard, as a browser asks for permission without a key
         from starlette.middleware.cors import CORSMiddleware
 
         app.add_middleware(
@@ -149,65 +150,65 @@ def _known(catalog: Catalog, preload: bool | Collection[str]) -> bool | Collecti
 
 
 def _add_status_routes(app: FastAPI, serving: Serving) -> None:
+    # FastAPI, unlike Starlette, does not answer HEAD where it answers GET; probes may send it.
+    @app.head("/health", include_in_schema=False)
     @app.get("/health", summary="Whether the server lives, and which plugins were left out")
     async def health() -> Response:
         failed = [plugin["name"] for plugin in failed_plugins(serving.host)]
         status = "degraded" if failed else "ok"
         return json_reply({"status": status, "version": __version__, "failed_plugins": failed})
 
-    @app.get("/ready", summary="Whether the models to be loaded at start are in memory")
+    @app.head("/ready", include_in_schema=False)
+    @app.get("/ready", summary="Whether the models to be loaded at start answer")
     async def ready() -> Response:
-        if serving.ready:
-            return json_reply({"status": "ready"})
-        return json_reply({"status": "loading"}, 503)
+        if missing := serving.missing:
+            return json_reply({"status": "loading", "missing": missing}, 503)
+        return json_reply({"status": "ready"})
 
 
-def _add_listing_routes(app: FastAPI, serving: Serving, check: Any, *, protected: bool) -> None:
-    async def guard(request: Request) -> None:
-        check(request)
-
-    guarded = [Depends(guard)]
-
-    @app.get("/models", summary="What is served, and the plugins", dependencies=guarded)
+def _add_listing_routes(app: FastAPI, serving: Serving) -> None:
+    @app.get("/models", summary="What is served, and the plugins")
     async def models() -> Response:
         return json_reply(describe_models(serving))
 
-    @app.get("/models/{name:path}", summary="One served model", dependencies=guarded)
+    @app.get("/models/{name:path}", summary="One served model")
     async def model(name: str) -> Response:
         return json_reply(describe_models(serving, serving.catalog.find(name)))
 
-    @app.get(
-        "/tasks", summary="What each task takes and gives, as JSON schema", dependencies=guarded
-    )
+    @app.get("/tasks", summary="What each task takes and gives, as JSON schema")
     async def tasks() -> Response:
         return json_reply(describe_tasks(serving.catalog))
 
-    @app.get("/metrics", summary="Counters in Prometheus' text format", dependencies=guarded)
+    @app.get(
+        "/metrics",
+        summary="Counters in Prometheus' text format",
+        response_class=PlainTextResponse,
+    )
     async def metrics() -> Response:
         return Response(serving.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
-    @app.get("/openapi.json", include_in_schema=False, dependencies=guarded)
+    @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
-        return json_reply(describe_app(app, serving.catalog, protected=protected))
+        return json_reply(describe_app(app, serving.catalog, protected=serving.protected))
 
 
-def _add_model_routes(app: FastAPI, serving: Serving, check: Any) -> None:
+def _add_model_routes(app: FastAPI, serving: Serving) -> None:
     async def ask(request: Request, name: str | None, task: str | None = None) -> Response:
         started = perf_counter()
         label = ""
         try:
-            check(request)
             served = serving.catalog.find(name, task)
             label = served.name
-            response = await within(serving.limits.timeout, _answer(request, serving, served))
+            with contained():
+                response = await within(serving.limits.timeout, _answer(request, serving, served))
         except ClientDisconnect:
             response = Response(status_code=CLIENT_GONE)
         except Exception as error:
             response = error_reply(error, serving.metrics)
 
         def count(status: int) -> None:
-            serving.metrics.requests.add(label, str(status))
-            serving.metrics.seconds.observe(label, of=perf_counter() - started)
+            serving.metrics.requests.labels(label, str(status)).inc()
+            serving.metrics.seconds.labels(label).observe(perf_counter() - started)
 
         if isinstance(response, EventStream):
             response.on_end(count)
@@ -219,7 +220,7 @@ def _add_model_routes(app: FastAPI, serving: Serving, check: Any) -> None:
         return await ask(request, request.path_params.get("name"), request.path_params.get("task"))
 
     # Plain routes, as there is nothing here for FastAPI to check or inject; the OpenAPI document
-    # describes them by task. The most special path comes first, as names may hold slashes.
+    # describes them by task. The most specific path comes first, as names may hold slashes.
     for path in ("/models/{name:path}/pipeline/{task}", "/models/{name:path}", "/"):
         app.router.routes.append(Route(path, ask_model, methods=["POST"], include_in_schema=False))
 
@@ -228,7 +229,9 @@ async def _answer(request: Request, serving: Serving, served: Served) -> Respons
     body = await read_body(request, serving.limits.max_body)
 
     def parse() -> Call:
-        return huggingface.parse(parse_json(body), served.task)
+        with contained():
+            serving.limits.check_body(body)
+            return huggingface.parse(parse_json(body), served.task, serving.limits)
 
     # A body that takes long to check must not keep all other clients waiting.
     large = len(body) > _LARGE_BODY

@@ -9,8 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nlplug.pipelines import Pipeline
     from nlplug.runtime.answers import Answers
-    from nlplug.server.batching import Model
     from nlplug.task import TaskInput
 
 
@@ -60,7 +60,7 @@ class Batch:
         """Whether it was broken off, so that there are no answers."""
         return self._stopped
 
-    def run(self, model: Model) -> list[list[Any]]:
+    def run(self, model: Pipeline) -> list[list[Any]]:
         """The answers, a list a share.
 
         Raises:

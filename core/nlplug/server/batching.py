@@ -5,65 +5,56 @@ There is no timer, so a lone request never waits for company.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack
 from threading import Condition, Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import Overloaded
 from nlplug.server.batch import Batch, Job, Share
+from nlplug.server.containment import contained
 
 if TYPE_CHECKING:
-    from nlplug.runtime.answers import Answers, TextPiece
+    from nlplug.pipelines import Pipeline
     from nlplug.server.metrics import Metrics
     from nlplug.task import TaskInput
 
 GRACE = 0.5
 """Seconds in which a queue that is closed may still be answered."""
+LAST_WAIT = 5.0
+"""Seconds in which a model that was told to stop has to come back, before it is left behind."""
 
-
-class Model(Protocol):
-    """A loaded model: what a `Pipeline` offers and a server needs."""
-
-    def answers(self, inputs: Sequence[Any], /, **options: Any) -> Answers:
-        """One answer an input, in order.
-
-        Where what it gives has a method ``cancel``, that ends the work from another thread, as
-        `nlplug.runtime.engine.Answers` does; otherwise the work can end between two answers.
-        """
-
-    def pieces(self, item: Any, /, **options: Any) -> Generator[TextPiece, None, None]:
-        """The text of one answer as it comes; closing the generator ends the work."""
-
-    def open(self) -> None:
-        """Do now what the first answers would have to wait for."""
-
-    def close(self) -> None:
-        """Free the model."""
+_log = logging.getLogger("nlplug.server")
 
 
 class Batcher:
     """One model's bounded queue, and the thread that loads the model and answers.
 
-    A request with more inputs than a batch takes is answered in parts, between which others get
-    their turn. Work for a request that is given up ends, unless it is little beside that for others
-    in the same batch. All methods are safe to call from any thread.
+    A request with more inputs than a batch takes is answered in parts; other requests are answered
+    between them. Work for a request that is given up ends, unless it is little beside that for
+    others in the same batch. A failure of any kind ends only the request that caused it. All
+    methods are safe to call from any thread.
 
     Args:
         name: Name of the model in messages and metrics.
-        load: Loads the model; called in the thread at the first request, and again after it failed.
-        max_batch: Most inputs answered in one batch.
-        max_queue: Most requests that may wait.
-        metrics: Where batches and the queue are counted.
+        load: Gives the model for as long as the thread lives; called in the thread at the first
+            request, and again after it failed.
+        task: Name of its task in metrics.
+        max_batch: Largest number of inputs answered in one batch.
+        max_queue: Largest number of requests that wait.
+        metrics: Where batches are counted.
     """
 
     def __init__(
         self,
         name: str,
-        load: Callable[[], Model],
+        load: Callable[[], AbstractContextManager[Pipeline]],
         *,
+        task: str = "",
         max_batch: int,
         max_queue: int,
         metrics: Metrics,
@@ -72,20 +63,27 @@ class Batcher:
         self._load = load
         self._max_batch = max_batch
         self._max_queue = max_queue
-        self._metrics = metrics
+        self._sizes = metrics.batches.labels(task, name)
         self._changed = Condition()
         self._jobs: deque[Job] = deque()
-        self._wishes: list[Future[Model]] = []
+        self._loads: list[Future[Pipeline]] = []
         self._thread: Thread | None = None
-        self._model: Model | None = None
+        self._model: Pipeline | None = None
+        self._held = ExitStack()
         self._batch: Batch | None = None
         self._closed = False
         self._cut_off = False
 
     @property
     def loaded(self) -> bool:
-        """Whether the model is in memory."""
-        return self._model is not None
+        """Whether the model is in memory, and a thread answers."""
+        thread = self._thread
+        return self._model is not None and thread is not None and thread.is_alive()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._jobs)
 
     def submit(self, inputs: Sequence[TaskInput], options: Mapping[str, Any]) -> Future[list[Any]]:
         """Queue one request; cancelling the future takes it out of the queue or ends the work.
@@ -111,45 +109,53 @@ class Batcher:
         job.future.add_done_callback(lambda _: self._forget(job))
         return job.future
 
-    def load(self) -> Future[Model]:
+    def load(self) -> Future[Pipeline]:
         """The model, loaded now if it is not in memory; no batch is waited for if it is."""
-        wish: Future[Model] = Future()
+        loading: Future[Pipeline] = Future()
         with self._changed:
             self._check_open()
             if self._model is not None:
-                wish.set_result(self._model)
-                return wish
-            self._wishes.append(wish)
+                loading.set_result(self._model)
+                return loading
+            self._loads.append(loading)
             self._wake()
-        return wish
+        return loading
 
-    def close(self, *, by: float | None = None) -> None:
+    def close(self, *, by: float | None = None) -> bool:
         """Answer what is queued and can be soon, cut off the rest, free the model, end the thread.
 
         Args:
             by: The `time.monotonic` at which what is left is cut off; None for half a second on.
+
+        Returns:
+            Whether the thread ended. One whose model does not come back within five seconds after
+            it was told to stop is left behind, and whoever waits for it is refused.
         """
         with self._changed:
             self._closed = True
             self._changed.notify()
             thread = self._thread
         if thread is None:
-            return
+            return True
         thread.join(GRACE if by is None else max(0.0, by - monotonic()))
         with self._changed:
             self._cut_off = True
-            if self._batch is not None:
-                self._batch.stop()
-        thread.join()
+            batch = self._batch
+            if batch is not None:
+                batch.stop()
+        thread.join(LAST_WAIT)
+        if thread.is_alive():
+            under_way = [share.job.future for share in batch.shares] if batch else []
+            self._refuse(_closing(), *under_way)
+        return not thread.is_alive()
 
     def _check_open(self) -> None:
         if self._closed:
             raise _closing()
 
     def _wake(self) -> None:
-        self._metrics.queue.set(self.name, to=len(self._jobs))
         if self._thread is None:
-            self._thread = Thread(target=self._live, name=f"nlplug-{self.name}", daemon=True)
+            self._thread = Thread(target=self._work, name=f"nlplug-{self.name}", daemon=True)
             self._thread.start()
         self._changed.notify()
 
@@ -158,50 +164,63 @@ class Batcher:
             with self._changed:
                 if job in self._jobs:
                     self._jobs.remove(job)
-                self._metrics.queue.set(self.name, to=len(self._jobs))
                 if self._batch is not None:
                     self._batch.reconsider()
 
-    def _live(self) -> None:
+    def _work(self) -> None:
+        """Answer until the queue is closed; a new thread takes over from one that fails."""
+        try:
+            self._answer_all()
+        except BaseException as error:
+            _log.critical("The worker of the model %r is started anew", self.name, exc_info=error)
+            with self._changed:
+                batch, self._batch, self._thread = self._batch, None, None
+            failed = [share.job.future for share in batch.shares] if batch else []
+            self._refuse(RuntimeError(f"The worker failed: {error!r}"), *failed)
+            with self._changed:
+                if not self._closed:
+                    self._wake()
+
+    def _answer_all(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._jobs or self._wishes or self._closed)
-                if self._cut_off or (not self._jobs and not self._wishes):
+                self._changed.wait_for(lambda: self._jobs or self._loads or self._closed)
+                if self._cut_off or (not self._jobs and not self._loads):
                     break
-                wishes, self._wishes = self._wishes, []
-            model = self._ready(wishes)
+                loads, self._loads = self._loads, []
+            model = self._ready(loads)
             if model is not None:
                 with self._changed:
                     shares = self._gather()
                 self._answer(model, shares)
         self._refuse(_closing())
-        if self._model is not None:
-            self._model.close()
+        self._model = None
+        self._held.close()
 
-    def _ready(self, wishes: list[Future[Model]]) -> Model | None:
+    def _ready(self, loads: list[Future[Pipeline]]) -> Pipeline | None:
         """The model, loaded if need be; None after all who wait were told why it cannot be."""
         if self._model is None:
             try:
-                model = self._load()
-                if wishes:
-                    model.open()
+                with contained(), ExitStack() as stack:
+                    model = stack.enter_context(self._load())
+                    if loads:
+                        model.open()
+                    self._held = stack.pop_all()
                 self._model = model
             except Exception as error:
-                self._refuse(error, *wishes)
+                self._refuse(error, *loads)
                 return None
-            self._metrics.loaded.set(self.name, to=1)
-        for wish in wishes:
-            _settle(wish, self._model)
+        for loading in loads:
+            _settle(loading, self._model)
         return self._model
 
     def _refuse(self, error: Exception, *futures: Future[Any]) -> None:
         """Tell all who wait, and those who ``futures`` belong to, why they are not served."""
         with self._changed:
-            jobs, wishes = list(self._jobs), self._wishes
+            jobs, loads = list(self._jobs), self._loads
             self._jobs.clear()
-            self._wishes = []
-            self._metrics.queue.set(self.name, to=0)
-        for future in [*futures, *wishes, *(job.future for job in jobs)]:
+            self._loads = []
+        for future in [*futures, *loads, *(job.future for job in jobs)]:
             _settle(future, error)
 
     def _gather(self) -> list[Share]:
@@ -228,10 +247,9 @@ class Batcher:
                 unfinished.append(job)
         self._jobs.extendleft(reversed(later))
         self._jobs.extend(unfinished)
-        self._metrics.queue.set(self.name, to=len(self._jobs))
         return shares
 
-    def _answer(self, model: Model, shares: Sequence[Share]) -> None:
+    def _answer(self, model: Pipeline, shares: Sequence[Share]) -> None:
         with self._changed:
             shares = [share for share in shares if not share.given_up]
             cut_off = self._cut_off
@@ -240,9 +258,10 @@ class Batcher:
             for share in shares:
                 self._give_up(share.job, _closing())
             return
-        self._metrics.batches.observe(self.name, of=len(batch.inputs))
+        self._sizes.observe(len(batch.inputs))
         try:
-            results = batch.run(model)
+            with contained():
+                results = batch.run(model)
         except Exception as error:
             self._mend(model, batch, error)
             return
@@ -254,7 +273,7 @@ class Batcher:
             if len(job.answers) == len(job.inputs):
                 _settle(job.future, job.answers)
 
-    def _mend(self, model: Model, batch: Batch, error: Exception) -> None:
+    def _mend(self, model: Pipeline, batch: Batch, error: Exception) -> None:
         """Answer those who can be answered of a batch that failed or was broken off."""
         if batch.stopped:
             self._answer(model, batch.shares)
@@ -268,13 +287,12 @@ class Batcher:
         with self._changed:
             if job in self._jobs:
                 self._jobs.remove(job)
-            self._metrics.queue.set(self.name, to=len(self._jobs))
         _settle(job.future, error)
 
 
 def _settle(future: Future[Any], result: Any) -> None:
-    """Hand over a result or an exception, unless whoever asked has gone."""
-    if not future.set_running_or_notify_cancel():
+    """Hand over a result or an exception, unless whoever asked has gone or was refused already."""
+    if future.done() or not future.set_running_or_notify_cancel():
         return
     if isinstance(result, Exception):
         future.set_exception(result)

@@ -1,12 +1,11 @@
-"""What every endpoint shares: JSON replies, errors, the API key, reading a body, waiting."""
+"""What every endpoint shares: JSON replies, errors, waiting."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from concurrent.futures import Future
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from nlplug.errors import InputError, NlplugError, RequestTimeout, RequestTooLarge, Unauthorized
+from nlplug.errors import InputError, NlplugError, RequestTimeout, explained
 from nlplug.server.metrics import Metrics
 
 T = TypeVar("T")
@@ -30,7 +29,7 @@ _HEADERS = {429: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}
 
 
 def json_reply(value: Any, status: int = 200) -> Response:
-    """A JSON response; text that is no valid Unicode is mended rather than refused."""
+    """A JSON response; text that is not valid Unicode is repaired, not refused."""
     body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Response(
         body.encode("utf-8", "replace"),
@@ -41,13 +40,14 @@ def json_reply(value: Any, status: int = 200) -> Response:
 
 
 def error_reply(error: Exception, metrics: Metrics | None = None) -> Response:
-    """The JSON response to an error, as `told` has it."""
-    shown = told(error, metrics)
+    """The JSON response to an error, as `shown_error` has it."""
+    shown = shown_error(error, metrics)
     return json_reply(shown.to_dict(), shown.http_status)
 
 
-def told(error: Exception, metrics: Metrics | None = None) -> NlplugError:
-    """An error as clients may see it: one that nobody foresaw is logged, and shows nothing."""
+def shown_error(error: Exception, metrics: Metrics | None = None) -> NlplugError:
+    """An error as clients may see it: an unexpected one is logged, and shows nothing."""
+    error = explained(error) or error
     if not isinstance(error, NlplugError):
         _log.error("A request failed", exc_info=error)
         error = NlplugError(
@@ -56,7 +56,7 @@ def told(error: Exception, metrics: Metrics | None = None) -> NlplugError:
     elif error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("%s: %s", type(error).__name__, error.message)
     if metrics is not None:
-        metrics.errors.add(error.error_type)
+        metrics.errors.labels(error.error_type).inc()
     return error
 
 
@@ -102,70 +102,6 @@ def _describe(request: Request, error: Exception, status: int) -> dict[str, Any]
     return {"error": str(detail), "error_type": "http"}
 
 
-def key_check(api_key: str | None) -> Callable[[Any], None]:
-    """A check of a connection's key: ``Authorization: Bearer …`` or ``X-API-Key``.
-
-    Without a key everybody may ask, whatever header they send.
-    """
-    wanted = api_key.encode() if api_key else None
-
-    def check(connection: Any) -> None:
-        if wanted is None:
-            return
-        scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-        given = token.strip() if scheme.lower() == "bearer" else ""
-        given = connection.headers.get("x-api-key", given)
-        # Headers are decoded as latin-1, which never fails; so it is undone.
-        if not hmac.compare_digest(given.encode("latin-1", "replace"), wanted):
-            raise Unauthorized(
-                "The API key is missing or wrong." if given else "This server wants an API key.",
-                hint="Send the header `Authorization: Bearer KEY`.",
-            )
-
-    return check
-
-
-async def read_body(request: Request, max_body: int) -> bytearray:
-    """The body, never holding more than ``max_body`` bytes.
-
-    Raises:
-        RequestTooLarge: The body is larger.
-        ClientDisconnect: The client went away.
-    """
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > max_body:
-        raise _too_large(max_body)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_body:
-            raise _too_large(max_body)
-    return body
-
-
-def parse_json(body: bytearray) -> Any:
-    """The value of a JSON text.
-
-    Raises:
-        InputError: It is not JSON.
-    """
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, json.JSONDecodeError) else type(error).__name__
-        raise InputError(
-            f"The body is not valid JSON: {reason}." if body else "The body is empty.",
-            hint='Send {"inputs": "…", "parameters": {}}.',
-        ) from None
-
-
-def _too_large(max_body: int) -> RequestTooLarge:
-    return RequestTooLarge(
-        f"The body is larger than {max_body} bytes.",
-        hint="Send fewer inputs a request, or start the server with a larger --max-body.",
-    )
-
-
 async def within(seconds: float, work: Awaitable[T]) -> T:
     """Await ``work``, cancelling it after ``seconds``.
 
@@ -178,7 +114,7 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
     except TimeoutError:
         raise RequestTimeout(
             f"The request was not answered within {seconds:g} seconds.",
-            hint="Send fewer inputs a request, or start the server with a larger --timeout.",
+            hint="Send shorter or fewer inputs, or start the server with a larger --timeout.",
         ) from None
 
 

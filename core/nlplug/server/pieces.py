@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nlplug.runtime.answers import TextPiece
 from nlplug.server.events import EventStream, event
-from nlplug.server.http import json_reply, told, unless_gone, within
+from nlplug.server.http import json_reply, shown_error, unless_gone, within
 from nlplug.server.protocols.text_generation import Telling
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def answer_in_pieces(
     started = perf_counter()
     try:
         first = await unless_gone(stream.next(), request.receive)
-        serving.metrics.first_token.observe(served.name, of=perf_counter() - started)
+        serving.metrics.first_token.labels(served.name).observe(perf_counter() - started)
         if not call.stream:
             return await unless_gone(_gathered(stream, first, telling), request.receive)
     except BaseException:
@@ -45,11 +45,11 @@ async def answer_in_pieces(
         raise
     finally:
         if not call.stream:
-            serving.metrics.tokens.add(served.name, count=telling.tokens)
+            serving.metrics.tokens.labels(served.name).inc(telling.tokens)
 
     def end(status: int) -> None:
         stream.cancel()
-        serving.metrics.tokens.add(served.name, count=telling.tokens)
+        serving.metrics.tokens.labels(served.name).inc(telling.tokens)
 
     response = EventStream(_events(stream, first, telling, serving))
     response.on_end(end)
@@ -82,4 +82,4 @@ async def _events(
             for one in telling.events(TextPiece("", "eos", telling.tokens)):
                 yield event(one)
     except Exception as error:
-        yield event(told(error, serving.metrics).to_dict())
+        yield event(shown_error(error, serving.metrics).to_dict())

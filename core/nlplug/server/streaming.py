@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import Overloaded
+from nlplug.server.containment import contained
 
 if TYPE_CHECKING:
+    from nlplug.pipelines import Pipeline
     from nlplug.runtime.answers import TextPiece
-    from nlplug.server.batching import Model
     from nlplug.server.metrics import Metrics
     from nlplug.task import TaskInput
 
@@ -70,6 +72,7 @@ class Streams:
 
     Args:
         name: Name of the model in messages and metrics.
+        task: Name of its task in metrics.
         load: Gives the model once it is in memory.
         max_streams: Most answers decoded side by side.
         max_queue: Most that may wait.
@@ -79,8 +82,9 @@ class Streams:
     def __init__(
         self,
         name: str,
-        load: Callable[[], Future[Model]],
+        load: Callable[[], Future[Pipeline]],
         *,
+        task: str = "",
         max_streams: int,
         max_queue: int,
         metrics: Metrics,
@@ -89,11 +93,12 @@ class Streams:
         self._load = load
         self._max_streams = max_streams
         self._max_queue = max_queue
-        self._metrics = metrics
+        self._number = metrics.streams.labels(task, name)
         self._pool = ThreadPoolExecutor(max_streams, thread_name_prefix=f"nlplug-{name}-stream")
         self._lock = Lock()
         self._open: set[Stream] = set()
         self._waiting: set[Stream] = set()
+        self._decoding: set[Future[None]] = set()
         self._closed = False
 
     def start(self, item: TaskInput, options: Mapping[str, Any]) -> Stream:
@@ -118,24 +123,36 @@ class Streams:
             self._open.add(stream)
             self._waiting.add(stream)
             self._count()
-            self._pool.submit(self._decode, stream, item, dict(options))
+            decoding = self._pool.submit(self._decode, stream, item, dict(options))
+            self._decoding.add(decoding)
+        decoding.add_done_callback(self._decoding.discard)
         return stream
 
-    def close(self) -> None:
-        """Cut off what is under way and end the threads."""
+    def close(self, *, by: float | None = None) -> bool:
+        """Cut off what is under way and end the threads.
+
+        Args:
+            by: The `time.monotonic` until which the threads are waited for; None for no limit.
+
+        Returns:
+            Whether all threads ended.
+        """
         with self._lock:
             self._closed = True
             streams = list(self._open)
         for stream in streams:
             stream.put(_closing())
             stream.cancel()
-        self._pool.shutdown()
+        self._pool.shutdown(wait=False)
+        left = None if by is None else max(0.0, by - monotonic())
+        return not wait(set(self._decoding), left).not_done
 
     def _decode(self, stream: Stream, item: TaskInput, options: dict[str, Any]) -> None:
         with self._lock:
             self._waiting.discard(stream)
         try:
-            self._hand_over(stream, item, options)
+            with contained():
+                self._hand_over(stream, item, options)
         except Exception as error:
             stream.put(error)
         else:
@@ -164,7 +181,7 @@ class Streams:
                 stream.put(piece)
 
     def _count(self) -> None:
-        self._metrics.streams.set(self.name, to=len(self._open))
+        self._number.set(len(self._open))
 
 
 def _closing() -> Overloaded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from transformers import AutoConfig
+from nlplug.export.pretrained import load_config, load_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -30,7 +30,7 @@ def load_base(
         OSError: There is no such checkpoint.
         ValueError: The checkpoint is not a model of this class.
     """
-    config = AutoConfig.from_pretrained(settings.base)
+    config = load_config(settings.base)
     if labels is not None:
         values["id2label"] = dict(enumerate(labels))
         values["label2id"] = {label: i for i, label in enumerate(labels)}
@@ -40,8 +40,8 @@ def load_base(
         _set_first(config, ("hidden_dropout_prob", "dropout"), settings.dropout)
         # PyTorch's fast attention has no dropout; with dropout training is 3 times slower on a CPU.
         _set_first(config, ("attention_probs_dropout_prob", "attention_dropout"), 0.0)
-    model: PreTrainedModel = auto_class.from_pretrained(
-        settings.base, config=config, ignore_mismatched_sizes=labels is not None
+    model: PreTrainedModel = load_model(
+        auto_class, settings.base, config, ignore_mismatched_sizes=labels is not None
     )
     return model
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nlplug.data.formats import DataFile
+
 Freeze = Literal["none", "embeddings", "encoder"]
 EvalShare = Annotated[
     float,
@@ -60,6 +62,16 @@ class RunConfig(BaseModel):
     )
     eval_share: EvalShare = 0.1
     text_column: str = Field(default="text", description="Column with the text.")
+    format: Literal["csv", "tsv", "jsonl", "json", "conll", "txt", "parquet"] | None = Field(
+        default=None, description="Format of the data files. Default: from the file name."
+    )
+    delimiter: str | None = Field(
+        default=None,
+        description="Column delimiter of a table: one character, or tab. Default: detected.",
+    )
+    encoding: str | None = Field(
+        default=None, description="Encoding of the data files. Default: detected."
+    )
     max_rows: int | None = Field(
         ge=1, default=None, description="Maximum number of training rows to read."
     )
@@ -67,6 +79,14 @@ class RunConfig(BaseModel):
         ge=1, default=None, description="Maximum number of evaluation rows to use."
     )
     resume: bool = Field(default=False, description="Continue an interrupted run.")
+
+    def data_file(self, path: Path) -> DataFile:
+        """A file of these settings.
+
+        Raises:
+            OptionError: An unknown encoding, or a delimiter of several characters.
+        """
+        return DataFile(path, format=self.format, delimiter=self.delimiter, encoding=self.encoding)
 
 
 class LoopConfig(RunConfig):
@@ -205,3 +225,9 @@ class LabelledConfig(TrainConfig):
         description="Labels in the order of their ids. Default: the labels of the task, else "
         "those of the data.",
     )
+
+    def data_file(self, path: Path) -> DataFile:
+        """See `RunConfig.data_file`."""
+        file = super().data_file(path)
+        file.label_column = self.label_column
+        return file

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 from nlplug.families.family import load
 
 if TYPE_CHECKING:

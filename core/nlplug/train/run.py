@@ -102,9 +102,11 @@ def _recipe(task: Task, config: TrainConfig) -> Recipe:
 def _rows(recipe: Recipe, config: RunConfig) -> tuple[list[Any], list[Any]]:
     from nlplug.train.sources import hold_out, read_sources
 
-    rows = read_sources(config.data, split="train", limit=config.max_rows)
+    file = config.data_file
+    rows = read_sources(config.data, split="train", limit=config.max_rows, file=file)
     if config.eval:
-        return rows, read_sources(config.eval, split="validation", limit=config.max_eval_rows)
+        limit = config.max_eval_rows
+        return rows, read_sources(config.eval, split="validation", limit=limit, file=file)
     kept, held = hold_out(rows, config.eval_share, recipe.key)
     if not kept or not held:
         raise DataError(
@@ -115,9 +117,8 @@ def _rows(recipe: Recipe, config: RunConfig) -> tuple[list[Any], list[Any]]:
 
 
 def _export(task: Task, config: TrainConfig) -> Path:
-    from transformers import AutoConfig
-
     from nlplug.export.config import ExportConfig
+    from nlplug.export.pretrained import load_config
     from nlplug.export.run import export_model
     from nlplug.train.workspace import Workspace
 
@@ -136,7 +137,7 @@ def _export(task: Task, config: TrainConfig) -> Path:
             name=config.name or config.output.name,
             description=config.description,
             max_length=config.window,
-            options=_recipe(task, config).options(AutoConfig.from_pretrained(work.model)),
+            options=_recipe(task, config).options(load_config(work.model)),
         )
     )
     return config.output

@@ -19,6 +19,7 @@ from nlplug.export.sides import write_sides
 from nlplug.export.torch_executor import TorchExecutor
 from nlplug.families.one_pass import OnePassTask
 from nlplug.models.bundle import Bundle
+from nlplug.models.signature import Signature
 from nlplug.runtime.engine import Engine
 from nlplug.validation import make_input
 
@@ -64,12 +65,10 @@ class ServedEvaluation:
             options = options_of(self._task, evaluation, self._options(model.config))
             samples = list(evaluation.samples(self._file))
             bound = self._task.bind(bundle)
-            executor = TorchExecutor(
-                model,
-                input_names=frozenset(self._tokenizer.model_input_names),
-                output_names=tuple(sorted(bound.required_outputs)),
+            signature = Signature.of_names(
+                self._tokenizer.model_input_names, sorted(bound.required_outputs)
             )
-            engine = Engine(executor, bound)
+            engine = Engine(TorchExecutor(model, signature), bound)
             try:
                 inputs = (make_input(self._task, sample.input) for sample in samples)
                 answers = list(engine.map(inputs, options))

@@ -3,35 +3,57 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nlplug.data.readers import FORMATS, DataRow, read_rows
+from nlplug.data.formats import FORMATS, GZIP, DataFile
+from nlplug.data.readers import read_rows
+from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
 from nlplug.extras import require
 
+_log = logging.getLogger("nlplug.data")
 
-def read_source(source: str, *, split: str, limit: int | None = None) -> Iterator[DataRow]:
+
+def read_source(
+    source: str,
+    *,
+    split: str,
+    limit: int | None = None,
+    file: Callable[[Path], DataFile] = DataFile,
+) -> Iterator[DataRow]:
     """Rows of a file, or of a data set by its id or folder.
+
+    What was understood of a file is logged as information by the logger ``nlplug.data``.
 
     Args:
         source: A data file, or ``id`` or ``id:split`` for ``datasets.load_dataset``.
         split: The split if ``source`` names none.
         limit: Maximum number of rows.
+        file: Opens a file, with the settings for reading it.
 
     Raises:
         DataError: The source is neither a file nor a data set, or a row cannot be read.
     """
     path = Path(source)
-    name = path.name.lower().removesuffix(".gz")
+    name = path.name.lower().removesuffix(GZIP)
     if path.is_file() or name.endswith(FORMATS):
-        yield from read_rows(path, limit=limit)
+        opened = file(path)
+        yield from read_rows(opened, limit=limit)
+        _log.info("%s", opened.report)
         return
     yield from _dataset(source, split, limit)
 
 
-def read_sources(sources: Sequence[str], *, split: str, limit: int | None) -> list[DataRow]:
+def read_sources(
+    sources: Sequence[str],
+    *,
+    split: str,
+    limit: int | None,
+    file: Callable[[Path], DataFile] = DataFile,
+) -> list[DataRow]:
     """All rows of several sources, at most ``limit`` in total.
 
     Raises:
@@ -40,7 +62,7 @@ def read_sources(sources: Sequence[str], *, split: str, limit: int | None) -> li
     rows: list[DataRow] = []
     for source in sources:
         left = None if limit is None else limit - len(rows)
-        rows += read_source(source, split=split, limit=left)
+        rows += read_source(source, split=split, limit=left, file=file)
     if not rows:
         raise DataError(f"No rows in {', '.join(sources)}.", hint="Check the data files.")
     return rows

@@ -64,8 +64,6 @@ class ClassificationModel(SequenceClassificationModel):
 
     def _knows_any(self, item: SequenceClassificationInput, rows: Sequence[Row]) -> bool:
         """Whether the text has a token, apart from special tokens, that is in the vocabulary."""
-        if not f"{item.text}{item.text_pair or ''}".strip():
-            return False
         special = self._tokenizer.special_tokens(pair=item.text_pair is not None)
         return any(
             sum(token not in self._unknown for token in row.features["input_ids"]) > special

@@ -15,8 +15,8 @@ from nlplug_translation.codes import base
 from nlplug_translation.invisible import INVISIBLE
 
 # Marian, then NLLB, mBART and M2M: how their tokens name a language.
-_MARK = re.compile(r">>(\S+)<<")
-_MARKED = re.compile(rf"[\s{INVISIBLE}]*>>(\S+?)<<[\s{INVISIBLE}]*")
+_MARK = re.compile(r"\A>>(\S+)<<")
+_MARKED = re.compile(rf"\A[\s{INVISIBLE}]*>>(\S+?)<<[\s{INVISIBLE}]*")
 # Quotation marks may be written so as well: >>Ja<<, said he.
 _CODE = re.compile(r"[a-z]{2,3}(?:[_-]\w+)*")
 _CODES = (
@@ -238,7 +238,7 @@ def guess(text: str, known: Sequence[str]) -> str | None:
 
 def _tokens(bundle: Bundle, tokenizer: Tokenizer) -> tuple[dict[str, int], dict[str, int]]:
     """Language → token, of tokens that mark targets, and of those that name languages."""
-    texts = list(_special(bundle.tokenizer_config))
+    texts = list(bundle.repository.listed_tokens)
     if bundle.config.get("model_type") == "marian":
         texts += sorted(text for text in tokenizer.vocabulary() if text.startswith(">>"))
     marks = _matching(texts, _MARK, tokenizer)
@@ -260,15 +260,6 @@ def _matching(
     return codes
 
 
-def _special(config: Mapping[str, Any]) -> Iterable[str]:
-    listed = [*(config.get("additional_special_tokens") or ())]
-    listed += (config.get("added_tokens_decoder") or {}).values()
-    for token in listed:
-        text = token.get("content") if isinstance(token, dict) else token
-        if isinstance(text, str):
-            yield text
-
-
 def _prefixes(config: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     found = {}
     params = config.get("task_specific_params")
@@ -288,7 +279,7 @@ def _stated(bundle: Bundle) -> tuple[tuple[str, ...], tuple[str, ...]]:
     ):
         candidates = (
             bundle.options.get(option),
-            bundle.tokenizer_config.get(entry),
+            bundle.repository.tokenizer_config.get(entry),
             named[number + 1] if named else None,
         )
         codes = [code for code in candidates if isinstance(code, str) and base(code) is not None]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nlplug_translation.invisible import INVISIBLE, places, visible
-from nlplug_translation.protected import Span, spans
+from nlplug_translation.protected import Pattern, Span, spans
 from nlplug_translation.sentences import sentences
 
 # Colours and links of terminals; line ends of any kind, tabs between cells, and what no text should
@@ -19,11 +20,11 @@ _LINE_ENDS = frozenset("\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
 _BLANK = rf"\s{INVISIBLE}"
 # Indents, quotation marks of mails, bullets, numbers of lists and headings, boxes to tick.
 _LEAD = re.compile(
-    rf"[{_BLANK}]*(?:(?:>+|[-*+•‣◦▪·–—]|\#{{1,6}}|\(?(?:\d{{1,3}}(?:\.\d{{1,3}})*|[A-Za-z])[.)]"
+    rf"\A[{_BLANK}]*(?:(?:>+|[-*+•‣◦▪·–—]|\#{{1,6}}|\(?(?:\d{{1,3}}(?:\.\d{{1,3}})*|[A-Za-z])[.)]"
     rf"|\[[ xX]?\])[{INVISIBLE}]*\s[{_BLANK}]*)*"
 )
 # Behind a colour or a tab: marks that end what stands before it.
-_MARKS = re.compile(rf"[,;:!?…)\]»”’]+[{_BLANK}]+")
+_MARKS = re.compile(rf"\A[,;:!?…)\]»”’]+[{_BLANK}]+")
 _CORE = re.compile(rf"[^{_BLANK}](?:.*[^{_BLANK}])?", re.DOTALL)
 
 
@@ -41,24 +42,27 @@ class Piece:
     translate: bool
 
 
-def lay_out(text: str, *, split: bool = True, protect: bool = True) -> list[Piece]:
+def lay_out(
+    text: str, *, split: bool = True, protect: bool = True, patterns: Sequence[Pattern] = ()
+) -> list[Piece]:
     """Cut a text into pieces; joined they are the text.
 
     Args:
         text: Any text.
         split: At sentences; else only at line ends and tabs.
         protect: Whether what may not change (tags, code) is not cut.
+        patterns: A user's patterns of what may not change.
     """
     pieces: list[Piece] = []
     fresh = True  # at the beginning of a line
     done = 0
-    for block in [*_blocks(text, protect), None]:
+    for block in [*_blocks(text, protect, patterns), None]:
         for part in _CONTROLS.split(text[done : block.start if block else len(text)]):
             if _CONTROLS.fullmatch(part):
                 pieces.append(Piece(part, False))
                 fresh = fresh or not _LINE_ENDS.isdisjoint(part)
             elif part:
-                pieces += _line(part, split, protect, fresh)
+                pieces += _line(part, split, protect, patterns, fresh)
                 fresh = False
         if block:
             pieces.append(Piece(block.text, False))
@@ -66,19 +70,22 @@ def lay_out(text: str, *, split: bool = True, protect: bool = True) -> list[Piec
     return [piece for piece in pieces if piece.text]
 
 
-def _blocks(text: str, protect: bool) -> list[Span]:
+def _blocks(text: str, protect: bool, patterns: Sequence[Pattern]) -> list[Span]:
     """What may not change and goes over several lines."""
     if not (protect and _CONTROLS.search(text)):
         return []
-    return [span for span in spans(text) if _CONTROLS.search(span.text)]
+    return [span for span in spans(text, patterns) if _CONTROLS.search(span.text)]
 
 
-def _line(text: str, split: bool, protect: bool, fresh: bool) -> list[Piece]:
+def _line(
+    text: str, split: bool, protect: bool, patterns: Sequence[Pattern], fresh: bool
+) -> list[Piece]:
     lead = (_LEAD if fresh else _MARKS).match(text)
     done = lead.end() if lead else 0
     pieces = [Piece(text[:done], False)]
     text, done = text[done:], 0
-    for start, end in _whole(_sentences(text) if split else [(0, len(text))], text, protect):
+    found = _sentences(text) if split else [(0, len(text))]
+    for start, end in _whole(found, text, patterns) if protect and len(found) > 1 else found:
         if core := _CORE.search(text, start, end):
             pieces.append(Piece(text[done : core.start()], False))
             pieces.append(Piece(core[0], any(map(str.isalpha, core[0]))))
@@ -96,11 +103,11 @@ def _sentences(text: str) -> list[tuple[int, int]]:
     return [(stands[start], stands[end - 1] + 1) for start, end in sentences(shown)]
 
 
-def _whole(found: list[tuple[int, int]], text: str, protect: bool) -> list[tuple[int, int]]:
+def _whole(
+    found: list[tuple[int, int]], text: str, patterns: Sequence[Pattern]
+) -> list[tuple[int, int]]:
     """Sentences without those ends that lie within something protected."""
-    if not protect or len(found) < 2:
-        return found
-    kept = iter(spans(text))
+    kept = iter(spans(text, patterns))
     span = next(kept, None)
     joined = [found[0]]
     for start, end in found[1:]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nlplug.families.seq2seq import Part, Seq2SeqModel, Seq2SeqOptions
 from nlplug_translation.codes import SPACELESS, base
 from nlplug_translation.languages import Languages, guess
 from nlplug_translation.layout import Piece, lay_out
+from nlplug_translation.protected import compiled
 from nlplug_translation.segments import Writer
+from nlplug_translation.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
@@ -31,22 +32,30 @@ class TranslationModel(Seq2SeqModel):
     def __init__(self, bundle: Bundle) -> None:
         super().__init__(bundle, "translation")
         self.languages = Languages.of(bundle, self.tokenizer)
+        self.vocabulary = Vocabulary(self.tokens, self.tokenizer.unk_token_id)
 
     def parts(self, item: Any, options: TranslationOptions) -> list[Part]:
         """The sentences of a text, and what stands between them."""
         named, text = self.languages.marked(item.text, options.tgt_lang)
         target = self.languages.target(named)
+        patterns = [compiled(pattern) for pattern in options.protect_patterns]
+        room = self.tokenizer.max_length
+        truncate = options.truncation != "do_not_truncate"
+        checked = options.sentences and options.protect and not truncate
         writer = Writer(
-            tokens=lambda source: self.tokens([source])[0],
+            vocabulary=self.vocabulary,
             route=self.languages.route(self._source(text, options), target),
-            room=self.tokenizer.max_length,
+            room=room,
             limit=min(options.max_new_tokens, self.positions() or options.max_new_tokens),
+            best=options.best_length if checked else room,
+            target_unknown=self.target.unk_token_id,
+            patterns=patterns,
             protect=options.protect,
-            truncate=options.truncation != "do_not_truncate",
+            truncate=truncate,
             spaced=base(target or "") not in SPACELESS,
         )
         parts: list[Part] = []
-        pieces = lay_out(text, split=options.sentences, protect=options.protect)
+        pieces = lay_out(text, split=options.sentences, protect=options.protect, patterns=patterns)
         for before, piece, after in _neighbours(pieces):
             if piece.translate:
                 if writer.spaced and before and before.translate:
@@ -56,15 +65,13 @@ class TranslationModel(Seq2SeqModel):
                 parts.append(piece.text)
         return parts
 
-    def decoding(self, options: Seq2SeqOptions) -> DecodingOptions:
+    def decoding(self, options: Seq2SeqOptions, **more: Any) -> DecodingOptions:
         """See `Seq2SeqModel.decoding`; of some models an answer begins with its language."""
-        made = super().decoding(options)
         wanted: Any = options
-        if not self.languages.codes:
-            return made
-        return replace(
-            made, forced_bos=self.languages.forced(self.languages.target(wanted.tgt_lang))
-        )
+        if self.languages.codes:
+            forced = self.languages.forced(self.languages.target(wanted.tgt_lang))
+            more = {"forced_bos": forced, **more}
+        return super().decoding(options, **more)
 
     def _source(self, text: str, options: TranslationOptions) -> str | None:
         languages = self.languages

@@ -1,53 +1,80 @@
-"""What no translation may change: addresses, placeholders, tags, code, emoji and numbers."""
+"""Finds what no translation may change: addresses, placeholders, tags, code, emoji and numbers."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 _BLANK_IN_NUMBER = "\u0020\u00a0\u202f\u2009"
-# A number is no part of a word: not the 4 of "A4", nor the 1 of "1st". In scripts without spaces
-# words may follow at once.
+# Letters of scripts that write spaces between words. In other scripts a number may follow a word
+# directly and is not part of it.
 _LETTER = r"A-Za-z\u00aa-\u024f\u0370-\u052f\u0590-\u06ff_"
 _NUMBER = (
     rf"(?:(?<![^\s(])[-+−])?(?<![{_LETTER}\d])(?<![{_LETTER}\d][.,:/'’-])"
-    rf"(?:\d{{1,3}}(?:[{_BLANK_IN_NUMBER}'’]\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,:/-]\d+)*)"
+    rf"(?>\d{{1,3}}(?:[{_BLANK_IN_NUMBER}'’]\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,:/-]\d+)*)"
     rf"(?![{_LETTER}\d])"
 )
-_HOST = r"(?:[\w-]+\.)+(?:com|org|net|edu|gov|io|dev|info|eu|co\.uk)"
+# A word with a digit: H2O, ABC-1234, v2.3.1, 1st, £11million. The letters before the first digit
+# are limited, so that a long text without a digit is not read again from each of its letters.
+_WORD = (
+    rf"(?<![{_LETTER}\d])(?:[£€$¥](?=\d[\d.,]{{0,20}}[{_LETTER}]))?"
+    rf"(?:[{_LETTER}]{{1,40}}(?:[-./+][{_LETTER}]{{1,40}}){{0,3}}[-./+]?)?"
+    rf"[\d²³¹⁰-₉][{_LETTER}\d⁰-₉]*(?:[-./:+][{_LETTER}\d]+)*"
+)
+_HOST = r"(?:[\w-]{1,63}\.){1,8}(?:com|org|net|edu|gov|io|dev|info|eu|co\.uk)"
 _NO_URL = r"\s\x00-\x1f\x7f-\x9f<>\"`{}|\\^（）。，、；：！？「」『』“”‘’《》【】"
-_FORMAT = r"[-+\#0]*\d*(?:\.\d+)?(?:hh?|ll?|[jzLq])?[diouxXeEfFgGcspn@]"
+_FORMAT = r"[-+\#0]{0,4}\d{0,4}(?:\.\d{1,4})?(?:hh?|ll?|[jzLq])?[diouxXeEfFgGcspn@]"
 _KINDS = {
     "url": (
         rf"(?:(?:https?|ftps?|file|ssh|git)://|www\.|mailto:)[^{_NO_URL}]+",
-        rf"(?<![\w@.]){_HOST}(?:/[^{_NO_URL}]*)?(?![\w@-])",
+        rf"(?<![\w@.-]){_HOST}(?:/[^{_NO_URL}]*)?(?![\w@-])",
     ),
-    "email": (r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",),
+    "email": (r"(?<![\w.+-])[\w.+-]++@[\w-]+(?:\.[\w-]+)+",),
+    # A path of Windows, whose backslashes are no escapes.
+    "path": (r"(?<!\w)[A-Za-z]:\\[^\s\"<>|]*",),
+    "break": (
+        r"</?(?i:p|br|div|li|[uod]l|d[td]|h[1-6r]|t[rdh]|table|section|option)\b[^<>]{0,400}>",
+        r"(?:\\r)?\\n|\\[rt](?![a-z])",
+    ),
     "tag": (
-        r"<!--(?s:.{0,2000}?)-->",
-        r"</?[A-Za-z][^<>]{0,400}>",
+        r"<!--(?:[^-<]|-(?!->)|<(?!!--))*+-->",
+        r"<(?:/?[A-Za-z]|[%?!][^<>])[^<>]{0,400}>",
         r"&(?:\#\d{1,7}|\#x[0-9A-Fa-f]{1,6}|[A-Za-z]{2,10});",
     ),
     "code": (r"```(?s:.{0,20000}?)```", r"`[^`\n]{1,200}`"),
     "placeholder": (
-        r"\{\{[^{}\n]{0,100}\}\}",
-        r"\{%[^\n]{0,100}?%\}",
-        r"[$%\#@]?\{ ?[^\s{}]{0,64}(?:, ?[^\s{}]{1,32}){0,3} ?\}",
         r"%\([^()\s]{1,64}\)" + _FORMAT,
-        rf"%(?:\d+\$)?{_FORMAT}(?![A-Za-z])",
-        r"\$[A-Za-z_]\w*",
+        rf"%(?:\d{{1,2}}\$)?{_FORMAT}(?![A-Za-z])",
+        r"(?<![\w%])%(?:[A-Za-z_]\w*+%?|\d{1,2}(?![\w%]))",
+        r"\$[A-Za-z_]\w*+\$?",
         r"\[\[[^\[\]\n]{1,64}\]\]",
+        r"\[(?:[^\s\[\]]{2,64}|[A-Z]\w{0,31}(?: [A-Z]\w{0,31}){1,3})\](?!\([^\s()]{1,400}\))",
+        r"(?<![\w:]):[A-Za-z_][\w-]*+:?(?![\w:])",
+        r"(?<![\w@.])@[A-Za-z_]\w*+(?:[./-]\w++)*",
+        r"(?<!\w)__[A-Za-z0-9]\w{0,60}?__(?!\w)",
+        r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[A-Za-z]{2,20}|[bf0'\"\\])",
+        r"%%",
     ),
     "emoji": (
         r"[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\u20e3\U000e0020-\U000e007f]+",
     ),
     "number": (_NUMBER,),
+    "word": (_WORD,),
 }
 _ALL = re.compile("|".join(f"(?P<{kind}>{'|'.join(forms)})" for kind, forms in _KINDS.items()))
-_NUMBERS = re.compile(_NUMBER)
+NUMBERS = re.compile(_NUMBER)
+"""A number, not one within a word."""
+_BRACES = re.compile(r"[{}\n]")
 _STOPS_BEHIND = ".,;:!?'’\"*_~"
+_LONGEST_PLAIN, _LONGEST_NESTED = 100, 5000
+
+APART = frozenset({"break", "emoji"})
+"""Kinds that stand between sentences: what is on their two sides is translated separately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +84,10 @@ class Span:
     Attributes:
         start: Its first character.
         end: Behind its last.
-        text: What stands there.
-        kind: ``url``, ``email``, ``tag``, ``code``, ``placeholder``, ``emoji`` or ``number``.
+        text: What stands there, and in the translation.
+        kind: ``url``, ``email``, ``path``, ``break`` (a tag or escape that ends a line), ``tag``,
+            ``code``, ``placeholder``, ``emoji``, ``number``, ``word`` (a word with a digit),
+            ``custom`` (of a user's pattern), or ``unknown`` (not in the model's vocabulary).
     """
 
     start: int
@@ -66,23 +95,129 @@ class Span:
     text: str
     kind: str
 
+    @property
+    def is_around(self) -> bool:
+        """Whether it may stand around a sentence, and not in it: a tag, or an unknown mark."""
+        return self.kind == "tag" or (
+            self.kind == "unknown" and not any(map(str.isalnum, self.text))
+        )
 
-def spans(text: str) -> list[Span]:
-    """What has to stay, in its order; the spans do not overlap."""
-    found = []
+
+def spans(text: str, patterns: Sequence[Pattern] = ()) -> list[Span]:
+    """What has to stay, in its order; the spans do not overlap.
+
+    Args:
+        text: Any text.
+        patterns: What a user wants to keep as well.
+    """
+    found = [*_known(text), *_braces(text)]
+    for pattern in patterns:
+        found += pattern.spans(text)
+    return united(text, found)
+
+
+def united(text: str, found: Sequence[Span]) -> list[Span]:
+    """Spans in their order; those that overlap are one, of the kind of the first and longest."""
+    joined: list[Span] = []
+    for span in sorted(found, key=lambda span: (span.start, -span.end)):
+        if joined and span.start < joined[-1].end:
+            first = joined[-1]
+            if span.end > first.end:
+                joined[-1] = Span(first.start, span.end, text[first.start : span.end], first.kind)
+        else:
+            joined.append(span)
+    return joined
+
+
+def _known(text: str) -> Iterator[Span]:
     place = 0
     while match := _ALL.search(text, place):
         kind = match.lastgroup or ""
-        word = _trimmed(match[0]) if kind == "url" else match[0]
+        word = _trimmed(match[0]) if kind in ("url", "path") else match[0]
         place = match.start() + max(1, len(word))
         if word:
-            found.append(Span(match.start(), match.start() + len(word), word, kind))
+            yield Span(match.start(), match.start() + len(word), word, kind)
+
+
+def _braces(text: str) -> list[Span]:
+    """Balanced braces: placeholders, templates, and messages in ICU's form, which nest."""
+    found: list[Span] = []
+    opened: list[int] = []
+    line = 0  # where the current line begins
+    for match in _BRACES.finditer(text):
+        place = match.start()
+        if match[0] == "{":
+            opened.append(place)
+        elif match[0] == "\n":
+            line = place
+        elif opened:
+            start = opened.pop()
+            nested = bool(found) and found[-1].start > start
+            plain = place - start <= _LONGEST_PLAIN and start >= line
+            if plain or (nested and place - start <= _LONGEST_NESTED):
+                while found and found[-1].start > start:
+                    found.pop()
+                start -= start > 0 and text[start - 1] in "$%#@"
+                found.append(Span(start, place + 1, text[start : place + 1], "placeholder"))
     return found
+
+
+class Pattern:
+    """A user's regular expression, in the syntax of Rust, whose engine takes linear time.
+
+    It begins and ends at the border of a word or at a mark, and has at most 200 characters and
+    32 words and marks.
+
+    Raises:
+        ValueError: It is no such expression; the message says why.
+    """
+
+    _ENDS = 32
+    _LONGEST = 200
+    _PIECES = re.compile(r"\w+|\W")
+
+    def __init__(self, expression: str) -> None:
+        def compiled(anchored: str) -> SchemaValidator:
+            return SchemaValidator(core_schema.str_schema(pattern=anchored))
+
+        try:
+            self._any = compiled(expression)
+            self._start, self._whole = (
+                compiled(f"^(?:{expression})"),
+                compiled(f"^(?:{expression})$"),
+            )
+        except SchemaError as error:
+            reason = str(error).strip().rsplit("error: ", 1)[-1]
+            raise ValueError(
+                f"{expression!r} is not a regular expression of Rust: {reason}"
+            ) from error
+
+    def spans(self, text: str) -> list[Span]:
+        """The longest matches, from left to right."""
+        if not self._any.isinstance_python(text):
+            return []
+        cuts = [*(match.start() for match in self._PIECES.finditer(text)), len(text)]
+        found: list[Span] = []
+        for index, start in enumerate(cuts):
+            if found and start < found[-1].end:
+                continue
+            if not self._start.isinstance_python(text[start : start + self._LONGEST]):
+                continue
+            for end in reversed(cuts[index + 1 : index + 1 + self._ENDS]):
+                part = text[start:end]
+                if len(part) <= self._LONGEST and self._whole.isinstance_python(part):
+                    found.append(Span(start, end, part, "custom"))
+                    break
+        return found
+
+
+compiled = lru_cache(maxsize=256)(Pattern)
+"""The `Pattern` of an expression, made once."""
 
 
 def numbers(text: str) -> list[str]:
     """The numbers of a text, those within addresses and placeholders included."""
-    return [match[0] for match in _NUMBERS.finditer(text)]
+    return [match[0] for match in NUMBERS.finditer(text)]
 
 
 def mend(text: str, wanted: Sequence[str]) -> str | None:
@@ -93,52 +228,40 @@ def mend(text: str, wanted: Sequence[str]) -> str | None:
         wanted: The numbers of what was translated: ``3.5``.
 
     Returns:
-        The translation with just these numbers, in whatever order; None where one is missing, or
+        The translation with exactly these numbers, in any order; None where one is missing, or
         there is one too many.
     """
-    places = list(_NUMBERS.finditer(text))
+    places = list(NUMBERS.finditer(text))
     missing = Counter(wanted)
     missing.subtract(match[0] for match in places)
-    lost = list((+missing).elements())
-    others = [match for match in places if missing[match[0]] < 0]
-    if len(lost) != sum((-missing).values()):
-        return None
-    changes = {}
-    for match in others:
-        alike = [number for number in lost if _digits(number) == _digits(match[0])]
+    lost: dict[str, list[str]] = {}
+    for number in (+missing).elements():
+        lost.setdefault(digits(number), []).append(number)
+    made, done = "", 0
+    for match in places:
+        alike = lost.get(digits(match[0]))
         if missing[match[0]] < 0 and alike:
             missing[match[0]] += 1
-            lost.remove(alike[0])
-            changes[match.start()] = (match.end(), alike[0])
-    if lost:
-        return None
-    for start in sorted(changes, reverse=True):
-        end, number = changes[start]
-        text = text[:start] + number + text[end:]
+            made += text[done : match.start()] + alike.pop()
+            done = match.end()
+    text = made + text[done:]
     return text if Counter(numbers(text)) == Counter(wanted) else None
 
 
-def stand_ins(count: int, text: str) -> list[str]:
-    """Numbers that a text does not have, to stand for what a model could not write.
-
-    Models copy numbers of two digits from one language to the other, whatever else they know.
-    """
-    taken = set(re.findall(r"\d+", text))
-    free = map(str, (30, 20, 50, 40, 25, 35, *range(61, 100, 3), *range(1003, 10_000, 7)))
-    unused = [number for number in free if not any(number in other for other in taken)]
-    return unused[:count]
-
-
-def _digits(number: str) -> str:
-    return re.sub(r"\D", "", number)
+def digits(text: str) -> str:
+    """The digits of a text, in their order."""
+    return "".join(filter(str.isdigit, text))
 
 
 def _trimmed(url: str) -> str:
-    """Without the marks behind it that belong to the sentence."""
-    while url:
-        last = url[-1]
-        unopened = last in ")]" and url.count(last) > url.count("(" if last == ")" else "[")
-        if not (unopened or last in _STOPS_BEHIND):
+    """A URL without the marks behind it that belong to the sentence."""
+    extra = {")": url.count(")") - url.count("("), "]": url.count("]") - url.count("[")}
+    end = len(url)
+    while end:
+        last = url[end - 1]
+        if extra.get(last, 0) > 0:
+            extra[last] -= 1
+        elif last not in _STOPS_BEHIND:
             break
-        url = url[:-1]
-    return url
+        end -= 1
+    return url[:end]

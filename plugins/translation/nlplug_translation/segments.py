@@ -1,308 +1,302 @@
-"""Sentences on their way through the model, and what is done where the model loses something."""
+"""Sentences on their way through the model: masked, written, checked, and mended if need be."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import ClassVar
 
 from nlplug.families.seq2seq import Again, Part, Segment, Written
-from nlplug_translation.invisible import INVISIBLE, visible
+from nlplug_translation.checks import has_fitting_length, is_faithful
+from nlplug_translation.excerpt import Excerpt
+from nlplug_translation.invisible import visible
 from nlplug_translation.languages import Route
-from nlplug_translation.protected import Span, mend, numbers, spans, stand_ins
-from nlplug_translation.sentences import halve
+from nlplug_translation.masks import Masked, masked
+from nlplug_translation.protected import APART, Pattern, Span, spans, united
+from nlplug_translation.sentences import is_spaced
+from nlplug_translation.vocabulary import Vocabulary
 
-# These stand between words as well as for some: what is on their sides is translated by itself.
-_APART = frozenset({"tag", "code", "emoji"})
-_NUMBER = "number"
+_NUMBER = frozenset({"number"})
 _STOPS = ".!?…。！？"
-_WORDS = re.compile(r"\w.*\w|\w", re.DOTALL)
-# Marks that end something stay before what follows them; others may open a word or placeholder.
-_WITH_MARKS = re.compile(rf"[^\s{INVISIBLE},;:.!?…)\]»”’](?:.*[^\s{INVISIBLE}])?", re.DOTALL)
+# How often a stretch is halved before its source stays as it is.
+_ROUNDS = 5
+_PRONOUN = re.compile(r"\bi\b")
+_CORE = re.compile(r"\w(?:.*\w)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Sentence(Segment):
-    """One with nothing to look after."""
+    """A source whose translation is taken as it comes."""
 
     trims: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
-class Fragment(Segment):
-    """A piece of a sentence, to stand between others.
+class Checked(Segment):
+    """A source whose translation is checked, and mended where it does not pass.
 
     Attributes:
-        text: As it stands in the input.
-    """
-
-    trims: ClassVar[bool] = True
-    plain: ClassVar[bool] = False
-    text: str
-
-    def finished(self, written: Sequence[Written], again: Again) -> list[str]:
-        """The translations, without the capital and the full stop of a sentence of its own."""
-        texts = []
-        for one in written:
-            text = one.text
-            if self.text[-1:] not in _STOPS:
-                text = text.rstrip(_STOPS).rstrip()
-            if self.text[:1].islower() and text[:1].isupper() and not text[1:2].isupper():
-                text = text[0].lower() + text[1:]
-            texts.append(text)
-        return texts
-
-
-@dataclass(frozen=True)
-class Watched(Segment):
-    """One that holds what may not change, or whose translation may not fit.
-
-    Attributes:
-        text: As it stands in the input.
-        kept: What may not change.
-        marks: For each of those that the model cannot be expected to write, the number that stands
-            for it in the source.
+        excerpt: What is translated.
+        masked: As the model sees it.
         writer: Makes the segments that may take this one's place.
-        hidden: Whether numbers, too, are marked by others: models write small ones in words.
+        capitals: Whether it stands in capitals, and the model sees small letters.
+        rounds: How often it has been cut; 0 for a whole sentence.
+        elements: Whether each pair of tags is masked with what it holds.
     """
 
     trims: ClassVar[bool] = True
     plain: ClassVar[bool] = False
-    text: str
-    kept: tuple[Span, ...]
-    marks: tuple[tuple[str, str], ...]
+    excerpt: Excerpt
+    masked: Masked
     writer: Writer = field(compare=False)
-    hidden: bool = False
+    capitals: bool = False
+    rounds: int = 0
+    elements: bool = False
 
     def finished(self, written: Sequence[Written], again: Again) -> list[str]:
-        """The translations, if all is in them; else those of smaller stretches, put together."""
-        if any(one.cut for one in written) and self.writer.long(self.ids):
-            return put_together(self.writer.halves(self.text, self.kept), again)
-        texts = [restored(one.text, self.kept, self.marks, self.hidden) for one in written]
-        found = [text for text in texts if text is not None]
-        if len(found) == len(texts):
-            return found
-        if not self.hidden and any(span.kind == _NUMBER for span in self.kept):
-            return again([self.writer.watched(self.text, self.kept, hidden=True)])[0]
-        return put_together(self.writer.around(self.text, self.kept), again)
+        """The translations; what does not pass is made of smaller stretches, or is the source."""
+        texts = [self._checked(one) for one in written]
+        mended = self._mended(again) if None in texts else []
+        return [
+            mended[min(number, len(mended) - 1)] if text is None else text
+            for number, text in enumerate(texts)
+        ]
+
+    def _checked(self, one: Written) -> str | None:
+        """A translation with all that was masked in it; None if it does not pass."""
+        writer, source, text = self.writer, self.excerpt.text, one.text
+        if one.cut and len(self.ids) <= writer.limit:
+            return None
+        if not writer.protect:
+            return text
+        if writer.target_unknown in one.tokens:
+            return None
+        if source[-1] not in _STOPS:
+            text = text.rstrip(_STOPS).rstrip()
+        if self.rounds and source[0].islower() and not text[1:2].isupper():
+            text = text[:1].lower() + text[1:]
+        restored = self.masked.restored(text.upper() if self.capitals else text)
+        if restored is None or one.cut:
+            return restored  # room for less than the source takes: a part is what the user wants
+        if not has_fitting_length(len(self.ids), len(one.tokens)):
+            return None
+        faithful = is_faithful(source, restored, self.excerpt.kept, writer.patterns)
+        return restored if faithful else None
+
+    def _mended(self, again: Again) -> list[str]:
+        """The versions made of other segments. Each is smaller, or hides more from the model."""
+        writer, excerpt = self.writer, self.excerpt
+        cut = replace(self, rounds=self.rounds + 1)
+        other = None
+        if self.masked.numbers:
+            other = writer.checked(excerpt, self, shown=frozenset())
+        elif not self.elements and (spans := writer.elements(excerpt, cut, again)):
+            changed = replace(self, elements=True)
+            other = writer.checked(excerpt, changed, shown=frozenset(), spans=spans)
+        if other:
+            return again([other])[0]
+        parts: list[Part] = [excerpt.text]
+        if excerpt.kept and writer.protect:
+            parts = list(writer.around(excerpt, cut))
+        elif self.rounds < _ROUNDS and (halves := excerpt.halves()):
+            left, between, right = writer.parted(halves)
+            parts = [*writer.pieces(left, cut), between, *writer.pieces(right, cut)]
+        return put_together(parts, again)
 
 
 @dataclass(frozen=True)
 class Writer:
     """Makes segments of sentences.
 
+    A sentence is peeled (what stands around it stays), cut where it is longer than the model is
+    good at, and masked. Its translation is checked. One that does not pass is mended: all numbers
+    are masked, then pairs of tags with what they hold; then the stretches between the spans are
+    translated separately; then the halves of these, a few times. Each step has less text or more
+    masks than the one before, so the work is bounded. What passes nowhere stays as it was.
+
     Attributes:
-        tokens: From a text to its tokens.
+        vocabulary: That of sources.
         route: What goes around them.
         room: Tokens that a source may have, special ones included.
         limit: Tokens that a translation may have.
-        protect: Whether some things may not change.
+        best: Tokens of a source up to which the model is at its best.
+        target_unknown: The token for what the vocabulary of translations lacks; -1 for none.
+        patterns: A user's patterns of what may not change.
+        protect: Whether translations are checked, and some things may not change.
         truncate: Whether what is too long is cut off, and not translated in parts.
         spaced: Whether the language of the translation has spaces between words.
     """
 
-    tokens: Callable[[str], Sequence[int]]
+    vocabulary: Vocabulary
     route: Route
     room: int
     limit: int
+    best: int
+    target_unknown: int = -1
+    patterns: Sequence[Pattern] = ()
     protect: bool = True
     truncate: bool = False
     spaced: bool = True
 
     def parts(self, text: str) -> list[Part]:
         """The parts of one sentence."""
-        kept = spans(text) if self.protect else []
-        if not _has_words(text, kept):
-            return [text]
-        apart = [span for span in kept if span.kind in _APART]
-        if apart:
-            return [
-                part
-                for piece in around(text, apart, marks=True)
-                for part in (self.parts(piece.text) if piece.translate else [piece.text])
-            ]
-        shown = visible(text, kept)
-        if shown != text:  # numbers and addresses may be others now
-            return self.parts(shown)
-        watched = self.watched(text, tuple(kept))
-        ids = watched.ids
-        if len(ids) > self.room:
-            if self.truncate:
-                return [Sentence((*ids[: self.room - len(self.route.behind)], *self.route.behind))]
-            return self.halves(text, kept)
-        return [watched] if kept or self.long(ids) else [Sentence(ids)]
+        before, excerpt, behind = self._excerpt(text).peeled()
+        shown = visible(excerpt.text, excerpt.kept)
+        if shown != excerpt.text:  # numbers and addresses may be others now
+            excerpt = self._excerpt(shown)
+        if self.truncate:
+            ids = self._ids(shown)
+            if len(ids) > self.room:
+                end = self.route.behind
+                return [Sentence((*ids[: self.room - len(end)], *end))]
+        parts: list[Part] = [before]
+        start = 0
+        for span in excerpt.kept:
+            if span.kind in APART:
+                parts += [*self.pieces(excerpt.cut(start, span.start)), span.text]
+                start = span.end
+        parts += [*self.pieces(excerpt.cut(start, len(shown))), behind]
+        return [part for part in parts if part != ""]
 
-    def watched(self, text: str, kept: tuple[Span, ...], *, hidden: bool = False) -> Watched:
-        """A sentence in which addresses and placeholders, and if need be numbers, are hidden."""
-        others = [span.text for span in kept if hidden or span.kind != _NUMBER]
-        marks = tuple(zip(stand_ins(len(others), text), others, strict=False))
-        names = iter(marks)
-        done, source = 0, ""
-        for span in kept:
-            shown = span.text if span.kind == _NUMBER and not hidden else next(names, ("",))[0]
-            source += text[done : span.start] + shown
-            done = span.end
-        return Watched(self._ids(source + text[done:]), text, kept, marks, self, hidden)
+    def pieces(self, excerpt: Excerpt, like: Checked | None = None) -> Iterator[Part]:
+        """A stretch as segments that are not too long, and what stays around and between them.
 
-    def long(self, ids: Sequence[int]) -> bool:
-        """Whether there may be no room for the translation of a source, by its length."""
-        return len(ids) <= self.limit < 2 * len(ids)
+        Args:
+            excerpt: The stretch.
+            like: A segment that the new ones take the place of.
+        """
+        rest: list[Excerpt | str] = [excerpt]
+        cut = False
+        while rest:
+            piece = rest.pop()
+            if isinstance(piece, str):
+                if piece:
+                    yield piece
+                continue
+            before, core, behind = piece.peeled() if self.protect else ("", piece, "")
+            rest.append(behind)
+            if before:
+                yield before
+            if not core.has_words():
+                rest.append(core.text)
+            elif self.protect and (row := core.row()):
+                rest += row[::-1]
+            elif (segment := self._segment(core, like)) is None:
+                halves, cut = core.halves(), True
+                rest += self.parted(halves)[::-1] if halves else (core.text,)
+            elif self.protect and self.vocabulary.unknown in segment.ids:
+                known = self.vocabulary.with_unknown(core)
+                rest.append(known if len(known.kept) > len(core.kept) else core.text)
+            elif cut and isinstance(segment, Checked):
+                yield replace(segment, rounds=max(1, segment.rounds))
+            else:
+                yield segment
 
-    def around(self, text: str, kept: Sequence[Span]) -> list[Part]:
-        """The parts of a sentence with its protected spans as they are."""
-        return [
-            part
-            for piece in around(text, kept)
-            for part in (self._unwatched(piece.text) if piece.translate else [piece.text])
-        ]
+    def checked(
+        self,
+        excerpt: Excerpt,
+        like: Checked | None = None,
+        *,
+        shown: Collection[str] = _NUMBER,
+        spans: Sequence[Span] | None = None,
+    ) -> Checked | None:
+        """A stretch as a segment that is checked.
 
-    def halves(self, text: str, kept: Sequence[Span]) -> list[Part]:
-        """The parts of a sentence that is too long, cut in two; a single character stays."""
-        place = halve(text)
-        for span in kept:
-            if span.start < place < span.end:
-                place = span.end if span.end < len(text) else span.start
-        if not 0 < place < len(text):
-            return self.around(text, kept) if kept else [text]
-        left, right = text[:place].rstrip(), text[place:].lstrip()
-        before, behind = self.parts(left), self.parts(right)
-        begin, end = len(left), len(text) - len(right)
-        # The model ends its text where it likes; what stays as it is ends where it did.
-        free = _is_first_written(before[::-1]) and all(span.end != begin for span in kept)
-        free |= _is_first_written(behind) and all(span.start != end for span in kept)
-        between = text[begin:end] or (" " if free and self.spaced else "")
-        return [*before, between, *behind]
+        Args:
+            excerpt: The stretch.
+            like: A segment that the new one takes the place of.
+            shown: Kinds of spans that the model sees.
+            spans: What is masked in the place of the stretch's own spans.
 
-    def _unwatched(self, text: str) -> list[Part]:
-        """The parts of a stretch in which there is nothing to protect."""
-        ids = self._ids(text)
-        if len(ids) > self.room:
-            return self.halves(text, ())
-        return [Watched(ids, text, (), (), self)] if self.long(ids) else [Fragment(ids, text)]
+        Returns:
+            The segment; None where there are too many spans to mask.
+        """
+        capitals = (like is not None and like.capitals) or excerpt.is_in_capitals()
+
+        def write(text: str) -> str:
+            text = self.vocabulary.folded(text)
+            return _PRONOUN.sub("I", text.lower()) if capitals else text
+
+        made = masked(excerpt.text, excerpt.kept if spans is None else spans, write, shown=shown)
+        if made is None:
+            return None
+        source = made.source[:1].upper() + made.source[1:] if capitals else made.source
+        rounds, elements = (like.rounds, like.elements) if like else (0, False)
+        return Checked(self._ids(source), excerpt, made, self, capitals, rounds, elements)
+
+    def around(self, excerpt: Excerpt, like: Checked) -> Iterator[Part]:
+        """A stretch cut at its spans."""
+        for (start, end), span in zip_longest(excerpt.between(), excerpt.kept):
+            text = excerpt.text[start:end]
+            core = _CORE.search(text)
+            if core and any(map(str.isalpha, core[0])):
+                yield text[: core.start()]
+                yield from self.pieces(Excerpt(core[0]), like)
+                text = text[core.end() :]
+            yield text
+            if span:
+                yield span.text
+
+    def parted(self, halves: tuple[Excerpt, str, Excerpt]) -> tuple[Excerpt, str, Excerpt]:
+        """Halves with a space between them, if their scripts have none and the target's has."""
+        left, between, right = halves
+        touch = left.text[-1] + right.text[0]
+        apart = any(letter.isalnum() and not is_spaced(letter) for letter in touch)
+        return left, between or " " * (self.spaced and apart), right
+
+    def elements(self, excerpt: Excerpt, like: Checked, again: Again) -> list[Span]:
+        """The spans of a stretch, each pair of tags and what it holds as one span that is
+        translated already; empty if there is no pair.
+        """
+        found: list[Span] = []
+        paired = False
+        last = 0
+        for first, end in excerpt.pairs():
+            opening, closing = excerpt.kept[first], excerpt.kept[end]
+            inner = self.pieces(excerpt.cut(opening.end, closing.start), like)
+            text = put_together([opening.text, *inner, closing.text], again)[0]
+            found += excerpt.kept[last:first]
+            found.append(Span(opening.start, closing.end, text, "joined"))
+            last, paired = end + 1, True
+        return [*found, *excerpt.kept[last:]] if paired else []
+
+    def _excerpt(self, text: str) -> Excerpt:
+        excerpt = Excerpt(text, tuple(spans(text, self.patterns)) if self.protect else ())
+        if not self.protect or excerpt.is_in_capitals():
+            return excerpt
+        spelled = self.vocabulary.spelled(text)
+        return Excerpt(text, tuple(united(text, [*excerpt.kept, *spelled]))) if spelled else excerpt
+
+    def _segment(self, core: Excerpt, like: Checked | None) -> Segment | None:
+        """A stretch as a segment, if it is not too long for the model."""
+        made = self.checked(core, like)
+        if made is None or len(made.ids) > min(self.room, self.best):
+            return None
+        return made if self.protect or 2 * len(made.ids) > self.limit else Sentence(made.ids)
 
     def _ids(self, text: str) -> tuple[int, ...]:
         route = self.route
-        return (*route.before, *self.tokens(route.prefix + text), *route.behind)
-
-
-def _is_first_written(parts: Sequence[Part]) -> bool:
-    """Whether the first part that is not empty is the model's."""
-    return isinstance(next(filter(None, parts), None), Segment)
-
-
-def _has_words(text: str, kept: Sequence[Span]) -> bool:
-    """Whether there are letters beside what may not change."""
-    done = 0
-    for span in (*kept, None):
-        if any(map(str.isalpha, text[done : span.start if span else len(text)])):
-            return True
-        done = span.end if span else done
-    return False
-
-
-class Kept(str):
-    """What may not change, between what the model wrote."""
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A stretch of a sentence.
-
-    Attributes:
-        text: As it stands there.
-        translate: Whether it is one for the model.
-    """
-
-    text: str
-    translate: bool
-
-
-def around(text: str, kept: Sequence[Span], *, marks: bool = False) -> Iterator[Stretch]:
-    """A sentence cut at its protected spans; joined, the stretches are the sentence.
-
-    Args:
-        text: The sentence.
-        kept: What is cut out of it.
-        marks: Whether the model also gets the marks behind the words.
-    """
-    words = _WITH_MARKS if marks else _WORDS
-    done = 0
-    for span in (*kept, None):
-        between = text[done : span.start if span else len(text)]
-        core = words.search(between)
-        if core and any(map(str.isalpha, core[0])):
-            yield Stretch(between[: core.start()], False)
-            yield Stretch(core[0], True)
-            between = between[core.end() :]
-        yield Stretch(between, False)
-        if span:
-            yield Stretch(Kept(span.text), False)
-            done = span.end
+        return (*route.before, *self.vocabulary.ids(route.prefix + text), *route.behind)
 
 
 def put_together(parts: Sequence[Part], again: Again) -> list[str]:
-    """The versions of a text of which some parts stay and some are for the model."""
+    """The versions of a text of which some parts stay and some are for the model.
+
+    What the model wrote does not grow together with what stood beside its source without a space.
+    """
     made = again([part for part in parts if isinstance(part, Segment)])
-    count = max(map(len, made), default=1)
     versions = []
-    for number in range(count):
+    for number in range(max(map(len, made), default=1)):
         texts = iter(made)
-        text = ""
-        last: Part = ""
+        text, ours = "", False
         for part in parts:
-            new = part if isinstance(part, str) else next(texts)[number]
+            written = isinstance(part, Segment)
+            new = next(texts)[number] if isinstance(part, Segment) else part
             if new:
-                grows = isinstance(last, Kept) != isinstance(part, Kept)
-                between = isinstance(last, Segment) or isinstance(part, Segment)
-                text += (_gap(text, new) if grows and between else "") + new
-                last = part
+                apart = (written or ours) and is_spaced(text[-1:]) and is_spaced(new[0])
+                text += " " * apart + new
+                ours = written
         versions.append(text)
     return versions
-
-
-def restored(
-    text: str, kept: Sequence[Span], marks: Sequence[tuple[str, str]], hidden: bool = False
-) -> str | None:
-    """A translation with all that may not change in it; None if something is lost or added."""
-    wanted = [span.text for span in kept if span.kind == _NUMBER and not hidden]
-    mended = mend(text, [*wanted, *(mark for mark, _ in marks)])
-    if mended is None:
-        return None
-    for mark, original in marks:
-        place = next((found for found in _places(mended, mark)), None)
-        if place is None:
-            return None
-        mended = mended[:place] + original + mended[place + len(mark) :]
-    same = Counter(span.text for span in spans(mended)) == Counter(span.text for span in kept)
-    return mended if same else None
-
-
-def _places(text: str, mark: str) -> Iterator[int]:
-    if mark in numbers(text):
-        yield from (
-            found.start() for found in re.finditer(rf"(?<!\d){re.escape(mark)}(?!\d)", text)
-        )
-
-
-def _gap(before: str, after: str) -> str:
-    """A space between the model's text and what may not change, where none stood: else one would
-    grow into the other. Scripts without spaces need none.
-    """
-    if not before:
-        return ""
-    left, right = before[-1], after[0]
-    apart = left.isspace() or right.isspace() or _spaceless(left) or _spaceless(right)
-    return "" if apart else " "
-
-
-def _spaceless(letter: str) -> bool:
-    """Whether a letter is of a script that writes no spaces between words."""
-    return (
-        "\u2e80" <= letter <= "\u9fff"
-        or "\uf900" <= letter <= "\ufaff"
-        or ("\uff00" <= letter <= "\uffef")
-    )

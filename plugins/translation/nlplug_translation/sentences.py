@@ -7,7 +7,9 @@ import unicodedata
 from collections.abc import Iterator
 
 _CLOSERS = "\"'”’»›)\\]"
-_WESTERN = re.compile(rf"(?:\.{{2,}}|[.!?…]+)[{_CLOSERS}]*(?=\s)")
+# Tried at the first mark of a row alone, and never again with fewer of them: else a row of marks
+# takes time by the square of its length.
+_WESTERN = re.compile(rf"(?<![.!?…])[.!?…]++[{_CLOSERS}]*+(?=\s)")
 # These end a sentence whatever follows, with no space behind them.
 _OTHERS = re.compile(r"[。！？｡।॥۔؟։።။៕]+[」』）”’》】〉\"')\]]*")
 _END = re.compile(rf"(?P<western>{_WESTERN.pattern})|(?P<other>{_OTHERS.pattern})")
@@ -32,14 +34,24 @@ _DOTTED = re.compile(r"(?:\w\.)+\w")
 _HOURS = frozenset({"a.m", "p.m"})
 # German writes ordinals with a full stop.
 _ORDINAL = re.compile(
-    r"\s+(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November"
+    r"\A\s+(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November"
     r"|Dezember|Jahrhundert|Auflage|Klasse)"
 )
-# From the best places to cut to the worst: between clauses, behind commas, between words.
+_JOINING = """
+    and but or because when while which who that where although so if until
+    et mais ou parce quand qui que où und aber oder weil wenn dass y pero porque cuando e ma quando
+"""
+# From the best places to cut to the worst: between clauses, behind commas, before words that begin
+# a clause, between words.
 _CUTS = (
-    re.compile(r"(?<=[;:])\s+|(?<=[；：])|\s+(?=[–—]\s)"),
+    re.compile(r"(?<=[;:])\s+|(?<=[；：])|(?<!\s)\s++(?=[–—]\s)"),
     re.compile(r"(?<=,)\s+|(?<=[，、])"),
+    re.compile(rf"(?<!\s)\s++(?=(?:{'|'.join(_JOINING.split())})\s)"),
     re.compile(r"\s+"),
+)
+# Thai, Lao, Burmese, Khmer, Chinese and Japanese.
+_SPACELESS = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]"
 )
 
 
@@ -85,6 +97,11 @@ def halve(text: str) -> int:
     while place < len(text) and _joined(text, place):
         place += 1
     return place
+
+
+def is_spaced(letter: str) -> bool:
+    """Whether a character belongs to a word of a script that has spaces between words."""
+    return letter.isalnum() and _SPACELESS.match(letter) is None
 
 
 def _ends(text: str) -> Iterator[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nlplug.families.seq2seq import Seq2SeqOptions, Seq2SeqTask
 from nlplug.models.bundle import Bundle
@@ -61,16 +61,53 @@ class TranslationOptions(Seq2SeqOptions):
     )
     protect: bool = Field(
         default=True,
-        description="Keep addresses, e-mails, placeholders, tags, code, emoji and numbers exactly "
-        "as they are.",
+        description="Keep addresses, e-mails, placeholders, tags, code, emoji, numbers, and words "
+        "that the model cannot write exactly as they are, and check every translation.",
         json_schema_extra={
             "advanced": True,
             "zh": {
                 "title": "保留原样",
-                "description": "网址、邮箱、占位符、标签、代码、表情和数字保持不变。",
+                "description": "网址、邮箱、占位符、标签、代码、表情、数字和模型不认识的词"
+                "保持不变，并检查每句译文。",
             },
         },
     )
+    protect_patterns: list[str] = Field(
+        default=[],
+        max_length=64,
+        description="Regular expressions of what else to keep as it is, in the syntax of Rust: "
+        "no look-around and no backreferences.",
+        json_schema_extra={
+            "advanced": True,
+            "zh": {
+                "title": "自定义保留",
+                "description": "其他保持不变的内容：Rust 语法的正则表达式，不支持环视和反向引用。",
+            },
+        },
+    )
+    best_length: int = Field(
+        default=60,
+        ge=8,
+        le=4096,
+        description="Tokens that the model translates best at once. A longer sentence is cut, "
+        "between clauses where possible. Used where sentences and protect are on.",
+        json_schema_extra={
+            "advanced": True,
+            "zh": {
+                "title": "最佳长度",
+                "description": "模型一次翻译效果最好的词元数；更长的句子会尽量在分句处切开。",
+            },
+        },
+    )
+
+    @field_validator("protect_patterns")
+    @classmethod
+    def _are_patterns(cls, patterns: list[str]) -> list[str]:
+        from nlplug_translation.protected import compiled
+
+        for pattern in patterns:
+            compiled(pattern)
+        return patterns
 
 
 class TranslationTask(Seq2SeqTask):
@@ -85,6 +122,7 @@ class TranslationTask(Seq2SeqTask):
     }
     hub_task: ClassVar[str] = "translation"
     answer_key: ClassVar[str] = "translation_text"
+    answers_blank: ClassVar[bool] = True
     Input: ClassVar[type[TaskInput]] = TranslationInput
     Options: ClassVar[type[Seq2SeqOptions]] = TranslationOptions
     default_model = "translation-en-fr"
@@ -93,7 +131,12 @@ class TranslationTask(Seq2SeqTask):
         Example(
             {"text": "A man in a red shirt is playing the guitar.\n\nTwo children are dancing."}
         ),
-        Example({"text": "I waited for {name} until 10:30. See https://example.com for more."}),
+        Example(
+            {
+                "text": "Hello {name}! The train leaves at 10:30. Please visit "
+                "https://example.com for more information."
+            }
+        ),
     )
 
     def bind(self, bundle: Bundle) -> Any:

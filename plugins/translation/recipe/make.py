@@ -84,7 +84,7 @@ def export(checkpoint: Path, gate: Path, target: Path) -> None:
             required=("int8",),
             eval_data=gate,
             name=BUNDLE.name,
-            options={"src_lang": "en", "tgt_lang": "fr"},
+            options={"src_lang": "en", "tgt_lang": "fr", "best_length": 40},
             license=LICENSE,
             data=DATA,
             languages=("en", "fr"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nlplug.data import open_writer, read_rows
+from nlplug.data import DataFile, SkippedRow, open_writer, read_rows
 from nlplug.data.tags import spans_of_tags, tags_of_spans
 from nlplug.errors import DataError
 
@@ -86,3 +86,90 @@ def test_rows_are_not_written_as_conll(tmp_path: Path) -> None:
 def test_spans_and_tags_are_each_others_inverse() -> None:
     spans = [(0, 2, "PER"), (2, 3, "PER"), (4, 6, "LOC")]
     assert spans_of_tags(tags_of_spans(spans, 7)) == spans
+
+
+def understood(path: Path, content: str) -> tuple[list[tuple[list[str], list[str]]], str]:
+    path.write_text(content, encoding="utf-8")
+    file = DataFile(path)
+    found = [(row.values["tokens"], row.values["tags"]) for row in read_rows(file)]
+    return found, str(file.report)
+
+
+ANNA = [(["Anna", "lives", "there"], ["B-PER", "O", "O"])]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Anna B_PER\nlives O\nthere O\n",
+        "Anna PER-B\nlives O\nthere O\n",
+        "Anna PER_B\nlives O\nthere O\n",
+        "Anna b-PER\nlives o\nthere o\n",
+        "B-PER Anna\nO lives\nO there\n",
+        "Anna B-PER NNP\nlives O VBZ\nthere O RB\n",
+        "1\tAnna\tB-PER\tO\n2\tlives\tO\tO\n3\tthere\tO\tO\n",
+        "0 Anna NNP B-PER\n1 lives VBZ O\n2 there RB O\n",
+        "#\thttp://a.de\t[2009]\n1\tAnna\tB-PER\tO\n2\tlives\tO\tO\n3\tthere\tO\tO\n",
+    ],
+)
+def test_every_layout_and_spelling_of_tags_is_read(tmp_path: Path, content: str) -> None:
+    found, line = understood(tmp_path / "a.conll", content)
+    assert found == ANNA
+    assert "1 sentence, CoNLL with the token in column" in line
+    assert "2 tags: B-PER, O" in line
+    assert "first token 'Anna'" in line
+
+
+def test_nested_tags_of_germeval_are_said_to_be_left_out(tmp_path: Path) -> None:
+    content = "1\tTagesspiegel\tB-ORG\tB-LOC\n2\tschrieb\tO\tO\n"
+    found, line = understood(tmp_path / "a.conll", content)
+    assert found == [(["Tagesspiegel", "schrieb"], ["B-ORG", "O"])]
+    assert "the entity tags in column 4 are not read" in line
+
+
+@pytest.mark.parametrize("name", ["a.conllu", "a.conll"])
+def test_conll_u_gives_words_and_parts_of_speech(tmp_path: Path, name: str) -> None:
+    empty = "\t_\t_\t_"
+    content = (
+        "# sent_id = 1\n# text = vámonos al mar\n"
+        f"1-2\tvámonos\t_\t_\t_\t_\t_{empty}\n"
+        f"1\tvamos\tir\tVERB\t_\t_\t0{empty}\n"
+        f"2\tnos\tnosotros\tPRON\t_\t_\t1{empty}\n"
+        f"2.1\tempty\t_\tX\t_\t_\t_{empty}\n\n"
+    )
+    found, line = understood(tmp_path / name, content)
+    assert found == [(["vamos", "nos"], ["VERB", "PRON"])]
+    assert "CoNLL-U with the token in column 2 and the tag in 4" in line
+
+
+def test_rows_that_begin_with_a_hash_are_tokens(tmp_path: Path) -> None:
+    found = rows(tmp_path / "a.conll", "# SYM\n1 NUM\n\n#Obama PER\nspoke O\n")
+    assert found == [(["#", "1"], ["SYM", "NUM"]), (["#Obama", "spoke"], ["PER", "O"])]
+
+
+def test_parts_of_speech_may_stand_first(tmp_path: Path) -> None:
+    assert rows(tmp_path / "a.conll", "NOUN dogs\nVERB bark\n") == [
+        (["dogs", "bark"], ["NOUN", "VERB"])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("Anna B-PER\nlives LOC\nthere O\n", "the tag 'LOC' is not of the scheme"),
+        ("B-PER Anna NNP\nO lives VBZ\n", "not clear which of 3 columns"),
+        ("Anna NNP B-PER\nlives O\nthere RB O\n", ":2: 2 columns where the file has 3"),
+    ],
+)
+def test_what_cannot_be_told_apart_is_refused(tmp_path: Path, content: str, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        rows(tmp_path / "a.conll", content)
+
+
+def test_a_broken_sentence_is_skipped_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("a O\nb O\n\nc O\nd\n\ne O\n")
+    skipped: list[SkippedRow] = []
+    found = [row.values["tokens"] for row in read_rows(DataFile(path, on_skip=skipped.append))]
+    assert found == [["a", "b"], ["e"]]
+    assert [row.line for row in skipped] == [4]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from decoding_kit import Pair, make_model
 
-from nlplug.runtime.decoding.session import DecoderSession
+from nlplug.runtime.decoding.open import open_decoder
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pair]:
             model = make_model(name)
             path = tmp_path_factory.mktemp(name) / "model.onnx"
             save_graph(build(read_decoder(model), products_of("fp32")), path)
-            made[name] = Pair(model, DecoderSession(path, threads=1))
+            made[name] = Pair(model, open_decoder(path, threads=1))
         return made[name]
 
     return get

@@ -14,7 +14,7 @@ from nlplug.export.decoder.export import export_decoder, save_graph
 from nlplug.export.decoder.products import PRECISIONS, quantize_blocks
 from nlplug.export.decoder.read import read_decoder
 from nlplug.export.decoder.weights import NoFastForm
-from nlplug.runtime.decoding.session import DecoderSession
+from nlplug.runtime.decoding.open import open_decoder
 
 pytestmark = pytest.mark.train
 
@@ -59,8 +59,8 @@ def test_int8_says_nearly_the_same(
 ) -> None:
     paths = exported[name].paths
     texts = prompts(40, seed=1)
-    exact = DecoderSession(paths["fp32"], threads=1).start(texts)
-    rounded = DecoderSession(paths[precision], threads=1).start(texts)
+    exact = open_decoder(paths["fp32"], threads=1).start(texts)
+    rounded = open_decoder(paths[precision], threads=1).start(texts)
     for _ in range(4):
         assert np.abs(exact.logits - rounded.logits).mean() < 0.05 * exact.logits.std()
         rounded.step(exact.next_tokens)
@@ -146,5 +146,5 @@ def test_sizes_that_are_no_multiple_of_a_block_work_in_blocks(tmp_path: Path) ->
     for precision, graph in graphs.fast.items():
         path = tmp_path / f"{precision}.onnx"
         save_graph(graph, path)
-        logits.append(DecoderSession(path, threads=1).start([[5, 6, 7]]).logits)
+        logits.append(open_decoder(path, threads=1).start([[5, 6, 7]]).logits)
     assert np.abs(logits[0] - logits[1]).mean() < 0.05 * logits[0].std()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -13,8 +14,8 @@ from decoding_kit import CONTEXT, END, MODELS, VOCABULARY, Pair, prompts, refere
 
 from nlplug.errors import BundleError, InputError, OptionError
 from nlplug.runtime.decoding.generate import generate, stream
+from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.session import DecoderSession
 
 pytestmark = pytest.mark.train
 GREEDY = DecodingOptions(max_new_tokens=24, eos=(END,))
@@ -57,6 +58,21 @@ def test_tokens_stay_right_while_the_cache_grows(pair: PairOf) -> None:
     expected = reference(pair("llama").model, texts, **settings)
     made = generate(pair("llama").session, texts, DecodingOptions(eos=(END,), **settings))
     assert [[text.tokens for text in row] for row in made] == expected
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_logits_stay_those_of_pytorch_while_the_cache_grows(pair: PairOf, name: str) -> None:
+    import torch
+
+    model, session = pair(name).model, pair(name).session
+    ids = np.random.default_rng(4).integers(1, VOCABULARY, (2, CONTEXT))
+    with torch.no_grad():
+        expected = model(torch.from_numpy(ids)).logits.numpy()
+    decoding = session.start([ids[0, :5].tolist(), ids[1, :3].tolist()])
+    for _ in range(CONTEXT - 6):
+        last = decoding.lengths - 1
+        np.testing.assert_allclose(decoding.logits, expected[[0, 1], last], atol=2e-4)
+        decoding.step(ids[[0, 1], last + 1])
 
 
 def test_a_text_ends_where_the_context_is_full(pair: PairOf) -> None:
@@ -143,7 +159,7 @@ def test_a_step_past_the_context_is_refused(pair: PairOf) -> None:
         decoding.step(np.array([1]))
 
 
-def test_a_file_that_is_no_fast_decoder_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_decoder_is_refused(tmp_path: Path) -> None:
     from onnx import TensorProto, helper, save
 
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
@@ -156,13 +172,54 @@ def test_a_file_that_is_no_fast_decoder_is_refused(tmp_path: Path) -> None:
     )
     path = tmp_path / "other.onnx"
     save(model, str(path))
-    with pytest.raises(BundleError, match="fast form"):
-        DecoderSession(path, threads=1)
+    with pytest.raises(BundleError, match="cannot fill: x.*lack the entry 'nlplug.decoder'"):
+        open_decoder(path, threads=1)
     path.write_bytes(b"nonsense")
     with pytest.raises(BundleError, match="cannot load"):
-        DecoderSession(path, threads=1)
+        open_decoder(path, threads=1)
     with pytest.raises(OptionError, match="threads is 0"):
-        DecoderSession(path, threads=0)
+        open_decoder(path, threads=0)
+
+
+def _with_metadata(source: Path, target: Path, key: str, value: str | None) -> Path:
+    import onnx
+
+    graph = onnx.load(str(source))
+    kept = {item.key: item.value for item in graph.metadata_props if item.key != key}
+    onnx.helper.set_model_props(graph, kept if value is None else {**kept, key: value})
+    onnx.save(graph, str(target))
+    return target
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (None, "logits_at.*lack the entry 'nlplug.decoder'"),
+        ("nonsense", "'nlplug.decoder' of .*changed.onnx is not JSON"),
+        ("[]", "'nlplug.decoder' of .*changed.onnx is not a JSON object"),
+        ({"kv_heads": None}, "'nlplug.decoder' of .*changed.onnx lacks the key 'kv_heads'"),
+        ({"context": "128"}, "has 'context' with the value '128'; it must be int"),
+        ({"positions": 1}, "has 'positions' with the value 1; it must be bool"),
+    ],
+    ids=str,
+)
+def test_a_graph_whose_metadata_are_incomplete_is_refused(
+    pair: PairOf, tmp_path: Path, change: Any, message: str
+) -> None:
+    path = pair("gpt2").session.sessions.path
+    if isinstance(change, dict):
+        values = {**json.loads(pair("gpt2").session.spec.to_json()), **change}
+        change = json.dumps({name: value for name, value in values.items() if value is not None})
+    changed = _with_metadata(path, tmp_path / "changed.onnx", "nlplug.decoder", change)
+    with pytest.raises(BundleError, match=message):
+        open_decoder(changed, threads=1)
+
+
+def test_metadata_of_later_versions_are_read(pair: PairOf, tmp_path: Path) -> None:
+    session = pair("gpt2").session
+    later = json.dumps({**json.loads(session.spec.to_json()), "later": [1]})
+    path = _with_metadata(session.sessions.path, tmp_path / "later.onnx", "nlplug.decoder", later)
+    assert open_decoder(path, threads=1).spec == session.spec
 
 
 @pytest.mark.parametrize(
@@ -170,7 +227,7 @@ def test_a_file_that_is_no_fast_decoder_is_refused(tmp_path: Path) -> None:
     [{}, {"do_sample": True, "seed": 1}, {"num_beams": 3}],
     ids=["greedy", "drawn", "beams"],
 )
-def test_a_decoding_that_nobody_wants_ends_before_its_next_step(
+def test_a_cancelled_decoding_ends_before_its_next_step(
     pair: PairOf, settings: dict[str, Any]
 ) -> None:
     asked: list[int] = []

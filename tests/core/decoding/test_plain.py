@@ -11,14 +11,15 @@ from decoding_kit import CONTEXT, END, prompts, reference
 from nlplug.errors import BundleError, InputError
 from nlplug.export.decoder.export import export_decoder, save_graph
 from nlplug.runtime.decoding.generate import generate
+from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.plain import PlainSession
+from nlplug.runtime.decoding.plain import PlainDecoder
 
 pytestmark = pytest.mark.train
 
 
 @pytest.fixture(scope="module")
-def opt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, PlainSession, str]:
+def opt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, PlainDecoder, str]:
     import torch
     from transformers import OPTConfig, OPTForCausalLM
 
@@ -42,11 +43,11 @@ def opt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, PlainSession, st
     folder = tmp_path_factory.mktemp("opt")
     graphs = export_decoder(model, folder)
     save_graph(graphs.plain, folder / "model.onnx")
-    session = PlainSession(folder / "model.onnx", context=CONTEXT, threads=1)
+    session = open_decoder(folder / "model.onnx", context=CONTEXT, threads=1)
     return model, session, graphs.note
 
 
-def test_the_export_says_that_there_is_no_fast_form(opt: tuple[Any, PlainSession, str]) -> None:
+def test_the_export_says_that_there_is_no_fast_form(opt: tuple[Any, PlainDecoder, str]) -> None:
     assert opt[2] == "plain: no fast form for architecture 'opt'"
 
 
@@ -60,7 +61,7 @@ def test_the_export_says_that_there_is_no_fast_form(opt: tuple[Any, PlainSession
     ids=str,
 )
 def test_tokens_are_those_of_transformers(
-    opt: tuple[Any, PlainSession, str], settings: dict[str, Any]
+    opt: tuple[Any, PlainDecoder, str], settings: dict[str, Any]
 ) -> None:
     model, session, _ = opt
     texts = prompts(40)
@@ -70,7 +71,7 @@ def test_tokens_are_those_of_transformers(
     assert [[text.tokens for text in row] for row in made] == expected
 
 
-def test_the_context_is_kept(opt: tuple[Any, PlainSession, str]) -> None:
+def test_the_context_is_kept(opt: tuple[Any, PlainDecoder, str]) -> None:
     session = opt[1]
     made = generate(session, [[1] * (CONTEXT - 2)], DecodingOptions(max_new_tokens=9))
     assert len(made[0][0].tokens) == 3
@@ -89,4 +90,4 @@ def test_a_graph_without_a_cache_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.onnx"
     save(helper.make_model(graph, opset_imports=opsets, ir_version=10), str(path))
     with pytest.raises(BundleError, match="not a decoder with a cache"):
-        PlainSession(path, context=8, threads=1)
+        open_decoder(path, context=8, threads=1)

@@ -205,14 +205,14 @@ def test_a_text_that_no_token_may_follow_is_refused(
     [
         ([3, 999999], "allows the token 999999; the model's tokens are 0 to 95"),
         ([-1], "allows the token -1"),
-        ([2**70], "no list of tokens"),
-        ([1.5], "no list of tokens"),
-        ([True, False], "no list of tokens"),
-        ([[1, 2], [3]], "no list of tokens"),
-        (np.ones((2, 2), np.int64), "no list of tokens"),
-        ("ab", "no list of tokens"),
-        (None, "no list of tokens"),
-        (5, "no list of tokens"),
+        ([2**70], "not a list of tokens"),
+        ([1.5], "not a list of tokens"),
+        ([True, False], "not a list of tokens"),
+        ([[1, 2], [3]], "not a list of tokens"),
+        (np.ones((2, 2), np.int64), "not a list of tokens"),
+        ("ab", "not a list of tokens"),
+        (None, "not a list of tokens"),
+        (5, "not a list of tokens"),
     ],
 )
 def test_what_a_constraint_allows_must_be_tokens_of_the_model(

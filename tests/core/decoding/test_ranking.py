@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,8 @@ from decoding_kit import END, VOCABULARY, Pair, prompts
 from nlplug.runtime.decoding import processors as p
 from nlplug.runtime.decoding.generate import generate
 from nlplug.runtime.decoding.history import History
-from nlplug.runtime.decoding.numeric import log_sum_exp
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.ranking import have_ranked, ranked_here
+from nlplug.runtime.decoding.ranking import log_sum_exp, rank
 from nlplug.runtime.decoding.sampling import Sampler, generators
 
 pytestmark = pytest.mark.train
@@ -42,11 +42,11 @@ def scores(request: pytest.FixtureRequest) -> np.ndarray:
 
 def test_the_graph_ranks_as_numpy_does(pair: Callable[[str], Pair]) -> None:
     decoding = pair("llama").session.start(prompts(5), copies=2)
-    assert have_ranked(decoding, 12) is decoding
+    assert decoding.rank(12)
     assert decoding.ranking is None
     for _ in range(3):
         decoding.step(decoding.next_tokens)
-        made, expected = decoding.ranking, ranked_here(decoding.logits, 12)
+        made, expected = decoding.ranking, rank(decoding.logits, 12)
         assert made is not None
         np.testing.assert_array_equal(made.tokens, expected.tokens)
         np.testing.assert_array_equal(made.logits, expected.logits)
@@ -56,32 +56,42 @@ def test_the_graph_ranks_as_numpy_does(pair: Callable[[str], Pair]) -> None:
     assert decoding.ranking.tokens.shape == (2, 12)
 
 
-def test_no_more_is_ranked_than_there_is(pair: Callable[[str], Pair]) -> None:
-    decoding = pair("llama").session.start([[3]])
-    assert have_ranked(decoding, VOCABULARY + 1) is None
-    assert have_ranked(decoding, 0) is None
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"do_sample": True, "top_k": VOCABULARY - 1, "suppress_tokens": (3, 4), "seed": 0},
+        {"do_sample": True, "top_k": 0, "seed": 0},
+        {"num_beams": 32, "eos": (1, 2, 3)},
+    ],
+    ids=str,
+)
+def test_no_more_tokens_are_ranked_than_there_are(
+    pair: Callable[[str], Pair], settings: dict[str, Any]
+) -> None:
+    options = DecodingOptions(max_new_tokens=3, **settings)
+    assert generate(pair("llama").session, [[5]], options)[0][0].tokens
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=str)
 def test_draws_from_a_ranking_are_those_from_all_scores(
     sampler: Sampler, scores: np.ndarray
 ) -> None:
-    ranking = ranked_here(scores, sampler.count(scores.shape[1]))
+    ranking = rank(scores, sampler.ranking_size(scores.shape[1]))
     for seed in range(5):
-        drawn = sampler.draw(scores, generators(seed, len(scores)), ranking)
-        expected = sampler.draw(scores, generators(seed, len(scores)))
+        drawn = sampler.sample(scores, generators(seed, len(scores)), ranking)
+        expected = sampler.sample(scores, generators(seed, len(scores)))
         np.testing.assert_array_equal(drawn, expected)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=str)
 def test_banned_tokens_are_left_out_of_a_ranking(sampler: Sampler, scores: np.ndarray) -> None:
     banned = (*scores[0].argsort()[-3:].tolist(), 999)
-    ranking = ranked_here(scores, sampler.count(scores.shape[1]) + len(banned)).without(banned)
-    changed = p.changed(scores, [p.SuppressTokens(banned)], History([[1]] * len(scores), 1))
+    ranking = rank(scores, sampler.ranking_size(scores.shape[1]) + len(banned)).without(banned)
+    changed = p.process_scores(scores, [p.SuppressTokens(banned)], History([[1]] * len(scores), 1))
     peaks = ranking.logits[:, :1]
     ranking = replace(ranking, peaks=peaks, shares=np.exp(peaks - log_sum_exp(changed)))
-    drawn = sampler.draw(changed, generators(3, len(scores)), ranking)
-    np.testing.assert_array_equal(drawn, sampler.draw(changed, generators(3, len(scores))))
+    drawn = sampler.sample(changed, generators(3, len(scores)), ranking)
+    np.testing.assert_array_equal(drawn, sampler.sample(changed, generators(3, len(scores))))
     assert not np.isin(drawn, banned).any()
 
 
@@ -90,23 +100,23 @@ def test_a_ranking_is_made_again_where_scores_become_lower(
     sampler: Sampler, scores: np.ndarray
 ) -> None:
     random = np.random.default_rng(1)
-    ranking = ranked_here(scores, sampler.top_k + 20)
+    ranking = rank(scores, sampler.top_k + 20)
     history = History([random.choice(ranking.tokens[row], 15).tolist() for row in range(40)], 1)
     processors = [p.RepetitionPenalty(1.3), p.NoRepeatNgram(1)]
-    lower = p.changed(scores, processors, history)
-    assert all(process.lowers() for process in processors)
+    lower = p.process_scores(scores, processors, history)
+    assert all(process.only_lowers() for process in processors)
     again = ranking.lowered(lower)
     assert again is not None
-    drawn = sampler.draw(lower, generators(3, len(scores)), again)
-    np.testing.assert_array_equal(drawn, sampler.draw(lower, generators(3, len(scores))))
+    drawn = sampler.sample(lower, generators(3, len(scores)), again)
+    np.testing.assert_array_equal(drawn, sampler.sample(lower, generators(3, len(scores))))
     assert not any(token in history.row(row) for row, token in enumerate(drawn))
     assert ranking.lowered(np.full_like(scores, -np.inf)) is None
 
 
 def test_penalties_that_may_raise_scores_are_told() -> None:
-    assert not p.RepetitionPenalty(0.9).lowers()
-    assert not p.FrequencyPenalty(0.5, -0.1).lowers()
-    assert not p.ForcedEnd(0, 5).lowers()
+    assert not p.RepetitionPenalty(0.9).only_lowers()
+    assert not p.FrequencyPenalty(0.5, -0.1).only_lowers()
+    assert not p.ForcedEnd(0, 5).only_lowers()
 
 
 def test_what_only_bans_is_told_apart_from_what_looks_at_the_text() -> None:
@@ -121,13 +131,13 @@ def test_what_only_bans_is_told_apart_from_what_looks_at_the_text() -> None:
     processors, history = options.processors(), History([[1, 2]], 5)
     told = []
     for token in range(5):
-        working, banned = p.at_work(processors, history)
+        working, banned = p.active_processors(processors, history)
         told.append((len(working), banned))
         history.append(np.array([token]))
     assert told == [(3, (END, 4, 7, 9))] * 2 + [(2, (4, 7, 9))] * 2 + [(3, None)]
-    assert p.most_banned(processors) == 4
+    assert p.max_banned(processors) == 4
     words = DecodingOptions(bad_words=((7, 8),)).processors()
-    assert p.at_work(words, history) == (words, None)
+    assert p.active_processors(words, history) == (words, None)
 
 
 @pytest.mark.parametrize("settings", [{}, {"do_sample": True, "top_k": 8, "seed": 1}], ids=str)

@@ -14,9 +14,8 @@ from transformers.generation import logits_process as peers
 
 from nlplug.errors import InputError
 from nlplug.runtime.decoding.generate import generate
-from nlplug.runtime.decoding.numeric import top_places, top_sorted
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.ranking import ranked_here
+from nlplug.runtime.decoding.ranking import rank, top_places, top_sorted
 from nlplug.runtime.decoding.sampling import Sampler, generators
 
 pytestmark = pytest.mark.train
@@ -58,7 +57,7 @@ def probabilities(sampler: Sampler, scores: np.ndarray) -> np.ndarray:
     """What is left of each row, over the whole vocabulary."""
     made = np.zeros_like(scores)
     for row, line in zip(made, scores, strict=True):
-        tokens, weights = sampler.left(line)
+        tokens, weights = sampler.filtered(line)
         row[slice(None) if tokens is None else tokens] = weights / weights.sum()
     return made
 
@@ -98,7 +97,7 @@ def test_draws_follow_the_probabilities(sampler: Sampler) -> None:
     scores = np.array([[0.1, 2.0, -np.inf, 1.0, 1.5, -3.0]], np.float32)
     draws = 4000
     source = np.random.default_rng(5)
-    drawn = [sampler.draw(scores, [source])[0] for _ in range(draws)]
+    drawn = [sampler.sample(scores, [source])[0] for _ in range(draws)]
     expected = probabilities(sampler, scores)[0]
     spread = np.sqrt(expected * (1 - expected) / draws)
     assert (np.abs(np.bincount(drawn, minlength=6) / draws - expected) <= 4 * spread).all()
@@ -110,12 +109,12 @@ def test_a_token_without_probability_is_never_drawn() -> None:
             return 1.0
 
     scores = np.array([[-np.inf, 0.0, 0.0, -np.inf]], np.float32)
-    assert Sampler().draw(scores, [Edge()])[0] == 2  # type: ignore[list-item]
+    assert Sampler().sample(scores, [Edge()])[0] == 2  # type: ignore[list-item]
 
 
 def test_a_row_without_any_token_left_is_refused() -> None:
     with pytest.raises(InputError, match="all of them are banned"):
-        Sampler().draw(np.full((1, 4), -np.inf, np.float32), generators(0, 1))
+        Sampler().sample(np.full((1, 4), -np.inf, np.float32), generators(0, 1))
 
 
 def test_a_seed_repeats_the_draws_whatever_the_batch(pair: Callable[[str], Pair]) -> None:
@@ -163,16 +162,16 @@ def test_drawing_one_token_is_greedy_decoding(pair: Callable[[str], Pair]) -> No
 def test_a_row_alone_draws_what_it_draws_among_others(sampler: Sampler) -> None:
     scores = np.random.default_rng(3).normal(0, 2, (64, 600)).astype(np.float32)
     scores[:8] = scores[:8].round()  # many are equal
-    ranking = ranked_here(scores, sampler.count(scores.shape[1]))
-    together = sampler.draw(scores, generators(5, len(scores)), ranking)
+    ranking = rank(scores, sampler.ranking_size(scores.shape[1]))
+    together = sampler.sample(scores, generators(5, len(scores)), ranking)
     alone = [
-        sampler.draw(
+        sampler.sample(
             scores[row : row + 1],
             generators(5, len(scores))[row : row + 1],
-            ranked_here(scores[row : row + 1], sampler.count(scores.shape[1])),
+            rank(scores[row : row + 1], sampler.ranking_size(scores.shape[1])),
         )[0]
         for row in range(len(scores))
     ]
     assert together.tolist() == alone
-    unranked = sampler.draw(scores, generators(5, len(scores)))
+    unranked = sampler.sample(scores, generators(5, len(scores)))
     assert together.tolist() == unranked.tolist()

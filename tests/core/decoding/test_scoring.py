@@ -11,8 +11,8 @@ from decoding_kit import VOCABULARY, Pair, prompts
 
 from nlplug.errors import InputError
 from nlplug.runtime.decoding.decoder import Decoding
+from nlplug.runtime.decoding.fast import FastDecoder
 from nlplug.runtime.decoding.scoring import nats, token_logits, windows
-from nlplug.runtime.decoding.session import DecoderSession
 
 pytestmark = pytest.mark.train
 
@@ -22,11 +22,11 @@ Pairs = Callable[[str], Pair]
 class Steps:
     """A decoder that tells nothing but the logits after the last token."""
 
-    def __init__(self, session: DecoderSession) -> None:
+    def __init__(self, session: FastDecoder) -> None:
         self._session = session
         self.spec = session.spec
 
-    def beginnings(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
+    def decoder_prompts(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
         return prompts
 
     def start(

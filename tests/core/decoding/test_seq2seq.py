@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 from decoding_kit import CONTEXT, END, PAD, VOCABULARY, make_seq2seq, prompts
 
-from nlplug.errors import InputError
-from nlplug.export.decoder.encoder_decoder import Seq2SeqGraphs, export_seq2seq
+from nlplug.errors import BundleError, InputError
+from nlplug.export.decoder.encoder_decoder import EncoderDecoderGraphs, export_encoder_decoder
 from nlplug.export.decoder.export import save_graph
 from nlplug.export.decoder.products import PRECISIONS
+from nlplug.runtime.decoding.fast_seq2seq import FastSeq2Seq
 from nlplug.runtime.decoding.generate import generate
+from nlplug.runtime.decoding.open import open_seq2seq
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.seq2seq import Seq2SeqSession, open_seq2seq
 
 pytestmark = pytest.mark.train
 
 MARIAN = {"decoder_start_token_id": PAD}
-Made = tuple[Seq2SeqGraphs, dict[str, Any]]
+Made = tuple[EncoderDecoderGraphs, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
     def make(model_type: str) -> Made:
         folder = tmp_path_factory.mktemp(model_type)
         settings = MARIAN if model_type == "marian" else {}
-        graphs = export_seq2seq(make_seq2seq(model_type, **settings), folder)
+        graphs = export_encoder_decoder(make_seq2seq(model_type, **settings), folder)
         opened = {}
         for precision, pair in graphs.fast.items():
             paths = [folder / f"{name}-{precision}.onnx" for name in pair]
@@ -54,7 +55,7 @@ def test_the_fast_graphs_give_the_logits_of_the_plain_ones(
     assert graphs.note == f"fast: 2 and 2 layers, {name}"
     assert graphs.difference is not None
     assert graphs.difference < 1e-5
-    assert all(isinstance(decoder, Seq2SeqSession) for decoder in opened.values())
+    assert all(isinstance(decoder, FastSeq2Seq) for decoder in opened.values())
 
 
 @pytest.mark.parametrize("name", ["marian", "t5"])
@@ -89,12 +90,22 @@ def test_tied_embeddings_are_kept_once_in_a_graph(made: Callable[[str], Made]) -
 def test_what_has_no_fast_form_keeps_its_plain_graphs_and_says_so(
     model_type: str, settings: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
-    graphs = export_seq2seq(make_seq2seq(model_type, **settings), tmp_path)
+    graphs = export_encoder_decoder(make_seq2seq(model_type, **settings), tmp_path)
     assert graphs.fast == {}
     assert graphs.note == f"plain: no fast form for {reason}"
     assert "encoder_hidden_states" in {
         value.name for value in graphs.plain["decoder_model_merged"].graph.input
     }
+
+
+def test_fast_graphs_without_metadata_are_refused(tmp_path: Path) -> None:
+    graphs = export_encoder_decoder(make_seq2seq("bart"), tmp_path).fast["fp32"]
+    paths = [tmp_path / f"{name}.onnx" for name in graphs]
+    for graph, path in zip(graphs.values(), paths, strict=True):
+        del graph.metadata_props[:]
+        save_graph(graph, path)
+    with pytest.raises(BundleError, match="lack the entry 'nlplug.seq2seq'"):
+        open_seq2seq(*paths, start=2, threads=1)
 
 
 @pytest.mark.parametrize("name", ["marian", "t5"])

@@ -72,7 +72,7 @@ def test_a_row_without_a_label_names_its_line(tmp_path: Path) -> None:
 
 def test_a_text_that_is_none_names_its_line(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", '{"text": 7, "label": 1}\n')
-    with pytest.raises(DataError, match=r"a\.jsonl:1: the column 'text' holds no text"):
+    with pytest.raises(DataError, match=r"a\.jsonl:1: the column 'text' is 7, not a text"):
         targets(path)
 
 

@@ -13,7 +13,8 @@ from toy_set import write_jsonl
 
 from nlplug import Bundle, Pipeline
 from nlplug.errors import ExportError, GateRefused, OptionError
-from nlplug.export.decoding import _insist_on_identity
+from nlplug.export.convert import to_onnx
+from nlplug.export.decoding import _check_fp32
 from nlplug.export.decoding_gate import DecodingGate, DecodingRows
 from nlplug.export.run import ExportConfig, ExportReport, export_model
 from nlplug.export.torch_decoder import TorchDecoder
@@ -132,7 +133,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
 
 
 def test_each_precision_is_held_against_pytorch_on_a_hundred_prompts(tales: ExportReport) -> None:
-    fp32, int8 = tales.verdicts
+    fp32, int8 = tales.results
     assert (fp32.precision, int8.precision) == ("fp32", "int8")
     assert fp32.parity["rows"] >= 100
     assert fp32.parity["identical"] + fp32.parity["ties"] / fp32.parity["rows"] == 1
@@ -142,7 +143,7 @@ def test_each_precision_is_held_against_pytorch_on_a_hundred_prompts(tales: Expo
 
 
 def test_texts_are_read_for_the_metric_of_which_less_is_better(tales: ExportReport) -> None:
-    fp32, int8 = tales.verdicts
+    fp32, int8 = tales.results
     assert fp32.metric == "bits_per_byte"
     assert fp32.metrics["bits_per_byte"] == pytest.approx(
         tales.reference["bits_per_byte"], rel=1e-4
@@ -181,7 +182,7 @@ def test_int8_can_have_a_scale_a_column(llama: Path, texts: Path, tmp_path: Path
     )
     assert report.graph == "fast: 2 layers, llama"
     assert list(report.bundle.precisions) == ["int8"]
-    assert report.verdicts[-1].metric == "expected agreement with PyTorch"
+    assert report.results[-1].metric == "expected agreement with PyTorch"
 
 
 def test_a_loss_above_the_budget_is_refused(llama: Path, texts: Path, tmp_path: Path) -> None:
@@ -222,15 +223,15 @@ def test_another_models_graph_is_found_out(tales: ExportReport, tmp_path: Path) 
         targets=[None] * 4,
     )
     gate = DecodingGate(rows, TorchDecoder(model), budget=0.005)
-    verdict = gate.judge("fp32", decoder)
-    assert verdict.parity["identical"] < 0.5
+    result = gate.judge("fp32", decoder)
+    assert result.parity["identical"] < 0.5
     difference = (
         evaluation.report(answers(partial(token_logits, decoder), []), [])["bits_per_byte"]
         - gate.reference_metrics()["bits_per_byte"]
     )
-    assert verdict.loss.mean == pytest.approx(difference, abs=1e-5)
+    assert result.loss.mean == pytest.approx(difference, abs=1e-5)
     with pytest.raises(ExportError, match="writes other texts than PyTorch for"):
-        _insist_on_identity(verdict)
+        _check_fp32(result.parity)
 
 
 def test_without_a_fast_form_the_plain_graph_is_taken_and_said(tmp_path: Path, texts: Path) -> None:
@@ -257,13 +258,13 @@ def test_without_a_fast_form_the_plain_graph_is_taken_and_said(tmp_path: Path, t
     )
     assert report.graph == "plain: no fast form for architecture 'opt'"
     assert list(report.bundle.precisions) == ["fp32", "int8"]
-    assert report.verdicts[0].parity["agreement"] > 0.99
+    assert report.results[0].parity["agreement"] > 0.99
     with Pipeline(Tales(), report.bundle, threads=1) as pipe:
         assert pipe("Once", max_new_tokens=2, do_sample=False)
 
 
 def test_an_encoder_and_its_decoder_are_written_and_held_to_chrf(words: ExportReport) -> None:
-    fp32, int8 = words.verdicts
+    fp32, int8 = words.results
     assert fp32.parity["identical"] + fp32.parity["ties"] / fp32.parity["rows"] == 1
     assert fp32.metric == "chrf"
     assert fp32.metrics["chrf"] == pytest.approx(words.reference["chrf"], abs=1e-3)
@@ -280,7 +281,7 @@ def test_an_encoder_and_its_decoder_are_written_and_held_to_chrf(words: ExportRe
 
 
 def test_pytorch_and_the_graphs_read_given_answers_alike(words: ExportReport) -> None:
-    from nlplug.runtime.decoding.seq2seq import open_seq2seq
+    from nlplug.runtime.decoding.open import open_seq2seq
 
     bundle = words.bundle
     decoder = open_seq2seq(
@@ -295,3 +296,68 @@ def test_pytorch_and_the_graphs_read_given_answers_alike(words: ExportReport) ->
         reference.logits(sources, right), token_logits(decoder, sources, right), strict=True
     ):
         np.testing.assert_allclose(one, two, atol=1e-3)
+
+
+def write_t5(folder: Path, model_type: str) -> Path:
+    """Random weights, with a unigram tokenizer of the texts."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM
+
+    tokenizer = train_tokenizer(
+        TEXTS, kind="unigram", size=80, end="</s>", max_length=64, closed=True
+    )
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(
+        model_type,
+        vocab_size=len(tokenizer),
+        d_model=32,
+        d_kv=16,
+        d_ff=64,
+        num_layers=2,
+        num_heads=2,
+        decoder_start_token_id=tokenizer.pad_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    model = AutoModelForSeq2SeqLM.from_config(config)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.1)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("model_type", ["t5", "mt5"])
+def test_a_t5_exports_and_answers(tmp_path: Path, model_type: str) -> None:
+    report = export_model(
+        ExportConfig(
+            source=write_t5(tmp_path / "checkpoint", model_type),
+            output=tmp_path / "bundle",
+            task=Words(),
+            budget=1.0,
+        )
+    )
+    assert report.graph == f"fast: 2 and 2 layers, {model_type}"
+    assert list(report.bundle.precisions) == ["fp32", "int8"]
+    assert report.results[0].parity["agreement"] == 1
+    with Pipeline(Words(), report.bundle, threads=1) as pipe:
+        [answer] = pipe("a small cat", max_new_tokens=4)
+    assert isinstance(answer["other_words"], str)
+
+
+def test_tracing_leaves_the_model_able_to_run_in_pytorch(tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForSeq2SeqLM
+
+    folder = write_t5(tmp_path / "checkpoint", "t5")
+    model = AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
+    before = model.encoder.config.to_dict(), model.config.to_dict()
+    ids = torch.tensor([[5, 6, 1]])
+    expected = model(ids, decoder_input_ids=ids).logits
+    graphs = to_onnx(
+        model, "text2text-generation-with-past", tmp_path, graphs=("encoder_model",), merge=True
+    )
+    assert list(graphs) == ["encoder_model"]
+    assert (model.encoder.config.to_dict(), model.config.to_dict()) == before
+    assert torch.equal(model(ids, decoder_input_ids=ids).logits, expected)

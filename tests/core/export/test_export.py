@@ -152,8 +152,8 @@ def test_other_architectures_export_and_pass_the_parity_check(
             budget=1.0,
         )
     )
-    assert report.verdicts[0].parity["max_abs_diff"] < 1e-5
-    assert report.verdicts[1].parity["max_abs_diff"] < 0.15
+    assert report.results[0].parity["max_abs_diff"] < 1e-5
+    assert report.results[1].parity["max_abs_diff"] < 0.15
     graph = onnx.load(report.bundle.onnx_file("int8")).graph
     assert operator in {node.op_type for node in graph.node}
 

@@ -10,12 +10,12 @@ import pytest
 
 pytest.importorskip("torch")
 
+from nlplug.export.checkpoint import load_checkpoint
 from nlplug.export.convert import to_onnx
 from nlplug.export.fusion import FusedGraphs, fuse
 from nlplug.export.graph import histogram
 from nlplug.export.half import to_half
 from nlplug.export.quantize import quantize
-from nlplug.export.source import load_source
 from nlplug.task import Task
 
 pytestmark = pytest.mark.train
@@ -26,7 +26,7 @@ def graphs(
     random_bert: Path, toy_task: Task, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Any, FusedGraphs]:
     folder = tmp_path_factory.mktemp("graphs")
-    source = load_source(random_bert, toy_task)
+    source = load_checkpoint(random_bert, toy_task)
     plain = to_onnx(source, toy_task.family, folder)
     fused = fuse(plain, source.config, folder)
     assert list(folder.iterdir()) == []

@@ -112,7 +112,7 @@ def test_translations_have_the_texts_of_marian(bundle: Any, marian: Any) -> None
 
 
 def test_what_marian_says_of_its_languages_is_kept(bundle: Any) -> None:
-    config = bundle.tokenizer_config
+    config = bundle.repository.tokenizer_config
     assert (config["source_lang"], config["target_lang"]) == ("en", "fr")
     assert config["model_max_length"] == 512
 

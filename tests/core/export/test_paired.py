@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nlplug.export.paired import PairedLoss, paired_loss
+from nlplug.export.paired import PairedLoss, _resampled_means, paired_loss
 
 
 def test_the_mean_is_that_of_the_differences() -> None:
@@ -19,15 +19,15 @@ def test_the_interval_is_that_of_the_normal_law_where_rows_are_many() -> None:
     loss = paired_loss(reference, candidate)
     spread = 1.96 * np.sqrt(0.02 * 0.98 / 10_000)
     assert loss.mean == pytest.approx(0.02)
-    assert loss.low == pytest.approx(0.02 - spread, abs=3e-4)
-    assert loss.high == pytest.approx(0.02 + spread, abs=3e-4)
+    assert loss.low == pytest.approx(0.02 - spread, abs=2e-4)
+    assert loss.high == pytest.approx(0.02 + spread, abs=2e-4)
 
 
 def test_values_of_many_kinds_are_resampled_row_by_row() -> None:
     difference = np.random.default_rng(0).normal(0.1, 1.0, 2_000)
     loss = paired_loss(difference, np.zeros(2_000))
-    assert loss.low == pytest.approx(loss.mean - 1.96 / np.sqrt(2_000), abs=5e-3)
-    assert loss.high == pytest.approx(loss.mean + 1.96 / np.sqrt(2_000), abs=5e-3)
+    assert loss.low == pytest.approx(loss.mean - 1.96 / np.sqrt(2_000), abs=2e-3)
+    assert loss.high == pytest.approx(loss.mean + 1.96 / np.sqrt(2_000), abs=2e-3)
 
 
 def test_the_same_rows_give_the_same_interval() -> None:
@@ -48,3 +48,51 @@ def test_a_narrower_interval_needs_rows_by_the_square() -> None:
 
 def test_no_rows_exclude_nothing() -> None:
     assert paired_loss(np.array([]), np.array([])) == PairedLoss(0.0, -1.0, 1.0, 0)
+
+
+def test_a_gain_is_a_negative_loss() -> None:
+    loss = paired_loss(np.array([0.0, 0, 1, 0]), np.array([1.0, 1, 1, 1]))
+    assert (loss.mean, loss.rows) == (-0.75, 4)
+    assert loss.low <= loss.mean <= loss.high
+
+
+def test_the_interval_holds_95_percent_of_the_resampled_means() -> None:
+    difference = np.repeat([0.0, 1.0], [80, 20])
+    loss = paired_loss(difference, np.zeros(100))
+    means = _resampled_means(difference)
+    assert (means < loss.low).mean() <= 0.025 <= (means <= loss.low).mean()
+    assert (means > loss.high).mean() <= 0.025 <= (means >= loss.high).mean()
+
+
+@pytest.mark.parametrize("difference", [np.repeat([0.0, 0.5], [9, 3]), np.arange(1_300) / 1_300])
+def test_each_resample_has_as_many_rows_and_none_is_lost(difference: np.ndarray) -> None:
+    means = _resampled_means(difference)
+    assert means.shape == (4_000,)
+    spread = difference.std() / np.sqrt(len(difference))
+    assert means.mean() == pytest.approx(difference.mean(), abs=0.1 * spread)
+    assert means.std() == pytest.approx(spread, rel=0.05)
+    assert len(np.unique(means)) > 5
+
+
+@pytest.mark.parametrize(("rows", "bound"), [(1, 1.0), (2, 1.0), (3, 1.0), (4, 0.75), (300, 0.01)])
+def test_three_in_n_is_at_most_every_row(rows: int, bound: float) -> None:
+    loss = paired_loss(np.full(rows, 0.5), np.full(rows, 0.5))
+    assert loss == PairedLoss(0.0, -bound, bound, rows)
+
+
+@pytest.mark.parametrize(
+    ("loss", "budget", "needed"),
+    [
+        (PairedLoss(0.0, -0.02, 0.02, 150), 0.01, 300),  # nothing changed: by three in n
+        (PairedLoss(0.01, -0.02, 0.02, 150), 0.005, 600),  # the width counts from the mean
+        (PairedLoss(0.0, -0.01, 0.02, 150), 0.01, 600),
+        (PairedLoss(0.0, -0.03, 0.02, 3), 0.015, 6),  # rounded up
+        (PairedLoss(0.0, -0.02, 0.02, 1), 0.01, 2),
+        (PairedLoss(0.0, -1.0, 1.0, 0), 0.01, None),
+        (PairedLoss(0.0, -0.02, 0.02, 150), -0.01, None),
+        (PairedLoss(0.0, -0.02, 0.02, 150), 0.0, None),
+        (PairedLoss(0.0, -2.0, 2.0, 100), 1.0, 200),
+    ],
+)
+def test_rows_that_are_needed(loss: PairedLoss, budget: float, needed: int | None) -> None:
+    assert loss.rows_needed(budget) == needed

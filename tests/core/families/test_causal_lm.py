@@ -25,9 +25,10 @@ from nlplug.errors import (
 )
 from nlplug.families.causal_lm import CausalTask
 from nlplug.pipelines import Pipeline
-from nlplug.testing import tiny_text_classifier, tiny_text_generator
+from nlplug.testing import tiny_text_classifier, tiny_text_generator, tiny_translator
 
 TALE = "once upon a time there was a time"
+GREEDY = {"do_sample": False}
 CHAT = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
 
 
@@ -310,7 +311,7 @@ class TestOptionsOfTheModel:
         from nlplug.models.bundle import Bundle
 
         bundle = tiny_text_generator(tmp_path)
-        wanted = {"do_sample": False, "max_new_tokens": 3, "temperature": 0, "top_p": None}
+        wanted = {"do_sample": False, "max_new_tokens": 3, "temperature": -1, "top_p": None}
         (tmp_path / "generation_config.json").write_text(json.dumps({**wanted, "eos_token_id": 0}))
         tell = Pipeline(TaleTask(), Bundle.open(bundle.path))
         assert tell.defaults == {"do_sample": False, "max_new_tokens": 3}
@@ -324,6 +325,45 @@ class TestOptionsOfTheModel:
         tell = made(tmp_path / "other", config=config, options={"do_sample": False})
         assert new(tell("there")) == ["there was"]
         assert "upon" not in new(tell("once", max_new_tokens=2, return_full_text=False))[0]
+
+
+class TestStopTexts:
+    """Texts that end the answer."""
+
+    def test_a_single_text_is_accepted(self, tell: Pipeline) -> None:
+        assert tell("once", stop=" time") == tell("once", stop=[" time"])
+        assert new(tell("once", stop=" time", return_full_text=False)) == [" upon a"]
+
+    @pytest.mark.parametrize("stop", ["<end>", "end <end>"])
+    def test_a_special_token_ends_the_text(self, tmp_path: Path, stop: str) -> None:
+        tell = made(tmp_path, config={"eos_token_id": None}, options={"do_sample": False})
+        free = tell("the", max_new_tokens=4, details=True)[0]["details"]
+        assert (free["finish_reason"], len(free["tokens"])) == ("length", 4)
+        (answer,) = tell("the", max_new_tokens=4, stop=[stop], details=True)
+        assert answer["generated_text"] == "the end"
+        assert answer["details"]["finish_reason"] == "stop_sequence"
+        assert [token["text"] for token in answer["details"]["tokens"]] == ["end", "<end>"]
+        pieces = list(tell.pieces("the", max_new_tokens=4, stop=stop))
+        assert (pieces[-1].finish, pieces[-1].tokens) == ("stop", 2)
+
+    def test_an_unknown_word_does_not_end_it_at_other_unknown_words(self, tmp_path: Path) -> None:
+        follows = {"a": {"<unk>": 9.0}, "<unk>": {"b": 9.0}, "b": {"b": 9.0}}
+        pipe = Pipeline(TaleTask(), tiny_text_generator(tmp_path, follows), options=GREEDY)
+        details = pipe("a", max_new_tokens=3, stop=["never"], details=True)[0]["details"]
+        assert details["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize("beams", [{}, {"num_beams": 1}])
+def test_a_temperature_of_0_takes_the_most_likely_tokens(
+    folder: Path, tell: Pipeline, beams: dict[str, Any]
+) -> None:
+    from nlplug.models.bundle import Bundle
+
+    sampling = Pipeline(TaleTask(), Bundle.open(folder))
+    for _ in range(3):
+        assert sampling("once", temperature=0, max_new_tokens=8, **beams) == tell(
+            "once", max_new_tokens=8
+        )
 
 
 class TestBadInput:
@@ -363,7 +403,8 @@ class TestBadInput:
             {"min_new_tokens": 9, "max_new_tokens": 8},
             {"max_new_tokens": 0},
             {"max_new_tokens": -1},
-            {"temperature": 0},
+            {"temperature": -1},
+            {"temperature": 0, "num_return_sequences": 2},
             {"top_p": 0},
             {"stop": [""]},
             {"truncation": "right"},
@@ -405,9 +446,13 @@ class TestBadInput:
             pipe("once")
 
     def test_a_model_that_makes_no_text(self, tmp_path: Path) -> None:
-        pipe = Pipeline(TaleTask(), tiny_text_classifier(tmp_path))
-        with pytest.raises(BundleError, match="not a decoder"):
-            pipe("once")
+        with pytest.raises(BundleError, match="another task, text classification: .*not a decoder"):
+            Pipeline(TaleTask(), tiny_text_classifier(tmp_path))
+
+    def test_a_decoder_that_reads_an_encoder(self, tmp_path: Path) -> None:
+        bundle = tiny_translator(tmp_path)
+        with pytest.raises(BundleError, match="another task, text-to-text generation"):
+            Pipeline(TaleTask(), bundle)
 
     def test_devices(self, folder: Path) -> None:
         from nlplug.models.bundle import Bundle
@@ -416,8 +461,9 @@ class TestBadInput:
             Pipeline(TaleTask(), Bundle.open(folder), device="tpu")
         with pytest.raises(OptionError, match="threads is 0"):
             Pipeline(TaleTask(), Bundle.open(folder), threads=0)
-        with pytest.warns(DeviceFallbackWarning):
+        with pytest.warns(DeviceFallbackWarning) as caught:
             assert Pipeline(TaleTask(), Bundle.open(folder), device="cuda").device == "cpu"
+        assert caught[0].filename == __file__
 
 
 class TestChats:
@@ -453,6 +499,35 @@ class TestChats:
     def test_a_message_without_content(self, chat: Pipeline) -> None:
         with pytest.raises(InputError, match="content"):
             chat([{"role": "user"}])
+
+    def test_tools_and_variables_reach_the_template(self, tmp_path: Path) -> None:
+        template = "{{ tools[0].name }} {{ word }} {{ messages[0].content[0].text }}"
+        pipe = made(tmp_path, chat_template=template, options={**GREEDY, "max_new_tokens": 2})
+        asked = [
+            {"role": "user", "content": [{"type": "text", "text": "once"}]},
+            {"role": "assistant", "content": None, "tool_calls": [{"name": "the"}]},
+            {"role": "tool", "content": "there"},
+        ]
+        given: dict[str, Any] = {"tools": [{"name": "the"}], "chat_template_kwargs": {"word": "a"}}
+        expected = [{"generated_text": [*asked, {"role": "assistant", "content": " upon a"}]}]
+        assert pipe(asked, **given) == expected
+        texts = {name: json.dumps(value) for name, value in given.items()}
+        assert pipe(asked, **texts) == expected
+
+    def test_a_message_with_tool_calls_may_lack_its_content(self, tmp_path: Path) -> None:
+        template = "{{ messages[0].content }} {{ messages[0].tool_calls[0].name }} once"
+        pipe = made(tmp_path, chat_template=template, options={**GREEDY, "max_new_tokens": 1})
+        asked = [{"role": "assistant", "tool_calls": [{"name": "the"}]}]
+        given: dict[str, Any] = {"continue_final_message": False, "return_full_text": False}
+        assert new(pipe(asked, **given)) == [" upon"]
+
+    def test_a_message_of_parts_is_continued(self, tmp_path: Path) -> None:
+        template = "{{ messages[0].content[0].text }}"
+        pipe = made(tmp_path, chat_template=template, options={**GREEDY, "max_new_tokens": 1})
+        begun = [{"role": "assistant", "content": [{"type": "text", "text": "once"}]}]
+        assert pipe(begun)[0]["generated_text"] == [
+            {"role": "assistant", "content": [{"type": "text", "text": "once upon"}]}
+        ]
 
     def test_a_model_without_a_template(self, tell: Pipeline) -> None:
         with pytest.raises(InputError, match="no chat template"):

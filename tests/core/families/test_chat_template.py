@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nlplug.errors import BundleError, InputError
-from nlplug.families.causal_lm.chat_template import ChatTemplate, chat_template_of
+from nlplug.families.causal_lm import chat_sandbox
+from nlplug.families.causal_lm.chat_template import ChatTemplate, append_text, chat_template_of
 from nlplug.models.bundle import Bundle
 from nlplug.testing import tiny_text_generator
 
@@ -56,7 +59,7 @@ CHATS: list[list[dict[str, str]]] = [
 
 def written(folder: Path, template: Any, **more: Any) -> Bundle:
     bundle = tiny_text_generator(folder)
-    values = {**bundle.tokenizer_config, "bos_token": {"content": "<s>"}, **more}
+    values = {**bundle.repository.tokenizer_config, "bos_token": {"content": "<s>"}, **more}
     if template is not None:
         values["chat_template"] = template
     (folder / "tokenizer_config.json").write_text(json.dumps(values))
@@ -66,11 +69,11 @@ def written(folder: Path, template: Any, **more: Any) -> Bundle:
 def theirs(bundle: Bundle) -> Any:
     from transformers import PreTrainedTokenizerFast
 
-    named = {key: bundle.tokenizer_config[key] for key in ("eos_token", "unk_token")}
+    named = {key: bundle.repository.tokenizer_config[key] for key in ("eos_token", "unk_token")}
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(bundle.tokenizer_file), bos_token="<s>", **named
     )
-    tokenizer.chat_template = bundle.tokenizer_config["chat_template"]
+    tokenizer.chat_template = bundle.repository.tokenizer_config["chat_template"]
     return tokenizer
 
 
@@ -141,3 +144,149 @@ def test_a_template_that_is_none_is_the_models_fault() -> None:
 def test_a_message_that_the_template_loses_cannot_be_continued() -> None:
     with pytest.raises(InputError, match="cannot be continued"):
         ChatTemplate("{{ messages[0].content }}", {}).render(CHATS[1], continue_final=True)
+
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}},
+    }
+]
+WITH_TOOLS = """{%- for tool in tools or [] %}{{ tool | tojson }}{% endfor %}
+{%- for message in messages %}
+    {{- '<' ~ message.role ~ '>' }}
+    {%- if message.content is string %}{{ message.content }}
+    {%- elif message.content %}
+        {%- for part in message.content if part.type == 'text' %}{{ part.text }}{% endfor %}
+    {%- endif %}
+    {%- for call in message.tool_calls or [] %}
+        {{- call.function.name ~ '(' ~ call.function.arguments | tojson ~ ')' }}
+    {%- endfor %}
+{%- endfor %}
+{%- if enable_thinking is defined and not enable_thinking %}<no_think>{% endif %}
+{%- if add_generation_prompt %}<assistant>{% endif %}"""
+TOOL_CHATS: list[list[dict[str, Any]]] = [
+    [{"role": "user", "content": [{"type": "text", "text": "Look: "}, {"type": "image"}]}],
+    [
+        {"role": "user", "content": "Rain?"},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {"type": "function", "function": {"name": "weather", "arguments": {"city": "Ulm"}}}
+            ],
+        },
+        {"role": "tool", "name": "weather", "content": "no"},
+    ],
+]
+
+
+@pytest.mark.parametrize("variables", [{}, {"enable_thinking": False}], ids=str)
+@pytest.mark.parametrize("tools", [None, TOOLS], ids=["no tools", "tools"])
+def test_parts_tool_calls_tools_and_variables_are_rendered_as_by_transformers(
+    tmp_path: Path, tools: Any, variables: dict[str, Any]
+) -> None:
+    bundle = written(tmp_path, WITH_TOOLS)
+    template, tokenizer = chat_template_of(bundle), theirs(bundle)
+    assert template is not None
+    for chat in TOOL_CHATS:
+        expected = tokenizer.apply_chat_template(
+            chat, tools=tools, tokenize=False, add_generation_prompt=True, **variables
+        )
+        assert template.render(chat, tools=tools, variables=variables) == expected
+
+
+def test_a_message_of_parts_is_continued_at_its_last_text(tmp_path: Path) -> None:
+    bundle = written(tmp_path, WITH_TOOLS)
+    template, tokenizer = chat_template_of(bundle), theirs(bundle)
+    assert template is not None
+    parts = [{"type": "text", "text": "One"}, {"type": "text", "text": " two "}, {"type": "image"}]
+    chat = [{"role": "user", "content": "Count"}, {"role": "assistant", "content": parts}]
+    expected = tokenizer.apply_chat_template(chat, tokenize=False, continue_final_message=True)
+    assert template.render(chat, continue_final=True) == expected
+    assert append_text(chat[-1], "three")["content"][1] == {"type": "text", "text": " two three"}
+
+
+def test_a_message_without_text_cannot_be_continued() -> None:
+    with pytest.raises(InputError, match="no text"):
+        ChatTemplate(WITH_TOOLS, {}).render(TOOL_CHATS[1][:2], continue_final=True)
+
+
+def test_tools_select_the_template_for_tools(tmp_path: Path) -> None:
+    several = [{"name": "tool_use", "template": "tools"}, {"name": "default", "template": "plain"}]
+    bundle = written(tmp_path, several)
+    for tools, expected in ((True, "tools"), (False, "plain")):
+        template = chat_template_of(bundle, tools=tools)
+        assert template is not None
+        assert template.render(CHATS[0]) == expected
+
+
+GROWING = (
+    "{% set ns = namespace(x=START) %}{% for i in range(60) %}{% set ns.x = STEP %}{% endfor %}"
+)
+HOSTILE = {
+    "product": "{{ 'a' * 10**9 }}",
+    "power": "{% set x = 10 ** 999 %}{{ x ** 999 }}",
+    "sum": GROWING.replace("START", "'a'").replace("STEP", "ns.x + ns.x"),
+    "concatenation": GROWING.replace("START", "'a'").replace("STEP", "ns.x ~ ns.x"),
+    "nested lists": GROWING.replace("START", "['a']").replace("STEP", "[ns.x, ns.x]"),
+    "nested dicts": GROWING.replace("START", "{}").replace("STEP", "{1: ns.x, 2: ns.x}"),
+    "namespaces": "{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}",
+    "filter": "{{ 'a' | center(1000000000) }}",
+    "method": "{{ 'a'.ljust(1000000000) }}",
+    "percent": "{{ '%0999999999d' % 1 }}",
+    "percent with width": "{{ '%*d' % (999999999, 1) }}",
+    "format": "{{ '{:>999999999}'.format(1) }}",
+    "format with width": "{{ '{:>{}}'.format(1, 999999999) }}",
+    "format filter": "{{ '%0999999999d' | format(1) }}",
+    "replace": "{{ ('a' * 99999).replace('a', 'b' * 99999) }}",
+    "replace filter": "{{ ('a' * 99999) | replace('a', 'b' * 99999) }}",
+    "join": "{{ ('a' * 1000).join(['b'] * 99999) }}",
+    "join filter": "{{ (['a' * 1000] * 99999) | join }}",
+    "indent": "{{ ('a\n' * 99999) | indent(99999) }}",
+    "expandtabs": "{{ ('\t' * 99999).expandtabs(99999) }}",
+    "translate": "{{ ('a' * 99999).translate({97: 'b' * 99999}) }}",
+    "bytes": "{{ 'a'.encode().ljust(99999) }}",
+    "lists": "{{ ([[1]] * 400000) | sum(start=[]) }}",
+    "json": "{{ ([[1] * 99] * 9999) | tojson(indent=99) }}",
+    "json indent": "{{ [1] | tojson(indent=99999) }}",
+    "block": "{% set x %}{% for i in range(99999) %}{{ 'a' * 99999 }}{% endfor %}{% endset %}",
+    "output": "{% for i in range(99999) %}{{ 'a' * 99999 }}{% endfor %}",
+    "loops": "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}",
+    "macros": "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}"
+    "{{ f(60) }}",
+    "searches": "{% set l = range(99999) | list %}"
+    "{% for i in range(99999) %}{% if -1 in l %}{% endif %}{% endfor %}",
+    "conditions": "{% for a in range(99999) if range(99999) | list == [] %}{% endfor %}",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_template_is_stopped_early_and_takes_little_memory(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_sandbox, "MAX_SECONDS", 0.5)
+    tracemalloc.start()
+    started = time.thread_time()
+    try:
+        with pytest.raises(BundleError, match="chat template was stopped"):
+            ChatTemplate(HOSTILE[name], {}).render(CHATS[0])
+        assert tracemalloc.get_traced_memory()[1] < 200_000_000
+    finally:
+        tracemalloc.stop()
+    assert time.thread_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("{{ " + "(" * 9999 + "1" + ")" * 9999 + " }}", "nested"), ("x" * 600_000, "600000")],
+)
+def test_a_source_that_is_too_large_is_refused(source: str, message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        ChatTemplate(source, {})
+
+
+def test_long_chats_stay_within_the_limits() -> None:
+    chat = [{"role": "user", "content": "word " * 100}] * 1000
+    text = ChatTemplate(CHATML, {}).render(chat)
+    assert len(text) > 500_000

@@ -132,17 +132,11 @@ def test_a_label_set_that_does_not_fit_the_weights_is_an_error(folder: Path) -> 
     bundle = tiny_token_classifier(
         folder / "misfit", WORDS, labels=LABELS, config={"id2label": {"0": "A", "1": "B"}}
     )
-    with (
-        Pipeline(TagTask(), bundle, threads=1) as pipe,
-        pytest.raises(BundleError, match="3 logits per token, but its config.json lists 2 labels"),
-    ):
-        pipe("the cat")
+    with pytest.raises(BundleError, match="3 logits per token, but its config.json names 2 labels"):
+        Pipeline(TagTask(), bundle, threads=1)
 
 
 def test_a_model_that_labels_whole_texts_is_an_error(folder: Path) -> None:
     bundle: Bundle = tiny_text_classifier(folder / "whole")
-    with (
-        Pipeline(TagTask(), bundle, threads=1) as pipe,
-        pytest.raises(BundleError, match="not a token classifier"),
-    ):
-        pipe("good")
+    with pytest.raises(BundleError, match=r"for another task.*: its logits .*of a whole text"):
+        Pipeline(TagTask(), bundle, threads=1)

@@ -81,7 +81,7 @@ def told(
     """
     make = tiny_translator if writes else tiny_text_generator
     made = make(folder, config=config)
-    files = {"tokenizer_config.json": {**made.tokenizer_config, **(named or {})}}
+    files = {"tokenizer_config.json": {**made.repository.tokenizer_config, **(named or {})}}
     if generation is not None:
         files["generation_config.json"] = generation
     for name, values in files.items():

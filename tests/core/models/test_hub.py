@@ -84,6 +84,33 @@ def test_the_layout_of_optimum_loads(hub: HubStandIn, repository: dict[str, byte
     assert bundle.onnx_file("int8") == bundle.path / "model_quantized.onnx"
 
 
+def test_a_tokenizer_beside_the_graphs_is_fetched(
+    hub: HubStandIn, repository: dict[str, bytes]
+) -> None:
+    moved = {f"onnx/{n}" if n.startswith("tokenizer") else n: f for n, f in repository.items()}
+    hub.repos["acme/beside"] = Repo()
+    hub.repos["acme/beside"].push(moved)
+    bundle = resolve("acme/beside")
+    assert hub.fetched() == [
+        "config.json",
+        "onnx/model.onnx",
+        "onnx/tokenizer.json",
+        "onnx/tokenizer_config.json",
+    ]
+    assert bundle.tokenizer_file == bundle.path / "onnx" / "tokenizer.json"
+    assert bundle.max_length == 32
+    bundle.verify()
+
+
+def test_a_vocabulary_is_fetched_where_there_is_no_tokenizer(
+    hub: HubStandIn, repository: dict[str, bytes]
+) -> None:
+    hub.repos["acme/old"] = Repo()
+    hub.repos["acme/old"].push({n: f for n, f in repository.items() if n != "tokenizer.json"})
+    bundle = resolve("acme/old")
+    assert bundle.tokenizer_file == bundle.path / "vocab.txt"
+
+
 def test_a_cached_model_asks_the_hub_nothing(hub: HubStandIn) -> None:
     resolve("acme/tiny")
     asked = len(hub.requests)

@@ -11,6 +11,7 @@ from nlplug.models.layout import (
     find_graphs,
     graph_of,
     id2label_of,
+    side_files,
     window_of,
 )
 
@@ -30,6 +31,10 @@ from nlplug.models.layout import (
         ("onnx/model_bnb4.onnx", ("model", "bnb4")),
         ("onnx/model_O3.onnx", ("model", "O3")),
         ("onnx/model_qint8_avx512_vnni.onnx", ("model", "qint8_avx512_vnni")),
+        ("onnx/model_optimized.onnx", ("model", "optimized")),
+        ("model_optimized_quantized.onnx", ("model", "int8")),
+        ("onnx/model_O2_fp16.onnx", ("model", "fp16")),
+        ("classifier.onnx", ("classifier", "fp32")),
         ("onnx/decoder_model_merged.onnx", ("decoder_model_merged", "fp32")),
         ("onnx/decoder_model_merged_q4f16.onnx", ("decoder_model_merged", "q4f16")),
         ("onnx/model.onnx_data", None),
@@ -53,6 +58,32 @@ def test_the_explicit_name_and_the_onnx_folder_win() -> None:
     assert find_graphs(names) == {
         "model": {"fp32": "onnx/model.onnx", "int8": "onnx/model_int8.onnx"}
     }
+
+
+def test_an_optimized_file_is_taken_where_there_is_no_plain_one() -> None:
+    both = ["onnx/model_optimized_quantized.onnx", "onnx/model_quantized.onnx"]
+    assert find_graphs(both) == {"model": {"int8": "onnx/model_quantized.onnx"}}
+    assert find_graphs(both[:1]) == {"model": {"int8": both[0]}}
+
+
+@pytest.mark.parametrize(
+    ("names", "graphs"),
+    [
+        (["classifier.onnx", "classifier_quantized.onnx"], ["model"]),
+        (["onnx/model.onnx", "onnx/classifier.onnx"], ["classifier", "model"]),
+        (["first.onnx", "second.onnx"], ["first", "second"]),
+        (["decoder_model.onnx"], ["decoder_model"]),
+        (["encoder_model.onnx"], ["encoder_model"]),
+    ],
+)
+def test_a_single_graph_of_any_name_is_the_model(names: list[str], graphs: list[str]) -> None:
+    assert sorted(find_graphs(names)) == graphs
+
+
+def test_side_files_are_taken_from_the_first_folder_that_has_them() -> None:
+    names = {"config.json", "onnx/config.json", "onnx/tokenizer.json", "vocab.txt", "README.md"}
+    assert side_files(names) == ["config.json", "onnx/tokenizer.json"]
+    assert side_files({"config.json", "onnx/vocab.txt"}) == ["config.json", "onnx/vocab.txt"]
 
 
 def test_external_data_belongs_to_one_file() -> None:
@@ -101,3 +132,13 @@ def test_without_labels_they_are_named_as_transformers_names_them() -> None:
 def test_malformed_labels_are_refused(given: object) -> None:
     with pytest.raises(ValueError, match=r"id2label|invalid literal"):
         id2label_of({"id2label": given})
+
+
+def test_labels_may_be_stated_by_label_alone() -> None:
+    assert id2label_of({"label2id": {"yes": 1, "no": "0"}}) == {0: "no", 1: "yes"}
+
+
+@pytest.mark.parametrize("given", [{"a": 0, "b": 0}, {"a": "x"}, ["a"]])
+def test_malformed_labels_by_label_are_refused(given: object) -> None:
+    with pytest.raises(ValueError, match="label2id"):
+        id2label_of({"label2id": given})

@@ -10,13 +10,14 @@ from hub_stand_in import HubStandIn, Repo
 from pydantic import ValidationError
 
 from nlplug.errors import BundleIncomplete
-from nlplug.models.bundle import Bundle, BundleWriter
+from nlplug.models.bundle import Bundle
 from nlplug.models.cache import pull
 from nlplug.models.hub import HubRef
 from nlplug.models.layout import run_together
 from nlplug.models.manifest import Manifest, PrecisionRecord
 from nlplug.models.pack import PackConfig, pack_wheel
 from nlplug.models.resolve import resolve
+from nlplug.models.writer import BundleWriter
 from nlplug.settings import load_settings
 
 FP32 = {

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from nlplug.errors import BundleError, BundleIncomplete
-from nlplug.models.bundle import Bundle, BundleWriter
+from nlplug.models.bundle import Bundle
 from nlplug.models.manifest import Manifest, PrecisionRecord
+from nlplug.models.writer import BundleWriter
 
 WriteBundle = Callable[..., Bundle]
 
@@ -163,7 +164,8 @@ KILLED_EVERYWHERE = """
 import json, os, shutil, signal, sys
 from pathlib import Path
 from nlplug.errors import NlplugError
-from nlplug.models.bundle import Bundle, BundleWriter
+from nlplug.models.bundle import Bundle
+from nlplug.models.writer import BundleWriter
 from nlplug.models.manifest import Manifest, PrecisionRecord
 
 source, work, replacing = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "replacing"

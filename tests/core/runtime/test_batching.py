@@ -1,13 +1,11 @@
-"""Rows go into batches within the token budget, and come out padded and masked."""
+"""Rows go into batches within the token budget."""
 
 from __future__ import annotations
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlplug.families.one_pass import Row
-from nlplug.runtime.batching import collate, plan
+from nlplug.runtime.batching import plan
 
 lengths = st.lists(st.integers(1, 600), max_size=80)
 
@@ -31,22 +29,13 @@ def test_rows_of_like_length_share_a_batch() -> None:
     assert plan([2, 10, 2, 10], 20) == [[1, 3], [0, 2]]
 
 
-def test_padding_is_masked_and_uses_the_pad_token() -> None:
-    rows = [Row({"input_ids": [5, 6, 7]}), Row({"input_ids": [8]})]
-    feeds = collate(rows, frozenset({"input_ids", "attention_mask"}), pad_token_id=9)
-    np.testing.assert_array_equal(feeds["input_ids"], [[5, 6, 7], [8, 9, 9]])
-    np.testing.assert_array_equal(feeds["attention_mask"], [[1, 1, 1], [1, 0, 0]])
-    assert {array.dtype for array in feeds.values()} == {np.dtype(np.int64)}
+@given(lengths, st.integers(1, 2048))
+def test_rows_of_unequal_length_are_kept_apart_on_demand(lengths: list[int], budget: int) -> None:
+    batches = plan(lengths, budget, equal=True)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    assert all(len({lengths[i] for i in batch}) == 1 for batch in batches)
 
 
-def test_only_declared_feeds_are_made() -> None:
-    rows = [Row({"input_ids": [1], "token_type_ids": [1]})]
-    assert set(collate(rows, frozenset({"input_ids"}))) == {"input_ids"}
-
-
-def test_token_types_of_a_pair_are_fed_and_those_of_a_single_text_are_zero() -> None:
-    names = frozenset({"input_ids", "token_type_ids"})
-    pair = collate([Row({"input_ids": [1, 2], "token_type_ids": [0, 1]})], names)
-    single = collate([Row({"input_ids": [1, 2]})], names)
-    np.testing.assert_array_equal(pair["token_type_ids"], [[0, 1]])
-    np.testing.assert_array_equal(single["token_type_ids"], [[0, 0]])
+@given(lengths, st.integers(1, 4))
+def test_a_batch_has_no_more_rows_than_it_may(lengths: list[int], rows: int) -> None:
+    assert all(len(batch) <= rows for batch in plan(lengths, 512, rows=rows))

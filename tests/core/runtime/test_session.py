@@ -44,7 +44,7 @@ def test_one_session_is_built_for_one_kind_of_work(bundle: Bundle) -> None:
     executor = OnnxExecutor(bundle.onnx_file("fp32"), threads=2)
     executor.run(FEEDS, alone=True)
     executor.run(FEEDS, alone=True)
-    assert list(executor._sessions) == ["alone"]
+    assert executor.open_sessions == ("alone",)
 
 
 def test_it_runs_again_after_it_was_closed(bundle: Bundle) -> None:
@@ -79,8 +79,9 @@ def test_a_card_is_chosen_by_its_index() -> None:
 
 @pytest.mark.skipif(cuda_built_in(), reason="this ONNX Runtime has CUDA")
 def test_a_fallback_to_the_cpu_is_said_loudly(bundle: Bundle) -> None:
-    with pytest.warns(DeviceFallbackWarning, match="running on the CPU"):
+    with pytest.warns(DeviceFallbackWarning, match="running on the CPU") as caught:
         executor = OnnxExecutor(bundle.onnx_file("fp32"), device="cuda")
+    assert caught[0].filename == __file__
     assert executor.device == "cpu"
     np.testing.assert_allclose(executor.run(FEEDS)["logits"], [[-4 / 3, 4 / 3]], rtol=1e-6)
 

@@ -83,7 +83,7 @@ def test_a_model_can_be_loaded_at_start(host: PluginHost, connect: Connect) -> N
 
 def test_it_is_not_ready_before_those_models_are_loaded(host: PluginHost, connect: Connect) -> None:
     app = create_app(host, preload=True)
-    assert not app.state.nlplug.ready
+    assert app.state.nlplug.missing == ["tone", "tone-tiny"]
     assert connect(app).get("/ready").json() == {"status": "ready"}
 
 
@@ -105,16 +105,16 @@ def test_metrics_count_requests_batches_and_errors(host: PluginHost, connect: Co
     response = client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = response.text.splitlines()
-    assert 'nlplug_requests_total{model="tone",status="200"} 1' in lines
-    assert 'nlplug_requests_total{model="tone",status="422"} 1' in lines
-    assert 'nlplug_requests_total{model="",status="404"} 1' in lines
-    assert 'nlplug_errors_total{error_type="validation"} 1' in lines
-    assert 'nlplug_batch_inputs_bucket{model="tone-tiny",le="2"} 0' in lines
-    assert 'nlplug_batch_inputs_bucket{model="tone-tiny",le="4"} 1' in lines
-    assert 'nlplug_batch_inputs_sum{model="tone-tiny"} 3.0' in lines
-    assert 'nlplug_request_seconds_count{model="tone"} 2' in lines
-    assert 'nlplug_queue_requests{model="tone-tiny"} 0' in lines
-    assert 'nlplug_model_loaded{model="tone-tiny"} 1' in lines
+    assert 'nlplug_requests_total{model="tone",status="200"} 1.0' in lines
+    assert 'nlplug_requests_total{model="tone",status="422"} 1.0' in lines
+    assert 'nlplug_requests_total{model="",status="404"} 1.0' in lines
+    assert 'nlplug_errors_total{error_type="validation"} 1.0' in lines
+    assert 'nlplug_batch_inputs_bucket{le="2.0",model="tone-tiny",task="tone"} 0.0' in lines
+    assert 'nlplug_batch_inputs_bucket{le="4.0",model="tone-tiny",task="tone"} 1.0' in lines
+    assert 'nlplug_batch_inputs_sum{model="tone-tiny",task="tone"} 3.0' in lines
+    assert 'nlplug_request_seconds_count{model="tone"} 2.0' in lines
+    assert 'nlplug_queue_requests{model="tone-tiny",task="tone"} 0.0' in lines
+    assert 'nlplug_model_loaded{model="tone-tiny",task="tone"} 1.0' in lines
 
 
 def references(value: Any) -> Iterator[str]:

@@ -138,7 +138,7 @@ def test_closing_cuts_off_what_is_under_way_and_what_waits_behind_it(
     served = serving.catalog.find("slow")
     big, behind = (
         serving.submit(served, [slow.task.Input(text=text)], options)  # type: ignore[call-arg]
-        for text, options in ((BIG, {}), ("good", {"top_k": 1}))
+        for text, options in ((BIG, {}), (BIG, {"top_k": 1}))
     )
     assert executor.entered.wait(WAIT)
     serving.close()

@@ -21,7 +21,6 @@ from nlplug.errors import Overloaded
 from nlplug.families.causal_lm import CausalTask
 from nlplug.runtime.answers import TextPiece
 from nlplug.server import create_app
-from nlplug.server.batching import Model
 from nlplug.server.metrics import Metrics
 from nlplug.server.streaming import Streams
 from nlplug.testing import tiny_text_generator
@@ -242,7 +241,7 @@ def test_a_piece_that_takes_too_long_ends_the_stream(
 
 
 def test_some_streams_go_side_by_side_and_a_few_wait(task: EchoTask, bundle: Bundle) -> None:
-    loaded: Future[Model] = Future()
+    loaded: Future[Pipeline] = Future()
     loaded.set_result(Pipeline(task, bundle))
     streams = Streams("m", lambda: loaded, max_streams=2, max_queue=1, metrics=Metrics())
     item, endless = task.Input(text="a"), {"max_new_tokens": 0}  # type: ignore[call-arg]
@@ -280,10 +279,10 @@ def test_too_many_streams_are_refused_with_a_429(
 
 def test_streams_are_counted(client: httpx.Client) -> None:
     assert client.post("/models/echo", json=body(max_new_tokens=3)).status_code == 200
-    assert metric(client, 'nlplug_requests_total{model="echo",status="200"}') == "1"
-    assert metric(client, 'nlplug_streamed_tokens_total{model="echo"}') == "3"
-    assert metric(client, 'nlplug_first_token_seconds_count{model="echo"}') == "1"
-    assert metric(client, 'nlplug_streams{model="echo"}') == "0"
+    assert metric(client, 'nlplug_requests_total{model="echo",status="200"}') == "1.0"
+    assert metric(client, 'nlplug_streamed_tokens_total{model="echo"}') == "3.0"
+    assert metric(client, 'nlplug_first_token_seconds_count{model="echo"}') == "1.0"
+    assert metric(client, 'nlplug_streams{model="echo",task="echo"}') == "0.0"
 
 
 def test_streaming_is_told_where_the_server_describes_itself(client: httpx.Client) -> None:

@@ -72,7 +72,7 @@ def test_a_task_may_have_labels_of_its_own(toy_task: Task, config: Make) -> None
     ("values", "message"),
     [
         ({"text": "a", "label": "other"}, "unknown label 'other'"),
-        ({"text": "a", "label": 7}, "unknown label 7"),
+        ({"text": "a", "label": 7}, "unknown label '7'"),
         ({"text": "a", "label": 0.5}, "holds 0.5, which is no label"),
         ({"text": "a", "label": True}, "holds True, which is no label"),
         ({"text": "a", "label": None}, "the column 'label' is empty"),
@@ -178,3 +178,19 @@ def test_numbers_that_are_no_probabilities_are_named(recipe: Recipes, value: Any
     made = recipe("x", "y", soft_column="soft")
     with pytest.raises(DataError, match=r"d\.jsonl:1: the column 'soft' holds"):
         made.examples(soft_rows(value))
+
+
+def test_labels_with_leading_zeros_stay_names(recipe: Recipes) -> None:
+    assert recipe("0101", "101", "007").labels == ["007", "0101", "101"]
+
+
+@pytest.mark.parametrize("cell", ["x|y", "['x', 'y']"])
+def test_several_labels_in_a_cell_are_noticed(recipe: Recipes, cell: str) -> None:
+    made = recipe(cell, "x", "z")
+    assert (made.multi_label, made.labels) == (True, ["x", "y", "z"])
+    assert recipe("x|y", "z", multi_label=False).labels == ["x|y", "z"]
+
+
+def test_decimal_numbers_are_no_labels(recipe: Recipes) -> None:
+    with pytest.raises(DataError, match="decimal numbers"):
+        recipe("4.5", "3.0")

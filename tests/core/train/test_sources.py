@@ -93,3 +93,16 @@ def test_holding_out_goes_by_the_text_and_not_by_its_place() -> None:
     assert 70 < len(held) < 130
     assert not {row.line for row in kept} & {row.line for row in held}
     assert {row.line for row in again[1]} == {row.line for row in held}
+
+
+def test_what_was_understood_of_each_file_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.csv").write_bytes("text;label\nschön;0101\nnein;101\n".encode("latin-1"))
+    with caplog.at_level("INFO", logger="nlplug.data"):
+        found = values(tmp_path / "a.csv")
+    assert [row["label"] for row in found] == ["0101", "101"]
+    assert [record.message for record in caplog.records] == [
+        f"{tmp_path / 'a.csv'}: 2 rows, CSV with ';'; columns 'text', 'label'; "
+        "2 labels: 0101, 101; encoding cp1252."
+    ]

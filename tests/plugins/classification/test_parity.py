@@ -28,10 +28,10 @@ LABELS = ["cat", "dog", "animal", "other"]
 
 
 def texts(count: int) -> list[str]:
-    """Texts of 0 to 60 words, with and without spaces between them; the same at each run."""
+    """Texts of 1 to 60 words, with and without spaces between them; the same at each run."""
     draw = random.Random(3)
     return [
-        draw.choice(["", " "]).join(draw.choices(WORDS, k=draw.randint(0, 60)))
+        draw.choice(["", " "]).join(draw.choices(WORDS, k=draw.randint(1, 60)))
         for _ in range(count)
     ]
 

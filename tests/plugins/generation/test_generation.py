@@ -83,6 +83,28 @@ def test_a_file_has_whole_answers(model: Path, tmp_path: Path) -> None:
     }
 
 
+def test_a_prompt_that_is_too_long_stops_at_its_row_or_is_skipped(
+    tmp_path: Path,
+) -> None:
+    model = tiny_text_generator(tmp_path / "small", max_length=64).path
+    source, output = tmp_path / "prompts.txt", tmp_path / "answers.jsonl"
+    source.write_text("the\nonce\n" + "the " * 100 + "\nthe\n")
+    command = ["--input", str(source), "--output", str(output), "--no-do-sample"]
+    command += ["--max-new-tokens", "2"]
+    stopped = run(model, *command)
+    assert stopped.exit_code == 2
+    assert f"Error: {source}:3: The prompt" in stopped.stderr
+    kept = (tmp_path / "answers.partial.jsonl").read_text().splitlines()
+    assert [json.loads(line)["text"] for line in kept] == ["the", "once"]
+    skipping = run(model, *command, "--on-error", "skip")
+    assert skipping.exit_code == 0, skipping.output
+    texts = [json.loads(line)["text"] for line in output.read_text().splitlines()]
+    assert texts == ["the", "once", "the"]
+    [skipped] = (tmp_path / "answers.skipped.jsonl").read_text().splitlines()
+    assert json.loads(skipped)["line"] == 3
+    assert "1 skipped: The prompt" in skipping.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

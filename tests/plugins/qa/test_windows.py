@@ -52,7 +52,10 @@ def test_rows_are_those_of_the_tokenizer(
     rows = maker.rows(asked.ids, read_context(context, read, words=True), size, stride)
     pair = (question, context) if question_first else (context, question)
     strategy = "only_second" if question_first else "only_first"
-    [expected] = tokenizer.encode([pair], stride=stride, strategy=strategy)
+    rust = Tokenizer.from_file(str(file))
+    rust.enable_truncation(size, stride=stride, strategy=strategy)
+    first = rust.encode(*pair)
+    expected = [first, *first.overflowing]
     assert [list(row.features["input_ids"]) for row in rows] == [one.ids for one in expected]
     for row, one in zip(rows, expected, strict=True):
         types = row.features.get("token_type_ids", np.zeros(len(row), dtype=int))

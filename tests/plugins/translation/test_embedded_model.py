@@ -16,6 +16,7 @@ import pytest
 from nlplug import Bundle, Pipeline, pipeline
 from nlplug.evaluation.run import evaluate
 from nlplug_translation.plugin import register_models
+from nlplug_translation.task import TranslationTask
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,51 @@ def test_lines_and_placeholders_stay(translate: Pipeline) -> None:
     assert "{name}" in first
     assert blank == ""
     assert "https://example.com" in last
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, ["Où", "gare", "?"]),
+        (1, ["Un homme", "rouge", "guitare.\n\nDeux enfants", "dans"]),
+        (2, ["Bonjour {name}", "train", "10:30", "https://example.com pour plus d'informations."]),
+    ],
+)
+def test_each_example_is_translated_whole(
+    translate: Pipeline, number: int, words: list[str]
+) -> None:
+    assert len(TranslationTask.examples) == 3
+    example = TranslationTask.examples[number]
+    [answer] = translate(example.input["text"], **example.options)
+    for word in words:
+        assert word in answer["translation_text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("I love you 😀. 你好，世界。", "Je vous aime 😀. 你好，世界。"),
+        ("THIS IS VERY IMPORTANT", "C'EST TRÈS IMPORTANT"),
+        ("It costs £11million.", "Ça coûte £11million."),
+        ("HTTP 404", "HTTP 404"),
+    ],
+)
+def test_what_it_cannot_write_stays(translate: Pipeline, text: str, answer: str) -> None:
+    assert translate(text) == [{"translation_text": answer}]
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+def test_a_sentence_that_it_knows_nothing_of_is_translated_all_the_same(
+    translate: Pipeline, beams: int
+) -> None:
+    text = (
+        "Garden show host Anna Weber left 'delighted' after museum director Paul Lindqvist pulls "
+        "in £15million grant with his railway heritage charity to focus on their new projects "
+        "with Stone and Miller and BBX"
+    )
+    [answer] = translate(text, num_beams=beams)
+    assert "£15million" in answer["translation_text"]
+    assert "BBX" in answer["translation_text"]
 
 
 def test_sentences_kept_out_of_training_are_translated_as_well_as_asked(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +13,9 @@ from hypothesis import strategies as st
 
 from nlplug.families.seq2seq import Segment, Written
 from nlplug_translation.languages import Route
-from nlplug_translation.protected import mend, numbers, spans
+from nlplug_translation.protected import Pattern, mend, numbers, spans
 from nlplug_translation.segments import Writer
+from nlplug_translation.vocabulary import Vocabulary
 
 KEPT = [
     *("{name}", "{0:.2f}", "{}", "{{ var }}", "${HOME}", "%s", "%(x)d", "%1$s", "{% if x %}"),
@@ -20,6 +23,12 @@ KEPT = [
     *("bob.smith@mail.example.org", "<b>", "</b>", '<a href="x. Y">', "<br/>", "&amp;"),
     *("3.5", "1,000.50", "10:30", "2024-01-15", "42", "1 000 000", "3/4", "-5", "007"),
     *("`a + b`", "👍🏽", "❤️"),
+]
+KEPT += [
+    *("H2O", "B12", "ABC-1234", "v2.3.1", "1st", "£11million", "COVID-19", "5kg", "m²", "1.5kg"),
+    *("{count, plural, one {# item} other {# items}}", "{a, select, x {He {n}} other {They}}"),
+    *(":name", "@id", "%name%", "[name]", "__NAME__", r"\n", "[First Name]", ":smile:", "%1"),
+    *("<!-- a -- <b> -->", r"C:\new\x", "<%= x %>", "@scope/pack"),
 ]
 WORDS = ["hello", "the cat", "I", "A4", "1st", "what?", "(so)", "it's", "我有", "and,", "$"]
 
@@ -33,7 +42,7 @@ def test_each_kind_is_known_as_a_whole(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["100%", "a < b and c > d", "50% off", "A4", "the 1st", "COVID-19", "5kg", "$ 3x", "[x]"],
+    ["100%", "a < b and c > d", "50% off", "[x]", "see: this", "a@b", "so {this", "[the link](x)"],
 )
 def test_words_and_marks_are_not_taken_for_placeholders(text: str) -> None:
     assert [span.text for span in spans(text) if span.kind != "number"] == []
@@ -56,11 +65,14 @@ def test_numbers_written_another_way_are_mended(
     assert mend(said, wanted) == mended
 
 
-def writer(*, room: int = 40) -> Writer:
-    """A token is a character."""
-    return Writer(
-        tokens=lambda text: [*map(ord, text)], route=Route("", (), (1,)), room=room, limit=room
-    )
+def writer(*, room: int = 40, best: int = 4000, known: int = 0x110000, **more: Any) -> Writer:
+    """A token is a character; those from ``known`` up are unknown."""
+
+    def ids(texts: Sequence[str]) -> list[list[int]]:
+        return [[number if number < known else 0 for number in map(ord, text)] for text in texts]
+
+    route = Route("", (), (1,))
+    return Writer(Vocabulary(ids, 0), route, room=room, limit=room, best=best, **more)
 
 
 def answer(parts: Sequence[str | Segment], say: Callable[[str], str]) -> str:
@@ -70,7 +82,8 @@ def answer(parts: Sequence[str | Segment], say: Callable[[str], str]) -> str:
         made = []
         for segment in segments:
             said = say("".join(map(chr, segment.ids[:-1])))
-            made.append(segment.finished([Written(said.strip(), said.endswith("~"))], again))
+            written = Written(said.strip(), said.endswith("~"), [*map(ord, said)])
+            made.append(segment.finished([written], again))
         return made
 
     texts = iter(again([part for part in parts if isinstance(part, Segment)]))
@@ -151,3 +164,125 @@ def test_what_has_no_room_is_translated_in_halves() -> None:
     text = "when he came home, he saw the sea"
     assert answer(writer(room=36).parts(text), say) == "WHEN HE CAME HOME, HE SAW THE SEA"
     assert seen[0] == text
+
+
+def copies(source: str) -> str:
+    return source
+
+
+@pytest.mark.parametrize("text", ["He said 你好 to me", "你好，世界。", "I 😀 it. Привет"])
+def test_what_the_vocabulary_lacks_is_kept(text: str) -> None:
+    sources = []
+
+    def say(source: str) -> str:
+        sources.append(source)
+        return re.sub(r"[^\x00-\x7f]", "", source)
+
+    assert answer(writer(known=0x250).parts(text), say) == text
+    assert all(source.isascii() for source in sources)
+
+
+def test_marks_that_the_vocabulary_lacks_are_written_as_it_has_them() -> None:
+    assert (
+        answer(writer(room=90, known=0x250).parts("He said “so”…"), str.upper) == 'HE SAID "SO"...'
+    )
+
+
+def test_a_sentence_that_cannot_be_translated_stays() -> None:
+    for said in ("", "7", "bebebebebebebe", "{x} y", "~", "\0"):
+        assert answer(writer().parts("the cat sees it"), lambda _, said=said: said) == (
+            "the cat sees it"
+        )
+
+
+def test_digits_that_the_model_adds_or_doubles_do_not_come_through() -> None:
+    def say(source: str) -> str:
+        return source.replace("costs", "coûte 1").replace("30", "3030")
+
+    out = answer(writer().parts("It costs £11million."), say)
+    assert Counter(filter(str.isdigit, out)) == Counter("11")
+    assert "£11million" in out
+
+
+def test_work_is_bounded_whatever_the_model_says() -> None:
+    calls = []
+
+    def say(source: str) -> str:
+        calls.append(len(source))
+        return "11"
+
+    text = "the cat saw a dog, and then it 5 went {home} to <b>eat</b> and sleep; " * 8
+    assert answer(writer(room=2000, best=200).parts(text.strip()), say) == text.strip()
+    assert sum(calls) < 12 * len(text)
+
+
+def test_a_sentence_longer_than_the_best_length_is_cut_at_clauses() -> None:
+    sources = []
+
+    def say(source: str) -> str:
+        sources.append(source)
+        return source
+
+    text = "he knew that it was late because the dog slept when the cat sang while it rained"
+    assert answer(writer(room=500, best=55).parts(text), say) == text
+    assert [source.split()[0] for source in sources] == ["he", "when"]
+
+
+def test_a_translation_that_is_far_too_short_is_made_of_its_halves() -> None:
+    def say(source: str) -> str:
+        return source.upper() if len(source) < 30 else "OUI"
+
+    text = "when he came home, he saw the wide sea"
+    assert answer(writer(room=400).parts(text), say) == text.upper()
+
+
+def test_tags_stay_in_order_and_what_they_hold_is_translated() -> None:
+    said = {"Click 30 Settings 20 to go": "Allez 30 ici", "Settings": "Options"}
+    said["Click 30 to go"] = "Cliquez 30 pour aller"
+    out = answer(writer().parts("Click <b>Settings</b> to go"), lambda source: said[source])
+    assert out == "Cliquez <b>Options</b> pour aller"
+    turned = {"A 30 b 20 c": "20 B 30 c"}
+    out = answer(writer().parts("A <i>b</i> c"), lambda source: turned.get(source, source))
+    assert out == "A <i>b</i> c"
+
+
+def test_tags_are_written_back_without_the_spaces_that_part_their_numbers_from_words() -> None:
+    assert answer(writer().parts("one <b>cat</b>s <br> end"), copies) == "one <b>cat</b>s <br> end"
+
+
+def test_capitals_are_small_to_the_model() -> None:
+    said = {"This is very good": "C'est très bon"}
+    assert answer(writer().parts("THIS IS VERY GOOD"), said.__getitem__) == "C'EST TRÈS BON"
+    assert answer(writer().parts("NATO"), lambda _: "OTAN") == "NATO"
+
+
+def test_a_row_of_one_word_is_translated_word_by_word() -> None:
+    said = {"Very": "Très", "very": "très", "good.": "bon."}
+    text = "Very " + "very " * 59 + "good."
+    out = answer(writer(room=400).parts(text), lambda source: said.get(source, "bebe" * 20))
+    assert out == "Très " + "très " * 59 + "bon."
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "out"),
+    [
+        ("Sign in", "Connexion !", "Connexion"),
+        ("Cancel", "Annuler.", "Annuler"),
+        ("Stop!", "Arrêtez !", "Arrêtez !"),
+    ],
+)
+def test_a_final_mark_that_was_not_there_is_taken_off(text: str, said: str, out: str) -> None:
+    assert answer(writer().parts(text), lambda _: said) == out
+
+
+def test_a_users_patterns_are_kept() -> None:
+    patterns = [Pattern(r"Stone and Miller|ACME-\w+"), Pattern("<<[^>]+>>")]
+    text = "We are Stone and Miller of ACME-x, <<see it>>"
+    out = answer(writer(room=90, patterns=patterns).parts(text), lambda source: source.upper())
+    assert out == "WE ARE Stone and Miller OF ACME-x, <<see it>>"
+
+
+@pytest.mark.parametrize("wrong", ["(", "(?=a)", r"(a)\1", "(?:a{1000}){1000}"])
+def test_a_pattern_that_does_not_take_linear_time_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="is not a regular expression of Rust"):
+        Pattern(wrong)

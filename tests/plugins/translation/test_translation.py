@@ -110,8 +110,8 @@ def test_what_is_streamed_is_what_is_answered(translate: Pipeline, text: str, be
     assert "".join(pieces) == said(translate, text, num_beams=beams)
 
 
-def test_one_sentence_comes_word_by_word(translate: Pipeline) -> None:
-    pieces = list(translate.pieces("the cat sees a dog"))
+def test_one_sentence_comes_word_by_word_where_it_is_not_checked(translate: Pipeline) -> None:
+    pieces = list(translate.pieces("the cat sees a dog", protect=False))
     assert [piece.text for piece in pieces if piece.text] == [
         "le",
         " chat",
@@ -216,7 +216,32 @@ def test_a_mark_that_the_model_does_not_know_lists_the_targets(translate: Pipeli
     assert said(translate, ">>fr<< the cat") == "le chat"
 
 
-@pytest.mark.parametrize("options", [{"max_new_tokens": 0}, {"num_beams": -1}, {"sentences": "x"}])
+def test_versions_of_what_cannot_be_translated_are_the_source(tmp_path: Path) -> None:
+    made = tiny_translator(tmp_path, {"cat": "7", "dog": ""})
+    with Pipeline(TranslationTask(), made, threads=1) as pipe:
+        (versions,) = pipe(["cat dog"], num_beams=2, num_return_sequences=2)
+        assert versions == [{"translation_text": "cat dog"}] * 2
+
+
+def test_masks_do_not_come_through_where_the_room_is_small(translate: Pipeline) -> None:
+    for room in range(1, 9):
+        text = said(translate, "the {a} cat sees 5 {b} a dog", max_new_tokens=room)
+        assert [part for part in text.split() if "{" in part or "5" in part] == ["{a}", "5", "{b}"]
+
+
+def test_a_users_patterns_stay_as_they_are(translate: Pipeline) -> None:
+    assert said(translate, "the cat sees the dog", protect_patterns=["the d\\w+"]) == (
+        "le chat voit the dog"
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"max_new_tokens": 0}, {"num_beams": -1}, {"sentences": "x"}, {"best_length": 0}),
+        {"protect_patterns": ["("]},
+    ],
+)
 def test_a_wrong_option_is_named(translate: Pipeline, options: dict[str, object]) -> None:
     with pytest.raises(OptionError, match=next(iter(options))):
         translate("a dog", **options)

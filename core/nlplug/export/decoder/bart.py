@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nlplug.export.decoder.encoder_decoder_plain import start_token
-from nlplug.export.decoder.encoder_decoder_weights import Cross, Seq2SeqWeights, Stack
+from nlplug.export.decoder.encoder_decoder_weights import Cross, EncoderDecoderWeights, Stack
 from nlplug.export.decoder.weights import (
     Block,
     Linear,
@@ -22,7 +22,7 @@ from nlplug.export.decoder.weights import (
 _NORM_FIRST = frozenset({"m2m_100", "mbart", "pegasus"})
 
 
-def read(model: Any) -> Seq2SeqWeights:
+def read(model: Any) -> EncoderDecoderWeights:
     """The weights of a model for conditional generation of this family."""
     config, body = model.config, model.model
     encoder = _stack(body.encoder, config, config.encoder_attention_heads)
@@ -36,7 +36,7 @@ def read(model: Any) -> Seq2SeqWeights:
     elif bias is not None:
         whole = bias if product.bias is None else product.bias + bias
         product, bias = Linear(product.weight, whole), None
-    return Seq2SeqWeights(
+    return EncoderDecoderWeights(
         encoder=encoder,
         decoder=decoder,
         cross=tuple(_cross(layer) for layer in body.decoder.layers),

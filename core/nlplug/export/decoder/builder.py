@@ -20,7 +20,7 @@ from nlplug.export.decoder.parts import Parts, rank_logits
 from nlplug.export.decoder.products import Product, Products
 from nlplug.export.decoder.weights import Block, DecoderWeights
 from nlplug.export.graph import MICROSOFT
-from nlplug.runtime.decoding.spec import METADATA_KEY, DecoderSpec
+from nlplug.runtime.decoding.decoder import METADATA_KEY, DecoderSpec
 
 
 def build(weights: DecoderWeights, products: Products) -> Any:

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 
 from nlplug.export.decoder.encoder import PADDING
-from nlplug.export.decoder.encoder_decoder_weights import Cross, Seq2SeqWeights
+from nlplug.export.decoder.encoder_decoder_weights import Cross, EncoderDecoderWeights
 from nlplug.export.decoder.nodes import FLOAT, INT32, INT64, GraphWriter
 from nlplug.export.decoder.parts import Parts, rank_logits
 from nlplug.export.decoder.products import Product, Products
 from nlplug.export.decoder.weights import Block, Norm
 from nlplug.export.graph import MICROSOFT
-from nlplug.runtime.decoding.seq2seq_spec import SEQ2SEQ_KEY, Seq2SeqSpec
+from nlplug.runtime.decoding.decoder import SEQ2SEQ_KEY, Seq2SeqSpec
 
 
-def build_step(weights: Seq2SeqWeights, products: Products) -> Any:
+def build_step(weights: EncoderDecoderWeights, products: Products) -> Any:
     """Write the decoder's graph, for one token a row.
 
     Inputs: ``input_ids`` (rows, 1) int64; ``position_ids`` (1, 1) int64 where there are positions,
@@ -44,11 +44,11 @@ def build_step(weights: Seq2SeqWeights, products: Products) -> Any:
     Returns:
         An ``onnx.ModelProto`` whose metadata hold a `Seq2SeqSpec`.
     """
-    return _Step(weights, products).build()
+    return _DecoderStep(weights, products).build()
 
 
-class _Step:
-    def __init__(self, weights: Seq2SeqWeights, products: Products) -> None:
+class _DecoderStep:
+    def __init__(self, weights: EncoderDecoderWeights, products: Products) -> None:
         self.weights, self.stack = weights, weights.decoder
         self.products = products
         self.graph = GraphWriter()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nlplug.export.decoder.encoder_decoder_weights import Seq2SeqWeights
+from nlplug.export.decoder.encoder_decoder_weights import EncoderDecoderWeights
 from nlplug.export.decoder.nodes import FLOAT, INT32, INT64, GraphWriter
 from nlplug.export.decoder.parts import Parts
 from nlplug.export.decoder.products import Product, Products
@@ -21,7 +21,7 @@ PADDING = -1e30
 """What is added to the scores of padding."""
 
 
-def build_encoder(weights: Seq2SeqWeights, products: Products) -> Any:
+def build_encoder(weights: EncoderDecoderWeights, products: Products) -> Any:
     """Write the encoder's graph.
 
     Inputs: ``input_ids`` (sources, tokens) int64, padded on the right; ``source_lengths``
@@ -39,7 +39,7 @@ def build_encoder(weights: Seq2SeqWeights, products: Products) -> Any:
 
 
 class _Encoder:
-    def __init__(self, weights: Seq2SeqWeights, products: Products) -> None:
+    def __init__(self, weights: EncoderDecoderWeights, products: Products) -> None:
         self.weights, self.stack = weights, weights.encoder
         self.products = products
         self.graph = GraphWriter()

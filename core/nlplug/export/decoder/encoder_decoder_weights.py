@@ -77,7 +77,7 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class Seq2SeqWeights:
+class EncoderDecoderWeights:
     """A text-to-text model, in float32.
 
     Attributes:

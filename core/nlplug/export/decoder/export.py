@@ -1,47 +1,55 @@
-"""A causal language model as graphs: plain, and where its architecture is known, fast."""
+"""A causal language model as graphs: plain, and if its architecture is supported, fast."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from nlplug.export.convert import reason_of
 from nlplug.export.decoder.builder import build
 from nlplug.export.decoder.plain import export_plain, run_plain
-from nlplug.export.decoder.products import PRECISIONS, products_of
+from nlplug.export.decoder.products import PRECISIONS, Products, products_of
 from nlplug.export.decoder.read import read_decoder
 from nlplug.export.decoder.weights import NoFastForm
 from nlplug.extras import require
-from nlplug.runtime.decoding.session import DecoderSession
+from nlplug.runtime.decoding.open import open_decoder
 
 TOLERANCE = 1e-4
-"""How far logits of a fast graph may be from those of the plain one, by the largest."""
+"""Largest difference of a fast graph's logits, relative to the largest logit (at least 1)."""
 
 _LONGEST_CHECK = 24
-# Protobuf ends at 2 GB.
+# Protobuf messages have at most 2 GB.
 _LARGEST_FILE = 2**31 - 2**20
 
 
+Graph = TypeVar("Graph")
+Weights = TypeVar("Weights")
+
+
 @dataclass(frozen=True)
-class DecoderGraphs:
-    """What came out.
+class ExportedGraphs(Generic[Graph]):
+    """The graphs of a model; ``Graph`` is one ``onnx.ModelProto``, or several by name.
 
     Attributes:
-        plain: The graph as exported, in float32.
+        plain: As Optimum exports it, in float32.
         fast: The fast graph in each precision; empty where there is none.
         note: What was built, or why nothing was; goes into the manifest.
-        difference: The largest difference of the fast graph's logits from the plain graph's, by
-            the largest logit; None where there is no fast graph.
+        difference: The largest difference of the fast graph's logits from the plain graph's,
+            relative to the largest logit; None where there is no fast graph.
     """
 
-    plain: Any
-    fast: dict[str, Any] = field(default_factory=dict)
+    plain: Graph
+    fast: dict[str, Graph] = field(default_factory=dict)
     note: str = ""
     difference: float | None = None
+
+
+DecoderGraphs = ExportedGraphs[Any]
 
 
 def export_decoder(
@@ -49,13 +57,13 @@ def export_decoder(
 ) -> DecoderGraphs:
     """Export a causal language model.
 
-    The fast graph is kept if it gives the plain graph's logits, over prompts of unequal lengths
+    The fast graph is kept if it gives the plain graph's logits, for prompts of different lengths
     and step by step from its cache. A model without a fast form keeps its plain graph, and the
     note says why.
 
     Args:
         model: A ``transformers.PreTrainedModel`` in float32, in eval mode.
-        folder: For temporary files; nothing stays there.
+        folder: For temporary files; they are removed again.
         precisions: Of the fast graph, from `nlplug.export.decoder.products.PRECISIONS`.
 
     Raises:
@@ -63,34 +71,59 @@ def export_decoder(
         OptionError: There is no such precision.
         MissingExtra: A package of the ``train`` extra is not installed.
     """
-    wanted = {precision: products_of(precision) for precision in precisions}
+    products = [products_of(precision) for precision in precisions]
     plain = export_plain(model, folder)
+    return with_fast_graphs(
+        plain,
+        dict(zip(precisions, products, strict=True)),
+        read=lambda: read_decoder(model),
+        build=build,
+        difference=lambda fast: _difference(plain, fast, folder),
+        describe=lambda weights: f"{len(weights.blocks)} layers, {model.config.model_type}",
+    )
+
+
+def with_fast_graphs(
+    plain: Graph,
+    products: Mapping[str, Products],
+    *,
+    read: Callable[[], Weights],
+    build: Callable[[Weights, Products], Graph],
+    difference: Callable[[Graph], float],
+    describe: Callable[[Weights], str],
+) -> ExportedGraphs[Graph]:
+    """Build the fast graphs of a model, and compare the float32 one with the plain graph.
+
+    Args:
+        plain: As Optimum exports it.
+        products: By precision.
+        read: Reads the weights; `NoFastForm` if the model has no fast form.
+        build: Builds the graph from the weights, in one precision.
+        difference: The largest difference of a graph's logits from the plain graph's, relative to
+            the largest logit.
+        describe: The sizes of the model, for the note.
+    """
     try:
-        weights = read_decoder(model)
+        weights = read()
         fast = build(weights, products_of("fp32"))
-        worst = _difference(plain, fast, folder)
+        worst = difference(fast)
     except NoFastForm as error:
-        return DecoderGraphs(plain, note=f"plain: no fast form for {error}")
-    except Exception as error:  # whatever goes wrong in it, the plain graph is right
-        reason = reason_of(error)
-        return DecoderGraphs(plain, note=f"plain: building the fast graph failed ({reason})")
+        return ExportedGraphs(plain, note=f"plain: no fast form for {error}")
+    except Exception as error:  # the plain graph is right, whatever fails here
+        return ExportedGraphs(
+            plain, note=f"plain: building the fast graph failed: {reason_of(error)}"
+        )
     if not worst <= TOLERANCE:
-        return DecoderGraphs(plain, note=f"plain: the fast graph differs by {worst:.1e}")
+        return ExportedGraphs(plain, note=f"plain: the fast graph differs by {worst:.1e}")
     graphs = {
-        precision: fast if precision == "fp32" else build(weights, products)
-        for precision, products in wanted.items()
+        precision: fast if precision == "fp32" else build(weights, writer)
+        for precision, writer in products.items()
     }
-    note = f"fast: {len(weights.blocks)} layers, {model.config.model_type}"
-    return DecoderGraphs(plain, graphs, note, worst)
-
-
-def reason_of(error: Exception) -> str:
-    """The first line of what an error says, for a note."""
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return ExportedGraphs(plain, graphs, f"fast: {describe(weights)}", worst)
 
 
 def save_graph(graph: Any, path: Path) -> None:
-    """Write a graph; one past the limit of its format with its weights in a file beside it."""
+    """Write a graph; above the size limit of protobuf, its weights go into a second file."""
     onnx = require("onnx", "train", purpose="Export")
     if graph.ByteSize() < _LARGEST_FILE:
         onnx.save_model(graph, str(path))
@@ -105,12 +138,12 @@ def save_graph(graph: Any, path: Path) -> None:
 
 
 def _difference(plain: Any, fast: Any, folder: Path) -> float:
-    """The worst difference of logits, by the largest logit."""
+    """The largest difference of logits, relative to the largest logit."""
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         paths = [Path(temporary) / name for name in ("plain.onnx", "fast.onnx")]
         for graph, path in zip((plain, fast), paths, strict=True):
             save_graph(graph, path)
-        session = DecoderSession(paths[1], threads=1)
+        session = open_decoder(paths[1], threads=1)
         tokens = min(session.spec.context, _LONGEST_CHECK)
         random = np.random.default_rng(0)
         ids = random.integers(0, session.spec.vocabulary, (3, tokens))

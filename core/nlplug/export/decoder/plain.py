@@ -1,16 +1,14 @@
-"""The graph as Optimum exports it: the reference, and what runs where no fast form is known."""
+"""A causal language model as Optimum exports it: the reference, and the fallback graph."""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nlplug.errors import ExportError
-from nlplug.export.quiet import quiet
-from nlplug.extras import require
+from nlplug.export.convert import to_onnx
+from nlplug.runtime.session import build_session, session_options
 
 _TASK = "text-generation-with-past"
 
@@ -20,7 +18,7 @@ def export_plain(model: Any, folder: Path) -> Any:
 
     Args:
         model: A ``transformers.PreTrainedModel`` in float32, in eval mode.
-        folder: For temporary files; nothing stays there.
+        folder: For temporary files; they are removed again.
 
     Returns:
         ``onnx.ModelProto`` with ``past_key_values`` among its inputs and ``present`` among its
@@ -30,25 +28,7 @@ def export_plain(model: Any, folder: Path) -> Any:
         ExportError: The architecture cannot be exported.
         MissingExtra: optimum-onnx or onnx is not installed.
     """
-    onnx = require("onnx", "train", purpose="Export")
-    exporter = require("optimum.exporters.onnx", "train", purpose="Export")
-    with tempfile.TemporaryDirectory(dir=folder) as temporary, quiet():
-        try:
-            exporter.onnx_export_from_model(
-                model,
-                output=temporary,
-                task=_TASK,
-                do_validation=False,
-                no_post_process=True,
-                device="cpu",
-            )
-        except Exception as error:
-            reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-            raise ExportError(
-                f"Optimum cannot export {model.config.model_type!r} for text generation: {reason}",
-                hint="Its list of architectures: https://huggingface.co/docs/optimum-onnx",
-            ) from error
-        return onnx.load(str(Path(temporary) / "model.onnx"))
+    return to_onnx(model, _TASK, folder)["model"]
 
 
 def run_plain(path: Path, ids: np.ndarray) -> np.ndarray:
@@ -61,11 +41,7 @@ def run_plain(path: Path, ids: np.ndarray) -> np.ndarray:
     Returns:
         float32 of shape (rows, tokens, vocabulary).
     """
-    ort = require("onnxruntime", "cpu", purpose="ONNX inference")
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = build_session(path, session_options(1))
     rows, tokens = ids.shape
     feeds = {
         "input_ids": ids,
@@ -73,7 +49,7 @@ def run_plain(path: Path, ids: np.ndarray) -> np.ndarray:
         "position_ids": np.tile(np.arange(tokens), (rows, 1)),
     }
     for item in session.get_inputs():
-        if item.name not in feeds:  # the cache: rows and tokens are symbols, the rest numbers
+        if item.name not in feeds:  # the cache: rows and tokens are symbolic sizes
             shape = [size if isinstance(size, int) else 0 for size in item.shape]
             feeds[item.name] = np.zeros([rows, *shape[1:]], np.float32)
     given = {item.name: feeds[item.name] for item in session.get_inputs()}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from nlplug.export.decoder import bart, gpt2, gpt_neox, llama, t5
-from nlplug.export.decoder.encoder_decoder_weights import Seq2SeqWeights
+from nlplug.export.decoder.encoder_decoder_weights import EncoderDecoderWeights
 from nlplug.export.decoder.weights import DecoderWeights, NoFastForm
 
 READERS: dict[str, Callable[[Any], DecoderWeights]] = {
@@ -18,7 +18,7 @@ READERS: dict[str, Callable[[Any], DecoderWeights]] = {
 }
 """Causal model types of transformers that have a fast form."""
 
-SEQ2SEQ_READERS: dict[str, Callable[[Any], Seq2SeqWeights]] = {
+ENCODER_DECODER_READERS: dict[str, Callable[[Any], EncoderDecoderWeights]] = {
     "bart": bart.read,
     "m2m_100": bart.read,
     "marian": bart.read,
@@ -27,7 +27,9 @@ SEQ2SEQ_READERS: dict[str, Callable[[Any], Seq2SeqWeights]] = {
     "pegasus": bart.read,
     "t5": t5.read,
 }
-"""Text-to-text model types that have one."""
+"""Text-to-text model types that have a fast form."""
+
+Weights = TypeVar("Weights")
 
 
 def read_decoder(model: Any) -> DecoderWeights:
@@ -39,13 +41,10 @@ def read_decoder(model: Any) -> DecoderWeights:
     Raises:
         NoFastForm: The architecture, or something in this model, has no fast form.
     """
-    model_type = model.config.model_type
-    if model_type not in READERS:
-        raise NoFastForm(f"architecture {model_type!r}")
-    return READERS[model_type](model)
+    return _read(model, READERS)
 
 
-def read_seq2seq(model: Any) -> Seq2SeqWeights:
+def read_encoder_decoder(model: Any) -> EncoderDecoderWeights:
     """The weights of a text-to-text model.
 
     Args:
@@ -54,7 +53,11 @@ def read_seq2seq(model: Any) -> Seq2SeqWeights:
     Raises:
         NoFastForm: The architecture, or something in this model, has no fast form.
     """
+    return _read(model, ENCODER_DECODER_READERS)
+
+
+def _read(model: Any, readers: Mapping[str, Callable[[Any], Weights]]) -> Weights:
     model_type = model.config.model_type
-    if model_type not in SEQ2SEQ_READERS:
+    if model_type not in readers:
         raise NoFastForm(f"architecture {model_type!r}")
-    return SEQ2SEQ_READERS[model_type](model)
+    return readers[model_type](model)

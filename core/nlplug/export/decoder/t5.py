@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 
 from nlplug.export.decoder.encoder_decoder_plain import start_token
-from nlplug.export.decoder.encoder_decoder_weights import Cross, Seq2SeqWeights, Stack
+from nlplug.export.decoder.encoder_decoder_weights import Cross, EncoderDecoderWeights, Stack
 from nlplug.export.decoder.weights import Block, Linear, Norm, activation, array, head, linear
-from nlplug.runtime.decoding.seq2seq_spec import NO_LIMIT
+from nlplug.runtime.decoding.decoder import NO_LIMIT
 
 
-def read(model: Any) -> Seq2SeqWeights:
+def read(model: Any) -> EncoderDecoderWeights:
     """The weights of a ``T5ForConditionalGeneration`` or ``MT5ForConditionalGeneration``."""
     config = model.config
     decoder = _stack(model.decoder, config)
     if config.tie_word_embeddings:
         decoder = decoder.scaled(config.d_model**-0.5)
-    return Seq2SeqWeights(
+    return EncoderDecoderWeights(
         encoder=_stack(model.encoder, config),
         decoder=decoder,
         cross=tuple(_cross(block) for block in model.decoder.block),

@@ -1,110 +1,151 @@
-"""Chats as prompts, by the Jinja template that a model brings; it runs in Jinja's sandbox."""
+"""Chats as prompts, by the Jinja template of a model."""
 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from nlplug.errors import BundleError, InputError
 from nlplug.extras import require
 from nlplug.models.bundle import Bundle
-from nlplug.models.writer import read_object
 
-CHAT_TEMPLATE_FILE = "chat_template.jinja"
-
-_SPECIAL = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
-# Ends in a space, so that a template that trims what the messages hold can be told.
+# It ends in a space, which shows whether the template trims the messages.
 _MARK = "CONTINUE_FINAL_MESSAGE_TAG "
 
 
 class ChatTemplate:
-    """A template, compiled; renders as ``apply_chat_template`` in transformers does.
+    """A compiled template; it renders as ``apply_chat_template`` of transformers does.
 
     Args:
         source: The template.
-        special_tokens: Names and texts that it may write, such as ``bos_token``.
+        special_tokens: Names and texts that it may use, such as ``bos_token``.
 
     Raises:
         MissingExtra: Jinja is not installed.
-        BundleError: The template is no template.
+        BundleError: The source is not a template.
     """
 
     def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
         require("jinja2", "chat", purpose="A chat template")
         from jinja2 import TemplateError
 
+        from nlplug.families.causal_lm.chat_sandbox import compile_template
+
         self._special = dict(special_tokens)
         try:
-            self._template = _environment().from_string(source)
+            self._template = compile_template(source)
         except TemplateError as error:
             raise BundleError(
                 f"The model's chat template cannot be read: {error}.",
                 hint="Correct chat_template in tokenizer_config.json, or give a plain text.",
             ) from error
 
-    def render(self, messages: Sequence[Mapping[str, Any]], *, continue_final: bool = False) -> str:
-        """The prompt that asks for the next message.
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        continue_final: bool = False,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> str:
+        """The prompt for the next message.
 
         Args:
-            messages: Each with ``role`` and ``content``, at least one.
-            continue_final: The last message is only begun: the text goes on with it.
+            messages: Each with ``role`` and ``content``, at least one. The content may be a text,
+                a list of parts, or None, such as beside ``tool_calls``.
+            continue_final: Continue the last message instead of starting a new one.
+            tools: The tools that the model may call, as JSON schemas.
+            variables: Other variables of the template.
 
         Raises:
-            InputError: The template refuses the messages, or loses the one to go on with.
+            InputError: The template refuses the messages, or drops the message to continue.
+            BundleError: The template exceeds the limits of size and time.
         """
+        from nlplug.families.causal_lm.chat_sandbox import TemplateLimitError, budget
+
         given = copy.deepcopy([dict(message) for message in messages])
-        final = str(given[-1]["content"])
+        final = ""
         if continue_final:
-            given[-1]["content"] = final + _MARK
+            holder, key = _text_of(given[-1])
+            final = holder[key]
+            holder[key] += _MARK
+        names: dict[str, Any] = {
+            "documents": None,
+            **self._special,
+            **(variables or {}),
+            "messages": given,
+            "tools": None if tools is None else copy.deepcopy(list(tools)),
+            "add_generation_prompt": not continue_final,
+        }
         try:
-            text: str = self._template.render(
-                messages=given,
-                tools=None,
-                documents=None,
-                add_generation_prompt=not continue_final,
-                **self._special,
-            )
-        except Exception as error:  # a template may do anything, and be wrong about it
+            with budget():
+                text: str = self._template.render(names)
+        except TemplateLimitError as error:
+            raise BundleError(
+                f"The model's chat template was stopped: {error}.",
+                hint="Give shorter messages, or use a model whose chat template is correct.",
+            ) from error
+        except Exception as error:  # a template may raise any error
             raise InputError(
                 f"The model's chat template does not take these messages: {error}",
-                hint="Most take an optional system message, then user and assistant in turn.",
+                hint="Most take an optional system message, then alternating messages of user "
+                "and assistant.",
             ) from error
         return _until_mark(text, final) if continue_final else text
 
 
-def chat_template_of(bundle: Bundle) -> ChatTemplate | None:
-    """The chat template of a bundle; None where it has none.
+def append_text(message: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """A copy of a message with a text added to its content, or to the last part with text.
+
+    Raises:
+        InputError: The message has no text.
+    """
+    copied = copy.deepcopy(dict(message))
+    holder, key = _text_of(copied)
+    holder[key] += text
+    return copied
+
+
+def _text_of(message: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Where the text of a message is: the dict and the key that hold it.
+
+    Raises:
+        InputError: The message has no text.
+    """
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    found = [(part, "text") for part in parts if isinstance(part.get("text"), str)]
+    if isinstance(content, str):
+        found = [(message, "content")]
+    if not found:
+        raise InputError(
+            "The last message has no text, so it cannot be continued.",
+            hint="End with a message of the user, or set continue_final_message to false.",
+        )
+    return found[-1]
+
+
+def chat_template_of(bundle: Bundle, *, tools: bool = False) -> ChatTemplate | None:
+    """The chat template of a bundle; None if it has none.
+
+    Args:
+        bundle: The model.
+        tools: Prefer the template ``tool_use``, if the model has several.
 
     Raises:
         MissingExtra: Jinja is not installed.
-        BundleError: The template is no template.
+        BundleError: The source is not a template.
     """
-    path = bundle.path / CHAT_TEMPLATE_FILE
-    source: Any = bundle.tokenizer_config.get("chat_template")
-    if path.is_file():
-        source = path.read_text(encoding="utf-8")
-    if isinstance(source, list):  # several, by name
-        source = {item.get("name"): item.get("template") for item in source}.get("default")
-    return ChatTemplate(source, _special_tokens(bundle)) if isinstance(source, str) else None
-
-
-def _special_tokens(bundle: Bundle) -> dict[str, str]:
-    path = bundle.path / "special_tokens_map.json"
-    found = (read_object(path) if path.is_file() else {}) | bundle.tokenizer_config
-    tokens = {}
-    for name in (f"{kind}_token" for kind in _SPECIAL):
-        token = found.get(name)
-        text = token.get("content") if isinstance(token, dict) else token
-        if isinstance(text, str):
-            tokens[name] = text
-    return tokens
+    source = bundle.repository.chat_template(tools=tools)
+    if source is None:
+        return None
+    tokens = bundle.repository.special_tokens.items()
+    return ChatTemplate(source, {f"{role}_token": text for role, text in tokens})
 
 
 def _until_mark(text: str, final: str) -> str:
-    """What stands before the mark; where its space was trimmed, so were those before it."""
+    """The text before the mark; if the space of the mark was trimmed, so is the end of the text."""
     place = text.rfind(_MARK.strip())
     if place < 0 or final.strip() not in text:
         raise InputError(
@@ -113,48 +154,3 @@ def _until_mark(text: str, final: str) -> str:
         )
     kept = text[:place]
     return kept if text.startswith(_MARK, place) else kept.rstrip()
-
-
-def _environment() -> Any:
-    """What templates on the Hub are written for: the helpers that transformers gives them."""
-    from jinja2 import TemplateError, nodes
-    from jinja2.ext import Extension, loopcontrols
-    from jinja2.parser import Parser
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Generation(Extension):
-        """``{% generation %}`` marks what the assistant says; that is of use in training only."""
-
-        end = "endgeneration"
-        tags = {end.removeprefix("end")}  # noqa: RUF012 - as Jinja declares it
-
-        def parse(self, parser: Parser) -> nodes.Node:
-            scope = nodes.Scope(lineno=next(parser.stream).lineno)
-            scope.body = parser.parse_statements((f"name:{self.end}",), drop_needle=True)
-            return scope
-
-    def raise_exception(message: str) -> None:
-        raise TemplateError(message)
-
-    def tojson(
-        value: Any,
-        ensure_ascii: bool = False,
-        indent: int | None = None,
-        separators: tuple[str, str] | None = None,
-        sort_keys: bool = False,
-    ) -> str:  # Jinja's own escapes HTML
-        return json.dumps(
-            value,
-            ensure_ascii=ensure_ascii,
-            indent=indent,
-            separators=separators,
-            sort_keys=sort_keys,
-        )
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
-    )
-    environment.filters["tojson"] = tojson
-    environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    return environment

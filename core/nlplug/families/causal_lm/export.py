@@ -1,4 +1,4 @@
-"""Exporting causal language models: the graph, and the prompts and texts that judge it."""
+"""Exporting causal language models: the graph, and the prompts and texts to compare it on."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from typing import Any
 
 from nlplug.errors import DataError
 from nlplug.evaluation.base import Sample
+from nlplug.export.build_result import BuildResult
+from nlplug.export.checkpoint import Checkpoint
 from nlplug.export.config import ExportConfig
 from nlplug.export.decoder.export import export_decoder
-from nlplug.export.decoding import NEW_TOKENS, built, judged, products, save, write_source
+from nlplug.export.decoding import (
+    NEW_TOKENS,
+    fast_precisions,
+    run_gate,
+    write_checkpoint,
+    write_graphs,
+)
 from nlplug.export.decoding_gate import DecodingRows, Logits
-from nlplug.export.made import Made
 from nlplug.export.rows import SENTENCES, draw
-from nlplug.export.source import Source
-from nlplug.families.causal_lm.runner import open_decoder
 from nlplug.families.causal_lm.scoring import (
     LikelihoodScorer,
     TextGenerationEvaluation,
@@ -26,39 +31,39 @@ from nlplug.families.decoding_options import GenerationConfig, TextDecodingOptio
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import MODEL_GRAPH
 from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.tokenizer import load_tokenizer
 
 PROMPTS = 128
-"""Prompts of which the greedy continuations are compared."""
+"""Number of prompts whose greedy continuations are compared."""
 
 _LENGTHS = (4, 8, 16, 24)
 _READ_BYTES = 100_000
-"""Text that is read for bits per byte; PyTorch and each precision read all of it."""
+"""Bytes of text for bits per byte; PyTorch and each precision read all of it."""
 
 
-def make(config: ExportConfig, source: Source, folder: Path) -> Made:
-    """Build and judge the graphs; see `nlplug.export.one_pass.make`."""
-    write_source(config, source, folder)
-    blocks = config.quantization.blocks is not False
-    made = export_decoder(source.model, folder, precisions=products(config, blocks=blocks))
-    fast = {name: {MODEL_GRAPH: graph} for name, graph in made.fast.items()}
-    graphs = built(config, folder, {MODEL_GRAPH: made.plain}, fast, made.note)
-    files = save(graphs, folder)
+def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildResult:
+    """Build the graph, and compare each precision; see `nlplug.export.one_pass.make`."""
+    write_checkpoint(config, checkpoint, folder)
+    precisions = fast_precisions(config, blocks=config.quantization.blocks is not False)
+    exported = export_decoder(checkpoint.model, folder, precisions=precisions)
+    fast = {name: {MODEL_GRAPH: graph} for name, graph in exported.fast.items()}
+    written = write_graphs(config, folder, {MODEL_GRAPH: exported.plain}, fast, exported.note)
     draft = Bundle.open(folder)
 
-    def opened(precision: str) -> Decoder:
+    def open_precision(precision: str) -> Decoder:
         path = draft.onnx_file(precision)
         return open_decoder(path, context=draft.max_length, threads=None)
 
     rows = gate_rows(config, draft)
-    return judged(config, source, draft, graphs, files, rows, opened)
+    return run_gate(config, checkpoint, draft, written, rows, open_precision)
 
 
 def gate_rows(config: ExportConfig, draft: Bundle) -> DecodingRows:
-    """Beginnings of texts to go on from, and texts to be read.
+    """Prompts to continue, and texts whose bits per byte are measured.
 
     Args:
-        config: Its data may have texts; without, sentences that are built in begin the prompts.
+        config: Its data may have texts; without, the prompts are taken from built-in sentences.
         draft: The model with its tokenizer.
 
     Raises:
@@ -66,19 +71,19 @@ def gate_rows(config: ExportConfig, draft: Bundle) -> DecodingRows:
     """
     tokenizer = load_tokenizer(draft, offsets=False)
     options = GenerationConfig.of(draft).decoding(
-        TextDecodingOptions(max_new_tokens=min(NEW_TOKENS, draft.max_length // 2)), tokenizer.ids
+        TextDecodingOptions(max_new_tokens=min(NEW_TOKENS, draft.max_length // 2)), tokenizer
     )
     if config.eval_data is None:
-        texts, origin = list(SENTENCES), "beginnings of built-in sentences"
+        texts, origin = list(SENTENCES), "prompts from built-in sentences"
     else:
         evaluation = TextGenerationEvaluation([])
         samples = draw(
             evaluation.samples(config.eval_data, **dict(config.columns)), config.eval_rows
         )
         texts = [sample.input["prompt"] + sample.input["text"] for sample in samples]
-        origin = f"beginnings of texts of {config.eval_data.name}"
+        origin = f"prompts from texts of {config.eval_data.name}"
     begin, _ = tokenizer.prompt(texts[0]) if texts else ([], [])
-    prompts = _beginnings([tokenizer.ids(text) for text in texts], begin, draft.max_length // 2)
+    prompts = _prompts([tokenizer.ids(text) for text in texts], begin, draft.max_length // 2)
     if not prompts:
         raise DataError("There is no text to compare on.", hint="Give a file with texts.")
     origin = f"{len(prompts)} {origin}"
@@ -96,10 +101,8 @@ def gate_rows(config: ExportConfig, draft: Bundle) -> DecodingRows:
     )
 
 
-def _beginnings(
-    texts: Sequence[Sequence[int]], begin: Sequence[int], longest: int
-) -> list[list[int]]:
-    """Pieces of texts, of several lengths, drawn evenly; each after what begins a text."""
+def _prompts(texts: Sequence[Sequence[int]], begin: Sequence[int], longest: int) -> list[list[int]]:
+    """Prompts of several lengths, sampled from the texts, each after the start tokens."""
     found: set[tuple[int, ...]] = set()
     lengths = [length for length in _LENGTHS if length + len(begin) <= longest] or [1]
     places = 2 * PROMPTS // max(1, len(texts)) + 2
@@ -115,7 +118,7 @@ def _beginnings(
 
 
 def _some(samples: Sequence[Sample]) -> list[Sample]:
-    """Of the samples as many, drawn evenly, as `_READ_BYTES` allow; one at least."""
+    """Random samples with at most `_READ_BYTES` bytes in all; at least one sample."""
     kept: list[Sample] = []
     size = 0
     for sample in random.Random(0).sample(list(samples), len(samples)):

@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, with_config
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    with_config,
+)
 from typing_extensions import TypedDict
 
-from nlplug.families.decoding_options import DoSample, Temperature, TextDecodingOptions
+from nlplug.families.decoding_options import TextDecodingOptions
+from nlplug.runtime.decoding.options import DoSample, Temperature
 from nlplug.task import TaskInput, chinese
 
 
 @with_config(ConfigDict(extra="allow"))
 class Message(TypedDict):
-    """One message of a chat; ``role`` is usually ``system``, ``user`` or ``assistant``."""
+    """One message of a chat.
+
+    The role is mostly ``system``, ``user``, ``assistant`` or ``tool``. The content is a text, a
+    list of parts such as ``{"type": "text", "text": "Hello"}``, or None beside ``tool_calls``.
+    Other keys are passed to the chat template.
+    """
 
     role: str
-    content: str
+    content: str | list[dict[str, Any]] | None
+
+
+def _with_content(message: Any) -> Any:
+    """A message with tool calls may lack its content."""
+    calls = isinstance(message, Mapping) and "tool_calls" in message
+    return {"content": None, **message} if calls else message
+
+
+def _from_json(value: Any) -> Any:
+    """JSON texts, as a command line and a form give them, as values."""
+    if isinstance(value, str):
+        return json.loads(value)
+    if isinstance(value, list):
+        return [json.loads(item) if isinstance(item, str) else item for item in value]
+    return value
 
 
 def _kind(value: Any) -> str:
@@ -29,7 +58,11 @@ class CausalInput(TaskInput):
 
     text: Annotated[
         Annotated[str, Tag("text")]
-        | Annotated[list[Message], Tag("messages"), Field(min_length=1)],
+        | Annotated[
+            list[Annotated[Message, BeforeValidator(_with_content)]],
+            Tag("messages"),
+            Field(min_length=1),
+        ],
         Discriminator(_kind),
     ] = Field(
         title="Prompt",
@@ -76,6 +109,27 @@ class CausalOptions(TextDecodingOptions):
             "对话中续写最后一条消息而不是回复它。留空：仅当它来自助手时。",
             advanced=True,
         ),
+    )
+    tools: Annotated[list[dict[str, Any]] | None, BeforeValidator(_from_json)] = Field(
+        default=None,
+        title="Tools",
+        description="In a chat: the tools that the model may call, as a list of JSON schemas.",
+        json_schema_extra={
+            "advanced": True,
+            "zh": {
+                "title": "工具",
+                "description": "对话中模型可以调用的工具：JSON Schema 的列表。",
+            },
+        },
+    )
+    chat_template_kwargs: Annotated[dict[str, Any] | None, BeforeValidator(_from_json)] = Field(
+        default=None,
+        title="Chat template variables",
+        description="In a chat: other variables of the chat template, as a JSON object.",
+        json_schema_extra={
+            "advanced": True,
+            "zh": {"title": "对话模板变量", "description": "对话模板的其他变量：JSON 对象。"},
+        },
     )
     details: bool = Field(
         default=False,

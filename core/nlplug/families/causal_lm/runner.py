@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
-from nlplug.errors import BundleError, InputError, OptionError
-from nlplug.families.causal_lm.chat_template import ChatTemplate, chat_template_of
+from nlplug.errors import InputError, OptionError
+from nlplug.families.causal_lm.chat_template import ChatTemplate, append_text, chat_template_of
 from nlplug.families.causal_lm.options import (
     CausalInput,
     CausalOptions,
@@ -25,11 +23,12 @@ from nlplug.models.bundle import Bundle
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.plain import PlainSession
-from nlplug.runtime.decoding.session import DecoderSession
-from nlplug.runtime.decoding.texts import Prompt, Text, TextDecoder
+from nlplug.runtime.decoding.text import Prompt, Text, TextDecoder
 from nlplug.runtime.device import settle_on_cpu
+from nlplug.runtime.session import thread_count
+from nlplug.runtime.shared import Lazy
 from nlplug.runtime.tokenizer import load_tokenizer
 from nlplug.task import StreamingRunner, TaskInput, TaskOptions
 
@@ -61,19 +60,20 @@ class CausalRunner(StreamingRunner):
         device: str = "auto",
         threads: int | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise OptionError(f"threads is {threads}.", hint="Set it to 1 or more.")
+        thread_count(threads)
         settle_on_cpu(device)
         self._name = bundle.name
         self._path = bundle.onnx_file(precision)
+        signature = bundle.signature(precision)
+        if signature.task not in ("text generation", ""):
+            raise signature.for_another_task("it is not a decoder that continues a text")
         self._threads = threads
         self._window = bundle.max_length
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self._config = GenerationConfig.of(bundle)
         self._bundle = bundle
-        self._template: ChatTemplate | None = None
-        self._decoder: Decoder | None = None
-        self._lock = threading.Lock()
+        self._templates: dict[bool, ChatTemplate | None] = {}
+        self._decoder = Lazy(self._open)
 
     @property
     def device(self) -> str:
@@ -108,22 +108,17 @@ class CausalRunner(StreamingRunner):
         Raises:
             BundleError: It is not a decoder, or the tokenizer belongs to another model.
         """
-        with self._lock:
-            if self._decoder is None:
-                decoder = open_decoder(self._path, context=self._window, threads=self._threads)
-                check_vocabulary(self._bundle, self._tokenizer, decoder.spec.vocabulary)
-                self._decoder = decoder
+        self._decoder.get()
 
     def close(self) -> None:
-        """Release the graph."""
-        with self._lock:
-            self._decoder = None
+        """Release the graph; texts that are being generated keep it until they end."""
+        self._decoder.clear()
 
     def _steps(
         self, inputs: Iterable[TaskInput], options: CausalOptions, stop: threading.Event
     ) -> Generator[list[GeneratedText], None, None]:
         first = 0
-        decoding = replace(self._decoding(options), cancelled=stop.is_set)
+        decoding = self._decoding(options, cancelled=stop.is_set)
         for chunk in chunks(cast("Iterable[CausalInput]", inputs), _FIRST_CHUNK, _LARGEST_CHUNK):
             prompts = [self._prompt(item, options, n) for n, item in enumerate(chunk, first)]
             answers = self._texts().texts(prompts, decoding, stop=options.stop)
@@ -132,18 +127,17 @@ class CausalRunner(StreamingRunner):
                 yield [self._answer(item, text, options) for text in texts]
             first += len(chunk)
 
-    def _opened(self) -> Decoder:
-        decoder = self._decoder
-        if decoder is None:
-            self.open()
-            return self._opened()
+    def _open(self) -> Decoder:
+        decoder = open_decoder(self._path, context=self._window, threads=self._threads)
+        check_vocabulary(self._bundle, self._tokenizer, decoder.spec.vocabulary)
         return decoder
 
     def _texts(self) -> TextDecoder:
-        return TextDecoder(self._opened(), self._tokenizer.decode)
+        return TextDecoder(self._decoder.get(), self._tokenizer.decode)
 
-    def _decoding(self, options: CausalOptions) -> DecodingOptions:
-        return self._config.decoding(options, self._tokenizer.ids, logprobs=_logprobs(options))
+    def _decoding(self, options: CausalOptions, **more: Any) -> DecodingOptions:
+        logprobs = options.details and options.num_beams == 1
+        return self._config.decoding(options, self._tokenizer, logprobs=logprobs, **more)
 
     def _prompt(self, item: CausalInput, options: CausalOptions, number: int = 0) -> Prompt:
         """The tokens of an input.
@@ -160,7 +154,7 @@ class CausalRunner(StreamingRunner):
                 "The prompt is empty." if not item.text else "The prompt has no tokens.",
                 hint="Give at least one word.",
             )
-        context = self._opened().spec.context
+        context = self._decoder.get().spec.context
         if len(begin) + len(ids) > context:
             if options.truncation == "error":
                 raise InputError(
@@ -174,14 +168,21 @@ class CausalRunner(StreamingRunner):
         return Prompt(whole, whole, number)
 
     def _rendered(self, messages: Sequence[Message], options: CausalOptions) -> str:
-        if self._template is None:
-            self._template = chat_template_of(self._bundle)
-        if self._template is None:
+        tools = bool(options.tools)
+        if tools not in self._templates:
+            self._templates[tools] = chat_template_of(self._bundle, tools=tools)
+        template = self._templates[tools]
+        if template is None:
             raise InputError(
                 f"The model {self._name!r} has no chat template, so it cannot answer messages.",
                 hint="Give a text, or use a model for chats.",
             )
-        return self._template.render(messages, continue_final=_continues(messages, options))
+        return template.render(
+            messages,
+            continue_final=_continues(messages, options),
+            tools=options.tools,
+            variables=options.chat_template_kwargs,
+        )
 
     def _answer(self, item: CausalInput, made: Text, options: CausalOptions) -> GeneratedText:
         whole: str | list[Message] = made.text
@@ -190,7 +191,7 @@ class CausalRunner(StreamingRunner):
                 whole = item.text + made.text
             elif _continues(item.text, options):
                 *before, last = item.text
-                whole = [*before, {**last, "content": last["content"] + made.text}]
+                whole = [*before, cast("Message", append_text(last, made.text))]
             else:
                 whole = [*item.text, Message(role="assistant", content=made.text)]
         answer = GeneratedText(generated_text=whole)
@@ -215,27 +216,6 @@ class CausalRunner(StreamingRunner):
                 for token, logprob in zip(made.tokens, logprobs, strict=True)
             ],
         )
-
-
-def open_decoder(path: Path, *, context: int, threads: int | None) -> Decoder:
-    """Open a decoder graph, in the fast form or as Optimum exports it.
-
-    Args:
-        path: The ``.onnx`` file.
-        context: Maximum number of tokens, for a graph in Optimum's form.
-        threads: Threads of a decoding step; None: the CPUs that the process may use.
-
-    Raises:
-        BundleError: The graph has neither form.
-    """
-    try:
-        return DecoderSession(path, threads=threads)
-    except BundleError:
-        return PlainSession(path, context=context, threads=threads)
-
-
-def _logprobs(options: CausalOptions) -> bool:
-    return options.details and options.num_beams == 1
 
 
 def _continues(messages: Sequence[Message], options: CausalOptions) -> bool:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from nlplug.evaluation.base import Evaluation, Sample, check_columns
-from nlplug.families.causal_lm.runner import open_decoder
 from nlplug.families.decoding_options import GenerationConfig
+from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.scoring import nats, token_logits, windows
 from nlplug.runtime.tokenizer import load_tokenizer
 from nlplug.settings import load_settings
 
 if TYPE_CHECKING:
+    from nlplug.data.formats import DataFile
     from nlplug.models.bundle import Bundle
     from nlplug.pipelines import Pipeline
 
@@ -112,7 +113,7 @@ class TextGenerationEvaluation(Evaluation):
     higher_is_better: ClassVar[bool] = False
     target_columns: ClassVar[Sequence[str]] = ("text", "completion")
 
-    def samples(self, path: Path, **columns: str) -> Iterator[Sample]:
+    def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
         """Rows with ``text``, or with ``prompt`` and ``completion``.
 
         Args:

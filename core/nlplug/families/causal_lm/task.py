@@ -40,6 +40,7 @@ class CausalTask(Task):
     Input: ClassVar[type[TaskInput]] = CausalInput
     Options: ClassVar[type[TaskOptions]] = CausalOptions
     Output: ClassVar[Any] = list[GeneratedText]
+    answers_blank: ClassVar[bool] = True
     display: ClassVar[Display] = Display.TEXT
 
     def load(

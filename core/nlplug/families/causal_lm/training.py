@@ -18,7 +18,7 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 from nlplug.errors import TrainingError
 from nlplug.evaluation.base import flat_metrics
 from nlplug.export.torch_decoder import TorchDecoder

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM
 
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
 from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import (

@@ -1,4 +1,4 @@
-"""Exporting text-to-text models: encoder and decoder, and the texts that judge them."""
+"""Exporting text-to-text models: encoder and decoder, and the texts to compare them on."""
 
 from __future__ import annotations
 
@@ -9,49 +9,60 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.data.readers import read_rows
-from nlplug.errors import DataError
+from nlplug.errors import DataError, ExportError
 from nlplug.evaluation.base import Evaluation, Sample, evaluation_of, options_of
+from nlplug.export.build_result import BuildResult
+from nlplug.export.checkpoint import Checkpoint
 from nlplug.export.config import ExportConfig
-from nlplug.export.decoder.encoder_decoder import export_seq2seq
-from nlplug.export.decoding import NEW_TOKENS, built, judged, products, save, write_source
+from nlplug.export.decoder.encoder_decoder import export_encoder_decoder
+from nlplug.export.decoding import (
+    NEW_TOKENS,
+    fast_precisions,
+    run_gate,
+    write_checkpoint,
+    write_graphs,
+)
 from nlplug.export.decoding_gate import DecodingRows, Logits
-from nlplug.export.made import Made
 from nlplug.export.rows import SENTENCES, draw, labelled
-from nlplug.export.source import Source
 from nlplug.families.seq2seq.model import Segment, Seq2SeqModel, Written
+from nlplug.families.seq2seq.task import Seq2SeqTask
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import DECODER_GRAPH, ENCODER_GRAPH
 from nlplug.models.manifest import Manifest
 from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.open import open_seq2seq
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.seq2seq import open_seq2seq
 from nlplug.validation import make_input
 
 _WRITTEN_ROWS = 512
-"""Rows that are answered for chrF, by PyTorch and by each precision."""
+"""Maximum number of rows whose answers PyTorch and each precision write."""
 
 
-def make(config: ExportConfig, source: Source, folder: Path) -> Made:
-    """Build and judge the graphs; see `nlplug.export.one_pass.make`."""
-    write_source(config, source, folder)
-    blocks = config.quantization.blocks is True
-    made = export_seq2seq(source.model, folder, precisions=products(config, blocks=blocks))
-    graphs = built(config, folder, made.plain, made.fast, made.note)
-    files = save(graphs, folder)
+def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildResult:
+    """Build the graphs, and compare each precision; see `nlplug.export.one_pass.make`."""
+    task = config.task
+    if not isinstance(task, Seq2SeqTask):
+        raise ExportError(
+            f"{task.name} cannot be exported: {type(task).__name__} is not a Seq2SeqTask.",
+            hint="Name another exporter in the record of its family (Family.exporter).",
+        )
+    write_checkpoint(config, checkpoint, folder)
+    precisions = fast_precisions(config, blocks=config.quantization.blocks is True)
+    exported = export_encoder_decoder(checkpoint.model, folder, precisions=precisions)
+    written = write_graphs(config, folder, exported.plain, exported.fast, exported.note)
     draft = _described(Bundle.open(folder), config)
-    task: Any = config.task
     model = task.bind(draft)
 
-    def opened(precision: str) -> Decoder:
+    def open_precision(precision: str) -> Decoder:
         graphs = (draft.onnx_file(precision, name) for name in (ENCODER_GRAPH, DECODER_GRAPH))
         return open_seq2seq(*graphs, start=model.start_token(), context=model.positions())
 
     rows = gate_rows(config, draft, model)
-    return judged(config, source, draft, graphs, files, rows, opened)
+    return run_gate(config, checkpoint, draft, written, rows, open_precision)
 
 
 def _described(draft: Bundle, config: ExportConfig) -> Bundle:
-    """The draft with what its manifest will say, such as the languages that it is for."""
+    """The draft with the manifest entries that the task reads, such as the languages."""
     manifest = Manifest(
         name=config.name or config.output.resolve().name,
         task=config.task.name,
@@ -64,12 +75,12 @@ def _described(draft: Bundle, config: ExportConfig) -> Bundle:
 
 
 def gate_rows(config: ExportConfig, draft: Bundle, model: Seq2SeqModel) -> DecodingRows:
-    """Sources to answer, and the right answers where there are any.
+    """Sources to answer, and the right answers if there are any.
 
     Args:
-        config: Its data may have pairs, or texts alone; without, there are built-in sentences.
+        config: Its data may have pairs, or only texts; without data, built-in sentences are used.
         draft: The model with its tokenizer.
-        model: The task, bound to it.
+        model: The task, bound to the draft.
 
     Raises:
         DataError: The data cannot be used.
@@ -107,7 +118,7 @@ def gate_rows(config: ExportConfig, draft: Bundle, model: Seq2SeqModel) -> Decod
 
 
 def _samples(config: ExportConfig, evaluation: Evaluation | None) -> tuple[list[Sample], str, bool]:
-    """Rows with or without labels, what they are, and whether they have labels."""
+    """The rows, their description, and whether they have labels."""
     data, columns = config.eval_data, dict(config.columns)
     limit = min(config.eval_rows, _WRITTEN_ROWS)
     if data is None:
@@ -125,10 +136,10 @@ def _samples(config: ExportConfig, evaluation: Evaluation | None) -> tuple[list[
 
 
 def _greedy(model: Seq2SeqModel, options: Any) -> DecodingOptions:
-    """Greedy decoding with the model's own special tokens, and no taste of any caller's."""
+    """Greedy decoding with the model's own special tokens, without penalties."""
     room = (model.positions() or 4 * NEW_TOKENS) - 1
-    return replace(
-        model.decoding(options),
+    return model.decoding(
+        options,
         max_new_tokens=max(1, min(4 * NEW_TOKENS, room)),
         min_new_tokens=0,
         do_sample=False,
@@ -142,12 +153,12 @@ def _greedy(model: Seq2SeqModel, options: Any) -> DecodingOptions:
 
 
 def _as_written(more: Sequence[Segment]) -> list[list[str]]:
-    """Nothing is written again here: what a text lost of what it had to keep stays lost."""
+    """Empty texts: the gate does not let a model write a segment again."""
     return [[""] for _ in more]
 
 
 def _varied() -> Iterator[str]:
-    """The built-in sentences, and beginnings of them: a hundred and more."""
+    """The built-in sentences and the first words of each: more than a hundred texts."""
     for text in SENTENCES:
         words = text.split()
         yield text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tokenizers import Encoding
 
     from nlplug.models.bundle import Bundle
+    from nlplug.runtime.decoding.decoder import DecoderSpec
     from nlplug.runtime.decoding.options import DecodingOptions
-    from nlplug.runtime.decoding.spec import DecoderSpec
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,12 @@ class Written:
     Attributes:
         text: The text.
         cut: Whether there was no room for its end.
+        tokens: Its tokens, the one that ended it included.
     """
 
     text: str
     cut: bool = False
+    tokens: Sequence[int] = ()
 
 
 Again = Callable[[Sequence["Segment"]], list[list[str]]]
@@ -170,15 +172,16 @@ class Seq2SeqModel:
         text = text.strip() if segment.trims else text
         return without_spaces(text) if options.clean_up_tokenization_spaces else text
 
-    def decoding(self, options: Seq2SeqOptions) -> DecodingOptions:
-        """How to decode.
+    def decoding(self, options: Seq2SeqOptions, **more: Any) -> DecodingOptions:
+        """The options of a call with the special tokens of the model.
 
-        Raises:
-            OptionError: Options that do not go together.
+        Args:
+            options: Those of the call.
+            **more: Other fields of `DecodingOptions`.
         """
-        made = self.generation.decoding(options, self.target.ids)
-        eos = made.eos or GenerationConfig(self.bundle.config).tokens("eos_token_id")
-        return replace(made, eos=eos)
+        eos = self.generation.tokens("eos_token_id")
+        eos = eos or GenerationConfig(self.bundle.config).tokens("eos_token_id")
+        return self.generation.decoding(options, self.target, eos=eos, **more)
 
     def start_token(self) -> int | None:
         """The token that each text begins with; None where only the graph may tell."""
@@ -217,8 +220,8 @@ def graph_files(bundle: Bundle, precision: str) -> tuple[Path, Path]:
     """
     if ENCODER_GRAPH not in bundle.graphs or DECODER_GRAPH not in bundle.graphs:
         raise BundleError(
-            f"The model {bundle.name!r} is no text-to-text model: it holds "
-            f"{', '.join(sorted(bundle.graphs))}.",
+            f"The model {bundle.name!r} is for another task: it is no text-to-text model, as it "
+            f"holds {', '.join(sorted(bundle.graphs))}.",
             hint=f"Such models have {ENCODER_GRAPH}.onnx and {DECODER_GRAPH}.onnx.",
         )
     return bundle.onnx_file(precision, ENCODER_GRAPH), bundle.onnx_file(precision, DECODER_GRAPH)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,11 +16,12 @@ from nlplug.errors import OptionError
 from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel, Written
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.runtime.batching import chunks
-from nlplug.runtime.cpu import usable_cpus
+from nlplug.runtime.decoding.open import open_seq2seq
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.seq2seq import open_seq2seq
-from nlplug.runtime.decoding.texts import Prompt, TextDecoder, batches
+from nlplug.runtime.decoding.text import Prompt, TextDecoder, batches
 from nlplug.runtime.device import settle_on_cpu
+from nlplug.runtime.session import thread_count
+from nlplug.runtime.shared import Lazy, WorkerPool
 from nlplug.task import StreamingRunner, TaskInput
 
 _FIRST_CHUNK = 8
@@ -73,16 +74,13 @@ class Seq2SeqRunner(StreamingRunner):
         device: str = "auto",
         threads: int | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise OptionError(f"threads is {threads}.", hint="Give a whole number from 1 up.")
+        self._workers = thread_count(threads)
         settle_on_cpu(device)
         self._model = model
         self._files = encoder, decoder
         self._key = key
-        self._workers = threads or usable_cpus()
-        self._lock = threading.Lock()
-        self._decoder: TextDecoder | None = None
-        self._pool: ThreadPoolExecutor | None = None
+        self._decoder = Lazy(self._open)
+        self._pool = WorkerPool(self._workers)
 
     @property
     def device(self) -> str:
@@ -127,19 +125,17 @@ class Seq2SeqRunner(StreamingRunner):
         Raises:
             BundleError: The graphs cannot be used, or the tokenizer belongs to another model.
         """
-        self._texts()
+        self._decoder.get()
 
     def close(self) -> None:
         """See `Runner.close`."""
-        with self._lock:
-            pool, self._pool, self._decoder = self._pool, None, None
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.close()
+        self._decoder.clear()
 
     def _steps(
         self, inputs: Iterable[TaskInput], options: Any, stop: threading.Event
     ) -> Generator[list[dict[str, str]], None, None]:
-        decoding = replace(self._model.decoding(options), cancelled=stop.is_set)
+        decoding = self._model.decoding(options, cancelled=stop.is_set)
         count = decoding.num_return_sequences
         first = 0
         for items in chunks(inputs, _FIRST_CHUNK, _LARGEST_CHUNK):
@@ -153,20 +149,17 @@ class Seq2SeqRunner(StreamingRunner):
                     texts = _versions(list(islice(stretches, len(own))), count)
                     yield [{self._key: text} for text in texts]
 
-    def _texts(self) -> TextDecoder:
-        with self._lock:
-            if self._decoder is None:
-                encoder, decoder = self._files
-                opened = open_seq2seq(
-                    encoder,
-                    decoder,
-                    start=self._model.start_token(),
-                    context=self._model.positions(),
-                    threads=1,
-                )
-                self._model.check(opened.spec)
-                self._decoder = TextDecoder(opened, self._model.target.decode)
-            return self._decoder
+    def _open(self) -> TextDecoder:
+        encoder, decoder = self._files
+        opened = open_seq2seq(
+            encoder,
+            decoder,
+            start=self._model.start_token(),
+            context=self._model.positions(),
+            threads=1,
+        )
+        self._model.check(opened.spec)
+        return TextDecoder(opened, self._model.target.decode)
 
     def _by_token(
         self, parts: Sequence[Part], options: Any, decoding: DecodingOptions
@@ -179,7 +172,7 @@ class Seq2SeqRunner(StreamingRunner):
                 yield TextPiece(part, finish if last else None, count)
                 continue
             trim = _Trim() if part.trims else None
-            pieces = self._texts().pieces(Prompt(part.ids), decoding, stop=options.stop)
+            pieces = self._decoder.get().pieces(Prompt(part.ids), decoding, stop=options.stop)
             with closing(pieces):
                 for piece in pieces:
                     count, finish = piece.tokens, piece.finish or finish
@@ -215,7 +208,7 @@ class Seq2SeqRunner(StreamingRunner):
             in_order: Begin with the first parts, and not with the longest.
         """
         constrained = decoding.allowed_tokens is not None
-        first = _first_places(parts, alone=decoding.do_sample or constrained)
+        first = _first_places(parts, alone=decoding.samples or constrained)
         numbers = numbers or [0] * len(parts)
         segments = {place: part for place, part in enumerate(parts) if isinstance(part, Segment)}
         chosen = [place for place, origin in first.items() if place == origin]
@@ -259,17 +252,14 @@ class Seq2SeqRunner(StreamingRunner):
             done: Future[list[Stretch]] = Future()
             done.set_result(self._write(segments, options, decoding))
             return done
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="nlplug")
-            return self._pool.submit(self._write, segments, options, decoding)
+        return self._pool.submit(self._write, segments, options, decoding)
 
     def _write(
         self, segments: Sequence[tuple[Segment, int]], options: Any, decoding: DecodingOptions
     ) -> list[Stretch]:
         """Have some segments, each of the input with a number, written in the calling thread."""
         prompts = [Prompt(segment.ids, number=number) for segment, number in segments]
-        made = self._texts().texts(prompts, decoding, stop=options.stop)
+        made = self._decoder.get().texts(prompts, decoding, stop=options.stop)
         stretches = []
         for (segment, number), texts in zip(segments, made, strict=True):
             tokens = sum(len(text.tokens) for text in texts)
@@ -282,7 +272,11 @@ class Seq2SeqRunner(StreamingRunner):
                 return [stretch.versions for stretch in rewritten]
 
             written = [
-                Written(self._model.tidied(text.text, segment, options), text.finish == "length")
+                Written(
+                    self._model.tidied(text.text, segment, options),
+                    text.finish == "length",
+                    text.tokens,
+                )
                 for text in texts
             ]
             versions = segment.finished(written, again)

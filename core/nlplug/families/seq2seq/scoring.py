@@ -15,6 +15,7 @@ from nlplug.evaluation.base import Evaluation, Sample, check_columns
 from nlplug.extras import require
 
 if TYPE_CHECKING:
+    from nlplug.data.formats import DataFile
     from nlplug.task import TaskOptions
 
 _COLUMNS = ("text", "label")
@@ -44,7 +45,7 @@ class TranslationEvaluation(Evaluation):
         if getattr(options, "do_sample", False):
             self._decoding = "sampled"
 
-    def samples(self, path: Path, **columns: str) -> Iterator[Sample]:
+    def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
         """The pairs of a file.
 
         Args:

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from transformers import AutoModelForSeq2SeqLM, MarianConfig, MarianMTModel
 
 from nlplug.data.pairs import Pair, language_token, pairs_of
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
 from nlplug.families.seq2seq.scoring import corpus_scores
 from nlplug.families.seq2seq.settings import Seq2SeqConfig, Seq2SeqPretrainConfig

@@ -32,9 +32,13 @@ class SequenceClassificationModel(
         labels: Label names by id.
     """
 
+    output_rank = 2
+
     def __init__(self, bundle: Bundle) -> None:
         self._name = bundle.name
         self.labels = bundle.id2label
+        self.output_width = len(self.labels)
+        self.first_position = bundle.repository.first_position
         if [*self.labels] != [*range(len(self.labels))]:
             raise BundleError(
                 f"The labels of the model {self._name!r} have the ids "
@@ -59,25 +63,16 @@ class SequenceClassificationModel(
             if options.truncation
             else self._tokenizer.encode(texts, stride=self._stride(options))
         )
+        overlap = self._stride(options)
         rows = []
-        for item, group in zip(inputs, groups, strict=True):
-            if (
-                len(group) == 1 and item.text_pair is None
-            ):  # the common case, twice as fast as below
-                rows.append([Row({"input_ids": group[0].ids}, meta=1)])
-                continue
-            overlap = self._stride(options)
-            rows.append(
-                [
-                    Row(
-                        {"input_ids": window.ids}
-                        if item.text_pair is None
-                        else {"input_ids": window.ids, "token_type_ids": window.type_ids},
-                        meta=max(1, len(window) - (overlap if index else 0)),
-                    )
-                    for index, window in enumerate(group)
-                ]
-            )
+        for group in groups:
+            own = []
+            for index, window in enumerate(group):
+                features = {"input_ids": window.ids}
+                if window.type_ids is not None:
+                    features["token_type_ids"] = window.type_ids
+                own.append(Row(features, meta=max(1, len(window) - (overlap if index else 0))))
+            rows.append(own)
         return rows
 
     def decode(
@@ -113,12 +108,6 @@ class SequenceClassificationModel(
         else:
             stacked = np.stack([output["logits"] for output in outputs]).astype(np.float32)
             logits = np.average(stacked, axis=0, weights=[row.meta for row in rows])
-        if len(logits) != len(self.labels):
-            raise BundleError(
-                f"The model {self._name!r} returns {len(logits)} logits, but its config.json lists "
-                f"{len(self.labels)} labels.",
-                hint="Correct id2label in config.json, or export the model again.",
-            )
         return _apply(options.function_to_apply or self._default, logits)
 
     def _stride(self, options: SequenceClassificationOptions) -> int:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nlplug.errors import DataError
 from nlplug.evaluation import metrics
 from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
 
 if TYPE_CHECKING:
-    from nlplug.data.readers import DataRow
+    from nlplug.data.formats import DataFile
 
 _COLUMNS = ("text", "text_pair", "label")
 _MATRIX_UP_TO = 40
@@ -44,24 +41,24 @@ class ClassificationEvaluation(Evaluation):
         self._ids = {label: index for index, label in enumerate(self.labels)}
         self._cut = 0.5  # multi-label: a label is predicted if its score is above this
 
-    def samples(self, path: Path, **columns: str) -> Iterator[Sample]:
+    def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
         """Rows with the columns ``text`` and ``label`` or ``labels``, and optionally ``text_pair``.
 
         Args:
             path: The file.
             **columns: Names of the columns ``text``, ``text_pair`` and ``label`` in the file.
         """
+        from nlplug.data.labels import row_labels
         from nlplug.data.readers import read_rows
 
         check_columns(columns, _COLUMNS)
         text, pair = columns.get("text", "text"), columns.get("text_pair", "text_pair")
-        for row in read_rows(path, columns=(text,)):
-            if not isinstance(row.values[text], str):
-                raise DataError(f"{row.where}: the column {text!r} holds no text.")
-            fields = {"text": row.values[text]}
+        for row in read_rows(path):
+            fields = {"text": row.text(text)}
             if isinstance(row.values.get(pair), str):
                 fields["text_pair"] = row.values[pair]
-            yield Sample(fields, self._target(row, columns.get("label")), row.where)
+            target = row_labels(row, self.labels, column=columns.get("label"))
+            yield Sample(fields, target, row.where)
 
     def per_example(self, answers: Sequence[Any], targets: Sequence[Any]) -> np.ndarray:
         """1 if the answer is exactly right, else 0."""
@@ -161,39 +158,6 @@ class ClassificationEvaluation(Evaluation):
             matrix[row, list(ids) if isinstance(ids, tuple) else ids] = True
         return matrix
 
-    def _target(self, row: DataRow, column: str | None) -> int | tuple[int, ...]:
-        if column is None:
-            column = next((name for name in self.target_columns if name in row.values), "label")
-        value = row.values.get(column)
-        if isinstance(value, str) and value.strip() not in self._ids:
-            value = _listed(value, column)
-        if isinstance(value, list):
-            return tuple(sorted({self._label_id(item, row) for item in value}))
-        if value is None or value == "":
-            state = "is missing" if column not in row.values else "is empty"
-            raise DataError(
-                f"{row.where}: the column {column!r} {state}.",
-                hint=f"The row has the columns {', '.join(map(repr, row.values))}.",
-            )
-        return self._label_id(value, row)
-
-    def _label_id(self, value: Any, row: DataRow) -> int:
-        text = value.strip() if isinstance(value, str) else value
-        if isinstance(text, float) and text.is_integer():
-            text = int(text)
-        if str(text) in self._ids and not isinstance(text, bool):
-            return self._ids[str(text)]
-        # A CSV file knows no numbers: an id that is no label's name is an id.
-        if isinstance(text, str) and text.isdecimal():
-            text = int(text)
-        if isinstance(text, int) and not isinstance(text, bool) and 0 <= text < len(self.labels):
-            return text
-        shown = ", ".join(map(repr, self.labels[:20])) + (", …" if len(self.labels) > 20 else "")
-        raise DataError(
-            f"{row.where}: unknown label {value!r}.",
-            hint=f"The model's labels are {shown}, or their ids 0 to {len(self.labels) - 1}.",
-        )
-
 
 def _by_label(labels: Mapping[str, Mapping[str, Any]]) -> Table:
     names = ["precision", "recall", "f1", "support"]
@@ -204,16 +168,6 @@ def _by_label(labels: Mapping[str, Mapping[str, Any]]) -> Table:
         shown = sorted(present, key=lambda item: item[1]["f1"])[:_LABELS_SHOWN]
     rows = [[label, *(values[name] for name in names)] for label, values in shown]
     return Table(title, ["label", *names], rows)
-
-
-def _listed(value: str, column: str) -> Any:
-    """Several labels in a table, which has no lists: ``["a", "b"]``, or ``a,b`` in ``labels``."""
-    if value.lstrip().startswith("["):
-        with suppress(json.JSONDecodeError):
-            return json.loads(value)
-    if column == "labels":
-        return [name for part in value.split(",") if (name := part.strip())]
-    return value
 
 
 def _several(targets: Sequence[Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,13 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoModelForSequenceClassification
 
-from nlplug.data.readers import DataRow
+from nlplug.data.labels import (
+    LabelScheme,
+    label_index,
+    label_scheme,
+    sorted_labels,
+)
+from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
 from nlplug.families.sequence_classification.task import fixed_labels
 from nlplug.train.checkpoint import load_base
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
     from nlplug.families.sequence_classification.settings import SequenceClassificationConfig
     from nlplug.task import Task
 
-_LABEL_COLUMNS = ("label", "labels")
+_log = logging.getLogger("nlplug.data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +58,25 @@ class SequenceClassificationRecipe(Recipe):
         super().__init__(task, config)
         self.labels: list[str] = list(config.labels)
         self.multi_label = bool(config.multi_label)
-        self._ids: dict[str, int] = {}
+        self.scheme = LabelScheme(config.label_column, self.multi_label)
         self.weights: torch.Tensor | None = None
-        self._index_labels()
+        self._check_labels()
 
     def key(self, row: DataRow) -> str:
         return self._text(row)
 
     def fit(self, rows: Sequence[DataRow]) -> None:
-        raw = [self._raw_labels(row) for row in rows]
-        if self.config.multi_label is None:
-            self.multi_label = any(is_list for _, is_list in raw)
-        seen: Counter[str | int] = Counter(value for values, _ in raw for value in values)
+        self.scheme = label_scheme(
+            rows,
+            column=self.config.label_column,
+            several=self.config.multi_label,
+            other=(self.config.text_column, self.config.soft_column),
+        )
+        self.multi_label = self.scheme.several
+        if str(self.scheme):
+            _log.info("The labels are %s.", self.scheme)
         if not self.labels:
-            self.labels = self._labels_of(seen)
-            self._index_labels()
+            self.labels = self._labels_of({name for row in rows for name in self.scheme.read(row)})
         if len(self.labels) < 2 and not self.multi_label:
             raise DataError(
                 f"The training data has {len(self.labels)} label(s): {self.labels}.",
@@ -79,7 +89,7 @@ class SequenceClassificationRecipe(Recipe):
     def examples(self, rows: Iterable[DataRow]) -> list[LabelledText]:
         found = []
         for row in rows:
-            values, _ = self._raw_labels(row)
+            values = self.scheme.read(row)
             if len(values) != 1 and not self.multi_label:
                 raise DataError(
                     f"{row.where}: the row has {len(values)} labels, but one is expected.",
@@ -134,17 +144,15 @@ class SequenceClassificationRecipe(Recipe):
         wanted = {"top_k": None, "threshold": 0.5} if several else {}
         return wanted if wanted.keys() <= self.task.Options.model_fields.keys() else {}
 
-    def _labels_of(self, seen: Collection[str | int]) -> list[str]:
+    def _labels_of(self, seen: Collection[str]) -> list[str]:
         """The labels of the task if the data has no others, else those of the data, sorted."""
         own = fixed_labels(self.task)
-        if own and all(v in own if isinstance(v, str) else v < len(own) for v in seen):
+        if own and all(label_index(name, own) is not None for name in seen):
             return own
-        numbers = sorted(value for value in seen if isinstance(value, int))
-        return [*map(str, numbers), *sorted(value for value in seen if isinstance(value, str))]
+        return sorted_labels(seen)
 
-    def _index_labels(self) -> None:
-        self._ids = {label: i for i, label in enumerate(self.labels)}
-        if len(self._ids) != len(self.labels):
+    def _check_labels(self) -> None:
+        if len(set(self.labels)) != len(self.labels):
             raise TrainingError(
                 f"A label occurs twice in {self.labels}.", hint="Give each label once."
             )
@@ -162,7 +170,7 @@ class SequenceClassificationRecipe(Recipe):
     def _soft(self, row: DataRow) -> tuple[float, ...] | None:
         value: Any = row.values.get(self.config.soft_column) if self.config.soft_column else None
         if isinstance(value, str) and value:
-            value = _listed(value, self.config.soft_column, row)
+            value = row.nested(self.config.soft_column)
         if not value:
             return None
         numbers = [v for v in value if isinstance(v, int | float) and 0 <= v <= 1]
@@ -178,64 +186,15 @@ class SequenceClassificationRecipe(Recipe):
     def _text(self, row: DataRow) -> str:
         return row.text(self.config.text_column)
 
-    def _raw_labels(self, row: DataRow) -> tuple[list[str | int], bool]:
-        """The labels as they stand in the row, and whether they are a list."""
-        column = self.config.label_column
-        if column is None:
-            column = next((name for name in _LABEL_COLUMNS if name in row.values), "label")
-        value = row.values.get(column)
-        if isinstance(value, str) and self.config.multi_label:
-            # A table has no lists: a JSON list, as our writers put it, or names between commas.
-            value = _listed(value, column, row)
-        if isinstance(value, list):
-            return [self._plain(item, column, row) for item in value], True
-        if value is None or value == "":
-            state = "is missing" if column not in row.values else "is empty"
-            raise DataError(
-                f"{row.where}: the column {column!r} {state}.",
-                hint=f"The row has {', '.join(map(repr, row.values))}; "
-                "name yours by --label-column.",
-            )
-        return [self._plain(value, column, row)], False
-
-    def _plain(self, value: Any, column: str, row: DataRow) -> str | int:
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise DataError(
-                f"{row.where}: the column {column!r} holds {value!r}, which is no label.",
-                hint="A label is a name or a whole number.",
-            )
-        if isinstance(value, int):
-            return value
-        name = value.strip()
-        # A CSV file knows no numbers.
-        return int(name) if name.isdecimal() and name not in self._ids else name
-
-    def _label_id(self, value: str | int, row: DataRow) -> int:
-        found = self._ids.get(str(value))
-        if found is None and isinstance(value, int) and 0 <= value < len(self.labels):
-            # Names that are all numbers are names; else a number is an id.
-            found = None if all(label.isdecimal() for label in self.labels) else value
+    def _label_id(self, name: str, row: DataRow) -> int:
+        found = label_index(name, self.labels)
         if found is None:
             shown = ", ".join(map(repr, self.labels[:10])) + ("…" if len(self.labels) > 10 else "")
             raise DataError(
-                f"{row.where}: unknown label {value!r}.",
+                f"{row.where}: unknown label {name!r}.",
                 hint=f"The labels are {shown}; give others by --labels.",
             )
         return found
-
-
-def _listed(value: str, column: str, row: DataRow) -> list[Any]:
-    if not value.lstrip().startswith("["):
-        return [name for part in value.split(",") if (name := part.strip())]
-    try:
-        return list(json.loads(value))
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{row.where}: the column {column!r} holds no JSON list ({error.msg}).",
-            hint='Several labels are written as ["a", "b"] or as a,b.',
-        ) from None
 
 
 def balanced_weights(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from nlplug.errors import InputError, OptionError
 from nlplug.families.one_pass import Row, TaskModel
@@ -41,18 +41,20 @@ class SpanExtractionModel(TaskModel[SpanExtractionInput, SpanExtractionOptions])
 
     required_outputs: ClassVar[frozenset[str]] = frozenset({"start_logits", "end_logits"})
     token_level: ClassVar[bool] = True
+    output_rank: ClassVar[int | None] = 2
 
     def __init__(self, bundle: Bundle) -> None:
         self._name = bundle.name
         self._tokenizer = load_tokenizer(bundle)
         self.pad_token_id = self._tokenizer.pad_token_id
         frame = self._tokenizer.pair_frame()
-        config = bundle.tokenizer_config
+        self.first_position = bundle.repository.first_position
+        cls = bundle.repository.special_tokens.get("cls")
         self._windows = WindowMaker(
             frame,
-            self._tokenizer.token_id(_cls(config)) if "cls_token" in config else _leading(frame),
+            _leading(frame) if cls is None else self._tokenizer.token_id(cls),
             # As in transformers: with padding on the left the context comes first.
-            question_first=config.get("padding_side", "right") == "right",
+            question_first=bundle.repository.padding_side == "right",
         )
 
     def encode(
@@ -148,11 +150,6 @@ def _question(text: str, ids: list[int]) -> list[int]:
 def _probabilities(logits: np.ndarray, window: Window) -> tuple[np.ndarray, float]:
     null = None if window.null is None else float(logits[window.null])
     return probabilities(logits[window.place : window.place + len(window.starts)], null)
-
-
-def _cls(config: Mapping[str, Any]) -> str | None:
-    token = config["cls_token"]
-    return token.get("content") if isinstance(token, dict) else token
 
 
 def _leading(frame: PairFrame) -> int | None:

@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from nlplug.task import TaskInput, TaskOptions, chinese
 
 
-def _readable(text: str) -> str:
-    if not text or text.isspace():
-        raise PydanticCustomError("blank", "The text is blank")
-    try:
-        text.encode()
-    except UnicodeEncodeError as bad:
-        raise PydanticCustomError(
-            "surrogate",
-            "The character at {place} is a lone surrogate, which is not valid Unicode: decode the "
-            "source with the correct encoding",
-            {"place": bad.start},
-        ) from None
-    return text
-
-
-Readable = Annotated[str, AfterValidator(_readable)]
-"""A text that is not blank and is valid Unicode."""
-
-
 class SpanExtractionInput(TaskInput):
     """A question, and the text that contains its answer."""
 
-    question: Readable = Field(
+    question: str = Field(
         title="Question",
         description="The question.",
         json_schema_extra=chinese("问题", "要回答的问题。", minLength=1),
     )
-    context: Readable = Field(
+    context: str = Field(
         title="Context",
         description="The text that contains the answer, of any length.",
         json_schema_extra=chinese("上下文", "包含答案的文本，长度不限。", minLength=1),

@@ -12,6 +12,7 @@ from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
 from nlplug.families.span_extraction.overlap import exact_match, f1
 
 if TYPE_CHECKING:
+    from nlplug.data.formats import DataFile
     from nlplug.task import TaskOptions
 
 _COLUMNS = ("question", "context")
@@ -37,7 +38,7 @@ class SpanExtractionEvaluation(Evaluation):
     def configure(self, options: TaskOptions) -> None:
         self._none_allowed = getattr(options, "handle_impossible_answer", None)
 
-    def samples(self, path: Path, **columns: str) -> Iterator[Sample]:
+    def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
         """Rows with ``question``, ``context`` and ``answers`` (or ``answer``), or a SQuAD file.
 
         Args:

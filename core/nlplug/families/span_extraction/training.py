@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 from transformers import AutoModelForQuestionAnswering
 
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 from nlplug.data.squad import answer_spans, text_of
 from nlplug.errors import DataError
 from nlplug.train.checkpoint import load_base

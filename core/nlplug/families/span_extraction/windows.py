@@ -6,7 +6,7 @@ needs one pass of the tokenizer and two integers per token for any number of win
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from nlplug.errors import InputError, OptionError
 from nlplug.families.span_extraction.spans import ScoredSpan
 from nlplug.runtime.model import Row
 from nlplug.text.characters import widen
+from nlplug.text.windows import window_spans
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -185,19 +186,15 @@ class WindowMaker:
         return None
 
 
-def _parts(tokens: int, room: int, size: int, stride: int | None) -> Iterator[slice]:
-    if tokens <= room:
-        yield slice(0, tokens)
-        return
+def _parts(tokens: int, room: int, size: int, stride: int | None) -> list[slice]:
     if stride is None:
         # The default must also be valid with a long question.
         stride = min(size // 2, 128)
         if stride >= room:
             stride = room // 2
-    if stride >= room:
+    if tokens > room and stride >= room:
         raise OptionError(
             f"doc_stride is {stride}, but a window has room for {room} tokens of the context.",
             hint=f"Set doc_stride to 0 up to {room - 1}, or set a higher max_seq_len.",
         )
-    for start in range(0, tokens - stride, room - stride):
-        yield slice(start, start + room)
+    return window_spans(tokens, room, stride)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from nlplug.errors import BundleError
 from nlplug.families.one_pass import Row, TaskModel, softmax, window_stride
 from nlplug.families.token_classification.options import (
     TokenClassificationInput,
@@ -27,10 +26,13 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
     """
 
     token_level = True
+    output_rank = 3
 
     def __init__(self, bundle: Bundle) -> None:
         self._name = bundle.name
         self.labels: list[str] = bundle.labels
+        self.output_width = len(self.labels)
+        self.first_position = bundle.repository.first_position
         self._tokenizer = load_tokenizer(bundle)
         self._has_words = self._tokenizer.knows_words
         bare = None if self._has_words else self._tokenizer.token_id("▁")
@@ -50,10 +52,9 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
                 words=np.array(encoding.word_ids, dtype=np.float32),
             )
             windows = self._tokenizer.windows(encoding.ids, stride=stride)
+            filler = [self.pad_token_id or 0]
             # Without special tokens an empty text has no token; a graph needs at least one.
-            rows.append(
-                [Row({"input_ids": ids or [self.pad_token_id]}, meta=tokens) for ids in windows]
-            )
+            rows.append([Row({"input_ids": ids or filler}, meta=tokens) for ids in windows])
         return rows
 
     def decode(
@@ -66,8 +67,6 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
         """The result of `answer`; an empty list if the text has no tokens."""
         tokens: Tokens = rows[0].meta
         logits = [output["logits"] for output in outputs]
-        for row, values in zip(rows, logits, strict=True):
-            self._check(values.shape, len(row))
         if not len(tokens):
             return []
         before, behind = self._tokenizer.text_frame
@@ -113,20 +112,6 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
                 best, *(column[kept].tolist() for column in columns), strict=True
             )
         ]
-
-    def _check(self, shape: tuple[int, ...], tokens: int) -> None:
-        if len(shape) != 2 or shape[0] != tokens:
-            raise BundleError(
-                f"The model {self._name!r} returns logits of shape {shape} for {tokens} tokens: it "
-                "is not a token classifier.",
-                hint="Use a model for token classification.",
-            )
-        if shape[1] != len(self.labels):
-            raise BundleError(
-                f"The model {self._name!r} returns {shape[1]} logits per token, but its "
-                f"config.json lists {len(self.labels)} labels.",
-                hint="Correct id2label in config.json, or export the model again.",
-            )
 
     def _stride(self, options: TokenClassificationOptions) -> int:
         return window_stride(options, options.stride, self._tokenizer.max_length // 8)

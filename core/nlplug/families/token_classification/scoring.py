@@ -14,7 +14,9 @@ from nlplug.data.annotated import (
     AnnotatedText,
     annotated,
 )
-from nlplug.data.readers import DataRow, read_rows
+from nlplug.data.formats import DataFile
+from nlplug.data.readers import read_rows
+from nlplug.data.rows import DataRow
 from nlplug.data.tags import OUTSIDE, Span, label_single_tokens, spans_of_tags, type_of
 from nlplug.errors import DataError
 from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
@@ -43,7 +45,7 @@ class TokenClassificationEvaluation(Evaluation):
         self._plain = label_single_tokens(self.labels)
         self._known = {type_of(label) for label in self.labels} - {""}
 
-    def samples(self, path: Path, **columns: str) -> Iterator[Sample]:
+    def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
         """Rows with tokens and tags, or with a text and spans (see `nlplug.data.annotated`).
 
         Args:

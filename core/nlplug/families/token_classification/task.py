@@ -34,6 +34,7 @@ class TokenClassificationTask(OnePassTask):
     Input: ClassVar[type[TaskInput]] = TokenClassificationInput
     Options: ClassVar[type[TaskOptions]] = TokenClassificationOptions
     Output: ClassVar[Any] = list[WordLabel]
+    answers_blank: ClassVar[bool] = True
     display: ClassVar[Display] = Display.HIGHLIGHT
 
     def bind(self, bundle: Bundle) -> TokenClassificationModel:

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForTokenClassification
 
 from nlplug.data.annotated import LABEL_SET, AnnotatedText, annotated, tagged_tokens, tokens_column
-from nlplug.data.readers import DataRow
+from nlplug.data.rows import DataRow
 from nlplug.data.tags import OUTSIDE, Span, label_single_tokens, type_of
 from nlplug.errors import DataError, TrainingError
 from nlplug.train.checkpoint import load_base

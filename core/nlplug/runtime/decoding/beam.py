@@ -1,25 +1,23 @@
-"""Beam search, with the scores, the order and the end of the one in transformers."""
+"""Beam search, with the scores, the order and the stopping rules of transformers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from nlplug.runtime.decoding.decoder import Decoder, Decoding
-from nlplug.runtime.decoding.history import History
-from nlplug.runtime.decoding.numeric import log_softmax, top_sorted
+from nlplug.runtime.decoding.history import Finish, History, Stopping
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.processors import (
     Processor,
-    at_work,
-    changed,
-    most_banned,
-    none_left,
+    active_processors,
+    max_banned,
+    no_token_left,
+    process_scores,
 )
-from nlplug.runtime.decoding.ranking import have_ranked, ranked_here
-from nlplug.runtime.decoding.stopping import Finish, Stopping
+from nlplug.runtime.decoding.ranking import log_softmax, rank, top_sorted
 
 _FIRST_ROOM = 64
 _NEVER = np.float32(-1e9)
@@ -30,8 +28,8 @@ class Beam:
     """One text that was found.
 
     Attributes:
-        tokens: The new tokens, the one that ended it included.
-        score: The sum of its log-probabilities by the length penalty.
+        tokens: The new tokens, including the one that ended the text.
+        score: The sum of its log-probabilities, divided by the length penalty.
         finish: Why it ended.
     """
 
@@ -43,7 +41,7 @@ class Beam:
 def beam_search(
     session: Decoder, prompts: Sequence[Sequence[int]], options: DecodingOptions
 ) -> list[list[Beam]]:
-    """Search with ``num_beams`` beams a prompt; prompts that are done are no longer computed.
+    """Search with ``num_beams`` beams per prompt; finished prompts are no longer computed.
 
     Args:
         session: The model.
@@ -52,185 +50,232 @@ def beam_search(
             and what changes the scores; a text ends at one of ``eos`` or at ``max_new_tokens``.
 
     Returns:
-        For each prompt its best texts, the best first.
+        For each prompt its ``num_return_sequences`` best texts, the best first.
 
     Raises:
-        InputError: A prompt is empty, too long, or not of this model; or no token may follow.
-        OptionError: A token of the options is none of the model's.
-        CancelledError: As `DecodingOptions.cancelled` says.
+        InputError: A prompt is empty, too long, or of another vocabulary; or all tokens are banned.
+        OptionError: A token of the options is not in the vocabulary.
+        CancelledError: See `DecodingOptions.cancelled`.
     """
     options.check_tokens(session.spec.vocabulary)
     beams = options.num_beams
     room = min(options.max_new_tokens, _FIRST_ROOM)
     decoding = session.start(prompts, room=room, copies=beams)
-    texts = session.beginnings(prompts)
+    texts = session.decoder_prompts(prompts)
     history = History(texts, room, beams)
     stopping = Stopping(options.max_new_tokens, session.spec.context, options.eos)
     longest = max(len(text) for text in texts)
-    # Beams of one search end together: where the context is full for one prompt, it is for all.
+    # All prompts of one search have the same length limit: that of the longest prompt.
     limit = min(options.max_new_tokens, session.spec.context + 1 - longest)
     search = _Search(len(prompts), options, limit)
     candidates = _Candidates(decoding, options.processors(), search.width)
     while True:
-        options.go_on()
-        values, places = candidates(decoding, history)
-        parents, tokens = search.advance(values, places, stopping)
+        options.raise_if_cancelled()
+        values, tokens = candidates(decoding, history)
+        parents, tokens = search.advance(values, tokens, stopping)
         alive = np.flatnonzero(~search.done)
         if not len(alive):
-            return search.results()
+            return search.results
         decoding.follow(parents)
         history.select(parents)
         history.append(tokens)
         if len(alive) < len(search.done):
             order = decoding.keep((alive[:, None] * beams + np.arange(beams)).ravel())
             history.select(order)
-            # What is given up are all beams of a prompt, so those of another fill the gap.
+            # All beams of a prompt end together, so the beams of another prompt fill the gap.
             search.keep(order[::beams] // beams)
             tokens = tokens[order]
         decoding.step(tokens)
 
 
 class _Candidates:
-    """The best log-probabilities of each row, and their tokens."""
+    """The ``width`` largest log-probabilities of each row, and their tokens."""
 
     def __init__(self, decoding: Decoding, processors: Sequence[Processor], width: int) -> None:
         self._processors = processors
         self._vocabulary = decoding.logits.shape[1]
         self._width = min(width, self._vocabulary)
-        self._ranked = have_ranked(decoding, self._width + most_banned(processors))
+        size = self._width + max_banned(processors)
+        self._ranks = size <= self._vocabulary and decoding.rank(size)
 
     def __call__(self, decoding: Decoding, history: History) -> tuple[np.ndarray, np.ndarray]:
-        working, banned = at_work(self._processors, history)
+        active, banned = active_processors(self._processors, history)
         if banned is None or len(banned) == self._vocabulary:
-            return top_sorted(changed(log_softmax(decoding.logits), working, history), self._width)
-        ranking = None if self._ranked is None else self._ranked.ranking
+            scores = process_scores(log_softmax(decoding.logits), active, history)
+            return top_sorted(scores, self._width)
+        ranking = decoding.ranking if self._ranks else None
         if ranking is None:
-            count = min(self._width + len(banned), self._vocabulary)
-            ranking = ranked_here(decoding.logits, count)
+            size = min(self._width + len(banned), self._vocabulary)
+            ranking = rank(decoding.logits, size)
         best = ranking.without(banned)
         values = best.logits[:, : self._width] - best.log_sums
         return values, best.tokens[:, : self._width]
 
 
+@dataclass
+class _State:
+    """The beams of some prompts, and the ended texts of each: arrays of shape (prompts, ...).
+
+    Attributes:
+        origin: The number of each prompt in the call, int64 of shape (prompts,).
+        tokens: The running beams, int64 of shape (prompts, beams, limit).
+        scores: The sums of their log-probabilities, float32 of shape (prompts, beams).
+        ended: Whether an ended text is there, bool of shape (prompts, beams).
+        ended_tokens: The ended texts, best first, int64 of shape (prompts, beams, limit).
+        ended_lengths: Their lengths, int64 of shape (prompts, beams).
+        ended_scores: Their scores with the length penalty, float32 of shape (prompts, beams).
+        improvable: Whether a running beam may still become better than an ended text, (prompts,).
+        done: Whether the search of a prompt has ended, bool of shape (prompts,).
+    """
+
+    origin: np.ndarray
+    tokens: np.ndarray
+    scores: np.ndarray
+    ended: np.ndarray
+    ended_tokens: np.ndarray
+    ended_lengths: np.ndarray
+    ended_scores: np.ndarray
+    improvable: np.ndarray
+    done: np.ndarray
+
+    @classmethod
+    def initial(cls, prompts: int, beams: int, limit: int) -> _State:
+        """No text has ended, and all beams are equal, so only the first of each prompt counts."""
+        scores = np.full((prompts, beams), _NEVER)
+        scores[:, 0] = 0
+        return cls(
+            origin=np.arange(prompts),
+            tokens=np.zeros((prompts, beams, limit), np.int64),
+            scores=scores,
+            ended=np.zeros((prompts, beams), bool),
+            ended_tokens=np.zeros((prompts, beams, limit), np.int64),
+            ended_lengths=np.zeros((prompts, beams), np.int64),
+            ended_scores=np.full((prompts, beams), _NEVER),
+            improvable=np.ones(prompts, bool),
+            done=np.zeros(prompts, bool),
+        )
+
+    def select(self, prompts: np.ndarray) -> _State:
+        """The state of these prompts, in this order."""
+        return _State(**{item.name: vars(self)[item.name][prompts] for item in fields(self)})
+
+
 class _Search:
-    """The beams of all prompts that are not done: arrays of shape (prompts, beams, ...)."""
+    """The search over all prompts that are not done.
+
+    Args:
+        prompts: Number of prompts.
+        options: See `beam_search`.
+        limit: Maximum number of new tokens.
+
+    Attributes:
+        width: Number of continuations to look at per prompt.
+        results: For each prompt that is done its best texts.
+    """
 
     def __init__(self, prompts: int, options: DecodingOptions, limit: int) -> None:
         self._options = options
         self._limit = limit
-        beams = options.num_beams
-        # Of each beam a token may end it: as many again must be left to go on with.
-        self.width = max(2, 1 + len(options.eos)) * beams
-        self._origin = np.arange(prompts)
+        # Each end token may end each beam; as many continuations must be left to go on with.
+        self.width = max(2, 1 + len(options.eos)) * options.num_beams
         self._generated = 0
-        self._tokens = np.zeros((prompts, beams, limit), np.int64)
-        # All beams start alike: only the first counts, or all would find the same.
-        self._scores = np.full((prompts, beams), _NEVER)
-        self._scores[:, 0] = 0
-        self._ended_tokens = np.zeros((prompts, beams, limit), np.int64)
-        self._ended_lengths = np.zeros((prompts, beams), np.int64)
-        self._ended_scores = np.full((prompts, beams), _NEVER)
-        self._ended = np.zeros((prompts, beams), bool)
-        self._improvable = np.ones(prompts, bool)
-        self._results: list[list[Beam]] = [[] for _ in range(prompts)]
-        self.done = np.zeros(prompts, bool)
+        self._state = _State.initial(prompts, options.num_beams, limit)
+        self.results: list[list[Beam]] = [[] for _ in range(prompts)]
+
+    @property
+    def done(self) -> np.ndarray:
+        """Whether the search of each prompt has ended, bool of shape (prompts,)."""
+        return self._state.done
 
     def advance(
         self, values: np.ndarray, places: np.ndarray, stopping: Stopping
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Take the best continuations.
+        """Continue each prompt with its best continuations.
 
         Args:
             values: Log-probabilities, shape (prompts * beams, n).
-            places: The tokens they belong to.
-            stopping: Which tokens end a text.
+            places: The tokens that they belong to, of the same shape.
+            stopping: Says which tokens end a text.
 
         Returns:
-            For each row the row it goes on from, and its new token, each of shape
+            For each row the row that it continues, and its new token, each of shape
             (prompts * beams,).
 
         Raises:
-            InputError: No beam of a prompt can go on, and none has ended.
+            InputError: No beam of a prompt can continue, and no text of it has ended.
         """
-        beams = self._options.num_beams
-        prompts = len(self._origin)
-        count = values.shape[1]
-        totals = (values.reshape(prompts, beams, count) + self._scores[:, :, None]).reshape(
-            prompts, -1
-        )
+        state, beams = self._state, self._options.num_beams
+        prompts, count = len(state.origin), values.shape[1]
+        totals = values.reshape(prompts, beams, count) + state.scores[:, :, None]
+        totals = totals.reshape(prompts, -1)
         order = np.argsort(-totals, axis=1, kind="stable")[:, : self.width]
         each = np.arange(prompts)[:, None]
         totals = totals[each, order]
-        if totals[:, 0].min() == -np.inf:
-            lost = totals[:, 0] == -np.inf
-            if (lost & ~self._ended.any(axis=1)).any():
-                raise none_left()
+        lost = totals[:, 0] == -np.inf
+        if (lost & ~state.ended.any(axis=1)).any():
+            raise no_token_left()
         parents = order // count
         tokens = places.reshape(prompts, -1)[each, order]
-        texts = self._tokens[each, parents]
+        texts = state.tokens[each, parents]
         texts[:, :, self._generated] = tokens
         self._generated += 1
         hits = stopping.ended(tokens) | (self._generated >= self._limit)
 
         running = totals + np.where(hits, _NEVER, np.float32(0))
         best = np.argsort(-running, axis=1, kind="stable")[:, :beams]
-        self._scores = running[each, best]
-        self._tokens = texts[each, best]
-        self._end(totals, texts, hits)
-        self._judge(stopping)
+        state.scores = running[each, best]
+        state.tokens = texts[each, best]
+        self._add_ended(totals, texts, hits)
+        self._update_done(stopping)
         return (parents[each, best] + each * beams).ravel(), tokens[each, best].ravel()
 
     def keep(self, prompts: np.ndarray) -> None:
-        """Go on with these prompts, in this order."""
-        for name in (
-            "_origin", "_tokens", "_scores", "_ended_tokens", "_ended_lengths", "_ended_scores",
-            "_ended", "_improvable", "done",
-        ):  # fmt: skip
-            setattr(self, name, getattr(self, name)[prompts])
+        """Continue with these prompts, in this order."""
+        self._state = self._state.select(prompts)
 
-    def results(self) -> list[list[Beam]]:
-        """For each prompt its best texts."""
-        return self._results
-
-    def _end(self, totals: np.ndarray, texts: np.ndarray, hits: np.ndarray) -> None:
-        """Put texts that end now, if they are among the best beams, among the ended ones."""
-        options, beams = self._options, self._options.num_beams
+    def _add_ended(self, totals: np.ndarray, texts: np.ndarray, hits: np.ndarray) -> None:
+        """Add texts that end now to the ended ones, if they are among the best ``num_beams``."""
+        options, beams, state = self._options, self._options.num_beams, self._state
         ending = hits.copy()
         ending[:, beams:] = False
         if not ending.any():
             return
-        scores = totals / np.float32(float(self._generated) ** options.length_penalty)
-        full = self._ended.all(axis=1) & (options.early_stopping is True)
-        open_to = ending & (~full & self._improvable)[:, None]
-        scores = np.where(open_to, scores, scores + _NEVER)
-        merged = np.concatenate([self._ended_scores, scores], axis=1)
+        scores = totals / self._penalty(self._generated)
+        full = state.ended.all(axis=1) & (options.early_stopping == "true")
+        accepted = ending & (~full & state.improvable)[:, None]
+        scores = np.where(accepted, scores, scores + _NEVER)
+        merged = np.concatenate([state.ended_scores, scores], axis=1)
         best = np.argsort(-merged, axis=1, kind="stable")[:, :beams]
         each = np.arange(len(best))[:, None]
         lengths = np.full(hits.shape, self._generated)
-        self._ended_scores = merged[each, best]
-        self._ended = np.concatenate([self._ended, ending], axis=1)[each, best]
-        self._ended_lengths = np.concatenate([self._ended_lengths, lengths], axis=1)[each, best]
-        self._ended_tokens = np.concatenate([self._ended_tokens, texts], axis=1)[each, best]
+        state.ended_scores = merged[each, best]
+        state.ended = np.concatenate([state.ended, ending], axis=1)[each, best]
+        state.ended_lengths = np.concatenate([state.ended_lengths, lengths], axis=1)[each, best]
+        state.ended_tokens = np.concatenate([state.ended_tokens, texts], axis=1)[each, best]
 
-    def _judge(self, stopping: Stopping) -> None:
-        """Which prompts are done, because nothing better can come."""
-        options = self._options
-        hopeful = options.early_stopping == "never" and options.length_penalty > 0
-        length = self._limit if hopeful else self._generated
-        possible = self._scores[:, :1] / np.float32(float(length) ** options.length_penalty)
-        worst = np.where(self._ended, self._ended_scores.min(axis=1, keepdims=True), _NEVER)
-        self._improvable &= (possible > worst).any(axis=1)
-        full = self._ended.all(axis=1) & (options.early_stopping is True)
-        self.done = ~self._improvable | full | (self._generated >= self._limit)
-        for prompt in np.flatnonzero(self.done).tolist():
-            self._results[self._origin[prompt]] = [
+    def _update_done(self, stopping: Stopping) -> None:
+        """End the search of prompts whose ended texts can no longer be improved."""
+        options, state = self._options, self._state
+        # A running beam scores best at the longest length if longer texts are favoured.
+        longest = options.early_stopping == "never" and options.length_penalty > 0
+        possible = state.scores[:, :1] / self._penalty(self._limit if longest else self._generated)
+        worst = np.where(state.ended, state.ended_scores.min(axis=1, keepdims=True), _NEVER)
+        state.improvable &= (possible > worst).any(axis=1)
+        full = state.ended.all(axis=1) & (options.early_stopping == "true")
+        state.done = ~state.improvable | full | (self._generated >= self._limit)
+        for prompt in np.flatnonzero(state.done).tolist():
+            self.results[state.origin[prompt]] = [
                 self._beam(prompt, number, stopping)
                 for number in range(options.num_return_sequences)
             ]
 
+    def _penalty(self, length: int) -> np.float32:
+        return np.float32(float(length) ** self._options.length_penalty)
+
     def _beam(self, prompt: int, number: int, stopping: Stopping) -> Beam:
-        length = int(self._ended_lengths[prompt, number])
-        tokens = self._ended_tokens[prompt, number, :length]
+        state = self._state
+        length = int(state.ended_lengths[prompt, number])
+        tokens = state.ended_tokens[prompt, number, :length]
         ended = bool(stopping.ended(tokens[-1:]).any())
-        score = float(self._ended_scores[prompt, number])
+        score = float(state.ended_scores[prompt, number])
         return Beam(tokens.tolist(), score, "eos" if ended else "length")

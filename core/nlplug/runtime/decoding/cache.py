@@ -1,15 +1,13 @@
-"""Keys and values of what was decoded so far, in memory that numpy and ONNX Runtime share."""
+"""Keys and values of all tokens so far, in memory that numpy and ONNX Runtime share."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from nlplug.runtime.decoding.decoder import DecoderSpec
 from nlplug.runtime.device import onnxruntime
-
-if TYPE_CHECKING:
-    from nlplug.runtime.decoding.spec import DecoderSpec
 
 _STEP = 32
 
@@ -17,39 +15,39 @@ _STEP = 32
 class Cache:
     """The cache of some rows, one block of memory for all layers.
 
-    The graph writes new keys and values straight into it: what is bound as its past is bound as
-    its present too. It grows with what is generated, by half its size at a time, so that all
-    copying together stays within three times the last size.
+    The graph writes new keys and values directly into it: the same memory is bound as its past and
+    as its present. It grows by half its size at a time, so all copying together stays below three
+    times the final size.
 
     Args:
-        spec: The decoder.
-        rows: Sequences.
-        capacity: Tokens of a row to make room for at first.
+        spec: The shape of the decoder.
+        rows: Number of rows.
+        capacity: Number of tokens per row to allocate memory for.
     """
 
     def __init__(self, spec: DecoderSpec, rows: int, capacity: int) -> None:
         self._spec = spec
         self._memory = self._allocate(rows, min(_rounded(capacity), spec.context))
-        # For each two rows, how many tokens from the start they hold the same keys and values of.
+        # For each two rows, the number of leading tokens with the same keys and values.
         self._common = np.zeros((rows, rows), np.int64)
 
     @property
     def rows(self) -> int:
-        """How many sequences."""
+        """Number of rows."""
         return int(self._memory.shape[2])
 
     @property
     def capacity(self) -> int:
-        """Tokens of a row that there is room for."""
+        """Number of tokens per row that memory is allocated for."""
         return int(self._memory.shape[4])
 
     @property
     def nbytes(self) -> int:
-        """Bytes it takes."""
+        """Size in bytes."""
         return self._memory.nbytes
 
     def bind(self, binding: Any) -> None:
-        """Make it past and present of a graph's binding."""
+        """Bind it as past and present of a graph."""
         ort = onnxruntime()
         for layer in range(self._spec.layers):
             for part, name in enumerate(("key", "value")):
@@ -58,10 +56,10 @@ class Cache:
                 binding.bind_ortvalue_output(f"present.{layer}.{name}", value)
 
     def reserve(self, tokens: int, filled: int) -> bool:
-        """Make room for ``tokens`` tokens a row, of which ``filled`` are there and are kept.
+        """Make room for ``tokens`` tokens per row, and keep the first ``filled`` of them.
 
         Returns:
-            Whether the memory is another one now, which has to be bound again.
+            Whether the memory was replaced and has to be bound again.
         """
         if tokens <= self.capacity:
             return False
@@ -72,67 +70,66 @@ class Cache:
         return True
 
     def repeat(self, copies: int, lengths: np.ndarray) -> None:
-        """Let each row stand ``copies`` times side by side; bind the memory again.
+        """Replace each row with ``copies`` adjacent copies; bind the memory again.
 
         Args:
-            copies: How many times.
-            lengths: Tokens that each row holds, as for the other methods.
+            copies: Number of copies.
+            lengths: Number of tokens in each row, int of shape (rows,); so in all methods.
         """
         filled = int(lengths.max())
         index = np.repeat(np.arange(self.rows), copies)
         kept = self._allocate(len(index), self.capacity)
         kept[:, :, :, :, :filled] = self._memory[:, :, index, :, :filled]
         self._memory = kept
-        self._pick(index, lengths)
+        self._select(index, lengths)
 
     def keep(self, rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Keep some of the rows, given in rising order; bind the memory again.
+        """Remove all rows but these, given in ascending order; bind the memory again.
 
-        The gaps are filled from the end, so that no more is copied than was given up.
+        The gaps are filled with rows from the end, so no more rows are copied than were removed.
 
         Returns:
-            The same rows in the order in which they stand now.
+            The same row numbers in the new order of the rows.
         """
         order = np.arange(len(rows))
         gaps = np.setdiff1d(order, rows)
         order[gaps] = rows[len(rows) - len(gaps) :]
         filled = int(lengths.max())
         self._memory[:, :, gaps, :, :filled] = self._memory[:, :, order[gaps], :, :filled]
-        # Within each layer rows come first: those that stay are still one block of memory.
+        # Rows are the first axis within each layer, so those that stay are one block of memory.
         self._memory = self._memory[:, :, : len(rows)]
-        self._pick(order, lengths)
+        self._select(order, lengths)
         return order
 
     def follow(self, parents: np.ndarray, lengths: np.ndarray) -> None:
-        """Let each row hold what the row ``parents[row]`` holds; the memory stays the same.
+        """Replace the content of each row with that of ``parents[row]``, in the same memory.
 
-        Beams that part and meet share most of what they hold, and rows know how much, so only what
-        came after the last common token is copied: a few tokens a step, where a ``Gather`` in the
-        graph would copy the whole cache.
+        Beams share most of their tokens, and the number of common leading tokens of each two rows
+        is known. So only later tokens are copied: a few per step, where a ``Gather`` in the graph
+        would copy the whole cache.
         """
-        changed = np.flatnonzero(parents != np.arange(len(parents)))
-        if not len(changed):
+        rows = np.arange(len(parents))
+        if (parents == rows).all():
             return
-        sources = parents[changed]
-        starts = self._common[changed, sources]
-        starts[starts == lengths[sources]] = -1  # they hold the same
+        common = self._common[rows, parents]
+        changed = np.flatnonzero((parents != rows) & (common < lengths[parents]))
         copies = []
-        for start in np.unique(starts[starts >= 0]):
-            same = starts == start
-            span = slice(int(start), int(lengths[sources[same]].max()))
-            values = self._memory[:, :, sources[same], :, span]
-            copies.append((changed[same], span, values))
-        for rows, span, values in copies:  # after all is read: a row may be parent and child
-            self._memory[:, :, rows, :, span] = values
-        self._pick(parents, lengths)
+        for start in np.unique(common[changed]):
+            same = changed[common[changed] == start]
+            sources = parents[same]
+            span = slice(int(start), int(lengths[sources].max()))
+            copies.append((same, span, self._memory[:, :, sources, :, span]))
+        for same, span, values in copies:  # all reads come first: a row may be parent and child
+            self._memory[:, :, same, :, span] = values
+        self._select(parents, lengths)
 
-    def _pick(self, rows: np.ndarray, lengths: np.ndarray) -> None:
+    def _select(self, rows: np.ndarray, lengths: np.ndarray) -> None:
         np.fill_diagonal(self._common, lengths)
         self._common = self._common[np.ix_(rows, rows)]
 
     def _allocate(self, rows: int, capacity: int) -> np.ndarray:
         spec = self._spec
-        # Pages that nobody has written to yet take no memory.
+        # Pages that were never written to take no memory.
         return np.zeros((spec.layers, 2, rows, spec.kv_heads, capacity, spec.head_size), np.float32)
 
 

@@ -1,45 +1,152 @@
-"""What decoding needs of a model, whatever its graph looks like."""
+"""What decoding needs of a model: its shape, and the steps that it can run."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
-from nlplug.errors import BundleError, InputError, OptionError
-from nlplug.runtime.cpu import usable_cpus
-from nlplug.runtime.device import onnxruntime
+import numpy as np
 
-if TYPE_CHECKING:
-    import numpy as np
+from nlplug.errors import BundleError, InputError
+from nlplug.runtime.decoding.ranking import Ranking
 
-    from nlplug.runtime.decoding.spec import DecoderSpec
+METADATA_KEY = "nlplug.decoder"
+"""The metadata entry of a fast causal graph that holds its `DecoderSpec`."""
+
+SEQ2SEQ_KEY = "nlplug.seq2seq"
+"""The metadata entry of a text-to-text decoder graph that holds its `Seq2SeqSpec`."""
+
+NO_LIMIT = 1_000_000
+"""The context of a model whose positions are unlimited or unknown."""
+
+_TYPES = {"int": int, "bool": bool}
+
+
+@dataclass(frozen=True)
+class DecoderSpec:
+    """The shape of a decoder and of its cache.
+
+    Attributes:
+        layers: Number of layers.
+        kv_heads: Number of key and value heads.
+        head_size: Size of one head.
+        vocabulary: Number of logits per position.
+        context: Maximum number of positions.
+        positions: Whether the graph has the input ``position_ids``.
+        one_thread: Largest number of rows for which one thread is faster than several.
+        lane_rows: Smallest number of rows per thread for which threads with their own rows are
+            faster than all threads on all rows; 0 if that is never faster.
+    """
+
+    layers: int
+    kv_heads: int
+    head_size: int
+    vocabulary: int
+    context: int
+    positions: bool
+    one_thread: int = field(default=0, kw_only=True)
+    lane_rows: int = field(default=0, kw_only=True)
+
+    metadata_key: ClassVar[str] = METADATA_KEY
+
+    def to_json(self) -> str:
+        """The value of the graph's metadata entry."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str, graph: Path) -> Self:
+        """Read what `to_json` wrote; keys of later versions are ignored.
+
+        Args:
+            text: The metadata entry.
+            graph: The file that it comes from, for the message.
+
+        Raises:
+            BundleError: The text is not such JSON, or a key is missing or has another type.
+        """
+        where = f"{cls.metadata_key!r} of {graph}"
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise _unreadable(where, f"is not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise _unreadable(where, "is not a JSON object")
+        found: dict[str, Any] = {}
+        for item in fields(cls):
+            if item.name in values:
+                expected = _TYPES[str(item.type)]
+                if type(values[item.name]) is not expected:
+                    value = f"{item.name!r} with the value {values[item.name]!r}"
+                    raise _unreadable(where, f"has {value}; it must be {expected.__name__}")
+                found[item.name] = values[item.name]
+            elif item.default is MISSING:
+                raise _unreadable(where, f"lacks the key {item.name!r}")
+        return cls(**found)
+
+
+@dataclass(frozen=True)
+class Seq2SeqSpec(DecoderSpec):
+    """The shape of an encoder and its decoder; the fields of `DecoderSpec` describe the decoder.
+
+    Attributes:
+        start: The token that every text of the decoder starts with.
+        source_vocabulary: Number of tokens that a source may have.
+        source_context: Maximum number of tokens in a source.
+        fast: Whether the graphs are in the fast form.
+    """
+
+    start: int
+    source_vocabulary: int
+    source_context: int
+    fast: bool
+
+    metadata_key: ClassVar[str] = SEQ2SEQ_KEY
+
+    @cached_property
+    def sources(self) -> DecoderSpec:
+        """The same with the bounds of sources, to check them with `check_prompts`."""
+        return replace(self, vocabulary=self.source_vocabulary, context=self.source_context)
 
 
 class Decoding(Protocol):
-    """Rows that grow token by token."""
+    """Rows that grow by one token per step."""
 
     @property
     def rows(self) -> int:
-        """How many sequences are decoded."""
+        """Number of rows."""
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each row in the cache, int32 of shape (rows,)."""
+        """Number of tokens of each row in the cache, int32 of shape (rows,)."""
 
     @property
     def logits(self) -> np.ndarray:
-        """After the last token of each row: float32 of shape (rows, vocabulary).
+        """Logits after the last token of each row: float32 of shape (rows, vocabulary).
 
-        The next step may write to the same memory.
+        The next step may overwrite this memory.
         """
 
     @property
     def next_tokens(self) -> np.ndarray:
-        """The likeliest token of each row, int64 of shape (rows,); likewise."""
+        """The most likely token of each row, int64 of shape (rows,); may be overwritten too."""
+
+    @property
+    def ranking(self) -> Ranking | None:
+        """The most likely tokens after the last step; None if `rank` did not ask before it."""
+
+    def rank(self, count: int) -> bool:
+        """Have the graph rank ``count`` tokens from the next step on.
+
+        Returns:
+            Whether the graph can rank at all.
+        """
 
     def step(self, tokens: np.ndarray) -> None:
-        """Append a token to each row and run it.
+        """Append one token to each row and run the graph.
 
         Args:
             tokens: int64 of shape (rows,); may be ``next_tokens`` itself.
@@ -49,46 +156,49 @@ class Decoding(Protocol):
         """
 
     def keep(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Go on with some of the rows alone.
+        """Remove all rows but these.
 
         Args:
-            rows: Numbers of the rows, in rising order.
+            rows: Row numbers in ascending order.
 
         Returns:
-            The same numbers in the order in which the rows stand now.
+            The same numbers in the new order of the rows.
         """
 
     def follow(self, parents: np.ndarray) -> None:
-        """Let each row continue what the row ``parents[row]`` holds, before the next step."""
+        """Replace the tokens of each row with those of ``parents[row]``, a row of its prompt."""
 
 
 class Decoder(Protocol):
-    """A model that decodes; several decodings may go on in it at once."""
+    """A model that decodes; several decodings may run in it at the same time."""
 
     @property
     def spec(self) -> DecoderSpec:
         """Its shape."""
 
-    def beginnings(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
-        """What the text of each prompt begins with: itself, where the text goes on from it."""
+    def decoder_prompts(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
+        """The tokens that the decoder starts from.
+
+        These are the prompts of a causal model, and the start token of a text-to-text model.
+        """
 
     def start(
         self, prompts: Sequence[Sequence[int]], *, room: int = 0, copies: int = 1
     ) -> Decoding:
-        """Run the prompts; the answer's logits and tokens are those after their last tokens.
+        """Run the prompts; the logits of the result are those after their last tokens.
 
         Args:
-            prompts: Token ids, of any lengths from 1 up.
-            room: New tokens to make room for at once; more are made room for as they come.
-            copies: Rows that each prompt continues in, side by side.
+            prompts: Token ids, each of length 1 or more.
+            room: Number of new tokens to allocate memory for; the memory grows when needed.
+            copies: Number of adjacent rows that continue each prompt.
 
         Raises:
-            InputError: A prompt is empty or longer than the context, or no token of the model.
+            InputError: A prompt is empty, longer than the context, or of another vocabulary.
         """
 
 
 def check_prompts(spec: DecoderSpec, prompts: Sequence[Sequence[int]]) -> None:
-    """Refuse what a model cannot take.
+    """Refuse prompts that a model cannot take.
 
     Raises:
         InputError: There is no prompt, or one is empty, too long, or of another vocabulary.
@@ -113,7 +223,7 @@ def check_prompts(spec: DecoderSpec, prompts: Sequence[Sequence[int]]) -> None:
 
 
 def check_room(spec: DecoderSpec, filled: int) -> None:
-    """Refuse a step for which there is no position left.
+    """Refuse a step for which no position is left.
 
     Raises:
         InputError: The context is full.
@@ -125,34 +235,22 @@ def check_room(spec: DecoderSpec, filled: int) -> None:
         )
 
 
-def open_session(path: Path, threads: int | None) -> Any:
-    """An ``InferenceSession`` on the CPU, set up for decoding.
+def padded(rows: Sequence[Sequence[int]], *, left: bool = False) -> np.ndarray:
+    """Token ids as one array, padded with zeros on the right, or on the left.
 
-    Args:
-        path: The ``.onnx`` file.
-        threads: Threads within a step; None for the CPUs that the process may use.
-
-    Raises:
-        MissingExtra: No ONNX Runtime is installed.
-        BundleError: The file is no graph that ONNX Runtime can load.
-        OptionError: ``threads`` is below 1.
+    Returns:
+        int64 of shape (rows, length of the longest row).
     """
-    if threads is not None and threads < 1:
-        raise OptionError(f"threads is {threads}.", hint="Give a whole number from 1 up.")
-    ort = onnxruntime()
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or usable_cpus()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Lengths change with every step: there is no pattern to remember.
-    options.enable_mem_pattern = False
-    # See OnnxExecutor: waking a thread costs more than a node, spinning on robs others.
-    options.add_session_config_entry("session.intra_op.spin_duration_us", "1000")
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0][:300]
-        raise BundleError(
-            f"ONNX Runtime cannot load {path}: {reason}",
-            hint="Check the bundle with `nlplug models verify`, or export the model again.",
-        ) from error
+    longest = max(len(row) for row in rows)
+    ids = np.zeros((len(rows), longest), np.int64)
+    for number, row in enumerate(rows):
+        start = longest - len(row) if left else 0
+        ids[number, start : start + len(row)] = row
+    return ids
+
+
+def _unreadable(where: str, what: str) -> BundleError:
+    return BundleError(
+        f"{where[0].upper()}{where[1:]} {what}.",
+        hint="Export the model again with `nlplug export`.",
+    )

@@ -1,17 +1,31 @@
-"""From prompts to new tokens, by any of the ways to decode."""
+"""From prompts to new tokens: the loop of greedy decoding and sampling, and beam search."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
+
+import numpy as np
 
 from nlplug.errors import OptionError
 from nlplug.runtime.decoding.beam import beam_search
-from nlplug.runtime.decoding.decoder import Decoder
-from nlplug.runtime.decoding.greedy import decode
+from nlplug.runtime.decoding.decoder import Decoder, Decoding
+from nlplug.runtime.decoding.history import Finish, History, Stopping
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.stopping import Finish
+from nlplug.runtime.decoding.processors import (
+    Processor,
+    active_processors,
+    max_banned,
+    no_token_left,
+    process_scores,
+)
+from nlplug.runtime.decoding.ranking import Ranking, log_sum_exp
+from nlplug.runtime.decoding.sampling import generators
+
+_FIRST_ROOM = 64
+# Number of additional tokens to rank, because penalties may move tokens behind others.
+_SPARE = 32
 
 
 @dataclass
@@ -19,10 +33,10 @@ class Generated:
     """One text.
 
     Attributes:
-        tokens: The new tokens, the one that ended it included.
+        tokens: The new tokens, including the one that ended the text.
         finish: Why it ended.
-        score: Of a beam: the sum of its log-probabilities by the length penalty.
-        logprobs: Of each token, if they were asked for.
+        score: For a beam, the sum of its log-probabilities divided by the length penalty.
+        logprobs: The log-probability of each token, if ``logprobs`` is set.
     """
 
     tokens: list[int] = field(default_factory=list)
@@ -32,14 +46,14 @@ class Generated:
 
 
 class Token(NamedTuple):
-    """One new token, as it comes.
+    """One new token of a stream.
 
     Attributes:
-        prompt: Which prompt it belongs to.
-        sequence: Which of the texts of this prompt.
+        prompt: The number of its prompt.
+        sequence: The number of its text among those of the prompt.
         token: Its id.
         finish: Why the text ends with it, or None.
-        logprob: Its log-probability, if asked for.
+        logprob: Its log-probability, if ``logprobs`` is set.
     """
 
     prompt: int
@@ -49,25 +63,42 @@ class Token(NamedTuple):
     logprob: float | None = None
 
 
+class Step(NamedTuple):
+    """The new tokens of one step, one per row that has not ended.
+
+    Attributes:
+        slots: The number of the text of each row, int64 of shape (rows,): text ``i`` of prompt
+            ``n`` has the number ``n * num_return_sequences + i``.
+        tokens: int64 of shape (rows,).
+        finish: For each row why it ends with this token, or None.
+        logprobs: float32 of shape (rows,), if ``logprobs`` is set.
+    """
+
+    slots: np.ndarray
+    tokens: np.ndarray
+    finish: list[Finish | None]
+    logprobs: np.ndarray | None = None
+
+
 def stream(
     session: Decoder, prompts: Sequence[Sequence[int]], options: DecodingOptions
 ) -> Iterator[Token]:
-    """Decode greedily or by sampling, each token as soon as it is there.
+    """Decode greedily or by sampling, and yield each token as soon as it is computed.
 
-    To cancel, stop asking: closing the iterator ends the decoding.
+    Closing the iterator ends the decoding.
 
     Args:
         session: The model.
         prompts: Token ids, of any lengths from 1 up.
-        options: Without beams.
+        options: With ``num_beams`` 1.
 
     Yields:
-        Tokens, those of one step together in the order of the prompts.
+        The tokens of each step, in the order of the prompts.
 
     Raises:
-        InputError: A prompt is empty, too long, or not of this model.
-        OptionError: Beams were asked for, of which nothing is certain before the end; or a token
-            of the options is none of the model's.
+        InputError: A prompt is empty, too long, or of another vocabulary.
+        OptionError: ``num_beams`` is above 1, where no token is final before the end; or a token
+            of the options is not in the vocabulary.
     """
     if options.num_beams > 1:
         raise OptionError(
@@ -90,15 +121,15 @@ def generate(
     Args:
         session: The model.
         prompts: Token ids, of any lengths from 1 up.
-        options: How.
+        options: How to decode.
 
     Returns:
-        For each prompt its ``num_return_sequences`` texts; of beams, the best first.
+        For each prompt its ``num_return_sequences`` texts; beams are ordered, the best first.
 
     Raises:
-        InputError: A prompt is empty, too long, or not of this model.
-        OptionError: A token of the options is none of the model's.
-        CancelledError: As `DecodingOptions.cancelled` says.
+        InputError: A prompt is empty, too long, or of another vocabulary.
+        OptionError: A token of the options is not in the vocabulary.
+        CancelledError: See `DecodingOptions.cancelled`.
     """
     if options.num_beams > 1:
         return [
@@ -121,3 +152,116 @@ def generate(
                     text.logprobs = []
                 text.logprobs.append(logprob)
     return [texts[first : first + copies] for first in range(0, len(texts), copies)]
+
+
+def decode(
+    session: Decoder, prompts: Sequence[Sequence[int]], options: DecodingOptions
+) -> Iterator[Step]:
+    """Decode greedily or by sampling until all rows have ended; ended rows are removed.
+
+    Args:
+        session: The model.
+        prompts: Token ids.
+        options: ``num_beams`` has no effect.
+
+    Yields:
+        The tokens of each step.
+
+    Raises:
+        InputError: A prompt is empty, too long, or of another vocabulary; or all tokens are banned.
+        OptionError: A token of the options is not in the vocabulary.
+        CancelledError: See `DecodingOptions.cancelled`.
+    """
+    options.check_tokens(session.spec.vocabulary)
+    copies = options.num_return_sequences
+    room = min(options.max_new_tokens, _FIRST_ROOM)
+    decoding = session.start(prompts, room=room, copies=copies)
+    history = History(session.decoder_prompts(prompts), room, copies)
+    stopping = Stopping(
+        options.max_new_tokens,
+        session.spec.context,
+        options.eos,
+        options.stop_sequences,
+        options.stop_when,
+    )
+    choose = _TokenChoice(options, decoding)
+    while True:
+        options.raise_if_cancelled()
+        tokens = choose(decoding, history)
+        logprobs = _logprobs(decoding, tokens) if options.logprobs else None
+        history.append(tokens)
+        finish = stopping.check(history, tokens)
+        yield Step(history.slots, tokens, finish, logprobs)
+        alive = finish.count(None)
+        if not alive:
+            return
+        if alive < len(finish):
+            order = decoding.keep([row for row, reason in enumerate(finish) if reason is None])
+            history.select(order)
+            tokens = tokens[order]
+        decoding.step(tokens)
+
+
+class _TokenChoice:
+    """Chooses the next tokens, from the graph's ranking if it is still valid at this step."""
+
+    def __init__(self, options: DecodingOptions, decoding: Decoding) -> None:
+        self._processors = options.processors()
+        self._sampler = options.sampler() if options.samples else None
+        copies = options.num_return_sequences
+        prompts = decoding.rows // copies
+        self._generators = generators(options.seed, prompts, copies) if options.samples else []
+        vocabulary = decoding.logits.shape[1]
+        # With top-k, a ranking is enough even if processors change its order.
+        self._top_k = self._sampler is not None and 0 < self._sampler.top_k < vocabulary
+        size = self._sampler.ranking_size(vocabulary) if self._sampler else 1
+        if size:
+            size += max_banned(self._processors)
+        if size and self._top_k and any(process.bans() is None for process in self._processors):
+            size += _SPARE
+        self._ranks = 0 < size <= vocabulary and decoding.rank(size)
+
+    def __call__(self, decoding: Decoding, history: History) -> np.ndarray:
+        active, banned = active_processors(self._processors, history)
+        best: np.ndarray
+        if self._sampler is None and not active:
+            best = decoding.next_tokens.copy()
+            return best
+        ranking = decoding.ranking if self._ranks else None
+        if self._sampler is None:
+            if ranking is not None and banned:
+                return ranking.without(banned).tokens[:, 0]
+            scores = process_scores(decoding.logits, active, history)
+            best = scores.argmax(axis=1)
+            if (scores[np.arange(len(best)), best] == -np.inf).any():
+                raise no_token_left()
+            return best
+        scores = process_scores(decoding.logits, active, history)
+        if ranking is not None and active:
+            ranking = self._ranked_again(ranking, active, banned, scores)
+        chances = [self._generators[slot] for slot in history.slots]
+        return self._sampler.sample(scores, chances, ranking)
+
+    def _ranked_again(
+        self,
+        ranking: Ranking,
+        active: Sequence[Processor],
+        banned: tuple[int, ...] | None,
+        scores: np.ndarray,
+    ) -> Ranking | None:
+        """The ranking of processed scores, if it follows from the ranking of the logits."""
+        if self._top_k:
+            # Sampling a single row from all its scores is as fast.
+            lowered = len(scores) > 1 and all(process.only_lowers() for process in active)
+            return ranking.lowered(scores) if lowered else None
+        if banned is None:
+            return None
+        ranking = ranking.without(banned)
+        peaks = ranking.logits[:, :1]
+        return replace(ranking, peaks=peaks, shares=np.exp(peaks - log_sum_exp(scores)))
+
+
+def _logprobs(decoding: Decoding, tokens: np.ndarray) -> np.ndarray:
+    logits = decoding.logits
+    values: np.ndarray = logits[np.arange(len(tokens)), tokens] - log_sum_exp(logits)[:, 0]
+    return values

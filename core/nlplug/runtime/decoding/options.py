@@ -1,147 +1,323 @@
-"""How to decode."""
+"""The options of decoding: each is declared here once, with its bounds and its description.
+
+`DecodingSettings` are those that a caller chooses. A task's options extend them, so that a call
+validates them once. `DecodingOptions` add the tokens of one model and the callbacks of one call.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from nlplug.errors import OptionError
 from nlplug.runtime.decoding import processors as p
+from nlplug.runtime.decoding.history import StopWhen
 from nlplug.runtime.decoding.sampling import Sampler
-from nlplug.runtime.decoding.stopping import StopWhen
 
 Allowed = Callable[[int, np.ndarray], Sequence[int]]
+"""From the number of a prompt and all tokens of a row to the tokens that may follow."""
+
+EarlyStopping = Annotated[
+    Literal["false", "true", "never"],
+    BeforeValidator(lambda value: str(value).lower() if isinstance(value, bool) else value),
+]
+"""True and False are accepted for ``"true"`` and ``"false"``."""
+
+_Sequences = tuple[Annotated[tuple[int, ...], Field(min_length=1)], ...]
 
 
-@dataclass(frozen=True)
-class DecodingOptions:
-    """Named as in transformers, and with its meanings.
+def chinese(title: str, description: str, *, advanced: bool = True) -> dict[str, Any]:
+    """The Chinese texts of a field, and whether the UI shows it only on demand."""
+    return {"advanced": advanced, "zh": {"title": title, "description": description}}
 
-    Attributes:
-        max_new_tokens: New tokens at most.
-        min_new_tokens: No end before so many.
-        eos: Tokens that end a text.
-        stop_sequences: Tokens in a row that end a text.
-        stop_when: Called with the number of a text (that of its prompt, where each has one) and
-            its new token; ends the text by True. For stop strings, see `text.TextStream`.
-        num_beams: Above 1, beam search.
-        num_return_sequences: Texts for each prompt: beams, or draws.
-        length_penalty: The sum of a beam's log-probabilities is divided by its length to the
-            power of this.
-        early_stopping: When a beam search ends: True, as soon as there are ``num_beams`` ended
-            beams; False, when by a guess none better is to come; "never", when certainly none is.
-        do_sample: Draw tokens instead of taking the likeliest.
-        temperature: See `Sampler`, as for the next four.
-        top_k: 0 for all tokens.
-        top_p: 1 for all.
-        min_p: 0 for all.
-        typical_p: 1 for all.
-        seed: For draws that can be repeated; None for others each time.
-        repetition_penalty: See `processors.RepetitionPenalty`; 1 for none.
-        frequency_penalty: See `processors.FrequencyPenalty`.
-        presence_penalty: The same.
-        no_repeat_ngram_size: 0 for no ban.
-        bad_words: Sequences of tokens that never come.
-        suppress_tokens: Tokens that never come.
-        begin_suppress_tokens: Tokens that never come first, nor right after ``forced_bos``.
-        forced_bos: See `processors.ForcedFirst`.
-        forced_eos: The token that comes last when ``max_new_tokens`` is reached.
-        allowed_tokens: See `processors.PrefixConstraint`.
-        logprobs: Tell the log-probability of each token, as the model gives it before penalties
-            and filters.
-        cancelled: Asked before each step; once it says True, the decoding ends with a
-            ``concurrent.futures.CancelledError``.
+
+DoSample = Annotated[
+    bool,
+    Field(
+        title="Sample",
+        description="Sample tokens instead of taking the most likely one. Not possible with beams.",
+        json_schema_extra=chinese(
+            "采样", "按概率采样词元，而不是取最可能的词元。不能与束搜索同用。", advanced=False
+        ),
+    ),
+]
+"""Tasks may have another default of this option, and of the next one."""
+
+Temperature = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=5,
+        title="Temperature",
+        description="When sampling: below 1 favours likely tokens, above 1 unlikely ones. "
+        "0 takes the most likely token, as without sampling.",
+        json_schema_extra=chinese(
+            "温度",
+            "采样时：小于 1 偏向可能的词元，大于 1 偏向不太可能的词元。0 等同于不采样。",
+            advanced=False,
+        ),
+    ),
+]
+
+
+class DecodingSettings(BaseModel):
+    """What a caller chooses. Names, meanings and most defaults are those of transformers.
 
     Raises:
-        OptionError: A value is out of its bounds, or two do not go together.
+        OptionError: Two options contradict each other.
     """
 
-    max_new_tokens: int = 64
-    min_new_tokens: int = 0
-    eos: tuple[int, ...] = ()
-    stop_sequences: tuple[tuple[int, ...], ...] = ()
-    stop_when: StopWhen | None = field(default=None, compare=False)
-    num_beams: int = 1
-    num_return_sequences: int = 1
-    length_penalty: float = 1.0
-    early_stopping: bool | Literal["never"] = False
-    do_sample: bool = False
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    typical_p: float = 1.0
-    seed: int | None = None
-    repetition_penalty: float = 1.0
-    frequency_penalty: float = 0.0
-    presence_penalty: float = 0.0
-    no_repeat_ngram_size: int = 0
-    bad_words: tuple[tuple[int, ...], ...] = ()
-    suppress_tokens: tuple[int, ...] = ()
-    begin_suppress_tokens: tuple[int, ...] = ()
-    forced_bos: int | None = None
-    forced_eos: int | None = None
-    allowed_tokens: Allowed | None = field(default=None, compare=False)
-    logprobs: bool = False
-    cancelled: Callable[[], bool] | None = field(default=None, compare=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
-    def __post_init__(self) -> None:
-        for name, low in _AT_LEAST.items():
-            _need(getattr(self, name) >= low, name, getattr(self, name), f"Give {low} or more.")
-        for name in _FINITE:
-            value = getattr(self, name)
-            _need(math.isfinite(value), name, value, "Give a finite number.")
-        _need(self.seed is None or self.seed >= 0, "seed", self.seed, "Give 0 or more, or None.")
-        for name in ("temperature", "repetition_penalty"):
-            _need(getattr(self, name) > 0, name, getattr(self, name), "Give a number above 0.")
-        for name in ("top_p", "typical_p"):
-            _need(0 < getattr(self, name) <= 1, name, getattr(self, name), "Give above 0, up to 1.")
-        _need(0 <= self.min_p <= 1, "min_p", self.min_p, "Give a number from 0 to 1.")
-        for name in ("bad_words", "stop_sequences"):
-            _need(all(getattr(self, name)), name, getattr(self, name), "Give no empty sequence.")
-        self._check_together()
+    max_new_tokens: int = Field(
+        default=256,
+        ge=1,
+        le=4096,
+        title="Maximum new tokens",
+        description="Maximum number of new tokens.",
+        json_schema_extra=chinese("最多新词元数", "新词元的最大数量。", advanced=False),
+    )
+    min_new_tokens: int = Field(
+        default=0,
+        ge=0,
+        le=4096,
+        title="Minimum new tokens",
+        description="Minimum number of new tokens.",
+        json_schema_extra=chinese("最少新词元数", "新词元的最小数量。"),
+    )
+    do_sample: DoSample = False
+    temperature: Temperature = 1.0
+    top_k: int = Field(
+        default=50,
+        ge=0,
+        le=1000,
+        title="Top-k",
+        description="When sampling: keep this many most likely tokens. 0: all tokens.",
+        json_schema_extra=chinese(
+            "Top-k", "采样时只保留这么多最可能的词元。0：全部词元。", advanced=False
+        ),
+    )
+    top_p: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        title="Top-p",
+        description="When sampling: keep the most likely tokens that together have this "
+        "probability. 1: all tokens.",
+        json_schema_extra=chinese(
+            "Top-p", "采样时只保留累计概率达到该值的最可能词元。1：全部词元。", advanced=False
+        ),
+    )
+    min_p: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        title="Min-p",
+        description="When sampling: keep tokens with at least this fraction of the largest "
+        "probability. 0: all tokens.",
+        json_schema_extra=chinese(
+            "Min-p", "采样时只保留概率不低于最大概率该倍数的词元。0：全部词元。"
+        ),
+    )
+    typical_p: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        title="Typical-p",
+        description="When sampling: keep the tokens whose information content is closest to the "
+        "expected one and that together have this probability. 1: all tokens.",
+        json_schema_extra=chinese(
+            "Typical-p", "采样时只保留信息量最接近期望值、累计概率达到该值的词元。1：全部词元。"
+        ),
+    )
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        title="Seed",
+        description="When sampling: the seed of the random numbers. The same seed gives the same "
+        "text again. Empty: a different text each time.",
+        json_schema_extra=chinese(
+            "随机种子", "采样时随机数的种子；相同的种子生成相同的文本。留空：每次不同。"
+        ),
+    )
+    num_beams: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        title="Beams",
+        description="Number of beams of a beam search. 1: no beam search.",
+        json_schema_extra=chinese("束宽", "束搜索的束数。1：不用束搜索。"),
+    )
+    num_return_sequences: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        title="Texts per input",
+        description="Number of texts per input: sampled ones, or the best beams.",
+        json_schema_extra=chinese("返回数量", "每个输入返回的文本数：多次采样，或最好的几条束。"),
+    )
+    length_penalty: float = Field(
+        default=1.0,
+        ge=-10,
+        le=10,
+        title="Length penalty",
+        description="With beams: the sum of log-probabilities is divided by the length to the "
+        "power of this. Above 0 favours long texts, below 0 short ones.",
+        json_schema_extra=chinese(
+            "长度惩罚",
+            "束搜索时：对数概率之和除以长度的该次幂。大于 0 偏向长文本，小于 0 偏向短文本。",
+        ),
+    )
+    early_stopping: EarlyStopping = Field(
+        default="false",
+        title="Early stopping",
+        description="With beams, when to stop: at num_beams finished texts (true), when a better "
+        "one is unlikely (false), or when a better one is impossible (never).",
+        json_schema_extra=chinese(
+            "提前停止",
+            "束搜索何时停止：true 为完成 num_beams 条文本时，false 为不大可能有更好的文本时，"
+            "never 为不可能有更好的文本时。",
+        ),
+    )
+    repetition_penalty: float = Field(
+        default=1.0,
+        gt=0,
+        le=5,
+        title="Repetition penalty",
+        description="Above 1 makes tokens that occur in the prompt or the text less likely.",
+        json_schema_extra=chinese("重复惩罚", "大于 1 时降低提示和文本中已有词元的概率。"),
+    )
+    frequency_penalty: float = Field(
+        default=0.0,
+        ge=-2,
+        le=2,
+        title="Frequency penalty",
+        description="Makes tokens of the new text less likely, per occurrence.",
+        json_schema_extra=chinese("频率惩罚", "按出现次数降低新文本中已有词元的概率。"),
+    )
+    presence_penalty: float = Field(
+        default=0.0,
+        ge=-2,
+        le=2,
+        title="Presence penalty",
+        description="Makes tokens of the new text less likely, however often they occur.",
+        json_schema_extra=chinese("出现惩罚", "降低新文本中已有词元的概率，与出现次数无关。"),
+    )
+    no_repeat_ngram_size: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        title="No repeated n-grams",
+        description="Sequences of this many tokens occur only once. 0: no limit.",
+        json_schema_extra=chinese("禁止重复的 n 元组", "这么长的词元序列只出现一次。0：不限制。"),
+    )
 
-    def _check_together(self) -> None:
+    @property
+    def samples(self) -> bool:
+        """Whether tokens are sampled: a temperature of 0 and beams take the most likely ones."""
+        return self.do_sample and self.temperature > 0 and self.num_beams == 1
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
         if self.min_new_tokens > self.max_new_tokens:
             raise OptionError(
                 f"min_new_tokens is {self.min_new_tokens}, above max_new_tokens, "
                 f"{self.max_new_tokens}.",
-                hint="Make one of them fit the other.",
+                hint="Lower min_new_tokens or raise max_new_tokens.",
             )
-        if self.num_beams > 1:
-            if self.do_sample:
-                raise OptionError(
-                    f"do_sample and num_beams={self.num_beams} do not go together.",
-                    hint="Sample with num_beams=1, or search without do_sample.",
-                )
-            if self.num_return_sequences > self.num_beams:
-                raise OptionError(
-                    f"num_return_sequences is {self.num_return_sequences}, but there are "
-                    f"{self.num_beams} beams.",
-                    hint="Ask for at most num_beams.",
-                )
-            if self.stop_sequences or self.stop_when is not None or self.logprobs:
-                raise OptionError(
-                    "stop_sequences, stop_when and logprobs do not go together with beams.",
-                    hint="Leave them out, or set num_beams=1.",
-                )
-        elif self.num_return_sequences > 1 and not self.do_sample:
+        # A default of the task is ignored with beams; a value of the call is an error.
+        if self.num_beams > 1 and self.do_sample and "do_sample" in self.model_fields_set:
             raise OptionError(
-                f"num_return_sequences is {self.num_return_sequences}, but the likeliest token "
-                "makes the same text each time.",
-                hint="Set do_sample, or num_beams.",
+                f"do_sample cannot be combined with num_beams={self.num_beams}.",
+                hint="Set num_beams to 1, or do_sample to false.",
             )
+        if self.num_beams > 1 and self.num_return_sequences > self.num_beams:
+            raise OptionError(
+                f"num_return_sequences is {self.num_return_sequences}, but there are "
+                f"{self.num_beams} beams.",
+                hint="Set num_return_sequences to at most num_beams.",
+            )
+        if self.num_beams == 1 and self.num_return_sequences > 1 and not self.samples:
+            raise OptionError(
+                f"num_return_sequences is {self.num_return_sequences}, but without sampling and "
+                "beams the same text would be returned each time.",
+                hint="Set do_sample with a temperature above 0, or num_beams.",
+            )
+        return self
+
+
+class DecodingOptions(DecodingSettings):
+    """The settings of a call with the tokens of a model, as the decoding loops use them. Immutable.
+
+    `of` makes them from settings that were validated with the call and validates nothing again.
+
+    Raises:
+        OptionError: A value is out of its bounds, or two contradict each other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    eos: tuple[int, ...] = ()
+    """Tokens that end a text."""
+    stop_sequences: _Sequences = ()
+    """Sequences of tokens that end a text."""
+    stop_when: StopWhen | None = None
+    """Called with the number of a text (that of its prompt, with one text per prompt) and its new
+    token; True ends the text. See `text.TextStream` for stop strings."""
+    bad_words: _Sequences = ()
+    """Sequences of tokens that are banned."""
+    suppress_tokens: tuple[int, ...] = ()
+    """Tokens that are banned."""
+    begin_suppress_tokens: tuple[int, ...] = ()
+    """Tokens that are banned as the first new token, or as the first one after ``forced_bos``."""
+    forced_bos: int | None = None
+    """The token after a prompt of one token; see `processors.ForcedFirst`."""
+    forced_eos: int | None = None
+    """The last token if ``max_new_tokens`` is reached."""
+    allowed_tokens: Allowed | None = None
+    """See `processors.PrefixConstraint`."""
+    logprobs: bool = False
+    """Whether to return the log-probability of each token, before penalties and filters."""
+    cancelled: Callable[[], bool] | None = None
+    """Called before each step; True ends the decoding with `concurrent.futures.CancelledError`."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            raise OptionError(
+                f"{name} is {values.get(name)}. {first['msg']}.", hint="Correct this option."
+            ) from None
+
+    @classmethod
+    def of(cls, settings: DecodingSettings, more: Mapping[str, Any]) -> DecodingOptions:
+        """From settings that are valid.
+
+        Args:
+            settings: Those of a call.
+            more: Values of the fields that `DecodingOptions` adds.
+        """
+        values = {name: value for name, value in settings if name in DecodingSettings.model_fields}
+        return cls.model_construct(**{**values, **more})
 
     def check_tokens(self, vocabulary: int) -> None:
         """Refuse tokens that a model does not have.
 
         Raises:
-            OptionError: One that is banned or forced is not below ``vocabulary``.
+            OptionError: A banned or forced token is not below ``vocabulary``.
         """
         named: dict[str, Sequence[int | None]] = {
             "eos": self.eos if self.min_new_tokens else (),
@@ -157,20 +333,20 @@ class DecodingOptions:
                     raise OptionError(
                         f"{name} has the token {token}; the model's tokens are "
                         f"0 to {vocabulary - 1}.",
-                        hint="Leave it out, or take it from the model's own tokenizer.",
+                        hint="Remove it, or take it from the model's own tokenizer.",
                     )
 
-    def go_on(self) -> None:
-        """Do nothing, unless nobody wants the texts any more.
+    def raise_if_cancelled(self) -> None:
+        """Raise if the texts are no longer wanted.
 
         Raises:
-            CancelledError: So it is.
+            CancelledError: ``cancelled`` returns True.
         """
         if self.cancelled is not None and self.cancelled():
             raise CancelledError
 
     def processors(self) -> list[p.Processor]:
-        """What changes the scores, in the order of transformers."""
+        """The processors of these options, in the order of transformers."""
         made: list[p.Processor] = []
         if self.repetition_penalty != 1:
             made.append(p.RepetitionPenalty(self.repetition_penalty))
@@ -197,27 +373,16 @@ class DecodingOptions:
         return made
 
     def sampler(self) -> Sampler:
-        """What draws the tokens."""
+        """The sampler of these options."""
         return Sampler(self.temperature, self.top_k, self.top_p, self.min_p, self.typical_p)
 
-
-_AT_LEAST = {
-    "max_new_tokens": 1,
-    "min_new_tokens": 0,
-    "num_beams": 1,
-    "num_return_sequences": 1,
-    "top_k": 0,
-    "no_repeat_ngram_size": 0,
-}
-_FINITE = (
-    "length_penalty",
-    "temperature",
-    "repetition_penalty",
-    "frequency_penalty",
-    "presence_penalty",
-)
-
-
-def _need(holds: bool, name: str, value: Any, hint: str) -> None:
-    if not holds:
-        raise OptionError(f"{name} is {value}.", hint=hint)
+    @model_validator(mode="after")
+    def _check_beams(self) -> Self:
+        """Refuse what a beam search does not have."""
+        stops = self.stop_sequences or self.stop_when is not None
+        if self.num_beams > 1 and (stops or self.logprobs):
+            raise OptionError(
+                "stop_sequences, stop_when and logprobs cannot be combined with beams.",
+                hint="Leave them out, or set num_beams to 1.",
+            )
+        return self

@@ -1,7 +1,7 @@
-"""Decoding with a graph as Optimum exports it, for architectures without a fast form.
+"""Decoding with graphs as Optimum exports them, for architectures without a fast form.
 
-Such a graph answers with its whole cache, one token longer, at every step. The cache stays in ONNX
-Runtime's memory from step to step; only a change of rows brings it to numpy.
+Such a graph returns its whole cache, one token longer, at every step. The cache stays in the
+memory of ONNX Runtime from step to step; only a change of rows copies it to numpy.
 """
 
 from __future__ import annotations
@@ -14,135 +14,216 @@ from typing import Any
 import numpy as np
 
 from nlplug.errors import BundleError
-from nlplug.runtime.decoding.decoder import check_prompts, check_room, open_session
-from nlplug.runtime.decoding.spec import DecoderSpec
+from nlplug.runtime.decoding.decoder import (
+    DecoderSpec,
+    check_prompts,
+    check_room,
+    padded,
+)
+from nlplug.runtime.decoding.ranking import Ranking
 from nlplug.runtime.device import onnxruntime
 
-_PAST = re.compile(r"past_key_values\.(\d+)\.(key|value)")
-_FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+_CACHE = re.compile(r"present\.\d+\.(?:(?:decoder|encoder)\.)?(?:key|value)")
+FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+_CAUSAL_INPUTS = {"input_ids", "attention_mask", "position_ids", "use_cache_branch"}
 
 
-class PlainSession:
-    """A decoder with ``past_key_values`` in and ``present`` out.
+class PlainGraph:
+    """A graph with ``past_key_values`` as inputs and ``present`` as outputs, or an encoder.
 
     Args:
-        path: The ``.onnx`` file.
-        context: Most tokens that positions exist for, from the model's configuration.
-        threads: Threads within a step; None for the CPUs that the process may use.
+        session: Its ``InferenceSession``.
+        path: The file, for messages.
+        known: The inputs other than the cache that decoding can fill.
+        metadata: The key whose value describes a fast graph, for messages.
+
+    Attributes:
+        inputs: From the names of the inputs to the names under which decoding holds their values:
+            ``past_key_values.0.key`` is held as ``present.0.key``.
+        types: The element types of the inputs, by the same names as in ``inputs``.
+        outputs: From the names of the outputs to their shapes.
+        cache: The names of the outputs that are cache.
 
     Raises:
-        MissingExtra: No ONNX Runtime is installed.
-        BundleError: The file is no decoder with a cache.
-        OptionError: ``threads`` is below 1.
+        BundleError: The graph has an input that decoding cannot fill.
     """
 
-    def __init__(self, path: Path, *, context: int, threads: int | None = None) -> None:
-        self.session = open_session(path, threads)
-        inputs = {item.name: item for item in self.session.get_inputs()}
-        outputs = {item.name: item.shape for item in self.session.get_outputs()}
-        past = {name: item for name, item in inputs.items() if _PAST.fullmatch(name)}
-        presents = {name.replace("past_key_values", "present") for name in past}
-        if not past or not presents | {"logits"} <= outputs.keys():
+    def __init__(self, session: Any, path: Path, known: set[str], metadata: str) -> None:
+        self.session = session
+        self.types = {item.name: item.type for item in session.get_inputs()}
+        self.inputs = {name: name.replace("past_key_values", "present") for name in self.types}
+        self.outputs = {item.name: item.shape for item in session.get_outputs()}
+        self.cache = tuple(name for name in self.outputs if _CACHE.fullmatch(name))
+        unknown = [
+            name
+            for name, held in self.inputs.items()
+            if name not in known and not _CACHE.fullmatch(held)
+        ]
+        if unknown:
+            raise BundleError(
+                f"{path} has inputs that decoding cannot fill: {', '.join(sorted(unknown))}. Its "
+                f"metadata lack the entry {metadata!r}, so it was read as an export of Optimum.",
+                hint="Export the model again with `nlplug export`.",
+            )
+
+
+class PlainDecoder:
+    """A causal model whose graph is plain; made by `open_decoder`.
+
+    Args:
+        session: The ``InferenceSession``.
+        path: The file, for messages.
+        context: Maximum number of positions, from the model's configuration.
+
+    Raises:
+        BundleError: The graph is no decoder with a cache.
+    """
+
+    def __init__(self, session: Any, path: Path, *, context: int) -> None:
+        self.graph = graph = PlainGraph(session, path, _CAUSAL_INPUTS, DecoderSpec.metadata_key)
+        past = [item for item in session.get_inputs() if item.name not in _CAUSAL_INPUTS]
+        held = {graph.inputs[item.name] for item in past}
+        if not past or not held | {"logits"} <= graph.outputs.keys():
             raise BundleError(
                 f"{path} is not a decoder with a cache.",
                 hint="Export the model again, for text generation with past.",
             )
-        self.inputs = frozenset(inputs)
-        first = past["past_key_values.0.key"]
-        self.past = tuple(past)
-        self.dtype = _FLOATS.get(first.type, np.float32)
+        self.dtype = FLOATS.get(past[0].type, np.float32)
         self.spec = DecoderSpec(
             layers=len(past) // 2,
-            kv_heads=first.shape[1],
-            head_size=first.shape[3],
-            vocabulary=outputs["logits"][-1],
+            kv_heads=past[0].shape[1],
+            head_size=past[0].shape[3],
+            vocabulary=graph.outputs["logits"][-1],
             context=context,
-            positions="position_ids" in inputs,
+            positions="position_ids" in graph.inputs,
         )
 
-    def beginnings(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
-        """See `Decoder.beginnings`."""
+    def decoder_prompts(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
+        """See `Decoder.decoder_prompts`."""
         return prompts
 
     def start(
         self, prompts: Sequence[Sequence[int]], *, room: int = 0, copies: int = 1
-    ) -> PlainDecoding:
-        """See `Decoder.start`; ``room`` means nothing here."""
+    ) -> PlainCausalDecoding:
+        """See `Decoder.start`; ``room`` has no effect here."""
         check_prompts(self.spec, prompts)
-        return PlainDecoding(self, prompts, copies=copies)
+        return PlainCausalDecoding(self, prompts, copies=copies)
 
 
 class PlainDecoding:
-    """Rows that grow token by token, padded on the left; see `Decoding`."""
+    """Base of decodings with a plain graph; see `Decoding`.
+
+    Args:
+        spec: The shape of the decoder.
+        lengths: Number of tokens of each row in the cache, int32 of shape (rows,).
+        mask: The attention mask of the prompts or sources, int64 of shape (rows, tokens).
+        values: Tensors by name that a step reads, and replaces if the graph returns them.
+    """
+
+    logits: np.ndarray
+    next_tokens: np.ndarray
 
     def __init__(
-        self, owner: PlainSession, prompts: Sequence[Sequence[int]], *, copies: int
+        self, spec: DecoderSpec, lengths: np.ndarray, mask: np.ndarray, values: dict[str, Any]
     ) -> None:
-        self._owner = owner
-        self.logits: np.ndarray
-        self.next_tokens: np.ndarray
-        self.lengths = np.array([len(prompt) for prompt in prompts], np.int32)
-        spec, longest = owner.spec, int(self.lengths.max())
-        ids = np.zeros((len(prompts), longest), np.int64)
-        for row, prompt in enumerate(prompts):
-            ids[row, longest - len(prompt) :] = prompt
-        self._mask = (np.arange(longest) >= longest - self.lengths[:, None]).astype(np.int64)
-        empty = np.zeros((len(prompts), spec.kv_heads, 0, spec.head_size), owner.dtype)
-        value = onnxruntime().OrtValue.ortvalue_from_numpy(empty)
-        self._cache: dict[str, Any] = dict.fromkeys(owner.past, value)
-        self._run(ids)
-        if copies > 1:
-            self._pick(np.repeat(np.arange(len(prompts)), copies))
+        self._spec = spec
+        self._mask = mask
+        self._values = values
+        self.lengths = lengths
 
     @property
     def rows(self) -> int:
         """See `Decoding.rows`."""
         return len(self.lengths)
 
-    def step(self, tokens: np.ndarray) -> None:
-        """See `Decoding.step`."""
-        check_room(self._owner.spec, int(self.lengths.max()))
-        self._mask = np.pad(self._mask, ((0, 0), (0, 1)), constant_values=1)
-        self._run(np.asarray(tokens, np.int64)[:, None])
-        self.lengths += 1
+    @property
+    def ranking(self) -> Ranking | None:
+        """See `Decoding.ranking`: None, a plain graph does not rank."""
+        return None
+
+    def rank(self, count: int) -> bool:
+        """See `Decoding.rank`."""
+        return False
 
     def keep(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """See `Decoding.keep`."""
         order = np.asarray(rows)
-        self._pick(order)
+        self.select(order)
         return order
 
     def follow(self, parents: np.ndarray) -> None:
         """See `Decoding.follow`."""
         if (parents != np.arange(len(parents))).any():
-            self._pick(parents)
+            self.select(parents)
 
-    def _pick(self, rows: np.ndarray) -> None:
-        for name in ("lengths", "logits", "next_tokens", "_mask"):
-            setattr(self, name, getattr(self, name)[rows])
+    def select(self, rows: np.ndarray) -> None:
+        """Continue with these rows, in this order; a row may occur several times."""
+        self.lengths = self.lengths[rows]
+        self.logits = self.logits[rows]
+        self.next_tokens = self.next_tokens[rows]
+        self._mask = self._mask[rows]
         make = onnxruntime().OrtValue.ortvalue_from_numpy
-        self._cache = {name: make(value.numpy()[rows]) for name, value in self._cache.items()}
+        self._values = {name: make(value.numpy()[rows]) for name, value in self._values.items()}
+
+    def run(self, graph: PlainGraph, feeds: dict[str, np.ndarray], cache: Sequence[str]) -> None:
+        """Run the graph once.
+
+        Args:
+            graph: The graph.
+            feeds: Values of the inputs that are not among the held tensors, by name.
+            cache: The outputs to hold for the next step.
+        """
+        binding = graph.session.io_binding()
+        make = onnxruntime().OrtValue.ortvalue_from_numpy
+        for name, held in graph.inputs.items():
+            value = self._values.get(held)
+            if value is None:
+                value = make(np.ascontiguousarray(feeds[name]))
+            binding.bind_ortvalue_input(name, value)
+        for name in ("logits", *cache):
+            binding.bind_output(name, "cpu")
+        graph.session.run_with_iobinding(binding)
+        logits, *made = binding.get_outputs()
+        self.logits = logits.numpy()[:, -1].astype(np.float32, copy=False)
+        self.next_tokens = self.logits.argmax(axis=1)
+        self._values.update(zip(cache, made, strict=True))
+
+
+class PlainCausalDecoding(PlainDecoding):
+    """Rows of a causal model, padded on the left."""
+
+    def __init__(
+        self, owner: PlainDecoder, prompts: Sequence[Sequence[int]], *, copies: int
+    ) -> None:
+        self._graph = owner.graph
+        lengths = np.array([len(prompt) for prompt in prompts], np.int32)
+        mask = padded([[1] * len(prompt) for prompt in prompts], left=True)
+        empty = empty_cache(owner.spec, len(prompts), owner.dtype)
+        super().__init__(owner.spec, lengths, mask, dict.fromkeys(owner.graph.cache, empty))
+        self._run(padded(prompts, left=True))
+        if copies > 1:
+            self.select(np.repeat(np.arange(len(prompts)), copies))
+
+    def step(self, tokens: np.ndarray) -> None:
+        """See `Decoding.step`."""
+        check_room(self._spec, int(self.lengths.max()))
+        self._mask = np.pad(self._mask, ((0, 0), (0, 1)), constant_values=1)
+        self._run(np.asarray(tokens, np.int64)[:, None])
+        self.lengths += 1
 
     def _run(self, ids: np.ndarray) -> None:
-        owner = self._owner
-        fresh = ids.shape[1]
+        new = ids.shape[1]
         feeds = {
             "input_ids": ids,
             "attention_mask": self._mask,
-            "position_ids": np.maximum(self._mask.cumsum(axis=1) - 1, 0)[:, -fresh:],
-            # Graphs of two branches, one for the prompt and one for the steps after it.
-            "use_cache_branch": np.array([fresh < self._mask.shape[1]]),
+            "position_ids": np.maximum(self._mask.cumsum(axis=1) - 1, 0)[:, -new:],
+            # Merged graphs have two branches, for the prompt and for the steps after it.
+            "use_cache_branch": np.array([new < self._mask.shape[1]]),
         }
-        binding = owner.session.io_binding()
-        make = onnxruntime().OrtValue.ortvalue_from_numpy
-        for name in owner.inputs & feeds.keys():
-            binding.bind_ortvalue_input(name, make(np.ascontiguousarray(feeds[name])))
-        for name, value in self._cache.items():
-            binding.bind_ortvalue_input(name, value)
-        for name in ("logits", *self._cache):
-            binding.bind_output(name.replace("past_key_values", "present"), "cpu")
-        owner.session.run_with_iobinding(binding)
-        logits, *cache = binding.get_outputs()
-        self.logits = logits.numpy()[:, -1].astype(np.float32, copy=False)
-        self.next_tokens = self.logits.argmax(axis=1)
-        self._cache = dict(zip(self._cache, cache, strict=True))
+        self.run(self._graph, feeds, self._graph.cache)
+
+
+def empty_cache(spec: DecoderSpec, rows: int, dtype: Any) -> Any:
+    """The value of one cache input before the first step, in memory of ONNX Runtime."""
+    shape = (rows, spec.kv_heads, 0, spec.head_size)
+    return onnxruntime().OrtValue.ortvalue_from_numpy(np.zeros(shape, dtype))

@@ -1,7 +1,7 @@
-"""What changes the scores before a token is chosen: penalties, bans, things that are forced.
+"""Processors change scores before a token is chosen: penalties, bans and forced tokens.
 
-Each works in place on the scores of all rows, and gives the numbers that the processor of the same
-purpose in transformers gives. Padding is never looked at: rows have their true lengths.
+Each changes the scores of all rows in place, to the values that the logits processor of the same
+purpose in transformers gives. There is no padding here: rows have their true lengths.
 """
 
 from __future__ import annotations
@@ -24,43 +24,46 @@ class Processor(Protocol):
     def __call__(self, history: History, scores: np.ndarray) -> None:
         """Change ``scores``, float32 of shape (rows, vocabulary), in place."""
 
-    def rests(self, history: History) -> bool:
-        """Whether it changes nothing at this step, in any row."""
+    def idle(self, history: History) -> bool:
+        """Whether it changes no score of any row at this step."""
         return False
 
     def bans(self) -> tuple[int, ...] | None:
-        """The tokens that it bans, where at this step it does nothing else; else None."""
+        """The tokens that it bans in all rows, if it does nothing else when active; else None."""
         return None
 
-    def lowers(self) -> bool:
-        """Whether it never makes a score larger."""
+    def only_lowers(self) -> bool:
+        """Whether it never raises a score."""
         return False
 
 
-def at_work(
+def active_processors(
     processors: Sequence[Processor], history: History
 ) -> tuple[list[Processor], tuple[int, ...] | None]:
-    """Those that change something at this step.
+    """The processors that are not idle at this step.
 
     Returns:
-        Them, and if all that they do is to ban the same tokens in all rows, these tokens.
+        These processors and, if all they do is ban the same tokens in all rows, these tokens;
+        else None.
     """
     if not processors:
         return [], ()
-    working = [process for process in processors if not process.rests(history)]
-    bans = [process.bans() for process in working]
+    active = [process for process in processors if not process.idle(history)]
+    bans = [process.bans() for process in active]
     if any(tokens is None for tokens in bans):
-        return working, None
-    return working, tuple(sorted({token for tokens in bans for token in tokens or ()}))
+        return active, None
+    return active, tuple(sorted({token for tokens in bans for token in tokens or ()}))
 
 
-def most_banned(processors: Sequence[Processor]) -> int:
-    """How many tokens `at_work` may name at most."""
+def max_banned(processors: Sequence[Processor]) -> int:
+    """The maximum number of banned tokens that `active_processors` returns."""
     return sum(len(process.bans() or ()) for process in processors)
 
 
-def changed(scores: np.ndarray, processors: Sequence[Processor], history: History) -> np.ndarray:
-    """Scores as some processors change them, in memory of their own; the same if there are none."""
+def process_scores(
+    scores: np.ndarray, processors: Sequence[Processor], history: History
+) -> np.ndarray:
+    """A copy of the scores, changed by the processors; the scores themselves if there are none."""
     if not processors:
         return scores
     scores = scores.copy()
@@ -71,7 +74,7 @@ def changed(scores: np.ndarray, processors: Sequence[Processor], history: Histor
 
 @dataclass(frozen=True)
 class RepetitionPenalty(Processor):
-    """Scores of tokens that stand in the row are divided by ``penalty``, negative ones multiplied.
+    """Divides the scores of tokens that occur in the row by ``penalty``; multiplies negative ones.
 
     Source: Keskar et al. 2019, https://arxiv.org/abs/1909.05858
     """
@@ -85,16 +88,16 @@ class RepetitionPenalty(Processor):
             values = row[seen]
             row[seen] = np.where(values < 0, values * self.penalty, values / self.penalty)
 
-    def lowers(self) -> bool:
+    def only_lowers(self) -> bool:
         """See `Processor`."""
         return self.penalty >= 1
 
 
 @dataclass(frozen=True)
 class FrequencyPenalty(Processor):
-    """For each time that a token was generated ``frequency`` less, once ``presence`` less.
+    """Subtracts ``frequency`` per occurrence of a token in the new text, and ``presence`` once.
 
-    As in the OpenAI API: the prompt does not count.
+    As in the OpenAI API, the prompt does not count.
     """
 
     frequency: float = 0.0
@@ -106,14 +109,14 @@ class FrequencyPenalty(Processor):
             seen, counts = np.unique(history.new(number), return_counts=True)
             row[seen] -= (counts * self.frequency + self.presence).astype(scores.dtype)
 
-    def lowers(self) -> bool:
+    def only_lowers(self) -> bool:
         """See `Processor`."""
         return self.frequency >= 0 and self.presence >= 0
 
 
 @dataclass(frozen=True)
 class NoRepeatNgram(Processor):
-    """No sequence of ``size`` tokens comes twice in a row, its prompt included."""
+    """Bans tokens that would repeat a sequence of ``size`` tokens of the row, prompt included."""
 
     size: int
 
@@ -128,17 +131,16 @@ class NoRepeatNgram(Processor):
             same = (windows[:, :before] == ids[len(ids) - before :]).all(axis=1)
             row[windows[same, before]] = _NEVER
 
-    def lowers(self) -> bool:
+    def only_lowers(self) -> bool:
         """See `Processor`."""
         return True
 
 
 @dataclass(frozen=True)
 class BadWords(Processor):
-    """Sequences of tokens that never come; the last token is banned where the others stand.
+    """Bans sequences of tokens: the last token is banned after the others.
 
-    transformers lets a word pass whose tokens are more than the whole text before; here it is
-    banned there too.
+    transformers does not ban a word that is longer than the whole text before; this does.
     """
 
     words: tuple[tuple[int, ...], ...]
@@ -156,14 +158,14 @@ class BadWords(Processor):
         alone = all(len(word) == 1 for word in self.words)
         return tuple(word[0] for word in self.words) if alone else None
 
-    def lowers(self) -> bool:
+    def only_lowers(self) -> bool:
         """See `Processor`."""
         return True
 
 
 @dataclass(frozen=True)
 class SuppressTokens(Processor):
-    """Tokens that never come."""
+    """Bans tokens."""
 
     tokens: tuple[int, ...]
 
@@ -175,18 +177,18 @@ class SuppressTokens(Processor):
         """See `Processor`."""
         return self.tokens
 
-    def lowers(self) -> bool:
+    def only_lowers(self) -> bool:
         """See `Processor`."""
         return True
 
 
 @dataclass(frozen=True)
 class SuppressFirst(Processor):
-    """Tokens that do not come as the first new token, or as the first after a forced one.
+    """Bans tokens as the first new token, or as the first one after a forced one.
 
     Attributes:
-        tokens: Those.
-        forced: A `ForcedFirst` comes before.
+        tokens: The tokens.
+        forced: Whether there is a `ForcedFirst`.
     """
 
     tokens: tuple[int, ...]
@@ -198,28 +200,28 @@ class SuppressFirst(Processor):
         rows = np.flatnonzero(history.generated == np.zeros(len(scores), np.int64) + start)
         scores[np.ix_(rows, np.array(self.tokens))] = _NEVER
 
-    def rests(self, history: History) -> bool:
+    def idle(self, history: History) -> bool:
         """See `Processor`."""
         return history.generated > self.forced
 
-    def lowers(self) -> bool:
+    def only_lowers(self) -> bool:
         """See `Processor`."""
         return True
 
 
 @dataclass(frozen=True)
 class MinNewTokens(Processor):
-    """No end before ``count`` new tokens."""
+    """Bans the end of the text before ``count`` new tokens."""
 
     count: int
     eos: tuple[int, ...]
 
     def __call__(self, history: History, scores: np.ndarray) -> None:
         """See `Processor`."""
-        if not self.rests(history):
+        if not self.idle(history):
             scores[:, list(self.eos)] = _NEVER
 
-    def rests(self, history: History) -> bool:
+    def idle(self, history: History) -> bool:
         """See `Processor`."""
         return history.generated >= self.count
 
@@ -227,14 +229,14 @@ class MinNewTokens(Processor):
         """See `Processor`."""
         return self.eos
 
-    def lowers(self) -> bool:
+    def only_lowers(self) -> bool:
         """See `Processor`."""
         return True
 
 
 @dataclass(frozen=True)
 class ForcedFirst(Processor):
-    """The token that follows a prompt of one token, as the language does in many-pair models."""
+    """Forces the token after a prompt of one token, such as the language in multilingual models."""
 
     token: int
 
@@ -242,35 +244,35 @@ class ForcedFirst(Processor):
         """See `Processor`."""
         _force(scores, history.lengths == 1, self.token)
 
-    def rests(self, history: History) -> bool:
+    def idle(self, history: History) -> bool:
         """See `Processor`."""
         return history.generated > 0
 
 
 @dataclass(frozen=True)
 class ForcedEnd(Processor):
-    """The token that comes last if ``max_new_tokens`` is reached."""
+    """Forces the last token if ``max_new_tokens`` is reached."""
 
     token: int
     max_new_tokens: int
 
     def __call__(self, history: History, scores: np.ndarray) -> None:
         """See `Processor`."""
-        if not self.rests(history):
+        if not self.idle(history):
             _force(scores, np.ones(len(scores), bool), self.token)
 
-    def rests(self, history: History) -> bool:
+    def idle(self, history: History) -> bool:
         """See `Processor`."""
         return history.generated != self.max_new_tokens - 1
 
 
 @dataclass(frozen=True)
 class PrefixConstraint(Processor):
-    """Only the tokens that a function allows.
+    """Bans all tokens but those that a function allows.
 
     Attributes:
         allowed: From the number of the prompt and all tokens of a row to the tokens that may
-            follow. Where there are none, a beam is given up.
+            follow. A beam without any is dropped.
     """
 
     allowed: Callable[[int, np.ndarray], Sequence[int]]
@@ -279,30 +281,30 @@ class PrefixConstraint(Processor):
         """See `Processor`.
 
         Raises:
-            OptionError: What is allowed are no tokens of the model's.
+            OptionError: The function returns something else than tokens of the model.
         """
         for number, row in enumerate(scores):
-            # A copy, for the function may keep it or write to it.
+            # A copy, because the function may keep it or write to it.
             ids = history.row(number).copy()
             banned = np.ones(len(row), bool)
             banned[_tokens(self.allowed(int(history.origin[number]), ids), len(row))] = False
             row[banned] = _NEVER
 
-    def lowers(self) -> bool:
+    def only_lowers(self) -> bool:
         """See `Processor`."""
         return True
 
 
-def none_left() -> InputError:
-    """The error where the processors leave a row no token."""
+def no_token_left() -> InputError:
+    """The error for a row all of whose tokens are banned."""
     return InputError(
         "No token may follow: all of them are banned.",
-        hint="Allow more: bad words, suppressed tokens or the prefix constraint.",
+        hint="Ban fewer: check bad_words, suppress_tokens and the prefix constraint.",
     )
 
 
 def _tokens(allowed: Any, vocabulary: int) -> np.ndarray:
-    """What a prefix constraint allows, checked: an index that is wrong would pick others."""
+    """What a prefix constraint allows, as indices into the vocabulary."""
     try:
         tokens = np.asarray(allowed if isinstance(allowed, np.ndarray) else list(allowed))
     except (TypeError, ValueError):
@@ -323,7 +325,7 @@ def _tokens(allowed: Any, vocabulary: int) -> np.ndarray:
 
 def _no_tokens(allowed: Any) -> OptionError:
     return OptionError(
-        f"The prefix constraint allows {str(allowed)[:80]}, which is no list of tokens.",
+        f"The prefix constraint allows {str(allowed)[:80]}, which is not a list of tokens.",
         hint="Have it return the ids of the tokens that may follow.",
     )
 

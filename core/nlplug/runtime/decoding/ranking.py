@@ -1,29 +1,27 @@
-"""The likeliest tokens of each row, found in the graph where it can, else by numpy.
+"""The most likely tokens of each row, found by the graph or by numpy.
 
-Sampling and beams look at a few dozen of a vocabulary. The graph finds them while the logits are
-still warm, for all rows at once, and for greedy decoding it finds the one in the same way.
+Sampling and beam search look at a few dozen tokens of the vocabulary. A fast graph finds them for
+all rows at once while the logits are still in the CPU's caches.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, cast
 
 import numpy as np
 
-from nlplug.runtime.decoding.decoder import Decoding
-from nlplug.runtime.decoding.numeric import log_sum_exp, top_sorted
+_BLOCK = 64
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The likeliest tokens of some rows, the likeliest first.
+    """The most likely tokens of some rows, the most likely first.
 
     Attributes:
         logits: float32 of shape (rows, n); of equal ones, that of the lower token comes first.
         tokens: int64 of shape (rows, n).
-        shares: The probability of the likeliest of all tokens, float32 of shape (rows, 1).
-        peaks: The logit of the same, of the same shape.
+        shares: The probability of the most likely token, float32 of shape (rows, 1).
+        peaks: The logit of the same token, of the same shape.
     """
 
     logits: np.ndarray
@@ -33,14 +31,14 @@ class Ranking:
 
     @property
     def log_sums(self) -> np.ndarray:
-        """Of the exponentials of all logits of each row: float32 of shape (rows, 1)."""
+        """The logarithm of the sum of the exponentials of all logits, float32 (rows, 1)."""
         sums: np.ndarray = self.peaks - np.log(self.shares)
         return sums
 
     def without(self, banned: tuple[int, ...]) -> Ranking:
-        """Leave tokens out; what is left is shorter by their number, there or not.
+        """Remove tokens; the result is shorter by their number, whether or not they were ranked.
 
-        ``shares`` and ``peaks`` stay as they are: they are those of the model.
+        ``shares`` and ``peaks`` stay those of the model.
         """
         if not banned:
             return self
@@ -54,15 +52,16 @@ class Ranking:
         )
 
     def lowered(self, scores: np.ndarray) -> Ranking | None:
-        """Rank again what some scores are now, none of which is larger than its logit was.
+        """Rank the same tokens again by scores, none of which is above its logit.
 
-        Above the last logit nothing can be missing; tokens that fell below it get minus infinity.
+        No unranked token can be above the last logit; tokens that fell to it or below get minus
+        infinity.
 
         Args:
-            scores: Of all tokens, float32 of shape (rows, vocabulary).
+            scores: Scores of all tokens, float32 of shape (rows, vocabulary).
 
         Returns:
-            None where a row has no token left above.
+            None if a row has no token left above the last logit.
         """
         values = np.take_along_axis(scores, self.tokens, 1)
         values[values <= self.logits[:, -1:]] = -np.inf
@@ -74,34 +73,73 @@ class Ranking:
         return Ranking(values, tokens, self.shares, self.peaks)
 
 
-class Ranked(Protocol):
-    """A `Decoding` whose graph ranks."""
+def rank(logits: np.ndarray, count: int) -> Ranking:
+    """Rank by numpy.
 
-    def rank(self, count: int) -> None:
-        """Have so many tokens ranked from the next step on."""
-
-    @property
-    def ranking(self) -> Ranking | None:
-        """After the last step; None where so many were not yet asked for."""
-
-
-def as_ranked(decoding: Decoding) -> Ranked | None:
-    """The decoding, if its graph ranks."""
-    # isinstance would make a ranking to see whether there is one, at every step.
-    return cast(Ranked, decoding) if hasattr(decoding, "rank") else None
-
-
-def have_ranked(decoding: Decoding, count: int) -> Ranked | None:
-    """Have so many tokens ranked, if the graph can and there are so many."""
-    ranked = as_ranked(decoding)
-    if ranked is None or not 0 < count <= decoding.logits.shape[1]:
-        return None
-    ranked.rank(count)
-    return ranked
-
-
-def ranked_here(logits: np.ndarray, count: int) -> Ranking:
-    """The same by numpy."""
+    Args:
+        logits: float32 of shape (rows, vocabulary).
+        count: Number of tokens, from 1 to the vocabulary.
+    """
     values, tokens = top_sorted(logits, count)
     peaks = values[:, :1]
     return Ranking(values, tokens, np.exp(peaks - log_sum_exp(logits)), peaks)
+
+
+def log_sum_exp(scores: np.ndarray) -> np.ndarray:
+    """The logarithm of the sum of exponentials along the last axis, which keeps length 1."""
+    peak = scores.max(axis=-1, keepdims=True)
+    total: np.ndarray = np.log(np.exp(scores - peak).sum(axis=-1, keepdims=True)) + peak
+    return total
+
+
+def log_softmax(scores: np.ndarray) -> np.ndarray:
+    """Log-probabilities along the last axis."""
+    values: np.ndarray = scores - log_sum_exp(scores)
+    return values
+
+
+def top_places(scores: np.ndarray, count: int) -> np.ndarray:
+    """Indices of the ``count`` largest numbers, and of those equal to the last of them.
+
+    The ``count``-th largest of the maxima of blocks is a lower bound that few numbers reach. It
+    costs one pass instead of a partition of the whole vocabulary.
+
+    Args:
+        scores: Shape (n,).
+        count: From 1 to n.
+
+    Returns:
+        Indices in ascending order, ``count`` of them or more.
+    """
+    blocks = len(scores) // _BLOCK
+    if blocks < 2 * count:
+        return np.flatnonzero(scores >= np.partition(scores, -count)[-count])
+    peaks = scores[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
+    places = np.flatnonzero(scores >= np.partition(peaks, -count)[-count])
+    values = scores[places]
+    kept: np.ndarray = places[values >= np.partition(values, -count)[-count]]
+    return kept
+
+
+def top_sorted(scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ``count`` largest numbers of each row, largest first; of equal ones the first.
+
+    Args:
+        scores: Shape (rows, n).
+        count: From 1 to n.
+
+    Returns:
+        Values and their indices, each of shape (rows, count).
+    """
+    values = np.empty((len(scores), count), scores.dtype)
+    places = np.empty((len(scores), count), np.int64)
+    for number, row in enumerate(scores):
+        found = descending(row, top_places(row, count))[:count]
+        places[number], values[number] = found, row[found]
+    return values, places
+
+
+def descending(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Indices sorted by their numbers, the largest first; equal ones keep their order."""
+    order: np.ndarray = places[np.argsort(-scores[places], kind="stable")]
+    return order

@@ -1,9 +1,9 @@
-"""Drawing tokens: which of them may come at all, and then one by chance.
+"""Sampling: filters remove tokens, then one token is sampled by its probability.
 
-The filters leave what those of the same name in transformers leave. A vocabulary is never sorted
-as a whole: what top-k, top-p and min-p leave is the beginning of its ranking. Where the graph has
-made one that is long enough, as it mostly is, all rows are drawn from it at once; else each row is
-drawn from all its scores, by the same number.
+The filters keep what those of the same name in transformers keep. The vocabulary is never sorted
+as a whole: what top-k, top-p and min-p keep is the beginning of its ranking. If the graph's ranking
+is long enough, as it is most of the time, all rows are sampled from it together. Else each row is
+sampled from all its scores, with the same random number.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nlplug.runtime.decoding.numeric import ranked, top_places
-from nlplug.runtime.decoding.processors import none_left
-from nlplug.runtime.decoding.ranking import Ranking
+from nlplug.runtime.decoding.processors import no_token_left
+from nlplug.runtime.decoding.ranking import Ranking, descending, top_places
 
 _FIRST_GUESS = 64
 _MOST_RANKED = 256
@@ -23,17 +22,18 @@ _MOST_RANKED = 256
 
 @dataclass(frozen=True)
 class Sampler:
-    """Draws a token for each row; filters apply in the order of the attributes.
+    """Samples a token for each row; filters apply in the order of the attributes.
 
     Attributes:
-        temperature: Scores are divided by it.
-        top_k: Only so many likeliest tokens; 0 for all.
-        top_p: Only the likeliest tokens whose probabilities make up so much; 1 for all. Source:
+        temperature: Scores are divided by it; above 0.
+        top_k: Keep this many most likely tokens; 0 for all.
+        top_p: Keep the most likely tokens that together have this probability; 1 for all. Source:
             Holtzman et al. 2020, https://arxiv.org/abs/1904.09751
-        min_p: Only tokens at least so many times as likely as the likeliest; 0 for all. Source:
-            Nguyen et al. 2024, https://arxiv.org/abs/2407.01082
-        typical_p: Only tokens about as surprising as is to be expected, making up so much; 1 for
-            all. Source: Meister et al. 2022, https://arxiv.org/abs/2202.00666
+        min_p: Keep tokens with at least this fraction of the largest probability; 0 for all.
+            Source: Nguyen et al. 2024, https://arxiv.org/abs/2407.01082
+        typical_p: Keep the tokens whose information content is closest to the entropy and that
+            together have this probability; 1 for all. Source: Meister et al. 2022,
+            https://arxiv.org/abs/2202.00666
     """
 
     temperature: float = 1.0
@@ -42,7 +42,7 @@ class Sampler:
     min_p: float = 0.0
     typical_p: float = 1.0
 
-    def draw(
+    def sample(
         self,
         scores: np.ndarray,
         generators: Sequence[np.random.Generator],
@@ -52,8 +52,8 @@ class Sampler:
 
         Args:
             scores: float32 of shape (rows, vocabulary); not changed.
-            generators: One a row, so that what a row draws does not hang on its neighbours.
-            ranking: The likeliest tokens of each row, `count` of them, if they are known.
+            generators: One per row, so that the result of a row is independent of other rows.
+            ranking: The `ranking_size` most likely tokens of each row, if they are known.
 
         Returns:
             int64 of shape (rows,).
@@ -68,7 +68,7 @@ class Sampler:
                 return ranking.tokens[:, place]
             ranking = None
         if ranking is None:
-            return np.array([self._drawn(*pair) for pair in zip(scores, numbers, strict=True)])
+            return np.array([self._sampled(*pair) for pair in zip(scores, numbers, strict=True)])
         weights, sums, ends, sure = self._ranked(scores, ranking)
         if self.typical_p < 1.0:
             for row, end in zip(weights, ends, strict=True):
@@ -78,21 +78,21 @@ class Sampler:
             rows, last = np.arange(len(sums)), ends - 1
             points = numbers * sums[rows, last]
             places = np.minimum((sums <= points[:, None]).sum(axis=1), last)
-        drawn: np.ndarray = ranking.tokens[np.arange(len(places)), places]
+        tokens: np.ndarray = ranking.tokens[np.arange(len(places)), places]
         if not sure.all():
             for row in np.flatnonzero(~sure):
-                drawn[row] = self._drawn(scores[row], numbers[row])
-        return drawn
+                tokens[row] = self._sampled(scores[row], numbers[row])
+        return tokens
 
-    def count(self, vocabulary: int) -> int:
-        """How long a ranking should be to draw from it; 0 where it would be of no use."""
+    def ranking_size(self, vocabulary: int) -> int:
+        """Number of tokens to rank in order to sample from a ranking; 0 if that does not help."""
         if 0 < self.top_k < vocabulary:
-            # One more shows whether others tie with the last.
+            # One more shows whether other tokens are equal to the last.
             return self.top_k + 1 if self.top_k < min(vocabulary, _MOST_RANKED) else 0
         return min(_FIRST_GUESS, vocabulary) if self.top_p < 1.0 or self.min_p > 0.0 else 0
 
-    def left(self, scores: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-        """What the filters leave of a row.
+    def filtered(self, scores: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        """The tokens of a row that the filters keep.
 
         Args:
             scores: float32 of shape (vocabulary,).
@@ -102,13 +102,13 @@ class Sampler:
             proportional to its probability.
 
         Raises:
-            InputError: There is nothing.
+            InputError: All tokens are banned.
         """
         peak = scores.max()
         if not np.isfinite(peak):
-            raise none_left()
+            raise no_token_left()
         if 0 < self.top_k < len(scores):
-            tokens: np.ndarray | None = ranked(scores, top_places(scores, self.top_k))
+            tokens: np.ndarray | None = descending(scores, top_places(scores, self.top_k))
             weights = self._weights(scores[tokens], peak)
             if self.top_p < 1.0:
                 weights = weights[: _enough(weights, self.top_p * weights.sum(dtype=np.float64))]
@@ -118,27 +118,27 @@ class Sampler:
             tokens, weights = None, self._weights(scores, peak)
         if self.min_p > 0.0:
             if tokens is None:
-                tokens = ranked(scores, np.flatnonzero(weights >= self.min_p))
+                tokens = descending(scores, np.flatnonzero(weights >= self.min_p))
                 weights = weights[tokens]
             weights = np.where(weights < self.min_p, np.float32(0), weights)
         if self.typical_p < 1.0:
             weights = _typical(weights, self.typical_p)
         return (tokens if tokens is None else tokens[: len(weights)]), weights
 
-    def _drawn(self, scores: np.ndarray, number: float) -> int:
-        tokens, weights = self.left(scores)
+    def _sampled(self, scores: np.ndarray, number: float) -> int:
+        tokens, weights = self.filtered(scores)
         ends = np.array([len(weights)])
         place = int(_places(weights[None], ends, np.array([number]))[0])
         return place if tokens is None else int(tokens[place])
 
     def _place(self, scores: np.ndarray, ranking: Ranking, number: float) -> int | None:
-        """As `_ranked` and what follows it, for a row alone: where in the ranking its token stands.
+        """The index of the sampled token in the ranking of a single row.
 
-        With fewer calls of numpy: between two steps of a graph nothing is in the caches, and each
-        call takes microseconds.
+        It does what `sample` does with `_ranked`, with fewer calls of numpy, each of which takes
+        microseconds between two steps of a graph.
 
         Returns:
-            None where the ranking is too short to say so.
+            None if the ranking is too short.
         """
         logits = ranking.logits[0]
         peak = logits[0]
@@ -162,11 +162,11 @@ class Sampler:
     def _ranked(
         self, scores: np.ndarray, ranking: Ranking
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """What top-k, top-p and min-p leave of each row, which is how it begins.
+        """What top-k, top-p and min-p keep of each row: the beginning of its ranking.
 
         Returns:
-            Weights, the sums of them up to each, how many are left, and in which rows the ranking
-            is long enough to say so.
+            The weights, their cumulative sums, the number of kept tokens, and whether the ranking
+            is long enough, for each row.
         """
         logits = ranking.logits
         counted = 0 < self.top_k < scores.shape[1]
@@ -178,14 +178,14 @@ class Sampler:
             ends = (sums - weights < self.top_p * mass).sum(axis=1)
         if self.min_p > 0.0:
             ends = np.minimum(ends, (weights >= self.min_p).sum(axis=1))
-        if counted:  # what ties with the last of the top k belongs to them
+        if counted:  # tokens equal to the last of the top k are kept too
             sure = logits[:, self.top_k] < logits[:, self.top_k - 1]
         else:
             sure = ends < sums.shape[1]
         return weights, sums, ends, sure
 
     def _mass(self, scores: np.ndarray, ranking: Ranking) -> np.ndarray:
-        """The weights of all tokens of each row together."""
+        """The sum of the weights of all tokens of each row, shape (rows, 1)."""
         peaks = ranking.logits[:, :1]
         if self.temperature == 1.0:
             whole: np.ndarray = np.exp(ranking.log_sums - peaks)
@@ -194,7 +194,7 @@ class Sampler:
         return whole
 
     def _weights(self, scores: np.ndarray, peak: np.ndarray) -> np.ndarray:
-        """Probabilities by the largest one, so that the likeliest token has 1."""
+        """Probabilities divided by the largest one."""
         distance = scores - peak
         if self.temperature != 1.0:
             distance = distance / np.float32(self.temperature)
@@ -202,10 +202,10 @@ class Sampler:
         return weights
 
     def _likeliest(self, scores: np.ndarray, peak: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The beginning of the ranking that makes up ``top_p``."""
+        """The beginning of the ranking that has the probability ``top_p``."""
         every = self._weights(scores, peak)
         wanted = self.top_p * every.sum()
-        tokens = ranked(scores, top_places(scores, min(_FIRST_GUESS, len(scores))))
+        tokens = descending(scores, top_places(scores, min(_FIRST_GUESS, len(scores))))
         enough = _enough(every[tokens], wanted)
         if enough == len(tokens) < len(scores):
             tokens = np.argsort(-scores)
@@ -214,10 +214,10 @@ class Sampler:
 
 
 def generators(seed: int | None, prompts: int, copies: int = 1) -> list[np.random.Generator]:
-    """A source of chance for each of the ``copies`` texts of each prompt.
+    """A random generator for each of the ``copies`` texts of each prompt.
 
-    From one seed they are the same for every prompt, so what is drawn for one does not hang on
-    which others are decoded with it; None for others every time.
+    The generators of one seed are the same for every prompt, so the result of a prompt is
+    independent of the others. Without a seed they differ in every call.
     """
     if seed is None:
         fresh = np.random.SeedSequence().spawn(prompts * copies)
@@ -230,23 +230,23 @@ def generators(seed: int | None, prompts: int, copies: int = 1) -> list[np.rando
 
 
 def _places(weights: np.ndarray, ends: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Where numbers from 0 to 1 fall among the first weights of their rows."""
+    """The indices that numbers from 0 to 1 select among the first weights of their rows."""
     sums = weights.cumsum(axis=1, dtype=np.float64)
     whole = sums[np.arange(len(sums)), ends - 1]
-    # Below the end, and past sums that are equal: a token without any weight is never hit.
+    # Below the end, and after equal sums: a token of weight 0 is never selected.
     points = np.minimum(numbers * whole, np.nextafter(whole, 0.0))
     places: np.ndarray = (sums <= points[:, None]).sum(axis=1)
     return places
 
 
 def _enough(weights: np.ndarray, mass: float) -> int:
-    """How many from the start it takes to make up a mass, at least one."""
+    """How many leading weights are needed to reach a sum, at least one."""
     before = weights.cumsum(dtype=np.float64) - weights
     return max(1, int(np.searchsorted(before, mass, side="left")))
 
 
 def _typical(weights: np.ndarray, mass: float) -> np.ndarray:
-    """Nothing for tokens that are too surprising, or too little."""
+    """Set the weights to 0 whose information content is furthest from the entropy."""
     shares = weights / weights.sum()
     surprise = np.full_like(shares, np.inf)
     some = shares > 0

@@ -1,8 +1,7 @@
-"""What a decoder makes of texts that are given: the logits of each of their tokens.
+"""The logits that a decoder predicts the tokens of given texts from.
 
-A decoder decodes by the logits after its last token alone. Here a text is not decoded but read,
-by the same graphs. Those of causal models can tell the logits of any positions, so that a text
-costs one pass, as a prompt does; others go through it step by step, many texts side by side.
+Fast causal graphs compute the logits of any positions, so a text costs one run, like a prompt.
+Other graphs read the text token by token, many texts at a time.
 """
 
 from __future__ import annotations
@@ -15,27 +14,27 @@ import numpy as np
 from nlplug.errors import OptionError
 from nlplug.runtime.decoding.cache import Cache
 from nlplug.runtime.decoding.decoder import Decoder, check_prompts
-from nlplug.runtime.decoding.numeric import log_sum_exp
-from nlplug.runtime.decoding.session import DecoderSession
+from nlplug.runtime.decoding.fast import FastDecoder, prompt_inputs
+from nlplug.runtime.decoding.ranking import log_sum_exp
 from nlplug.runtime.device import onnxruntime
 
 Tokens = Sequence[int]
 
 _NUMBERS = 2**23
-"""Logits that are held at a time; at least those of one text."""
+"""Maximum number of logits in memory at a time, if one text has not more."""
 _ROWS = 32
 
 
 def token_logits(
     decoder: Decoder, prompts: Sequence[Tokens], texts: Sequence[Tokens]
 ) -> Iterator[np.ndarray]:
-    """The logits from which each token of some texts is predicted.
+    """The logits that each token of some texts is predicted from.
 
     Args:
         decoder: The model.
-        prompts: What comes before each text; of a text-to-text model the source.
-        texts: The tokens that are predicted, one or more each; of a text-to-text model those
-            after the token that starts the decoder.
+        prompts: The tokens before each text; for a text-to-text model the source.
+        texts: The predicted tokens, one or more per text; for a text-to-text model those after
+            the start token.
 
     Yields:
         For each text float32 of shape (tokens, vocabulary).
@@ -51,7 +50,7 @@ def token_logits(
             if len(batch) == _ROWS or sum(len(text) for _, text in batch) >= most:
                 break
         first, second = [prompt for prompt, _ in batch], [text for _, text in batch]
-        if isinstance(decoder, DecoderSession):
+        if isinstance(decoder, FastDecoder):
             yield from _one_pass(decoder, first, second)
         else:
             yield from _step_by_step(decoder, first, second)
@@ -62,7 +61,7 @@ def nats(logits: np.ndarray, tokens: Tokens) -> np.ndarray:
 
     Args:
         logits: Shape (tokens, vocabulary), as `token_logits` gives them.
-        tokens: The tokens that came.
+        tokens: The tokens that follow.
     """
     values = logits.astype(np.float64)
     own = values[np.arange(len(values)), np.asarray(tokens)]
@@ -71,16 +70,16 @@ def nats(logits: np.ndarray, tokens: Tokens) -> np.ndarray:
 
 
 def windows(first: int, total: int, length: int) -> Iterator[tuple[int, int, int]]:
-    """Cut a text into windows that overlap by half, each token predicted in one of them alone.
+    """Cut a text into windows that overlap by half; each token is predicted in one of them.
 
     Args:
-        first: Place of the first token that is to be predicted, from 1 up.
-        total: Tokens of the text.
-        length: Tokens that the model reads at a time.
+        first: Index of the first token to predict, from 1 up.
+        total: Number of tokens of the text.
+        length: Number of tokens that the model reads at a time.
 
     Yields:
-        The first token of a window, and the first and the last one that it predicts; it reads
-        from the first token to the one before the last.
+        The indices of the first token of a window and of the first and last token that it
+        predicts; it reads from its first token to the one before the last that it predicts.
 
     Raises:
         OptionError: ``length`` is below 1.
@@ -99,33 +98,22 @@ def windows(first: int, total: int, length: int) -> Iterator[tuple[int, int, int
 
 
 def _one_pass(
-    decoder: DecoderSession, prompts: Sequence[Tokens], texts: Sequence[Tokens]
+    decoder: FastDecoder, prompts: Sequence[Tokens], texts: Sequence[Tokens]
 ) -> Iterator[np.ndarray]:
-    """All positions of a fast causal graph at once; rows are padded on the right."""
+    """All positions of a fast causal graph in one run; rows are padded on the right."""
     rows = [[*prompt, *text[:-1]] for prompt, text in zip(prompts, texts, strict=True)]
     check_prompts(decoder.spec, rows)
     lengths = np.array([len(row) for row in rows], np.int32)
     longest = int(lengths.max())
-    ids = np.zeros((len(rows), longest), np.int64)
-    for number, row in enumerate(rows):
-        ids[number, : len(row)] = row
     counts = [len(text) for text in texts]
     firsts = [number * longest + len(prompt) - 1 for number, prompt in enumerate(prompts)]
-    feeds = {
-        "input_ids": ids,
-        "position_ids": np.tile(np.arange(longest), (len(rows), 1)),
-        "top": np.array([1]),
-        "seqlens_k": lengths - 1,
-        "total_sequence_length": np.array(longest, np.int32),
-        "logits_at": np.concatenate(
-            [first + np.arange(count) for first, count in zip(firsts, counts, strict=True)]
-        ),
-    }
+    positions = [first + np.arange(count) for first, count in zip(firsts, counts, strict=True)]
+    inputs = prompt_inputs(decoder.spec, rows, lengths, np.concatenate(positions))
+    inputs["top"] = np.array([1])
     binding = decoder.session.io_binding()
     make = onnxruntime().OrtValue.ortvalue_from_numpy
-    for item in decoder.session.get_inputs():
-        if item.name in feeds:
-            binding.bind_ortvalue_input(item.name, make(feeds[item.name]))
+    for name, values in inputs.items():
+        binding.bind_ortvalue_input(name, make(values))
     cache = Cache(decoder.spec, len(rows), longest)
     cache.bind(binding)
     binding.bind_output("logits", "cpu")
@@ -137,14 +125,14 @@ def _one_pass(
 def _step_by_step(
     decoder: Decoder, prompts: Sequence[Tokens], texts: Sequence[Tokens]
 ) -> Iterator[np.ndarray]:
-    """As in decoding, but each next token is the one that comes in the text."""
-    given = [np.empty((len(text), decoder.spec.vocabulary), np.float32) for text in texts]
+    """As in decoding, but each next token is that of the text."""
+    logits = [np.empty((len(text), decoder.spec.vocabulary), np.float32) for text in texts]
     decoding = decoder.start(prompts, room=max(len(text) for text in texts))
     rows = list(range(len(texts)))
     place = 0
     while True:
         for number, row in enumerate(rows):
-            given[row][place] = decoding.logits[number]
+            logits[row][place] = decoding.logits[number]
         place += 1
         going = [number for number, row in enumerate(rows) if place < len(texts[row])]
         if not going:
@@ -152,4 +140,4 @@ def _step_by_step(
         if len(going) < len(rows):
             rows = [rows[number] for number in decoding.keep(going)]
         decoding.step(np.array([texts[row][place - 1] for row in rows], np.int64))
-    yield from given
+    yield from logits

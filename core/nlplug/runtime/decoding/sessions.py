@@ -1,64 +1,88 @@
-"""How many threads decode: one, all of them together, or each with rows of its own."""
+"""The threads that decode: one, all of them on the same rows, or each with rows of its own."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from nlplug.runtime.cpu import usable_cpus
-from nlplug.runtime.decoding.decoder import Decoding, open_session
-from nlplug.runtime.decoding.lanes import Lanes
+from nlplug.runtime.decoding.decoder import Decoding
+from nlplug.runtime.decoding.ranking import Ranking
+from nlplug.runtime.session import build_session, session_options, thread_count
+from nlplug.runtime.shared import WorkerPool
 
-_SMALL = 32_000_000
+_SMALL_FILE = 32_000_000
+
+_Result = TypeVar("_Result")
 
 
-class Sessions:
-    """The sessions of a decoder's graph, each opened when it is first needed.
-
-    Threads that share a node wait for each other at its end, some hundred times a step. With few
-    rows of a small model a single thread is quicker; with many, threads that have rows of their
-    own; and what lies between is for all threads together.
+def open_session(path: Path, threads: int | None) -> Any:
+    """An ``InferenceSession`` on the CPU, configured for decoding.
 
     Args:
         path: The ``.onnx`` file.
-        threads: Threads to use; None for the CPUs that the process may use.
+        threads: Threads within a step; None for the number of CPUs that the process may use.
 
     Raises:
-        MissingExtra: No ONNX Runtime is installed.
+        MissingExtra: ONNX Runtime is not installed.
+        BundleError: The file is no graph that ONNX Runtime can load.
+        OptionError: ``threads`` is below 1.
+    """
+    options = session_options(thread_count(threads))
+    # Shapes change with every step, so a memory pattern would never be used again.
+    options.enable_mem_pattern = False
+    return build_session(path, options)
+
+
+class Sessions:
+    """The sessions of one decoder graph, one per number of threads, opened when first needed.
+
+    Threads that share a node wait for each other at its end, several hundred times per step. For
+    few rows of a small model one thread is faster. For many rows, threads with rows of their own
+    are faster. In between, all threads work on the same rows.
+
+    Args:
+        path: The ``.onnx`` file.
+        threads: Number of threads; None for the number of CPUs that the process may use.
+
+    Raises:
+        MissingExtra: ONNX Runtime is not installed.
         BundleError: The file is no graph that ONNX Runtime can load.
         OptionError: ``threads`` is below 1.
     """
 
     def __init__(self, path: Path, threads: int | None) -> None:
-        self._path = path
+        self.path = path
         self._lock = threading.Lock()
         self._opened: dict[int, Any] = {}
-        self._pool: ThreadPoolExecutor | None = None
         self.threads = threads if threads is not None else usable_cpus()
-        # Most likely the one that a single row wants.
-        small = not path.is_file() or path.stat().st_size <= _SMALL
+        self._pool = WorkerPool(max(1, self.threads - 1), "nlplug-decoding")
+        # The session that a single row is most likely to use.
+        small = not path.is_file() or path.stat().st_size <= _SMALL_FILE
         self._first = min(1, self.threads) if small else self.threads
-        self._one_thread = self._lane_rows = 0
+        self._one_thread = self._rows_per_thread = 0
 
     @property
     def opened(self) -> tuple[int, ...]:
-        """The numbers of threads of the sessions that are open."""
+        """The numbers of threads of the open sessions."""
         return tuple(self._opened)
 
     def metadata(self) -> dict[str, str]:
-        """What the graph says of itself."""
+        """The metadata of the graph."""
         found: dict[str, str] = self.open(self._first).get_modelmeta().custom_metadata_map
         return found
 
-    def plan(self, one_thread: int, lane_rows: int) -> None:
-        """Say what the graph is best run with; see `DecoderSpec`."""
-        self._one_thread, self._lane_rows = one_thread, lane_rows
-        if not one_thread and not lane_rows and self._first != self.threads:
+    def plan(self, one_thread: int, rows_per_thread: int) -> None:
+        """Set what `start` decides by; see ``one_thread`` and ``lane_rows`` of `DecoderSpec`."""
+        self._one_thread, self._rows_per_thread = one_thread, rows_per_thread
+        if not one_thread and not rows_per_thread and self._first != self.threads:
             self._opened.clear()
 
     def start(
@@ -67,30 +91,123 @@ class Sessions:
         copies: int,
         start: Callable[[Any, Sequence[Sequence[int]]], Decoding],
     ) -> Decoding:
-        """Start a decoding in the way that suits the number of its rows.
+        """Start a decoding with the threads that suit its number of rows.
 
         Args:
             prompts: Token ids.
-            copies: Rows of each.
+            copies: Number of rows per prompt.
             start: From a session and some of the prompts to their decoding.
         """
         rows = len(prompts) * copies
-        most = rows // self._lane_rows if self._lane_rows else 1
-        lanes = min(self.threads, len(prompts), most)
-        if lanes < 2:
+        most = rows // self._rows_per_thread if self._rows_per_thread else 1
+        parts = min(self.threads, len(prompts), most)
+        if parts < 2:
             return start(self.open(1 if rows <= self._one_thread else self.threads), prompts)
         session = self.open(1)
-        with self._lock:
-            self._pool = self._pool or ThreadPoolExecutor(self.threads - 1, "nlplug-lane")
-        borders = [len(prompts) * lane // lanes for lane in range(lanes + 1)]
-        return Lanes(
+        borders = [len(prompts) * part // parts for part in range(parts + 1)]
+        return ParallelDecoding(
             [partial(start, session, prompts[first:end]) for first, end in pairwise(borders)],
             self._pool,
         )
 
     def open(self, threads: int) -> Any:
-        """The ``InferenceSession`` with so many threads."""
+        """The ``InferenceSession`` with this number of threads."""
         with self._lock:
             if threads not in self._opened:
-                self._opened[threads] = open_session(self._path, threads)
+                self._opened[threads] = open_session(self.path, threads)
             return self._opened[threads]
+
+
+class ParallelDecoding:
+    """A `Decoding` whose rows are split over several decodings, each run by its own thread.
+
+    Args:
+        starts: Make the decodings, each from its own prompts.
+        pool: One thread less than there are decodings; the caller's thread runs the first.
+    """
+
+    def __init__(self, starts: Sequence[Callable[[], Decoding]], pool: WorkerPool) -> None:
+        self._pool = pool
+        self._parts = _run_all(pool, starts)
+
+    @property
+    def parts(self) -> tuple[Decoding, ...]:
+        """The decodings that still have rows."""
+        return tuple(self._parts)
+
+    @property
+    def rows(self) -> int:
+        """See `Decoding.rows`."""
+        return sum(part.rows for part in self._parts)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """See `Decoding.lengths`."""
+        return np.concatenate([part.lengths for part in self._parts])
+
+    @property
+    def logits(self) -> np.ndarray:
+        """See `Decoding.logits`."""
+        return np.concatenate([part.logits for part in self._parts])
+
+    @property
+    def next_tokens(self) -> np.ndarray:
+        """See `Decoding.next_tokens`."""
+        return np.concatenate([part.next_tokens for part in self._parts])
+
+    @property
+    def ranking(self) -> Ranking | None:
+        """See `Decoding.ranking`."""
+        made = [ranking for part in self._parts if (ranking := part.ranking) is not None]
+        if len(made) < len(self._parts):
+            return None
+        return Ranking(
+            np.concatenate([ranking.logits for ranking in made]),
+            np.concatenate([ranking.tokens for ranking in made]),
+            np.concatenate([ranking.shares for ranking in made]),
+            np.concatenate([ranking.peaks for ranking in made]),
+        )
+
+    def rank(self, count: int) -> bool:
+        """See `Decoding.rank`."""
+        return all([part.rank(count) for part in self._parts])
+
+    def step(self, tokens: np.ndarray) -> None:
+        """See `Decoding.step`."""
+        split = np.split(tokens, self._borders()[1:-1])
+        pairs = zip(self._parts, split, strict=True)
+        _run_all(self._pool, [partial(part.step, own) for part, own in pairs])
+
+    def keep(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """See `Decoding.keep`; a part without rows is removed."""
+        kept, order, parts = np.asarray(rows), [], []
+        for part, (first, end) in zip(self._parts, pairwise(self._borders()), strict=True):
+            own = kept[(kept >= first) & (kept < end)] - first
+            if len(own):
+                order.append(part.keep(own) + first if len(own) < part.rows else own + first)
+                parts.append(part)
+        self._parts = parts
+        return np.concatenate(order)
+
+    def follow(self, parents: np.ndarray) -> None:
+        """See `Decoding.follow`; parents have the same prompt, hence are in the same part."""
+        borders = self._borders()
+        split = np.split(parents, borders[1:-1])
+        for part, own, first in zip(self._parts, split, borders[:-1], strict=True):
+            part.follow(own - first)
+
+    def _borders(self) -> np.ndarray:
+        return np.cumsum([0, *(part.rows for part in self._parts)])
+
+
+def _run_all(pool: WorkerPool, calls: Sequence[Callable[[], _Result]]) -> list[_Result]:
+    """Run all calls at the same time, the first in this thread.
+
+    If any of them fails, the first error is raised after all have ended.
+    """
+    others = [pool.submit(call) for call in calls[1:]]
+    try:
+        first = calls[0]()
+    finally:
+        wait(others)
+    return [first, *(other.result() for other in others)]

@@ -1,28 +1,226 @@
-"""From tokens to text as they come: no character is split, no stop string slips through."""
+"""From prompts to texts: batches of prompts of similar length, whole texts or text as it comes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nlplug.runtime.answers import TextPiece
+from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.generate import Generated, Token, generate, stream
+from nlplug.runtime.decoding.history import Finish
+from nlplug.runtime.decoding.options import DecodingOptions
+
+# Number of rows to decode together. A step reads the weights once for all rows. More rows than this
+# gain little, and a row that ends late keeps the memory of the others.
+_ROWS = 16
+# Prompts of one batch may be longer than its shortest by half of that and this many tokens.
+_SLACK = 16
+
 
 _UNFINISHED = "\ufffd"
-# Enough for a tokenizer to see that its first new token does not start a text.
+# Enough tokens for the tokenizer to see that the first new token does not start a text.
 CONTEXT = 8
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The input of one generation.
+
+    Attributes:
+        ids: Its token ids.
+        context: Tokens that precede the new text and are not part of it; empty for a text that
+            does not continue another, such as a translation.
+        number: The number that ``allowed_tokens`` of the options receives.
+    """
+
+    ids: Sequence[int]
+    context: Sequence[int] = ()
+    number: int = 0
+
+
+@dataclass
+class Text:
+    """One text.
+
+    Attributes:
+        text: The new text.
+        tokens: Its tokens, including the one that ended it.
+        finish: Why it ended.
+        score: See `Generated.score`.
+        logprobs: The log-probability of each token, if ``logprobs`` is set.
+    """
+
+    text: str = ""
+    tokens: list[int] = field(default_factory=list)
+    finish: Finish = "length"
+    score: float | None = None
+    logprobs: list[float] | None = None
+
+
+class TextDecoder:
+    """Generates texts with a decoder; may be used from several threads.
+
+    Args:
+        decoder: The model.
+        decode: From token ids to text without special tokens.
+    """
+
+    def __init__(self, decoder: Decoder, decode: Callable[[list[int]], str]) -> None:
+        self._decoder = decoder
+        self._decode = decode
+
+    def texts(
+        self, prompts: Sequence[Prompt], options: DecodingOptions, *, stop: Sequence[str] = ()
+    ) -> list[list[Text]]:
+        """For each prompt its ``num_return_sequences`` texts.
+
+        Args:
+            prompts: Prompts; those of similar length are decoded together.
+            options: How to decode; the texts of a prompt are independent of other prompts.
+            stop: Texts that end a generated text and are not part of it.
+
+        Raises:
+            InputError: A prompt is empty, too long, or of another vocabulary.
+            OptionError: Stop strings with beams.
+        """
+        answers: list[list[Text]] = [[] for _ in prompts]
+        width = max(options.num_beams, options.num_return_sequences)
+        for batch in batches([len(prompt.ids) for prompt in prompts], max(1, _ROWS // width)):
+            together = [prompts[index] for index in batch]
+            make = self._until if stop else self._whole
+            for index, texts in zip(batch, make(together, options, stop), strict=True):
+                answers[index] = texts
+        return answers
+
+    def pieces(
+        self, prompt: Prompt, options: DecodingOptions, *, stop: Sequence[str] = ()
+    ) -> Generator[TextPiece, None, None]:
+        """The text of one prompt in pieces; the last piece says why it ended.
+
+        Closing the generator ends the decoding.
+
+        Args:
+            prompt: The prompt.
+            options: With ``num_beams`` and ``num_return_sequences`` 1.
+            stop: Texts that end the generated text and are not part of it.
+
+        Raises:
+            InputError: The prompt is empty, too long, or of another vocabulary.
+            OptionError: ``num_beams`` is above 1.
+        """
+        count = 0
+        ids: list[int] = []
+        logprobs: list[float] = []
+        with closing(self._stream([prompt], options, stop)) as made:
+            for token, text in made:
+                count += 1
+                ids.append(token.token)
+                if token.logprob is not None:
+                    logprobs.append(token.logprob)
+                if text or token.finish:
+                    yield TextPiece(text, token.finish, count, tuple(ids), tuple(logprobs))
+                    ids, logprobs = [], []
+
+    def _whole(
+        self, prompts: Sequence[Prompt], options: DecodingOptions, _: Sequence[str]
+    ) -> list[list[Text]]:
+        options = _numbered(options, prompts)
+        made = generate(self._decoder, [prompt.ids for prompt in prompts], options)
+        return [
+            [self._text(prompt, one) for one in texts]
+            for prompt, texts in zip(prompts, made, strict=True)
+        ]
+
+    def _text(self, prompt: Prompt, made: Generated) -> Text:
+        context = list(prompt.context[-CONTEXT:])
+        text = self._decode([*context, *made.tokens])[len(self._decode(context)) :]
+        return Text(text, made.tokens, made.finish, made.score, made.logprobs)
+
+    def _until(
+        self, prompts: Sequence[Prompt], options: DecodingOptions, stop: Sequence[str]
+    ) -> list[list[Text]]:
+        copies = options.num_return_sequences
+        logprobs = options.logprobs
+        texts = [[Text(logprobs=[] if logprobs else None) for _ in range(copies)] for _ in prompts]
+        for token, text in self._stream(prompts, options, stop):
+            answer = texts[token.prompt][token.sequence]
+            answer.text += text
+            answer.tokens.append(token.token)
+            answer.finish = token.finish or answer.finish
+            if answer.logprobs is not None and token.logprob is not None:
+                answer.logprobs.append(token.logprob)
+        return texts
+
+    def _stream(
+        self, prompts: Sequence[Prompt], options: DecodingOptions, stop: Sequence[str]
+    ) -> Generator[tuple[Token, str], None, None]:
+        """Tokens as they are generated, each with the text that is final with it."""
+        copies = options.num_return_sequences
+        texts = [
+            TextStream(self._decode, context=prompt.context, stop_strings=stop)
+            for prompt in prompts
+            for _ in range(copies)
+        ]
+        pushed: dict[int, str] = {}
+
+        def stopped(number: int, token: int) -> bool:
+            pushed[number] = texts[number].push(token)
+            return texts[number].stopped is not None
+
+        if stop:
+            options = options.model_copy(update={"stop_when": stopped})
+        options = _numbered(options, prompts)
+        for token in stream(self._decoder, [prompt.ids for prompt in prompts], options):
+            number = token.prompt * copies + token.sequence
+            # The stop condition is not called with an end token of the model.
+            known = pushed.pop(number, None)
+            text = texts[number].push(token.token) if known is None else known
+            yield token, text + (texts[number].finish() if token.finish else "")
+
+
+def _numbered(options: DecodingOptions, prompts: Sequence[Prompt]) -> DecodingOptions:
+    """Options whose constraint receives `Prompt.number` instead of the position in the batch."""
+    allowed = options.allowed_tokens
+    if allowed is None:
+        return options
+
+    def numbered(place: int, ids: np.ndarray) -> Sequence[int]:
+        return allowed(prompts[place].number, ids)
+
+    return options.model_copy(update={"allowed_tokens": numbered})
+
+
+def batches(lengths: Sequence[int], rows: int) -> Iterator[list[int]]:
+    """Batches of at most ``rows`` prompts of similar length, as indices; the longest come last."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: lengths[index]):
+        shortest = lengths[batch[0]] if batch else 0
+        if batch and (len(batch) == rows or lengths[index] > shortest * 3 // 2 + _SLACK):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
 
 
 class TextStream:
     """The text of one row, token by token.
 
-    A token may hold a part of a character only, and what a token says may hang on its neighbours;
-    so each time the last two stretches of tokens are decoded together, and nothing is given out
-    that ends in the middle of a character or might become a stop string.
+    A token may be a part of a character, and its text may depend on the tokens around it. So the
+    last tokens are decoded together each time, and text that ends within a character or may be the
+    beginning of a stop string is held back.
 
     Args:
         decode: From token ids to text, as ``tokenizers.Tokenizer.decode``.
-        context: Tokens before the first new one, whose text is not given out.
-        stop_strings: Texts that end the row; neither they nor what follows is given out.
+        context: Tokens before the first new one; their text is not returned.
+        stop_strings: Texts that end the row; neither they nor later text is returned.
 
     Attributes:
-        stopped: The stop string that was met, or None.
+        stopped: The stop string that was found, or None.
     """
 
     def __init__(
@@ -41,14 +239,14 @@ class TextStream:
         self.stopped: str | None = None
 
     def push(self, token: int) -> str:
-        """Take a token; returns the text that is certain now, often none."""
+        """Add a token; returns the text that is final now, which is often empty."""
         if self.stopped is not None:
             return ""
         self._ids.append(token)
         return self._release(self._decoded(final=False), final=False)
 
     def finish(self) -> str:
-        """The text that was held back, once no token follows."""
+        """The text that was held back, after the last token."""
         if self.stopped is not None:
             return ""
         return self._release(self._decoded(final=True), final=True)
@@ -74,6 +272,6 @@ class TextStream:
 
 
 def _overlap(text: str, stop: str) -> int:
-    """How many characters at the end of a text may be the beginning of a stop string."""
+    """Number of characters at the end of a text that may be the beginning of a stop string."""
     longest = min(len(text), len(stop) - 1)
     return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)

@@ -16,6 +16,7 @@ from nlplug.task import python_only
 from nlplug.validation import make_input, make_options
 
 if TYPE_CHECKING:
+    from nlplug.server.limits import Limits
     from nlplug.task import Task, TaskInput
 
 # Older clients send these beside the inputs; here a model is always waited for and never cached.
@@ -28,16 +29,18 @@ def shape_of(task: Task) -> Shape:
     return shape
 
 
-def parse(body: Any, task: Task) -> Call:
+def parse(body: Any, task: Task, limits: Limits) -> Call:
     """Check the body of a request.
 
     Args:
         body: ``{"inputs": str | dict | list of these, "parameters": {…}, "stream": bool}``.
         task: The task that it is for.
+        limits: The budget of a request.
 
     Raises:
         InputError: The body or an input is malformed; the message begins with the field's path.
         OptionError: A parameter is unknown, of the wrong type, or out of its bounds.
+        RequestTooLarge: It is more than the budget of a request.
     """
     if not isinstance(body, dict):
         raise InputError(
@@ -55,6 +58,7 @@ def parse(body: Any, task: Task) -> Call:
                 hint="Options of the task belong under parameters.",
             )
     raw = task.wrap(body["inputs"])
+    limits.check_inputs(raw)
     single = not isinstance(raw, list)
     inputs = (
         [_input(task, raw, "inputs")]
@@ -65,6 +69,7 @@ def parse(body: Any, task: Task) -> Call:
     parameters = _parameters(body.get("parameters"))
     details = shape_of(task).details and text_generation.wants_details(parameters)
     options = _options(task, parameters)
+    limits.check_options(options, len(inputs))
     if details and "details" in task.Options.model_fields:
         options["details"] = True
         details = stream  # its answers can tell more than its pieces

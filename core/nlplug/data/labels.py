@@ -1,0 +1,236 @@
+"""Labels of texts as rows hold them: names, ids, several in one cell, or a column for each."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nlplug.data.rows import DataRow
+from nlplug.errors import DataError
+
+LABEL_COLUMNS = ("label", "labels")
+_SEPARATORS = ("|", ";", ",")
+_DECIMAL = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?|[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+_ON = frozenset({"1", "1.0", "true", "True"})
+_OFF = frozenset({"0", "0.0", "false", "False", ""})
+
+
+def is_id(name: str) -> bool:
+    """Whether a label is a number as Python writes it: ``7``, but not ``007`` or ``+7``."""
+    return name.isascii() and name.isdecimal() and str(int(name)) == name
+
+
+def sorted_labels(names: Collection[str]) -> list[str]:
+    """Different labels in the order of their ids: by number where all are ids, else by name."""
+    if all(map(is_id, names)):
+        return sorted(set(names), key=int)
+    return sorted(set(names))
+
+
+def label_name(value: Any, row: DataRow, column: str) -> str:
+    """One label as a name: a text without white space at its ends, or a whole number's digits.
+
+    Raises:
+        DataError: It is neither; names file and line.
+    """
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise DataError(
+        f"{row.where}: the column {column!r} holds {value!r}, which is no label.",
+        hint="A label is a name or a whole number.",
+    )
+
+
+def label_index(name: str, labels: Sequence[str]) -> int | None:
+    """The id of a label, by its name or else by its number; None where it is unknown.
+
+    Where the labels themselves are all numbers, a number is a name and never an id.
+    """
+    if name in labels:
+        return labels.index(name)
+    if is_id(name) and int(name) < len(labels) and not all(map(is_id, labels)):
+        return int(name)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScheme:
+    """How the rows of a data set write their labels.
+
+    Attributes:
+        column: Column of the label or labels; None: the first of ``label`` and ``labels``.
+        several: Whether a row may have several labels.
+        separator: What stands between several labels in one cell; None: a cell is one label.
+        one_hot: Columns that say by 0 or 1 whether a row has the label that they are called.
+    """
+
+    column: str | None = None
+    several: bool = False
+    separator: str | None = None
+    one_hot: tuple[str, ...] = ()
+
+    def read(self, row: DataRow) -> list[str]:
+        """The labels of a row, as names.
+
+        Raises:
+            DataError: The row has no label where it needs one, or one that is no label.
+        """
+        if self.one_hot:
+            return [name for name in self.one_hot if _on(row.values.get(name))]
+        column = label_column(row, self.column)
+        value = row.nested(column)
+        if isinstance(value, str) and self.separator is not None:
+            value = _parts(value, self.separator)
+        if isinstance(value, list):
+            return [label_name(item, row, column) for item in value]
+        if value is None or value == "":
+            state = "is missing" if column not in row.values else "is empty"
+            raise DataError(
+                f"{row.where}: the column {column!r} {state}.",
+                hint=f"The row has {', '.join(map(repr, row.values))}; "
+                "name yours by --label-column.",
+            )
+        return [label_name(value, row, column)]
+
+    def __str__(self) -> str:
+        """What the scheme is, as a phrase for a report; empty for one label per cell."""
+        if self.one_hot:
+            kind = "several labels" if self.several else "one label"
+            return f"{kind} per row, from 0 and 1 in {', '.join(map(repr, self.one_hot))}"
+        if self.separator is not None:
+            return f"several labels per row, separated by {self.separator!r}"
+        return "several labels per row, as lists" if self.several else ""
+
+
+def label_column(row: DataRow, column: str | None = None) -> str:
+    """The column of a row's labels: the given one, else the first of ``label`` and ``labels``."""
+    return column or next((name for name in LABEL_COLUMNS if name in row.values), "label")
+
+
+def label_scheme(
+    rows: Sequence[DataRow],
+    *,
+    column: str | None = None,
+    several: bool | None = None,
+    other: Collection[str] = (),
+) -> LabelScheme:
+    """Find out how rows write their labels.
+
+    Several labels are lists, cells of JSON lists or Python lists, names between ``|``, or names
+    between ``;`` or ``,`` where each of them occurs more than once. Where there is no column of
+    labels, at least two columns of nothing but 0 and 1 are labels themselves.
+
+    Args:
+        rows: All rows of the training data.
+        column: Column of the labels; None: the first of ``label`` and ``labels``.
+        several: Whether rows may have several labels; None: detected. False also keeps a
+            separator within a label as it is.
+        other: Columns that hold no labels, such as that of the text.
+
+    Raises:
+        DataError: The labels are decimal numbers, which are values to predict and no classes.
+    """
+    if column is None and rows and not any(set(LABEL_COLUMNS) & row.values.keys() for row in rows):
+        names = _one_hot(rows, other)
+        if len(names) > 1:
+            counts = [sum(_on(row.values.get(name)) for name in names) for row in rows]
+            found = any(count != 1 for count in counts)
+            return LabelScheme(None, found if several is None else several, None, names)
+    values = [row.nested(label_column(row, column)) for row in rows]
+    texts = [value for value in values if isinstance(value, str) and value.strip()]
+    lists = any(isinstance(value, list) for value in values)
+    if numeric_labels(values):
+        raise DataError(
+            f"{rows[0].where}: the labels are decimal numbers, such as {values[0]!r}.",
+            hint="A classifier learns classes. Round the numbers to classes, or use a task that "
+            "predicts numbers.",
+        )
+    separator = None if several is False else _separator(texts)
+    if several and separator is None:
+        separator = ","
+    found = lists or separator is not None
+    return LabelScheme(column, found if several is None else several, separator)
+
+
+def numeric_labels(values: Iterable[Any]) -> bool:
+    """Whether labels are numbers to predict (regression): all are numbers, some with a fraction."""
+    present = [value for value in values if value is not None and value != ""]
+    texts = [repr(v) if isinstance(v, float) else str(v).strip() for v in present]
+    numbers = [text for text in texts if _DECIMAL.fullmatch(text)]
+    whole = [text for text in texts if re.fullmatch(r"[+-]?\d+", text)]
+    fractions = any(float(text) % 1 for text in numbers)
+    return bool(numbers) and fractions and len(numbers) + len(whole) == len(texts)
+
+
+def row_labels(
+    row: DataRow, labels: Sequence[str], *, column: str | None = None
+) -> int | tuple[int, ...]:
+    """The ids of a row's labels among those of a model; a tuple where the row may have several.
+
+    Raises:
+        DataError: The row has no label, or one that the model does not have; names file and line.
+    """
+    if column is None and not set(LABEL_COLUMNS) & row.values.keys():
+        columns = [name for name in labels if name in row.values]
+        if len(columns) > 1 and all(_is_flag(row.values[name]) for name in columns):
+            return tuple(i for i, name in enumerate(labels) if _on(row.values.get(name)))
+    column = label_column(row, column)
+    value = row.values.get(column)
+    separator = None
+    if isinstance(value, str) and value.strip() not in labels:
+        for mark in _SEPARATORS:
+            parts = [part.strip() for part in value.split(mark)]
+            if len(parts) > 1 and all(part in labels for part in parts if part):
+                separator = mark
+                break
+        if column == "labels" and separator is None:
+            separator = ","
+    names = LabelScheme(column, separator=separator).read(row)
+    ids = [label_index(name, labels) for name in names]
+    if None in ids:
+        shown = ", ".join(map(repr, labels[:20])) + (", …" if len(labels) > 20 else "")
+        raise DataError(
+            f"{row.where}: unknown label {names[ids.index(None)]!r}.",
+            hint=f"The model's labels are {shown}, or their ids 0 to {len(labels) - 1}.",
+        )
+    known = [index for index in ids if index is not None]
+    listed = separator is not None or isinstance(row.nested(column), list)
+    return tuple(sorted(set(known))) if listed else known[0]
+
+
+def _separator(texts: Collection[str]) -> str | None:
+    different = {text.strip() for text in texts}
+    for mark in _SEPARATORS:
+        joined = [text for text in different if mark in text]
+        counts = Counter(part for text in different for part in _parts(text, mark))
+        parts = {part for text in joined for part in _parts(text, mark)}
+        if joined and (mark == "|" or all(counts[part] > 1 for part in parts)):
+            return mark
+    return None
+
+
+def _parts(text: str, mark: str) -> list[str]:
+    return [name for part in text.split(mark) if (name := part.strip())]
+
+
+def _one_hot(rows: Sequence[DataRow], other: Collection[str]) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name in rows[0].values
+        if name not in other and all(_is_flag(row.values.get(name)) for row in rows)
+    )
+
+
+def _is_flag(value: Any) -> bool:
+    return value is not None and value != "" and str(value).strip() in _ON | _OFF
+
+
+def _on(value: Any) -> bool:
+    return str(value).strip() in _ON

@@ -1,0 +1,235 @@
+"""Lines of a text file: gzip, encoding, line ends and limits."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from nlplug.data.formats import GZIP, DataFile
+from nlplug.errors import DataError
+
+SAMPLE = 1 << 18
+"""Bytes at the beginning of a file by which its encoding, line ends and layout are detected."""
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_FAILURES = (UnicodeError, EOFError, zlib.error, OSError)
+_UNDECODED = re.compile("[\udc80-\udcff]")
+# Letters and signs of Western European languages that Latin-1 and cp1252 have in common or cp1252
+# adds. Left out is what other encodings use for their own letters at the same codes.
+_WESTERN_LETTERS = frozenset("ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜßàáâãäåæçèéêëìíîïñòóôõöøùúûüŒœ")
+_WESTERN_SIGNS = frozenset("\xa0¡¿«»°§©®·€£“”‘’„‚–—…•ªº²³½¼™×")
+# Cubic and square metres apart, no such sign follows a letter; in Polish as cp1250 some would.
+_WORD_SIGN = re.compile(r"[A-Za-z][¡¿½¼£©]|[A-Za-ln-z][²³]|[A-Za-z][ªº®²³][A-Za-z]")
+
+
+class LineReader:
+    """The numbered lines of a file, with a sample of its beginning.
+
+    Args:
+        file: The file and its settings; its report gets the encoding where that is not UTF-8.
+        guess: Whether an encoding that no byte-order mark names may be detected. JSON is UTF-8.
+
+    Attributes:
+        sample: The first lines, without their ends; a last line that may be cut off is left out.
+
+    Raises:
+        DataError: The file cannot be opened, or its encoding cannot be detected.
+    """
+
+    def __init__(self, file: DataFile, *, guess: bool = True) -> None:
+        self._file = file
+        self._number = 0
+        self._buffer = self._guarded(self._open)
+        head = self._guarded(lambda: self._buffer.peek(SAMPLE)[:SAMPLE])
+        self._encoding = file.encoding or self._detect(head, guess=guess)
+        if self._encoding.removesuffix("-sig") != "utf-8":
+            file.report.note(f"encoding {self._encoding}")
+        decoder = codecs.getincrementaldecoder(self._encoding)(errors="replace")
+        text = self._guarded(lambda: decoder.decode(head, final=False))
+        old_mac = "\r" in text[:-1] and "\n" not in text
+        if old_mac:
+            file.report.note("lines end with a carriage return")
+        self._end = "\r" if old_mac else "\n"
+        lines = text.split(self._end)
+        # The last element is what follows the last line end: nothing, or a line that may go on.
+        self.sample = [line.rstrip("\r") for line in (lines[:-1] if len(lines) > 1 else lines)]
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        """Line numbers from 1, and lines with their ends.
+
+        A byte that the encoding does not have becomes a lone surrogate, which `check_decoded`
+        refuses, so that the other lines can still be read.
+
+        Raises:
+            DataError: A line, or the file, is longer than its limit, or the file is damaged.
+        """
+        limits = self._file.limits
+        text = io.TextIOWrapper(
+            self._buffer,
+            encoding=self._encoding,
+            errors="surrogateescape",
+            newline=self._end,
+        )
+        try:
+            while line := text.readline(limits.line + 1):
+                self._number += 1
+                if len(line) > limits.line:
+                    raise DataError(
+                        f"{self._place()}: the line is longer than {limits.line:,} characters.",
+                        hint="Divide the file into lines, or check that it is a text file.",
+                    )
+                yield self._number, line if self._end == "\n" else line.rstrip("\r") + "\n"
+        except _FAILURES as error:
+            raise self._explained(error) from None
+        finally:
+            if self._file.stream is None:
+                text.close()
+            elif not self._buffer.closed:
+                text.detach()  # the stream belongs to the caller
+
+    def _place(self) -> str:
+        return f"{self._file.path}:{max(1, self._number)}"
+
+    def _open(self) -> io.BufferedReader:
+        file = self._file
+        if file.stream is not None:
+            stream: Any = file.stream
+            return stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)
+        if file.path.name.lower().endswith(GZIP):
+            packed: Any = gzip.open(file.path, "rb")  # noqa: SIM115 - closed with the reader
+            return io.BufferedReader(_Measured(packed, file), SAMPLE)
+        if file.limits.total is not None and file.path.stat().st_size > file.limits.total:
+            raise too_large(file)
+        return io.BufferedReader(io.FileIO(file.path), SAMPLE)
+
+    def _guarded(self, read: Any) -> Any:
+        try:
+            return read()
+        except _FAILURES as error:
+            raise self._explained(error) from None
+
+    def _explained(self, error: Exception) -> DataError:
+        path, place = self._file.path, f"{self._file.path}:{self._number + 1}"
+        if isinstance(error, UnicodeError):
+            return DataError(
+                f"{place}: not {self._encoding} ({error}).",
+                hint="Save the file as UTF-8, or name its encoding by --encoding.",
+            )
+        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+            return DataError(f"{path}: cannot be read ({error.strerror or error}).")
+        return DataError(
+            f"{place}: the gzip stream is damaged or cut off ({error}).",
+            hint="Compress or copy the file again.",
+        )
+
+    def _detect(self, head: bytes, *, guess: bool) -> str:
+        for mark, name in _BOMS:
+            if head.startswith(mark):
+                return name
+        if guess and len(head) > 3 and 0 in head:
+            # Text in UTF-16 without a mark: nearly each character of ASCII has one zero byte.
+            for name, zeros, others in (
+                ("utf-16-le", head[1::2], head[::2]),
+                ("utf-16-be", head[::2], head[1::2]),
+            ):
+                if zeros.count(0) > 0.5 * len(zeros) and others.count(0) == 0:
+                    return name
+        try:
+            codecs.getincrementaldecoder("utf-8")().decode(head, final=False)
+        except UnicodeDecodeError:
+            if guess and _is_western(head):
+                return "cp1252"
+        return "utf-8"
+
+
+def check_decoded(text: str, place: str) -> None:
+    """Refuse a text with bytes that the encoding of its file does not have.
+
+    Args:
+        text: One or more lines of the file.
+        place: ``file:line``.
+
+    Raises:
+        DataError: It has such a byte.
+    """
+    if not text.isascii() and (found := _UNDECODED.search(text)):
+        raise DataError(
+            f"{place}: not UTF-8, or not the given encoding (byte "
+            f"{ord(found.group()) - 0xDC00:#04x}).",
+            hint="Save the file as UTF-8, or name its encoding, such as --encoding cp1252.",
+        )
+
+
+def _is_western(head: bytes) -> bool:
+    """Whether bytes that are no UTF-8 are plausible as cp1252, of which Latin-1 is a part.
+
+    Each byte above ASCII must be a letter or sign of Western European languages, no sign may stand
+    within a word, and most letters must be ASCII: other alphabets read as cp1252 are otherwise.
+    """
+    try:
+        text = head.decode("cp1252")
+    except UnicodeDecodeError:
+        return False
+    above = [char for char in text if not char.isascii()]
+    if not all(char in _WESTERN_LETTERS or char in _WESTERN_SIGNS for char in above):
+        return False
+    letters = sum(char in _WESTERN_LETTERS for char in above)
+    plain = sum(char.isascii() and char.isalpha() for char in text)
+    return letters * 3 <= plain and not _WORD_SIGN.search(text)
+
+
+def too_large(file: DataFile) -> DataError:
+    """The error for a file that holds more bytes than its limit."""
+    return DataError(
+        f"{file.path}: holds more than {file.limits.total:,} bytes.",
+        hint="Divide the file, or use `nlplug run` with --input, which has no limit.",
+    )
+
+
+class _Measured(io.RawIOBase):
+    """What a packed file holds, up to the limit of its settings.
+
+    What comes before a damaged place is given out before the error is raised.
+    """
+
+    def __init__(self, packed: gzip.GzipFile, file: DataFile) -> None:
+        self._packed = packed
+        self._file = file
+        self._size = 0
+        self._error: Exception | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        filled = 0
+        while filled < len(buffer) and self._error is None:
+            try:
+                part = self._packed.read1(len(buffer) - filled)
+            except (EOFError, zlib.error, OSError) as error:
+                self._error = error
+                break
+            if not part:
+                break
+            buffer[filled : filled + len(part)] = part
+            filled += len(part)
+        if self._error is not None and not filled:
+            raise self._error
+        self._size += filled
+        if self._file.limits.total is not None and self._size > self._file.limits.total:
+            raise too_large(self._file)
+        return filled
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()

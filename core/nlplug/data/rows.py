@@ -1,0 +1,72 @@
+"""One row of a data file, and the values in its columns."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nlplug.errors import DataError
+
+
+@dataclass(slots=True)
+class DataRow:
+    """One row.
+
+    Attributes:
+        values: Column name → value.
+        source: The file.
+        line: 1-based line of the file (row number for Parquet, JSON arrays and SQuAD files).
+    """
+
+    values: dict[str, Any]
+    source: Path
+    line: int
+
+    @property
+    def where(self) -> str:
+        """``file:line``, as errors name it."""
+        return f"{self.source}:{self.line}"
+
+    def text(
+        self, column: str, *, hint: str = "name yours by --text-column.", place: str = ""
+    ) -> str:
+        """The text in a column.
+
+        Args:
+            column: Name of the column.
+            hint: What the hint of the error says after the names of the row's columns.
+            place: What the error begins with; default: ``file:line``.
+
+        Raises:
+            DataError: The column is missing, blank, or holds no text; names file and line.
+        """
+        value = self.values.get(column)
+        if isinstance(value, str) and value.strip():
+            return value
+        state = "is missing" if column not in self.values else f"is {value!r}, not a text"
+        raise DataError(
+            f"{place or self.where}: the column {column!r} {state}.",
+            hint=f"The row has {', '.join(map(repr, self.values))}; {hint}",
+        )
+
+    def nested(self, column: str) -> Any:
+        """The value of a column; where it is a text that holds a list or object, that value.
+
+        Tables have no nested values, so their cells hold JSON, or Python's notation
+        (``['a', 'b']``, as pandas writes it). None where the column is missing.
+        """
+        value = self.values.get(column)
+        if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
+            return value
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            pass
+        try:
+            found = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return value
+        return found if isinstance(found, list | dict) else value

@@ -1,0 +1,82 @@
+"""Loading configurations and weights in Hugging Face's layout without running foreign code.
+
+transformers 4.57 loads an attention kernel, which is code, from the repository that the key
+``_attn_implementation_internal`` of a ``config.json`` names, if the package ``kernels`` is
+installed (CVE-2026-4372). Everything that trains or exports reads checkpoints through this module,
+which removes the key, chooses the attention itself, and reads no pickled weights.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nlplug.extras import require
+
+_UNSAFE = "attn_implementation"
+"""In the names of all keys that choose an attention implementation."""
+
+
+def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> Any:
+    """The configuration of a checkpoint, without keys that make transformers load code.
+
+    Args:
+        name: A folder or a Hub id.
+        offline: Whether the network is switched off.
+        changes: Values that replace those of the checkpoint, such as ``num_labels``.
+
+    Returns:
+        A ``transformers.PretrainedConfig``.
+
+    Raises:
+        OSError: There is no such configuration.
+        ValueError: transformers does not know its ``model_type``.
+        MissingExtra: transformers is not installed.
+    """
+    transformers = require("transformers", "train", purpose="Loading a checkpoint")
+    values, _ = transformers.PretrainedConfig.get_config_dict(str(name), local_files_only=offline)
+    if values.get("model_type") not in transformers.CONFIG_MAPPING:
+        raise ValueError(f"Its config.json has model_type {values.get('model_type')!r}.")
+    kind = transformers.CONFIG_MAPPING[values["model_type"]]
+    config = kind.from_dict(_safe(values), **changes)
+    config.name_or_path = str(name)
+    return config
+
+
+def load_model(auto_class: Any, name: str | Path, config: Any, **settings: Any) -> Any:
+    """The model of a checkpoint, from safetensors only.
+
+    Args:
+        auto_class: A class such as ``transformers.AutoModelForCausalLM``.
+        name: A folder or a Hub id.
+        config: From `load_config`.
+        settings: Further arguments of ``from_pretrained``.
+
+    Returns:
+        What ``from_pretrained`` returns.
+
+    Raises:
+        OSError: There are no such weights, or only pickled ones.
+        ValueError: The class has no model for the configuration.
+        RuntimeError: The weights do not fit the configuration.
+    """
+    return auto_class.from_pretrained(
+        str(name),
+        config=config,
+        use_safetensors=True,
+        attn_implementation=_attention(auto_class, config),
+        **settings,
+    )
+
+
+def _attention(auto_class: Any, config: Any) -> str:
+    """``sdpa`` where the model has it, as transformers chooses by itself; else ``eager``."""
+    kind = auto_class._model_mapping.get(type(config), None)
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return "sdpa" if all(one is not None and one._supports_sdpa for one in kinds) else "eager"
+
+
+def _safe(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _safe(one) for key, one in value.items() if _UNSAFE not in key}
+    return [_safe(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,34 @@
+"""JSON files of a model folder, and the advice that errors about damaged files give."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nlplug.errors import BundleCorrupt
+
+AGAIN = "Write it again (`nlplug export`, `nlplug models pull`), or copy the folder whole."
+"""The hint of errors about a damaged bundle."""
+
+
+def changed_hint(folder: Path) -> str:
+    """The hint of errors about a file that is not the one the manifest describes."""
+    return f"{AGAIN} If you changed the file on purpose: nlplug models seal {folder}"
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        BundleCorrupt: It holds something else.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise BundleCorrupt(f"{path} is not valid JSON: {error}.", hint=AGAIN) from None
+    except RecursionError:
+        raise BundleCorrupt(f"{path} is nested too deeply.", hint=AGAIN) from None
+    if not isinstance(value, dict):
+        raise BundleCorrupt(f"{path} holds no JSON object.", hint=AGAIN)
+    return value

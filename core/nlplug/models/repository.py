@@ -1,0 +1,228 @@
+"""What the files of a model repository say about tokens, labels and lengths, read once.
+
+Repositories state the same fact in different files. The padding token, for example, is in
+``tokenizer_config.json``, ``special_tokens_map.json``, ``config.json`` or
+``generation_config.json``. No other module reads these files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nlplug.errors import BundleCorrupt, BundleIncomplete
+from nlplug.models.files import AGAIN, read_object
+from nlplug.models.layout import (
+    ADDED_TOKENS_FILE,
+    CHAT_TEMPLATE_FILE,
+    CONFIG_FILE,
+    FOLDERS,
+    GENERATION_CONFIG_FILE,
+    SENTENCE_CONFIG_FILE,
+    SPECIAL_TOKENS_FILE,
+    TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE,
+    VOCABULARY_FILE,
+    first_position_of,
+    id2label_of,
+    states_labels,
+    window_of,
+)
+
+ROLES = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
+"""The special tokens that the files name, as transformers calls them."""
+
+# Families whose vocab.txt holds WordPieces, cut as BERT cuts them. Others (PhoBERT, Japanese BERT,
+# ESM) have a file of the same name with another meaning.
+_WORDPIECE_MODELS = frozenset(
+    {"bert", "distilbert", "electra", "mobilebert", "mpnet", "convbert", "squeezebert", "layoutlm"}
+)
+_WORDPIECE_CLASSES = frozenset(
+    {
+        f"{name}Tokenizer{fast}"
+        for name in (
+            "Bert",
+            "DistilBert",
+            "Electra",
+            "MobileBert",
+            "MPNet",
+            "ConvBert",
+            "SqueezeBert",
+            "LayoutLM",
+        )
+        for fast in ("", "Fast")
+    }
+)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The settings of one model repository.
+
+    Attributes:
+        folder: Where its files are.
+        config: ``config.json``; empty when there is none.
+        tokenizer_config: ``tokenizer_config.json``; likewise.
+        generation_config: ``generation_config.json``; None when there is none.
+        special_tokens_map: ``special_tokens_map.json``; empty when there is none.
+        added_tokens: ``added_tokens.json``: token → id; likewise.
+        sentence_config: ``sentence_bert_config.json``; likewise.
+    """
+
+    folder: Path
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    tokenizer_config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    generation_config: Mapping[str, Any] | None = field(default=None, repr=False)
+    special_tokens_map: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    added_tokens: Mapping[str, int] = field(default_factory=dict, repr=False)
+    sentence_config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def read(cls, folder: Path) -> Repository:
+        """Read the files of a folder, each at its root, in ``onnx/`` or in ``tokenizer/``.
+
+        Raises:
+            BundleCorrupt: A file is broken JSON.
+        """
+
+        def found(name: str) -> dict[str, Any] | None:
+            path = find_file(folder, name)
+            return None if path is None else read_object(path)
+
+        added = found(ADDED_TOKENS_FILE) or {}
+        return cls(
+            folder=folder,
+            config=found(CONFIG_FILE) or {},
+            tokenizer_config=found(TOKENIZER_CONFIG_FILE) or {},
+            generation_config=found(GENERATION_CONFIG_FILE),
+            special_tokens_map=found(SPECIAL_TOKENS_FILE) or {},
+            added_tokens={text: token for text, token in added.items() if type(token) is int},
+            sentence_config=found(SENTENCE_CONFIG_FILE) or {},
+        )
+
+    @cached_property
+    def special_tokens(self) -> Mapping[str, str]:
+        """The text of each special token that a tokenizer file names, by role (``pad``, ``cls``).
+
+        As in transformers 4.57, ``special_tokens_map.json`` wins where ``tokenizer_config.json`` is
+        of the old form, which does not list the added tokens.
+        """
+        files = [self.special_tokens_map, self.tokenizer_config]
+        if "added_tokens_decoder" not in self.tokenizer_config:
+            files.reverse()
+        found = {}
+        for role in ROLES:
+            for values in files:
+                token = values.get(f"{role}_token")
+                text = token.get("content") if isinstance(token, Mapping) else token
+                if isinstance(text, str):
+                    found[role] = text
+        return found
+
+    @property
+    def listed_tokens(self) -> list[str]:
+        """The further special and added tokens that ``tokenizer_config.json`` lists."""
+        listed = [
+            *(self.tokenizer_config.get("additional_special_tokens") or ()),
+            *(self.tokenizer_config.get("added_tokens_decoder") or {}).values(),
+        ]
+        texts = (token.get("content") if isinstance(token, dict) else token for token in listed)
+        return [text for text in texts if isinstance(text, str)]
+
+    def token_ids(self, role: str) -> tuple[int, ...]:
+        """The ids that ``config.json`` and ``generation_config.json`` state for a role."""
+        values = (files.get(f"{role}_token_id") for files in (self.config, self.generation))
+        return tuple(value for value in values if type(value) is int and value >= 0)
+
+    @property
+    def generation(self) -> Mapping[str, Any]:
+        """``generation_config.json``, else ``config.json``."""
+        return self.config if self.generation_config is None else self.generation_config
+
+    def chat_template(self, *, tools: bool = False) -> str | None:
+        """The template that turns a chat into a prompt; None when there is none.
+
+        Args:
+            tools: Whether the chat has tools; some repositories have a template for that.
+        """
+        path = find_file(self.folder, CHAT_TEMPLATE_FILE)
+        source = self.tokenizer_config.get("chat_template")
+        if path is not None:
+            source = path.read_text(encoding="utf-8")
+        if isinstance(source, list):  # several, by name
+            named = {item.get("name"): item.get("template") for item in source}
+            source = (named.get("tool_use") if tools else None) or named.get("default")
+        return source if isinstance(source, str) else None
+
+    @property
+    def padding_side(self) -> str:
+        """``right``, or ``left`` for a tokenizer that pads on the left."""
+        return str(self.tokenizer_config.get("padding_side") or "right")
+
+    @property
+    def cuts_word_pieces(self) -> bool:
+        """Whether the tokenizer is BERT's, whose options may stand in ``tokenizer_config.json``."""
+        name = self.tokenizer_config.get("tokenizer_class")
+        if isinstance(name, str):
+            return name in _WORDPIECE_CLASSES
+        return self.config.get("model_type") in _WORDPIECE_MODELS
+
+    @cached_property
+    def tokenizer_file(self) -> Path:
+        """``tokenizer.json``; where there is none, a ``vocab.txt`` of word pieces.
+
+        Raises:
+            BundleIncomplete: There is neither.
+        """
+        file = find_file(self.folder, TOKENIZER_FILE)
+        if file is not None:
+            return file
+        file = find_file(self.folder, VOCABULARY_FILE)
+        if file is not None and self.cuts_word_pieces:
+            return file
+        other = "" if file is None else f" Its {VOCABULARY_FILE} is not in the form of BERT's."
+        raise BundleIncomplete(
+            f"{self.folder} holds no {TOKENIZER_FILE}.{other}",
+            hint="Save the tokenizer in its fast form, such as with "
+            "`AutoTokenizer.from_pretrained(...).save_pretrained(...)`.",
+        )
+
+    @cached_property
+    def id2label(self) -> dict[int, str]:
+        """Label by id, from ``id2label``, else from ``label2id``, else ``LABEL_0``, ….
+
+        Raises:
+            BundleCorrupt: They are malformed.
+        """
+        try:
+            return id2label_of(self.config)
+        except ValueError as error:
+            where = find_file(self.folder, CONFIG_FILE) or self.folder / CONFIG_FILE
+            raise BundleCorrupt(f"{where}: {error}.", hint=AGAIN) from None
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels that the config states, numbered from 0; empty where it does not."""
+        if not states_labels(self.config):
+            return []
+        found = self.id2label
+        return list(found.values()) if list(found) == list(range(len(found))) else []
+
+    @cached_property
+    def window(self) -> int:
+        """The model's window in tokens, special tokens included."""
+        return window_of(self.config, self.tokenizer_config, self.sentence_config)
+
+    @property
+    def first_position(self) -> int:
+        """The position of a row's first token, for graphs that want ``position_ids``."""
+        return first_position_of(self.config)
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """The file of this name in the first of the known folders that has it."""
+    places = (folder / inner / name for inner in FOLDERS)
+    return next((path for path in places if path.is_file()), None)

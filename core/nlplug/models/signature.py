@@ -1,0 +1,221 @@
+"""The inputs and outputs that an ONNX graph declares, read from its file without a session.
+
+Only the headers of the protobuf fields are read, and the weights are skipped, so a file of 100 MB
+takes about a millisecond. Format: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from nlplug.errors import BundleError
+
+_TYPES = {
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    6: "int32",
+    7: "int64",
+    8: "string",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+    16: "bfloat16",
+}
+# Before this version of the format, weights are listed among the inputs too.
+_WEIGHTS_ARE_NO_INPUTS = 4
+_LARGEST = 2**31
+_VOCABULARY = 2000
+"""Logits of so many per token are those of a language model, not of labels."""
+
+_Buffer = mmap.mmap | bytes
+_Field = tuple[int, int, int]
+"""Number; then begin and end of the content, or for a number its value twice."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One declared input or output.
+
+    Attributes:
+        type: Its element type, named as numpy names it.
+        shape: Its axes: the size, or None where the size is free; None for an unknown rank.
+    """
+
+    type: str = "int64"
+    shape: tuple[int | None, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a graph declares.
+
+    Attributes:
+        inputs: By name, in the graph's order.
+        outputs: Likewise.
+        source: Its file, for error messages.
+    """
+
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+    source: str = "the graph"
+
+    @classmethod
+    def of_names(cls, inputs: Iterable[str], outputs: Iterable[str] = ()) -> Signature:
+        """Int64 inputs and float32 outputs of any shape."""
+        return cls(
+            {name: TensorInfo() for name in inputs},
+            {name: TensorInfo("float32") for name in outputs},
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Signature:
+        """Read the signature of an ``.onnx`` file.
+
+        Raises:
+            BundleError: The file is missing or is no ONNX graph.
+        """
+        try:
+            state = path.stat()
+            inputs, outputs = _read_file(path, state.st_mtime_ns, state.st_size)
+        except (OSError, ValueError, IndexError) as error:
+            raise BundleError(
+                f"{path} is not an ONNX graph: {error}.",
+                hint="Check the bundle with `nlplug models verify`, or export the model again.",
+            ) from None
+        return cls(inputs, outputs, str(path))
+
+    @property
+    def task(self) -> str:
+        """What the graph is for, as far as its inputs and outputs tell; empty where they do not."""
+        if any(name.startswith(("cross.", "encoder_hidden_states")) for name in self.inputs):
+            return "text-to-text generation"
+        if any(name.startswith("past_key_values") for name in self.inputs):
+            return "text generation"
+        if {"start_logits", "end_logits"} <= self.outputs.keys():
+            return "question answering"
+        if "logits" not in self.outputs:
+            return "embeddings" if "last_hidden_state" in self.outputs else ""
+        shape = self.outputs["logits"].shape or ()
+        if len(shape) == 3 and shape[-1] is not None and shape[-1] < _VOCABULARY:
+            return "token classification"
+        return "text classification" if len(shape) == 2 else ""
+
+    def for_another_task(self, reason: str) -> BundleError:
+        """The error that the graph is for another task than the one asked; names its own."""
+        return BundleError(
+            f"The graph {self.source} is for another task"
+            f"{f', {self.task}' if self.task else ''}: {reason}.",
+            hint="Use a model that was trained for this task, or call the task of the model.",
+        )
+
+    def size_of(self, name: str, axis: int) -> int | None:
+        """The size of an axis of an input, where it is fixed."""
+        shape = self.inputs[name].shape if name in self.inputs else None
+        return shape[axis] if shape is not None and len(shape) > axis else None
+
+
+@lru_cache(maxsize=64)
+def _read_file(
+    path: Path, modified: int, size: int
+) -> tuple[dict[str, TensorInfo], dict[str, TensorInfo]]:
+    """The signature of a file in one state; the state is part of the key of the cache."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return _read(data)
+
+
+def _read(data: _Buffer) -> tuple[dict[str, TensorInfo], dict[str, TensorInfo]]:
+    version, graph = 0, None
+    for number, begin, end in _fields(data, 0, len(data)):
+        if number == 1:
+            version = begin
+        elif number == 7:
+            graph = begin, end
+    if graph is None:
+        raise ValueError("it holds no graph")
+    inputs: dict[str, TensorInfo] = {}
+    outputs: dict[str, TensorInfo] = {}
+    weights: list[tuple[int, int]] = []
+    for number, begin, end in _fields(data, *graph):
+        if number == 5:
+            weights.append((begin, end))
+        elif number in (11, 12):
+            name, info = _value(data, begin, end)
+            (inputs if number == 11 else outputs)[name] = info
+    if version < _WEIGHTS_ARE_NO_INPUTS:
+        for begin, end in weights:
+            inputs.pop(_text(data, begin, end, 8), None)
+    if not inputs or not outputs:
+        raise ValueError("it has no inputs or no outputs")
+    return inputs, outputs
+
+
+def _value(data: _Buffer, begin: int, end: int) -> tuple[str, TensorInfo]:
+    """One ``ValueInfoProto``: its name, and the type and shape of its tensor."""
+    kind: str = "unknown"
+    shape: tuple[int | None, ...] | None = None
+    for tensor in _inner(data, begin, end, 2, 1):
+        for number, first, last in _fields(data, *tensor):
+            if number == 1:
+                kind = _TYPES.get(first, f"type {first}")
+            elif number == 2:
+                shape = tuple(_size(data, *axis) for axis in _inner(data, first, last, 1))
+    return _text(data, begin, end, 1), TensorInfo(kind, shape)
+
+
+def _size(data: _Buffer, begin: int, end: int) -> int | None:
+    sizes = (value for number, value, _ in _fields(data, begin, end) if number == 1)
+    return next((size for size in sizes if 0 < size < _LARGEST), None)  # -1 is written for "free"
+
+
+def _text(data: _Buffer, begin: int, end: int, wanted: int) -> str:
+    for first, last in _inner(data, begin, end, wanted):
+        return bytes(data[first:last]).decode("utf-8", "replace")
+    return ""
+
+
+def _inner(data: _Buffer, begin: int, end: int, *path: int) -> Iterator[tuple[int, int]]:
+    """The messages, or texts, at the end of a path of field numbers."""
+    for number, first, last in _fields(data, begin, end):
+        if number == path[0]:
+            if len(path) == 1:
+                yield first, last
+            else:
+                yield from _inner(data, first, last, *path[1:])
+
+
+def _fields(data: _Buffer, place: int, end: int) -> Iterator[_Field]:
+    while place < end:
+        key, place = _varint(data, place)
+        number, wire = key >> 3, key & 7
+        if wire == 0:
+            value, place = _varint(data, place)
+            yield number, value, value
+            continue
+        if wire == 2:
+            length, place = _varint(data, place)
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise ValueError("its fields are malformed")
+        if number == 0 or place + length > end:
+            raise ValueError("its fields are malformed")
+        yield number, place, place + length
+        place += length
+
+
+def _varint(data: _Buffer, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+        shift += 7
+        if shift > 63:
+            raise ValueError("its fields are malformed")

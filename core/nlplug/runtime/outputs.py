@@ -1,0 +1,148 @@
+"""From the outputs of a graph to those that a task reads, checked once per batch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nlplug.errors import BundleError
+
+if TYPE_CHECKING:
+    from nlplug.models.signature import Signature
+    from nlplug.runtime.model import TaskModel
+
+# Outputs that are no answer of any head: a graph that has only these is a bare encoder.
+_HIDDEN = frozenset(
+    {
+        "last_hidden_state",
+        "hidden_states",
+        "pooler_output",
+        "token_embeddings",
+        "sentence_embedding",
+        "attentions",
+    }
+)
+_HEADS = frozenset({"logits", "start_logits", "end_logits"})
+_CACHE = ("present", "past_key_values", "encoder_", "cross")
+_SPANS = re.compile(r"start|end")
+
+
+class GraphOutputs:
+    """Finds and checks the outputs that a task reads.
+
+    An output is taken by its name (``logits``); else by the part of its name that tells start from
+    end; else by its position, where the graph's own names say nothing (``output_0``).
+
+    Args:
+        signature: What the graph declares.
+        model: Says which outputs it reads, with how many axes, and how many labels it has.
+
+    Raises:
+        BundleError: The graph has another head; the message says which.
+    """
+
+    def __init__(self, signature: Signature, model: TaskModel[Any, Any]) -> None:
+        self._signature = signature
+        self._rank = model.output_rank
+        self._labels = model.output_width
+        self._token_level = model.token_level
+        self._names = _chosen(signature, model.required_outputs, model.output_rank)
+        for name in self._names.values():
+            shape = signature.outputs[name].shape
+            if shape is not None:
+                self._check_shape(name, shape)
+
+    def read(
+        self, batch: Mapping[str, np.ndarray], lengths: Sequence[int]
+    ) -> list[dict[str, np.ndarray]]:
+        """The outputs of each row, the batch axis and the padding taken off.
+
+        Args:
+            batch: The graph's outputs by name, of one batch.
+            lengths: Tokens of each row.
+
+        Raises:
+            BundleError: An output has another shape than the task reads, or holds NaN or infinity.
+        """
+        rows: list[dict[str, np.ndarray]] = [{} for _ in lengths]
+        for ours, name in self._names.items():
+            array = batch[name]
+            self._check_shape(name, array.shape)
+            if len(array) < len(lengths) or (
+                self._token_level and (array.ndim < 2 or array.shape[1] < max(lengths))
+            ):
+                raise BundleError(
+                    f"The graph {self._signature.source} gives {name} of the shape {array.shape} "
+                    f"for {len(lengths)} rows of up to {max(lengths)} tokens.",
+                    hint="Export the model again with `nlplug export`.",
+                )
+            finite = array.dtype.kind != "f" or bool(np.isfinite(array).all())
+            for index, length in enumerate(lengths):
+                own = array[index, :length] if self._token_level else array[index]
+                if not finite and not np.isfinite(own).all():  # what is padding may be anything
+                    raise BundleError(
+                        f"The graph {self._signature.source} gives {name} that are NaN or "
+                        "infinite.",
+                        hint="Try another precision, or export the model again.",
+                    )
+                rows[index][ours] = own
+        return rows
+
+    def _check_shape(self, name: str, shape: Sequence[int | None]) -> None:
+        rank, width = len(shape), shape[-1] if shape else None
+        if self._rank is not None and rank != self._rank:
+            raise self._signature.for_another_task(
+                f"its {name} have {rank} axes{_meaning(rank)}, and this task reads "
+                f"{self._rank}{_meaning(self._rank)}"
+            )
+        if self._labels is not None and width is not None and width != self._labels:
+            raise BundleError(
+                f"The graph {self._signature.source} gives {width} {name}"
+                f"{' per token' if self._token_level else ''}, but its config.json names "
+                f"{self._labels} labels.",
+                hint="Correct id2label in config.json, or export the model again.",
+            )
+
+
+def _meaning(rank: int) -> str:
+    return {2: " (scores of a whole text)", 3: " (scores of each token)"}.get(rank, "")
+
+
+def _chosen(signature: Signature, required: frozenset[str], rank: int | None) -> dict[str, str]:
+    """Which output is read under which name."""
+    there = signature.outputs
+    found = {name: name for name in required if name in there}
+    missing = sorted(required - set(found), reverse=True)  # start before end
+    free = [
+        name
+        for name in there
+        if name not in _HIDDEN | _HEADS and not name.startswith(_CACHE) and name not in found
+    ]
+    if len(missing) == len(required) and not _HEADS & set(there):
+        fitting = [name for name in free if _rank_of(signature, name) in (None, rank)]
+        named = [[other for other in free if _word(name) in other.lower()] for name in missing]
+        if all(len(like) == 1 for like in named):
+            found = {name: like[0] for name, like in zip(missing, named, strict=True)}
+        elif len(missing) == 1:
+            unnamed = [name for name in fitting or free if not _SPANS.search(name.lower())]
+            found = dict(zip(missing, unnamed, strict=False))
+        elif len(fitting) == len(missing):
+            found = dict(zip(missing, fitting, strict=True))
+        missing = sorted(required - set(found))
+    if missing:
+        raise signature.for_another_task(
+            f"it gives {', '.join(there)}, but this task needs {', '.join(sorted(missing))}"
+        )
+    return found
+
+
+def _word(name: str) -> str:
+    return name.removesuffix("_logits")
+
+
+def _rank_of(signature: Signature, name: str) -> int | None:
+    shape = signature.outputs[name].shape
+    return None if shape is None else len(shape)

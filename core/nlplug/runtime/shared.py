@@ -1,0 +1,120 @@
+"""What several threads share: values built once, and worker threads; both survive ``os.fork()``.
+
+A forked child has only the thread that forked. A lock that another thread held stays locked there,
+a thread pool has no threads, and so have the ONNX Runtime sessions that use several. So in the
+child every object of this module starts anew: with a lock of its own, and with nothing built.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, ParamSpec, TypeVar
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class _Shared:
+    """Base of what is shared: it has a lock, and starts anew in a forked child."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        _alive.add(self)
+
+    def _start_anew(self) -> None:
+        """Called in a forked child, where no other thread runs."""
+        self._lock = threading.Lock()
+
+
+class Lazy(_Shared, Generic[T]):
+    """A value that is built when it is first needed, once for all threads.
+
+    Args:
+        build: Makes the value.
+    """
+
+    def __init__(self, build: Callable[[], T]) -> None:
+        super().__init__()
+        self._build = build
+        self._value: T | None = None
+
+    @property
+    def built(self) -> bool:
+        """Whether the value is there."""
+        return self._value is not None
+
+    def get(self) -> T:
+        """The value; raises what ``build`` raises."""
+        value = self._value
+        if value is None:
+            with self._lock:
+                value = self._value
+                if value is None:
+                    value = self._value = self._build()
+        return value
+
+    def clear(self) -> None:
+        """Let go of the value; the next ``get`` builds it again. Who uses it now keeps it."""
+        with self._lock:
+            self._value = None
+
+    def _start_anew(self) -> None:
+        super()._start_anew()
+        _abandoned.append(self._value)
+        self._value = None
+
+
+class WorkerPool(_Shared):
+    """Worker threads that start with the first call.
+
+    Args:
+        workers: How many calls run at once.
+        name: Prefix of the threads' names.
+    """
+
+    def __init__(self, workers: int, name: str = "nlplug") -> None:
+        super().__init__()
+        self._workers = workers
+        self._name = name
+        self._executor: ThreadPoolExecutor | None = None
+
+    def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have a worker run a call."""
+        with self._lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(self._workers, thread_name_prefix=self._name)
+            return self._executor.submit(call, *args, **kwargs)
+
+    def close(self) -> None:
+        """Wait for all calls that were submitted and stop the threads.
+
+        A later `submit` starts new ones, so whoever is in the middle of a stream goes on.
+        """
+        with self._lock:
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=True)
+
+    def _start_anew(self) -> None:
+        super()._start_anew()
+        _abandoned.append(self._executor)
+        self._executor = None
+
+
+_alive: weakref.WeakSet[_Shared] = weakref.WeakSet()
+_abandoned: list[Any] = []
+"""In a forked child: what its parent had built. Destroying it would wait for missing threads."""
+
+
+def _start_anew_in_child() -> None:
+    for shared in list(_alive):
+        shared._start_anew()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_start_anew_in_child)

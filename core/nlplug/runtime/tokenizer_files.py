@@ -1,0 +1,145 @@
+"""From the files of a repository to a Rust tokenizer, read as transformers reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer as RustTokenizer
+
+from nlplug.errors import BundleError
+from nlplug.models.layout import VOCABULARY_FILE
+from nlplug.models.repository import Repository
+
+_BERT_TOKENS = {"unk": "[UNK]", "sep": "[SEP]", "pad": "[PAD]", "cls": "[CLS]", "mask": "[MASK]"}
+_MPNET_TOKENS = {"unk": "[UNK]", "sep": "</s>", "pad": "<pad>", "cls": "<s>", "mask": "<mask>"}
+# The options of BertNormalizer, by their name in tokenizer_config.json; with their defaults there.
+_NORMALIZER = {
+    "do_lower_case": ("lowercase", True),
+    "strip_accents": ("strip_accents", None),
+    "tokenize_chinese_chars": ("handle_chinese_chars", True),
+}
+
+
+def read_tokenizer(file: Path, repository: Repository) -> RustTokenizer:
+    """Read a tokenizer; without padding and truncation.
+
+    Args:
+        file: ``tokenizer.json`` in any version, or a ``vocab.txt`` of word pieces.
+        repository: Names the special tokens and overrides casing, accents and the prefix space.
+
+    Raises:
+        BundleError: The file is not a tokenizer.
+    """
+    if file.name == VOCABULARY_FILE:
+        return _from_vocabulary(file, repository)
+    try:
+        tokenizer = RustTokenizer.from_file(str(file))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise BundleError(
+            f"{file} is not a tokenizer that this version of `tokenizers` reads: {error}",
+            hint="Export the model again, or fetch it again with `nlplug models pull`.",
+        ) from error
+    _override(tokenizer, repository)
+    _add_missing(tokenizer, repository.added_tokens)
+    return tokenizer
+
+
+def padding_id(tokenizer: RustTokenizer, repository: Repository) -> int | None:
+    """The token that rows are padded with; None where no file names one.
+
+    An id that ``config.json`` states comes first, as graphs that look for the last token of a row
+    compare with that one. Then the tokenizer's files, and at last the customary names.
+    """
+    size = tokenizer.get_vocab_size()
+    stated = [token for token in repository.token_ids("pad") if token < size]
+    if stated:
+        return stated[0]
+    padding = tokenizer.padding or {}
+    texts = (repository.special_tokens.get("pad"), padding.get("pad_token"), "[PAD]", "<pad>")
+    found = (tokenizer.token_to_id(text) for text in texts if text)
+    return next((token for token in found if token is not None), None)
+
+
+def unknown_id(tokenizer: RustTokenizer, repository: Repository) -> int | None:
+    """The token for what the vocabulary lacks; None where there is none."""
+    texts = (repository.special_tokens.get("unk"), _unknown_of(tokenizer.model), "[UNK]", "<unk>")
+    found = (tokenizer.token_to_id(text) for text in texts if text)
+    return next((token for token in found if token is not None), None)
+
+
+def _unknown_of(model: models.Model) -> str | None:
+    if isinstance(model, models.WordPiece | models.WordLevel | models.BPE):
+        text: str | None = model.unk_token
+        return text
+    return None
+
+
+def _override(tokenizer: RustTokenizer, repository: Repository) -> None:
+    """What ``tokenizer_config.json`` says otherwise than ``tokenizer.json``.
+
+    As in transformers 4.57, where a value that is missing there has the default of the class; but
+    only where the file names the class.
+    """
+    config = repository.tokenizer_config
+    named = isinstance(config.get("tokenizer_class"), str)
+    if repository.cuts_word_pieces and isinstance(tokenizer.normalizer, normalizers.BertNormalizer):
+        values = {
+            name: config.get(key, default)
+            for key, (name, default) in _NORMALIZER.items()
+            if key in config or named
+        }
+        for name, value in values.items():
+            setattr(tokenizer.normalizer, name, value)
+    if isinstance(tokenizer.pre_tokenizer, pre_tokenizers.ByteLevel) and (
+        "add_prefix_space" in config or named
+    ):
+        tokenizer.pre_tokenizer.add_prefix_space = bool(config.get("add_prefix_space", False))
+
+
+def _add_missing(tokenizer: RustTokenizer, added: Mapping[str, int]) -> None:
+    """Add the tokens of ``added_tokens.json`` that ``tokenizer.json`` lacks, with their ids."""
+    for text, token in sorted(added.items(), key=lambda item: item[1]):
+        if token == tokenizer.get_vocab_size() and tokenizer.token_to_id(text) is None:
+            tokenizer.add_tokens([AddedToken(text, normalized=False)])
+
+
+def _from_vocabulary(file: Path, repository: Repository) -> RustTokenizer:
+    """The tokenizer of BERT and its kin from ``vocab.txt`` alone, as transformers converts it."""
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise BundleError(
+            f"{file} is not a vocabulary: {error}.", hint="Save the tokenizer as tokenizer.json."
+        ) from None
+    vocabulary = {line.rstrip("\r"): number for number, line in enumerate(lines)}
+    if lines and not lines[-1]:
+        vocabulary.pop("", None)
+    double = "MPNet" in str(repository.tokenizer_config.get("tokenizer_class")) or (
+        repository.config.get("model_type") == "mpnet"
+    )
+    tokens = {**(_MPNET_TOKENS if double else _BERT_TOKENS), **repository.special_tokens}
+    missing = [tokens[role] for role in ("unk", "cls", "sep") if tokens[role] not in vocabulary]
+    if missing:
+        raise BundleError(
+            f"{file} lacks the special tokens {', '.join(missing)}.",
+            hint="Save the tokenizer as tokenizer.json, or name its tokens in "
+            "tokenizer_config.json.",
+        )
+    config = repository.tokenizer_config
+    tokenizer = RustTokenizer(models.WordPiece(vocabulary, unk_token=tokens["unk"]))
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        **{name: config.get(key, default) for key, (name, default) in _NORMALIZER.items()}
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    cls, sep = tokens["cls"], tokens["sep"]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{cls}:0 $A:0 {sep}:0",
+        pair=f"{cls}:0 $A:0 {sep}:0{f' {sep}:0' if double else ''} $B:1 {sep}:1",
+        special_tokens=[(text, vocabulary[text]) for text in (cls, sep)],
+    )
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    tokenizer.add_special_tokens([text for text in tokens.values() if text in vocabulary])
+    _add_missing(tokenizer, repository.added_tokens)
+    return tokenizer

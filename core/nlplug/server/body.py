@@ -1,0 +1,84 @@
+"""Reading the body of a request: bounded, decompressed, parsed."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from nlplug.errors import InputError, RequestTooLarge, UnsupportedEncoding
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+
+async def read_body(request: Request, max_body: int) -> bytearray:
+    """The body, decompressed, never holding more than ``max_body`` bytes.
+
+    Raises:
+        RequestTooLarge: The body is larger, as sent or decompressed.
+        UnsupportedEncoding: It is compressed in another way than gzip.
+        InputError: It says that it is gzip, and is not.
+        ClientDisconnect: The client went away.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip", ""):
+        raise UnsupportedEncoding(
+            f"The body has the content encoding {encoding!r}.",
+            hint="Send it with gzip, or not compressed.",
+        )
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > max_body:
+        raise _too_large(max_body)
+    unpack = zlib.decompressobj(wbits=31) if encoding.endswith("gzip") else None
+    body = bytearray()
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        body += _unpacked(unpack, chunk, max_body + 1 - len(body)) if unpack else chunk
+        if max(received, len(body)) > max_body:
+            raise _too_large(max_body)
+    if unpack is not None and not unpack.eof:
+        raise _no_gzip("it ends too early")
+    if unpack is not None and unpack.unused_data:
+        raise _no_gzip("something follows its end")
+    return body
+
+
+def parse_json(body: bytearray) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        InputError: It is not JSON.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, json.JSONDecodeError) else type(error).__name__
+        raise InputError(
+            f"The body is not valid JSON: {reason}." if body else "The body is empty.",
+            hint='Send {"inputs": "…", "parameters": {}}.',
+        ) from None
+
+
+def _unpacked(unpack: zlib._Decompress, chunk: bytes, room: int) -> bytes:
+    if not chunk:
+        return b""
+    try:
+        return unpack.decompress(chunk, room)
+    except zlib.error as error:
+        raise _no_gzip(str(error)) from None
+
+
+def _no_gzip(reason: str) -> InputError:
+    return InputError(
+        f"The body is not valid gzip: {reason}.",
+        hint="Leave out the header Content-Encoding, or compress the whole body.",
+    )
+
+
+def _too_large(max_body: int) -> RequestTooLarge:
+    return RequestTooLarge(
+        f"The body is larger than {max_body} bytes.",
+        hint="Send fewer or shorter inputs, or start the server with a larger --max-body.",
+    )

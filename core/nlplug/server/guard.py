@@ -1,0 +1,144 @@
+"""One guard over the whole application: hosts, keys, the size of what is sent.
+
+It stands before every route, mounted page and route of a plugin, so that none can be forgotten.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from starlette.requests import HTTPConnection, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nlplug.errors import NlplugError, RequestTooLarge, Unauthorized, UnknownHost
+from nlplug.server import login
+from nlplug.server.containment import contained
+from nlplug.server.http import error_reply
+from nlplug.server.listening import is_loopback
+
+if TYPE_CHECKING:
+    from nlplug.server.keys import Keys
+
+OPEN_PATHS = frozenset({"/health", "/ready"})
+"""What anybody may ask: the probes. They tell nothing but the names of plugins that failed."""
+
+
+class Guard:
+    """ASGI middleware that lets through what may reach the application.
+
+    Args:
+        app: The application.
+        keys: The API keys; empty to let everybody in.
+        hosts: Names by which clients may call the server, such as ``nlp.example.org``,
+            ``*.example.org`` or ``*``. IP addresses and ``localhost`` are always accepted, as no
+            page of another site can have them for a name. Without any, other names are accepted
+            unless the connection came over a loopback address.
+        max_upload: Largest body of a request, in bytes.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, keys: Keys, hosts: Collection[str] = (), max_upload: int
+    ) -> None:
+        self._app = app
+        self._keys = keys
+        self._hosts = [host.lower() for host in hosts]
+        self._max_upload = max_upload
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        try:
+            self._check_host(connection)
+            if self._keys and path == login.PATH and scope["type"] == "http":
+                await (await login.answer(Request(scope, receive), self._keys))(
+                    scope, receive, send
+                )
+                return
+            if path not in OPEN_PATHS:
+                self._keys.check(connection)
+            if scope["type"] == "http":
+                receive = self._bounded(connection, receive)
+        except NlplugError as error:
+            await _refuse(connection, error, receive, send)
+            return
+        with contained():
+            await self._app(scope, receive, send)
+
+    def _check_host(self, connection: HTTPConnection) -> None:
+        """Refuse a name that this server does not have: a page elsewhere may point one here.
+
+        Raises:
+            UnknownHost: It is such a name.
+        """
+        name = _name(connection.headers.get("host", ""))
+        if name == "localhost" or not name or _is_address(name):
+            return
+        for host in self._hosts:
+            if host in ("*", name) or (host.startswith("*.") and name.endswith(host[1:])):
+                return
+        server = connection.scope.get("server")
+        if self._hosts or (server and is_loopback(server[0])):
+            raise UnknownHost(
+                f"This server is not known as {name!r}.",
+                hint=f"Start it with --allowed-host {name} if that is one of its names.",
+            )
+
+    def _bounded(self, connection: HTTPConnection, receive: Receive) -> Receive:
+        """What receives the body, and no more than allowed.
+
+        Raises:
+            RequestTooLarge: The head already says that it is larger.
+        """
+        declared = connection.headers.get("content-length", "")
+        left = self._max_upload
+        if declared.isdigit() and int(declared) > left:
+            raise self._too_large()
+
+        async def bounded() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise self._too_large()
+            return message
+
+        return bounded
+
+    def _too_large(self) -> RequestTooLarge:
+        return RequestTooLarge(
+            f"The body is larger than {self._max_upload} bytes.", hint="Send less at once."
+        )
+
+
+async def _refuse(
+    connection: HTTPConnection, error: NlplugError, receive: Receive, send: Send
+) -> None:
+    scope = connection.scope
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+    elif isinstance(error, Unauthorized) and login.wants_page(connection):
+        await login.to_login(connection)(scope, receive, send)
+    else:
+        await error_reply(error)(scope, receive, send)
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without the port; ``[::1]:80`` gives ``::1``."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].rstrip(".")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,108 @@
+"""API keys, and the sessions of browsers that logged in with one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from time import time
+
+from starlette.requests import HTTPConnection
+
+from nlplug.errors import ServerError, Unauthorized
+
+COOKIE = "nlplug_session"
+SESSION_SECONDS = 12 * 3600
+
+
+def read_keys(api_key: str | None = None, file: str | Path | None = None) -> list[str]:
+    """The keys that clients may send.
+
+    Args:
+        api_key: Keys, separated by commas; empty for none; None for ``NLPLUG_API_KEY``.
+        file: A file with one key per line; blank lines and lines that begin with ``#`` are
+            skipped. None for ``NLPLUG_API_KEYS_FILE``, which is read only where ``api_key`` is
+            None too.
+
+    Raises:
+        ServerError: The file cannot be read or holds no key. A server that was told to ask for
+            keys never starts without.
+    """
+    if api_key is None:
+        api_key = os.environ.get("NLPLUG_API_KEY", "")
+        file = file or os.environ.get("NLPLUG_API_KEYS_FILE")
+    keys = [key.strip() for key in api_key.split(",") if key.strip()]
+    if file:
+        try:
+            lines = Path(file).read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ServerError(
+                f"The file of API keys {str(file)!r} cannot be read: {error}.",
+                hint="Write one key per line, as UTF-8.",
+            ) from None
+        found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        if not found:
+            raise ServerError(
+                f"The file of API keys {str(file)!r} holds no key.", hint="Write one key per line."
+            )
+        keys += found
+    return keys
+
+
+class Keys:
+    """Checks keys and sessions in time that does not depend on what is right about them.
+
+    Args:
+        keys: The keys; none lets everybody in.
+    """
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._digests = [hashlib.sha256(key.encode()).digest() for key in keys]
+        self._secret = secrets.token_bytes(32)
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def accepts(self, given: bytes) -> bool:
+        """Whether this is one of the keys."""
+        digest = hashlib.sha256(given).digest()
+        return any([hmac.compare_digest(digest, known) for known in self._digests])
+
+    def check(self, connection: HTTPConnection) -> None:
+        """Check ``Authorization: Bearer``, ``X-API-Key`` and the cookie; one right one is enough.
+
+        Raises:
+            Unauthorized: None of them is right.
+        """
+        if not self._digests or self.knows_session(connection.cookies.get(COOKIE, "")):
+            return
+        scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+        given = [connection.headers.get("x-api-key", "")]
+        if scheme.lower() == "bearer":
+            given.append(token.strip())
+        # Headers are decoded as latin-1, which never fails; so it is undone.
+        if not any([self.accepts(key.encode("latin-1", "replace")) for key in given]):
+            raise Unauthorized(
+                "The API key is missing or wrong." if any(given) else "This server wants a key.",
+                hint="Send the header `Authorization: Bearer KEY`.",
+            )
+
+    def new_session(self) -> str:
+        """The value of a cookie that is good for twelve hours, or until the server ends."""
+        expires = str(int(time()) + SESSION_SECONDS)
+        return f"{expires}.{self._sign(expires)}"
+
+    def knows_session(self, cookie: str) -> bool:
+        """Whether this server gave out the cookie, and it has not expired."""
+        expires, _, signature = cookie.partition(".")
+        right = hmac.compare_digest(
+            signature.encode("utf-8", "replace"), self._sign(expires).encode()
+        )
+        return right and time() < int(expires)
+
+    def _sign(self, expires: str) -> str:
+        text = expires.encode("utf-8", "replace")
+        return hmac.new(self._secret, text, hashlib.sha256).hexdigest()

@@ -1,0 +1,122 @@
+"""The budget of a request, and its checks: all are made before any work for the request begins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nlplug.errors import RequestTooLarge
+
+_MARKS = (b",", b"[", b"{")
+_STRING_OR_MARK = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*+"?|[,\[{]', re.DOTALL)
+_VALUES_PER_INPUT = 16
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one client may ask of the server.
+
+    Attributes:
+        max_batch: Largest number of inputs answered in one batch.
+        max_queue: Largest number of requests that wait for one model.
+        max_body: Largest body of a request to a model, in bytes, compressed or not.
+        timeout: Seconds within which a request is answered or refused; of a streamed answer, each
+            of its pieces.
+        max_streams: Largest number of streamed answers of one model decoded at the same time.
+        max_inputs: Largest number of inputs in one request.
+        max_characters: Largest number of characters in the inputs of one request.
+        max_generated: Largest number of new tokens that one request may ask for, over all inputs.
+        max_upload: Largest body of any other request (pages, routes of plugins), in bytes.
+        max_connections: Largest number of open connections; fewer where the process may not open
+            as many files.
+        head_timeout: Seconds within which a client has to send the head of a request.
+    """
+
+    max_batch: int = 32
+    max_queue: int = 128
+    max_body: int = 4 * 1024 * 1024
+    timeout: float = 60.0
+    max_streams: int = 4
+    max_inputs: int = 20_000
+    max_characters: int = 2_000_000
+    max_generated: int = 65_536
+    max_upload: int = 256 * 1024 * 1024
+    max_connections: int = 1000
+    head_timeout: float = 10.0
+
+    def check_body(self, body: bytes | bytearray) -> None:
+        """Refuse JSON of more values than any request needs, before it is parsed.
+
+        Raises:
+            RequestTooLarge: It holds more than 16 values for each input that is allowed.
+        """
+        most = self.max_inputs * _VALUES_PER_INPUT
+        if sum(body.count(mark) for mark in _MARKS) <= most:
+            return
+        found = 0
+        for match in _STRING_OR_MARK.finditer(body):  # the same marks may be part of a text
+            found += match.end() - match.start() == 1 and match[0] in _MARKS
+            if found > most:
+                raise RequestTooLarge(
+                    f"The body holds more than {most} values.",
+                    hint="Send fewer inputs per request.",
+                )
+
+    def check_inputs(self, inputs: Any) -> None:
+        """Refuse too many inputs or characters, before any input is built.
+
+        Args:
+            inputs: The value of ``inputs`` as JSON gave it.
+
+        Raises:
+            RequestTooLarge: There are too many.
+        """
+        count = len(inputs) if isinstance(inputs, list) else 1
+        if count > self.max_inputs:
+            raise RequestTooLarge(
+                f"inputs: {count} inputs are more than {self.max_inputs}.",
+                hint="Send fewer inputs per request, or start the server with a larger "
+                "--max-inputs.",
+            )
+        characters = _characters(inputs)
+        if characters > self.max_characters:
+            raise RequestTooLarge(
+                f"inputs: {characters} characters are more than {self.max_characters}.",
+                hint="Send shorter or fewer inputs, or start the server with a larger "
+                "--max-characters.",
+            )
+
+    def check_options(self, options: Mapping[str, Any], inputs: int) -> None:
+        """Refuse a request for too many new tokens.
+
+        Args:
+            options: The checked options.
+            inputs: Number of inputs.
+
+        Raises:
+            RequestTooLarge: ``max_new_tokens`` for each input and each text are too many.
+        """
+        tokens = options.get("max_new_tokens") or 0
+        total = tokens * max(inputs, 1) * (options.get("num_return_sequences") or 1)
+        if total > self.max_generated:
+            raise RequestTooLarge(
+                f"parameters: {total} new tokens are more than {self.max_generated} per request.",
+                hint="Ask for fewer tokens, or start the server with a larger --max-generated.",
+            )
+
+
+def _characters(value: Any) -> int:
+    """Characters of all strings in a JSON value; without recursion, as it may be deep."""
+    total = 0
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            total += len(one)
+        elif isinstance(one, list):
+            left.extend(one)
+        elif isinstance(one, dict):
+            left.extend(one.values())
+    return total

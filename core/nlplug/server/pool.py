@@ -1,0 +1,182 @@
+"""The models in memory: loaded once for the server and the pages, closed when crowded out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nlplug.errors import ModelNotFound
+from nlplug.models.bundle import Bundle
+from nlplug.models.resolve import resolve
+from nlplug.pipelines import Pipeline, pipeline
+
+if TYPE_CHECKING:
+    from nlplug.models.spec import ModelSpec
+    from nlplug.plugins import PluginHost
+    from nlplug.task import Task
+
+AUTO = "auto"
+
+_Key = tuple[str, str, str]
+
+
+@dataclass
+class _Entry:
+    """One loaded model, and the number of requests that use it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    pipeline: Pipeline | None = None
+    users: int = 0
+
+    def close(self) -> None:
+        if self.pipeline is not None:
+            self.pipeline.close()
+            self.pipeline = None
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A pipeline that stays loaded until the lease ends.
+
+    Attributes:
+        pipeline: Ready to run.
+        loaded_in: Seconds that loading took for this lease; 0 when the model was in memory.
+    """
+
+    pipeline: Pipeline
+    loaded_in: float
+
+
+class ModelPool:
+    """Loaded pipelines by task, model and precision. All methods are safe in any thread.
+
+    The task is part of the key: two tasks on one model answer differently.
+
+    Args:
+        host: Where tasks and packaged models come from.
+        capacity: Number of models that stay loaded. The least recently used one that nobody
+            leases is closed first; leased models are never closed.
+        only_packaged: Refuse names of folders and Hub ids. For a server that strangers can reach:
+            they must neither probe its disk nor fill it with downloads.
+        device: As `nlplug.pipeline` takes it.
+        precision: As `nlplug.pipeline` takes it, where a lease names none.
+        threads: As `nlplug.pipeline` takes it.
+    """
+
+    def __init__(
+        self,
+        host: PluginHost,
+        *,
+        capacity: int = 6,
+        only_packaged: bool = False,
+        device: str = AUTO,
+        precision: str = AUTO,
+        threads: int | None = None,
+    ) -> None:
+        self.host = host
+        self.only_packaged = only_packaged
+        self._capacity = capacity
+        self._device = device
+        self._precision = precision
+        self._threads = threads
+        self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def packaged(self, task: str) -> list[ModelSpec]:
+        """The models that installed packages register for a task."""
+        return self.host.models(task)
+
+    def bundle(self, task: Task, model: str | None) -> Bundle:
+        """Find a model and check that it is one for the task.
+
+        Raises:
+            NlplugError: It cannot be found, downloaded or used.
+        """
+        source = self._source(task, model)
+        if source is None:
+            raise ModelNotFound(
+                f"The task {task.name!r} has no model of its own.",
+                hint="Name a folder or a Hub id.",
+            )
+        bundle = resolve(source, host=self.host)
+        Pipeline(task, bundle).close()  # reads the small files, and no graph
+        return bundle
+
+    @contextmanager
+    def lease(
+        self, task: Task, model: str | Path | Bundle | None = None, precision: str = AUTO
+    ) -> Iterator[Lease]:
+        """A pipeline that stays open inside the ``with``.
+
+        Args:
+            task: Its task.
+            model: A name, folder, Hub id or bundle; None for the task's own model.
+            precision: ``auto`` for that of the pool.
+
+        Raises:
+            NlplugError: The model cannot be found, downloaded or loaded.
+        """
+        source = self._source(task, model)
+        chosen = self._precision if precision in ("", AUTO) else precision
+        name = str(source.path if isinstance(source, Bundle) else source or "")
+        entry = self._take((task.name, name, chosen))
+        try:
+            with entry.lock:  # whoever else wants this model waits for the same loading
+                started = time.perf_counter()
+                fresh = entry.pipeline is None
+                if entry.pipeline is None:
+                    entry.pipeline = pipeline(
+                        task.name,
+                        source,
+                        precision=chosen,
+                        device=self._device,
+                        threads=self._threads,
+                        host=self.host,
+                    )
+                spent = time.perf_counter() - started if fresh else 0.0
+            yield Lease(entry.pipeline, spent)
+        finally:
+            self._give(entry)
+
+    def close(self) -> None:
+        """Close every model that nobody leases."""
+        with self._lock:
+            unused = [self._entries.pop(key) for key, e in [*self._entries.items()] if not e.users]
+        for entry in unused:
+            entry.close()
+
+    def _source(self, task: Task, model: str | Path | Bundle | None) -> str | Path | Bundle | None:
+        if isinstance(model, Path | Bundle):
+            return model
+        name = (model or "").strip() or task.default_model
+        if self.only_packaged and name not in {spec.name for spec in self.packaged(task.name)}:
+            raise ModelNotFound(
+                f"This server offers only its installed models, and {name!r} is not one of them.",
+                hint="Pick one from the list.",
+            )
+        return name
+
+    def _take(self, key: _Key) -> _Entry:
+        with self._lock:
+            entry = self._entries.setdefault(key, _Entry())
+            entry.users += 1
+            self._entries.move_to_end(key)
+        return entry
+
+    def _give(self, entry: _Entry) -> None:
+        crowded: list[_Entry] = []
+        with self._lock:
+            entry.users -= 1
+            for key, other in list(self._entries.items()):
+                failed = other.pipeline is None
+                full = len(self._entries) > self._capacity
+                if other.users == 0 and (failed or full):
+                    crowded.append(self._entries.pop(key))
+        for other in crowded:
+            other.close()

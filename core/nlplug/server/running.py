@@ -1,0 +1,136 @@
+"""Running an application on a socket: bounded connections, bounded heads, bounded shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from nlplug.server.limits import Limits
+
+_log = logging.getLogger("nlplug.server")
+_SPARE_FILES = 16
+_BACKLOG = 128
+_QUIET_SECONDS = 60.0
+
+
+def run(
+    app: Any,
+    listener: socket.socket,
+    *,
+    limits: Limits | None = None,
+    graceful: float,
+    access_log: bool = False,
+    started: Callable[[], object] | None = None,
+) -> None:
+    """Serve until a signal ends it; the process ends even if a model does not come back.
+
+    Args:
+        app: The application, with a `nlplug.server.serving.Serving` at ``app.state.nlplug``.
+        listener: A listening socket.
+        limits: What one client may ask.
+        graceful: Seconds for which requests under way are answered after the signal.
+        access_log: Print a line for every request.
+        started: Called once the server answers.
+    """
+    limits = limits or Limits()
+    connections = min(limits.max_connections, _room_for_files())
+    config = uvicorn.Config(
+        app,
+        http=_protocol(connections, limits.head_timeout),
+        log_level="info" if access_log else "warning",
+        access_log=access_log,
+        server_header=False,
+        timeout_graceful_shutdown=int(graceful) + 1,
+        # So many are accepted in one turn of the event loop, before any of them can be refused.
+        backlog=max(1, min(_BACKLOG, connections // 2)),
+    )
+    try:
+        _Server(config, started).run(sockets=[listener])
+    finally:
+        if app.state.nlplug.stuck:
+            sys.stderr.flush()
+            os._exit(1)  # Python itself would wait for their threads without a limit
+
+
+class _Server(uvicorn.Server):
+    """Tells when it answers, and reports each lack of files once a minute."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], object] | None) -> None:
+        super().__init__(config)
+        self._tell = started
+        self._quiet_until = 0.0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._report)
+        await super().startup(sockets)
+        if self._tell is not None and self.started:
+            self._tell()
+
+    def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "socket.accept()" not in context["message"]:
+            loop.default_exception_handler(context)
+        elif monotonic() > self._quiet_until:
+            self._quiet_until = monotonic() + _QUIET_SECONDS
+            _log.error("No connection can be accepted: %s", context.get("exception"))
+
+
+def _room_for_files() -> int:
+    """How many connections this process may open beside the files that it has open."""
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        used = len(list(Path("/proc/self/fd").iterdir()))
+    except (ImportError, OSError):  # no such limit, or no such folder, on this system
+        return sys.maxsize
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(2, limit - used - _SPARE_FILES)
+
+
+def _protocol(most: int, head_timeout: float) -> type[asyncio.Protocol]:
+    """uvicorn's protocol with at most so many connections, and so long for the head of each."""
+
+    class Bounded(AutoHTTPProtocol):  # type: ignore[misc, valid-type] # chosen at run time
+        _timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            if len(self.connections) > most:
+                transport.abort()
+                return
+            self._begin_head()
+
+        def data_received(self, data: bytes) -> None:
+            before = self.cycle
+            super().data_received(data)
+            busy = before is not None and not before.response_complete
+            upgraded = self.transport.get_protocol() is not self
+            if self.cycle is not before or busy or upgraded:
+                self._end_head()
+            elif self._timer is None:
+                self._begin_head()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._end_head()
+            super().connection_lost(exc)
+
+        def _begin_head(self) -> None:
+            self._timer = self.loop.call_later(head_timeout, self.transport.close)
+
+        def _end_head(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    return Bounded

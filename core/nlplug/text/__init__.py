@@ -1,0 +1,1 @@
+"""Pure functions over texts and their tokens, shared by training, scoring and serving."""

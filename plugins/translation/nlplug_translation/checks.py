@@ -1,0 +1,47 @@
+"""What has to be true of every translation, whatever the model."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from nlplug_translation.protected import Pattern, Span, digits, spans
+
+# A part of a word four times in a row, or a few words three times.
+_STUTTER = re.compile(r"([^\W\d_]{1,8}?)\1{3}")
+_LOOP = re.compile(r"\b(\w[^.!?\n]{0,40}?)(?:\W{1,3}\1\b){2}", re.IGNORECASE)
+# Below this many tokens a translation may be of any length within reason.
+_SHORT = 10
+_SHORTEST, _LONGEST, _MORE = 0.45, 2.5, 10
+
+
+def is_faithful(
+    source: str, target: str, kept: Sequence[Span], patterns: Sequence[Pattern] = ()
+) -> bool:
+    """Whether a translation has what its source has of digits and protected spans, and no more.
+
+    Args:
+        source: The source.
+        target: Its translation, with all that was masked.
+        kept: The protected spans of the source.
+        patterns: A user's patterns among them.
+    """
+    if not any(map(str.isalnum, target)) or Counter(digits(source)) != Counter(digits(target)):
+        return False
+    wanted = [span for span in kept if span.kind != "unknown"]
+    found = spans(target, patterns)
+    return (
+        Counter(span.text for span in found) == Counter(span.text for span in wanted)
+        and _tags(found) == _tags(wanted)
+        and not any(form.search(target) and not form.search(source) for form in (_STUTTER, _LOOP))
+    )
+
+
+def has_fitting_length(source: int, target: int) -> bool:
+    """Whether a translation is neither far too short nor far too long, both in tokens."""
+    return _SHORTEST * source <= target + _SHORT * _SHORTEST and target <= _LONGEST * source + _MORE
+
+
+def _tags(found: Sequence[Span]) -> list[str]:
+    return [span.text for span in found if span.kind == "tag"]

@@ -1,0 +1,124 @@
+"""A stretch of a text with what may not change in it, and the ways to cut it."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from nlplug_translation.invisible import visible
+from nlplug_translation.protected import Span
+from nlplug_translation.sentences import halve, is_spaced
+
+_ROW = re.compile(r"\b([^\W\d_]{1,30})(?:[\s,]{1,3}\1\b){3,}", re.IGNORECASE)
+_SPLIT = re.compile(r"([\s,]+)")
+_TAG = re.compile(r"</?([A-Za-z][\w:-]*)")
+_TWO_LETTERS = re.compile(r"[^\W\d_]{2,}")
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A stretch of a text with its protected spans.
+
+    Attributes:
+        text: The stretch.
+        kept: Its spans, in their order; they do not overlap, nor go beyond the stretch.
+    """
+
+    text: str
+    kept: tuple[Span, ...] = ()
+
+    def cut(self, start: int, end: int) -> Excerpt:
+        """A stretch of this one that does not begin or end within a span."""
+        first = bisect_left(self.kept, start, key=lambda span: span.start)
+        last = bisect_left(self.kept, end, key=lambda span: span.start)
+        moved = (
+            replace(span, start=span.start - start, end=span.end - start)
+            for span in self.kept[first:last]
+        )
+        return Excerpt(self.text[start:end], tuple(moved))
+
+    def between(self) -> Iterator[tuple[int, int]]:
+        """The places of the stretches around the spans; one more than there are spans."""
+        done = 0
+        for span in self.kept:
+            yield done, span.start
+            done = span.end
+        yield done, len(self.text)
+
+    def has_words(self) -> bool:
+        """Whether there are letters beside the spans."""
+        return any(any(map(str.isalpha, self.text[a:b])) for a, b in self.between())
+
+    def is_in_capitals(self) -> bool:
+        """Whether all letters beside the spans are capitals, in two words at least."""
+        text = " ".join(self.text[a:b] for a, b in self.between())
+        return text.isupper() and len(_TWO_LETTERS.findall(text)) > 1
+
+    def peeled(self) -> tuple[str, Excerpt, str]:
+        """What does not belong to the sentence at its ends: blanks, tags, and unknown marks."""
+        text, kept = self.text, self.kept
+        start, end, first, last = 0, len(text), 0, len(kept)
+        while start < end:
+            if _is_blank(text[start]):
+                start += 1
+            elif first < last and kept[first].start == start and kept[first].is_around:
+                start, first = kept[first].end, first + 1
+            else:
+                break
+        while start < end:
+            if _is_blank(text[end - 1]):
+                end -= 1
+            elif first < last and kept[last - 1].end == end and kept[last - 1].is_around:
+                end, last = kept[last - 1].start, last - 1
+            else:
+                break
+        return text[:start], self.cut(start, end), text[end:]
+
+    def row(self) -> tuple[Excerpt | str, ...]:
+        """The stretch around a word that stands four times or more in a row, and these words."""
+        found = _ROW.search(self.text)
+        if not found:
+            return ()
+        start, end = found.span()
+        behind = bisect_left(self.kept, end, key=lambda span: span.start)
+        if behind and self.kept[behind - 1].end > start:
+            return ()
+        words = (Excerpt(part) if part.isalpha() else part for part in _SPLIT.split(found[0]))
+        return self.cut(0, start), *words, self.cut(end, len(self.text))
+
+    def halves(self) -> tuple[Excerpt, str, Excerpt] | None:
+        """The two halves of the stretch and what stands between them; None for a single word."""
+        text, kept = self.text, self.kept
+        place = halve(text)
+        index = bisect_left(kept, place, key=lambda span: span.end)
+        if index < len(kept) and kept[index].start < place < kept[index].end:
+            place = kept[index].end if kept[index].end < len(text) else kept[index].start
+        elif is_spaced(text[place - 1 : place]) and is_spaced(text[place : place + 1]):
+            return None
+        end, start = len(text[:place].rstrip()), len(text) - len(text[place:].lstrip())
+        if not 0 < end <= start < len(text):
+            return None
+        return self.cut(0, end), text[end:start], self.cut(start, len(text))
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """The outermost pairs of opening and closing tags, by their numbers among the spans."""
+        opened: list[tuple[str, int]] = []
+        found: list[tuple[int, int]] = []
+        for number, span in enumerate(self.kept):
+            name = _TAG.match(span.text) if span.kind == "tag" else None
+            if name is None or span.text.endswith("/>"):
+                continue
+            if not span.text.startswith("</"):
+                opened.append((name[1], number))
+            elif opened and opened[-1][0] == name[1]:
+                first = opened.pop()[1]
+                while found and found[-1][0] > first:
+                    found.pop()
+                found.append((first, number))
+        yield from found
+
+
+def _is_blank(letter: str) -> bool:
+    return letter.isspace() or visible(letter) == ""

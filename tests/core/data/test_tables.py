@@ -1,0 +1,196 @@
+"""Tables: delimiter, quoting, encoding and line ends are detected, or refused by name."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlplug.data import DataFile, ReadLimits, SkippedRow, open_writer, read_rows
+from nlplug.errors import DataError, OptionError
+
+ROWS = [{"text": "Sehr schön, müde", "label": "1"}, {"text": "Nicht gut", "label": "0"}]
+
+
+def read(path: Path, content: str | bytes, **options: Any) -> tuple[list[dict[str, Any]], str]:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    file = DataFile(path, **options)
+    rows = [row.values for row in read_rows(file)]
+    return rows, str(file.report).removeprefix(f"{path.parent}/")
+
+
+def refused(path: Path, content: str | bytes, **options: Any) -> DataError:
+    with pytest.raises(DataError) as caught:
+        read(path, content, **options)
+    assert caught.value.hint
+    return caught.value
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_a_delimiter_is_detected_where_it_alone_fits(tmp_path: Path, name: str, mark: str) -> None:
+    content = f"text{mark}label\nSehr schön, müde{mark}1\nNicht gut{mark}0\n"
+    rows, line = read(tmp_path / name, content)
+    assert rows == ROWS
+    assert ("tabs" if mark == "\t" else repr(mark)) in line
+
+
+def test_two_delimiters_that_fit_are_refused_and_one_can_be_given(tmp_path: Path) -> None:
+    content = "a;b|c\n1;2|3\n"
+    assert "';' or '|'" in refused(tmp_path / "a.csv", content).message
+    rows, _ = read(tmp_path / "a.csv", content, delimiter=";")
+    assert rows == [{"a": "1", "b|c": "2|3"}]
+
+
+def test_the_usual_delimiter_wins_and_a_single_column_stays_one(tmp_path: Path) -> None:
+    assert read(tmp_path / "a.csv", "a;x,b\n1;2,3\n")[0] == [{"a;x": "1;2", "b": "3"}]
+    assert read(tmp_path / "a.csv", "text\nGood; bad\n")[0] == [{"text": "Good; bad"}]
+
+
+@pytest.mark.parametrize(
+    "options", [{"delimiter": "ab"}, {"encoding": "utf-99"}, {"format": "xml"}]
+)
+def test_a_setting_that_is_wrong_is_named(tmp_path: Path, options: dict[str, str]) -> None:
+    with pytest.raises(OptionError, match=next(iter(options.values()))):
+        DataFile(tmp_path / "a.csv", **options)
+
+
+TSV = 'text\tlabel\n"A great start\t1\nMiddle\t0\nend of it"\t0\n"Bad" movie\t1\n'
+
+
+def test_a_quote_in_a_tsv_swallows_no_row(tmp_path: Path) -> None:
+    rows, line = read(tmp_path / "a.tsv", TSV)
+    assert [row["text"] for row in rows] == [
+        '"A great start',
+        "Middle",
+        'end of it"',
+        '"Bad" movie',
+    ]
+    assert "4 rows" in line
+
+
+def test_well_formed_quotes_of_a_tsv_are_read(tmp_path: Path) -> None:
+    content = 'label\ttext\n1\t"two\nlines"\n0\t"a ""b"" c"\n2\t"tab\there"\n'
+    rows, _ = read(tmp_path / "a.tsv", content)
+    assert [row["text"] for row in rows] == ["two\nlines", 'a "b" c', "tab\there"]
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters='\x00\t\n\r"'))))
+def test_any_text_of_one_line_survives_a_tsv(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
+) -> None:
+    path = tmp_path_factory.mktemp("table") / "out.tsv"
+    rows = [{"text": text, "id": str(number)} for number, text in enumerate(["first", *texts])]
+    with open_writer(path) as writer:
+        for row in rows:
+            writer.write(row)
+    assert [row.values for row in read_rows(path)] == rows
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("latin-1", "cp1252"),
+        ("cp1252", "cp1252"),
+        ("utf-16", "utf-16"),
+        ("utf-16-le", "utf-16-le"),
+        ("utf-16-be", "utf-16-be"),
+        ("utf-32", "utf-32"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_encodings_are_detected_and_said(
+    tmp_path: Path, name: str, encoding: str, said: str
+) -> None:
+    raw = "text;label\nSehr schön, müde;1\nNicht gut;0\n".encode(encoding)
+    rows, line = read(tmp_path / name, gzip.compress(raw) if name.endswith("gz") else raw)
+    assert rows == ROWS
+    assert f"encoding {said}" in line
+
+
+def test_utf_8_is_not_mentioned(tmp_path: Path) -> None:
+    assert "encoding" not in read(tmp_path / "a.csv", "text\nschön\n")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Это был очень хороший фильм", "cp1251"),
+        ("Это был очень хороший фильм", "koi8-r"),
+        ("To był bardzo dobry film", "cp1250"),
+        ("这部电影非常好看", "gb18030"),
+        ("この映画は面白かった", "shift_jis"),
+    ],
+)
+def test_other_encodings_are_refused_unless_they_are_given(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
+    raw = f"text,label\n{text},1\n".encode(encoding)
+    error = refused(tmp_path / "a.csv", raw)
+    assert error.message.startswith(f"{tmp_path / 'a.csv'}:2: not UTF-8")
+    assert "--encoding" in str(error.hint)
+    assert read(tmp_path / "a.csv", raw, encoding=encoding)[0] == [{"text": text, "label": "1"}]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_of_every_system_are_read(tmp_path: Path, end: str) -> None:
+    content = end.join(["text,label", "one,1", '"two, too",0', ""])
+    rows, line = read(tmp_path / "a.csv", content)
+    assert rows == [{"text": "one", "label": "1"}, {"text": "two, too", "label": "0"}]
+    assert ("carriage return" in line) == (end == "\r")
+
+
+def test_rows_that_cannot_be_read_are_skipped_and_counted_with_the_reason(tmp_path: Path) -> None:
+    skipped: list[SkippedRow] = []
+    content = b'text,label\na,1\n"a"x,b\nb,2,3\n\xff\x81,b\nc,3\n'
+    rows, line = read(tmp_path / "a.csv", content, on_skip=skipped.append)
+    assert [row["text"] for row in rows] == ["a", "c"]
+    assert [row.line for row in skipped] == [3, 4, 5]
+    assert "2 rows" in line
+    assert "3 skipped" in line
+    assert "3 fields where the header has 2 (1)" in line
+
+
+def test_a_token_per_row_becomes_a_row_per_sentence(tmp_path: Path) -> None:
+    content = (
+        "Sentence #,Word,POS,Tag\nSentence: 1,Anna,NNP,B-per\n,sings,VB,O\n"
+        "Sentence: 2,Rome,NNP,B-geo\n"
+    )
+    rows, line = read(tmp_path / "ner.csv", content)
+    assert rows == [
+        {"tokens": ["Anna", "sings"], "tags": ["B-per", "O"]},
+        {"tokens": ["Rome"], "tags": ["B-geo"]},
+    ]
+    assert "2 sentences" in line
+    assert "'Sentence #'" in line
+
+
+def test_a_packed_file_that_holds_too_much_is_refused_before_it_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.txt.gz"
+    path.write_bytes(gzip.compress(b"word " * 4_000_000))
+    assert path.stat().st_size < 50_000
+    limits = ReadLimits(line=1 << 16, total=1 << 20)
+    with pytest.raises(DataError, match=r"bomb\.txt\.gz.* longer than 65,536 characters"):
+        list(read_rows(DataFile(path, limits=limits)))
+    path.write_bytes(gzip.compress(b"word\n" * 4_000_000))
+    with pytest.raises(DataError, match="holds more than 1,048,576 bytes"):
+        list(read_rows(DataFile(path, limits=limits)))
+    assert sum(1 for _ in read_rows(path, limit=1_000_000)) == 1_000_000
+
+
+def test_a_plain_file_and_a_parquet_file_have_the_limit_too(tmp_path: Path) -> None:
+    limits = ReadLimits(total=10_000)
+    path = tmp_path / "a.txt"
+    path.write_text("word\n" * 10_000)
+    with pytest.raises(DataError, match="holds more than"):
+        list(read_rows(DataFile(path, limits=limits)))
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.Table.from_pylist([{"text": "word " * 1000}] * 1000)
+    parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    with pytest.raises(DataError, match="holds more than"):
+        list(read_rows(DataFile(tmp_path / "a.parquet", limits=limits)))

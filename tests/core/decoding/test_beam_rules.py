@@ -1,0 +1,177 @@
+"""When a beam search ends and what it returns, on models whose scores are known by hand."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from nlplug.errors import InputError
+from nlplug.runtime.decoding.generate import Generated, generate
+from nlplug.runtime.decoding.open import open_decoder
+from nlplug.runtime.decoding.options import DecodingOptions
+from nlplug.testing import tiny_text_generator
+
+END = "<end>"
+Chances = dict[str, dict[str, float]]
+
+
+class Markov:
+    """A model whose next word depends on the last one only, with the given probabilities."""
+
+    def __init__(self, folder: Path, chances: Chances, context: int = 64) -> None:
+        self.chances = chances
+        logits = {
+            word: {after: 40 + math.log(chance) for after, chance in follows.items()}
+            for word, follows in chances.items()
+        }
+        bundle = tiny_text_generator(folder, logits)
+        vocabulary = Tokenizer.from_file(str(bundle.tokenizer_file)).get_vocab()
+        self.words = sorted(vocabulary, key=vocabulary.__getitem__)
+        self.decoder = open_decoder(bundle.onnx_file("fp32"), context=context, threads=1)
+
+    def search(self, *prompts: str, **settings: Any) -> list[list[Generated]]:
+        end = self.words.index(END)
+        ids = [[self.words.index(word) for word in prompt.split()] for prompt in prompts]
+        return generate(self.decoder, ids, DecodingOptions(eos=(end,), **settings))
+
+    def texts(self, found: list[Generated]) -> list[str]:
+        return [" ".join(self.words[token] for token in one.tokens) for one in found]
+
+    def score(self, text: str, penalty: float, prompt: str = "a") -> float:
+        words = [prompt, *text.split()]
+        total = sum(math.log(self.chances[one][after]) for one, after in pairwise(words))
+        return total / (len(words) - 1) ** penalty
+
+
+LATE: Chances = {"a": {END: 0.6, "b": 0.4}, "b": {END: 0.92, "c": 0.08}, "c": {"c": 1.0}}
+"""The text ``b c c c …`` becomes the best one at length 8, and looks worse before."""
+
+
+@pytest.mark.parametrize("penalty", [1.0, 2.0])
+def test_never_goes_on_while_the_longest_text_may_be_better(tmp_path: Path, penalty: float) -> None:
+    model = Markov(tmp_path, LATE)
+    given = {"num_beams": 2, "num_return_sequences": 2, "max_new_tokens": 8}
+    given["length_penalty"] = penalty
+    ends = sorted((END, f"b {END}"), key=lambda text: -model.score(text, penalty))
+    for early in (False, True):
+        [found] = model.search("a", early_stopping=early, **given)
+        assert model.texts(found) == ends
+    [found] = model.search("a", early_stopping="never", **given)
+    late = "b" + " c" * 7
+    assert model.texts(found) == [late, ends[0]]
+    assert [one.finish for one in found] == ["length", "eos"]
+    expected = [model.score(late, penalty), model.score(ends[0], penalty)]
+    assert [one.score for one in found] == pytest.approx(expected, abs=1e-4)
+
+
+def test_never_looks_at_the_length_so_far_where_short_texts_are_favoured(tmp_path: Path) -> None:
+    model = Markov(
+        tmp_path, {"a": {END: 0.3, "b": 0.7}, "b": {END: 0.34, "c": 0.66}, "c": {END: 1.0}}
+    )
+    given = {"num_beams": 2, "num_return_sequences": 2, "max_new_tokens": 8, "length_penalty": -1.0}
+    for early in ("never", False):
+        [found] = model.search("a", early_stopping=early, **given)
+        assert model.texts(found) == [END, f"b c {END}"]
+        expected = [model.score(END, -1.0), model.score(f"b c {END}", -1.0)]
+        assert [one.score for one in found] == pytest.approx(expected, abs=1e-4)
+
+
+BETTER: Chances = {
+    "a": {END: 0.3, "b": 0.7},
+    "b": {END: 0.4, "c": 0.6},
+    "c": {END: 0.999, "d": 0.001},
+    "d": {"d": 1.0},
+}
+"""``b c <end>`` is better than ``b <end>``, and ends one token later."""
+
+
+def test_early_stopping_ends_with_as_many_texts_as_beams(tmp_path: Path) -> None:
+    model = Markov(tmp_path, BETTER)
+    given = {"num_beams": 2, "num_return_sequences": 2, "length_penalty": 1.0}
+    [first] = model.search("a", early_stopping=True, max_new_tokens=6, **given)
+    assert model.texts(first) == [f"b {END}", END]
+    [best] = model.search("a", early_stopping=False, max_new_tokens=6, **given)
+    assert model.texts(best) == [f"b c {END}", f"b {END}"]
+
+
+@pytest.mark.parametrize("early", [True, False, "never"], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, {"no_repeat_ngram_size": 2}, {"suppress_tokens": (3,)}], ids=str
+)
+def test_prompts_end_apart_and_keep_their_own_texts(
+    tmp_path: Path, settings: dict[str, Any], early: Any
+) -> None:
+    random, words = np.random.default_rng(5), [END, *"abcdefgh"]
+    model = Markov(
+        tmp_path,
+        {
+            word: dict(zip(words, random.dirichlet([1.5] + [0.4] * 8) + 1e-4, strict=True))
+            for word in words[1:]
+        },
+    )
+    prompts = ["a", "b", "c", "d e f", "e", "f b", "g", "h"]
+    given = {"num_beams": 3, "num_return_sequences": 3, "max_new_tokens": 9, **settings}
+    given["length_penalty"] = 0.3
+    together = model.search(*prompts, early_stopping=early, **given)
+    for prompt, found in zip(prompts, together, strict=True):
+        [alone] = model.search(prompt, early_stopping=early, **given)
+        assert model.texts(alone) == model.texts(found)
+        assert [one.score for one in alone] == pytest.approx([one.score for one in found], abs=1e-4)
+        assert [one.finish for one in alone] == [one.finish for one in found]
+        assert [one.finish == "eos" for one in found] == [
+            text.endswith(END) for text in model.texts(found)
+        ]
+    assert len({len(found[0].tokens) for found in together}) > 1
+
+
+def test_a_prompt_whose_running_beams_are_lost_returns_its_ended_text(tmp_path: Path) -> None:
+    model = Markov(tmp_path, {"a": {END: 0.6, "b": 0.4}, "b": {"b": 1.0}})
+    end, word = model.words.index(END), model.words.index("b")
+
+    def allowed(number: int, ids: np.ndarray) -> list[int]:
+        return [end, word] if len(ids) == 1 else []
+
+    [found] = model.search("a", num_beams=2, max_new_tokens=5, allowed_tokens=allowed)
+    assert model.texts(found) == [END]
+
+
+def test_a_prompt_without_any_continuation_is_an_error(tmp_path: Path) -> None:
+    model = Markov(tmp_path, {"a": {END: 0.6, "b": 0.4}, "b": {"b": 1.0}})
+    for ids in (["a"], ["a", "b"]):
+        with pytest.raises(InputError, match="all of them are banned"):
+            model.search(*ids, num_beams=2, allowed_tokens=lambda number, ids: [])
+
+
+def test_all_prompts_end_where_the_context_of_the_longest_is_full(tmp_path: Path) -> None:
+    model = Markov(tmp_path, {"a": {"a": 0.9, "b": 0.1}, "b": {"b": 1.0}}, context=10)
+    found = model.search("a", "a a a a", num_beams=2, max_new_tokens=50)
+    # The last token needs no position.
+    assert [len(texts[0].tokens) for texts in found] == [7, 7]
+    [[text]] = model.search("a a a a", num_beams=2, max_new_tokens=3)
+    assert len(text.tokens) == 3
+
+
+def test_a_text_that_ends_below_the_best_beams_is_not_taken(tmp_path: Path) -> None:
+    model = Markov(
+        tmp_path,
+        {"a": {"b": 0.5, "c": 0.4, END: 0.1}, "b": {END: 1.0}, "c": {END: 1.0}},
+    )
+    given = {"num_beams": 2, "num_return_sequences": 2, "max_new_tokens": 4, "length_penalty": 0.0}
+    [found] = model.search("a", early_stopping=True, **given)
+    assert model.texts(found) == [f"b {END}", f"c {END}"]
+    assert [one.score for one in found] == pytest.approx([math.log(0.5), math.log(0.4)], abs=1e-4)
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_texts_end_at_the_maximum_length(tmp_path: Path, length: int) -> None:
+    model = Markov(tmp_path, {"a": {"a": 0.9, "b": 0.1}, "b": {"b": 1.0}})
+    [found] = model.search("a", num_beams=2, num_return_sequences=2, max_new_tokens=length)
+    assert model.texts(found)[0] == " ".join(["a"] * length)
+    assert [one.finish for one in found] == ["length", "length"]
+    assert found[0].score == pytest.approx(math.log(0.9), abs=1e-4)

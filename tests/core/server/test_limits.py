@@ -1,0 +1,130 @@
+"""The budget of a request: what is more than it is refused before any work begins."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import resource
+import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
+from time import perf_counter
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from nlplug import PluginHost
+from nlplug.errors import RequestTooLarge
+from nlplug.server import create_app
+from nlplug.server.limits import Limits
+
+Connect = Callable[[FastAPI], httpx.Client]
+GZIP = {"Content-Encoding": "gzip"}
+
+
+@pytest.mark.parametrize("value", ['""', "{}", "[]", "0", '"\\""'])
+def test_a_million_empty_values_are_refused_before_they_are_built(
+    client: httpx.Client, value: str
+) -> None:
+    body = '{"inputs": [' + ",".join([value] * 600_000) + "]}"
+    refused = client.post("/models/tone", content=body)
+    assert (refused.status_code, refused.json()["error_type"]) == (413, "too_large")
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestTooLarge, match="320000 values"):
+            Limits().check_body(body.encode())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * len(body)
+
+
+def test_one_long_text_full_of_marks_is_not_many_values() -> None:
+    Limits().check_body(json.dumps({"inputs": ",[{" * 500_000 + '\\"'}).encode())
+
+
+@pytest.mark.parametrize("pattern", ['"', "\\", '\\"', '"a', "a", ",", '"\\'])
+def test_counting_takes_linear_time(pattern: str) -> None:
+    def seconds(size: int) -> float:
+        body = (pattern * size)[:size].encode()
+        started = perf_counter()
+        with suppress(RequestTooLarge):
+            Limits(max_inputs=10).check_body(body)
+        return perf_counter() - started
+
+    small = min(seconds(200_000) for _ in range(3))
+    assert seconds(1_600_000) < 40 * small + 0.05
+
+
+def test_too_many_inputs_are_refused(host: PluginHost, connect: Connect) -> None:
+    client = connect(create_app(host, max_inputs=3))
+    assert client.post("/models/tone", json={"inputs": ["good"] * 3}).status_code == 200
+    refused = client.post("/models/tone", json={"inputs": ["good"] * 4})
+    assert refused.status_code == 413
+    assert refused.json()["error"] == "inputs: 4 inputs are more than 3."
+    assert "--max-inputs" in refused.json()["hint"]
+
+
+@pytest.mark.parametrize("inputs", ["x" * 11, ["x" * 6, "x" * 5], {"text": "x" * 11}])
+def test_too_many_characters_are_refused(
+    host: PluginHost, connect: Connect, inputs: object
+) -> None:
+    client = connect(create_app(host, max_characters=10))
+    refused = client.post("/models/tone", json={"inputs": inputs})
+    assert refused.status_code == 413
+    assert "11 characters are more than 10" in refused.json()["error"]
+
+
+def test_too_many_new_tokens_are_refused() -> None:
+    limits = Limits(max_generated=100)
+    limits.check_options({"max_new_tokens": 50}, 2)
+    limits.check_options({}, 1000)
+    for options, inputs in (
+        ({"max_new_tokens": 101}, 1),
+        ({"max_new_tokens": 51}, 2),
+        ({"max_new_tokens": 51, "num_return_sequences": 2}, 1),
+    ):
+        with pytest.raises(RequestTooLarge, match="new tokens are more than 100"):
+            limits.check_options(options, inputs)
+
+
+def test_a_gzip_body_is_read(client: httpx.Client) -> None:
+    body = gzip.compress(b'{"inputs": "good"}')
+    assert client.post("/models/tone", content=body, headers=GZIP).json()[0][0]["score"] > 0.5
+
+
+def test_a_gzip_body_is_bounded_by_what_comes_out(host: PluginHost, connect: Connect) -> None:
+    client = connect(create_app(host, max_body=1_000_000))
+    bomb = gzip.compress(b" " * 200_000_000, 9)[:900_000]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused = client.post("/models/tone", content=bomb, headers=GZIP)
+    assert refused.status_code == 413
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"inputs": "good"}', b"", gzip.compress(b"{}")[:-4], gzip.compress(b"{}") + b"more"]
+)
+def test_what_is_no_gzip_is_a_malformed_request(client: httpx.Client, body: bytes) -> None:
+    refused = client.post("/models/tone", content=body, headers=GZIP)
+    assert (refused.status_code, refused.json()["error_type"]) == (422, "validation")
+    assert "gzip" in refused.json()["error"]
+
+
+def test_another_compression_is_told_by_name(client: httpx.Client) -> None:
+    refused = client.post("/models/tone", content=b"x", headers={"Content-Encoding": "br"})
+    assert refused.status_code == 415
+    assert "'br'" in refused.json()["error"]
+
+
+def test_the_hint_of_a_timeout_fits_one_text(host: PluginHost, connect: Connect) -> None:
+    client = connect(create_app(host, timeout=0.000001))
+    refused = client.post("/models/tone", json={"inputs": "good"})
+    assert refused.status_code == 504
+    assert refused.json()["hint"].startswith("Send shorter or fewer inputs")
+
+
+def test_the_latency_buckets_hold_every_answer_within_the_timeout(client: httpx.Client) -> None:
+    client.post("/models/tone", json={"inputs": "good"})
+    assert 'nlplug_request_seconds_bucket{le="60.0",model="tone"}' in client.get("/metrics").text
