@@ -114,22 +114,15 @@ class CausalOptions(TextDecodingOptions):
         default=None,
         title="Tools",
         description="In a chat: the tools that the model may call, as a list of JSON schemas.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "工具",
-                "description": "对话中模型可以调用的工具：JSON Schema 的列表。",
-            },
-        },
+        json_schema_extra=chinese(
+            "工具", "对话中模型可以调用的工具：JSON Schema 的列表。", advanced=True
+        ),
     )
     chat_template_kwargs: Annotated[dict[str, Any] | None, BeforeValidator(_from_json)] = Field(
         default=None,
         title="Chat template variables",
         description="In a chat: other variables of the chat template, as a JSON object.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "对话模板变量", "description": "对话模板的其他变量：JSON 对象。"},
-        },
+        json_schema_extra=chinese("对话模板变量", "对话模板的其他变量：JSON 对象。", advanced=True),
     )
     details: bool = Field(
         default=False,
