@@ -1,4 +1,4 @@
-"""What this package offers to nlplug."""
+"""Registers the task and the model of this package."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def register_tasks() -> Iterable[Task]:
 
 @hookimpl
 def register_models() -> Iterable[ModelSpec]:
-    """The embedded teller of tales."""
+    """The embedded English story model."""
     return [
         ModelSpec(
             name="tales-en",
             task="generation",
             path=_MODEL,
-            description="English tales in simple words; small and fast, without knowledge.",
+            description="Short stories in simple English; small and fast, without world knowledge.",
             license="Apache-2.0; see its model card for the terms of its data",
         ),
     ]

@@ -1,4 +1,4 @@
-"""What this package offers to nlplug."""
+"""Registers the task and the model of this package."""
 
 from __future__ import annotations
 

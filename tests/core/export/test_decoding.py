@@ -20,7 +20,7 @@ from nlplug.export.run import ExportConfig, ExportReport, export_model
 from nlplug.export.torch_decoder import TorchDecoder
 from nlplug.families.causal_lm import CausalTask
 from nlplug.families.causal_lm.runner import open_decoder
-from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, reader_of
+from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, likelihood_scorer
 from nlplug.families.seq2seq import Seq2SeqTask
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.scoring import token_logits
@@ -212,7 +212,7 @@ def test_another_models_graph_is_found_out(tales: ExportReport, tmp_path: Path) 
     evaluation = TextGenerationEvaluation([])
 
     def answers(logits: Any, _: Any) -> list[Any]:
-        return [reader_of(tales.bundle, logits).likelihood(text) for text in TEXTS[:4]]
+        return [likelihood_scorer(tales.bundle, logits).likelihood(text) for text in TEXTS[:4]]
 
     rows = DecodingRows(
         prompts=[[5 + row, 40 + row] for row in range(20)],
