@@ -220,12 +220,12 @@ class Nlplug(DecodingContender):
 
     def open(self, threads: int) -> Any:
         """The model, loaded."""
-        from nlplug.runtime.decoding.open import open_decoder, open_seq2seq
+        from nlplug.runtime.decoding.open import open_decoder, open_encoder_decoder
 
         folder = self.folder / f"{self.file}-{self.precision}"
         if self.shape.end is None:
             return open_decoder(folder / "model.onnx", threads=threads)
-        return open_seq2seq(
+        return open_encoder_decoder(
             folder / "encoder_model.onnx", folder / "decoder_model_merged.onnx", threads=threads
         )
 

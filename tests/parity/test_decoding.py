@@ -15,7 +15,7 @@ from parity.generation import GRAPHS, NEAR, Peer, Shape, answers_of, make, near
 from nlplug.runtime.decoding.decoder import Decoder
 from nlplug.runtime.decoding.generate import generate
 from nlplug.runtime.decoding.history import History
-from nlplug.runtime.decoding.open import open_decoder, open_seq2seq
+from nlplug.runtime.decoding.open import open_decoder, open_encoder_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
 
 pytestmark = pytest.mark.train
@@ -126,7 +126,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Shape, str], Bot
             files = [folder / f"{name}.onnx" for name in ("encoder_model", "decoder_model_merged")]
             for file in files:
                 save_graph(found[file.stem], file)
-            return made, open_seq2seq(*files, threads=1)
+            return made, open_encoder_decoder(*files, threads=1)
         if graph == "plain":
             save_graph(export_plain(made, folder), path)
             return made, open_decoder(path, context=CONTEXT, threads=1)

@@ -25,6 +25,7 @@ from nlplug.cli._inputs import (
     required_fields,
 )
 from nlplug.cli._options import reading_options
+from nlplug.cli._tasks import TaskGroup
 from nlplug.errors import NlplugError, OptionError
 
 if TYPE_CHECKING:
@@ -33,20 +34,9 @@ if TYPE_CHECKING:
     from nlplug.task import Task
 
 
-class _Tasks(click.Group):
-    """One subcommand a task; only the plugin of the task that is run gets imported."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return host_of(ctx).task_names()
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return _command(host_of(ctx).task(cmd_name))
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        names = self.list_commands(ctx)
-        with formatter.section("Tasks"):
-            formatter.write_text(", ".join(names) or "none installed")
-            formatter.write_text("`nlplug run TASK --help` shows the options of a task.")
+class _Tasks(TaskGroup):
+    def command_of(self, task: Task) -> click.Command:
+        return _command(task)
 
 
 @click.group(cls=_Tasks, subcommand_metavar="TASK [TEXT]... [OPTIONS]")

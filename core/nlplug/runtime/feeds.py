@@ -51,7 +51,7 @@ class GraphFeeds:
         self._pad = pad_token_id
         self._first = first_position
         self._declared: dict[str, tuple[str, np.dtype[np.generic]]] = {}
-        if "generation" in signature.task:
+        if signature.task.endswith("-generation"):
             raise signature.for_another_task("one run of it gives one token, not an answer")
         for name, info in signature.inputs.items():
             ours = _OTHER_NAMES.get(name, name)

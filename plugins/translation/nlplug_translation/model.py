@@ -16,7 +16,7 @@ from nlplug_translation.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
     from nlplug.runtime.decoding.options import DecodingOptions
-    from nlplug_translation.task import TranslationOptions
+    from nlplug_translation.options import TranslationOptions
 
 
 class TranslationModel(Seq2SeqModel):

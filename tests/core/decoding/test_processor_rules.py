@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,13 @@ def test_the_first_and_the_last_token_may_be_allowed(allowed: Any) -> None:
 
 WORDS = p.BadWords(((1,), (4,)))
 LONG_WORDS = p.BadWords(((1,), (2, 3)))
+
+
+def _name(value: object) -> str:
+    """A test's name without addresses, so that all workers collect the same."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
 CONSTRAINT = p.PrefixConstraint(lambda number, ids: [0])
 
 
@@ -174,7 +182,7 @@ CONSTRAINT = p.PrefixConstraint(lambda number, ids: [0])
         (p.ForcedEnd(1, 3), None, False),
         (CONSTRAINT, None, True),
     ],
-    ids=repr,
+    ids=_name,
 )
 def test_what_a_processor_says_of_itself(
     process: p.Processor, bans: tuple[int, ...] | None, lowers: bool
@@ -256,7 +264,7 @@ def test_rows_grow_and_are_selected_with_their_prompts() -> None:
         ({"stop_when": lambda slot, token: (slot, token) == (1, 4)}, [None, "stop"]),
         ({"eos": (2,), "stop_when": lambda slot, token: True}, ["eos", "stop"]),
     ],
-    ids=str,
+    ids=_name,
 )
 def test_why_rows_end(settings: dict[str, Any], expected: list[str | None]) -> None:
     rows = history(([7], [1, 2]), ([8, 9], [3, 4]))

@@ -15,9 +15,9 @@ from nlplug.errors import BundleError, InputError
 from nlplug.export.decoder.encoder_decoder import EncoderDecoderGraphs, export_encoder_decoder
 from nlplug.export.decoder.export import save_graph
 from nlplug.export.decoder.products import PRECISIONS
-from nlplug.runtime.decoding.fast_seq2seq import FastSeq2Seq
+from nlplug.runtime.decoding.fast_encoder_decoder import FastEncoderDecoder
 from nlplug.runtime.decoding.generate import generate
-from nlplug.runtime.decoding.open import open_seq2seq
+from nlplug.runtime.decoding.open import open_encoder_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
 
 pytestmark = pytest.mark.train
@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
             paths = [folder / f"{name}-{precision}.onnx" for name in pair]
             for graph, path in zip(pair.values(), paths, strict=True):
                 save_graph(graph, path)
-            opened[precision] = open_seq2seq(*paths, threads=1)
+            opened[precision] = open_encoder_decoder(*paths, threads=1)
         return graphs, opened
 
     return make
@@ -55,7 +55,7 @@ def test_the_fast_graphs_give_the_logits_of_the_plain_ones(
     assert graphs.note == f"fast: 2 and 2 layers, {name}"
     assert graphs.difference is not None
     assert graphs.difference < 1e-5
-    assert all(isinstance(decoder, FastSeq2Seq) for decoder in opened.values())
+    assert all(isinstance(decoder, FastEncoderDecoder) for decoder in opened.values())
 
 
 @pytest.mark.parametrize("name", ["marian", "t5"])
@@ -105,7 +105,7 @@ def test_fast_graphs_without_metadata_are_refused(tmp_path: Path) -> None:
         del graph.metadata_props[:]
         save_graph(graph, path)
     with pytest.raises(BundleError, match="lack the entry 'nlplug.seq2seq'"):
-        open_seq2seq(*paths, start=2, threads=1)
+        open_encoder_decoder(*paths, start=2, threads=1)
 
 
 @pytest.mark.parametrize("name", ["marian", "t5"])

@@ -281,10 +281,10 @@ def test_an_encoder_and_its_decoder_are_written_and_held_to_chrf(words: ExportRe
 
 
 def test_pytorch_and_the_graphs_read_given_answers_alike(words: ExportReport) -> None:
-    from nlplug.runtime.decoding.open import open_seq2seq
+    from nlplug.runtime.decoding.open import open_encoder_decoder
 
     bundle = words.bundle
-    decoder = open_seq2seq(
+    decoder = open_encoder_decoder(
         bundle.onnx_file("fp32", "encoder_model"), bundle.onnx_file("fp32"), threads=1
     )
     from transformers import AutoModelForSeq2SeqLM

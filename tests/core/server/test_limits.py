@@ -104,7 +104,9 @@ def test_a_gzip_body_is_bounded_by_what_comes_out(host: PluginHost, connect: Con
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"inputs": "good"}', b"", gzip.compress(b"{}")[:-4], gzip.compress(b"{}") + b"more"]
+    "body",
+    [b'{"inputs": "good"}', b"", gzip.compress(b"{}")[:-4], gzip.compress(b"{}") + b"more"],
+    ids=["plain", "empty", "cut off", "with more behind"],
 )
 def test_what_is_no_gzip_is_a_malformed_request(client: httpx.Client, body: bytes) -> None:
     refused = client.post("/models/tone", content=body, headers=GZIP)

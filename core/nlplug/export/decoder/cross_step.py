@@ -20,7 +20,7 @@ from nlplug.export.decoder.parts import Parts, rank_logits
 from nlplug.export.decoder.products import Product, Products
 from nlplug.export.decoder.weights import Block, Norm
 from nlplug.export.graph import MICROSOFT
-from nlplug.runtime.decoding.decoder import SEQ2SEQ_KEY, Seq2SeqSpec
+from nlplug.runtime.decoding.decoder import ENCODER_DECODER_KEY, EncoderDecoderSpec
 
 
 def build_step(weights: EncoderDecoderWeights, products: Products) -> Any:
@@ -42,7 +42,7 @@ def build_step(weights: EncoderDecoderWeights, products: Products) -> Any:
         products: The precision.
 
     Returns:
-        An ``onnx.ModelProto`` whose metadata hold a `Seq2SeqSpec`.
+        An ``onnx.ModelProto`` whose metadata hold a `EncoderDecoderSpec`.
     """
     return _DecoderStep(weights, products).build()
 
@@ -53,7 +53,7 @@ class _DecoderStep:
         self.products = products
         self.graph = GraphWriter()
         self.parts = Parts(self.graph, products, weights.activation, weights.gated)
-        self.spec = Seq2SeqSpec(
+        self.spec = EncoderDecoderSpec(
             layers=len(self.stack.layers),
             kv_heads=self.stack.heads,
             head_size=self.stack.head_size,
@@ -88,7 +88,7 @@ class _DecoderStep:
                 shape = ["rows", stack.heads, "capacity", stack.head_size]
                 graph.input(f"past_key_values.{number}.{part}", FLOAT, shape)
                 graph.output(f"present.{number}.{part}", FLOAT, shape)
-        return graph.finish({SEQ2SEQ_KEY: self.spec.to_json()})
+        return graph.finish({ENCODER_DECODER_KEY: self.spec.to_json()})
 
     def _embed(self, ids: str) -> str:
         graph, stack = self.graph, self.stack

@@ -17,7 +17,7 @@ from nlplug.export.decoder.export import ExportedGraphs, save_graph, with_fast_g
 from nlplug.export.decoder.products import PRECISIONS, Products, products_of
 from nlplug.export.decoder.read import read_encoder_decoder
 from nlplug.models.layout import DECODER_GRAPH, ENCODER_GRAPH
-from nlplug.runtime.decoding.open import open_seq2seq
+from nlplug.runtime.decoding.open import open_encoder_decoder
 
 _LONGEST_CHECK = 24
 _STEPS = 12
@@ -83,7 +83,7 @@ def _difference(
             ]
             for graph, path in zip((ENCODER_GRAPH, DECODER_GRAPH), paths, strict=True):
                 save_graph(graphs[graph], path)
-            decoders.append(open_seq2seq(*paths, threads=1))
+            decoders.append(open_encoder_decoder(*paths, threads=1))
         spec = decoders[0].spec
         random = np.random.default_rng(0)
         longest = min(spec.sources.context, _LONGEST_CHECK)

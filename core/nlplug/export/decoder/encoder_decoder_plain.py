@@ -9,7 +9,7 @@ from nlplug.errors import ExportError
 from nlplug.export.convert import to_onnx
 from nlplug.extras import require
 from nlplug.models.layout import DECODER_GRAPH, ENCODER_GRAPH
-from nlplug.runtime.decoding.decoder import NO_LIMIT, SEQ2SEQ_KEY, Seq2SeqSpec
+from nlplug.runtime.decoding.decoder import ENCODER_DECODER_KEY, NO_LIMIT, EncoderDecoderSpec
 
 _TASK = "text2text-generation-with-past"
 
@@ -23,7 +23,7 @@ def export_plain_encoder_decoder(model: Any, folder: Path) -> dict[str, Any]:
 
     Returns:
         ``onnx.ModelProto`` by name, `ENCODER_GRAPH` and `DECODER_GRAPH`; the decoder has one
-        branch for its first step and one for the following steps, and a `Seq2SeqSpec` in its
+        branch for its first step and one for the following steps, and a `EncoderDecoderSpec` in its
         metadata.
 
     Raises:
@@ -33,7 +33,7 @@ def export_plain_encoder_decoder(model: Any, folder: Path) -> dict[str, Any]:
     onnx = require("onnx", "train", purpose="Export")
     graphs = to_onnx(model, _TASK, folder, graphs=(ENCODER_GRAPH, DECODER_GRAPH), merge=True)
     spec = _spec(model, graphs[DECODER_GRAPH])
-    onnx.helper.set_model_props(graphs[DECODER_GRAPH], {SEQ2SEQ_KEY: spec.to_json()})
+    onnx.helper.set_model_props(graphs[DECODER_GRAPH], {ENCODER_DECODER_KEY: spec.to_json()})
     return graphs
 
 
@@ -59,14 +59,14 @@ def context_of(model: Any) -> int:
     return int(getattr(model.config, "max_position_embeddings", None) or NO_LIMIT)
 
 
-def _spec(model: Any, decoder: Any) -> Seq2SeqSpec:
+def _spec(model: Any, decoder: Any) -> EncoderDecoderSpec:
     outputs = {
         value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
         for value in decoder.graph.output
     }
     cache = outputs["present.0.decoder.key"]
     context = context_of(model)
-    return Seq2SeqSpec(
+    return EncoderDecoderSpec(
         layers=sum(name.endswith("decoder.key") for name in outputs),
         kv_heads=cache[1],
         head_size=cache[3],

@@ -30,7 +30,7 @@ from nlplug.models.bundle import Bundle
 from nlplug.models.layout import DECODER_GRAPH, ENCODER_GRAPH
 from nlplug.models.manifest import Manifest
 from nlplug.runtime.decoding.decoder import Decoder
-from nlplug.runtime.decoding.open import open_seq2seq
+from nlplug.runtime.decoding.open import open_encoder_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.validation import make_input
 
@@ -55,7 +55,7 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
 
     def open_precision(precision: str) -> Decoder:
         graphs = (draft.onnx_file(precision, name) for name in (ENCODER_GRAPH, DECODER_GRAPH))
-        return open_seq2seq(*graphs, start=model.start_token(), context=model.positions())
+        return open_encoder_decoder(*graphs, start=model.start_token(), context=model.positions())
 
     rows = gate_rows(config, draft, model)
     return run_gate(config, checkpoint, draft, written, rows, open_precision)

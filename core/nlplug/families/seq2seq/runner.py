@@ -16,7 +16,7 @@ from nlplug.errors import OptionError
 from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel, Written
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.runtime.batching import chunks
-from nlplug.runtime.decoding.open import open_seq2seq
+from nlplug.runtime.decoding.open import open_encoder_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.text import Prompt, TextDecoder, batches
 from nlplug.runtime.device import settle_on_cpu
@@ -151,7 +151,7 @@ class Seq2SeqRunner(StreamingRunner):
 
     def _open(self) -> TextDecoder:
         encoder, decoder = self._files
-        opened = open_seq2seq(
+        opened = open_encoder_decoder(
             encoder,
             decoder,
             start=self._model.start_token(),

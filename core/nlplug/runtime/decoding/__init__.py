@@ -12,9 +12,9 @@ The modules, in the order in which a prompt meets them:
 - `history`: the tokens of each row, and the conditions that end a row.
 - `open`: a file becomes a `Decoder`; the metadata of its graph say of which form.
 - `decoder`: the protocols `Decoder` and `Decoding`, and the shape of a model (`DecoderSpec`).
-- `fast`, `fast_seq2seq`: graphs in the fast form, for causal and for text-to-text models.
+- `fast`, `fast_encoder_decoder`: graphs in the fast form, for causal and for text-to-text models.
 - `cache`: keys and values of the fast form, in memory shared by numpy and ONNX Runtime.
-- `plain`, `plain_seq2seq`: graphs as Optimum exports them, for the same kinds.
+- `plain`, `plain_encoder_decoder`: graphs as Optimum exports them, for the same kinds.
 - `sessions`: ONNX Runtime sessions, and the threads that share the rows.
 - `scoring`: the logits of given texts, without decoding.
 

@@ -17,8 +17,8 @@ from nlplug.runtime.decoding.ranking import Ranking
 METADATA_KEY = "nlplug.decoder"
 """The metadata entry of a fast causal graph that holds its `DecoderSpec`."""
 
-SEQ2SEQ_KEY = "nlplug.seq2seq"
-"""The metadata entry of a text-to-text decoder graph that holds its `Seq2SeqSpec`."""
+ENCODER_DECODER_KEY = "nlplug.seq2seq"
+"""The metadata entry of a text-to-text decoder graph that holds its `EncoderDecoderSpec`."""
 
 NO_LIMIT = 1_000_000
 """The context of a model whose positions are unlimited or unknown."""
@@ -89,7 +89,7 @@ class DecoderSpec:
 
 
 @dataclass(frozen=True)
-class Seq2SeqSpec(DecoderSpec):
+class EncoderDecoderSpec(DecoderSpec):
     """The shape of an encoder and its decoder; the fields of `DecoderSpec` describe the decoder.
 
     Attributes:
@@ -104,7 +104,7 @@ class Seq2SeqSpec(DecoderSpec):
     source_context: int
     fast: bool
 
-    metadata_key: ClassVar[str] = SEQ2SEQ_KEY
+    metadata_key: ClassVar[str] = ENCODER_DECODER_KEY
 
     @cached_property
     def sources(self) -> DecoderSpec:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from nlplug.runtime.decoding.decoder import NO_LIMIT, Decoder, DecoderSpec, Seq2SeqSpec
+from nlplug.runtime.decoding.decoder import NO_LIMIT, Decoder, DecoderSpec, EncoderDecoderSpec
 from nlplug.runtime.decoding.fast import FastDecoder
-from nlplug.runtime.decoding.fast_seq2seq import FastSeq2Seq
+from nlplug.runtime.decoding.fast_encoder_decoder import FastEncoderDecoder
 from nlplug.runtime.decoding.plain import PlainDecoder
-from nlplug.runtime.decoding.plain_seq2seq import PlainSeq2Seq
+from nlplug.runtime.decoding.plain_encoder_decoder import PlainEncoderDecoder
 from nlplug.runtime.decoding.sessions import Sessions, open_session
 
 
@@ -35,7 +35,7 @@ def open_decoder(path: Path, *, context: int | None = None, threads: int | None 
     return PlainDecoder(session, path, context=NO_LIMIT if context is None else context)
 
 
-def open_seq2seq(
+def open_encoder_decoder(
     encoder: Path,
     decoder: Path,
     *,
@@ -64,11 +64,11 @@ def open_seq2seq(
         OptionError: ``threads`` is below 1, or the first token is given nowhere.
     """
     session = open_session(decoder, threads)
-    described = session.get_modelmeta().custom_metadata_map.get(Seq2SeqSpec.metadata_key)
-    spec = None if described is None else Seq2SeqSpec.from_json(described, decoder)
+    described = session.get_modelmeta().custom_metadata_map.get(EncoderDecoderSpec.metadata_key)
+    spec = None if described is None else EncoderDecoderSpec.from_json(described, decoder)
     if spec is not None and spec.fast:
         spec = spec if start is None else replace(spec, start=start)
-        return FastSeq2Seq(open_session(encoder, threads), session, spec)
-    return PlainSeq2Seq(
+        return FastEncoderDecoder(open_session(encoder, threads), session, spec)
+    return PlainEncoderDecoder(
         encoder, decoder, session, spec=spec, start=start, context=context, threads=threads
     )

@@ -16,7 +16,7 @@ import numpy as np
 from nlplug.errors import BundleError, OptionError
 from nlplug.runtime.decoding.decoder import (
     NO_LIMIT,
-    Seq2SeqSpec,
+    EncoderDecoderSpec,
     check_prompts,
     check_room,
     padded,
@@ -36,8 +36,8 @@ _DECODER_INPUTS = {
 }
 
 
-class PlainSeq2Seq:
-    """A text-to-text model whose graphs are plain; made by `open_seq2seq`.
+class PlainEncoderDecoder:
+    """A text-to-text model whose graphs are plain; made by `open_encoder_decoder`.
 
     The decoder may be one file with two branches (``decoder_model_merged``) or two files: the
     given one (``decoder_model``) and ``decoder_with_past_model`` in the same folder.
@@ -62,12 +62,12 @@ class PlainSeq2Seq:
         decoder: Path,
         session: Any,
         *,
-        spec: Seq2SeqSpec | None,
+        spec: EncoderDecoderSpec | None,
         start: int | None,
         context: int | None,
         threads: int | None,
     ) -> None:
-        key = Seq2SeqSpec.metadata_key
+        key = EncoderDecoderSpec.metadata_key
         self.first = PlainGraph(session, decoder, _DECODER_INPUTS, key)
         self.encoder = PlainGraph(open_session(encoder, threads), encoder, _ENCODER_INPUTS, key)
         outputs = self.first.outputs
@@ -87,7 +87,7 @@ class PlainSeq2Seq:
         self.own = tuple(name for name in self.first.cache if ".decoder." in name)
         self.dtype = FLOATS.get(self.first.types.get(_STATES, ""), np.float32)
         shape = outputs[self.own[0]]
-        self.spec = spec or Seq2SeqSpec(
+        self.spec = spec or EncoderDecoderSpec(
             layers=len(self.own) // 2,
             kv_heads=shape[1],
             head_size=shape[3],
@@ -141,7 +141,7 @@ class PlainCrossDecoding(PlainDecoding):
     """
 
     def __init__(
-        self, owner: PlainSeq2Seq, prompts: Sequence[Sequence[int]], *, copies: int
+        self, owner: PlainEncoderDecoder, prompts: Sequence[Sequence[int]], *, copies: int
     ) -> None:
         self._owner = owner
         mask, states = owner.encode(prompts)

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from nlplug.runtime.decoding.decoder import Seq2SeqSpec, check_prompts, padded
+from nlplug.runtime.decoding.decoder import EncoderDecoderSpec, check_prompts, padded
 from nlplug.runtime.decoding.fast import FastDecoding
 from nlplug.runtime.device import onnxruntime
 
 
-class FastSeq2Seq:
-    """A text-to-text model whose graphs are in the fast form; made by `open_seq2seq`.
+class FastEncoderDecoder:
+    """A text-to-text model whose graphs are in the fast form; made by `open_encoder_decoder`.
 
     Args:
         encoder: The ``InferenceSession`` of the encoder's graph.
@@ -24,7 +24,7 @@ class FastSeq2Seq:
         spec: The content of the decoder's metadata.
     """
 
-    def __init__(self, encoder: Any, decoder: Any, spec: Seq2SeqSpec) -> None:
+    def __init__(self, encoder: Any, decoder: Any, spec: EncoderDecoderSpec) -> None:
         self.encoder = encoder
         self.session = decoder
         self.spec = spec
@@ -62,13 +62,13 @@ class FastSeq2Seq:
 
 
 class FastCrossDecoding(FastDecoding):
-    """Rows of equal length, each with a source; made by `FastSeq2Seq.start`.
+    """Rows of equal length, each with a source; made by `FastEncoderDecoder.start`.
 
     Rows of the same source are adjacent and read its keys and values from the same memory.
     """
 
     def __init__(
-        self, owner: FastSeq2Seq, prompts: Sequence[Sequence[int]], *, room: int, copies: int
+        self, owner: FastEncoderDecoder, prompts: Sequence[Sequence[int]], *, room: int, copies: int
     ) -> None:
         self._source_lengths, self._cross = owner.encode(prompts)
         self._copies = copies
