@@ -80,7 +80,7 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "as_typed": {"en": "the text entered under “Try it”", "zh": "使用“试一试”中输入的内容"},
     "marked": {"en": "Marked text", "zh": "标注后的文本"},
-    "nothing_found": {"en": "Nothing found", "zh": "没有找到结果"},
+    "nothing_found": {"en": "Nothing found", "zh": "没有找到任何内容"},
     "options": {"en": "Options", "zh": "选项"},
     "more_options": {"en": "More options", "zh": "更多选项"},
     "more_fields": {"en": "More input", "zh": "更多输入"},
