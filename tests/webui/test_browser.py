@@ -106,11 +106,18 @@ def test_clear_empties_input_and_result(open_page: Open) -> None:
     assert page.locator("#tone-input-text textarea").input_value() == ""
 
 
-@pytest.mark.parametrize("text", ["", "🎉 good 🎉 <b>x</b>", "good " * 200_000])
+@pytest.mark.parametrize("text", ["🎉 good 🎉 <b>x</b>", "good " * 200_000])
 def test_any_text_gets_an_answer(open_page: Open, text: str) -> None:
     page = open_page("tone")
     ask(page, text)
     assert sorted(bars(page)) == ["negative", "positive"]
+
+
+def test_a_blank_text_is_an_error_on_the_page(open_page: Open) -> None:
+    page = open_page("tone")
+    said = ask(page, "").inner_text()
+    assert "The input cannot be processed" in said
+    assert "more than white space" in said
 
 
 def test_a_plugin_that_raises_says_so_without_a_traceback(open_page: Open) -> None:
