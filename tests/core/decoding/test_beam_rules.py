@@ -82,6 +82,27 @@ def test_never_looks_at_the_length_so_far_where_short_texts_are_favoured(tmp_pat
         assert [one.score for one in found] == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize(("limit", "steps"), [(8, 2), (12, 12)])
+def test_never_judges_a_beam_by_the_longest_text_that_it_may_become(
+    tmp_path: Path, limit: int, steps: int
+) -> None:
+    model = Markov(
+        tmp_path,
+        {"a": {END: 0.5, "b": 0.5}, "b": {END: 0.999, "c": 0.001}, "c": {"c": 1.0}},
+    )
+    # After two steps ``<end>`` and ``b <end>`` have ended. ``b c c c ...`` scores -7.6 divided by
+    # its length: below ``<end>`` (-0.69) with 8 tokens, above it with 12.
+    lengths = []
+
+    def allowed(number: int, ids: np.ndarray) -> range:
+        lengths.append(len(ids))
+        return range(len(model.words))
+
+    given = {"num_beams": 2, "max_new_tokens": limit, "early_stopping": "never"}
+    model.search("a", allowed_tokens=allowed, **given)
+    assert max(lengths) == steps
+
+
 BETTER: Chances = {
     "a": {END: 0.3, "b": 0.7},
     "b": {END: 0.4, "c": 0.6},
