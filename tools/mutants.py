@@ -30,6 +30,15 @@ GOAL = 0.85
 _SURVIVED = 0  # the exit status of a test run that found no fault
 # Lines that are nothing but a text of an error or its hint.
 _TEXTS = [r'^\s+"[^"]*",?$', "hint="]
+# Added to the tests: the same examples in each run, and no time spent on a smaller one that fails.
+_EXAMPLES = """
+from hypothesis import Phase, settings
+
+settings.register_profile(
+    "mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+)
+settings.load_profile("mutants")
+"""
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,8 @@ def stage(folder: Path, functions: Sequence[str], tests: Sequence[str]) -> None:
     shutil.copytree(ROOT / "core" / "nlplug", folder / "src" / "nlplug", ignore=ignored)
     for name in ("tests", "tools"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    with (folder / "tests" / "conftest.py").open("a", encoding="utf-8") as file:
+        file.write(_EXAMPLES)
     files = sorted({f"src/{module_of(name).replace('.', '/')}.py" for name in functions})
     settings = {
         "source_paths": ["src/nlplug"],

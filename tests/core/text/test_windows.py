@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ def test_windows_are_full_but_the_last_and_share_the_stride(
     assert windows[0].start == 0
     assert windows[-1].stop == tokens
     assert all(window.stop - window.start == room for window in windows[:-1])
-    for one, two in zip(windows, windows[1:], strict=False):
+    for one, two in pairwise(windows):
         assert one.stop - two.start == stride
         assert two.stop > one.stop
 
