@@ -27,7 +27,8 @@ REPORT = ROOT / "docs" / "mutants.md"
 GOAL = 0.85
 """The share of changes that the tests of each target must notice."""
 
-_SURVIVED = 0  # the exit status of a test run that found no fault
+# mutmut's status of a change that no test noticed, and of one that no test reaches.
+_SURVIVED, _UNTESTED = 0, 33
 # Lines that are nothing but a text of an error or its hint.
 _TEXTS = [r'^\s+"[^"]*",?$', "hint="]
 # Added to the tests: the same examples in each run, and no time spent on a smaller one that fails.
@@ -104,13 +105,22 @@ def module_of(pattern: str) -> str:
     return pattern.rpartition(".")[0]
 
 
-def mutmut(folder: Path, *arguments: str) -> str:
-    """Run mutmut in a staged folder; its output.
+# Several commands of mutmut in one process, each of one word and one argument.
+_MUTMUT = """
+import sys
+from mutmut.__main__ import cli
+for name in sys.argv[2:]:
+    cli([sys.argv[1], name], standalone_mode=False)
+"""
+
+
+def mutmut(folder: Path, *command: str) -> str:
+    """Run Python with these arguments in a staged folder; its output.
 
     Raises:
         SystemExit: It failed, for example because a test fails without any change.
     """
-    command = [sys.executable, "-m", "mutmut", *arguments]
+    command = (sys.executable, *command)
     done = subprocess.run(
         command, cwd=folder, env=os.environ | {"COLUMNS": "200"}, capture_output=True, text=True
     )
@@ -130,17 +140,14 @@ def run(target: str, functions: Sequence[str], tests: Sequence[str]) -> Result:
     with tempfile.TemporaryDirectory(prefix="nlplug-mutants-") as name:
         folder = Path(name)
         stage(folder, functions, tests)
-        mutmut(folder, "run", "--max-children", "1", *functions)
+        mutmut(folder, "-m", "mutmut", "run", "--max-children", "1", *functions)
         status: dict[str, int | None] = {}
         for meta in sorted((folder / "mutants").rglob("*.meta")):
             status |= json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"]
         status = {name: code for name, code in status.items() if code is not None}
-        untested = 33  # mutmut's status of a change that no test reaches
-        survivors = [
-            survivor(name, mutmut(folder, "show", name))
-            for name, code in status.items()
-            if code in (_SURVIVED, untested)
-        ]
+        left = [name for name, code in status.items() if code in (_SURVIVED, _UNTESTED)]
+        shown = mutmut(folder, "-c", _MUTMUT, "show", *left).split("\n# ") if left else []
+        survivors = [survivor(*pair) for pair in zip(left, shown, strict=True)]
         return Result(target, len(status), survivors)
 
 
