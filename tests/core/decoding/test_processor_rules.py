@@ -144,6 +144,24 @@ def test_a_constraint_must_return_tokens_of_the_vocabulary(allowed: Any) -> None
         run(process, history(([3], [])))
 
 
+@pytest.mark.parametrize(
+    ("allowed", "message"),
+    [
+        ([0, 6], "The prefix constraint allows the token 6; the model's tokens are 0 to 5."),
+        ([-1, 7], "The prefix constraint allows the token -1; the model's tokens are 0 to 5."),
+        (None, "The prefix constraint allows None, which is not a list of tokens."),
+        ([0.5], "The prefix constraint allows [0.5], which is not a list of tokens."),
+        ("a" * 90, f"The prefix constraint allows {'a' * 80}, which is not a list of tokens."),
+    ],
+    ids=str,
+)
+def test_what_a_constraint_returned_is_named(allowed: Any, message: str) -> None:
+    with pytest.raises(OptionError) as raised:
+        run(p.PrefixConstraint(lambda number, ids: allowed), history(([3], [])))
+    assert raised.value.message == message
+    assert raised.value.hint
+
+
 @pytest.mark.parametrize("allowed", [[0], [5], (0, 5), {5}, np.array([0, 5], np.int32)], ids=str)
 def test_the_first_and_the_last_token_may_be_allowed(allowed: Any) -> None:
     process = p.PrefixConstraint(lambda number, ids: allowed)
