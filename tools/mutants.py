@@ -27,6 +27,7 @@ REPORT = ROOT / "docs" / "mutants.md"
 GOAL = 0.85
 """The share of changes that the tests of each target must notice."""
 
+_OPEN = "No test fails yet."
 # mutmut's status of a change that no test noticed, and of one that no test reaches.
 _SURVIVED, _UNTESTED = 0, 33
 # Lines that are nothing but a text of an error or its hint.
@@ -194,7 +195,7 @@ def notices(file: str, before: str, after: str, test: str) -> bool:
 
 def report(results: Sequence[Result], settings: dict[str, Any], known: Sequence[bool]) -> str:
     """The page ``docs/mutants.md``."""
-    reasons = {one["after"]: one["reason"] for one in settings["equivalent"]}
+    harmless = settings["equivalent"]
     lines = [
         "# Mutation testing",
         "",
@@ -219,8 +220,8 @@ def report(results: Sequence[Result], settings: dict[str, Any], known: Sequence[
     for one in results:
         lines += ["", f"### {one.target}", ""]
         for left in one.survivors:
-            reason = reasons.get(left.after, "No test fails yet.")
-            lines.append(f"- `{left.before}` → `{left.after}`<br>{reason}")
+            reasons = [row["reason"] for row in harmless if row["after"] in left.after]
+            lines.append(f"- `{left.before}` → `{left.after}`<br>{(*reasons, _OPEN)[0]}")
         lines += [] if one.survivors else ["None."]
     return "\n".join(lines) + "\n"
 

@@ -79,6 +79,13 @@ def test_the_logits_of_windows_are_averaged_by_weight(model: SequenceClassificat
     )
 
 
+def test_the_second_of_two_windows_counts_too(model: SequenceClassificationModel) -> None:
+    [rows] = model.encode([item(LONG)], options(stride=0))
+    outputs = [{"logits": np.array([one, 0.0], np.float32)} for one in (1.0, 9.0)]
+    answer = model.decode(item(LONG), rows, outputs, options())
+    assert answer[0]["score"] == pytest.approx((1.0 * 10 + 9.0 * 6) / 16)
+
+
 def test_one_window_answers_alone_in_float32(model: SequenceClassificationModel) -> None:
     [rows] = model.encode([item("good")], options())
     outputs = [{"logits": np.array([0.1, 12.0], np.float16)}]
