@@ -151,6 +151,34 @@ def test_prompts_end_apart_and_keep_their_own_texts(
     assert len({len(found[0].tokens) for found in together}) > 1
 
 
+@pytest.mark.parametrize("early", [True, False, "never"], ids=str)
+def test_a_prompt_takes_as_many_steps_beside_others_as_alone(tmp_path: Path, early: Any) -> None:
+    random, words = np.random.default_rng(7), [END, *"abcdefgh"]
+    model = Markov(
+        tmp_path,
+        {
+            word: dict(zip(words, random.dirichlet([1.5] + [0.4] * 8) + 1e-4, strict=True))
+            for word in words[1:]
+        },
+    )
+
+    def steps(*prompts: str) -> list[int]:
+        lengths = [0] * len(prompts)
+
+        def allowed(number: int, ids: np.ndarray) -> range:
+            lengths[number] = max(lengths[number], len(ids))
+            return range(len(model.words))
+
+        given = {"num_beams": 2, "max_new_tokens": 12, "length_penalty": 0.3}
+        model.search(*prompts, early_stopping=early, allowed_tokens=allowed, **given)
+        return lengths
+
+    prompts = list("abcdefgh")
+    together = steps(*prompts)
+    assert together == [steps(prompt)[0] for prompt in prompts]
+    assert len(set(together)) > 1
+
+
 def test_a_prompt_whose_running_beams_are_lost_returns_its_ended_text(tmp_path: Path) -> None:
     model = Markov(tmp_path, {"a": {END: 0.6, "b": 0.4}, "b": {"b": 1.0}})
     end, word = model.words.index(END), model.words.index("b")

@@ -255,7 +255,7 @@ class _Search:
         longest = options.early_stopping == "never" and options.length_penalty > 0
         possible = state.scores[:, :1] / self._penalty(self._limit if longest else self._generated)
         worst = np.where(state.ended, state.ended_scores.min(axis=1, keepdims=True), _NEVER)
-        improvable: np.ndarray = (possible > worst).any(axis=1)
+        improvable = np.asarray((possible > worst).any(axis=1))
         full = state.ended.all(axis=1) & (options.early_stopping == "true")
         state.done = ~improvable | full | (self._generated >= self._limit)
         for prompt in np.flatnonzero(state.done).tolist():
