@@ -8,6 +8,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MODELS_ARGS ?=
 MODEL ?= *
+TARGET ?=
 # Data sets for `make models` and for the tests that judge the embedded models; without them those
 # tests are skipped.
 NLPLUG_DATA ?= $(abspath $(wildcard ../shared/data))
@@ -23,7 +24,7 @@ RECIPES = $(foreach model,$(wildcard plugins/*/nlplug_*/models/$(MODEL)),\
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench models version api clean
+.PHONY: help demo test mutants lint format bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -35,6 +36,9 @@ demo: $(VENV)/.run-installed ## Serve the web UI and the HTTP interface on http:
 
 test: $(VENV)/.dev-installed ## Run all tests (PYTEST_ARGS="-k …" for some)
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+mutants: $(VENV)/.dev-installed ## Test the tests with changed code and write docs/mutants.md (TARGET=cache for one target)
+	nice $(BIN)/python tools/mutants.py $(TARGET)
 
 lint: $(VENV)/.dev-installed ## Check style, formatting and types
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ import click
 
 from nlplug.hookspecs import hookimpl
 
-NLPLUG_CONTRACT = 1
+NLPLUG_CONTRACT = 2
 
 
 @hookimpl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,12 @@ class Markov:
         self.words = sorted(vocabulary, key=vocabulary.__getitem__)
         self.decoder = open_decoder(bundle.onnx_file("fp32"), context=context, threads=1)
 
-    def search(self, *prompts: str, **settings: Any) -> list[list[Generated]]:
-        end = self.words.index(END)
+    def search(
+        self, *prompts: str, ends: Sequence[str] = (END,), **settings: Any
+    ) -> list[list[Generated]]:
+        eos = tuple(self.words.index(end) for end in ends)
         ids = [[self.words.index(word) for word in prompt.split()] for prompt in prompts]
-        return generate(self.decoder, ids, DecodingOptions(eos=(end,), **settings))
+        return generate(self.decoder, ids, DecodingOptions(eos=eos, **settings))
 
     def texts(self, found: list[Generated]) -> list[str]:
         return [" ".join(self.words[token] for token in one.tokens) for one in found]
@@ -80,6 +83,27 @@ def test_never_looks_at_the_length_so_far_where_short_texts_are_favoured(tmp_pat
         assert model.texts(found) == [END, f"b c {END}"]
         expected = [model.score(END, -1.0), model.score(f"b c {END}", -1.0)]
         assert [one.score for one in found] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(("limit", "steps"), [(8, 2), (12, 12)])
+def test_never_judges_a_beam_by_the_longest_text_that_it_may_become(
+    tmp_path: Path, limit: int, steps: int
+) -> None:
+    model = Markov(
+        tmp_path,
+        {"a": {END: 0.5, "b": 0.5}, "b": {END: 0.999, "c": 0.001}, "c": {"c": 1.0}},
+    )
+    # After two steps ``<end>`` and ``b <end>`` have ended. ``b c c c ...`` scores -7.6 divided by
+    # its length: below ``<end>`` (-0.69) with 8 tokens, above it with 12.
+    lengths = []
+
+    def allowed(number: int, ids: np.ndarray) -> range:
+        lengths.append(len(ids))
+        return range(len(model.words))
+
+    given = {"num_beams": 2, "max_new_tokens": limit, "early_stopping": "never"}
+    model.search("a", allowed_tokens=allowed, **given)
+    assert max(lengths) == steps
 
 
 BETTER: Chances = {
@@ -130,6 +154,34 @@ def test_prompts_end_apart_and_keep_their_own_texts(
     assert len({len(found[0].tokens) for found in together}) > 1
 
 
+@pytest.mark.parametrize("early", [True, False, "never"], ids=str)
+def test_a_prompt_takes_as_many_steps_beside_others_as_alone(tmp_path: Path, early: Any) -> None:
+    random, words = np.random.default_rng(7), [END, *"abcdefgh"]
+    model = Markov(
+        tmp_path,
+        {
+            word: dict(zip(words, random.dirichlet([1.5] + [0.4] * 8) + 1e-4, strict=True))
+            for word in words[1:]
+        },
+    )
+
+    def steps(*prompts: str) -> list[int]:
+        lengths = [0] * len(prompts)
+
+        def allowed(number: int, ids: np.ndarray) -> range:
+            lengths[number] = max(lengths[number], len(ids))
+            return range(len(model.words))
+
+        given = {"num_beams": 2, "max_new_tokens": 12, "length_penalty": 0.3}
+        model.search(*prompts, early_stopping=early, allowed_tokens=allowed, **given)
+        return lengths
+
+    prompts = list("abcdefgh")
+    together = steps(*prompts)
+    assert together == [steps(prompt)[0] for prompt in prompts]
+    assert len(set(together)) > 1
+
+
 def test_a_prompt_whose_running_beams_are_lost_returns_its_ended_text(tmp_path: Path) -> None:
     model = Markov(tmp_path, {"a": {END: 0.6, "b": 0.4}, "b": {"b": 1.0}})
     end, word = model.words.index(END), model.words.index("b")
@@ -175,3 +227,57 @@ def test_texts_end_at_the_maximum_length(tmp_path: Path, length: int) -> None:
     assert model.texts(found)[0] == " ".join(["a"] * length)
     assert [one.finish for one in found] == ["length", "length"]
     assert found[0].score == pytest.approx(math.log(0.9), abs=1e-4)
+
+
+def test_as_many_beams_go_on_as_there_are_whatever_ends(tmp_path: Path) -> None:
+    follows = {END: 0.45, "stop": 0.4, "d": 0.15}
+    model = Markov(tmp_path, {"a": {"b": 0.6, "c": 0.4}, "b": follows, "c": follows, "d": {END: 1}})
+    # After two steps the four best texts have ended.
+    given = {"num_beams": 2, "max_new_tokens": 6, "length_penalty": 2.0, "early_stopping": "never"}
+    [[found]] = model.search("a", ends=(END, "stop"), **given)
+    assert model.texts([found]) == [f"b d {END}"]
+    assert found.score == pytest.approx(model.score(f"b d {END}", 2.0), abs=1e-4)
+
+
+FIVE: Chances = {word: {"b": 0.4, "c": 0.3, "d": 0.2, END: 0.1} for word in "abcd"}
+
+
+def test_banned_tokens_are_in_no_beam_and_the_next_best_takes_their_place(tmp_path: Path) -> None:
+    model = Markov(tmp_path, FIVE)
+    given = {"num_beams": 2, "num_return_sequences": 2, "max_new_tokens": 1}
+    for banned, expected in [((), ["b", "c"]), (("b",), ["c", "d"]), (("b", "c"), ["d", END])]:
+        tokens = tuple(model.words.index(word) for word in banned)
+        [found] = model.search("a", suppress_tokens=tokens, **given)
+        assert model.texts(found) == expected
+
+
+def test_a_minimum_length_holds_for_all_beams(tmp_path: Path) -> None:
+    model = Markov(tmp_path, {"a": {END: 0.9, "a": 0.1}})
+    given = {"num_beams": 2, "num_return_sequences": 2, "max_new_tokens": 5, "length_penalty": 0.0}
+    [found] = model.search("a", min_new_tokens=2, **given)
+    assert model.texts(found) == [f"a a {END}", f"a a a {END}"]
+
+
+def test_a_search_goes_on_with_a_single_continuation(tmp_path: Path) -> None:
+    model = Markov(tmp_path, {"a": {"b": 0.6, "c": 0.4}, "b": {"b": 1.0}, "c": {"c": 1.0}})
+    a, b, c = (model.words.index(word) for word in "abc")
+    follows = {a: [b, c], b: [b]}  # nothing after ``c``
+
+    def allowed(number: int, ids: np.ndarray) -> list[int]:
+        return follows.get(int(ids[-1]), [])
+
+    [[found]] = model.search("a", num_beams=2, max_new_tokens=4, allowed_tokens=allowed)
+    assert model.texts([found]) == ["b b b b"]
+
+
+def test_the_ended_text_of_one_prompt_is_none_of_another(tmp_path: Path) -> None:
+    model = Markov(tmp_path, {"a": {END: 0.6, "b": 0.4}, "b": {"b": 1.0}})
+    end, word = model.words.index(END), model.words.index("b")
+
+    def allowed(number: int, ids: np.ndarray) -> list[int]:
+        if number == 0:
+            return [end, word] if len(ids) == 1 else [word]
+        return [word] if len(ids) == 1 else []
+
+    with pytest.raises(InputError, match="all of them are banned"):
+        model.search("a", "b", num_beams=2, max_new_tokens=5, allowed_tokens=allowed)

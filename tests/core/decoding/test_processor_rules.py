@@ -48,6 +48,16 @@ def test_repetition_below_1_favours_tokens_of_the_text() -> None:
     ]
 
 
+def test_a_score_between_0_and_1_is_divided() -> None:
+    scores = np.array([[0.5, -0.5, 0.0]], np.float32)
+    p.RepetitionPenalty(2.0)(history(([0, 1, 2], [])), scores)
+    assert scores.tolist() == [[0.25, -1.0, 0.0]]
+
+
+def test_a_row_that_is_too_short_for_a_sequence_does_not_end_the_search() -> None:
+    assert banned(p.NoRepeatNgram(2), history(([4], []), ([2, 3, 2], []))) == [[], [3]]
+
+
 def test_frequency_and_presence_look_at_new_tokens_only() -> None:
     rows = history(([2], [0, 0, 1]), ([3, 3], [4, 5, 4]))
     assert run(p.FrequencyPenalty(0.5, 1.0), rows) == [
@@ -142,6 +152,25 @@ def test_a_constraint_must_return_tokens_of_the_vocabulary(allowed: Any) -> None
     process = p.PrefixConstraint(lambda number, ids: allowed)
     with pytest.raises(OptionError, match="prefix constraint allows"):
         run(process, history(([3], [])))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "message"),
+    [
+        ([0, 6], "The prefix constraint allows the token 6; the model's tokens are 0 to 5."),
+        ([-1, 7], "The prefix constraint allows the token -1; the model's tokens are 0 to 5."),
+        (None, "The prefix constraint allows None, which is not a list of tokens."),
+        (3, "The prefix constraint allows 3, which is not a list of tokens."),
+        ([0.5], "The prefix constraint allows [0.5], which is not a list of tokens."),
+        ("a" * 90, f"The prefix constraint allows {'a' * 80}, which is not a list of tokens."),
+    ],
+    ids=str,
+)
+def test_what_a_constraint_returned_is_named(allowed: Any, message: str) -> None:
+    with pytest.raises(OptionError) as raised:
+        run(p.PrefixConstraint(lambda number, ids: allowed), history(([3], [])))
+    assert raised.value.message == message
+    assert raised.value.hint
 
 
 @pytest.mark.parametrize("allowed", [[0], [5], (0, 5), {5}, np.array([0, 5], np.int32)], ids=str)

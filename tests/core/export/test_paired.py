@@ -96,3 +96,51 @@ def test_three_in_n_is_at_most_every_row(rows: int, bound: float) -> None:
 )
 def test_rows_that_are_needed(loss: PairedLoss, budget: float, needed: int | None) -> None:
     assert loss.rows_needed(budget) == needed
+
+
+@pytest.mark.parametrize("rows", [65, 1500])
+def test_rows_are_drawn_again_with_the_same_seed(rows: int) -> None:
+    difference = np.random.default_rng(1).normal(size=rows)
+    drawn = np.random.default_rng(20260101).integers(0, rows, (4000, rows))
+    low, high = np.quantile(difference[drawn].mean(axis=1), [0.025, 0.975])
+    loss = paired_loss(difference, np.zeros(rows))
+    assert (loss.low, loss.high) == pytest.approx((low, high), abs=1e-12)
+    assert (loss.mean, loss.rows) == (pytest.approx(difference.mean()), rows)
+
+
+def test_up_to_64_values_are_drawn_by_their_numbers() -> None:
+    difference = np.concatenate([np.arange(64), np.arange(32)]) / 64
+    shares = np.concatenate([np.full(32, 2), np.full(32, 1)]) / 96
+    drawn = np.random.default_rng(20260101).multinomial(96, shares, size=4000)
+    low, high = np.quantile(drawn @ (np.arange(64) / 64) / 96, [0.025, 0.975])
+    loss = paired_loss(difference, np.zeros(96))
+    assert (loss.low, loss.high) == pytest.approx((low, high), abs=1e-12)
+
+
+def test_numbers_of_any_type_are_compared_as_float64() -> None:
+    loss = paired_loss(np.array([True, True, False]), np.array([False, True, True]))
+    assert loss.mean == 0.0
+    assert (loss.low, loss.high) == (pytest.approx(-1.0, abs=0.1), pytest.approx(1.0, abs=0.1))
+
+
+@pytest.mark.parametrize(("rows", "bound"), [(1, 1.0), (2, 1.0), (3, 1.0), (4, 0.75)])
+def test_the_rule_of_three_ends_at_all_rows(rows: int, bound: float) -> None:
+    assert paired_loss(np.ones(rows), np.ones(rows)) == PairedLoss(0.0, -bound, bound, rows)
+
+
+@pytest.mark.parametrize(
+    ("loss", "budget", "needed"),
+    [
+        (PairedLoss(0.0, -0.02, 0.02, 500), 0.01, 1000),  # no row differs: by the rule of three
+        (PairedLoss(0.0, -0.02, 0.02, 500), 0.03, 334),
+        (PairedLoss(0.01, -0.03, 0.03, 500), 0.01, 2000),
+        (PairedLoss(0.0, -0.02, 0.03, 500), 0.01, 4500),
+        (PairedLoss(0.0, -1.0, 1.0, 1), 0.5, 2),
+        (PairedLoss(0.0, -1.0, 1.0, 0), 0.5, None),
+        (PairedLoss(0.0, -0.5, 0.5, 9), -0.5, None),
+        (PairedLoss(0.0, -0.5, 0.5, 9), 0.0, None),
+        (PairedLoss(0.0, -2.0, 2.0, 9), 1.0, 18),
+    ],
+)
+def test_rows_needed(loss: PairedLoss, budget: float, needed: int | None) -> None:
+    assert loss.rows_needed(budget) == needed

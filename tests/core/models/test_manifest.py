@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlplug.errors import BundleCorrupt, BundleVersionError
-from nlplug.models.manifest import FORMAT_VERSION, FileRecord, Manifest, PrecisionRecord
+from nlplug.models.manifest import (
+    FORMAT_VERSION,
+    FileRecord,
+    Manifest,
+    PrecisionRecord,
+    safe_relative,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 PART = st.text("abcXYZ019._- é语", min_size=1, max_size=8).filter(lambda p: p not in (".", ".."))
@@ -114,3 +122,53 @@ def test_a_precision_whose_file_is_not_listed_is_refused() -> None:
 def test_fields_of_a_later_release_of_the_same_format_are_passed_over() -> None:
     manifest = Manifest.parse('{"format_version": 1, "name": "x", "mood": "fine"}', where="here")
     assert manifest.name == "x"
+
+
+def test_the_text_is_indented_and_keeps_its_characters() -> None:
+    manifest = Manifest(name="语", created="2026-01-01T00:00:00+00:00")
+    text = manifest.to_json()
+    assert text.startswith('{\n  "format_version": 1,\n  "name": "语",\n')
+    assert text.endswith("}\n")
+    made = {"made": date(2026, 1, 2)}
+    assert '"made": "2026-01-02"' in Manifest(name="m", metrics=made).to_json()
+
+
+def test_the_time_is_in_utc_to_the_second() -> None:
+    created = Manifest(name="m").created
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", created)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\\b", "c:x", "..", ".", "a/../b", "a//b", ""])
+def test_a_path_that_is_not_plain_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is not a path inside the bundle") as raised:
+        safe_relative(name)
+    assert str(raised.value).startswith(repr(name))
+
+
+@pytest.mark.parametrize("name", ["a", "a/b.onnx", "...", "a..b", "cc:x", "语/é"])
+def test_a_plain_path_is_given_back(name: str) -> None:
+    assert safe_relative(name) == name
+
+
+def test_what_is_wrong_is_named_with_its_place() -> None:
+    record = {"sha256": "0" * 64, "size": -1}
+    text = json.dumps({"format_version": 1, "name": "x", "files": {"a.txt": record}})
+    with pytest.raises(BundleCorrupt) as raised:
+        Manifest.parse(text, where="here")
+    assert raised.value.message == (
+        "here is no valid manifest: files.a.txt.size: Input should be greater than or equal to 0."
+    )
+    precision = {"fp32": {"file": "b.onnx"}}
+    whole = {"format_version": 1, "name": "x", "files": {"a": {**record, "size": 1}}}
+    with pytest.raises(BundleCorrupt) as raised:
+        Manifest.parse(json.dumps({**whole, "precisions": precision}), where="here")
+    assert raised.value.message == (
+        "here is no valid manifest: Value error, precision 'fp32' names 'b.onnx', not in files."
+    )
+
+
+def test_the_size_is_that_of_all_files_and_a_single_graph_is_the_model() -> None:
+    files = {name: FileRecord(sha256="0" * 64, size=size) for name, size in [("a", 3), ("b", 4)]}
+    assert Manifest(name="m", files=files).size == 7
+    assert PrecisionRecord(file="a").by_graph == {"model": "a"}
+    assert PrecisionRecord(file="a", graphs={"decoder": "a"}).by_graph == {"decoder": "a"}

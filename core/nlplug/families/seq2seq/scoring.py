@@ -38,11 +38,11 @@ class TranslationEvaluation(Evaluation):
         self._decoding = ""
 
     def configure(self, options: TaskOptions) -> None:
-        wanted = (getattr(options, name, None) or "" for name in ("src_lang", "tgt_lang"))
-        self._languages = (next(wanted), next(wanted))
-        beams = getattr(options, "num_beams", 1)
+        given = options.model_dump()  # tasks of several languages have options for them
+        self._languages = (given.get("src_lang") or "", given.get("tgt_lang") or "")
+        beams = given["num_beams"]
         self._decoding = f"beam {beams}" if beams > 1 else "greedy"
-        if getattr(options, "do_sample", False):
+        if given["do_sample"]:
             self._decoding = "sampled"
 
     def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
+from nlplug.families.span_extraction.options import SpanExtractionOptions
 from nlplug.families.span_extraction.overlap import exact_match, f1
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class SpanExtractionEvaluation(Evaluation):
         self._none_allowed: bool | None = None
 
     def configure(self, options: TaskOptions) -> None:
-        self._none_allowed = getattr(options, "handle_impossible_answer", None)
+        if isinstance(options, SpanExtractionOptions):
+            self._none_allowed = options.handle_impossible_answer
 
     def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
         """Rows with ``question``, ``context`` and ``answers`` (or ``answer``), or a SQuAD file.

@@ -124,7 +124,6 @@ class _State:
         ended_tokens: The ended texts, best first, int64 of shape (prompts, beams, limit).
         ended_lengths: Their lengths, int64 of shape (prompts, beams).
         ended_scores: Their scores with the length penalty, float32 of shape (prompts, beams).
-        improvable: Whether a running beam may still become better than an ended text, (prompts,).
         done: Whether the search of a prompt has ended, bool of shape (prompts,).
     """
 
@@ -135,7 +134,6 @@ class _State:
     ended_tokens: np.ndarray
     ended_lengths: np.ndarray
     ended_scores: np.ndarray
-    improvable: np.ndarray
     done: np.ndarray
 
     @classmethod
@@ -151,7 +149,6 @@ class _State:
             ended_tokens=np.zeros((prompts, beams, limit), np.int64),
             ended_lengths=np.zeros((prompts, beams), np.int64),
             ended_scores=np.full((prompts, beams), _NEVER),
-            improvable=np.ones(prompts, bool),
             done=np.zeros(prompts, bool),
         )
 
@@ -235,15 +232,13 @@ class _Search:
 
     def _add_ended(self, totals: np.ndarray, texts: np.ndarray, hits: np.ndarray) -> None:
         """Add texts that end now to the ended ones, if they are among the best ``num_beams``."""
-        options, beams, state = self._options, self._options.num_beams, self._state
+        beams, state = self._options.num_beams, self._state
         ending = hits.copy()
         ending[:, beams:] = False
         if not ending.any():
             return
         scores = totals / self._penalty(self._generated)
-        full = state.ended.all(axis=1) & (options.early_stopping == "true")
-        accepted = ending & (~full & state.improvable)[:, None]
-        scores = np.where(accepted, scores, scores + _NEVER)
+        scores = np.where(ending, scores, scores + _NEVER)
         merged = np.concatenate([state.ended_scores, scores], axis=1)
         best = np.argsort(-merged, axis=1, kind="stable")[:, :beams]
         each = np.arange(len(best))[:, None]
@@ -260,9 +255,9 @@ class _Search:
         longest = options.early_stopping == "never" and options.length_penalty > 0
         possible = state.scores[:, :1] / self._penalty(self._limit if longest else self._generated)
         worst = np.where(state.ended, state.ended_scores.min(axis=1, keepdims=True), _NEVER)
-        state.improvable &= (possible > worst).any(axis=1)
+        improvable = np.asarray((possible > worst).any(axis=1))
         full = state.ended.all(axis=1) & (options.early_stopping == "true")
-        state.done = ~state.improvable | full | (self._generated >= self._limit)
+        state.done = ~improvable | full | (self._generated >= self._limit)
         for prompt in np.flatnonzero(state.done).tolist():
             self.results[state.origin[prompt]] = [
                 self._beam(prompt, number, stopping)
