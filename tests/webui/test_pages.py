@@ -196,8 +196,8 @@ def test_a_taken_port_is_one_clear_error() -> None:
         )
     assert run.returncode == 2
     assert run.stderr.splitlines() == [
-        f"Error: Port {port} of 127.0.0.1 is taken by another program.",
-        f"Hint: Stop that program, or pick another port: --port {port + 1}",
+        f"Error: Port {port} of 127.0.0.1 is in use by another program.",
+        f"Hint: Stop that program, or choose another port: --port {port + 1}",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The formats of data files, and what a caller may say about a file."""
+"""The formats of data files, and the settings of a reader."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GZIP = ".gz"
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """Bounds for files of people whom one does not know.
+    """Limits for files of unknown origin.
 
     Attributes:
         line: Longest line, in characters. Lines of any file have this limit, as each is held in

@@ -16,11 +16,11 @@ _SHAPE = (
 
 @dataclass(frozen=True)
 class Pair:
-    """A text and what becomes of it.
+    """A source text and its target text.
 
     Attributes:
-        source: The text.
-        target: What becomes of it.
+        source: The source text.
+        target: The target text.
         language: Name of the target's language or column.
     """
 

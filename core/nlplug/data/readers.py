@@ -1,4 +1,4 @@
-"""Rows of data files, one by one, with a report of what was understood of the file."""
+"""Reads the rows of data files one by one, and reports how the file was read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader understood of a file, as one line for people."""
+"""The report of a reader: how a file was read, as one line."""
 
 from __future__ import annotations
 

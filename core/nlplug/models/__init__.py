@@ -1,1 +1,1 @@
-"""Model bundles: the folder format, where models come from, how they are packed."""
+"""Model bundles: the folder format, finding models, and packing them."""

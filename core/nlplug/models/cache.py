@@ -1,4 +1,4 @@
-"""Models of the Hub on this machine: each a bundle of its own in ``<cache>/models``."""
+"""Downloaded Hub models: one bundle per model in ``<cache>/models``."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from nlplug.models.writer import BundleWriter, discard_folder
 from nlplug.settings import Settings
 
 _UNMEASURED = ("fp32", "fp16", "int8", "uint8")
-"""What is fetched when no precision is asked for: nobody has measured the others' loss."""
+"""Precisions to download by default: the loss of others was not measured."""
 _MEASURED = ("int8", "fp16", "fp32", "uint8")
-"""The same for a bundle that nlplug exported: what is in it has passed the gate."""
+"""The same for a bundle that nlplug exported, whose precisions have passed the gate."""
 
 
 @dataclass(frozen=True)
 class CachedModel:
-    """A model in the cache; ``bundle`` is None where it is broken, and ``error`` says how."""
+    """A model in the cache; if it is broken, ``bundle`` is None and ``error`` is the reason."""
 
     ref: HubRef
     path: Path
@@ -45,7 +45,7 @@ class CachedModel:
 
 
 def models_folder(settings: Settings) -> Path:
-    """Where fetched models are kept."""
+    """The folder of downloaded models."""
     return settings.cache_dir / "models"
 
 
@@ -131,7 +131,7 @@ def pull(
         OptionError: The repository lacks a precision; the hint lists those it has.
         BundleError: The repository is no model that can be run, or fetching it failed.
     """
-    # One at a time, so that two who add a precision each do not lose one another's.
+    # One process at a time, so that two that add a precision do not overwrite each other.
     name = folder_of(ref, settings).name
     try:
         with exclusive(settings.cache_dir / "locks" / f"{name}.lock"):
@@ -139,7 +139,7 @@ def pull(
     except OSError as error:
         raise BundleError(
             f"The cache {settings.cache_dir} cannot be written: {error}.",
-            hint="Make room or leave to write there, or set NLPLUG_CACHE to another folder.",
+            hint="Free disk space, allow writing there, or set NLPLUG_CACHE to another folder.",
         ) from error
 
 
@@ -161,7 +161,7 @@ def _pull(ref: HubRef, settings: Settings, precisions: Collection[str], update: 
         reusable = held if current else None
         theirs = _manifest_of_repository(ref, repo, writer.folder, settings)
         graphs = _graphs_of(ref, repo, theirs)
-        # What is there stays where the newest commit still has it.
+        # Existing precisions are kept if the newest commit still has them.
         offered = {precision for files in graphs.values() for precision in files}
         wanted = sorted({*precisions, *(there & offered)}) or [_best(graphs, theirs)]
         names = _names(ref, repo, graphs, wanted)

@@ -18,10 +18,10 @@ def changed_hint(folder: Path) -> str:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
+    """Read a JSON file with an object.
 
     Raises:
-        BundleCorrupt: It holds something else.
+        BundleCorrupt: The file is not a JSON object.
     """
     try:
         value = json.loads(path.read_bytes())

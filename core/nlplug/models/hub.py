@@ -1,7 +1,7 @@
 """The Hub: what a repository holds, and fetching files of it, checked, over huggingface_hub.
 
-huggingface_hub (0.34 and later, 1.x, 2.x) is imported when the network is really needed. The
-user's token is found and sent by it the usual way (``HF_TOKEN``, ``hf auth login``).
+huggingface_hub (0.34 and later, 1.x, 2.x) is imported only when the network is needed. It finds and
+sends the token of the user as usual (``HF_TOKEN``, ``hf auth login``).
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class HubFile:
         if not right:
             raise BundleCorrupt(
                 f"{self.name} arrived with another content than the Hub announced.",
-                hint="Try again; should it happen again, a proxy or mirror in between is at fault.",
+                hint="Try again. If it happens again, a proxy or mirror changes the file.",
             )
 
 
@@ -257,7 +257,7 @@ def _lost(error: Exception, ref: HubRef, where: str, fetching: str | None) -> Nl
     if fetching:
         return BundleIncomplete(
             f"Fetching {fetching} of {ref} was cut off: {cause}",
-            hint="Nothing was kept; run it again when the network is back.",
+            hint="Nothing was kept. Run the command again when the network is available.",
         )
     return ModelNotFound(
         f"{ref} is not on this machine, and {where} cannot be reached: {cause}",

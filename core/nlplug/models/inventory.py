@@ -1,4 +1,4 @@
-"""The models of this machine in one list: those of installed packages and those in the cache."""
+"""The list of models on this machine: those of installed packages and those in the cache."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ModelEntry:
     """One model that can be named.
 
     Attributes:
-        name: What to type.
+        name: Name for ``model=``.
         task: Task it serves; the Hub's name for it, or empty, where no package says it.
         where: ``package`` (embedded in ``dist``), ``cache``, or ``hub`` (recommended by ``dist``
             and not fetched yet).
@@ -55,7 +55,7 @@ class ModelEntry:
 
 
 def inventory(host: PluginHost, settings: Settings) -> list[ModelEntry]:
-    """Every packaged model, then every cached one that no package names. Asks no network."""
+    """All packaged models, then all other cached models. Does not use the network."""
     entries: list[ModelEntry] = []
     named: set[Path] = set()
     for dist, spec in _packaged(host):

@@ -1,4 +1,4 @@
-"""``nlplug.json``: what a bundle says about itself; written last, so it means complete."""
+"""``nlplug.json``: the manifest of a bundle; written last, so the bundle is complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMAT_VERSION = 1
 
 MANIFEST_FILE = "nlplug.json"
 PARTIAL_FILE = "nlplug.json.partial"
-"""Stands in a folder that is being written; one rename turns it into the manifest."""
+"""Marks a folder that is being written; renamed to the manifest at the end."""
 
 _WINDOWS_DRIVE = re.compile(r"^[A-Za-z]:")
 
@@ -76,7 +76,7 @@ def _now() -> str:
 
 
 class Manifest(BaseModel):
-    """What a bundle is, what is in it, how good it is and where it comes from.
+    """Description of a bundle: contents, metrics and origin.
 
     Attributes:
         format_version: Version of this format.
@@ -92,7 +92,7 @@ class Manifest(BaseModel):
         precisions: What can be run, by precision.
         metrics: The task's metrics of the model as a whole.
         license: SPDX identifier or a short text.
-        data: What it was trained on and measured with: one free record a data set.
+        data: What it was trained on and measured with: one free record per data set.
         tools: Version of each tool that made it.
         created: ISO 8601 time, UTC.
         description: One line.

@@ -40,7 +40,7 @@ class PackConfig:
     """How a bundle is packed.
 
     Attributes:
-        name: What users will type as ``model=``; also names the package.
+        name: Name for ``model=`` and of the package.
         version: Version of the package.
         task: The nlplug task; None to take the manifest's.
         license: None to take the manifest's.
@@ -172,8 +172,8 @@ def _manifest(bundle: Bundle, config: PackConfig) -> Manifest:
     task = config.task or own.task
     if not task:
         raise OptionError(
-            f"The model {bundle.name!r} does not say which task it is for.",
-            hint="Name it: --task sentiment",
+            f"The model {bundle.name!r} does not state its task.",
+            hint="Give the task: --task sentiment",
         )
     kept = set(config.precisions) or set(bundle.precisions)
     for precision in kept:

@@ -1,4 +1,4 @@
-"""From what a user names to a bundle on this machine: path, packaged name, cache, Hub."""
+"""Finds the bundle of a model by path, packaged name, cache or Hub id."""
 
 from __future__ import annotations
 

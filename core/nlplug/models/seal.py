@@ -1,4 +1,4 @@
-"""Recording the files of a bundle anew, after somebody changed them on purpose."""
+"""Records the files of a bundle again, after they were changed on purpose."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STATE_THE_WINDOW = frozenset({CONFIG_FILE, TOKENIZER_CONFIG_FILE, SENTENCE_CONF
 
 
 def seal(folder: Path) -> tuple[Bundle, list[str]]:
-    """Write the manifest of a bundle anew, from the files as they are now.
+    """Write the manifest of a bundle again, from its current files.
 
     Labels and window follow ``config.json`` and ``tokenizer_config.json`` where these changed. The
     metrics of a precision whose graph changed are dropped, as nobody measured the new one.

@@ -1,4 +1,4 @@
-"""The record by which a plugin or a model package says which models it brings."""
+"""The record of a model that a plugin or a model package provides."""
 
 from __future__ import annotations
 

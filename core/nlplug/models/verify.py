@@ -1,4 +1,4 @@
-"""Whether a bundle is what its manifest says, byte for byte."""
+"""Checks the files of a bundle against its manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing a bundle so that it is either whole and in place, or not there at all."""
+"""Writes a bundle atomically: it is either complete and in place, or absent."""
 
 from __future__ import annotations
 

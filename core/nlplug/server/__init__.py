@@ -1,4 +1,4 @@
-"""Every task as an HTTP endpoint, built from its declaration (extra ``server``)."""
+"""Serves tasks over HTTP, with endpoints built from their declarations (extra ``server``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["create_app"]
 
 
 def create_app(*args: Any, **kwargs: Any) -> FastAPI:
-    """The application; arguments and errors as ``nlplug.server.app.create_app``.
+    """Create the application; see `nlplug.server.app.create_app`.
 
     Raises:
         MissingExtra: FastAPI is not installed.

@@ -1,4 +1,4 @@
-"""The application: routes, what they share, and the order in which they are tried."""
+"""The application: its routes, their order, and the objects that they share."""
 
 from __future__ import annotations
 
@@ -65,32 +65,32 @@ def create_app(
     pool: ModelPool | None = None,
     **limits: Any,
 ) -> FastAPI:
-    """The HTTP app of every installed task. ``GET /`` is left to a UI mounted after it.
+    """Create the HTTP app for the installed tasks. A UI may be mounted at ``/`` afterwards.
 
     Args:
         host: The plugins; None discovers the installed ones.
-        models: More models by the name to serve them under: a task's or packaged model's name, a
+        models: Further models by their served name: the name of a task or packaged model, a
             folder, a Hub id, a `Bundle` or a loaded `Pipeline`. Nothing else is ever opened.
-        task: The task of those models that do not say it themselves.
-        default: What ``POST /`` asks; None for the first of ``models``, else the only task.
+        task: Task of the models that do not state it.
+        default: Model for ``POST /``; None: the first of ``models``, else the only task.
         only: Serve nothing but ``models``.
-        preload: Names to load at start, True for all; others are loaded at their first request.
-        device: As `nlplug.pipeline` takes it.
-        precision: As `nlplug.pipeline` takes it.
-        threads: As `nlplug.pipeline` takes it.
-        api_key: Keys of which clients have to send one, separated by commas; None for
-            ``NLPLUG_API_KEY`` and ``NLPLUG_API_KEYS_FILE``; empty for no key.
-        api_keys_file: A file with more keys, one per line.
-        allowed_hosts: Names by which clients may call the server; see `nlplug.server.guard.Guard`.
-        cors: Origins whose pages may ask; ``*`` for all.
-        pool: The models in memory, which a UI beside the server shares; None for a new pool with
-            ``device``, ``precision`` and ``threads``.
-        **limits: Fields of `nlplug.server.limits.Limits`: what one client may ask.
+        preload: Names to load at start; True: all. Others are loaded at their first request.
+        device: See `nlplug.pipeline`.
+        precision: See `nlplug.pipeline`.
+        threads: See `nlplug.pipeline`.
+        api_key: API keys, separated by commas; clients must send one of them. None:
+            ``NLPLUG_API_KEY`` and ``NLPLUG_API_KEYS_FILE``; empty: no key is needed.
+        api_keys_file: File with further keys, one per line.
+        allowed_hosts: Host names of the server; see `nlplug.server.guard.Guard`.
+        cors: Origins whose pages may send requests; ``*``: all.
+        pool: The loaded models, shared with a UI; None creates a pool with ``device``,
+            ``precision`` and ``threads``.
+        **limits: Fields of `nlplug.server.limits.Limits`.
 
     Raises:
         ModelNotFound: A model, the default or one to preload does not exist.
-        UnknownTask: A model does not say its task, or no plugin has it.
-        ServerError: The file of keys cannot be read or holds none.
+        UnknownTask: A model does not state its task, or no plugin has the task.
+        ServerError: The file of keys cannot be read or has no keys.
     """
     host = host or PluginHost.discover()
     budget = Limits(**limits)
@@ -114,7 +114,7 @@ def create_app(
     )
     install_error_handlers(app)
     if not only:
-        mount_plugin_routes(app, host)  # first, as a plugin that fails takes its tasks along
+        mount_plugin_routes(app, host)  # first, because a plugin that fails loses its tasks
     catalog = Catalog(host, models or {}, task=task, default=default, only=only)
     if only:
         mount_plugin_routes(app, host)
@@ -131,7 +131,7 @@ def create_app(
     _add_listing_routes(app, serving)
     _add_model_routes(app, serving)
     app.add_middleware(Guard, keys=keys, hosts=allowed_hosts, max_upload=budget.max_upload)
-    if cors:  # before the guard, as a browser asks for permission without a key
+    if cors:  # before the guard, because preflight requests of browsers have no key
         from starlette.middleware.cors import CORSMiddleware
 
         app.add_middleware(
@@ -150,16 +150,16 @@ def _known(catalog: Catalog, preload: bool | Collection[str]) -> bool | Collecti
 
 
 def _add_status_routes(app: FastAPI, serving: Serving) -> None:
-    # FastAPI, unlike Starlette, does not answer HEAD where it answers GET; probes may send it.
+    # Unlike Starlette, FastAPI does not add HEAD to GET routes; health probes may use it.
     @app.head("/health", include_in_schema=False)
-    @app.get("/health", summary="Whether the server lives, and which plugins were left out")
+    @app.get("/health", summary="Whether the server is running, and the plugins that failed")
     async def health() -> Response:
         failed = [plugin["name"] for plugin in failed_plugins(serving.host)]
         status = "degraded" if failed else "ok"
         return json_reply({"status": status, "version": __version__, "failed_plugins": failed})
 
     @app.head("/ready", include_in_schema=False)
-    @app.get("/ready", summary="Whether the models to be loaded at start answer")
+    @app.get("/ready", summary="Whether the models to load at start are ready")
     async def ready() -> Response:
         if missing := serving.missing:
             return json_reply({"status": "loading", "missing": missing}, 503)
@@ -167,7 +167,7 @@ def _add_status_routes(app: FastAPI, serving: Serving) -> None:
 
 
 def _add_listing_routes(app: FastAPI, serving: Serving) -> None:
-    @app.get("/models", summary="What is served, and the plugins")
+    @app.get("/models", summary="Served models and plugins")
     async def models() -> Response:
         return json_reply(describe_models(serving))
 
@@ -175,7 +175,7 @@ def _add_listing_routes(app: FastAPI, serving: Serving) -> None:
     async def model(name: str) -> Response:
         return json_reply(describe_models(serving, serving.catalog.find(name)))
 
-    @app.get("/tasks", summary="What each task takes and gives, as JSON schema")
+    @app.get("/tasks", summary="Input, options and output of each task as JSON schema")
     async def tasks() -> Response:
         return json_reply(describe_tasks(serving.catalog))
 
@@ -219,8 +219,8 @@ def _add_model_routes(app: FastAPI, serving: Serving) -> None:
     async def ask_model(request: Request) -> Response:
         return await ask(request, request.path_params.get("name"), request.path_params.get("task"))
 
-    # Plain routes, as there is nothing here for FastAPI to check or inject; the OpenAPI document
-    # describes them by task. The most specific path comes first, as names may hold slashes.
+    # Plain routes, because FastAPI has nothing to check or inject here; the OpenAPI document
+    # describes them by task. The most specific path comes first, because names may have slashes.
     for path in ("/models/{name:path}/pipeline/{task}", "/models/{name:path}", "/"):
         app.router.routes.append(Route(path, ask_model, methods=["POST"], include_in_schema=False))
 
@@ -233,7 +233,7 @@ async def _answer(request: Request, serving: Serving, served: Served) -> Respons
             serving.limits.check_body(body)
             return huggingface.parse(parse_json(body), served.task, serving.limits)
 
-    # A body that takes long to check must not keep all other clients waiting.
+    # In a thread: checking a large body must not block other clients.
     large = len(body) > _LARGE_BODY
     call = await asyncio.to_thread(parse) if large else parse()
     if call.stream or call.details:

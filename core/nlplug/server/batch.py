@@ -1,4 +1,4 @@
-"""What one model answers at a time, and how it is broken off when nobody waits for it."""
+"""One batch of a model, and its cancellation when no client waits for it."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """The inputs of a request that one batch takes."""
+    """The inputs of one request in one batch."""
 
     job: Job
     inputs: Sequence[TaskInput]
 
     @property
     def given_up(self) -> bool:
-        """Whether nobody waits for the answers any more."""
+        """Whether no client waits for the answers any more."""
         return self.job.future.cancelled()
 
     def size(self) -> int:
-        """About how much work it is: characters."""
+        """Estimated amount of work, in characters."""
         values = (value for item in self.inputs for value in vars(item).values())
         return len(self.inputs) + sum(len(value) for value in values if isinstance(value, str))
 
 
 class Batch:
-    """Shares of requests with the same options, answered together once.
+    """Shares of requests with the same options, answered together.
 
     Args:
         shares: At least one.
@@ -57,18 +57,18 @@ class Batch:
 
     @property
     def stopped(self) -> bool:
-        """Whether it was broken off, so that there are no answers."""
+        """Whether the batch was cancelled and has no answers."""
         return self._stopped
 
     def run(self, model: Pipeline) -> list[list[Any]]:
-        """The answers, a list a share.
+        """The answers: one list per share.
 
         Raises:
-            CancelledError: It was stopped.
-            Exception: Whatever the model raises, and anything once it was stopped.
+            CancelledError: The batch was stopped.
+            Exception: Any error of the model.
         """
         answers = model.answers(self.inputs, **self.shares[0].job.options)
-        self._answers = answers  # before the first look at `stopped`, as stop() sets that first
+        self._answers = answers  # before the first check of `stopped`, because stop() sets it first
         steps = self._steps(answers)
         try:
             return [list(islice(steps, len(share.inputs))) for share in self.shares]
@@ -76,16 +76,16 @@ class Batch:
             answers.close()
 
     def stop(self) -> None:
-        """Break it off; may be called from any thread."""
+        """Stop the batch; may be called from any thread."""
         self._stopped = True
         if self._answers is not None:
             self._answers.cancel()
 
     def reconsider(self) -> None:
-        """Break it off if most of the work is for nobody; may be called from any thread.
+        """Stop the batch if most of its work is not needed; may be called from any thread.
 
-        Whoever still waits has to be answered by another batch. As that is smaller by half at
-        least, all of it together is never twice the work, however many give up.
+        Clients that still wait are answered by another batch. That batch is at most half as large,
+        so the total work is never doubled, however many clients give up.
         """
         lost = sum(share.size() for share in self.shares if share.given_up)
         kept = sum(share.size() for share in self.shares if not share.given_up)

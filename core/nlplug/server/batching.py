@@ -1,6 +1,6 @@
-"""Micro-batching: what queues up while one batch runs is answered together in the next.
+"""Micro-batching: requests that arrive while a batch runs are answered together in the next one.
 
-There is no timer, so a lone request never waits for company.
+There is no timer, so a single request never waits for others.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from nlplug.task import TaskInput
 
 GRACE = 0.5
-"""Seconds in which a queue that is closed may still be answered."""
+"""Seconds in which the requests of a closed queue are still answered."""
 LAST_WAIT = 5.0
-"""Seconds in which a model that was told to stop has to come back, before it is left behind."""
+"""Seconds in which a stopped model has to return before its thread is abandoned."""
 
 _log = logging.getLogger("nlplug.server")
 
@@ -34,19 +34,18 @@ _log = logging.getLogger("nlplug.server")
 class Batcher:
     """One model's bounded queue, and the thread that loads the model and answers.
 
-    A request with more inputs than a batch takes is answered in parts; other requests are answered
-    between them. Work for a request that is given up ends, unless it is little beside that for
-    others in the same batch. A failure of any kind ends only the request that caused it. All
-    methods are safe to call from any thread.
+    A request with more inputs than a batch is answered in parts; other requests are answered
+    between them. Work for a cancelled request ends, unless it is a small part of its batch. A
+    failure ends only the request that caused it. All methods are thread-safe.
 
     Args:
         name: Name of the model in messages and metrics.
-        load: Gives the model for as long as the thread lives; called in the thread at the first
-            request, and again after it failed.
+        load: Loads the model for the lifetime of the thread; called in the thread at the first
+            request, and again after a failure.
         task: Name of its task in metrics.
         max_batch: Largest number of inputs answered in one batch.
-        max_queue: Largest number of requests that wait.
-        metrics: Where batches are counted.
+        max_queue: Largest number of waiting requests.
+        metrics: The metrics to update.
     """
 
     def __init__(
@@ -76,21 +75,21 @@ class Batcher:
 
     @property
     def loaded(self) -> bool:
-        """Whether the model is in memory, and a thread answers."""
+        """Whether the model is in memory and its thread is running."""
         thread = self._thread
         return self._model is not None and thread is not None and thread.is_alive()
 
     @property
     def waiting(self) -> int:
-        """How many requests wait."""
+        """Number of waiting requests."""
         return len(self._jobs)
 
     def submit(self, inputs: Sequence[TaskInput], options: Mapping[str, Any]) -> Future[list[Any]]:
-        """Queue one request; cancelling the future takes it out of the queue or ends the work.
+        """Queue one request. Cancelling the future removes it from the queue or ends its work.
 
         Args:
             inputs: Checked inputs, at least one.
-            options: The options that the request gives, checked.
+            options: The checked options of the request.
 
         Raises:
             Overloaded: The queue is full, or the server is shutting down.
@@ -110,7 +109,7 @@ class Batcher:
         return job.future
 
     def load(self) -> Future[Pipeline]:
-        """The model, loaded now if it is not in memory; no batch is waited for if it is."""
+        """The model; loads it if necessary, otherwise returns without waiting for a batch."""
         loading: Future[Pipeline] = Future()
         with self._changed:
             self._check_open()
@@ -122,14 +121,14 @@ class Batcher:
         return loading
 
     def close(self, *, by: float | None = None) -> bool:
-        """Answer what is queued and can be soon, cut off the rest, free the model, end the thread.
+        """Answer queued requests until a deadline, refuse the rest, free the model, end the thread.
 
         Args:
-            by: The `time.monotonic` at which what is left is cut off; None for half a second on.
+            by: Deadline on the clock `time.monotonic`; None: half a second from now.
 
         Returns:
-            Whether the thread ended. One whose model does not come back within five seconds after
-            it was told to stop is left behind, and whoever waits for it is refused.
+            Whether the thread ended. If its model does not return within five seconds after it was
+            stopped, the thread is abandoned and waiting requests are refused.
         """
         with self._changed:
             self._closed = True
@@ -168,11 +167,11 @@ class Batcher:
                     self._batch.reconsider()
 
     def _work(self) -> None:
-        """Answer until the queue is closed; a new thread takes over from one that fails."""
+        """Answer requests until the queue is closed; if the thread fails, a new one continues."""
         try:
             self._answer_all()
         except BaseException as error:
-            _log.critical("The worker of the model %r is started anew", self.name, exc_info=error)
+            _log.critical("The worker of the model %r is restarted", self.name, exc_info=error)
             with self._changed:
                 batch, self._batch, self._thread = self._batch, None, None
             failed = [share.job.future for share in batch.shares] if batch else []
@@ -198,7 +197,7 @@ class Batcher:
         self._held.close()
 
     def _ready(self, loads: list[Future[Pipeline]]) -> Pipeline | None:
-        """The model, loaded if need be; None after all who wait were told why it cannot be."""
+        """The model, loaded if necessary; None if loading failed and all requests were refused."""
         if self._model is None:
             try:
                 with contained(), ExitStack() as stack:
@@ -215,7 +214,7 @@ class Batcher:
         return self._model
 
     def _refuse(self, error: Exception, *futures: Future[Any]) -> None:
-        """Tell all who wait, and those who ``futures`` belong to, why they are not served."""
+        """Refuse all waiting requests and those of ``futures`` with an error."""
         with self._changed:
             jobs, loads = list(self._jobs), self._loads
             self._jobs.clear()
@@ -224,9 +223,9 @@ class Batcher:
             _settle(future, error)
 
     def _gather(self) -> list[Share]:
-        """Take the next batch: the oldest request and those behind it with the same options.
+        """Take the next batch: the oldest request, and later ones with the same options.
 
-        A request of which only a part fits goes to the back of the queue with the rest.
+        If only a part of a request fits, the rest goes to the end of the queue.
         """
         shares: list[Share] = []
         room = self._max_batch
@@ -274,12 +273,12 @@ class Batcher:
                 _settle(job.future, job.answers)
 
     def _mend(self, model: Pipeline, batch: Batch, error: Exception) -> None:
-        """Answer those who can be answered of a batch that failed or was broken off."""
+        """Answer the remaining requests of a batch that failed or was stopped."""
         if batch.stopped:
             self._answer(model, batch.shares)
         elif len(batch.shares) == 1:
             self._give_up(batch.shares[0].job, error)
-        else:  # The fault of one must not fall on its neighbours.
+        else:  # An error of one request must not affect the others.
             for share in batch.shares:
                 self._answer(model, [share])
 
@@ -291,7 +290,7 @@ class Batcher:
 
 
 def _settle(future: Future[Any], result: Any) -> None:
-    """Hand over a result or an exception, unless whoever asked has gone or was refused already."""
+    """Set a result or an exception, unless the future is done already."""
     if future.done() or not future.set_running_or_notify_cancel():
         return
     if isinstance(result, Exception):

@@ -17,15 +17,15 @@ async def read_body(request: Request, max_body: int) -> bytearray:
 
     Raises:
         RequestTooLarge: The body is larger, as sent or decompressed.
-        UnsupportedEncoding: It is compressed in another way than gzip.
-        InputError: It says that it is gzip, and is not.
-        ClientDisconnect: The client went away.
+        UnsupportedEncoding: The content encoding is not gzip.
+        InputError: The body is not valid gzip.
+        ClientDisconnect: The client disconnected.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", ""):
         raise UnsupportedEncoding(
             f"The body has the content encoding {encoding!r}.",
-            hint="Send it with gzip, or not compressed.",
+            hint="Send the body with gzip or uncompressed.",
         )
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_body:
@@ -39,9 +39,9 @@ async def read_body(request: Request, max_body: int) -> bytearray:
         if max(received, len(body)) > max_body:
             raise _too_large(max_body)
     if unpack is not None and not unpack.eof:
-        raise _no_gzip("it ends too early")
+        raise _no_gzip("it ends early")
     if unpack is not None and unpack.unused_data:
-        raise _no_gzip("something follows its end")
+        raise _no_gzip("data after its end")
     return body
 
 
@@ -49,7 +49,7 @@ def parse_json(body: bytearray) -> Any:
     """The value of a JSON text.
 
     Raises:
-        InputError: It is not JSON.
+        InputError: The text is not JSON.
     """
     try:
         return json.loads(body)

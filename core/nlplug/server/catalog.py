@@ -1,4 +1,4 @@
-"""What the server answers for. A name in a URL is only ever looked up here, never opened."""
+"""The served names. A name in a URL is only looked up here and never opened as a path."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from nlplug.task import Task
 
 Source = str | Path | Bundle | Pipeline
-"""What a served name may stand for: a text is a task's name, else a packaged model's, else a folder
-or a Hub id; a `Path` is always a folder."""
+"""Source of a served name: a text is the name of a task or packaged model, a folder or a Hub id; a
+`Path` is always a folder."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """One name under ``/models/`` and what answers there.
+    """One served name under ``/models/``.
 
     Attributes:
         name: The name in the URL.
-        task: Its task.
-        source: What to load.
+        task: The task.
+        source: The model to load.
         key: Names with the same key share one loaded model.
         spec: The record of a packaged model.
     """
@@ -42,19 +42,19 @@ class Served:
 
 
 class Catalog:
-    """The names that are served, decided once at start.
+    """The served names, fixed at start.
 
     Args:
         host: The installed plugins.
         models: Name → source of models named at start.
-        task: The task of those models that do not say it themselves.
-        default: The name that ``POST /`` answers with; None for the first model named at start,
-            else the only installed task.
+        task: Task of the models that do not state it.
+        default: The name for ``POST /``; None: the first model named at start, else the only
+            installed task.
         only: Serve nothing but ``models``.
 
     Raises:
         ModelNotFound: A model named at start, or the default, does not exist.
-        UnknownTask: A model named at start does not say its task, or that task is not installed.
+        UnknownTask: A model named at start does not state its task, or it is not installed.
         PluginError: The plugin of such a task is broken.
     """
 
@@ -80,21 +80,21 @@ class Catalog:
         return iter(self._served.values())
 
     def tasks(self) -> list[Task]:
-        """The tasks of all that is served, by name."""
+        """The tasks of all served names, by name."""
         found = {served.task.name: served.task for served in self}
         return [found[name] for name in sorted(found)]
 
     def find(self, name: str | None, task: str | None = None) -> Served:
-        """What answers for ``name``; None for the default.
+        """The served model of ``name``; None: the default.
 
         Args:
             name: Name of a model or a task, or the Hub's name of a task.
             task: The task that the caller expects, by any of its names.
 
         Raises:
-            ModelNotFound: Nothing of this name is served.
-            UnknownTask: It serves another task than the one expected.
-            PluginError: It is a task whose plugin is broken.
+            ModelNotFound: Nothing is served under this name.
+            UnknownTask: The model serves another task than the expected one.
+            PluginError: The plugin of the task is broken.
         """
         served = self._look_up(name)
         if task is not None and task not in (served.task.name, served.task.hub_task):
@@ -102,7 +102,7 @@ class Catalog:
             if other is None or other.task.name != served.task.name:
                 raise UnknownTask(
                     f"{served.name!r} serves the task {served.task.name!r}, not {task!r}.",
-                    hint=f"Ask /models/{served.name}/pipeline/{served.task.hub_task}.",
+                    hint=f"Use /models/{served.name}/pipeline/{served.task.hub_task}.",
                 )
         return served
 
@@ -111,7 +111,7 @@ class Catalog:
             if self.default is None:
                 raise ModelNotFound(
                     "This server has no default model.",
-                    hint="Ask one of its models: " + ", ".join(f"/models/{n}" for n in self._served)
+                    hint="Use one of its models: " + ", ".join(f"/models/{n}" for n in self._served)
                     if self._served
                     else "Install a task, such as: pip install nlplug-sentiment",
                 )
@@ -122,7 +122,7 @@ class Catalog:
         return found
 
     def _alias(self, name: str) -> Served | None:
-        # With `only` the host is not asked, as it might import the plugin that a URL names.
+        # With `only` the host is not used, because it might import the plugin that a URL names.
         if self._only:
             names = {served.task.hub_task: served.name for served in reversed(list(self))}
             return self._served.get(names.get(name, ""))
@@ -136,8 +136,8 @@ class Catalog:
         guess = f"Did you mean {close[0]!r}? " if close else ""
         return ModelNotFound(
             f"No model {name!r} is served here.",
-            hint=f"{guess}Served are: {', '.join(self._served) or 'none'}. Others have to be "
-            "named when the server starts.",
+            hint=f"{guess}Served are: {', '.join(self._served) or 'none'}. Name others "
+            "when you start the server.",
         )
 
     def _add_installed(self) -> None:
@@ -146,7 +146,7 @@ class Catalog:
             if task.default_model is not None:
                 self._served[task.name] = self._of_task(task.name, task, task.default_model)
         for spec in self._host.models():
-            # Where the task is missing its plugin is broken or absent; the list of plugins tells.
+            # If the task is missing, its plugin is broken or not installed.
             if spec.task in tasks:
                 model = Served(spec.name, tasks[spec.task], spec.name, key=spec.name, spec=spec)
                 self._served.setdefault(spec.name, model)
@@ -171,7 +171,7 @@ class Catalog:
         wanted = task or (bundle.manifest.task if bundle.manifest else "")
         if not wanted:
             raise UnknownTask(
-                f"The model {name!r} does not say which task it is for.",
+                f"The model {name!r} does not state its task.",
                 hint="Start the server with --task TASK.",
             )
         return Served(name, self._host.task(wanted), bundle, key=name)

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def contained() -> Iterator[None]:
-    """Turn what would end a thread or an event loop into an error of the request.
+    """Convert exceptions that would end a thread or an event loop to errors of the request.
 
-    Models and plugins may raise SystemExit or KeyboardInterrupt, and a panic in Rust arrives as a
-    BaseException as well. Cancellation passes unchanged.
+    Models and plugins may raise SystemExit or KeyboardInterrupt, and a panic in Rust is a
+    BaseException too. Cancellation is passed on unchanged.
 
     Raises:
-        RuntimeError: Such an exception; it is the cause.
+        RuntimeError: Instead of such an exception, which is its cause.
     """
     try:
         yield

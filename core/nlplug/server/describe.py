@@ -1,4 +1,4 @@
-"""What the server says about itself: what it serves, what tasks declare, which plugins failed."""
+"""Descriptions of the server: served models, declarations of tasks, failed plugins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def describe_models(serving: Serving, one: Served | None = None) -> dict[str, Any]:
-    """All that is served with the plugins left out, or one served name."""
+    """All served models and the failed plugins, or one served model."""
     if one is not None:
         return _describe(serving, one)
     return {
@@ -24,7 +24,7 @@ def describe_models(serving: Serving, one: Served | None = None) -> dict[str, An
 
 
 def describe_tasks(catalog: Catalog) -> dict[str, Any]:
-    """What each served task declares."""
+    """The declaration of each served task."""
     return {
         task.name: {
             "title": task.title,
@@ -44,7 +44,7 @@ def describe_tasks(catalog: Catalog) -> dict[str, Any]:
 
 
 def failed_plugins(host: PluginHost) -> list[dict[str, Any]]:
-    """Each plugin that was left out, with its distribution, cause and what to do."""
+    """The failed plugins, with distribution, cause and hint."""
     return [
         {
             "name": record.name,

@@ -1,4 +1,4 @@
-"""Server-sent events: a response that tells its news one by one, and when nobody listens any more.
+"""Server-sent events: a response that sends events one by one and notices a disconnect.
 
 Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
@@ -17,9 +17,9 @@ from starlette.types import Receive, Scope, Send
 from nlplug.server.http import CLIENT_GONE, unless_gone
 
 DONE = b"data: [DONE]\n\n"
-"""The last event of the protocols that have one."""
+"""The last event, in protocols that have one."""
 
-# Clients that split text into lines also do it at these.
+# Some clients split lines at these characters too.
 _BREAKS = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
 
 
@@ -30,7 +30,7 @@ def event(value: Any) -> bytes:
 
 
 class EventStream(Response):
-    """Sends events as they come, each at once.
+    """Sends each event immediately.
 
     Args:
         events: The events.
@@ -45,7 +45,7 @@ class EventStream(Response):
         self._on_end: list[Callable[[int], None]] = []
 
     def on_end(self, call: Callable[[int], None]) -> None:
-        """Have something called with the status to count, whoever ends the response."""
+        """Register a callback for the final status, however the response ends."""
         self._on_end.append(call)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +55,7 @@ class EventStream(Response):
             await unless_gone(self._send(send), receive)
             status = self.status_code
         except (ClientDisconnect, OSError):
-            pass  # nobody is left to be told
+            pass  # the client has gone
         finally:
             for call in self._on_end:
                 call(status)
@@ -65,5 +65,5 @@ class EventStream(Response):
         await send(start)
         async for chunk in self._events:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await asyncio.sleep(0)  # nothing here may wait, and others want their turn
+            await asyncio.sleep(0)  # nothing else here awaits; let other tasks run
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,6 +1,6 @@
-"""One guard over the whole application: hosts, keys, the size of what is sent.
+"""The guard of the whole application: host names, keys and the size of uploads.
 
-It stands before every route, mounted page and route of a plugin, so that none can be forgotten.
+It wraps all routes, mounted pages and routes of plugins, so that none is unprotected.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from nlplug.server.keys import Keys
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
-"""What anybody may ask: the probes. They tell nothing but the names of plugins that failed."""
+"""Paths without a key: the health probes, which only reveal the names of failed plugins."""
 
 
 class Guard:
-    """ASGI middleware that lets through what may reach the application.
+    """ASGI middleware that refuses requests that must not reach the application.
 
     Args:
         app: The application.
-        keys: The API keys; empty to let everybody in.
-        hosts: Names by which clients may call the server, such as ``nlp.example.org``,
-            ``*.example.org`` or ``*``. IP addresses and ``localhost`` are always accepted, as no
-            page of another site can have them for a name. Without any, other names are accepted
-            unless the connection came over a loopback address.
+        keys: The API keys; empty: no key is needed.
+        hosts: Host names of the server, such as ``nlp.example.org``, ``*.example.org`` or ``*``.
+            IP addresses and ``localhost`` are always accepted, because no other site can use them
+            as its name. If empty, other names are accepted unless the connection uses a loopback
+            address.
         max_upload: Largest body of a request, in bytes.
     """
 
@@ -71,10 +71,10 @@ class Guard:
             await self._app(scope, receive, send)
 
     def _check_host(self, connection: HTTPConnection) -> None:
-        """Refuse a name that this server does not have: a page elsewhere may point one here.
+        """Refuse an unknown host name, which another site may point to this server.
 
         Raises:
-            UnknownHost: It is such a name.
+            UnknownHost: The name is unknown.
         """
         name = _name(connection.headers.get("host", ""))
         if name == "localhost" or not name or _is_address(name):
@@ -86,14 +86,14 @@ class Guard:
         if self._hosts or (server and is_loopback(server[0])):
             raise UnknownHost(
                 f"This server is not known as {name!r}.",
-                hint=f"Start it with --allowed-host {name} if that is one of its names.",
+                hint=f"If this is a name of the server, start it with --allowed-host {name}.",
             )
 
     def _bounded(self, connection: HTTPConnection, receive: Receive) -> Receive:
-        """What receives the body, and no more than allowed.
+        """Limit the size of the received body.
 
         Raises:
-            RequestTooLarge: The head already says that it is larger.
+            RequestTooLarge: The Content-Length is too large.
         """
         declared = connection.headers.get("content-length", "")
         left = self._max_upload
@@ -112,7 +112,7 @@ class Guard:
 
     def _too_large(self) -> RequestTooLarge:
         return RequestTooLarge(
-            f"The body is larger than {self._max_upload} bytes.", hint="Send less at once."
+            f"The body is larger than {self._max_upload} bytes.", hint="Send a smaller body."
         )
 
 

@@ -1,4 +1,4 @@
-"""What every endpoint shares: JSON replies, errors, waiting."""
+"""Shared by all endpoints: JSON replies, errors, waiting."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from nlplug.server.metrics import Metrics
 T = TypeVar("T")
 
 CLIENT_GONE = 499
-"""The status under which a request is counted whose client went away; nobody receives it."""
+"""The status that is counted when a client disconnects; it is never sent."""
 
 _log = logging.getLogger("nlplug.server")
 _HEADERS = {429: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}
 
 
 def json_reply(value: Any, status: int = 200) -> Response:
-    """A JSON response; text that is not valid Unicode is repaired, not refused."""
+    """A JSON response; invalid Unicode in texts is replaced."""
     body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Response(
         body.encode("utf-8", "replace"),
@@ -40,18 +40,18 @@ def json_reply(value: Any, status: int = 200) -> Response:
 
 
 def error_reply(error: Exception, metrics: Metrics | None = None) -> Response:
-    """The JSON response to an error, as `shown_error` has it."""
+    """The JSON response to an error; see `shown_error`."""
     shown = shown_error(error, metrics)
     return json_reply(shown.to_dict(), shown.http_status)
 
 
 def shown_error(error: Exception, metrics: Metrics | None = None) -> NlplugError:
-    """An error as clients may see it: an unexpected one is logged, and shows nothing."""
+    """The error for clients; an unexpected error is logged, and its text is not shown."""
     error = explained(error) or error
     if not isinstance(error, NlplugError):
         _log.error("A request failed", exc_info=error)
         error = NlplugError(
-            "Something went wrong inside the server.", hint="The server's log names the cause."
+            "Internal error of the server.", hint="The log of the server has the cause."
         )
     elif error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("%s: %s", type(error).__name__, error.message)
@@ -61,7 +61,7 @@ def shown_error(error: Exception, metrics: Metrics | None = None) -> NlplugError
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every error of this app's own routes as JSON; mounted apps keep their own pages."""
+    """Answer errors of this app's own routes as JSON; mounted apps keep their error pages."""
 
     async def known(request: Request, error: Exception) -> Response:
         return error_reply(error)
@@ -90,7 +90,7 @@ def _describe(request: Request, error: Exception, status: int) -> dict[str, Any]
         return {
             "error": f"There is no {where} here.",
             "error_type": "not_found",
-            "hint": "GET /models lists what is served; POST /models/{name} asks it.",
+            "hint": "GET /models lists the served models; POST /models/{name} runs one.",
         }
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         return {
@@ -106,7 +106,7 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
     """Await ``work``, cancelling it after ``seconds``.
 
     Raises:
-        RequestTimeout: It took longer.
+        RequestTimeout: The work took longer.
     """
     try:
         async with asyncio.timeout(seconds):

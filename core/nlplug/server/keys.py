@@ -22,14 +22,14 @@ def read_keys(api_key: str | None = None, file: str | Path | None = None) -> lis
     """The keys that clients may send.
 
     Args:
-        api_key: Keys, separated by commas; empty for none; None for ``NLPLUG_API_KEY``.
+        api_key: Keys, separated by commas; empty: no key; None: ``NLPLUG_API_KEY``.
         file: A file with one key per line; blank lines and lines that begin with ``#`` are
             skipped. None for ``NLPLUG_API_KEYS_FILE``, which is read only where ``api_key`` is
             None too.
 
     Raises:
-        ServerError: The file cannot be read or holds no key. A server that was told to ask for
-            keys never starts without.
+        ServerError: The file cannot be read or has no keys. A server with
+            keys configured never starts without them.
     """
     if api_key is None:
         api_key = os.environ.get("NLPLUG_API_KEY", "")
@@ -46,17 +46,17 @@ def read_keys(api_key: str | None = None, file: str | Path | None = None) -> lis
         found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
         if not found:
             raise ServerError(
-                f"The file of API keys {str(file)!r} holds no key.", hint="Write one key per line."
+                f"The file of API keys {str(file)!r} has no keys.", hint="Write one key per line."
             )
         keys += found
     return keys
 
 
 class Keys:
-    """Checks keys and sessions in time that does not depend on what is right about them.
+    """Checks keys and sessions in constant time.
 
     Args:
-        keys: The keys; none lets everybody in.
+        keys: The keys; empty: no key is needed.
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
@@ -72,10 +72,10 @@ class Keys:
         return any([hmac.compare_digest(digest, known) for known in self._digests])
 
     def check(self, connection: HTTPConnection) -> None:
-        """Check ``Authorization: Bearer``, ``X-API-Key`` and the cookie; one right one is enough.
+        """Check ``Authorization: Bearer``, ``X-API-Key`` and the cookie; one valid value is enough.
 
         Raises:
-            Unauthorized: None of them is right.
+            Unauthorized: None of them is valid.
         """
         if not self._digests or self.knows_session(connection.cookies.get(COOKIE, "")):
             return
@@ -83,20 +83,20 @@ class Keys:
         given = [connection.headers.get("x-api-key", "")]
         if scheme.lower() == "bearer":
             given.append(token.strip())
-        # Headers are decoded as latin-1, which never fails; so it is undone.
+        # Headers were decoded as latin-1, which never fails; this is undone here.
         if not any([self.accepts(key.encode("latin-1", "replace")) for key in given]):
             raise Unauthorized(
-                "The API key is missing or wrong." if any(given) else "This server wants a key.",
+                "The API key is not valid." if any(given) else "This server requires an API key.",
                 hint="Send the header `Authorization: Bearer KEY`.",
             )
 
     def new_session(self) -> str:
-        """The value of a cookie that is good for twelve hours, or until the server ends."""
+        """The value of a cookie that is valid for twelve hours, or until the server ends."""
         expires = str(int(time()) + SESSION_SECONDS)
         return f"{expires}.{self._sign(expires)}"
 
     def knows_session(self, cookie: str) -> bool:
-        """Whether this server gave out the cookie, and it has not expired."""
+        """Whether this server created the cookie, and it has not expired."""
         expires, _, signature = cookie.partition(".")
         right = hmac.compare_digest(
             signature.encode("utf-8", "replace"), self._sign(expires).encode()

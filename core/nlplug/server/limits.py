@@ -1,4 +1,4 @@
-"""The budget of a request, and its checks: all are made before any work for the request begins."""
+"""The limits of a request, checked before any work for the request begins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VALUES_PER_INPUT = 16
 
 @dataclass(frozen=True)
 class Limits:
-    """What one client may ask of the server.
+    """The limits of one client.
 
     Attributes:
         max_batch: Largest number of inputs answered in one batch.
@@ -47,7 +47,7 @@ class Limits:
     head_timeout: float = 10.0
 
     def check_body(self, body: bytes | bytearray) -> None:
-        """Refuse JSON of more values than any request needs, before it is parsed.
+        """Refuse JSON with more values than any request needs, before parsing it.
 
         Raises:
             RequestTooLarge: It holds more than 16 values for each input that is allowed.
@@ -60,12 +60,12 @@ class Limits:
             found += match.end() - match.start() == 1 and match[0] in _MARKS
             if found > most:
                 raise RequestTooLarge(
-                    f"The body holds more than {most} values.",
+                    f"The body has more than {most} values.",
                     hint="Send fewer inputs per request.",
                 )
 
     def check_inputs(self, inputs: Any) -> None:
-        """Refuse too many inputs or characters, before any input is built.
+        """Refuse too many inputs or characters, before any input is created.
 
         Args:
             inputs: The value of ``inputs`` as JSON gave it.
@@ -108,7 +108,7 @@ class Limits:
 
 
 def _characters(value: Any) -> int:
-    """Characters of all strings in a JSON value; without recursion, as it may be deep."""
+    """Number of characters of all strings in a JSON value, without recursion, which may be deep."""
     total = 0
     left = [value]
     while left:

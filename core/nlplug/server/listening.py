@@ -1,4 +1,4 @@
-"""The address that a server listens on: had before anything is loaded, or one clear error."""
+"""Opens the listening socket of a server, before any model is loaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nlplug.errors import ServerError
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, opened first so that a taken port is noticed before models load.
+    """Open a listening socket, so that a port in use is detected before models load.
 
     Args:
         host: Name or address.
@@ -29,7 +29,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine alone."""
+    """Whether an address can be reached only from this machine."""
     if host == "localhost":
         return True
     try:
@@ -50,12 +50,12 @@ def _explained(error: OSError, host: str, port: int) -> ServerError:
     number = 0 if isinstance(error, socket.gaierror) else error.errno
     if number == errno.EADDRINUSE:
         return ServerError(
-            f"Port {port} of {host} is taken by another program.",
-            hint=f"Stop that program, or pick another port: --port {port + 1}",
+            f"Port {port} of {host} is in use by another program.",
+            hint=f"Stop that program, or choose another port: --port {port + 1}",
         )
     if number == errno.EACCES:
         return ServerError(
-            f"Port {port} needs more rights than this process has.",
+            f"This process has no permission to use port {port}.",
             hint="Pick a port from 1024 up, such as --port 8000.",
         )
     return ServerError(

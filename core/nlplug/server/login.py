@@ -44,13 +44,13 @@ _HEADERS = {
 
 
 def wants_page(connection: HTTPConnection) -> bool:
-    """Whether this is a browser that opens a page, which can be sent to the login."""
+    """Whether this is a browser that opens a page and can be redirected to the login."""
     opened = connection.scope.get("method") == "GET"
     return opened and "text/html" in connection.headers.get("accept", "")
 
 
 def to_login(connection: HTTPConnection) -> Response:
-    """Send a browser to the login, and from there to where it wanted to go."""
+    """Redirect a browser to the login, and from there to the requested page."""
     root = connection.scope.get("root_path", "")
     query = connection.url.query
     target = connection.scope["path"] + (f"?{query}" if query else "")
@@ -58,7 +58,7 @@ def to_login(connection: HTTPConnection) -> Response:
 
 
 async def answer(request: Request, keys: Keys) -> Response:
-    """Answer a request to the login page: the page, or a session for a right key."""
+    """Answer a request to the login page: the page, or a session for a valid key."""
     if request.method != "POST":
         return _page(request)
     form = bytearray()
@@ -83,7 +83,7 @@ async def answer(request: Request, keys: Keys) -> Response:
 
 
 def _target(request: Request) -> str:
-    """Where to go after the login: a path of this server, never another host."""
+    """The page after the login: a path of this server, never another host."""
     target = request.query_params.get("next", "")
     if not target.startswith("/") or target[1:2] in ("/", "\\") or not target.isprintable():
         return f"{request.scope.get('root_path', '')}/"

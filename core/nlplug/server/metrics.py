@@ -1,4 +1,4 @@
-"""The numbers that the server counts, for Prometheus."""
+"""Metrics of the server for Prometheus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _QUEUE = ("task", "model")
 
 
 class Metrics:
-    """The metrics of one app. Labels hold only names that are served, never text of a request."""
+    """The metrics of one app. Labels contain only served names, never text of a request."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()

@@ -21,11 +21,11 @@ _ERRORS = {
     "400": "A device or another setting of the server does not hold.",
     "401": "The API key is missing or wrong.",
     "404": "No such model is served.",
-    "413": "The body, its inputs or the tokens asked for are too many.",
-    "415": "The body is compressed in another way than gzip.",
-    "421": "The server is not known by the name in the Host header.",
+    "413": "The body, the inputs or the requested tokens exceed the limits.",
+    "415": "The content encoding of the body is not gzip.",
+    "421": "The name in the Host header is not a name of the server.",
     "422": "The inputs or parameters are malformed; the message begins with the field's path.",
-    "429": "The queue is full; Retry-After says when to come again.",
+    "429": "The queue is full; Retry-After says when to try again.",
     "504": "The request took too long.",
 }
 _ERROR_SCHEMA = {
@@ -48,21 +48,21 @@ _EVENT_SCHEMA = {
         "token": {
             "type": "object",
             "properties": {
-                "id": {"type": "integer", "description": "-1 where text comes without tokens."},
+                "id": {"type": "integer", "description": "-1 for text without tokens."},
                 "text": {
                     "type": "string",
-                    "description": "Empty where more tokens make its characters.",
+                    "description": "Empty if further tokens are needed for the characters.",
                 },
                 "logprob": {
                     "anyOf": [{"type": "number"}, {"type": "null"}],
-                    "description": "Told with details.",
+                    "description": "Only with details.",
                 },
                 "special": {"type": "boolean"},
             },
         },
         "generated_text": {
             "anyOf": [{"type": "string"}, {"type": "null"}],
-            "description": "The whole text, in the last event.",
+            "description": "The whole text, only in the last event.",
         },
         "details": {
             "anyOf": [
@@ -82,19 +82,19 @@ _EVENT_SCHEMA = {
 
 
 def describe_app(app: FastAPI, catalog: Catalog, *, protected: bool) -> dict[str, Any]:
-    """The OpenAPI document of an app and of what it serves.
+    """The OpenAPI document of an app and its served models.
 
     Args:
-        app: Its own routes, without those of the models.
-        catalog: What is served.
-        protected: Whether an API key is asked for.
+        app: The app, with its routes except those of the models.
+        catalog: The served models.
+        protected: Whether clients need an API key.
     """
     from fastapi.openapi.utils import get_openapi
 
     document = get_openapi(
         title="nlplug",
         version=__version__,
-        description="Every installed task as an endpoint, in the shapes of Hugging Face Inference.",
+        description="The installed tasks as endpoints, in the formats of Hugging Face Inference.",
         routes=app.routes,
     )
     schemas: dict[str, Any] = {"Error": _ERROR_SCHEMA}
@@ -104,7 +104,7 @@ def describe_app(app: FastAPI, catalog: Catalog, *, protected: bool) -> dict[str
     paths = document.setdefault("paths", {})
     for operations in paths.values():
         for operation in operations.values():
-            # FastAPI's own shape of a 422, which this server never answers with.
+            # FastAPI's own format of a 422, which this server never sends.
             operation["responses"].pop("422", None)
     for served in catalog:
         paths[f"/models/{served.name}"] = {"post": _operation(served, f"ask-{served.name}")}
@@ -117,7 +117,7 @@ def describe_app(app: FastAPI, catalog: Catalog, *, protected: bool) -> dict[str
 
 
 def task_schemas(task: Task) -> dict[str, Any]:
-    """JSON schema of a task's input, options and output, each whole in itself."""
+    """Self-contained JSON schemas of a task's input, options and output."""
     return {
         "input": task.Input.model_json_schema(),
         "options": task.Options.model_json_schema(),
@@ -126,7 +126,7 @@ def task_schemas(task: Task) -> dict[str, Any]:
 
 
 def _task_components(task: Task) -> dict[str, Any]:
-    """The schemas of a task under names of its own, as two tasks may share a class's name."""
+    """The schemas of a task under unique names, because two tasks may have classes of one name."""
     prefix = _title(task.name)
     found: dict[str, Any] = {}
     for part, type_ in (
@@ -165,7 +165,7 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
         body["properties"]["stream"] = {
             "type": "boolean",
             "default": False,
-            "description": "Answer by server-sent events, a piece of the text each.",
+            "description": "Answer by server-sent events, one piece of the text each.",
         }
     content: dict[str, Any] = {"schema": body}
     if task.examples:

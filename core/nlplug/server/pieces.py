@@ -1,6 +1,6 @@
-"""A request whose answer comes piece by piece: as events, or gathered where details are asked for.
+"""Requests answered in pieces: as events, or collected if details are requested.
 
-Errors before the first piece are replies with a status; those after it are an event, the last one.
+An error before the first piece is a reply with a status; a later error is the last event.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 async def answer_in_pieces(
     request: Request, serving: Serving, served: Served, call: Call
 ) -> Response:
-    """Answer a request for a stream, or for details, which only a stream knows.
+    """Answer a request for a stream, or for details, which only streams have.
 
     Raises:
-        NlplugError: Whatever is wrong before the first piece is there.
-        ClientDisconnect: The client went away before that.
+        NlplugError: An error before the first piece.
+        ClientDisconnect: The client disconnected before the first piece.
     """
     telling = Telling(_before(call), call.options.get("seed"))
     stream = serving.stream(served, call.inputs[0], call.options)
@@ -57,7 +57,7 @@ async def answer_in_pieces(
 
 
 def _before(call: Call) -> str:
-    """The prompt, where the whole text is asked for: the pieces are the new text alone."""
+    """The prompt, if the full text is requested, because pieces contain only new text."""
     if not call.options.get("return_full_text"):
         return ""
     return next((v for v in call.inputs[0].model_dump().values() if isinstance(v, str)), "")
@@ -78,7 +78,7 @@ async def _events(
             for one in telling.events(piece):
                 yield event(one)
             piece = await within(serving.limits.timeout, stream.next())
-        if not telling.ended:  # a runner that does not say why it ended
+        if not telling.ended:  # the runner does not report why it ended
             for one in telling.events(TextPiece("", "eos", telling.tokens)):
                 yield event(one)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Routes that plugins add, each plugin's in an app of its own under ``/x/<plugin>/``."""
+"""Routes of plugins, in a separate app per plugin under ``/x/<plugin>/``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def mount_plugin_routes(app: FastAPI, host: PluginHost) -> None:
     """Let each loaded plugin add its routes; the host unloads a plugin whose hook raises.
 
     Args:
-        app: Where ``/x/<plugin>/`` is mounted.
+        app: The app in which ``/x/<plugin>/`` is mounted.
         host: The plugins.
     """
     seen = set()
     for record in host.records():
-        # One module may stand behind several entry points.
+        # Several entry points may have the same module.
         if record.state != "loaded" or (record.dist, record.module) in seen:
             continue
         seen.add((record.dist, record.module))

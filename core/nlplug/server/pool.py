@@ -1,4 +1,4 @@
-"""The models in memory: loaded once for the server and the pages, closed when crowded out."""
+"""The pool of loaded models, shared by the server and the pages."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Lease:
     """A pipeline that stays loaded until the lease ends.
 
     Attributes:
-        pipeline: Ready to run.
-        loaded_in: Seconds that loading took for this lease; 0 when the model was in memory.
+        pipeline: The pipeline.
+        loaded_in: Time to load the model for this lease, in seconds; 0 if it was in memory.
     """
 
     pipeline: Pipeline
@@ -54,19 +54,19 @@ class Lease:
 
 
 class ModelPool:
-    """Loaded pipelines by task, model and precision. All methods are safe in any thread.
+    """Loaded pipelines by task, model and precision. All methods are thread-safe.
 
-    The task is part of the key: two tasks on one model answer differently.
+    The task is part of the key, because two tasks with the same model answer differently.
 
     Args:
-        host: Where tasks and packaged models come from.
-        capacity: Number of models that stay loaded. The least recently used one that nobody
-            leases is closed first; leased models are never closed.
-        only_packaged: Refuse names of folders and Hub ids. For a server that strangers can reach:
-            they must neither probe its disk nor fill it with downloads.
-        device: As `nlplug.pipeline` takes it.
-        precision: As `nlplug.pipeline` takes it, where a lease names none.
-        threads: As `nlplug.pipeline` takes it.
+        host: The plugins, with their tasks and packaged models.
+        capacity: Number of models that stay loaded. The least recently used model without a lease
+            is closed first; leased models are never closed.
+        only_packaged: Refuse folders and Hub ids, for servers that others can reach: they must not
+            read the disk of this machine or fill it with downloads.
+        device: See `nlplug.pipeline`.
+        precision: See `nlplug.pipeline`; used if a lease does not set one.
+        threads: See `nlplug.pipeline`.
     """
 
     def __init__(
@@ -93,19 +93,19 @@ class ModelPool:
         return self.host.models(task)
 
     def bundle(self, task: Task, model: str | None) -> Bundle:
-        """Find a model and check that it is one for the task.
+        """Find a model and check that it fits the task.
 
         Raises:
-            NlplugError: It cannot be found, downloaded or used.
+            NlplugError: The model cannot be found, downloaded or used.
         """
         source = self._source(task, model)
         if source is None:
             raise ModelNotFound(
                 f"The task {task.name!r} has no model of its own.",
-                hint="Name a folder or a Hub id.",
+                hint="Give a folder or a Hub id.",
             )
         bundle = resolve(source, host=self.host)
-        Pipeline(task, bundle).close()  # reads the small files, and no graph
+        Pipeline(task, bundle).close()  # reads the small files, not the graph
         return bundle
 
     @contextmanager
@@ -115,9 +115,9 @@ class ModelPool:
         """A pipeline that stays open inside the ``with``.
 
         Args:
-            task: Its task.
-            model: A name, folder, Hub id or bundle; None for the task's own model.
-            precision: ``auto`` for that of the pool.
+            task: The task.
+            model: A name, folder, Hub id or bundle; None: the default model of the task.
+            precision: ``auto``: the precision of the pool.
 
         Raises:
             NlplugError: The model cannot be found, downloaded or loaded.
@@ -127,7 +127,7 @@ class ModelPool:
         name = str(source.path if isinstance(source, Bundle) else source or "")
         entry = self._take((task.name, name, chosen))
         try:
-            with entry.lock:  # whoever else wants this model waits for the same loading
+            with entry.lock:  # other leases of this model wait until it is loaded
                 started = time.perf_counter()
                 fresh = entry.pipeline is None
                 if entry.pipeline is None:
@@ -145,7 +145,7 @@ class ModelPool:
             self._give(entry)
 
     def close(self) -> None:
-        """Close every model that nobody leases."""
+        """Close all models without a lease."""
         with self._lock:
             unused = [self._entries.pop(key) for key, e in [*self._entries.items()] if not e.users]
         for entry in unused:
@@ -158,7 +158,7 @@ class ModelPool:
         if self.only_packaged and name not in {spec.name for spec in self.packaged(task.name)}:
             raise ModelNotFound(
                 f"This server offers only its installed models, and {name!r} is not one of them.",
-                hint="Pick one from the list.",
+                hint="Choose one from the list.",
             )
         return name
 

@@ -1,4 +1,4 @@
-"""Running an application on a socket: bounded connections, bounded heads, bounded shutdown."""
+"""Runs an application on a socket, with limits for connections, headers and shutdown."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def run(
     access_log: bool = False,
     started: Callable[[], object] | None = None,
 ) -> None:
-    """Serve until a signal ends it; the process ends even if a model does not come back.
+    """Serve until a signal; the process ends even if a model does not return.
 
     Args:
         app: The application, with a `nlplug.server.serving.Serving` at ``app.state.nlplug``.
         listener: A listening socket.
-        limits: What one client may ask.
-        graceful: Seconds for which requests under way are answered after the signal.
-        access_log: Print a line for every request.
-        started: Called once the server answers.
+        limits: The limits of a client.
+        graceful: Time to finish requests after the signal, in seconds.
+        access_log: Print one line per request.
+        started: Called when the server is ready.
     """
     limits = limits or Limits()
     connections = min(limits.max_connections, _room_for_files())
@@ -51,7 +51,7 @@ def run(
         access_log=access_log,
         server_header=False,
         timeout_graceful_shutdown=int(graceful) + 1,
-        # So many are accepted in one turn of the event loop, before any of them can be refused.
+        # Number of connections accepted in one step of the event loop, before any can be refused.
         backlog=max(1, min(_BACKLOG, connections // 2)),
     )
     try:
@@ -59,11 +59,11 @@ def run(
     finally:
         if app.state.nlplug.stuck:
             sys.stderr.flush()
-            os._exit(1)  # Python itself would wait for their threads without a limit
+            os._exit(1)  # Python would wait for their threads without a limit
 
 
 class _Server(uvicorn.Server):
-    """Tells when it answers, and reports each lack of files once a minute."""
+    """Reports when it is ready, and at most once per minute that files run out."""
 
     def __init__(self, config: uvicorn.Config, started: Callable[[], object] | None) -> None:
         super().__init__(config)
@@ -85,7 +85,7 @@ class _Server(uvicorn.Server):
 
 
 def _room_for_files() -> int:
-    """How many connections this process may open beside the files that it has open."""
+    """Number of connections that this process may open in addition to its open files."""
     try:
         import resource
 
@@ -99,7 +99,7 @@ def _room_for_files() -> int:
 
 
 def _protocol(most: int, head_timeout: float) -> type[asyncio.Protocol]:
-    """uvicorn's protocol with at most so many connections, and so long for the head of each."""
+    """The protocol of uvicorn with a limit of connections, and of time to send the headers."""
 
     class Bounded(AutoHTTPProtocol):  # type: ignore[misc, valid-type] # chosen at run time
         _timer: asyncio.TimerHandle | None = None

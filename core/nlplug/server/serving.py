@@ -1,4 +1,4 @@
-"""The models of a running server: each with its queues, all ended together."""
+"""The models of a running server with their queues."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 _log = logging.getLogger("nlplug.server")
 
 LONG = 4000
-"""Characters from which an input is long. It is cut into windows that take a while, so that long
-inputs have a queue and a thread of their own, and short ones never wait for them."""
+"""Number of characters from which an input is long. Long inputs have a separate queue and thread,
+so that short ones never wait for them."""
 
 _Key = tuple[str, str]
 
 
 class Serving:
-    """Gives each served model its queues; plugins and UIs find it at ``app.state.nlplug``.
+    """The queues of all served models; plugins and UIs find it at ``app.state.nlplug``.
 
-    A model is one task with one bundle: tasks that share a bundle have queues of their own.
+    A model is one task with one bundle: tasks that share a bundle have separate queues.
 
     Args:
         host: The installed plugins.
         catalog: What is served.
-        limits: What one client may ask.
-        pool: The models in memory, which pages beside the server may share.
-        preload: Names to load at start; True for all that are served.
-        protected: Whether an API key is asked for.
+        limits: The limits of a client.
+        pool: The loaded models, which pages may share.
+        preload: Names to load at start; True: all served models.
+        protected: Whether clients need an API key.
 
     Attributes:
-        stuck: After `close`, the models that did not come back in time.
+        stuck: After `close`: the models that did not end in time.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class Serving:
 
     @property
     def missing(self) -> list[str]:
-        """Names of models that were to be loaded at start and have no worker that answers."""
+        """Names of models to load at start whose worker is not ready."""
         return [served.name for served in self._wanted if not self.loaded(served)]
 
     def loaded(self, served: Served) -> bool:
-        """Whether the model of ``served`` is in memory and answers."""
+        """Whether the model of ``served`` is in memory and ready."""
         batcher = self._batchers.get(_key(served))
         return batcher is not None and batcher.loaded
 
@@ -96,10 +96,10 @@ class Serving:
         return self._batcher(served, batchers).submit(inputs, options)
 
     def stream(self, served: Served, item: Any, options: dict[str, Any]) -> Stream:
-        """Begin the answer to one checked input, to be read piece by piece in this event loop.
+        """Start the answer to one checked input, which this event loop reads piece by piece.
 
         Raises:
-            Overloaded: Too many wait already.
+            Overloaded: Too many requests are waiting.
         """
         batcher = self._batcher(served, self._batchers)
         key = _key(served)
@@ -117,7 +117,7 @@ class Serving:
         return streams.start(item, options)
 
     def preload(self) -> None:
-        """Load what is to be loaded at start and wait for it.
+        """Load the models to load at start, and wait for them.
 
         Raises:
             NlplugError: A model cannot be loaded.
@@ -126,10 +126,10 @@ class Serving:
             model.result()
 
     def close(self) -> None:
-        """Answer what is queued and can be soon, cut off the rest, and free all models.
+        """Answer queued requests until a deadline, refuse the rest, and free all models.
 
-        A model that does not come back within some seconds is left behind and named in `stuck`. A
-        later request loads its model again.
+        A model that does not return within some seconds is abandoned and named in `stuck`. A later
+        request loads its model again.
         """
         with self._lock:
             batchers = [*self._batchers.values(), *self._long.values()]
@@ -141,7 +141,7 @@ class Serving:
         self.stuck = sorted({name for name, done in ended if not done})
         if self.stuck:
             names = ", ".join(self.stuck)
-            _log.error("Models that did not end in time are left behind: %s", names)
+            _log.error("Models that did not end in time: %s", names)
         else:
             self.pool.close()
 
@@ -179,6 +179,6 @@ def _key(served: Served) -> _Key:
 
 
 def _length(item: TaskInput) -> int:
-    """Characters of the longest text in an input."""
+    """Number of characters of the longest text in an input."""
     texts = (value for value in vars(item).values() if isinstance(value, str))
     return max(map(len, texts), default=0)

@@ -1,4 +1,4 @@
-"""Answers that come piece by piece: decoded in threads, read by an event loop."""
+"""Streamed answers: decoded in threads, read by an event loop."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Stream:
-    """One such answer, for the event loop that runs when it is made.
+    """One streamed answer, for the event loop in which it is created.
 
-    The decoding never waits for its reader: what was not read yet is no longer than the answer.
+    The decoding never waits for its reader; the buffer is at most as long as the answer.
 
     Args:
-        on_cancel: Called with it when it is cancelled.
+        on_cancel: Called with the stream when it is cancelled.
     """
 
     def __init__(self, on_cancel: Callable[[Stream], None]) -> None:
@@ -37,14 +37,14 @@ class Stream:
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for the answer any more."""
+        """Whether no client waits for the answer any more."""
         return self._cancelled
 
     async def next(self) -> TextPiece | None:
         """The next piece; None after the last.
 
         Raises:
-            Exception: Whatever ended the decoding.
+            Exception: The error that ended the decoding.
         """
         arrived = await self._arrived.get()
         if isinstance(arrived, Exception):
@@ -52,31 +52,30 @@ class Stream:
         return arrived
 
     def cancel(self) -> None:
-        """Have the decoding take no further step; may be called from any thread."""
+        """Stop the decoding before its next step; may be called from any thread."""
         self._cancelled = True
         self._on_cancel(self)
 
     def put(self, arrived: TextPiece | Exception | None) -> None:
-        """Hand over a piece, an error or the end; may be called from any thread."""
+        """Add a piece, an error or the end; may be called from any thread."""
         try:
             self._loop.call_soon_threadsafe(self._arrived.put_nowait, arrived)
-        except RuntimeError:  # the loop has ended, and whoever read with it
+        except RuntimeError:  # the event loop has ended, and the reader with it
             self._cancelled = True
 
 
 class Streams:
-    """The streams of one model: a few are decoded side by side, others wait for their turn.
+    """The streams of one model: a few are decoded in parallel, others wait in a queue.
 
-    They neither wait for a batch nor hold one up. All methods but `start` are safe to call from
-    any thread.
+    Streams neither wait for batches nor delay them. All methods except `start` are thread-safe.
 
     Args:
         name: Name of the model in messages and metrics.
         task: Name of its task in metrics.
-        load: Gives the model once it is in memory.
-        max_streams: Most answers decoded side by side.
-        max_queue: Most that may wait.
-        metrics: Where streams are counted.
+        load: Returns the model when it is in memory.
+        max_streams: Maximum number of answers decoded in parallel.
+        max_queue: Maximum number of waiting streams.
+        metrics: The metrics to update.
     """
 
     def __init__(
@@ -102,11 +101,11 @@ class Streams:
         self._closed = False
 
     def start(self, item: TaskInput, options: Mapping[str, Any]) -> Stream:
-        """Begin an answer, or queue it; to be called in the event loop that reads it.
+        """Start or queue an answer; call it in the event loop that reads the answer.
 
         Args:
             item: The checked input.
-            options: The options that the request gives, checked.
+            options: The checked options of the request.
 
         Raises:
             Overloaded: The queue is full, or the server is shutting down.
@@ -117,7 +116,7 @@ class Streams:
                 raise _closing()
             if len(self._open) >= self._max_streams + self._max_queue:
                 raise Overloaded(
-                    f"{self._max_queue} streams of the model {self.name!r} wait already.",
+                    f"{self._max_queue} streams of the model {self.name!r} are waiting.",
                     hint="Try again in a moment, or start the server with a larger --max-queue.",
                 )
             self._open.add(stream)
@@ -129,10 +128,10 @@ class Streams:
         return stream
 
     def close(self, *, by: float | None = None) -> bool:
-        """Cut off what is under way and end the threads.
+        """Stop all streams and end the threads.
 
         Args:
-            by: The `time.monotonic` until which the threads are waited for; None for no limit.
+            by: Deadline for the threads on the clock `time.monotonic`; None: no limit.
 
         Returns:
             Whether all threads ended.
@@ -163,7 +162,7 @@ class Streams:
                 self._count()
 
     def _give_up(self, stream: Stream) -> None:
-        """Free its place in the queue; what is under way frees its own after its last step."""
+        """Free its place in the queue; a running stream frees its place after its last step."""
         with self._lock:
             if stream in self._waiting:
                 self._waiting.remove(stream)

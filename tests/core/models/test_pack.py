@@ -142,7 +142,7 @@ def test_the_metadata_says_what_the_manifest_says(bundle: Bundle, tmp_path: Path
 
 def test_a_folder_in_the_hubs_layout_needs_its_task_named(hub_layout: Path, tmp_path: Path) -> None:
     bundle = Bundle.open(hub_layout)
-    with pytest.raises(OptionError, match="does not say which task") as caught:
+    with pytest.raises(OptionError, match="does not state its task") as caught:
         pack_wheel(bundle, tmp_path, PackConfig("my-model"))
     assert "--task" in str(caught.value.hint)
     (hub_layout / "optimizer.pt").write_bytes(b"not needed to run it")

@@ -220,7 +220,7 @@ def test_a_model_named_at_start_has_to_exist(host: PluginHost) -> None:
 
 
 def test_a_model_that_does_not_say_its_task_needs_one(host: PluginHost, bundle: Bundle) -> None:
-    with pytest.raises(UnknownTask, match="'mine' does not say which task"):
+    with pytest.raises(UnknownTask, match="'mine' does not state its task"):
         create_app(host, models={"mine": bundle})
 
 

@@ -210,5 +210,5 @@ def test_a_model_that_hangs_does_not_keep_the_server_from_ending(
         assert entered.read_text() == "x"
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=WAIT)
-        assert "Models that did not end in time are left behind: hanging-tiny" in log
+        assert "Models that did not end in time: hanging-tiny" in log
         asking.join(WAIT)

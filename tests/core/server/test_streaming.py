@@ -194,10 +194,13 @@ def test_a_client_that_goes_away_before_the_first_piece_ends_it_too(
     [
         (body("! a"), "There is no word '!'."),
         (body(max_new_tokens="many"), "parameters: Wrong option"),
-        ({"inputs": ["a"], "stream": True}, "stream: one input is streamed at a time"),
+        ({"inputs": ["a"], "stream": True}, "stream: only a single input can be streamed"),
         ({"inputs": "a", "stream": 1}, "stream: this is a number."),
         ({"inputs": "a", "parameters": {"details": "yes"}}, "parameters: details is 'yes'"),
-        ({"inputs": ["a"], "parameters": {"details": True}}, "parameters: details are told"),
+        (
+            {"inputs": ["a"], "parameters": {"details": True}},
+            "parameters: details are only available",
+        ),
     ],
 )
 def test_an_error_before_the_first_piece_is_a_reply(

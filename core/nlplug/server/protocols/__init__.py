@@ -1,1 +1,1 @@
-"""The wire formats that clients speak, one module each."""
+"""The wire formats of clients, one module each."""

@@ -1,6 +1,6 @@
-"""The Hugging Face Inference shapes: what `huggingface_hub.InferenceClient` sends and expects.
+"""The formats of Hugging Face Inference: what `huggingface_hub.InferenceClient` sends and expects.
 
-A family's record says which shape its replies have. Reference:
+The record of a family names the format of its replies. Reference:
 https://huggingface.co/docs/inference-providers/tasks/index
 """
 
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from nlplug.server.limits import Limits
     from nlplug.task import Task, TaskInput
 
-# Older clients send these beside the inputs; here a model is always waited for and never cached.
+# Older clients send these with the inputs. They have no effect here: requests always wait for the
+# model, and answers are never cached.
 _IGNORED = frozenset({"options"})
 
 
 def shape_of(task: Task) -> Shape:
-    """How replies of this task look."""
+    """The format of the replies of a task."""
     shape: Shape = load(task.family.hub_shape)
     return shape
 
@@ -34,13 +35,13 @@ def parse(body: Any, task: Task, limits: Limits) -> Call:
 
     Args:
         body: ``{"inputs": str | dict | list of these, "parameters": {…}, "stream": bool}``.
-        task: The task that it is for.
-        limits: The budget of a request.
+        task: The task.
+        limits: The limits of a request.
 
     Raises:
         InputError: The body or an input is malformed; the message begins with the field's path.
         OptionError: A parameter is unknown, of the wrong type, or out of its bounds.
-        RequestTooLarge: It is more than the budget of a request.
+        RequestTooLarge: The request exceeds the limits.
     """
     if not isinstance(body, dict):
         raise InputError(
@@ -72,17 +73,17 @@ def parse(body: Any, task: Task, limits: Limits) -> Call:
     limits.check_options(options, len(inputs))
     if details and "details" in task.Options.model_fields:
         options["details"] = True
-        details = stream  # its answers can tell more than its pieces
+        details = stream  # the whole answer has more than the pieces
     if details and not (single and task.family.streams):
         raise InputError(
-            "parameters: details are told of one input at a time.",
+            "parameters: details are only available for a single input.",
             hint="Send one input, or leave details out.",
         )
     return Call(inputs, options, single, stream, details)
 
 
 def reply(task: Task, answers: list[Any], call: Call) -> Any:
-    """The reply to a request, from one answer an input."""
+    """The reply to a request, from one answer per input."""
     return shape_of(task).reply(answers, call)
 
 
@@ -100,12 +101,12 @@ def _stream(task: Task, wanted: Any, single: bool) -> bool:
         raise InputError(f"stream: this is {json_type(wanted)}.", hint="Send true or false.")
     if not task.family.streams:
         raise InputError(
-            f"stream: the answers of the task {task.name!r} come whole, not piece by piece.",
+            f"stream: the answers of the task {task.name!r} cannot be streamed.",
             hint="Leave stream out.",
         )
     if not single:
         raise InputError(
-            "stream: one input is streamed at a time, and this is a list.",
+            "stream: only a single input can be streamed, and this is a list.",
             hint="Send one input, or leave stream out.",
         )
     return True
@@ -132,7 +133,7 @@ def _options(task: Task, parameters: dict[str, Any]) -> dict[str, Any]:
         if name in options:
             raise OptionError(
                 f"parameters: The task {task.name!r} has no option {name!r} over HTTP.",
-                hint="It can be given in Python alone.",
+                hint="It is only available in Python.",
             )
     try:
         make_options(task, options)

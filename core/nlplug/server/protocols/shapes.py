@@ -1,4 +1,4 @@
-"""How the answers of a family become replies over HTTP; a family's record names its shape."""
+"""The formats of replies over HTTP; the record of a family names its format."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Call:
 
     Attributes:
         inputs: The inputs.
-        options: The task's options, as the request gives them or the protocol presets them.
-        single: Whether the request holds one input and not a list.
+        options: Options of the request, with the presets of the protocol.
+        single: Whether the request has one input instead of a list.
         stream: Whether the answer is streamed.
-        details: Whether the reply is to say how the text came about.
+        details: Whether the reply has details of the generation.
     """
 
     inputs: list[TaskInput]
@@ -33,14 +33,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Shape:
-    """How the answers of a family become a reply.
+    """The format of the replies of a family.
 
     Attributes:
-        reply: Makes the reply from the answers, one for each input.
-        presets: Options whose default differs here from the task's own.
-        accept: From the parameters of a request, and the task's own options, to options.
-        details: Whether a reply can be asked to say how it came about.
-        schema: Makes the JSON schema of the reply from that of one answer.
+        reply: Builds the reply from the answers, one per input.
+        presets: Options whose default differs from that of the task.
+        accept: Converts the parameters of a request to options of the task.
+        details: Whether requests may ask for details.
+        schema: Builds the JSON schema of the reply from that of one answer.
     """
 
     reply: Callable[[list[Any], Call], Any]
@@ -65,14 +65,14 @@ def _nested(answers: list[Any], call: Call) -> Any:
 
 
 def _texts(answers: list[Any], call: Call) -> Any:
-    # One text an input is the common case, which is a flat list.
+    # Usually there is one text per input, and the reply is a flat list.
     if all(isinstance(answer, list) and len(answer) == 1 for answer in answers):
         return [answer[0] for answer in answers]
     return _plain(answers, call)
 
 
 def _generating(parameters: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the options of decoding out of ``generate_parameters``, where clients put them."""
+    """Move the options of decoding from ``generate_parameters``, where clients put them."""
     options = dict(parameters)
     more = options.pop("generate_parameters", None) or {}
     if not isinstance(more, dict):
@@ -84,7 +84,7 @@ def _generating(parameters: Mapping[str, Any], known: Mapping[str, Any]) -> dict
 
 
 def json_type(value: Any) -> str:
-    """What a JSON value is called in an error: ``an array``, ``null``, …"""
+    """Name of the type of a JSON value for errors: ``an array``, ``null``, …"""
     names = {str: "a string", list: "an array", bool: "a boolean", dict: "an object"}
     return "null" if value is None else names.get(type(value), "a number")
 
@@ -93,9 +93,9 @@ PLAIN = Shape(_plain)
 """The answer to one input, or a list of answers."""
 NESTED = Shape(
     _nested,
-    presets={"top_k": None},  # the Hub answers with all labels
+    presets={"top_k": None},  # the Hub returns all labels
     schema=lambda one: {"type": "array", "items": one},
 )
-"""A list with the labels of each input, all of them unless ``top_k`` is given."""
+"""One list of labels per input; all labels unless ``top_k`` is given."""
 TEXTS = Shape(_texts, accept=_generating)
-"""A list with one text for each input."""
+"""A list with one text per input."""

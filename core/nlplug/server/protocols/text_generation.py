@@ -1,7 +1,7 @@
-"""What the Hub's text generation has beyond other tasks: parameters, details, events.
+"""Text generation over HTTP: parameters, details and events.
 
-The shapes are those of Text Generation Inference, which `huggingface_hub.InferenceClient` and the
-clients of that server speak. Reference: https://huggingface.github.io/text-generation-inference/
+The formats are those of Text Generation Inference, which `huggingface_hub.InferenceClient` and the
+clients of that server use. Reference: https://huggingface.github.io/text-generation-inference/
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nlplug.server.protocols.shapes import PLAIN, Shape
 if TYPE_CHECKING:
     from nlplug.runtime.answers import TextPiece
 
-# Parameters that ask for nothing when they have these values, by which clients fill them in.
+# Parameters with these values have no effect; clients send them as defaults.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "adapter_id": (None,),
     "best_of": (None, 1),
@@ -25,17 +25,17 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "truncate": (None,),
     "watermark": (None, False),
 }
-# Who gives one of these wants tokens to be drawn.
+# Each of these parameters implies sampling.
 _DRAWING = ("temperature", "top_k", "top_p", "typical_p")
 _FINISH = {"eos": "eos_token", "stop": "stop_sequence", "length": "length"}
 
 
 def accept(parameters: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The task's options that the parameters of a request ask for.
+    """Convert the parameters of a request to options of the task.
 
     Args:
-        parameters: As they came; ``details`` is taken out before.
-        known: The names of the task's options.
+        parameters: The parameters without ``details``.
+        known: Names of the task's options.
     """
     options = {
         name: value
@@ -52,10 +52,10 @@ def accept(parameters: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str,
 
 
 def wants_details(parameters: dict[str, Any]) -> bool:
-    """Take ``details`` out of the parameters.
+    """Remove ``details`` from the parameters and return it.
 
     Raises:
-        InputError: It is neither true nor false.
+        InputError: The value is neither true nor false.
     """
     wanted = parameters.pop("details", None)
     if not isinstance(wanted, bool | None):
@@ -66,11 +66,11 @@ def wants_details(parameters: dict[str, Any]) -> bool:
 
 
 class Telling:
-    """Tells one streamed answer as events, and in the end as a reply.
+    """Converts one streamed answer to events, and at the end to a reply.
 
     Args:
-        before: What stands before the new text in the whole text, as the prompt may.
-        seed: Of the draws, if the request gave one.
+        before: Text before the new text in the full text, such as the prompt.
+        seed: The seed for sampling, if the request has one.
     """
 
     def __init__(self, before: str = "", seed: int | None = None) -> None:
@@ -82,19 +82,19 @@ class Telling:
 
     @property
     def ended(self) -> bool:
-        """Whether the last piece came."""
+        """Whether the last piece was received."""
         return self._finish is not None
 
     @property
     def tokens(self) -> int:
-        """How many tokens were decoded so far."""
+        """Number of tokens decoded so far."""
         return self._tokens
 
     def events(self, piece: TextPiece) -> list[dict[str, Any]]:
-        """The events of the next piece, one a token.
+        """The events of the next piece, one per token.
 
-        Of several tokens that make a piece together the last has its text, and the others have
-        none. A piece without tokens, such as a whole sentence, is one event, and its id is -1.
+        If several tokens form a piece, the last one has its text and the others have an empty text.
+        A piece without tokens, such as a whole sentence, is one event with the id -1.
         """
         self._text += piece.text
         self._tokens = piece.tokens
@@ -106,7 +106,7 @@ class Telling:
         return [*told, self._event(*last, piece.text, ended=self.ended)]
 
     def reply(self) -> list[dict[str, Any]]:
-        """The whole answer with its details, once the last piece came."""
+        """The whole answer with its details, after the last piece."""
         details = {**self._details(), "prefill": [], "tokens": []}
         return [{"generated_text": self._text, "details": details}]
 
@@ -132,7 +132,7 @@ class Telling:
 
 GENERATED = Shape(
     PLAIN.reply,
-    presets={"return_full_text": False},  # the Hub leaves the prompt out
+    presets={"return_full_text": False},  # the Hub does not include the prompt
     accept=accept,
     details=True,
 )
