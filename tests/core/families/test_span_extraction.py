@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from nlplug.errors import InputError, OptionError
 from nlplug.families.span_extraction.spans import NBest, Span, best_spans, probabilities
@@ -112,6 +112,18 @@ def test_the_tokens_of_a_context_keep_their_own_places(words: bool) -> None:
     assert (read.ids.tolist(), read.ids.dtype) == ([1, 2, 3], np.int32)
     empty = read_context("", inner.encode(""), words=words)
     assert [len(array) for array in (empty.ids, empty.starts, empty.ends, empty.low)] == [0] * 4
+
+
+def test_every_word_has_its_own_edges_and_a_special_token_is_no_word() -> None:
+    vocabulary = {"[UNK]": 0, "un": 1, "##do": 2, "it": 3, "[S]": 4}
+    inner = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    inner.post_processor = processors.TemplateProcessing(
+        single="$A [S]", special_tokens=[("[S]", 4)]
+    )
+    read = read_context("it undo it", inner.encode("it undo it"), words=True)
+    assert read.starts.tolist() == [0, 3, 3, 8, 0]
+    assert read.ends.tolist() == [2, 7, 7, 10, 0]
 
 
 def test_probabilities_are_float64_and_of_nothing_none() -> None:
