@@ -222,13 +222,13 @@ def export_nlplug(checkpoint: Path, folder: Path, *, translates: bool) -> None:
     """Our graphs in each precision; one that there is none of is said to fail."""
     import transformers
 
-    from nlplug.export.decoder.encoder_decoder import export_seq2seq
+    from nlplug.export.decoder.encoder_decoder import export_encoder_decoder
     from nlplug.export.decoder.export import export_decoder, save_graph
 
     kind = transformers.MarianMTModel if translates else transformers.AutoModelForCausalLM
     model = kind.from_pretrained(checkpoint).eval()
     if translates:
-        made = export_seq2seq(model, folder, precisions=PRECISIONS)
+        made = export_encoder_decoder(model, folder, precisions=PRECISIONS)
         graphs = dict(made.fast) or {"fp32": made.plain}
         note = made.note
     else:

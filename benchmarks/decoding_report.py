@@ -48,7 +48,7 @@ def decoding_bars(decoding: Mapping[str, Decoded], streams: Streaming) -> list[B
 
 
 def identical(record: Record, reference: Record) -> float:
-    """The share of texts that have the very tokens of the reference, from 0 to 1."""
+    """The share of texts that have exactly the tokens of the reference, from 0 to 1."""
     pairs = list(zip(record.answers, reference.answers, strict=True))
     same = [one for one, other in pairs if one == other]
     return len(same) / len(pairs)
@@ -61,7 +61,7 @@ def decoding_table(key: str, measured: Decoded) -> str:
     title = "Tiny models, for a try" if measured.tiny else part.title
     lines = [
         f"**{title}**; {measured.rounds} rounds; tokens/s, settings, and the share of texts "
-        "with the very tokens of transformers:",
+        "with exactly the tokens of transformers:",
         "",
         f"| | {' | '.join(cases)} |",
         f"|---|{'---:|' * len(cases)}",

@@ -89,7 +89,8 @@ def export_nlplug(checkpoint: Path, task: str, bundle: Path) -> None:
 
     The budget is wide open because a head that was never trained has no accuracy to lose.
     """
-    from nlplug.export.run import ExportConfig, export_model
+    from nlplug.export.config import ExportConfig
+    from nlplug.export.run import export_model
     from nlplug.plugins import PluginHost
 
     export_model(

@@ -131,8 +131,8 @@ def _machine() -> str:
     name, cpus = cpu_name()
     return (
         f"{name}, {cpus} cores; Python {platform.python_version()}, {', '.join(versions)}. "
-        "Every contender in a process of its own, at its best batch size and thread setting, "
-        "in turns; medians (lowest to highest). Of decoding, the settings are sessions × threads."
+        "Every contender runs in its own process, at its best batch size and thread setting, "
+        "alternating; medians (lowest to highest). For decoding, settings are sessions × threads."
     )
 
 
@@ -174,7 +174,7 @@ def _settings(settings: Mapping[str, object]) -> str:
     words = {
         "batch_size": "batch {}",
         "torch_threads": "torch threads {}",
-        "token_budget": "{} tokens a batch",
+        "token_budget": "{} tokens per batch",
     }
     known = [words[key].format(value) for key, value in settings.items() if key in words]
     if settings.get("exact"):

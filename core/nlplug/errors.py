@@ -1,8 +1,8 @@
-"""The one hierarchy of errors that a user of nlplug can meet.
+"""All errors that nlplug raises.
 
-A message says what is wrong and with which value; ``hint`` says what to do next. The same
-error is raised in Python, printed as two lines by the command line (which exits with
-``exit_code``) and answered as JSON by the HTTP server (with ``http_status``).
+A message says what is wrong and with which value; ``hint`` says what to do. The same error is
+raised in Python, printed as two lines by the command line (which exits with ``exit_code``) and
+returned as JSON by the HTTP server (with ``http_status``).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class NlplugError(Exception):
     """Base of all errors of this package.
 
     Args:
-        message: What is wrong, with the offending value.
-        hint: What the user can do about it, or None.
+        message: What is wrong, with the value.
+        hint: What the user can do, or None.
     """
 
     exit_code: ClassVar[int] = 1
@@ -35,13 +35,13 @@ class NlplugError(Exception):
         return f"{self.message}\nHint: {self.hint}" if self.hint else self.message
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON body that the HTTP server answers with."""
+        """The JSON body of the HTTP server's response."""
         body = {"error": self.message, "error_type": self.error_type}
         return body | {"hint": self.hint} if self.hint else body
 
 
 class InputError(NlplugError):
-    """An input that the task cannot take: of the wrong type, empty, or malformed."""
+    """An input that the task cannot process: of the wrong type, empty, or malformed."""
 
     exit_code = 2
     http_status = 422
@@ -49,7 +49,7 @@ class InputError(NlplugError):
 
 
 class OptionError(InputError):
-    """An option that does not exist or whose value is out of its bounds."""
+    """An option that does not exist, or a value that is out of bounds."""
 
 
 class DataError(InputError):
@@ -57,7 +57,7 @@ class DataError(InputError):
 
 
 class MissingExtra(NlplugError):
-    """An optional dependency is not installed; the hint carries the pip line."""
+    """An optional dependency is not installed; the hint has the pip command."""
 
     exit_code = 3
     http_status = 501
@@ -73,14 +73,14 @@ class UnknownTask(NlplugError):
 
 
 class PluginError(NlplugError):
-    """A plugin cannot be loaded, or broke the contract while loading."""
+    """A plugin cannot be loaded, or does not keep the plugin contract."""
 
     exit_code = 4
     error_type = "plugin"
 
 
 class ModelNotFound(NlplugError):
-    """No model of this name: no folder, no packaged model, not in the cache, not on the Hub."""
+    """No model has this name: no folder, no packaged model, none in the cache or on the Hub."""
 
     exit_code = 5
     http_status = 404
@@ -88,7 +88,7 @@ class ModelNotFound(NlplugError):
 
 
 class OfflineError(ModelNotFound):
-    """A model would have to be fetched, and the network is switched off."""
+    """A model would have to be downloaded, but network access is turned off."""
 
 
 class BundleError(NlplugError):
@@ -99,11 +99,11 @@ class BundleError(NlplugError):
 
 
 class BundleIncomplete(BundleError):
-    """A file is missing, or the manifest was never written: a killed export or download."""
+    """A file or the manifest is missing: an export or download was interrupted."""
 
 
 class BundleCorrupt(BundleError):
-    """A file's content differs from the sha256 that the manifest holds."""
+    """A file does not have the sha256 of the manifest, or cannot be parsed."""
 
 
 class BundleVersionError(BundleError):
@@ -119,7 +119,7 @@ class DeviceError(NlplugError):
 
 
 class TrainingError(NlplugError):
-    """Training cannot start or go on."""
+    """Training cannot start or continue."""
 
 
 class ExportError(NlplugError):
@@ -127,7 +127,7 @@ class ExportError(NlplugError):
 
 
 class GateRefused(ExportError):
-    """An exported precision lost more than its budget; the numbers are in the message."""
+    """An exported precision lost more quality than allowed; the message has the numbers."""
 
     exit_code = 7
 
@@ -140,7 +140,7 @@ class Overloaded(NlplugError):
 
 
 class RequestTooLarge(InputError):
-    """The body of a request is larger than the server takes."""
+    """The body of a request is larger than the server accepts."""
 
     http_status = 413
     error_type = "too_large"
@@ -175,20 +175,20 @@ class RequestTimeout(NlplugError):
 
 
 class Unauthorized(NlplugError):
-    """The server asks for an API key, and the request carries none or a wrong one."""
+    """The server requires an API key; the request has none or a wrong one."""
 
     http_status = 401
     error_type = "unauthorized"
 
 
 class ServerError(NlplugError):
-    """The server cannot start, as when its port is taken."""
+    """The server cannot start, for example because its port is in use."""
 
     exit_code = 2
 
 
 class DeviceFallbackWarning(RuntimeWarning):
-    """The session runs on another device than the one asked for."""
+    """The session runs on another device than the requested one."""
 
 
 def warn(message: str, category: type[Warning]) -> None:

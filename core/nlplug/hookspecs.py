@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from nlplug.task import Task
 
 PROJECT = "nlplug"
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 """The version of the hooks, of the task contract and of the public API.
 
-A plugin module may state the version that it was written for: ``NLPLUG_CONTRACT = 1``.
+A plugin module may state the version that it was written for: ``NLPLUG_CONTRACT = 2``.
 """
 
 hookspec = pluggy.HookspecMarker(PROJECT)

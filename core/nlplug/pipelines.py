@@ -55,21 +55,21 @@ def pipeline(
 
     Args:
         task: Name of an installed task, or the Hub's name for it; None to take the model's own.
-        model: A folder, a packaged or cached model's name, or a Hub id; None for the embedded one.
-        precision: ``fp32``, ``fp16``, ``int8`` … as the bundle has them; ``auto`` takes int8 on the
-            CPU where the export's gate measured it, fp16 on a GPU where present, else fp32.
+        model: A folder, the name of a packaged or cached model, or a Hub id; None: the default.
+        precision: A precision of the bundle, such as ``fp32``, ``fp16`` or ``int8``. ``auto``: on
+            the CPU int8 if the quality gate measured it, on a GPU fp16 if present, else fp32.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        threads: CPU threads; None for the CPUs that the process may use.
+        threads: CPU threads; None: the CPUs that the process may use.
         revision: Branch, tag or commit of a Hub model.
-        host: The plugins to look in; None discovers the installed ones.
+        host: The plugins to search; None: the installed plugins.
         **options: Defaults for the task's options, such as ``top_k=3``.
 
     Raises:
-        UnknownTask: No such task.
+        UnknownTask: There is no such task.
         PluginError: The plugin that offers the task is broken.
-        ModelNotFound: No such model.
-        BundleError: The model cannot be used, or is not one for this task.
-        OptionError: An option that the task does not have, or out of bounds.
+        ModelNotFound: There is no such model.
+        BundleError: The model cannot be used, or does not fit this task.
+        OptionError: An option does not exist, or its value is out of bounds.
     """
     host = host or PluginHost.discover()
     wanted = None if precision == "auto" else precision
@@ -86,7 +86,7 @@ def pipeline(
         source = model if model is not None else found.default_model
         if source is None:
             raise OptionError(
-                f"The task {found.name!r} has no model of its own.",
+                f"The task {found.name!r} has no default model.",
                 hint="Pass model=: a folder, a packaged model's name, or a Hub id.",
             )
         bundle = resolve(source, host=host, precision=wanted, revision=revision)
@@ -96,7 +96,7 @@ def pipeline(
 
 
 def _task_of(bundle: Bundle) -> str:
-    """The task that the manifest names; the Hub's own name where nlplug did not make the model."""
+    """The task in the manifest; the Hub's name of the task for models not made by nlplug."""
     manifest = bundle.manifest
     name = (manifest.task or manifest.hub_task) if manifest else ""
     if not name:
@@ -113,14 +113,14 @@ class Pipeline:
     Args:
         task: The task.
         bundle: The model.
-        precision: One that the bundle has, or ``auto``.
+        precision: A precision of the bundle, or ``auto``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        threads: CPU threads; None for ``NLPLUG_THREADS`` or the CPUs that the process may use.
-        options: Defaults for the task's options; they win over those that the bundle brings.
+        threads: CPU threads; None: ``NLPLUG_THREADS``, else the CPUs that the process may use.
+        options: Defaults for the task's options; they override the defaults of the bundle.
 
     Raises:
-        BundleError: The bundle is not one for this task.
-        OptionError: The bundle lacks the precision, or an option is wrong.
+        BundleError: The bundle does not fit this task.
+        OptionError: The bundle does not have the precision, or an option is invalid.
     """
 
     def __init__(
@@ -135,14 +135,14 @@ class Pipeline:
     ) -> None:
         self.task = task
         self.bundle = bundle
-        # Another task may run the same model, so names that it lacks are not an error.
+        # Another task may run the same model, so unknown option names are not an error.
         known = {
             k: v for k, v in task.default_options(bundle).items() if k in task.Options.model_fields
         }
         self._defaults = known | dict(options or {})
         self._preset = frozenset(options or {})
-        # For the shape of a value it is as if each call gave what the model brings.
-        self._brought = frozenset(known) - self._preset
+        # For `Task.shape` the model's defaults count as options of each call.
+        self._model_defaults = frozenset(known) - self._preset
         make_options(task, self._defaults)
         threads = threads if threads is not None else load_settings().threads
         self.precision = precision if precision != "auto" else _choose(bundle, device)
@@ -150,13 +150,13 @@ class Pipeline:
 
     @property
     def device(self) -> str:
-        """Where the model really runs, whatever was asked for: ``cpu`` or ``cuda:N``."""
+        """The device that the model runs on: ``cpu`` or ``cuda:N``."""
         return self._runner.device
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Options that hold where a call gives none: the model's own, and those that the pipeline
-        was made with; the task's defaults are not among them."""
+        """Default options of the model and of this pipeline; the task's own defaults are not
+        included."""
         return dict(self._defaults)
 
     def __call__(self, inputs: Any = None, /, **arguments: Any) -> Any:
@@ -165,16 +165,16 @@ class Pipeline:
         Args:
             inputs: A string or a dict for one input; a list for many; a `Path` for a file
                 (``.txt``, ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``, also ``.gz``); any other
-                iterable for a stream. None where keyword arguments give the input's fields.
-            **arguments: Fields of the input, and options. A field may be a list, for as many
-                inputs; what is given once beside it (one question, many contexts) is in all.
+                iterable for a stream. None if keyword arguments give the input's fields.
+            **arguments: Fields of the input, and options. A field may be a list, which makes one
+                input per item; other fields (one question for many contexts) apply to all.
 
         Returns:
             The answer to one input; a list of answers to a list; an iterator for a file or stream.
 
         Raises:
             InputError: An input is malformed.
-            OptionError: An option is unknown or out of bounds.
+            OptionError: An option does not exist, or its value is out of bounds.
             DataError: A file cannot be read; the message names the line.
         """
         fields, options, given = self._split(arguments)
@@ -195,28 +195,28 @@ class Pipeline:
         return self._shape(list(self._runner.map([item], options)), given, single=True)
 
     def map(self, inputs: Iterable[Any], /, **arguments: Any) -> Iterator[Any]:
-        """Answer a stream of inputs, in order and in bounded memory.
+        """Answer a stream of inputs in order and in bounded memory.
 
         Args:
             inputs: Strings, dicts or the task's Inputs, from a list, generator, file reader, …
             **arguments: Options, and fields that are the same for all inputs.
 
         Raises:
-            OptionError: At once, for a wrong option. Errors of inputs come where they stand.
+            OptionError: Immediately, for an invalid option. The error of an input is raised in
+                place of its answer.
         """
         return self._stream(inputs, *self._split(arguments))
 
     def answers(self, inputs: Iterable[Any], /, **options: Any) -> Answers:
-        """As `map`, each answer as the task decoded it, before `Task.shape` suits it to a call.
+        """As `map`, but without `Task.shape`: an answer has the same type for all options.
 
-        For servers and user interfaces, which want one shape whatever options were given.
-        ``cancel()`` of the result ends the work from any thread.
+        For servers and user interfaces. ``cancel()`` of the result stops the work from any thread.
         """
         parsed = make_options(self.task, self._defaults | options)
         return self._runner.map((make_input(self.task, value) for value in inputs), parsed)
 
     async def acall(self, inputs: Any = None, /, **arguments: Any) -> Any:
-        """As calling, without blocking the event loop. Streams are gathered into a list."""
+        """As calling the pipeline, without blocking the event loop. Streams give a list."""
         if isinstance(inputs, AsyncIterable):
             return [answer async for answer in self.amap(inputs, **arguments)]
 
@@ -229,10 +229,10 @@ class Pipeline:
     async def amap(
         self, inputs: Iterable[Any] | AsyncIterable[Any], /, **arguments: Any
     ) -> AsyncIterator[Any]:
-        """As `map`, for ``async for``; takes sync and async iterables.
+        """As `map`, for ``async for``; accepts sync and async iterables.
 
-        Inputs of an async iterable are answered in groups of what has been read so far, so a slow
-        source gets its answers early.
+        The inputs of an async iterable are answered in groups of those that are available, so a
+        slow source does not delay answers.
         """
         if isinstance(inputs, AsyncIterable):
             async for group in available_groups(inputs):
@@ -246,44 +246,44 @@ class Pipeline:
                 yield answer
 
     def pieces(self, inputs: Any = None, /, **arguments: Any) -> Generator[TextPiece, None, None]:
-        """Answer one input, its text piece by piece as the model makes it.
+        """Answer one input, and return the text in pieces while the model generates it.
 
-        Closing the generator ends the decoding; so does dropping it.
+        Closing or deleting the generator stops the generation.
 
         Args:
-            inputs: One input, as for a call; None where keyword arguments give its fields.
+            inputs: One input, as for a call; None if keyword arguments give its fields.
             **arguments: Fields of the input, and options.
 
         Raises:
-            OptionError: At once: the task's answers come whole, or an option is wrong.
+            OptionError: Immediately: the task cannot stream, or an option is invalid.
             InputError: The input is malformed.
         """
         fields, options, _ = self._split(arguments)
         if not isinstance(self._runner, StreamingRunner):
             raise OptionError(
-                f"The answers of the task {self.task.name!r} come whole and cannot be streamed.",
+                f"The answers of the task {self.task.name!r} cannot be streamed.",
                 hint="Call the pipeline, or use its map() for many inputs.",
             )
         return self._runner.stream(self._item(self.task.wrap(inputs), fields), options)
 
     def stream(self, inputs: Any = None, /, **arguments: Any) -> Generator[str, None, None]:
-        """As `pieces`, the text alone; joined it is the new text of the answer."""
+        """As `pieces`, but only the text; joined, it is the new text of the answer."""
         return _texts(self.pieces(inputs, **arguments))
 
     async def astream(self, inputs: Any = None, /, **arguments: Any) -> AsyncGenerator[str]:
-        """As `stream`, for ``async for``; leaving the loop early ends the decoding.
+        """As `stream`, for ``async for``; leaving the loop early stops the generation.
 
-        Python closes a generator that a loop was left from when it is collected; to have it end
-        at once, close it: ``async with contextlib.aclosing(pipe.astream(...)) as text``.
+        Python closes an abandoned generator at garbage collection. To stop immediately, close it:
+        ``async with contextlib.aclosing(pipe.astream(...)) as text``.
         """
-        # In a thread, for the first call loads the model.
+        # In a thread, because the first call loads the model.
         stream = await asyncio.to_thread(partial(self.stream, inputs, **arguments))
         async with iterate_in_thread(stream) as texts:
             async for text in texts:
                 yield text
 
     def open(self) -> None:
-        """Build the sessions now and not with the first answers, as a server does to be ready.
+        """Build the sessions now instead of at the first call, as a server does.
 
         Raises:
             BundleError: ONNX Runtime cannot load the graph.
@@ -291,7 +291,7 @@ class Pipeline:
         self._runner.open()
 
     def close(self) -> None:
-        """Free the model and the worker threads."""
+        """Release the model and the worker threads."""
         self._runner.close()
 
     def __enter__(self) -> Self:
@@ -314,10 +314,10 @@ class Pipeline:
     def _split(
         self, arguments: Mapping[str, Any]
     ) -> tuple[dict[str, Any], TaskOptions, frozenset[str]]:
-        """Fields of the input, all options, and the names of those given or the model's own."""
+        """Fields of the input, all options, and the names of given options and model defaults."""
         fields, given = split_arguments(self.task, arguments)
         options = make_options(self.task, self._defaults | given)
-        return fields, options, self._brought | given.keys()
+        return fields, options, self._model_defaults | given.keys()
 
     def _gather(self, inputs: Iterable[Any], arguments: Mapping[str, Any]) -> list[Any]:
         return list(self.map(inputs, **arguments))
@@ -333,7 +333,7 @@ class Pipeline:
         if value is None:
             value = fields
         elif fields:
-            if isinstance(value, str):  # it fills the first field that is not given for all
+            if isinstance(value, str):  # the first field that is not given for all inputs
                 value = {first_field(self.task, fields): value}
             elif not isinstance(value, Mapping):
                 value = make_input(self.task, value).model_dump(exclude_unset=True)
@@ -353,7 +353,7 @@ class Pipeline:
 
 
 def _texts(pieces: Generator[TextPiece, None, None]) -> Generator[str, None, None]:
-    """The texts of some pieces; what ends this ends them."""
+    """The texts of pieces; closing this generator closes theirs."""
     with closing(pieces):
         for piece in pieces:
             if piece.text:
@@ -361,10 +361,10 @@ def _texts(pieces: Generator[TextPiece, None, None]) -> Generator[str, None, Non
 
 
 def _choose(bundle: Bundle, device: str) -> str:
-    """The fastest precision that can be trusted, by name.
+    """The name of the fastest precision whose quality is known.
 
-    A quantized graph whose loss nobody measured (one from the Hub, say) is taken only where there
-    is nothing else: such graphs are known to lose many points in silence.
+    A quantized graph without measured quality, such as one from the Hub, is used only if there is
+    no other: such graphs may be much less accurate.
     """
     kind = parse_device(device).kind
     names = [name for name in _PREFERRED[kind] if name in bundle.precisions]
@@ -373,6 +373,6 @@ def _choose(bundle: Bundle, device: str) -> str:
 
 
 def _measured(bundle: Bundle, precision: str) -> bool:
-    """Whether an export's gate compared this precision with PyTorch."""
+    """Whether the quality gate compared this precision with PyTorch."""
     record = bundle.manifest.precisions.get(precision) if bundle.manifest else None
     return record is not None and bool(record.parity or record.metrics)

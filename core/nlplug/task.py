@@ -1,4 +1,4 @@
-"""The task contract: one declaration that drives Python, the command line, HTTP and the UI."""
+"""The task contract: one declaration for Python, the command line, HTTP and the UI."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from nlplug.runtime.answers import Answers, TextPiece
 
 Localized = str | Mapping[str, str]
-"""A text, or the same text by language: ``{"en": "Sentiment", "zh": "情感分析"}``."""
+"""A text, or translations of it by language: ``{"en": "Sentiment", "zh": "情感分析"}``."""
 
 
 def localize(text: Localized, language: str = "en") -> str:
-    """The text in ``language`` (``zh-CN`` falls back to ``zh``, then to English, then to any)."""
+    """The text in ``language``; ``zh-CN`` falls back to ``zh``, to English, to any language."""
     if isinstance(text, str):
         return text
     for key in (language, language.split("-")[0], "en"):
@@ -31,11 +31,11 @@ def localize(text: Localized, language: str = "en") -> str:
 
 
 _SKIPPED: Any = SkipJsonSchema
-"""The mark that is left on a field; type checkers see another thing in its class."""
+"""The marker in a field's metadata; for type checkers the class has another type."""
 
 
 class Display(StrEnum):
-    """How the UI shows an output."""
+    """How the UI displays an output."""
 
     LABEL = "label"
     HIGHLIGHT = "highlight"
@@ -44,34 +44,48 @@ class Display(StrEnum):
 
 
 class TaskInput(BaseModel):
-    """Base of a task's ``Input``: what one call takes.
+    """Base of a task's ``Input``, the input of one call.
 
-    The first field is the one that a bare string fills.
+    A plain string is the value of the first field.
     """
 
     model_config = ConfigDict(extra="forbid")
 
 
 class TaskOptions(BaseModel):
-    """Base of a task's ``Options``: what changes how an input is answered.
+    """Base of a task's ``Options``, which change how an input is answered.
 
-    Bounds and help stand in the fields; the UI takes the Chinese texts of a field from
-    ``json_schema_extra={"zh": {"title": …, "description": …}}``, and shows a field with
-    ``"advanced": True`` there only on demand. What no text can give, such as a function, is of the
-    type ``SkipJsonSchema[…]``: it is an option in Python alone.
+    Each field declares its bounds, title and description; `chinese` adds the Chinese texts and the
+    marks for the UI. A field of the type ``SkipJsonSchema[…]``, such as a function, is an option
+    only in Python.
     """
 
     model_config = ConfigDict(extra="forbid")
 
 
+def chinese(
+    title: str, description: str, *, advanced: bool = False, **marks: Any
+) -> dict[str, Any]:
+    """The ``json_schema_extra`` of a field: its Chinese texts, and marks for the UI.
+
+    Args:
+        title: Title of the field in Chinese.
+        description: Description of the field in Chinese.
+        advanced: Whether the UI shows the field only on demand.
+        **marks: Further marks, such as ``whole=True``.
+    """
+    shown = {"advanced": True} if advanced else {}
+    return {**shown, **marks, "zh": {"title": title, "description": description}}
+
+
 def only_whole(options: type[TaskOptions]) -> list[str]:
-    """Options whose effect a stream of text cannot show: fields with ``"whole": True``."""
+    """Options that have no effect on a stream of text: fields with the mark ``whole``."""
     extras = {name: field.json_schema_extra for name, field in options.model_fields.items()}
     return [name for name, extra in extras.items() if isinstance(extra, dict) and "whole" in extra]
 
 
 def python_only(options: type[BaseModel]) -> list[str]:
-    """Options that only Python can give: fields that the JSON schema skips."""
+    """Options that exist only in Python: fields that the JSON schema skips."""
     return [
         name
         for name, field in options.model_fields.items()
@@ -80,39 +94,39 @@ def python_only(options: type[BaseModel]) -> list[str]:
 
 
 class TextInput(TaskInput):
-    """The input of every task that takes one text."""
+    """The input of tasks that take one text."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Example:
-    """One input, and options where they differ from the defaults, as shown in UI and docs."""
+    """One input, and options that differ from the defaults; shown in the UI and the docs."""
 
     input: Mapping[str, Any]
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Runner(ABC):
-    """Answers inputs of one task with one model; safe to use from several threads."""
+    """Answers the inputs of one task with one model. Several threads may use it."""
 
     @property
     @abstractmethod
     def device(self) -> str:
-        """Where the model really runs: ``cpu`` or ``cuda:N``."""
+        """The device that the model runs on: ``cpu`` or ``cuda:N``."""
 
     @abstractmethod
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
-        """The answers, in order and in bounded memory.
+        """The answers in the order of the inputs, in bounded memory.
 
         Raises:
-            InputError: An input that the model cannot take.
-            BundleError: The graph is not one for the task.
+            InputError: The model cannot process an input.
+            BundleError: The graph does not fit the task.
         """
 
     @abstractmethod
     def open(self) -> None:
-        """Load the model now instead of with the first input."""
+        """Load the model now instead of at the first input."""
 
     @abstractmethod
     def close(self) -> None:
@@ -124,37 +138,37 @@ class Runner(ABC):
 
 
 class StreamingRunner(Runner):
-    """A runner that can give out the text of an answer while it is made."""
+    """A runner that can return the text of an answer while it is generated."""
 
     @abstractmethod
     def stream(self, item: TaskInput, options: TaskOptions) -> Generator[TextPiece, None, None]:
-        """The text of one answer, piece by piece; closing the generator ends the work.
+        """The text of one answer in pieces. Closing the generator stops the generation.
 
         Raises:
-            InputError: An input that the model cannot take.
+            InputError: The model cannot process the input.
             OptionError: The answer cannot be streamed with these options.
         """
 
 
 class Task(ABC):
-    """What a plugin registers: a task's names, shapes, examples, and how to bind it to a model."""
+    """A task that a plugin registers: its names, types, examples and how it loads a model."""
 
     name: ClassVar[str]
     """Name of the task and of its entry point, such as ``sentiment``."""
     title: ClassVar[Localized]
     description: ClassVar[Localized]
     hub_task: ClassVar[str]
-    """The Hugging Face task whose shapes this task has, such as ``text-classification``."""
+    """The Hugging Face task with the same inputs and outputs, such as ``text-classification``."""
     Input: ClassVar[type[TaskInput]] = TextInput
     Options: ClassVar[type[TaskOptions]] = TaskOptions
     Output: ClassVar[Any]
-    """Any type that ``pydantic.TypeAdapter`` takes; instances are plain dicts and lists."""
+    """Any type that ``pydantic.TypeAdapter`` accepts; instances are plain dicts and lists."""
     display: ClassVar[Display]
     examples: ClassVar[Sequence[Example]] = ()
     default_model: ClassVar[str | None] = None
     """Name of a registered ``ModelSpec``."""
     family: ClassVar[Family]
-    """The kind of its models: how they are trained, exported and scored."""
+    """The kind of model: how it is trained, exported and evaluated."""
 
     answers_blank: ClassVar[bool] = False
     """Whether a blank text has an answer, such as no entities; else it is refused as an input."""
@@ -168,37 +182,37 @@ class Task(ABC):
         device: str = "auto",
         threads: int | None = None,
     ) -> Runner:
-        """What answers inputs with a bundle's model; a `StreamingRunner` if the family streams.
+        """Load the model of a bundle; a `StreamingRunner` if the family streams.
 
         Args:
             bundle: The model.
-            precision: One that the bundle has.
+            precision: A precision of the bundle.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-            threads: CPU threads; None for the CPUs that the process may use.
+            threads: CPU threads; None: the CPUs that the process may use.
 
         Raises:
-            BundleError: The bundle's model is not one for this task.
-            OptionError: The bundle lacks the precision, or ``threads`` is below 1.
+            BundleError: The bundle's model does not fit this task.
+            OptionError: The bundle does not have the precision, or ``threads`` is below 1.
         """
 
     def default_options(self, bundle: Bundle) -> dict[str, Any]:
-        """Options for which a model has a default of its own; unknown names are ignored."""
+        """The defaults of options that the model sets; unknown names are ignored."""
         return bundle.options
 
     def choices(self, bundle: Bundle) -> Mapping[str, Mapping[str, Localized]]:
-        """What a model offers for options that are no fixed choice, such as its languages.
+        """The values that a model offers for options, such as its languages.
 
         Returns:
-            Name of an option → its values, with what they are called. The UI offers them where the
-            option's field says ``json_schema_extra={"of_model": True}``.
+            For each option name the values with their titles. The UI offers them for fields with
+            ``json_schema_extra={"of_model": True}``.
         """
         return {}
 
     def wrap(self, value: Any) -> Any:
-        """What some callers pass for one input, as a dict of its fields.
+        """Convert a value that is one input to a dict of its fields.
 
-        For values that would be taken for something else, such as a list that is one input; all
-        others are returned as they are.
+        Needed only for values that would be taken for something else, such as a list that is one
+        input. Other values are returned unchanged.
         """
         return value
 
@@ -210,13 +224,13 @@ class Task(ABC):
         given: frozenset[str] = frozenset(),
         preset: frozenset[str] = frozenset(),
     ) -> Any:
-        """The value of a call, from the answers to its inputs.
+        """The return value of a call, from the answers to its inputs.
 
         Args:
-            answers: One answer an input.
-            single: Whether the caller passed one input and not a list.
-            given: Names of the options given with the call, or that the model brings (Hugging
-                Face's pipelines change their shape on this).
-            preset: Names of the options given when the pipeline was made.
+            answers: One answer per input.
+            single: Whether the caller passed one input, not a list.
+            given: Names of the options of the call and of the model's defaults. The return types of
+                Hugging Face pipelines depend on them.
+            preset: Names of the options given when the pipeline was created.
         """
         return answers[0] if single else answers

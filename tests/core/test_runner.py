@@ -89,14 +89,14 @@ def test_a_task_without_a_runner_of_its_own_runs_one_graph(bundle: Bundle) -> No
 def test_answers_that_come_whole_cannot_be_streamed(bundle: Bundle) -> None:
     pipe = Pipeline(MoodTask(), bundle)
     for ask in (pipe.stream, pipe.pieces):
-        with pytest.raises(OptionError, match="'mood' come whole"):
+        with pytest.raises(OptionError, match="'mood' cannot be streamed"):
             ask("good")
 
     async def read() -> None:
         async for _ in pipe.astream("good"):
             pass
 
-    with pytest.raises(OptionError, match="'mood' come whole"):
+    with pytest.raises(OptionError, match="'mood' cannot be streamed"):
         asyncio.run(read())
 
 

@@ -143,4 +143,4 @@ def test_the_path_of_a_problem_has_no_names_of_types(value: Any, path: str) -> N
 def test_the_hint_is_what_the_option_says_and_nothing_more() -> None:
     with pytest.raises(OptionError) as caught:
         make_options(Rewriting(), {"stop": [""]})
-    assert caught.value.hint == "Give no empty text."
+    assert caught.value.hint == "An empty text is not allowed."

@@ -134,7 +134,7 @@ def test_what_is_wrong_is_said_in_two_lines_with_an_exit_code(
 def test_the_help_of_a_task_shows_the_options_that_it_declares() -> None:
     done = CliRunner().invoke(main, ["run", "sentiment", "--help"])
     assert "--top-k" in done.stdout
-    assert "How many labels to return" in done.stdout
+    assert "Number of labels to return" in done.stdout
 
 
 def test_threads_come_from_the_environment(bundle: Bundle) -> None:

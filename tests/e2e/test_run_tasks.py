@@ -147,7 +147,7 @@ def test_entities_stay_a_list_in_json_lines(models: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("task", "arguments", "words"),
     [
-        ("qa", ("Where?",), "needs a context beside the question"),
+        ("qa", ("Where?",), "needs a context in addition to the question"),
         (
             "qa",
             ("Where?", "--question", "Where?", "--context", PARIS),

@@ -112,7 +112,7 @@ def test_the_command_of_the_summarizer_writes_and_a_text_without_words_is_refuse
     assert "bridge shut" in done.stdout
     refused = environment.run(*command, " ")
     assert refused.returncode == 2
-    assert "The text is empty." in refused.stderr
+    assert "It is empty" in refused.stderr
 
 
 def test_the_summarizer_answers_and_streams_and_loads_no_training_library(

@@ -123,7 +123,9 @@ def test_half_a_character_is_an_error_that_names_the_field(
     ask: Ask, name: str, texts: tuple[str, ...], field: str
 ) -> None:
     card = ask(name, *texts)
-    assert card.complains_of("This input does not work", f"{name!r}: {field} ", "lone surrogate")
+    assert card.complains_of(
+        "The input cannot be processed", f"{name!r}: {field} ", "lone surrogate"
+    )
     assert card.marks == []
 
 

@@ -83,7 +83,7 @@ def test_a_long_file_streams(pipe: Pipeline, tmp_path: Path) -> None:
 def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
     source = tmp_path / "empty.txt"
     source.write_text("", encoding="utf-8")
-    with pytest.raises(DataError, match="holds no row"):
+    with pytest.raises(DataError, match="has no rows"):
         look(Tone(), source)
 
 

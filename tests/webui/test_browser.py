@@ -23,7 +23,7 @@ Open = Callable[..., "Page"]
 
 
 def ask(page: Page, text: str) -> Locator:
-    """Type a text, press Run, and give the result once it is there."""
+    """Enter a text, click Run, and return the result."""
     page.locator("#tone-input-text textarea, textarea").first.fill(text)
     page.locator("#run").click()
     return answer(page)
@@ -93,7 +93,7 @@ def test_an_option_out_of_bounds_is_explained(open_page: Open) -> None:
     page = open_page("tone")
     page.locator("#tone-option-top_k input").fill("0")
     said = ask(page, "a good day").inner_text()
-    assert "An option does not fit" in said
+    assert "An option is not valid" in said
     assert "top_k is 0" in said
     assert "greater than or equal to 1" in said
 
@@ -102,15 +102,22 @@ def test_clear_empties_input_and_result(open_page: Open) -> None:
     page = open_page("tone")
     ask(page, "a good day")
     page.locator("#clear").click()
-    page.get_by_text("The answer appears here").wait_for()
+    page.get_by_text("The result appears here").wait_for()
     assert page.locator("#tone-input-text textarea").input_value() == ""
 
 
-@pytest.mark.parametrize("text", ["", "🎉 good 🎉 <b>x</b>", "good " * 200_000])
+@pytest.mark.parametrize("text", ["🎉 good 🎉 <b>x</b>", "good " * 200_000])
 def test_any_text_gets_an_answer(open_page: Open, text: str) -> None:
     page = open_page("tone")
     ask(page, text)
     assert sorted(bars(page)) == ["negative", "positive"]
+
+
+def test_a_blank_text_is_an_error_on_the_page(open_page: Open) -> None:
+    page = open_page("tone")
+    said = ask(page, "").inner_text()
+    assert "The input cannot be processed" in said
+    assert "more than white space" in said
 
 
 def test_a_plugin_that_raises_says_so_without_a_traceback(open_page: Open) -> None:
@@ -272,7 +279,7 @@ def test_chinese_browsers_get_chinese(open_page: Open) -> None:
     page.get_by_role("button", name="更多选项").click()
     page.locator("#tone-option-function_to_apply label", has_text="默认").wait_for()
     page.locator("#tone-option-top_k input").fill("0")
-    assert "选项不合适" in ask(page, "good").inner_text()
+    assert "选项无效" in ask(page, "good").inner_text()
 
 
 @pytest.mark.parametrize("path", ["", "tone", "spans", "plugins"])

@@ -14,6 +14,12 @@ from nlplug import Display, Task, TaskInput, TaskOptions
 from nlplug.errors import InputError, OptionError
 from nlplug.families.family import Family
 from nlplug.families.sequence_classification import SequenceClassificationTask
+from nlplug_classification.task import ClassificationTask
+from nlplug_generation.task import GenerationTask
+from nlplug_ner.task import NerTask
+from nlplug_qa.task import QaTask
+from nlplug_sentiment.task import SentimentTask
+from nlplug_translation.task import TranslationTask
 from nlplug_webui.fields import (
     UNSET,
     Control,
@@ -24,6 +30,15 @@ from nlplug_webui.fields import (
     option_controls,
     option_values,
 )
+
+TASKS = [
+    SentimentTask(),
+    ClassificationTask(),
+    NerTask(),
+    QaTask(),
+    TranslationTask(),
+    GenerationTask(),
+]
 
 
 class Case(StrEnum):
@@ -141,6 +156,24 @@ def test_chinese_texts_come_from_the_field(options: dict[str, Control]) -> None:
     assert (seed.title["zh"], seed.help["zh"]) == ("种子", "随机数种子。")
     assert seed.title["en"] == "Seed"
     assert seed.advanced
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_every_field_of_the_tasks_has_a_title_and_a_description_in_both_languages(
+    task: Task,
+) -> None:
+    fields = {**task.Input.model_fields, **task.Options.model_fields}
+    assert [name for name, info in fields.items() if not (info.title and info.description)] == []
+    controls = [*input_controls(task), *option_controls(task)]
+    assert controls
+    for control in controls:
+        declared = fields[control.name]
+        assert control.title["en"] == declared.title
+        assert control.help["en"].startswith(str(declared.description))
+        # A title is written for people: no underscore, a capital first.
+        assert "_" not in control.title["en"] and control.title["en"][0].isupper()
+        assert control.title["zh"] and control.help["zh"]
+        assert control.help["zh"] != control.help["en"]
 
 
 def test_what_only_python_can_give_has_no_control() -> None:

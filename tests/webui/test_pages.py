@@ -73,7 +73,7 @@ def test_two_panels_of_one_name_leave_the_second_plugin_out(
     assert [page.owner for page in pages.collect(host)] == ["first"]
     record = next(record for record in host.records() if record.name == "second")
     assert record.state == "failed"
-    assert "taken by the plugin 'first'" in (record.cause or "")
+    assert "belongs to the plugin 'first'" in (record.cause or "")
 
 
 def test_a_panel_of_the_wrong_type_leaves_its_plugin_out(

@@ -232,7 +232,7 @@ def test_what_comes_from_users_and_models_is_escaped(display: Display, answer: A
 def test_a_very_long_text_is_shortened_and_says_so() -> None:
     found = html(Display.TEXT, "a" * 1_000_000)
     assert len(found) < MAX_CHARACTERS + 500
-    assert "Shown up to character 20,000 of 1,000,000." in found
+    assert "The first 20,000 of 1,000,000 characters are shown." in found
 
 
 @pytest.mark.parametrize(

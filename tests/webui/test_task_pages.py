@@ -154,7 +154,7 @@ def test_of_a_long_context_the_part_around_the_answer_is_shown(
 def test_a_question_without_a_context_is_explained(open_page: Open, models: Path) -> None:
     page = visit(open_page, "qa", models / "qa")
     said = ask(page, "qa", question="Where?", context="  ")
-    assert "This input does not work" in said
+    assert "The input cannot be processed" in said
     assert "context" in said
 
 

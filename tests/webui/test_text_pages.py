@@ -86,7 +86,7 @@ def test_clear_ends_it_and_leaves_nothing(open_page: Open, log: Path) -> None:
     words(page)
     press(page, "#clear")
     assert appears(log)
-    page.get_by_text("The answer appears here").wait_for()
+    page.get_by_text("The result appears here").wait_for()
     page.wait_for_function("document.querySelector('#stop').disabled")
     assert not page.locator(".np-growing").count()
 
@@ -106,7 +106,7 @@ def test_a_text_that_ends_says_how_it_came_about(open_page: Open) -> None:
     page.locator("#result .np-answer").wait_for()
     assert page.locator("#result .np-text").inner_text().startswith("从前 <b> word1 word2")
     facts = page.locator("#result .np-facts").inner_text()
-    for part in ("12 tokens", "tokens a second", "first after", "ended at the longest length"):
+    for part in ("12 tokens", "tokens per second", "first token after", "maximum length reached"):
         assert part in facts
 
 

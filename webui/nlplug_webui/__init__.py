@@ -1,4 +1,4 @@
-"""The web UI of nlplug: one page a task, built from what the task declares."""
+"""The web UI of nlplug: one page per task, built from the declaration of the task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a filled form to what the result card shows: at once, or while the text is made."""
+"""Answers the form of a page: the whole answer, or the text while it is generated."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
     from nlplug.runtime.answers import TextPiece
 
-# Often at first, when every word is looked for; then no more than a slow browser can follow.
+# Frequent updates at first, when the reader waits for each word; then fewer, for slow browsers.
 _FIRST_SECONDS = 2.0
 _UPDATE_SECONDS = (0.1, 0.25)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a visitor asks.
+    """A request of a visitor.
 
     Attributes:
-        visitor: Who asks.
-        language: Of the words around the answer.
-        model, precision: What is to answer.
+        visitor: Id of the open page.
+        language: Language of the texts around the answer.
+        model, precision: The chosen model and precision.
         synced: Options of the model that the form showed as defaults.
-        values: What the form holds: the inputs, then the options.
+        values: The values of the form: inputs, then options.
     """
 
     visitor: str
@@ -49,7 +49,7 @@ class Question:
 
 @dataclass
 class _Growing:
-    """A text that is being made."""
+    """A text that is being generated."""
 
     started: float
     text: str = ""
@@ -66,7 +66,7 @@ class _Growing:
         self.finish = piece.finish
 
     def due(self) -> bool:
-        """Whether the page is to be told now; not for each piece, of which there may be many."""
+        """Whether to update the page now; not for each piece, because there may be many."""
         now = time.perf_counter()
         if now - self.shown < _UPDATE_SECONDS[now - self.started > _FIRST_SECONDS]:
             return False
@@ -100,7 +100,7 @@ class Answering:
         self._result = result
 
     def whole(self, question: Question) -> list[Any]:
-        """The values of the result card for the answer, or for what is wrong."""
+        """The values of the result card for the answer or the error."""
         try:
             item, options = self._read(question)
             with self._lease(question) as lease:
@@ -109,13 +109,13 @@ class Answering:
             return self._result.message(error_html(error, question.language))
 
     def growing(self, question: Question, empty: str) -> Generator[list[Any], None, None]:
-        """The same again and again while the text is made; the last one is the whole answer.
+        """Yield the values of the result card while the text is generated; last: the whole answer.
 
         Closing the iterator ends the decoding, and so does an `Ending` of the visitor's run.
 
         Args:
-            question: What is asked.
-            empty: What stands where nothing is yet.
+            question: The request.
+            empty: HTML of the empty card.
         """
         run = self.runs.start(question.visitor)
         try:
@@ -161,9 +161,9 @@ class Answering:
     def _pieces(
         self, pipeline: Pipeline, item: Any, options: Mapping[str, Any]
     ) -> Generator[TextPiece, None, None] | None:
-        """The pieces of the answer; None where these options want more than one text.
+        """The pieces of the answer; None if the options ask for more than one text.
 
-        An option that is wrong is refused once more by the call for the whole answer.
+        If an option is invalid, the call for the whole answer raises the error again.
         """
         try:
             return pipeline.pieces(item, **options)
@@ -192,7 +192,7 @@ class Answering:
         """The input and the options of the form.
 
         Raises:
-            InputError: A field that cannot be read.
+            InputError: A field cannot be read.
         """
         count = len(self._inputs)
         item = input_values(self._inputs, question.values[:count])
@@ -211,7 +211,7 @@ class Answering:
         return facts
 
     def _told(self, question: Question, growing: _Growing, run: Run) -> list[str]:
-        """How a text came about: the time, how many tokens, and why it ended."""
+        """Facts about a generated text: time, number of tokens, and why it ended."""
         language = question.language
         seconds = time.perf_counter() - growing.started
         facts = [duration(seconds)]
@@ -227,13 +227,13 @@ class Answering:
         return facts
 
     def _before(self, item: Mapping[str, Any], options: Mapping[str, Any]) -> str:
-        """The prompt, where an answer goes on from it and begins with it."""
+        """The prompt, if the answer continues it and includes it."""
         if not self._task.family.continues_input or not self._value(options, "return_full_text"):
             return ""
         return next((value for value in item.values() if isinstance(value, str)), "")
 
     def _abstains(self, given: Mapping[str, Any]) -> str | None:
-        """The label that says that the model is unsure, where an option lets it abstain."""
+        """The abstain label, if an option lets the model abstain."""
         label = self._value(given, "abstain_label")
         return label if self._value(given, "abstain_below") else None
 

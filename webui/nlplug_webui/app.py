@@ -1,4 +1,4 @@
-"""The whole UI as one Gradio app of several pages, and beside the HTTP API on one port."""
+"""The UI as one Gradio app with several pages, mounted in the app of the HTTP API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-# Before Gradio is imported, which reads it then.
+# Gradio reads this variable when it is imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr
@@ -36,10 +36,10 @@ class WebUI:
     """Pages for the tasks of a host.
 
     Args:
-        host: The plugins; all are loaded.
+        host: The plugins; all of them are loaded.
         pool: The models of the pages.
-        reserved: First parts of addresses that are taken.
-        api: Address of the HTTP API's documentation, for a link; None for no link.
+        reserved: First path segments that are in use.
+        api: URL of the documentation of the HTTP API, for a link; None for no link.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class WebUI:
         for page in self.pages:
             if page.task is not None:
                 texts |= page_texts(page.task)
-        self.i18n = gr.I18n()  # the rehearsal needs keys, not texts
+        self.i18n = gr.I18n()  # the trial build needs keys only
         failures = {page.path: self._rehearse(page) for page in self.pages}
         self.failed_pages = {path: cause for path, cause in failures.items() if cause}
         texts["plugins:html"] = {
@@ -77,7 +77,7 @@ class WebUI:
             fill_width=True,
             delete_cache=(_FILES_KEPT_SECONDS, _FILES_KEPT_SECONDS),
         )
-        # With one task there is nothing to choose: the first page is the task's own.
+        # With a single task, its page is the first page, without an overview.
         alone = self.pages[0] if len(self.pages) == 1 else None
         with demo:
             if alone:
@@ -104,7 +104,11 @@ class WebUI:
             gr.HTML(self._text("foot:html"))
 
     def _rehearse(self, page: Page) -> str | None:
-        """Build a page for nothing first: what fails halfway must leave nothing in the real UI."""
+        """Build a page on trial, so that a failure leaves no components in the real UI.
+
+        Returns:
+            The error as text, or None.
+        """
         try:
             with gr.Blocks(analytics_enabled=False) as rehearsal:
                 self._fill(rehearsal, page)
@@ -142,12 +146,12 @@ class WebUI:
 
 
 def mount(app: FastAPI, host: PluginHost, pool: ModelPool | None = None) -> WebUI:
-    """Put the UI under ``/`` of an app, behind whatever routes it has already.
+    """Mount the UI at ``/`` of an app; existing routes take precedence.
 
     Args:
         app: The HTTP API, or an empty app.
         host: The plugins.
-        pool: The models of the pages, shared with the API; None for a pool of their own.
+        pool: The models of the pages, shared with the API; None creates a pool.
     """
     paths = [str(getattr(route, "path", "")) for route in app.routes]
     reserved = {path.strip("/").split("/")[0] for path in paths}

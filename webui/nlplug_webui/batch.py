@@ -1,4 +1,4 @@
-"""A file of inputs answered row by row: progress, a preview, and two files to download."""
+"""Runs a file of inputs row by row, with progress, a preview and two files to download."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nlplug.task import Task
 
 LIMITS = ReadLimits(line=1 << 24, total=1 << 28)
-"""Of an uploaded file: 16 Mi characters per line, 256 MiB after decompression."""
+"""Limits of an uploaded file: 16 Mi characters per line, 256 MiB after decompression."""
 PREVIEW_ROWS = 100
 _UPDATE_SECONDS = 0.25
 _CELL = 240
@@ -32,13 +32,13 @@ _CELL = 240
 
 @dataclass(frozen=True)
 class FileLook:
-    """What a first pass over a file found.
+    """The result of a first pass over a file.
 
     Attributes:
-        rows: How many rows there are.
-        columns: Their names, in the order of the first row.
-        picked: For each field of the task's input the column that holds it, or None.
-        understood: One line on what was understood of the file.
+        rows: Number of rows.
+        columns: Names of the columns, in the order of the first row.
+        picked: For each input field of the task its column, or None.
+        understood: One line that reports how the file was read.
     """
 
     rows: int
@@ -49,12 +49,12 @@ class FileLook:
 
 @dataclass
 class Progress:
-    """How far a batch is.
+    """The progress of a batch.
 
     Attributes:
-        done, total: Rows.
-        seconds: Since the first row was asked for.
-        preview: The first rows: line of the file, input, answer, shortened.
+        done, total: Number of rows.
+        seconds: Time since the start.
+        preview: The first rows: line in the file, input and answer, shortened.
         csv, jsonl: The finished files; None while running.
     """
 
@@ -67,19 +67,19 @@ class Progress:
 
 
 def look(task: Task, source: Path) -> FileLook:
-    """Read a file through once, keeping nothing of it.
+    """Read a file once, without keeping its rows.
 
     Raises:
-        DataError: It cannot be read, or holds no row; names the line.
+        DataError: The file cannot be read or has no rows; names the line.
     """
     file = DataFile(source, limits=LIMITS)
     columns: tuple[str, ...] = ()
     for row in read_rows(file):
         columns = columns or tuple(map(str, row.values))
     if file.report.rows == 0:
-        raise DataError(f"{source.name} holds no row.", hint="Add at least one row of input.")
+        raise DataError(f"{source.name} has no rows.", hint="Add at least one row of input.")
     picked = _pick(task, columns, plain=file.kind == ".txt")
-    # People know the file by its name, not by the folder that the server put it in.
+    # The visitor knows the name of the file, not the folder on the server.
     understood = replace(file.report, source=Path(source.name))
     return FileLook(file.report.rows, columns, picked, str(understood))
 
@@ -96,24 +96,24 @@ def run_batch(
     language: str = "en",
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Progress]:
-    """Answer a file; of its rows only those between reading and answering are in memory.
+    """Answer the rows of a file, in bounded memory.
 
     Args:
-        pipeline: What answers.
+        pipeline: The pipeline.
         source: The file.
         columns: Field of the task's input → column of the file; None leaves the field out.
         options: Options of the task.
-        folder: Where the two files are written.
-        total: Rows of the file, as `look` counted them.
-        same: Fields that have the same value in every row, such as one question to many texts.
-        language: Of the words in the preview.
-        clock: Seconds.
+        folder: Folder for the two result files.
+        total: Number of rows, as counted by `look`.
+        same: Fields with the same value in every row, such as one question about many texts.
+        language: Language of the preview.
+        clock: Returns the time in seconds.
 
     Yields:
-        The progress, a few times a second; the last one holds the files.
+        The progress, a few times per second; the last one has the files.
 
     Raises:
-        DataError: A row that cannot be read or is no input for the task; names the line.
+        DataError: A row cannot be read or is not a valid input of the task; names the line.
     """
     task = pipeline.task
     stem = source.name.removesuffix(".gz").rsplit(".", 1)[0]
@@ -149,7 +149,7 @@ def run_batch(
 def _inputs(
     task: Task, rows: RowReader, columns: Mapping[str, str | None], same: Mapping[str, Any]
 ) -> Iterator[InputRow]:
-    """The rows of a file as inputs; what is no input is rejected."""
+    """The rows of a file as inputs; invalid inputs are rejected."""
     for row in rows:
         values = {name: row.values.get(column) for name, column in columns.items() if column}
         filled = {**same, **{name: v for name, v in values.items() if v is not None}}
@@ -166,9 +166,9 @@ def _inputs(
 
 
 def _pick(task: Task, columns: Sequence[str], *, plain: bool) -> dict[str, str | None]:
-    """The column for each field: that of the same name, as the command has it, or None.
+    """The column for each field: the one with the same name, as on the command line, or None.
 
-    The lines of plain text fill the field that holds documents rather than a question about them.
+    The lines of a plain text file fill the field of the document, not that of the question.
     """
     names = list(task.Input.model_fields)
     if plain:
@@ -182,8 +182,8 @@ def _pick(task: Task, columns: Sequence[str], *, plain: bool) -> dict[str, str |
 def _rows(task: Task, answer: Any) -> list[dict[str, Any]]:
     """One answer as rows of the CSV file.
 
-    Labels are told by the best one alone, as the form asks for several to draw its bars; of other
-    lists each element has a row.
+    Of a list of labels only the best one is written, because the form asks for several only to draw
+    bars. Of other lists each element has a row.
     """
     best = task.display is Display.LABEL and isinstance(answer, list)
     return to_rows(answer[:1] if best else answer)
@@ -195,6 +195,6 @@ def _flat(
     columns: Sequence[str],
     more: Sequence[str],
 ) -> dict[str, Any]:
-    """One row of the CSV file: the columns that were there, then the answer's."""
+    """One row of the CSV file: the columns of the input, then those of the answer."""
     kept = {name: values.get(name) for name in columns}
     return kept | {free_name(name, kept): answer.get(name) for name in more}

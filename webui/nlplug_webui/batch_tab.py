@@ -1,4 +1,4 @@
-"""The tab that answers a file: upload, columns, progress, table, downloads."""
+"""The batch tab: upload, columns, progress, table and downloads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
 from nlplug_webui.batch import Progress, look, run_batch
 from nlplug_webui.events import AT_ONCE
-from nlplug_webui.fields import Control, for_model, option_values
+from nlplug_webui.fields import Control, for_model, input_controls, option_values
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
 from nlplug_webui.texts import duration, language_of, say
@@ -29,17 +29,18 @@ class BatchTab:
     Args:
         task: The task.
         pool: The loaded models.
-        translate: Makes the keys that the browser translates.
+        translate: Returns the key of a text, which the browser translates.
     """
 
     def __init__(self, task: Task, pool: ModelPool, translate: Translate) -> None:
         self._task = task
         self._pool = pool
         self._translate = translate
-        self._fields = list(task.Input.model_fields)
+        self._titles = {control.name: control.title for control in input_controls(task)}
+        self._fields = list(self._titles)
 
     def layout(self) -> None:
-        """Lay the tab out inside the Blocks that is open."""
+        """Build the tab inside the open Blocks."""
         with gr.Column(elem_classes="np-card"):
             self._file = gr.File(
                 label=self._translate("upload"),
@@ -52,14 +53,14 @@ class BatchTab:
                 self._columns = [
                     gr.Dropdown(
                         choices=[],
-                        label=name,
+                        label=title["en"],
                         info=self._translate("column_info"),
                         visible=False,
                         interactive=True,
                         elem_id=f"column-{name}",
                         min_width=160,
                     )
-                    for name in self._fields
+                    for name, title in self._titles.items()
                 ]
             with gr.Row(elem_classes="np-buttons"):
                 self._stop = gr.Button(self._translate("stop"), elem_id="batch-stop", min_width=90)
@@ -90,8 +91,8 @@ class BatchTab:
         """Wire the events.
 
         Args:
-            chosen: Components of model and precision, the state of what the model wants, then the
-                components of the options, and those of the form that is filled in by hand.
+            chosen: Components of model and precision, the state with the model's options, the
+                components of the options, and those of the form in the first tab.
             inputs: The controls of that form.
             options: The controls of the options.
         """
@@ -134,7 +135,7 @@ class BatchTab:
                 and (info.is_required() or bool(found.picked[name])),
                 choices=[*typed, *found.columns] if info.is_required() else ["", *found.columns],
                 value=found.picked[name] or ("" if not info.is_required() or several else None),
-                label=say("column", language, field=_title(name)),
+                label=say("column", language, field=self._titles[name][language]),
             )
             for name, info in self._task.Input.model_fields.items()
         ]
@@ -146,11 +147,11 @@ class BatchTab:
         return [*updates, lines, idle, idle]
 
     def _several(self) -> bool:
-        """Whether an input needs more than one field, so that some may be the same in all rows."""
+        """Whether an input has several required fields, so that one may be the same in all rows."""
         return sum(info.is_required() for info in self._task.Input.model_fields.values()) > 1
 
     def _same(self, columns: Mapping[str, str | None], values: Sequence[Any]) -> dict[str, Any]:
-        """Required fields without a column, as they were typed in the other tab."""
+        """Required fields without a column, with their values from the first tab."""
         if not self._several():
             return {}
         return {
@@ -210,7 +211,7 @@ class BatchTab:
 
 
 def progress_html(now: Progress, language: str) -> str:
-    """The bar, the figures and the first rows of a batch."""
+    """Progress bar, speed and first rows of a batch."""
     finished = now.csv is not None
     share = 100.0 if finished else 100.0 * now.done / max(now.total, 1)
     rate = f"{now.done / now.seconds:,.0f}" if now.seconds else "–"
@@ -245,9 +246,5 @@ def progress_html(now: Progress, language: str) -> str:
 
 
 def _ready(file: Path | None) -> Any:
-    """A download button that works once there is a file."""
+    """An update of a download button, which is enabled if there is a file."""
     return gr.update(interactive=file is not None, value=str(file) if file else None)
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ")

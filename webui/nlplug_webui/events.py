@@ -1,4 +1,4 @@
-"""How the events of a page reach the server."""
+"""How the events of a page are sent to the server."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ AT_ONCE: dict[str, Any] = {
 }
 """Settings of events that are answered at once.
 
-They go past Gradio's queue, by a request of their own. The queue answers all events of an open page
-through one stream that the server ends with the last answer; a page that asks something else at
-that very moment takes the stream for open and waits for ever (gradio 6.17). On opening a page,
-where several events come together, a busy machine meets that moment often enough.
+They bypass the queue of Gradio and use a separate request. The queue answers all events of an open
+page through one stream, which the server closes after the last answer. If the page sends another
+event at the moment of closing, it waits forever (gradio 6.17). This happens on busy machines when a
+page opens and sends several events.
 """

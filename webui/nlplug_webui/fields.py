@@ -1,7 +1,7 @@
-"""From the fields that a task declares to the controls of a form.
+"""Converts the declared fields of a task to the controls of a form.
 
-A field's JSON schema is read, not its Python type, so that whatever pydantic understands
-(``Literal``, ``Enum``, ``Annotated`` bounds, optional, defaults) is understood here in one way.
+The controls are made from the JSON schema, so every type that pydantic supports (``Literal``,
+``Enum``, ``Annotated`` bounds, optional fields, defaults) is handled in the same way.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from nlplug.task import Display, Localized, Task, localize
 from nlplug_webui.texts import LANGUAGES, say
 
 UNSET = ""
-"""The value of a choice that stands for None; Gradio's choices are texts here."""
+"""The value of the choice for None; the choices of Gradio are strings here."""
 _DEFAULT_TOP_K = 5
 
 
 class Kind(StrEnum):
-    """What a field is filled in with."""
+    """The kind of a control."""
 
     CHOICE = "choice"
     SWITCH = "switch"
@@ -41,20 +41,20 @@ class Control:
     """One field of a form.
 
     Attributes:
-        name: The field.
-        kind: What it is filled in with.
-        initial: What the form shows at first, as Python value.
-        default: The declared default; ``...`` where a value must be given.
-        optional: Whether None is a value of it.
-        whole: For numbers, whether only whole ones fit.
-        low, high: Bounds, inclusive; None where there are none.
-        step: Of a slider.
-        choices: For choices, the values allowed (None not among them).
-        of_model: Whether the model has values to offer, which are not all that may be given.
-        advanced: Folded away at first.
-        lines: Height of a text box.
+        name: Name of the field.
+        kind: Kind of the control.
+        initial: First value in the form, as Python value.
+        default: The declared default; ``...`` if the field is required.
+        optional: Whether None is allowed.
+        whole: For numbers, whether only integers are allowed.
+        low, high: Bounds, inclusive; None: no bound.
+        step: Step of a slider.
+        choices: Allowed values of a choice, without None.
+        of_model: Whether the model suggests values; other values are allowed too.
+        advanced: Whether the control is in the folded part of the form.
+        lines: Height of a text box, in lines.
         title, help: Texts by language.
-        choice_titles: By language, texts of choices that have any.
+        choice_titles: By language: titles of choices by value.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Control:
         return [(say("default", language), UNSET), *named] if self.optional else named
 
     def offered(self, values: Mapping[str, Localized], language: str) -> list[tuple[str, str]]:
-        """What a model offers, as (text, value) in ``language``."""
+        """The values that a model suggests, as (text, value) in ``language``."""
         named = [
             (title if (title := localize(text, language)) == value else f"{title} ({value})", value)
             for value, text in values.items()
@@ -92,7 +92,7 @@ class Control:
         return [(say("default", language), UNSET), *named] if self.optional else named
 
     def to_form(self, value: Any) -> Any:
-        """A Python value as the component wants it."""
+        """Convert a Python value to the value of the component."""
         if isinstance(value, Enum):
             value = value.value
         if self.kind is Kind.CHOICE:
@@ -108,10 +108,10 @@ class Control:
         return None if value is ... else value
 
     def from_form(self, value: Any) -> Any:
-        """What a component holds as Python value.
+        """Convert the value of the component to a Python value.
 
         Raises:
-            InputError: JSON that is none.
+            InputError: The text is not valid JSON.
         """
         if self.kind is Kind.CHOICE:
             if value in (None, UNSET):
@@ -125,7 +125,7 @@ class Control:
             return bool(value)
         text = "" if value is None else str(value)
         if self.kind is Kind.LIST:
-            if text.lstrip().startswith("["):  # for texts that hold commas or line ends
+            if text.lstrip().startswith("["):  # for elements that contain commas or line ends
                 return self._parse(text)
             parts = [part.strip() for part in re.split(r"[\n,，、]", text)]
             found = [part for part in parts if part]
@@ -147,7 +147,7 @@ class Control:
 
 
 def _lines(values: Sequence[Any]) -> str:
-    """A list as lines; as JSON where `Control.from_form` would read another list from them."""
+    """A list as lines, or as JSON if `Control.from_form` would read lines differently."""
     texts = [str(value) for value in values]
     plain = all(
         text == text.strip() != "" and not re.search(r"[\n,，、]|^\[", text) for text in texts
@@ -161,7 +161,7 @@ def input_controls(task: Task) -> list[Control]:
     plain = [c for c in controls if c.kind is Kind.TEXT and not c.advanced]
     long = [c.name for c in plain if c.default is ... and not is_short(c.name)]
     tall = {long[0]: 5} if len(plain) == 1 and long else {}
-    # Beside a question stands the document that is asked.
+    # A form with a question also has the document that the question is about.
     tall |= {name: 7 for name in long if len(long) < len(plain)}
     return [
         _with(control, lines=control.lines if control.lines > 1 else tall.get(control.name, 3))
@@ -172,15 +172,15 @@ def input_controls(task: Task) -> list[Control]:
 
 
 def is_short(name: str) -> bool:
-    """Whether a field of this name is filled with a line rather than with a document."""
+    """Whether a field with this name takes one line instead of a document."""
     return re.search("question|query|label", name) is not None
 
 
 def option_controls(task: Task) -> list[Control]:
     """The controls of a task's options.
 
-    A page that shows bars starts with several of them: where the task answers with the best label
-    alone by default (``top_k`` 1), as Hugging Face's pipelines do, the form starts higher.
+    If the default of a classification task is one label (``top_k`` 1, as in the pipelines of
+    Hugging Face), the form starts with several labels, so that the page shows several bars.
     """
     controls = _controls(task.Options)
     if task.display is not Display.LABEL:
@@ -194,11 +194,11 @@ def option_controls(task: Task) -> list[Control]:
 
 
 def for_model(controls: Sequence[Control], options: Mapping[str, Any]) -> list[Control]:
-    """The controls of options with the defaults that a model wants otherwise.
+    """The controls of options, with the defaults of a model.
 
     Args:
-        controls: As `option_controls` gives them.
-        options: As ``Bundle.options`` has them; names that the task lacks are passed over.
+        controls: The result of `option_controls`.
+        options: ``Bundle.options``; names that the task does not have are ignored.
     """
     return [
         _with(control, initial=options[control.name], default=options[control.name])
@@ -209,10 +209,10 @@ def for_model(controls: Sequence[Control], options: Mapping[str, Any]) -> list[C
 
 
 def input_values(controls: Sequence[Control], values: Sequence[Any]) -> dict[str, Any]:
-    """The input that a form holds; optional fields left empty are left out.
+    """The input in a form, without optional fields that are empty.
 
     Raises:
-        InputError: A field that cannot be read.
+        InputError: A field cannot be read.
     """
     read = {c.name: c.from_form(value) for c, value in zip(controls, values, strict=True)}
     return {
@@ -226,7 +226,7 @@ def option_values(controls: Sequence[Control], values: Sequence[Any]) -> dict[st
     """The options of a form that differ from the declared defaults.
 
     Raises:
-        OptionError: A field that cannot be read, or a required one that is empty.
+        OptionError: A field cannot be read, or a required one is empty.
     """
     given: dict[str, Any] = {}
     for control, value in zip(controls, values, strict=True):
@@ -236,8 +236,8 @@ def option_values(controls: Sequence[Control], values: Sequence[Any]) -> dict[st
             raise OptionError(error.message, hint=error.hint) from None
         if read is None and not control.optional and control.default is not None:
             if control.default is ...:
-                raise OptionError(f"The option {control.name!r} is empty.", hint="Fill it in.")
-            continue  # an emptied number is its default again
+                raise OptionError(f"The option {control.name!r} is empty.", hint="Enter a value.")
+            continue  # an emptied number box means the default
         default = control.default
         if read != (default.value if isinstance(default, Enum) else default):
             given[control.name] = read
@@ -271,7 +271,7 @@ def _control(
     zh = extra.get("zh", {})
     spoken = name.replace("_", " ")
     title = str(schema.get("title") or spoken.title())
-    if title == spoken.title():  # pydantic's own: Every Word With A Capital
+    if title == spoken.title():  # made by pydantic from the name: Every Word With A Capital
         title = spoken.capitalize()
     notes = {language: _note(kind, low, high, language) for language in LANGUAGES}
     described = str(schema.get("description") or "")
@@ -302,7 +302,7 @@ def _control(
 def _resolve(
     schema: Mapping[str, Any], definitions: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], bool]:
-    """The shape behind references, and whether null is allowed beside it."""
+    """The schema with references resolved, and whether null is allowed too."""
     if "$ref" in schema:
         return _resolve(definitions[str(schema["$ref"]).rsplit("/", 1)[-1]], definitions)
     forms = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
@@ -312,7 +312,7 @@ def _resolve(
     optional = len(real) < len(forms)
     if len(real) != 1:
         kinds = [_resolve(form, definitions)[0] for form in real]
-        # Of several shapes the plain text is the one that a form can offer.
+        # If there are several types, a form offers the text.
         return next((k for k in kinds if k.get("type") == "string"), {}), optional
     shape, nested = _resolve(real[0], definitions)
     return shape, optional or nested
@@ -341,7 +341,7 @@ def _enum(shape: Mapping[str, Any]) -> list[Any]:
 def _bounds(shape: Mapping[str, Any]) -> tuple[float | None, float | None, bool]:
     whole = shape.get("type") == "integer"
     low, high = shape.get("minimum"), shape.get("maximum")
-    # An open bound is closed one step inside it.
+    # An exclusive bound becomes an inclusive one, one step inside.
     gap = 1 if whole else 0.01
     if low is None and "exclusiveMinimum" in shape:
         low = shape["exclusiveMinimum"] + gap

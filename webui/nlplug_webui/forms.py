@@ -1,4 +1,4 @@
-"""Controls as Gradio components, with their texts as keys that the browser translates."""
+"""Gradio components for controls, with their texts as keys that the browser translates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FEW = 4
 
 
 def text_keys(prefix: str, controls: Sequence[Control]) -> dict[str, Mapping[str, str]]:
-    """The texts of controls by the keys that `component` uses."""
+    """The texts of controls, by the keys that `component` uses."""
     keys: dict[str, Mapping[str, str]] = {}
     for control in controls:
         keys[f"{prefix}:{control.name}:title"] = control.title
@@ -26,7 +26,7 @@ def text_keys(prefix: str, controls: Sequence[Control]) -> dict[str, Mapping[str
 
 
 def component(control: Control, prefix: str, translate: Translate) -> Component:
-    """The component that a control is filled in with."""
+    """The Gradio component of a control."""
     common: dict[str, Any] = {
         "value": control.to_form(control.initial),
         "label": translate(f"{prefix}:{control.name}:title"),
@@ -41,7 +41,7 @@ def component(control: Control, prefix: str, translate: Translate) -> Component:
         case Kind.SWITCH:
             return gr.Checkbox(**common)
         case Kind.SLIDER:
-            # Numbers that a form cannot take (an emptied box) go to the task's own check.
+            # Values outside the bounds (such as an emptied box) are checked by the task.
             return gr.Slider(
                 minimum=control.low or 0,
                 maximum=control.high if control.high is not None else 1,
@@ -50,7 +50,7 @@ def component(control: Control, prefix: str, translate: Translate) -> Component:
                 **common,
             )
         case Kind.NUMBER:
-            # No bounds here: the task's own check names the value and says what is allowed.
+            # No bounds here: the error of the task names the value and what is allowed.
             return gr.Number(
                 placeholder=translate("default") if control.optional else None,
                 step=1 if control.whole else 0.01,
@@ -73,7 +73,7 @@ def component(control: Control, prefix: str, translate: Translate) -> Component:
 
 
 def localized_choices(controls: Sequence[Control], language: str) -> list[Any]:
-    """Updates that put the texts of choices into ``language``; the browser cannot do these."""
+    """Updates with the choices in ``language``; the browser cannot translate choices."""
     return [
         gr.update(choices=list(control.named_choices(language)))
         for control in controls

@@ -1,6 +1,6 @@
-"""The hook that the web UI adds to those of nlplug: pages beyond the generated ones.
+"""The hook of the web UI for pages of plugins.
 
-A plugin implements it without depending on the web UI, by marking it optional:
+A plugin that marks it as optional does not depend on the web UI:
 
     @hookimpl(optionalhook=True)
     def register_panels():
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PanelContext:
-    """What a page is built with.
+    """The context in which a page is built.
 
     Attributes:
         host: The plugins of this process.
-        pool: The loaded models; lease one instead of loading it again.
-        blocks: The page itself, for events of the page such as ``context.blocks.load(…)``.
-        task: The task that the page stands for, or None where the page's name is no task.
+        pool: The loaded models; lease a model instead of loading it again.
+        blocks: The page, for events such as ``context.blocks.load(…)``.
+        task: The task of the page, or None if no task has the page's name.
     """
 
     host: PluginHost
@@ -54,10 +54,10 @@ class Panel:
     """One page of the web UI.
 
     Attributes:
-        name: The page's address (``/name``); the name of a task replaces that task's page.
-        title: What the navigation calls it.
-        build: Called inside a Gradio ``Blocks``; it lays out the page and wires its events.
-            It is called twice: once for nothing, to see that it does not fail halfway.
+        name: Path of the page (``/name``); the name of a task replaces the page of that task.
+        title: Title in the navigation.
+        build: Builds the page and its events inside an open Gradio ``Blocks``. It is called
+            twice: the first time on trial, to detect failures.
         description: One line under the title.
     """
 
@@ -69,4 +69,4 @@ class Panel:
 
 @hookspec
 def register_panels() -> Iterable[Panel]:  # type: ignore[empty-body]
-    """Pages to add to the web UI, or to put in the place of a task's generated page."""
+    """Return pages that are added to the web UI or replace the generated page of a task."""

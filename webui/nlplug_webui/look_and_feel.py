@@ -1,4 +1,4 @@
-"""Theme, styles and the few lines of script; all of it comes from this package."""
+"""Theme, style sheet and script, all from this package."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ICON = (
     "stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E"
 )
 
-# The browser's preference holds until the reader chooses otherwise; Gradio sets its class late.
+# The browser's preference applies until the visitor chooses; Gradio sets its class late.
 _HEAD = f"""
 <link rel="icon" href="{_ICON}">
 <meta name="color-scheme" content="light dark">
@@ -53,7 +53,7 @@ _HEAD = f"""
     const text = button.closest(".np-written").querySelector(".np-text").textContent;
     try {{
       await navigator.clipboard.writeText(text);
-    }} catch (_) {{  // which only pages of this machine or over https have
+    }} catch (_) {{  // only available on localhost and over https
       const area = document.createElement("textarea");
       area.value = text;
       document.body.append(area);
@@ -78,7 +78,7 @@ _HEAD = f"""
 
 
 def theme() -> gr.themes.Base:
-    """A calm theme: paper and ink, one accent, system fonts."""
+    """The theme: neutral colours, one accent colour, system fonts."""
     base = gr.themes.Base(
         primary_hue=colors.teal,
         secondary_hue=colors.teal,
@@ -153,7 +153,7 @@ def theme() -> gr.themes.Base:
 
 
 def settings() -> dict[str, Any]:
-    """The arguments of ``gr.mount_gradio_app`` that make the look."""
+    """The arguments of ``gr.mount_gradio_app`` for theme, styles and script."""
     return {
         "theme": theme(),
         "css_paths": [Path(__file__).with_name("style.css")],

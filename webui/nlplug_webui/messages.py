@@ -1,4 +1,4 @@
-"""Errors as the page shows them: what happened, and what to do; never a traceback."""
+"""Errors as HTML: what happened and what to do, without a traceback."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ def error_html(error: BaseException, language: str, *, file: Path | None = None)
     """An error as a card.
 
     Args:
-        error: One of nlplug's is told as it is; any other is a plugin's fault and also logged.
-        language: Of the words around it.
-        file: An uploaded file, called by its name and not by the place it was put.
+        error: The error. One of another class than `NlplugError` is a bug of a plugin; it is
+            logged too.
+        language: Language of the title.
+        file: The uploaded file. The message names it without its folder.
     """
     if isinstance(error, NlplugError):
         key = next((k for kind, k in _TITLES if isinstance(error, kind)), "error_other")
@@ -52,7 +53,7 @@ def error_html(error: BaseException, language: str, *, file: Path | None = None)
 
 
 def card_html(title: str, message: str, hint: str | None, language: str, *, style: str) -> str:
-    """A card with a title, a message and, where there is one, a hint."""
+    """A card with a title, a message and an optional hint."""
     more = ""
     if hint:
         more = (

@@ -1,4 +1,4 @@
-"""The card that picks a model and a precision, and says what the model is."""
+"""The card to choose a model and a precision, with facts about the model."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _VISITORS = 1000
 
 
 class ModelCard:
-    """Picker of the model and the precision, which sets the form to what the model wants.
+    """Lets the visitor choose model and precision, and sets the form to the model's defaults.
 
     Attributes:
-        name, precision: Its components.
-        synced: State of the page: options of the model that the form shows as defaults.
+        name, precision: The components.
+        synced: State of the page: the model's options that the form shows as defaults.
 
     Args:
-        task: Whose models.
-        pool: Where models are found.
+        task: The task.
+        pool: The models.
         blocks: The page.
-        translate: Makes the keys that the browser translates.
+        translate: Returns the key of a text, which the browser translates.
     """
 
     name: gr.Dropdown
@@ -52,7 +52,7 @@ class ModelCard:
         self._translate = translate
 
     def build(self) -> None:
-        """Build inside the Blocks that is open."""
+        """Build the card inside the open Blocks."""
         specs = self._pool.packaged(self._task.name)
         names = [spec.name for spec in specs]
         first = self._task.default_model or next(iter(names), None)
@@ -102,21 +102,21 @@ class ModelCard:
     def _opened(
         self, request: gr.Request, model: str | None, synced: Mapping[str, Any]
     ) -> list[Any]:
-        """On opening the page nothing is fetched: a model that is not on disk is only named."""
+        """When the page opens. Downloads nothing: a model that is not on disk is only named."""
         spec = next((s for s in self._pool.packaged(self._task.name) if s.name == model), None)
         if spec is None or spec.path is None:
             found = [gr.update(), _spec_html(spec, language_of(request)), *self._kept(synced)]
         else:
             found = self._picked(request, model, synced)
-        # Whoever has picked another model meanwhile is not to see this one.
+        # If the visitor has chosen another model in the meantime, do not overwrite it.
         return [gr.skip() for _ in found] if visitor_of(request) in self._changes else found
 
     def _settled(
         self, request: gr.Request, model: str | None, synced: Mapping[str, Any]
     ) -> list[Any]:
-        """Once a page has what it asked for on opening: show what was picked before that came.
+        """After `_opened`: show the model that the visitor chose in the meantime, if any.
 
-        The two are requests of their own, and the answer to the later one may come first.
+        `_opened` and `_changed` are separate requests, and the later one may be answered first.
         """
         if visitor_of(request) in self._changes:
             return self._picked(request, model, synced)
@@ -151,7 +151,7 @@ class ModelCard:
         return [synced, *(gr.skip() for _ in self._options)]
 
     def _offered(self, bundle: Bundle, language: str) -> dict[str, list[tuple[str, str]]]:
-        """The choices of options that the model has values for."""
+        """The choices of options for which the model has values."""
         every = self._task.choices(bundle)
         return {
             control.name: control.offered(every.get(control.name, {}), language)
@@ -165,7 +165,7 @@ class ModelCard:
         now: Mapping[str, Any],
         offered: Mapping[str, list[tuple[str, str]]],
     ) -> list[Any]:
-        """Set the options whose default is another than before; others keep what was chosen."""
+        """Update options whose default has changed; other options keep their value."""
         pairs = zip(for_model(self._options, before), for_model(self._options, now), strict=True)
         updates = []
         for old, new in pairs:
@@ -179,8 +179,8 @@ class ModelCard:
 
 
 def facts_html(facts: dict[str, Any], language: str) -> str:
-    """What `describe` found, as a short list."""
-    # transformers writes these names into the config of a model that has no labels.
+    """The result of `describe` as a short list."""
+    # transformers writes these names into the configuration of a model without labels.
     named = [label for label in facts["labels"] if not label.startswith("LABEL_")]
     labels = named[:_LABELS_SHOWN]
     shown = ", ".join(labels)

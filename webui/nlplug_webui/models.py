@@ -1,4 +1,4 @@
-"""What the pages say of a model."""
+"""Facts about a model for the pages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def describe(bundle: Bundle) -> dict[str, Any]:
-    """What the page says of a model: name, precisions, labels, licence, languages, size."""
+    """Facts about a model: name, precisions, labels, licence, languages, size in bytes."""
     manifest = bundle.manifest
     files = {path for graphs in bundle.graphs.values() for path in graphs.values()}
     precisions = sorted({name for graphs in bundle.graphs.values() for name in graphs})

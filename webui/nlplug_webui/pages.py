@@ -1,4 +1,4 @@
-"""Which pages there are, and what a page that is no task's looks like."""
+"""The list of pages, and the HTML of the overview and of the plugin page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PLUGINS_PAGE = "plugins"
 
-# The first part of addresses that belong to Gradio.
+# First segments of the paths that Gradio uses.
 _GRADIO = frozenset(
     (
         *("assets", "config", "favicon.ico", "gradio_api", "login", "logout", "manifest.json"),
@@ -33,12 +33,12 @@ class Page:
     """One page.
 
     Attributes:
-        path: Its address without the slash.
-        name: The task or panel that it stands for.
-        title, description: Its texts.
-        task: Its task, or None.
-        panel: What builds it, where a plugin does.
-        owner: The plugin that brought the panel.
+        path: Path without the slash.
+        name: Name of the task or panel.
+        title, description: Texts of the page.
+        task: The task, or None.
+        panel: The panel that builds the page; None for a generated page.
+        owner: The plugin that registered the panel.
     """
 
     path: str
@@ -51,16 +51,16 @@ class Page:
 
 
 def collect(host: PluginHost, reserved: Collection[str] = ()) -> list[Page]:
-    """The pages of all tasks that load, and those that plugins add; panels replace task pages.
+    """The pages of all tasks that load, and the panels of plugins; a panel replaces a task page.
 
     Args:
-        host: The plugins; every one is loaded.
-        reserved: First parts of addresses that are taken, such as the HTTP API's.
+        host: The plugins; all of them are loaded.
+        reserved: First path segments that are in use, such as those of the HTTP API.
     """
     host.add_hookspecs(hookspecs)
     tasks = {task.name: task for task in host.tasks()}
     panels = _panels(host)
-    # A plugin whose panels were refused is gone whole, with its tasks.
+    # A plugin whose panels were refused loses its tasks too.
     alive = set(host.task_names())
     names = [name for name in tasks if name in alive]
     names += [name for name in panels if name not in names]
@@ -80,7 +80,7 @@ def collect(host: PluginHost, reserved: Collection[str] = ()) -> list[Page]:
 
 
 def header_html(pages: Iterable[Page], current: str, language: str, api: str | None) -> str:
-    """Name, navigation and the switch of light and dark."""
+    """The header: name, navigation, and the button for light and dark."""
     links = [(page.path, localize(page.title, language)) for page in pages]
     items = "".join(_link(path, title, path == current) for path, title in links)
     more = _link(PLUGINS_PAGE, say("plugins", language), current == PLUGINS_PAGE)
@@ -99,14 +99,14 @@ def header_html(pages: Iterable[Page], current: str, language: str, api: str | N
 
 
 def title_html(page: Page, language: str) -> str:
-    """The title of a page and a line about it."""
+    """The title of a page and its description."""
     described = localize(page.description, language)
     lead = f"<p>{escape(described)}</p>" if described else ""
     return f'<div class="np-title"><h1>{escape(localize(page.title, language))}</h1>{lead}</div>'
 
 
 def home_html(pages: Iterable[Page], language: str) -> str:
-    """The overview: a card for each page."""
+    """The overview: one card per page."""
     cards = "".join(
         f'<a class="np-home-card" href="./{escape(page.path)}">'
         f"<strong>{escape(localize(page.title, language))}</strong>"
@@ -127,12 +127,12 @@ def home_html(pages: Iterable[Page], language: str) -> str:
 def plugins_html(
     records: Iterable[PluginRecord], language: str, failed_pages: Mapping[str, str]
 ) -> str:
-    """Every plugin with its state; those that failed first, with their cause and a hint.
+    """All plugins with their state; failed ones come first, with cause and hint.
 
     Args:
-        records: As ``PluginHost.records()`` gives them.
-        language: Of the words.
-        failed_pages: Page → why it could not be built.
+        records: The result of ``PluginHost.records()``.
+        language: Language of the texts.
+        failed_pages: Page → cause of the failure to build it.
     """
     ordered = sorted(records, key=lambda record: (record.state != "failed", record.name))
     cards = "".join(_plugin_card(record, language) for record in ordered)
@@ -146,7 +146,7 @@ def plugins_html(
 
 
 def texts_of(pages: Iterable[Page], api: str | None) -> dict[str, Mapping[str, str]]:
-    """Headers, titles and the overview as texts by key and language."""
+    """Headers, titles and the overview by key and language."""
     pages = list(pages)
     every = {page.path: page for page in [*pages, Page(PLUGINS_PAGE, PLUGINS_PAGE, "", ""), HOME]}
     found: dict[str, Mapping[str, str]] = {}
@@ -175,7 +175,7 @@ HOME = Page("", "home", "nlplug", "")
 
 
 def _panels(host: PluginHost) -> dict[str, tuple[str, Panel]]:
-    """Panels by name with the plugin each comes from; a plugin with a wrong answer is left out."""
+    """Panels by name, with their plugin; a plugin that returns invalid panels is rejected."""
     found: dict[str, tuple[str, Panel]] = {}
     for owner, answer in host.call("register_panels"):
         panels = list(answer) if isinstance(answer, Iterable) else [answer]
@@ -191,8 +191,8 @@ def _panels(host: PluginHost) -> dict[str, tuple[str, Panel]]:
         if taken is not None:
             host.reject(
                 owner,
-                f"the page {taken.name!r} is taken by the plugin {found[taken.name][0]!r}",
-                "Give the panel another name.",
+                f"the page {taken.name!r} already belongs to the plugin {found[taken.name][0]!r}",
+                "Choose another name for the panel.",
             )
             continue
         found |= {panel.name: (owner, panel) for panel in panels}

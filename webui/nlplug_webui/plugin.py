@@ -8,7 +8,7 @@ import click
 
 from nlplug.hookspecs import hookimpl
 
-NLPLUG_CONTRACT = 1
+NLPLUG_CONTRACT = 2
 
 
 @hookimpl
@@ -19,15 +19,15 @@ def register_commands(cli: click.Group) -> None:
 
 @click.command(short_help="Open the web UI: one page per task, on this machine.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=7860, show_default=True, help="Port; 0 takes any free one.")
-@click.option("--task", "tasks", multiple=True, help="Only this task; may be given several times.")
+@click.option("--port", default=7860, show_default=True, help="Port. 0: any free port.")
+@click.option("--task", "tasks", multiple=True, help="Serve only this task (repeatable).")
 @click.option("--open/--no-open", "open_browser", default=False, help="Open the browser.")
 @click.option(
     "--any-model/--installed-models",
     "any_model",
     default=None,
-    help="Whether visitors may name folders and Hub ids. By default only on this machine's own "
-    "address, as strangers could otherwise look into its folders.",
+    help="Whether visitors may name folders and Hub ids. Default: only if the server listens on a "
+    "loopback address, because others could read folders of this machine.",
 )
 @click.option(
     "--allowed-host",
@@ -38,9 +38,9 @@ def register_commands(cli: click.Group) -> None:
     "are always accepted.",
 )
 def webui(**settings: Any) -> None:
-    """Serve the web UI and the HTTP API on one port, until Ctrl+C.
+    """Serve the web UI and the HTTP API on one port until Ctrl+C.
 
-    Where NLPLUG_API_KEY or NLPLUG_API_KEYS_FILE is set, browsers have to log in with a key.
+    If NLPLUG_API_KEY or NLPLUG_API_KEYS_FILE is set, browsers have to log in with a key.
     """
     from nlplug_webui.serving import serve
 

@@ -1,9 +1,8 @@
-"""Keeps the pages to this machine: nothing in them names another host, and the browser holds
-them to it.
+"""Keeps pages from loading anything from other hosts.
 
-Gradio's page template carries tags that point to other hosts (which ones changes with its
-version). They are dropped, and a Content-Security-Policy lets the browser refuse what a plugin's
-page may still try.
+The page template of Gradio contains tags that point to other hosts (which ones depends on its
+version). They are removed, and a Content-Security-Policy makes the browser block what the page of a
+plugin may still request.
 """
 
 from __future__ import annotations
@@ -44,15 +43,15 @@ _FOREIGN = re.compile(
 
 
 def scrub(html: bytes) -> bytes:
-    """A page without tags that point to another host."""
+    """Remove the tags of a page that point to another host."""
     return _FOREIGN.sub(b"", html)
 
 
 class PrivatePages:
-    """ASGI middleware that does this to Gradio's pages and leaves every other answer alone.
+    """ASGI middleware that does this for the pages of Gradio and passes all other responses on.
 
     Args:
-        app: The app behind it.
+        app: The wrapped app.
     """
 
     def __init__(self, app: App) -> None:
@@ -81,7 +80,7 @@ class PrivatePages:
                 return
             await send(message)
 
-        # A compressed page could not be read here.
+        # A compressed page cannot be changed here.
         headers = [(k, v) for k, v in scope["headers"] if k != b"accept-encoding"]
         wanted = dict(scope, headers=headers) if _wants_page(scope) else scope
         await self._app(wanted, receive, answer)

@@ -1,9 +1,8 @@
-"""Answers as a page shows them: bars, marked text, plain text, tables; by what a task declares.
+"""Renders answers as HTML: bars, marked text, plain text or tables, depending on the task.
 
-The functions know the shapes of the Hugging Face tasks and fall back to a table of whatever
-fields there are, so that a task nobody has thought of yet is still readable. They go by the
-display and by the answer's shape, never by a task's name. Everything that came from a user or a
-model is escaped.
+The functions know the output formats of the Hugging Face tasks. Any other answer becomes a table of
+its fields, so that unknown tasks are readable too. The choice depends on the declared display and
+on the format of the answer, never on the name of the task. All text of users and models is escaped.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Shown:
 
     Attributes:
         head: HTML.
-        marked: A text with its spans, which stands between the two; None where there is none.
+        marked: A text with its spans, shown between head and tail; None: no such text.
         tail: HTML.
     """
 
@@ -54,16 +53,16 @@ def show(
     abstains: str | None = None,
     before: str = "",
 ) -> Shown:
-    """One answer.
+    """Render one answer.
 
     Args:
-        display: How the task wants to be shown.
-        answer: What the pipeline gave for one input.
+        display: The declared display of the task.
+        answer: The answer of the pipeline to one input.
         item: The input, by field.
-        language: Of the words around the answer.
-        labels: Those of the model, for colours that stay.
-        abstains: The label with which the model says that it is unsure, where it may.
-        before: What a text begins with that is not the model's, such as its prompt.
+        language: Language of the texts around the answer.
+        labels: The labels of the model, so that each label keeps its colour.
+        abstains: The abstain label, if the model may abstain.
+        before: The part at the start of a text that the model did not generate, such as the prompt.
     """
     if answer is None or (isinstance(answer, list | tuple | str | dict) and not answer):
         if display is Display.LABEL and isinstance(answer, list):
@@ -111,7 +110,7 @@ def _show_spans(spans: Spans, language: str, labels: Sequence[str]) -> Shown:
 
 
 def _counts_html(spans: Spans, language: str) -> str:
-    """How many spans there are of each kind."""
+    """The number of spans of each type."""
     kinds = Counter(group(row) for row in spans.rows if group(row)).most_common()
     told = say("found", language, n=f"{len(spans.rows):,}")
     parts = "".join(
@@ -125,7 +124,7 @@ def _counts_html(spans: Spans, language: str) -> str:
 
 
 def _best_html(row: Mapping[str, Any], language: str) -> str:
-    """The best answer to a question, or that there is none."""
+    """The best answer to a question, or the message that there is none."""
     score = row.get("score")
     shown = f'<span class="np-best-score">{score:.1%}</span>' if isinstance(score, float) else ""
     if row["answer"] == "":
@@ -140,7 +139,7 @@ def _best_html(row: Mapping[str, Any], language: str) -> str:
 
 
 def abstaining_html(language: str) -> str:
-    """That the model would rather not choose a label."""
+    """The message that the model abstains."""
     return (
         f'<div class="np-abstains" role="note"><strong>{escape(say("abstains", language))}</strong>'
         f"<p>{escape(say('abstains_hint', language))}</p></div>"
@@ -148,9 +147,9 @@ def abstaining_html(language: str) -> str:
 
 
 def bars_html(rows: Sequence[Mapping[str, Any]]) -> str:
-    """``[{label, score}]`` as labelled bars, the strongest first."""
+    """``[{label, score}]`` as labelled bars, best first."""
     ordered = sorted(rows, key=lambda row: -float(row["score"]))[:MAX_ROWS]
-    # Scores that are no probabilities (raw logits) are scaled to the widest of them.
+    # Scores that are not probabilities (raw logits) are scaled to the largest one.
     widest = max(1.0, *(abs(float(row["score"])) for row in ordered))
     parts = []
     for place, row in enumerate(ordered):
@@ -168,12 +167,12 @@ def bars_html(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def texts_html(texts: Sequence[str], language: str, *, before: str = "") -> str:
-    """Texts that a model wrote, each with its number, if there are several, and a copy button.
+    """Generated texts, each with a copy button, and numbered if there are several.
 
     Args:
         texts: The texts.
-        language: Of the words around them.
-        before: What a text may begin with that is not the model's.
+        language: Language of the texts around them.
+        before: The part at the start of a text that the model did not generate.
     """
     copy, copied = escape(say("copy", language)), escape(say("copied", language))
     button = (
@@ -189,7 +188,7 @@ def texts_html(texts: Sequence[str], language: str, *, before: str = "") -> str:
 
 
 def text_html(text: str, language: str, *, before: str = "") -> str:
-    """A text as it is, line breaks kept; what it begins with, and is ``before``, stands back."""
+    """A text with its line breaks; ``before`` at its start is shown in a weaker colour."""
     note = ""
     if len(text) > MAX_CHARACTERS:
         cut = say("shortened", language, n=f"{MAX_CHARACTERS:,}", total=f"{len(text):,}")
@@ -201,7 +200,7 @@ def text_html(text: str, language: str, *, before: str = "") -> str:
 
 
 def growing_html(text: str, language: str, *, before: str = "") -> str:
-    """A text that is being written, the end of it if it is long."""
+    """A text that is being generated; only its end if it is long."""
     given = f'<span class="np-given">{escape(before[-MAX_CHARACTERS:])}</span>' if before else ""
     told = f'<p class="np-note np-working" role="status">{escape(say("growing", language))}</p>'
     return (
@@ -214,12 +213,12 @@ def growing_html(text: str, language: str, *, before: str = "") -> str:
 def table_html(
     rows: Sequence[Mapping[str, Any]], language: str, *, total: int | None = None
 ) -> str:
-    """Rows as a table; a column for each field that any row has.
+    """Rows as a table with one column per field that occurs in any row.
 
     Args:
         rows: The rows.
-        language: Of the columns that have names in it, and of the note below.
-        total: How many rows there are where ``rows`` are the first of them; None: these are all.
+        language: Language of the column titles and of the note below.
+        total: Number of all rows if ``rows`` are only the first ones; None: ``rows`` are all.
     """
     shown = rows if total is not None else rows[:MAX_ROWS]
     names = list(dict.fromkeys(name for row in shown for name in row))
@@ -240,7 +239,7 @@ def table_html(
 
 
 def empty_html(sign: str, title: str, hint: str) -> str:
-    """What stands where nothing is yet."""
+    """The placeholder of an empty card."""
     return (
         f'<div class="np-empty"><span class="np-empty-sign" aria-hidden="true">{sign}</span>'
         f"<strong>{escape(title)}</strong><span>{escape(hint)}</span></div>"
@@ -248,7 +247,7 @@ def empty_html(sign: str, title: str, hint: str) -> str:
 
 
 def summary(answer: Any, language: str = "en") -> str:
-    """An answer in a few words, for one cell of the batch table."""
+    """An answer as a short text, for one cell of the batch table."""
     rows = _rows(answer)
     if rows and all("label" in row and "score" in row for row in rows):
         best = max(rows, key=lambda row: float(row["score"]))
@@ -271,7 +270,7 @@ def _rows(answer: Any) -> list[dict[str, Any]]:
 
 
 def _texts(answer: Any) -> list[str] | None:
-    """The texts of ``"…"``, ``{"…_text": "…"}``, ``{"answer": "…"}`` or a list of such."""
+    """The texts in ``"…"``, ``{"…_text": "…"}``, ``{"answer": "…"}`` or a list of these."""
     if isinstance(answer, str):
         return [answer]
     found = []
@@ -284,7 +283,7 @@ def _texts(answer: Any) -> list[str] | None:
 
 
 def _spans(rows: Sequence[Mapping[str, Any]], item: Mapping[str, Any]) -> Spans | None:
-    """The rows as spans of the field of the input that their ``start`` and ``end`` point into."""
+    """The rows as spans of the input field to which their ``start`` and ``end`` refer."""
     if not all(isinstance(row.get(key), int) for row in rows for key in ("start", "end")):
         return None
     texts = [value for value in item.values() if isinstance(value, str)]

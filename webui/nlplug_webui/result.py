@@ -1,6 +1,6 @@
 """The card with the answer: HTML, and for tasks that mark a text `gr.HighlightedText` with a table.
 
-A mark carries its name beside its colour, and the table says the same in words.
+Each mark has its name beside its colour, and the table repeats it as text.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from nlplug_webui.spans import Marked
 
 
 class ResultCard:
-    """Shows one answer, an error, or that there is nothing yet.
+    """Shows an answer, an error, or a placeholder.
 
     Args:
         display: How the task shows its answers.
-        empty: What stands there at first, as a key that the browser translates.
-        translate: Makes such keys.
+        empty: The placeholder, as a key that the browser translates.
+        translate: Returns the key of a text.
 
     Attributes:
         outputs: The components that the values of `answer`, `message` and `nothing` are for.
@@ -38,7 +38,7 @@ class ResultCard:
         self._translate = translate
 
     def build(self) -> None:
-        """Build inside the Blocks that is open."""
+        """Build the card inside the open Blocks."""
         with gr.Column(elem_classes="np-card np-result-card", elem_id="result"):
             head = gr.HTML(self._empty, elem_id="result-head", elem_classes="np-result")
             self.outputs = [head]
@@ -54,7 +54,7 @@ class ResultCard:
                 self.outputs += [marked, gr.HTML("", elem_id="result-tail")]
 
     def answer(self, shown: Shown, facts: Sequence[str]) -> list[Any]:
-        """An answer with what is to be said about how it came about."""
+        """An answer with facts about the computation, such as its time."""
         chips = "".join(
             f'<span class="np-chip{" np-chip-time" if place == 0 else ""}">{escape(fact)}</span>'
             for place, fact in enumerate(facts)
@@ -69,15 +69,15 @@ class ResultCard:
         ]
 
     def growing(self, html: str) -> list[Any]:
-        """An answer of which a part is there."""
+        """A partial answer."""
         return [_mended(html), *self._hidden()]
 
     def message(self, html: str) -> list[Any]:
-        """An error in the place of an answer."""
+        """An error instead of an answer."""
         return [_mended(html), *self._hidden()]
 
     def nothing(self, html: str) -> list[Any]:
-        """What stands there while nothing was asked."""
+        """The placeholder."""
         return [html, *self._hidden()]
 
     def _hidden(self) -> list[Any]:
@@ -93,5 +93,5 @@ def _marked(marked: Marked | None) -> Any:
 
 
 def _mended(text: str) -> str:
-    """A text that can be sent: what is no valid Unicode becomes a question mark."""
+    """A text that can be sent: invalid Unicode becomes question marks."""
     return text.encode("utf-8", "replace").decode("utf-8")

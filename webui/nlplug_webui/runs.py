@@ -1,4 +1,4 @@
-"""Which answers are being made, and which of them somebody wants to end."""
+"""The answers in progress, and requests to end them."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from threading import Lock
 
 
 class Ending(Enum):
-    """Why an answer ends before it is whole."""
+    """Why an answer ends early."""
 
     STOPPED = "stopped"
-    """What is there is shown as the answer."""
+    """The partial text is shown as the answer."""
     CLEARED = "cleared"
-    """Nothing of it is to be seen any more."""
+    """The answer is removed from the page."""
     REPLACED = "replaced"
-    """Another answer has its place already."""
+    """Another answer has replaced it."""
 
 
 class Run:
-    """One answer under way.
+    """One answer in progress.
 
     Attributes:
-        ending: Set when it is to end, to why.
+        ending: Why the answer shall end; None while it may continue.
     """
 
     ending: Ending | None = None
 
 
 class Runs:
-    """The answers of one page by visitor, one each; safe to use from several threads."""
+    """The answers of one page, one per visitor. Thread-safe."""
 
     def __init__(self) -> None:
         self._runs: dict[str, Run] = {}
         self._lock = Lock()
 
     def start(self, visitor: str) -> Run:
-        """A new answer, in the place of whatever this visitor had under way."""
+        """Start an answer; it replaces the visitor's answer in progress."""
         run = Run()
         with self._lock:
             if (before := self._runs.get(visitor)) is not None:
@@ -44,17 +44,17 @@ class Runs:
         return run
 
     def end(self, visitor: str, ending: Ending) -> None:
-        """Have a visitor's answer end, if there is one."""
+        """Request the end of a visitor's answer, if there is one."""
         with self._lock:
             if (run := self._runs.get(visitor)) is not None:
                 run.ending = ending
 
     def busy(self, visitor: str) -> bool:
-        """Whether a visitor has an answer under way."""
+        """Whether an answer of the visitor is in progress."""
         return visitor in self._runs
 
     def done(self, visitor: str, run: Run) -> None:
-        """Forget an answer that has ended."""
+        """Remove an answer that has ended."""
         with self._lock:
             if self._runs.get(visitor) is run:
                 del self._runs[visitor]

@@ -1,4 +1,4 @@
-"""Serving the web UI and the HTTP API on one port."""
+"""Serves the web UI and the HTTP API on one port."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def serve(
 
     Args:
         host: Address to listen on.
-        port: Port; 0 for any free one.
-        tasks: Only these tasks; empty for all.
-        open_browser: Open the page once the server answers.
-        any_model: Whether visitors may name folders and Hub ids; None: only where nobody but this
-            machine can reach the server.
+        port: Port; 0: any free port.
+        tasks: The tasks to serve; empty: all.
+        open_browser: Open the page in the browser when the server is ready.
+        any_model: Whether visitors may name folders and Hub ids; None: only if the server listens
+            on a loopback address.
         allowed_hosts: Names of this server; see `nlplug.server.app.create_app`.
 
     Raises:
-        ServerError: The port is taken or the address is not this machine's.
+        ServerError: The port is in use, or the address does not belong to this machine.
         UnknownTask: One of ``tasks`` is not installed.
     """
     from nlplug.server.running import run
@@ -70,12 +70,12 @@ def make_app(
         UnknownTask: One of ``tasks`` is not installed.
         PluginError: The plugin of one of ``tasks`` is broken.
     """
-    # The API needs its names before Gradio's catch-all at "/".
+    # The routes of the API must be added before Gradio's catch-all route at "/".
     from nlplug.server.app import create_app
     from nlplug.server.pool import ModelPool
     from nlplug_webui.app import mount
 
-    # Gradio's own remarks on its libraries are nothing that whoever runs this can act on.
+    # Users cannot act on Gradio's warnings about its own dependencies.
     warnings.filterwarnings("ignore", module=r"gradio\b")
     plugins = PluginHost.discover(only=set(tasks) or None, timeout=SERVER_PLUGIN_TIMEOUT)
     for name in tasks:

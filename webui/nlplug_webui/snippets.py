@@ -1,4 +1,4 @@
-"""How to do what a page does from Python, from the command line and over HTTP."""
+"""Code examples of a page: Python, command line and HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nlplug_webui.texts import say
 
 
 def html(task: Task, language: str) -> str:
-    """The snippets, made from the task's first example."""
+    """The code examples, made from the first example of the task."""
     item = dict(task.examples[0].input) if task.examples else _placeholder(task)
     blocks = [
         ("python", _python(task.name, item)),

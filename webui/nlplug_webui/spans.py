@@ -1,7 +1,7 @@
-"""Spans of a text: the part of it that is shown, what is marked there, and the table of them all.
+"""Spans of a text: the part of the text to show, its marks, and the table of all spans.
 
 Entities are shown from the beginning of the text, answers to a question in the text around the
-best one. Whatever the length, a page gets a bounded number of characters, marks and rows.
+best one. The number of characters, marks and rows on a page is bounded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ EXCERPT = 3_000
 MAX_MARKS = 1_000
 MAX_ROWS = 500
 
-# Dark enough for the white text of a label; the span itself has half of the colour.
+# Dark enough for the white text of a label; the span itself has a lighter background.
 COLORS = (
     "#0d766c",
     "#9a5b13",
@@ -35,9 +35,9 @@ class Marked:
 
     Attributes:
         segments: Pieces of the text, each with the name of its mark or None.
-        colors: Colour by name.
+        colors: Colours by name.
         start, end: The part of the text, in characters.
-        total: Characters of the whole text.
+        total: Number of characters of the whole text.
     """
 
     segments: list[tuple[str, str | None]]
@@ -48,18 +48,18 @@ class Marked:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing of the text is left out."""
+        """Whether the part is the whole text."""
         return self.end - self.start == self.total
 
 
 @dataclass(frozen=True)
 class Spans:
-    """The spans of an answer, as far as a page needs them.
+    """The spans of an answer.
 
     Attributes:
-        text: The text that they point into.
-        rows: The elements of the answer: entities in their order, or answers, the best first.
-        answers: Whether they are answers to a question, which have ranks and no types.
+        text: The text to which the positions refer.
+        rows: The elements of the answer: entities in their order, or answers, best first.
+        answers: Whether the rows are answers to a question, which have ranks and no types.
     """
 
     text: str
@@ -67,14 +67,14 @@ class Spans:
     answers: bool = field(default=False)
 
     def table(self) -> list[dict[str, Any]]:
-        """A row each, with the fields that a reader looks for; any others follow."""
+        """One row per span: first the fields of interest, then all others."""
         return [self._row(place, row) for place, row in enumerate(self.rows[:MAX_ROWS], 1)]
 
     def mark(self, labels: Sequence[str] = ()) -> Marked:
-        """The part of the text to show, marked; of overlapping spans the first one counts.
+        """The part of the text to show, with marks; of overlapping spans the first one is marked.
 
         Args:
-            labels: Those of the model, so that each keeps its colour from text to text.
+            labels: The labels of the model, so that each keeps its colour in all texts.
         """
         found: list[tuple[int, int, str]] = []
         taken: list[tuple[int, int]] = []
@@ -82,7 +82,7 @@ class Spans:
             start, end = int(row["start"]), int(row["end"])
             if not 0 <= start < end <= len(self.text):
                 continue
-            # In the order of the text, looking back at the last one is enough.
+            # Entities are in the order of the text, so comparing with the last one is enough.
             before = taken if self.answers else taken[-1:]
             if all(end <= first or start >= last for first, last in before):
                 taken.append((start, end))
@@ -102,14 +102,14 @@ class Spans:
         )
 
     def _order(self) -> list[tuple[int, Mapping[str, Any]]]:
-        """The rows with their places: answers by rank, anything else by where it stands."""
+        """The rows with their numbers: answers by rank, other spans by position."""
         placed = list(enumerate(self.rows, 1))
         if self.answers:
             return placed[:MAX_ROWS]
         return sorted(placed, key=lambda each: (int(each[1]["start"]), -int(each[1]["end"])))
 
     def _window(self, start: int, end: int) -> tuple[int, int]:
-        """The part of the text around a span that is shown, cut between words where it can be."""
+        """The part of the text around a span to show, cut between words if possible."""
         size = EXCERPT if self.answers else MAX_CHARACTERS
         if len(self.text) <= size:
             return 0, len(self.text)
@@ -141,7 +141,7 @@ class Spans:
 
 
 def group(row: Mapping[str, Any]) -> str:
-    """What a span is called, or nothing."""
+    """The type of a span, or an empty text."""
     return str(row.get("entity_group") or row.get("entity") or row.get("label") or "")
 
 
@@ -165,5 +165,5 @@ def _colors(names: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
 
 
 def _bare(label: str) -> str:
-    """A label without the mark of its place in a span: ``B-PER`` and ``I-PER`` are ``PER``."""
+    """A label without the prefix of its tagging scheme: ``B-PER`` and ``I-PER`` are ``PER``."""
     return label[2:] if label[:2] in {"B-", "I-", "E-", "S-", "L-", "U-"} else label

@@ -1,7 +1,7 @@
-"""The tabs of a task's page: radio buttons that the style sheet follows, without a script.
+"""The tabs of a task's page: radio buttons and CSS, without a script.
 
-Not Gradio's own: several containers deep they never come to rest once an event has answered
-(gradio 6.17), but reckon their widths a thousand times a second in every open page.
+Gradio's own tabs are not used: inside several containers they recompute their widths endlessly
+after an event (gradio 6.17), about a thousand times per second in every open page.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import gradio as gr
 from nlplug_webui.texts import say
 
 TABS = ("try", "batch", "code")
-"""In their order; the first one is open at first."""
+"""The tabs in order; the first one is open at the start."""
 
 
 def tabs_html(language: str) -> str:
-    """The bar that picks a tab."""
+    """The bar of tabs."""
     buttons = "".join(
         f'<label><input type="radio" name="np-tab" value="{name}"'
         f"{' checked' if name == TABS[0] else ''}>"
@@ -28,5 +28,5 @@ def tabs_html(language: str) -> str:
 
 
 def panel(name: str) -> gr.Column:
-    """What a tab shows, to be filled; it has to stand in the container of class ``np-tabbed``."""
+    """The empty column of a tab; it must be inside the container of class ``np-tabbed``."""
     return gr.Column(elem_classes=["np-panel", f"np-panel-{name}"])

@@ -1,4 +1,4 @@
-"""The page that every task gets: try it, run a file through it, use it from code."""
+"""The generated page of a task: a form, a batch tab, and code examples."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _EXAMPLE_CHARACTERS = 88
 
 
 def page_texts(task: Task) -> dict[str, Mapping[str, str]]:
-    """The texts of a task's page by the keys that the page uses."""
+    """The texts of a task's page, by the keys that the page uses."""
 
     def batch_empty(language: str) -> str:
         return empty_html("▤", say("batch_empty", language), say("batch_empty_hint", language))
@@ -44,13 +44,13 @@ def page_texts(task: Task) -> dict[str, Mapping[str, str]]:
 
 
 class TaskPage:
-    """Lays out one task's page and wires its events.
+    """Builds the page of one task and its events.
 
     Args:
         task: The task.
         pool: The loaded models.
         blocks: The page.
-        translate: Makes the keys that the browser translates.
+        translate: Returns the key of a text, which the browser translates.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class TaskPage:
         self._options = option_controls(task)
 
     def build(self) -> None:
-        """Build inside the Blocks that is open."""
+        """Build the page inside the open Blocks."""
         if self._beside():
             self._tabs()
             with gr.Row(elem_classes="np-columns", equal_height=False):
@@ -89,7 +89,7 @@ class TaskPage:
         )
 
     def _beside(self) -> bool:
-        """Whether the answer is a text of its own, which is read beside the one it is made of."""
+        """Whether the answer is a separate text, shown beside the input, such as a translation."""
         return self.task.display is Display.TEXT and not self.task.family.continues_input
 
     def _tabs(self) -> None:
@@ -250,7 +250,7 @@ class TaskPage:
         synced: Mapping[str, Any],
         *values: Any,
     ) -> Iterator[list[Any]]:
-        """The answer as it grows, and whether there is something to stop."""
+        """The answer while it is generated, and whether it can be stopped."""
         question = _question(request, model, precision, synced, values)
         same = [gr.skip() for _ in self._result.outputs]
         with closing(self._answering.growing(question, _empty(question.language))) as growing:
@@ -281,7 +281,7 @@ class TaskPage:
 
 
 def _values(values: list[Any]) -> Any:
-    """What an event gives: one value bare, several as a list."""
+    """The result of an event: a single value as it is, several as a list."""
     return values if len(values) > 1 else values[0]
 
 

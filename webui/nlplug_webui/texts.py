@@ -1,8 +1,7 @@
-"""Every text of the interface, in English and in Chinese.
+"""All texts of the interface, in English and in Chinese.
 
-Two ways lead to the reader: static texts travel as keys of ``gr.I18n`` and are put in by the
-browser; texts that an event makes are chosen by the request's ``Accept-Language``. Both follow
-the browser's language.
+Static texts are sent as keys of ``gr.I18n``, and the browser inserts the translation. Texts that an
+event produces are chosen by the request's ``Accept-Language``. Both follow the browser's language.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 
 LANGUAGES = ("en", "zh")
 PREFIX = "nlplug:"
-"""Of the keys that the browser looks up, among which Gradio's own are too."""
+"""Prefix of our keys, which keeps them apart from Gradio's own."""
 
 TEXTS: dict[str, dict[str, str]] = {
     "tagline": {
@@ -32,43 +31,43 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "plugins": {"en": "Plugins", "zh": "插件"},
     "plugins_lead": {
-        "en": "What is installed here, and what state it is in.",
-        "zh": "这里安装了什么，各处于什么状态。",
+        "en": "Installed plugins and their state.",
+        "zh": "已安装的插件及其状态。",
     },
     "plugins_none": {"en": "No plugin is installed", "zh": "没有安装插件"},
     "api": {"en": "HTTP API", "zh": "HTTP 接口"},
-    "theme": {"en": "Light or dark", "zh": "浅色或深色"},
+    "theme": {"en": "Switch between light and dark", "zh": "切换浅色和深色"},
     "try": {"en": "Try it", "zh": "试一试"},
     "batch": {"en": "Batch", "zh": "批量"},
     "code": {"en": "In code", "zh": "用代码调用"},
     "python": {"en": "Python", "zh": "Python"},
     "terminal": {"en": "Command line", "zh": "命令行"},
     "http": {"en": "HTTP", "zh": "HTTP"},
-    "streaming": {"en": "As it comes", "zh": "逐字输出"},
+    "streaming": {"en": "Streaming", "zh": "流式输出"},
     "examples": {"en": "Examples", "zh": "示例"},
     "run": {"en": "Run", "zh": "运行"},
     "clear": {"en": "Clear", "zh": "清空"},
     "result": {"en": "Result", "zh": "结果"},
-    "result_empty": {"en": "The answer appears here", "zh": "结果会显示在这里"},
+    "result_empty": {"en": "The result appears here", "zh": "结果会显示在这里"},
     "result_empty_hint": {
-        "en": "Type a text and press Run, or pick an example.",
+        "en": "Enter a text and click Run, or choose an example.",
         "zh": "输入文本后点击“运行”，或选择一个示例。",
     },
     "no_label": {"en": "No label fits", "zh": "没有合适的标签"},
     "no_label_hint": {
-        "en": "No label's score reaches the threshold. A lower threshold shows more.",
+        "en": "No score reaches the threshold. Lower the threshold to see more labels.",
         "zh": "没有标签的得分达到阈值。降低阈值可显示更多标签。",
     },
     "abstains": {"en": "The model abstains", "zh": "模型选择弃权"},
     "abstains_hint": {
-        "en": "It is not sure enough of any label and answers with the one that says so.",
-        "zh": "模型对任何标签都没有足够把握，因此以表示弃权的标签回答。",
+        "en": "No label has a high enough score, so the model returns the abstain label.",
+        "zh": "没有标签的得分足够高，因此模型返回弃权标签。",
     },
     "found": {"en": "{n} found", "zh": "找到 {n} 处"},
     "no_answer": {"en": "No answer in this text", "zh": "文中没有答案"},
     "no_answer_short": {"en": "no answer", "zh": "没有答案"},
     "no_answer_hint": {
-        "en": "The model thinks that the text does not answer the question.",
+        "en": "According to the model, the text does not answer the question.",
         "zh": "模型认为这段文本没有回答该问题。",
     },
     "part_shown": {
@@ -79,7 +78,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "The first {n} of {total} rows are shown.",
         "zh": "仅显示前 {n} 行，共 {total} 行。",
     },
-    "as_typed": {"en": "as typed under “Try it”", "zh": "使用“试一试”中输入的内容"},
+    "as_typed": {"en": "the text entered under “Try it”", "zh": "使用“试一试”中输入的内容"},
     "marked": {"en": "Marked text", "zh": "标注后的文本"},
     "nothing_found": {"en": "Nothing found", "zh": "没有找到任何内容"},
     "options": {"en": "Options", "zh": "选项"},
@@ -87,12 +86,12 @@ TEXTS: dict[str, dict[str, str]] = {
     "more_fields": {"en": "More input", "zh": "更多输入"},
     "model": {"en": "Model", "zh": "模型"},
     "model_info": {
-        "en": "An installed model, a folder on this machine, or a Hub id such as owner/name",
-        "zh": "已安装的模型、本机文件夹，或 Hub 上的名称（如 owner/name）",
+        "en": "Name of an installed model, a folder on this machine, or a Hub id (owner/name)",
+        "zh": "已安装的模型、本机文件夹，或 Hub 模型名（owner/name）",
     },
     "model_info_installed": {"en": "An installed model", "zh": "已安装的模型"},
     "precision": {"en": "Precision", "zh": "精度"},
-    "precision_info": {"en": "auto takes the fastest one", "zh": "auto 会选用最快的精度"},
+    "precision_info": {"en": "auto: the fastest one", "zh": "auto：最快的精度"},
     "default": {"en": "default", "zh": "默认"},
     "yes": {"en": "yes", "zh": "是"},
     "no": {"en": "no", "zh": "否"},
@@ -100,7 +99,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "at_least": {"en": "At least {low}.", "zh": "不小于 {low}。"},
     "at_most": {"en": "At most {high}.", "zh": "不大于 {high}。"},
     "list_info": {
-        "en": "One per line, or separated by commas; or a JSON list.",
+        "en": "One per line, separated by commas, or a JSON list.",
         "zh": "每行一个，或用逗号分隔；也可以是 JSON 列表。",
     },
     "json_info": {"en": "As JSON.", "zh": "JSON 格式。"},
@@ -108,61 +107,61 @@ TEXTS: dict[str, dict[str, str]] = {
     "languages": {"en": "languages", "zh": "语言"},
     "window": {"en": "window", "zh": "窗口"},
     "tokens": {"en": "{n} tokens", "zh": "{n} 个词元"},
-    "token_rate": {"en": "{rate} tokens a second", "zh": "每秒 {rate} 个词元"},
-    "first_token": {"en": "first after {time}", "zh": "首个词元用时 {time}"},
-    "finish_length": {"en": "ended at the longest length", "zh": "已达最大长度"},
+    "token_rate": {"en": "{rate} tokens per second", "zh": "每秒 {rate} 个词元"},
+    "first_token": {"en": "first token after {time}", "zh": "首个词元用时 {time}"},
+    "finish_length": {"en": "maximum length reached", "zh": "已达最大长度"},
     "finish_stopped": {"en": "stopped", "zh": "已停止"},
-    "growing": {"en": "Working…", "zh": "正在生成…"},
-    "empty_text": {"en": "The answer is empty", "zh": "结果为空"},
+    "growing": {"en": "Generating…", "zh": "正在生成…"},
+    "empty_text": {"en": "The result is empty", "zh": "结果为空"},
     "copy": {"en": "Copy", "zh": "复制"},
     "copied": {"en": "Copied", "zh": "已复制"},
     "labels": {"en": "labels", "zh": "标签"},
     "more": {"en": "and {n} more", "zh": "另有 {n} 个"},
     "size": {"en": "size", "zh": "大小"},
     "not_fetched": {
-        "en": "It is fetched when it is first used.",
+        "en": "Downloaded when first used.",
         "zh": "首次使用时下载。",
     },
     "loaded_in": {"en": "model loaded in {time}", "zh": "模型加载用时 {time}"},
     "shortened": {
-        "en": "Shown up to character {n} of {total}.",
+        "en": "The first {n} of {total} characters are shown.",
         "zh": "仅显示前 {n} 个字符，共 {total} 个。",
     },
     "rows_shown": {"en": "The first {n} rows are shown.", "zh": "仅显示前 {n} 行。"},
-    "upload": {"en": "A file of inputs", "zh": "输入文件"},
+    "upload": {"en": "Input file", "zh": "输入文件"},
     "upload_info": {
-        "en": "CSV, TSV, JSONL, JSON or TXT (one input a line); .gz too",
-        "zh": "CSV、TSV、JSONL、JSON 或 TXT（每行一条），也支持 .gz",
+        "en": "CSV, TSV, JSONL, JSON, Parquet or TXT (one input per line), also compressed (.gz)",
+        "zh": "CSV、TSV、JSONL、JSON、Parquet 或 TXT（每行一条），也支持 .gz 压缩",
     },
     "column": {"en": "Column for “{field}”", "zh": "“{field}”所在的列"},
-    "column_info": {"en": "which column of the file to read", "zh": "读取文件中的哪一列"},
-    "run_batch": {"en": "Run the file", "zh": "处理文件"},
+    "column_info": {"en": "Column of the file", "zh": "文件中的列"},
+    "run_batch": {"en": "Process file", "zh": "处理文件"},
     "stop": {"en": "Stop", "zh": "停止"},
     "batch_empty": {"en": "No file yet", "zh": "还没有文件"},
     "batch_empty_hint": {
-        "en": "Add a file and run it; files of any length stream through.",
-        "zh": "添加文件后运行；任意长度的文件都能逐行处理。",
+        "en": "Add a file and click “Process file”. Rows are read one by one.",
+        "zh": "添加文件后点击“处理文件”；文件逐行读取。",
     },
     "batch_ready": {"en": "{n} rows, ready to run", "zh": "共 {n} 行，可以运行"},
     "batch_running": {"en": "{done} of {total} rows", "zh": "{done} / {total} 行"},
     "batch_done": {"en": "{n} rows in {time}", "zh": "{n} 行，用时 {time}"},
-    "batch_rate": {"en": "{rate} rows a second", "zh": "每秒 {rate} 行"},
-    "batch_no_file": {"en": "There is no file to run.", "zh": "没有可处理的文件。"},
+    "batch_rate": {"en": "{rate} rows per second", "zh": "每秒 {rate} 行"},
+    "batch_no_file": {"en": "There is no file to process.", "zh": "没有可处理的文件。"},
     "batch_no_file_hint": {"en": "Add a file first.", "zh": "请先添加文件。"},
     "download_csv": {"en": "Download CSV", "zh": "下载 CSV"},
     "download_jsonl": {"en": "Download JSONL", "zh": "下载 JSONL"},
     "number": {"en": "line", "zh": "行号"},
-    "answer": {"en": "answer", "zh": "结果"},
-    "error_input": {"en": "This input does not work", "zh": "无法处理这个输入"},
-    "error_option": {"en": "An option does not fit", "zh": "选项不合适"},
+    "answer": {"en": "result", "zh": "结果"},
+    "error_input": {"en": "The input cannot be processed", "zh": "无法处理这个输入"},
+    "error_option": {"en": "An option is not valid", "zh": "选项无效"},
     "error_data": {"en": "The file cannot be read", "zh": "无法读取文件"},
     "error_model": {"en": "The model cannot be used", "zh": "无法使用该模型"},
     "error_offline": {"en": "The network is switched off", "zh": "网络已关闭"},
-    "error_other": {"en": "That did not work", "zh": "出错了"},
+    "error_other": {"en": "An error occurred", "zh": "出错了"},
     "error_page": {"en": "This page could not be built", "zh": "无法生成此页面"},
     "error_unexpected_hint": {
-        "en": "This is a fault of the plugin, not of your input. The server's log has the details.",
-        "zh": "这是插件的问题，与输入无关。详情见服务器日志。",
+        "en": "The plugin has a bug; your input is not the cause. See the server log for details.",
+        "zh": "这是插件的错误，与输入无关。详情见服务器日志。",
     },
     "hint": {"en": "What to do", "zh": "怎么办"},
     "state_available": {"en": "installed", "zh": "已安装"},
@@ -173,8 +172,8 @@ TEXTS: dict[str, dict[str, str]] = {
     "tasks": {"en": "tasks", "zh": "任务"},
     "module": {"en": "module", "zh": "模块"},
     "foot": {
-        "en": "Runs on this machine only: no fonts, scripts or statistics from elsewhere.",
-        "zh": "只在本机运行：不加载外部字体、脚本，也不收集统计信息。",
+        "en": "Runs on this machine only, without external fonts, scripts or statistics.",
+        "zh": "只在本机运行：不加载外部字体和脚本，不收集统计信息。",
     },
     "col_label": {"en": "label", "zh": "标签"},
     "col_score": {"en": "score", "zh": "得分"},
@@ -188,14 +187,14 @@ TEXTS: dict[str, dict[str, str]] = {
 
 
 def say(key: str, language: str, **values: object) -> str:
-    """The text ``key`` in ``language``, with its places filled."""
+    """The text ``key`` in ``language``, with ``values`` inserted."""
     forms = TEXTS[key]
     text = forms.get(language, forms["en"])
     return text.format(**values) if values else text
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people read them: ``3.4 ms``, ``1.2 s``, ``2 min 5 s``."""
+    """A duration in seconds as readable text: ``3.4 ms``, ``1.2 s``, ``2 min 5 s``."""
     if seconds < 1:
         milliseconds = seconds * 1000
         return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
@@ -205,7 +204,7 @@ def duration(seconds: float) -> str:
 
 
 def language_of(request: Any) -> str:
-    """The language to answer a Gradio request in: the first of ours that the browser prefers."""
+    """The language for a Gradio request: the supported one that the browser prefers most."""
     headers: Mapping[str, str] = getattr(request, "headers", None) or {}
     wanted: list[tuple[float, int, str]] = []
     for place, part in enumerate(str(headers.get("accept-language", "")).split(",")):
@@ -219,16 +218,16 @@ def language_of(request: Any) -> str:
 
 
 def visitor_of(request: Any) -> str:
-    """Which open page a Gradio request comes from."""
+    """The id of the open page that sent a Gradio request."""
     return str(getattr(request, "session_hash", None) or "")
 
 
 def translations(extra: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """The tables that ``gr.I18n`` takes: the interface's own texts and ``extra`` ones by key."""
+    """The tables for ``gr.I18n``: the texts of the interface and the ``extra`` ones, by key."""
     every: dict[str, Mapping[str, str]] = {**TEXTS, **extra}
     tables = {
         language: {PREFIX + key: forms.get(language, forms["en"]) for key, forms in every.items()}
         for language in LANGUAGES
     }
-    # Gradio looks a locale up by its full tag before it falls back to English.
+    # Gradio looks up the full tag of a locale before it falls back to English.
     return tables | {"zh-CN": tables["zh"], "zh-TW": tables["zh"], "zh-HK": tables["zh"]}

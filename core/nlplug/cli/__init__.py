@@ -1,1 +1,1 @@
-"""The ``nlplug`` command line: one module a command, imported when the command is called."""
+"""The ``nlplug`` command line: one module per command, imported when the command is called."""

@@ -1,4 +1,4 @@
-"""Commands whose options are a pydantic model of settings, which a TOML file may hold too."""
+"""Commands whose options are the fields of a pydantic model; a TOML file may set them too."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def config_options(settings: type[BaseModel]) -> list[click.Parameter]:
     file = click.Option(
         ["--config", "file"],
         type=click.Path(path_type=Path),
-        help='TOML file with any of the settings below (data = ["a.csv"]); options given here win.',
+        help='TOML file with settings (data = ["a.csv"]). Command-line options take precedence.',
     )
     options = model_options(settings)
     for option in options:
-        # The texts of these fields say themselves what happens without a value.
+        # The descriptions of these fields say what happens without a value.
         option.help = re.sub(r"  \[default: (not set|\[\]|)\]$", "", option.help or "")
     return [file, *options]
 
@@ -39,19 +39,19 @@ def config_command(
     Args:
         name: Name of the command.
         settings: A pydantic model.
-        callback: Gets ``file`` and the values as click parsed them, for `read_config`.
-        text: The help.
+        callback: Called with ``file`` and the parsed values, for `read_config`.
+        text: The help text.
     """
     return click.Command(name, params=config_options(settings), callback=callback, help=text)
 
 
 def read_config(model: type[Settings], file: Path | None, values: dict[str, Any]) -> Settings:
-    """The settings of a file and of the command line, which wins.
+    """The settings of a file and of the command line, which takes precedence.
 
     Args:
-        model: What the settings are.
+        model: The pydantic model of the settings.
         file: A TOML file, or None.
-        values: What click parsed; lists may be given with commas.
+        values: The values parsed by click; lists may be separated by commas.
 
     Raises:
         OptionError: The file cannot be read, or a setting is missing, unknown or out of bounds.
@@ -75,10 +75,10 @@ def read_config(model: type[Settings], file: Path | None, values: dict[str, Any]
 
 
 def read_settings(file: Path | None) -> dict[str, Any]:
-    """The settings of a TOML file; none without one.
+    """The settings of a TOML file; an empty dict for None.
 
     Raises:
-        OptionError: It cannot be read.
+        OptionError: The file cannot be read.
     """
     if file is None:
         return {}
@@ -93,7 +93,7 @@ def read_settings(file: Path | None) -> dict[str, Any]:
 
 
 def _split(values: dict[str, Any]) -> dict[str, Any]:
-    """Lists that were given with commas; file names may hold some, so those are left alone."""
+    """Split lists at commas, except file names, which may contain commas."""
     paths = ("data", "eval")
     return {
         name: [part.strip() for item in value for part in item.split(",") if part.strip()]

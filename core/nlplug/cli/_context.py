@@ -1,4 +1,4 @@
-"""What the commands of one invocation share."""
+"""Objects that the commands of one invocation share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def host_of(ctx: click.Context | None = None, *, timeout: float | None = None) -
 
     Args:
         ctx: The context; None for the current one.
-        timeout: Seconds that importing a plugin may take, where the host is made here; None for no
+        timeout: Maximum time to import a plugin, in seconds, if the host is created here; None: no
             limit.
     """
     from nlplug.plugins import PluginHost
@@ -29,7 +29,7 @@ def host_of(ctx: click.Context | None = None, *, timeout: float | None = None) -
 
 
 def show_log(name: str) -> None:
-    """Print what a logger says as information to standard error, each as a line of its own."""
+    """Print the messages of a logger, from level INFO, to standard error, one per line."""
     logger = logging.getLogger(name)
     if not logger.handlers:
         handler = logging.StreamHandler()

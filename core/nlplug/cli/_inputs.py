@@ -1,4 +1,4 @@
-"""The inputs of ``nlplug run``: texts, a file or standard input, and what becomes of bad rows."""
+"""The inputs of ``nlplug run``: texts, a file or standard input; and skipped rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def required_fields(task: Task) -> list[str]:
-    """The fields that an input cannot lack; at least its first one."""
+    """The required fields of an input; if there are none, its first field."""
     fields = task.Input.model_fields
     names = [name for name, info in fields.items() if info.is_required()]
     return names or list(fields)[:1]
@@ -33,7 +33,7 @@ def flag_of(name: str) -> str:
 
 
 class Skips:
-    """Takes the rows that are skipped: writes them beside the output, or names them."""
+    """Receives skipped rows: writes them to a file beside the output, or prints them."""
 
     def __init__(self, target: Path | None) -> None:
         self._target = target
@@ -53,14 +53,14 @@ class Skips:
         self._writer.write(row.to_dict())
 
     def close(self) -> None:
-        """Finish the file, and say where it is."""
+        """Close the file and print its path."""
         if self._writer is not None:
             self._writer.__exit__(None, None, None)
             click.echo(f"Skipped rows ({self._count:,}) are in {self._target}.", err=True)
 
 
 def rejected(file: DataFile | None, skips: Skips, row: InputRow, error: InputError) -> None:
-    """Count a row as skipped that the model cannot take."""
+    """Count a row that the model rejects as skipped."""
     from nlplug.data.report import SkippedRow
 
     source = row.row
@@ -72,7 +72,7 @@ def rejected(file: DataFile | None, skips: Skips, row: InputRow, error: InputErr
 
 
 def from_file(name: str, value: Any) -> Any:
-    """A field's value, or the content of the file that ``@FILE`` names."""
+    """The value of a field, or for ``@FILE`` the content of that file."""
     if not isinstance(value, str) or not value.startswith("@") or value.startswith("@@"):
         return value[1:] if isinstance(value, str) and value.startswith("@@") else value
     path = Path(value[1:])
@@ -82,7 +82,7 @@ def from_file(name: str, value: Any) -> Any:
         why = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InputError(
             f"{flag_of(name)} {value}: {path} cannot be read ({why}).",
-            hint="Write @@ where the text itself begins with @.",
+            hint="If the text itself begins with @, write @@.",
         ) from None
 
 
@@ -93,10 +93,10 @@ def data_file(
     reading: Mapping[str, Any],
     skips: Skips | None,
 ) -> DataFile | None:
-    """The file to read, or standard input; None where options give a whole input.
+    """The file to read, or standard input; None if options give the whole input.
 
     Raises:
-        OptionError: Standard input is a terminal, or a setting of the reader is wrong.
+        OptionError: Standard input is a terminal, or a setting of the reader is invalid.
     """
     from nlplug.data.formats import DataFile
     from nlplug.inputs import first_field
@@ -136,10 +136,10 @@ def input_rows(
     fields: Mapping[str, Any],
     text_column: str | None,
 ) -> Iterator[InputRow]:
-    """The inputs, with the fields that options give in each of them.
+    """The inputs, completed with the fields that are given as options.
 
     Raises:
-        OptionError: Nothing is given, or something twice, or a field is left out.
+        OptionError: No input is given, a field is given twice, or a field is missing.
     """
     from nlplug.data.rows import DataRow
     from nlplug.inputs import InputRow, first_field, read_inputs
@@ -166,7 +166,7 @@ def input_rows(
 
 
 def _with_fields(row: InputRow, fields: Mapping[str, Any]) -> InputRow:
-    """An input with the fields that options give, which have columns of their own in the output."""
+    """An input with the fields given as options, which get their own columns in the output."""
     from nlplug.data.rows import DataRow
     from nlplug.inputs import InputRow
     from nlplug.results import free_name
@@ -179,7 +179,7 @@ def _with_fields(row: InputRow, fields: Mapping[str, Any]) -> InputRow:
 
 
 def nothing_given(task: Task, source: Path | None, fields: Mapping[str, Any]) -> InputError:
-    """What is wrong where there is not a single input."""
+    """The error if there is no input."""
     from nlplug.inputs import first_field
 
     first = first_field(task, fields)
@@ -196,12 +196,12 @@ def nothing_given(task: Task, source: Path | None, fields: Mapping[str, Any]) ->
 
 
 def _check_others(task: Task, first: str, needed: Sequence[str]) -> None:
-    """Texts and lines fill one field alone; the others have to be given."""
+    """Texts and lines fill one field only; check that the others are given."""
     missing = [name for name in needed if name != first]
     if missing:
         parts = " ".join(f'{flag_of(name)} "…"' for name in missing)
         raise OptionError(
-            f"The task {task.name!r} needs a {missing[0]} beside the {first}.",
+            f"The task {task.name!r} needs a {missing[0]} in addition to the {first}.",
             hint=f'nlplug run {task.name} "…" {parts}, or a file with the columns '
             f"{', '.join(required_fields(task))}.",
         )

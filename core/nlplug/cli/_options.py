@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
     ParamType = click.ParamType[Any, Any]
 else:
-    ParamType = click.ParamType  # generic in the newest releases alone
+    ParamType = click.ParamType  # generic only in the newest releases
 
 
 def model_options(model: type[BaseModel]) -> list[click.Option]:
-    """One ``--option`` per field: its type and bounds, its help, and its default in the help text.
+    """One ``--option`` per field, with its type, bounds, help and default.
 
-    Values that are not given stay out of the call, so that the task can tell them from defaults.
-    A field that may be None also takes the word ``none``, unless that is a value of its own. Fields
-    that only Python can give have no option.
+    Options that are not given are not passed on, so the task can distinguish them from defaults.
+    A field that may be None accepts the word ``none``, unless that is one of its own values. Fields
+    that exist only in Python have no option.
     """
     from nlplug.task import python_only
 
@@ -52,10 +52,10 @@ def _option(name: str, field: FieldInfo) -> click.Option:
 
 
 def reading_options(format_flag: str) -> list[click.Option]:
-    """Options that say how a data file is read: format, delimiter and encoding.
+    """Options for reading a data file: format, delimiter and encoding.
 
     Args:
-        format_flag: What the option of the format is called, as ``--format`` may be taken.
+        format_flag: Name of the option for the format; ``--format`` may be in use.
     """
     from nlplug.data.formats import FORMAT_NAMES
 
@@ -63,11 +63,11 @@ def reading_options(format_flag: str) -> list[click.Option]:
         click.Option(
             [format_flag, "cli_format"],
             type=click.Choice(FORMAT_NAMES),
-            help="Format of the data.  [default: by the file's name]",
+            help="Format of the data.  [default: from the file name]",
         ),
         click.Option(
             ["--delimiter", "cli_delimiter"],
-            help="Character between the columns of a table, or the word tab.  [default: detected]",
+            help="Delimiter of the columns: a character, or the word tab.  [default: detected]",
         ),
         click.Option(
             ["--encoding", "cli_encoding"],
@@ -86,7 +86,7 @@ def given(values: dict[str, Any]) -> dict[str, Any]:
 
 
 NONE = object()
-"""What ``none`` on the command line becomes, since None itself means "not given" there."""
+"""The value of ``none`` on the command line, because None means "not given" there."""
 
 
 class _OrNone(ParamType):
@@ -116,12 +116,12 @@ def _unwrap(annotation: Any) -> tuple[Any, bool]:
 
 
 def _is_word(kind: Any) -> bool:
-    """Whether ``none`` is one of the type's own values, or as good as any other text."""
+    """Whether ``none`` is an ordinary value of the type."""
     return kind is str or (get_origin(kind) is Literal and "none" in get_args(kind))
 
 
 class _Listed(ParamType):
-    """One value of a type, or several between commas, which the caller splits."""
+    """One value of a type, or several separated by commas, which the caller splits."""
 
     def __init__(self, inner: ParamType) -> None:
         self.inner = inner

@@ -1,4 +1,4 @@
-"""Command groups with one subcommand for each installed task."""
+"""Command groups with one subcommand per installed task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TaskGroup(click.Group):
-    """One subcommand per task; only the plugin of the task that is named gets imported."""
+    """One subcommand per task. Only the plugin of the named task is imported."""
 
     @abstractmethod
     def command_of(self, task: Task) -> click.Command:
@@ -29,12 +29,12 @@ class TaskGroup(click.Group):
 
         Raises:
             UnknownTask: No such task is installed.
-            PluginError: Its plugin is broken.
+            PluginError: The plugin of the task is broken.
         """
         return self.command_of(host_of(ctx).task(cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The names of the tasks in one line, since their descriptions need their plugins."""
+        """Write the names of the tasks; their descriptions would require importing the plugins."""
         names = self.list_commands(ctx)
         with formatter.section("Tasks"):
             formatter.write_text(", ".join(names) or "none installed")

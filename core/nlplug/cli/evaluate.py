@@ -1,4 +1,4 @@
-"""``nlplug evaluate``: score a model on labelled data."""
+"""``nlplug evaluate``: evaluate a model on labelled data."""
 
 from __future__ import annotations
 
@@ -22,31 +22,40 @@ class _Evaluate(click.Command):
 
 @click.command(cls=_Evaluate)
 @click.argument("model", required=False)
-@click.option("--task", help="Name of the task.  [default: the model's own]")
+@click.option("--task", help="Name of the task.  [default: the task of MODEL]")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     required=True,
-    help="Labelled rows: .csv, .tsv, .jsonl, .json, .conll, .bio or .parquet (also .gz).",
+    help="File with labelled rows: .csv, .tsv, .jsonl, .json, .conll, .bio (also .gz), .parquet.",
 )
-@click.option("--precision", default="auto", show_default=True, help="fp32, fp16, int8 …")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N.")
-@click.option("--threads", type=int, help="CPU threads.  [default: all usable]")
-@click.option("--limit", type=click.IntRange(1), help="Score the first rows only.")
-@click.option("--text-column", help="Name of the column with the text.  [default: text]")
-@click.option("--label-column", help="Name of the column with the label.  [default: the usual one]")
+@click.option(
+    "--precision", default="auto", show_default=True, help="Precision to run, such as fp32 or int8."
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Device to run on: auto, cpu, cuda or cuda:N.",
+)
+@click.option("--threads", type=int, help="Number of CPU threads.  [default: all available]")
+@click.option("--limit", type=click.IntRange(1), help="Score only this number of rows.")
+@click.option("--text-column", help="Column with the text.  [default: text]")
+@click.option(
+    "--label-column", help="Column with the label.  [default: label or labels; depends on the task]"
+)
 @click.option(
     "--format",
     "shape",
     type=click.Choice(["table", "json", "markdown"]),
     default="table",
     show_default=True,
-    help="What to print.",
+    help="Output format.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="Also write report.md, report.json and plots to this folder.",
+    help="Folder to write report.md, report.json and plots to.",
 )
 @click.pass_context
 def evaluate(
@@ -66,9 +75,10 @@ def evaluate(
     cli_delimiter: str | None,
     cli_encoding: str | None,
 ) -> None:
-    """Score MODEL (a folder, a packaged name, a Hub id) on labelled data.
+    """Evaluate a model on labelled data.
 
-    Without MODEL the task's own model is scored.
+    MODEL is a folder, the name of an installed model, or a Hub id. Without MODEL, the default model
+    of --task is evaluated.
 
     \b
     nlplug evaluate --task sentiment --data dev.jsonl

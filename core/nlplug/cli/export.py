@@ -1,4 +1,4 @@
-"""``nlplug export``: a PyTorch checkpoint as an ONNX bundle, behind the quality gate."""
+"""``nlplug export``: a PyTorch checkpoint as an ONNX bundle that passed the quality gate."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 @click.option(
     "--precision",
     "precisions",
-    help="What to make, with commas, such as fp32,int8.  [default: all that the model can have]",
+    help="Precisions, separated by commas, such as fp32,int8.  [default: all of the task]",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Labelled rows for the gate.  [default: the task's examples, without labels]",
+    help="File with labelled rows for the gate.  [default: the task's examples, without labels]",
 )
 @click.option(
     "--rows",
     type=click.IntRange(1),
     default=2000,
     show_default=True,
-    help="At most so many of them, drawn evenly.",
+    help="Maximum number of rows, sampled at random with a fixed seed.",
 )
 @click.option("--text-column", help="Name of the column with the text.  [default: text]")
 @click.option("--label-column", help="Name of the column with the label.  [default: label]")
@@ -43,36 +43,36 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 100),
     default=0.5,
     show_default=True,
-    help="Points of the task's metric that a precision may lose against PyTorch.",
+    help="Largest loss against PyTorch, in points of the task's metric.",
 )
 @click.option(
     "--require",
     "required",
-    help="Precisions without which the export fails.  [default: those of the bundle replaced]",
+    help="Precisions without which the export fails.  [default: those of the replaced bundle]",
 )
 @click.option(
     "--weight-bits",
     type=click.IntRange(2, 8),
     default=8,
     show_default=True,
-    help="Bits of an int8 weight; 7 for CPUs older than VNNI.",
+    help="Bits of an int8 weight; 7 for CPUs without VNNI.",
 )
 @click.option(
     "--blocks/--columns",
     "blocks",
     default=None,
-    help="Of models that write texts: int8 scales for blocks of up to 128 weights, which is faster "
-    "for one text at a time and lets the next token not hang on the batch, or for columns, which "
-    "is faster in batches and with beams.  [default: blocks for models that continue a text, "
-    "columns for those that answer one]",
+    help="For models that write texts: one int8 scale per block of up to 128 weights, which is "
+    "faster for one text at a time and makes the next token independent of the batch, or one per "
+    "column, which is faster in batches and with beam search.  [default: blocks for models that "
+    "continue a text, columns for text-to-text models]",
 )
 @click.option(
     "--max-length", type=click.IntRange(1), help="Window in tokens.  [default: the model's]"
 )
-@click.option("--name", default="", help="Name of the model.  [default: the folder's]")
+@click.option("--name", default="", help="Name of the model.  [default: the name of the folder]")
 @click.option("--license", "license_", default="", help="Licence, for the manifest.")
 @click.option("--language", "languages", multiple=True, help="Language, such as en; repeatable.")
-@click.option("--description", default="", help="One line on the model, for the manifest.")
+@click.option("--description", default="", help="One line about the model, for the manifest.")
 @click.pass_context
 def export(
     ctx: click.Context,
@@ -96,8 +96,9 @@ def export(
 ) -> None:
     """Export MODEL (a checkpoint folder or a Hub id) to ONNX.
 
-    Each precision is compared with PyTorch on the same rows; one that loses more than the budget
-    is refused with its numbers. A bundle that is in --output stays until a better one is whole.
+    Each precision is compared with PyTorch on the same rows. A precision that loses more than the
+    budget is refused, and its numbers are shown. An existing bundle in --output is replaced only
+    when the new one is complete.
 
     \b
     nlplug export runs/mine --task sentiment --output out/ --data dev.jsonl

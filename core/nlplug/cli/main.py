@@ -1,7 +1,7 @@
-"""The entry of the command line: built-in commands by name, plugin commands on demand, errors.
+"""Entry point of the command line: built-in commands, commands of plugins, and errors.
 
-``nlplug --help`` imports no command and no plugin: built-in commands carry their help line in a
-table, and plugins are named from their metadata.
+``nlplug --help`` imports no command and no plugin: the help lines of built-in commands are in a
+table, and plugins are listed from their metadata.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ BUILTIN: dict[str, tuple[str, str]] = {
     "pretrain": ("nlplug.cli.pretrain:pretrain", "Train a tokenizer and a model from scratch."),
     "export": ("nlplug.cli.export:export", "Export a model to ONNX behind the quality gate."),
     "evaluate": ("nlplug.cli.evaluate:evaluate", "Score a model on labelled data."),
-    "models": ("nlplug.cli.models:models", "List, fetch, verify and remove models."),
-    "plugins": ("nlplug.cli.plugins:plugins", "List, install, check and write plugins."),
+    "models": ("nlplug.cli.models:models", "List, download, verify and remove models."),
+    "plugins": ("nlplug.cli.plugins:plugins", "List, install, check and create plugins."),
 }
-"""Name → where the command is, and its line in ``nlplug --help``."""
+"""Name → import path of the command, and its line in ``nlplug --help``."""
 
 EXIT_INTERRUPTED = 130
 
 
 class NlplugCommands(click.Group):
-    """The group ``nlplug``: lazy built-ins, commands of plugins, and errors in two lines."""
+    """The group ``nlplug``: built-in commands imported on demand, and commands of plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the built-in commands."""
         return list(BUILTIN)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """A built-in command, else one that a plugin registers."""
+        """A built-in command, or one registered by a plugin."""
         if cmd_name not in BUILTIN:
             return _plugin_command(ctx, cmd_name)
         module, _, attribute = BUILTIN[cmd_name][0].partition(":")
@@ -55,7 +55,7 @@ class NlplugCommands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but an unknown name gets a hint."""
+        """Like click, with a hint for an unknown name."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -64,7 +64,7 @@ class NlplugCommands(click.Group):
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Built-in commands from the table, commands and tasks of plugins from metadata."""
+        """Write built-in commands from the table, and those of plugins from metadata."""
         from nlplug.plugins.metadata import TASK
 
         with formatter.section("Commands"):
@@ -76,13 +76,13 @@ class NlplugCommands(click.Group):
                 formatter.write_dl(commands)
         tasks = [(r.name, f"{r.summary} [{r.dist} {r.version}]") for r in usable if r.kind == TASK]
         with formatter.section("Tasks"):
-            none = [("(none)", "Get one with: nlplug plugins install sentiment")]
+            none = [("(none)", "Install one: nlplug plugins install sentiment")]
             formatter.write_dl(tasks or none)
 
     def invoke(self, ctx: click.Context) -> None:
-        """Run the command; its return value is nobody's exit code."""
+        """Run the command; its return value is not used as exit code."""
         super().invoke(ctx)
-        # A reader that has gone is noticed here and not while the interpreter shuts down.
+        # Detects a closed output pipe here instead of at the exit of the interpreter.
         sys.stdout.flush()
 
     def main(
@@ -93,7 +93,7 @@ class NlplugCommands(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run the command line, and turn every error into lines on stderr and an exit code."""
+        """Run the command line; print errors to standard error and exit with their code."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
         try:
@@ -104,7 +104,7 @@ class NlplugCommands(click.Group):
 
 
 def _report(error: Exception) -> int:
-    """Print an error as a user should see it, and give the exit code."""
+    """Print an error for users and return the exit code."""
     if isinstance(error, click.Abort):
         if isinstance(error.__cause__, KeyboardInterrupt):
             return EXIT_INTERRUPTED
@@ -124,18 +124,18 @@ def _report(error: Exception) -> int:
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     click.echo(f"Error: {text}", err=True)
-    where = "the project's issue tracker (pip show --verbose nlplug has its address)"
-    more = "" if debug else "; NLPLUG_DEBUG=1 shows the traceback to send along"
-    click.echo(f"Hint: This is unexpected. Please report it to {where}{more}.", err=True)
+    where = "the issue tracker of the project (pip show --verbose nlplug prints its URL)"
+    more = "" if debug else ", with the traceback that NLPLUG_DEBUG=1 prints"
+    click.echo(f"Hint: This is a bug. Please report it to {where}{more}.", err=True)
     return 1
 
 
 def _plugin_command(ctx: click.Context, name: str) -> click.Command | None:
-    """The command of this name: of the plugin of this name, else of any plugin."""
+    """The command of this name, from the plugin of the same name or from any other plugin."""
     host = host_of(ctx)
     record = next((r for r in host.records() if r.name == name), None)
     if record is not None and record.state != "disabled":
-        # The error of a broken plugin is the answer, when it is the one that was named.
+        # If the named plugin is broken, its error is raised.
         host.load(name)
         if command := _commands_of(host, name).get(name):
             return command
@@ -151,15 +151,17 @@ def _plugin_command(ctx: click.Context, name: str) -> click.Command | None:
 def _commands_of(
     host: PluginHost, plugin: str, taken: frozenset[str] = frozenset()
 ) -> dict[str, click.Command]:
-    """What one plugin registers, collected apart so that a failing one leaves nothing behind."""
+    """The commands of one plugin, collected separately in case the plugin fails."""
     group = click.Group()
     if not host.call("register_commands", plugin=plugin, cli=group):
         return {}
     if clash := sorted(set(group.commands) & ({*BUILTIN} | taken)):
         host.reject(
             plugin,
-            f"register_commands adds the command {clash[0]!r}, whose name is taken",
-            "The command needs another name; the built-in ones are " + ", ".join(BUILTIN) + ".",
+            f"register_commands adds the command {clash[0]!r}, which exists already",
+            "Choose another name for the command; the built-in ones are "
+            + ", ".join(BUILTIN)
+            + ".",
         )
         return {}
     return dict(group.commands)
@@ -172,7 +174,7 @@ def _unknown_hint(ctx: click.Context, name: str) -> str:
     if name in host.task_names() or name in host.aliases():
         return f"Hint: {name!r} is a task, not a command: nlplug run {name} …"
     known = [*BUILTIN, *(r.name for r in host.records() if r.kind == "commands")]
-    return f"Hint: {nearest(name, known)}A plugin may have it: nlplug plugins install {name}"
+    return f"Hint: {nearest(name, known)}A plugin may provide it: nlplug plugins install {name}"
 
 
 @click.group(
@@ -180,7 +182,7 @@ def _unknown_hint(ctx: click.Context, name: str) -> str:
 )
 @click.version_option(__version__, prog_name="nlplug")
 def main() -> None:
-    """NLP tasks as plugins, on ONNX Runtime: install a task, get everything.
+    """NLP tasks as plugins, on ONNX Runtime.
 
     \b
     nlplug run sentiment "I loved it"

@@ -1,4 +1,4 @@
-"""``nlplug models``: list, describe, fetch, verify, seal, remove and pack models."""
+"""``nlplug models``: list, describe, download, verify, seal, remove and pack models."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from nlplug.models.hub import HubRef
 
 _LICENCE_WIDTH = 32
-"""A licence is mostly an SPDX identifier; of a sentence the table shows the beginning."""
+"""A licence is usually an SPDX identifier; longer texts are shortened in the table."""
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
 def models() -> None:
-    """List, fetch, verify and remove models.
+    """List, download, verify and remove models.
 
     A MODEL is a folder, the name of a packaged model, or owner/name[@revision] on the Hub.
     """
@@ -45,14 +45,14 @@ def list_models(task: str | None, as_json: bool) -> None:
         _print_json([entry.to_dict() for entry in entries])
         return
     if not entries:
-        click.echo("No models. Fetch one: nlplug models pull OWNER/NAME")
+        click.echo("No models. Download one: nlplug models pull OWNER/NAME")
         return
     rows = [("NAME", "TASK", "PRECISIONS", "SIZE", "LICENCE", "WHERE")]
     for entry in entries:
         place = {
             "package": f"package {entry.dist}",
             "cache": "cache",
-            "hub": f"Hub {entry.location}, not fetched",
+            "hub": f"Hub {entry.location}, not downloaded",
         }[entry.where]
         rows.append(
             (
@@ -69,10 +69,10 @@ def list_models(task: str | None, as_json: bool) -> None:
 
 @models.command()
 @click.argument("model")
-@click.option("--revision", help="Branch, tag or commit of a model of the Hub.")
+@click.option("--revision", help="Branch, tag or commit of a Hub model.")
 @_as_json
 def info(model: str, revision: str | None, as_json: bool) -> None:
-    """Show what a model says about itself."""
+    """Show the facts of a model: labels, files, metrics, licence."""
     from nlplug.models.inventory import size_of
 
     bundle = _open(model, revision)
@@ -119,7 +119,7 @@ def info(model: str, revision: str | None, as_json: bool) -> None:
             ("Tools", _figures(manifest.tools)),
         ]
     else:
-        facts.append(("Manifest", "none: a folder in the Hub's layout, without digests"))
+        facts.append(("Manifest", "none: a folder in the layout of the Hub, without digests"))
     _print_table([(name, value) for name, value in facts if value])
     rows = [("", ""), ("PRECISION", "FILE", "SIZE", "METRICS", "PARITY")]
     for precision, path in sorted(bundle.precisions.items()):
@@ -138,11 +138,11 @@ def info(model: str, revision: str | None, as_json: bool) -> None:
 
 @models.command()
 @click.argument("model")
-@click.option("--precision", "-p", multiple=True, help="Such as fp32, fp16, int8; repeatable.")
+@click.option("--precision", "-p", multiple=True, help="For example fp32, fp16, int8 (repeatable).")
 @click.option("--revision", help="Branch, tag or commit.")
 @_as_json
 def pull(model: str, precision: tuple[str, ...], revision: str | None, as_json: bool) -> None:
-    """Fetch a model of the Hub, or what is new of it."""
+    """Download a Hub model, or its changes."""
     from nlplug.errors import OptionError
     from nlplug.models import cache
     from nlplug.models.inventory import size_of
@@ -151,8 +151,8 @@ def pull(model: str, precision: tuple[str, ...], revision: str | None, as_json: 
     ref = _ref(model, revision)
     if ref is None:
         raise OptionError(
-            f"{model!r} is on this machine already: it is no model of the Hub.",
-            hint="Name one of the Hub: nlplug models pull OWNER/NAME",
+            f"{model!r} is a model on this machine, not on the Hub.",
+            hint="Give a Hub id: nlplug models pull OWNER/NAME",
         )
     bundle = cache.pull(ref, load_settings(), precisions=precision, update=True)
     if as_json:
@@ -174,7 +174,7 @@ def pull(model: str, precision: tuple[str, ...], revision: str | None, as_json: 
 @_as_json
 @click.pass_context
 def verify(ctx: click.Context, model: tuple[str, ...], as_json: bool) -> None:
-    """Compare models (default: all here) with their digests."""
+    """Compare models (default: all on this machine) with their digests."""
     from nlplug.errors import NlplugError
 
     results: list[dict[str, Any]] = []
@@ -224,7 +224,7 @@ def seal(folder: Path, as_json: bool) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @_as_json
 def remove(model: str, revision: str | None, yes: bool, as_json: bool) -> None:
-    """Remove a fetched model from the cache."""
+    """Remove a downloaded model from the cache."""
     from nlplug.errors import ModelNotFound, OptionError
     from nlplug.models import cache
     from nlplug.settings import load_settings
@@ -233,17 +233,17 @@ def remove(model: str, revision: str | None, yes: bool, as_json: bool) -> None:
     ref = _ref(model, revision)
     if ref is None:
         raise OptionError(
-            f"{model!r} is not in the cache, so it is not removed here.",
-            hint="A packaged model goes with its package: pip uninstall. Delete a folder yourself.",
+            f"{model!r} is not in the cache.",
+            hint="Remove a packaged model with pip uninstall; delete a folder yourself.",
         )
     folder = cache.folder_of(ref, settings)
     if not folder.is_dir():
         same = [str(c.ref) for c in cache.list_cached(settings) if c.ref.repo == ref.repo]
         raise ModelNotFound(
             f"{ref} is not in the cache.",
-            hint=f"Of this repository there is: {', '.join(same)}."
+            hint=f"The cache has of this repository: {', '.join(same)}."
             if same
-            else "See what is there: nlplug models list",
+            else "List the models: nlplug models list",
         )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if not yes:
@@ -257,21 +257,21 @@ def remove(model: str, revision: str | None, yes: bool, as_json: bool) -> None:
 
 @models.command()
 @click.argument("model")
-@click.option("--name", required=True, help="What users will type as model=; names the package.")
+@click.option("--name", required=True, help="Name of the model for model=, and of the package.")
 @click.option("--version", default="0.1.0", show_default=True, help="Version of the package.")
-@click.option("--task", help="The nlplug task, where the model does not say it.")
-@click.option("--license", "licence", help="Licence, where it is another than the model says.")
-@click.option("--description", help="One line about the model.")
-@click.option("--precision", "-p", multiple=True, help="Pack only this one; repeatable.")
+@click.option("--task", help="The nlplug task, if the model does not state it.")
+@click.option("--license", "licence", help="Licence, if it differs from that of the model.")
+@click.option("--description", help="Description of the model, one line.")
+@click.option("--precision", "-p", multiple=True, help="Pack only this precision (repeatable).")
 @click.option(
     "--output",
     "-o",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("dist"),
     show_default=True,
-    help="Folder to write into.",
+    help="Output folder.",
 )
-@click.option("--folder", is_flag=True, help="Write the package's sources instead of a wheel.")
+@click.option("--folder", is_flag=True, help="Write the sources of the package instead of a wheel.")
 @_as_json
 def pack(
     model: str,
@@ -305,10 +305,10 @@ def _open(model: str, revision: str | None) -> Bundle:
 
 
 def _ref(model: str, revision: str | None) -> HubRef | None:
-    """The Hub's model that a name stands for; None for a folder or an embedded model.
+    """The Hub model with this name; None for a folder or an embedded model.
 
     Raises:
-        ModelNotFound: It stands for nothing.
+        ModelNotFound: There is no such model.
     """
     from nlplug.models.hub import HubRef
     from nlplug.models.resolve import is_path, packaged, resolve

@@ -1,4 +1,4 @@
-"""``nlplug plugins``: list, install, remove, check and write plugins.
+"""``nlplug plugins``: list, install, remove, check and create plugins.
 
 Only ``check`` and ``list --load`` import plugins, so all other commands work even if every plugin
 is broken.
@@ -26,14 +26,14 @@ _TO_PIP = {"ignore_unknown_options": True}
 
 @click.group()
 def plugins() -> None:
-    """List, install, check and write plugins."""
+    """List, install, check and create plugins."""
 
 
 @plugins.command("list")
-@click.option("--load", is_flag=True, help="Import each plugin, to see which are broken.")
+@click.option("--load", is_flag=True, help="Import all plugins, to find broken ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_plugins(load: bool, as_json: bool) -> None:
-    """List installed plugins, from their metadata."""
+    """List the installed plugins from their metadata."""
     from nlplug.plugins import PluginHost
 
     host = PluginHost.discover(strict=False)
@@ -44,7 +44,7 @@ def list_plugins(load: bool, as_json: bool) -> None:
         click.echo(json.dumps([asdict(record) for record in records], indent=2))
         return
     if not records:
-        click.echo("No plugin is installed. Get one with: nlplug plugins install sentiment")
+        click.echo("No plugin is installed. Install one: nlplug plugins install sentiment")
         return
     rows = [("NAME", "KIND", "DISTRIBUTION", "VERSION", "STATE")]
     rows += [(r.name, r.kind, r.dist, r.version, r.state) for r in records]
@@ -60,13 +60,13 @@ def list_plugins(load: bool, as_json: bool) -> None:
 
 @plugins.command(context_settings=_TO_PIP)
 @click.argument("names", nargs=-1, required=True, type=click.UNPROCESSED, metavar="NAME...")
-@click.option("-e", "--editable", is_flag=True, help="Install source folders in place.")
-@click.option("-U", "--upgrade", is_flag=True, help="Upgrade plugins that are installed.")
+@click.option("-e", "--editable", is_flag=True, help="Install source folders in editable mode.")
+@click.option("-U", "--upgrade", is_flag=True, help="Upgrade installed plugins.")
 @click.option("--exact", is_flag=True, help="Use names as given, without adding 'nlplug-'.")
 def install(names: tuple[str, ...], editable: bool, upgrade: bool, exact: bool) -> None:
     """Install plugins into this environment.
 
-    NAME is a short name (ner stands for nlplug-ner), a distribution, a folder, a wheel or a URL.
+    NAME is a short name (ner means nlplug-ner), a distribution, a folder, a wheel or a URL.
     Options that are not listed here are passed to pip. Write an option with a value as
     --option=value.
     """
@@ -120,7 +120,7 @@ def uninstall(names: tuple[str, ...], yes: bool) -> None:
 
 @plugins.command()
 def freeze() -> None:
-    """Print the requirements that install the same plugins again."""
+    """Print requirements to install the same plugins again."""
     from nlplug.plugins.installer import pinned
     from nlplug.plugins.metadata import scan
 
@@ -134,7 +134,7 @@ def freeze() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def check(ctx: click.Context, targets: tuple[str, ...], no_run: bool, as_json: bool) -> None:
-    """Check plugins by the loader's rules and the task contract.
+    """Check plugins against the loader's rules and the contract.
 
     Checks the installed plugin NAME, or the source folder or wheel PATH; without arguments, all
     installed plugins. The exit code is 4 if a check fails.
@@ -178,7 +178,7 @@ def check(ctx: click.Context, targets: tuple[str, ...], no_run: bool, as_json: b
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
-    help="The folder to write the package into.  [default: the current one]",
+    help="Folder for the new package.  [default: the current folder]",
 )
 @click.option(
     "--family",
@@ -187,7 +187,7 @@ def check(ctx: click.Context, targets: tuple[str, ...], no_run: bool, as_json: b
     help="The family of the task.",
 )
 def new(name: str, directory: Path, family: str) -> None:
-    """Write a new plugin package that works at once.
+    """Create a plugin package that works immediately.
 
     Before anything in it is changed, the package installs, passes its checks and tests, and answers
     with a tiny model.
@@ -238,7 +238,7 @@ def _show(found: Check, output: TextIO) -> None:
 
 
 def _load_quietly(host: PluginHost) -> None:
-    """Load all plugins without logging failures, which the table shows."""
+    """Load all plugins without logging failures, because the table shows them."""
     log = logging.getLogger("nlplug.plugins")
     level = log.level
     log.setLevel(logging.CRITICAL)

@@ -12,15 +12,15 @@ from nlplug.cli._context import show_log
 
 
 class _Pretrain(click.Command):
-    """A command whose options depend on the architecture that it is given."""
+    """A command whose options depend on the value of ``--architecture``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Find the architecture first, since it decides which options there are."""
+        """Read the architecture first, since the other options depend on it."""
         ctx.meta["nlplug.architecture"] = _given(args)
         return super().parse_args(ctx, args)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The options of the architecture."""
+        """The options of the selected architecture."""
         from nlplug.train.pretrain import settings_of
 
         settings = settings_of(ctx.meta.get("nlplug.architecture") or _default())
@@ -29,7 +29,7 @@ class _Pretrain(click.Command):
 
 @click.command(cls=_Pretrain)
 def pretrain(file: Path | None, **values: Any) -> None:
-    """Train a tokenizer and a model from scratch, on texts or on pairs of texts.
+    """Train a tokenizer and a language model from scratch.
 
     \b
     nlplug pretrain --data novels.jsonl.gz --output my-model
@@ -37,13 +37,16 @@ def pretrain(file: Path | None, **values: Any) -> None:
     nlplug pretrain --architecture marian --data en_fr.jsonl.gz --output en-fr
     torchrun --nproc-per-node 2 -m nlplug pretrain --data novels.jsonl.gz --output my-model
 
-    --architecture is llama or gpt2 for a model that continues texts, bert for one that reads them
-    and serves as a base, marian for one that translates pairs. --help together with it shows the
-    options of that architecture.
+    --architecture selects the kind of model: llama or gpt2 to generate text, bert as a base for
+    classifiers, marian to translate. `nlplug pretrain --architecture NAME --help` shows the options
+    of one architecture.
 
-    The checkpoint is written to --output, with the scores on held-out texts in training.json; other
-    training starts from it by --base. A run that was killed continues with --resume. Options that
-    take several values are given several times or with commas.
+    The checkpoint is written to --output, with its scores on held-out data in training.json. To
+    fine-tune it, pass the folder to `nlplug train TASK --base`.
+
+    --data and --output are required, here or in the file of --config. --resume continues an
+    interrupted run. To give several values, repeat an option or separate the values by commas;
+    repeat --data and --eval, since file names may contain commas.
     """
     from nlplug.train.pretrain import pretrain as run
     from nlplug.train.pretrain import settings_of
@@ -55,11 +58,11 @@ def pretrain(file: Path | None, **values: Any) -> None:
         show_log("nlplug.data")
     folder = run(config)
     if is_main():
-        click.echo(f"The checkpoint is in {folder}, its scores in {folder / 'training.json'}.")
+        click.echo(f"The checkpoint is in {folder}, its scores are in {folder / 'training.json'}.")
 
 
 def _given(args: list[str]) -> str:
-    """The architecture that the arguments, or the file that they name, ask for; else empty."""
+    """The architecture in the arguments or in the file of ``--config``; empty if none is given."""
     found = _value(args, "--architecture")
     if not found and (file := _value(args, "--config")):
         found = str(read_settings(Path(file)).get("architecture", ""))
@@ -67,7 +70,7 @@ def _given(args: list[str]) -> str:
 
 
 def _value(args: list[str], flag: str) -> str:
-    """The value of an option among unparsed arguments; empty without one."""
+    """The value of an option among unparsed arguments; empty if it is not given."""
     for place, argument in enumerate(args):
         if argument.startswith(f"{flag}="):
             return argument.partition("=")[2]

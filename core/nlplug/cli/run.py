@@ -52,7 +52,7 @@ def _command(task: Task) -> click.Command:
     taken = {option.name for option in _COMMON}
     inputs = [option for option in model_options(task.Input) if option.name not in taken]
     for option in inputs:
-        option.help = f"{option.help}  @FILE reads it from a file.".strip()
+        option.help = f"{option.help}  @FILE reads the value from a file.".strip()
     return click.Command(
         task.name,
         params=[
@@ -68,26 +68,31 @@ def _command(task: Task) -> click.Command:
 
 
 def _printed(task: Task) -> str:
-    line = "Prints one line of JSON an input"
+    line = "Prints one line of JSON per input"
     return (
-        f"{line}; on a terminal the new text as it is made." if task.family.streams else f"{line}."
+        f"{line}; on a terminal, prints the new text while it is generated."
+        if task.family.streams
+        else f"{line}."
     )
 
 
 def _usage(task: Task) -> str:
     first, *others = required_fields(task)
-    text = f"Without {first.upper()} and --input, lines of standard input are answered."
+    text = f"Without {first.upper()} and --input, reads lines from standard input."
     if not others:
         return text
     flags = f"{', '.join(map(flag_of, [first, *others[:-1]]))} and {flag_of(others[-1])}"
     return (
-        f"{text} What {flags} give holds for all inputs; texts, lines and the lines of a .txt file "
-        "fill the first field that none of them gives."
+        f"{text} The values of {flags} apply to all inputs; texts and lines fill the first field "
+        "that is not given as an option."
     )
 
 
 _COMMON: list[click.Parameter] = [
-    click.Option(["--model"], help="Folder, packaged name or Hub id.  [default: the embedded one]"),
+    click.Option(
+        ["--model"],
+        help="Folder, name of a packaged model, or Hub id.  [default: the embedded model]",
+    ),
     click.Option(["--precision"], default="auto", help="fp32, fp16, int8 …  [default: auto]"),
     click.Option(["--device"], default="auto", help="auto, cpu, cuda, cuda:N.  [default: auto]"),
     click.Option(["--threads"], type=int, help="CPU threads.  [default: all usable]"),
@@ -99,29 +104,29 @@ _COMMON: list[click.Parameter] = [
     *reading_options("--format"),
     click.Option(
         ["--text-column", "cli_text_column"],
-        help="Column that fills the task's first field.  [default: the column of its name]",
+        help="Column for the first field of the task.  [default: the column of the same name]",
     ),
     click.Option(
         ["--on-error", "cli_on_error"],
         type=click.Choice(["stop", "skip"]),
         default="stop",
-        help="What happens at a row that cannot be read or answered. stop: the error names the "
-        "row, and answers before it are kept. skip: the row is left out; skipped rows are counted "
-        "and written beside --output, to a file .skipped.jsonl.  [default: stop]",
+        help="What to do with a row that cannot be read or answered. stop: end with an error that "
+        "names the row, and keep the answers before it. skip: continue; skipped rows are counted, "
+        "and written to a file .skipped.jsonl beside --output.  [default: stop]",
     ),
     click.Option(
         ["--output", "cli_output"],
         type=click.Path(path_type=Path),
-        help="Write rows with their answers to a .jsonl, .csv or .tsv file (also .gz); in tables "
-        "an answer that is a list has a row for each of its elements. All columns of the input are "
-        "kept; an answer's column whose name is taken is called predicted_NAME.",
+        help="Write the rows with their answers to a .jsonl, .csv or .tsv file (also .gz). In "
+        "tables an answer that is a list becomes one row per element. All columns of the input are "
+        "kept; a column of the answer whose name is already used is called predicted_NAME.",
     ),
 ]
 
 _STREAM = click.Option(
     ["--stream/--no-stream", "cli_stream"],
     default=None,
-    help="Print the new text alone, as it is made.  [default: on a terminal]",
+    help="Print only the new text, while it is generated.  [default: on a terminal]",
 )
 
 
@@ -131,7 +136,7 @@ def _run(task: Task, values: dict[str, Any]) -> None:
     from nlplug.plugins.isolation import stdout_to_stderr
     from nlplug.results import answered_rows
 
-    output = sys.stdout  # for the answers alone: what plugins print while answering goes to stderr
+    output = sys.stdout  # only for answers; output of plugins goes to stderr
     texts: tuple[str, ...] = values.pop("cli_texts")
     source: Path | None = values.pop("cli_input")
     target: Path | None = values.pop("cli_output")
@@ -179,7 +184,7 @@ def _run(task: Task, values: dict[str, Any]) -> None:
 
 
 def _report(file: DataFile | None) -> None:
-    """Print what was understood of a file; of lines of standard input there is nothing to say."""
+    """Print how a file was read, but not for plain lines of standard input."""
     if file is not None and file.report.rows and (file.stream is None or file.kind != ".txt"):
         click.echo(str(file.report), err=True)
 
@@ -190,7 +195,7 @@ def _tell(
     options: Mapping[str, Any],
     output: TextIO,
 ) -> None:
-    """Print each answer while it is made; where Ctrl-C breaks it off, click ends the line."""
+    """Print each answer while it is generated; after Ctrl-C, click ends the line."""
     for row in rows:
         with closing(pipe.stream(row, **options)) as texts:
             try:
@@ -203,14 +208,14 @@ def _tell(
 
 
 def _tellable(pipe: Pipeline, row: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
-    """Whether the new text says all that is asked for, and can be had as it is made."""
+    """Whether the new text is the whole result that was asked for, and can be streamed."""
     from nlplug.task import only_whole
 
     if any(options.get(name) for name in only_whole(pipe.task.Options)):
         return False
     try:
         pipe.stream(row, **options).close()
-    except OptionError:  # where it is wrong in itself, the whole answer says so too
+    except OptionError:  # an invalid option raises again in the call for the whole answer
         return False
     return True
 
@@ -232,7 +237,7 @@ def _write(task: Task, target: Path, answered: Iterator[tuple[Mapping[str, Any],
 
 
 def _checked(pipe: Pipeline, options: Mapping[str, Any]) -> None:
-    """Find a wrong option before a file is opened or standard input is waited for."""
+    """Check the options before a file is opened or standard input is read."""
     from nlplug.validation import make_options
 
     make_options(pipe.task, pipe.defaults | dict(options))

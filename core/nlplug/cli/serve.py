@@ -1,4 +1,4 @@
-"""``nlplug serve``: every installed task, or the models named, over HTTP."""
+"""``nlplug serve``: all installed tasks, or the named models, over HTTP."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _MEBIBYTE = 1024 * 1024
     default=8000,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="Port to listen on; 0 for any free one.",
+    help="Port to listen on. 0: any free port.",
 )
-@click.option("--task", help="The task of the models named that do not say it themselves.")
-@click.option("--default", help="What POST / asks.  [default: the first named, or the only task]")
-@click.option("--preload", is_flag=True, help="Load all models at start, not at their first use.")
+@click.option("--task", help="Task of named models that do not state their task.")
+@click.option("--default", help="Model for POST /.  [default: first named model, or the only task]")
+@click.option("--preload", is_flag=True, help="Load all models at start, not at first use.")
 @click.option("--precision", default="auto", show_default=True, help="fp32, fp16, int8 …")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N.")
-@click.option("--threads", type=int, help="CPU threads a model.  [default: all usable]")
+@click.option("--threads", type=int, help="CPU threads per model.  [default: all usable]")
 @click.option(
     "--api-key",
-    help="Keys of which clients must send one, separated by commas.  [default: NLPLUG_API_KEY, "
-    "which no list of processes shows]",
+    help="API keys, separated by commas; clients must send one of them.  [default: NLPLUG_API_KEY, "
+    "which is not visible in the list of processes]",
 )
 @click.option(
     "--api-keys-file",
@@ -55,7 +55,7 @@ _MEBIBYTE = 1024 * 1024
     help="A name of this server, such as nlp.example.org or *.example.org. Requests for other "
     "names are refused; IP addresses and localhost are always accepted.",
 )
-@click.option("--cors", multiple=True, metavar="ORIGIN", help="Let pages of this origin ask; or *.")
+@click.option("--cors", multiple=True, metavar="ORIGIN", help="Allow pages of this origin, or *.")
 @click.option(
     "--max-batch",
     default=32,
@@ -119,15 +119,15 @@ _MEBIBYTE = 1024 * 1024
     type=click.IntRange(1),
     help="Largest number of answers of one model that are streamed at the same time.",
 )
-@click.option("--access-log", is_flag=True, help="Print a line for every request.")
+@click.option("--access-log", is_flag=True, help="Print one line per request.")
 @click.pass_context
 def serve(
     ctx: click.Context, /, names: tuple[str, ...], host: str, port: int, **settings: Any
 ) -> None:
-    """Serve tasks over HTTP, in the shapes of Hugging Face Inference.
+    """Serve tasks over HTTP, in the formats of Hugging Face Inference.
 
-    Without names every installed task is served; otherwise what is named and nothing else:
-    tasks, packaged models, folders, or Hub ids, under their own name or as NAME=MODEL.
+    Without names, all installed tasks are served. Otherwise only the named tasks, packaged models,
+    folders and Hub ids are served, under their own name or as NAME=MODEL.
 
     \b
     nlplug serve
@@ -145,7 +145,7 @@ def serve(
         serving = app.state.nlplug
         _announce(app, listener, protected=serving.protected)
         try:
-            # What a client may wait for, the server waits for when it is told to end.
+            # At the end the server waits as long as a client may wait.
             run(app, listener, limits=serving.limits, graceful=timeout, access_log=access_log)
         except KeyboardInterrupt:
             return  # Ctrl-C is how a server ends
@@ -165,24 +165,24 @@ def _make_app(
         only=bool(names),
         **settings,
     )
-    # Here and not in the server's start-up, so that an error is two lines and no traceback.
+    # Not in the start-up of the server, so that an error has no traceback.
     app.state.nlplug.preload()
     return app
 
 
 def _source(name: str) -> tuple[str, str | Path]:
-    """``NAME=MODEL``, or what is to be served under its own name."""
+    """Parse ``NAME=MODEL``, or a model to serve under its own name."""
     label, equals, model = name.partition("=")
     if not equals:
         source = _place(name)
         return source.resolve().name if isinstance(source, Path) else name, source
     if not label or not model:
-        raise OptionError(f"{name!r} is not NAME=MODEL.", hint="Such as: reviews=./my-model")
+        raise OptionError(f"{name!r} is not NAME=MODEL.", hint="Example: reviews=./my-model")
     return label, _place(model)
 
 
 def _place(model: str) -> str | Path:
-    # A bare word is a task or a packaged model first, whatever folders lie about.
+    # A plain word is a task or packaged model, even if a folder has the same name.
     written_as_path = os.sep in model or model in (os.curdir, os.pardir)
     return Path(model) if written_as_path and Path(model).is_dir() else model
 
@@ -195,9 +195,9 @@ def _announce(app: FastAPI, listener: socket.socket, *, protected: bool) -> None
     click.echo(f"  {address}/openapi.json", err=True)
     for name in names:
         click.echo(f"  POST {address}/models/{name}", err=True)
-    click.echo("Ctrl-C ends it.", err=True)
+    click.echo("Press Ctrl-C to stop.", err=True)
     if not protected and not is_loopback(listener.getsockname()[0]):
         click.echo(
-            f"Warning: whoever reaches {address} may use the models; NLPLUG_API_KEY sets a key.",
+            f"Warning: anybody who can reach {address} can use the models. Set NLPLUG_API_KEY.",
             err=True,
         )

@@ -16,15 +16,18 @@ from nlplug.families.family import load
 if TYPE_CHECKING:
     from nlplug.task import Task
 
-_HELP = """Fine-tune a model for {task}, and export it behind the quality gate.
+_HELP = """Fine-tune a model for the task {task} and export it to ONNX.
 
 \b
 nlplug train {task} --base FOLDER_OR_HUB_ID \\
     --data train.jsonl --eval dev.jsonl --output out/
 
-The bundle is written to --output; the PyTorch checkpoint stays in OUTPUT.training/model. A run
-that was killed continues with --resume. Options that take several values are given several times
-or with commas.
+The exported model (a bundle) is written to --output if its quality is within --budget of the
+PyTorch model. The PyTorch checkpoint stays in OUTPUT.training/model.
+
+--base, --data and --output are required, here or in the file of --config. --resume continues an
+interrupted run. To give several values, repeat an option or separate the values by commas; repeat
+--data and --eval, since file names may contain commas.
 """
 
 
@@ -38,7 +41,7 @@ class _Tasks(TaskGroup):
 
 @click.group(cls=_Tasks, subcommand_metavar="TASK [OPTIONS]")
 def train() -> None:
-    """Fine-tune a model of TASK on labelled data, and export it behind the quality gate.
+    """Fine-tune a model for TASK on your data and export it to ONNX.
 
     \b
     nlplug train sentiment --base FOLDER_OR_HUB_ID \\

@@ -13,7 +13,7 @@ from nlplug.errors import DataError
 
 LABEL_COLUMNS = ("label", "labels")
 _SEPARATORS = ("|", ";", ",")
-_DECIMAL = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?|[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+_DECIMAL = re.compile(r"\A(?:[+-]?\d*\.\d+([eE][+-]?\d+)?|[+-]?\d+(\.\d*)?[eE][+-]?\d+)")
 _ON = frozenset({"1", "1.0", "true", "True"})
 _OFF = frozenset({"0", "0.0", "false", "False", ""})
 

@@ -1,1 +1,1 @@
-"""How good a model is on labelled rows: metrics, runs over a file, reports. Needs no torch."""
+"""Evaluation of models on labelled rows: metrics, runs over a file, reports. Needs no torch."""

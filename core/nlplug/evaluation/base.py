@@ -1,4 +1,4 @@
-"""What the export gate and ``nlplug evaluate`` need to know of a family's metric."""
+"""The scoring of a family, which the quality gate and ``nlplug evaluate`` use."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Sample:
     """One labelled row.
 
     Attributes:
-        input: What the pipeline is called with.
-        target: The right answer, in whatever form the evaluation likes.
+        input: The input of the pipeline.
+        target: The right answer, in a form that the evaluation defines.
         source: ``file:line``.
     """
 
@@ -36,30 +36,30 @@ class Sample:
 
 
 class Evaluation(ABC):
-    """Scores answers against the right ones.
+    """Compares answers with the right answers.
 
     Args:
-        labels: The model's labels in the order of their ids; empty for tasks without.
+        labels: The model's labels in the order of their ids; empty for tasks without labels.
     """
 
     metric: ClassVar[str]
-    """The main number of the report; `per_example` has it in shares of 1, such as 0 to 1."""
+    """Name of the main metric in the report; `per_example` has its scale divided to 0 to 1."""
     higher_is_better: ClassVar[bool] = True
-    """Whether more of ``metric`` is better."""
+    """Whether a higher ``metric`` is better."""
 
     options: Mapping[str, Any] = {}
-    """Options that the pipeline is run with."""
+    """Options to run the pipeline with."""
     target_columns: ClassVar[Sequence[str]] = ("label", "labels")
-    """Columns of which a file with right answers has one."""
+    """Columns with right answers; a file has one of them."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self.labels = list(labels)
 
-    def configure(self, options: TaskOptions) -> None:  # noqa: B027 - most have no use for it
-        """Learn what the answers are made with, before anything else is asked.
+    def configure(self, options: TaskOptions) -> None:  # noqa: B027 - most evaluations need no options
+        """Receive the options of the run; called before all other methods.
 
         Args:
-            options: All options: the task's defaults, the model's own, and ``self.options``.
+            options: All options: defaults of the task, defaults of the model, and ``self.options``.
         """
 
     @abstractmethod
@@ -68,7 +68,7 @@ class Evaluation(ABC):
 
         Args:
             path: The file.
-            **columns: Which column is which, where it is not the usual one.
+            **columns: Names of columns in the file that differ from the default ones.
 
         Raises:
             DataError: A row that cannot be used; the message names file and line.
@@ -78,22 +78,22 @@ class Evaluation(ABC):
     def answers(
         self, pipe: Pipeline, inputs: Iterable[dict[str, Any]], options: Mapping[str, Any]
     ) -> Iterator[Any]:
-        """What is scored: the pipeline's answers, unless the model is measured otherwise.
+        """The answers to score: those of the pipeline, unless overridden.
 
         Args:
             pipe: The model.
-            inputs: Those of the samples.
-            options: What the pipeline is called with.
+            inputs: The inputs of the samples.
+            options: The options of the pipeline call.
         """
         return pipe.answers(inputs, **options)
 
     @abstractmethod
     def per_example(self, answers: Sequence[Any], targets: Sequence[Any]) -> np.ndarray:
-        """Each row's contribution to the metric, shape (rows,); for the paired bootstrap."""
+        """Each row's contribution to the metric, shape (rows,), for the paired bootstrap."""
 
     @abstractmethod
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
-        """All numbers, as JSON holds them; ``metric`` and ``rows`` are among the keys."""
+        """All numbers as JSON values; ``metric`` and ``rows`` are among the keys."""
 
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
         """The report as tables, for the terminal and for Markdown."""
@@ -109,11 +109,25 @@ class Evaluation(ABC):
 
 @dataclass(frozen=True)
 class Table:
-    """One table of a report; cells are texts, whole numbers, or floats."""
+    """One table of a report; cells are texts, integers or floats."""
 
     title: str
     header: list[str]
     rows: list[list[Any]]
+
+
+def check_columns(given: Iterable[str], known: Sequence[str]) -> None:
+    """Check the names of the columns that a caller maps, such as ``text`` in ``text="review"``.
+
+    Raises:
+        OptionError: One is not among the known ones.
+    """
+    for name in given:
+        if name not in known:
+            raise OptionError(
+                f"There is no column {name!r} that can be named.",
+                hint=f"These columns can be named: {', '.join(known)}.",
+            )
 
 
 def evaluation_of(task: Task, labels: Sequence[str]) -> Evaluation:
@@ -132,7 +146,7 @@ def evaluation_of(task: Task, labels: Sequence[str]) -> Evaluation:
 
 
 def flat_metrics(report: Mapping[str, Any]) -> dict[str, float]:
-    """The single numbers of a report, with the F1 of its averages (``f1_macro``, …)."""
+    """The scalar numbers of a report, and the F1 of its averages (``f1_macro``, …)."""
     flat = {name: value for name, value in report.items() if isinstance(value, int | float)}
     for group in ("macro", "micro", "weighted"):
         if isinstance(report.get(group), dict) and "f1" in report[group]:
@@ -141,15 +155,15 @@ def flat_metrics(report: Mapping[str, Any]) -> dict[str, float]:
 
 
 def options_of(task: Task, evaluation: Evaluation | None, own: Mapping[str, Any]) -> TaskOptions:
-    """All options that answers are scored with; the evaluation learns them.
+    """All options of an evaluation run; passes them to ``evaluation.configure``.
 
     Args:
         task: The task.
-        evaluation: Its evaluation, whose options win as far as the task has them.
+        evaluation: Its evaluation, whose options override the others if the task has them.
         own: Options of the model or pipeline.
 
     Raises:
-        OptionError: A wrong option.
+        OptionError: An option is invalid.
     """
     wanted = evaluation.options if evaluation is not None else {}
     known = {name: value for name, value in wanted.items() if name in task.Options.model_fields}

@@ -1,4 +1,4 @@
-"""The formulas of classification, in numpy, on truth and answer as 0/1 matrices (rows, labels)."""
+"""Classification metrics in numpy; truth and answers are 0/1 matrices (rows, labels)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def wilson_interval(hits: int, rows: int, *, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927); (0, 1) without rows."""
+    """The 95 % confidence interval of a share (Wilson 1927); (0, 1) without rows."""
     if not rows:
         return 0.0, 1.0
     share = hits / rows
@@ -21,21 +21,21 @@ def wilson_interval(hits: int, rows: int, *, z: float = 1.959964) -> tuple[float
 
 
 def confusion(truth: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """Counts by true label (rows) and given label (columns)."""
+    """Confusion matrix: counts by true label (rows) and predicted label (columns)."""
     matrix: np.ndarray = truth.astype(np.int64).T @ given.astype(np.int64)
     return matrix
 
 
 def confused(matrix: np.ndarray, labels: Sequence[str], *, limit: int) -> list[dict[str, Any]]:
-    """The labels most often taken for another one, the most rows first.
+    """The most frequent confusions of two labels, most rows first.
 
     Args:
-        matrix: Counts by true label (rows) and given label (columns).
-        labels: Their names.
-        limit: At most so many.
+        matrix: Confusion matrix, counts by true label (rows) and predicted label (columns).
+        labels: Label names.
+        limit: Maximum number of pairs.
 
     Returns:
-        For each pair ``truth``, ``answer``, ``rows``, and their ``share`` of the truth's rows.
+        For each pair ``truth``, ``answer``, ``rows``, and the ``share`` of the truth's rows.
     """
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
@@ -54,14 +54,28 @@ def confused(matrix: np.ndarray, labels: Sequence[str], *, limit: int) -> list[d
 
 
 def label_scores(truth: np.ndarray, given: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-    """Precision, recall and F1 of each label and their averages; 0 where one is undefined.
+    """Precision, recall and F1 per label, and their averages, from truth and answers.
 
-    ``macro`` is the plain mean over the labels, ``weighted`` the mean weighted by support, and
-    ``micro`` counts every single decision alike (for one label a text: the accuracy).
+    See `averages`. With one label per text the micro average is the accuracy.
     """
-    hits = (truth & given).sum(axis=0)
-    named = given.sum(axis=0)
-    support = truth.sum(axis=0)
+    return averages((truth & given).sum(axis=0), given.sum(axis=0), truth.sum(axis=0), labels)
+
+
+def averages(
+    hits: np.ndarray, named: np.ndarray, support: np.ndarray, labels: Sequence[str]
+) -> dict[str, Any]:
+    """Precision, recall and F1 per label, and their averages; 0 for an undefined ratio.
+
+    Args:
+        hits: Number of correct answers per label, shape (labels,).
+        named: Number of answers per label, same shape.
+        support: Number of true cases per label, same shape.
+        labels: Label names.
+
+    Returns:
+        ``labels`` by name; ``micro``: over all decisions; ``macro``: the mean over the labels;
+        ``weighted``: the mean weighted by support.
+    """
     columns = {
         "precision": _ratio(hits, named),
         "recall": _ratio(hits, support),
@@ -79,7 +93,9 @@ def label_scores(truth: np.ndarray, given: np.ndarray, labels: Sequence[str]) ->
             | {"support": int(support[index])}
             for index, label in enumerate(labels)
         },
-        "macro": {name: float(values.mean()) for name, values in columns.items()},
+        "macro": {
+            name: float(values.mean()) if len(labels) else 0.0 for name, values in columns.items()
+        },
         "micro": {name: float(value) for name, value in zip(columns, micro, strict=True)},
         "weighted": {
             name: float(values @ support / total) if total else 0.0
@@ -93,12 +109,12 @@ def calibration(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 10) 
 
     Args:
         confidence: Scores from 0 to 1, shape (rows,).
-        correct: Whether each was right, same shape.
-        bins: How many.
+        correct: Whether each answer was right, same shape.
+        bins: Number of bins.
 
     Returns:
-        ``ece`` and ``bins``: for each its ``low`` and ``high`` edge, ``count``, mean ``confidence``
-        and ``accuracy`` (None where it is empty).
+        ``ece`` and ``bins``: for each bin its ``low`` and ``high`` edge, ``count``, mean
+        ``confidence`` and ``accuracy`` (None for an empty bin).
     """
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     counts = np.bincount(index, minlength=bins)

@@ -1,4 +1,4 @@
-"""Figures of a report; the caller hands in ``matplotlib.pyplot``."""
+"""Figures of a report, drawn with the ``matplotlib.pyplot`` of the caller."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def confusion(pyplot: Any, matrix: Sequence[Sequence[int]], labels: Sequence[str
 
 
 def confused(pyplot: Any, pairs: Sequence[Mapping[str, Any]]) -> Any:
-    """The most confused pairs of labels as bars, for more labels than a matrix can show."""
+    """Bars of the most confused pairs of labels, if a matrix would be too large."""
     names = [f"{pair['truth']} → {pair['answer']}" for pair in pairs]
     figure, axes = pyplot.subplots(figsize=(7, 0.8 + 0.28 * len(pairs)), layout="constrained")
     bars = axes.barh(names[::-1], [pair["rows"] for pair in pairs][::-1], color=_BLUE)
@@ -52,7 +52,7 @@ def confused(pyplot: Any, pairs: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def reliability(pyplot: Any, bins: Sequence[Mapping[str, Any]], ece: float) -> Any:
-    """How often answers of a given score are right, and how many there are of each."""
+    """Reliability diagram: accuracy and number of answers by score."""
     filled = [item for item in bins if item["count"]]
     width = bins[0]["high"] - bins[0]["low"]
     figure, (upper, lower) = pyplot.subplots(

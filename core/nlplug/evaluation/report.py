@@ -1,4 +1,4 @@
-"""Showing scores: a table for the terminal, JSON, and a folder with a Markdown page and plots."""
+"""Formats scores: tables for the terminal, JSON, and a folder with a Markdown page and plots."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def as_text(result: EvaluationResult) -> str:
 
 
 def as_markdown(result: EvaluationResult, plots: dict[str, str] | None = None) -> str:
-    """A Markdown page; ``plots`` are files by title, relative to it."""
+    """A Markdown page; ``plots`` maps titles to files relative to the page."""
     lines = [f"# {result.model} on {result.data}", "", _headline(result), ""]
     for table in _tables(result):
         lines += [f"## {table.title}", "", *_pipes(table), ""]
@@ -46,16 +46,16 @@ def as_markdown(result: EvaluationResult, plots: dict[str, str] | None = None) -
 
 
 def write_report(result: EvaluationResult, folder: Path) -> Path:
-    """Write ``report.md``, ``report.json`` and the plots; the folder appears whole or not at all.
+    """Write ``report.md``, ``report.json`` and the plots to a folder, atomically.
 
-    A folder that holds an earlier report is replaced.
+    A folder with an earlier report is replaced.
 
     Returns:
         The Markdown file.
 
     Raises:
         MissingExtra: matplotlib is not installed.
-        OptionError: ``folder`` is a file, or holds anything but an earlier report.
+        OptionError: ``folder`` is a file, or has other content than an earlier report.
     """
     matplotlib = require("matplotlib", "report", purpose="A report with plots")
     matplotlib.use("agg")
@@ -82,13 +82,13 @@ def _check_target(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise OptionError(f"{folder} is a file, not a folder.", hint="Name another folder.")
+        raise OptionError(f"{folder} is a file, not a folder.", hint="Choose another folder.")
     names = {path.name for path in folder.iterdir()}
-    strangers = [name for name in names - {REPORT_FILE, NUMBERS_FILE} if not name.endswith(".png")]
-    if strangers or (names and REPORT_FILE not in names):
+    others = [name for name in names - {REPORT_FILE, NUMBERS_FILE} if not name.endswith(".png")]
+    if others or (names and REPORT_FILE not in names):
         raise OptionError(
-            f"{folder} holds more than an earlier report: {', '.join(sorted(names)[:5])}.",
-            hint="Name a new or an empty folder.",
+            f"{folder} contains other files than a report: {', '.join(sorted(names)[:5])}.",
+            hint="Choose a new or an empty folder.",
         )
 
 
@@ -134,7 +134,7 @@ def plain_table(table: Table) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns on a terminal: Chinese characters take two."""
+    """Width in terminal columns: a Chinese character takes two."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 

@@ -1,4 +1,4 @@
-"""Scoring a model on a file of labelled rows."""
+"""Evaluates a model on a file of labelled rows."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """Scores and what they were measured with.
+    """The scores of a run, and how they were measured.
 
     Attributes:
-        evaluation: Knows how to show the report.
+        evaluation: Formats the report.
         report: All numbers.
         task: Name of the task.
         model: Name of the model.
-        precision: What was run.
-        device: Where.
-        data: The file.
+        precision: Precision of the model.
+        device: Device that the model ran on.
+        data: Name of the file.
         seconds: Wall time of the run.
     """
 
@@ -42,7 +42,7 @@ class EvaluationResult:
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The result as JSON values."""
         return {
             "task": self.task,
             "model": self.model,
@@ -65,18 +65,19 @@ def evaluate(
 ) -> EvaluationResult:
     """Run a pipeline over a file and score its answers.
 
-    Rows stream through the pipeline; what stays in memory is an answer and a target a row.
+    The rows are streamed; only one answer and one target per row are kept in memory.
 
     Args:
         pipe: The model.
-        data: A file with labels, and how it is read; see the task's evaluation for its columns.
-        limit: At most this many rows, from the beginning.
-        progress: Told the number of rows that are done, after each.
-        **columns: Which column is which, such as ``text="review"``.
+        data: A file with labels, and how to read it; its columns are those of the task's
+            evaluation.
+        limit: Maximum number of rows, from the beginning of the file.
+        progress: Called after each row with the number of rows done.
+        **columns: Names of columns in the file, such as ``text="review"``.
 
     Raises:
-        DataError: A row that cannot be used, or no rows; the message names file and line.
-        OptionError: The task declares no evaluation.
+        DataError: A row cannot be used, or there are no rows; the message names file and line.
+        OptionError: The family of the task has no scoring.
     """
     path = data if isinstance(data, Path) else data.path
     evaluation = evaluation_of(pipe.task, pipe.bundle.labels)

@@ -1,32 +1,32 @@
-"""int8 for graphs with branches, as exports have them whose first step is another than the rest.
+"""int8 for graphs with branches, such as those with one branch for the first decoding step.
 
-`nlplug.export.quantize` changes the nodes of one graph. Inside branches ONNX Runtime's own
-quantizer does it: products become MatMulInteger with a scale a column, activations are quantized
-while running.
+`nlplug.export.quantize` changes only the nodes of the main graph, so ONNX Runtime's quantizer is
+used here: products become MatMulInteger with one scale per column, and activations are quantized at
+run time.
 """
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from nlplug.export.decoder.export import save_graph
+from nlplug.export.quiet import quiet
 from nlplug.extras import require
 
 
 def has_branches(graph: Any) -> bool:
-    """Whether a node of an ``onnx.ModelProto`` holds graphs of its own."""
+    """Whether an ``onnx.ModelProto`` has nodes with subgraphs."""
     return any(node.op_type == "If" for node in graph.graph.node)
 
 
 def quantize_branches(graph: Any, folder: Path) -> Any:
-    """Quantize all products and tables of a float graph, those in branches too.
+    """Quantize all products and tables of a float graph, including those in branches.
 
     Args:
-        graph: An ``onnx.ModelProto`` in float32; it stays as it is.
-        folder: For temporary files; nothing stays there.
+        graph: An ``onnx.ModelProto`` in float32; not changed.
+        folder: For temporary files; they are removed again.
 
     Raises:
         MissingExtra: A package of the ``train`` extra is not installed.
@@ -36,11 +36,7 @@ def quantize_branches(graph: Any, folder: Path) -> Any:
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         source, target = Path(temporary) / "float.onnx", Path(temporary) / "int8.onnx"
         save_graph(graph, source)
-        logger = logging.getLogger()
-        level = logger.level
-        # It warns of a step that is meant for models of pictures.
-        logger.setLevel(logging.ERROR)
-        try:
+        with quiet():  # it warns that a preprocessing step for image models was not run
             tools.quantize_dynamic(
                 source,
                 target,
@@ -48,9 +44,7 @@ def quantize_branches(graph: Any, folder: Path) -> Any:
                 per_channel=True,
                 extra_options={"EnableSubgraph": True, "MatMulConstBOnly": True},
             )
-        finally:
-            logger.setLevel(level)
         made = onnx.load(str(target))
-    # The quantizer drops what the graph says of itself.
+    # The quantizer drops the graph's metadata.
     onnx.helper.set_model_props(made, {item.key: item.value for item in graph.metadata_props})
     return made

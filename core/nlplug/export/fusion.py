@@ -1,4 +1,4 @@
-"""Fused graphs: attention and GELU as one operator each, checked against the plain graph."""
+"""Fused graphs: one operator for attention and for GELU, compared with the plain graph."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nlplug.export.convert import reason_of
 from nlplug.export.graph import GraphEditor, histogram
 from nlplug.export.passes import split_skip_layer_norm
 from nlplug.export.quiet import quiet
@@ -24,11 +25,11 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class FusedGraphs:
-    """The float32 graph in the shape that each device runs best.
+    """The float32 graph in the form that is fastest on each device.
 
     Attributes:
-        cpu: For the CPU and as the start of quantization.
-        gpu: For CUDA, where each kernel launch counts, as the start of fp16.
+        cpu: For the CPU, and to be quantized.
+        gpu: For CUDA, with fewer kernel launches, and to be converted to fp16.
         note: What was fused, or why nothing was; goes into the manifest.
     """
 
@@ -38,12 +39,12 @@ class FusedGraphs:
 
 
 def fuse(plain: Any, config: Any, folder: Path) -> FusedGraphs:
-    """Fuse a graph of a known architecture; any other stays plain, and the note says so.
+    """Fuse the graph of a supported architecture; other graphs stay plain, and the note says so.
 
     Args:
         plain: ``onnx.ModelProto`` as exported; not changed.
         config: The model's ``PretrainedConfig``.
-        folder: For temporary files; nothing stays there.
+        folder: For temporary files; they are removed again.
     """
     if config.model_type not in _BERT_LIKE:
         folded = _fold(plain, folder)
@@ -55,10 +56,9 @@ def fuse(plain: Any, config: Any, folder: Path) -> FusedGraphs:
         cpu = editor.finish()
         reference = _probe(plain, plain)
         worst = max(_difference(reference, _probe(plain, graph)) for graph in (cpu, gpu))
-    except Exception as error:  # whatever goes wrong in it, the plain graph is right
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    except Exception as error:  # the plain graph is right, whatever fails here
         folded = _fold(plain, folder)
-        return FusedGraphs(folded, folded, f"plain: fusion failed ({reason})")
+        return FusedGraphs(folded, folded, f"plain: fusion failed: {reason_of(error)}")
     if not worst <= _TOLERANCE:
         folded = _fold(plain, folder)
         return FusedGraphs(folded, folded, f"plain: the fused graph differs by {worst:.1e}")
@@ -66,17 +66,17 @@ def fuse(plain: Any, config: Any, folder: Path) -> FusedGraphs:
 
 
 def _bert(plain: Any, config: Any) -> Any:
-    """Fused by the patterns that ONNX Runtime has for BERT and its kin."""
+    """The graph fused with ONNX Runtime's patterns for BERT."""
     optimizer = require("onnxruntime.transformers.optimizer", "train", purpose="Graph fusion")
     options_module = require(
         "onnxruntime.transformers.fusion_options", "train", purpose="Graph fusion"
     )
     options = options_module.FusionOptions("bert")
-    # With a mask of two axes padding may stand anywhere; lengths alone would assume the right.
+    # A mask with two axes allows padding anywhere; lengths would require it on the right.
     options.use_raw_attention_mask(True)
-    # Apart from it the tables can be quantized row by row.
+    # Without this fusion the tables can be quantized row by row.
     options.enable_embed_layer_norm = False
-    with quiet():  # it says at each node what it cannot fuse; the note tells the outcome
+    with quiet():  # it logs every node that it cannot fuse; the note has the outcome
         fused = optimizer.optimize_by_fusion(
             copy.deepcopy(plain),
             model_type="bert",
@@ -89,7 +89,7 @@ def _bert(plain: Any, config: Any) -> Any:
 
 
 def _fold(plain: Any, folder: Path) -> Any:
-    """The plain graph with its constants folded, in standard operators alone."""
+    """The plain graph with its constants folded, with standard operators only."""
     onnx = require("onnx", "train", purpose="Export")
     path = folder / "folded.onnx"
     options = session_options(1)
@@ -112,13 +112,13 @@ def _probe(declared: Any, graph: Any) -> list[np.ndarray]:
     values: list[np.ndarray] = session.run(
         None, {item.name: feeds[item.name] for item in session.get_inputs()}
     )
-    # Positions that are padding may hold anything.
+    # Outputs at padding positions are undefined.
     keep = mask.astype(bool)
     return [value[keep] if value.shape[:2] == keep.shape else value for value in values]
 
 
 def _vocabulary(graph: Any) -> int:
-    """Rows of the table that ``input_ids`` are looked up in."""
+    """Number of rows of the table that ``input_ids`` index."""
     editor = GraphEditor(graph)
     for node in editor.nodes:
         if node.op_type == "Gather" and node.input[1] == "input_ids":

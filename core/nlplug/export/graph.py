@@ -1,4 +1,4 @@
-"""Editing an ONNX graph: look up weights and neighbours, swap nodes, leave nothing behind."""
+"""Editing an ONNX graph: look up weights and producers, replace nodes, remove what is unused."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from onnx import helper, numpy_helper
 MICROSOFT = "com.microsoft"
 """Domain of ONNX Runtime's own operators."""
 
-# What may stand between a model's last product and its outputs: a question-answering head splits
-# one product into two outputs.
+# Operators between a model's last product and its outputs: a question-answering head splits one
+# product into two outputs.
 _LAYOUT = frozenset(
     {"Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
 )
 
 
 class GraphEditor:
-    """A model under edit; nodes must stand in topological order.
+    """Edits a model whose nodes are in topological order.
 
     Args:
         model: The ``onnx.ModelProto``, changed in place.
@@ -54,13 +54,13 @@ class GraphEditor:
         return self._producers.get(name)
 
     def uses(self, name: str) -> int:
-        """How many nodes and graph outputs read a value."""
+        """Number of nodes and graph outputs that read a value."""
         return self._uses[name]
 
     def last_products(self) -> frozenset[str]:
-        """The products that make the graph's outputs, by the names of their own outputs.
+        """Names of the outputs of the products that compute the graph's outputs.
 
-        Between such a product and an output stand its bias and changes of layout alone.
+        Only a bias and changes of layout are between such a product and an output.
         """
         found = set()
         names = list(self.outputs)
@@ -78,7 +78,7 @@ class GraphEditor:
         return frozenset(found)
 
     def add_weight(self, name: str, array: np.ndarray) -> str:
-        """Store a constant; the same name twice is stored once."""
+        """Store a constant, unless there is one of this name; returns its name."""
         if name not in self._weights:
             # Not ascontiguousarray: it would give a scalar an axis.
             tensor = numpy_helper.from_array(np.asarray(array, order="C"), name)
@@ -87,10 +87,13 @@ class GraphEditor:
         return name
 
     def rewrite(self, change: Callable[[Any], Iterable[Any] | None]) -> int:
-        """Offer each node to ``change``, which answers its replacement or None to keep it.
+        """Replace nodes.
+
+        Args:
+            change: Returns the replacement of a node, or None to keep it.
 
         Returns:
-            How many nodes were replaced.
+            The number of replaced nodes.
         """
         count = 0
         nodes: list[Any] = []
@@ -109,7 +112,7 @@ class GraphEditor:
         return count
 
     def finish(self) -> Any:
-        """Drop constants, shapes and opsets that are no longer needed; return the model."""
+        """Remove unused constants, shapes and opsets; returns the model."""
         graph = self.model.graph
         self.rewrite(self._store_constant)
         kept = [tensor for tensor in graph.initializer if self._uses[tensor.name]]
@@ -117,7 +120,7 @@ class GraphEditor:
             kept = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in kept]
             del graph.initializer[:]
             graph.initializer.extend(kept)
-        # Shapes inferred for the old nodes would be wrong for the new ones.
+        # Shapes inferred for the old nodes can be wrong for the new ones.
         del graph.value_info[:]
         domains = {node.domain for node in graph.node} | {""}
         opsets = {item.domain: item.version for item in self.model.opset_import}
@@ -145,7 +148,7 @@ class GraphEditor:
             self._producers.update((name, node) for name in node.output if name)
 
     def _drop_dead_nodes(self) -> None:
-        """Remove nodes whose outputs nobody reads any more."""
+        """Remove nodes whose outputs are not read."""
         needed = set(self.outputs)
         kept: list[Any] = []
         for node in reversed(self.nodes):
@@ -158,7 +161,7 @@ class GraphEditor:
 
 
 def _reads(node: Any) -> Iterator[str]:
-    """The values that a node reads, those that its subgraphs take from outside among them."""
+    """The values that a node and its subgraphs read."""
     yield from (name for name in node.input if name)
     for item in node.attribute:
         for graph in (item.g, *item.graphs):
@@ -173,5 +176,5 @@ def attributes(node: Any) -> dict[str, Any]:
 
 
 def histogram(model: Any) -> dict[str, int]:
-    """How often each operator stands in the graph, most frequent first."""
+    """Number of nodes of each operator, most frequent first."""
     return dict(Counter(node.op_type for node in model.graph.node).most_common())

@@ -10,9 +10,9 @@ from nlplug.extras import require
 
 
 def to_half(model: Any) -> Any:
-    """A copy of a float32 graph with weights and arithmetic in fp16; inputs and outputs as before.
+    """A copy of a float32 graph with weights and arithmetic in fp16; inputs and outputs unchanged.
 
-    Operators that lose too much in fp16 stay in float32, as ONNX Runtime's converter has them.
+    ONNX Runtime's converter keeps operators in float32 that lose too much in fp16.
     """
     converter = require("onnxruntime.transformers.float16", "train", purpose="Export in fp16")
     with quiet():

@@ -1,4 +1,4 @@
-"""The two SentencePiece vocabularies of a Marian checkpoint as files that `tokenizers` reads.
+"""The two SentencePiece vocabularies of a Marian checkpoint as tokenizers of `tokenizers`.
 
 Such a checkpoint has ``source.spm``, ``target.spm`` and a ``vocab.json`` that numbers the pieces of
 both (or ``target_vocab.json`` for those of the target). transformers has no fast tokenizer for it.
@@ -54,7 +54,9 @@ class MarianTokenizers:
 
 
 def marian_folder(name: str, *, offline: bool) -> Path | None:
-    """The folder with the pair of a checkpoint; None where it has none, or a fast tokenizer too.
+    """The folder with the two vocabularies of a checkpoint.
+
+    None if it does not have both, or if it also has a fast tokenizer.
 
     Args:
         name: A folder or a Hub id.
@@ -74,7 +76,7 @@ def marian_folder(name: str, *, offline: bool) -> Path | None:
 
 
 def fast_tokenizer(folder: Path, tokenizer: Tokenizer) -> Any:
-    """The source's tokenizer as transformers has fast ones, with the settings of the checkpoint."""
+    """The source's tokenizer as a fast one of transformers, with the checkpoint's settings."""
     transformers = require("transformers", "train", purpose="Export")
     path = folder / "tokenizer_config.json"
     settings = json.loads(path.read_bytes()) if path.is_file() else {}
@@ -93,15 +95,15 @@ def fast_tokenizer(folder: Path, tokenizer: Tokenizer) -> Any:
 
 
 def marian_tokenizers(folder: Path) -> MarianTokenizers:
-    """Convert the pair of a checkpoint.
+    """Convert the two vocabularies of a checkpoint.
 
-    A source gives the ids that ``MarianTokenizer`` gives, but that a language's token such as
-    ``>>fr<<`` is one wherever it stands, and that a run of characters which the source's pieces
-    lack is unknown: where the target has a piece of just these, `MarianTokenizer` takes that one,
-    whose id is found under its name behind a space.
+    A source text gets the ids of ``MarianTokenizer``, with two differences. A language token such
+    as ``>>fr<<`` is one token at any position. Characters that no source piece has are unknown;
+    ``MarianTokenizer`` uses a target piece of exactly these characters if there is one, which is
+    stored here under its name after a space.
 
     Raises:
-        ExportError: The files are broken, or not what Marian checkpoints have.
+        ExportError: The files are broken, or not those of a Marian checkpoint.
         MissingExtra: transformers or protobuf is not installed.
     """
     vocabulary = _vocabulary(folder / _VOCABULARY)
@@ -117,14 +119,14 @@ def _tokenizer(proto: Any, vocabulary: Mapping[str, int], *, hide: bool) -> Toke
 
     Args:
         proto: The SentencePiece model, whose pieces have scores.
-        vocabulary: Piece → id; it also has pieces of the other language.
-        hide: Whether those are written so that no text can hold them.
+        vocabulary: Piece → id, also for the other language.
+        hide: Whether pieces of the other language get names that no text can contain.
     """
     scores = {p.piece: p.score for p in proto.pieces if p.type in (_NORMAL, _USER_DEFINED)}
     names = sorted(vocabulary, key=lambda name: vocabulary[name])
     special = [name for name in ("</s>", "<unk>", "<pad>") if name in vocabulary]
     special += [name for name in names if name.startswith(">>") and name.endswith("<<")]
-    # What a text cannot hold: pieces of texts have no spaces but the sign for them.
+    # No text contains these: spaces in texts are replaced with "▁".
     other = " {}" if hide else "{}"
     lowest = min(scores.values(), default=0.0)
     pieces = [
@@ -138,7 +140,7 @@ def _tokenizer(proto: Any, vocabulary: Mapping[str, int], *, hide: bool) -> Toke
     own = [p.piece for p in proto.pieces if p.type == _USER_DEFINED and p.piece in vocabulary]
     made.add_tokens([AddedToken(name, special=False, normalized=False) for name in own])
     made.normalizer = _normalizer(proto)
-    # Words can be looked at one by one, which is faster, if no piece goes over two.
+    # Words can be split apart first, which is faster, if no piece spans two words.
     joined = any(_SPACE in name[1:] for name in scores) or _SPACE not in scores
     made.pre_tokenizer = pre_tokenizers.Metaspace(split=not joined)
     made.post_processor = processors.TemplateProcessing(
@@ -168,7 +170,7 @@ def _vocabulary(path: Path) -> dict[str, int]:
     ids = sorted(found.values()) if isinstance(found, dict) else []
     if not ids or ids != list(range(len(ids))) or not {"<unk>", "</s>"} <= found.keys():
         raise ExportError(
-            f"{path} is no vocabulary of Marian: it does not number its tokens from 0, or has "
+            f"{path} is not a vocabulary of Marian: it does not number its tokens from 0, or has "
             "no '<unk>' or '</s>'.",
             hint=_WHOLE,
         )
@@ -188,10 +190,10 @@ def _pieces(path: Path) -> Any:
     usual = kind.model_type == _UNIGRAM and not kind.byte_fallback
     if not (usual and spec.add_dummy_prefix and spec.escape_whitespaces):
         raise ExportError(
-            f"{path} is no SentencePiece vocabulary of the unigram kind with its usual settings.",
-            hint="Convert the tokenizer to tokenizer.json, and put it beside the weights.",
+            f"{path} is not a SentencePiece unigram vocabulary with the default settings.",
+            hint="Convert the tokenizer to tokenizer.json in the folder of the weights.",
         )
     return proto
 
 
-_WHOLE = "Copy the checkpoint again, whole."
+_WHOLE = "Copy all files of the checkpoint again."

@@ -14,13 +14,13 @@ _CHUNK = 4_000_000
 
 @dataclass(frozen=True)
 class PairedLoss:
-    """How much of the metric is lost, in the metric's own unit (0.005 = half a point).
+    """Loss of the metric, in the metric's unit (0.005 = half a point).
 
     Attributes:
         mean: Reference minus candidate, averaged over the rows; negative for a gain.
         low: Lower end of the 95 % interval.
         high: Upper end.
-        rows: Rows compared.
+        rows: Number of rows compared.
     """
 
     mean: float
@@ -29,9 +29,9 @@ class PairedLoss:
     rows: int
 
     def rows_needed(self, budget: float) -> int | None:
-        """Rows at which the upper half of the interval would be as narrow as ``budget``.
+        """Number of rows at which the upper half of the interval is as narrow as ``budget``.
 
-        None where no number would do: the budget is zero, or there were no rows to go by.
+        None if no number is enough (the budget is not above zero), or if no rows were compared.
         """
         half = self.high - self.mean
         if budget <= 0 or not self.rows:
@@ -43,10 +43,10 @@ class PairedLoss:
 def paired_loss(reference: np.ndarray, candidate: np.ndarray) -> PairedLoss:
     """Mean difference and its percentile-bootstrap interval over rows (seed fixed).
 
-    Rows where both agree add nothing to the variance, which is why the paired interval is far
-    narrower than that of either metric. Where no row differs the bootstrap says ±0, and the
-    bound comes from the rule of three instead: with n rows and no change seen, a change of up to
-    3/n of the rows cannot be excluded. (Efron & Tibshirani 1993, ch. 13; Hanley & Lippman-Hand
+    Rows where both agree add nothing to the variance, so the paired interval is much narrower than
+    that of either metric. If no row differs, the bootstrap gives ±0, and the rule of three gives
+    the bound instead: with n rows and no change, a change of up to 3/n of the rows cannot be
+    excluded. (Efron & Tibshirani 1993, ch. 13; Hanley & Lippman-Hand
     1983.)
 
     Args:
@@ -69,7 +69,7 @@ def paired_loss(reference: np.ndarray, candidate: np.ndarray) -> PairedLoss:
 def _resampled_means(difference: np.ndarray) -> np.ndarray:
     random = np.random.default_rng(_SEED)
     count = len(difference)
-    # Most rows are alike, so a resample is a multinomial draw over the few different values.
+    # Most rows have equal values, so a resample is a multinomial draw over the distinct values.
     values, counts = np.unique(difference, return_counts=True)
     if len(values) <= 64:
         drawn = random.multinomial(count, counts / count, size=_RESAMPLES)

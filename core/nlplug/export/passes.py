@@ -1,4 +1,4 @@
-"""Rewrites of a fused graph that make it fast on the CPU without changing what it computes."""
+"""Rewrites of a fused graph that make it faster on the CPU and do not change its results."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nlplug.export.graph import MICROSOFT, GraphEditor, attributes
 def split_skip_layer_norm(editor: GraphEditor) -> int:
     """``SkipLayerNormalization`` into a sum and a ``LayerNormalization``.
 
-    ONNX Runtime's CPU kernel of the fused operator works through one number after another: 0.8 ms
-    for 520 x 384 values where the two parts take 0.12 ms. The sum is written as ``Sum`` because
-    ONNX Runtime fuses ``Add`` and ``LayerNormalization`` right back while loading.
+    ONNX Runtime's CPU kernel of the fused operator is not vectorized: 0.8 ms for 520 x 384 values,
+    where the two parts take 0.12 ms. The sum is written as ``Sum`` because ONNX Runtime fuses
+    ``Add`` and ``LayerNormalization`` again while loading.
 
     Returns:
-        How many were split.
+        The number of split nodes.
     """
 
     def change(node: Any) -> list[Any] | None:
@@ -31,7 +31,7 @@ def split_skip_layer_norm(editor: GraphEditor) -> int:
         if bias:
             if _is_product(editor, skip) and not _is_product(editor, value):
                 value, skip = skip, value
-            # Next to its product the bias becomes part of the quantized product.
+            # A bias added directly to a product becomes part of the quantized product.
             nodes.append(helper.make_node("Add", [value, bias], [f"{out}_biased"]))
             value = f"{out}_biased"
         epsilon = float(attributes(node).get("epsilon", 1e-12))
@@ -49,7 +49,7 @@ def split_bias_gelu(editor: GraphEditor) -> int:
     """``BiasGelu`` into ``Add`` and ``Gelu``, so that the bias can join the quantized product.
 
     Returns:
-        How many were split.
+        The number of split nodes.
     """
 
     def change(node: Any) -> list[Any] | None:

@@ -1,9 +1,9 @@
-"""Dynamic int8 quantization: weights once, activations while running.
+"""Dynamic int8 quantization: weights at export, activations at run time.
 
-The general quantizer of ONNX Runtime gives the products of fused attention seven bits and leaves
-chains of MatMulInteger, Cast and Mul for the session to clean up. Here each product becomes at once
-the operator that ONNX Runtime runs: signed weights (unsigned ones lose a third of the speed), one
-scale a column, the bias inside.
+ONNX Runtime's general quantizer uses seven bits for the products of fused attention, and writes
+chains of MatMulInteger, Cast and Mul that the session has to fuse. Here each product becomes the
+operator that ONNX Runtime runs in the end, with signed weights (unsigned weights are a third
+slower), one scale per column, and the bias.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class Quantization:
     """How weights are quantized.
 
     Attributes:
-        weight_bits: 8, or 7 for CPUs older than VNNI, whose int16 sums overflow with 8. Fewer
-            bits are allowed, though no kernel gains by them: the gate shows what they cost.
-        per_channel: One scale a column (a row of embeddings) instead of one a matrix.
-        embeddings: Quantize the embedding tables too.
-        smooth: Tame outliers first, see `nlplug.export.smooth`.
-        blocks: Of models that write texts: a scale for each block of up to 128 weights of a column,
-            and activations quantized row by row, so that the next token does not hang on the batch
-            (what reads the source of a text-to-text model has columns all the same). It is faster
-            for one text at a time; the other way, a scale a column and one for all activations, in
-            batches. None: blocks for models that continue a text, columns for those that answer
-            one.
-        exclude: Weights stay in float that have one of these texts in their name, or in that of
-            what the product gives, such as ``layer.5/attention/output``.
+        weight_bits: 8, or 7 for CPUs without VNNI, whose int16 sums overflow with 8. Fewer bits are
+            allowed, but no kernel is faster with them; the gate shows how much they lose.
+        per_channel: One scale per column (per row of embeddings) instead of one per matrix.
+        embeddings: Whether to quantize the embedding tables too.
+        smooth: Whether to reduce outliers first, see `nlplug.export.smooth`.
+        blocks: For models that write texts. True: one scale per block of up to 128 weights of a
+            column, and activations quantized row by row, which makes the next token independent of
+            the batch and is faster for one text at a time (the encoder of a text-to-text model
+            always has one scale per column). False: one scale per column and one for all
+            activations, which is faster in batches. None: True for models that continue a text,
+            False for text-to-text models.
+        exclude: Substrings of names of weights, or of outputs of products, that stay in float, such
+            as ``layer.5/attention/output``.
 
     Raises:
         OptionError: ``weight_bits`` is not between 2 and 8.
@@ -61,8 +61,8 @@ class Quantization:
 def quantize(model: Any, settings: Quantization | None = None) -> Any:
     """Quantize a float graph, in place.
 
-    Products that make the graph's outputs (the last layer of a classifier) stay in float: they are
-    small, and every error in them shows.
+    Products that compute the graph's outputs (the last layer of a classifier) stay in float: they
+    are small, and their errors change the outputs directly.
 
     Args:
         model: An ``onnx.ModelProto`` in float32, fused or plain.
@@ -86,13 +86,13 @@ def quantize_columns(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Round a matrix to signed integers, symmetrically.
 
-    For each column the scale is searched that gives the least squared error: clipping a lone
-    outlier a little is often better than stretching the grid for it.
+    For each column the scale with the least squared error is searched: to clip a single outlier is
+    often better than a coarser grid.
 
     Args:
         weight: Shape (inputs, outputs).
         bits: Bits of an integer.
-        per_channel: One scale a column instead of one for all.
+        per_channel: One scale per column instead of one for the matrix.
 
     Returns:
         int8 of the same shape, and the float32 scale: shape (outputs,), or () for one scale.
@@ -118,7 +118,7 @@ def _quantize_attention(editor: GraphEditor, settings: Quantization) -> None:
         if node.op_type != "Attention" or len(node.input) < 3 or any(node.input[4:]):
             return None
         given = attributes(node)
-        # QAttention has neither: such a node keeps its float weights.
+        # QAttention does not support these; such a node keeps its float weights.
         if "scale" in given or "qkv_hidden_sizes" in given:
             return None
         value, name, bias, *mask = node.input
@@ -203,7 +203,7 @@ def _quantize_products(editor: GraphEditor, settings: Quantization) -> None:
 
 
 def _biases(editor: GraphEditor) -> dict[str, tuple[str, str]]:
-    """For each product that one ``Add`` of a constant vector follows: the vector and the sum."""
+    """For each product that only an ``Add`` of a constant vector reads: the vector and the sum."""
     found = {}
     for node in editor.nodes:
         if node.op_type != "Add":
@@ -225,9 +225,9 @@ def _biases(editor: GraphEditor) -> dict[str, tuple[str, str]]:
 
 
 def _quantize_embeddings(editor: GraphEditor, settings: Quantization) -> None:
-    """Tables of embeddings as int8 rows with a scale each.
+    """Tables of embeddings as int8 rows with one scale per row.
 
-    One scale for a whole table, as a quantized Gather has, would be set by its wildest row.
+    A quantized Gather has one scale per table, which its row with the largest values would set.
     """
 
     def change(node: Any) -> list[Any] | None:
@@ -261,7 +261,7 @@ def _quantize_embeddings(editor: GraphEditor, settings: Quantization) -> None:
 def _eligible(
     editor: GraphEditor, name: str, settings: Quantization, product: str = ""
 ) -> np.ndarray | None:
-    """The float matrix of this name, unless it or what it is for is excluded."""
+    """The float matrix of this name, unless it or its product is excluded."""
     weight = editor.weight(name)
     if weight is None or weight.ndim != 2 or weight.dtype != np.float32:
         return None

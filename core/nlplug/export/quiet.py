@@ -1,4 +1,4 @@
-"""Holding back what the exporting libraries say while they work."""
+"""Hiding the warnings of the libraries that export."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LOGGERS = ("", "onnxruntime", "optimum", "transformers")
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Only errors pass; what else matters (missing weights, unfused nodes) is checked later."""
+    """Log errors only; missing weights and unfused nodes are checked elsewhere."""
     loggers = [logging.getLogger(name or None) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

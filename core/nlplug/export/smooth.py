@@ -1,11 +1,11 @@
-"""Taming outliers before quantization, without changing what the graph computes.
+"""Reducing outliers of activations before quantization, without changing the graph's results.
 
-A dynamic quantizer gives a whole batch one scale, set by its wildest number. In transformers a few
-channels are always wild: on a sentiment model they cost nearly all of the error of int8, the
-rounding of the weights a fifth of it. So the wild channels are scaled down where the activations
-are made and up again in the weights that read them, and a channel's constant part moves into the
+A dynamic quantizer uses one scale per batch, set by the largest activation. In transformers a few
+channels always have outliers; on a sentiment model they cause nearly all of the int8 error, the
+rounding of the weights a fifth of it. So these channels are scaled down where the activations are
+computed and up again in the weights that read them, and a channel's constant part moves into the
 bias (SmoothQuant, Xiao et al. 2023; Outlier Suppression+, Wei et al. 2023). The residual path keeps
-the values as they were: the layer norm is written twice, once for it and once for the product.
+its values: the layer norm is written twice, once for it and once for the product.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from nlplug.runtime.session import build_session, session_options
 Feeds = Mapping[str, np.ndarray]
 
 _TOKENS = 512
-_BATCH = 256  # tokens of which the runtime makes a batch, and so takes one scale
+_BATCH = 256  # tokens per batch of the runtime, which share one scale
 _STRENGTHS = (0.5, 0.65, 0.8)
-_TAME = (0.5, 0.8, 0.95, 0.99)  # shares of the channels that are left as they are
-_WORTH = 0.5  # an extra operator must leave less than this share of the squared error
+_UNCHANGED = (0.5, 0.8, 0.95, 0.99)  # shares of the channels that are not scaled
+_LARGEST_REST = 0.5  # an extra operator must reduce the squared error below this share
 
 
 @dataclass(frozen=True)
 class _Consumer:
-    """A product that reads an activation: where its weight and its bias stand."""
+    """A product that reads an activation: the names of its output, weight and bias."""
 
     node: str
     weight: str
@@ -42,22 +42,22 @@ class _Consumer:
 
 @dataclass(frozen=True)
 class _Change:
-    """What happens to an activation before its readers: minus ``shift``, divided by ``scale``."""
+    """The change of an activation: minus ``shift``, divided by ``scale``."""
 
     shift: np.ndarray
     scale: np.ndarray
 
 
 def smooth(editor: GraphEditor, calibration: Sequence[Feeds]) -> int:
-    """Rewrite a float graph so that its activations are even where products read them.
+    """Rewrite a float graph so that the activations that products read have fewer outliers.
 
     Args:
         editor: The graph, before quantization.
-        calibration: Batches of real inputs without padding; some dozens of texts are enough, since
-            the wild channels are the same for all texts.
+        calibration: Batches of real inputs without padding; some dozens of texts are enough,
+            because the channels with outliers are the same for all texts.
 
     Returns:
-        How many activations were changed.
+        The number of changed activations.
     """
     readers = _consumers(editor)
     samples = _record(editor.model, list(readers), calibration)
@@ -75,13 +75,13 @@ def smooth(editor: GraphEditor, calibration: Sequence[Feeds]) -> int:
 
 
 def _consumers(editor: GraphEditor) -> dict[str, list[_Consumer]]:
-    """The activations worth changing, and what reads them.
+    """The activations that may be changed, and the products that read them.
 
-    Those are what layer norms give to attention and to the first product of a feed-forward block,
-    and what the second one reads.
+    These are the inputs of attention and of the first product of a feed-forward block, if they come
+    from a layer norm, and the input of the second product.
     """
     found: dict[str, list[_Consumer]] = {}
-    last = editor.last_products()  # they stay in float
+    last = editor.last_products()  # these stay in float
     for node in editor.nodes:
         if node.op_type not in ("Attention", "MatMul") or any(node.input[4:]):
             continue
@@ -98,7 +98,7 @@ def _consumers(editor: GraphEditor) -> dict[str, list[_Consumer]]:
 
 
 def _bias_of(editor: GraphEditor, node: Any) -> str:
-    """The constant that is added to a product right away, when it serves nothing else."""
+    """The constant that is added to a product directly, if nothing else uses it."""
     name = ""
     if node.op_type == "Attention":
         name = node.input[2]
@@ -123,7 +123,7 @@ def _follows_norm(editor: GraphEditor, name: str) -> bool:
 def _record(
     model: Any, names: Sequence[str], calibration: Sequence[Feeds]
 ) -> dict[str, np.ndarray]:
-    """What the named activations are for the calibration inputs, shape (tokens, channels) each."""
+    """The named activations for the calibration inputs, shape (tokens, channels) each."""
     probe = onnx.ModelProto.FromString(model.SerializeToString())
     del probe.graph.output[:]
     probe.graph.output.extend(
@@ -137,21 +137,21 @@ def _record(
         values = session.run(None, {key: value for key, value in feeds.items() if key in known})
         for name, value in zip(names, values, strict=True):
             tokens = value.reshape(-1, value.shape[-1])
-            # Evenly spread, the special tokens at both ends included: they are wild ones.
+            # Evenly spaced, with the special tokens at both ends, which have outliers.
             places = np.linspace(0, len(tokens) - 1, min(share, len(tokens))).astype(np.int64)
             kept[name].append(tokens[places])
     return {name: np.concatenate(parts).astype(np.float32) for name, parts in kept.items()}
 
 
 def _best(values: np.ndarray, weight: np.ndarray, *, dense: bool, shift: bool) -> _Change | None:
-    """The change with the least error of the quantized product, or None when none is worth it.
+    """The change with the least error of the quantized product; None if none is good enough.
 
     Args:
-        values: What was recorded, shape (tokens, channels).
+        values: The recorded activations, shape (tokens, channels).
         weight: Shape (channels, outputs).
-        dense: Every channel is at work for every token, as after a layer norm. Else (after an
-            activation function) a channel may happen to be idle in the calibration texts: what
-            was seen then says which are wild and never which are tame, so none is scaled up.
+        dense: Whether every channel is active for every token, as after a layer norm. After an
+            activation function a channel can be inactive in all calibration texts, so small
+            recorded values do not show that a channel has no outliers, and none is scaled up.
         shift: Whether a constant part can move into the bias.
     """
     exact = values @ weight
@@ -164,9 +164,9 @@ def _best(values: np.ndarray, weight: np.ndarray, *, dense: bool, shift: bool) -
         trials = [reach**strength / size ** (1 - strength) for strength in _STRENGTHS]
         trials = [scale / np.exp(np.mean(np.log(scale))) for scale in trials]
     else:
-        trials = [np.maximum(reach / np.quantile(reach, share), 1) for share in _TAME]
+        trials = [np.maximum(reach / np.quantile(reach, share), 1) for share in _UNCHANGED]
     moved = exact - centre @ weight
-    best, least = None, _error(values, weight, exact) * _WORTH
+    best, least = None, _error(values, weight, exact) * _LARGEST_REST
     for scale in trials:
         error = _error((values - centre) / scale, weight * scale[:, None], moved)
         if error < least:
@@ -219,7 +219,7 @@ def _redirect(
     biases: Mapping[str, tuple[_Consumer, _Change]],
     editor: GraphEditor,
 ) -> Any:
-    """Let a reader read the changed activation, with weights and bias to match."""
+    """Make a consumer read the changed activation, with the matching weights and bias."""
     for index, name in enumerate(node.input):
         if name in weights and index == 1 and node.op_type in ("Attention", "MatMul"):
             _, change = weights[name]
@@ -237,7 +237,7 @@ def _redirect(
 
 
 def _smoothed(node: Any, name: str, change: _Change, editor: GraphEditor) -> Any:
-    """The node that makes the changed activation."""
+    """The node that computes the changed activation."""
     out = f"{name}_smooth"
     if node.op_type != "LayerNormalization":
         factor = editor.add_weight(f"{name}_factor", 1 / change.scale)

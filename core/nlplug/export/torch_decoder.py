@@ -1,4 +1,4 @@
-"""The PyTorch model as the reference for graphs that write texts token by token."""
+"""The PyTorch model as the reference for graphs that generate text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Tokens = Sequence[int]
 
 
 class TorchDecoder:
-    """Greedy texts, and the logits of given texts, by a ``transformers`` model itself.
+    """Greedy texts, and the logits of given texts, from a ``transformers`` model.
 
     Args:
         model: In eval mode, causal or text to text.
@@ -34,9 +34,9 @@ class TorchDecoder:
             self._start = config.bos_token_id
 
     def greedy(self, prompts: Sequence[Tokens], options: DecodingOptions) -> list[list[int]]:
-        """The new tokens of each prompt, as ``generate`` finds them, the one that ends included.
+        """The new tokens of each prompt, as ``generate`` returns them, with the end token.
 
-        Causal prompts are put together by equal lengths, so that nothing is padded.
+        Batches of causal prompts have equal lengths, so that nothing is padded.
         """
         found: list[list[int]] = [[] for _ in prompts]
         settings = self._settings(options)
@@ -55,14 +55,14 @@ class TorchDecoder:
         return found
 
     def logits(self, prompts: Sequence[Tokens], texts: Sequence[Tokens]) -> Iterator[np.ndarray]:
-        """As `nlplug.runtime.decoding.scoring.token_logits` has them."""
+        """Like `nlplug.runtime.decoding.scoring.token_logits`."""
         for begin in range(0, len(prompts), _ROWS):
             part = slice(begin, begin + _ROWS)
             run = self._pairs if self._paired else self._continued
             yield from run(prompts[part], texts[part])
 
     def _continued(self, prompts: Sequence[Tokens], texts: Sequence[Tokens]) -> list[np.ndarray]:
-        # What is filled up on the right cannot be seen from the left.
+        # Attention is causal, so padding on the right has no effect.
         rows = [[*prompt, *text[:-1]] for prompt, text in zip(prompts, texts, strict=True)]
         ids, _ = _padded(rows)
         with torch.inference_mode():
@@ -91,7 +91,7 @@ class TorchDecoder:
             yield batch
 
     def _settings(self, options: DecodingOptions) -> GenerationConfig:
-        """Greedy, and what the model must and must not write."""
+        """Greedy decoding with the forced and forbidden tokens of the options."""
         eos = list(options.eos)
         return GenerationConfig(
             max_new_tokens=options.max_new_tokens,
@@ -109,7 +109,7 @@ class TorchDecoder:
 
 
 def _padded(rows: Sequence[Tokens]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids filled up on the right with zeros, and the mask of what is there."""
+    """Ids padded on the right with zeros, and the attention mask."""
     ids = [torch.tensor(list(row), dtype=torch.int64) for row in rows]
     padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
     sizes = torch.tensor([len(row) for row in rows])
@@ -117,7 +117,7 @@ def _padded(rows: Sequence[Tokens]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _until(tokens: list[int], ends: Sequence[int]) -> list[int]:
-    """Up to the first token that ends a text; what follows is padding."""
+    """The tokens up to the first end token; what follows is padding."""
     for place, token in enumerate(tokens):
         if token in ends:
             return tokens[: place + 1]

@@ -1,4 +1,4 @@
-"""The PyTorch model behind the runtime's own interface, so that like is compared with like."""
+"""The PyTorch model behind the runtime's interface, for comparison with the same code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nlplug.models.signature import Signature
 
 
 class TorchExecutor:
-    """Runs a ``transformers`` model as an `Executor`: encoding and decoding are the very same code.
+    """Runs a ``transformers`` model as an `Executor`, with the same encoding and decoding.
 
     Args:
         model: In eval mode.
@@ -32,16 +32,16 @@ class TorchExecutor:
 
     @property
     def workers(self) -> int:
-        """One: PyTorch spreads each batch over the cores by itself."""
+        """One: PyTorch itself uses all cores for each batch."""
         return 1
 
     @property
     def token_budget(self) -> int:
-        """Tokens a batch should hold at most."""
+        """Maximum number of tokens in a batch."""
         return 1024 if self._model.device.type == "cpu" else 16_384
 
     def open(self, *, alone: bool = False) -> None:
-        """Nothing to make ready."""
+        """Does nothing: the model is loaded already."""
 
     def run(self, feeds: dict[str, np.ndarray], *, alone: bool = False) -> dict[str, np.ndarray]:
         """Run one batch in float32."""

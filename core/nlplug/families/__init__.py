@@ -1,7 +1,7 @@
-"""The families of models: one package for each kind of model, and the only place that knows it.
+"""The families of models: one package per kind of model; no other package names a family.
 
-Each family has `task` (inputs, options, answers), `model` (from inputs to the graph and back),
-`training`, `scoring`, and `export` where its graphs are built in a way of their own.
+Each family has the modules `task`, `options` (inputs, options, answers), `model` or `runner`
+(inference), `training` and `scoring`, and `export` if its graphs need an exporter of their own.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from pydantic.json_schema import SkipJsonSchema
 
 from nlplug.errors import OptionError
 from nlplug.models.bundle import Bundle
-from nlplug.runtime.decoding.options import Allowed, DecodingOptions, DecodingSettings, chinese
+from nlplug.runtime.decoding.options import Allowed, DecodingOptions, DecodingSettings
 from nlplug.runtime.tokenizer import Tokenizer
-from nlplug.task import TaskOptions
+from nlplug.task import TaskOptions, chinese
 
 Texts = Annotated[
     list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
@@ -35,7 +35,9 @@ class TextDecodingOptions(TaskOptions, DecodingSettings):
         description="Texts that end the generated text; they are not part of it. A special token "
         "such as <|im_end|> is matched too.",
         json_schema_extra=chinese(
-            "停止文本", "遇到这些文本即结束；它们不包含在结果中。也可以是 <|im_end|> 等特殊词元。"
+            "停止文本",
+            "遇到这些文本即结束；它们不包含在结果中。也可以是 <|im_end|> 等特殊词元。",
+            advanced=True,
         ),
     )
     bad_words: Texts = Field(
@@ -43,7 +45,7 @@ class TextDecodingOptions(TaskOptions, DecodingSettings):
         max_length=1000,
         title="Banned words",
         description="Words that are never generated.",
-        json_schema_extra=chinese("禁用词", "不会生成的词。"),
+        json_schema_extra=chinese("禁用词", "不会生成的词。", advanced=True),
     )
     prefix_allowed_tokens_fn: SkipJsonSchema[Allowed | None] = Field(
         default=None,
@@ -52,7 +54,9 @@ class TextDecodingOptions(TaskOptions, DecodingSettings):
         "ids of the prompt and of the text so far, to the ids of the tokens that may follow. It "
         "may be called from several threads.",
         json_schema_extra=chinese(
-            "前缀约束", "函数：由输入的序号和至今的词元编号，给出允许的下一个词元的编号。"
+            "前缀约束",
+            "函数：由输入的序号和至今的词元编号，给出允许的下一个词元的编号。",
+            advanced=True,
         ),
     )
 
@@ -60,7 +64,7 @@ class TextDecodingOptions(TaskOptions, DecodingSettings):
     @classmethod
     def _no_empty_texts(cls, texts: list[str]) -> list[str]:
         if "" in texts:
-            raise ValueError("Give no empty text")
+            raise ValueError("An empty text is not allowed")
         return texts
 
     @model_validator(mode="after")

@@ -1,8 +1,7 @@
-"""The record of a family: what training, export, evaluation, server and UI need to know of it.
+"""The record of a family, which training, export, evaluation, server and UI read.
 
-A family is one kind of model with what belongs to it: its tasks, its training, its scores. No
-other package knows families by name; each reads this record instead. A plugin brings a family of
-its own by writing such a record.
+A family is one kind of model with its tasks, its training and its scoring. No other package names
+a family; each reads this record instead. A plugin adds a family by defining such a record.
 """
 
 from __future__ import annotations
@@ -16,28 +15,28 @@ from typing import Any
 class Family:
     """One kind of model.
 
-    Fields that name code are written ``module:name``, so that reading the record imports nothing.
+    Fields that refer to code are written ``module:name``, so the record does not import it.
 
     Attributes:
         name: Name of the family, such as ``token_classification``.
         auto_class: The class of transformers that loads its checkpoints, such as
-            ``AutoModelForTokenClassification``; empty where nothing can be exported.
+            ``AutoModelForTokenClassification``; empty if the family cannot be exported.
         exported_as: Optimum's name for such a model, such as ``token-classification``.
-        precisions: The precisions that it can be exported in. PyTorch is compared with the first.
-        training: The `nlplug.train.recipe.Recipe` that trains it; empty for none.
+        precisions: The precisions that it can be exported in; the first is compared with PyTorch.
+        training: The `nlplug.train.recipe.Recipe` that trains it; empty: no training.
         settings: The settings of a training run: `nlplug.train.config.TrainConfig`, or a subclass
-            with what such a family has beyond the others.
-        pretraining: The settings of a run from scratch, a subclass of
-            `nlplug.train.pretrain_config.PretrainConfig`; empty where there is no such run.
-        scoring: The `nlplug.evaluation.base.Evaluation` that scores its answers; empty for none.
-        exporter: The function that builds and judges the graphs, as `nlplug.export.one_pass.make`.
-        gate_inputs: A function ``(sentences) -> list[dict]`` that makes inputs for the gate where
-            no data is given; empty where the examples of the task have to do.
+            with further settings.
+        pretraining: The settings of training from scratch, a subclass of
+            `nlplug.train.pretrain_config.PretrainConfig`; empty: no training from scratch.
+        scoring: The `nlplug.evaluation.base.Evaluation` that scores its answers; empty: no scoring.
+        exporter: The function that builds and checks the graphs, as `nlplug.export.one_pass.make`.
+        gate_inputs: A function ``(sentences) -> list[dict]`` that makes inputs for the quality gate
+            if no data is given; empty: the examples of the task are used.
         hub_shape: The `nlplug.server.protocols.shapes.Shape` of its replies over HTTP.
-        labelled: Whether its models give labels, which a bundle's manifest then lists.
-        streams: Whether an answer is a text that can be given out while it is made.
+        labelled: Whether its models have labels, which the manifest of a bundle lists.
+        streams: Whether an answer is a text that can be returned while it is generated.
         continues_input: Whether an answer continues the text of its input.
-        architectures: The architectures that ``nlplug pretrain`` makes, the default one first.
+        architectures: The architectures that ``nlplug pretrain`` can train, the default first.
     """
 
     name: str
@@ -58,16 +57,16 @@ class Family:
 
 
 def load(reference: str) -> Any:
-    """The object that ``module:name`` names.
+    """Import the object ``module:name``.
 
     Raises:
         ImportError: There is no such module.
-        AttributeError: The module has no such name.
+        AttributeError: The module does not have the name.
     """
     module, _, name = reference.partition(":")
     return getattr(import_module(module), name)
 
 
 def texts(sentences: tuple[str, ...]) -> list[dict[str, Any]]:
-    """One input for each sentence, for families that take one text."""
+    """One input per sentence, for families that take one text."""
     return [{"text": sentence} for sentence in sentences]

@@ -1,34 +1,51 @@
-"""What families share whose models answer in one pass: bind a bundle, run its graph, decode."""
+"""Shared by families whose models answer in one pass: bind a bundle, run its graph, decode."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
 
 from nlplug.runtime.answers import Answers
 from nlplug.runtime.engine import Engine
 from nlplug.runtime.model import Row, TaskModel
 from nlplug.runtime.session import OnnxExecutor
-from nlplug.task import Runner, Task, TaskInput, TaskOptions
+from nlplug.task import Runner, Task, TaskInput, TaskOptions, chinese
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nlplug.models.bundle import Bundle
 
-__all__ = ["GraphRunner", "OnePassTask", "Row", "TaskModel"]
+__all__ = ["GraphRunner", "OnePassTask", "Row", "Stride", "TaskModel", "softmax", "window_stride"]
+
+Stride = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=4096,
+        title="Window overlap (tokens)",
+        description="Number of tokens that neighboring windows of a long text share.",
+        json_schema_extra=chinese(
+            "窗口重叠（词元）", "长文本相邻窗口共有的词元数。", advanced=True
+        ),
+    ),
+]
+"""The option ``stride`` of tasks that split long texts into windows."""
 
 
 class OnePassTask(Task):
-    """A task that is answered by one run of one graph for each batch."""
+    """A task whose batches are answered by one run of one graph."""
 
     @abstractmethod
     def bind(self, bundle: Bundle) -> TaskModel[Any, Any]:
-        """Bind to a bundle: how inputs are encoded for its graph, and outputs decoded.
+        """Bind to a bundle: encode inputs for its graph, and decode the outputs.
 
         Raises:
-            BundleError: The bundle's model is not one for this task.
+            BundleError: The bundle's model does not fit this task.
         """
 
     def load(
@@ -45,7 +62,7 @@ class OnePassTask(Task):
 
 
 class GraphRunner(Runner):
-    """One graph, run once for each batch.
+    """Runs one graph, once per batch.
 
     Args:
         model: The task, bound to the bundle.
@@ -82,7 +99,7 @@ class GraphRunner(Runner):
         return self._engine.map(inputs, options)
 
     def open(self) -> None:
-        """Build the sessions, for a batch alone and for many.
+        """Build the sessions for single batches and for many batches.
 
         Raises:
             BundleError: ONNX Runtime cannot load the graph.
@@ -94,3 +111,24 @@ class GraphRunner(Runner):
         """See `nlplug.task.Runner.close`."""
         self._engine.close()
         self._executor.close()
+
+
+def window_stride(options: TaskOptions, stride: int, most: int) -> int:
+    """The overlap of windows: a given ``stride`` as it is, the default at most ``most`` tokens.
+
+    The limit keeps a default made for windows of 512 tokens valid for models with short windows.
+
+    Args:
+        options: The options that have the field ``stride``.
+        stride: Its value.
+        most: Upper bound of the default, in tokens.
+    """
+    return stride if "stride" in options.model_fields_set else min(stride, most)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis, float32, same shape."""
+    logits = logits.astype(np.float32, copy=False)
+    exponents = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    scores: np.ndarray = exponents / exponents.sum(axis=-1, keepdims=True)
+    return scores

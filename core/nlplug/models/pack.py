@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 from nlplug.errors import OptionError
+from nlplug.hookspecs import CONTRACT_VERSION
 from nlplug.models.bundle import Bundle
 from nlplug.models.inventory import size_of
 from nlplug.models.layout import external_data_of, run_together, side_files
@@ -141,7 +142,9 @@ def _package(bundle: Bundle, config: PackConfig) -> tuple[dict[str, Content], Ma
     }
     lines = "".join(f"            {key}={value!r},\n" for key, value in spec.items())
     package: dict[str, Content] = {
-        f"{config.module}/__init__.py": _MODULE.format(name=config.name, lines=lines).encode()
+        f"{config.module}/__init__.py": _MODULE.format(
+            contract=CONTRACT_VERSION, name=config.name, lines=lines
+        ).encode()
     }
     for name in manifest.files:
         package[f"{config.module}/bundle/{name}"] = bundle.path / name
@@ -310,7 +313,7 @@ from pathlib import Path
 
 from nlplug import ModelSpec, hookimpl
 
-NLPLUG_CONTRACT = 1
+NLPLUG_CONTRACT = {contract}
 
 
 @hookimpl

@@ -1,8 +1,8 @@
-"""Characters as readers see them: a letter with its marks, an emoji joined of several, a flag.
+"""User-perceived characters: a letter with its combining marks, a joined emoji, a flag.
 
-In the main the extended grapheme clusters of Unicode's UAX #29. Other than there a mark that
-follows a space stands alone, so that no word begins with a space, and a zero-width non-joiner,
-which parts what stands beside it, belongs to neither side.
+These are mostly the extended grapheme clusters of Unicode's UAX #29, with two differences: a mark
+after a space is a character of its own, so that no word begins with a space, and a zero-width
+non-joiner belongs to neither side.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _FIRST_MARK = 0x300
 _ZERO_WIDTH_JOINER = 0x200D
 _FLAGS = range(0x1F1E6, 0x1F200)
 _PICTURES = range(0x1F000, 0x1FC00)
-# What belongs to the character before it, and is no mark by its category.
+# Code points that belong to the character before them, but do not have a mark category.
 _OTHERS_JOINED = (
     range(0x1160, 0x1200),  # vowels and finals of Korean in parts
     range(0xD7B0, 0xD800),
@@ -29,26 +29,26 @@ _SPACES = np.array([chr(code).isspace() for code in range(0x3002)])  # the last 
 
 
 def codes_of(text: str) -> np.ndarray:
-    """(characters,) the code points of a text."""
+    """The code points of a text, (characters,)."""
     return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
 
 
 def are_spaces(codes: np.ndarray) -> np.ndarray:
-    """Which of some code points are whitespace."""
+    """Which code points are whitespace, same shape."""
     found: np.ndarray = _SPACES[np.minimum(codes, len(_SPACES) - 1)]
     return found
 
 
 def widen(text: str, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Spans that hold whole characters.
+    """Extend spans to whole characters.
 
-    A tokenizer that drops accents gives ``Jose`` for ``José`` where the accent is a mark of its
-    own, and one that reads bytes may give the mark alone.
+    If the accent of ``José`` is a separate combining mark, the offsets of a tokenizer that drops
+    accents give ``Jose``, and a byte-level tokenizer may give only the mark.
 
     Args:
         text: The text.
-        starts: (spans,) indices into it.
-        ends: (spans,) likewise; a span of nothing is left as it is.
+        starts: (spans,) start indices.
+        ends: (spans,) end indices; an empty span is not changed.
 
     Returns:
         The starts and the ends, (spans,) each.
@@ -64,7 +64,7 @@ def widen(text: str, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _inside(text: str) -> np.ndarray | None:
-    """(characters + 1,) which places lie within a character; None where none can."""
+    """(characters + 1,) which positions are within a character; None if there are none."""
     codes = codes_of(text)
     high = codes >= _FIRST_MARK
     if not high.any():
@@ -84,7 +84,7 @@ def _inside(text: str) -> np.ndarray | None:
 
 
 def _second_of_flags(flags: np.ndarray) -> np.ndarray:
-    """Which letters end a flag: every other one of a run."""
+    """Which regional indicators end a flag: every second one of a run."""
     places = np.arange(len(flags))
     begins = np.maximum.accumulate(np.where(flags, 0, places + 1))
     second: np.ndarray = flags & ((places - begins) % 2 == 1)

@@ -1,1 +1,1 @@
-"""Fine-tuning in PyTorch (extra ``train``); the only place besides export that imports torch."""
+"""Training in PyTorch (extra ``train``), without any code for single families."""

@@ -1,62 +1,84 @@
-"""The settings of a training run: one flat list, the same in Python, in TOML and as flags."""
+"""The settings of a training run: one flat list, the same in Python, TOML and the command line."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from nlplug.data.formats import DataFile
 
 Freeze = Literal["none", "embeddings", "encoder"]
+EvalShare = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="Share of the training data to hold out if --eval is not given. A hash of "
+        "the text selects the rows.",
+    ),
+]
+Epochs = Annotated[float, Field(gt=0, description="Number of passes over the training data.")]
+LearningRate = Annotated[float, Field(gt=0, description="Peak learning rate.")]
+Schedule = Annotated[
+    Literal["linear", "cosine", "constant_with_warmup"],
+    Field(description="Learning rate schedule after warmup."),
+]
+Warmup = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="Share of the steps during which the learning rate increases to its peak.",
+    ),
+]
+WeightDecay = Annotated[
+    float, Field(ge=0, description="Weight decay of AdamW. Biases and norms are not decayed.")
+]
+Beta2 = Annotated[float, Field(gt=0, lt=1, description="Decay rate of AdamW's second moment.")]
 
 
 class _StartConfig(BaseModel):
-    """What fine-tuning starts from."""
+    """The checkpoint that fine-tuning starts from."""
 
-    base: str = Field(description="Checkpoint to start from: a folder or a Hub id.")
+    base: str = Field(description="Pretrained checkpoint to fine-tune: a folder or a Hub id.")
 
 
 class RunConfig(BaseModel):
-    """What is read and written; every run has these settings."""
+    """Data and output; every run has these settings."""
 
     model_config = ConfigDict(extra="forbid")
 
     data: list[str] = Field(
         min_length=1,
-        description="Training data: files (.csv .tsv .jsonl .json .txt .conll .bio, also .gz; "
-        ".parquet) or a `datasets` id, as owner/name or owner/name:split.",
+        description="Training data: a file (.csv .tsv .jsonl .json .txt .conll .bio, also .gz; "
+        ".parquet), or a data set of the Hub as owner/name or owner/name:split.",
     )
-    output: Path = Field(description="Folder of the finished bundle.")
+    output: Path = Field(description="Folder to write the finished bundle to.")
     eval: list[str] = Field(
         default=[],
-        description="Evaluation data; without it a share of the training data is held out.",
+        description="Evaluation data. Default: a share of the training data is held out.",
     )
-    eval_share: float = Field(
-        ge=0,
-        lt=1,
-        default=0.1,
-        description="Share held out (by a hash of the text) where no --eval is given.",
-    )
-    text_column: str = Field(default="text", description="Column of the text.")
+    eval_share: EvalShare = 0.1
+    text_column: str = Field(default="text", description="Column with the text.")
     format: Literal["csv", "tsv", "jsonl", "json", "conll", "txt", "parquet"] | None = Field(
-        default=None, description="Format of the data files; default: by the name of each."
+        default=None, description="Format of the data files. Default: from the file name."
     )
     delimiter: str | None = Field(
         default=None,
-        description="Character between the columns of a table, or tab; default: detected.",
+        description="Column delimiter of a table: one character, or tab. Default: detected.",
     )
     encoding: str | None = Field(
-        default=None, description="Encoding of the data files; default: detected."
+        default=None, description="Encoding of the data files. Default: detected."
     )
     max_rows: int | None = Field(
-        ge=1, default=None, description="Read at most this many rows of the training data."
+        ge=1, default=None, description="Maximum number of training rows to read."
     )
     max_eval_rows: int | None = Field(
-        ge=1, default=None, description="Read at most this many rows of the evaluation data."
+        ge=1, default=None, description="Maximum number of evaluation rows to use."
     )
-    resume: bool = Field(default=False, description="Go on with a run that was killed.")
+    resume: bool = Field(default=False, description="Continue an interrupted run.")
 
     def data_file(self, path: Path) -> DataFile:
         """A file of these settings.
@@ -68,75 +90,83 @@ class RunConfig(BaseModel):
 
 
 class LoopConfig(RunConfig):
-    """How a model is trained, whatever it is."""
+    """The training loop, for all kinds of models."""
 
-    epochs: float = Field(gt=0, default=3.0, description="Passes over the data.")
-    batch_size: int = Field(ge=1, default=32, description="Rows a step.")
+    epochs: Epochs = 3.0
+    batch_size: int = Field(ge=1, default=32, description="Rows per batch.")
     batch_tokens: int | None = Field(
         ge=16,
         default=None,
-        description="Make batches of like lengths with this many tokens, padding included, "
-        "instead of --batch-size rows.",
+        description="Tokens per batch, padding included, instead of --batch-size rows. Rows of "
+        "similar length are batched together.",
     )
     accumulation: int = Field(
-        ge=1, default=1, description="Batches summed up before one optimizer step."
+        ge=1,
+        default=1,
+        description="Batches whose gradients are accumulated for one optimizer step.",
     )
-    learning_rate: float = Field(gt=0, default=5e-5, description="Peak learning rate.")
+    learning_rate: LearningRate = 5e-5
     layer_decay: float = Field(
         gt=0,
         le=1,
         default=1.0,
-        description="Factor on the learning rate for each layer further from the head.",
+        description="Factor by which the learning rate decreases from each layer to the layer "
+        "below it.",
     )
-    schedule: Literal["linear", "cosine", "constant_with_warmup"] = Field(
-        default="linear", description="How the learning rate goes down."
-    )
-    warmup: float = Field(
-        ge=0,
-        lt=1,
-        default=0.06,
-        description="Share of the steps over which the learning rate rises.",
-    )
-    weight_decay: float = Field(ge=0, default=0.01, description="Weight decay.")
-    beta2: float = Field(gt=0, lt=1, default=0.999, description="Decay of AdamW's second moment.")
-    label_smoothing: float = Field(ge=0, lt=1, default=0.0, description="Label smoothing.")
+    schedule: Schedule = "linear"
+    warmup: Warmup = 0.06
+    weight_decay: WeightDecay = 0.01
+    beta2: Beta2 = 0.999
+    label_smoothing: float = Field(ge=0, lt=1, default=0.0, description="Label smoothing factor.")
     dropout: float | None = Field(
         ge=0,
         lt=1,
         default=None,
-        description="Dropout between layers (none inside attention); default: the checkpoint's.",
+        description="Dropout between layers; attention has none. Default: the value of the base.",
     )
-    freeze: Freeze = Field(default="none", description="Part that is not trained.")
+    freeze: Freeze = Field(default="none", description="Part of the model that is not trained.")
     freeze_layers: int = Field(
-        ge=0, default=0, description="So many of the lowest layers, with the embeddings, stay too."
+        ge=0,
+        default=0,
+        description="Number of lowest layers that are not trained. If not 0, the "
+        "embeddings are not trained either.",
     )
     eval_steps: int | None = Field(
         ge=1,
         default=None,
-        description="Evaluate and save every so many steps; default: each epoch.",
+        description="Number of steps between evaluations, at which a checkpoint is also saved. "
+        "Default: after each epoch.",
     )
     patience: int | None = Field(
-        ge=1, default=None, description="Stop after this many evaluations without a better one."
+        ge=1, default=None, description="Stop after this number of evaluations without improvement."
     )
     average: int = Field(
         ge=1,
         default=1,
-        description="Average the weights of this many last checkpoints; kept where it is better.",
+        description="Number of last checkpoints whose weights are averaged. The average is kept "
+        "if its score is not worse.",
     )
     simulate_int8: bool = Field(
-        default=False, description="Train with the rounding of an int8 export in every product."
+        default=False,
+        description="Round weights and activations as in an int8 export while training.",
     )
-    bf16: bool = Field(default=False, description="Train in bfloat16 autocast.")
-    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where to train.")
+    bf16: bool = Field(default=False, description="Train with bfloat16 mixed precision.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Device to train on."
+    )
     threads: int | None = Field(
-        ge=1, default=None, description="CPU threads; default: torch's own choice."
+        ge=1, default=None, description="Number of CPU threads. Default: chosen by PyTorch."
     )
-    seed: int = Field(default=0, description="Seed of initialization, order and dropout.")
-    report_to: list[str] = Field(default=[], description="Trackers, such as tensorboard or wandb.")
+    seed: int = Field(
+        default=0, description="Random seed of initialization, row order and dropout."
+    )
+    report_to: list[str] = Field(
+        default=[], description="Experiment trackers to report to, such as tensorboard or wandb."
+    )
 
 
 class _ResultConfig(RunConfig):
-    """What becomes of the trained model."""
+    """The export of the trained model."""
 
     precisions: list[Literal["fp32", "fp16", "int8"]] = Field(
         default=["fp32", "int8"], description="Precisions to export."
@@ -144,46 +174,56 @@ class _ResultConfig(RunConfig):
     budget: float = Field(
         ge=0,
         default=0.005,
-        description="Loss of the main metric that an exported precision may have.",
+        description="Maximum decrease of the main metric, compared with PyTorch, for an exported "
+        "precision.",
     )
-    license: str = Field(default="", description="Licence of the result, for its manifest.")
-    name: str = Field(default="", description="Name of the bundle; default: the output folder's.")
-    description: str = Field(default="", description="One line on the model, for its manifest.")
-    languages: list[str] = Field(default=[], description="Languages, such as en.")
+    license: str = Field(default="", description="License of the bundle, for its manifest.")
+    name: str = Field(
+        default="", description="Name of the bundle. Default: the name of the output folder."
+    )
+    description: str = Field(
+        default="", description="One-line description of the model, for its manifest."
+    )
+    languages: list[str] = Field(default=[], description="Languages of the model, such as en.")
 
 
 class _WindowConfig(RunConfig):
-    """How long the inputs are."""
+    """The length of the inputs."""
 
     max_length: int = Field(
         ge=8,
         default=256,
-        description="Window in tokens; of a longer text each epoch sees another window.",
+        description="Maximum input length in tokens. From a longer text, each epoch trains on a "
+        "different window.",
     )
     window: int | None = Field(
-        ge=8, default=None, description="Window the bundle answers with; default: the model's own."
+        ge=8,
+        default=None,
+        description="Input length of the finished bundle in tokens. Default: the maximum of the "
+        "model.",
     )
 
 
 class TrainConfig(_ResultConfig, LoopConfig, _WindowConfig, _StartConfig):
     """Settings of a training run; those without a default must be given.
 
-    A family with further settings has a subclass, which its record names. The parts stand in the
-    order in which their settings are listed, the last one first.
+    A family with further settings has a subclass, which its record names. The settings of the last
+    base class are listed first.
     """
 
 
 class LabelledConfig(TrainConfig):
-    """Settings of a training run on rows with labels."""
+    """Settings of a training run on labelled rows."""
 
     label_column: str | None = Field(
         default=None,
-        description="Column of the label, or of tags or spans; default: label, labels, ner_tags, "
-        "tags, entities, spans: the first that there is.",
+        description="Column with the label, the tags or the spans. Default: the first existing "
+        "column of label, labels, ner_tags, tags, entities, spans.",
     )
     labels: list[str] = Field(
         default=[],
-        description="Labels in the order of their ids; default: the task's, else from the data.",
+        description="Labels in the order of their ids. Default: the labels of the task, else "
+        "those of the data.",
     )
 
     def data_file(self, path: Path) -> DataFile:

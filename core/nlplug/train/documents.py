@@ -1,4 +1,4 @@
-"""Texts as tokens, and the loss of tokens."""
+"""Tokenization of texts, and token losses."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 IGNORED = -100
-"""Label of a token that is not predicted."""
+"""Label of tokens that are not predicted."""
 
 
 def token_ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Iterator[np.ndarray]:
-    """Each text's tokens without special ones, int32."""
-    for start in range(0, len(texts), 1000):  # in parts, so that memory stays flat
+    """The token ids of each text without special tokens, int32."""
+    for start in range(0, len(texts), 1000):  # in parts, to bound the memory
         part = list(texts[start : start + 1000])
         encoded = tokenizer(
             part, add_special_tokens=False, return_attention_mask=False, verbose=False
@@ -28,13 +28,13 @@ def token_ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Itera
 
 
 def pad(rows: Iterable[np.ndarray], value: int) -> torch.Tensor:
-    """Rows of unlike lengths as one tensor, int64 (rows, longest), filled up on the right."""
+    """Rows of different lengths as one tensor, int64 (rows, longest), padded on the right."""
     tensors = [torch.as_tensor(row, dtype=torch.int64) for row in rows]
     return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
 
 
 def token_loss(logits: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """Mean cross entropy of the labels (rows, tokens) that are not ignored, in nats; 0 of none."""
+    """Mean cross entropy of the labels (rows, tokens) that are not ignored, in nats; else 0."""
     total = F.cross_entropy(
         logits.flatten(0, 1).float(),
         labels.flatten(),
@@ -55,5 +55,5 @@ def loss_sums(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def token_scores(nats: float, tokens: float) -> dict[str, float]:
-    """Loss in nats and perplexity a token, from the sums over all of them."""
+    """Loss in nats and perplexity per token, from the sums over all tokens."""
     return {"token_loss": nats / tokens, "perplexity": math.exp(min(nats / tokens, 700.0))}

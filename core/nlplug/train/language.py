@@ -1,4 +1,4 @@
-"""What recipes of language models share: a tokenizer learnt from texts, and scores by the loss."""
+"""Base classes of language model recipes: tokenizer training, and evaluation by the loss."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from nlplug.data.rows import DataRow
-from nlplug.export.pretrained import load_config, load_model
-from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Evaluator, Example, Recipe
 from nlplug.train.served import in_evaluation
 
@@ -26,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class LanguageRecipe(Recipe):
-    """A recipe that needs nothing of the task, so that a model can be trained before there is one.
+    """A recipe that does not need a task, for training from scratch.
 
     Args:
-        task: The task that is trained, if there is one.
+        task: The task, or None.
         config: The settings of the run.
     """
 
@@ -45,15 +42,15 @@ class LanguageRecipe(Recipe):
     def train_tokenizer(
         self, examples: Sequence[Example], *, kind: Kind | None, size: int
     ) -> PreTrainedTokenizerBase:
-        """A tokenizer of the examples' texts, with the special tokens that the model needs.
+        """Train a tokenizer on the examples, with the special tokens that the model needs.
 
         Args:
             examples: The training examples.
-            kind: How it cuts words; None: as is usual for the model.
-            size: Tokens in the vocabulary, special ones included.
+            kind: Model of the tokenizer; None: the usual one of the family.
+            size: Vocabulary size, special tokens included.
 
         Raises:
-            TrainingError: The vocabulary is smaller than what it has to hold.
+            TrainingError: The vocabulary is too small.
         """
 
     @classmethod
@@ -61,25 +58,17 @@ class LanguageRecipe(Recipe):
     def new_model(
         cls, config: PretrainConfig, size: int, tokenizer: PreTrainedTokenizerBase
     ) -> PreTrainedModel:
-        """A model of the shape that the settings tell, its weights drawn from torch's generator.
+        """A new model with random weights from torch's generator.
 
         Args:
-            config: The settings, of the class that the family's record names.
-            size: Rows of the embedding.
-            tokenizer: Of the model.
+            config: The settings, of the class in the family's record.
+            size: Number of rows of the embedding.
+            tokenizer: The tokenizer of the model.
         """
-
-    def load(self, kind: Any) -> PreTrainedModel:
-        """The weights of ``config.base``, as one of transformers' automatic classes reads them."""
-        config = load_config(self.config.base)
-        if self.config.dropout is not None:
-            set_dropout(config, self.config.dropout)
-        model: PreTrainedModel = load_model(kind, self.config.base, config)
-        return model
 
 
 class LossRecipe(LanguageRecipe):
-    """A language model that is scored by sums over the tokens of held-out examples."""
+    """A language model that is evaluated by sums over the tokens of held-out examples."""
 
     @abstractmethod
     def held_out(
@@ -89,16 +78,16 @@ class LossRecipe(LanguageRecipe):
 
     @abstractmethod
     def sums(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-        """What is summed up over all batches: shape (rows, numbers)."""
+        """The values to sum over all batches, shape (rows, values)."""
 
     @abstractmethod
     def scores(self, sums: Sequence[float], dataset: Dataset[Any], model: Any) -> dict[str, float]:
-        """The scores, ``metric`` among them, from the sums over all rows."""
+        """The scores, including ``metric``, from the sums over all rows."""
 
     def evaluator(
         self, file: Path, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase
     ) -> Evaluator:
-        """See `Recipe.evaluator`: by the loss of the examples."""
+        """See `Recipe.evaluator`; scores the loss of the examples."""
         dataset = self.held_out(examples, tokenizer)
         loader: DataLoader[Any] = DataLoader(
             dataset,
@@ -118,25 +107,8 @@ class LossRecipe(LanguageRecipe):
         return evaluate
 
 
-def text_of(row: DataRow, column: str, *, otherwise: str = "") -> str:
-    """The text in a column of a row.
-
-    Args:
-        row: The row.
-        column: The column's name.
-        otherwise: What a row may have instead, for the hint.
-
-    Raises:
-        DataError: There is none; the message names file and line.
-    """
-    return row.text(
-        column,
-        hint=f"a row has a text{otherwise}. Give the column of the text by --text-column.",
-    )
-
-
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int | None]:
-    """The ids of padding, beginning and end, as a model's config has them."""
+    """The ids of the padding, start and end tokens, as entries of a model's config."""
     return {
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": tokenizer.bos_token_id,

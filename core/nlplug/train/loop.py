@@ -1,4 +1,4 @@
-"""The training loop: Hugging Face's Trainer set up from a config, and what follows it."""
+"""The training loop with Hugging Face's Trainer, and the selection of the best weights."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def run_loop(
     train_examples: Sequence[Any],
     eval_examples: Sequence[Any],
 ) -> dict[str, float]:
-    """Train, pick or average checkpoints, and write the result to ``work.model``.
+    """Train, select or average checkpoints, and write the result to ``work.model``.
 
     Returns:
         Scores of the result on the evaluation data.
 
     Raises:
-        TrainingError: The base cannot be loaded, or the device or number format is not there.
+        TrainingError: The base cannot be loaded, or the device is not available.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    set_seed(config.seed)  # before the model is made: its head is random
+    set_seed(config.seed)  # before the model is created: its head is random
     try:
         tokenizer = AutoTokenizer.from_pretrained(config.base, use_fast=True)
-        # Rows are tokenized once and padded batch by batch, which is meant.
+        # Rows are tokenized once and padded per batch, about which transformers would warn.
         tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
         model = recipe.model()
     except (OSError, ValueError) as error:
@@ -73,7 +73,7 @@ def run_loop(
         callbacks,
     )  # fmt: skip
     with warnings.catch_warnings():
-        # Checkpoints carry their step in the name, so their times do not matter.
+        # The names of checkpoints contain the step, so their times are not needed.
         warnings.filterwarnings("ignore", message="mtime may not be reliable")
         trainer.train(resume_from_checkpoint=str(work.checkpoint) if work.checkpoint else None)
     scores = _finish(trainer, recipe, config, work)
@@ -83,7 +83,7 @@ def run_loop(
 
 def _arguments(recipe: Recipe, config: TrainConfig, work: Workspace) -> TrainingArguments:
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("There is no CUDA device.", hint="Use --device cpu.")
+        raise TrainingError("No CUDA device is available.", hint="Use --device cpu.")
     steps = "steps" if config.eval_steps else "epoch"
     return TrainingArguments(
         output_dir=str(work.folder),
@@ -117,7 +117,7 @@ def _arguments(recipe: Recipe, config: TrainConfig, work: Workspace) -> Training
 def _finish(
     trainer: RecipeTrainer, recipe: Recipe, config: TrainConfig, work: Workspace
 ) -> dict[str, float]:
-    """Score the best checkpoint, and the average of the last ones where asked: the better stays."""
+    """Keep the better of the best checkpoint and the average of the last ones, if configured."""
     key = f"eval_{recipe.metric}"
     scores = trainer.evaluate()
     last = complete_checkpoints(work.folder)[-config.average :]

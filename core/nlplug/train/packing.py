@@ -1,4 +1,4 @@
-"""Texts end to end, cut into contexts of one length."""
+"""Concatenated texts, cut into contexts of equal length."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from torch.utils.data import Dataset
 
 
 class PackedTokens(Dataset[dict[str, Any]]):
-    """Tokens of all texts as one ring, cut into full contexts.
+    """The tokens of all texts as one circular sequence, cut into full contexts.
 
-    Each epoch cuts it elsewhere (the same for the same seed) and sees every token once, less the
-    rest that fills no context. In evaluation it is cut from its start, and the rest is an item.
+    Each epoch starts at another offset, which depends only on the seed, and uses every token once,
+    except a rest that is shorter than a context. Evaluation starts at offset 0, and the rest is an
+    item.
 
     Args:
-        parts: The tokens, in as many parts as there are.
-        length: Tokens of a context.
-        seed: Seed of the cuts; None for evaluation.
+        parts: Arrays of tokens, which are concatenated.
+        length: Number of tokens of a context.
+        seed: Random seed of the offsets; None: evaluation.
     """
 
     def __init__(self, parts: Iterable[np.ndarray], *, length: int, seed: int | None) -> None:
@@ -29,17 +30,17 @@ class PackedTokens(Dataset[dict[str, Any]]):
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Turn to the cuts of this epoch."""
+        """Set the epoch, which determines the offset."""
         self.epoch = epoch
-        chance = random.Random(f"{self._seed}/{epoch}")
-        self._shift = 0 if self._seed is None else chance.randrange(self._length)
+        rng = random.Random(f"{self._seed}/{epoch}")
+        self._shift = 0 if self._seed is None else rng.randrange(self._length)
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.tokens), self._length)
         return whole + (self._seed is None and rest > 0)
 
     def context(self, index: int, *, ahead: int = 0) -> np.ndarray:
-        """The tokens of an item, and so many that come after them, int64."""
+        """The tokens of an item and the next ``ahead`` tokens, int64."""
         begin = index * self._length
         end = begin + self._length
         if self._seed is None:
@@ -48,6 +49,6 @@ class PackedTokens(Dataset[dict[str, Any]]):
         return np.take(self.tokens, places, mode="wrap").astype(np.int64)
 
     def lengths(self) -> list[int]:
-        """Tokens of each item: all alike, but for a rest."""
+        """Number of tokens of each item; only the rest is shorter."""
         rest = len(self.tokens) - (len(self) - 1) * self._length
         return [self._length] * (len(self) - 1) + [min(self._length, rest)]

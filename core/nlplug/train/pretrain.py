@@ -1,7 +1,7 @@
-"""Training from scratch: a tokenizer and a model of random weights, then the loop of any training.
+"""Training from scratch: makes a tokenizer and a model with random weights, and trains it.
 
-What training starts from is written into the run's folder as a checkpoint of its own, so that
-from there on it is an ordinary run: the same recipes, checkpoints, resuming and evaluation.
+The new model is written to the run's folder as a checkpoint. From there on it is an ordinary
+training run, with the same recipes, checkpoints, resuming and evaluation.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REPORT = "training.json"
 
 
 def settings_of(architecture: str) -> type[PretrainConfig]:
-    """The settings of a run from scratch that makes an architecture.
+    """The class of the settings for training an architecture from scratch.
 
     Raises:
         OptionError: No family has such an architecture.
@@ -43,13 +43,13 @@ def settings_of(architecture: str) -> type[PretrainConfig]:
 
 
 def architectures() -> list[str]:
-    """The architectures that can be trained from scratch, the default one first."""
+    """The architectures that can be trained from scratch, the default first."""
     return [name for family in _families() for name in family.architectures]
 
 
 def make_model(config: PretrainConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    """A model of the shape that the settings tell, its weights drawn from torch's generator."""
-    # Sizes are made even for the hardware; the tokens beyond the vocabulary are never used.
+    """A new model with random weights from torch's generator."""
+    # The size is rounded up to a multiple of 8 for speed; the extra rows are never used.
     size = -(-len(tokenizer) // 8) * 8
     recipe: type[LanguageRecipe] = load(_family(config.architecture).training)
     return recipe.new_model(config, size, tokenizer)
@@ -72,15 +72,15 @@ def _family(architecture: str) -> Family:
 def pretrain(config: PretrainConfig) -> Path:
     """Train a tokenizer and a model from scratch.
 
-    A killed run leaves the folder ``<output>.training``, from which ``config.resume`` goes on.
+    An interrupted run leaves the folder ``<output>.training``, and ``config.resume`` continues it.
 
     Returns:
         The finished checkpoint, a folder in Hugging Face's layout with ``training.json`` in it.
 
     Raises:
-        DataError: Data that cannot be used.
-        OptionError: A shape that no model has.
-        TrainingError: Training cannot start or go on.
+        DataError: The data cannot be used.
+        OptionError: The settings cannot be combined.
+        TrainingError: Training cannot start or continue.
     """
     for module in ("torch", "transformers", "accelerate"):
         require(module, "train", purpose="Training")
@@ -138,7 +138,7 @@ def _tokenizer(
 
 
 def _publish(config: PretrainConfig, work: Workspace) -> Path:
-    """Copy the finished checkpoint to its place, whole or not at all."""
+    """Copy the finished checkpoint to the output folder, atomically."""
     with main_first() as main:
         if main:
             temporary = config.output.with_name(f"{config.output.name}.new")

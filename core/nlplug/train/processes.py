@@ -1,4 +1,4 @@
-"""Several processes that train one model, as ``torchrun`` and ``accelerate launch`` start them."""
+"""Distributed training: several processes started by ``torchrun`` or ``accelerate launch``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def is_main() -> bool:
-    """Whether this process is the one that writes files."""
+    """Whether this is the main process, which writes the files."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def group() -> dict[str, Any]:
-    """How many processes there are, and of several the backend over which they talk."""
+    """The number of processes, and the communication backend of several processes."""
     from torch import distributed
 
     if not (distributed.is_available() and distributed.is_initialized()):
@@ -23,7 +23,7 @@ def group() -> dict[str, Any]:
 
 
 def broadcast(value: Any) -> Any:
-    """The value that the main process gives, in all processes."""
+    """Send the value of the main process to all processes."""
     from torch import distributed
 
     if not (distributed.is_available() and distributed.is_initialized()):
@@ -35,10 +35,10 @@ def broadcast(value: Any) -> Any:
 
 @contextmanager
 def main_first() -> Iterator[bool]:
-    """A part that the main process is through with before the others begin it.
+    """A block that the main process completes before the others enter it.
 
-    The main process waits until all have come to it, so that nobody still reads what it changes.
-    Gives whether this is the main process; one process alone never waits.
+    The main process waits until all processes have reached the block, so none of them still reads
+    files that it changes. Yields whether this is the main process; a single process does not wait.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield True
@@ -46,7 +46,7 @@ def main_first() -> Iterator[bool]:
     import torch
     from accelerate import PartialState
 
-    # Set up here for the CPU as well: Trainer finds the group and keeps it.
+    # Also needed on the CPU: Trainer reuses the process group that is created here.
     state = PartialState(cpu=not torch.cuda.is_available())
     state.wait_for_everyone()
     if not is_main():

@@ -1,8 +1,8 @@
-"""Training with the rounding of an int8 export simulated, so that the weights learn to bear it.
+"""Quantization-aware training: simulates the rounding of an int8 export.
 
-The arithmetic is that of ``nlplug.export.quantize``: signed weights with one scale an output (a
-row of embeddings), and each input of a product in unsigned 8 bits between its least and its
-largest value. Gradients pass through the rounding unchanged (Jacob et al. 2018, arXiv:1712.05877).
+The arithmetic is that of ``nlplug.export.quantize``: signed weights with one scale per output (per
+row of an embedding), and inputs in unsigned 8 bits between their smallest and largest
+value. Gradients pass through the rounding unchanged (Jacob et al. 2018, arXiv:1712.05877).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _TOP = 127
 
 
 def simulate_int8(model: Any) -> None:
-    """Make every linear layer and embedding of the encoder compute as in int8, in place.
+    """Make all linear layers and embeddings compute as in int8, in place.
 
-    The head's last layer stays in float, as it does in the export. Names of the weights do not
-    change, so checkpoints are those of the plain model.
+    The last linear layer stays in float, as in the export. The names of the weights do not change,
+    so checkpoints equal those of the original model.
 
     Args:
         model: A ``PreTrainedModel``.
@@ -52,7 +52,7 @@ class _Embedding:
 
 
 def round_weights(weight: torch.Tensor) -> torch.Tensor:
-    """To 255 levels around zero, with a scale for each row; the gradient passes through."""
+    """Round to 255 levels around zero, with one scale per row; the gradient is unchanged."""
     with torch.no_grad():
         scale = (weight.abs().amax(-1, keepdim=True) / _TOP).clamp_min(1e-12)
         error = (weight / scale).round() * scale - weight
@@ -60,7 +60,7 @@ def round_weights(weight: torch.Tensor) -> torch.Tensor:
 
 
 def round_inputs(inputs: torch.Tensor) -> torch.Tensor:
-    """To 256 levels from the least to the largest value, zero among them; as above."""
+    """Round to 256 levels between the smallest and the largest value, including zero."""
     with torch.no_grad():
         values = inputs.float()
         low, high = values.amin().clamp_max(0.0), values.amax().clamp_min(0.0)

@@ -1,4 +1,4 @@
-"""What training needs to know of a family."""
+"""The recipe of a family: the interface that the training loop uses."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from nlplug.train.config import TrainConfig
 
 Example = Any
-"""One checked row, of whatever type the recipe likes."""
+"""One validated row, of a type that the recipe defines."""
 Evaluator = Callable[[Any], dict[str, float]]
-"""Scores a model (a ``transformers.PreTrainedModel``) in the middle of its training."""
+"""Evaluates a model (a ``transformers.PreTrainedModel``) during training."""
 
 
 class Recipe(ABC):
-    """How a family turns rows into tensors, a loss and scores.
+    """Converts rows to tensors, and computes loss and scores.
 
     Args:
-        task: The task that is trained.
+        task: The task.
         config: The settings of the run.
     """
 
@@ -41,7 +41,7 @@ class Recipe(ABC):
 
     @property
     def metric(self) -> str:
-        """The score that picks the best checkpoint: the main metric of the family's scoring."""
+        """The score that selects the best checkpoint: the main metric of the family's scoring."""
         return self._scoring().metric
 
     @property
@@ -51,31 +51,31 @@ class Recipe(ABC):
 
     @abstractmethod
     def key(self, row: DataRow) -> str:
-        """The text whose hash decides on which side of a held-out split the row falls."""
+        """The text whose hash assigns the row to training or to held-out data."""
 
     @abstractmethod
     def fit(self, rows: Sequence[DataRow]) -> None:
-        """Learn from the training rows what the model's shape needs (its labels).
+        """Read from the training rows what defines the shape of the model, such as the labels.
 
         Raises:
-            DataError: A row that cannot be used; the message names file and line.
+            DataError: A row cannot be used; the message names file and line.
         """
 
     @abstractmethod
     def examples(self, rows: Iterable[DataRow]) -> list[Example]:
-        """Check rows.
+        """Validate rows.
 
         Raises:
-            DataError: A row that cannot be used; the message names file and line.
+            DataError: A row cannot be used; the message names file and line.
         """
 
     @abstractmethod
     def row(self, example: Example) -> dict[str, Any]:
-        """An example as a row of a data file, as the family's scoring reads it."""
+        """An example as a row of a data file for the family's scoring."""
 
     @abstractmethod
     def model(self) -> PreTrainedModel:
-        """The model, with weights from ``config.base`` and a fresh head where it has none."""
+        """The model with the weights of ``config.base``, and a new head if the base has none."""
 
     @abstractmethod
     def dataset(
@@ -83,7 +83,7 @@ class Recipe(ABC):
     ) -> Dataset[Any]:
         """Training examples as features, with ``lengths()`` in tokens.
 
-        If it has ``set_epoch(int)``, that is called with the number of each epoch.
+        If it has a method ``set_epoch(int)``, it is called before each epoch.
         """
 
     @abstractmethod
@@ -97,20 +97,20 @@ class Recipe(ABC):
         """The loss of one training batch, averaged over its rows (a scalar)."""
 
     def options(self, config: PretrainedConfig) -> dict[str, Any]:
-        """Options of the task for which the trained model has a default of its own.
+        """Defaults of task options that the trained model sets.
 
         Args:
-            config: Of the model.
+            config: The config of the model.
         """
         return {}
 
     def evaluator(
         self, file: Path, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase
     ) -> Evaluator:
-        """Scores the model as ``nlplug evaluate`` will score its bundle.
+        """A function that scores the model as ``nlplug evaluate`` scores its bundle.
 
         Args:
-            file: The evaluation rows, as `row` made them.
+            file: The evaluation rows, made by `row`.
             examples: The same rows as examples.
             tokenizer: The tokenizer of the base.
         """

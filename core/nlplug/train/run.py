@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 def train(task: Task, config: TrainConfig) -> Path:
     """Fine-tune, then export behind the quality gate.
 
-    The PyTorch checkpoint stays in ``<output>.training/model``; a killed run leaves only the folder
-    ``<output>.training``, from which ``config.resume`` goes on. An earlier bundle in
-    ``config.output`` stays until the new one has passed the gate.
+    The PyTorch checkpoint stays in ``<output>.training/model``. An interrupted run leaves only the
+    folder ``<output>.training``, and ``config.resume`` continues it. An earlier bundle in
+    ``config.output`` is kept until the new one has passed the quality gate.
 
     Returns:
         The folder of the bundle.
 
     Raises:
-        DataError: Data that cannot be used.
-        TrainingError: Training cannot start or go on.
-        GateRefused: No exported precision held the model's quality.
+        DataError: The data cannot be used.
+        TrainingError: Training cannot start or continue.
+        GateRefused: All exported precisions lost more quality than allowed.
     """
     from nlplug.train.workspace import check_output
 
@@ -49,8 +49,8 @@ def fine_tune(task: Task, config: TrainConfig) -> Path:
         The finished checkpoint with its tokenizer, a folder in Hugging Face's layout.
 
     Raises:
-        DataError: Data that cannot be used.
-        TrainingError: Training cannot start or go on.
+        DataError: The data cannot be used.
+        TrainingError: Training cannot start or continue.
     """
     for module in ("torch", "transformers", "accelerate"):
         require(module, "train", purpose="Training")
@@ -73,10 +73,10 @@ def fine_tune(task: Task, config: TrainConfig) -> Path:
 
 
 def read_examples(recipe: Recipe, config: RunConfig) -> tuple[list[Example], list[Example]]:
-    """Examples for training and for evaluation; the recipe has learnt from the former.
+    """Examples for training and for evaluation; calls ``recipe.fit`` with the training rows.
 
     Raises:
-        DataError: Data that cannot be used.
+        DataError: The data cannot be used.
     """
     train_rows, eval_rows = _rows(recipe, config)
     recipe.fit(train_rows)
@@ -110,8 +110,8 @@ def _rows(recipe: Recipe, config: RunConfig) -> tuple[list[Any], list[Any]]:
     kept, held = hold_out(rows, config.eval_share, recipe.key)
     if not kept or not held:
         raise DataError(
-            f"Of {len(rows)} rows none is left for {'training' if not kept else 'evaluation'}.",
-            hint="Give an evaluation file by --eval, or another --eval-share.",
+            f"None of the {len(rows)} rows is left for {'training' if not kept else 'evaluation'}.",
+            hint="Give an evaluation file with --eval, or another --eval-share.",
         )
     return kept, held[: config.max_eval_rows]
 

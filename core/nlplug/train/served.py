@@ -1,7 +1,7 @@
-"""Scores of a model in training, by the very code that answers once it is served.
+"""Evaluates a model in training with the same code that answers in serving.
 
-The rows go through the task's own encoding, windows and decoding, so the checkpoint that is kept
-is the best one of those that will answer.
+The rows pass through the task's encoding, windows and decoding, so the selected checkpoint is the
+best one in serving.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 class ServedEvaluation:
-    """Scores a model on a file of labelled rows.
+    """Evaluates a model on a file of labelled rows.
 
     Args:
-        task: A task that binds bundles.
+        task: A `OnePassTask`.
         file: The rows.
         tokenizer: The tokenizer of the base.
-        window: The longest input in tokens once the model is served; None for the model's own.
-        options: From the config of the model to its own defaults of the task's options.
+        window: Maximum input length in serving, in tokens; None: the maximum of the model.
+        options: Returns the defaults of task options for the config of a model.
     """
 
     def __init__(
@@ -49,7 +49,9 @@ class ServedEvaluation:
         options: Callable[[PretrainedConfig], dict[str, Any]],
     ) -> None:
         if not isinstance(task, OnePassTask):
-            raise TypeError(f"{type(task).__name__} is no OnePassTask; override Recipe.evaluator.")
+            raise TypeError(
+                f"{type(task).__name__} is not a OnePassTask; override Recipe.evaluator."
+            )
         self._task = task
         self._file = file
         self._tokenizer = tokenizer
@@ -79,12 +81,12 @@ class ServedEvaluation:
 def draft_of(
     model: Any, tokenizer: PreTrainedTokenizerBase, window: int | None
 ) -> Iterator[Bundle]:
-    """The bundle that a model in training would be, without its graphs.
+    """A bundle of a model in training, without graphs.
 
     Args:
         model: The model.
         tokenizer: Its tokenizer.
-        window: The longest input in tokens; None for the model's own.
+        window: Maximum input length in tokens; None: the maximum of the model.
     """
     with tempfile.TemporaryDirectory(prefix="nlplug-") as folder:
         write_sides(model, tokenizer, Path(folder), max_length=window)
@@ -93,7 +95,7 @@ def draft_of(
 
 @contextmanager
 def in_evaluation(model: torch.nn.Module) -> Iterator[None]:
-    """The model in eval mode, and afterwards in the mode that it was in."""
+    """Set the model to eval mode, and restore its mode afterwards."""
     training = model.training
     model.eval()
     try:

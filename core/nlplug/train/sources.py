@@ -1,4 +1,4 @@
-"""Where training rows come from: files, or a data set of the ``datasets`` library."""
+"""Reads training rows from files, or from data sets of the ``datasets`` library."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def read_source(
     What was understood of a file is logged as information by the logger ``nlplug.data``.
 
     Args:
-        source: A data file; else ``id`` or ``id:split`` for ``datasets.load_dataset``.
-        split: The split where ``source`` names none.
-        limit: At most this many rows.
-        file: Says how a file is read.
+        source: A data file, or ``id`` or ``id:split`` for ``datasets.load_dataset``.
+        split: The split if ``source`` names none.
+        limit: Maximum number of rows.
+        file: Opens a file, with the settings for reading it.
 
     Raises:
-        DataError: Neither a file nor a data set that can be loaded, or a row that cannot be read.
+        DataError: The source is neither a file nor a data set, or a row cannot be read.
     """
     path = Path(source)
     name = path.name.lower().removesuffix(GZIP)
@@ -54,10 +54,10 @@ def read_sources(
     limit: int | None,
     file: Callable[[Path], DataFile] = DataFile,
 ) -> list[DataRow]:
-    """All rows of several sources, at most ``limit`` together; at least one.
+    """All rows of several sources, at most ``limit`` in total.
 
     Raises:
-        DataError: As ``read_source``; or there is no row at all.
+        DataError: As in ``read_source``; or there are no rows.
     """
     rows: list[DataRow] = []
     for source in sources:
@@ -73,7 +73,7 @@ def hold_out(
 ) -> tuple[list[DataRow], list[DataRow]]:
     """Split rows into (training, evaluation) by a hash of their text.
 
-    The same text always falls on the same side, however the file is ordered or extended.
+    The same text is always on the same side, in any order and in any extended file.
     """
     kept: list[DataRow] = []
     held: list[DataRow] = []
@@ -89,7 +89,7 @@ def _dataset(source: str, split: str, limit: int | None) -> Iterator[DataRow]:
     wanted = given or split
     try:
         data = _load(datasets, name, wanted)
-    except Exception as error:  # what it raises depends on how the set is stored
+    except Exception as error:  # its exceptions depend on how the data set is stored
         raise DataError(
             f"{source!r} is neither a file nor a data set that `datasets` can load "
             f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}).",
@@ -113,7 +113,7 @@ def _load(datasets: Any, name: str, split: str) -> Any:
 
 
 def _label_names(data: Any) -> dict[str, list[str]]:
-    """Columns whose numbers the data set itself has names for."""
+    """Columns whose numbers have names in the data set."""
     found = {}
     for column, feature in data.features.items():
         names = getattr(feature, "names", None) or getattr(

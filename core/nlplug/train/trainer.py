@@ -1,4 +1,4 @@
-"""Hugging Face's Trainer, told about our recipes."""
+"""Hugging Face's Trainer with the batches, loss and learning rates of a recipe."""
 
 from __future__ import annotations
 
@@ -29,16 +29,13 @@ if TYPE_CHECKING:
     from nlplug.train.recipe import Evaluator, Recipe
 
 COMPLETE = "complete"
-"""File that is written into a checkpoint last: without it the checkpoint is ignored."""
+"""File that is written into a checkpoint last; checkpoints without it are ignored."""
 
-_NO_DECAY = re.compile(
-    r"(bias|layer_?norm(\.\w+)*\.weight|\b(norm\w*|ln_\w+)\.weight)$", re.IGNORECASE
-)
 _LAYER = re.compile(r"\.(?:layers?|h|block)\.(\d+)\.")
 
 
 class MarkComplete(TrainerCallback):
-    """Marks each checkpoint once all of it is on disk."""
+    """Marks a checkpoint as complete after all its files are written."""
 
     def on_save(
         self,
@@ -52,9 +49,9 @@ class MarkComplete(TrainerCallback):
 
 
 class EpochSampler(LengthGroupedSampler):
-    """Shuffled batches of like lengths, whose order depends on seed and epoch alone.
+    """Shuffled batches of similar lengths; their order depends only on seed and epoch.
 
-    So a resumed run sees the rows in the order in which the killed one would have.
+    So a resumed run sees the rows in the same order as an uninterrupted run.
     """
 
     def __init__(self, dataset: Any, batch_size: int, seed: int) -> None:
@@ -65,24 +62,25 @@ class EpochSampler(LengthGroupedSampler):
         self._seed = seed
 
     def set_epoch(self, epoch: int) -> None:
-        """Turn to the order, and the windows, of this epoch."""
+        """Set the epoch, which determines the order of the rows and the windows of the texts."""
         self.generator.manual_seed((self._seed << 16) + epoch)
         if hasattr(self._dataset, "set_epoch"):
             self._dataset.set_epoch(epoch)
 
 
 class TokenBatches(BatchSampler):
-    """Batches of like lengths that hold about so many tokens, padding included, in any order.
+    """Batches of similar lengths with about ``tokens`` tokens each, padding included, shuffled.
 
-    Where a batch ends depends on the lengths alone, so that each epoch has as many of them; which
-    rows of one length meet in it, and the order of the batches, depend on seed and epoch.
+    The size of each batch depends only on the lengths, so all epochs have the same number of
+    batches. The rows of equal length in a batch, and the order of the batches, depend on seed and
+    epoch.
     """
 
     def __init__(self, dataset: Any, tokens: int, seed: int) -> None:
-        # Under this name accelerate looks for what is to be told the epoch.
+        # accelerate calls set_epoch on the attribute of this name.
         self.sampler: EpochSampler = EpochSampler(dataset, 1, seed)
         self.batch_size: Any = None
-        self.drop_last = True  # of several processes each has as many batches
+        self.drop_last = True  # all processes need the same number of batches
         self._lengths = dataset.lengths()
         self._ends: list[int] = []
         ordered = sorted(self._lengths)
@@ -104,7 +102,7 @@ class TokenBatches(BatchSampler):
 
 
 class RecipeTrainer(Trainer):
-    """A Trainer whose batches, loss and learning rates come from the recipe and its config."""
+    """A Trainer whose batches, loss and learning rates come from a recipe and its settings."""
 
     def __init__(
         self,
@@ -125,12 +123,12 @@ class RecipeTrainer(Trainer):
             args=args,
             processing_class=tokenizer,
             train_dataset=train_dataset,
-            # Trainer insists on one where it is told to evaluate; `evaluate` does not use it.
+            # Trainer requires one if it evaluates; our `evaluate` does not use it.
             eval_dataset=train_dataset,
             data_collator=lambda features: recipe.collate(features, tokenizer),
             callbacks=callbacks,
         )
-        # Our loss is a mean over the rows, so accumulation has to divide it.
+        # Our loss is a mean over the rows, so Trainer must divide it when accumulating.
         self.model_accepts_loss_kwargs = False
 
     def compute_loss(
@@ -146,7 +144,7 @@ class RecipeTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Score the model by the recipe's evaluator, in one of several processes for all."""
+        """Score the model with the recipe's evaluator; the main process does it for all."""
         with in_evaluation(self.model):
             scores = broadcast(self._evaluator(self.model) if is_main() else {})
         metrics = {f"eval_{name}": value for name, value in scores.items()}
@@ -182,10 +180,10 @@ class RecipeTrainer(Trainer):
 
 
 def parameter_groups(model: Any, config: TrainConfig) -> list[dict[str, Any]]:
-    """Optimizer groups: no weight decay on biases and norms, a lower rate for deeper layers.
+    """Optimizer groups: no weight decay on biases and norms, a lower rate for lower layers.
 
-    The head has ``learning_rate``; the top layer ``layer_decay`` times that, and so on down to the
-    embeddings.
+    The head has ``learning_rate``, the top layer ``layer_decay`` times that, and each lower layer
+    ``layer_decay`` times the rate of the layer above it; the embeddings are the lowest.
     """
     layers = [int(m[1]) for name, _ in model.named_parameters() if (m := _LAYER.search(name))]
     depth = max(layers, default=-1) + 1
@@ -200,7 +198,7 @@ def parameter_groups(model: Any, config: TrainConfig) -> list[dict[str, Any]]:
             distance = 1 if "pooler" in name else depth + 1
         else:
             distance = 0
-        decayed = not _NO_DECAY.search(name)
+        decayed = parameter.ndim > 1  # the weights of norms, and biases, have one dimension
         groups.setdefault((distance, decayed), []).append(parameter)
     return [
         {
@@ -213,12 +211,12 @@ def parameter_groups(model: Any, config: TrainConfig) -> list[dict[str, Any]]:
 
 
 def freeze(model: Any, part: str, layers: int = 0) -> None:
-    """Stop training a part of the model.
+    """Exclude a part of the model from training.
 
     Args:
         model: The model.
         part: ``none``, ``embeddings``, or the whole ``encoder``.
-        layers: So many of the lowest layers, and the embeddings, besides.
+        layers: Number of lowest layers to exclude as well; above 0, also the embeddings.
     """
     for name, parameter in model.base_model.named_parameters():
         layer = _LAYER.search(f".{name}")

@@ -1,4 +1,4 @@
-"""Training a tokenizer, and saving it as a folder that ``AutoTokenizer`` loads."""
+"""Trains tokenizers that ``AutoTokenizer`` can load."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Kind = Literal["bpe", "unigram", "wordpiece"]
 
 PAD = "<pad>"
 UNKNOWN = "<unk>"
-# A line end is kept: texts have paragraphs. All other white space is a space, so that the narrow
-# one before a French question mark needs no piece of its own.
+# Line ends are kept, because texts have paragraphs. All other white space becomes a space, so that
+# the narrow space before a French question mark does not need a token.
 _BLANKS = Regex(r"[^\S\n]+")
 
 
@@ -39,24 +39,23 @@ def train_tokenizer(
     closed: bool = False,
     tokens: Sequence[str] = (),
 ) -> PreTrainedTokenizerFast:
-    """A tokenizer learnt from texts.
+    """Train a tokenizer on texts.
 
     Args:
         texts: The texts, read once.
-        kind: ``bpe``: byte-level byte-pair encoding, which writes any text and gives it back
-            unchanged. ``unigram``: pieces of words as SentencePiece's unigram model has them;
-            a character that the texts do not have is unknown. ``wordpiece``: pieces of words as
-            BERT has them; white space is not kept.
-        size: Tokens in the vocabulary, special ones included.
+        kind: ``bpe``: byte-level byte-pair encoding, which encodes any text without loss.
+            ``unigram``: SentencePiece's unigram model; characters that are not in the texts are
+            unknown. ``wordpiece``: pieces of words as in BERT; white space is not kept.
+        size: Vocabulary size, special tokens included.
         end: The token that ends a document.
-        max_length: The longest input, for the tokenizer's own settings.
-        closed: Whether each encoded text gets ``end``, as sequence-to-sequence models want it.
-        tokens: Further special tokens, such as those of languages.
+        max_length: Maximum input length, for the tokenizer's settings.
+        closed: Whether to append ``end`` to each encoded text, as sequence-to-sequence models need.
+        tokens: Further special tokens, such as language tokens.
 
     Raises:
-        TrainingError: The vocabulary is smaller than what it has to hold.
+        TrainingError: The vocabulary is too small.
     """
-    # Padding is token 0, as the graphs of encoder-decoder models start with it.
+    # Padding is token 0, because encoder-decoder graphs use it as start token.
     special = [PAD, end, *([] if kind == "bpe" else [UNKNOWN]), *tokens]
     tokenizer = _learn(texts, kind, size, special, UNKNOWN)
     if closed:
@@ -76,23 +75,23 @@ def train_tokenizer(
 def train_masked_tokenizer(
     texts: Iterable[str], *, kind: Kind, size: int, max_length: int
 ) -> PreTrainedTokenizerFast:
-    """A tokenizer for a masked language model: ``[CLS]`` before a text, ``[SEP]`` behind it.
+    """A tokenizer for masked language models: ``[CLS]`` before a text, ``[SEP]`` after it.
 
     Args:
         texts: The texts, read once.
-        kind: As ``train_tokenizer`` has them.
-        size: Tokens in the vocabulary, special ones included.
-        max_length: The longest input, for the tokenizer's own settings.
+        kind: As in ``train_tokenizer``.
+        size: Vocabulary size, special tokens included.
+        max_length: Maximum input length, for the tokenizer's settings.
 
     Raises:
-        TrainingError: The vocabulary is smaller than what it has to hold.
+        TrainingError: The vocabulary is too small.
     """
     names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
     tokenizer = _learn(texts, kind, size, list(names.values()), names["unk_token"])
     frame = _template(
         tokenizer, "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", ["[CLS]", "[SEP]"]
     )
-    # The byte-level part keeps the space before a word out of the word's place in the text.
+    # The byte-level processor excludes the space before a word from the offsets of the word.
     tokenizer.post_processor = (
         processors.Sequence([processors.ByteLevel(trim_offsets=True), frame])
         if kind == "bpe"
@@ -118,7 +117,7 @@ def _learn(
     least = len(special) + (len(pre_tokenizers.ByteLevel.alphabet()) if kind == "bpe" else 8)
     if size < least:
         raise TrainingError(
-            f"A vocabulary of {size} tokens is too small.", hint=f"The least here is {least}."
+            f"A vocabulary of {size} tokens is too small.", hint=f"Set it to at least {least}."
         )
     if kind == "bpe":
         tokenizer = _byte_level(texts, size, special)
@@ -159,7 +158,7 @@ def _unigram(texts: Iterable[str], size: int, special: list[str], unknown: str) 
 
 
 def _word_pieces(texts: Iterable[str], size: int, special: list[str], unknown: str) -> Tokenizer:
-    """Not the same twice: its trainer takes pieces that are equally frequent in any order."""
+    """Not reproducible: the trainer orders equally frequent pieces randomly."""
     tokenizer = Tokenizer(models.WordPiece(unk_token=unknown))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -167,7 +166,7 @@ def _word_pieces(texts: Iterable[str], size: int, special: list[str], unknown: s
     trainer = trainers.WordPieceTrainer(
         vocab_size=size,
         special_tokens=special,
-        # A character is a piece twice, at the beginning of a word and within.
+        # A character needs two pieces, one at the beginning of a word and one within.
         limit_alphabet=min(1000, (size - len(special)) // 2),
         show_progress=False,
     )

@@ -1,4 +1,4 @@
-"""Texts as token windows for training: of a long text another window in each epoch."""
+"""Token windows of texts for training; from a long text each epoch takes a different window."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class TextFrame:
-    """What a tokenizer puts around a text, learned from an example.
+    """The special tokens that a tokenizer puts around a text.
 
     Attributes:
-        before: How many special tokens come before the text.
-        size: How many there are in all.
+        before: Number of special tokens before the text.
+        size: Number of all special tokens.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -31,17 +31,17 @@ class TextFrame:
         last = len(special) - special[::-1].index(0) if 0 in special else first
         self._head, self._tail = sample["input_ids"][:first], sample["input_ids"][last:]
         self._kinds = sample["token_type_ids"]
-        # Token types are a part of the input only where the model asks for them.
+        # Only some models have token types as an input.
         self._typed = "token_type_ids" in tokenizer.model_input_names
         self.before = first
         self.size = len(self._head) + len(self._tail)
 
     def ids(self, text: list[int]) -> list[int]:
-        """A text's tokens with the special ones around them."""
+        """The tokens of a text with the special tokens around them."""
         return [*self._head, *text, *self._tail]
 
     def join(self, text: list[int]) -> dict[str, list[int]]:
-        """The model's input for a text's tokens."""
+        """The model's input for the tokens of a text."""
         ids = self.ids(text)
         item = {"input_ids": ids, "attention_mask": [1] * len(ids)}
         if self._typed:
@@ -52,15 +52,15 @@ class TextFrame:
 class WindowedTexts(Dataset[dict[str, Any]]):
     """Tokenized texts with their targets.
 
-    An item is a text; of one longer than ``max_length`` each epoch takes another window, the same
-    for the same seed, so that a resumed run sees what the killed one would have.
+    An item is a text. From a text longer than ``max_length``, each epoch takes a different window.
+    The windows depend only on the seed, so a resumed run sees the same as an uninterrupted run.
 
     Args:
         texts: The texts.
-        targets: One array for each text, all of one shape.
+        targets: One array per text.
         tokenizer: A fast tokenizer.
-        max_length: Window in tokens, special tokens included.
-        seed: Seed of the windows.
+        max_length: Maximum length in tokens, special tokens included.
+        seed: Random seed of the windows.
     """
 
     def __init__(
@@ -86,29 +86,29 @@ class WindowedTexts(Dataset[dict[str, Any]]):
         return {**self.features(index, self.begin(index)), "labels": self._targets[index]}
 
     def begin(self, index: int) -> int:
-        """The first token of the window of a text in this epoch."""
+        """The first token of the window in this epoch."""
         spare = len(self._ids[index]) - self._room
         if spare <= 0:
             return 0
         return random.Random(f"{self._seed}/{self._epoch}/{index}").randint(0, spare)
 
     def features(self, index: int, begin: int) -> dict[str, Any]:
-        """The window of a text that begins with a token, with special tokens around it."""
+        """The window that begins at a token, with special tokens around it."""
         return self._frame.join(self._ids[index][begin : begin + self._room].tolist())
 
     def set_epoch(self, epoch: int) -> None:
-        """Turn to the windows of this epoch."""
+        """Set the epoch, which determines the windows."""
         self._epoch = epoch
 
     def lengths(self) -> list[int]:
-        """Tokens of each item, without special ones, for grouping by length."""
+        """Number of tokens of each item without special tokens, for grouping by length."""
         return [min(len(ids), self._room) for ids in self._ids]
 
 
 def stacked(
     features: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, torch.Tensor]:
-    """A padded batch of items whose ``labels`` are arrays of one shape."""
+    """A padded batch of items whose ``labels`` are arrays of the same shape."""
     inputs = [{k: v for k, v in item.items() if k != "labels"} for item in features]
     batch: dict[str, torch.Tensor] = dict(tokenizer.pad(inputs, return_tensors="pt"))
     batch["labels"] = torch.tensor(np.stack([item["labels"] for item in features]))

@@ -1,4 +1,4 @@
-"""The folder a run works in, ``<output>.training``: its checkpoints, its record, its result."""
+"""The working folder of a run, ``<output>.training``: checkpoints, record and result."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 from nlplug.errors import TrainingError
 from nlplug.train.config import RunConfig
 
-# Settings that may differ when a run is resumed: they do not change what is trained.
-_FREE = frozenset(
+# Settings that may change when a run is resumed, because they do not affect the training.
+_CHANGEABLE = frozenset(
     {
         "budget",
         "description",
@@ -32,19 +32,19 @@ _FREE = frozenset(
 )
 _RECORD = "run.json"
 RESULT = ("scores", "steps", "processes", "backend")
-"""What the record of a finished run tells besides its settings."""
+"""Keys in the record of a finished run besides its settings."""
 
 
 def check_output(output: Path, *, mark: str = "nlplug.json", kind: str = "nlplug bundle") -> None:
-    """Refuse an output that is neither empty nor an earlier result.
+    """Check that an output folder is empty or has an earlier result.
 
     Args:
         output: The folder.
-        mark: File by which an earlier result is known.
-        kind: What an earlier result is.
+        mark: A file that every earlier result has.
+        kind: The kind of result, for the message.
 
     Raises:
-        TrainingError: It holds something else, which must not be lost.
+        TrainingError: The folder has other content, which must not be overwritten.
     """
     if output.is_file():
         raise TrainingError(f"{output} is a file, not a folder.", hint="Choose another --output.")
@@ -57,13 +57,13 @@ def check_output(output: Path, *, mark: str = "nlplug.json", kind: str = "nlplug
 
 @dataclass(frozen=True)
 class Workspace:
-    """A run's folder.
+    """The folder of a run.
 
     Attributes:
         folder: ``<output>.training``.
         config: The run's settings.
-        checkpoint: The last complete checkpoint to go on from, or None.
-        finished: Whether the result is already there.
+        checkpoint: The last complete checkpoint, from which to continue, or None.
+        finished: Whether the run is finished.
     """
 
     folder: Path
@@ -73,24 +73,24 @@ class Workspace:
 
     @classmethod
     def of(cls, config: RunConfig) -> Workspace:
-        """The folder of this run, whatever is in it."""
+        """The folder of this run, without reading its content."""
         folder = config.output.with_name(config.output.name + ".training")
         return cls(folder, config, None, finished=False)
 
     @classmethod
     def open(cls, config: RunConfig) -> Workspace:
-        """Look at what an earlier run left; nothing is written yet.
+        """Read the state of an earlier run; writes nothing.
 
         Raises:
-            TrainingError: An unfinished run is there and ``resume`` is off; or a run to resume was
-                started with other settings; or the folder is something else.
+            TrainingError: There is an unfinished run and ``resume`` is off; or the run to resume
+                has other settings; or the folder is not one of a run.
         """
         folder = cls.of(config).folder
         record = _read_record(folder)
         if record is None:
             if folder.exists() and any(folder.iterdir()):
                 raise TrainingError(
-                    f"{folder} is in the way and holds no training run.",
+                    f"{folder} exists, but is not the folder of a training run.",
                     hint="Move it, or choose another --output.",
                 )
             return cls(folder, config, None, finished=False)
@@ -100,7 +100,7 @@ class Workspace:
             if checkpoints and not finished:
                 raise TrainingError(
                     f"{folder} holds an unfinished run ({checkpoints[-1].name}).",
-                    hint="Go on with --resume, or delete the folder to start again.",
+                    hint="Continue it with --resume, or delete the folder to start again.",
                 )
             return cls(folder, config, None, finished=False)
         _same_settings(record.get("config", {}), config, folder)
@@ -113,11 +113,11 @@ class Workspace:
 
     @property
     def eval_file(self) -> Path:
-        """The rows the run was evaluated on, as the export gate takes them."""
+        """The evaluation rows of the run, for the quality gate."""
         return self.folder / "eval.jsonl.gz"
 
     def start(self) -> None:
-        """Make the folder ready: record the settings, drop whatever is not gone on from."""
+        """Prepare the folder: record the settings, delete all but the checkpoints to continue."""
         if self.checkpoint is None and self.folder.exists():
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -128,18 +128,18 @@ class Workspace:
         self._write_record(finished=False)
 
     def finish(self, scores: Mapping[str, float], facts: Mapping[str, Any]) -> None:
-        """Note that ``model`` is whole, and let the checkpoints go.
+        """Record that ``model`` is complete, and delete the checkpoints.
 
         Args:
-            scores: Of ``model``.
-            facts: What else is told of the run, named as in ``RESULT``.
+            scores: The scores of ``model``.
+            facts: Further entries of the record, with the keys of ``RESULT``.
         """
         self._write_record(finished=True, scores=dict(scores), **facts)
         for path in self.folder.glob("checkpoint-*"):
             shutil.rmtree(path)
 
     def result(self) -> dict[str, Any]:
-        """What ``finish`` was told of the run."""
+        """The values that ``finish`` recorded."""
         record = _read_record(self.folder) or {}
         return {name: record[name] for name in RESULT if name in record}
 
@@ -151,7 +151,7 @@ class Workspace:
 
 
 def complete_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints that were written to their end, oldest first."""
+    """The complete checkpoints, oldest first."""
     found = [path.parent for path in folder.glob("checkpoint-*/complete")]
     return sorted(found, key=lambda path: int(path.name.rsplit("-", 1)[1]))
 
@@ -166,16 +166,16 @@ def _read_record(folder: Path) -> dict[str, Any] | None:
 
 def _same_settings(earlier: dict[str, Any], config: RunConfig, folder: Path) -> None:
     now = config.model_dump(mode="json")
-    # A setting that is newer than the run counts as its default.
+    # A setting that did not exist when the run started counts as its default.
     fields = type(config).model_fields
     earlier = {name: field.get_default() for name, field in fields.items()} | earlier
     changed = [
         f"{key} was {earlier.get(key)!r}, is {now[key]!r}"
         for key in now
-        if key not in _FREE and earlier.get(key) != now[key]
+        if key not in _CHANGEABLE and earlier.get(key) != now[key]
     ]
     if changed:
         raise TrainingError(
             f"The run in {folder} was started with other settings: {'; '.join(changed)}.",
-            hint="Give the same settings, or delete the folder to start again.",
+            hint="Use the same settings, or delete the folder to start again.",
         )

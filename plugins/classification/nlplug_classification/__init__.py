@@ -1,1 +1,1 @@
-"""Text classification for nlplug: any labels, one or several, or none when unsure."""
+"""Text classification for nlplug: one label, several labels, or none if the model is not sure."""

@@ -1,4 +1,4 @@
-"""Scores of a classifier that may abstain, at the point it is used at."""
+"""Scores of a classifier that may abstain, with the options it is run with."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from nlplug_classification.options import ClassificationOptions
 
 
 class AbstainingEvaluation(ClassificationEvaluation):
-    """The family's report, and how well the model tells what fits none of its labels.
+    """The family's report, and how well the model recognizes texts that fit none of its labels.
 
-    Where the model abstains the abstaining label is one of the labels, and the right one of the
-    texts that have it in the data, or that have no label where there can be several. An abstaining
-    answer to any other text is wrong.
+    If the model abstains, the abstain label is one of the labels. It is the right label of a text
+    that has it in the data, and of a text without labels in multi-label data. For any other text
+    an abstaining answer is wrong.
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -26,22 +26,24 @@ class AbstainingEvaluation(ClassificationEvaluation):
         self._options = ClassificationOptions()
 
     def configure(self, options: TaskOptions) -> None:
-        """Take over the threshold, and the label of abstaining answers where there are such."""
+        """Store the options, and add the abstain label to the labels if the model abstains."""
         if not isinstance(options, ClassificationOptions):
             return
         self._options = options
         if options.threshold:
-            self._cut = np.nextafter(options.threshold, 0.0)  # a score equal to it is enough
+            self._cut = np.nextafter(
+                options.threshold, 0.0
+            )  # a score equal to the threshold counts
         if self._abstains and options.abstain_label not in self._ids:
             self._ids[options.abstain_label] = len(self.labels)
             self.labels.append(options.abstain_label)
 
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
-        """The family's numbers; where the model abstains, those of texts inside and outside too.
+        """The family's numbers; if the model abstains, also those of in- and out-of-scope texts.
 
         ``in_scope_accuracy`` counts an abstaining answer as wrong. ``out_of_scope_recall`` is the
-        share of the texts outside that the model abstains from, ``out_of_scope_precision`` the
-        share of its abstaining answers that are right; each is left out where nothing is counted.
+        share of the out-of-scope texts for which the model abstains. ``out_of_scope_precision`` is
+        the share of the abstaining answers that are right. A share of zero texts is left out.
         """
         report = super().report(answers, targets)
         report["operating_point"] = {
@@ -64,7 +66,7 @@ class AbstainingEvaluation(ClassificationEvaluation):
         return report | found | {"out_of_scope_rows": int(outside.sum())}
 
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
-        """The family's, and the point that the model was used at."""
+        """The family's tables, and the options that the model was run with."""
         first, *others = super().tables(report)
         point = [[name.replace("_", " "), v] for name, v in report["operating_point"].items() if v]
         names = {
@@ -95,6 +97,6 @@ class AbstainingEvaluation(ClassificationEvaluation):
         given = super()._several_given(scores)
         if self._abstains:
             column = self._ids[self._options.abstain_label]
-            # An abstaining answer stands alone, and its score says how sure the others are not.
+            # An abstaining answer has no other label, and its score is one minus the best score.
             given[:, column] |= scores[:, column] > 0
         return given

@@ -1,4 +1,4 @@
-"""Which labels a classifier answers with, and when it would rather not."""
+"""Which labels a classifier returns, and when it abstains."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from nlplug_classification.options import ClassificationOptions
 class ClassificationModel(SequenceClassificationModel):
     """Labels above a threshold, or a single abstaining answer.
 
-    The model abstains where the best score is below ``abstain_below``. A label of the model that is
-    called ``abstain_label`` stands for texts that fit no other: it is left aside when the best
-    score is sought, and where it has the highest of all the model abstains as well. An abstaining
-    answer has one minus the best score as its own and stands alone, whatever ``top_k`` and
-    ``threshold`` say. A text of which the model knows no token fits no label.
+    The model abstains if the best score is below ``abstain_below``. If one of the model's labels is
+    named ``abstain_label``, it stands for texts that fit no other label: its score does not count
+    as the best score, and the model also abstains if it is the highest of all. The score of an
+    abstaining answer is one minus the best score; ``top_k`` and ``threshold`` do not apply to it.
+    A text without any known token fits no label.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         super().__init__(bundle)
         tokenizer = self._tokenizer
-        # SentencePiece puts a bare "▁" before what it does not know.
+        # SentencePiece puts a bare "▁" before an unknown piece.
         self._unknown = {tokenizer.unk_token_id, tokenizer.token_id("▁")}
 
     def decode(
@@ -52,26 +52,26 @@ class ClassificationModel(SequenceClassificationModel):
     def answer(
         self, scores: np.ndarray, options: SequenceClassificationOptions
     ) -> list[LabelScore]:
-        """Labels with scores, best first; possibly none, or the abstaining label alone."""
+        """Labels with scores, best first; possibly none, or only the abstain label."""
         if not isinstance(options, ClassificationOptions):
             return super().answer(scores, options)
-        if options.abstain_below and (doubt := self._doubt(scores, options)) is not None:
-            return [LabelScore(label=options.abstain_label, score=doubt)]
+        if options.abstain_below and (score := self._abstain_score(scores, options)) is not None:
+            return [LabelScore(label=options.abstain_label, score=score)]
         answer = super().answer(scores, options)
         if options.threshold:
             answer = [item for item in answer if item["score"] >= options.threshold]
         return answer
 
     def _knows_any(self, item: SequenceClassificationInput, rows: Sequence[Row]) -> bool:
-        """Whether there is a token beside the special ones that the vocabulary has."""
+        """Whether the text has a token, apart from special tokens, that is in the vocabulary."""
         special = self._tokenizer.special_tokens(pair=item.text_pair is not None)
         return any(
             sum(token not in self._unknown for token in row.features["input_ids"]) > special
             for row in rows
         )
 
-    def _doubt(self, scores: np.ndarray, options: ClassificationOptions) -> float | None:
-        """What is left beside the best score where the model abstains, else None."""
+    def _abstain_score(self, scores: np.ndarray, options: ClassificationOptions) -> float | None:
+        """One minus the best score if the model abstains, else None."""
         outside = [i for i, label in self.labels.items() if label == options.abstain_label]
         inside = np.delete(scores, outside) if outside else scores
         best = float(inside.max(initial=0.0))

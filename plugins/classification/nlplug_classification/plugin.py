@@ -1,4 +1,4 @@
-"""What this package offers to nlplug."""
+"""Registers the task and the model of this package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nlplug import ModelSpec, Task, hookimpl
 
-NLPLUG_CONTRACT = 1
+NLPLUG_CONTRACT = 2
 
 _MODEL = Path(__file__).parent / "models" / "intents-en"
 
@@ -28,8 +28,8 @@ def register_models() -> Iterable[ModelSpec]:
             name="intents-en",
             task="classification",
             path=_MODEL,
-            description="English, 22.7 M parameters in int8; 150 intents of an assistant, "
-            "and abstaining from what is none of them.",
+            description="English, 22.7 M parameters in int8; 150 intents of requests to an "
+            "assistant; abstains from other requests.",
             license="Apache-2.0 base; trained on openly licensed data, see its model card",
         )
     ]

@@ -1,4 +1,4 @@
-"""The classification task: what it is called, what it takes, and examples to try."""
+"""The classification task: names, options and examples."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ class ClassificationTask(SequenceClassificationTask):
     name = "classification"
     title: ClassVar[Localized] = {"en": "Classification", "zh": "文本分类"}
     description: ClassVar[Localized] = {
-        "en": "Which labels fit a text? Any label set that a model brings; the embedded one knows "
-        "150 things that people ask an assistant for in English, and when it is something else.",
-        "zh": "一段文本属于哪些类别？类别由模型决定；内置模型识别英文助手的 150 种意图，"
-        "并能判断文本不属于其中任何一种。",
+        "en": "Assigns labels to a text. The model defines the labels. The embedded model "
+        "recognizes 150 intents of requests to an assistant in English, and requests that are "
+        "none of them.",
+        "zh": "为文本分配标签，标签由模型定义。内置模型识别向英文助手提出的 150 种意图，"
+        "并能识别不属于其中任何一种的请求。",
     }
     Options: ClassVar[type[TaskOptions]] = ClassificationOptions
     default_model = "intents-en"
@@ -49,8 +50,8 @@ class ClassificationTask(SequenceClassificationTask):
         given: frozenset[str] = frozenset(),
         preset: frozenset[str] = frozenset(),
     ) -> Any:
-        """As the family's; with ``threshold``, as with ``top_k``, each text gives a list, which may
-        be empty."""
+        """As in the family; with ``threshold``, as with ``top_k``, each text of a list gives a
+        list, which may be empty."""
         if not single and "threshold" in given | preset:
             return answers
         return super().shape(answers, single=single, given=given, preset=preset)

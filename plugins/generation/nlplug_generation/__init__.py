@@ -1,1 +1,1 @@
-"""Text generation for nlplug: prompts and chats to text, token by token."""
+"""Text generation for nlplug: continues prompts and answers chats."""

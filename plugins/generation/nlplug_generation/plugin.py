@@ -1,4 +1,4 @@
-"""What this package offers to nlplug."""
+"""Registers the task and the model of this package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nlplug import ModelSpec, Task, hookimpl
 
-NLPLUG_CONTRACT = 1
+NLPLUG_CONTRACT = 2
 
 _MODEL = Path(__file__).parent / "models" / "tales-en"
 
@@ -22,13 +22,13 @@ def register_tasks() -> Iterable[Task]:
 
 @hookimpl
 def register_models() -> Iterable[ModelSpec]:
-    """The embedded teller of tales."""
+    """The embedded English story model."""
     return [
         ModelSpec(
             name="tales-en",
             task="generation",
             path=_MODEL,
-            description="English tales in simple words; small and fast, without knowledge.",
+            description="Short stories in simple English; small and fast, without world knowledge.",
             license="Apache-2.0; see its model card for the terms of its data",
         ),
     ]

@@ -1,4 +1,4 @@
-"""The text generation task: what it is called, and examples to try."""
+"""The text generation task: names and examples."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from nlplug.task import Example, Localized
 
 
 class GenerationTask(CausalTask):
-    """How does the text go on?"""
+    """Continues a text, or answers a chat."""
 
     name = "generation"
     title: ClassVar[Localized] = {"en": "Text generation", "zh": "文本生成"}
     description: ClassVar[Localized] = {
-        "en": "Goes on from a text, or answers a chat, token by token. The embedded model tells "
-        "tales in simple English.",
-        "zh": "逐词元续写文本，或回复对话。内置模型用简单的英文讲故事。",
+        "en": "Continues a text or answers a chat. The embedded model writes short stories in "
+        "simple English.",
+        "zh": "续写文本，或回复对话。内置模型用简单的英文写短篇故事。",
     }
     default_model = "tales-en"
     examples: ClassVar[Sequence[Example]] = (

@@ -1,18 +1,18 @@
-"""From the scores of tokens to entities: the aggregation strategies of the Hub's pipelines.
+"""Groups token scores into entities, with the aggregation strategies of Hugging Face pipelines.
 
-The strategies answer as transformers 4.57 does, less what is wrong there:
+The strategies return what transformers 4.57 returns, with these corrections:
 
-- ``first``, ``average`` and ``max`` decide for whole words, as `Tags.word_starts` finds them. Where
-  the tokenizer is not WordPiece, transformers looks for spaces instead, so that ``Paris,`` and
-  ``d'Apple`` are one word each: the comma becomes a part of the place, and the company is lost with
-  the label of ``d'`` (huggingface/transformers#27876). A line break ends no word there, a sentence
-  in Chinese is a single one, and an amount such as ``5.975,74`` is torn apart where offsets count
-  from their own word (huggingface/transformers#23322). With WordPiece it compares lengths, and
-  joins a word that lost an accent to the word before.
-- An entity never begins or ends within a character, nor with whitespace, nor is it the bare mark of
-  a space.
-- A label's hyphen is no prefix: ``work-of-art`` stays what it is.
-- ``E-`` and ``S-`` (or ``L-`` and ``U-``) count where a model has them.
+- ``first``, ``average`` and ``max`` choose a label per word; `Tags.word_starts` finds the words.
+  With tokenizers other than WordPiece, transformers splits at spaces, so ``Paris,`` and
+  ``d'Apple`` are one word each: the comma becomes part of the place, and the company gets the
+  label of ``d'`` (huggingface/transformers#27876). It also does not split at line breaks, treats
+  a Chinese sentence as one word, and splits an amount such as ``5.975,74`` if offsets are relative
+  to the word (huggingface/transformers#23322). With WordPiece it compares lengths, and joins a
+  word that lost an accent to the previous word.
+- An entity does not begin or end within a character or with whitespace, and is not only the
+  mark of a space.
+- Only a prefix of the label scheme is removed from a label: ``work-of-art`` keeps its name.
+- ``E-`` and ``S-`` (or ``L-`` and ``U-``) are read if the model has them.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Strategy = Literal["none", "simple", "first", "average", "max"]
 
 @dataclass(frozen=True)
 class Runs:
-    """Neighbouring tokens, or words, that have one label each.
+    """Runs of tokens (tokens, words or entities), each with one label.
 
     Attributes:
-        firsts: (runs,) the first token of each; a run lasts to the next one.
+        firsts: (runs,) the first token of each run; a run ends where the next one begins.
         labels: (runs,) the id of its label.
         scores: (runs,) the probability of the label.
-        rests: (runs,) which of them can begin nothing: the rest of a character.
+        rests: (runs,) which runs cannot begin an entity: they continue a character.
     """
 
     firsts: np.ndarray
@@ -46,7 +46,7 @@ class Runs:
 
 
 class Scheme:
-    """What a model's labels say: the kind of an entity, and where one begins.
+    """The label scheme of a model: the entity type of each label, and which labels begin one.
 
     Args:
         labels: Names by id, such as ``O``, ``B-PER``, ``I-PER``.
@@ -56,7 +56,7 @@ class Scheme:
         def all_used(letters: str) -> bool:
             return all(any(label.startswith(f"{x}-") for label in labels) for x in letters)
 
-        # A name such as E-commerce makes no scheme of its own.
+        # One label such as E-commerce does not make the scheme BIES.
         prefixes = next((known for known in ("BIES", "BILU") if all_used(known)), "BI")
         kinds = [
             label[2:] if label[1:2] == "-" and label[0] in prefixes else label for label in labels

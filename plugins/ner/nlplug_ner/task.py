@@ -1,4 +1,4 @@
-"""The named-entity task: what it is called, what it takes, and examples to try."""
+"""The named-entity task: names, options, answers and examples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nlplug.families.token_classification import (
 )
 from nlplug.families.token_classification.tagged_text import Tags
 from nlplug.models.bundle import Bundle
-from nlplug.task import Example, Localized, TaskOptions
+from nlplug.task import Example, Localized, TaskOptions, chinese
 from nlplug_ner.aggregation import (
     Runs,
     Scheme,
@@ -40,34 +40,34 @@ class Entity(TypedDict):
 
 
 class NerOptions(TokenClassificationOptions):
-    """How tokens become entities."""
+    """Options of token classification, and how tokens are grouped into entities."""
 
     aggregation_strategy: Strategy = Field(
         default="simple",
-        description="How tokens become entities: simple joins neighbours of one kind; first, "
-        "average and max decide word by word before; none gives each token.",
-        json_schema_extra={
-            "zh": {
-                "title": "聚合方式",
-                "description": "如何把词元合并成实体：simple 合并相邻的同类词元；first、average、"
-                "max 先逐词判定；none 返回每个词元。",
-            }
-        },
+        title="Aggregation",
+        description="How tokens are grouped into entities. simple: join neighboring tokens of the "
+        "same type; first, average, max: choose one label per word, then join words; none: return "
+        "each token.",
+        json_schema_extra=chinese(
+            "聚合方式",
+            "如何把词元合并成实体。simple：合并相邻的同类词元；first、average、max：先为每个词选定"
+            "一个标签，再合并词；none：返回每个词元。",
+        ),
     )
 
 
 class NerModel(TokenClassificationModel):
-    """Makes entities of labelled tokens."""
+    """Groups labelled tokens into entities."""
 
     def __init__(self, bundle: Bundle) -> None:
         super().__init__(bundle)
         self._scheme = Scheme(self.labels)
 
     def answer(self, tags: Tags, options: TokenClassificationOptions) -> Any:
-        """The entities in the order of the text; with ``none`` the tokens.
+        """The entities in the order of the text; with the strategy ``none`` the tokens.
 
-        ``word`` is ``text[start:end]`` always, where transformers decodes the tokens and so loses
-        case, accents and spaces.
+        ``word`` is always ``text[start:end]``. transformers decodes the tokens instead, which
+        loses case, accents and spaces.
         """
         strategy = cast("NerOptions", options).aggregation_strategy
         if strategy == "none":
@@ -85,7 +85,7 @@ class NerModel(TokenClassificationModel):
 def _write(
     tags: Tags, runs: Runs, names: Sequence[str], ignored: Sequence[str], *, tokens: bool
 ) -> list[WordLabel] | list[Entity]:
-    """The runs as dicts; those of an ignored label or of no characters are left out."""
+    """The runs as dicts, without runs of an ignored label and runs of no characters."""
     starts, ends = (tags.starts, tags.ends) if tokens else tags.spans(runs.firsts)
     kept = ~np.isin(runs.labels, [i for i, name in enumerate(names) if name in ignored])
     kept &= starts < ends
@@ -116,13 +116,13 @@ def _write(
 
 
 class NerTask(TokenClassificationTask):
-    """Who, where and what does a text name?"""
+    """Finds persons, places, organizations and other names in a text."""
 
     name = "ner"
     title: ClassVar[Localized] = {"en": "Named entities", "zh": "命名实体识别"}
     description: ClassVar[Localized] = {
         "en": "Finds persons, organizations, places and other names in a text of any length. The "
-        "embedded model reads English.",
+        "embedded model is for English.",
         "zh": "找出文本中的人名、机构名、地名和其他专名，文本长度不限。内置模型适用于英文。",
     }
     Options: ClassVar[type[TaskOptions]] = NerOptions

@@ -1,1 +1,1 @@
-"""Extractive question answering for nlplug: the answer, and where it stands."""
+"""Extractive question answering for nlplug: the answer, and its position in the text."""

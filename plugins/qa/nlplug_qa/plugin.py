@@ -1,4 +1,4 @@
-"""What this package offers to nlplug."""
+"""Registers the task and the model of this package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nlplug import ModelSpec, Task, hookimpl
 
-NLPLUG_CONTRACT = 1
+NLPLUG_CONTRACT = 2
 
 _MODEL = Path(__file__).parent / "models" / "qa-en"
 
@@ -28,7 +28,7 @@ def register_models() -> Iterable[ModelSpec]:
             name="qa-en",
             task="qa",
             path=_MODEL,
-            description="English, 22.7 M parameters in int8; answers from a text, or none.",
+            description="English, 22.7 M parameters in int8; answers from a text, or no answer.",
             license="Apache-2.0 base; see its model card for the terms of its data",
         )
     ]

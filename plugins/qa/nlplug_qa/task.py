@@ -1,4 +1,4 @@
-"""The question-answering task: what it is called, and examples to try."""
+"""The question-answering task: names and examples."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from nlplug.task import Example, Localized
 
 
 class QaTask(SpanExtractionTask):
-    """Where in a text does the answer to a question stand?"""
+    """Finds the answer to a question in a text."""
 
     name = "qa"
     title: ClassVar[Localized] = {"en": "Question answering", "zh": "抽取式问答"}
     description: ClassVar[Localized] = {
-        "en": "Finds the answer to a question in a text, and where it stands. The embedded model "
-        "reads English.",
+        "en": "Finds the answer to a question in a text, with its position. The embedded model is "
+        "for English.",
         "zh": "在一段文本中找到问题的答案及其位置。内置模型适用于英文。",
     }
     default_model = "qa-en"

@@ -1,4 +1,4 @@
-"""What this package offers to nlplug."""
+"""Registers the task and the model of this package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nlplug import ModelSpec, Task, hookimpl
 
-NLPLUG_CONTRACT = 1
+NLPLUG_CONTRACT = 2
 
 _MODEL = Path(__file__).parent / "models" / "sentiment-en"
 

@@ -1,4 +1,4 @@
-"""The sentiment task: what it is called, what it takes, and examples to try."""
+"""The sentiment task: names, labels and examples."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from nlplug.task import Example, Localized
 
 
 class SentimentTask(SequenceClassificationTask):
-    """Is a text positive or negative?"""
+    """Classifies a text as positive or negative."""
 
     name = "sentiment"
     title: ClassVar[Localized] = {"en": "Sentiment", "zh": "情感分析"}
     description: ClassVar[Localized] = {
-        "en": "Is a text positive or negative? For reviews, comments and replies in English.",
+        "en": "Classifies a text as positive or negative. The embedded model is for English "
+        "reviews, comments and replies.",
         "zh": "判断一段文本是正面还是负面。内置模型适用于英文评论、留言和回复。",
     }
     labels: ClassVar[Sequence[str]] = ("negative", "positive")

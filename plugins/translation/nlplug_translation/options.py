@@ -1,11 +1,11 @@
-"""What a translation takes: a text, the languages, and how the text is handled."""
+"""The input and the options of a translation."""
 
 from __future__ import annotations
 
 from pydantic import Field, field_validator
 
 from nlplug.families.seq2seq import Seq2SeqOptions
-from nlplug.task import TaskInput
+from nlplug.task import TaskInput, chinese
 from nlplug_translation.protected import compiled
 
 
@@ -13,88 +13,81 @@ class TranslationInput(TaskInput):
     """A text of any length."""
 
     text: str = Field(
-        description="The text to translate, of any length; its lines and paragraphs stay.",
-        json_schema_extra={
-            "zh": {"title": "文本", "description": "要翻译的文本，长度不限；保留换行和段落。"}
-        },
+        title="Text",
+        description="The text to translate, of any length. Lines and paragraphs are kept.",
+        json_schema_extra=chinese("文本", "要翻译的文本，长度不限；保留换行和段落。"),
     )
 
 
 class TranslationOptions(Seq2SeqOptions):
-    """From and to which language, and how a text is taken apart."""
+    """The languages, and how the text is divided and protected."""
 
     src_lang: str | None = Field(
         default=None,
-        description="Language of the text, such as en; by default the model's, or guessed where "
-        "the model has several.",
-        json_schema_extra={
-            "of_model": True,
-            "zh": {
-                "title": "源语言",
-                "description": "文本的语言，如 en；默认为模型的源语言，有多种时自动识别。",
-            },
-        },
+        title="Source language",
+        description="Language of the text, such as en. Empty: the model's source language; if it "
+        "has several, the language is detected.",
+        json_schema_extra=chinese(
+            "源语言", "文本的语言，如 en。留空：模型的源语言；有多种时自动识别。", of_model=True
+        ),
     )
     tgt_lang: str | None = Field(
         default=None,
-        description="Language of the translation, such as fr; by default the model's, where it "
-        "has only one.",
-        json_schema_extra={
-            "of_model": True,
-            "zh": {
-                "title": "目标语言",
-                "description": "译文的语言，如 fr；模型只有一种目标语言时可以不填。",
-            },
-        },
+        title="Target language",
+        description="Language of the translation, such as fr. May be empty if the model has only "
+        "one target language.",
+        json_schema_extra=chinese(
+            "目标语言", "译文的语言，如 fr；模型只有一种目标语言时可以留空。", of_model=True
+        ),
     )
     sentences: bool = Field(
         default=True,
-        description="Translate sentence by sentence; off for a line at a time, as transformers "
-        "does, where the model was trained on paragraphs.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "逐句翻译", "description": "逐句翻译；关闭则整行一起翻译。"},
-        },
+        title="Translate by sentence",
+        description="Translate each sentence separately. Off: translate each line as a whole, as "
+        "transformers does; better for models that were trained on paragraphs.",
+        json_schema_extra=chinese(
+            "逐句翻译",
+            "逐句翻译；关闭则与 transformers 相同，整行一起翻译，适合用段落训练的模型。",
+            advanced=True,
+        ),
     )
     protect: bool = Field(
         default=True,
-        description="Keep addresses, e-mails, placeholders, tags, code, emoji, numbers, and words "
-        "that the model cannot write exactly as they are, and check every translation.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "保留原样",
-                "description": "网址、邮箱、占位符、标签、代码、表情、数字和模型不认识的词"
-                "保持不变，并检查每句译文。",
-            },
-        },
+        title="Protect and check",
+        description="Keep URLs, e-mail addresses, placeholders, tags, code, emoji, numbers, and "
+        "words that the model cannot write unchanged, and check every translation.",
+        json_schema_extra=chinese(
+            "保护并检查",
+            "网址、邮箱、占位符、标签、代码、表情、数字和模型无法写出的词保持不变，"
+            "并检查每句译文。",
+            advanced=True,
+        ),
     )
     protect_patterns: list[str] = Field(
         default=[],
         max_length=64,
-        description="Regular expressions of what else to keep as it is, in the syntax of Rust: "
-        "no look-around and no backreferences.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "自定义保留",
-                "description": "其他保持不变的内容：Rust 语法的正则表达式，不支持环视和反向引用。",
-            },
-        },
+        title="Protected patterns",
+        description="Regular expressions of further text to keep unchanged, in the syntax of "
+        "Rust: no look-around and no backreferences.",
+        json_schema_extra=chinese(
+            "保护的模式",
+            "其他保持不变的内容：Rust 语法的正则表达式，不支持环视和反向引用。",
+            advanced=True,
+        ),
     )
     best_length: int = Field(
         default=60,
         ge=8,
         le=4096,
-        description="Tokens that the model translates best at once. A longer sentence is cut, "
-        "between clauses where possible. Used where sentences and protect are on.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "最佳长度",
-                "description": "模型一次翻译效果最好的词元数；更长的句子会尽量在分句处切开。",
-            },
-        },
+        title="Best sentence length (tokens)",
+        description="Number of tokens up to which the model translates well at once. Longer "
+        "sentences are split, between clauses where possible. Applies if sentences and protect "
+        "are on.",
+        json_schema_extra=chinese(
+            "最佳句长（词元）",
+            "模型一次能译好的词元数；更长的句子会尽量在分句处切开。逐句翻译和保护都开启时有效。",
+            advanced=True,
+        ),
     )
 
     @field_validator("protect_patterns")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nlplug import ModelSpec, Task, hookimpl
 
-NLPLUG_CONTRACT = 1
+NLPLUG_CONTRACT = 2
 
 _MODEL = Path(__file__).parent / "models" / "translation-en-fr"
 

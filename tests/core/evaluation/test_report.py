@@ -135,7 +135,7 @@ def test_an_earlier_report_is_replaced_and_nothing_else(
     assert "# toy-en" in report.write_report(result, tmp_path / "report").read_text("utf-8")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep", encoding="utf-8")
-    with pytest.raises(OptionError, match="holds more than an earlier report"):
+    with pytest.raises(OptionError, match="contains other files than a report"):
         report.write_report(result, tmp_path / "mine")
     assert (tmp_path / "mine" / "notes.txt").read_text(encoding="utf-8") == "keep"
 

@@ -123,7 +123,7 @@ def test_no_answer_that_was_never_given_has_no_precision() -> None:
     assert report["f1"] == 0.0
     report = evaluation.report([given("Ada")], [()])
     assert report["no_answer_precision"] is None
-    assert ["precision", "never given"] in evaluation.tables(report)[1].rows
+    assert ["precision", "never answered"] in evaluation.tables(report)[1].rows
 
 
 def test_the_best_threshold_keeps_equal_scores_together() -> None:

@@ -14,7 +14,7 @@ from nlplug import Pipeline
 from nlplug.errors import DataError, OptionError
 from nlplug.evaluation.run import evaluate
 from nlplug.families.causal_lm import CausalTask
-from nlplug.families.causal_lm.scoring import Likelihood, Reader, TextGenerationEvaluation
+from nlplug.families.causal_lm.scoring import Likelihood, LikelihoodScorer, TextGenerationEvaluation
 from nlplug.task import Localized
 from nlplug.testing import tiny_text_generator
 
@@ -101,7 +101,7 @@ def test_without_a_token_that_ends_texts_the_first_one_is_given() -> None:
         seen.extend(zip(prompts, texts, strict=True))
         return (np.zeros((len(text), 4)) for text in texts)
 
-    reader = Reader(logits, lambda text: [1, 2, 3], before=(), end=(), context=8)
+    reader = LikelihoodScorer(logits, lambda text: [1, 2, 3], before=(), end=(), context=8)
     found = reader.likelihood("abc")
     assert seen == [([1], [2, 3])]
     assert found.nats == pytest.approx(2 * math.log(4))

@@ -20,7 +20,7 @@ from nlplug.export.run import ExportConfig, ExportReport, export_model
 from nlplug.export.torch_decoder import TorchDecoder
 from nlplug.families.causal_lm import CausalTask
 from nlplug.families.causal_lm.runner import open_decoder
-from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, reader_of
+from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, likelihood_scorer
 from nlplug.families.seq2seq import Seq2SeqTask
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.scoring import token_logits
@@ -212,7 +212,7 @@ def test_another_models_graph_is_found_out(tales: ExportReport, tmp_path: Path) 
     evaluation = TextGenerationEvaluation([])
 
     def answers(logits: Any, _: Any) -> list[Any]:
-        return [reader_of(tales.bundle, logits).likelihood(text) for text in TEXTS[:4]]
+        return [likelihood_scorer(tales.bundle, logits).likelihood(text) for text in TEXTS[:4]]
 
     rows = DecodingRows(
         prompts=[[5 + row, 40 + row] for row in range(20)],
@@ -361,3 +361,30 @@ def test_tracing_leaves_the_model_able_to_run_in_pytorch(tmp_path: Path) -> None
     assert list(graphs) == ["encoder_model"]
     assert (model.encoder.config.to_dict(), model.config.to_dict()) == before
     assert torch.equal(model(ids, decoder_input_ids=ids).logits, expected)
+
+
+WHOLE = {"identical": 1.0, "rows": 100, "ties": 0, "max_abs_diff": 0.0, "largest": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "broken"),
+    [
+        ({}, False),
+        ({"identical": 0.97, "ties": 3}, False),
+        ({"identical": 0.96, "ties": 3}, True),
+        ({"max_abs_diff": 0.004}, False),  # a thousandth of the largest logit
+        ({"max_abs_diff": 0.0041}, True),
+        ({"max_abs_diff": 0.0009, "largest": 0.1}, False),  # but at least of one
+        ({"max_abs_diff": 0.0011, "largest": 0.1}, True),
+        ({"max_abs_diff": float("nan")}, True),
+    ],
+)
+def test_float32_must_be_identical_but_for_ties_and_rounding(
+    changes: dict[str, float], broken: bool
+) -> None:
+    parity = WHOLE | changes
+    if not broken:
+        _check_fp32(parity)
+        return
+    with pytest.raises(ExportError, match="the export is broken"):
+        _check_fp32(parity)

@@ -26,9 +26,9 @@ def graphs(
     random_bert: Path, toy_task: Task, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Any, FusedGraphs]:
     folder = tmp_path_factory.mktemp("graphs")
-    source = load_checkpoint(random_bert, toy_task)
-    plain = to_onnx(source, toy_task.family, folder)
-    fused = fuse(plain, source.config, folder)
+    model = load_checkpoint(random_bert, toy_task).model
+    plain = to_onnx(model, toy_task.family.exported_as, folder)["model"]
+    fused = fuse(plain, model.config, folder)
     assert list(folder.iterdir()) == []
     return plain, fused
 

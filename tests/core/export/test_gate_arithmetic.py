@@ -216,3 +216,12 @@ def test_metrics_are_those_of_the_evaluation_to_six_places() -> None:
     assert metrics_of(None, ANSWERS, TARGETS) == {}
     assert metrics_of(accuracy, None, TARGETS) == {}
     assert metrics_of(accuracy, ANSWERS, None) == {}
+
+
+def test_the_means_of_a_single_number_and_the_border_of_a_yes() -> None:
+    parity = Parity()
+    parity.add(np.array([1.0]), np.array([0.5]))
+    assert parity.summary()["mean_abs_diff"] == 0.5
+    assert expected_regret(np.array([2.0]), np.array([0.0])) > 0.5  # zero is a no
+    assert expected_regret(np.array([0.0]), np.array([1.0])) == 0.0
+    assert expected_regret(np.array([0.3]), np.array([0.7])) == 0.0

@@ -115,7 +115,7 @@ def test_drawn_texts_repeat_with_their_seed(write: Pipeline) -> None:
 
 @pytest.mark.parametrize("text", ["", " \n"])
 def test_a_text_without_words_is_refused(write: Pipeline, text: str) -> None:
-    with pytest.raises(InputError, match="The text is empty"):
+    with pytest.raises(InputError, match="It is empty: give a text"):
         write(text)
 
 

@@ -119,7 +119,7 @@ def test_what_is_only_careless_is_no_reason(
 @pytest.mark.parametrize(
     ("config", "more", "words"),
     [
-        ({"eos_token_id": 5}, {}, "eos_token_id 5; .* 'time', and its eos_token is '<end>'"),
+        ({"eos_token_id": 5}, {}, "eos_token_id 5; .* 'time', but its eos_token is '<end>'"),
         ({"eos_token_id": [5, 6]}, {}, "eos_token_id 5"),
         (
             {"eos_token_id": None, "bos_token_id": 6},
@@ -135,7 +135,7 @@ def test_what_is_only_careless_is_no_reason(
         (
             {"eos_token_id": 2, "pad_token_id": 1, "decoder_start_token_id": 121},
             {"writes": True},
-            "decoder_start_token_id 121; .* no special token",
+            "decoder_start_token_id 121; .* not a special token",
         ),
     ],
 )

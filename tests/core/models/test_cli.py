@@ -89,7 +89,7 @@ def test_list_in_words(packaged: Bundle) -> None:
     assert lines[0].split() == ["NAME", "TASK", "PRECISIONS", "SIZE", "LICENCE", "WHERE"]
     assert "embedded-tiny  tone  fp32, int8" in lines[1]
     assert lines[1].endswith("package tiny-models")
-    assert "Hub acme/tiny, not fetched" in lines[2]
+    assert "Hub acme/tiny, not downloaded" in lines[2]
 
 
 def test_list_of_one_task(packaged: Bundle) -> None:
@@ -139,7 +139,7 @@ def test_pull_by_a_packaged_name_and_a_revision(hub: HubStandIn, packaged: Bundl
 def test_pull_of_an_embedded_model_says_it_is_here(packaged: Bundle) -> None:
     result = run("pull", "embedded-tiny")
     assert result.exit_code == 2
-    assert "on this machine already" in result.stderr
+    assert "is a model on this machine, not on the Hub" in result.stderr
 
 
 def test_pull_offline_fails_with_the_reason(

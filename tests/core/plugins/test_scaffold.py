@@ -83,7 +83,7 @@ def test_its_model_is_what_the_test_helper_makes(tmp_path: Path) -> None:
     good = known[: known.index("bad")]
     words = {word: (-8.0, 8.0) if word in good else (8.0, -8.0) for word in known}
     made = tiny_text_classifier(tmp_path / "made", words, max_length=256)
-    texts = [*known, "a good day", "bad but friendly", "good " * 500, ""]
+    texts = [*known, "a good day", "bad but friendly", "good " * 500, "?"]
 
     answers = []
     for bundle in (made, Bundle.open(TEMPLATE / "model")):

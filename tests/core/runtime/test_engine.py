@@ -117,12 +117,26 @@ def test_an_early_answer_does_not_wait_for_a_long_stream(engine: Engine) -> None
     assert read <= 64 + 256
 
 
-def test_windows_vote_with_the_tokens_that_are_new_in_them(engine: Engine) -> None:
-    # Windows of ten tokens hold eight words. Without overlap: 8 good, then 2 bad and two specials.
-    options = SequenceClassificationOptions(stride=0, top_k=None, function_to_apply="none")
-    [answer] = engine.map([text("good " * 8 + "bad " * 2)], options)
-    first, second = 4 * 8 / 10, -4 * 2 / 4
-    expected = (first * 10 + second * 4) / 14
+def window_logit(good: int, bad: int) -> float:
+    """The positive logit of a window with these words and two special tokens."""
+    return 4 * (good - bad) / (good + bad + 2)
+
+
+@pytest.mark.parametrize(
+    ("stride", "windows"),
+    [
+        # Windows of ten tokens hold eight words: for each its logit, and its tokens that are new.
+        (0, [(window_logit(8, 0), 10), (window_logit(0, 4), 6)]),
+        (3, [(window_logit(8, 0), 10), (window_logit(3, 4), 9 - 3)]),
+        (5, [(window_logit(8, 0), 10), (window_logit(5, 3), 10 - 5), (window_logit(2, 4), 8 - 5)]),
+    ],
+)
+def test_a_window_counts_by_its_tokens_that_are_not_in_the_window_before(
+    engine: Engine, stride: int, windows: list[tuple[float, int]]
+) -> None:
+    options = SequenceClassificationOptions(stride=stride, top_k=None, function_to_apply="none")
+    [answer] = engine.map([text("good " * 8 + "bad " * 4)], options)
+    expected = sum(logit * tokens for logit, tokens in windows) / sum(n for _, n in windows)
     assert {entry["label"]: entry["score"] for entry in answer}["positive"] == pytest.approx(
         expected, rel=1e-5
     )

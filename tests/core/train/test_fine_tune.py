@@ -175,5 +175,5 @@ def test_cuda_where_there_is_none_is_an_error(toy_task: Task, config: Make) -> N
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
-    with pytest.raises(TrainingError, match="no CUDA device"):
+    with pytest.raises(TrainingError, match="No CUDA device"):
         fine_tune(toy_task, config(device="cuda"))

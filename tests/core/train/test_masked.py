@@ -186,7 +186,7 @@ def test_a_tokenizer_without_a_mask_is_refused(tokenizer: Any) -> None:
 
 
 def test_texts_of_unknown_letters_alone_are_refused(tokenizer: Any) -> None:
-    with pytest.raises(DataError, match="no token that can be hidden"):
+    with pytest.raises(DataError, match="no token that can be masked"):
         MaskedContexts(["中文"], tokenizer, length=16, seed=0)
 
 

@@ -78,7 +78,7 @@ def test_a_task_may_have_labels_of_its_own(toy_task: Task, config: Make) -> None
         ({"text": "a", "label": None}, "the column 'label' is empty"),
         ({"text": "a", "label": ""}, "the column 'label' is empty"),
         ({"text": "a", "tag": "x"}, "the column 'label' is missing"),
-        ({"text": "a", "label": ["x", "y"]}, "2 labels where one is expected"),
+        ({"text": "a", "label": ["x", "y"]}, "2 labels, but one is expected"),
         ({"text": " ", "label": "x"}, "the column 'text' is ' ', not a text"),
         ({"text": 3, "label": "x"}, "the column 'text' is 3, not a text"),
         ({"title": "a", "label": "x"}, "the column 'text' is missing"),

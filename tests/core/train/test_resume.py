@@ -90,6 +90,6 @@ def test_a_work_folder_of_somebody_else_is_left_alone(toy_task: Task, config: Ma
     folder = Workspace.of(config()).folder
     folder.mkdir()
     (folder / "thesis.txt").write_text("all my work")
-    with pytest.raises(TrainingError, match="is in the way"):
+    with pytest.raises(TrainingError, match="is not the folder of a training run"):
         fine_tune(toy_task, config())
     assert (folder / "thesis.txt").read_text() == "all my work"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -110,6 +111,22 @@ def test_without_an_answer_the_best_guess_is_given_unless_none_is_allowed(
         assert texts(both) == ["", "Paris"]
         # The scores are of one distribution: start and end at [CLS], or at the one word.
         assert both[1]["score"] == pytest.approx((1 / 3.718281828) ** 2)
+
+
+@pytest.mark.parametrize("context", ["Paris is a b c d e f", "a b c d Paris is e f"])
+def test_no_answer_has_the_lowest_of_its_scores_over_the_windows(
+    tmp_path: Path, context: str
+) -> None:
+    words = {"[CLS]": (2.0, 2.0), "paris": (1.0, 1.0)}
+    # Four tokens of the context in each of two windows; all words but one have the logit 0.
+    window = {"max_seq_len": 8, "doc_stride": 0}
+    with Pipeline(QaTask(), tiny_question_answerer(tmp_path, words), threads=1) as ask:
+        found = ask(
+            question="Where", context=context, handle_impossible_answer=True, top_k=9, **window
+        )
+    [none] = [one["score"] for one in found if not one["answer"]]
+    with_paris = math.exp(2) / (math.exp(2) + math.exp(1) + 3)
+    assert none == pytest.approx(with_paris**2)
 
 
 def test_a_context_of_which_nothing_can_be_read_has_no_answer(tmp_path: Path) -> None:
@@ -224,7 +241,7 @@ def test_a_question_of_which_nothing_can_be_read_is_an_error(tmp_path: Path, que
     """Also where the tokenizer has a token for every byte."""
     with (
         Pipeline(QaTask(), byte_level(tmp_path), threads=1) as ask,
-        pytest.raises(InputError, match=r"question is '.*nothing in it that the model can read"),
+        pytest.raises(InputError, match=r"question is '.*no character that the model can read"),
     ):
         ask(question=question, context=PARIS)
 

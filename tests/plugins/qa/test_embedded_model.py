@@ -74,7 +74,7 @@ def test_an_accent_written_as_a_mark_is_part_of_the_answer(ask: Pipeline) -> Non
 
 @pytest.mark.parametrize("question", ["\u200b", "\u0301", "\x01"])
 def test_a_question_that_cannot_be_read_is_not_answered(ask: Pipeline, question: str) -> None:
-    with pytest.raises(InputError, match="nothing in it that the model can read"):
+    with pytest.raises(InputError, match="no character that the model can read"):
         ask(question=question, context=BRIDGE)
 
 

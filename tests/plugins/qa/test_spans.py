@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlplug.families.span_extraction.spans import NBest, Span, best_spans, probabilities
+from nlplug.families.span_extraction.spans import NBest, ScoredSpan, best_spans, probabilities
 
 CONTEXT = "It was Paris, not paris or  Rome."
 
@@ -20,12 +20,12 @@ def place(text: str, occurrence: int = 1, context: str = CONTEXT) -> tuple[int, 
     return start, start + len(text)
 
 
-def nbest(*spans: tuple[float, str, int], context: str = CONTEXT, add_up: bool = True) -> NBest:
+def nbest(*spans: tuple[float, str, int], context: str = CONTEXT, add_scores: bool = True) -> NBest:
     """Spans given by score, text and occurrence, each from a window of its own."""
-    found = NBest(context, add_up=add_up)
+    found = NBest(context, add_scores=add_scores)
     for score, text, occurrence in spans:
         start, end = place(text, occurrence, context)
-        found.add([(slice(start, end), Span(score, start, end))])
+        found.add([(slice(start, end), ScoredSpan(score, start, end))])
     return found
 
 
@@ -99,7 +99,7 @@ def test_the_best_spans_are_those_of_a_search_through_all(
     assert [span[2] for span in spans] == pytest.approx([-score for score, *_ in every])
 
 
-def test_the_same_text_is_one_answer_whose_scores_add_up() -> None:
+def test_the_same_text_is_one_answer_whose_scores_add_scores() -> None:
     found = nbest((0.5, "Rome", 1), (0.2, "paris", 1), (0.4, "Paris", 1))
     assert told(found) == [("Paris", 0.6), ("Rome", 0.5)]
 
@@ -108,12 +108,12 @@ def test_of_several_windows_the_highest_score_can_count_instead() -> None:
     """Else a word that is in each of a thousand windows outdoes the answer."""
     spans = [(0.1, "not", 1)] * 30 + [(0.6, "Rome", 1), (0.7, "Rome", 1)]
     assert told(nbest(*spans)) == [("not", 3.0), ("Rome", 1.3)]
-    assert told(nbest(*spans, add_up=False)) == [("Rome", 0.7), ("not", 0.1)]
+    assert told(nbest(*spans, add_scores=False)) == [("Rome", 0.7), ("not", 0.1)]
 
 
-def test_within_a_window_scores_of_the_same_text_always_add_up() -> None:
-    found = NBest(CONTEXT, add_up=False)
-    found.add((slice(7, 12), Span(score, 7, 12)) for score in (0.3, 0.2))
+def test_within_a_window_scores_of_the_same_text_always_add_scores() -> None:
+    found = NBest(CONTEXT, add_scores=False)
+    found.add((slice(7, 12), ScoredSpan(score, 7, 12)) for score in (0.3, 0.2))
     assert told(found) == [("Paris", 0.5)]
 
 
@@ -142,8 +142,8 @@ def test_answers_that_differ_in_spaces_alone_are_listed_once_with_the_higher_sco
 
 def test_a_word_cut_by_a_window_is_answered_whole_and_keeps_its_score() -> None:
     found = NBest(CONTEXT)
-    found.add([(slice(7, 10), Span(0.3, 7, 12))])
-    found.add([(slice(7, 12), Span(0.2, 7, 12))])
+    found.add([(slice(7, 10), ScoredSpan(0.3, 7, 12))])
+    found.add([(slice(7, 12), ScoredSpan(0.2, 7, 12))])
     assert told(found) == [("Paris", 0.3)]
 
 

@@ -1,4 +1,4 @@
-"""Reading BART and its kin (mBART, Marian, Pegasus, M2M100): positions added to embeddings."""
+"""Reading BART, mBART, Marian, Pegasus and M2M100: positions are added to embeddings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NORM_FIRST = frozenset({"m2m_100", "mbart", "pegasus"})
 
 
 def read(model: Any) -> EncoderDecoderWeights:
-    """The weights of a model for conditional generation of this family."""
+    """The weights of a model for conditional generation of one of these architectures."""
     config, body = model.config, model.model
     encoder = _stack(body.encoder, config, config.encoder_attention_heads)
     decoder = _stack(body.decoder, config, config.decoder_attention_heads)
@@ -31,7 +31,7 @@ def read(model: Any) -> EncoderDecoderWeights:
     if bias is not None and not bias.any():
         bias = None
     product = head(model, array(body.decoder.embed_tokens.weight))
-    if product is None:  # the table is stored as it enters the first layer
+    if product is None:  # the table is stored with the scale of the first layer's input
         decoder = decoder.scaled(1 / _embedding_scale(config))
     elif bias is not None:
         whole = bias if product.bias is None else product.bias + bias
@@ -73,8 +73,8 @@ def _stack(stack: Any, config: Any, heads: int) -> Stack:
 
 
 def _positions(module: Any) -> np.ndarray:
-    """The table from the first token's row on."""
-    if hasattr(module, "weights"):  # M2M100's, which are computed, begin after the padding's
+    """The table without the rows before that of the first token."""
+    if hasattr(module, "weights"):  # M2M100 computes them, and its table starts with padding
         return array(module.weights)[module.padding_idx + 1 :]
     return array(module.weight)[getattr(module, "offset", 0) :]
 

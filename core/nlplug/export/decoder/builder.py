@@ -1,11 +1,10 @@
 """The fast graph of a decoder.
 
-What makes it fast is what it does not do. A plain export concatenates the whole cache at every
-step and builds masks in dozens of small nodes; here ``GroupQueryAttention`` writes each new key
-and value into a buffer that is past and present at once, takes queries, keys and values packed as
-one product made them, rotates them itself, and knows from the lengths alone what is padding. Rows
-of unequal length are padded on the right. The last norm, the head and the most likely token are
-computed only for the positions that are asked for.
+A plain export concatenates the whole cache at every step and builds masks with dozens of small
+nodes. Here ``GroupQueryAttention`` writes each new key and value into one buffer for past and
+present, takes queries, keys and values packed in the output of one product, applies the rotary
+positions, and derives the padding from the lengths. Rows of different lengths are padded on the
+right. The last norm, the head and the ranking are computed only for the requested positions.
 """
 
 from __future__ import annotations
@@ -16,32 +15,31 @@ from typing import Any
 import numpy as np
 
 from nlplug.export.decoder.nodes import FLOAT, INT32, INT64, GraphWriter
-from nlplug.export.decoder.parts import Parts, rank_logits
+from nlplug.export.decoder.parts import Parts
 from nlplug.export.decoder.products import Product, Products
 from nlplug.export.decoder.weights import Block, DecoderWeights
-from nlplug.export.graph import MICROSOFT
 from nlplug.runtime.decoding.decoder import METADATA_KEY, DecoderSpec
 
 
 def build(weights: DecoderWeights, products: Products) -> Any:
     """Write the graph.
 
-    Inputs: ``input_ids`` (batch, sequence) int64; ``seqlens_k`` (batch,) int32, the tokens of each
-    row after this step, less one; ``total_sequence_length`` int32, the most tokens of a row after
-    this step; ``logits_at`` (rows,) int64, the positions, counted through the whole padded batch,
-    whose logits are wanted; ``position_ids`` (batch, sequence) int64 where positions are learned;
-    ``past_key_values.N.key`` and ``.value`` (batch, kv heads, capacity, head size); and that of
-    `rank_logits`.
+    Inputs: ``input_ids`` (batch, sequence) int64; ``seqlens_k`` (batch,) int32, the number of
+    tokens of each row after this step, minus one; ``total_sequence_length`` int32, the largest
+    number of tokens of a row after this step; ``logits_at`` (rows,) int64, the positions whose
+    logits are wanted, as indices into the flattened padded batch; ``position_ids`` (batch,
+    sequence) int64 if positions are learned; ``past_key_values.N.key`` and ``.value`` (batch, kv
+    heads, capacity, head size); and that of `rank_logits`.
 
     Outputs: ``logits`` (rows, vocabulary), those of `rank_logits`, and ``present.N.key`` and
-    ``.value``, to be bound to the same memory as the past.
+    ``.value``, which must be bound to the memory of the past.
 
     Args:
         weights: The decoder.
         products: The precision.
 
     Returns:
-        An ``onnx.ModelProto`` whose metadata hold a `DecoderSpec`.
+        An ``onnx.ModelProto`` with a `DecoderSpec` in its metadata.
     """
     return _Builder(weights, products).build()
 
@@ -67,10 +65,17 @@ class _Builder:
         graph.input("seqlens_k", INT32, ["batch"])
         graph.input("total_sequence_length", INT32, [])
         graph.input("logits_at", INT64, ["rows"])
-        total = self._embed(ids)
+        weights = self.weights
+        total = self.parts.embed(
+            ids,
+            weights.embeddings,
+            weights.positions,
+            ["batch", "sequence"],
+            tied=weights.head is None,
+        )
         addend = Product("")
-        for number, block in enumerate(self.weights.blocks):
-            step = self._parallel_block if self.weights.parallel else self._block
+        for number, block in enumerate(weights.blocks):
+            step = self._parallel_block if weights.parallel else self._block
             total, addend = step(total, addend, block, number)
         self._finish(total, addend)
         for number in range(self.spec.layers):
@@ -86,17 +91,6 @@ class _Builder:
 
     def _cache_shape(self) -> list[int | str]:
         return ["batch", self.spec.kv_heads, "capacity", self.spec.head_size]
-
-    def _embed(self, ids: str) -> str:
-        weights = self.weights
-        value = self.products.look_up(
-            self.graph, ids, weights.embeddings, "embeddings", tied=weights.head is None
-        )
-        if weights.positions is None:
-            return value
-        where = self.graph.input("position_ids", INT64, ["batch", "sequence"])
-        table = self.graph.constant("positions", weights.positions)
-        return self.graph.node("Add", [value, self.graph.node("Gather", [table, where])])
 
     def _block(self, total: str, addend: Product, block: Block, number: int) -> tuple[str, Product]:
         name = f"layers.{number}"
@@ -116,24 +110,19 @@ class _Builder:
         return total, self.parts.mlp(second, block.up, block.down, name)
 
     def _attention(self, value: str, block: Block, number: int) -> Product:
-        graph, weights, name = self.graph, self.weights, f"layers.{number}"
-        qkv = self.parts.linear(value, block.qkv, f"{name}.qkv")
-        past = [f"past_key_values.{number}.{part}" for part in ("key", "value")]
-        inputs = [qkv, "", "", *past, "seqlens_k", "total_sequence_length"]
+        weights, rotary = self.weights, []
         if weights.rotary is not None:
-            inputs.append(graph.constant("rotary.cos", weights.rotary.cos))
-            inputs.append(graph.constant("rotary.sin", weights.rotary.sin))
-        outputs = [graph.name("attention"), f"present.{number}.key", f"present.{number}.value"]
-        graph.nodes(
-            "GroupQueryAttention",
-            inputs,
-            outputs,
-            domain=MICROSOFT,
-            num_heads=weights.heads,
+            rotary.append(self.graph.constant("rotary.cos", weights.rotary.cos))
+            rotary.append(self.graph.constant("rotary.sin", weights.rotary.sin))
+        return self.parts.self_attention(
+            value,
+            block,
+            number,
+            *rotary,
+            heads=weights.heads,
             kv_num_heads=weights.kv_heads,
-            do_rotary=int(weights.rotary is not None),
+            do_rotary=int(bool(rotary)),
         )
-        return self.products.product(graph, outputs[0], block.attention_out, f"{name}.out")
 
     def _finish(self, total: str, addend: Product) -> None:
         graph, weights = self.graph, self.weights
@@ -142,10 +131,4 @@ class _Builder:
         flat = graph.constant("flat", np.array([-1, weights.hidden], np.int64))
         wanted = graph.node("Gather", [graph.node("Reshape", [total, flat]), "logits_at"])
         normed = self.parts.norm(wanted, weights.final_norm, "final_norm")
-        if weights.head is None:
-            logits = self.products.tied_head(graph, normed, weights.embeddings, None, "embeddings")
-        else:
-            logits = self.parts.linear(normed, weights.head, "head")
-        graph.rename(logits, "logits")
-        graph.output("logits", FLOAT, ["rows", self.spec.vocabulary])
-        rank_logits(graph)
+        self.parts.logits(normed, weights.head, weights.embeddings, None)

@@ -1,9 +1,8 @@
-"""The fast graph of a text-to-text model's decoder: one token a row.
+"""The fast graph of a text-to-text model's decoder: one token per row.
 
-Its own keys and values lie in buffers that are past and present at once, as in the graph of a
-causal decoder; those of the source it reads where the encoder has left them. Rows that go on from
-one source side by side, as beams do, ask it together, as if they were one text: the source is
-neither copied nor read more than once.
+As in the graph of a causal decoder, one buffer holds past and present keys and values of the text.
+Those of the source are read from the encoder's output. Rows with the same source, such as beams,
+attend to it together, as if they were one text: the source is read once and not copied.
 """
 
 from __future__ import annotations
@@ -16,33 +15,33 @@ import numpy as np
 from nlplug.export.decoder.encoder import PADDING
 from nlplug.export.decoder.encoder_decoder_weights import Cross, EncoderDecoderWeights
 from nlplug.export.decoder.nodes import FLOAT, INT32, INT64, GraphWriter
-from nlplug.export.decoder.parts import Parts, rank_logits
+from nlplug.export.decoder.parts import Parts
 from nlplug.export.decoder.products import Product, Products
 from nlplug.export.decoder.weights import Block, Norm
-from nlplug.export.graph import MICROSOFT
 from nlplug.runtime.decoding.decoder import ENCODER_DECODER_KEY, EncoderDecoderSpec
 
 
 def build_step(weights: EncoderDecoderWeights, products: Products) -> Any:
-    """Write the decoder's graph, for one token a row.
+    """Write the decoder's graph, for one token per row.
 
-    Inputs: ``input_ids`` (rows, 1) int64; ``position_ids`` (1, 1) int64 where there are positions,
-    the same for all rows; ``seqlens_k`` (rows,) int32, the tokens of each row after this step,
-    less one; ``total_sequence_length`` int32, these tokens; ``source_lengths`` (sources,) int32;
-    ``by_source`` (3,) int64, the sources, the rows of each, and the numbers of all heads;
+    Inputs: ``input_ids`` (rows, 1) int64; ``position_ids`` (1, 1) int64 if there are positions, the
+    same for all rows; ``seqlens_k`` (rows,) int32, the number of tokens of each row after this
+    step, minus one; ``total_sequence_length`` int32, this number of tokens; ``source_lengths``
+    (sources,) int32; ``by_source`` (3,) int64, the number of sources, the rows per source, and the
+    size of all heads;
     ``cross.N.key`` and ``.value`` (sources, heads, source tokens, head size);
     ``past_key_values.N.key`` and ``.value`` (rows, heads, capacity, head size); and that of
     `rank_logits`.
 
     Outputs: ``logits`` (rows, vocabulary), those of `rank_logits`, and ``present.N.key`` and
-    ``.value``, to be bound to the same memory as the past.
+    ``.value``, which must be bound to the memory of the past.
 
     Args:
         weights: The model.
         products: The precision.
 
     Returns:
-        An ``onnx.ModelProto`` whose metadata hold a `EncoderDecoderSpec`.
+        An ``onnx.ModelProto`` with an `EncoderDecoderSpec` in its metadata.
     """
     return _DecoderStep(weights, products).build()
 
@@ -73,14 +72,20 @@ class _DecoderStep:
         graph.input("total_sequence_length", INT32, [])
         graph.input("source_lengths", INT32, ["sources"])
         graph.input("by_source", INT64, [3])
-        total = self._embed(ids)
+        total = self.parts.embed(
+            ids, stack.embeddings, stack.positions, [1, 1], tied=self.weights.head is None
+        )
+        if stack.embedding_norm is not None:
+            total = self.parts.norm(total, stack.embedding_norm, "embedding_norm")
         self.bias = "" if stack.relative is None else self._distances(stack.relative)
         addend = Product("")
         for number, layer in enumerate(stack.layers):
             total, addend = self._layer(total, addend, layer, number)
         if stack.final_norm is not None:
             total = self._add_norm(total, addend, stack.final_norm, "final_norm")[1]
-        self._head(total)
+        flat = graph.constant("flat", np.array([-1, stack.hidden], np.int64))
+        value = graph.node("Reshape", [total, flat])
+        self.parts.logits(value, self.weights.head, stack.embeddings, self.weights.logits_bias)
         for number in range(self.spec.layers):
             for part in ("key", "value"):
                 shape: list[int | str] = ["sources", stack.heads, "tokens", stack.head_size]
@@ -89,19 +94,6 @@ class _DecoderStep:
                 graph.input(f"past_key_values.{number}.{part}", FLOAT, shape)
                 graph.output(f"present.{number}.{part}", FLOAT, shape)
         return graph.finish({ENCODER_DECODER_KEY: self.spec.to_json()})
-
-    def _embed(self, ids: str) -> str:
-        graph, stack = self.graph, self.stack
-        total = self.products.look_up(
-            graph, ids, stack.embeddings, "embeddings", tied=self.weights.head is None
-        )
-        if stack.positions is not None:
-            where = graph.input("position_ids", INT64, [1, 1])
-            table = graph.constant("positions", stack.positions)
-            total = graph.node("Add", [total, graph.node("Gather", [table, where])])
-        if stack.embedding_norm is not None:
-            total = self.parts.norm(total, stack.embedding_norm, "embedding_norm")
-        return total
 
     def _layer(self, total: str, addend: Product, layer: Block, number: int) -> tuple[str, Product]:
         name, cross = f"layers.{number}", self.weights.cross[number]
@@ -125,23 +117,16 @@ class _DecoderStep:
         return add_norm(total, addend, norm, name)
 
     def _attention(self, value: str, layer: Block, number: int) -> Product:
-        graph, stack, name = self.graph, self.stack, f"layers.{number}"
-        qkv = self.parts.linear(value, layer.qkv, f"{name}.qkv")
-        past = [f"past_key_values.{number}.{part}" for part in ("key", "value")]
-        inputs = [qkv, "", "", *past, "seqlens_k", "total_sequence_length"]
-        if self.bias:
-            inputs += ["", "", "", self.bias]
-        outputs = [graph.name("attention"), f"present.{number}.key", f"present.{number}.value"]
-        graph.nodes(
-            "GroupQueryAttention",
-            inputs,
-            outputs,
-            domain=MICROSOFT,
-            num_heads=stack.heads,
+        stack = self.stack
+        return self.parts.self_attention(
+            value,
+            layer,
+            number,
+            *(["", "", "", self.bias] if self.bias else []),
+            heads=stack.heads,
             kv_num_heads=stack.heads,
             scale=stack.scale,
         )
-        return self.products.product(graph, outputs[0], layer.attention_out, f"{name}.out")
 
     def _cross_attention(self, value: str, cross: Cross, number: int) -> Product:
         graph, stack, name = self.graph, self.stack, f"layers.{number}"
@@ -164,7 +149,7 @@ class _DecoderStep:
         return self.products.product(graph, rows, cross.out, f"{name}.cross_out")
 
     def _distances(self, relative: np.ndarray) -> str:
-        """What the distance of the new token to each other adds, shape (1, heads, 1, tokens)."""
+        """The bias for the distance of the new token to each token, (1, heads, 1, tokens)."""
         graph = self.graph
         back = graph.constant("back", np.array(-1, np.int32))
         last = graph.node("Add", ["total_sequence_length", back])
@@ -172,17 +157,3 @@ class _DecoderStep:
         furthest = graph.constant("furthest", np.array(relative.shape[1] - 1, np.int32))
         table = graph.constant("distances", relative[None, :, None])
         return graph.node("Gather", [table, graph.node("Min", [apart, furthest])], axis=3)
-
-    def _head(self, total: str) -> None:
-        graph, weights = self.graph, self.weights
-        flat = graph.constant("flat", np.array([-1, self.stack.hidden], np.int64))
-        value = graph.node("Reshape", [total, flat])
-        if weights.head is None:
-            logits = self.products.tied_head(
-                graph, value, self.stack.embeddings, weights.logits_bias, "embeddings"
-            )
-        else:
-            logits = self.parts.linear(value, weights.head, "head")
-        graph.rename(logits, "logits")
-        graph.output("logits", FLOAT, ["rows", self.spec.vocabulary])
-        rank_logits(graph)

@@ -1,7 +1,7 @@
-"""The fast graph of an encoder: it ends with what the decoder looks up in the source.
+"""The fast graph of an encoder; its output is the keys and values of the decoder's cross-attention.
 
-The keys and values that each layer of the decoder makes of the source are the same at every step,
-so they are made here, once, by one product, and lie as the decoder's attention reads them.
+They are the same at every step of the decoder, so the encoder computes those of all layers once,
+with one product, in the layout that the decoder's attention reads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nlplug.export.decoder.parts import Parts
 from nlplug.export.decoder.products import Product, Products
 from nlplug.export.decoder.weights import Block, Linear
 
-# The operator's own -10,000 is not out of reach for scores that are not scaled.
+# The operator's default, -10,000, is within the range of scores that are not scaled.
 PADDING = -1e30
 """What is added to the scores of padding."""
 
@@ -26,7 +26,7 @@ def build_encoder(weights: EncoderDecoderWeights, products: Products) -> Any:
 
     Inputs: ``input_ids`` (sources, tokens) int64, padded on the right; ``source_lengths``
     (sources,) int32. Output: ``cross`` (2 x layers of the decoder, sources, heads, tokens, head
-    size), the keys and the values of each layer in turn.
+    size), the keys, then the values of each layer.
 
     Args:
         weights: The model.
@@ -67,7 +67,7 @@ class _Encoder:
         return graph.finish({})
 
     def _tokens(self, ids: str) -> str:
-        """How many tokens the longest source has, of shape (1,)."""
+        """Number of tokens of the longest source, shape (1,)."""
         return self.graph.node("Shape", [ids], start=1)
 
     def _layer(self, total: str, addend: Product, layer: Block, name: str) -> tuple[str, Product]:
@@ -98,7 +98,7 @@ class _Encoder:
         return self.products.product(graph, attended, layer.attention_out, f"{name}.out")
 
     def _distances(self, tokens: str, relative: np.ndarray) -> str:
-        """What the distance of each two tokens adds, of shape (1, heads, tokens, tokens)."""
+        """The bias for the distance of every two tokens, shape (1, heads, tokens, tokens)."""
         graph = self.graph
         furthest = relative.shape[1] // 2
         scalar = graph.constant("no_axes", np.zeros(0, np.int64))

@@ -54,18 +54,14 @@ def start_token(model: Any) -> int:
     )
 
 
-def context_of(model: Any) -> int:
-    """Maximum number of positions; `NO_LIMIT` where positions are relative."""
-    return int(getattr(model.config, "max_position_embeddings", None) or NO_LIMIT)
-
-
 def _spec(model: Any, decoder: Any) -> EncoderDecoderSpec:
     outputs = {
         value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
         for value in decoder.graph.output
     }
     cache = outputs["present.0.decoder.key"]
-    context = context_of(model)
+    # Where positions are relative, there is no limit.
+    context = int(getattr(model.config, "max_position_embeddings", None) or NO_LIMIT)
     return EncoderDecoderSpec(
         layers=sum(name.endswith("decoder.key") for name in outputs),
         kv_heads=cache[1],

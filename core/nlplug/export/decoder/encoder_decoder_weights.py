@@ -1,4 +1,4 @@
-"""What a text-to-text model is made of, whatever its checkpoint calls the parts."""
+"""The weights of a text-to-text model, in one form for all architectures."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from nlplug.export.decoder.weights import Block, Linear, NoFastForm, Norm
 
 @dataclass(frozen=True)
 class Cross:
-    """What a layer of the decoder asks the source with, between its other two parts.
+    """Cross-attention of a decoder layer to the source, between its other two parts.
 
     Attributes:
-        norm: Before, or behind.
+        norm: Before the part, or after it in post-norm models.
         query: Queries of all heads.
         key: Keys of the source.
         value: Values of the source.
-        out: After attention.
+        out: The product after attention.
     """
 
     norm: Norm
@@ -33,18 +33,18 @@ class Stack:
     """An encoder, or a decoder without its head.
 
     Attributes:
-        heads: Of attention.
-        head_size: Numbers in a head.
-        scale: Of the scores of attention.
-        context: Most tokens that positions exist for.
-        embeddings: Shape (vocabulary, hidden), scaled as they enter the first layer.
+        heads: Number of attention heads.
+        head_size: Size of a head.
+        scale: Factor of the attention scores.
+        context: Maximum number of positions.
+        embeddings: Shape (vocabulary, hidden), with the scale of the first layer's input.
         positions: Shape (context, hidden), or None.
-        relative: What distances between tokens add to the scores of attention, or None. Of an
-            encoder shape (heads, 2 n + 1), from n tokens before to n tokens after, where n and
-            all further are alike; of a decoder (heads, n + 1), from the same token to n before.
-        embedding_norm: Right after the embeddings, or None.
+        relative: Bias of the attention scores by distance between tokens, or None. In an encoder
+            its shape is (heads, 2 n + 1), from n tokens before to n tokens after; larger distances
+            count as n. In a decoder (heads, n + 1), from the same token to n tokens before.
+        embedding_norm: The norm after the embeddings, or None.
         layers: From the first to the last.
-        final_norm: After the last layer, or None.
+        final_norm: The norm after the last layer, or None.
     """
 
     heads: int
@@ -60,16 +60,16 @@ class Stack:
 
     @property
     def hidden(self) -> int:
-        """Numbers a token."""
+        """Size of a token's vector."""
         return int(self.embeddings.shape[1])
 
     @property
     def vocabulary(self) -> int:
-        """How many tokens there are."""
+        """Number of tokens in the vocabulary."""
         return int(self.embeddings.shape[0])
 
     def scaled(self, factor: float) -> Stack:
-        """With its last output, which must come from a norm, times a factor."""
+        """This stack with its output, which must come from a norm, multiplied by a factor."""
         if self.final_norm is not None:
             return replace(self, final_norm=_scaled(self.final_norm, factor))
         last = replace(self.layers[-1], mlp_norm=_scaled(self.layers[-1].mlp_norm, factor))
@@ -83,14 +83,13 @@ class EncoderDecoderWeights:
     Attributes:
         encoder: Reads the source.
         decoder: Writes the text.
-        cross: Attention to the source, of each layer of the decoder.
+        cross: Cross-attention of each layer of the decoder.
         head: The product that gives logits; None when it is the decoder's embeddings transposed.
-        logits_bias: Added to the logits where there is no ``head`` that has a bias of its own,
-            shape (vocabulary,), or None.
+        logits_bias: Added to the logits if there is no ``head``, shape (vocabulary,), or None.
         activation: A value of `nlplug.export.decoder.weights.ACTIVATIONS`.
-        gated: The activation of one half of ``up`` is multiplied with the other half.
-        norm_first: Norms stand before the parts of a layer, not after.
-        start: The token that texts begin with.
+        gated: Whether the activation of one half of ``up`` is multiplied with the other half.
+        norm_first: Whether norms come before the parts of a layer, not after.
+        start: The first token of every text.
     """
 
     encoder: Stack
@@ -110,7 +109,7 @@ class EncoderDecoderWeights:
 
     @property
     def vocabulary(self) -> int:
-        """How many logits there are."""
+        """Number of logits."""
         return self.decoder.vocabulary if self.head is None else int(self.head.weight.shape[1])
 
 

@@ -20,11 +20,11 @@ def read(model: Any) -> DecoderWeights:
     """The weights of a ``GPT2LMHeadModel``.
 
     Raises:
-        NoFastForm: It scales its attention otherwise than GPT-2 did.
+        NoFastForm: It does not divide attention scores by the square root of the head size.
     """
     config, body = model.config, model.transformer
     if not config.scale_attn_weights or config.scale_attn_by_inverse_layer_idx:
-        raise NoFastForm("attention scores that are not divided by the root of the head's size")
+        raise NoFastForm("attention scores not divided by the square root of the head size")
     embeddings = array(body.wte.weight)
     return DecoderWeights(
         heads=config.n_head,

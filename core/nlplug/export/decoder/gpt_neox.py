@@ -1,4 +1,5 @@
-"""Reading GPT-NeoX (Pythia): rotary positions on a part of each head, often parallel layers."""
+"""Reading GPT-NeoX (Pythia): rotary positions on a part of each head; attention and
+feed-forward are often parallel."""
 
 from __future__ import annotations
 
@@ -55,7 +56,7 @@ def read(model: Any) -> DecoderWeights:
 
 
 def _by_kind(qkv: Linear, heads: int) -> Linear:
-    """The checkpoint has query, key and value of the first head, then of the second, ..."""
+    """Reorder to all queries, all keys, all values; the checkpoint has them head by head."""
 
     def change(values: np.ndarray) -> np.ndarray:
         split = values.reshape(*values.shape[:-1], heads, 3, -1)

@@ -1,4 +1,4 @@
-"""Reading Llama and its kin (SmolLM, Mistral, Qwen2): RMS norms, rotary positions, a gate."""
+"""Reading Llama, SmolLM, Mistral and Qwen2: RMS norms, rotary positions, a gate."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def read(model: Any) -> DecoderWeights:
     """The weights of a ``LlamaForCausalLM``, ``MistralForCausalLM`` or ``Qwen2ForCausalLM``.
 
     Raises:
-        NoFastForm: It looks back through a window, or something else has no fast form.
+        NoFastForm: It has sliding-window attention, or something else without a fast form.
     """
     config, body = model.config, model.model
     context = config.max_position_embeddings
     window = getattr(config, "sliding_window", None)
     if window is not None and window < context and getattr(config, "use_sliding_window", True):
-        raise NoFastForm(f"attention through a window of {window} tokens")
+        raise NoFastForm(f"attention with a sliding window of {window} tokens")
     heads = config.num_attention_heads
     embeddings = array(body.embed_tokens.weight)
     return DecoderWeights(

@@ -16,7 +16,7 @@ _IR_VERSION = 10
 
 
 class GraphWriter:
-    """Collects inputs, constants, nodes and outputs, and gives every value a name."""
+    """Collects inputs, constants, nodes and outputs, and names every value."""
 
     def __init__(self) -> None:
         self._nodes: list[Any] = []
@@ -35,7 +35,7 @@ class GraphWriter:
         self._outputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
 
     def constant(self, name: str, values: np.ndarray) -> str:
-        """Store a constant; the same name twice is stored once."""
+        """Store a constant, unless there is one of this name; returns its name."""
         if name not in self._constants:
             self._constants[name] = numpy_helper.from_array(np.asarray(values, order="C"), name)
         return name
@@ -90,4 +90,4 @@ class GraphWriter:
 
 
 INT32, INT64, FLOAT = TensorProto.INT32, TensorProto.INT64, TensorProto.FLOAT
-"""Kinds of tensors that decoders have at their borders."""
+"""Types of the inputs and outputs of decoders."""

@@ -1,14 +1,16 @@
-"""The parts that graphs of decoders and encoders share: norms, feed-forward, the last ranking."""
+"""The parts that graphs of decoders and encoders share: norms, attention, feed-forward, ranking."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nlplug.export.decoder.nodes import FLOAT, INT64, GraphWriter
 from nlplug.export.decoder.products import Product, Products
-from nlplug.export.decoder.weights import Linear, Norm
+from nlplug.export.decoder.weights import Block, Linear, Norm
 from nlplug.export.graph import MICROSOFT
 
 
@@ -17,16 +19,83 @@ class Parts:
     """Writes parts of layers into a graph.
 
     Attributes:
-        graph: Where to.
+        graph: The graph to write into.
         products: The precision.
         activation: A value of `nlplug.export.decoder.weights.ACTIVATIONS`.
-        gated: The activation of one half of the feed-forward part is multiplied with the other.
+        gated: Whether the activation of one half of the feed-forward part is multiplied with the
+            other half.
     """
 
     graph: GraphWriter
     products: Products
     activation: str
     gated: bool
+
+    def embed(
+        self,
+        ids: str,
+        table: np.ndarray,
+        positions: np.ndarray | None,
+        shape: Sequence[int | str],
+        *,
+        tied: bool,
+    ) -> str:
+        """Embeddings, plus those of the input ``position_ids`` of this shape if there are any."""
+        graph = self.graph
+        value = self.products.look_up(graph, ids, table, "embeddings", tied=tied)
+        if positions is None:
+            return value
+        where = graph.input("position_ids", INT64, shape)
+        rows = graph.node("Gather", [graph.constant("positions", positions), where])
+        return graph.node("Add", [value, rows])
+
+    def self_attention(
+        self, value: str, block: Block, number: int, *more: str, heads: int, **attributes: Any
+    ) -> Product:
+        """Attention to the text so far, whose keys and values are inputs and outputs.
+
+        Args:
+            value: The normalized input of the layer.
+            block: The weights of the layer.
+            number: Number of the layer.
+            more: Inputs of ``GroupQueryAttention`` after the lengths.
+            heads: Query heads.
+            attributes: Further attributes of ``GroupQueryAttention``.
+        """
+        graph, name = self.graph, f"layers.{number}"
+        qkv = self.linear(value, block.qkv, f"{name}.qkv")
+        past = [f"past_key_values.{number}.{part}" for part in ("key", "value")]
+        attended = graph.name("attention")
+        graph.nodes(
+            "GroupQueryAttention",
+            [qkv, "", "", *past, "seqlens_k", "total_sequence_length", *more],
+            [attended, f"present.{number}.key", f"present.{number}.value"],
+            domain=MICROSOFT,
+            num_heads=heads,
+            **attributes,
+        )
+        return self.products.product(graph, attended, block.attention_out, f"{name}.out")
+
+    def logits(
+        self, value: str, head: Linear | None, table: np.ndarray, bias: np.ndarray | None
+    ) -> None:
+        """The output ``logits`` and its ranking, from ``value`` of shape (rows, hidden).
+
+        Args:
+            value: The last normalized value.
+            head: The product; None for the transposed embeddings.
+            table: The embeddings.
+            bias: Added to the product with the embeddings, or None.
+        """
+        graph = self.graph
+        if head is None:
+            logits = self.products.tied_head(graph, value, table, bias, "embeddings")
+        else:
+            logits = self.linear(value, head, "head")
+        graph.rename(logits, "logits")
+        vocabulary = len(table) if head is None else head.weight.shape[1]
+        graph.output("logits", FLOAT, ["rows", int(vocabulary)])
+        rank_logits(graph)
 
     def mlp(self, value: str, up: Linear, down: Linear, name: str) -> Product:
         """The feed-forward part."""
@@ -60,8 +129,8 @@ class Parts:
     def add_norm(self, total: str, addend: Product, norm: Norm, name: str) -> tuple[str, str]:
         """Add a layer's output to the residual sum, and normalize: (the sum, normalized).
 
-        Not as ``SkipLayerNormalization``, which takes ten times as long for each row
-        (onnxruntime 1.32). And not by ``Add``, which ONNX Runtime would fuse into it while loading.
+        Not with ``SkipLayerNormalization``, which takes ten times as long per row (onnxruntime
+        1.32), nor with ``Add``, which ONNX Runtime would fuse into that operator while loading.
         """
         if addend.value:
             parts = [addend.value, total, addend.bias] if addend.bias else [addend.value, total]
@@ -71,7 +140,7 @@ class Parts:
     def add_norm_of_row(
         self, total: str, addend: Product, norm: Norm, name: str
     ) -> tuple[str, str]:
-        """The same as one node, which for a single row is quicker than two."""
+        """The same as one node, which is faster than two nodes for a single row."""
         if not addend.value:
             return total, self.norm(total, norm, name)
         inputs = [addend.value, total, *self._norm_constants(norm, name)]
@@ -108,14 +177,14 @@ class Parts:
 
 
 def rank_logits(graph: GraphWriter) -> None:
-    """Rank the value ``logits``: what greedy decoding, sampling and beams choose from.
+    """Rank the value ``logits`` for greedy decoding, sampling and beam search.
 
-    Input: ``top`` (1,) int64, how many tokens. Outputs, the likeliest token first: ``top_logits``
-    (rows, top), ``top_tokens`` (rows, top) int64, and ``top_share`` (rows, 1), the probability of
-    the likeliest, from which follows the sum of the exponentials of all.
+    Input: ``top`` (1,) int64, the number of tokens. Outputs, most likely token first:
+    ``top_logits`` (rows, top), ``top_tokens`` (rows, top) int64, and ``top_share`` (rows, 1), the
+    probability of the most likely token, which gives the sum of the exponentials of all logits.
 
-    For one token ``TopK`` is quicker than ``ArgMax``, and what that saves pays for the sum, which
-    ``ReduceLogSumExp`` takes many times as long for.
+    For one token ``TopK`` is faster than ``ArgMax``, which makes up for the time of the sum;
+    ``ReduceLogSumExp`` would take many times as long.
     """
     graph.input("top", INT64, [1])
     graph.nodes("TopK", ["logits", "top"], ["top_logits", "top_tokens"], axis=-1)

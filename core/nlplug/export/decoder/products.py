@@ -1,14 +1,15 @@
 """Matrix products and embedding tables in the three precisions that decode fast on a CPU.
 
-A step of decoding multiplies few rows with every weight of the model, so its time is that of
-reading the weights: int8 reads a quarter. Embeddings that are tied to the head are stored once in
-each precision, as the head's operator wants them, and looked up from there.
+A decoding step multiplies few rows with every weight of the model, so its time is the time to read
+the weights: int8 reads a quarter of float32. Embeddings that are tied to the head are stored once
+in each precision, in the layout of the head's operator, and looked up from there.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,11 +19,11 @@ from nlplug.export.decoder.weights import Linear
 from nlplug.export.quantize import quantize_columns
 
 PRECISIONS = ("fp32", "int8", "int8-blocks")
-"""Float, int8 weights with activations quantized while running, and int8 weights in blocks."""
+"""Float, int8 weights with activations quantized at run time, and int8 weights in blocks."""
 
 BLOCKS = (128, 64, 32)
-"""Numbers of a column that share a scale: the first that leaves no rest. One row is multiplied
-faster by a sixth in blocks of 128 than of 32 (onnxruntime 1.32, one thread)."""
+"""Sizes of the blocks of a column that share a scale: the first that divides the column is used.
+For one row, blocks of 128 are a sixth faster than blocks of 32 (onnxruntime 1.32, one thread)."""
 _BLOCK_TOP = 127.0
 _ZERO = 128.0
 _INT8_ACTIVATIONS = 4
@@ -36,25 +37,27 @@ class Product:
     bias: str = ""
 
 
-class Products(Protocol):
+class Products(ABC):
     """How one precision writes products and look-ups.
 
     Attributes:
-        one_thread: Bytes of weights, times rows, up to which a single thread makes a step quicker
-            than two that share each product. Measured on two cores with 1 MiB of cache each.
-        lane_rows: Rows that a thread must have to itself to be quicker than all threads on all
-            rows, in spite of reading all weights alone; 0 where it never is.
-        single_row: Steps of a single row are what it is best at.
+        one_thread: Bytes of weights, times rows, up to which one thread makes a step faster than
+            two that share each product. Measured on two cores with 1 MiB of cache each.
+        lane_rows: Number of rows from which a thread with rows of its own is faster than all
+            threads on all rows, although it reads all weights alone; 0 for never.
+        single_row: Whether this precision is fastest for steps of a single row.
     """
 
-    one_thread: int
-    lane_rows: int
-    single_row: bool
+    one_thread: ClassVar[int]
+    lane_rows: ClassVar[int] = 0
+    single_row: ClassVar[bool] = False
 
     @property
     def many_rows(self) -> Products:
-        """The products for a graph that reads whole texts, beside one that goes step by step."""
+        """The products for the graph that reads whole texts, next to the one for single steps."""
+        return self
 
+    @abstractmethod
     def product(self, graph: GraphWriter, value: str, layer: Linear, name: str) -> Product:
         """``value`` of shape (..., inputs) times the weight."""
 
@@ -62,18 +65,20 @@ class Products(Protocol):
         self, graph: GraphWriter, value: str, table: np.ndarray, bias: np.ndarray | None, name: str
     ) -> str:
         """``value`` of shape (rows, hidden) times the transposed table, plus a bias: logits."""
+        return self.product(graph, value, Linear(table.T, bias), name).value
 
+    @abstractmethod
     def look_up(
         self, graph: GraphWriter, ids: str, table: np.ndarray, name: str, *, tied: bool
     ) -> str:
-        """The rows of a table of embeddings; ``tied`` if `tied_head` has the same table."""
+        """The rows of a table of embeddings; ``tied`` if `tied_head` uses the same table."""
 
 
 def products_of(precision: str) -> Products:
-    """The writer for one of `PRECISIONS`.
+    """The products of one of `PRECISIONS`.
 
     Raises:
-        OptionError: It is none of them.
+        OptionError: There is no such precision.
     """
     known: dict[str, Products] = {
         "fp32": FloatProducts(),
@@ -88,17 +93,10 @@ def products_of(precision: str) -> Products:
     return known[precision]
 
 
-class FloatProducts:
-    """Float weights. Biases are left to the next operator, which often has them for nothing."""
+class FloatProducts(Products):
+    """Float weights. The next operator adds the bias, often at no cost."""
 
     one_thread = 12_000_000
-    lane_rows = 0
-    single_row = False
-
-    @property
-    def many_rows(self) -> Products:
-        """See `Products.many_rows`: the same."""
-        return self
 
     def product(self, graph: GraphWriter, value: str, layer: Linear, name: str) -> Product:
         """``MatMul``."""
@@ -109,7 +107,7 @@ class FloatProducts:
     def tied_head(
         self, graph: GraphWriter, value: str, table: np.ndarray, bias: np.ndarray | None, name: str
     ) -> str:
-        """``Gemm``, which multiplies with a transposed matrix as it stands."""
+        """``Gemm``, which multiplies with a transposed matrix without copying it."""
         inputs = [value, graph.constant(f"{name}.weight", table)]
         if bias is not None:
             inputs.append(graph.constant(f"{name}.bias", bias))
@@ -122,17 +120,11 @@ class FloatProducts:
         return graph.node("Gather", [graph.constant(f"{name}.weight", table), ids])
 
 
-class Int8Products:
-    """int8 weights with a scale a column; activations quantized while running, a scale a batch."""
+class Int8Products(Products):
+    """int8 weights, one scale per column; activations with one scale per batch, at run time."""
 
     one_thread = 32_000_000
     lane_rows = 8
-    single_row = False
-
-    @property
-    def many_rows(self) -> Products:
-        """See `Products.many_rows`: the same."""
-        return self
 
     def product(self, graph: GraphWriter, value: str, layer: Linear, name: str) -> Product:
         """``DynamicQuantizeMatMul``, which adds the bias too."""
@@ -146,22 +138,16 @@ class Int8Products:
             inputs += ["", graph.constant(f"{name}.bias", layer.bias)]
         return Product(graph.ours("DynamicQuantizeMatMul", inputs))
 
-    def tied_head(
-        self, graph: GraphWriter, value: str, table: np.ndarray, bias: np.ndarray | None, name: str
-    ) -> str:
-        """The same product with the transposed table."""
-        return self.product(graph, value, Linear(table.T, bias), name).value
-
     def look_up(
         self, graph: GraphWriter, ids: str, table: np.ndarray, name: str, *, tied: bool
     ) -> str:
-        """Rows of the head's weight, or of a table of its own, in float again."""
+        """Rows of the head's weight, or of a separate table, converted to float."""
         rounded, scale = quantize_columns(table.T)
         if tied:
             weight = graph.constant(f"{name}.weight_int8", rounded)
             scales = graph.constant(f"{name}.weight_scale", scale)
-            # Done once while loading. The head keeps a packed copy of its own, so this is still
-            # one table in the file and two in memory; looking up columns would be slow.
+            # Done once while loading. The head keeps its own packed copy, so there is one table
+            # in the file and two in memory; looking up columns would be slow.
             rows = graph.node("Transpose", [weight], perm=[1, 0])
         else:
             rows = graph.constant(f"{name}.rows_int8", rounded.T)
@@ -172,20 +158,19 @@ class Int8Products:
         return graph.node("Mul", [graph.node("Cast", [found], to=FLOAT), step])
 
 
-class BlockProducts:
-    """int8 weights with a scale for each block of a column; activations likewise, row by row.
+class BlockProducts(Products):
+    """int8 weights, one scale per block of a column; activations are quantized row by row.
 
-    Finer than `Int8Products` on both sides, so that a row's answer does not hang on the rest of
-    its batch. A single row is multiplied nearly twice as fast, four or more half as fast.
+    So, unlike with `Int8Products`, a row's result is independent of the rest of its batch. One row
+    is multiplied nearly twice as fast, four or more rows half as fast.
     """
 
     one_thread = 12_000_000
-    lane_rows = 0
     single_row = True
 
     @property
     def many_rows(self) -> Products:
-        """See `Products.many_rows`: weights with a scale a column."""
+        """See `Products.many_rows`: weights with one scale per column."""
         return Int8Products()
 
     def product(self, graph: GraphWriter, value: str, layer: Linear, name: str) -> Product:
@@ -209,16 +194,10 @@ class BlockProducts:
         )
         return Product(made)
 
-    def tied_head(
-        self, graph: GraphWriter, value: str, table: np.ndarray, bias: np.ndarray | None, name: str
-    ) -> str:
-        """The same product with the transposed table."""
-        return self.product(graph, value, Linear(table.T, bias), name).value
-
     def look_up(
         self, graph: GraphWriter, ids: str, table: np.ndarray, name: str, *, tied: bool
     ) -> str:
-        """``GatherBlockQuantized`` from the blocks that the head has, or from its own."""
+        """``GatherBlockQuantized`` from the head's blocks, or from separate ones."""
         blocks, scale = quantize_blocks(table.T)
         weight = graph.constant(f"{name}.weight_blocks", blocks)
         shape = graph.constant(f"{name}.scale_shape", np.array([*scale.shape, 1], np.int64))
@@ -244,14 +223,14 @@ class BlockProducts:
 
 
 def quantize_blocks(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Round a matrix to bytes around 128, with a scale for each block of numbers of a column.
+    """Round a matrix to bytes centred at 128, with one scale per block of a column.
 
     Args:
         weight: Shape (inputs, outputs).
 
     Returns:
-        uint8 of shape (outputs, blocks, numbers in a block), the last block filled up with zeros,
-        and the float32 scales of shape (outputs, blocks).
+        uint8 of shape (outputs, blocks, block size), the last block padded with zeros, and the
+        float32 scales of shape (outputs, blocks).
     """
     inputs, outputs = weight.shape
     size = next((size for size in BLOCKS if inputs % size == 0), BLOCKS[-1])

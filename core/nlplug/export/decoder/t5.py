@@ -1,4 +1,4 @@
-"""Reading T5 and mT5: RMS norms before, no biases, positions as distances between tokens."""
+"""Reading T5 and mT5: RMS norms before, no biases, relative positions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _stack(stack: Any, config: Any) -> Stack:
 
 
 def _relative(stack: Any) -> np.ndarray:
-    """What each distance adds; see `Stack.relative`."""
+    """The bias for each distance; see `Stack.relative`."""
     import torch
 
     module = stack.block[0].layer[0].SelfAttention

@@ -1,4 +1,4 @@
-"""What a causal decoder is made of, whatever its checkpoint calls the parts."""
+"""The weights of a causal decoder, in one form for all architectures."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
 }
-"""Names of activations in transformers' configurations, and what they compute."""
+"""Names of activations in transformers' configurations, and the function of each."""
 
 
 class NoFastForm(Exception):
-    """The decoder has something that the fast graph does not do; the message names it."""
+    """The fast graph does not support something in the model; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Linear:
 
     @classmethod
     def join(cls, parts: Sequence[Linear]) -> Linear:
-        """Several products of one input as one; a missing bias beside others counts as zero."""
+        """Several products of one input as one; a missing bias is zero if others are there."""
         weight = np.concatenate([part.weight for part in parts], axis=1)
         if all(part.bias is None for part in parts):
             return cls(weight)
@@ -46,7 +46,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Norm:
-    """Layer normalization; without ``bias`` and with ``rms``, by the root mean square alone."""
+    """Layer normalization; with ``rms``, which has no ``bias``, by the root mean square."""
 
     weight: np.ndarray
     epsilon: float
@@ -64,15 +64,15 @@ class Rotary:
 
 @dataclass(frozen=True)
 class Block:
-    """One layer; a norm stands before its part or, in a model that norms after, behind it.
+    """One layer; each norm comes before its part, or after it in post-norm models.
 
     Attributes:
-        attention_norm: Of attention to the own text.
+        attention_norm: Norm of self-attention.
         qkv: Queries of all heads, then keys, then values, in one product.
-        attention_out: After attention.
-        mlp_norm: Of the feed-forward part.
-        up: Into the feed-forward part; with a gate, the gate's columns first.
-        down: Out of it.
+        attention_out: The product after attention.
+        mlp_norm: Norm of the feed-forward part.
+        up: The first product of the feed-forward part; with a gate, the gate's columns first.
+        down: The last product of the feed-forward part.
     """
 
     attention_norm: Norm
@@ -90,17 +90,17 @@ class DecoderWeights:
     Attributes:
         heads: Query heads.
         kv_heads: Heads of keys and values.
-        head_size: Numbers in a head.
-        context: Most tokens that positions exist for.
+        head_size: Size of a head.
+        context: Maximum number of positions.
         embeddings: Shape (vocabulary, hidden).
         positions: Learned positions, shape (context, hidden), or None.
         rotary: Rotary positions, or None.
         blocks: The layers.
-        final_norm: Before the head.
+        final_norm: The norm before the head.
         head: The product that gives logits; None when it is the embeddings transposed.
         activation: A value of `ACTIVATIONS`.
-        gated: The activation of one half of ``up`` is multiplied with the other half.
-        parallel: Attention and feed-forward both read the layer's input.
+        gated: Whether the activation of one half of ``up`` is multiplied with the other half.
+        parallel: Whether attention and feed-forward both read the layer's input.
     """
 
     heads: int
@@ -130,12 +130,12 @@ class DecoderWeights:
 
     @property
     def vocabulary(self) -> int:
-        """How many tokens there are."""
+        """Number of tokens in the vocabulary."""
         return int(self.embeddings.shape[0])
 
     @property
     def hidden(self) -> int:
-        """Numbers a token."""
+        """Size of a token's vector."""
         return int(self.embeddings.shape[1])
 
 
@@ -157,10 +157,10 @@ def layer_norm(module: Any) -> Norm:
 
 
 def activation(name: Any) -> str:
-    """What an activation of a configuration computes.
+    """The function that an activation's name in a configuration stands for.
 
     Raises:
-        NoFastForm: It is none of `ACTIVATIONS`.
+        NoFastForm: The name is not in `ACTIVATIONS`.
     """
     if name not in ACTIVATIONS:
         raise NoFastForm(f"activation {name!r}")
@@ -168,7 +168,7 @@ def activation(name: Any) -> str:
 
 
 def head(model: Any, embeddings: np.ndarray) -> Linear | None:
-    """The output product of a model, or None when it shares the embeddings' numbers."""
+    """The output product of a model, or None when it equals the embeddings."""
     module = model.get_output_embeddings()
     product = linear(module)
     if product.bias is None and np.array_equal(product.weight.T, embeddings):
@@ -177,7 +177,7 @@ def head(model: Any, embeddings: np.ndarray) -> Linear | None:
 
 
 def rotary(module: Any, context: int) -> Rotary:
-    """The tables of a rotary embedding as transformers has set it up for a checkpoint.
+    """The tables of the rotary embedding of a loaded checkpoint.
 
     Raises:
         NoFastForm: Its frequencies change with the length of the text.

@@ -1,4 +1,4 @@
-"""A text that continues a text or a chat."""
+"""Causal language models: continue a text or answer a chat."""
 
 from __future__ import annotations
 

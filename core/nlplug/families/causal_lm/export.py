@@ -22,7 +22,11 @@ from nlplug.export.decoding import (
 )
 from nlplug.export.decoding_gate import DecodingRows, Logits
 from nlplug.export.rows import SENTENCES, draw
-from nlplug.families.causal_lm.scoring import Reader, TextGenerationEvaluation, reader_of
+from nlplug.families.causal_lm.scoring import (
+    LikelihoodScorer,
+    TextGenerationEvaluation,
+    likelihood_scorer,
+)
 from nlplug.families.decoding_options import GenerationConfig, TextDecodingOptions
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import MODEL_GRAPH
@@ -88,8 +92,8 @@ def gate_rows(config: ExportConfig, draft: Bundle) -> DecodingRows:
     read = _some(samples)
 
     def answers(logits: Logits, _: Sequence[Sequence[int]]) -> list[Any]:
-        reader: Reader = reader_of(draft, logits)
-        return [reader.likelihood(one.input["text"], one.input["prompt"]) for one in read]
+        scorer: LikelihoodScorer = likelihood_scorer(draft, logits)
+        return [scorer.likelihood(one.input["text"], one.input["prompt"]) for one in read]
 
     origin = f"{origin}; bits per byte of {len(read)} texts"
     return DecodingRows(

@@ -1,4 +1,4 @@
-"""What the tasks that continue a text or a chat take and give."""
+"""Inputs, options and answers of tasks that continue a text or answer a chat."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 from nlplug.families.decoding_options import TextDecodingOptions
 from nlplug.runtime.decoding.options import DoSample, Temperature
-from nlplug.task import TaskInput
+from nlplug.task import TaskInput, chinese
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -65,97 +65,81 @@ class CausalInput(TaskInput):
         ],
         Discriminator(_kind),
     ] = Field(
-        description="The text to continue; or a chat, as a list of messages with role and "
-        "content, for models that have a chat template.",
-        json_schema_extra={
-            "zh": {
-                "title": "提示",
-                "description": "要续写的文本；对带有对话模板的模型，也可以是由 role 和 content "
-                "组成的消息列表。",
-            }
-        },
+        title="Prompt",
+        description="The text to continue. For models with a chat template also a chat: a list of "
+        "messages with role and content.",
+        json_schema_extra=chinese(
+            "提示",
+            "要续写的文本；对带有对话模板的模型，也可以是由 role 和 content 组成的消息列表。",
+        ),
     )
 
 
 class CausalOptions(TextDecodingOptions):
-    """How the text is generated, and what is returned."""
+    """Options of decoding, and of the form of the answer."""
 
     do_sample: DoSample = True
     temperature: Temperature = 0.7
     return_full_text: bool = Field(
         default=True,
         title="Return the full text",
-        description="Return the prompt with the new text. Off: the new text only.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "返回全文", "description": "结果以提示开头；关闭则只返回新文本。"},
-        },
+        description="Include the prompt in the answer. Off: return only the new text.",
+        json_schema_extra=chinese("返回全文", "结果包含提示；关闭则只返回新文本。", advanced=True),
     )
     truncation: Literal["error", "left"] = Field(
         default="error",
         title="Prompts that are too long",
-        description="For a prompt longer than the model's context: an error, or left, which cuts "
-        "off its beginning to make room for max_new_tokens in up to half of the context.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "超长提示",
-                "description": "提示超出模型上下文时：error 报错；left 舍去开头，"
-                "在至多一半的上下文内为新文本留出空间。",
-            },
-        },
+        description="What to do with a prompt longer than the model's context. error: raise an "
+        "error; left: remove its beginning, so that max_new_tokens fit, in at most half of the "
+        "context.",
+        json_schema_extra=chinese(
+            "超长提示",
+            "提示超出模型上下文时：error 报错；left 舍去开头，在至多一半的上下文内"
+            "为 max_new_tokens 留出空间。",
+            advanced=True,
+        ),
     )
     continue_final_message: bool | None = Field(
         default=None,
         title="Continue the last message",
         description="In a chat: continue the last message instead of answering it. Empty: only if "
         "it is the assistant's.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "续写最后一条消息",
-                "description": "对话中续写最后一条消息而不是回复它；默认仅当它来自助手时如此。",
-            },
-        },
+        json_schema_extra=chinese(
+            "续写最后一条消息",
+            "对话中续写最后一条消息而不是回复它。留空：仅当它来自助手时。",
+            advanced=True,
+        ),
     )
     tools: Annotated[list[dict[str, Any]] | None, BeforeValidator(_from_json)] = Field(
         default=None,
         title="Tools",
         description="In a chat: the tools that the model may call, as a list of JSON schemas.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "工具",
-                "description": "对话中模型可以调用的工具：JSON Schema 的列表。",
-            },
-        },
+        json_schema_extra=chinese(
+            "工具", "对话中模型可以调用的工具：JSON Schema 的列表。", advanced=True
+        ),
     )
     chat_template_kwargs: Annotated[dict[str, Any] | None, BeforeValidator(_from_json)] = Field(
         default=None,
         title="Chat template variables",
         description="In a chat: other variables of the chat template, as a JSON object.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "对话模板变量", "description": "对话模板的其他变量：JSON 对象。"},
-        },
+        json_schema_extra=chinese("对话模板变量", "对话模板的其他变量：JSON 对象。", advanced=True),
     )
     details: bool = Field(
         default=False,
         title="Details",
-        description="Also return each new token with its log-probability, and why the text ended.",
-        json_schema_extra={
-            "advanced": True,
-            "whole": True,
-            "zh": {
-                "title": "详细信息",
-                "description": "同时返回每个新词元及其对数概率，以及结束原因。",
-            },
-        },
+        description="Also return each new token with its log-probability, and the reason why "
+        "generation stopped.",
+        json_schema_extra=chinese(
+            "详细信息",
+            "同时返回每个新词元及其对数概率，以及停止的原因。",
+            advanced=True,
+            whole=True,
+        ),
     )
 
 
 class TokenDetails(TypedDict):
-    """One new token; ``logprob`` is as the model gives it, and None for beams."""
+    """One new token; ``logprob`` is the model's log-probability, None with beam search."""
 
     id: int
     text: str
@@ -164,7 +148,7 @@ class TokenDetails(TypedDict):
 
 
 class Details(TypedDict):
-    """How a text came about."""
+    """How a text was generated."""
 
     finish_reason: Literal["length", "eos_token", "stop_sequence"]
     generated_tokens: int
@@ -174,14 +158,14 @@ class Details(TypedDict):
 
 
 class GeneratedText(TypedDict):
-    """One text; of a chat, its messages with the new one."""
+    """One text; for a chat, its messages including the new one."""
 
     generated_text: str | list[Message]
     details: NotRequired[Details]
 
 
 def is_chat(value: Any) -> bool:
-    """Whether a value is a list of messages, and not of inputs."""
+    """Whether a value is a list of messages, not a list of inputs."""
     return (
         isinstance(value, Sequence)
         and not isinstance(value, str | bytes)

@@ -1,4 +1,4 @@
-"""Prompts and chats to texts, with one causal language model."""
+"""Generates texts for prompts and chats with a causal language model."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ _REASONS: dict[str, Any] = {"eos": "eos_token", "stop": "stop_sequence", "length
 
 
 class CausalRunner(StreamingRunner):
-    """See `Runner`; the model is loaded with the first input.
+    """See `Runner`; the model is loaded at the first input.
 
     Args:
         bundle: The model.
-        precision: One that it has.
+        precision: A precision of the model.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; decoding runs on the CPU.
-        threads: Threads within a step; None for the CPUs that the process may use.
+        threads: Threads of a decoding step; None: the CPUs that the process may use.
 
     Raises:
         BundleError: The tokenizer or its chat template cannot be used.
         DeviceError: The device name is unknown.
-        OptionError: The bundle lacks the precision, or ``threads`` is below 1.
+        OptionError: The bundle does not have the precision, or ``threads`` is below 1.
     """
 
     def __init__(
@@ -81,37 +81,37 @@ class CausalRunner(StreamingRunner):
         return "cpu"
 
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
-        """See `Runner.map`; inputs are taken in chunks that grow, so the first answer is early."""
+        """See `Runner.map`; inputs are read in growing chunks, so the first answer is early."""
         return Answers(partial(self._steps, inputs, cast("CausalOptions", options)))
 
     def stream(self, item: TaskInput, options: TaskOptions) -> Generator[TextPiece, None, None]:
         """See `Runner.stream`: the new text.
 
         Raises:
-            InputError: The prompt is empty or too long; at once, not with the first piece.
-            OptionError: Several texts, or beams, of which nothing is certain before the end.
+            InputError: Immediately: the prompt is empty or too long.
+            OptionError: Immediately: several texts or beam search, which cannot be streamed.
         """
-        wanted = cast("CausalOptions", options)
-        decoding = self._decoding(wanted)
+        given = cast("CausalOptions", options)
+        decoding = self._decoding(given)
         for name in ("num_beams", "num_return_sequences"):
-            if (value := getattr(wanted, name)) > 1:
+            if (value := getattr(given, name)) > 1:
                 raise OptionError(
-                    f"{name} is {value}: only one text can be given out while it is made.",
-                    hint="Set it to 1, or ask for the whole answer.",
+                    f"{name} is {value}, but only one text can be streamed.",
+                    hint=f"Set {name} to 1, or do not stream.",
                 )
-        prompt = self._prompt(cast("CausalInput", item), wanted)
-        return self._texts().pieces(prompt, decoding, stop=wanted.stop)
+        prompt = self._prompt(cast("CausalInput", item), given)
+        return self._texts().pieces(prompt, decoding, stop=given.stop)
 
     def open(self) -> None:
         """Load the graph.
 
         Raises:
-            BundleError: It is no decoder, or the tokenizer belongs to another model.
+            BundleError: It is not a decoder, or the tokenizer belongs to another model.
         """
         self._decoder.get()
 
     def close(self) -> None:
-        """Free the graph; texts that are being generated keep it until they end."""
+        """Release the graph; texts that are being generated keep it until they end."""
         self._decoder.clear()
 
     def _steps(
@@ -143,7 +143,7 @@ class CausalRunner(StreamingRunner):
         """The tokens of an input.
 
         Raises:
-            InputError: It has none, or too many, or is a chat for a model that knows none.
+            InputError: There are no tokens or too many, or the model does not support chats.
         """
         if isinstance(item.text, str):
             begin, ids = self._tokenizer.prompt(item.text)
@@ -152,7 +152,7 @@ class CausalRunner(StreamingRunner):
         if not ids:
             raise InputError(
                 "The prompt is empty." if not item.text else "The prompt has no tokens.",
-                hint="Give at least a word to go on from.",
+                hint="Give at least one word.",
             )
         context = self._decoder.get().spec.context
         if len(begin) + len(ids) > context:
@@ -160,7 +160,7 @@ class CausalRunner(StreamingRunner):
                 raise InputError(
                     f"The prompt has {len(begin) + len(ids)} tokens; the model's context is "
                     f"{context}.",
-                    hint="Shorten it, or set truncation to left, which cuts off its beginning.",
+                    hint="Shorten it, or set truncation to left, which removes its beginning.",
                 )
             room = max(context - options.max_new_tokens, context - context // 2)
             ids = ids[-max(1, room - len(begin)) :]
@@ -174,8 +174,8 @@ class CausalRunner(StreamingRunner):
         template = self._templates[tools]
         if template is None:
             raise InputError(
-                f"The model {self._name!r} has no chat template, so it takes no messages.",
-                hint="Give a text, or use a model that was trained on chats.",
+                f"The model {self._name!r} has no chat template, so it cannot answer messages.",
+                hint="Give a text, or use a model for chats.",
             )
         return template.render(
             messages,

@@ -1,4 +1,4 @@
-"""Scores of language models: perplexity and bits a byte of texts that they read."""
+"""Scores of causal language models: perplexity and bits per byte of given texts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nlplug.errors import OptionError
-from nlplug.evaluation.base import Evaluation, Sample
+from nlplug.evaluation.base import Evaluation, Sample, check_columns
 from nlplug.families.decoding_options import GenerationConfig
 from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.scoring import nats, token_logits, windows
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
 
 Logits = Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]]], Iterable[np.ndarray]]
-"""Prompts and texts as tokens to the logits of the texts' tokens, such as `token_logits`."""
+"""From the tokens of prompts and texts to the logits of the texts' tokens, as `token_logits`."""
 
 _PAIR = ("prompt", "completion")
 
@@ -35,9 +34,9 @@ class Likelihood:
     """How well a model predicts a text.
 
     Attributes:
-        nats: The cross entropy of its tokens and of its end.
-        tokens: How many tokens these are.
-        bytes: Of the text in UTF-8.
+        nats: Cross entropy of the tokens and of the end of the text, summed.
+        tokens: Number of these tokens.
+        bytes: Size of the text in UTF-8.
     """
 
     nats: float
@@ -45,17 +44,17 @@ class Likelihood:
     bytes: int
 
 
-class Reader:
-    """Reads texts with a language model, in windows that overlap by half.
+class LikelihoodScorer:
+    """Computes the likelihood of texts with a language model, in windows that overlap by half.
 
-    The end of a text is predicted as well, and its first token from whatever stands before texts.
+    The end of a text is predicted as well. Its first token is predicted from ``before``.
 
     Args:
         logits: The model.
-        encode: From a text to its tokens, without special ones.
-        before: What stands before a text: the token that begins it, else the one that ends others.
-        end: The token that ends a text; none for a model without one.
-        context: Tokens that the model reads at a time.
+        encode: Returns the tokens of a text, without special tokens.
+        before: Tokens before a text: the token that begins a text, else the one that ends a text.
+        end: The token that ends a text; empty for a model without one.
+        context: Maximum number of tokens that the model reads at once.
     """
 
     def __init__(
@@ -74,10 +73,10 @@ class Reader:
         self._context = context
 
     def likelihood(self, text: str, prompt: str = "") -> Likelihood:
-        """That of a text after a prompt that is given."""
+        """The likelihood of a text after a prompt, which is not predicted itself."""
         head = [*self._before, *(self._encode(prompt) if prompt else ())]
         ids = [*head, *self._encode(text), *self._end]
-        first = max(1, len(head))  # a token that nothing stands before cannot be predicted
+        first = max(1, len(head))  # a token with nothing before it cannot be predicted
         parts = list(windows(first, len(ids), self._context))
         prompts = [ids[begin:start] for begin, start, _ in parts]
         texts = [ids[start : end + 1] for _, start, end in parts]
@@ -86,12 +85,12 @@ class Reader:
         return Likelihood(total, len(ids) - first, len(text.encode()))
 
 
-def reader_of(bundle: Bundle, logits: Logits) -> Reader:
-    """A reader with the tokenizer, the special tokens and the window of a bundle.
+def likelihood_scorer(bundle: Bundle, logits: Logits) -> LikelihoodScorer:
+    """A scorer with the tokenizer, the special tokens and the context length of a bundle.
 
     Args:
-        bundle: Of a causal language model.
-        logits: The model, whatever runs it.
+        bundle: A causal language model.
+        logits: The model, in whatever runtime.
 
     Raises:
         BundleError: The tokenizer cannot be used.
@@ -99,13 +98,15 @@ def reader_of(bundle: Bundle, logits: Logits) -> Reader:
     tokenizer = load_tokenizer(bundle, offsets=False)
     end = GenerationConfig.of(bundle).tokens("eos_token_id")[:1]
     before, _ = tokenizer.text_frame
-    return Reader(logits, tokenizer.ids, before=before or end, end=end, context=bundle.max_length)
+    return LikelihoodScorer(
+        logits, tokenizer.ids, before=before or end, end=end, context=bundle.max_length
+    )
 
 
 class TextGenerationEvaluation(Evaluation):
-    """Bits a byte, and perplexity a token: the model reads the texts, it writes none.
+    """Bits per byte, and perplexity per token, of given texts; nothing is generated.
 
-    Rows have a text, or ``prompt`` and ``completion``, of which the completion is predicted.
+    Rows have a text, or ``prompt`` and ``completion``; only the completion is scored.
     """
 
     metric: ClassVar[str] = "bits_per_byte"
@@ -117,13 +118,11 @@ class TextGenerationEvaluation(Evaluation):
 
         Args:
             path: The file.
-            **columns: ``text`` says what that column is called in the file.
+            **columns: ``text``: name of the column with the text.
         """
         from nlplug.data.readers import read_rows
 
-        for name in columns:
-            if name != "text":
-                raise OptionError(f"There is no column {name!r} to name.", hint="Name text.")
+        check_columns(columns, ("text",))
         for row in read_rows(path):
             both = all(name in row.values for name in _PAIR) and not columns
             prompt, text = _PAIR if both else (None, columns.get("text", "text"))
@@ -133,26 +132,26 @@ class TextGenerationEvaluation(Evaluation):
     def answers(
         self, pipe: Pipeline, inputs: Iterable[dict[str, Any]], options: Mapping[str, Any]
     ) -> Iterator[Likelihood]:
-        """What the pipeline's model makes of the texts."""
+        """The likelihood of each text under the pipeline's model."""
         bundle = pipe.bundle
         decoder = open_decoder(
             bundle.onnx_file(pipe.precision),
             context=bundle.max_length,
             threads=load_settings().threads,
         )
-        reader = reader_of(bundle, partial(token_logits, decoder))
+        scorer = likelihood_scorer(bundle, partial(token_logits, decoder))
         for given in inputs:
-            yield reader.likelihood(given["text"], given["prompt"])
+            yield scorer.likelihood(given["text"], given["prompt"])
 
     def per_example(self, answers: Sequence[Any], targets: Sequence[Any]) -> np.ndarray:
-        """Bits of each text by the mean number of bytes, so that their mean is bits a byte."""
+        """Bits of each text by the mean number of bytes; the mean of these is bits per byte."""
         bits = np.array([answer.nats for answer in answers], np.float64) / math.log(2)
         sizes = np.array([answer.bytes for answer in answers], np.float64)
         found: np.ndarray = bits / (sizes.mean() if len(sizes) else 1.0)
         return found
 
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
-        """``bits_per_byte``, ``perplexity`` a token, ``token_loss`` in nats, and the sizes."""
+        """``bits_per_byte``, ``perplexity`` per token, ``token_loss`` in nats, and the sizes."""
         total = sum(answer.nats for answer in answers)
         tokens = sum(answer.tokens for answer in answers)
         size = sum(answer.bytes for answer in answers)

@@ -1,4 +1,4 @@
-"""Tasks that continue a text, or answer a chat, token by token."""
+"""Tasks that continue a text or answer a chat."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FAMILY = Family(
 
 
 class CausalTask(Task):
-    """Base of the tasks that go on from a prompt; a subclass brings names, texts and examples."""
+    """Base of tasks that continue a prompt; a subclass defines names, texts and examples."""
 
     family: ClassVar[Family] = FAMILY
     hub_task: ClassVar[str] = "text-generation"
@@ -51,11 +51,11 @@ class CausalTask(Task):
         device: str = "auto",
         threads: int | None = None,
     ) -> StreamingRunner:
-        """What decodes with the bundle's graph, in the fast form or as Optimum exports it."""
+        """Load the decoder graph, in the fast form or as Optimum exports it."""
         return CausalRunner(bundle, precision, device=device, threads=threads)
 
     def default_options(self, bundle: Bundle) -> dict[str, Any]:
-        """The manifest's options, and below them those of ``generation_config.json``."""
+        """The options of ``generation_config.json``, overridden by those of the manifest."""
         options: Any = self.Options
         return GenerationConfig.of(bundle).default_options(options) | bundle.options
 

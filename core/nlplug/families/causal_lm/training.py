@@ -22,10 +22,11 @@ from nlplug.data.rows import DataRow
 from nlplug.errors import TrainingError
 from nlplug.evaluation.base import flat_metrics
 from nlplug.export.torch_decoder import TorchDecoder
-from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, reader_of
+from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, likelihood_scorer
 from nlplug.families.causal_lm.settings import CausalPretrainConfig
+from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import IGNORED, pad, token_ids, token_loss
-from nlplug.train.language import LanguageRecipe, special_ids, text_of
+from nlplug.train.language import LanguageRecipe, special_ids
 from nlplug.train.packing import PackedTokens
 from nlplug.train.recipe import Evaluator
 from nlplug.train.served import draft_of, in_evaluation
@@ -38,12 +39,12 @@ if TYPE_CHECKING:
     from nlplug.train.vocabulary import Kind
 
 _PAIR = ("prompt", "completion")
-_OTHERWISE = ", or a prompt and a completion"
+_HINT = "a row has a text, or a prompt and a completion; name the text by --text-column."
 
 
 @dataclass(frozen=True)
 class Document:
-    """A text to predict, after a prompt that is given."""
+    """A text to predict, and a prompt before it that is not predicted."""
 
     text: str
     prompt: str = ""
@@ -52,9 +53,9 @@ class Document:
 class CausalRecipe(LanguageRecipe):
     """Trains ``AutoModelForCausalLM``.
 
-    Rows have a text, or ``prompt`` and ``completion``, of which the completion alone is learnt.
-    Texts are packed: joined by EOS into contexts of ``max_length`` tokens without padding. A label
-    is the token after its input, so nothing is shifted later.
+    Rows have a text, or ``prompt`` and ``completion``; only the completion is learned. Texts are
+    packed: joined by EOS into contexts of ``max_length`` tokens without padding. Labels are already
+    shifted: the label of a token is the next token.
     """
 
     metric: ClassVar[str] = "bits_per_byte"
@@ -65,7 +66,7 @@ class CausalRecipe(LanguageRecipe):
         return document.prompt or document.text
 
     def fit(self, rows: Sequence[DataRow]) -> None:
-        """Nothing is learnt from the rows but what the weights learn."""
+        """Nothing to do: the shape of the model does not depend on the rows."""
 
     def examples(self, rows: Iterable[DataRow]) -> list[Document]:
         return [self._document(row) for row in rows]
@@ -87,7 +88,7 @@ class CausalRecipe(LanguageRecipe):
         )
 
     def model(self) -> PreTrainedModel:
-        return self.load(AutoModelForCausalLM)
+        return load_base(self.config, AutoModelForCausalLM)
 
     def dataset(
         self, examples: Sequence[Document], tokenizer: PreTrainedTokenizerBase
@@ -101,7 +102,7 @@ class CausalRecipe(LanguageRecipe):
     def collate(
         self, features: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase
     ) -> dict[str, torch.Tensor]:
-        # What is filled up on the right cannot be seen from the left: no mask is needed.
+        # A causal model does not see padding on the right, so no mask is needed.
         return {
             "input_ids": pad((item["input_ids"] for item in features), tokenizer.eos_token_id),
             "labels": pad((item["labels"] for item in features), IGNORED),
@@ -113,7 +114,7 @@ class CausalRecipe(LanguageRecipe):
     def evaluator(
         self, file: Path, examples: Sequence[Document], tokenizer: PreTrainedTokenizerBase
     ) -> Evaluator:
-        """See `Recipe.evaluator`: bits per byte, as the scoring of the bundle has them."""
+        """See `Recipe.evaluator`: bits per byte, as in the scoring of the bundle."""
         scoring = TextGenerationEvaluation([])
 
         def evaluate(model: Any) -> dict[str, float]:
@@ -121,8 +122,8 @@ class CausalRecipe(LanguageRecipe):
                 in_evaluation(model),
                 draft_of(model, tokenizer, self.config.window) as bundle,
             ):
-                reader = reader_of(bundle, TorchDecoder(model).logits)
-                found = [reader.likelihood(one.text, one.prompt) for one in examples]
+                scorer = likelihood_scorer(bundle, TorchDecoder(model).logits)
+                found = [scorer.likelihood(one.text, one.prompt) for one in examples]
             return flat_metrics(scoring.report(found, [None] * len(found)))
 
         return evaluate
@@ -136,9 +137,9 @@ class CausalRecipe(LanguageRecipe):
 
     def _document(self, row: DataRow) -> Document:
         if all(name in row.values for name in _PAIR):
-            prompt, completion = (text_of(row, name, otherwise=_OTHERWISE) for name in _PAIR)
+            prompt, completion = (row.text(name, hint=_HINT) for name in _PAIR)
             return Document(prompt=prompt, text=completion)
-        return Document(text_of(row, self.config.text_column, otherwise=_OTHERWISE))
+        return Document(row.text(self.config.text_column, hint=_HINT))
 
 
 def _llama(config: CausalPretrainConfig, size: int, tokenizer: Any) -> PreTrainedModel:
@@ -180,24 +181,24 @@ def _gpt2(config: CausalPretrainConfig, size: int, tokenizer: Any) -> PreTrained
 
 
 class _Frame:
-    """What stands around a document: the tokenizer's own first token if it has one, and the end."""
+    """The tokens around a document: the tokenizer's first token if it has one, and the end."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         if tokenizer.eos_token_id is None:
             raise TrainingError(
-                "The tokenizer of the base has no token that ends a text.",
+                "The tokenizer of the base has no end-of-text token.",
                 hint="Set eos_token in its tokenizer_config.json.",
             )
         self.end = np.array([tokenizer.eos_token_id], dtype=np.int32)
         own = tokenizer("")["input_ids"][:1]
         begins = own == [tokenizer.bos_token_id] and own != [tokenizer.eos_token_id]
         self.lead = np.array(own if begins else [], dtype=np.int32)
-        # The first token of a text is predicted too, from the end of whatever was before it.
+        # The first token of a text is predicted too: from the end token of the text before it.
         self.before = self.lead if begins else self.end
 
 
 class PackedDocuments(PackedTokens):
-    """Texts, each ended by EOS, as full contexts; a label is the token after its input."""
+    """Texts joined by EOS, as full contexts; the label of a token is the next token."""
 
     def __init__(
         self, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, *, length: int, seed: int
@@ -214,10 +215,10 @@ class PackedDocuments(PackedTokens):
 
 
 class SeparateDocuments(Dataset[dict[str, Any]]):
-    """Documents by themselves.
+    """Separate documents.
 
-    An item is a document, of which what does not fit is cut: first the beginning of its prompt,
-    then the end of its text.
+    An item is a document. If it is too long, first the beginning of its prompt is cut, then the end
+    of its text.
     """
 
     def __init__(
@@ -250,5 +251,5 @@ class SeparateDocuments(Dataset[dict[str, Any]]):
         return {"input_ids": ids[begin:end], "labels": labels}
 
     def lengths(self) -> list[int]:
-        """Tokens of each item."""
+        """Number of tokens of each item."""
         return [end - begin for _, begin, _, end in self._items]

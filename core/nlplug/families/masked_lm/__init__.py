@@ -1,4 +1,4 @@
-"""Masked language models: read texts, and serve as the base of other models."""
+"""Masked language models: bases for fine-tuning."""
 
 from __future__ import annotations
 

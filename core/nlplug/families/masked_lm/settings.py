@@ -1,4 +1,4 @@
-"""What training a masked language model from scratch can be told."""
+"""Settings of training a masked language model from scratch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from nlplug.train.pretrain_config import PretrainConfig
 
 
 class MaskedPretrainConfig(PretrainConfig):
-    """Settings of a run from scratch of a masked language model."""
+    """Settings of training a masked language model from scratch."""
 
     architecture: Literal["bert"] = Field(default="bert", description="Architecture of the model.")

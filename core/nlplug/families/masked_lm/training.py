@@ -1,4 +1,4 @@
-"""Training of masked language models, which read texts for other tasks to start from."""
+"""Training of masked language models, which are bases for fine-tuning."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM
 
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
+from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import (
     IGNORED,
     loss_sums,
@@ -19,7 +20,7 @@ from nlplug.train.documents import (
     token_loss,
     token_scores,
 )
-from nlplug.train.language import LossRecipe, text_of
+from nlplug.train.language import LossRecipe
 from nlplug.train.packing import PackedTokens
 from nlplug.train.vocabulary import train_masked_tokenizer
 from nlplug.train.windows import TextFrame
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from nlplug.train.vocabulary import Kind
 
 
-HIDDEN = 0.15
+MASKED_SHARE = 0.15
 """Share of the tokens that are predicted."""
 
 _MASKED, _SWAPPED = 0.8, 0.1
@@ -45,10 +46,10 @@ class MaskedRecipe(LossRecipe):
     higher_is_better: ClassVar[bool] = False
 
     def key(self, row: DataRow) -> str:
-        return text_of(row, self.config.text_column)
+        return row.text(self.config.text_column)
 
     def fit(self, rows: Sequence[DataRow]) -> None:
-        """Nothing is learnt from the rows but what the weights learn."""
+        """Nothing to do: the shape of the model does not depend on the rows."""
 
     def examples(self, rows: Iterable[DataRow]) -> list[str]:
         return [self.key(row) for row in rows]
@@ -64,7 +65,7 @@ class MaskedRecipe(LossRecipe):
         )
 
     def model(self) -> PreTrainedModel:
-        return self.load(AutoModelForMaskedLM)
+        return load_base(self.config, AutoModelForMaskedLM)
 
     def dataset(
         self, examples: Sequence[str], tokenizer: PreTrainedTokenizerBase
@@ -95,7 +96,7 @@ class MaskedRecipe(LossRecipe):
         return torch.cat((loss_sums(outputs["logits"], labels), hits.float()), dim=-1)
 
     def scores(self, sums: Sequence[float], dataset: Any, model: Any) -> dict[str, float]:
-        """Of the hidden tokens: loss in nats, perplexity, and the share that is found."""
+        """For the masked tokens: loss in nats, perplexity and accuracy."""
         nats, tokens, hits = sums
         return {**token_scores(nats, tokens), "accuracy": hits / tokens}
 
@@ -121,13 +122,14 @@ class MaskedRecipe(LossRecipe):
 
 
 class Masking:
-    """Hides tokens as BERT was trained (Devlin et al. 2019, appendix A.1).
+    """Masks tokens as in BERT (Devlin et al. 2019, appendix A.1).
 
-    15 % of a context are predicted, at least one token: of these 80 % become the mask token, 10 %
-    any token, and 10 % stay. Special tokens are neither predicted nor put in.
+    15 % of the tokens of a context are predicted, at least one. Of these, 80 % become the mask
+    token, 10 % a random token, and 10 % are unchanged. Special tokens are neither predicted nor
+    inserted.
 
     Raises:
-        TrainingError: The tokenizer has no token for it.
+        TrainingError: The tokenizer has no mask, separator or padding token.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -135,7 +137,7 @@ class Masking:
             if getattr(tokenizer, name) is None:
                 raise TrainingError(
                     f"The tokenizer has no {name}, which a masked language model needs.",
-                    hint=f"Set {name} in its tokenizer_config.json, or have one trained.",
+                    hint=f"Set {name} in its tokenizer_config.json, or train a new tokenizer.",
                 )
         self._mask: int = tokenizer.mask_token_id
         self._plain = np.ones(len(tokenizer), dtype=bool)
@@ -146,38 +148,36 @@ class Masking:
         """Positions of the tokens that may be predicted."""
         return np.flatnonzero(self._plain[ids])
 
-    def __call__(
-        self, ids: np.ndarray, chance: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """What the model sees of a context, and its labels: the hidden tokens, else ``IGNORED``."""
+    def __call__(self, ids: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The masked context, and its labels: the original tokens, else ``IGNORED``."""
         places = self.maskable(ids)
-        count = min(len(places), max(1, round(HIDDEN * len(places))))
-        chosen = chance.choice(places, size=count, replace=False)
+        count = min(len(places), max(1, round(MASKED_SHARE * len(places))))
+        chosen = rng.choice(places, size=count, replace=False)
         labels = np.full_like(ids, IGNORED)
         labels[chosen] = ids[chosen]
         seen = ids.copy()
-        fate = chance.random(count)
-        seen[chosen[fate < _MASKED]] = self._mask
-        swapped = chosen[fate >= 1 - _SWAPPED]
-        seen[swapped] = chance.choice(self._words, size=len(swapped))
+        draw = rng.random(count)
+        seen[chosen[draw < _MASKED]] = self._mask
+        swapped = chosen[draw >= 1 - _SWAPPED]
+        seen[swapped] = rng.choice(self._words, size=len(swapped))
         return seen, labels
 
 
 class MaskedContexts(PackedTokens):
-    """Texts, each ended by the separator, as contexts of ``length`` tokens with some hidden.
+    """Texts joined by the separator, as contexts of ``length`` tokens, some of them masked.
 
-    Each epoch hides others (the same for the same seed). What is hidden in evaluation is always
-    the same, so that runs compare.
+    Each epoch masks other tokens, depending only on the seed. Evaluation always masks the same
+    tokens, so that runs can be compared.
 
     Args:
         texts: The texts.
         tokenizer: A fast tokenizer.
-        length: Tokens of a context, with the special ones around it.
-        seed: Seed of cuts and masks; None for evaluation.
+        length: Number of tokens of a context, special tokens included.
+        seed: Random seed of contexts and masks; None: evaluation.
 
     Raises:
-        DataError: The texts have no token that can be hidden.
-        TrainingError: The tokenizer lacks a token.
+        DataError: The texts have no token that can be masked.
+        TrainingError: The tokenizer has no mask, separator or padding token.
     """
 
     def __init__(
@@ -195,16 +195,16 @@ class MaskedContexts(PackedTokens):
         super().__init__(parts, length=length - self._frame.size, seed=seed)
         if not len(self._masking.maskable(self.tokens)):
             raise DataError(
-                "The texts have no token that can be hidden: the tokenizer knows none of them.",
-                hint="Give other texts, or a tokenizer that knows their letters.",
+                "The texts have no token that can be masked: all their tokens are unknown.",
+                hint="Use other texts, or a tokenizer for their script.",
             )
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         ids = np.array(self._frame.ids(self.context(index).tolist()), dtype=np.int64)
-        chance = np.random.default_rng([self._seed or 0, self.epoch, index])
-        seen, labels = self._masking(ids, chance)
+        rng = np.random.default_rng([self._seed or 0, self.epoch, index])
+        seen, labels = self._masking(ids, rng)
         return {"input_ids": seen, "labels": labels}
 
     def lengths(self) -> list[int]:
-        """Tokens of each item, with the special ones around it."""
+        """Number of tokens of each item, special tokens included."""
         return [length + self._frame.size for length in super().lengths()]

@@ -1,4 +1,4 @@
-"""A text for a text: translation, summaries, corrections."""
+"""Sequence-to-sequence models: translation, summarization, correction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tasks that answer a text with a text take."""
+"""The options of tasks that answer a text with a text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from nlplug.families.decoding_options import TextDecodingOptions
+from nlplug.task import chinese
 
 Truncation = Annotated[
     Literal["do_not_truncate", "longest_first", "only_first"],
@@ -21,21 +22,23 @@ Truncation = Annotated[
 
 
 class Seq2SeqOptions(TextDecodingOptions):
-    """How the text is decoded, and what is done with one that is too long."""
+    """Options of decoding, and what to do with a text that is too long."""
 
     truncation: Truncation = Field(
         default="do_not_truncate",
-        description="Whether a text longer than the model's window is refused or cut at its end.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "截断", "description": "文本超出模型窗口时报错，还是截去末尾。"},
-        },
+        title="Truncation",
+        description="What to do with a text longer than the model's window. do_not_truncate: "
+        "raise an error; longest_first, only_first: remove its end.",
+        json_schema_extra=chinese(
+            "截断",
+            "文本超出模型窗口时：do_not_truncate 报错；longest_first、only_first 截去末尾。",
+            advanced=True,
+        ),
     )
     clean_up_tokenization_spaces: bool = Field(
         default=False,
-        description="Remove the spaces that some models leave before marks and in contractions.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "清理空格", "description": "去掉标点和缩写前多余的空格。"},
-        },
+        title="Clean up spaces",
+        description="Remove the spaces that some models leave before punctuation and in "
+        "contractions.",
+        json_schema_extra=chinese("清理空格", "去掉标点前和缩写中多余的空格。", advanced=True),
     )

@@ -1,4 +1,4 @@
-"""Scores of translations, and of other texts that answer a text: chrF and BLEU by sacrebleu."""
+"""Scores of translations and other generated texts: chrF and BLEU by sacrebleu."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from nlplug.data.pairs import pairs_of
-from nlplug.errors import OptionError
-from nlplug.evaluation.base import Evaluation, Sample
+from nlplug.evaluation.base import Evaluation, Sample, check_columns
 from nlplug.extras import require
 
 if TYPE_CHECKING:
@@ -23,11 +22,11 @@ _COLUMNS = ("text", "label")
 
 
 class TranslationEvaluation(Evaluation):
-    """chrF and BLEU (0 to 100) of the answers as the pipeline gives them, by its own options.
+    """chrF and BLEU (0 to 100) of the pipeline's answers with its own options.
 
-    Rows are ``{"translation": {"en": …, "fr": …}}`` or have the columns ``source`` and ``target``;
-    of a row in several languages those are taken that the pipeline's options ``src_lang`` and
-    ``tgt_lang`` name, else the first two. Rows that share a source count one by one.
+    Rows are ``{"translation": {"en": …, "fr": …}}`` or have the columns ``source`` and ``target``.
+    In a row with several languages, the pipeline's options ``src_lang`` and ``tgt_lang`` select the
+    languages; by default they are the first two. Rows with the same source are scored separately.
     """
 
     metric: ClassVar[str] = "chrf"
@@ -39,11 +38,11 @@ class TranslationEvaluation(Evaluation):
         self._decoding = ""
 
     def configure(self, options: TaskOptions) -> None:
-        wanted = (getattr(options, name, None) or "" for name in ("src_lang", "tgt_lang"))
-        self._languages = (next(wanted), next(wanted))
-        beams = getattr(options, "num_beams", 1)
+        given = options.model_dump()  # tasks of several languages have options for them
+        self._languages = (given.get("src_lang") or "", given.get("tgt_lang") or "")
+        beams = given["num_beams"]
         self._decoding = f"beam {beams}" if beams > 1 else "greedy"
-        if getattr(options, "do_sample", False):
+        if given["do_sample"]:
             self._decoding = "sampled"
 
     def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
@@ -51,16 +50,12 @@ class TranslationEvaluation(Evaluation):
 
         Args:
             path: The file.
-            **columns: ``text`` and ``label`` name the language or column of the source and that
-                of the right answer.
+            **columns: ``text`` and ``label``: languages or columns of the source and of the
+                right answer.
         """
         from nlplug.data.readers import read_rows
 
-        for name in columns:
-            if name not in _COLUMNS:
-                raise OptionError(
-                    f"There is no column {name!r} to name.", hint=f"Name {', '.join(_COLUMNS)}."
-                )
+        check_columns(columns, _COLUMNS)
         source = columns.get("text", self._languages[0])
         target = columns.get("label", self._languages[1])
         for row in read_rows(path):
@@ -68,13 +63,13 @@ class TranslationEvaluation(Evaluation):
             yield Sample({"text": pair.source}, pair.target, row.where)
 
     def per_example(self, answers: Sequence[Any], targets: Sequence[Any]) -> np.ndarray:
-        """The chrF of each answer by itself, 0 to 1."""
+        """The chrF of each answer, 0 to 1."""
         metrics = require("sacrebleu", "train", purpose="Scoring translations")
         pairs = zip(map(text_of, answers), targets, strict=True)
         return np.array([metrics.sentence_chrf(text, [right]).score / 100 for text, right in pairs])
 
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
-        """``chrf`` and ``bleu`` of all rows together, with sacrebleu's signatures."""
+        """Corpus ``chrf`` and ``bleu`` of all rows, with sacrebleu's signatures."""
         chrf, bleu = corpus_scores([text_of(answer) for answer in answers], targets)
         return {
             "rows": len(answers),
@@ -95,7 +90,7 @@ class CorpusScore:
 
 
 def corpus_scores(texts: Sequence[str], right: Sequence[str]) -> tuple[CorpusScore, CorpusScore]:
-    """chrF and BLEU of texts, each with one right text.
+    """Corpus chrF and BLEU of texts with one reference each.
 
     Raises:
         MissingExtra: sacrebleu is not installed.
@@ -113,7 +108,7 @@ def corpus_scores(texts: Sequence[str], right: Sequence[str]) -> tuple[CorpusSco
 
 
 def text_of(answer: Any) -> str:
-    """The text of an answer: of several versions the first, whatever its key is called."""
+    """The text of an answer under any key; the first of several versions."""
     if isinstance(answer, str):
         return answer
     if isinstance(answer, Mapping):

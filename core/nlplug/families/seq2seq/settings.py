@@ -1,4 +1,4 @@
-"""What training on pairs of texts can be told beyond other training."""
+"""Settings of training on pairs of texts."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Literal
 from pydantic import Field
 
 from nlplug.train.config import RunConfig, TrainConfig
-from nlplug.train.pretrain_config import PretrainConfig, writes_text
+from nlplug.train.pretrain_config import PretrainConfig, check_lossless
 
 
 class _PairsConfig(RunConfig):
-    """Which texts of a row are source and target."""
+    """The source and the targets of a row."""
 
     source: str = Field(
         default="",
-        description="Language, or column, to translate from; default: the column source, else the "
-        "first language of a row.",
+        description="Source language or column. Default: the column source, else the first "
+        "language of a row.",
     )
     target: list[str] = Field(
         default=[],
-        description="Languages, or columns, to translate into; default: the column target, else "
-        "all other languages of a row.",
+        description="Target languages or columns. Default: the column target, else all other "
+        "languages of a row.",
     )
     target_token: bool | None = Field(
         default=None,
-        description="Begin a source with its target language, as >>fr<<; default: where there are "
-        "several.",
+        description="Begin a source with a token for its target language, such as >>fr<<. "
+        "Default: if there are several target languages.",
     )
 
 
@@ -35,16 +35,16 @@ class Seq2SeqConfig(TrainConfig, _PairsConfig):
 
 
 class Seq2SeqPretrainConfig(PretrainConfig, _PairsConfig):
-    """Settings of a run from scratch on pairs of texts."""
+    """Settings of training from scratch on pairs of texts."""
 
     architecture: Literal["marian"] = Field(
         default="marian", description="Architecture of the model."
     )
     decoder_layers: int | None = Field(
-        ge=1, default=None, description="Layers of the decoder; default: as many as the encoder's."
+        ge=1, default=None, description="Decoder layers. Default: the same as --layers."
     )
 
     def check(self) -> None:
         """See `PretrainConfig.check`."""
         super().check()
-        writes_text(self)
+        check_lossless(self)

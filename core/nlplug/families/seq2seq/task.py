@@ -1,7 +1,7 @@
-"""Tasks that answer a text with a text: translation, summaries, corrections.
+"""Tasks that generate a text from a text: translation, summarization, correction.
 
-A task of this family says under which name its text is returned. What it does not say is taken
-from the model: its prefix, how texts begin and end, and how they are decoded.
+A task of this family defines the key under which the text is returned. Prefix, special tokens and
+decoding options are those of the model.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ FAMILY = Family(
 )
 
 _LONGEST = 4096
-"""Tokens that options allow for."""
+"""Upper bound of the length options, in tokens."""
 
 
 class Seq2SeqTask(Task):
-    """Base of tasks that answer a text with a text of the model's.
+    """Base of tasks that generate a text from a text.
 
-    The shapes are those of transformers: a list with one dict a version for one input, and for
-    several inputs one dict each, or a list each where several versions are asked for.
+    The return values are those of transformers: for one input a list with one dict per version;
+    for several inputs one dict each, or a list each if several versions are requested.
     """
 
     answer_key: ClassVar[str] = "generated_text"
-    """Under which name the text is returned: ``translation_text``, ``summary_text``, …"""
+    """Key of the text in an answer: ``translation_text``, ``summary_text``, …"""
     family: ClassVar[Family] = FAMILY
     hub_task: ClassVar[str] = "text2text-generation"
     Input: ClassVar[type[TaskInput]] = TextInput
@@ -58,7 +58,7 @@ class Seq2SeqTask(Task):
             cls.Output = list[output_of(cls.answer_key)]  # type: ignore[misc]
 
     def bind(self, bundle: Bundle) -> Seq2SeqModel:
-        """The `Seq2SeqModel` of a bundle; tasks with text handling of their own return theirs."""
+        """The `Seq2SeqModel` of a bundle; tasks with their own text processing override this."""
         return Seq2SeqModel(bundle, self.hub_task)
 
     def load(
@@ -69,7 +69,7 @@ class Seq2SeqTask(Task):
         device: str = "auto",
         threads: int | None = None,
     ) -> StreamingRunner:
-        """An encoder and its decoder; see `Task.load`."""
+        """Load an encoder and its decoder; see `Task.load`."""
         encoder, decoder = graph_files(bundle, precision)
         return Seq2SeqRunner(
             self.bind(bundle),
@@ -81,9 +81,9 @@ class Seq2SeqTask(Task):
         )
 
     def default_options(self, bundle: Bundle) -> dict[str, Any]:
-        """What the model says of decoding, of this task more than in general."""
+        """The decoding options of the model: those for this task override the general ones."""
         values = {**GenerationConfig.of(bundle).values, **own_params(bundle, self.hub_task)}
-        # Both count the token that the text starts with.
+        # Both also count the start token.
         for old, new in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
             limit = values.get(old)
             if type(limit) is int and limit > 1:
@@ -105,7 +105,7 @@ class Seq2SeqTask(Task):
 
 
 def output_of(key: str) -> type[BaseModel]:
-    """The type of one answer, a dict with this one key."""
+    """The type of one answer: a dict with this key."""
     name = "".join(part.title() for part in key.split("_"))
     made: type[BaseModel] = create_model(name, **{key: (str, ...)})  # type: ignore[call-overload]
     return made

@@ -1,4 +1,4 @@
-"""Training of sequence-to-sequence models on pairs: translation, summaries, corrections."""
+"""Training of sequence-to-sequence models on pairs: translation, summarization, correction."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
 from nlplug.families.seq2seq.scoring import corpus_scores
 from nlplug.families.seq2seq.settings import Seq2SeqConfig, Seq2SeqPretrainConfig
+from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import (
     IGNORED,
     loss_sums,
@@ -34,15 +35,15 @@ if TYPE_CHECKING:
     from nlplug.train.vocabulary import Kind
 
 _GENERATED = 256
-"""Rows of the evaluation that are answered in full for chrF and BLEU; the loss sees them all."""
+"""Evaluation rows for which texts are generated, for chrF and BLEU; the loss uses all rows."""
 
 
 class Seq2SeqRecipe(LossRecipe):
     """Trains ``AutoModelForSeq2SeqLM``.
 
     Rows are ``{"translation": {"en": …, "fr": …}}`` or have the columns ``source`` and ``target``;
-    ``config.source`` and ``config.target`` name others. With several targets a source begins with
-    the token of the one that is wanted, such as ``>>fr<<``.
+    ``config.source`` and ``config.target`` select other languages or columns. With several target
+    languages, a source begins with the token of its target language, such as ``>>fr<<``.
     """
 
     metric: ClassVar[str] = "chrf"
@@ -56,7 +57,7 @@ class Seq2SeqRecipe(LossRecipe):
         self._tokenizer: PreTrainedTokenizerBase | None = None
 
     def key(self, row: DataRow) -> str:
-        # All targets of a source fall on one side: else the held-out ones would be known.
+        # All targets of a source are on the same side, else the held-out ones would be known.
         return self._pairs(row)[0].source
 
     def fit(self, rows: Sequence[DataRow]) -> None:
@@ -83,7 +84,7 @@ class Seq2SeqRecipe(LossRecipe):
         )
 
     def special_tokens(self) -> list[str]:
-        """The tokens of the languages, where a source begins with one."""
+        """The tokens of the target languages, if sources begin with one."""
         return [language_token(name) for name in self._languages] if self._mark else []
 
     @property
@@ -95,7 +96,7 @@ class Seq2SeqRecipe(LossRecipe):
         return pairs_of(row, self.config.source, self.config.target)
 
     def model(self) -> PreTrainedModel:
-        self._model = self.load(AutoModelForSeq2SeqLM)
+        self._model = load_base(self.config, AutoModelForSeq2SeqLM)
         return self._model
 
     def dataset(
@@ -107,10 +108,12 @@ class Seq2SeqRecipe(LossRecipe):
         self, examples: Sequence[Pair], tokenizer: PreTrainedTokenizerBase
     ) -> TokenizedPairs:
         if not examples:
-            raise DataError("There is no pair to evaluate on.", hint="Give some by --eval.")
+            raise DataError(
+                "There is no pair to evaluate on.", hint="Give evaluation data with --eval."
+            )
         self._tokenizer = tokenizer
         found = self.dataset(examples, tokenizer)
-        found.sort()  # batches follow this order: like lengths together, as padding costs time
+        found.sort()  # batches follow this order; similar lengths need less padding
         return found
 
     def collate(
@@ -132,7 +135,7 @@ class Seq2SeqRecipe(LossRecipe):
     def scores(self, sums: Sequence[float], dataset: Any, model: Any) -> dict[str, float]:
         """Loss in nats and perplexity per token; chrF and BLEU (0 to 100) of some greedy answers.
 
-        The rows that are answered are spread evenly over the lengths.
+        The rows with generated answers are spread evenly over the lengths.
         """
         step = max(1, len(dataset) // _GENERATED)
         rows = range(len(dataset))[::step]
@@ -141,7 +144,7 @@ class Seq2SeqRecipe(LossRecipe):
         return {"chrf": chrf.score, "bleu": bleu.score, **token_scores(*sums)}
 
     def _answers(self, sources: list[np.ndarray], model: Any) -> list[str]:
-        """Greedy outputs for tokenized sources, which come in the order of their lengths."""
+        """Greedy outputs for tokenized sources, which are sorted by length."""
         tokenizer: Any = self._tokenizer
         found: list[str] = []
         for start in range(0, len(sources), self.config.batch_size):
@@ -200,10 +203,10 @@ def _sources(
 
 
 class TokenizedPairs(Dataset[dict[str, Any]]):
-    """Pairs as tokens; what is longer than ``length`` is cut, its end stays.
+    """Pairs as tokens; texts longer than ``length`` are cut before their end token.
 
     Attributes:
-        pairs: The pairs in the items' order.
+        pairs: The pairs in the order of the items.
     """
 
     def __init__(
@@ -217,7 +220,7 @@ class TokenizedPairs(Dataset[dict[str, Any]]):
         end = tokenizer.eos_token_id
         if end is None:
             raise TrainingError(
-                "The tokenizer of the base has no token that ends a text.",
+                "The tokenizer of the base has no end-of-text token.",
                 hint="Set eos_token in its tokenizer_config.json.",
             )
         sources = token_ids([pair.source for pair in pairs], tokenizer)
@@ -231,7 +234,7 @@ class TokenizedPairs(Dataset[dict[str, Any]]):
             self._ids.append((np.array(framed[0], np.int32), np.array(framed[1], np.int32)))
 
     def sort(self) -> None:
-        """Order the pairs by their lengths."""
+        """Sort the pairs by length."""
         order = sorted(range(len(self)), key=self.lengths().__getitem__)
         self.pairs = [self.pairs[index] for index in order]
         self._ids = [self._ids[index] for index in order]
@@ -244,12 +247,12 @@ class TokenizedPairs(Dataset[dict[str, Any]]):
         return {"input_ids": source, "labels": target}
 
     def lengths(self) -> list[int]:
-        """Tokens of each item, both sides together."""
+        """Number of tokens of each item, source and target together."""
         return [len(source) + len(target) for source, target in self._ids]
 
 
 def _marks(languages: set[str], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
-    """Tokens of the target languages' marks; of a tokenizer that lacks one, its pieces."""
+    """Token ids of the target language tokens; several ids if the tokenizer splits one."""
     return {
         language: list(tokenizer(language_token(language), add_special_tokens=False)["input_ids"])
         for language in sorted(languages)

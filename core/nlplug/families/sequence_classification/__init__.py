@@ -1,4 +1,4 @@
-"""One label, or several, for a whole text."""
+"""Sequence classification: one label or several for a whole text."""
 
 from __future__ import annotations
 

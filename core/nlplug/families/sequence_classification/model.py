@@ -1,4 +1,4 @@
-"""Texts to windows, and the logits of the windows to labels with scores."""
+"""Encodes texts as windows, and decodes the logits of the windows as labels with scores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nlplug.errors import BundleError
-from nlplug.families.one_pass import Row, TaskModel
+from nlplug.families.one_pass import Row, TaskModel, softmax, window_stride
 from nlplug.families.sequence_classification.options import (
     Activation,
     LabelScore,
@@ -24,11 +24,12 @@ class SequenceClassificationModel(
 ):
     """Encodes texts into windows and turns logits into labels with scores.
 
-    The windows of a long text vote with their logits, each weighted by the tokens that no
-    earlier window held. A task that answers otherwise overrides `answer`.
+    For a long text, the logits are averaged over its windows; the weight of a window is the number
+    of its tokens that are not in the window before it. A task with another form of answer
+    overrides `answer`.
 
     Attributes:
-        labels: Names of the labels by id.
+        labels: Label names by id.
     """
 
     output_rank = 2
@@ -87,7 +88,7 @@ class SequenceClassificationModel(
     def answer(
         self, scores: np.ndarray, options: SequenceClassificationOptions
     ) -> list[LabelScore]:
-        """Labels with scores, best first, from the score of each label by id, shape (labels,)."""
+        """Labels with scores, best first; ``scores`` has the score of each label id, (labels,)."""
         if options.top_k == 1:
             best = int(scores.argmax())
             return [LabelScore(label=self.labels[best], score=float(scores[best]))]
@@ -110,14 +111,11 @@ class SequenceClassificationModel(
         return _apply(options.function_to_apply or self._default, logits)
 
     def _stride(self, options: SequenceClassificationOptions) -> int:
-        # A default made for windows of 512 tokens must not break a model with short ones.
-        if "stride" in options.model_fields_set:
-            return options.stride
-        return min(options.stride, self._tokenizer.max_length // 4)
+        return window_stride(options, options.stride, self._tokenizer.max_length // 4)
 
 
 def _activation(config: Mapping[str, Any], labels: int) -> Activation:
-    """The function a model was trained for, by the rules of transformers 4.57's pipeline."""
+    """The activation that a model was trained for, as transformers 4.57's pipeline chooses it."""
     problem = config.get("problem_type")
     if problem == "regression":
         return "none"
@@ -130,8 +128,4 @@ def _apply(activation: Activation, logits: np.ndarray) -> np.ndarray:
     if activation == "sigmoid":
         sigmoid: np.ndarray = np.exp(-np.logaddexp(0.0, -logits))  # does not overflow
         return sigmoid
-    if activation == "softmax":
-        exponents = np.exp(logits - logits.max())
-        scores: np.ndarray = exponents / exponents.sum()
-        return scores
-    return logits
+    return softmax(logits) if activation == "softmax" else logits

@@ -1,4 +1,4 @@
-"""What the tasks that label a whole text take and give."""
+"""Inputs, options and answers of tasks that classify whole texts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from nlplug.task import TaskInput, TaskOptions
+from nlplug.families.one_pass import Stride
+from nlplug.task import TaskInput, TaskOptions, chinese
 
 Activation = Literal["softmax", "sigmoid", "none"]
 
@@ -20,59 +21,46 @@ class LabelScore(TypedDict):
 
 
 class SequenceClassificationInput(TaskInput):
-    """One text, or a pair of texts (a premise and a hypothesis, say)."""
+    """One text, or a pair of texts such as a premise and a hypothesis."""
 
     text: str = Field(
+        title="Text",
         description="The text to classify.",
-        json_schema_extra={"zh": {"title": "文本", "description": "要分类的文本。"}},
+        json_schema_extra=chinese("文本", "要分类的文本。"),
     )
     text_pair: str | None = Field(
         default=None,
-        description="A second text, for models that judge pairs.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "第二个文本", "description": "供判断文本对的模型使用。"},
-        },
+        title="Second text",
+        description="The second text, for models that classify pairs of texts.",
+        json_schema_extra=chinese("第二个文本", "供分类文本对的模型使用。", advanced=True),
     )
 
 
 class SequenceClassificationOptions(TaskOptions):
-    """How the labels are chosen and how long texts are covered."""
+    """Number and scores of the labels, and the handling of long texts."""
 
     top_k: int | None = Field(
         default=1,
         ge=1,
-        description="How many labels to return, best first; none for all.",
-        json_schema_extra={
-            "zh": {"title": "标签数量", "description": "返回得分最高的几个标签；留空则返回全部。"}
-        },
+        title="Number of labels",
+        description="Number of labels to return, best first. Empty: all labels.",
+        json_schema_extra=chinese("标签数量", "返回得分最高的几个标签。留空：返回全部标签。"),
     )
     function_to_apply: Activation | None = Field(
         default=None,
-        description="Turns logits into scores; by default what the model was trained for.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "激活函数",
-                "description": "把 logits 变成得分；默认按模型的训练方式。",
-            },
-        },
+        title="Activation function",
+        description="Function that turns logits into scores. Empty: the one that the model was "
+        "trained for.",
+        json_schema_extra=chinese(
+            "激活函数", "把 logits 变成得分的函数。留空：模型训练时所用的函数。", advanced=True
+        ),
     )
     truncation: bool = Field(
         default=False,
-        description="Judge the beginning of a long text alone, instead of the whole by windows.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "截断", "description": "只判断长文本的开头，而不是用窗口覆盖全文。"},
-        },
+        title="Truncate long texts",
+        description="Classify only the first window of a long text. Off: average over all windows.",
+        json_schema_extra=chinese(
+            "截断长文本", "只对长文本的第一个窗口分类；关闭则对所有窗口取平均。", advanced=True
+        ),
     )
-    stride: int = Field(
-        default=64,
-        ge=0,
-        le=4096,
-        description="Tokens that neighbouring windows of a long text share.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "窗口重叠", "description": "长文本相邻窗口共有的词元数。"},
-        },
-    )
+    stride: Stride = 64

@@ -1,4 +1,4 @@
-"""Scores of sequence classifiers, with one label a text or several."""
+"""Scores of sequence classifiers with one or several labels per text."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nlplug.errors import OptionError
 from nlplug.evaluation import metrics
-from nlplug.evaluation.base import Evaluation, Sample, Table
+from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
 
 if TYPE_CHECKING:
     from nlplug.data.formats import DataFile
 
 _COLUMNS = ("text", "text_pair", "label")
 _MATRIX_UP_TO = 40
-"""With more labels there is no confusion matrix, which nobody could read."""
+"""With more labels there is no confusion matrix, since it would be unreadable."""
 _LARGEST_MATRIX = 12
-"""More columns fit on no terminal."""
+"""A matrix with more columns does not fit on a terminal."""
 _LABELS_SHOWN = 20
 _PAIRS = 20
 
@@ -27,10 +26,10 @@ _PAIRS = 20
 class ClassificationEvaluation(Evaluation):
     """Accuracy, precision, recall and F1 by label, confusion matrix and calibration.
 
-    A target is a label id, or a tuple of ids where a text may have several labels; labels in the
-    data are names or ids. Then accuracy counts the texts whose set of labels is exactly right,
-    and a label is given where its score is above one half. An answer without labels is never right
-    where there is one.
+    A target is a label id, or a tuple of ids if a text may have several labels; labels in the data
+    are names or ids. With several labels, accuracy is the share of texts whose set of labels is
+    exactly right, and a label counts as predicted if its score is above one half. With one label
+    per text, an answer without labels is wrong.
     """
 
     metric: ClassVar[str] = "accuracy"
@@ -40,23 +39,19 @@ class ClassificationEvaluation(Evaluation):
     def __init__(self, labels: Sequence[str]) -> None:
         super().__init__(labels)
         self._ids = {label: index for index, label in enumerate(self.labels)}
-        self._cut = 0.5  # a label of several is given where its score is above this
+        self._cut = 0.5  # multi-label: a label is predicted if its score is above this
 
     def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
-        """Rows with the columns ``text`` and ``label`` (or ``labels``); ``text_pair`` if there.
+        """Rows with the columns ``text`` and ``label`` or ``labels``, and optionally ``text_pair``.
 
         Args:
             path: The file.
-            **columns: ``text``, ``text_pair`` and ``label`` say what these are called in the file.
+            **columns: Names of the columns ``text``, ``text_pair`` and ``label`` in the file.
         """
         from nlplug.data.labels import row_labels
         from nlplug.data.readers import read_rows
 
-        for name in columns:
-            if name not in _COLUMNS:
-                raise OptionError(
-                    f"There is no column {name!r} to name.", hint=f"Name {', '.join(_COLUMNS)}."
-                )
+        check_columns(columns, _COLUMNS)
         text, pair = columns.get("text", "text"), columns.get("text_pair", "text_pair")
         for row in read_rows(path):
             fields = {"text": row.text(text)}
@@ -66,13 +61,13 @@ class ClassificationEvaluation(Evaluation):
             yield Sample(fields, target, row.where)
 
     def per_example(self, answers: Sequence[Any], targets: Sequence[Any]) -> np.ndarray:
-        """1 where the answer is exactly right, else 0."""
+        """1 if the answer is exactly right, else 0."""
         truth, given, _ = self._matrices(answers, targets)
         right: np.ndarray = (given == truth).all(axis=1)
         return right.astype(np.float64)
 
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
-        """See the module `nlplug.evaluation.metrics` for what each number is."""
+        """The numbers of the module `nlplug.evaluation.metrics`."""
         truth, given, scores = self._matrices(answers, targets)
         right = (given == truth).all(axis=1)
         rows = len(right)
@@ -94,7 +89,7 @@ class ClassificationEvaluation(Evaluation):
         return report | metrics.calibration(confidence, correct)
 
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
-        """Totals, one row a label (of very many, the worst), and what is taken for what."""
+        """Totals, one row per label (at most the worst 20), and the confusions."""
         low, high = report["accuracy_interval"]
         totals: list[list[Any]] = [
             ["rows", report["rows"]],
@@ -126,7 +121,7 @@ class ClassificationEvaluation(Evaluation):
         return tables
 
     def plots(self, report: Mapping[str, Any], pyplot: Any) -> dict[str, Any]:
-        """Confusion matrix or the most confused pairs (one label a text), and reliability."""
+        """Confusion matrix or most confused pairs (with one label per text), and reliability."""
         from nlplug.evaluation import plots
 
         figures = {}
@@ -140,7 +135,7 @@ class ClassificationEvaluation(Evaluation):
     def _matrices(
         self, answers: Sequence[Any], targets: Sequence[Any]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Which labels are true and which are given (0/1), and the scores: (rows, labels) each."""
+        """True labels, predicted labels (0/1) and scores, shape (rows, labels) each."""
         scores = np.zeros((len(answers), len(self.labels)), dtype=np.float64)
         named = np.zeros_like(scores, dtype=bool)
         for row, answer in enumerate(answers):

@@ -1,4 +1,4 @@
-"""What training a sequence classifier can be told beyond other training."""
+"""Settings of the training of sequence classifiers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ class SequenceClassificationConfig(LabelledConfig):
 
     soft_column: str = Field(
         default="",
-        description="Column with one probability a label, from a teacher; rows that lack it count "
-        "by their label.",
+        description="Column with one probability per label, such as those of a teacher model. "
+        "Rows without it are trained on their label.",
     )
     multi_label: bool | None = Field(
-        default=None, description="Several labels a row; default: when the label is a list."
+        default=None,
+        description="Whether a row may have several labels. Default: if a label is a list.",
     )
     class_weights: ClassWeights = Field(
-        default="none", description="Weigh the loss by inverse class frequency."
+        default="none", description="balanced: weight the loss by inverse class frequency."
     )

@@ -1,4 +1,4 @@
-"""Tasks that give a whole text one label or several: sentiment, topics, intents, spam."""
+"""Tasks that classify whole texts: sentiment, topics, intents, spam."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FAMILY = Family(
 
 
 class SequenceClassificationTask(OnePassTask):
-    """Base of the tasks that label a whole text; a subclass brings names, texts and examples."""
+    """Base of tasks that classify whole texts; a subclass defines names, texts and examples."""
 
     family: ClassVar[Family] = FAMILY
     hub_task: ClassVar[str] = "text-classification"
@@ -38,7 +38,7 @@ class SequenceClassificationTask(OnePassTask):
     Output: ClassVar[Any] = list[LabelScore]
     display: ClassVar[Display] = Display.LABEL
     labels: ClassVar[Sequence[str]] = ()
-    """Names by id where the task itself fixes them; empty where each model brings its own."""
+    """Label names by id if the task defines them; empty if each model defines its own."""
 
     def bind(self, bundle: Bundle) -> SequenceClassificationModel:
         """Bind to a text-classification bundle."""
@@ -52,14 +52,14 @@ class SequenceClassificationTask(OnePassTask):
         given: frozenset[str] = frozenset(),
         preset: frozenset[str] = frozenset(),
     ) -> Any:
-        """As transformers' pipeline does: a text gives a list of one dict, a list of texts one
-        dict a text; with ``top_k`` each text gives a list, which stands in a further list when
-        ``top_k`` was set while making the pipeline and one text is asked for."""
+        """The return value of transformers' pipeline: a list with one dict for one text, and one
+        dict per text for a list. With ``top_k`` each text gives a list; for one text this list is
+        in another list if ``top_k`` was set when the pipeline was created."""
         if single:
             return answers if "top_k" in preset - given else answers[0]
         return answers if "top_k" in given | preset else [answer[0] for answer in answers]
 
 
 def fixed_labels(task: Task) -> list[str]:
-    """The labels that a task fixes for all its models; empty where each model has its own."""
+    """The labels that a task defines for all its models; empty if each model has its own."""
     return list(task.labels) if isinstance(task, SequenceClassificationTask) else []

@@ -1,4 +1,4 @@
-"""Training of sequence classifiers: one label a text, or several."""
+"""Training of sequence classifiers with one or several labels per text."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from nlplug.data.labels import (
 )
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
-from nlplug.export.pretrained import load_config, load_model
 from nlplug.families.sequence_classification.task import fixed_labels
-from nlplug.train.dropout import set_dropout
+from nlplug.train.checkpoint import load_base
 from nlplug.train.recipe import Recipe
 from nlplug.train.windows import WindowedTexts, stacked
 
@@ -38,7 +37,7 @@ _log = logging.getLogger("nlplug.data")
 
 @dataclass(frozen=True, slots=True)
 class LabelledText:
-    """A text, the ids of its labels (exactly one unless multi-label), and a teacher's view."""
+    """A text, the ids of its labels (one unless multi-label), and optional soft labels."""
 
     text: str
     labels: tuple[int, ...]
@@ -48,9 +47,9 @@ class LabelledText:
 class SequenceClassificationRecipe(Recipe):
     """Fine-tunes ``AutoModelForSequenceClassification``.
 
-    Labels are names, or ids into ``config.labels``. Where that is empty the task's own labels
-    (``Task.labels``, if it has some) are taken, and where the data does not keep to those either,
-    the labels of the data in sorted order.
+    Labels in the data are names, or ids of ``config.labels``. If ``config.labels`` is empty, the
+    labels are those of the task if all labels of the data are among them, else the labels of the
+    data in sorted order.
     """
 
     config: SequenceClassificationConfig
@@ -81,7 +80,7 @@ class SequenceClassificationRecipe(Recipe):
         if len(self.labels) < 2 and not self.multi_label:
             raise DataError(
                 f"The training data has {len(self.labels)} label(s): {self.labels}.",
-                hint="A classifier needs at least two; look at --label-column.",
+                hint="A classifier needs at least two labels; check --label-column.",
             )
         if self.config.class_weights == "balanced":
             counts = Counter(i for example in self.examples(rows) for i in example.labels)
@@ -93,8 +92,8 @@ class SequenceClassificationRecipe(Recipe):
             values = self.scheme.read(row)
             if len(values) != 1 and not self.multi_label:
                 raise DataError(
-                    f"{row.where}: {len(values)} labels where one is expected.",
-                    hint="Train with --multi-label if a text may have several.",
+                    f"{row.where}: the row has {len(values)} labels, but one is expected.",
+                    hint="Set --multi-label true if a text may have several labels.",
                 )
             ids = tuple(sorted({self._label_id(value, row) for value in values}))
             found.append(LabelledText(self._text(row), ids, self._soft(row)))
@@ -107,23 +106,12 @@ class SequenceClassificationRecipe(Recipe):
 
     def model(self) -> PreTrainedModel:
         problem = "multi" if self.multi_label else "single"
-        config = load_config(
-            self.config.base,
-            num_labels=len(self.labels),
-            id2label=dict(enumerate(self.labels)),
-            label2id={label: i for i, label in enumerate(self.labels)},
+        return load_base(
+            self.config,
+            AutoModelForSequenceClassification,
+            labels=self.labels,
             problem_type=f"{problem}_label_classification",
         )
-        if self.config.dropout is not None:
-            set_dropout(config, self.config.dropout)
-        # A checkpoint of another classifier has a head of another width: it starts afresh then.
-        model: PreTrainedModel = load_model(
-            AutoModelForSequenceClassification,
-            self.config.base,
-            config=config,
-            ignore_mismatched_sizes=True,
-        )
-        return model
 
     def dataset(
         self, examples: Sequence[LabelledText], tokenizer: PreTrainedTokenizerBase
@@ -151,13 +139,13 @@ class SequenceClassificationRecipe(Recipe):
         return F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
 
     def options(self, config: PretrainedConfig) -> dict[str, Any]:
-        """With several labels per text: all that score at least one half."""
+        """With several labels per text: all labels with a score of at least one half."""
         several = config.problem_type == "multi_label_classification"
         wanted = {"top_k": None, "threshold": 0.5} if several else {}
         return wanted if wanted.keys() <= self.task.Options.model_fields.keys() else {}
 
     def _labels_of(self, seen: Collection[str]) -> list[str]:
-        """The task's own labels where the data keeps to them, else those of the data, sorted."""
+        """The labels of the task if the data has no others, else those of the data, sorted."""
         own = fixed_labels(self.task)
         if own and all(label_index(name, own) is not None for name in seen):
             return own
@@ -166,11 +154,11 @@ class SequenceClassificationRecipe(Recipe):
     def _check_labels(self) -> None:
         if len(set(self.labels)) != len(self.labels):
             raise TrainingError(
-                f"A label stands twice in {self.labels}.", hint="Give each label once."
+                f"A label occurs twice in {self.labels}.", hint="Give each label once."
             )
 
     def _target(self, example: LabelledText) -> np.ndarray:
-        """The id of the label; or a number a label where there can be several or a teacher's."""
+        """The id of the label; with several or soft labels one number per label, (labels,)."""
         if example.soft is not None:
             return np.array(example.soft, dtype=np.float32)
         if not self.multi_label and not self.config.soft_column:
@@ -190,7 +178,7 @@ class SequenceClassificationRecipe(Recipe):
         if len(numbers) != len(value) or len(numbers) != len(self.labels) or not whole:
             raise DataError(
                 f"{row.where}: the column {self.config.soft_column!r} holds {value!r}.",
-                hint=f"It holds {len(self.labels)} probabilities, one for each of "
+                hint=f"The column needs {len(self.labels)} probabilities, one for each of "
                 f"{', '.join(map(repr, self.labels))}.",
             )
         return tuple(float(v) for v in numbers)
@@ -212,13 +200,13 @@ class SequenceClassificationRecipe(Recipe):
 def balanced_weights(
     counts: Mapping[int, int], classes: int, rows: int, multi_label: bool
 ) -> torch.Tensor:
-    """Weights that make the classes count alike.
+    """Weights that give all classes the same total weight.
 
     Args:
-        counts: Class id → rows that have it; ids that are absent count as one row.
+        counts: Number of rows by class id; a missing id counts as one row.
         classes: Number of classes.
         rows: Number of rows.
-        multi_label: Whether to weigh each class's positives against its own negatives.
+        multi_label: Whether to weight the positives of each class against its negatives.
 
     Returns:
         ``rows / (classes * count)`` for each class, or ``(rows - count) / count`` if multi-label.

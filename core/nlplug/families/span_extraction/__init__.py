@@ -1,4 +1,4 @@
-"""The span of a text that answers a question."""
+"""Span extraction: the part of a text that answers a question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The task bound to a model: windows in, answers with their places out."""
+"""Encodes questions and contexts as windows, and decodes answers with their positions."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from nlplug.runtime.tokenizer import PairFrame
 
 _WINDOW = 384
-"""What transformers takes for ``max_seq_len``, if the model can."""
-_UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me", "Zs", "Zl", "Zp"})
-"""Categories of characters that stand for nothing by themselves: controls, marks, spaces."""
+"""Default of ``max_seq_len``, as in transformers, if the model supports it."""
+_INVISIBLE = frozenset({"Cc", "Cf", "Mn", "Me", "Zs", "Zl", "Zp"})
+"""Unicode categories without visible characters: controls, combining marks, spaces."""
 
 
 class SpanExtractionModel(TaskModel[SpanExtractionInput, SpanExtractionOptions]):
@@ -53,18 +53,18 @@ class SpanExtractionModel(TaskModel[SpanExtractionInput, SpanExtractionOptions])
         self._windows = WindowMaker(
             frame,
             _leading(frame) if cls is None else self._tokenizer.token_id(cls),
-            # As in transformers: tokenizers that pad on the left want the context first.
+            # As in transformers: with padding on the left the context comes first.
             question_first=bundle.repository.padding_side == "right",
         )
 
     def encode(
         self, inputs: Sequence[SpanExtractionInput], options: SpanExtractionOptions
     ) -> list[list[Row]]:
-        """Tokenize each question and each context once; for each pair the windows that cover it.
+        """Tokenize each question and each context once, and make the windows of each pair.
 
         Raises:
-            InputError: Of a question nothing can be read, or it leaves no room for the context.
-            OptionError: The windows are too long, or share too much.
+            InputError: A question has no readable character, or leaves no room for the context.
+            OptionError: The windows are too long, or their overlap is too large.
         """
         size = self._size(options)
         words = options.align_to_words and self._tokenizer.splits_words
@@ -90,14 +90,14 @@ class SpanExtractionModel(TaskModel[SpanExtractionInput, SpanExtractionOptions])
         outputs: Sequence[Mapping[str, np.ndarray]],
         options: SpanExtractionOptions,
     ) -> Answer | list[Answer]:
-        """The best answer, or for ``top_k`` above 1 a list of the best.
+        """The best answer, or a list of the best answers if ``top_k`` is above 1.
 
-        Where "no answer" is the best, or nothing in the context can be one, the answer is the
-        empty text with start and end 0.
+        The answer is the empty text with start and end 0 if "no answer" has the best score, or if
+        the context contains no possible answer.
         """
-        # Widened to words, several spans may come to the same.
+        # Several spans may become the same answer when extended to words.
         count = options.top_k * 2 + 10 if options.align_to_words else options.top_k
-        found = NBest(item.context, add_up=options.window_scores == "sum")
+        found = NBest(item.context, add_scores=options.window_scores == "sum")
         lowest = float("inf")
         for row, output in zip(rows, outputs, strict=True):
             window: Window = row.meta
@@ -124,25 +124,25 @@ class SpanExtractionModel(TaskModel[SpanExtractionInput, SpanExtractionOptions])
         if size > limit:
             raise OptionError(
                 f"max_seq_len is {size}, but the window of {self._name!r} is {limit} tokens.",
-                hint=f"Give at most {limit}.",
+                hint=f"Set max_seq_len to at most {limit}.",
             )
         room = size - self._windows.special_tokens
         if options.doc_stride is not None and options.doc_stride >= room:
             raise OptionError(
                 f"doc_stride is {options.doc_stride}, but a window of {size} tokens has room for "
-                f"{max(room, 0)} beside the special ones.",
-                hint="Give a lower doc_stride or a higher max_seq_len.",
+                f"{max(room, 0)} tokens besides the special tokens.",
+                hint="Set a lower doc_stride or a higher max_seq_len.",
             )
         return size
 
 
 def _question(text: str, ids: list[int]) -> list[int]:
-    """The tokens of a question; without any the answer would be drawn by chance."""
-    # Tokenizers that read bytes have tokens for what cannot be seen, too.
-    if not ids or all(unicodedata.category(character) in _UNSEEN for character in text):
+    """The tokens of a question; without a readable character the answer would be random."""
+    # Byte-level tokenizers have tokens for invisible characters, too.
+    if not ids or all(unicodedata.category(character) in _INVISIBLE for character in text):
         raise InputError(
-            f"question is {text[:40]!a}: there is nothing in it that the model can read.",
-            hint="Ask in words.",
+            f"question is {text[:40]!a}: it has no character that the model can read.",
+            hint="Give a question in words.",
         )
     return ids
 
@@ -153,5 +153,5 @@ def _probabilities(logits: np.ndarray, window: Window) -> tuple[np.ndarray, floa
 
 
 def _leading(frame: PairFrame) -> int | None:
-    """Where no [CLS] is named, the first special token is one: nothing else stands there."""
+    """If the tokenizer names no [CLS] token, the first special token is used."""
     return frame.before[0] if frame.before else None

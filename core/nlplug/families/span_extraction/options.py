@@ -1,4 +1,4 @@
-"""What the tasks that find a span of a text take and give."""
+"""Inputs, options and answers of tasks that find the answer to a question in a text."""
 
 from __future__ import annotations
 
@@ -7,111 +7,106 @@ from typing import Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from nlplug.task import TaskInput, TaskOptions
+from nlplug.task import TaskInput, TaskOptions, chinese
 
 
 class SpanExtractionInput(TaskInput):
-    """A question, and the text that holds its answer."""
+    """A question, and the text that contains its answer."""
 
     question: str = Field(
+        title="Question",
         description="The question.",
-        json_schema_extra={
-            "minLength": 1,
-            "zh": {"title": "问题", "description": "要回答的问题。"},
-        },
+        json_schema_extra=chinese("问题", "要回答的问题。", minLength=1),
     )
     context: str = Field(
-        description="The text to find the answer in, of any length.",
-        json_schema_extra={
-            "minLength": 1,
-            "zh": {"title": "上下文", "description": "从中寻找答案的文本，长度不限。"},
-        },
+        title="Context",
+        description="The text that contains the answer, of any length.",
+        json_schema_extra=chinese("上下文", "包含答案的文本，长度不限。", minLength=1),
     )
 
 
 class SpanExtractionOptions(TaskOptions):
-    """How many answers, how long, whether "none" is one, and how long contexts are covered."""
+    """Number and length of the answers, "no answer", and the handling of long contexts."""
 
     top_k: int = Field(
         default=1,
         ge=1,
-        description="How many answers to return, best first; with 1 the answer stands alone.",
-        json_schema_extra={
-            "zh": {
-                "title": "答案数量",
-                "description": "返回得分最高的几个答案；为 1 时只返回一个。",
-            }
-        },
+        title="Number of answers",
+        description="Number of answers to return, best first. 1 returns one answer, more return a "
+        "list.",
+        json_schema_extra=chinese(
+            "答案数量", "返回得分最高的几个答案。1 返回一个答案，大于 1 返回列表。"
+        ),
     )
     handle_impossible_answer: bool = Field(
         default=False,
-        description='Whether "no answer" may be the answer: an empty text with its score.',
-        json_schema_extra={
-            "zh": {"title": "允许无答案", "description": "答案可以为“无”：返回空文本及其得分。"}
-        },
+        title="Allow no answer",
+        description='Also consider "no answer": an empty text with its score.',
+        json_schema_extra=chinese("允许无答案", "也考虑“无答案”：空文本及其得分。"),
     )
     max_answer_len: int = Field(
         default=15,
         ge=1,
-        description="Most tokens that an answer may have.",
-        json_schema_extra={
-            "zh": {"title": "答案最大长度", "description": "一个答案最多包含的词元数。"}
-        },
+        title="Longest answer (tokens)",
+        description="Maximum number of tokens in an answer.",
+        json_schema_extra=chinese("最长答案（词元）", "一个答案的最大词元数。"),
     )
     align_to_words: bool = Field(
         default=True,
-        description="Widen answers to whole words; switch it off for languages without spaces "
-        "where the tokenizer takes a whole sentence for a word.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "对齐到词",
-                "description": "把答案扩展到完整的词；对不用空格分词的语言可关闭。",
-            },
-        },
+        title="Align answers to words",
+        description="Extend answers to whole words. Turn it off for languages without spaces if "
+        "the tokenizer treats a whole sentence as one word.",
+        json_schema_extra=chinese(
+            "对齐到词",
+            "把答案扩展到完整的词。对不用空格分词、且分词器把整句当作一个词的语言，请关闭。",
+            advanced=True,
+        ),
     )
     doc_stride: int | None = Field(
         default=None,
         ge=0,
-        description="Tokens that neighbouring windows of a long context share; "
-        "by default 128, or half a window that is shorter than 256.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "窗口重叠", "description": "长文本相邻窗口共有的词元数；默认 128。"},
-        },
+        title="Window overlap (tokens)",
+        description="Number of tokens that neighboring windows of a long context share. Empty: "
+        "128, or half a window that is shorter than 256.",
+        json_schema_extra=chinese(
+            "窗口重叠（词元）",
+            "长文本相邻窗口共有的词元数。留空：128，窗口短于 256 时为其一半。",
+            advanced=True,
+        ),
     )
     max_seq_len: int | None = Field(
         default=None,
         ge=1,
-        description="Tokens in a window, question included; "
-        "by default 384, or what the model takes if that is less.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "窗口长度", "description": "每个窗口（含问题）的词元数；默认 384。"},
-        },
+        title="Window length (tokens)",
+        description="Number of tokens in a window, question included. Empty: 384, or the model's "
+        "maximum if that is less.",
+        json_schema_extra=chinese(
+            "窗口长度（词元）",
+            "每个窗口（含问题）的词元数。留空：384，模型上限更小时为其上限。",
+            advanced=True,
+        ),
     )
     max_question_len: int | None = Field(
         default=None,
         ge=1,
-        description="Most tokens of the question that are read; by default all of them.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "问题最大长度", "description": "最多读取问题的词元数；默认全部读取。"},
-        },
+        title="Longest question (tokens)",
+        description="Number of tokens after which a question is cut off. Empty: no limit.",
+        json_schema_extra=chinese(
+            "最长问题（词元）", "问题超过该词元数的部分被截去。留空：不限制。", advanced=True
+        ),
     )
     window_scores: Literal["sum", "max"] = Field(
         default="sum",
-        description="How the scores that windows of a long context give one answer make one: their "
-        "sum, as in transformers, which may exceed 1, or the highest; better from some ten "
-        "windows on, where else a frequent word wins.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {
-                "title": "窗口得分",
-                "description": "多个窗口给同一答案的得分如何合并：相加（与 transformers 相同，"
-                "可能大于 1）或取最大值（适合很长的文本）。",
-            },
-        },
+        title="Scores over windows",
+        description="How to combine the scores that several windows give to the same answer. sum: "
+        "add them, as transformers does; the result may exceed 1. max: take the highest, which is "
+        "better for contexts of about ten windows or more, where a sum favors frequent words.",
+        json_schema_extra=chinese(
+            "窗口得分",
+            "如何合并多个窗口给同一答案的得分。sum：相加（与 transformers 相同，可能大于 1）；"
+            "max：取最大值，适合约十个窗口以上的长文本，此时相加会偏向高频词。",
+            advanced=True,
+        ),
     )
 
 

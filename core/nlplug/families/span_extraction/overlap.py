@@ -1,4 +1,4 @@
-"""How near an answer is to the right ones: exact match and F1 as SQuAD counts them."""
+"""Compares an answer with the right answers: exact match and F1 as in SQuAD."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
-# Scripts written without spaces: a character is what a word is elsewhere (as in CMRC and MLQA).
+# Scripts without spaces: each character counts as a word (as in CMRC and MLQA).
 _CHARACTER = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
@@ -19,8 +19,8 @@ _CHARACTER = re.compile(
 def normalized(text: str) -> str:
     """Lower case, without punctuation and English articles, with single spaces.
 
-    On English text the result is that of SQuAD's own script. Where there are Chinese or Japanese
-    characters their punctuation goes too, and each of the characters stands alone.
+    On English text the result equals that of SQuAD's own script. In a text with Chinese or Japanese
+    characters all Unicode punctuation is removed, and each of these characters is a word.
     """
     text = text.lower().translate(_ASCII_PUNCTUATION)
     if _CHARACTER.search(text):
@@ -30,17 +30,17 @@ def normalized(text: str) -> str:
 
 
 def exact_match(answer: str, right: Sequence[str]) -> float:
-    """1 if the answer equals one of the right ones after normalization, else 0.
+    """1 if the answer equals a right answer after normalization, else 0.
 
-    No right answer at all means that the question has none: then the empty answer is the right one.
+    Without right answers the question has no answer, and the empty answer is right.
     """
     return max(float(normalized(answer) == normalized(gold)) for gold in right or [""])
 
 
 def f1(answer: str, right: Sequence[str]) -> float:
-    """The best F1 of the answer's words against those of one of the right answers.
+    """The highest word F1 of the answer and a right answer.
 
-    Where either is empty after normalization it is 1 if both are, else 0.
+    If one of them is empty after normalization, F1 is 1 if both are empty, else 0.
     """
     return max(_f1(normalized(answer).split(), normalized(gold).split()) for gold in right or [""])
 

@@ -1,4 +1,4 @@
-"""Scores of extractive question answering: exact match and F1 as SQuAD counts them."""
+"""Scores of extractive question answering: exact match and F1 as in SQuAD."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nlplug.errors import OptionError
-from nlplug.evaluation.base import Evaluation, Sample, Table
+from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
+from nlplug.families.span_extraction.options import SpanExtractionOptions
 from nlplug.families.span_extraction.overlap import exact_match, f1
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ _COLUMNS = ("question", "context")
 class SpanExtractionEvaluation(Evaluation):
     """Exact match and F1 over all questions, and over those with and without an answer.
 
-    A target is the tuple of right answers, empty where a question has none. To such a question the
-    empty answer is the right one, which a model gives where ``handle_impossible_answer`` is on.
-    ``best_f1`` is the F1 were every answer with a score below ``best_f1_threshold`` taken for
-    "no answer": what a threshold could make of these very answers.
+    A target is the tuple of right answers; it is empty for a question without an answer. The right
+    answer to such a question is the empty text, which a model returns if
+    ``handle_impossible_answer`` is on. ``best_f1`` is the highest F1 that a score threshold could
+    reach: answers with a score below ``best_f1_threshold`` count as "no answer".
     """
 
     metric: ClassVar[str] = "f1"
@@ -37,23 +37,20 @@ class SpanExtractionEvaluation(Evaluation):
         self._none_allowed: bool | None = None
 
     def configure(self, options: TaskOptions) -> None:
-        self._none_allowed = getattr(options, "handle_impossible_answer", None)
+        if isinstance(options, SpanExtractionOptions):
+            self._none_allowed = options.handle_impossible_answer
 
     def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
         """Rows with ``question``, ``context`` and ``answers`` (or ``answer``), or a SQuAD file.
 
         Args:
             path: The file.
-            **columns: ``question`` and ``context`` say what these are called in the file.
+            **columns: Names of the columns ``question`` and ``context`` in the file.
         """
         from nlplug.data.readers import read_rows
         from nlplug.data.squad import answer_spans, text_of
 
-        for name in columns:
-            if name not in _COLUMNS:
-                raise OptionError(
-                    f"There is no column {name!r} to name.", hint=f"Name {', '.join(_COLUMNS)}."
-                )
+        check_columns(columns, _COLUMNS)
         for row in read_rows(path):
             for name, column in columns.items():
                 row.values[name] = text_of(row, column)
@@ -62,15 +59,15 @@ class SpanExtractionEvaluation(Evaluation):
             yield Sample(inputs, right, row.where)
 
     def per_example(self, answers: Sequence[Any], targets: Sequence[Any]) -> np.ndarray:
-        """The F1 of each answer against the right answer that it is most like."""
+        """The F1 of each answer with the most similar right answer."""
         pairs = zip(answers, targets, strict=True)
         return np.array([f1(_best(answer)["answer"], right) for answer, right in pairs])
 
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
-        """``f1`` and ``exact_match`` (0 to 1), by ``has_answer`` and ``no_answer`` where both are.
+        """``f1`` and ``exact_match`` (0 to 1), also by ``has_answer`` and ``no_answer``.
 
-        ``no_answer_precision`` and ``no_answer_recall`` say how often "no answer" was right, and
-        how many of the questions without one got it; None where there is none to count.
+        ``no_answer_precision`` is the share of the "no answer" answers that are right,
+        ``no_answer_recall`` the share of the questions without an answer that got "no answer".
         """
         given = [_best(answer) for answer in answers]
         overlap = self.per_example(answers, targets)
@@ -96,7 +93,7 @@ class SpanExtractionEvaluation(Evaluation):
         return report
 
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
-        """One row for all questions, and one each for those with and without an answer."""
+        """Scores of all questions, of those with an answer, and of those without."""
         header = ["questions", "rows", "F1", "exact match"]
         parts = {"all": report}
         if "has_answer" in report:
@@ -114,10 +111,10 @@ class SpanExtractionEvaluation(Evaluation):
                     ["figure", "value"],
                     [
                         ["handle_impossible_answer", allowed[report["handle_impossible_answer"]]],
-                        ["precision", "never given" if precision is None else precision],
+                        ["precision", "never answered" if precision is None else precision],
                         ["recall", report["no_answer_recall"]],
                         ["F1 at the best threshold", report["best_f1"]],
-                        ["that threshold of the score", report["best_f1_threshold"]],
+                        ["best threshold of the score", report["best_f1_threshold"]],
                     ],
                 )
             )
@@ -127,23 +124,23 @@ class SpanExtractionEvaluation(Evaluation):
 def best_threshold(
     overlap: np.ndarray, answerable: np.ndarray, scores: np.ndarray
 ) -> tuple[float, float]:
-    """The score below which "no answer" would have been the better one.
+    """The score threshold for "no answer" with the highest mean F1.
 
     Args:
-        overlap: F1 of the given answers, shape (rows,).
-        answerable: Whether a question has an answer.
-        scores: Of the given answers; below 0 where "no answer" was given already.
+        overlap: F1 of the answers, shape (rows,).
+        answerable: Whether the question has an answer, same shape.
+        scores: Scores of the answers, same shape; below 0 if the answer is "no answer".
 
     Returns:
-        The mean F1 at the best threshold, and that threshold; 0 where none is better.
+        The mean F1 at the best threshold, and the threshold; 0 if no threshold is better.
     """
     order = np.argsort(-scores, kind="stable")
-    # Of the answers in falling order the first n are kept, the rest are taken for "no answer".
+    # With the first n answers in falling order kept, the others count as "no answer".
     kept = np.concatenate(([0.0], np.cumsum(overlap[order])))
     dropped = np.concatenate((np.cumsum((~answerable[order])[::-1])[::-1], [0.0]))
     total = kept + dropped
     ordered = scores[order]
-    # Equal scores stay together; answers below 0 are "no answer" with any threshold.
+    # Equal scores are not separated; answers below 0 are "no answer" at any threshold.
     apart = np.concatenate(([True], ordered[:-1] != ordered[1:], [True]))
     total[~apart] = -np.inf
     best = int(len(total) - 1 - total[::-1].argmax())
@@ -152,7 +149,7 @@ def best_threshold(
 
 
 def _best(answer: Any) -> Mapping[str, Any]:
-    """The first of several answers; an empty one where there is none."""
+    """The first of several answers; an empty answer if there is none."""
     if isinstance(answer, Mapping):
         return answer
     return answer[0] if answer else {"answer": "", "score": 0.0}

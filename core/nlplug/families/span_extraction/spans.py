@@ -1,30 +1,30 @@
 """From logits to answers: probabilities, the best spans of a window, n-best over all windows.
 
-The numbers are those of the question-answering pipeline of transformers 4.57 on fast tokenizers:
+The scores equal those of transformers 4.57's question-answering pipeline with fast tokenizers:
 
-- Of a window, softmax over the tokens of the context and [CLS]; a span's score is the product of
-  the probabilities of its two ends. Of each window the best ``2 top_k + 10`` spans are looked at
-  (``top_k`` where answers are not widened to words).
-- Spans with the same text, upper and lower case taken for the same, are one answer and their scores
-  add up (huggingface/transformers#38761). They do so over windows too, so that a score may exceed 1
-  and a frequent word of a very long context outdoes the answer; ``window_scores="max"`` takes the
-  window that scores an answer highest.
-- The score of "no answer" is the product at [CLS] in the window where it is lowest.
+- In each window, softmax over the tokens of the context and [CLS]; the score of a span is the
+  product of the probabilities of its start and end. The best ``2 top_k + 10`` spans of each window
+  are considered (``top_k`` if answers are not extended to words).
+- Spans with the same text, ignoring case, are one answer, and their scores are added
+  (huggingface/transformers#38761), also over windows. So a score may exceed 1, and a frequent word
+  of a very long context may get a higher score than the answer. ``window_scores="max"`` takes the
+  highest score over the windows instead.
+- The score of "no answer" is the lowest product at [CLS] over all windows.
 
-Where that pipeline is wrong this module is not:
+This module corrects these faults of the pipeline:
 
-- It tells the *first* place where an answer's text was found, which in a long context is mostly a
-  place that has little to do with the question. Here it is the place with the highest score.
-- A space that a tokenizer counts to its word (byte-level BPE without ``trim_offsets``,
-  SentencePiece) is not part of an answer, and a span of nothing but spaces is none.
-- An answer ends with a whole character, where transformers leaves out an accent that the tokenizer
-  dropped, or takes it for an answer of its own.
-- A word that the border of a window cuts is answered whole. To a tokenizer that does not split
-  words the whole context is one; then answers are not widened.
-- Answers that come to the same text by these two are listed once, with the higher score.
-- With the context first (``padding_side`` "left"), the question and special tokens cannot be
-  answers either, and "no answer" is read at [CLS] wherever that stands.
-- What scores 0 because it lies outside the context never fills up the n best.
+- The pipeline returns the *first* position of an answer's text, which in a long context is often
+  unrelated to the question. Here it is the position with the highest score.
+- A space that a tokenizer includes in a word (byte-level BPE without ``trim_offsets``,
+  SentencePiece) is not part of an answer, and a span of only spaces is not an answer.
+- An answer ends with a whole character. transformers omits an accent that the tokenizer dropped,
+  or returns it as an answer of its own.
+- A word that is cut by the border of a window is returned whole. For a tokenizer that does not
+  split words, the whole context is one word; then answers are not extended.
+- Answers that become the same text by these corrections are listed once, with the higher score.
+- With the context first (``padding_side`` "left"), the question and the special tokens cannot be
+  answers either, and "no answer" is read at [CLS] in any position.
+- Spans outside the context, which have the score 0, are never among the n best.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 
-class Span(NamedTuple):
-    """A place in the context with its score."""
+class ScoredSpan(NamedTuple):
+    """A span of the context with its score."""
 
     score: float
     start: int
@@ -48,8 +48,8 @@ def probabilities(logits: np.ndarray, null: float | None) -> tuple[np.ndarray, f
     """Softmax over the context's tokens and [CLS].
 
     Args:
-        logits: Of the context's tokens, shape (tokens,); may be empty.
-        null: The logit of [CLS]; None where the model has no such token.
+        logits: Logits of the context's tokens, shape (tokens,); may be empty.
+        null: The logit of [CLS]; None if the model has no such token.
 
     Returns:
         The probabilities of the tokens, shape (tokens,), and of [CLS] (0 without one).
@@ -71,13 +71,13 @@ def best_spans(
 ) -> list[tuple[int, int, float]]:
     """The best spans of one window.
 
-    Takes memory for tokens times ``max_answer_len`` scores, not for the square of the tokens.
+    The memory is proportional to tokens times ``max_answer_len``.
 
     Args:
         start: Probability that the answer starts at a token, shape (tokens,).
         end: Probability that it ends there, shape (tokens,).
-        count: Most spans to return.
-        max_answer_len: Most tokens in a span.
+        count: Maximum number of spans.
+        max_answer_len: Maximum number of tokens in a span.
 
     Returns:
         First and last token of each with its score, best first.
@@ -86,7 +86,7 @@ def best_spans(
     if not tokens:
         return []
     width = min(max_answer_len, tokens)
-    # Beyond the last token the probability is -1, so that such spans come after all others.
+    # After the last token the probability is -1, so that such spans are sorted last.
     ends = np.full(tokens + width - 1, -1.0)
     ends[:tokens] = end
     scores = (start[:, None] * sliding_window_view(ends, width)).ravel()
@@ -106,25 +106,26 @@ def best_spans(
 
 
 class NBest:
-    """Collects the spans of all windows and merges those that say the same.
+    """Collects the spans of all windows and merges those with the same text.
 
     Args:
-        context: The text that the spans are places in.
-        add_up: Whether the scores that windows give one answer add up; else the highest counts.
+        context: The text of the spans.
+        add_scores: Whether to add the scores of an answer over the windows, instead of taking the
+            highest.
     """
 
-    def __init__(self, context: str, *, add_up: bool = True) -> None:
+    def __init__(self, context: str, *, add_scores: bool = True) -> None:
         self._context = context
-        self._add_up = add_up
+        self._add_scores = add_scores
         self._totals: dict[str, float] = {}
-        self._best: dict[str, Span] = {}
+        self._best: dict[str, ScoredSpan] = {}
 
-    def add(self, spans: Iterable[tuple[slice, Span]]) -> None:
-        """Take the spans of one window.
+    def add(self, spans: Iterable[tuple[slice, ScoredSpan]]) -> None:
+        """Add the spans of one window.
 
         Args:
-            spans: Each with the characters of it that the window holds: all but where a word is
-                cut.
+            spans: Each with the part of its characters that is in the window: all of them, unless
+                the window cuts a word.
         """
         totals: dict[str, float] = {}
         for seen, span in spans:
@@ -134,18 +135,18 @@ class NBest:
                 self._best[key] = span
         for key, total in totals.items():
             before = self._totals.get(key, 0.0)
-            self._totals[key] = before + total if self._add_up else max(before, total)
+            self._totals[key] = before + total if self._add_scores else max(before, total)
 
-    def best(self, count: int) -> list[Span]:
-        """At most ``count`` answers, no two with the same text, best first; spaces cut off."""
-        found: dict[str, Span] = {}
+    def best(self, count: int) -> list[ScoredSpan]:
+        """At most ``count`` answers with different texts, best first, without outer spaces."""
+        found: dict[str, ScoredSpan] = {}
         for key in sorted(self._totals, key=self._totals.__getitem__, reverse=True):
             _, start, end = self._best[key]
             text = self._context[start:end]
             start += len(text) - len(text.lstrip())
             text = text.strip()
             if text and text.lower() not in found:
-                found[text.lower()] = Span(self._totals[key], start, start + len(text))
+                found[text.lower()] = ScoredSpan(self._totals[key], start, start + len(text))
                 if len(found) == count:
                     break
         return list(found.values())

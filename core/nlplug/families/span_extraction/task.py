@@ -1,4 +1,4 @@
-"""Tasks that answer a question with a span of a text."""
+"""Tasks that answer a question with a part of a text."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _QUESTIONS = (
 
 
 class SpanExtractionTask(OnePassTask):
-    """Base of the tasks that find an answer in a text; a subclass brings names and examples."""
+    """Base of tasks that find an answer in a text; a subclass defines names and examples."""
 
     family: ClassVar[Family] = FAMILY
     hub_task: ClassVar[str] = "question-answering"
     Input: ClassVar[type[TaskInput]] = SpanExtractionInput
     Options: ClassVar[type[TaskOptions]] = SpanExtractionOptions
     Output: ClassVar[Any] = Answer | list[Answer]
-    """One answer for ``top_k=1``, a list above: so do the Hub and transformers."""
+    """One answer for ``top_k=1``, else a list, as in transformers and the Hub API."""
     display: ClassVar[Display] = Display.HIGHLIGHT
 
     def bind(self, bundle: Bundle) -> SpanExtractionModel:
@@ -52,7 +52,7 @@ class SpanExtractionTask(OnePassTask):
 
 
 def gate_inputs(sentences: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Questions on contexts made of sentences, for the gate where no data is given."""
+    """Questions on contexts made of sentences, for the quality gate if no data is given."""
     half = len(sentences) // 2
     contexts = (sentences[:half], sentences[half:], sentences)
     return [

@@ -16,9 +16,8 @@ from transformers import AutoModelForQuestionAnswering
 from nlplug.data.rows import DataRow
 from nlplug.data.squad import answer_spans, text_of
 from nlplug.errors import DataError
-from nlplug.export.pretrained import load_config, load_model
+from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import token_ids
-from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Recipe
 from nlplug.train.windows import stacked
 
@@ -28,23 +27,21 @@ if TYPE_CHECKING:
     from nlplug.task import Task
     from nlplug.train.config import TrainConfig
 
-_MARK = "some_unanswerable"
-"""What a checkpoint's config says on the questions it was trained with."""
-
+_SOME_UNANSWERABLE = "some_unanswerable"
+"""Key of a checkpoint's config: whether some of its training questions have no answer."""
 
 MAX_QUESTION = 64
-"""Tokens of a question; the rest is cut off, as when answering."""
-
-# Share of the training windows of a long context that are drawn without regard to the answer, so
-# that the model learns to say that a window holds none.
-_ANYWHERE = 0.1
+"""Maximum number of tokens of a question; the rest is cut off."""
+# Share of the training windows of a long context that are sampled independently of the answer, so
+# that the model learns to recognize windows without an answer.
+_RANDOM_WINDOWS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question on a context, with its right answers as (start, end) characters of the context.
+    """A question on a context, with the right answers as (start, end) characters of the context.
 
-    No answers: the question cannot be answered from this context.
+    Without answers, the question cannot be answered from this context.
     """
 
     question: str
@@ -63,9 +60,9 @@ class _Context:
 class SpanExtractionRecipe(Recipe):
     """Fine-tunes ``AutoModelForQuestionAnswering``.
 
-    Rows have ``question`` and ``context``, and ``answers`` as in SQuAD or a column ``answer``. A
-    question that its context does not answer points at the first special token, as do windows of
-    a long context in which the answer is not.
+    Rows have ``question`` and ``context``, and ``answers`` as in SQuAD or a column ``answer``. The
+    target of a question without an answer is the first special token, and so is the target of a
+    window that does not contain the answer.
     """
 
     def __init__(self, task: Task, config: TrainConfig) -> None:
@@ -73,7 +70,7 @@ class SpanExtractionRecipe(Recipe):
         self._some_unanswerable = False
 
     def key(self, row: DataRow) -> str:
-        # All questions on a context fall on one side: else the held-out ones would be easy.
+        # All questions on a context are on the same side, else the held-out ones would be easy.
         return text_of(row, "context")
 
     def fit(self, rows: Sequence[DataRow]) -> None:
@@ -82,7 +79,7 @@ class SpanExtractionRecipe(Recipe):
         if not any(answered):
             raise DataError(
                 f"None of the {len(rows)} questions has an answer.",
-                hint='An answer stands in "answers" (as in SQuAD) or in a column "answer".',
+                hint='Put the answers in "answers" (as in SQuAD) or in a column "answer".',
             )
 
     def examples(self, rows: Iterable[DataRow]) -> list[Question]:
@@ -108,14 +105,8 @@ class SpanExtractionRecipe(Recipe):
         }
 
     def model(self) -> PreTrainedModel:
-        config = load_config(self.config.base)
-        setattr(config, _MARK, self._some_unanswerable)
-        if self.config.dropout is not None:
-            set_dropout(config, self.config.dropout)
-        model: PreTrainedModel = load_model(
-            AutoModelForQuestionAnswering, self.config.base, config=config
-        )
-        return model
+        values: dict[str, Any] = {_SOME_UNANSWERABLE: self._some_unanswerable}
+        return load_base(self.config, AutoModelForQuestionAnswering, **values)
 
     def dataset(
         self, examples: Sequence[Question], tokenizer: PreTrainedTokenizerBase
@@ -139,8 +130,8 @@ class SpanExtractionRecipe(Recipe):
         return torch.stack(losses).mean()
 
     def options(self, config: PretrainedConfig) -> dict[str, Any]:
-        """A model that was shown questions without an answer may say that there is none."""
-        shown = bool(config.to_dict().get(_MARK))
+        """If training had questions without an answer, the model may answer "no answer"."""
+        shown = bool(config.to_dict().get(_SOME_UNANSWERABLE))
         known = "handle_impossible_answer" in self.task.Options.model_fields
         return {"handle_impossible_answer": True} if shown and known else {}
 
@@ -177,16 +168,16 @@ class PairLayout:
 class WindowedQuestions(Dataset[dict[str, Any]]):
     """Tokenized questions with windows of their contexts.
 
-    An item is a question; of a context that is too long each epoch takes another window, mostly
-    one that holds the answer, and of several right answers another one: the same for the same seed.
-    ``labels`` are the positions of the answer's first and last token; those of the first special
-    token where the window holds no answer.
+    An item is a question. From a context that is too long, each epoch takes a different window,
+    usually one that contains the answer; from several right answers it takes a different one. The
+    choice depends only on the seed. ``labels`` are the positions of the answer's first and last
+    token, or the position of the first special token if the window does not contain the answer.
 
     Args:
         questions: The questions.
         tokenizer: A fast tokenizer.
-        max_length: Tokens of question, context and special tokens together.
-        seed: Seed of the windows.
+        max_length: Maximum number of tokens: question, context and special tokens.
+        seed: Random seed of the windows.
     """
 
     def __init__(
@@ -213,9 +204,9 @@ class WindowedQuestions(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         context, room = self._context(index), self._room[index]
-        chance = random.Random(f"{self._seed}/{self._epoch}/{index}")
-        span = self._span(index, chance)
-        begin = 0 if len(context.ids) <= room else _begin(len(context.ids), room, span, chance)
+        rng = random.Random(f"{self._seed}/{self._epoch}/{index}")
+        span = self._span(index, rng)
+        begin = 0 if len(context.ids) <= room else _begin(len(context.ids), room, span, rng)
         item, front = self._frame.join(
             self._asked[index], context.ids[begin : begin + room].tolist()
         )
@@ -225,11 +216,11 @@ class WindowedQuestions(Dataset[dict[str, Any]]):
         return {**item, "labels": np.array(label, dtype=np.int64)}
 
     def set_epoch(self, epoch: int) -> None:
-        """Turn to the windows of this epoch."""
+        """Set the epoch, which determines the windows."""
         self._epoch = epoch
 
     def lengths(self) -> list[int]:
-        """Tokens of each item, without special ones, for grouping by length."""
+        """Number of tokens of each item without special tokens, for grouping by length."""
         return [
             len(asked) + min(len(self._context(index).ids), self._room[index])
             for index, asked in enumerate(self._asked)
@@ -238,26 +229,26 @@ class WindowedQuestions(Dataset[dict[str, Any]]):
     def _context(self, index: int) -> _Context:
         return self._contexts[self.questions[index].context]
 
-    def _span(self, index: int, chance: random.Random) -> tuple[int, int] | None:
-        """First and last token of one of the right answers."""
+    def _span(self, index: int, rng: random.Random) -> tuple[int, int] | None:
+        """First and last token of a randomly chosen right answer; None without an answer."""
         answers, context = self.questions[index].answers, self._context(index)
         if not answers:
             return None
-        start, end = chance.choice(answers)
+        start, end = rng.choice(answers)
         inside = np.flatnonzero((context.ends > start) & (context.starts < end))
         return (int(inside[0]), int(inside[-1])) if len(inside) else None
 
 
-def _begin(length: int, room: int, span: tuple[int, int] | None, chance: random.Random) -> int:
-    """Where a training window begins."""
+def _begin(length: int, room: int, span: tuple[int, int] | None, rng: random.Random) -> int:
+    """First token of a training window."""
     low, high = 0, length - room
-    if span and span[1] - span[0] < room and chance.random() >= _ANYWHERE:
+    if span and span[1] - span[0] < room and rng.random() >= _RANDOM_WINDOWS:
         low, high = max(0, span[1] - room + 1), min(span[0], length - room)
-    return chance.randint(low, high)
+    return rng.randint(low, high)
 
 
 def _contexts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> dict[str, _Context]:
-    """Each context once, though many questions may be asked on it."""
+    """The tokens of each distinct context; many questions may share a context."""
     distinct = list(dict.fromkeys(texts))
     found: dict[str, _Context] = {}
     for begin in range(0, len(distinct), 1000):

@@ -1,7 +1,7 @@
-"""Questions and contexts as windows: rows for the graph, and where their tokens stand in the text.
+"""Windows of questions and contexts: rows for the graph, and the positions of their tokens.
 
-Question and context are each tokenized once and put together here, so that a context of a million
-characters costs one pass of the tokenizer and two integers a token, however many windows it takes.
+Question and context are tokenized once each and combined here, so a context of a million characters
+needs one pass of the tokenizer and two integers per token for any number of windows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nlplug.errors import InputError, OptionError
-from nlplug.families.span_extraction.spans import Span
+from nlplug.families.span_extraction.spans import ScoredSpan
 from nlplug.runtime.model import Row
 from nlplug.text.characters import widen
 from nlplug.text.windows import window_spans
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Context:
-    """The tokens of one context; none of them begins or ends within a character.
+    """The tokens of one context. No token begins or ends within a character.
 
     Attributes:
         ids: Shape (tokens,).
-        starts: First character of each token, or of the word that it is part of.
-        ends: The character after its last one.
-        low: First character of each token itself; the same array where nothing is widened.
-        high: The character after its last one.
+        starts: First character of each token, or of its word if answers are extended to words.
+        ends: End of the same token or word, exclusive.
+        low: First character of the token itself.
+        high: End of the token itself, exclusive.
     """
 
     ids: np.ndarray
@@ -45,15 +45,15 @@ class Context:
 
 @dataclass(slots=True)
 class Window:
-    """What is needed to decode one row.
+    """The data for decoding one row.
 
     Attributes:
-        place: Where in the row the context begins.
-        starts: As of `Context`, for the tokens of this window.
-        ends: Likewise.
-        low: First character that the window holds.
-        high: The character after its last one.
-        null: Where [CLS] stands in the row; None without one.
+        place: Position of the first token of the context in the row.
+        starts: ``Context.starts`` of the tokens of this window.
+        ends: ``Context.ends`` of the tokens of this window.
+        low: First character of the window.
+        high: End of the window, exclusive.
+        null: Position of [CLS] in the row; None without [CLS].
     """
 
     place: int
@@ -63,19 +63,19 @@ class Window:
     high: int
     null: int | None
 
-    def span(self, first: int, last: int, score: float) -> tuple[slice, Span]:
-        """Where tokens stand in the text: what of it the window holds, and the whole."""
+    def span(self, first: int, last: int, score: float) -> tuple[slice, ScoredSpan]:
+        """A span of tokens as characters: the part within the window, and the whole span."""
         start, end = int(self.starts[first]), int(self.ends[last])
-        return slice(max(start, self.low), min(end, self.high)), Span(score, start, end)
+        return slice(max(start, self.low), min(end, self.high)), ScoredSpan(score, start, end)
 
 
 def read_context(text: str, encoding: Encoding, *, words: bool) -> Context:
-    """Take out of an encoding what is needed, once.
+    """Make a `Context` from an encoding.
 
     Args:
         text: The context.
-        encoding: Of the context alone, without special tokens.
-        words: Whether answers are widened to whole words.
+        encoding: The encoding of the context without special tokens.
+        words: Whether answers are extended to whole words.
     """
     ids = np.array(encoding.ids, dtype=np.int32)
     places = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
@@ -93,11 +93,11 @@ def read_context(text: str, encoding: Encoding, *, words: bool) -> Context:
 
 
 class WindowMaker:
-    """Puts question and context into rows.
+    """Combines question and context to rows.
 
     Args:
         frame: The special tokens around a pair.
-        cls: The id of the token at which the model says "no answer"; None without one.
+        cls: Id of the token whose logits score "no answer"; None without such a token.
         question_first: Whether the question comes before the context.
     """
 
@@ -113,14 +113,14 @@ class WindowMaker:
         """The rows that cover a context.
 
         Args:
-            question: Ids of the question.
+            question: Token ids of the question.
             context: The context.
-            size: Tokens in a row.
-            stride: Tokens of the context that neighbouring rows share; None for a quarter to a
-                half of what they hold, at most 128.
+            size: Maximum number of tokens in a row.
+            stride: Number of tokens of the context that neighboring rows share; None: half of
+                ``size``, at most 128 and at most half of the context tokens of a row.
 
         Raises:
-            InputError: The question leaves no room.
+            InputError: The question leaves no room for the context.
             OptionError: The stride leaves no room for new tokens.
         """
         room = size - self.special_tokens - len(question)
@@ -139,7 +139,7 @@ class WindowMaker:
     def _around(
         self, question: Sequence[int]
     ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, int, np.ndarray]]:
-        """Ids before and after the context, and the type ids of these and of the context."""
+        """Token ids before and after the context, and the type ids of all three parts."""
         frame, ids = self._frame, np.asarray(question, dtype=np.int32)
         before, first, between, second, after = frame.types
         if self._question_first:
@@ -188,13 +188,13 @@ class WindowMaker:
 
 def _parts(tokens: int, room: int, size: int, stride: int | None) -> list[slice]:
     if stride is None:
-        # A long question must not turn a default into an error.
+        # The default must also be valid with a long question.
         stride = min(size // 2, 128)
         if stride >= room:
             stride = room // 2
     if tokens > room and stride >= room:
         raise OptionError(
             f"doc_stride is {stride}, but a window has room for {room} tokens of the context.",
-            hint=f"Give a doc_stride from 0 to {room - 1}, or a higher max_seq_len.",
+            hint=f"Set doc_stride to 0 up to {room - 1}, or set a higher max_seq_len.",
         )
     return window_spans(tokens, room, stride)

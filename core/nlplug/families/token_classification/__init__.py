@@ -1,4 +1,4 @@
-"""One label for each word of a text."""
+"""Token classification: one label per word of a text."""
 
 from __future__ import annotations
 

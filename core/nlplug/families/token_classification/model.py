@@ -1,4 +1,4 @@
-"""Texts to windows, and the windows' logits to one label for each word."""
+"""Encodes texts as windows, and decodes the logits of the windows as one label per word."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nlplug.families.one_pass import Row, TaskModel
+from nlplug.families.one_pass import Row, TaskModel, softmax, window_stride
 from nlplug.families.token_classification.options import (
     TokenClassificationInput,
     TokenClassificationOptions,
@@ -20,9 +20,9 @@ from nlplug.text.characters import widen
 
 
 class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassificationOptions]):
-    """Covers texts by windows, makes the windows' scores one sequence, and answers from that.
+    """Splits texts into windows, merges the logits of the windows, and labels the words.
 
-    A subclass that answers otherwise than with words overrides `answer`.
+    A subclass with another form of answer overrides `answer`.
     """
 
     token_level = True
@@ -53,7 +53,7 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
             )
             windows = self._tokenizer.windows(encoding.ids, stride=stride)
             filler = [self.pad_token_id or 0]
-            # A tokenizer without special tokens makes nothing of an empty text; a graph needs one.
+            # Without special tokens an empty text has no token; a graph needs at least one.
             rows.append([Row({"input_ids": ids or filler}, meta=tokens) for ids in windows])
         return rows
 
@@ -64,7 +64,7 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
         outputs: Sequence[Mapping[str, np.ndarray]],
         options: TokenClassificationOptions,
     ) -> Any:
-        """What `answer` makes of the text; nothing where the text has no tokens."""
+        """The result of `answer`; an empty list if the text has no tokens."""
         tokens: Tokens = rows[0].meta
         logits = [output["logits"] for output in outputs]
         if not len(tokens):
@@ -80,7 +80,7 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
             unknown=tokens.ids == self._tokenizer.unk_token_id,
             bare=tokens.ids == self._bare,
             words=tokens.words if self._has_words else None,
-            scores=_softmax(merge(own, self._stride(options))),
+            scores=softmax(merge(own, self._stride(options))),
         )
         return self.answer(tags, options)
 
@@ -88,7 +88,7 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
         """The answer for one text: each word with the label of its first token.
 
         Args:
-            tags: Its tokens with their scores, at least one.
+            tags: The tokens of the text with their scores, at least one.
             options: The options of the call.
         """
         firsts = tags.word_starts
@@ -114,14 +114,4 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
         ]
 
     def _stride(self, options: TokenClassificationOptions) -> int:
-        # A default made for windows of 512 tokens must not break a model with short ones.
-        if "stride" in options.model_fields_set:
-            return options.stride
-        return min(options.stride, self._tokenizer.max_length // 8)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    logits = logits.astype(np.float32, copy=False)
-    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scores: np.ndarray = exponents / exponents.sum(axis=1, keepdims=True)
-    return scores
+        return window_stride(options, options.stride, self._tokenizer.max_length // 8)

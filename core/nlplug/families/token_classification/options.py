@@ -1,11 +1,12 @@
-"""What the tasks that label the words of a text take and give."""
+"""Inputs, options and answers of tasks that label the words of a text."""
 
 from __future__ import annotations
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from nlplug.task import TaskInput, TaskOptions
+from nlplug.families.one_pass import Stride
+from nlplug.task import TaskInput, TaskOptions, chinese
 
 
 class WordLabel(TypedDict):
@@ -23,29 +24,19 @@ class TokenClassificationInput(TaskInput):
     """One text of any length."""
 
     text: str = Field(
+        title="Text",
         description="The text whose words are labelled.",
-        json_schema_extra={"zh": {"title": "文本", "description": "要逐词标注的文本。"}},
+        json_schema_extra=chinese("文本", "要逐词标注的文本。"),
     )
 
 
 class TokenClassificationOptions(TaskOptions):
-    """Which labels are left out and how long texts are covered."""
+    """Labels to leave out, and the overlap of the windows of a long text."""
 
     ignore_labels: list[str] = Field(
         default=["O"],
+        title="Ignored labels",
         description="Labels to leave out of the answer.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "忽略的标签", "description": "不出现在结果中的标签。"},
-        },
+        json_schema_extra=chinese("忽略的标签", "不出现在结果中的标签。", advanced=True),
     )
-    stride: int = Field(
-        default=64,
-        ge=0,
-        le=4096,
-        description="Tokens that neighbouring windows of a long text share.",
-        json_schema_extra={
-            "advanced": True,
-            "zh": {"title": "窗口重叠", "description": "长文本相邻窗口共有的词元数。"},
-        },
-    )
+    stride: Stride = 64

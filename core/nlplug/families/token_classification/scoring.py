@@ -1,4 +1,4 @@
-"""Scores of token classifiers: entities, or words where the labels are of no entity scheme."""
+"""Scores of token classifiers: by entity, or by word if the labels have no entity scheme."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from nlplug.data.formats import DataFile
 from nlplug.data.readers import read_rows
 from nlplug.data.rows import DataRow
 from nlplug.data.tags import OUTSIDE, Span, label_single_tokens, spans_of_tags, type_of
-from nlplug.errors import DataError, OptionError
-from nlplug.evaluation.base import Evaluation, Sample, Table
+from nlplug.errors import DataError
+from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
 from nlplug.families.token_classification.entities import count_spans, entity_scores, f1_shares
 
 _COLUMNS = ("text", "label")
 
 
 class TokenClassificationEvaluation(Evaluation):
-    """Entity-level precision, recall and F1, as seqeval's default mode has them.
+    """Entity-level precision, recall and F1, as in seqeval's default mode.
 
-    A target is the row's text with its spans: an answer counts where start, end and label are the
-    same. Answers may be groups (``entity_group``) or one label a word or token (``entity``), which
-    are read as the sequence of tags that they are. What a row's source did not look for (see
-    ``label_set``) is not held against an answer. Where the model's labels are of no entity scheme
-    (parts of speech), each word is a span, so that F1 is the share of words with the right label.
+    A target is a text with its spans; a span of the answer is right if start, end and label are
+    equal. Answers are entities (``entity_group``), or words or tokens with one label each
+    (``entity``), which are read as a sequence of tags. Types that a row's source did not annotate
+    (see ``label_set``) are ignored in the answer. If the model's labels have no entity scheme
+    (parts of speech), each word is a span, and F1 is the share of words with the right label.
     """
 
     metric: ClassVar[str] = "f1"
-    # Words between two entities part them, so they must be in the answer.
+    # The words between two entities separate them, so they must be in the answer.
     options: Mapping[str, Any] = {"ignore_labels": []}
     target_columns: ClassVar[Sequence[str]] = (*TAG_COLUMNS, *SPAN_COLUMNS)
 
@@ -50,14 +50,9 @@ class TokenClassificationEvaluation(Evaluation):
 
         Args:
             path: The file.
-            **columns: ``text`` and ``label`` (the column of tags or spans) say what these are
-                called in the file.
+            **columns: Names of the columns ``text`` and ``label`` (tags or spans) in the file.
         """
-        for name in columns:
-            if name not in _COLUMNS:
-                raise OptionError(
-                    f"There is no column {name!r} to name.", hint=f"Name {', '.join(_COLUMNS)}."
-                )
+        check_columns(columns, _COLUMNS)
         for row in read_rows(path):
             example = annotated(
                 row,
@@ -74,7 +69,7 @@ class TokenClassificationEvaluation(Evaluation):
         return f1_shares([count_spans(*pair) for pair in self._pairs(answers, targets)])
 
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
-        """See the module `entities` of this family for what each number is."""
+        """The numbers of the module `entities` of this family."""
         pairs = list(self._pairs(answers, targets))
         scores = entity_scores(pairs)
         counts = [count_spans(*pair) for pair in pairs]
@@ -90,7 +85,7 @@ class TokenClassificationEvaluation(Evaluation):
         }
 
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
-        """Totals, and one row a type."""
+        """Totals, and one row per type."""
         low, high = report["f1_interval"]
         names = ["precision", "recall", "f1"]
         totals: list[list[Any]] = [
@@ -100,7 +95,7 @@ class TokenClassificationEvaluation(Evaluation):
             ["F1, 95 % interval", f"{low:.4f} to {high:.4f}"],
             ["F1, macro", report["macro"]["f1"]],
             ["F1, weighted", report["weighted"]["f1"]],
-            ["rows without a mistake", report["rows_right"]],
+            ["rows without an error", report["rows_right"]],
         ]
         by_label = [
             [label, *(values[name] for name in [*names, "support"])]
@@ -118,7 +113,7 @@ class TokenClassificationEvaluation(Evaluation):
             found = answer_spans(answer, plain=self._plain)
             if target.label_set is not None:
                 found = [span for span in found if span[2] in target.label_set]
-                # Types beyond the set that are marked all the same say nothing of the others.
+                # Types outside the set may be annotated in part, so they do not count.
                 wanted = [span for span in target.spans if span[2] in target.label_set]
             else:
                 wanted = list(target.spans)
@@ -135,12 +130,12 @@ class TokenClassificationEvaluation(Evaluation):
 
 
 def answer_spans(answer: Sequence[Mapping[str, Any]], *, plain: bool = False) -> list[Span]:
-    """The spans of an answer, whether it is of groups or of one label a word.
+    """The spans of an answer that has entities, or one label per word.
 
     Args:
-        answer: Items with ``start``, ``end`` and ``entity_group`` or ``entity``, in the text's
-            order; those of words with the words labelled ``O`` among them.
-        plain: The labels are of no entity scheme: each word is a span.
+        answer: Items with ``start``, ``end`` and ``entity_group`` or ``entity``, in the order of
+            the text; words include those labelled ``O``.
+        plain: Whether the labels have no entity scheme, so that each word is a span.
     """
     if not answer or "entity_group" in answer[0]:
         return [
@@ -157,7 +152,7 @@ def answer_spans(answer: Sequence[Mapping[str, Any]], *, plain: bool = False) ->
 
 
 def _interval(shares: np.ndarray) -> tuple[float, float]:
-    """95 % interval of a mean."""
+    """95 % confidence interval of a mean."""
     if len(shares) < 2:
         return 0.0, 1.0
     half = 1.96 * float(shares.std(ddof=1)) / len(shares) ** 0.5

@@ -1,4 +1,4 @@
-"""A text whose tokens a model has scored: windows made one sequence, and where its words begin."""
+"""A text with token scores: merges windows to one sequence, and finds where words begin."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Tokens:
 
     Attributes:
         ids: (tokens,) their ids.
-        offsets: (tokens, 2) where each begins and ends, in characters.
-        words: (tokens,) which word of the tokenizer each belongs to; NaN for none.
+        offsets: (tokens, 2) start and end of each token, in characters.
+        words: (tokens,) number of the tokenizer's word of each token; NaN: no word.
     """
 
     ids: np.ndarray
@@ -32,21 +32,22 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Tags:
-    """The tokens of one text, whatever its length, with the model's scores.
+    """The tokens of one text of any length, with the model's scores.
 
-    Special tokens are left out. ``starts`` and ``ends`` are indices into the text, and no token
-    begins or ends with whitespace or within a character; one that stands for nothing else begins
-    where it ends.
+    There are no special tokens. ``starts`` and ``ends`` are indices of characters. No token begins
+    or ends with whitespace or within a character; a token that is only whitespace has the same
+    start and end.
 
     Attributes:
         text: The text.
-        first: Special tokens before the first token.
-        starts: (tokens,) where each begins.
-        ends: (tokens,) where each ends.
-        unknown: (tokens,) which of them the vocabulary lacks.
-        bare: (tokens,) which of them only say that a word follows: a ``▁``, which SentencePiece
-            puts at the first character, too, when it stands before it.
-        words: (tokens,) which word of the tokenizer each belongs to; None where it has no words.
+        first: Number of special tokens before the first token.
+        starts: (tokens,) start of each token.
+        ends: (tokens,) end of each token.
+        unknown: (tokens,) which tokens are unknown to the vocabulary.
+        bare: (tokens,) which tokens only mark the beginning of a word: a bare ``▁`` of
+            SentencePiece, whose offsets may include the first character of the word.
+        words: (tokens,) number of the tokenizer's word of each token; None if the tokenizer does
+            not know words.
         scores: (tokens, labels) probabilities.
     """
 
@@ -64,10 +65,10 @@ class Tags:
 
     @cached_property
     def shared(self) -> np.ndarray:
-        """(tokens,) which of them are the rest of a character that a token before began.
+        """(tokens,) which tokens continue a character that a previous token began.
 
-        An emoji in bytes, ``½`` as ``1/2``, or a letter and its accent apart, are several tokens at
-        one and the same place.
+        An emoji in bytes, ``½`` as ``1/2``, or a letter and a separate accent are several tokens
+        at the same position.
         """
         reached = np.maximum.accumulate(np.where(self.bare, 0, self.ends))
         return np.concatenate(([False], self.starts[1:] < reached[:-1]))
@@ -76,8 +77,8 @@ class Tags:
     def word_starts(self) -> np.ndarray:
         """(words,) the first token of each word.
 
-        Where the tokenizer has words, as WordPiece does, they are the words. Elsewhere a token
-        begins one where `word_breaks` says so, or where it is unknown.
+        The words are those of the tokenizer if it knows words, as WordPiece does. Otherwise a
+        token begins a word at a break of `word_breaks`, or if it is unknown.
         """
         if self.words is not None:
             begins = np.concatenate(([True], self.words[1:] != self.words[:-1]))
@@ -87,13 +88,13 @@ class Tags:
         return np.flatnonzero(begins & ~self.shared)
 
     def spans(self, firsts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where runs of tokens begin and end in the text.
+        """Start and end of runs of tokens in the text.
 
         Args:
-            firsts: (runs,) the first token of each run, ascending; a run lasts to the next one.
+            firsts: (runs,) the first token of each run, ascending; a run ends at the next one.
 
         Returns:
-            Two arrays (runs,). A run of no characters begins where it ends, or behind.
+            Two arrays (runs,). For a run without characters the start is not below the end.
         """
         empty = (self.starts >= self.ends) | self.bare
         starts = np.where(empty, len(self.text), self.starts)
@@ -102,14 +103,14 @@ class Tags:
 
 
 def merge(windows: Sequence[np.ndarray], stride: int) -> np.ndarray:
-    """The values of a whole text's tokens, from those of its overlapping windows.
+    """Merge the values of overlapping windows to one sequence for the whole text.
 
-    Each token's come from the window in which it stands farthest from an edge, for there the model
-    saw most of what surrounds it. The beginning and the end of the text are no edges.
+    The values of a token are taken from the window in which the token is farthest from an edge,
+    where the model has the most context. The beginning and the end of the text are not edges.
 
     Args:
-        windows: For each window, in order, an array (its tokens, …).
-        stride: Tokens that neighbours share.
+        windows: Arrays (tokens of the window, …) in the order of the windows.
+        stride: Number of tokens that neighboring windows share.
 
     Returns:
         (tokens of the text, …).
@@ -138,11 +139,11 @@ def merge(windows: Sequence[np.ndarray], stride: int) -> np.ndarray:
 
 
 def trim(text: str, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets without whitespace at their edges, which many tokenizers count to the next token.
+    """Offsets without whitespace at the edges; many tokenizers include the space before a word.
 
     Args:
         text: The text.
-        offsets: (tokens, 2), each within the text.
+        offsets: (tokens, 2), within the text.
 
     Returns:
         The starts and the ends, (tokens,) each.
@@ -159,7 +160,7 @@ def trim(text: str, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return starts, np.maximum(before[ends], starts)
 
 
-# Thai, Lao, Burmese, Khmer, kana, Han: written without spaces between words.
+# Scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana, Han.
 _UNSPACED = (
     (0x0E00, 0x0EFF),
     (0x1000, 0x109F),
@@ -178,11 +179,11 @@ _SPACE, _OTHER, _LETTER, _DIGIT, _IDEOGRAPH, _MARK = range(6)
 
 
 def word_breaks(text: str) -> np.ndarray:
-    """Where a token that begins there begins a word, judged by the text alone.
+    """Positions at which a token begins a word, from the text only.
 
-    A word is a run of letters and digits with their marks; what else stands between spaces is apart
-    from it, as BERT's tokenizers have it, save within a number such as ``5.975,74``. In scripts
-    that are written without spaces a token is a word.
+    A word is a run of letters and digits with their combining marks. Other characters are separate
+    words, as in BERT's tokenizers, except within a number such as ``5.975,74``. In scripts without
+    spaces each token is a word.
 
     Returns:
         (characters + 1,) of bool.

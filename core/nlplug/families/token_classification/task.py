@@ -1,4 +1,4 @@
-"""Tasks that label the words of a text: parts of speech, or with grouping named entities."""
+"""Tasks that label the words of a text, such as parts of speech or named entities."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FAMILY = Family(
 
 
 class TokenClassificationTask(OnePassTask):
-    """Base of the tasks that label words; a subclass brings names, texts and examples."""
+    """Base of tasks that label words; a subclass defines names, texts and examples."""
 
     family: ClassVar[Family] = FAMILY
     hub_task: ClassVar[str] = "token-classification"

@@ -1,4 +1,4 @@
-"""Training of token classifiers: named entities, parts of speech, or any other label a token."""
+"""Training of token classifiers: named entities, parts of speech, or other labels per token."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from nlplug.data.annotated import LABEL_SET, AnnotatedText, annotated, tagged_to
 from nlplug.data.rows import DataRow
 from nlplug.data.tags import OUTSIDE, Span, label_single_tokens, type_of
 from nlplug.errors import DataError, TrainingError
-from nlplug.export.pretrained import load_config, load_model
+from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import IGNORED
-from nlplug.train.dropout import set_dropout
 from nlplug.train.recipe import Recipe
 from nlplug.train.windows import WindowedTexts
 
@@ -33,16 +32,14 @@ _PART = 1000
 class TokenClassificationRecipe(Recipe):
     """Fine-tunes ``AutoModelForTokenClassification``.
 
-    Rows are tokens with a tag each, or a text with labelled spans of characters (see
-    `nlplug.data.annotated`). The labels go onto the model's own tokens by their characters: ``B-``
-    onto the first token of an entity and ``I-`` onto all others, pieces of words too, so that the
-    model is right however a text is written. Where the tags of the data are of no entity scheme
-    (parts of speech), each token keeps its tag as it is.
+    Rows are tokens with one tag each, or a text with labelled character spans (see
+    `nlplug.data.annotated`). The labels are assigned to the model's tokens by character position:
+    ``B-`` to the first token of an entity, ``I-`` to all others, including pieces of words. If the
+    tags of the data have no entity scheme (parts of speech), each token keeps its tag.
 
-    Sets that annotate different types may be mixed: where a row says by ``label_set`` which types
-    its source looked for, what is not marked there may be of another type as well, and the loss is
-    that of ``O`` and those types together: the negative logarithm of the sum of their
-    probabilities.
+    Data sets that annotate different types may be mixed. If a row states in ``label_set`` which
+    types its source annotates, its unmarked tokens may also be of other types. Their loss is the
+    negative logarithm of the summed probability of ``O`` and these types.
     """
 
     config: LabelledConfig
@@ -52,11 +49,11 @@ class TokenClassificationRecipe(Recipe):
         self.labels: list[str] = list(config.labels)
         if len(set(self.labels)) != len(self.labels):
             raise TrainingError(
-                f"A label stands twice in {self.labels}.", hint="Give each label once."
+                f"A label occurs twice in {self.labels}.", hint="Give each label once."
             )
         self.plain = label_single_tokens(self.labels)
-        # Sets of labels that a token may have; a target past the last label means one of these.
-        self._open: list[frozenset[int]] = []
+        # Sets of labels that a token may have. The target len(labels) + i means the set i.
+        self._allowed_sets: list[frozenset[int]] = []
 
     def key(self, row: DataRow) -> str:
         return self._annotated(row).text
@@ -71,7 +68,7 @@ class TokenClassificationRecipe(Recipe):
         if len(self.labels) < 2:
             raise DataError(
                 f"The training data has {len(found)} label(s): {sorted(found)}.",
-                hint="At least one entity is needed; look at --label-column.",
+                hint="Training needs at least one entity; check --label-column.",
             )
 
     def examples(self, rows: Iterable[DataRow]) -> list[AnnotatedText]:
@@ -96,22 +93,7 @@ class TokenClassificationRecipe(Recipe):
         return row if example.label_set is None else {**row, LABEL_SET: sorted(example.label_set)}
 
     def model(self) -> PreTrainedModel:
-        config = load_config(
-            self.config.base,
-            num_labels=len(self.labels),
-            id2label=dict(enumerate(self.labels)),
-            label2id={label: i for i, label in enumerate(self.labels)},
-        )
-        if self.config.dropout is not None:
-            set_dropout(config, self.config.dropout)
-        # A checkpoint with another head starts that one afresh.
-        model: PreTrainedModel = load_model(
-            AutoModelForTokenClassification,
-            self.config.base,
-            config=config,
-            ignore_mismatched_sizes=True,
-        )
-        return model
+        return load_base(self.config, AutoModelForTokenClassification, labels=self.labels)
 
     def dataset(
         self, examples: Sequence[AnnotatedText], tokenizer: PreTrainedTokenizerBase
@@ -154,7 +136,7 @@ class TokenClassificationRecipe(Recipe):
         )
 
     def _is_plain(self, rows: Sequence[DataRow]) -> bool:
-        """Whether the tags label single tokens, as parts of speech do."""
+        """Whether the tags label single tokens, such as parts of speech."""
         seen: set[str] = set()
         for row in rows:
             if not tokens_column(row):
@@ -166,20 +148,20 @@ class TokenClassificationRecipe(Recipe):
         ids = {label: i for i, label in enumerate(self.labels)}
         outside = ids.get(OUTSIDE, IGNORED)
         if example.label_set is not None and not self.plain:
-            outside = self._open_target(example.label_set)
+            outside = self._ambiguous_target(example.label_set)
         values = []
         for span, role in roles:
             if span < 0:
                 values.append(outside)
                 continue
             label = example.spans[span][2]
-            # A set of labels may have no B- (or no I-) form of a type, or bare types.
+            # The labels may lack the B- or the I- form of a type, or have no prefixes.
             forms = (f"{'BI'[role]}-{label}", f"{'IB'[role]}-{label}", label)
             values.append(next(ids[form] for form in forms if form in ids))
         return np.array(values, dtype=np.int64)
 
-    def _open_target(self, label_set: frozenset[str]) -> int:
-        """The target of what is not marked where only these types were looked for."""
+    def _ambiguous_target(self, label_set: frozenset[str]) -> int:
+        """The target of unmarked tokens if only these types were annotated."""
         allowed = frozenset(
             i
             for i, label in enumerate(self.labels)
@@ -187,14 +169,16 @@ class TokenClassificationRecipe(Recipe):
         )
         if len(allowed) == 1:
             return next(iter(allowed))
-        if allowed not in self._open:
-            self._open.append(allowed)
-        return len(self.labels) + self._open.index(allowed)
+        if allowed not in self._allowed_sets:
+            self._allowed_sets.append(allowed)
+        return len(self.labels) + self._allowed_sets.index(allowed)
 
     def _allowed(self, device: torch.device) -> torch.Tensor:
-        """Which labels each target admits, shape (targets, labels)."""
-        table = torch.eye(len(self.labels) + len(self._open), len(self.labels), dtype=torch.bool)
-        for row, ids in enumerate(self._open, start=len(self.labels)):
+        """Which labels each target allows, shape (targets, labels)."""
+        table = torch.eye(
+            len(self.labels) + len(self._allowed_sets), len(self.labels), dtype=torch.bool
+        )
+        for row, ids in enumerate(self._allowed_sets, start=len(self.labels)):
             table[row, list(ids)] = True
         return table.to(device)
 
@@ -204,11 +188,11 @@ def marginal_loss(
 ) -> torch.Tensor:
     """Mean over tokens of -log of the summed probability of the labels that a token may have.
 
-    With one label allowed this is cross entropy.
+    With one allowed label per token this is cross entropy.
 
     Args:
         logits: Shape (tokens, labels).
-        allowed: Which labels are right, same shape; at least one a token.
+        allowed: Which labels are right, same shape; at least one per token.
         smoothing: Label smoothing, as in ``torch.nn.functional.cross_entropy``.
     """
     if not len(logits):
@@ -227,10 +211,7 @@ def _types(labels: Iterable[str]) -> set[str]:
 
 
 class WindowedTokens(WindowedTexts):
-    """`WindowedTexts` whose targets are the labels of the tokens.
-
-    Those of special tokens are ``IGNORED``.
-    """
+    """`WindowedTexts` whose targets are labels of tokens; special tokens have ``IGNORED``."""
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         begin = self.begin(index)
@@ -244,15 +225,14 @@ class WindowedTokens(WindowedTexts):
 def token_roles(
     texts: Sequence[str], spans: Sequence[Sequence[Span]], tokenizer: PreTrainedTokenizerBase
 ) -> list[list[tuple[int, int]]]:
-    """Which span each token is in, and as what, going by characters.
+    """The span of each token, and whether it is the first token of the span, by character position.
 
     Returns:
-        For each text, for each of its tokens (no special ones): the number of the span or -1, and
-        0 where the token is the span's first, 1 where it is a further one. A token across the
-        edge of a span is in it.
+        For each text, for each token (without special tokens): the index of the span or -1, and 0
+        for the first token of the span, else 1. A token that overlaps a span is in it.
     """
     roles: list[list[tuple[int, int]]] = []
-    for start in range(0, len(texts), _PART):  # in parts, so that memory stays flat
+    for start in range(0, len(texts), _PART):  # in parts, to bound the memory
         part = slice(start, start + _PART)
         offsets = tokenizer(
             list(texts[part]), add_special_tokens=False, return_offsets_mapping=True, verbose=False
@@ -268,14 +248,16 @@ def _roles(
     found: list[tuple[int, int]] = []
     at, begun = 0, -1
     for start, end in places:
-        while start < end and text[start].isspace():  # some tokenizers count the space before
+        while (
+            start < end and text[start].isspace()
+        ):  # some tokenizers include the space before a word
             start += 1
         while at < len(spans) and spans[at][1] <= start:
             at += 1
         if at == len(spans):
             found.append((-1, _INSIDE))
             continue
-        # A token of no width is in a span that goes on around it, and never its first.
+        # A token without characters is in a span that surrounds it, but is never its first token.
         inside = spans[at][0] < end if start < end else spans[at][0] < start and begun == at
         if not inside:
             found.append((-1, _INSIDE))

@@ -24,6 +24,7 @@ from nlplug.errors import OptionError
 from nlplug.runtime.decoding import processors as p
 from nlplug.runtime.decoding.history import StopWhen
 from nlplug.runtime.decoding.sampling import Sampler
+from nlplug.task import chinese
 
 Allowed = Callable[[int, np.ndarray], Sequence[int]]
 """From the number of a prompt and all tokens of a row to the tokens that may follow."""
@@ -37,18 +38,13 @@ EarlyStopping = Annotated[
 _Sequences = tuple[Annotated[tuple[int, ...], Field(min_length=1)], ...]
 
 
-def chinese(title: str, description: str, *, advanced: bool = True) -> dict[str, Any]:
-    """The Chinese texts of a field, and whether the UI shows it only on demand."""
-    return {"advanced": advanced, "zh": {"title": title, "description": description}}
-
-
 DoSample = Annotated[
     bool,
     Field(
         title="Sample",
         description="Sample tokens instead of taking the most likely one. Not possible with beams.",
         json_schema_extra=chinese(
-            "采样", "按概率采样词元，而不是取最可能的词元。不能与束搜索同用。", advanced=False
+            "采样", "按概率采样词元，而不是取最可能的词元。不能与束搜索同用。"
         ),
     ),
 ]
@@ -63,9 +59,7 @@ Temperature = Annotated[
         description="When sampling: below 1 favours likely tokens, above 1 unlikely ones. "
         "0 takes the most likely token, as without sampling.",
         json_schema_extra=chinese(
-            "温度",
-            "采样时：小于 1 偏向可能的词元，大于 1 偏向不太可能的词元。0 等同于不采样。",
-            advanced=False,
+            "温度", "采样时：小于 1 偏向可能的词元，大于 1 偏向不太可能的词元。0 等同于不采样。"
         ),
     ),
 ]
@@ -86,7 +80,7 @@ class DecodingSettings(BaseModel):
         le=4096,
         title="Maximum new tokens",
         description="Maximum number of new tokens.",
-        json_schema_extra=chinese("最多新词元数", "新词元的最大数量。", advanced=False),
+        json_schema_extra=chinese("最多新词元数", "新词元的最大数量。"),
     )
     min_new_tokens: int = Field(
         default=0,
@@ -94,7 +88,7 @@ class DecodingSettings(BaseModel):
         le=4096,
         title="Minimum new tokens",
         description="Minimum number of new tokens.",
-        json_schema_extra=chinese("最少新词元数", "新词元的最小数量。"),
+        json_schema_extra=chinese("最少新词元数", "新词元的最小数量。", advanced=True),
     )
     do_sample: DoSample = False
     temperature: Temperature = 1.0
@@ -104,9 +98,7 @@ class DecodingSettings(BaseModel):
         le=1000,
         title="Top-k",
         description="When sampling: keep this many most likely tokens. 0: all tokens.",
-        json_schema_extra=chinese(
-            "Top-k", "采样时只保留这么多最可能的词元。0：全部词元。", advanced=False
-        ),
+        json_schema_extra=chinese("Top-k", "采样时只保留这么多最可能的词元。0：全部词元。"),
     )
     top_p: float = Field(
         default=1.0,
@@ -116,7 +108,7 @@ class DecodingSettings(BaseModel):
         description="When sampling: keep the most likely tokens that together have this "
         "probability. 1: all tokens.",
         json_schema_extra=chinese(
-            "Top-p", "采样时只保留累计概率达到该值的最可能词元。1：全部词元。", advanced=False
+            "Top-p", "采样时只保留累计概率达到该值的最可能词元。1：全部词元。"
         ),
     )
     min_p: float = Field(
@@ -127,7 +119,7 @@ class DecodingSettings(BaseModel):
         description="When sampling: keep tokens with at least this fraction of the largest "
         "probability. 0: all tokens.",
         json_schema_extra=chinese(
-            "Min-p", "采样时只保留概率不低于最大概率该倍数的词元。0：全部词元。"
+            "Min-p", "采样时只保留概率不低于最大概率该倍数的词元。0：全部词元。", advanced=True
         ),
     )
     typical_p: float = Field(
@@ -138,7 +130,9 @@ class DecodingSettings(BaseModel):
         description="When sampling: keep the tokens whose information content is closest to the "
         "expected one and that together have this probability. 1: all tokens.",
         json_schema_extra=chinese(
-            "Typical-p", "采样时只保留信息量最接近期望值、累计概率达到该值的词元。1：全部词元。"
+            "Typical-p",
+            "采样时只保留信息量最接近期望值、累计概率达到该值的词元。1：全部词元。",
+            advanced=True,
         ),
     )
     seed: int | None = Field(
@@ -148,7 +142,9 @@ class DecodingSettings(BaseModel):
         description="When sampling: the seed of the random numbers. The same seed gives the same "
         "text again. Empty: a different text each time.",
         json_schema_extra=chinese(
-            "随机种子", "采样时随机数的种子；相同的种子生成相同的文本。留空：每次不同。"
+            "随机种子",
+            "采样时随机数的种子；相同的种子生成相同的文本。留空：每次不同。",
+            advanced=True,
         ),
     )
     num_beams: int = Field(
@@ -157,7 +153,7 @@ class DecodingSettings(BaseModel):
         le=32,
         title="Beams",
         description="Number of beams of a beam search. 1: no beam search.",
-        json_schema_extra=chinese("束宽", "束搜索的束数。1：不用束搜索。"),
+        json_schema_extra=chinese("束宽", "束搜索的束数。1：不用束搜索。", advanced=True),
     )
     num_return_sequences: int = Field(
         default=1,
@@ -165,7 +161,9 @@ class DecodingSettings(BaseModel):
         le=32,
         title="Texts per input",
         description="Number of texts per input: sampled ones, or the best beams.",
-        json_schema_extra=chinese("返回数量", "每个输入返回的文本数：多次采样，或最好的几条束。"),
+        json_schema_extra=chinese(
+            "返回数量", "每个输入返回的文本数：多次采样，或最好的几条束。", advanced=True
+        ),
     )
     length_penalty: float = Field(
         default=1.0,
@@ -177,6 +175,7 @@ class DecodingSettings(BaseModel):
         json_schema_extra=chinese(
             "长度惩罚",
             "束搜索时：对数概率之和除以长度的该次幂。大于 0 偏向长文本，小于 0 偏向短文本。",
+            advanced=True,
         ),
     )
     early_stopping: EarlyStopping = Field(
@@ -188,6 +187,7 @@ class DecodingSettings(BaseModel):
             "提前停止",
             "束搜索何时停止：true 为完成 num_beams 条文本时，false 为不大可能有更好的文本时，"
             "never 为不可能有更好的文本时。",
+            advanced=True,
         ),
     )
     repetition_penalty: float = Field(
@@ -196,7 +196,9 @@ class DecodingSettings(BaseModel):
         le=5,
         title="Repetition penalty",
         description="Above 1 makes tokens that occur in the prompt or the text less likely.",
-        json_schema_extra=chinese("重复惩罚", "大于 1 时降低提示和文本中已有词元的概率。"),
+        json_schema_extra=chinese(
+            "重复惩罚", "大于 1 时降低提示和文本中已有词元的概率。", advanced=True
+        ),
     )
     frequency_penalty: float = Field(
         default=0.0,
@@ -204,7 +206,9 @@ class DecodingSettings(BaseModel):
         le=2,
         title="Frequency penalty",
         description="Makes tokens of the new text less likely, per occurrence.",
-        json_schema_extra=chinese("频率惩罚", "按出现次数降低新文本中已有词元的概率。"),
+        json_schema_extra=chinese(
+            "频率惩罚", "按出现次数降低新文本中已有词元的概率。", advanced=True
+        ),
     )
     presence_penalty: float = Field(
         default=0.0,
@@ -212,7 +216,9 @@ class DecodingSettings(BaseModel):
         le=2,
         title="Presence penalty",
         description="Makes tokens of the new text less likely, however often they occur.",
-        json_schema_extra=chinese("出现惩罚", "降低新文本中已有词元的概率，与出现次数无关。"),
+        json_schema_extra=chinese(
+            "出现惩罚", "降低新文本中已有词元的概率，与出现次数无关。", advanced=True
+        ),
     )
     no_repeat_ngram_size: int = Field(
         default=0,
@@ -220,7 +226,9 @@ class DecodingSettings(BaseModel):
         le=100,
         title="No repeated n-grams",
         description="Sequences of this many tokens occur only once. 0: no limit.",
-        json_schema_extra=chinese("禁止重复的 n 元组", "这么长的词元序列只出现一次。0：不限制。"),
+        json_schema_extra=chinese(
+            "禁止重复的 n 元组", "这么长的词元序列只出现一次。0：不限制。", advanced=True
+        ),
     )
 
     @property
