@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from nlplug.errors import InputError, OptionError
-from nlplug.families.span_extraction.spans import NBest, Span, best_spans, probabilities
+from nlplug.families.span_extraction.spans import NBest, ScoredSpan, best_spans, probabilities
 from nlplug.families.span_extraction.windows import Context, WindowMaker, read_context
 from nlplug.runtime.tokenizer import PairFrame
 
@@ -57,7 +57,7 @@ def test_a_given_stride_may_leave_room_for_one_new_token() -> None:
     with pytest.raises(OptionError) as raised:
         strides(12, 10, 5, 5)
     assert "doc_stride is 5, but a window has room for 5 tokens" in str(raised.value)
-    assert raised.value.hint == "Give a doc_stride from 0 to 4, or a higher max_seq_len."
+    assert raised.value.hint == "Set doc_stride to 0 up to 4, or set a higher max_seq_len."
 
 
 def test_a_stride_does_not_matter_where_one_window_is_enough() -> None:
@@ -142,21 +142,21 @@ def test_spans_of_no_probability_never_pass_the_last_token() -> None:
     assert [score for _, _, score in spans[:10]] == [0.5] * 9 + [0.0]
 
 
-def found(text: str, *places: tuple[float, int, int], **given: Any) -> list[Span]:
+def found(text: str, *places: tuple[float, int, int], **given: Any) -> list[ScoredSpan]:
     answers = NBest(text, **given)
     for place in places:
-        span = Span(*place)
+        span = ScoredSpan(*place)
         answers.add([(slice(span.start, span.end), span)])
     return answers.best(9)
 
 
 def test_scores_of_windows_add_up_unless_told_otherwise() -> None:
     places = ((0.5, 0, 3), (0.25, 0, 3))
-    assert found("abc", *places) == [Span(0.75, 0, 3)]
-    assert found("abc", *places, add_up=False) == [Span(0.5, 0, 3)]
+    assert found("abc", *places) == [ScoredSpan(0.75, 0, 3)]
+    assert found("abc", *places, add_scores=False) == [ScoredSpan(0.5, 0, 3)]
 
 
 def test_of_equal_places_the_first_is_told_and_lower_case_tells_texts_apart() -> None:
-    assert found("ab ab", (0.25, 3, 5), (0.25, 0, 2)) == [Span(0.5, 3, 5)]
+    assert found("ab ab", (0.25, 3, 5), (0.25, 0, 2)) == [ScoredSpan(0.5, 3, 5)]
     # Their upper case is the same.
     assert len(found("straße strasse", (0.5, 0, 6), (0.25, 7, 14))) == 2
