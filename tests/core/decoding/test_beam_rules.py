@@ -281,3 +281,19 @@ def test_the_ended_text_of_one_prompt_is_none_of_another(tmp_path: Path) -> None
 
     with pytest.raises(InputError, match="all of them are banned"):
         model.search("a", "b", num_beams=2, max_new_tokens=5, allowed_tokens=allowed)
+
+
+def test_the_beams_of_each_prompt_continue_its_own_rows(tmp_path: Path) -> None:
+    pairs = ["ps", "qt", "ru"]
+    follows = [
+        {one: {one: 0.6, two: 0.4}, two: {one: 0.7, two: 0.3}} for one, two in map(tuple, pairs)
+    ]
+    model = Markov(tmp_path, {word: row for pair in follows for word, row in pair.items()})
+    seen: set[tuple[int, str]] = set()
+
+    def allowed(number: int, ids: np.ndarray) -> range:
+        seen.update((number, model.words[token]) for token in ids)
+        return range(len(model.words))
+
+    model.search("p", "q", "r", num_beams=2, max_new_tokens=5, allowed_tokens=allowed)
+    assert seen == {(number, word) for number, pair in enumerate(pairs) for word in pair}

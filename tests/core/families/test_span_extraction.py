@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from nlplug.errors import InputError, OptionError
-from nlplug.families.span_extraction.spans import NBest, Span, best_spans, probabilities
+from nlplug.families.span_extraction.spans import NBest, ScoredSpan, best_spans, probabilities
 from nlplug.families.span_extraction.windows import Context, WindowMaker, read_context
 from nlplug.runtime.tokenizer import PairFrame
 
@@ -57,7 +57,7 @@ def test_a_given_stride_may_leave_room_for_one_new_token() -> None:
     with pytest.raises(OptionError) as raised:
         strides(12, 10, 5, 5)
     assert "doc_stride is 5, but a window has room for 5 tokens" in str(raised.value)
-    assert raised.value.hint == "Give a doc_stride from 0 to 4, or a higher max_seq_len."
+    assert raised.value.hint == "Set doc_stride to 0 up to 4, or set a higher max_seq_len."
 
 
 def test_a_stride_does_not_matter_where_one_window_is_enough() -> None:
@@ -114,6 +114,18 @@ def test_the_tokens_of_a_context_keep_their_own_places(words: bool) -> None:
     assert [len(array) for array in (empty.ids, empty.starts, empty.ends, empty.low)] == [0] * 4
 
 
+def test_every_word_has_its_own_edges_and_a_special_token_is_no_word() -> None:
+    vocabulary = {"[UNK]": 0, "un": 1, "##do": 2, "it": 3, "[S]": 4}
+    inner = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    inner.post_processor = processors.TemplateProcessing(
+        single="$A [S]", special_tokens=[("[S]", 4)]
+    )
+    read = read_context("it undo it", inner.encode("it undo it"), words=True)
+    assert read.starts.tolist() == [0, 3, 3, 8, 0]
+    assert read.ends.tolist() == [2, 7, 7, 10, 0]
+
+
 def test_probabilities_are_float64_and_of_nothing_none() -> None:
     found, nothing = probabilities(np.array([1.0, 2.0], np.float32), 0.5)
     assert found.dtype == np.float64
@@ -130,21 +142,21 @@ def test_spans_of_no_probability_never_pass_the_last_token() -> None:
     assert [score for _, _, score in spans[:10]] == [0.5] * 9 + [0.0]
 
 
-def found(text: str, *places: tuple[float, int, int], **given: Any) -> list[Span]:
+def found(text: str, *places: tuple[float, int, int], **given: Any) -> list[ScoredSpan]:
     answers = NBest(text, **given)
     for place in places:
-        span = Span(*place)
+        span = ScoredSpan(*place)
         answers.add([(slice(span.start, span.end), span)])
     return answers.best(9)
 
 
 def test_scores_of_windows_add_up_unless_told_otherwise() -> None:
     places = ((0.5, 0, 3), (0.25, 0, 3))
-    assert found("abc", *places) == [Span(0.75, 0, 3)]
-    assert found("abc", *places, add_up=False) == [Span(0.5, 0, 3)]
+    assert found("abc", *places) == [ScoredSpan(0.75, 0, 3)]
+    assert found("abc", *places, add_scores=False) == [ScoredSpan(0.5, 0, 3)]
 
 
 def test_of_equal_places_the_first_is_told_and_lower_case_tells_texts_apart() -> None:
-    assert found("ab ab", (0.25, 3, 5), (0.25, 0, 2)) == [Span(0.5, 3, 5)]
+    assert found("ab ab", (0.25, 3, 5), (0.25, 0, 2)) == [ScoredSpan(0.5, 3, 5)]
     # Their upper case is the same.
     assert len(found("straße strasse", (0.5, 0, 6), (0.25, 7, 14))) == 2
