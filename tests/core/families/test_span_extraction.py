@@ -90,6 +90,14 @@ def test_all_arrays_of_a_row_are_int32(question_first: bool) -> None:
     assert features["token_type_ids"].tolist() == second
 
 
+def test_the_type_of_the_context_alone_is_enough_for_type_ids() -> None:
+    frame = PairFrame((), (), (), ((), (0,), (), (1,), ()))
+    [row] = WindowMaker(frame, None, question_first=True).rows([7], context(2), 9, 0)
+    assert list(row.features["token_type_ids"]) == [0, 1, 1]
+    [row] = WindowMaker(BARE, None, question_first=True).rows([7], context(2), 9, 0)
+    assert list(row.features) == ["input_ids"]
+
+
 def test_a_context_of_no_tokens_is_one_window_of_nothing() -> None:
     maker = WindowMaker(BERT, SEP, question_first=True)
     [row] = maker.rows([7], context(0), 9, None)
@@ -121,9 +129,9 @@ def test_every_word_has_its_own_edges_and_a_special_token_is_no_word() -> None:
     inner.post_processor = processors.TemplateProcessing(
         single="$A [S]", special_tokens=[("[S]", 4)]
     )
-    read = read_context("it undo it", inner.encode("it undo it"), words=True)
-    assert read.starts.tolist() == [0, 3, 3, 8, 0]
-    assert read.ends.tolist() == [2, 7, 7, 10, 0]
+    read = read_context("it undo", inner.encode("it undo"), words=True)
+    assert read.starts.tolist() == [0, 3, 3, 0]
+    assert read.ends.tolist() == [2, 7, 7, 0]
 
 
 def test_probabilities_are_float64_and_of_nothing_none() -> None:
