@@ -23,7 +23,7 @@ class ShapeConfig(RunConfig):
     tokenizer: str = Field(
         default="", description="Tokenizer to use, a folder or a Hub id; default: one is trained."
     )
-    tokenizer_model: Literal["bpe", "unigram", "wordpiece"] | None = Field(
+    tokenizer_model: Literal["bpe", "unigram", "unigram-bytes", "wordpiece"] | None = Field(
         default=None,
         description="Kind of tokenizer that is trained; default: unigram for marian, wordpiece for "
         "bert, else byte-level bpe.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -20,13 +22,18 @@ from transformers import PreTrainedTokenizerFast
 
 from nlplug.errors import TrainingError
 
-Kind = Literal["bpe", "unigram", "wordpiece"]
+Kind = Literal["bpe", "unigram", "unigram-bytes", "wordpiece"]
 
 PAD = "<pad>"
 UNKNOWN = "<unk>"
 # A line end is kept: texts have paragraphs. All other white space is a space, so that the narrow
 # one before a French question mark needs no piece of its own.
 _BLANKS = Regex(r"[^\S\n]+")
+_BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+_NEVER = -1000.0
+"""Score of a byte's piece: a text that has its name, such as ``<0x41>``, is cut otherwise."""
+_RARE = 20
+"""A character beyond ASCII that the texts have less often is written in bytes."""
 
 
 def train_tokenizer(
@@ -45,8 +52,9 @@ def train_tokenizer(
         texts: The texts, read once.
         kind: ``bpe``: byte-level byte-pair encoding, which writes any text and gives it back
             unchanged. ``unigram``: pieces of words as SentencePiece's unigram model has them;
-            a character that the texts do not have is unknown. ``wordpiece``: pieces of words as
-            BERT has them; white space is not kept.
+            a character that the texts do not have is unknown. ``unigram-bytes``: the same, but
+            rare and unseen characters are written in bytes, so that nothing is unknown.
+            ``wordpiece``: pieces of words as BERT has them; white space is not kept.
         size: Tokens in the vocabulary, special ones included.
         end: The token that ends a document.
         max_length: The longest input, for the tokenizer's own settings.
@@ -115,7 +123,8 @@ def _template(
 def _learn(
     texts: Iterable[str], kind: Kind, size: int, special: list[str], unknown: str
 ) -> Tokenizer:
-    least = len(special) + (len(pre_tokenizers.ByteLevel.alphabet()) if kind == "bpe" else 8)
+    least = len(special) + (len(_BYTES) if kind in ("bpe", "unigram-bytes") else 0)
+    least += 0 if kind == "bpe" else 8
     if size < least:
         raise TrainingError(
             f"A vocabulary of {size} tokens is too small.", hint=f"The least here is {least}."
@@ -124,6 +133,8 @@ def _learn(
         tokenizer = _byte_level(texts, size, special)
     elif kind == "unigram":
         tokenizer = _unigram(texts, size, special, unknown)
+    elif kind == "unigram-bytes":
+        tokenizer = _unigram_bytes(texts, size, special, unknown)
     else:
         tokenizer = _word_pieces(texts, size, special, unknown)
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in special])
@@ -155,6 +166,26 @@ def _unigram(texts: Iterable[str], size: int, special: list[str], unknown: str) 
         vocab_size=size, special_tokens=special, unk_token=unknown, show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _unigram_bytes(texts: Iterable[str], size: int, special: list[str], unknown: str) -> Tokenizer:
+    """A unigram tokenizer without rare characters, to which the 256 bytes are added."""
+    texts = list(texts)
+    counts = Counter(letter for text in texts for letter in text)
+    most = max(counts.values(), default=0)
+    least = min(_RARE, most)
+    rare = {ord(letter): " " for letter, n in counts.items() if n < least and not letter.isascii()}
+    common = (text.translate(rare) for text in texts)
+    tokenizer = _unigram(common, size - len(_BYTES), special, unknown)
+    pieces = json.loads(tokenizer.to_str())["model"]["vocab"]
+    pieces += [[name, _NEVER] for name in _BYTES]
+    tokenizer.model = models.Unigram(
+        [(name, score) for name, score in pieces],
+        unk_id=special.index(unknown),
+        byte_fallback=True,
+    )
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
     return tokenizer
 
 
