@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from nlplug.data import DataRow
 from nlplug.errors import DataError
@@ -21,6 +22,7 @@ from nlplug.train.documents import (
     PackedDocuments,
     SeparateDocuments,
     loss_sums,
+    token_loss,
 )
 from nlplug.train.vocabulary import train_tokenizer
 
@@ -170,3 +172,18 @@ def test_label_smoothing_wants_a_little_of_every_token_in_training_alone(config:
 def test_a_row_without_a_text_is_named(recipe: CausalRecipe, values: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"a\.jsonl:7: the column 'text'"):
         recipe.examples([DataRow(values, Path("a.jsonl"), 7)])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_in_parts_is_that_of_the_whole(smoothing: float) -> None:
+    chance = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 70, 30, generator=chance, requires_grad=True)
+    labels = torch.randint(0, 30, (3, 70), generator=chance)
+    labels[1, 20:] = IGNORED
+    whole = cross_entropy(logits.flatten(0, 1), labels.flatten(), label_smoothing=smoothing)
+    [expected] = torch.autograd.grad(whole, logits)
+    parts = token_loss(logits, labels, smoothing)
+    [found] = torch.autograd.grad(parts, logits)
+    torch.testing.assert_close(parts, whole)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(token_loss(logits.detach(), labels, smoothing), whole.detach())
