@@ -111,6 +111,11 @@ class LoopConfig(RunConfig):
         default=None,
         description="Evaluate and save every so many steps; default: each epoch.",
     )
+    save_minutes: float | None = Field(
+        gt=0,
+        default=None,
+        description="Also save after so many minutes, so that a killed run loses no more.",
+    )
     patience: int | None = Field(
         ge=1, default=None, description="Stop after this many evaluations without a better one."
     )

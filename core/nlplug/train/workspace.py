@@ -19,6 +19,7 @@ _FREE = frozenset(
         "budget",
         "description",
         "device",
+        "eval_steps",
         "languages",
         "license",
         "name",
@@ -26,10 +27,14 @@ _FREE = frozenset(
         "precisions",
         "report_to",
         "resume",
+        "save_minutes",
         "threads",
         "window",
     }
 )
+# At an even learning rate a run may also become longer or shorter.
+_LENGTH = frozenset({"epochs"})
+_EVEN = "constant_with_warmup"
 _RECORD = "run.json"
 RESULT = ("scores", "steps", "processes", "backend")
 """What the record of a finished run tells besides its settings."""
@@ -112,6 +117,11 @@ class Workspace:
         return self.folder / "model"
 
     @property
+    def curve(self) -> Path:
+        """The run's curve: a JSON object a line, with the step, and a loss or scores."""
+        return self.folder / "curve.jsonl"
+
+    @property
     def eval_file(self) -> Path:
         """The rows the run was evaluated on, as the export gate takes them."""
         return self.folder / "eval.jsonl.gz"
@@ -169,10 +179,11 @@ def _same_settings(earlier: dict[str, Any], config: RunConfig, folder: Path) -> 
     # A setting that is newer than the run counts as its default.
     fields = type(config).model_fields
     earlier = {name: field.get_default() for name, field in fields.items()} | earlier
+    free = _FREE | (_LENGTH if now.get("schedule") == _EVEN else frozenset())
     changed = [
         f"{key} was {earlier.get(key)!r}, is {now[key]!r}"
         for key in now
-        if key not in _FREE and earlier.get(key) != now[key]
+        if key not in free and earlier.get(key) != now[key]
     ]
     if changed:
         raise TrainingError(
