@@ -187,3 +187,12 @@ def test_the_loss_in_parts_is_that_of_the_whole(smoothing: float) -> None:
     torch.testing.assert_close(parts, whole)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(token_loss(logits.detach(), labels, smoothing), whole.detach())
+
+
+def test_attention_is_plain_on_a_cpu(config: Make, tmp_path: Path) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    shape = GPT2Config(vocab_size=8, n_positions=8, n_embd=4, n_layer=1, n_head=1)
+    GPT2LMHeadModel(shape).save_pretrained(tmp_path / "base")
+    model = CausalRecipe(None, config(base=str(tmp_path / "base"), device="cpu")).model()
+    assert model.config._attn_implementation == "eager"
