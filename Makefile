@@ -13,6 +13,16 @@ TARGET ?=
 # tests are skipped.
 NLPLUG_DATA ?= $(abspath $(wildcard ../shared/data))
 export NLPLUG_DATA
+# Folder of checkpoints, prepared data, curves and logs of training; outside git.
+NLPLUG_TRAINING ?= models-work
+TRAINING = $(abspath $(NLPLUG_TRAINING))
+LOG = $(TRAINING)/$(MODEL).log
+PID = $(TRAINING)/$(MODEL).pid
+# Memory in huge pages, which is never returned: training on a CPU is up to 1.7 times as fast.
+MALLOC := glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1
+MALLOC := $(MALLOC):glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=8589934592
+TRAIN = PYTHONPATH=tools NLPLUG_TRAINING=$(TRAINING) GLIBC_TUNABLES=$(MALLOC) OMP_WAIT_POLICY=passive \
+	nice -n 19 $(BIN)/python
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
@@ -52,9 +62,17 @@ format: $(VENV)/.dev-installed ## Format the code and mend what ruff can mend
 bench: $(VENV)/.base-installed ## Measure against the peers and write the tables into the README
 	$(BIN)/python benchmarks/run.py --update-readme $(BENCH_ARGS)
 
-models: $(VENV)/.base-installed ## Train and export the embedded models, or MODEL=name alone (needs NLPLUG_DATA)
-	for recipe in $(RECIPES); do \
-		PYTHONPATH=tools nice -n 19 $(BIN)/python $$recipe $(MODELS_ARGS) || exit; done
+models: $(VENV)/.base-installed ## Train and export the embedded models; MODEL=name: one, in the background (needs NLPLUG_DATA)
+ifeq ($(MODEL),*)
+	for recipe in $(RECIPES); do $(TRAIN) $$recipe $(MODELS_ARGS) || exit; done
+else
+	@test -n "$(RECIPES)" || { echo "There is no model named $(MODEL)." >&2; exit 1; }
+	@mkdir -p $(TRAINING)
+	@! kill -0 $$(cat $(PID) 2>/dev/null) 2>/dev/null || \
+		{ echo "It is already running: see $(LOG)" >&2; exit 1; }
+	@trap "" HUP; $(TRAIN) $(RECIPES) $(MODELS_ARGS) >> $(LOG) 2>&1 < /dev/null & echo $$! > $(PID)
+	@echo "Started in the background: see $(LOG)"
+endif
 
 version: $(VENV)/.run-installed ## Give all distributions the version of core (VERSION=1.2.3 changes it first)
 	$(PYTHON) tools/set_version.py $(VERSION)

@@ -44,7 +44,8 @@ class RecipeRun:
 
     Attributes:
         data: Folder that holds ``train/`` and ``dev/``.
-        work: Folder of what the steps leave: prepared files in ``work / "data"``, checkpoints.
+        work: Folder of what the steps leave: prepared files in ``work / "data"``, checkpoints;
+            inside ``NLPLUG_TRAINING``, else inside ``models-work``.
         base: Checkpoint to start from: a folder or a Hub id.
         output: Folder of the embedded bundle.
     """
@@ -75,9 +76,10 @@ def recipe_run(
     Raises:
         DataError: Neither ``--data`` nor ``NLPLUG_DATA`` is given.
     """
+    training = Path(os.environ.get("NLPLUG_TRAINING", "models-work"))
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--data", type=Path, default=os.environ.get("NLPLUG_DATA"))
-    parser.add_argument("--work", type=Path, default=Path("models-work") / task)
+    parser.add_argument("--work", type=Path, default=training / task)
     parser.add_argument("--base", default=base_of(base, package))
     parser.add_argument("--output", type=Path, default=output)
     given = parser.parse_args()
@@ -115,7 +117,9 @@ def checkpoint_of(
     return fine_tune(task, config)
 
 
-def pretrained_of(*, train: Path, eval: Path, settings: Path, output: Path) -> Path:
+def pretrained_of(
+    *, train: Path, eval: Path, settings: Path, output: Path, tokenizer: Path | None = None
+) -> Path:
     """A checkpoint trained from scratch; killed and finished runs are treated as above.
 
     Args:
@@ -123,13 +127,16 @@ def pretrained_of(*, train: Path, eval: Path, settings: Path, output: Path) -> P
         eval: Rows to watch training by.
         settings: TOML file with the architecture and further settings of such a run.
         output: Folder of the checkpoint.
+        tokenizer: Folder of the tokenizer; None to train one.
     """
     from nlplug.train.pretrain import REPORT, architectures, pretrain, settings_of
 
     if (output / REPORT).is_file():
         return output
     given: dict[str, Any] = tomllib.loads(settings.read_text(encoding="utf-8"))
-    files = {"data": [str(train)], "eval": [str(eval)]}
+    files: dict[str, Any] = {"data": [str(train)], "eval": [str(eval)]}
+    if tokenizer:
+        files["tokenizer"] = str(tokenizer)
     kind = settings_of(given.get("architecture") or architectures()[0])
     return pretrain(kind(output=output, resume=True, **files, **given))
 

@@ -43,13 +43,17 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
     return config
 
 
-def load_model(auto_class: Any, name: str | Path, config: Any, **settings: Any) -> Any:
+def load_model(
+    auto_class: Any, name: str | Path, config: Any, *, attention: str | None = None, **settings: Any
+) -> Any:
     """The model of a checkpoint, from safetensors only.
 
     Args:
         auto_class: A class such as ``transformers.AutoModelForCausalLM``.
         name: A folder or a Hub id.
         config: From `load_config`.
+        attention: Attention implementation of transformers, ``sdpa`` or ``eager``; None: ``sdpa``
+            if the model has it.
         settings: Further arguments of ``from_pretrained``.
 
     Returns:
@@ -64,7 +68,7 @@ def load_model(auto_class: Any, name: str | Path, config: Any, **settings: Any) 
         str(name),
         config=config,
         use_safetensors=True,
-        attn_implementation=_attention(auto_class, config),
+        attn_implementation=attention or _attention(auto_class, config),
         **settings,
     )
 

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def load_base(
-    settings: TrainConfig, auto_class: Any, *, labels: Sequence[str] | None = None, **values: Any
+    settings: TrainConfig,
+    auto_class: Any,
+    *,
+    labels: Sequence[str] | None = None,
+    attention: str | None = None,
+    **values: Any,
 ) -> PreTrainedModel:
     """The model of ``settings.base``, with the dropout of the settings.
 
@@ -24,6 +29,7 @@ def load_base(
             ``AutoModelForTokenClassification``.
         labels: Labels of a classifier in the order of their ids; a head of the checkpoint for
             another number of labels is replaced by a new one. None for models without labels.
+        attention: See `load_model`.
         **values: Further values of the model's config.
 
     Raises:
@@ -41,7 +47,11 @@ def load_base(
         # PyTorch's fast attention has no dropout; with dropout training is 3 times slower on a CPU.
         _set_first(config, ("attention_probs_dropout_prob", "attention_dropout"), 0.0)
     model: PreTrainedModel = load_model(
-        auto_class, settings.base, config, ignore_mismatched_sizes=labels is not None
+        auto_class,
+        settings.base,
+        config,
+        attention=attention,
+        ignore_mismatched_sizes=labels is not None,
     )
     return model
 

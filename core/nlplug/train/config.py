@@ -137,6 +137,11 @@ class LoopConfig(RunConfig):
         description="Number of steps between evaluations, at which a checkpoint is also saved. "
         "Default: after each epoch.",
     )
+    save_minutes: float | None = Field(
+        gt=0,
+        default=None,
+        description="Minutes between further checkpoints without evaluation. Default: none.",
+    )
     patience: int | None = Field(
         ge=1, default=None, description="Stop after this number of evaluations without improvement."
     )

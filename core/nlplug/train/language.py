@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from nlplug.train.checkpoint import load_base
 from nlplug.train.recipe import Evaluator, Example, Recipe
 from nlplug.train.served import in_evaluation
 
@@ -52,6 +53,12 @@ class LanguageRecipe(Recipe):
         Raises:
             TrainingError: The vocabulary is too small.
         """
+
+    def load(self, auto_class: Any) -> PreTrainedModel:
+        """The model of ``config.base``; see `load_base`."""
+        # On a CPU, training with PyTorch's fast attention takes a third more time.
+        cuda = self.config.device != "cpu" and torch.cuda.is_available()
+        return load_base(self.config, auto_class, attention=None if cuda else "eager")
 
     @classmethod
     @abstractmethod

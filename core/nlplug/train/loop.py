@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ from nlplug.train.config import TrainConfig
 from nlplug.train.processes import group, main_first
 from nlplug.train.quantized import simulate_int8
 from nlplug.train.recipe import Recipe
-from nlplug.train.trainer import MarkComplete, RecipeTrainer, freeze
+from nlplug.train.trainer import MarkComplete, RecipeTrainer, SaveByTime, WriteCurve, freeze
 from nlplug.train.workspace import Workspace, complete_checkpoints
 
 _log = logging.getLogger(__name__)
@@ -65,7 +66,9 @@ def run_loop(
     freeze(model, config.freeze, config.freeze_layers)
     train_set = recipe.dataset(train_examples, tokenizer)
     evaluator = recipe.evaluator(work.eval_file, eval_examples, tokenizer)
-    callbacks: list[TrainerCallback] = [MarkComplete()]
+    callbacks: list[TrainerCallback] = [MarkComplete(), WriteCurve(work.curve)]
+    if config.save_minutes:
+        callbacks.append(SaveByTime(config.save_minutes))
     if config.patience:
         callbacks.append(EarlyStoppingCallback(config.patience))
     trainer = RecipeTrainer(
@@ -106,6 +109,7 @@ def _arguments(recipe: Recipe, config: TrainConfig, work: Workspace) -> Training
         metric_for_best_model=recipe.metric,
         greater_is_better=recipe.higher_is_better,
         logging_steps=20,
+        disable_tqdm=not sys.stderr.isatty(),
         logging_dir=str(work.folder / "tracking"),
         report_to=config.report_to or "none",
         dataloader_pin_memory=False,

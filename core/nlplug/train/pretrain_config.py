@@ -32,7 +32,7 @@ class ShapeConfig(RunConfig):
         default="",
         description="Existing tokenizer to use: a folder or a Hub id. Default: train one.",
     )
-    tokenizer_model: Literal["bpe", "unigram", "wordpiece"] | None = Field(
+    tokenizer_model: Literal["bpe", "unigram", "unigram-bytes", "wordpiece"] | None = Field(
         default=None,
         description="Model of the trained tokenizer. Default: the usual one of the architecture.",
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +48,60 @@ class MarkComplete(TrainerCallback):
     ) -> None:
         if state.is_world_process_zero:
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+
+
+class SaveByTime(TrainerCallback):
+    """Saves a checkpoint when the last one is older than a limit.
+
+    Args:
+        minutes: The limit.
+    """
+
+    def __init__(self, minutes: float) -> None:
+        self._seconds = 60 * minutes
+        self._last = time.monotonic()
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        if time.monotonic() - self._last >= self._seconds:
+            control.should_save = True
+
+    def on_save(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        self._last = time.monotonic()
+
+
+class WriteCurve(TrainerCallback):
+    """Appends the logged values to a file that is kept when checkpoints are deleted.
+
+    Args:
+        file: JSON Lines.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if state.is_world_process_zero and logs:
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
 
 
 class EpochSampler(LengthGroupedSampler):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -20,13 +22,18 @@ from transformers import PreTrainedTokenizerFast
 
 from nlplug.errors import TrainingError
 
-Kind = Literal["bpe", "unigram", "wordpiece"]
+Kind = Literal["bpe", "unigram", "unigram-bytes", "wordpiece"]
 
 PAD = "<pad>"
 UNKNOWN = "<unk>"
 # Line ends are kept, because texts have paragraphs. All other white space becomes a space, so that
 # the narrow space before a French question mark does not need a token.
 _BLANKS = Regex(r"[^\S\n]+")
+_BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+_NEVER = -1000.0
+"""Score of the tokens of bytes, so low that a text such as ``<0x41>`` is split in another way."""
+_RARE = 20
+"""Characters outside ASCII that occur less often than this are encoded as bytes."""
 
 
 def train_tokenizer(
@@ -45,7 +52,9 @@ def train_tokenizer(
         texts: The texts, read once.
         kind: ``bpe``: byte-level byte-pair encoding, which encodes any text without loss.
             ``unigram``: SentencePiece's unigram model; characters that are not in the texts are
-            unknown. ``wordpiece``: pieces of words as in BERT; white space is not kept.
+            unknown. ``unigram-bytes``: the same, but rare and unseen characters are encoded as
+            bytes, so no character is unknown. ``wordpiece``: pieces of words as in BERT; white
+            space is not kept.
         size: Vocabulary size, special tokens included.
         end: The token that ends a document.
         max_length: Maximum input length, for the tokenizer's settings.
@@ -114,7 +123,8 @@ def _template(
 def _learn(
     texts: Iterable[str], kind: Kind, size: int, special: list[str], unknown: str
 ) -> Tokenizer:
-    least = len(special) + (len(pre_tokenizers.ByteLevel.alphabet()) if kind == "bpe" else 8)
+    least = len(special) + (len(_BYTES) if kind in ("bpe", "unigram-bytes") else 0)
+    least += 0 if kind == "bpe" else 8
     if size < least:
         raise TrainingError(
             f"A vocabulary of {size} tokens is too small.", hint=f"Set it to at least {least}."
@@ -123,6 +133,8 @@ def _learn(
         tokenizer = _byte_level(texts, size, special)
     elif kind == "unigram":
         tokenizer = _unigram(texts, size, special, unknown)
+    elif kind == "unigram-bytes":
+        tokenizer = _unigram_bytes(texts, size, special, unknown)
     else:
         tokenizer = _word_pieces(texts, size, special, unknown)
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in special])
@@ -154,6 +166,26 @@ def _unigram(texts: Iterable[str], size: int, special: list[str], unknown: str) 
         vocab_size=size, special_tokens=special, unk_token=unknown, show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _unigram_bytes(texts: Iterable[str], size: int, special: list[str], unknown: str) -> Tokenizer:
+    """A unigram tokenizer without rare characters, with 256 tokens for bytes."""
+    texts = list(texts)
+    counts = Counter(letter for text in texts for letter in text)
+    most = max(counts.values(), default=0)
+    least = min(_RARE, most)
+    rare = {ord(letter): " " for letter, n in counts.items() if n < least and not letter.isascii()}
+    common = (text.translate(rare) for text in texts)
+    tokenizer = _unigram(common, size - len(_BYTES), special, unknown)
+    pieces = json.loads(tokenizer.to_str())["model"]["vocab"]
+    pieces += [[name, _NEVER] for name in _BYTES]
+    tokenizer.model = models.Unigram(
+        [(name, score) for name, score in pieces],
+        unk_id=special.index(unknown),
+        byte_fallback=True,
+    )
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
     return tokenizer
 
 

@@ -19,6 +19,7 @@ _CHANGEABLE = frozenset(
         "budget",
         "description",
         "device",
+        "eval_steps",
         "languages",
         "license",
         "name",
@@ -26,10 +27,14 @@ _CHANGEABLE = frozenset(
         "precisions",
         "report_to",
         "resume",
+        "save_minutes",
         "threads",
         "window",
     }
 )
+# With a constant learning rate, the length of a run may change too.
+_LENGTH = frozenset({"epochs"})
+_CONSTANT = "constant_with_warmup"
 _RECORD = "run.json"
 RESULT = ("scores", "steps", "processes", "backend")
 """Keys in the record of a finished run besides its settings."""
@@ -112,6 +117,11 @@ class Workspace:
         return self.folder / "model"
 
     @property
+    def curve(self) -> Path:
+        """Losses and scores of the run by step, as JSON Lines."""
+        return self.folder / "curve.jsonl"
+
+    @property
     def eval_file(self) -> Path:
         """The evaluation rows of the run, for the quality gate."""
         return self.folder / "eval.jsonl.gz"
@@ -169,10 +179,11 @@ def _same_settings(earlier: dict[str, Any], config: RunConfig, folder: Path) -> 
     # A setting that did not exist when the run started counts as its default.
     fields = type(config).model_fields
     earlier = {name: field.get_default() for name, field in fields.items()} | earlier
+    free = _CHANGEABLE | (_LENGTH if now.get("schedule") == _CONSTANT else frozenset())
     changed = [
         f"{key} was {earlier.get(key)!r}, is {now[key]!r}"
         for key in now
-        if key not in _CHANGEABLE and earlier.get(key) != now[key]
+        if key not in free and earlier.get(key) != now[key]
     ]
     if changed:
         raise TrainingError(

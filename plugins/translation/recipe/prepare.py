@@ -1,12 +1,14 @@
 """Make the training, validation and hold-out files of the embedded model.
 
-Reads ``$NLPLUG_DATA/train/translation/{tatoeba,multi30k,pythondocs}_en_fr.jsonl.gz`` and
-``phrases.tsv``, and writes into a folder:
+Reads ``$NLPLUG_DATA/train/translation/*_en_fr.jsonl.gz`` and ``phrases.tsv``, and writes into a
+folder:
 
-- ``train.jsonl.gz``: what the model learns from: the pairs; some once more with numbers for names,
-  as they stand in place of what may not change; and phrases of letters and programs.
-- ``eval.jsonl.gz``: a few hundred pairs of each set, to watch training and to gate the export.
-- ``tatoeba_heldout.jsonl.gz``: a tenth of Tatoeba, for the figures in the model card only.
+- ``train.jsonl.gz``: what the model learns from: pairs of the openly licensed sets, each set more
+  or less often; some pairs once more in other forms (see ``variants.py``); phrases of letters and
+  programs; things that are only copied.
+- ``more.jsonl.gz``: the same of the sets for research or non-commercial use.
+- ``eval.jsonl.gz``: some pairs of each set, to watch training and to gate the export.
+- ``heldout/<set>.jsonl.gz``: pairs of each set for the figures in the model card only.
 
 Pairs are held out by a hash of their English side: all translations of one sentence fall on the
 same side, however it is capitalized and punctuated.
@@ -18,27 +20,77 @@ import hashlib
 import random
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from variants import Pair, clock, copies, joined, name, number, stand_in, varied
 
 from nlplug.data import open_writer, read_rows
 
-TESTED = 10
-"""One English sentence of so many is held out of Tatoeba."""
-WATCHED = {"tatoeba": 400, "multi30k": 75, "pythondocs": 200}
-"""One English sentence of so many watches training."""
-LONGEST = 320
+
+@dataclass(frozen=True)
+class Domain:
+    """A set of pairs.
+
+    Attributes:
+        weight: How often each of its pairs comes in a pass; below 1, so large a part of it.
+        tested: One English sentence of so many is held out for the card.
+    """
+
+    weight: float
+    tested: int
+
+
+OPEN = {
+    "tatoeba": Domain(1.0, 200),
+    "software": Domain(1.0, 200),
+    "manuals": Domain(1.0, 100),
+    "laws_canada": Domain(0.45, 200),
+    "docs_prose": Domain(0.8, 200),
+    "dict_wiktionary": Domain(0.8, 400),
+    "names": Domain(1.0, 100),
+    "letters_business": Domain(3.0, 40),
+    "business_shop": Domain(2.0, 40),
+    "public_gov": Domain(1.5, 40),
+    "medical": Domain(1.0, 40),
+    "pythondocs": Domain(0.6, 80),
+    "bible": Domain(0.3, 200),
+    "literature": Domain(1.0, 40),
+    "stories": Domain(2.0, 40),
+}
+"""Sets with an open licence."""
+RESTRICTED = {
+    "multi30k": Domain(1.0, 100),
+    "business_sourceavailable_r": Domain(2.0, 40),
+    "chat_service_nc": Domain(2.0, 40),
+    "docs_progit_nc": Domain(0.7, 40),
+}
+"""Sets for research or non-commercial use."""
+FOREIGN = "tatoeba_en_zh"
+"""A set with texts in another script, of which pieces are to be copied."""
+
+MOST = 500
+"""Held-out pairs of a set at most."""
+WATCHED = 80
+"""Pairs of a set that watch training, at most."""
+LONGEST = 450
 """Characters of a side; longer ones would lose their ends."""
-COPIES = 30
-"""Pairs that are made of each phrase."""
+VARIED = 160
+"""Characters of the English side of a pair that comes in other forms."""
+JOINED = 0.05
+"""Of so large a part of the pairs two come as one."""
+SENSES = 2
+"""Translations of a dictionary's entry."""
+SLOTS, PLAIN = 24, 12
+"""Pairs that are made of each phrase with slots, and of each without."""
+COPIED = 12_000
+"""Pairs that are only copied."""
 PHRASES = Path(__file__).with_name("phrases.tsv")
 
-_NAME = re.compile(r"(?<![\w'’-])[A-Z][a-z]{2,}(?![\w'’-])")
-_NUMBER = re.compile(r"(?<![\w.,:/-])\d+(?:[.:]\d+)?(?![\w.,:/-]*\d)")
-_SLOT = re.compile(r"\{[mnt]\}")
-
-Row = dict[str, Any]
+_ENTITY = re.compile(r"&#?\w{2,8};")
+_SLOT = re.compile(r"\{[mntp]\}")
 
 
 def key(english: str) -> str:
@@ -53,62 +105,80 @@ def part(english: str, parts: int, salt: str) -> int:
     return int.from_bytes(digest[:8], "big") % parts
 
 
-def read(path: Path) -> list[Row]:
-    return [{"translation": row.values["translation"]} for row in read_rows(path)]
+def read(path: Path, target: str = "fr") -> list[Pair]:
+    rows = (row.values["translation"] for row in read_rows(path))
+    return [(row["en"].strip(), row[target].strip()) for row in rows]
 
 
-def write(path: Path, rows: Iterable[Row]) -> None:
+def write(path: Path, pairs: Iterable[Pair]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with open_writer(path) as writer:
-        for row in rows:
-            writer.write(row)
+        for english, french in pairs:
+            writer.write({"translation": {"en": english, "fr": french}})
 
 
-def number(chance: random.Random) -> str:
-    """Any number, small ones most often."""
-    return str(chance.randrange(2, 10 ** chance.choice((1, 2, 2, 2, 3, 4, 4, 5)) + 10))
+def usable(pair: Pair, domain: str) -> bool:
+    """Whether a pair is neither too long nor plainly wrong."""
+    english, french = pair
+    lengths = sorted((len(english), len(french)))
+    if not english or not french or lengths[1] > LONGEST:
+        return False
+    if lengths[1] > 30 and lengths[1] > 3 * lengths[0]:
+        return False
+    if domain == "dict_wiktionary" and "+" in english + french:
+        return False
+    if _ENTITY.search(french) and not _ENTITY.search(english):
+        return False
+    words = [word for word in re.findall(r"[^\W\d_]+", english) if word.islower()]
+    return not (english == french and len(words) > 3)
 
 
-def clock(chance: random.Random) -> str:
-    return f"{chance.randrange(24)}:{chance.randrange(60):02d}"
+def phrases(chance: random.Random) -> Iterator[Pair]:
+    """Pairs made of the phrases.
 
-
-def marked(row: Row, chance: random.Random) -> Row | None:
-    """A pair with numbers for the names and numbers that both sides have; None if there are none.
-
-    What may not change is shown to the model as numbers: here it sees them where names stand.
+    {n} becomes a number, {t} a time, {p} a name, {m} anything that stays as it is.
     """
-    sides: dict[str, str] = row["translation"]
-    words = {
-        language: [match[0] for form in (_NAME, _NUMBER) for match in form.finditer(text)]
-        for language, text in sides.items()
-    }
-    shared = sorted(set(words["en"]) & set(words["fr"]))
-    shared = [word for word in shared if all(text.count(word) == 1 for text in sides.values())]
-    if not shared:
-        return None
-    made = dict(sides)
-    for word in shared:
-        new = clock(chance) if ":" in word else number(chance)
-        made = {language: text.replace(word, new, 1) for language, text in made.items()}
-    return {"translation": made}
-
-
-def phrases(chance: random.Random) -> Iterator[Row]:
-    """Pairs made of the phrases: numbers for {n} and {m}, times for {t}."""
+    makers = {"{n}": number, "{t}": clock, "{p}": name, "{m}": stand_in}
     for line in PHRASES.read_text(encoding="utf-8").splitlines():
         english, french = line.split("\t")
-        for _ in range(COPIES):
-            slots = [
-                clock(chance) if slot == "{t}" else number(chance)
-                for slot in _SLOT.findall(english)
-            ]
-            filled = [_filled(text, slots) for text in (english, french)]
-            yield {"translation": dict(zip(("en", "fr"), filled, strict=True))}
+        slots = _SLOT.findall(english)
+        for _ in range(SLOTS if slots else PLAIN):
+            values = [makers[slot](chance) for slot in slots]
+            yield _filled(english, values), _filled(french, values)
 
 
-def _filled(text: str, values: list[str]) -> str:
+def _filled(text: str, values: Sequence[str]) -> str:
     given = iter(values)
     return _SLOT.sub(lambda _: next(given), text)
+
+
+def senses(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """The first translations of each entry of a dictionary."""
+    seen: Counter[str] = Counter()
+    for pair in pairs:
+        seen[pair[0]] += 1
+        if seen[pair[0]] <= SENSES:
+            yield pair
+
+
+def weighted(pairs: Sequence[Pair], weight: float, chance: random.Random) -> Iterator[Pair]:
+    """Each pair as often as its set's weight tells, by chance where that is no whole number."""
+    for pair in pairs:
+        for _ in range(int(weight) + (chance.random() < weight % 1)):
+            yield pair
+
+
+def trained(pairs: Sequence[Pair], weight: float, chance: random.Random) -> Iterator[Pair]:
+    """What training sees of a set."""
+    before: Pair | None = None
+    for pair in weighted(pairs, weight, chance):
+        yield pair
+        if len(pair[0]) > VARIED:
+            continue
+        yield from varied(pair, chance)
+        if before and chance.random() < JOINED and (made := joined(before, pair)):
+            yield made
+        before = chance.choice((before, pair))
 
 
 def prepare(data: Path, target: Path) -> None:
@@ -118,25 +188,37 @@ def prepare(data: Path, target: Path) -> None:
         data: The folder that holds ``train/translation``.
         target: Where the files go; made if absent.
     """
-    target.mkdir(parents=True, exist_ok=True)
-    training: list[Row] = []
-    watched: list[Row] = []
-    tested: list[Row] = []
-    for name, share in WATCHED.items():
-        for row in read(data / "train" / "translation" / f"{name}_en_fr.jsonl.gz"):
-            english = row["translation"]["en"]
-            if max(map(len, row["translation"].values())) > LONGEST:
-                continue
-            if name == "tatoeba" and part(english, TESTED, "test") == 0:
-                tested.append(row)
-            elif part(english, share, "eval") == 0:
-                watched.append(row)
-            else:
-                training.append(row)
-    held = {key(row["translation"]["en"]) for row in (*tested, *watched)}
-    training = [row for row in training if key(row["translation"]["en"]) not in held]
-    chance = random.Random(0)
-    copies = [made for row in training if (made := marked(row, chance))]
-    write(target / "train.jsonl.gz", [*training, *copies, *phrases(chance)])
+    folder = data / "train" / "translation"
+    kept: dict[str, list[Pair]] = {}
+    tested: dict[str, list[Pair]] = {}
+    watched: list[Pair] = []
+    for domain, wanted in {**OPEN, **RESTRICTED}.items():
+        pairs = [pair for pair in read(folder / f"{domain}_en_fr.jsonl.gz") if usable(pair, domain)]
+        pairs = list(senses(pairs)) if domain == "dict_wiktionary" else pairs
+        found = [pair for pair in pairs if part(pair[0], wanted.tested, "test") == 0]
+        tested[domain] = found[:MOST]
+        rest = [pair for pair in pairs if part(pair[0], wanted.tested, "test") != 0]
+        seen = [pair for pair in rest if part(pair[0], wanted.tested, "eval") == 0]
+        watched += seen[:WATCHED]
+        kept[domain] = rest
+        print(f"{domain}: {len(pairs):,} pairs, {len(tested[domain])} held out", flush=True)
+    held = {key(pair[0]) for pairs in (*tested.values(), watched) for pair in pairs}
+    foreign = [pair[1] for pair in read(folder / f"{FOREIGN}.jsonl.gz", "zh")[:2000]]
+    for file, domains, seed in (("train", OPEN, 0), ("more", RESTRICTED, 1)):
+        chance = random.Random(seed)
+        made = [
+            pair
+            for domain, wanted in domains.items()
+            for pair in trained(
+                [pair for pair in kept[domain] if key(pair[0]) not in held], wanted.weight, chance
+            )
+        ]
+        if domains is OPEN:
+            made += trained(list(phrases(chance)), 1.0, chance)
+            made += copies(COPIED, chance, foreign)
+        write(target / f"{file}.jsonl.gz", made)
+        print(f"{file}: {len(made):,} pairs", flush=True)
+    for domain, pairs in tested.items():
+        write(target / "heldout" / f"{domain}.jsonl.gz", pairs)
+    # Last, as it tells that all are there.
     write(target / "eval.jsonl.gz", watched)
-    write(target / "tatoeba_heldout.jsonl.gz", tested)

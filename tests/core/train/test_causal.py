@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from nlplug.data import DataRow
 from nlplug.errors import DataError
@@ -19,7 +20,7 @@ from nlplug.families.causal_lm.training import (
     SeparateDocuments,
 )
 from nlplug.train.config import TrainConfig
-from nlplug.train.documents import IGNORED, loss_sums
+from nlplug.train.documents import IGNORED, loss_sums, token_loss
 from nlplug.train.vocabulary import train_tokenizer
 
 pytestmark = pytest.mark.train
@@ -138,3 +139,27 @@ def test_label_smoothing_wants_a_little_of_every_token(config: Make) -> None:
 def test_a_row_without_a_text_is_named(recipe: CausalRecipe, values: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"a\.jsonl:7: the column 'text'"):
         recipe.examples([DataRow(values, Path("a.jsonl"), 7)])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_in_parts_is_that_of_the_whole(smoothing: float) -> None:
+    chance = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 70, 30, generator=chance, requires_grad=True)
+    labels = torch.randint(0, 30, (3, 70), generator=chance)
+    labels[1, 20:] = IGNORED
+    whole = cross_entropy(logits.flatten(0, 1), labels.flatten(), label_smoothing=smoothing)
+    [expected] = torch.autograd.grad(whole, logits)
+    parts = token_loss(logits, labels, smoothing)
+    [found] = torch.autograd.grad(parts, logits)
+    torch.testing.assert_close(parts, whole)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(token_loss(logits.detach(), labels, smoothing), whole.detach())
+
+
+def test_attention_is_plain_on_a_cpu(config: Make, tmp_path: Path) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    shape = GPT2Config(vocab_size=8, n_positions=8, n_embd=4, n_layer=1, n_head=1)
+    GPT2LMHeadModel(shape).save_pretrained(tmp_path / "base")
+    model = CausalRecipe(None, config(base=str(tmp_path / "base"), device="cpu")).model()
+    assert model.config._attn_implementation == "eager"

@@ -216,7 +216,7 @@ def test_the_help_names_the_files_of_texts() -> None:
     ("settings", "message"),
     [
         ({"hidden": 33}, "--hidden is 33"),
-        ({"heads": 32}, "a head of 1 is odd"),
+        ({"heads": 32}, "the width of a head, 1, is odd"),
         ({"heads": 4, "kv_heads": 3}, "--kv-heads is 3"),
         ({"architecture": "bert", "hidden": 33}, "--hidden is 33"),
         ({"architecture": "gpt2", "kv_heads": 1}, "--kv-heads is 1, but gpt2 has no"),

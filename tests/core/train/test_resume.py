@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -80,6 +81,30 @@ def test_a_finished_run_is_not_trained_again(toy_task: Task, config: Make) -> No
     before = (folder / "model.safetensors").stat().st_mtime_ns
     assert fine_tune(toy_task, config(epochs=1, resume=True)) == folder
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_an_even_run_may_become_longer_and_its_curve_stays(toy_task: Task, config: Make) -> None:
+    even = {"schedule": "constant_with_warmup", "save_minutes": 1e-6}
+    fine_tune(toy_task, config(epochs=1, **even))
+    work = Workspace.of(config(epochs=1, **even))
+    Workspace.open(config(epochs=2, resume=True, **even))
+    with pytest.raises(TrainingError, match="seed was"):
+        Workspace.open(config(epochs=2, resume=True, seed=99, **even))
+    steps = [json.loads(line)["step"] for line in work.curve.read_text().splitlines()]
+    assert steps == sorted(steps)
+    assert steps[-1] == 9
+
+
+def test_a_checkpoint_is_saved_when_its_time_has_come(tmp_path: Path) -> None:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    from nlplug.train.trainer import SaveByTime
+
+    args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    for minutes, expected in ((1e-9, True), (60.0, False)):
+        control = TrainerControl()
+        SaveByTime(minutes).on_step_end(args, TrainerState(), control)
+        assert control.should_save is expected
 
 
 def test_resuming_where_nothing_was_begun_starts_a_run(toy_task: Task, config: Make) -> None:

@@ -15,7 +15,7 @@ from toy_set import write_jsonl
 
 from nlplug.data import DataRow
 from nlplug.data.pairs import Pair, pairs_of
-from nlplug.errors import DataError
+from nlplug.errors import DataError, TrainingError
 from nlplug.families.seq2seq.settings import Seq2SeqConfig, Seq2SeqPretrainConfig
 from nlplug.families.seq2seq.training import Seq2SeqRecipe, TokenizedPairs
 from nlplug.train.config import TrainConfig
@@ -71,6 +71,33 @@ def test_a_unigram_tokenizer_closes_each_text_and_keeps_language_tokens_whole(
     assert loaded.decode(ids, skip_special_tokens=True) == "red green"
     assert len(loaded.tokenize(">>fr<<")) == 1
     assert loaded.pad_token_id == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["red 😀 green", "你好", "Zoë <0x41> &", "a\nb", "\N{ZERO WIDTH JOINER}"]
+)
+def test_nothing_is_unknown_to_a_tokenizer_with_bytes(text: str, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    made = train_tokenizer(
+        [*colours(50), "<0x41>", "é"],
+        kind="unigram-bytes",
+        size=310,
+        end="</s>",
+        max_length=32,
+        closed=True,
+    )
+    made.save_pretrained(tmp_path)
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    ids = loaded(text)["input_ids"]
+    assert loaded.unk_token_id not in ids
+    assert loaded.decode(ids, skip_special_tokens=True) == text
+    assert len(loaded) <= 310
+
+
+def test_a_tokenizer_with_bytes_has_room_for_them() -> None:
+    with pytest.raises(TrainingError, match="too small"):
+        train_tokenizer(["red"], kind="unigram-bytes", size=260, end="</s>", max_length=8)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,6 @@ from nlplug.evaluation.base import flat_metrics
 from nlplug.export.torch_decoder import TorchDecoder
 from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, likelihood_scorer
 from nlplug.families.causal_lm.settings import CausalPretrainConfig
-from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import IGNORED, pad, token_ids, token_loss
 from nlplug.train.language import LanguageRecipe, special_ids
 from nlplug.train.packing import PackedTokens
@@ -88,7 +87,7 @@ class CausalRecipe(LanguageRecipe):
         )
 
     def model(self) -> PreTrainedModel:
-        return load_base(self.config, AutoModelForCausalLM)
+        return self.load(AutoModelForCausalLM)
 
     def dataset(
         self, examples: Sequence[Document], tokenizer: PreTrainedTokenizerBase

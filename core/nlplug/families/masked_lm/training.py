@@ -11,7 +11,6 @@ from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM
 
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
-from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import (
     IGNORED,
     loss_sums,
@@ -65,7 +64,7 @@ class MaskedRecipe(LossRecipe):
         )
 
     def model(self) -> PreTrainedModel:
-        return load_base(self.config, AutoModelForMaskedLM)
+        return self.load(AutoModelForMaskedLM)
 
     def dataset(
         self, examples: Sequence[str], tokenizer: PreTrainedTokenizerBase

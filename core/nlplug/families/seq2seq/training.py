@@ -15,7 +15,6 @@ from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
 from nlplug.families.seq2seq.scoring import corpus_scores
 from nlplug.families.seq2seq.settings import Seq2SeqConfig, Seq2SeqPretrainConfig
-from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import (
     IGNORED,
     loss_sums,
@@ -96,7 +95,7 @@ class Seq2SeqRecipe(LossRecipe):
         return pairs_of(row, self.config.source, self.config.target)
 
     def model(self) -> PreTrainedModel:
-        self._model = load_base(self.config, AutoModelForSeq2SeqLM)
+        self._model = self.load(AutoModelForSeq2SeqLM)
         return self._model
 
     def dataset(

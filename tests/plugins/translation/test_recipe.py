@@ -1,0 +1,103 @@
+"""How the embedded translator's data are made: forms of a pair, phrases, what is held out."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RECIPE = Path(__file__).parents[3] / "plugins" / "translation" / "recipe"
+
+
+@pytest.fixture(autouse=True)
+def recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(RECIPE))
+    for name in ("prepare", "variants"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("variant", "pair", "made"),
+    [
+        ("upper", ("It is late.", "Il est tard."), ("IT IS LATE.", "IL EST TARD.")),
+        ("upper", ("See {name}.", "Voir {name}."), None),
+        ("lower", ("I am late.", "Je suis en retard."), ("i am late", "je suis en retard")),
+        ("lower", ("Tom is late.", "Tom est en retard."), ("tom is late", "Tom est en retard")),
+        ("title", ("Print all pages", "Imprimer tout"), ("Print All Pages", "Imprimer tout")),
+        ("bare", ("It is late.", "Il est tard."), ("It is late", "Il est tard")),
+        ("bare", ("Wait...", "Attends..."), None),
+        ("curly", ("I'm here.", "J'y suis."), ("I’m here.", "J'y suis.")),
+    ],
+)
+def test_a_pair_comes_in_other_forms(
+    variant: str, pair: tuple[str, str], made: tuple[str, str] | None
+) -> None:
+    import variants
+
+    assert getattr(variants, variant)(pair, random.Random(0)) == made
+
+
+@pytest.mark.parametrize("variant", ["marked", "renamed", "held", "tagged"])
+def test_what_both_sides_share_is_changed_on_both_alike(variant: str) -> None:
+    import variants
+
+    pair = ("I met Bruno today.", "J'ai vu Bruno hier.")
+    made = getattr(variants, variant)(pair, random.Random(1))
+    new = made[0].removeprefix("I met ").removesuffix(" today.")
+    assert new != "Bruno"
+    assert made[1] == f"J'ai vu {new} hier."
+
+
+def test_each_phrase_is_two_texts_with_the_same_slots_in_the_same_order() -> None:
+    lines = (RECIPE / "phrases.tsv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) >= 400
+    for line in lines:
+        sides = line.split("\t")
+        assert len(sides) == 2, line
+        english, french = ([*re.findall(r"\{.\}", side)] for side in sides)
+        assert english == french, line
+
+
+def test_what_is_held_out_is_in_no_other_file(tmp_path: Path) -> None:
+    from prepare import FOREIGN, OPEN, RESTRICTED, key, prepare
+
+    folder = tmp_path / "train" / "translation"
+    folder.mkdir(parents=True)
+    chance = random.Random(0)
+    for name in (*OPEN, *RESTRICTED):
+        words = ["".join(chance.choices("bcdfgh", k=8)) for _ in range(600)]
+        rows = [(f"{name} has {word}", f"{name} a {word}") for word in words]
+        write(folder / f"{name}_en_fr.jsonl.gz", rows, "fr")
+    write(folder / f"{FOREIGN}.jsonl.gz", [("Hello.", "你好。")], "zh")
+    target = tmp_path / "made"
+    prepare(tmp_path, target)
+    held = {
+        key(row["en"])
+        for name in (*OPEN, *RESTRICTED)
+        for row in read(target / "heldout" / f"{name}.jsonl.gz")
+    }
+    watched = {key(row["en"]) for row in read(target / "eval.jsonl.gz")}
+    assert held
+    assert watched
+    assert not held & watched
+    for file in ("train", "more"):
+        trained = {key(row["en"]) for row in read(target / f"{file}.jsonl.gz")}
+        assert len(trained) > 1000
+        assert not trained & (held | watched)
+
+
+def write(path: Path, rows: list[tuple[str, str]], target: str) -> None:
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        for english, other in rows:
+            file.write(json.dumps({"translation": {"en": english, target: other}}) + "\n")
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return [json.loads(line)["translation"] for line in file]
