@@ -202,7 +202,7 @@ def test_tables_have_a_column_for_each_field() -> None:
 @pytest.mark.parametrize("display", [Display.HIGHLIGHT, Display.TABLE])
 def test_an_empty_answer_says_that_nothing_was_found(display: Display, answer: Any) -> None:
     assert "Nothing found" in html(display, answer, text="x")
-    assert "The answer is empty" in html(Display.TEXT, answer, text="x")
+    assert "The result is empty" in html(Display.TEXT, answer, text="x")
 
 
 @pytest.mark.parametrize("display", list(Display))

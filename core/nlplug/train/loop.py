@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from nlplug.train.trainer import MarkComplete, RecipeTrainer, SaveByTime, WriteC
 from nlplug.train.workspace import Workspace, complete_checkpoints
 
 _log = logging.getLogger(__name__)
+_MIXED_PRECISION = "ACCELERATE_MIXED_PRECISION"
 
 
 def run_loop(
@@ -71,17 +73,36 @@ def run_loop(
         callbacks.append(SaveByTime(config.save_minutes))
     if config.patience:
         callbacks.append(EarlyStoppingCallback(config.patience))
-    trainer = RecipeTrainer(
-        recipe, config, model, _arguments(recipe, config, work), tokenizer, train_set, evaluator,
-        callbacks,
-    )  # fmt: skip
-    with warnings.catch_warnings():
-        # The names of checkpoints contain the step, so their times are not needed.
-        warnings.filterwarnings("ignore", message="mtime may not be reliable")
-        trainer.train(resume_from_checkpoint=str(work.checkpoint) if work.checkpoint else None)
-    scores = _finish(trainer, recipe, config, work)
+    with _precision(config):
+        trainer = RecipeTrainer(
+            recipe, config, model, _arguments(recipe, config, work), tokenizer, train_set,
+            evaluator, callbacks,
+        )  # fmt: skip
+        with warnings.catch_warnings():
+            # The names of checkpoints contain the step, so their times are not needed.
+            warnings.filterwarnings("ignore", message="mtime may not be reliable")
+            trainer.train(resume_from_checkpoint=str(work.checkpoint) if work.checkpoint else None)
+        scores = _finish(trainer, recipe, config, work)
     _save(trainer, tokenizer, work, scores)
     return scores
+
+
+@contextmanager
+def _precision(config: TrainConfig) -> Iterator[None]:
+    """Let the settings choose the precision of this run only.
+
+    Transformers writes it into the environment and leaves it there, so a later run of the same
+    process, or a process that it starts, would train in it whatever its settings are.
+    """
+    before = os.environ.get(_MIXED_PRECISION)
+    os.environ[_MIXED_PRECISION] = "bf16" if config.bf16 else "no"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_MIXED_PRECISION]
+        else:
+            os.environ[_MIXED_PRECISION] = before
 
 
 def _arguments(recipe: Recipe, config: TrainConfig, work: Workspace) -> TrainingArguments:

@@ -106,6 +106,20 @@ def test_bfloat16_learns_too(toy_task: Task, config: Make) -> None:
     assert record(settings)["scores"]["accuracy"] == 1.0
 
 
+def test_the_precision_of_a_run_is_its_own(
+    toy_task: Task, config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = weights(fine_tune(toy_task, config(epochs=1)))
+    half = weights(fine_tune(toy_task, config(epochs=1, bf16=True, output=tmp_path / "half")))
+    after = weights(fine_tune(toy_task, config(epochs=1, output=tmp_path / "after")))
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    set_before = weights(fine_tune(toy_task, config(epochs=1, output=tmp_path / "set")))
+
+    assert any(bool((before[name] != half[name]).any()) for name in before)
+    assert all(bool((before[name] == after[name]).all()) for name in before)
+    assert all(bool((before[name] == set_before[name]).all()) for name in before)
+
+
 def test_averaged_checkpoints_are_taken_where_they_are_no_worse(
     toy_task: Task, config: Make
 ) -> None:
