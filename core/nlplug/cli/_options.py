@@ -89,8 +89,8 @@ NONE = object()
 """The value of ``none`` on the command line, because None means "not given" there."""
 
 
-class _OrNone(ParamType):
-    """A type, or the word ``none``."""
+class _Wrapped(ParamType):
+    """A type that is shown as another one."""
 
     def __init__(self, inner: ParamType) -> None:
         self.inner = inner
@@ -98,6 +98,10 @@ class _OrNone(ParamType):
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
         return self.inner.get_metavar(param, ctx)
+
+
+class _OrNone(_Wrapped):
+    """A type, or the word ``none``."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value is NONE or (isinstance(value, str) and value.lower() == "none"):
@@ -120,15 +124,8 @@ def _is_word(kind: Any) -> bool:
     return kind is str or (get_origin(kind) is Literal and "none" in get_args(kind))
 
 
-class _Listed(ParamType):
+class _Listed(_Wrapped):
     """One value of a type, or several separated by commas, which the caller splits."""
-
-    def __init__(self, inner: ParamType) -> None:
-        self.inner = inner
-        self.name = inner.name
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
-        return self.inner.get_metavar(param, ctx)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         for part in value.split(","):

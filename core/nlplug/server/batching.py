@@ -145,12 +145,12 @@ class Batcher:
         thread.join(LAST_WAIT)
         if thread.is_alive():
             under_way = [share.job.future for share in batch.shares] if batch else []
-            self._refuse(_closing(), *under_way)
+            self._refuse(shutting_down(), *under_way)
         return not thread.is_alive()
 
     def _check_open(self) -> None:
         if self._closed:
-            raise _closing()
+            raise shutting_down()
 
     def _wake(self) -> None:
         if self._thread is None:
@@ -192,7 +192,7 @@ class Batcher:
                 with self._changed:
                     shares = self._gather()
                 self._answer(model, shares)
-        self._refuse(_closing())
+        self._refuse(shutting_down())
         self._model = None
         self._held.close()
 
@@ -255,7 +255,7 @@ class Batcher:
             batch = self._batch = Batch(shares) if shares and not cut_off else None
         if batch is None:
             for share in shares:
-                self._give_up(share.job, _closing())
+                self._give_up(share.job, shutting_down())
             return
         self._sizes.observe(len(batch.inputs))
         try:
@@ -299,5 +299,6 @@ def _settle(future: Future[Any], result: Any) -> None:
         future.set_result(result)
 
 
-def _closing() -> Overloaded:
+def shutting_down() -> Overloaded:
+    """The error of a request that a server which shuts down does not answer."""
     return Overloaded("The server is shutting down.", hint="Try again in a moment.")

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import Overloaded
+from nlplug.server.batching import shutting_down
 from nlplug.server.containment import contained
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Streams:
         stream = Stream(self._give_up)
         with self._lock:
             if self._closed:
-                raise _closing()
+                raise shutting_down()
             if len(self._open) >= self._max_streams + self._max_queue:
                 raise Overloaded(
                     f"{self._max_queue} streams of the model {self.name!r} are waiting.",
@@ -140,7 +141,7 @@ class Streams:
             self._closed = True
             streams = list(self._open)
         for stream in streams:
-            stream.put(_closing())
+            stream.put(shutting_down())
             stream.cancel()
         self._pool.shutdown(wait=False)
         left = None if by is None else max(0.0, by - monotonic())
@@ -181,7 +182,3 @@ class Streams:
 
     def _count(self) -> None:
         self._number.set(len(self._open))
-
-
-def _closing() -> Overloaded:
-    return Overloaded("The server is shutting down.", hint="Try again in a moment.")

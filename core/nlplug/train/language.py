@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from nlplug.train.checkpoint import load_base
+from nlplug.train.documents import token_loss
 from nlplug.train.recipe import Evaluator, Example, Recipe
 from nlplug.train.served import in_evaluation
 
@@ -59,6 +60,10 @@ class LanguageRecipe(Recipe):
         # On a CPU, training with PyTorch's fast attention takes a third more time.
         cuda = self.config.device != "cpu" and torch.cuda.is_available()
         return load_base(self.config, auto_class, attention=None if cuda else "eager")
+
+    def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        """See `Recipe.loss`: the mean cross entropy per token."""
+        return token_loss(outputs["logits"], labels, self.config.label_smoothing)
 
     @classmethod
     @abstractmethod

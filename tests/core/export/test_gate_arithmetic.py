@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from gate_kit import run_of
 
 from nlplug.export.gate import (
     EXPECTED_AGREEMENT,
@@ -27,11 +28,6 @@ from nlplug.families.sequence_classification.scoring import ClassificationEvalua
 
 NAN, INFINITE = float("nan"), float("inf")
 PARITY = {"max_abs_diff": 0.1, "agreement": 0.9, "largest": 4.0}
-
-
-def run_of(*rows: list[float]) -> RowOutputs:
-    outputs = [np.array(row, dtype=np.float32) for row in rows]
-    return RowOutputs(outputs, answers=[None] * len(rows), counts=[1] * len(rows))
 
 
 def test_parity_is_taken_over_all_outputs() -> None:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from gate_kit import run_of
 
-from nlplug.export.gate import RowOutputs, compare_outputs, expected_loss, refusal
+from nlplug.export.gate import compare_outputs, expected_loss, refusal
 from nlplug.export.paired import PairedLoss
 from nlplug.export.parity import Parity, expected_regret
-
-
-def run_of(*rows: list[float]) -> RowOutputs:
-    outputs = [np.array(row, dtype=np.float32) for row in rows]
-    return RowOutputs(outputs, answers=[None] * len(rows), counts=[1] * len(rows))
 
 
 def test_differences_of_all_outputs_are_summed() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from characters_kit import within_character
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import (
@@ -122,13 +122,6 @@ def answers(model: NerModel, text: str, options: NerOptions, seed: int) -> list[
         begin += len(own) - options.stride
     found: list[dict[str, Any]] = model.decode(item, rows, outputs, options)
     return found
-
-
-def within_character(text: str, place: int) -> bool:
-    """Whether a combining mark, or what else belongs to the character before, stands there."""
-    here = text[place : place + 1]
-    joined = bool(here) and (unicodedata.category(here)[0] == "M" or here in "\u200d🏽")
-    return joined and place > 0 and not text[place - 1].isspace()
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])

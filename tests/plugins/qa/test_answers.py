@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from characters_kit import within_character
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -279,13 +279,6 @@ ODD = (
     .map("".join)
     .filter(lambda text: not text.isspace())
 )
-
-
-def within_character(text: str, place: int) -> bool:
-    """Whether a combining mark, or what else belongs to the character before, stands there."""
-    here = text[place : place + 1]
-    joined = bool(here) and (unicodedata.category(here)[0] == "M" or here in "\u200d🏽")
-    return joined and place > 0 and not text[place - 1].isspace()
 
 
 def random_weights(words: Sequence[str]) -> dict[str, tuple[float, float]]:

@@ -9,11 +9,11 @@ from nlplug.export.decoder.weights import (
     DecoderWeights,
     Linear,
     NoFastForm,
-    Norm,
     activation,
     array,
     head,
     linear,
+    rms_norm,
     rotary,
 )
 
@@ -40,7 +40,7 @@ def read(model: Any) -> DecoderWeights:
         positions=None,
         rotary=rotary(body.rotary_emb, context),
         blocks=tuple(_block(layer) for layer in body.layers),
-        final_norm=_rms_norm(body.norm),
+        final_norm=rms_norm(body.norm),
         head=head(model, embeddings),
         activation=activation(config.hidden_act),
         gated=True,
@@ -50,16 +50,12 @@ def read(model: Any) -> DecoderWeights:
 def _block(layer: Any) -> Block:
     attention, mlp = layer.self_attn, layer.mlp
     return Block(
-        attention_norm=_rms_norm(layer.input_layernorm),
+        attention_norm=rms_norm(layer.input_layernorm),
         qkv=Linear.join(
             [linear(attention.q_proj), linear(attention.k_proj), linear(attention.v_proj)]
         ),
         attention_out=linear(attention.o_proj),
-        mlp_norm=_rms_norm(layer.post_attention_layernorm),
+        mlp_norm=rms_norm(layer.post_attention_layernorm),
         up=Linear.join([linear(mlp.gate_proj), linear(mlp.up_proj)]),
         down=linear(mlp.down_proj),
     )
-
-
-def _rms_norm(module: Any) -> Norm:
-    return Norm(array(module.weight), float(module.variance_epsilon), rms=True)

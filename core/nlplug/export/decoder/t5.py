@@ -8,7 +8,7 @@ import numpy as np
 
 from nlplug.export.decoder.encoder_decoder_plain import start_token
 from nlplug.export.decoder.encoder_decoder_weights import Cross, EncoderDecoderWeights, Stack
-from nlplug.export.decoder.weights import Block, Linear, Norm, activation, array, head, linear
+from nlplug.export.decoder.weights import Block, Linear, activation, array, head, linear, rms_norm
 from nlplug.runtime.decoding.decoder import NO_LIMIT
 
 
@@ -42,7 +42,7 @@ def _stack(stack: Any, config: Any) -> Stack:
         relative=_relative(stack),
         embedding_norm=None,
         layers=tuple(_layer(block) for block in stack.block),
-        final_norm=_norm(stack.final_layer_norm),
+        final_norm=rms_norm(stack.final_layer_norm),
     )
 
 
@@ -72,10 +72,10 @@ def _layer(block: Any) -> Block:
     mlp, attention = last.DenseReluDense, own.SelfAttention
     ups = [mlp.wi] if hasattr(mlp, "wi") else [mlp.wi_0, mlp.wi_1]
     return Block(
-        attention_norm=_norm(own.layer_norm),
+        attention_norm=rms_norm(own.layer_norm),
         qkv=Linear.join([linear(attention.q), linear(attention.k), linear(attention.v)]),
         attention_out=linear(attention.o),
-        mlp_norm=_norm(last.layer_norm),
+        mlp_norm=rms_norm(last.layer_norm),
         up=Linear.join([linear(up) for up in ups]),
         down=linear(mlp.wo),
     )
@@ -85,13 +85,9 @@ def _cross(block: Any) -> Cross:
     part = block.layer[1]
     attention = part.EncDecAttention
     return Cross(
-        norm=_norm(part.layer_norm),
+        norm=rms_norm(part.layer_norm),
         query=linear(attention.q),
         key=linear(attention.k),
         value=linear(attention.v),
         out=linear(attention.o),
     )
-
-
-def _norm(module: Any) -> Norm:
-    return Norm(array(module.weight), float(module.variance_epsilon), rms=True)

@@ -156,6 +156,11 @@ def layer_norm(module: Any) -> Norm:
     return Norm(array(module.weight), float(module.eps), array(module.bias))
 
 
+def rms_norm(module: Any) -> Norm:
+    """A normalization by the root mean square, as Llama and T5 have it."""
+    return Norm(array(module.weight), float(module.variance_epsilon), rms=True)
+
+
 def activation(name: Any) -> str:
     """The function that an activation's name in a configuration stands for.
 

@@ -186,11 +186,10 @@ class _Bounds(NodeTransformer):
     def visit_CallBlock(self, node: nodes.CallBlock) -> nodes.Node:
         return self._counted(node)
 
-    def visit_List(self, node: nodes.List) -> nodes.Node:
+    def visit_List(self, node: nodes.List | nodes.Dict) -> nodes.Node:
         return _filtered(self.generic_visit(node), _CHECK)
 
-    def visit_Dict(self, node: nodes.Dict) -> nodes.Node:
-        return _filtered(self.generic_visit(node), _CHECK)
+    visit_Dict = visit_List
 
     def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:
         self.generic_visit(node)

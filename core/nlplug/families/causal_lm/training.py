@@ -24,7 +24,7 @@ from nlplug.evaluation.base import flat_metrics
 from nlplug.export.torch_decoder import TorchDecoder
 from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, likelihood_scorer
 from nlplug.families.causal_lm.settings import CausalPretrainConfig
-from nlplug.train.documents import IGNORED, pad, token_ids, token_loss
+from nlplug.train.documents import IGNORED, pad, token_ids
 from nlplug.train.language import LanguageRecipe, special_ids
 from nlplug.train.packing import PackedTokens
 from nlplug.train.recipe import Evaluator
@@ -106,9 +106,6 @@ class CausalRecipe(LanguageRecipe):
             "input_ids": pad((item["input_ids"] for item in features), tokenizer.eos_token_id),
             "labels": pad((item["labels"] for item in features), IGNORED),
         }
-
-    def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-        return token_loss(outputs["logits"], labels, self.config.label_smoothing)
 
     def evaluator(
         self, file: Path, examples: Sequence[Document], tokenizer: PreTrainedTokenizerBase

@@ -16,7 +16,6 @@ from nlplug.train.documents import (
     loss_sums,
     pad,
     token_ids,
-    token_loss,
     token_scores,
 )
 from nlplug.train.language import LossRecipe
@@ -86,9 +85,6 @@ class MaskedRecipe(LossRecipe):
             "attention_mask": pad(ones, 0),
             "labels": pad((item["labels"] for item in features), IGNORED),
         }
-
-    def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-        return token_loss(outputs["logits"], labels, self.config.label_smoothing)
 
     def sums(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         hits = (outputs["logits"].argmax(-1) == labels).sum(-1, keepdim=True)

@@ -20,7 +20,6 @@ from nlplug.train.documents import (
     loss_sums,
     pad,
     token_ids,
-    token_loss,
     token_scores,
 )
 from nlplug.train.language import LossRecipe, special_ids
@@ -124,9 +123,6 @@ class Seq2SeqRecipe(LossRecipe):
             batch["labels"]
         )
         return batch
-
-    def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-        return token_loss(outputs["logits"], labels, self.config.label_smoothing)
 
     def sums(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         return loss_sums(outputs["logits"], labels)
