@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import BertWordPieceTokenizer
 
 from nlplug import Pipeline, pipeline
 from nlplug.export.run import ExportConfig, export_model
@@ -29,22 +30,30 @@ def texts(count: int) -> list[str]:
     return [" ".join(draw.choices(TEXT.split(" "), k=draw.randint(1, 120))) for _ in range(count)]
 
 
+def word_pieces(tokenizer: BertWordPieceTokenizer) -> list[str]:
+    """A vocabulary of the texts: short words whole, and all characters for the others."""
+    found = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(TEXT))
+    words = {word for word, _ in found}
+    letters = set("".join(words))
+    known = {word for word in words if len(word) < 7} | letters | {f"##{one}" for one in letters}
+    return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(known)]
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random BERT whose classifier is scaled up, so that its scores spread from 0 to 1."""
     import torch
-    from tokenizers import BertWordPieceTokenizer
     from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
     folder = tmp_path_factory.mktemp("checkpoint")
-    wordpiece = BertWordPieceTokenizer()
-    wordpiece.train_from_iterator(texts(200), vocab_size=600, show_progress=False)
-    wordpiece.save_model(str(folder))
+    # Not trained: training breaks ties by chance, and each piece would get other weights.
+    pieces = word_pieces(BertWordPieceTokenizer())
+    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
     BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=512).save_pretrained(folder)
-    torch.manual_seed(0)
+    torch.manual_seed(4)  # a model that gives several labels
     model = BertForSequenceClassification(
         BertConfig(
-            vocab_size=wordpiece.get_vocab_size(),
+            vocab_size=len(pieces),
             hidden_size=32,
             num_hidden_layers=2,
             num_attention_heads=4,
