@@ -1,4 +1,4 @@
-"""The tables: Markdown for the terminal and the README, JSON for whoever wants every figure."""
+"""The tables: Markdown for the terminal and the documentation, JSON with every figure."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def markdown(results: Results) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def update_readme(path: Path, text: str) -> None:
-    """Put ``text`` between the markers of the README.
+def update_page(path: Path, text: str) -> None:
+    """Put ``text`` between the markers of a page.
 
     Raises:
         ValueError: The markers are not there.

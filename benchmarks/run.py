@@ -1,6 +1,6 @@
 """nlplug against its peers: throughput, decoding, one text, start-up, in one run.
 
-python benchmarks/run.py [--quick] [--only classification,generation,startup] [--update-readme]
+python benchmarks/run.py [--quick] [--only classification,generation,startup] [--update-docs]
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from decoding_race import (
 )
 from models import COMPLETE
 from parts import CONTENDERS, DECODERS, DECODING, PARTS, Part
-from report import Results, Throughput, bars, markdown, update_readme
+from report import Results, Throughput, bars, markdown, update_page
 from startup import Start, measure
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,8 +64,8 @@ def main() -> None:
         sys.exit(str(error))
     text = markdown(results)
     print(text)
-    if options.update_readme:
-        update_readme(ROOT / "README.md", text)
+    if options.update_docs:
+        update_page(ROOT / "docs" / "benchmarks.md", text)
     if options.check and not all(bar.met for bar in bars(results)):
         sys.exit(1)
 
@@ -107,7 +107,7 @@ def _arguments() -> argparse.Namespace:
     add("--rounds", type=int, help="rounds of the throughput benchmarks (5 or 3; quick: 3 or 1)")
     add("--seconds", type=float, help="of one measurement of decoding, at least")
     add("--contenders", help="of " + ", ".join((*CONTENDERS, *DECODERS)))
-    add("--update-readme", action="store_true", help="put the tables into README.md")
+    add("--update-docs", action="store_true", help="put the tables into docs/benchmarks.md")
     add("--reuse-settings", action="store_true", help="skip the sweeps: settings of the last run")
     add("--check", action="store_true", help="exit with 1 where a bar is not met")
     add("--repeats", type=int, default=4, help="tries more while others use the machine")
