@@ -14,7 +14,7 @@ PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 PLUGINS = [str(path.parent) for path in sorted(Path("plugins").glob("*/pyproject.toml"))]
 MEMBERS = ["core[cpu,server,data,report,chat]", *PLUGINS, "webui"]
 # Tests that import PyTorch or transformers leave themselves out where these are not installed.
-TESTS = ["--group", "dev", "onnx>=1.17", "pip>=25.1", "regex>=2024.5"]
+TESTS = ["--group", "dev", "aiohttp>=3.9", "onnx>=1.17", "pip>=25.1", "regex>=2024.5"]
 FOLDERS = ["tests/core", "tests/plugins", "tests/e2e", "tests/webui"]
 
 nox.options.default_venv_backend = "uv"

@@ -104,7 +104,7 @@ def run(
     block: Block,
     folder: Path,
     env: Mapping[str, str] | None = None,
-    python: str | Path = sys.executable,
+    python: str | Path | None = None,
 ) -> None:
     """Run one block in ``folder``, or write it there if the page gives it a path.
 
@@ -112,11 +112,13 @@ def run(
         block: The block.
         folder: Where it runs.
         env: Further environment variables.
-        python: The interpreter; the commands of its environment come first in ``PATH``.
+        python: The interpreter, None for that of the tests; the commands of its environment come
+            first in ``PATH``.
 
     Raises:
         AssertionError: It failed, or showed something else than the page does.
     """
+    python = python or sys.executable
     if block.file:
         target = folder / block.file
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -129,9 +131,9 @@ def run(
 
 
 def _environment(
-    extra: Mapping[str, str] | None, python: str | Path = sys.executable
+    extra: Mapping[str, str] | None, python: str | Path | None = None
 ) -> dict[str, str]:
-    path = os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", "")])
+    path = os.pathsep.join([str(Path(python or sys.executable).parent), os.environ.get("PATH", "")])
     return {**os.environ, "PATH": path, "COLUMNS": "100", **(extra or {})}
 
 
