@@ -51,8 +51,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         path = (here / link).resolve()
         if path.parent == ROOT / "docs" or (path.parent == ROOT and path.name in TOP):
             return f"[{text}]({path.name}{anchor})"
-        if path.parent == ROOT / "docs" / "images":
-            return f"[{text}](images/{path.name})"
+        if path.parent in (ROOT / "docs" / "images", ROOT / "docs" / "notebooks"):
+            return f"[{text}]({path.parent.name}/{path.name})"
         return f"`{path.relative_to(ROOT)}`"
 
     return _LINK.sub(target, markdown)
