@@ -17,7 +17,9 @@ pytestmark = pytest.mark.train
 
 FOLDER = ROOT / "docs" / "notebooks"
 ENGLISH = sorted(path for path in FOLDER.glob("*.ipynb") if not path.name.endswith(".zh.ipynb"))
-SHELL = "import subprocess as _s, sys as _y; _y.exit(1) if _s.run({!r}, shell=True).returncode else 0"
+SHELL = (
+    "import subprocess as _s, sys as _y; _y.exit(1) if _s.run({!r}, shell=True).returncode else 0"
+)
 
 
 def cells(notebook: Path) -> list[dict[str, Any]]:
