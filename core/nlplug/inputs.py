@@ -25,7 +25,7 @@ def placed(place: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise type(error)(f"{place}: {error.message}", hint=error.hint) from None
+        raise error.at(place) from None
 
 
 def first_field(task: Task, given: Collection[str] = ()) -> str:
