@@ -43,6 +43,9 @@ def named_inputs(
                     hint="Give one of the two.",
                 )
             inputs = left.pop(name)
+    if "words" in task.Input.model_fields and "is_split_into_words" in left:
+        inputs = _as_words(inputs) if left.pop("is_split_into_words") else inputs
+        only(" ", hint="Join the words with spaces.")("delimiter", left.pop("delimiter", " "))
     if not others:
         return inputs, left
     fields = [name for name, field in task.Input.model_fields.items() if field.is_required()]
@@ -53,6 +56,18 @@ def named_inputs(
             hint="Give several inputs as a list, and options by name.",
         )
     return None, dict(zip(fields, (inputs, *others), strict=False)) | left
+
+
+def _as_words(inputs: Any) -> Any:
+    """A list of words as one input, and a list of such lists as several."""
+    if not isinstance(inputs, list | tuple):
+        raise OptionError(
+            f"The input is a {type(inputs).__name__}, with is_split_into_words=True.",
+            hint="Give a list of words, or a list of such lists.",
+        )
+    if inputs and all(isinstance(part, list | tuple) for part in inputs):
+        return [{"words": list(part)} for part in inputs]
+    return {"words": list(inputs)}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast, get_args
+from typing import Any, ClassVar, NotRequired, cast, get_args
 
 import numpy as np
 from pydantic import Field
@@ -32,13 +32,17 @@ from nlplug_ner.aggregation import (
 
 
 class Entity(TypedDict):
-    """One entity; ``text[start:end]`` is the word."""
+    """One entity; ``text[start:end]`` is the word.
+
+    ``words`` has the indices of the words of the input, if it was given as words.
+    """
 
     entity_group: str
     score: float
     word: str
     start: int
     end: int
+    words: NotRequired[list[int]]
 
 
 class NerOptions(TokenClassificationOptions):

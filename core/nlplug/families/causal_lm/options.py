@@ -72,6 +72,7 @@ class CausalInput(TaskInput):
         json_schema_extra=chinese(
             "提示",
             "要续写的文本；对带有对话模板的模型，也可以是由 role 和 content 组成的消息列表。",
+            columns=["messages"],
         ),
     )
 
