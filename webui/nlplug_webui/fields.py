@@ -140,8 +140,9 @@ class Control:
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            known = isinstance(error, json.JSONDecodeError)
-            reason = f"{error.msg} at column {error.colno}" if known else str(error)
+            reason = str(error)
+            if isinstance(error, json.JSONDecodeError):
+                reason = f"{error.msg} at column {error.colno}"
             raise InputError(
                 f"The field {self.name!r} is not JSON ({reason}).",
                 hint='Write a list like ["a", "b"] or an object like {"a": 1}.',
