@@ -105,13 +105,9 @@ def answered_rows(
             break
         except OptionError:
             raise
-        except InputError as error:
+        except InputError:
             if not waiting:
                 raise
-            # With a single row there is no doubt which one it is.
-            alone = [(waiting.popleft(), error)] if len(waiting) == 1 else None
-        if alone:
-            _reject(*alone[0], reject)
         while waiting:
             row = waiting.popleft()
             try:
@@ -129,7 +125,8 @@ def _reject(
     error: InputError,
     reject: Callable[[InputRow, InputError], None] | None,
 ) -> None:
-    named = type(error)(f"{row.row.where}: {error.message}", hint=error.hint)
+    message = error.message.removeprefix("Input 0: ")  # it was answered alone
+    named = type(error)(f"{row.row.where}: {message}", hint=error.hint)
     if reject is None:
         raise named from None
     reject(row, named)

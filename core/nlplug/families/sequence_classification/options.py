@@ -8,7 +8,8 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from nlplug.families.one_pass import Stride
-from nlplug.task import TaskInput, TaskOptions, chinese
+from nlplug.language_guard import LanguageOptions
+from nlplug.task import TaskInput, chinese
 
 Activation = Literal["softmax", "sigmoid", "none"]
 
@@ -36,7 +37,7 @@ class SequenceClassificationInput(TaskInput):
     )
 
 
-class SequenceClassificationOptions(TaskOptions):
+class SequenceClassificationOptions(LanguageOptions):
     """Number and scores of the labels, and the handling of long texts."""
 
     top_k: int | None = Field(

@@ -6,7 +6,8 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from nlplug.families.one_pass import Stride
-from nlplug.task import TaskInput, TaskOptions, chinese
+from nlplug.language_guard import LanguageOptions
+from nlplug.task import TaskInput, chinese
 
 
 class WordLabel(TypedDict):
@@ -30,7 +31,7 @@ class TokenClassificationInput(TaskInput):
     )
 
 
-class TokenClassificationOptions(TaskOptions):
+class TokenClassificationOptions(LanguageOptions):
     """Labels to leave out, and the overlap of the windows of a long text."""
 
     ignore_labels: list[str] = Field(
