@@ -30,6 +30,8 @@ _SAMPLE = 400
 _MARGIN = 20.0
 """Least difference in log-likelihood between another language and the best known one."""
 _FEWEST_WORDS = 3
+_ENOUGH_WORDS = 5
+"""Words in Latin letters that are a text, and no names, to a model of another script."""
 _FEWEST_LETTERS = 2
 _SHARE = 0.5
 """Share of letters in other scripts from which a text is foreign."""
@@ -155,7 +157,9 @@ def foreign_language(text: str, known: Collection[str]) -> str | None:
         if script == "Han":
             return "zh"
         found = alone[0] if len(alone) == 1 else _sure(others, best)
-        return found if found is not None or script == "Latin" else script
+        if script == "Latin":
+            return found or (best if len(words) >= _ENOUGH_WORDS else None)
+        return found or script
     if mine is None or best is None or others[best] - mine < _MARGIN:
         return None
     return best
