@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from nlplug.task import Task, TaskInput
 
 _UNKNOWN_SHARE = 0.4
-_FEWEST_UNKNOWN = 2
-_FOREIGN_LETTERS = 0.2
+_FEWEST_LETTERS = 2
+_OTHER_LETTERS = 0.5
 """Share of letters outside ASCII from which the vocabulary is inspected."""
 
 
@@ -139,12 +139,12 @@ class LanguageGuard:
         sample = sample_of(text)
         letters = [letter for letter in sample if letter.isalpha()]
         others = sum(not letter.isascii() for letter in letters)
-        if others < _FEWEST_UNKNOWN or others < len(letters) * _FOREIGN_LETTERS:
+        if others < max(_FEWEST_LETTERS, len(letters) * _OTHER_LETTERS):
             return False
         words = "".join(mark if mark.isalpha() else " " for mark in sample)
         ids = self._tokenizer.ids(words)
         unknown = ids.count(self._tokenizer.unk_token_id)
-        return unknown >= _FEWEST_UNKNOWN and unknown >= len(ids) * _UNKNOWN_SHARE
+        return 0 < unknown >= len(ids) * _UNKNOWN_SHARE
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

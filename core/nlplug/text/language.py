@@ -14,21 +14,19 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 from nlplug.errors import MissingExtra
 from nlplug.extras import require
 from nlplug.text.language_codes import base
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 PACKAGE = "py3langid"
 """The package that tells languages of one script apart; it takes about 75 MB when loaded."""
-_SAMPLE = 400
+_SAMPLE = 240
 """Number of characters that are inspected: half from the beginning, half from the middle."""
 _MARGIN = 20.0
 """Least difference in log-likelihood between another language and the best known one."""
+_WORDS = 8
+"""Number of words that are compared, from the beginning and from the end of the sample each."""
 _FEWEST_WORDS = 3
 _ENOUGH_WORDS = 5
 """Words in Latin letters that are a text, and no names, to a model of another script."""
@@ -37,7 +35,7 @@ _SHARE = 0.5
 """Share of letters in other scripts from which a text is foreign."""
 _KANA_SHARE = 0.15
 """Share of kana from which a text of Chinese characters is Japanese."""
-_PLAIN_SHARE = 0.25
+_PLAIN_SHARE = 0.3
 """Share of frequent words from which a text is in their language without closer inspection."""
 
 # Start of each range of code points, and its script; other ranges have no script of a language.
@@ -76,11 +74,12 @@ _VARIETIES = """
 zxx pcm la ext gcf gcr guw hbo grc gug kab wa ltg lij vec an ary arz uzs sdh wuu yue
 """
 _RARE = frozenset(_VARIETIES.split())
-# Frequent words that no other common language has: such a text need not be classified.
+# Frequent words, few of which another common language has: such a text need not be classified.
 _ENGLISH = """
 the and that this with was were you your they their there which would could should what when where
 who how been from not but she because than these those about very don't it's i'm didn't isn't
-doesn't can't i've you're that's
+doesn't can't i've you're that's know want will has had have his him said did does here like think
+it is to of he my at as can get out up our us only more some than any much many
 """
 _FREQUENT = {"en": frozenset(_ENGLISH.split())}
 _WORD = re.compile(r"""["'“”‘’«»(¿¡\[*]*+([^\W\d_]++(?:['’\-.][^\W\d_]++)*+)['’.,;:!?…)"”»\]*]*+""")
@@ -126,7 +125,7 @@ def foreign_language(text: str, known: Collection[str]) -> str | None:
     """The language of a text that is in none of the known ones, or its script; else None.
 
     Args:
-        text: Any text; at most 400 of its characters are inspected.
+        text: Any text; at most 240 of its characters are inspected.
         known: Codes of languages, such as ``en`` or ``fra_Latn``. If one of them is no code of a
             language, as in ``multilingual``, all texts are taken for known.
 
@@ -144,29 +143,39 @@ def foreign_language(text: str, known: Collection[str]) -> str | None:
     words = plain_words(sample) if latin else sample.split()
     if latin and (len(words) < _FEWEST_WORDS or _is_plain(words, own)):
         return None
-    scores = dict(ranked(" ".join(words))) if is_available() else {}
-    mine = max((scores[code] for code in own if code in scores), default=None)
-    others: Mapping[str, float] = {
-        code: score
-        for code, score in scores.items()
-        if code not in own and code not in _RARE and _is_written_in(code, script)
-    }
-    best = max(others, key=others.__getitem__, default=None)
-    if script is not None:
-        alone = [code for code in _OF_LANGUAGE if script in _OF_LANGUAGE[code]]
-        if script == "Han":
-            return "zh"
-        found = alone[0] if len(alone) == 1 else _sure(others, best)
-        if script == "Latin":
-            return found or (best if len(words) >= _ENOUGH_WORDS else None)
-        return found or script
-    if mine is None or best is None or others[best] - mine < _MARGIN:
-        return None
-    return best
+    others, mine = _compared(" ".join(words[:_WORDS] + words[_WORDS:][-_WORDS:]), own, script)
+    best = others[0][0] if others else None
+    if script is None:
+        sure = mine is not None and best is not None and others[0][1] - mine >= _MARGIN
+        return best if sure else None
+    if script == "Han":
+        return "zh"
+    alone = [code for code, scripts in _OF_LANGUAGE.items() if script in scripts]
+    clear = len(others) > 1 and others[0][1] - others[1][1] > _MARGIN / 2
+    found = alone[0] if len(alone) == 1 else best if clear else None
+    if script == "Latin":
+        return found or (best if len(words) >= _ENOUGH_WORDS else None)
+    return found or script
+
+
+def _compared(
+    text: str, own: frozenset[str], script: str | None
+) -> tuple[list[tuple[str, float]], float | None]:
+    """The two best other languages in a script with their scores, and the best known one's."""
+    others: list[tuple[str, float]] = []
+    mine = None
+    for code, score in ranked(text) if is_available() else ():
+        if code in own:
+            mine = score if mine is None else mine
+        elif code not in _RARE and (script is None or script in _scripts(frozenset((code,)))):
+            others.append((code, score))
+        if len(others) >= 2 and (mine is not None or script is not None):
+            break
+    return others, mine
 
 
 def sample_of(text: str) -> str:
-    """At most 400 characters of a text: its beginning and its middle, so the time is bounded."""
+    """At most 240 characters of a text: its beginning and its middle, so the time is bounded."""
     if len(text) <= _SAMPLE:
         return text
     half, middle = _SAMPLE // 2, len(text) // 2
@@ -220,22 +229,10 @@ def _script(letter: str) -> str:
     return _SCRIPTS[place] if place >= 0 else ""
 
 
-def _is_written_in(code: str, script: str | None) -> bool:
-    return script is None or script in _OF_LANGUAGE.get(code, {"Latin"})
-
-
 def _is_plain(words: list[str], own: frozenset[str]) -> bool:
-    """Whether many words are frequent words of a known language."""
-    frequent = [_FREQUENT[code] for code in own if code in _FREQUENT]
+    """Whether many words are frequent words of a known language, which are all in ASCII."""
+    least = max(_FEWEST_WORDS, len(words) * _PLAIN_SHARE)
     return any(
-        sum(word.lower() in some for word in words) >= max(2, len(words) * _PLAIN_SHARE)
-        for some in frequent
-    )
-
-
-def _sure(scores: Mapping[str, float], best: str | None) -> str | None:
-    """The best language if it is clearly better than the next one."""
-    if best is None:
-        return None
-    others = [score for code, score in scores.items() if code != best]
-    return best if not others or scores[best] - max(others) > _MARGIN / 2 else None
+        sum(word.lower() in _FREQUENT[code] for word in words) >= least
+        for code in own & _FREQUENT.keys()
+    ) and all(map(str.isascii, words))
