@@ -81,7 +81,7 @@ ifeq ($(MODEL),*)
 else
 	@test -n "$(RECIPES)" || { echo "There is no model named $(MODEL)." >&2; exit 1; }
 	@mkdir -p $(TRAINING)
-	@! kill -0 $$(cat $(PID) 2>/dev/null) 2>/dev/null || \
+	@! ps -ww -o args= -p "$$(cat $(PID) 2>/dev/null)" 2>/dev/null | grep -qF "$(RECIPES)" || \
 		{ echo "It is already running: see $(LOG)" >&2; exit 1; }
 	@trap "" HUP; $(TRAIN) $(RECIPES) $(MODELS_ARGS) >> $(LOG) 2>&1 < /dev/null & echo $$! > $(PID)
 	@echo "Started in the background: see $(LOG)"

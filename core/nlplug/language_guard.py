@@ -102,10 +102,11 @@ class LanguageGuard:
             language = self._foreign(item, known)
             if language is not None:
                 if refuse:
-                    place = f"Input {number}: " if numbered else ""
+                    place = f"Input {number}" if numbered else ""
                     raise ForeignTextError(
-                        place + str(ForeignTexts(known, 1, Counter([language]))),
+                        str(ForeignTexts(known, 1, Counter([language]))),
                         hint=HINT,
+                        place=place,
                     )
                 found.found[language] += 1
             yield item

@@ -125,8 +125,7 @@ def _reject(
     error: InputError,
     reject: Callable[[InputRow, InputError], None] | None,
 ) -> None:
-    message = error.message.removeprefix("Input 0: ")  # it was answered alone
-    named = type(error)(f"{row.row.where}: {message}", hint=error.hint)
+    named = error.at(row.row.where)
     if reject is None:
         raise named from None
     reject(row, named)
