@@ -68,6 +68,12 @@ class OptionError(InputError):
     """An option that does not exist, or a value that is out of bounds."""
 
 
+class ForeignTextError(InputError):
+    """A text in a language that the model does not know, if the option on_foreign is error."""
+
+    error_type = "foreign_text"
+
+
 class DataError(InputError):
     """A data file that cannot be read; the message names the file and the line."""
 
@@ -208,6 +214,10 @@ class ServerError(NlplugError):
 
 class DeviceFallbackWarning(RuntimeWarning):
     """The session runs on another device than the requested one."""
+
+
+class ForeignTextWarning(UserWarning):
+    """Texts are in a language that the model does not know, so their answers may be wrong."""
 
 
 def warn(message: str, category: type[Warning]) -> None:
