@@ -168,6 +168,10 @@ class Task(ABC):
     examples: ClassVar[Sequence[Example]] = ()
     default_model: ClassVar[str | None] = None
     """Name of a registered ``ModelSpec``."""
+    suggested_models: ClassVar[Sequence[str]] = ()
+    """Ids of Hub models that fit a task without default model; errors and the UI name them."""
+    positional: ClassVar[Sequence[str]] = ()
+    """Options that a call also takes by position, after the fields of the input."""
     family: ClassVar[Family]
     """The kind of model: how it is trained, exported and evaluated."""
 
@@ -233,6 +237,12 @@ class Task(ABC):
 
         known = {**self.Options.model_fields, **self.Input.model_fields}
         return adapt(arguments, self.rules, known)
+
+    def rows(self, answer: Any) -> list[dict[str, Any]]:
+        """One answer as rows of a table, for files and the UI; see `nlplug.results.to_rows`."""
+        from nlplug.results import to_rows
+
+        return to_rows(answer)
 
     def wrap(self, value: Any) -> Any:
         """Convert a value that is one input to a dict of its fields.
