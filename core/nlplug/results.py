@@ -59,7 +59,7 @@ def table_rows(
     columns: list[str] | None = None
     names: dict[str, str] = {}
     for row, answer in answered:
-        found = task.rows(answer)
+        found = to_rows(task.tabular(answer))
         if columns is None:
             columns = list(row)
             names = {name: free_name(name, row) for name in found[0] or answer_columns(task)}

@@ -238,11 +238,12 @@ class Task(ABC):
         known = {**self.Options.model_fields, **self.Input.model_fields}
         return adapt(arguments, self.rules, known)
 
-    def rows(self, answer: Any) -> list[dict[str, Any]]:
-        """One answer as rows of a table, for files and the UI; see `nlplug.results.to_rows`."""
-        from nlplug.results import to_rows
+    def tabular(self, answer: Any) -> Any:
+        """One answer in the form for tables: a dict, or a list of dicts, of plain values.
 
-        return to_rows(answer)
+        Needed only for answers whose values are lists. Other answers are returned unchanged.
+        """
+        return answer
 
     def wrap(self, value: Any) -> Any:
         """Convert a value that is one input to a dict of its fields.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import OptionError
 from nlplug.server.pool import AUTO, Lease, ModelPool
-from nlplug.task import Display, Task
+from nlplug.task import Task
 from nlplug_webui.fields import Control, for_model, input_values, option_values
 from nlplug_webui.messages import error_html, foreign_html
 from nlplug_webui.render import Shown, growing_html, show
@@ -182,10 +182,9 @@ class Answering:
         answer = next(answers)
         seconds = time.perf_counter() - started
         bundle = lease.pipeline.bundle
-        labels = self._task.display is Display.LABEL and isinstance(answer, dict)
         shown: Shown = show(
             self._task.display,
-            self._task.rows(answer) if labels else answer,
+            self._task.tabular(answer),
             item,
             question.language,
             labels=bundle.labels,

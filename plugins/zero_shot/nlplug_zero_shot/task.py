@@ -75,7 +75,7 @@ class ZeroShotTask(OnePassTask):
         """Bind to a bundle of a model of natural language inference."""
         return ZeroShotModel(bundle)
 
-    def rows(self, answer: ZeroShotAnswer) -> list[dict[str, Any]]:
+    def tabular(self, answer: ZeroShotAnswer) -> list[dict[str, Any]]:
         """One row per label, best first."""
         pairs = zip(answer["labels"], answer["scores"], strict=True)
         return [{"label": label, "score": score} for label, score in pairs]
