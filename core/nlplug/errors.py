@@ -22,7 +22,7 @@ class NlplugError(Exception):
         hint: What the user can do, or None.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
     http_status: ClassVar[int] = 500
     error_type: ClassVar[str] = "internal"
 
@@ -120,6 +120,22 @@ class DeviceError(NlplugError):
 
 class TrainingError(NlplugError):
     """Training cannot start or continue."""
+
+
+class TrainingInterrupted(TrainingError):
+    """Training was interrupted by a signal; the hint says how to continue.
+
+    Args:
+        message: What is saved.
+        hint: How to continue.
+        signal: Number of the signal; the exit code is 128 plus this number.
+    """
+
+    error_type = "interrupted"
+
+    def __init__(self, message: str, *, hint: str | None = None, signal: int) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = 128 + signal
 
 
 class ExportError(NlplugError):

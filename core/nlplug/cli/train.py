@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nlplug.cli._config import config_command, read_config
+from nlplug.cli._config import config_command, read_config, resumable
 from nlplug.cli._context import show_log
 from nlplug.cli._tasks import TaskGroup
 from nlplug.families.family import load
@@ -56,6 +56,7 @@ def _train(task: Task, settings: Any, file: Path | None, **values: Any) -> None:
     config = read_config(settings, file, values)
     if is_main():
         show_log("nlplug.data")
-    folder = run(task, config)
+    with resumable(file, values):
+        folder = run(task, config)
     if is_main():  # of several processes
         click.echo(f"The bundle is in {folder}. Try: nlplug run {task.name} --model {folder} …")

@@ -139,8 +139,14 @@ class LoopConfig(RunConfig):
     )
     save_minutes: float | None = Field(
         gt=0,
-        default=None,
-        description="Minutes between further checkpoints without evaluation. Default: none.",
+        default=2.0,
+        description="Maximum age of the last checkpoint in minutes. After this time a checkpoint "
+        "is saved without evaluation; none: only at evaluations.",
+    )
+    progress_seconds: float = Field(
+        gt=0,
+        default=10.0,
+        description="Seconds between progress lines if standard error is not a terminal.",
     )
     patience: int | None = Field(
         ge=1, default=None, description="Stop after this number of evaluations without improvement."

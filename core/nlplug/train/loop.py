@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ from safetensors.torch import load_file
 from transformers import (
     AutoTokenizer,
     EarlyStoppingCallback,
+    PrinterCallback,
     PreTrainedTokenizerBase,
     TrainerCallback,
     TrainingArguments,
@@ -24,12 +23,14 @@ from transformers import (
 )
 
 from nlplug.errors import TrainingError
+from nlplug.train.callbacks import KeepCheckpoints, ShowProgress, StopOnSignal
 from nlplug.train.config import TrainConfig
+from nlplug.train.interrupt import Interruption, interruptible
 from nlplug.train.processes import group, main_first
 from nlplug.train.quantized import simulate_int8
 from nlplug.train.recipe import Recipe
 from nlplug.train.trainer import MarkComplete, RecipeTrainer, SaveByTime, WriteCurve, freeze
-from nlplug.train.workspace import Workspace, complete_checkpoints
+from nlplug.train.workspace import EVALUATED, Workspace, complete_checkpoints
 
 _log = logging.getLogger(__name__)
 _MIXED_PRECISION = "ACCELERATE_MIXED_PRECISION"
@@ -49,7 +50,20 @@ def run_loop(
 
     Raises:
         TrainingError: The base cannot be loaded, or the device is not available.
+        TrainingInterrupted: The run was stopped by SIGINT or SIGTERM; it can be resumed.
     """
+    with interruptible(work) as interruption:
+        return _run(recipe, config, work, train_examples, eval_examples, interruption)
+
+
+def _run(
+    recipe: Recipe,
+    config: TrainConfig,
+    work: Workspace,
+    train_examples: Sequence[Any],
+    eval_examples: Sequence[Any],
+    interruption: Interruption,
+) -> dict[str, float]:
     if config.threads:
         torch.set_num_threads(config.threads)
     set_seed(config.seed)  # before the model is created: its head is random
@@ -68,7 +82,12 @@ def run_loop(
     freeze(model, config.freeze, config.freeze_layers)
     train_set = recipe.dataset(train_examples, tokenizer)
     evaluator = recipe.evaluator(work.eval_file, eval_examples, tokenizer)
-    callbacks: list[TrainerCallback] = [MarkComplete(), WriteCurve(work.curve)]
+    callbacks: list[TrainerCallback] = [
+        MarkComplete(),
+        KeepCheckpoints(max(config.average, 2)),
+        WriteCurve(work.curve),
+        StopOnSignal(interruption),
+    ]
     if config.save_minutes:
         callbacks.append(SaveByTime(config.save_minutes))
     if config.patience:
@@ -78,10 +97,13 @@ def run_loop(
             recipe, config, model, _arguments(recipe, config, work), tokenizer, train_set,
             evaluator, callbacks,
         )  # fmt: skip
-        with warnings.catch_warnings():
-            # The names of checkpoints contain the step, so their times are not needed.
-            warnings.filterwarnings("ignore", message="mtime may not be reliable")
-            trainer.train(resume_from_checkpoint=str(work.checkpoint) if work.checkpoint else None)
+        trainer.remove_callback(PrinterCallback)
+        progress = ShowProgress(trainer.recent_loss, recipe.metric, config.progress_seconds)
+        trainer.add_callback(progress)
+        interruption.deferred = True
+        trainer.train(resume_from_checkpoint=str(work.checkpoint) if work.checkpoint else None)
+        interruption.deferred = False
+        interruption.raise_if_received()
         scores = _finish(trainer, recipe, config, work)
     _save(trainer, tokenizer, work, scores)
     return scores
@@ -125,12 +147,11 @@ def _arguments(recipe: Recipe, config: TrainConfig, work: Workspace) -> Training
         save_strategy=steps,
         eval_steps=config.eval_steps,
         save_steps=config.eval_steps or 500,
-        save_total_limit=max(config.average, 2),
         load_best_model_at_end=True,
         metric_for_best_model=recipe.metric,
         greater_is_better=recipe.higher_is_better,
         logging_steps=20,
-        disable_tqdm=not sys.stderr.isatty(),
+        disable_tqdm=True,
         logging_dir=str(work.folder / "tracking"),
         report_to=config.report_to or "none",
         dataloader_pin_memory=False,
@@ -145,7 +166,7 @@ def _finish(
     """Keep the better of the best checkpoint and the average of the last ones, if configured."""
     key = f"eval_{recipe.metric}"
     scores = trainer.evaluate()
-    last = complete_checkpoints(work.folder)[-config.average :]
+    last = complete_checkpoints(work.folder, EVALUATED)[-config.average :]
     if len(last) > 1:
         best = {k: v.detach().clone() for k, v in trainer.model.state_dict().items()}
         trainer.model.load_state_dict(_mean(last), strict=False)

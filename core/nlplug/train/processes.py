@@ -33,6 +33,20 @@ def broadcast(value: Any) -> Any:
     return values[0]
 
 
+def any_process(value: bool) -> bool:
+    """Whether the value is true in any of the processes."""
+    from torch import distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return value
+    import torch
+
+    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+    found = torch.tensor(int(value), device=device)
+    distributed.all_reduce(found, op=distributed.ReduceOp.MAX)
+    return bool(found.item())
+
+
 @contextmanager
 def main_first() -> Iterator[bool]:
     """A block that the main process completes before the others enter it.

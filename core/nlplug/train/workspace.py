@@ -25,6 +25,7 @@ _CHANGEABLE = frozenset(
         "name",
         "output",
         "precisions",
+        "progress_seconds",
         "report_to",
         "resume",
         "save_minutes",
@@ -36,6 +37,10 @@ _CHANGEABLE = frozenset(
 _LENGTH = frozenset({"epochs"})
 _CONSTANT = "constant_with_warmup"
 _RECORD = "run.json"
+COMPLETE = "complete"
+"""File that is written into a checkpoint last; checkpoints without it are ignored."""
+EVALUATED = "evaluated"
+"""File in a complete checkpoint that was evaluated."""
 RESULT = ("scores", "steps", "processes", "backend")
 """Keys in the record of a finished run besides its settings."""
 
@@ -160,9 +165,9 @@ class Workspace:
         os.replace(temporary, self.folder / _RECORD)
 
 
-def complete_checkpoints(folder: Path) -> list[Path]:
-    """The complete checkpoints, oldest first."""
-    found = [path.parent for path in folder.glob("checkpoint-*/complete")]
+def complete_checkpoints(folder: Path, mark: str = COMPLETE) -> list[Path]:
+    """The complete checkpoints, or those with another mark, oldest first."""
+    found = [path.parent for path in folder.glob(f"checkpoint-*/{mark}")]
     return sorted(found, key=lambda path: int(path.name.rsplit("-", 1)[1]))
 
 
