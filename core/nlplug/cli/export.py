@@ -146,7 +146,7 @@ def _split(text: str) -> tuple[str, ...]:
 
 def _summary(report: ExportReport) -> str:
     from nlplug.evaluation.base import Table
-    from nlplug.evaluation.report import plain_table
+    from nlplug.evaluation.document import plain_table
     from nlplug.export.gate import same_answers
 
     metric = report.results[0].metric

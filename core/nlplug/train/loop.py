@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from transformers import (
     AutoTokenizer,
     EarlyStoppingCallback,
-    PrinterCallback,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     TrainerCallback,
     TrainingArguments,
     set_seed,
