@@ -22,8 +22,9 @@ _HELP = """Fine-tune a model for the task {task} and export it to ONNX.
 nlplug train {task} --base FOLDER_OR_HUB_ID \\
     --data train.jsonl --eval dev.jsonl --output out/
 
-The exported model (a bundle) is written to --output if its quality is within --budget of the
-PyTorch model. The PyTorch checkpoint stays in OUTPUT.training/model.
+The data is checked first; `nlplug data check {task}` does only this. The exported model (a bundle)
+is written to --output if its quality is within --budget of the PyTorch model. The report is in
+OUTPUT.report, and the PyTorch checkpoint stays in OUTPUT.training/model.
 
 --base, --data and --output are required, here or in the file of --config. --resume continues an
 interrupted run. To give several values, repeat an option or separate the values by commas; repeat
@@ -56,6 +57,7 @@ def _train(task: Task, settings: Any, file: Path | None, **values: Any) -> None:
     config = read_config(settings, file, values)
     if is_main():
         show_log("nlplug.data")
+        show_log("nlplug.train")
     with resumable(file, values):
         folder = run(task, config)
     if is_main():  # of several processes

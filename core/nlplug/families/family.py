@@ -26,6 +26,8 @@ class Family:
         training: The `nlplug.train.recipe.Recipe` that trains it; empty: no training.
         settings: The settings of a training run: `nlplug.train.config.TrainConfig`, or a subclass
             with further settings.
+        contents: The `nlplug.data.contents.Contents` that reads the rows of its data; empty: its
+            data is not checked before training.
         pretraining: The settings of training from scratch, a subclass of
             `nlplug.train.pretrain_config.PretrainConfig`; empty: no training from scratch.
         scoring: The `nlplug.evaluation.base.Evaluation` that scores its answers; empty: no scoring.
@@ -45,6 +47,7 @@ class Family:
     precisions: tuple[str, ...] = ("fp32", "fp16", "int8")
     training: str = ""
     settings: str = "nlplug.train.config:TrainConfig"
+    contents: str = ""
     pretraining: str = ""
     scoring: str = ""
     exporter: str = "nlplug.export.one_pass:make"

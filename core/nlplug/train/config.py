@@ -179,6 +179,21 @@ class LoopConfig(RunConfig):
 class _ResultConfig(RunConfig):
     """The export of the trained model."""
 
+    test: list[str] = Field(
+        default=[],
+        description="Test data: labelled rows for the quality gate and the report. Default: a part "
+        "of the evaluation rows, which then does not choose the checkpoint.",
+    )
+    test_share: float = Field(
+        ge=0,
+        lt=1,
+        default=0.5,
+        description="Share of the evaluation rows to use as test data if --test is not given; 0: "
+        "the quality gate uses the rows that chose the checkpoint.",
+    )
+    strict: bool = Field(
+        default=False, description="Stop before training if the check of the data has warnings."
+    )
     precisions: list[Literal["fp32", "fp16", "int8"]] = Field(
         default=["fp32", "int8"], description="Precisions to export."
     )

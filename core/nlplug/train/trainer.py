@@ -211,7 +211,8 @@ class RecipeTrainer(Trainer):
         with in_evaluation(self.model):
             scores = broadcast(self._evaluator(self.model) if is_main() else {})
         metrics = {f"eval_{name}": value for name, value in scores.items()}
-        self.log(dict(metrics))  # which adds the epoch
+        loss = self.recent_loss()
+        self.log(metrics if loss is None else {"loss": loss, **metrics})  # which adds the epoch
         self.control: TrainerControl = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )

@@ -29,6 +29,7 @@ _CHANGEABLE = frozenset(
         "report_to",
         "resume",
         "save_minutes",
+        "strict",
         "threads",
         "window",
     }
@@ -41,7 +42,7 @@ COMPLETE = "complete"
 """File that is written into a checkpoint last; checkpoints without it are ignored."""
 EVALUATED = "evaluated"
 """File in a complete checkpoint that was evaluated."""
-RESULT = ("scores", "steps", "processes", "backend")
+RESULT = ("baselines", "scores", "steps", "processes", "backend")
 """Keys in the record of a finished run besides its settings."""
 
 
@@ -128,8 +129,23 @@ class Workspace:
 
     @property
     def eval_file(self) -> Path:
-        """The evaluation rows of the run, for the quality gate."""
+        """The rows whose score chooses the checkpoint."""
         return self.folder / "eval.jsonl.gz"
+
+    @property
+    def test_file(self) -> Path:
+        """The rows for the quality gate and the report."""
+        return self.folder / "test.jsonl.gz"
+
+    @property
+    def gate_file(self) -> Path:
+        """The rows for the quality gate: the test rows, else those that chose the checkpoint."""
+        return self.test_file if self.test_file.is_file() else self.eval_file
+
+    @property
+    def check_file(self) -> Path:
+        """The check of the data, as JSON."""
+        return self.folder / "check.json"
 
     def start(self) -> None:
         """Prepare the folder: record the settings, delete all but the checkpoints to continue."""

@@ -22,6 +22,7 @@ FAMILY = Family(
     exported_as="text-generation",
     precisions=("fp32", "int8"),
     training="nlplug.families.causal_lm.training:CausalRecipe",
+    contents="nlplug.families.causal_lm.contents:Documents",
     scoring="nlplug.families.causal_lm.scoring:TextGenerationEvaluation",
     exporter="nlplug.families.causal_lm.export:make",
     hub_shape="nlplug.server.protocols.text_generation:GENERATED",

@@ -25,6 +25,7 @@ FAMILY = Family(
     precisions=("fp32", "int8"),
     training="nlplug.families.seq2seq.training:Seq2SeqRecipe",
     settings="nlplug.families.seq2seq.settings:Seq2SeqConfig",
+    contents="nlplug.families.seq2seq.contents:Pairs",
     scoring="nlplug.families.seq2seq.scoring:TranslationEvaluation",
     exporter="nlplug.families.seq2seq.export:make",
     hub_shape="nlplug.server.protocols.shapes:TEXTS",

@@ -22,6 +22,7 @@ FAMILY = Family(
     exported_as="text-classification",
     training="nlplug.families.sequence_classification.training:SequenceClassificationRecipe",
     settings="nlplug.families.sequence_classification.settings:SequenceClassificationConfig",
+    contents="nlplug.families.sequence_classification.contents:LabelledTexts",
     scoring="nlplug.families.sequence_classification.scoring:ClassificationEvaluation",
     hub_shape="nlplug.server.protocols.shapes:NESTED",
     labelled=True,

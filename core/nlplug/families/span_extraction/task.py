@@ -21,6 +21,7 @@ FAMILY = Family(
     exported_as="question-answering",
     training="nlplug.families.span_extraction.training:SpanExtractionRecipe",
     settings="nlplug.train.config:LabelledConfig",
+    contents="nlplug.families.span_extraction.contents:Questions",
     scoring="nlplug.families.span_extraction.scoring:SpanExtractionEvaluation",
     gate_inputs="nlplug.families.span_extraction.task:gate_inputs",
 )

@@ -21,6 +21,7 @@ FAMILY = Family(
     exported_as="token-classification",
     training="nlplug.families.token_classification.training:TokenClassificationRecipe",
     settings="nlplug.train.config:LabelledConfig",
+    contents="nlplug.families.token_classification.contents:AnnotatedTexts",
     scoring="nlplug.families.token_classification.scoring:TokenClassificationEvaluation",
     labelled=True,
 )

@@ -1,0 +1,127 @@
+"""The report of a training run: scores on the test rows, learning curve, data and gate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nlplug.evaluation import plots
+from nlplug.evaluation.base import Table
+from nlplug.evaluation.document import Document, Section
+from nlplug.evaluation.report import model_sections, provenance, score_line, score_sections
+from nlplug.evaluation.run import EvaluationResult, evaluate
+from nlplug.models.bundle import Bundle
+from nlplug.pipelines import Pipeline
+
+if TYPE_CHECKING:
+    from nlplug.task import Task
+    from nlplug.train.config import TrainConfig
+    from nlplug.train.workspace import Workspace
+
+
+def training_report(task: Task, config: TrainConfig, work: Workspace) -> Document:
+    """The report of a finished and exported run.
+
+    Args:
+        task: The task.
+        config: The settings of the run.
+        work: Its folder.
+    """
+    with Pipeline(task, Bundle.open(config.output), threads=config.threads) as pipe:
+        result = evaluate(pipe, work.gate_file)
+    record = work.result()
+    known: Mapping[str, float] = record.get("baselines", {})
+    result = replace(result, baselines=result.baselines | dict(known))
+    check: dict[str, Any] = {}
+    if work.check_file.is_file():
+        check = json.loads(work.check_file.read_text(encoding="utf-8"))
+    metric = result.evaluation.metric
+    curve = _curve(work, metric)
+    scores = _series(curve, f"eval_{metric}")
+    losses = _series(curve, "loss")
+
+    def figures(pyplot: Any) -> dict[str, Any]:
+        drawn = {}
+        if len(scores) > 1:
+            drawn["Learning curve"] = plots.curve(pyplot, losses, scores, metric, result.baselines)
+        return drawn | dict(result.evaluation.plots(result.report, pyplot))
+
+    return Document(
+        title=f"Training of {result.model}",
+        summary=[score_line(result), _judged(result, work), _measured(result)],
+        sections=[
+            *score_sections(result),
+            *model_sections(result.manifest),
+            *_data(check),
+            Section("Settings", table=_settings(config), detail=True),
+            provenance(result),
+        ],
+        values=result.to_dict()
+        | {
+            "gate": result.manifest.metrics.get("gate") if result.manifest else None,
+            "precisions": _precisions(result),
+            "selection": record.get("scores", {}),
+            "steps": record.get("steps"),
+            "curve": curve,
+            "check": check,
+            "settings": config.model_dump(mode="json"),
+        },
+        figures=figures,
+    )
+
+
+def _judged(result: EvaluationResult, work: Workspace) -> str:
+    rows = f"{result.report['rows']:,} rows"
+    if work.gate_file == work.test_file:
+        return f"Measured on {rows} that did not choose the checkpoint."
+    return f"Measured on the {rows} that chose the checkpoint, so the score is likely too high."
+
+
+def _measured(result: EvaluationResult) -> str:
+    rate = result.report["rows"] / result.seconds if result.seconds else 0.0
+    size = f"{result.size / 1e6:.1f} MB"
+    return f"{result.precision} on {result.device}: {size}, {rate:,.0f} rows/s."
+
+
+def _precisions(result: EvaluationResult) -> dict[str, Any]:
+    found = result.manifest.precisions if result.manifest else {}
+    return {name: record.model_dump(mode="json") for name, record in found.items()}
+
+
+def _data(check: Mapping[str, Any]) -> list[Section]:
+    if not check:
+        return []
+    rows = [
+        [finding["severity"], finding["message"], ", ".join(finding["examples"])]
+        for finding in check["findings"]
+    ]
+    parts = ", ".join(f"{count:,} for {name}" for name, count in check["rows"].items())
+    table = Table("", ["", "finding", "examples"], rows) if rows else None
+    text = " ".join([*check["files"], f"Rows: {parts}."])
+    return [Section("Data", text, table, detail=True)]
+
+
+def _settings(config: TrainConfig) -> Table:
+    given = config.model_dump(mode="json", exclude_defaults=True)
+    return Table("", ["setting", "value"], [[name, json.dumps(v)] for name, v in given.items()])
+
+
+def _curve(work: Workspace, metric: str) -> list[dict[str, Any]]:
+    """The logged values; those that a resumed run logged again are left out."""
+    if not work.curve.is_file():
+        return []
+    found: dict[tuple[int, bool], dict[str, Any]] = {}
+    for line in work.curve.read_text(encoding="utf-8").splitlines():
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue  # the last line of a killed run may be cut off
+        # After the last step the result is scored again, which is no point of the curve.
+        found.setdefault((values["step"], f"eval_{metric}" in values), values)
+    return [found[key] for key in sorted(found)]
+
+
+def _series(curve: list[dict[str, Any]], name: str) -> list[tuple[int, float]]:
+    return [(values["step"], float(values[name])) for values in curve if name in values]
