@@ -20,6 +20,8 @@ from nlplug.errors import DataError
 Severity = Literal["error", "warning", "note"]
 
 _SHOWN = 3
+_MOST_ERRORS = 100
+"""Rows that are left out one by one to find more errors."""
 _RARE = 5
 """Labels with fewer training rows are rare."""
 _DOMINANT = 0.8
@@ -160,13 +162,14 @@ def check_rows(
     for report in reports:
         skipped.update(report.skipped)
     check.rows = {name: len(rows) for name, rows in parts.items()}
-    try:
-        contents.fit(parts["train"])
-    except DataError as error:
-        check.errors.append(error)
-    read = {name: _read(contents, rows, check) for name, rows in parts.items()}
+    fitting = _fit(contents, parts["train"], check)
+    read = {
+        name: _read(contents, fitting if name == "train" else rows, check)
+        for name, rows in parts.items()
+        if fitting
+    }
     check.findings += _refused(check.errors, skipped)
-    train = read["train"]
+    train = read.get("train", [])
     if train:
         check.columns = dict(train[0][1].columns)
         check.labels = dict(Counter(label for _, item in train for label in item.labels))
@@ -187,6 +190,23 @@ def check_rows(
 
 
 _Read = list[tuple[DataRow, Content]]
+
+
+def _fit(contents: Contents, rows: Sequence[DataRow], check: DataCheck) -> list[DataRow]:
+    """Fit to the rows that can be used; none if something else than a row is wrong."""
+    left = list(rows)
+    while True:
+        try:
+            contents.fit(left)
+        except DataError as error:
+            check.errors.append(error)
+            place = error.message.partition(": ")[0]
+            fewer = [row for row in left if row.where != place]
+            if len(fewer) == len(left) or len(check.errors) > _MOST_ERRORS:
+                return []
+            left = fewer
+        else:
+            return left
 
 
 def _read(contents: Contents, rows: Sequence[DataRow], check: DataCheck) -> _Read:
@@ -320,7 +340,7 @@ def _long(lengths: Lengths | None) -> Iterable[Finding]:
 def _misread(train: _Read) -> Iterable[Finding]:
     found = [row.where for row, item in train if _MISREAD.search(item.text)]
     if found:
-        message = f"{_rows(len(found))} look as if they were read in a wrong encoding"
+        message = f"Text that was read in a wrong encoding, in {_rows(len(found))}"
         yield Finding("warning", "encoding", message, len(found), tuple(found[:_SHOWN]))
 
 

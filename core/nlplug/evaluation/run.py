@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -223,7 +224,8 @@ def samples_at(
         return {}
     wanted, last = set(indices), max(indices, default=-1)
     found = {}
-    for index, sample in enumerate(evaluation.samples(data, **columns)):
+    # A copy, because reading replaces the report of the file.
+    for index, sample in enumerate(evaluation.samples(copy.copy(data), **columns)):
         if index > last:
             break
         if index in wanted:

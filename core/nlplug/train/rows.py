@@ -6,8 +6,11 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nlplug.data.formats import DataFile
 from nlplug.data.report import ReadReport
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
@@ -43,18 +46,20 @@ class RunRows:
         return {name: rows for name, rows in found.items() if rows}
 
 
-def read_run(config: RunConfig, key: Key) -> RunRows:
+def read_run(config: RunConfig, key: Key, *, skip: bool = False) -> RunRows:
     """The rows for training and evaluation.
 
     Args:
         config: The settings.
         key: The text whose hash assigns a row to training or to evaluation.
+        skip: Whether to leave out rows that cannot be read, which the reports count; else they are
+            errors.
 
     Raises:
         DataError: The data cannot be used.
     """
     reports: list[ReadReport] = []
-    file = config.data_file
+    file = partial(_skipping, config) if skip else config.data_file
     rows = read_sources(
         config.data, split="train", limit=config.max_rows, file=file, reports=reports
     )
@@ -71,6 +76,12 @@ def read_run(config: RunConfig, key: Key) -> RunRows:
             hint="Give an evaluation file with --eval, or another --eval-share.",
         )
     return RunRows(kept, held[: config.max_eval_rows], reports=reports)
+
+
+def _skipping(config: RunConfig, path: Path) -> DataFile:
+    file = config.data_file(path)
+    file.on_skip = lambda row: None
+    return file
 
 
 def with_test(rows: RunRows, config: TrainConfig, key: Key) -> RunRows:
