@@ -17,6 +17,7 @@ from nlplug.models.card import model_card
 from nlplug.models.manifest import Manifest, PrecisionRecord
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
+from nlplug.train.report import refusal_report
 from nlplug.train.rows import split
 from nlplug.train.run import fine_tune, train
 from nlplug.train.workspace import Workspace
@@ -99,6 +100,23 @@ def test_a_strict_run_stops_at_a_warning(toy_task: Task, config: Make, tmp_path:
     with pytest.raises(DataError, match="The check of the data has 1 warning"):
         fine_tune(toy_task, config(strict=True))  # one text is in both files
     assert not (tmp_path / "out.training").exists()
+
+
+@pytest.mark.train
+def test_a_run_without_a_bundle_has_a_report_that_says_why(
+    toy_task: Task, config: Make, tmp_path: Path
+) -> None:
+    settings = config(epochs=2)
+    fine_tune(toy_task, settings)
+    work = Workspace.of(settings)
+    report = refusal_report(toy_task, settings, work, "int8 loses 67.00 points")
+    page = report.write(tmp_path / "report").read_text(encoding="utf-8")
+    values = json.loads(report.json())
+    assert values["refused"] == "int8 loses 67.00 points"
+    assert values["selection"] == work.result()["scores"]
+    assert "no bundle was written" in page
+    assert "int8 loses 67.00 points" in page
+    assert "Learning curve" in page
 
 
 def manifest() -> Manifest:
