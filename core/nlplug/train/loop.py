@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,8 @@ def _run(
         interruption.deferred = False
         interruption.raise_if_received()
         scores = _finish(trainer, recipe, config, work)
+        if changed := recipe.calibrate(trainer.model, eval_examples, tokenizer):
+            scores = _scores(trainer.evaluate()) | changed
     _save(trainer, tokenizer, work, scores)
     return scores
 
@@ -177,7 +179,11 @@ def _finish(
             scores = averaged
         else:
             trainer.model.load_state_dict(best)
-    return {name.removeprefix("eval_"): float(value) for name, value in scores.items()}
+    return _scores(scores)
+
+
+def _scores(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name.removeprefix("eval_"): float(value) for name, value in metrics.items()}
 
 
 def _mean(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:

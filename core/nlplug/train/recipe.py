@@ -96,6 +96,24 @@ class Recipe(ABC):
     def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         """The loss of one training batch, averaged over its rows (a scalar)."""
 
+    def calibrate(
+        self,
+        model: PreTrainedModel,
+        examples: Sequence[Example],
+        tokenizer: PreTrainedTokenizerBase,
+    ) -> dict[str, float]:
+        """Change the finished model so that its scores are probabilities; by default, do nothing.
+
+        Args:
+            model: The model with its final weights.
+            examples: The evaluation examples.
+            tokenizer: The tokenizer of the base.
+
+        Returns:
+            What was changed, for the record of the run; empty if the model is as before.
+        """
+        return {}
+
     def options(self, config: PretrainedConfig) -> dict[str, Any]:
         """Defaults of task options that the trained model sets.
 
