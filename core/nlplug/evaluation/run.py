@@ -246,8 +246,9 @@ def samples_at(
 
 def shown(sample: Sample | None) -> str:
     """The beginning of an input: its texts, in the order of its fields."""
-    texts = [value for value in (sample.input if sample else {}).values() if value]
-    return shortened(" | ".join(map(str, texts)))
+    values = [value for value in (sample.input if sample else {}).values() if value]
+    texts = [" ".join(map(str, v)) if isinstance(v, list) else str(v) for v in values]
+    return shortened(" | ".join(texts))
 
 
 def shortened(text: str) -> str:

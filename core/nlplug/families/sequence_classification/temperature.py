@@ -56,9 +56,9 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float | None:
 def improves(logits: np.ndarray, targets: np.ndarray) -> bool:
     """Whether a temperature lowers the calibration error (ECE) on rows that it was not found on.
 
-    Each half of the rows is scaled with the temperature of the other half; an error above
-    0.03 has to become lower by a fifth. The temperature is found by cross entropy, which a model that is wrong in
-    another way than by a common factor can lower while the calibration error rises.
+    Each half of the rows is scaled with the temperature of the other half; an error above 0.03 has
+    to become lower by a fifth. The temperature is found by cross entropy. A model that is wrong in
+    another way than by a common factor can have a lower cross entropy with a higher error.
 
     Args:
         logits: See `fit_temperature`.
