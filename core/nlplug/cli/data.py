@@ -65,7 +65,7 @@ def _names(settings: Any) -> set[str]:
 
     about = set(RunConfig.model_fields) | set(settings.model_fields) - set(TrainConfig.model_fields)
     about |= set(LabelledConfig.model_fields) - set(TrainConfig.model_fields)
-    about |= {"base", "max_length", "epochs", "test", "test_share"}
+    about |= {"base", "max_length", "epochs", "languages", "test", "test_share"}
     return (about & set(settings.model_fields)) - set(_LEFT_OUT)
 
 

@@ -16,6 +16,7 @@ from nlplug.data.contents import Content, Contents
 from nlplug.data.report import ReadReport
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
+from nlplug.text.language import foreign_language
 
 Severity = Literal["error", "warning", "note"]
 
@@ -29,7 +30,9 @@ _DOMINANT = 0.8
 _UNEQUAL = 20
 """Ratio of the most frequent to the least frequent label above which they are unequal."""
 _LONG = 0.01
-"""Share of texts longer than the window that is worth a warning."""
+"""Share of texts that are too long, or in another language, that is worth a warning."""
+_LANGUAGES_OF = 1000
+"""Training texts whose language is guessed."""
 _SPACES = re.compile(r"[\W_]+")
 # Between letters or digits: 'C++' and 'C', or the grades 'A-' and 'A', are different labels.
 _LABEL_SPACES = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")
@@ -150,6 +153,7 @@ def check_rows(
     reports: Sequence[ReadReport],
     *,
     lengths: Callable[[Sequence[str]], Lengths | None] = lambda texts: None,
+    languages: Sequence[str] = (),
 ) -> DataCheck:
     """Check rows.
 
@@ -158,6 +162,7 @@ def check_rows(
         parts: The rows by the part that they have in a run; ``train`` is the first.
         reports: What was understood of the files.
         lengths: Measures texts.
+        languages: Codes of the languages that the base knows; empty: not known.
     """
     check = DataCheck(files=[str(report) for report in reports])
     skipped: Counter[str] = Counter()
@@ -186,6 +191,7 @@ def check_rows(
         *_balance(check.labels, {n: rows for n, rows in read.items() if n != "train"}),
         *_long(check.lengths),
         *_misread(train),
+        *_foreign(train, languages),
     ]
     order = ("error", "warning", "note")
     check.findings.sort(key=lambda finding: order.index(finding.severity))
@@ -348,6 +354,24 @@ def _misread(train: _Read) -> Iterable[Finding]:
     if found:
         message = f"Text that was read in a wrong encoding, in {_rows(len(found))}"
         yield Finding("warning", "encoding", message, len(found), tuple(found[:_SHOWN]))
+
+
+def _foreign(train: _Read, known: Sequence[str]) -> Iterable[Finding]:
+    chosen = train[:: max(1, len(train) // _LANGUAGES_OF)] if known else []
+    others: Counter[str] = Counter()
+    places = []
+    for row, item in chosen:
+        if found := foreign_language(item.text, known):
+            others[found] += 1
+            places.append(row.where)
+    if places:
+        listed = ", ".join(f"{name} {count:,}" for name, count in others.most_common(5))
+        message = (
+            f"{len(places):,} of {len(chosen):,} training texts are in a language that the base "
+            f"does not know (it knows {', '.join(known)}): {listed}"
+        )
+        severity: Severity = "warning" if len(places) > _LONG * len(chosen) else "note"
+        yield Finding(severity, "language", message, len(places), tuple(places[:_SHOWN]))
 
 
 def _folded(text: str) -> str:

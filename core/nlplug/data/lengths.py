@@ -96,6 +96,20 @@ def base_file(base: str, name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
+def languages_of(base: str) -> list[str]:
+    """The languages that the card of a checkpoint names; none if it has no card, or names none."""
+    file = base_file(base, "README.md")
+    if file is None:
+        return []
+    from huggingface_hub import metadata_load
+
+    try:
+        found = (metadata_load(file) or {}).get("language") or []
+    except ValueError:  # the head of the card is no YAML
+        return []
+    return [found] if isinstance(found, str) else [str(name) for name in found]
+
+
 def _weights(base: str) -> int:
     """Weights of the layers of a transformer by its config, without embeddings; 0: not known."""
     file = base_file(base, "config.json")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
-import tempfile
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +16,7 @@ from typing import Any
 from nlplug.errors import OptionError
 from nlplug.evaluation.base import Table
 from nlplug.extras import require
-from nlplug.models.atomic import replace_folder
+from nlplug.models.atomic import Staged
 
 PAGE_FILE = "report.html"
 REPORT_FILE = "report.md"
@@ -132,20 +130,16 @@ class Document:
         """
         _check_target(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
+        with Staged(folder, folder=True) as staged:
             drawings = self._drawings()
             images = {}
             for title, svg in drawings.items():
                 images[title] = f"{re.sub(r'[^a-z0-9]+', '-', title.lower()).strip('-')}.svg"
-                (temporary / images[title]).write_text(svg, encoding="utf-8")
-            (temporary / PAGE_FILE).write_text(self.html(drawings), encoding="utf-8")
-            (temporary / REPORT_FILE).write_text(self.markdown(images), encoding="utf-8")
-            (temporary / NUMBERS_FILE).write_text(self.json() + "\n", encoding="utf-8")
-            temporary.chmod(0o755)
-            replace_folder(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+                (staged.path / images[title]).write_text(svg, encoding="utf-8")
+            (staged.path / PAGE_FILE).write_text(self.html(drawings), encoding="utf-8")
+            (staged.path / REPORT_FILE).write_text(self.markdown(images), encoding="utf-8")
+            (staged.path / NUMBERS_FILE).write_text(self.json() + "\n", encoding="utf-8")
+            staged.commit()
         return folder / PAGE_FILE
 
     def _drawings(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nlplug.data.check import DataCheck, check_rows
 from nlplug.data.contents import Contents
-from nlplug.data.lengths import estimate, measure
+from nlplug.data.lengths import estimate, languages_of, measure
 from nlplug.errors import OptionError
 from nlplug.families.family import load
 
@@ -45,6 +45,7 @@ def check_run(contents: Contents, rows: RunRows, config: TrainConfig) -> DataChe
         contents,
         rows.parts,
         rows.reports,
+        languages=config.languages or languages_of(config.base),
         lengths=lambda texts: measure(texts, config.base, config.max_length),
     )
     check.estimate = estimate(len(rows.train), config.epochs, check.lengths, config.base)

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from nlplug.cli.main import main
 from nlplug.data.check import DataCheck, Finding, check_rows
 from nlplug.data.contents import Contents
-from nlplug.data.lengths import estimate, measure
+from nlplug.data.lengths import estimate, languages_of, measure
 from nlplug.data.rows import DataRow
 from nlplug.families.family import load
 from nlplug.families.sequence_classification import SequenceClassificationTask
@@ -133,6 +133,19 @@ def test_rare_labels_and_labels_that_are_never_evaluated_are_named() -> None:
 def test_utf8_that_was_read_as_cp1252_is_noticed() -> None:
     wrong = "café".encode().decode("cp1252")
     assert found(checked([*rows(), row(60, wrong, "a")]), "encoding").examples == ("rows.csv:60",)
+
+
+def test_texts_in_a_language_that_the_base_does_not_know_are_noticed(tmp_path: Path) -> None:
+    text = "Это предложение написано на русском языке и модель его не знает."
+    settings = SequenceClassificationConfig(base="", data=["rows.csv"], output=Path("out"))
+    train = [*rows(), row(70, text, "a")]
+    contents = LabelledTexts(ToyTask(), settings)
+    check = check_rows(contents, {"train": train}, [], languages=["en"])
+    assert found(check, "language").examples == ("rows.csv:70",)
+    assert check_rows(contents, {"train": train}, []).findings == []
+    (tmp_path / "README.md").write_text("---\nlanguage: en\n---\n# A base\n")
+    assert languages_of(str(tmp_path)) == ["en"]
+    assert languages_of("no/such-base") == []
 
 
 @pytest.mark.parametrize("name", FAMILIES)
