@@ -191,6 +191,10 @@ class DeviceFallbackWarning(RuntimeWarning):
     """The session runs on another device than the requested one."""
 
 
+class BatchDependenceWarning(RuntimeWarning):
+    """The scores of a text depend on the other texts of its batch."""
+
+
 def warn(message: str, category: type[Warning]) -> None:
     """Warn at the line of the caller: the innermost frame outside nlplug and its plugins.
 
