@@ -46,8 +46,8 @@ def calibrate(
 ) -> None:
     """Make the answers of an int8 model independent of the batch.
 
-    For models whose int8 graphs take one scale from each batch: those that nlplug exported before
-    version 0.2, and most quantized graphs of the Hub. The scales are chosen on real texts and
+    For models whose int8 graphs take one scale from each batch: those of earlier versions of
+    nlplug, and most quantized graphs of the Hub. The scales are chosen on real texts and
     written into the graphs; the weights stay as they are. The new graphs are compared with the
     earlier ones, and refused if they lose more than the budget.
 

@@ -111,7 +111,7 @@ def main() -> None:
     held_out = run.files / "no_answer.jsonl.gz"
     if not held_out.is_file():
         prepare(run.data, run.files)
-    rows, gate = run.files / f"{LAST_RUN}.jsonl.gz", run.files / "eval.jsonl.gz"
+    rows, gate = run.files / f"{RUNS[-1]}.jsonl.gz", run.files / "eval.jsonl.gz"
     made = run.work / "bundle"
     if run.calibrate:
         recalibrate(QaTask(), BUNDLE, made, rows=rows, gate=gate)
