@@ -15,7 +15,7 @@ from nlplug.cli._context import host_of, show_log
     "--data",
     type=click.Path(path_type=Path),
     required=True,
-    help="File with up to 256 rows to choose the scales on, best rows of the training data.",
+    help="File with up to 512 rows to choose the scales on, best rows of the training data.",
 )
 @click.option(
     "--eval",

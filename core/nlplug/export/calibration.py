@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nlplug.runtime.model import TaskModel
     from nlplug.task import TaskOptions
 
-ROWS = 256
+ROWS = 512
 """Maximum number of rows that scales are chosen on."""
 
 _log = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ BY_BATCH = ("DynamicQuantizeLinear", "DynamicQuantizeMatMul")
 """The operators that take one scale for a whole batch."""
 
 _TOKENS_PER_RUN = 8
-_TOKENS = 2048
+_TOKENS = 4096
 _SHARES = (1.1, 1.0, 0.92, 0.85, 0.78, 0.7, 0.62, 0.55, 0.48, 0.4, 0.33, 0.25)
 """Of the largest recorded activation; a smaller range clips outliers and has a finer grid."""
 _ROUNDS = 2
