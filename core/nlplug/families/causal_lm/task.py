@@ -27,6 +27,7 @@ FAMILY = Family(
     training="nlplug.families.causal_lm.training:CausalRecipe",
     scoring="nlplug.families.causal_lm.scoring:TextGenerationEvaluation",
     exporter="nlplug.families.causal_lm.export:make",
+    calibrator="nlplug.families.causal_lm.export:calibrate",
     hub_shape="nlplug.server.protocols.text_generation:GENERATED",
     streams=True,
     continues_input=True,
