@@ -23,6 +23,7 @@ from nlplug.models.bundle import Bundle
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.joined import joined
 from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.text import Prompt, Text, TextDecoder
@@ -128,7 +129,7 @@ class CausalRunner(StreamingRunner):
             first += len(chunk)
 
     def _open(self) -> Decoder:
-        decoder = open_decoder(self._path, context=self._window, threads=self._threads)
+        decoder = joined(open_decoder(self._path, context=self._window, threads=self._threads))
         check_vocabulary(self._bundle, self._tokenizer, decoder.spec.vocabulary)
         return decoder
 
