@@ -154,6 +154,11 @@ class Pipeline:
         return self._runner.device
 
     @property
+    def concurrency(self) -> int:
+        """Number of calls that a server makes at the same time; see `nlplug.task.Runner`."""
+        return self._runner.concurrency
+
+    @property
     def defaults(self) -> dict[str, Any]:
         """Default options of the model and of this pipeline; the task's own defaults are not
         included."""

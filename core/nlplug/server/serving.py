@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nlplug.pipelines import Pipeline
+from nlplug.server.batch import length
 from nlplug.server.batching import GRACE, LAST_WAIT, Batcher
 from nlplug.server.limits import Limits
 from nlplug.server.metrics import Metrics
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from nlplug.plugins import PluginHost
     from nlplug.server.catalog import Catalog, Served
     from nlplug.server.pool import ModelPool
-    from nlplug.task import TaskInput
 
 _log = logging.getLogger("nlplug.server")
 
 LONG = 4000
-"""Number of characters from which an input is long. Long inputs have a separate queue and thread,
-so that short ones never wait for them."""
+"""Number of characters from which an input is long. Long inputs have a separate queue and separate
+threads, so that short ones never wait for them."""
+_LONG_LANES = 4
+"""Number of batches with long inputs that are answered at the same time, by turns."""
 
 _Key = tuple[str, str]
 
@@ -91,7 +93,7 @@ class Serving:
         Raises:
             Overloaded: The model's queue is full.
         """
-        long = any(_length(item) > LONG for item in inputs)
+        long = any(length(item) > LONG for item in inputs)
         batchers = self._long if long else self._batchers
         return self._batcher(served, batchers).submit(inputs, options)
 
@@ -153,6 +155,7 @@ class Serving:
                     served.key,
                     lambda: self._lease(served),
                     task=served.task.name,
+                    lanes=_LONG_LANES if batchers is self._long else 1,
                     max_batch=self.limits.max_batch,
                     max_queue=self.limits.max_queue,
                     metrics=self.metrics,
@@ -176,9 +179,3 @@ class Serving:
 
 def _key(served: Served) -> _Key:
     return served.task.name, served.key
-
-
-def _length(item: TaskInput) -> int:
-    """Number of characters of the longest text in an input."""
-    texts = (value for value in vars(item).values() if isinstance(value, str))
-    return max(map(len, texts), default=0)

@@ -23,7 +23,7 @@ from nlplug.models.bundle import Bundle
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.decoder import Decoder
-from nlplug.runtime.decoding.joined import joined
+from nlplug.runtime.decoding.joined import JoinedDecoder, joined
 from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.text import Prompt, Text, TextDecoder
@@ -35,6 +35,8 @@ from nlplug.task import StreamingRunner, TaskInput, TaskOptions
 
 _FIRST_CHUNK = 16
 _LARGEST_CHUNK = 256
+_CALLS = 16
+"""Calls at the same time whose texts are decoded together."""
 _REASONS: dict[str, Any] = {"eos": "eos_token", "stop": "stop_sequence", "length": "length"}
 
 
@@ -80,6 +82,15 @@ class CausalRunner(StreamingRunner):
     def device(self) -> str:
         """See `Runner.device`: decoding runs on the CPU."""
         return "cpu"
+
+    @property
+    def concurrency(self) -> int:
+        """See `Runner.concurrency`; loads the model, whose graph decides.
+
+        Raises:
+            BundleError: See `open`.
+        """
+        return _CALLS if isinstance(self._decoder.get(), JoinedDecoder) else 1
 
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """See `Runner.map`; inputs are read in growing chunks, so the first answer is early."""

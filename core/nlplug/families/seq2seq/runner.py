@@ -87,6 +87,11 @@ class Seq2SeqRunner(StreamingRunner):
         """See `Runner.device`: decoding runs on the CPU."""
         return "cpu"
 
+    @property
+    def concurrency(self) -> int:
+        """See `Runner.concurrency`: a call with one batch uses one core."""
+        return 2 * self._workers
+
     def map(self, inputs: Iterable[TaskInput], options: Any) -> Answers:
         """See `Runner.map`: for each input a list of its versions."""
         return Answers(partial(self._steps, inputs, options))
