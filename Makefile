@@ -6,6 +6,7 @@ HOST ?= 127.0.0.1
 PORT ?= 7860
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SOAK_ARGS ?=
 MODELS_ARGS ?=
 MODEL ?= *
 TARGET ?=
@@ -34,7 +35,7 @@ RECIPES = $(foreach model,$(wildcard plugins/*/nlplug_*/models/$(MODEL)),\
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants lint format bench models version api clean
+.PHONY: help demo test mutants soak lint format bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -49,6 +50,9 @@ test: $(VENV)/.dev-installed ## Run all tests (PYTEST_ARGS="-k …" for some)
 
 mutants: $(VENV)/.dev-installed ## Test the tests with changed code and write docs/mutants.md (TARGET=cache for one target)
 	nice $(BIN)/python tools/mutants.py $(TARGET)
+
+soak: $(VENV)/.dev-installed ## Run a server under twice its sustainable load for 10 minutes (SOAK_ARGS="--seconds 60")
+	$(BIN)/python tools/soak.py --update-docs $(SOAK_ARGS)
 
 lint: $(VENV)/.dev-installed ## Check style, formatting and types
 	$(BIN)/ruff check .
