@@ -165,7 +165,7 @@ class Batcher:
             raise shutting_down()
 
     def _wake(self) -> None:
-        if not self._idle and self._running < self._lanes:
+        if not self._closed and not self._idle and self._running < self._lanes:
             thread = Thread(target=self._work, name=f"nlplug-{self.name}", daemon=True)
             self._threads = [each for each in self._threads if each.is_alive()]
             thread.start()
@@ -246,11 +246,15 @@ class Batcher:
             _settle(future, error)
 
     def _gather(self) -> list[Share]:
-        """Take the next batch: the oldest request, and later ones with the same options."""
+        """Take the next batch: the oldest request, and later ones with the same options.
+
+        While a lane is free it takes the later ones, so that no request waits for another's end.
+        """
         shares: list[Share] = []
         room, characters = self._max_batch, PART
         later: list[Job] = []
-        while self._jobs and room > 0 and characters > 0:
+        free = self._idle + self._lanes - self._running
+        while self._jobs and room > 0 and characters > 0 and not (shares and free):
             job = self._jobs.popleft()
             if job.future.cancelled():
                 continue
