@@ -64,9 +64,11 @@ def tokens_of(made: list[list[Generated]]) -> list[list[list[int]]]:
     return [[text.tokens for text in row] for row in made]
 
 
+@pytest.mark.parametrize("patience", [5.0, 0.0])
 def test_calls_with_any_options_have_the_tokens_that_they_have_alone(
-    decoder: JoinedDecoder, pair: PairOf, monkeypatch: pytest.MonkeyPatch
+    decoder: JoinedDecoder, pair: PairOf, monkeypatch: pytest.MonkeyPatch, patience: float
 ) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", patience)  # without any, calls often leave and join
     alone = pair("llama").session
     calls = [(prompts(1 + seed % 3, seed=seed), SETTINGS[seed % 8]) for seed in range(24)]
     expected = [generate(alone, texts, options(**settings)) for texts, settings in calls]
@@ -226,6 +228,35 @@ def test_a_failing_step_fails_its_calls_and_no_later_one(
         list(pool.map(run, (3, 4)))
     made = generate(one_batch, [[5]], options())
     assert tokens_of(made) == tokens_of(generate(pair("gpt2").session, [[5]], options()))
+
+
+def test_a_call_whose_rows_find_no_memory_fails_alone(
+    one_batch: JoinedDecoder, pair: PairOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = options(max_new_tokens=90, min_new_tokens=90)
+    going, failed = Event(), Event()
+
+    def no_memory(*_: Any) -> None:
+        raise MemoryError
+
+    def decode_long() -> list[int]:
+        made = []
+        for token in stream(one_batch, [[5, 6, 7]], long):
+            made.append(token.token)
+            if len(made) == 10:
+                going.set()
+            if len(made) == 80:
+                assert failed.wait(WAIT)
+        return made
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(decode_long)
+        assert going.wait(WAIT)
+        monkeypatch.setattr(FastCausalDecoding, "add", no_memory)
+        with pytest.raises(MemoryError):
+            generate(one_batch, [[9]], options())
+        failed.set()
+        assert other.result(WAIT) == generate(pair("gpt2").session, [[5, 6, 7]], long)[0][0].tokens
 
 
 def test_a_full_batch_leaves_further_calls_alone(

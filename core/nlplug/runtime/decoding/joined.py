@@ -195,7 +195,6 @@ class RunningBatch:
         self._session = session
         self._lock = lock
         self._changed = Condition(lock)
-        self._decoding: FastCausalDecoding | None = None
         self._members: list[JoinedDecoding] = []
         self._arrivals: list[JoinedDecoding] = []
         self._running = False
@@ -254,36 +253,38 @@ class RunningBatch:
         """Run a step in the calling thread for all members that wait for it."""
         for member in [member for member in self._members if member.posted is None]:
             self._let_go(member)
-        for member in self._arrivals:
-            self._admit(member)
-        self._arrivals.clear()
-        members, decoding = self._members, self._decoding
-        assert decoding is not None  # the member that calls is one of them
-        tokens = members[0].posted if members[0].places is None else self._tokens(decoding.rows)
-        assert tokens is not None
+        while self._arrivals:
+            member = self._arrivals.pop(0)
+            try:
+                self._admit(member)
+            except Exception as error:  # there is no memory for its rows
+                member.posted, member.error, member.batch = None, error, None
+        members, decoding = self._members, self._members[0].decoding
+        tokens = self._tokens(decoding.rows)
         decoding.rank(max(member.count for member in members))
         self._running = True
         self._lock.release()
-        error: BaseException | None = None
+        failure: BaseException | None = None
         started = monotonic()
         try:
             decoding.step(tokens)
-        except BaseException as failure:
-            error = failure
+        except BaseException as error:
+            failure = error
         ended = monotonic()
         self._lock.acquire()
         self._running = False
         self._deadline = ended + max(_PATIENCE, ended - started)
         for member in members:
-            member.posted, member.error = None, error
-        if error is not None:  # it is unknown what the rows hold
+            member.posted, member.error = None, failure
+        if failure is not None:  # it is unknown what the rows hold
             for member in members:
                 member.batch = None
-            self._members, self._decoding = [], None
+            self._members = []
         if len(members) + len(self._arrivals) > 1:
             self._changed.notify_all()
 
     def _tokens(self, rows: int) -> np.ndarray:
+        """The next token of each row."""
         tokens = np.empty(rows, np.int64)
         for member in self._members:
             if member.posted is not None:  # as it is with all of them
@@ -292,27 +293,24 @@ class RunningBatch:
 
     def _admit(self, member: JoinedDecoding) -> None:
         """Add the rows of a call; those of the first are taken as they are."""
-        if self._decoding is None:
-            self._decoding = member.decoding
-        else:
-            before = self._decoding.rows
+        if self._members:
+            decoding = self._members[0].decoding
             for other in self._members:
                 other.places = self._places(other)
-            self._decoding.add(member.decoding)
-            self._decoding.run_in(self._session)
-            member.places = np.arange(before, self._decoding.rows)
-            member.decoding = self._decoding
+            before = decoding.rows
+            decoding.add(member.decoding)
+            decoding.run_in(self._session)
+            member.places = np.arange(before, decoding.rows)
+            member.decoding = decoding
         self._members.append(member)
 
     def _let_go(self, member: JoinedDecoding) -> None:
         """Give a member that does not come a copy of its rows."""
         places = self._places(member)
         self._members.remove(member)
-        if self._members:
+        if member.places is not None:
             member.decoding = member.decoding.take(places)
-            self._remove(places, {})
-        else:
-            self._decoding = None
+        self._remove(places, {})
         member.batch = member.places = None
 
     def _places(self, member: JoinedDecoding) -> np.ndarray:
@@ -326,10 +324,8 @@ class RunningBatch:
             changed: From the ids of members to the rows that they keep.
         """
         if not self._members:
-            self._decoding = None
             return
-        decoding = self._decoding
-        assert decoding is not None  # there are members
+        decoding = self._members[0].decoding
         kept = np.delete(np.arange(decoding.rows), places)
         moved = np.empty(decoding.rows, np.int64)
         moved[decoding.keep(kept)] = np.arange(len(kept))
