@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -138,12 +139,16 @@ class Serving:
             streams = list(self._streams.values())
             self._batchers, self._long, self._streams = {}, {}, {}
         by = monotonic() + GRACE
-        ended = [(each.name, each.close(by=by + LAST_WAIT)) for each in streams]
-        ended += [(each.name, each.close(by=by)) for each in batchers]
-        self.stuck = sorted({name for name, done in ended if not done})
+        closing: list[tuple[str, Callable[[], bool]]] = [
+            *((each.name, partial(each.close, by=by + LAST_WAIT)) for each in streams),
+            *((each.name, partial(each.close, by=by)) for each in batchers),
+        ]
+        # At the same time, because each may need some seconds.
+        with ThreadPoolExecutor(max(1, len(closing))) as pool:
+            ended = [(name, pool.submit(close)) for name, close in closing]
+        self.stuck = sorted({name for name, done in ended if not done.result()})
         if self.stuck:
-            names = ", ".join(self.stuck)
-            _log.error("Models that did not end in time: %s", names)
+            _log.error("Models that did not end in time: %s", ", ".join(self.stuck))
         else:
             self.pool.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from nlplug.runtime.decoding.decoder import DecoderSpec
 from nlplug.runtime.device import onnxruntime
 
 _STEP = 32
+_SMALL = 1 << 20
 
 
 class Cache:
@@ -166,8 +169,13 @@ class Cache:
 
     def _allocate(self, rows: int, capacity: int) -> np.ndarray:
         spec = self._spec
-        # Pages that were never written to take no memory.
-        return np.zeros((spec.layers, 2, rows, spec.kv_heads, capacity, spec.head_size), np.float32)
+        shape = (spec.layers, 2, rows, spec.kv_heads, capacity, spec.head_size)
+        size = 4 * math.prod(shape)
+        if size < _SMALL:
+            return np.zeros(shape, np.float32)
+        # Straight from the system: pages that were never written to take no memory, and all of it
+        # is given back. The allocator keeps freed blocks, and clears them when it uses them again.
+        return np.frombuffer(mmap.mmap(-1, size), np.float32).reshape(shape)
 
 
 def _rounded(tokens: int) -> int:
