@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nlplug.runtime.decoding import cache as module
 from nlplug.runtime.decoding.cache import Cache
 from nlplug.runtime.decoding.decoder import DecoderSpec
 
@@ -301,3 +302,11 @@ def test_added_and_taken_beams_know_what_they_have_in_common() -> None:
     for row in range(2):
         held = taken._memory[:, :, row, :, : lengths[5]]
         np.testing.assert_array_equal(held, np.stack(tokens[parents[5]], axis=3))
+
+
+def test_large_memory_grows_and_is_empty_at_first() -> None:
+    cache, before = filled(40, 320)
+    assert cache.nbytes > module._SMALL
+    assert cache.reserve(321, 320)
+    np.testing.assert_array_equal(cache._memory[..., :320, :], before)
+    assert not cache._memory[..., 320:, :].any()
