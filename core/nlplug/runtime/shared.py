@@ -75,10 +75,9 @@ class Lazy(_Shared, Generic[T]):
 
 
 class WorkerPool(_Shared):
-    """Worker threads that start with the first call and serve several owners by turns.
+    """Worker threads that start with the first call and take calls round robin from their owners.
 
-    Whose calls wait for a worker is served round robin: an owner of many calls delays the next call
-    of another owner by one call per worker, and is itself never left out.
+    An owner of many calls delays each call of another owner by one call, and is never left out.
 
     Args:
         workers: How many calls run at once.
