@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from threading import Barrier, Event
@@ -15,7 +16,6 @@ import pytest
 from decoding_kit import CONTEXT, END, Pair, make_model, prompts
 
 from nlplug.runtime.decoding import joined as module
-from nlplug.runtime.decoding.decoder import Decoder
 from nlplug.runtime.decoding.fast import FastCausalDecoding, FastDecoder
 from nlplug.runtime.decoding.generate import Generated, generate, stream
 from nlplug.runtime.decoding.joined import JoinedDecoder, joined
@@ -38,16 +38,9 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(params=[1, 2], ids=["one batch", "two batches"])
-def decoder(request: pytest.FixtureRequest, pair: PairOf) -> JoinedDecoder:
-    """A model with one batch, and one with a batch for each of two threads."""
-    session = pair("llama").session
-    sessions = open_decoder(session.sessions.path, threads=request.param)
-    assert isinstance(sessions, FastDecoder)
-    made = joined(sessions)
-    assert isinstance(made, JoinedDecoder)
-    assert len(made.batches) == request.param
-    return made
+@pytest.fixture
+def decoder(pair: PairOf) -> JoinedDecoder:
+    return JoinedDecoder(pair("llama").session)
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +81,7 @@ def test_calls_with_any_options_have_the_tokens_that_they_have_alone(
             assert text.finish == other.finish
             assert text.logprobs == pytest.approx(other.logprobs, abs=1e-4)
             assert text.score == pytest.approx(other.score, abs=1e-4)
-    assert all(batch.rows == 0 for batch in decoder.batches)
+    assert decoder.batch.rows == 0
 
 
 class Counting:
@@ -111,12 +104,12 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Counting:
 
 
 @pytest.fixture
-def one_batch(pair: PairOf) -> Decoder:
-    return joined(pair("gpt2").session)
+def one_batch(pair: PairOf) -> JoinedDecoder:
+    return JoinedDecoder(pair("gpt2").session)
 
 
 def test_a_short_text_joins_a_long_one_and_ends_before_it(
-    one_batch: Decoder, pair: PairOf, steps: Counting
+    one_batch: JoinedDecoder, pair: PairOf, steps: Counting
 ) -> None:
     long = options(max_new_tokens=90, min_new_tokens=90)
     going, come = Event(), Event()
@@ -154,7 +147,7 @@ def test_a_short_text_joins_a_long_one_and_ends_before_it(
 
 
 def test_a_reader_that_pauses_holds_up_nobody(
-    one_batch: Decoder, pair: PairOf, monkeypatch: pytest.MonkeyPatch
+    one_batch: JoinedDecoder, pair: PairOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_PATIENCE", 0.01)
     long = options(max_new_tokens=40, min_new_tokens=40)
@@ -203,7 +196,7 @@ def test_a_text_that_is_left_or_cancelled_leaves_the_others_alone(
         for other in others:
             other.result(WAIT)
     assert made == tokens_of(generate(pair("gpt2").session, [[5], [6, 7]], long))
-    assert one_batch.batches[0].rows == 0
+    assert one_batch.batch.rows == 0
 
 
 def test_a_failing_step_fails_its_calls_and_no_later_one(
@@ -293,16 +286,19 @@ def test_rows_reach_the_end_of_the_context_beside_others(
     ]
 
 
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def test_calls_of_a_large_model_are_joined_and_those_of_others_run_side_by_side(
+    pair: PairOf, tmp_path: Path
+) -> None:
     from nlplug.export.decoder.export import export_decoder, save_graph
 
-    folder = tmp_path_factory.mktemp("plain")
-    graphs = export_decoder(make_model("gpt2"), folder, precisions=("fp32",))
-    save_graph(graphs.plain, folder / "model.onnx")
-    yield folder / "model.onnx"
-
-
-def test_a_graph_in_the_plain_form_is_used_as_it_is(plain: Path) -> None:
-    decoder = open_decoder(plain)
-    assert joined(decoder) is decoder
+    small = pair("gpt2").session
+    assert small.spec.one_thread
+    assert joined(small) is small
+    again = open_decoder(small.sessions.path, threads=1)
+    assert isinstance(again, FastDecoder)
+    large = FastDecoder(again.sessions, replace(small.spec, one_thread=0))
+    assert isinstance(joined(large), JoinedDecoder)
+    graphs = export_decoder(make_model("gpt2"), tmp_path, precisions=("fp32",))
+    save_graph(graphs.plain, tmp_path / "plain.onnx")
+    plain = open_decoder(tmp_path / "plain.onnx")
+    assert joined(plain) is plain

@@ -23,9 +23,10 @@ from nlplug.models.bundle import Bundle
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.decoder import Decoder
-from nlplug.runtime.decoding.joined import JoinedDecoder, joined
+from nlplug.runtime.decoding.joined import joined
 from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
+from nlplug.runtime.decoding.plain import PlainDecoder
 from nlplug.runtime.decoding.text import Prompt, Text, TextDecoder
 from nlplug.runtime.device import settle_on_cpu
 from nlplug.runtime.session import thread_count
@@ -36,7 +37,7 @@ from nlplug.task import StreamingRunner, TaskInput, TaskOptions
 _FIRST_CHUNK = 16
 _LARGEST_CHUNK = 256
 _CALLS = 16
-"""Calls at the same time whose texts are decoded together."""
+"""Calls at the same time, of graphs whose texts are decoded together or side by side."""
 _REASONS: dict[str, Any] = {"eos": "eos_token", "stop": "stop_sequence", "length": "length"}
 
 
@@ -90,7 +91,7 @@ class CausalRunner(StreamingRunner):
         Raises:
             BundleError: See `open`.
         """
-        return _CALLS if isinstance(self._decoder.get(), JoinedDecoder) else 1
+        return 1 if isinstance(self._decoder.get(), PlainDecoder) else _CALLS
 
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """See `Runner.map`; inputs are read in growing chunks, so the first answer is early."""

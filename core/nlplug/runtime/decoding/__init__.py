@@ -28,7 +28,7 @@ that ended are removed from the cache (`Decoding.keep`), and beams take over the
 that they continue (`Decoding.follow`); `Decoding.step` runs the graph with one token per row.
 `TextStream` turns the tokens into text and holds back what may become a stop text.
 
-Each call runs this loop in its own thread. Calls of a causal model in the fast form share the
+Each call runs this loop in its own thread. Calls of a large causal model in the fast form share the
 steps of the graph: `JoinedDecoder` gives each call a `Decoding` whose `step` waits for the other
 calls and runs the graph once for all. Nothing else of the loop knows of it. Calls of other graphs,
 and of so many rows that they use all threads, run side by side.

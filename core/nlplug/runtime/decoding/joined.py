@@ -32,21 +32,18 @@ _PATIENCE = 0.005
 class JoinedDecoder:
     """A causal model in the fast form whose decodings join each other's steps.
 
-    A small model decodes a row faster with one thread than with several. It has one batch for each
-    thread, and a call joins the batch with the fewest rows; other models have one batch.
-
     Args:
         decoder: The model.
+
+    Attributes:
+        lock: Guards the batch and its members.
+        batch: The calls that are decoded together.
     """
 
     def __init__(self, decoder: FastDecoder) -> None:
         self._decoder = decoder
         self.lock = Lock()
-        sessions = decoder.sessions
-        small = decoder.spec.one_thread > 0
-        session = sessions.open(1 if small else sessions.threads)
-        count = sessions.threads if small else 1
-        self.batches = [RunningBatch(session, self.lock) for _ in range(count)]
+        self.batch = RunningBatch(decoder.session, self.lock)
 
     @property
     def spec(self) -> DecoderSpec:
@@ -65,11 +62,6 @@ class JoinedDecoder:
         if isinstance(decoding, FastCausalDecoding):
             return JoinedDecoding(self, decoding)
         return decoding
-
-    def batch_for(self, rows: int) -> RunningBatch | None:
-        """The batch with the fewest rows, if it has room for some more; holds the lock."""
-        batch = min(self.batches, key=lambda batch: batch.rows)
-        return batch if batch.rows + rows <= _ROWS else None
 
 
 class JoinedDecoding:
@@ -143,8 +135,8 @@ class JoinedDecoding:
     def step(self, tokens: np.ndarray) -> None:
         """See `Decoding.step`; the rows join a batch if they are in none."""
         with self._owner.lock:
-            batch = self.batch or self._owner.batch_for(self._rows)
-            if batch is not None:
+            batch = self._owner.batch
+            if self.batch is batch or batch.rows + self._rows <= _ROWS:
                 batch.step(self, tokens)
                 return
         self.decoding.rank(self.count)
@@ -334,5 +326,12 @@ class RunningBatch:
 
 
 def joined(decoder: Decoder) -> Decoder:
-    """A decoder whose calls are decoded together where its graph allows it: in the fast form."""
-    return JoinedDecoder(decoder) if isinstance(decoder, FastDecoder) else decoder
+    """A decoder whose calls are decoded together, if that is faster.
+
+    It is where a step is long because it reads many weights, which it then does once for all rows.
+    A small model, whose weights stay in the caches of a core, decodes a row fastest with a thread
+    of its own; a plain graph pads all rows to the longest one.
+    """
+    if isinstance(decoder, FastDecoder) and not decoder.spec.one_thread:
+        return JoinedDecoder(decoder)
+    return decoder
