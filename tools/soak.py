@@ -32,7 +32,7 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "serving.md"
+PAGE = ROOT / "docs" / "capacity.md"
 MARKS = ("<!-- soak -->", "<!-- end of soak -->")
 SECONDS = 600.0
 OVERLOAD = 2.0
