@@ -39,7 +39,7 @@ OVERLOAD = 2.0
 """The offered load, as a multiple of the sustainable one."""
 TIMEOUT = 20.0
 """Seconds in which the server answers or refuses a request."""
-SHUTDOWN = 10.0
+SHUTDOWN = 20.0
 """Seconds in which the server has to end after the time for its last requests; see SECURITY.md."""
 GROWTH = 1.10
 """Largest growth of the memory from the second fifth of the run to the last one."""

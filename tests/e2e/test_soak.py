@@ -41,7 +41,7 @@ def test_what_must_not_happen_fails_the_run(record: soak.Record) -> None:
     assert result_of(record, None).problems() == [
         "short: status 500 (2 times)",
         "The memory grew by 100%.",
-        "The server did not end within 30 seconds after SIGTERM.",
+        "The server did not end within 40 seconds after SIGTERM.",
         "No short request was answered.",
     ]
 

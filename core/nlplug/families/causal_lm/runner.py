@@ -23,7 +23,7 @@ from nlplug.models.bundle import Bundle
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.decoder import Decoder
-from nlplug.runtime.decoding.joined import joined
+from nlplug.runtime.decoding.joined import JoinedDecoder, joined
 from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.plain import PlainDecoder
@@ -37,7 +37,7 @@ from nlplug.task import StreamingRunner, TaskInput, TaskOptions
 _FIRST_CHUNK = 16
 _LARGEST_CHUNK = 256
 _CALLS = 16
-"""Calls at the same time, of graphs whose texts are decoded together or side by side."""
+"""Calls at the same time whose texts are decoded together."""
 _REASONS: dict[str, Any] = {"eos": "eos_token", "stop": "stop_sequence", "length": "length"}
 
 
@@ -91,7 +91,11 @@ class CausalRunner(StreamingRunner):
         Raises:
             BundleError: See `open`.
         """
-        return 1 if isinstance(self._decoder.get(), PlainDecoder) else _CALLS
+        decoder = self._decoder.get()
+        if isinstance(decoder, JoinedDecoder):
+            return _CALLS
+        # A plain graph is faster with several prompts in one call; others run side by side.
+        return 1 if isinstance(decoder, PlainDecoder) else 2 * thread_count(self._threads)
 
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """See `Runner.map`; inputs are read in growing chunks, so the first answer is early."""
