@@ -6,44 +6,7 @@ HOST ?= 127.0.0.1
 PORT ?= 7860
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-<<<<<<< HEAD
-SOAK_ARGS ?=
-=======
-NOX_ARGS ?=
->>>>>>> main
-MODELS_ARGS ?=
-MODEL ?= *
-TARGET ?=
-# Data sets for `make models` and for the tests that judge the embedded models; without them those
-# tests are skipped.
-NLPLUG_DATA ?= $(abspath $(wildcard ../shared/data))
-export NLPLUG_DATA
-# Folder of checkpoints, prepared data, curves and logs of training; outside git.
-NLPLUG_TRAINING ?= models-work
-TRAINING = $(abspath $(NLPLUG_TRAINING))
-LOG = $(TRAINING)/$(MODEL).log
-PID = $(TRAINING)/$(MODEL).pid
-# Memory in huge pages, which is never returned: training on a CPU is up to 1.7 times as fast.
-MALLOC := glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1
-MALLOC := $(MALLOC):glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=8589934592
-TRAIN = PYTHONPATH=tools NLPLUG_TRAINING=$(TRAINING) GLIBC_TUNABLES=$(MALLOC) OMP_WAIT_POLICY=passive \
-	nice -n 19 $(BIN)/python
-
-BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
-MEMBERS := core $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml))) webui
-CODE := core/nlplug $(wildcard plugins/*/nlplug_*) webui/nlplug_webui tools
-# The recipe of the plugin that carries the model; of all plugins without MODEL.
-RECIPES = $(foreach model,$(wildcard plugins/*/nlplug_*/models/$(MODEL)),\
-	$(word 1,$(subst /nlplug_, ,$(model)))/recipe/make.py)
-METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
-
-.DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help demo test mutants soak lint format bench models version api clean
-=======
-.PHONY: help demo test mutants lint format docs docs-serve release-check nox bench models version api clean
->>>>>>> main
+.PHONY: help demo test fuzz mutants soak lint format docs docs-serve release-check nox bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -55,6 +18,9 @@ demo: $(VENV)/.run-installed ## Serve the web UI and the HTTP interface on http:
 
 test: $(VENV)/.dev-installed ## Run all tests (PYTEST_ARGS="-k …" for some)
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.dev-installed ## Try many random inputs (FUZZ=20: 20 times as many as in make test)
+	NLPLUG_FUZZ=$(FUZZ) NLPLUG_FUZZ_TEXTS=20000 nice $(BIN)/python -m pytest -m fuzz $(PYTEST_ARGS)
 
 mutants: $(VENV)/.dev-installed ## Test the tests with changed code and write docs/mutants.md (TARGET=cache for one target)
 	nice $(BIN)/python tools/mutants.py $(TARGET)

@@ -193,6 +193,15 @@ class Bundle:
         fixed = Signature.read(next(iter(files.values()))).size_of("input_ids", 1)
         return stated if fixed is None else min(stated, fixed)
 
+    @cached_property
+    def languages(self) -> list[str]:
+        """Codes of the languages that the model knows, such as ``en``; empty if not stated.
+
+        They are those of the manifest, else those of the card, ``README.md``.
+        """
+        stated = self.manifest.languages if self.manifest else []
+        return list(stated) or self.repository.card_languages
+
     @property
     def options(self) -> dict[str, Any]:
         """Options of the task whose default this model wants otherwise."""

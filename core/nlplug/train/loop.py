@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from transformers import (
 )
 
 from nlplug.errors import TrainingError
+from nlplug.models.atomic import Staged
 from nlplug.train.config import TrainConfig
 from nlplug.train.processes import group, main_first
 from nlplug.train.quantized import simulate_int8
@@ -184,10 +184,8 @@ def _write(
     work: Workspace,
     scores: dict[str, float],
 ) -> None:
-    temporary = work.folder / "model.new"
-    shutil.rmtree(temporary, ignore_errors=True)
-    trainer.model.save_pretrained(temporary)
-    tokenizer.save_pretrained(temporary)
-    shutil.rmtree(work.model, ignore_errors=True)
-    os.replace(temporary, work.model)
+    with Staged(work.model, folder=True) as staged:
+        trainer.model.save_pretrained(staged.path)
+        tokenizer.save_pretrained(staged.path)
+        staged.commit()
     work.finish(scores, {"steps": trainer.state.global_step, **group()})
