@@ -6,6 +6,37 @@ HOST ?= 127.0.0.1
 PORT ?= 7860
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+NOX_ARGS ?=
+SOAK_ARGS ?=
+MODELS_ARGS ?=
+MODEL ?= *
+TARGET ?=
+FUZZ ?= 20
+# Data sets for `make models` and for the tests that judge the embedded models; without them those
+# tests are skipped.
+NLPLUG_DATA ?= $(abspath $(wildcard ../shared/data))
+export NLPLUG_DATA
+# Folder of checkpoints, prepared data, curves and logs of training; outside git.
+NLPLUG_TRAINING ?= models-work
+TRAINING = $(abspath $(NLPLUG_TRAINING))
+LOG = $(TRAINING)/$(MODEL).log
+PID = $(TRAINING)/$(MODEL).pid
+# Memory in huge pages, which is never returned: training on a CPU is up to 1.7 times as fast.
+MALLOC := glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1
+MALLOC := $(MALLOC):glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=8589934592
+TRAIN = PYTHONPATH=tools NLPLUG_TRAINING=$(TRAINING) GLIBC_TUNABLES=$(MALLOC) OMP_WAIT_POLICY=passive \
+	nice -n 19 $(BIN)/python
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+MEMBERS := core $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml))) webui
+CODE := core/nlplug $(wildcard plugins/*/nlplug_*) webui/nlplug_webui tools
+# The recipe of the plugin that carries the model; of all plugins without MODEL.
+RECIPES = $(foreach model,$(wildcard plugins/*/nlplug_*/models/$(MODEL)),\
+	$(word 1,$(subst /nlplug_, ,$(model)))/recipe/make.py)
+METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
+
+.DEFAULT_GOAL := help
 .PHONY: help demo test fuzz mutants soak lint format docs docs-serve release-check nox bench models version api clean
 .DELETE_ON_ERROR:
 
