@@ -236,6 +236,10 @@ class ForeignTextWarning(UserWarning):
     """Texts are in a language that the model does not know, so their answers may be wrong."""
 
 
+class BatchDependenceWarning(RuntimeWarning):
+    """The scores of a text depend on the other texts of its batch."""
+
+
 def warn(message: str, category: type[Warning]) -> None:
     """Warn at the line of the caller: the innermost frame outside nlplug and its plugins.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from nlplug.export.calibration import Calibration
 from nlplug.export.gate import GateResult
 
 
@@ -20,6 +21,7 @@ class BuildResult:
         note: Description of the graphs.
         labels: In the order of their ids; empty for tasks without labels.
         max_length: Window in tokens.
+        calibration: How the scales of activations were chosen.
     """
 
     results: list[GateResult]
@@ -29,3 +31,4 @@ class BuildResult:
     note: str
     labels: Sequence[str]
     max_length: int
+    calibration: Calibration = field(default_factory=Calibration)

@@ -11,10 +11,11 @@ from typing import Any
 from nlplug.errors import ExportError
 from nlplug.export.branches import has_branches, quantize_branches
 from nlplug.export.build_result import BuildResult
+from nlplug.export.calibration import Calibration
 from nlplug.export.checkpoint import Checkpoint
 from nlplug.export.config import ExportConfig
 from nlplug.export.decoder.export import save_graph
-from nlplug.export.decoding_gate import DecodingGate, DecodingRows
+from nlplug.export.decoding_gate import DecodingGate, DecodingRows, EarlierGraph
 from nlplug.export.gate import GateResult
 from nlplug.export.parity import FP32_TOLERANCE, relative_difference
 from nlplug.export.quantize import quantize
@@ -110,6 +111,7 @@ def run_gate(
     written: WrittenGraphs,
     rows: DecodingRows,
     open_precision: Callable[[str], Decoder],
+    calibration: Calibration,
 ) -> BuildResult:
     """Compare each precision with PyTorch.
 
@@ -120,6 +122,7 @@ def run_gate(
         written: Its graphs.
         rows: The rows to compare on.
         open_precision: Opens the graphs of a precision.
+        calibration: How the scales of activations were chosen.
 
     Raises:
         ExportError: The float32 graphs do not give what PyTorch gives.
@@ -131,7 +134,8 @@ def run_gate(
     for precision in written.files:
         _log.info("running %s", precision)
         scored = precision in config.wanted and rows.answers is not None
-        result = gate.judge(precision, open_precision(precision), scored=scored)
+        fixed = config.fixed and precision == "int8"
+        result = gate.judge(precision, open_precision(precision), scored=scored, fixed=fixed)
         if precision == "fp32":
             _check_fp32(result.parity)
         results.append(result)
@@ -143,6 +147,45 @@ def run_gate(
         note=written.note,
         labels=(),
         max_length=draft.max_length,
+        calibration=calibration,
+    )
+
+
+def judge_calibrated(
+    config: ExportConfig,
+    draft: Bundle,
+    precision: str,
+    rows: DecodingRows,
+    decoders: tuple[Decoder, Decoder],
+    calibration: Calibration,
+) -> BuildResult:
+    """Compare the graphs of a precision with what they were before their scales were fixed.
+
+    Args:
+        config: The settings of the gate.
+        draft: The bundle with the new graphs.
+        precision: The precision.
+        rows: The rows to compare on.
+        decoders: With the earlier graphs, and with the new ones.
+        calibration: How the scales were chosen.
+    """
+    earlier, decoder = decoders
+    gate = DecodingGate(rows, EarlierGraph(earlier), budget=config.budget)
+    result = gate.judge(precision, decoder, scored=rows.answers is not None, fixed=True)
+    files = {
+        name: found[precision].relative_to(draft.path).as_posix()
+        for name, found in draft.graphs.items()
+        if precision in found
+    }
+    return BuildResult(
+        results=[result],
+        files={precision: files},
+        rows=rows.origin,
+        reference=gate.reference_metrics(),
+        note="calibrated",
+        labels=(),
+        max_length=draft.max_length,
+        calibration=calibration,
     )
 
 

@@ -9,6 +9,7 @@ from nlplug.errors import ExportError
 from nlplug.evaluation.base import evaluation_of, options_of
 from nlplug.export.build import build_float, build_int8
 from nlplug.export.build_result import BuildResult
+from nlplug.export.calibration import Calibration, calibration_rows, fix_one_pass
 from nlplug.export.checkpoint import Checkpoint
 from nlplug.export.config import ExportConfig
 from nlplug.export.gate import Gate
@@ -21,6 +22,8 @@ from nlplug.models.layout import MODEL_GRAPH
 from nlplug.runtime.session import OnnxExecutor
 
 _ORDER = ("fp32", "fp16", "int8")
+_SMOOTHED = 48
+"""Rows that the outliers of activations are measured on."""
 _log = logging.getLogger(__name__)
 
 
@@ -40,12 +43,7 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
         DataError: The evaluation data cannot be used.
         MissingExtra: A package of the ``train`` extra is not installed.
     """
-    task = config.task
-    if not isinstance(task, OnePassTask):
-        raise ExportError(
-            f"{task.name} cannot be exported: {type(task).__name__} is not a OnePassTask.",
-            hint="Name another exporter in the record of its family (Family.exporter).",
-        )
+    task = _one_pass(config, "exporter")
     fused = build_float(checkpoint, config, folder)
     draft = Bundle.open(folder)
     evaluation = evaluation_of(task, draft.labels) if task.family.scoring else None
@@ -54,10 +52,13 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
         task, evaluation, config.eval_data, limit=config.eval_rows, columns=config.columns
     )
     model = task.bind(draft)
+    calibration = Calibration()
     if "int8" in config.wanted:
-        calibration = calibration_feeds(model, rows.inputs, options)
-        build_int8(fused, config.quantization, calibration, folder)
+        samples = calibration_rows(config, draft.labels)
+        feeds = calibration_feeds(model, samples.inputs, options, limit=_SMOOTHED)
+        build_int8(fused, config.quantization, feeds, folder)
         draft = Bundle.open(folder)
+        calibration = fix_one_pass(config, draft, "int8", model, options, samples)
     problem = getattr(checkpoint.model.config, "problem_type", None)
     gate: Gate | None = None
     results = []
@@ -79,7 +80,8 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
                     options=config.options,
                 )
             _log.info("running %s", precision)
-            result = gate.judge(precision, executor)
+            fixed = config.fixed and precision == "int8"
+            result = gate.judge(precision, executor, fixed=fixed)
         finally:
             executor.close()
         if precision == "fp32" and not relative_difference(result.parity) <= FP32_TOLERANCE:
@@ -100,4 +102,70 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
         note=fused.note,
         labels=draft.labels if task.family.labelled else [],
         max_length=draft.max_length,
+        calibration=calibration,
     )
+
+
+def calibrate(config: ExportConfig, earlier: Bundle, draft: Bundle, precision: str) -> BuildResult:
+    """Fix the scales of a precision, and compare it with the earlier graph.
+
+    A family's calibrator, see `nlplug.families.family.Family.calibrator`.
+
+    Args:
+        config: The settings; of the calibration and the gate.
+        earlier: The bundle as it was.
+        draft: A copy of it, whose graph is written again.
+        precision: A precision whose graph takes scales from each batch.
+
+    Raises:
+        ExportError: The task's models do not answer in one pass.
+        DataError: The rows cannot be used.
+    """
+    task = _one_pass(config, "calibrator")
+    evaluation = evaluation_of(task, draft.labels) if task.family.scoring else None
+    defaults = task.default_options(draft) | dict(config.options)
+    options = options_of(task, evaluation, defaults)
+    rows = gate_rows(
+        task, evaluation, config.eval_data, limit=config.eval_rows, columns=config.columns
+    )
+    model = task.bind(draft)
+    samples = calibration_rows(config, draft.labels)
+    calibration = fix_one_pass(config, draft, precision, model, options, samples)
+    graph = draft.onnx_file(precision)
+    executors = [OnnxExecutor(path) for path in (earlier.onnx_file(precision), graph)]
+    reference, candidate = executors
+    try:
+        gate = Gate(
+            task,
+            model,
+            rows,
+            evaluation,
+            reference,
+            budget=config.budget,
+            independent=draft.config.get("problem_type") == "multi_label_classification",
+            options=defaults,
+        )
+        result = gate.judge(precision, candidate, fixed=True)
+    finally:
+        for executor in executors:
+            executor.close()
+    return BuildResult(
+        results=[result],
+        files={precision: {MODEL_GRAPH: graph.relative_to(draft.path).as_posix()}},
+        rows=rows.origin,
+        reference=gate.reference_metrics(),
+        note="calibrated",
+        labels=draft.labels if task.family.labelled else [],
+        max_length=draft.max_length,
+        calibration=calibration,
+    )
+
+
+def _one_pass(config: ExportConfig, role: str) -> OnePassTask:
+    task = config.task
+    if not isinstance(task, OnePassTask):
+        raise ExportError(
+            f"{task.name} cannot be exported: {type(task).__name__} is not a OnePassTask.",
+            hint=f"Name another {role} in the record of its family (Family.{role}).",
+        )
+    return task

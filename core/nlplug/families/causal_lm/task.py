@@ -28,6 +28,7 @@ FAMILY = Family(
     contents="nlplug.families.causal_lm.contents:Documents",
     scoring="nlplug.families.causal_lm.scoring:TextGenerationEvaluation",
     exporter="nlplug.families.causal_lm.export:make",
+    calibrator="nlplug.families.causal_lm.export:calibrate",
     hub_shape="nlplug.server.protocols.text_generation:GENERATED",
     streams=True,
     continues_input=True,

@@ -31,6 +31,7 @@ FAMILY = Family(
     contents="nlplug.families.seq2seq.contents:Pairs",
     scoring="nlplug.families.seq2seq.scoring:TranslationEvaluation",
     exporter="nlplug.families.seq2seq.export:make",
+    calibrator="nlplug.families.seq2seq.export:calibrate",
     hub_shape="nlplug.server.protocols.shapes:TEXTS",
     streams=True,
     pretraining="nlplug.families.seq2seq.settings:Seq2SeqPretrainConfig",
