@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nlplug.data.rows import DataRow
 from nlplug.families.family import load
@@ -34,6 +34,9 @@ class Recipe(ABC):
     """
 
     config: TrainConfig
+    probes: ClassVar[bool] = False
+    """Whether `loss` needs nothing but ``logits``, made by a linear output layer of the model. Then
+    a linear probe is fitted before fine-tuning."""
 
     def __init__(self, task: Task, config: TrainConfig) -> None:
         self.task = task

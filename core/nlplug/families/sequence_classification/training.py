@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,7 +15,9 @@ from transformers import AutoModelForSequenceClassification
 
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
+from nlplug.export.pooling import KEY, pooling_of
 from nlplug.families.sequence_classification.contents import LabelledTexts
+from nlplug.settings import load_settings
 from nlplug.train.checkpoint import load_base
 from nlplug.train.recipe import Recipe
 from nlplug.train.windows import WindowedTexts, stacked
@@ -45,6 +47,7 @@ class SequenceClassificationRecipe(Recipe):
     """
 
     config: SequenceClassificationConfig
+    probes: ClassVar[bool] = True
 
     def __init__(self, task: Task, config: SequenceClassificationConfig) -> None:
         super().__init__(task, config)
@@ -86,11 +89,14 @@ class SequenceClassificationRecipe(Recipe):
 
     def model(self) -> PreTrainedModel:
         problem = "multi" if self.multi_label else "single"
+        values: dict[str, Any] = {"problem_type": f"{problem}_label_classification"}
+        if self.config.pooling != "model":
+            found = self.config.pooling or pooling_of(
+                self.config.base, offline=load_settings().offline
+            )
+            values |= {KEY: found} if found else {}
         return load_base(
-            self.config,
-            AutoModelForSequenceClassification,
-            labels=self.labels,
-            problem_type=f"{problem}_label_classification",
+            self.config, AutoModelForSequenceClassification, labels=self.labels, **values
         )
 
     def dataset(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -44,6 +44,7 @@ class TokenClassificationRecipe(Recipe):
     """
 
     config: LabelledConfig
+    probes: ClassVar[bool] = True
 
     def __init__(self, task: Task, config: LabelledConfig) -> None:
         super().__init__(task, config)
