@@ -169,6 +169,8 @@ class Task(ABC):
     """Name of a registered ``ModelSpec``."""
     family: ClassVar[Family]
     """The kind of model: how it is trained, exported and evaluated."""
+    base: ClassVar[str] = ""
+    """Hub id of the checkpoint that training starts from if none is named; empty: none."""
 
     answers_blank: ClassVar[bool] = False
     """Whether a blank text has an answer, such as no entities; else it is refused as an input."""

@@ -42,7 +42,11 @@ Beta2 = Annotated[float, Field(gt=0, lt=1, description="Decay rate of AdamW's se
 class _StartConfig(BaseModel):
     """The checkpoint that fine-tuning starts from."""
 
-    base: str = Field(description="Pretrained checkpoint to fine-tune: a folder or a Hub id.")
+    base: str = Field(
+        default="",
+        description="Pretrained checkpoint to fine-tune: a folder or a Hub id. Default: that of "
+        "the task, if it has one.",
+    )
 
 
 class RunConfig(BaseModel):
@@ -190,6 +194,11 @@ class _ResultConfig(RunConfig):
         default=0.5,
         description="Share of the evaluation rows to use as test data if --test is not given; 0: "
         "the quality gate uses the rows that chose the checkpoint.",
+    )
+    allow_trivial: bool = Field(
+        default=False,
+        description="Export the model even if it is not better than a trivial answer, such as the "
+        "most frequent label.",
     )
     strict: bool = Field(
         default=False, description="Stop before training if the check of the data has warnings."

@@ -128,6 +128,7 @@ class NerTask(TokenClassificationTask):
     Options: ClassVar[type[TaskOptions]] = NerOptions
     Output: ClassVar[Any] = list[Entity] | list[WordLabel]
     default_model = "ner-en"
+    base: ClassVar[str] = "sentence-transformers/all-MiniLM-L6-v2"
     examples: ClassVar[Sequence[Example]] = (
         Example({"text": "Angela Merkel met Barack Obama in Berlin."}),
         Example({"text": "Toyota is building a plant in Alabama with Mazda, Reuters reports."}),
