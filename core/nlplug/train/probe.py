@@ -28,6 +28,8 @@ _TOKENS = 200_000
 """Maximum number of tokens of the rows that a probe is fitted on."""
 _PENALTY = 3e-4
 """L2 penalty, for vectors whose mean squared norm is 1."""
+_LEAST_SCALE = 0.1
+"""Least scale of the vectors around their mean, as a share of its norm."""
 _ITERATIONS = 200
 
 
@@ -74,8 +76,10 @@ def fit_probe(
     """
     batches = _vectors(recipe, model, _part(dataset, recipe.config.seed), tokenizer)
     mean = torch.cat([vectors.flatten(0, -2) for vectors, _ in batches]).mean(0)
+    # Vectors that hardly differ, such as those of an untrained base, would need huge weights.
+    least = max(_LEAST_SCALE * float(mean.norm()), 1e-6)
     norms = torch.cat([(v - mean).pow(2).sum(-1).flatten() for v, _ in batches])
-    scale = norms.mean().sqrt().clamp(min=1e-6)
+    scale = norms.mean().sqrt().clamp(min=least)
     inputs = [((vectors - mean) / scale, labels) for vectors, labels in batches]
     rows = sum(len(labels) for _, labels in inputs)
     layer = output_layer(model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from nlplug.data.rows import DataRow
 from nlplug.families.family import load
@@ -34,9 +34,6 @@ class Recipe(ABC):
     """
 
     config: TrainConfig
-    probes: ClassVar[bool] = False
-    """Whether `loss` needs nothing but ``logits``, made by a linear output layer of the model. Then
-    a linear probe is fitted before fine-tuning."""
 
     def __init__(self, task: Task, config: TrainConfig) -> None:
         self.task = task
@@ -51,6 +48,14 @@ class Recipe(ABC):
     def higher_is_better(self) -> bool:
         """Whether a higher ``metric`` is better."""
         return self._scoring().higher_is_better
+
+    @property
+    def probes(self) -> bool:
+        """Whether to fit a linear probe before fine-tuning.
+
+        `loss` must then need nothing but ``logits``, and a linear layer must compute them.
+        """
+        return False
 
     @abstractmethod
     def key(self, row: DataRow) -> str:
@@ -71,6 +76,10 @@ class Recipe(ABC):
         Raises:
             DataError: A row cannot be used; the message names file and line.
         """
+
+    def stratum(self, example: Example) -> str:
+        """What the folds of a cross-validation are to have in equal shares, such as the label."""
+        return ""
 
     @abstractmethod
     def row(self, example: Example) -> dict[str, Any]:

@@ -89,10 +89,15 @@ def read_run(config: RunConfig, key: Key, *, skip: bool = False, few: int = 0) -
     return RunRows(kept, held[: config.max_eval_rows], reports=reports)
 
 
-def folds(keys: Sequence[str]) -> list[int]:
-    """The fold of each row by a hash of its text; rows with the same text are in the same fold."""
-    hashes = {key: hashlib.sha256(key.encode()).hexdigest() for key in keys}
-    order = sorted(hashes, key=hashes.__getitem__)
+def folds(keys: Sequence[str], strata: Sequence[str]) -> list[int]:
+    """The fold of each row by a hash of its text; rows with the same text are in the same fold.
+
+    Args:
+        keys: The text of each row.
+        strata: What the folds are to have in equal shares, such as the label of each row.
+    """
+    stratum = dict(zip(keys, strata, strict=True))
+    order = sorted(stratum, key=lambda key: (stratum[key], hashlib.sha256(key.encode()).digest()))
     fold = {key: index % FOLDS for index, key in enumerate(order)}
     return [fold[key] for key in keys]
 

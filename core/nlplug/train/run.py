@@ -119,7 +119,8 @@ def _fine_tune(task: Task, config: TrainConfig, *, gate: bool) -> tuple[Workspac
 
     from nlplug.train.loop import run_loop
 
-    parts = [] if examples[1] else folds([key(row) for row in rows.train])
+    strata = map(recipe.stratum, examples[0])
+    parts = [] if examples[1] else folds([key(row) for row in rows.train], [*strata])
     run_loop(recipe, config, work, *examples, parts)
     return work, config
 

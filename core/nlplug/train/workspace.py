@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from nlplug.errors import TrainingError
 from nlplug.train.config import RunConfig
+from nlplug.train.plan import CHOSEN
 
 Settings = TypeVar("Settings", bound=RunConfig)
 # Settings that may change when a run is resumed, because they do not affect the training.
@@ -260,7 +261,9 @@ def _same_settings(earlier: dict[str, Any], config: RunConfig, folder: Path) -> 
     # A setting that did not exist when the run started counts as its default.
     fields = type(config).model_fields
     earlier = {name: field.get_default() for name, field in fields.items()} | earlier
-    free = _CHANGEABLE | (_LENGTH if now.get("schedule") == _CONSTANT else frozenset())
+    # A plan chooses the settings that are not given, and a resumed run recalls them.
+    free = _CHANGEABLE | (CHOSEN - config.model_fields_set)
+    free |= _LENGTH if now.get("schedule") == _CONSTANT else frozenset()
     changed = [
         f"{key} was {earlier.get(key)!r}, is {now[key]!r}"
         for key in now

@@ -93,7 +93,7 @@ def test_a_bad_row_is_two_lines_and_no_traceback(options: list[str], tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Error: --base is not given."),
+        ([], "Error: --data is not given."),
         (["--base", "b", "--data", "d.csv", "--output", "o", "--epochs", "-1"], "--epochs is -1.0"),
         (["--base", "b", "--data", "d.csv", "--output", "o"], "d.csv: no such file."),
         (["--config", "missing.toml"], "missing.toml: cannot be read"),

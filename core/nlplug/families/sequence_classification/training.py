@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -47,13 +47,16 @@ class SequenceClassificationRecipe(Recipe):
     """
 
     config: SequenceClassificationConfig
-    probes: ClassVar[bool] = True
 
     def __init__(self, task: Task, config: SequenceClassificationConfig) -> None:
         super().__init__(task, config)
         self.contents = LabelledTexts(task, config)
         self.weights: torch.Tensor | None = None
         self._check_labels()
+
+    @property
+    def probes(self) -> bool:
+        return self.config.probe
 
     def key(self, row: DataRow) -> str:
         return self.contents.key(row)
@@ -81,6 +84,9 @@ class SequenceClassificationRecipe(Recipe):
             LabelledText(self.contents.key(row), self.contents.ids(row), self._soft(row))
             for row in rows
         ]
+
+    def stratum(self, example: LabelledText) -> str:
+        return str(example.labels)
 
     def row(self, example: LabelledText) -> dict[str, Any]:
         names = [self.labels[i] for i in example.labels]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -44,7 +44,6 @@ class TokenClassificationRecipe(Recipe):
     """
 
     config: LabelledConfig
-    probes: ClassVar[bool] = True
 
     def __init__(self, task: Task, config: LabelledConfig) -> None:
         super().__init__(task, config)
@@ -56,6 +55,10 @@ class TokenClassificationRecipe(Recipe):
         self.contents = AnnotatedTexts(task, config)
         # Sets of labels that a token may have. The target len(labels) + i means the set i.
         self._allowed_sets: list[frozenset[int]] = []
+
+    @property
+    def probes(self) -> bool:
+        return self.config.probe
 
     def key(self, row: DataRow) -> str:
         return self.contents.key(row)
