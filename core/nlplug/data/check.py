@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -31,6 +31,8 @@ _UNEQUAL = 20
 _LONG = 0.01
 """Share of texts longer than the window that is worth a warning."""
 _SPACES = re.compile(r"[\W_]+")
+# Between letters or digits: 'C++' and 'C', or the grades 'A-' and 'A', are different labels.
+_LABEL_SPACES = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")
 # UTF-8 that was read as cp1252: 'é' became 'Ã©', a quotation mark 'â€™'.
 _MISREAD = re.compile("Ã[\u00a0-\u00bf\u0080-\u009f]|â€[™œ\u009d“”¢¦]|\ufffd")
 
@@ -145,7 +147,7 @@ class DataCheck:
 def check_rows(
     contents: Contents,
     parts: Mapping[str, Sequence[DataRow]],
-    reports: Iterable[ReadReport],
+    reports: Sequence[ReadReport],
     *,
     lengths: Callable[[Sequence[str]], Lengths | None] = lambda texts: None,
 ) -> DataCheck:
@@ -168,7 +170,8 @@ def check_rows(
         for name, rows in parts.items()
         if fitting
     }
-    check.findings += _refused(check.errors, skipped)
+    places = {row.where for rows in parts.values() for row in rows}
+    check.findings += _refused(check.errors, places, skipped)
     train = read.get("train", [])
     if train:
         check.columns = dict(train[0][1].columns)
@@ -219,17 +222,20 @@ def _read(contents: Contents, rows: Sequence[DataRow], check: DataCheck) -> _Rea
     return found
 
 
-def _refused(errors: Sequence[DataError], skipped: Counter[str]) -> Iterable[Finding]:
-    """One finding per reason; the place is cut off from the message."""
-    places: dict[str, list[str]] = defaultdict(list)
+def _refused(
+    errors: Sequence[DataError], places: Container[str], skipped: Counter[str]
+) -> Iterable[Finding]:
+    """One finding per reason, without the place of the row that begins the message."""
+    found: dict[str, list[str]] = defaultdict(list)
     for error in errors:
         place, _, reason = error.message.partition(": ")
-        if not reason:
-            place, reason = "", error.message
-        places[reason.rstrip(".")].append(place)
-    for reason, where in places.items():
-        named = tuple(filter(None, where))[:_SHOWN]
-        yield Finding("error", "row", f"{_rows(len(where))}: {reason}", len(where), named)
+        if place in places:
+            found[reason.rstrip(".")].append(place)
+        else:
+            yield Finding("error", "data", " ".join(filter(None, (error.message, error.hint))), 0)
+    for reason, where in found.items():
+        message = f"{_rows(len(where))}: {reason}"
+        yield Finding("error", "row", message, len(where), tuple(where[:_SHOWN]))
     for reason, count in skipped.items():
         yield Finding("error", "row", f"{_rows(count)} cannot be read: {reason}", count)
 
@@ -291,11 +297,11 @@ def _duplicates(train: _Read) -> Iterable[Finding]:
 def _spellings(labels: Mapping[str, int]) -> Iterable[Finding]:
     groups: dict[str, list[str]] = defaultdict(list)
     for label in labels:
-        groups[_SPACES.sub("", label.casefold()) or label].append(label)
+        groups[_LABEL_SPACES.sub(" ", label.casefold())].append(label)
     for names in groups.values():
         if len(names) > 1:
             listed = ", ".join(f"{name!r} ({labels[name]:,})" for name in sorted(names))
-            message = f"Labels differ only in case, spaces or punctuation: {listed}"
+            message = f"Labels differ only in case, spaces or hyphens: {listed}"
             yield Finding("warning", "label_spelling", message, sum(labels[n] for n in names))
 
 
@@ -307,8 +313,8 @@ def _balance(labels: Mapping[str, int], others: Mapping[str, _Read]) -> Iterable
     least = min(labels.values())
     if most / total > _DOMINANT:
         message = (
-            f"{most / total:.0%} of the labels are {name!r}: accuracy says little; look at the F1 "
-            "of each label, and consider balanced class weights"
+            f"{most / total:.0%} of the labels are {name!r}, so a score over all rows says little; "
+            "look at the scores of each label"
         )
         yield Finding("warning", "imbalance", message, most)
     elif most / least > _UNEQUAL:

@@ -97,7 +97,10 @@ class Evaluation(ABC):
 
     @abstractmethod
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
-        """All numbers as JSON values; ``metric`` and ``rows`` are among the keys."""
+        """All numbers as JSON values; ``metric`` and ``rows`` are among the keys.
+
+        The key ``METRIC_interval`` may have the 95 % interval of the metric, as two numbers.
+        """
 
     def decision(self, answer: Any) -> str:
         """An answer without its scores, as a text to show and to compare."""

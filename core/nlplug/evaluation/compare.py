@@ -240,12 +240,12 @@ def _table(result: Comparison) -> Section:
 
 
 def _side(pipe: Pipeline, run: Answered) -> Side:
-    score = float(run.evaluation.report(run.answers, run.targets)[run.evaluation.metric])
+    report = run.evaluation.report(run.answers, run.targets)
     rows = len(run.answers)
     return Side(
         name=f"{pipe.bundle.name}@{pipe.precision}",
-        score=score,
-        interval=run.interval(score),
+        score=float(report[run.evaluation.metric]),
+        interval=run.interval(report),
         size=graph_size(pipe.bundle, pipe.precision),
         rate=rows / run.seconds if run.seconds else 0.0,
         cpu=run.cpu_seconds / rows,

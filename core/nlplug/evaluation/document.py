@@ -273,14 +273,14 @@ header, section, figure { background: #fff; border: 1px solid var(--line); borde
 header { border-top: 4px solid var(--blue); }
 header p { margin: 2px 0; } header p + p { color: var(--soft); }
 section p { margin: 0 0 10px; color: var(--soft); max-width: 80ch; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr));
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr));
   gap: 16px; margin-bottom: 16px; }
 figure { margin: 0; } figcaption { font-weight: 600; font-size: 17px; margin-bottom: 10px; }
 figure svg { display: block; width: 100%; height: auto; max-height: 460px; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 14px; }
 th, td { text-align: left; vertical-align: top; padding: 5px 18px 5px 0;
-  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+  border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 td { min-width: 3em; } tr:last-child td { border-bottom: 0; }
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }

@@ -159,12 +159,12 @@ def _refused(gate: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _mistakes(result: EvaluationResult) -> Section:
     scored = any(mistake.score for mistake in result.mistakes)
     named = any(mistake.truth for mistake in result.mistakes)
-    header = [*(["score"] if scored else []), *(["truth"] if named else []), "answer", "input"]
+    header = [*(["truth"] if named else []), "answer", *(["score"] if scored else []), "input"]
     rows = [
         [
-            *([mistake.score] if scored else []),
             *([mistake.truth] if named else []),
             mistake.answer,
+            *([mistake.score] if scored else []),
             mistake.input,
         ]
         for mistake in result.mistakes

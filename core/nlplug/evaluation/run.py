@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,8 +63,19 @@ class Answered:
     seconds: float
     cpu_seconds: float
 
-    def interval(self, score: float) -> tuple[float, float]:
-        """The 95 % interval of the main metric, as that of the mean of its contributions."""
+    def interval(self, report: Mapping[str, Any]) -> tuple[float, float]:
+        """The 95 % interval of the main metric.
+
+        It is the one of the report, if the family computes one, else that of the mean of the
+        contributions of the rows, around the metric.
+
+        Args:
+            report: The report of the evaluation.
+        """
+        metric = self.evaluation.metric
+        if own := report.get(f"{metric}_interval"):
+            return float(own[0]), float(own[1])
+        score = float(report[metric])
         values = self.evaluation.per_example(self.answers, self.targets)
         low, high = mean_interval(values)
         mean, scale = float(values.mean()), self.evaluation.scale
@@ -169,7 +180,7 @@ def evaluate(
         device=pipe.device,
         data=path.name,
         seconds=run.seconds,
-        interval=run.interval(float(report[evaluation.metric])),
+        interval=run.interval(report),
         baselines=evaluation.baselines(run.targets),
         mistakes=_mistakes(run, data, columns),
         size=graph_size(pipe.bundle, pipe.precision),
@@ -235,8 +246,9 @@ def samples_at(
 
 def shown(sample: Sample | None) -> str:
     """The beginning of an input: its texts, in the order of its fields."""
-    texts = [value for value in (sample.input if sample else {}).values() if value]
-    return shortened(" | ".join(map(str, texts)))
+    values = [value for value in (sample.input if sample else {}).values() if value]
+    texts = [" ".join(map(str, v)) if isinstance(v, list) else str(v) for v in values]
+    return shortened(" | ".join(texts))
 
 
 def shortened(text: str) -> str:

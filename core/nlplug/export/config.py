@@ -36,7 +36,7 @@ class ExportConfig:
         data: What it was trained on, one record per data set.
         languages: ISO 639-1 codes.
         description: One line.
-        card: Text of the bundle's ``README.md``; empty for none.
+        card: Text of the bundle's ``README.md``; empty: a card made from the manifest.
     """
 
     source: Path | str

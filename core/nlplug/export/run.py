@@ -12,6 +12,7 @@ from nlplug.errors import ExportError, GateRefused, NlplugError, OptionError
 from nlplug.export.config import ExportConfig
 from nlplug.families.family import load
 from nlplug.models.bundle import Bundle
+from nlplug.models.card import model_card
 from nlplug.models.layout import external_data_of
 from nlplug.models.writer import BundleWriter
 from nlplug.validation import make_options
@@ -69,9 +70,9 @@ def export_model(config: ExportConfig) -> ExportReport:
         _check_results(config, made.results, required)
         kept = [v for v in made.results if not v.refused and v.precision in config.wanted]
         _move(work, writer.folder, [made.files[result.precision] for result in kept])
-        if config.card:
-            (writer.folder / "README.md").write_text(config.card, encoding="utf-8")
         manifest = make_manifest(config, checkpoint, made)
+        card = config.card or model_card(manifest)
+        (writer.folder / "README.md").write_text(card, encoding="utf-8")
         bundle = writer.commit(manifest)
     return ExportReport(bundle, made.results, made.rows, made.reference, made.note)
 

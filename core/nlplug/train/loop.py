@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -155,6 +155,9 @@ class _Run:
         if probe is not None and trial.keeps_probe:
             model, scores = self._model(), probe_scores
             probe.put(model)
+        if changed := recipe.calibrate(model, eval_examples, self._tokenizer):
+            with in_evaluation(model):
+                scores = evaluator(model) | changed
         self._save(model, trial, scores, trainer.state.global_step)
         return scores
 
@@ -314,7 +317,11 @@ def _finish(
             scores = averaged
         else:
             trainer.model.load_state_dict(best)
-    return {name.removeprefix("eval_"): float(value) for name, value in scores.items()}
+    return _scores(scores)
+
+
+def _scores(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name.removeprefix("eval_"): float(value) for name, value in metrics.items()}
 
 
 def _mean(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:

@@ -56,7 +56,7 @@ def planned(config: Settings, family: Family, rows: int) -> Settings:
 def encoder_plan(rows: int, base: str) -> dict[str, Any]:
     """The plan for encoders: about 300 steps on few rows, three epochs on many.
 
-    The values were chosen on rows of the training part of TREC-6; see docs/training.md.
+    The values were chosen on rows of the training part of TREC-6; see docs/defaults.md.
     """
     batch = _SMALL_BATCH if rows < FEW_ROWS else _BATCH
     steps = max(1, math.ceil(rows / batch))

@@ -12,12 +12,12 @@ from nlplug.families.family import load
 
 if TYPE_CHECKING:
     import torch
-    from torch.utils.data import Dataset
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from nlplug.evaluation.base import Evaluation
     from nlplug.task import Task
     from nlplug.train.config import TrainConfig
+    from nlplug.train.training_set import TrainingSet
 
 Example = Any
 """One validated row, of a type that the recipe defines."""
@@ -92,11 +92,8 @@ class Recipe(ABC):
     @abstractmethod
     def dataset(
         self, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase
-    ) -> Dataset[Any]:
-        """Training examples as features, with ``lengths()`` in tokens.
-
-        If it has a method ``set_epoch(int)``, it is called before each epoch.
-        """
+    ) -> TrainingSet:
+        """Training examples as features."""
 
     @abstractmethod
     def collate(
@@ -107,6 +104,24 @@ class Recipe(ABC):
     @abstractmethod
     def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         """The loss of one training batch, averaged over its rows (a scalar)."""
+
+    def calibrate(
+        self,
+        model: PreTrainedModel,
+        examples: Sequence[Example],
+        tokenizer: PreTrainedTokenizerBase,
+    ) -> dict[str, float]:
+        """Change the finished model so that its scores are probabilities; by default, do nothing.
+
+        Args:
+            model: The model with its final weights.
+            examples: The evaluation examples.
+            tokenizer: The tokenizer of the base.
+
+        Returns:
+            What was changed, for the record of the run; empty if the model is as before.
+        """
+        return {}
 
     def options(self, config: PretrainedConfig) -> dict[str, Any]:
         """Defaults of task options that the trained model sets.

@@ -12,6 +12,7 @@ from nlplug.evaluation.base import Table
 from nlplug.evaluation.document import Document, Section
 from nlplug.evaluation.report import model_sections, provenance, score_line, score_sections
 from nlplug.evaluation.run import EvaluationResult, evaluate
+from nlplug.families.family import load
 from nlplug.models.bundle import Bundle
 from nlplug.pipelines import Pipeline
 from nlplug.train.trials import Trial
@@ -32,21 +33,13 @@ def training_report(task: Task, config: TrainConfig, work: Workspace) -> Documen
     """
     with Pipeline(task, Bundle.open(config.output), threads=config.threads) as pipe:
         result = evaluate(pipe, work.gate_file)
-    record = work.result()
-    known: Mapping[str, float] = record.get("baselines", {})
-    result = replace(result, baselines=result.baselines | dict(known))
-    check: dict[str, Any] = {}
-    if work.check_file.is_file():
-        check = json.loads(work.check_file.read_text(encoding="utf-8"))
     metric = result.evaluation.metric
-    curve = _curve(work, metric)
-    scores = _series(curve, f"eval_{metric}")
-    losses = _series(curve, "loss")
+    run = _run(config, work, metric)
+    known: Mapping[str, float] = work.result().get("baselines", {})
+    result = replace(result, baselines=result.baselines | dict(known))
 
     def figures(pyplot: Any) -> dict[str, Any]:
-        drawn = {}
-        if len(scores) > 1:
-            drawn["Learning curve"] = plots.curve(pyplot, losses, scores, metric, result.baselines)
+        drawn = _learning(pyplot, run["curve"], metric, result.baselines)
         return drawn | dict(result.evaluation.plots(result.report, pyplot))
 
     return Document(
@@ -55,22 +48,69 @@ def training_report(task: Task, config: TrainConfig, work: Workspace) -> Documen
         sections=[
             *score_sections(result),
             *model_sections(result.manifest),
-            *_data(check),
+            *_data(run["check"]),
             Section("Settings", table=_settings(config), detail=True),
             provenance(result),
         ],
         values=result.to_dict()
+        | run
         | {
             "gate": result.manifest.metrics.get("gate") if result.manifest else None,
             "precisions": _precisions(result),
-            "selection": record.get("scores", {}),
-            "steps": record.get("steps"),
-            "curve": curve,
-            "check": check,
-            "settings": config.model_dump(mode="json"),
         },
         figures=figures,
     )
+
+
+def refusal_report(task: Task, config: TrainConfig, work: Workspace, reason: str) -> Document:
+    """The report of a finished run of which the quality gate refused all precisions.
+
+    Args:
+        task: The task.
+        config: The settings of the run.
+        work: Its folder.
+        reason: What the gate says.
+    """
+    metric: str = load(task.family.scoring).metric
+    run = _run(config, work, metric)
+    scores = [[name, value] for name, value in run["selection"].items()]
+    text = f"The PyTorch checkpoint is in {work.model}. These rows have chosen it."
+    return Document(
+        title=f"Training of {config.name or config.output.name}: no bundle was written",
+        summary=[reason],
+        sections=[
+            Section("PyTorch", text, Table("", ["metric", "value"], scores)),
+            *_data(run["check"]),
+            Section("Settings", table=_settings(config), detail=True),
+        ],
+        values={"task": task.name, "metric": metric, "refused": reason, **run},
+        figures=lambda pyplot: _learning(pyplot, run["curve"], metric, {}),
+    )
+
+
+def _run(config: TrainConfig, work: Workspace, metric: str) -> dict[str, Any]:
+    """What the folder of a run says about it, as JSON values."""
+    record = work.result()
+    check: dict[str, Any] = {}
+    if work.check_file.is_file():
+        check = json.loads(work.check_file.read_text(encoding="utf-8"))
+    return {
+        "selection": record.get("scores", {}),
+        "steps": record.get("steps"),
+        "curve": _curve(work, metric),
+        "check": check,
+        "settings": config.model_dump(mode="json"),
+    }
+
+
+def _learning(
+    pyplot: Any, curve: list[dict[str, Any]], metric: str, baselines: Mapping[str, float]
+) -> dict[str, Any]:
+    scores = _series(curve, f"eval_{metric}")
+    if len(scores) < 2:
+        return {}
+    losses = _series(curve, "loss")
+    return {"Learning curve": plots.curve(pyplot, losses, scores, metric, baselines)}
 
 
 def _judged(result: EvaluationResult, work: Workspace) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nlplug.data.report import ReadReport
 from nlplug.data.writers import open_writer
-from nlplug.errors import DataError, NothingLearned, TrainingError
+from nlplug.errors import DataError, GateRefused, NothingLearned, TrainingError
 from nlplug.extras import require
 from nlplug.families.family import load
 from nlplug.train.base import resolve_base
@@ -182,16 +182,21 @@ def _recipe(task: Task, config: TrainConfig) -> Recipe:
 
 
 def _finish(task: Task, config: TrainConfig, work: Workspace) -> None:
-    from nlplug.train.report import training_report
+    """Export and write the report, which also says why the gate refused."""
+    from nlplug.train.report import refusal_report, training_report
 
     _check_learned(config, work)
-    _export(task, config, work)
-    if not task.family.scoring:
-        return
-    report = training_report(task, config, work)
-    _log.info("\n%s", report.text(brief=True))
     folder = config.output.with_name(f"{config.output.name}.report")
-    _log.info("\nReport: %s", report.write(folder))
+    try:
+        _export(task, config, work)
+    except GateRefused as error:
+        if task.family.scoring:
+            page = refusal_report(task, config, work, error.message).write(folder)
+            _log.info("Report: %s", page)
+        raise
+    if task.family.scoring:
+        report = training_report(task, config, work)
+        _log.info("\n%s\n\nReport: %s", report.text(brief=True), report.write(folder))
 
 
 def _check_learned(config: TrainConfig, work: Workspace) -> None:

@@ -98,6 +98,19 @@ def test_labels_that_differ_only_in_spelling_are_named() -> None:
     assert "'not spam' (6)" in message
 
 
+def test_labels_that_differ_in_their_signs_are_different() -> None:
+    labels = ["C", "C++", "C#", "A-", "A", "A+"] * 5
+    check = checked([row(line, f"text {line}", label) for line, label in enumerate(labels)])
+    assert [finding.kind for finding in check.findings] == []
+
+
+def test_data_with_one_label_is_one_error_that_names_no_row() -> None:
+    check = checked([row(line, f"text {line}", "a") for line in range(8)])
+    (finding,) = check.findings
+    assert (finding.severity, finding.kind, finding.examples) == ("error", "data", ())
+    assert "The training data has 1 label(s)" in str(finding)
+
+
 @pytest.mark.parametrize(
     ("counts", "severity"), [((90, 10), "warning"), ((75, 25), None), ((70, 28, 2), "note")]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import signal
@@ -12,27 +13,49 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from nlplug.cli.main import main
+from nlplug.task import Task
+from nlplug.train.config import TrainConfig
+from nlplug.train.run import fine_tune
 from nlplug.train.workspace import complete_checkpoints
 
 pytestmark = pytest.mark.train
 
 Start = Callable[..., "subprocess.Popen[str]"]
+Words = Callable[..., list[str]]
 
 
 @pytest.fixture
-def start(tiny_bert: Path, toy_files: tuple[Path, Path], tmp_path: Path) -> Iterator[Start]:
-    """Starts ``nlplug train`` in a process of its own; it is killed at the end of the test."""
-    running: list[subprocess.Popen[str]] = []
+def words(tiny_bert: Path, toy_files: tuple[Path, Path], tmp_path: Path) -> Words:
+    """The words of ``nlplug train``, after the name of the program."""
     data, dev = map(str, toy_files)
 
-    def run(*options: str, output: str = "out") -> subprocess.Popen[str]:
-        words = ["nlplug", "train", "sentiment", "--base", str(tiny_bert), "--data", data]
-        words += ["--eval", dev, "--output", str(tmp_path / output), "--labels", "bad,good"]
-        words += ["--epochs", "30", "--batch-size", "8", "--learning-rate", "0.005"]
-        words += ["--precisions", "fp32", "--device", "cpu", "--threads", "1"]
-        words += ["--progress-seconds", "0.01", *options]
-        process = nlplug(words)
+    def make(*options: str, output: str = "out") -> list[str]:
+        return [
+            *("train", "sentiment", "--base", str(tiny_bert), "--data", data, "--eval", dev),
+            *("--output", str(tmp_path / output), "--labels", "bad,good", "--epochs", "12"),
+            *("--batch-size", "8", "--learning-rate", "0.005", "--precisions", "fp32"),
+            *("--device", "cpu", "--threads", "1", "--progress-seconds", "0.01", *options),
+        ]
+
+    return make
+
+
+@pytest.fixture
+def start(words: Words) -> Iterator[Start]:
+    """Starts ``nlplug train`` in a process of its own; it is killed at the end of the test."""
+    running: list[subprocess.Popen[str]] = []
+
+    def run(*options: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nlplug", *words(*options)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        )
         running.append(process)
         return process
 
@@ -42,14 +65,11 @@ def start(tiny_bert: Path, toy_files: tuple[Path, Path], tmp_path: Path) -> Iter
         process.communicate()
 
 
-def nlplug(words: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-    )
+def in_this_process(command: list[str]) -> str:
+    """Run a command to its end, and return what it wrote to standard error."""
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    return done.stderr
 
 
 def at_step(process: subprocess.Popen[str], step: int) -> None:
@@ -63,7 +83,7 @@ def at_step(process: subprocess.Popen[str], step: int) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_says_how_to_resume_and_the_resumed_run_ends_the_same(
-    start: Start, tmp_path: Path, number: signal.Signals, code: int
+    start: Start, words: Words, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     from safetensors.torch import load_file
 
@@ -77,19 +97,13 @@ def test_a_signal_saves_says_how_to_resume_and_the_resumed_run_ends_the_same(
     saved = complete_checkpoints(tmp_path / "out.training")[-1]
     error, hint = errors.strip().splitlines()[-2:]
     step = saved.name.removeprefix("checkpoint-")
-    assert (
-        error
-        == f"Error: The run was interrupted by {number.name}. Step {step} is saved in {saved}."
-    )
+    assert f"The run was interrupted by {number.name}. Step {step} is saved in {saved}." in error
     command = shlex.split(hint.removeprefix("Hint: Continue with: "))
     assert command[-1] == "--resume"
     assert not (tmp_path / "out").exists()
 
-    words = command[command.index("train") :]
-    resumed, whole = nlplug(["nlplug", *words]), start(output="whole")
-    for process in (resumed, whole):
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
+    in_this_process(command[command.index("train") :])
+    in_this_process(words(output="whole"))
     first, second = (
         load_file(tmp_path / f"{name}.training" / "model" / "model.safetensors")
         for name in ("out", "whole")
@@ -115,13 +129,37 @@ def test_a_killed_run_loses_no_more_than_the_interval_of_the_checkpoints(
     assert len(saved) <= 2  # a newer one replaces the one before it
 
 
-def test_the_progress_line_has_loss_score_rate_and_remaining_time(start: Start) -> None:
-    process = start("--epochs", "4")
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+def test_the_progress_line_has_loss_score_rate_and_remaining_time(words: Words) -> None:
+    errors = in_this_process(words("--epochs", "4"))
     lines = [line for line in errors.splitlines() if line.startswith("Step ")]
     first, *parts = lines[-1].split(", ")
     assert first == "Step 36 of 36"
     assert [part.split()[0] for part in parts[:2]] == ["loss", "accuracy"]
     assert parts[2].endswith(("steps/s", "s/step"))
     assert parts[3] == "0 s left"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_has_one_line_that_is_rewritten(
+    toy_task: Task, config: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    fine_tune(toy_task, config(epochs=2))
+    *rewritten, last = screen.getvalue().split("\r\033[K")
+    assert last.startswith("Step 18 of 18, loss ")
+    assert last.endswith(" left\n")
+    assert all("\n" not in line for line in rewritten if line.startswith("Step "))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.2, "0 s"), (89, "89 s"), (200, "3 min"), (7500, "2 h 5 min")]
+)
+def test_durations_are_short(seconds: float, shown: str) -> None:
+    from nlplug.train.callbacks import duration
+
+    assert duration(seconds) == shown

@@ -29,6 +29,12 @@ class SequenceClassificationConfig(LabelledConfig):
         "first token, or that of the classifiers of transformers (model). Default: that of the "
         "base if it is a sentence encoder, else model.",
     )
+    calibrate: bool = Field(
+        default=True,
+        description="Scale the logits so that scores are probabilities (temperature scaling), on "
+        "the rows that choose the checkpoint; only with at least 200 of them, and if this lowers "
+        "the calibration error.",
+    )
     class_weights: ClassWeights = Field(
         default="none", description="balanced: weight the loss by inverse class frequency."
     )

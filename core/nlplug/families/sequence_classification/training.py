@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 from transformers import AutoModelForSequenceClassification
 
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
 from nlplug.export.pooling import KEY, pooling_of
 from nlplug.families.sequence_classification.contents import LabelledTexts
+from nlplug.families.sequence_classification.temperature import MIN_ROWS, fit_temperature, improves
 from nlplug.settings import load_settings
 from nlplug.train.checkpoint import load_base
 from nlplug.train.recipe import Recipe
+from nlplug.train.served import in_evaluation
 from nlplug.train.windows import WindowedTexts, stacked
 
 if TYPE_CHECKING:
@@ -130,6 +133,55 @@ class SequenceClassificationRecipe(Recipe):
             return F.binary_cross_entropy_with_logits(logits, target, pos_weight=weights)
         return F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
 
+    def calibrate(
+        self,
+        model: PreTrainedModel,
+        examples: Sequence[LabelledText],
+        tokenizer: PreTrainedTokenizerBase,
+    ) -> dict[str, float]:
+        """Divide the weights of the last layer by the temperature; see `fit_temperature`."""
+        heads = [
+            part
+            for part in model.modules()
+            if isinstance(part, torch.nn.Linear) and part.out_features == len(self.labels)
+        ]
+        if not self.config.calibrate or len(examples) < MIN_ROWS or not heads:
+            return {}
+        logits, targets = self._logits(model, examples, tokenizer)
+        temperature = fit_temperature(logits, targets)
+        if temperature is None or not improves(logits, targets):
+            return {}
+        _scale(heads[-1], 1 / temperature)
+        sample = examples[: self.config.batch_size]
+        scaled, _ = self._logits(model, sample, tokenizer)
+        if not np.allclose(scaled * temperature, logits[: len(scaled)], rtol=1e-2, atol=1e-2):
+            _scale(heads[-1], temperature)  # the layer is not the last one
+            return {}
+        return {"temperature": temperature}
+
+    def _logits(
+        self,
+        model: PreTrainedModel,
+        examples: Sequence[LabelledText],
+        tokenizer: PreTrainedTokenizerBase,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Logits, shape (rows, labels), and the ids of the labels or their 0 and 1."""
+        loader: DataLoader[Any] = DataLoader(
+            self.dataset(examples, tokenizer),
+            batch_size=self.config.batch_size,
+            collate_fn=lambda features: self.collate(features, tokenizer),
+        )
+        found = []
+        with in_evaluation(model), torch.inference_mode():
+            for batch in loader:
+                batch.pop("labels")
+                placed = {name: value.to(model.device) for name, value in batch.items()}
+                found.append(model(**placed)["logits"].float().cpu().numpy())
+        targets = np.zeros((len(examples), len(self.labels)))
+        for row, example in enumerate(examples):
+            targets[row, list(example.labels)] = 1
+        return np.concatenate(found), targets if self.multi_label else targets.argmax(axis=1)
+
     def options(self, config: PretrainedConfig) -> dict[str, Any]:
         """With several labels per text: all labels with a score of at least one half."""
         several = config.problem_type == "multi_label_classification"
@@ -167,6 +219,13 @@ class SequenceClassificationRecipe(Recipe):
                 f"{', '.join(map(repr, self.labels))}.",
             )
         return tuple(float(v) for v in numbers)
+
+
+def _scale(layer: torch.nn.Linear, factor: float) -> None:
+    with torch.no_grad():
+        layer.weight *= factor
+        if layer.bias is not None:
+            layer.bias *= factor
 
 
 def balanced_weights(
