@@ -263,7 +263,7 @@ class EncoderConfig(TrainConfig):
     epochs: Epochs = Field(
         default=3.0,
         json_schema_extra={"chosen": True},
-        description="Number of passes over the training data. Default: 3 to 20, for about 300 "
+        description="Number of passes over the training data. Default: 3 to 10, for about 300 "
         "steps.",
     )
     batch_size: int = Field(

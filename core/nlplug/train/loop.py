@@ -28,6 +28,7 @@ from nlplug.errors import TrainingError
 from nlplug.train.callbacks import KeepCheckpoints, ShowProgress, StopOnSignal
 from nlplug.train.config import TrainConfig
 from nlplug.train.interrupt import Interruption, interruptible
+from nlplug.train.probe import START
 from nlplug.train.processes import group, is_main, main_first
 from nlplug.train.quantized import simulate_int8
 from nlplug.train.recipe import Recipe
@@ -37,8 +38,8 @@ from nlplug.train.trials import (
     Trial,
     cross_validate,
     load_probe,
+    put_probe,
     save_probe,
-    start_from_probe,
     trivial_scores,
 )
 from nlplug.train.workspace import EVALUATED, Workspace, complete_checkpoints
@@ -133,10 +134,11 @@ class _Run:
         evaluator = recipe.evaluator(work.eval_file, eval_examples, self._tokenizer)
         probe, probe_scores = load_probe(work.probe_file), work.probe_scores()
         if work.checkpoint is None:
-            probe = start_from_probe(recipe, model, train_set, self._tokenizer)
+            probe = put_probe(recipe, model, train_set, self._tokenizer)
             if probe is not None:
                 with in_evaluation(model):
                     probe_scores = evaluator(model)
+                probe.put(model, share=START)
                 if is_main():
                     save_probe(probe, work.probe_file)
                     work.keep_probe_scores(probe_scores)
@@ -180,7 +182,9 @@ class _Run:
         model = self._model()
         train_set = recipe.dataset(examples, self._tokenizer)
         if work.checkpoint is None:
-            start_from_probe(recipe, model, train_set, self._tokenizer)
+            probe = put_probe(recipe, model, train_set, self._tokenizer)
+            if probe is not None and not trial.keeps_probe:
+                probe.put(model, share=START)
         steps = 0
         if not trial.keeps_probe:
             trainer = self._trainer(model, train_set, dict, work.folder, evaluates=False)

