@@ -115,7 +115,9 @@ def test_a_result_that_is_not_above_the_majority_is_an_error_and_no_bundle(
         for index in range(60)
     ]
     data = str(write_jsonl(tmp_path / "noise.jsonl", rows))
-    settings = config(data=[data], eval=[], epochs=1, learning_rate=1e-6, probe=True)
+    settings = config(
+        data=[data], eval=[], epochs=1, learning_rate=1e-6, probe=True, allow_trivial=False
+    )
     with pytest.raises(NothingLearned, match=r"learned nothing.*majority") as raised:
         train(toy_task, settings)
     assert raised.value.exit_code == 8
