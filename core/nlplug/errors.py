@@ -163,6 +163,13 @@ class TrainingInterrupted(TrainingError):
         self.exit_code = 128 + signal
 
 
+class NothingLearned(TrainingError):
+    """A trained model is not better than an answer that needs no model; it is not exported."""
+
+    exit_code = 8
+    error_type = "nothing_learned"
+
+
 class ExportError(NlplugError):
     """A model cannot be exported to ONNX."""
 

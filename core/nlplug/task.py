@@ -180,6 +180,8 @@ class Task(ABC):
     """Name of a registered ``ModelSpec``."""
     family: ClassVar[Family]
     """The kind of model: how it is trained, exported and evaluated."""
+    base: ClassVar[str] = ""
+    """Hub id of the checkpoint that training starts from if none is named; empty: none."""
 
     rules: ClassVar[Mapping[str, Rule]] = {}
     """Rules of `adapt` by name of the argument; see `nlplug.argument_rules`."""

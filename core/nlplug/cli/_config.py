@@ -30,6 +30,9 @@ def config_options(settings: type[BaseModel]) -> list[click.Parameter]:
     for option in options:
         # The descriptions of these fields say what happens without a value.
         option.help = re.sub(r"  \[default: (not set|\[\]|)\]$", "", option.help or "")
+        extra = settings.model_fields[str(option.name)].json_schema_extra
+        if isinstance(extra, dict) and "chosen" in extra:
+            option.help = re.sub(r"  \[default: .*\]$", "", option.help)
     return [file, *options]
 
 

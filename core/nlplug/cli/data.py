@@ -92,7 +92,9 @@ def _check(
     as_json: bool,
     **values: Any,
 ) -> None:
+    from nlplug.train.base import resolve_base
     from nlplug.train.check import check_run, checked_contents
+    from nlplug.train.plan import FEW_ROWS, planned
     from nlplug.train.rows import read_run, with_test
 
     if files:
@@ -101,6 +103,8 @@ def _check(
     # A check writes nothing, so the settings that only a run needs may be missing.
     values |= {name: "" for name in _NEEDED if name not in known and values.get(name) is None}
     config = read_config(settings, file, values)
+    if config.base or task.base:
+        config = config.model_copy(update={"base": resolve_base(task, config.base)})
     contents = checked_contents(task, config)
 
     def key(row: DataRow) -> str:
@@ -109,7 +113,9 @@ def _check(
         except DataError:
             return ""  # the check reports the row
 
-    rows = with_test(read_run(config, key, skip=True), config, key)
+    few = FEW_ROWS if task.family.plan else 0
+    rows = with_test(read_run(config, key, skip=True, few=few), config, key)
+    config = planned(config, task.family, len(rows.train))
     found = check_run(contents, rows, config)
     click.echo(json.dumps(found.to_dict(), ensure_ascii=False, indent=2) if as_json else str(found))
     errors, warnings = found.count("error"), found.count("warning")

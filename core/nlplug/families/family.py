@@ -28,6 +28,8 @@ class Family:
             with further settings.
         contents: The `nlplug.data.contents.Contents` that reads the rows of its data; empty: its
             data is not checked before training.
+        plan: A function of the number of training rows and the base that chooses settings which are
+            not given, as `nlplug.train.plan.encoder_plan`; empty: the defaults are used.
         pretraining: The settings of training from scratch, a subclass of
             `nlplug.train.pretrain_config.PretrainConfig`; empty: no training from scratch.
         scoring: The `nlplug.evaluation.base.Evaluation` that scores its answers; empty: no scoring.
@@ -50,6 +52,7 @@ class Family:
     training: str = ""
     settings: str = "nlplug.train.config:TrainConfig"
     contents: str = ""
+    plan: str = ""
     pretraining: str = ""
     scoring: str = ""
     exporter: str = "nlplug.export.one_pass:make"

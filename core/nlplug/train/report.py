@@ -15,6 +15,7 @@ from nlplug.evaluation.run import EvaluationResult, evaluate
 from nlplug.families.family import load
 from nlplug.models.bundle import Bundle
 from nlplug.pipelines import Pipeline
+from nlplug.train.trials import Trial
 
 if TYPE_CHECKING:
     from nlplug.task import Task
@@ -43,7 +44,7 @@ def training_report(task: Task, config: TrainConfig, work: Workspace) -> Documen
 
     return Document(
         title=f"Training of {result.model}",
-        summary=[score_line(result), _judged(result, work), _measured(result)],
+        summary=[*_judged(result, work), _measured(result)],
         sections=[
             *score_sections(result),
             *model_sections(result.manifest),
@@ -112,11 +113,27 @@ def _learning(
     return {"Learning curve": plots.curve(pyplot, losses, scores, metric, baselines)}
 
 
-def _judged(result: EvaluationResult, work: Workspace) -> str:
+def _judged(result: EvaluationResult, work: Workspace) -> list[str]:
     rows = f"{result.report['rows']:,} rows"
+    trial = Trial.read(work.trial_file)
+    about = [] if trial is None else [str(trial)]
     if work.gate_file == work.test_file:
-        return f"Measured on {rows} that did not choose the checkpoint."
-    return f"Measured on the {rows} that chose the checkpoint, so the score is likely too high."
+        return [
+            score_line(result),
+            f"Measured on {rows} that did not choose the checkpoint.",
+            *about,
+        ]
+    if work.gate_file == work.eval_file:
+        return [
+            score_line(result),
+            f"Measured on the {rows} that chose the checkpoint, so the score is likely too high.",
+            *about,
+        ]
+    return [
+        *about,
+        f"The result is trained on all {rows}. The numbers below are those of these rows, so they "
+        "are too high; the cross-validation has scored rows that did not train the model.",
+    ]
 
 
 def _measured(result: EvaluationResult) -> str:

@@ -19,6 +19,9 @@ from nlplug.train.sources import hold_out, read_sources
 if TYPE_CHECKING:
     from nlplug.train.config import RunConfig, TrainConfig
 
+FOLDS = 4
+"""Parts of the rows in a cross-validation."""
+
 Key = Callable[[DataRow], str]
 
 
@@ -46,7 +49,7 @@ class RunRows:
         return {name: rows for name, rows in found.items() if rows}
 
 
-def read_run(config: RunConfig, key: Key, *, skip: bool = False) -> RunRows:
+def read_run(config: RunConfig, key: Key, *, skip: bool = False, few: int = 0) -> RunRows:
     """The rows for training and evaluation.
 
     Args:
@@ -54,6 +57,7 @@ def read_run(config: RunConfig, key: Key, *, skip: bool = False) -> RunRows:
         key: The text whose hash assigns a row to training or to evaluation.
         skip: Whether to leave out rows that cannot be read, which the reports count; else they are
             errors.
+        few: With fewer rows none is held out, unless ``eval_share`` is given.
 
     Raises:
         DataError: The data cannot be used.
@@ -69,6 +73,13 @@ def read_run(config: RunConfig, key: Key, *, skip: bool = False) -> RunRows:
             config.eval, split="validation", limit=limit, file=file, reports=reports
         )
         return RunRows(rows, held, reports=reports)
+    if len(rows) < few and "eval_share" not in config.model_fields_set:
+        if len({key(row) for row in rows}) < FOLDS:
+            raise DataError(
+                f"The {len(rows)} rows have fewer than {FOLDS} different texts.",
+                hint="Give more rows, or an evaluation file with --eval.",
+            )
+        return RunRows(rows, [], reports=reports)
     kept, held = hold_out(rows, config.eval_share, key)
     if not kept or not held:
         raise DataError(
@@ -76,6 +87,19 @@ def read_run(config: RunConfig, key: Key, *, skip: bool = False) -> RunRows:
             hint="Give an evaluation file with --eval, or another --eval-share.",
         )
     return RunRows(kept, held[: config.max_eval_rows], reports=reports)
+
+
+def folds(keys: Sequence[str], strata: Sequence[str]) -> list[int]:
+    """The fold of each row by a hash of its text; rows with the same text are in the same fold.
+
+    Args:
+        keys: The text of each row.
+        strata: What the folds are to have in equal shares, such as the label of each row.
+    """
+    stratum = dict(zip(keys, strata, strict=True))
+    order = sorted(stratum, key=lambda key: (stratum[key], hashlib.sha256(key.encode()).digest()))
+    fold = {key: index % FOLDS for index, key in enumerate(order)}
+    return [fold[key] for key in keys]
 
 
 def _skipping(config: RunConfig, path: Path) -> DataFile:

@@ -7,18 +7,21 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nlplug.data.report import ReadReport
 from nlplug.data.writers import open_writer
-from nlplug.errors import DataError, GateRefused, TrainingError
+from nlplug.errors import DataError, GateRefused, NothingLearned, TrainingError
 from nlplug.extras import require
 from nlplug.families.family import load
-from nlplug.train.processes import is_main, main_first
-from nlplug.train.rows import RunRows, read_run, with_test
+from nlplug.train.base import resolve_base
+from nlplug.train.plan import CHOSEN, FEW_ROWS, described, planned, write_settings
+from nlplug.train.processes import is_alone, is_main, main_first
+from nlplug.train.rows import RunRows, folds, read_run, with_test
 
 if TYPE_CHECKING:
     from nlplug.data.check import DataCheck
+    from nlplug.data.contents import Contents
     from nlplug.export.run import ExportReport
     from nlplug.task import Task
     from nlplug.train.config import RunConfig, TrainConfig
@@ -44,15 +47,15 @@ def train(task: Task, config: TrainConfig) -> Path:
         DataError: The data cannot be used.
         TrainingError: Training cannot start or continue.
         TrainingInterrupted: The run was stopped by SIGINT or SIGTERM; it can be resumed.
+        NothingLearned: The model is not better than a trivial answer.
         GateRefused: All exported precisions lost more quality than allowed.
     """
     from nlplug.train.interrupt import interruptible
-    from nlplug.train.workspace import Workspace, check_output
+    from nlplug.train.workspace import check_output
 
     check_output(config.output)
-    _fine_tune(task, config, gate=True)
+    work, config = _fine_tune(task, config, gate=True)
     if is_main():
-        work = Workspace.of(config)
         with interruptible(work):
             _finish(task, config, work)
     return config.output
@@ -69,29 +72,46 @@ def fine_tune(task: Task, config: TrainConfig) -> Path:
         TrainingError: Training cannot start or continue.
         TrainingInterrupted: The run was stopped by SIGINT or SIGTERM; it can be resumed.
     """
-    return _fine_tune(task, config, gate=False)
+    return _fine_tune(task, config, gate=False)[0].model
 
 
-def _fine_tune(task: Task, config: TrainConfig, *, gate: bool) -> Path:
-    from nlplug.train.workspace import Workspace
+def _fine_tune(task: Task, config: TrainConfig, *, gate: bool) -> tuple[Workspace, TrainConfig]:
+    """The folder of the finished run, and its settings with those that were chosen."""
+    from nlplug.train.check import contents_of
+    from nlplug.train.workspace import Workspace, recalled
 
-    rows, check = _checked(task, config, gate=gate)
-    for module in ("torch", "transformers", "accelerate"):
-        require(module, "train", purpose="Training")
-    recipe = _recipe(task, config)
+    given = set(config.model_fields_set)
+    config = config.model_copy(update={"base": resolve_base(task, config.base)})
+    if config.resume:
+        config = recalled(config, CHOSEN)
     work = Workspace.open(config)
     if work.finished:
-        return work.model
-    if rows is None:
-        rows = _read(recipe.key, config, gate=gate)
+        return work, config
+    contents = contents_of(task, config)
+    few = FEW_ROWS if task.family.plan and is_alone() else 0
+    key = _recipe(task, config).key if contents is None else contents.key
+    rows = read_run(config, key, few=few)
+    if gate:
+        rows = with_test(rows, config, key)
+    config = planned(config, task.family, len(rows.train))
+    check = None if contents is None else _checked(contents, rows, config)
+    if check is None:
         _log_files(rows.reports)
+    if is_main() and task.family.plan:
+        _log.info("%s", described(config, given))
+    recipe = _recipe(task, config)
+    work = Workspace.open(config)
     recipe.fit(rows.train)
     examples = recipe.examples(rows.train), recipe.examples(rows.eval)
     test = recipe.examples(rows.test)
     with main_first() as main:
         if main:
             work.start()
-            _write(recipe, examples[1], work.eval_file)
+            write_settings(config, work.settings_file, given)
+            if examples[1]:
+                _write(recipe, examples[1], work.eval_file)
+            else:
+                _write(recipe, examples[0], work.rows_file)
             if test:
                 _write(recipe, test, work.test_file)
             if check is not None:
@@ -99,8 +119,10 @@ def _fine_tune(task: Task, config: TrainConfig, *, gate: bool) -> Path:
 
     from nlplug.train.loop import run_loop
 
-    run_loop(recipe, config, work, *examples)
-    return work.model
+    strata = map(recipe.stratum, examples[0])
+    parts = [] if examples[1] else folds([key(row) for row in rows.train], [*strata])
+    run_loop(recipe, config, work, *examples, parts)
+    return work, config
 
 
 def read_examples(recipe: Recipe, config: RunConfig) -> tuple[list[Example], list[Example]]:
@@ -115,21 +137,14 @@ def read_examples(recipe: Recipe, config: RunConfig) -> tuple[list[Example], lis
     return recipe.examples(rows.train), recipe.examples(rows.eval)
 
 
-def _checked(
-    task: Task, config: TrainConfig, *, gate: bool
-) -> tuple[RunRows | None, DataCheck | None]:
-    """The rows and their check, without importing what trains; None if the family has none.
+def _checked(contents: Contents, rows: RunRows, config: TrainConfig) -> DataCheck:
+    """The check of the rows, without importing what trains.
 
     Raises:
         DataError: A row cannot be used, or there are warnings and ``strict`` is on.
     """
-    from nlplug.train.check import check_run, contents_of
-    from nlplug.train.workspace import Workspace
+    from nlplug.train.check import check_run
 
-    contents = contents_of(task, config)
-    if contents is None or Workspace.open(config).finished:
-        return None, None
-    rows = _read(contents.key, config, gate=gate)
     check = check_run(contents, rows, config)
     if is_main():
         _data_log.info("%s", check)
@@ -140,12 +155,7 @@ def _checked(
             f"The check of the data has {count} warning{'s' * (count > 1)}.",
             hint="Correct the data, or train without --strict.",
         )
-    return rows, check
-
-
-def _read(key: Any, config: TrainConfig, *, gate: bool) -> RunRows:
-    rows = read_run(config, key)
-    return with_test(rows, config, key) if gate else rows
+    return check
 
 
 def _log_files(reports: Sequence[ReadReport]) -> None:
@@ -165,6 +175,8 @@ def _recipe(task: Task, config: TrainConfig) -> Recipe:
             f"The family {task.family.name!r} of the task {task.name!r} has no training.",
             hint="Set Family.training to 'module:Class' of a nlplug.train.recipe.Recipe.",
         )
+    for module in ("torch", "transformers", "accelerate"):
+        require(module, "train", purpose="Training")
     recipe: Recipe = load(task.family.training)(task, config)
     return recipe
 
@@ -173,6 +185,7 @@ def _finish(task: Task, config: TrainConfig, work: Workspace) -> None:
     """Export and write the report, which also says why the gate refused."""
     from nlplug.train.report import refusal_report, training_report
 
+    _check_learned(config, work)
     folder = config.output.with_name(f"{config.output.name}.report")
     try:
         _export(task, config, work)
@@ -184,6 +197,26 @@ def _finish(task: Task, config: TrainConfig, work: Workspace) -> None:
     if task.family.scoring:
         report = training_report(task, config, work)
         _log.info("\n%s\n\nReport: %s", report.text(brief=True), report.write(folder))
+
+
+def _check_learned(config: TrainConfig, work: Workspace) -> None:
+    """Refuse a result that is not better than an answer that needs no model.
+
+    Raises:
+        NothingLearned: It is not, and ``allow_trivial`` is off.
+    """
+    from nlplug.train.trials import Trial
+
+    trial = Trial.read(work.trial_file)
+    if config.allow_trivial or trial is None or (name := trial.beaten_by()) is None:
+        return
+    raise NothingLearned(
+        f"The model has learned nothing: its {trial.metric.replace('_', ' ')} of {trial.score:.4f} "
+        f"on {trial.rows:,} rows is not above that of a trivial answer ({name}: "
+        f"{trial.baselines[name]:.4f}). {config.output} was not written.",
+        hint="Check the labels with `nlplug data check`, give more rows, or another --base; train "
+        "longer (--epochs) or with another --learning-rate. --allow-trivial exports it anyway.",
+    )
 
 
 def _export(task: Task, config: TrainConfig, work: Workspace) -> ExportReport:

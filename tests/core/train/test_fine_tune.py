@@ -54,6 +54,8 @@ def test_only_the_result_and_its_record_stay(toy_task: Task, config: Make) -> No
         "eval.jsonl.gz",
         "model",
         "run.json",
+        "settings.toml",
+        "trial.json",
     }
 
 

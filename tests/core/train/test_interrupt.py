@@ -130,7 +130,7 @@ def test_a_killed_run_loses_no_more_than_the_interval_of_the_checkpoints(
 
 
 def test_the_progress_line_has_loss_score_rate_and_remaining_time(words: Words) -> None:
-    errors = in_this_process(words("--epochs", "4"))
+    errors = in_this_process(words("--epochs", "4", "--allow-trivial"))
     lines = [line for line in errors.splitlines() if line.startswith("Step ")]
     first, *parts = lines[-1].split(", ")
     assert first == "Step 36 of 36"

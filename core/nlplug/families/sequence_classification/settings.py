@@ -23,6 +23,12 @@ class SequenceClassificationConfig(LabelledConfig):
         default=None,
         description="Whether a row may have several labels. Default: if a label is a list.",
     )
+    pooling: Literal["mean", "cls", "model"] | None = Field(
+        default=None,
+        description="Vector of a text that the output layer reads: the mean of its tokens, its "
+        "first token, or that of the classifiers of transformers (model). Default: that of the "
+        "base if it is a sentence encoder, else model.",
+    )
     calibrate: bool = Field(
         default=True,
         description="Scale the logits so that scores are probabilities (temperature scaling), on "

@@ -16,8 +16,10 @@ from transformers import AutoModelForSequenceClassification
 
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
+from nlplug.export.pooling import KEY, pooling_of
 from nlplug.families.sequence_classification.contents import LabelledTexts
 from nlplug.families.sequence_classification.temperature import MIN_ROWS, fit_temperature, improves
+from nlplug.settings import load_settings
 from nlplug.train.checkpoint import load_base
 from nlplug.train.recipe import Recipe
 from nlplug.train.served import in_evaluation
@@ -55,6 +57,10 @@ class SequenceClassificationRecipe(Recipe):
         self.weights: torch.Tensor | None = None
         self._check_labels()
 
+    @property
+    def probes(self) -> bool:
+        return self.config.probe
+
     def key(self, row: DataRow) -> str:
         return self.contents.key(row)
 
@@ -82,6 +88,9 @@ class SequenceClassificationRecipe(Recipe):
             for row in rows
         ]
 
+    def stratum(self, example: LabelledText) -> str:
+        return str(example.labels)
+
     def row(self, example: LabelledText) -> dict[str, Any]:
         names = [self.labels[i] for i in example.labels]
         label = {"labels": names} if self.multi_label else {"label": names[0]}
@@ -89,11 +98,14 @@ class SequenceClassificationRecipe(Recipe):
 
     def model(self) -> PreTrainedModel:
         problem = "multi" if self.multi_label else "single"
+        values: dict[str, Any] = {"problem_type": f"{problem}_label_classification"}
+        if self.config.pooling != "model":
+            found = self.config.pooling or pooling_of(
+                self.config.base, offline=load_settings().offline
+            )
+            values |= {KEY: found} if found else {}
         return load_base(
-            self.config,
-            AutoModelForSequenceClassification,
-            labels=self.labels,
-            problem_type=f"{problem}_label_classification",
+            self.config, AutoModelForSequenceClassification, labels=self.labels, **values
         )
 
     def dataset(

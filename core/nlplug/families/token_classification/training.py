@@ -56,6 +56,10 @@ class TokenClassificationRecipe(Recipe):
         # Sets of labels that a token may have. The target len(labels) + i means the set i.
         self._allowed_sets: list[frozenset[int]] = []
 
+    @property
+    def probes(self) -> bool:
+        return self.config.probe
+
     def key(self, row: DataRow) -> str:
         return self.contents.key(row)
 
