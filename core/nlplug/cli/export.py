@@ -67,6 +67,27 @@ if TYPE_CHECKING:
     "continue a text, columns for text-to-text models]",
 )
 @click.option(
+    "--repair-budget",
+    type=click.FloatRange(0),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for repairing refused precisions. A repair that has started is finished.",
+)
+@click.option(
+    "--repair/--no-repair",
+    default=True,
+    show_default=True,
+    help="Whether to try other forms of a refused precision.",
+)
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="CHECK",
+    help="A check of the checkpoint that must not stop the export; repeatable: files, sizes, "
+    "config, tensors, tokenizer, record, answers.",
+)
+@click.option(
     "--max-length", type=click.IntRange(1), help="Window in tokens.  [default: the model's]"
 )
 @click.option("--name", default="", help="Name of the model.  [default: the name of the folder]")
@@ -88,6 +109,9 @@ def export(
     required: str | None,
     weight_bits: int,
     blocks: bool | None,
+    repair_budget: float,
+    repair: bool,
+    allow: tuple[str, ...],
     max_length: int | None,
     name: str,
     license_: str,
@@ -96,9 +120,10 @@ def export(
 ) -> None:
     """Export MODEL (a checkpoint folder or a Hub id) to ONNX.
 
-    Each precision is compared with PyTorch on the same rows. A precision that loses more than the
-    budget is refused, and its numbers are shown. An existing bundle in --output is replaced only
-    when the new one is complete.
+    The checkpoint is checked first: files, sizes, weights, tokenizer, and its own record. Then each
+    precision is compared with PyTorch on the same rows. A precision that loses more than the budget
+    is repaired if it can be; otherwise it is refused, and its numbers are shown. An existing bundle
+    in --output is replaced only when the new one is complete.
 
     \b
     nlplug export runs/mine --task sentiment --output out/ --data dev.jsonl
@@ -127,6 +152,8 @@ def export(
             budget=budget / 100,
             required=None if required is None else _split(required),
             quantization=Quantization(weight_bits=weight_bits, blocks=blocks),
+            repair_seconds=repair_budget if repair else 0.0,
+            allow=allow,
             max_length=max_length,
             name=name,
             license=license_,
@@ -148,6 +175,7 @@ def _summary(report: ExportReport) -> str:
     from nlplug.evaluation.base import Table
     from nlplug.evaluation.report import plain_table
     from nlplug.export.gate import same_answers
+    from nlplug.export.repair.attempt import table_of
 
     metric = report.results[0].metric
     lines = [f"{report.bundle.path}: {report.graph}", f"Compared with PyTorch on {report.rows}."]
@@ -177,6 +205,10 @@ def _summary(report: ExportReport) -> str:
     ]
     header = ["precision", "size", "max diff", "same answer", "points lost", "95 % interval", ""]
     lines += ["", plain_table(Table("", header, rows))]
+    if len(report.attempts) > len(report.results):
+        table = table_of(report.attempts)
+        lines += ["", table.title, plain_table(table)]
+    lines += [f"\nFound: {one.message}" for one in report.findings]
     doubts = {v.uncertain for v in report.results if v.uncertain and not v.refused}
     lines += [f"\nNote: {doubt}." for doubt in sorted(doubts)]
     return "\n".join(lines)

@@ -95,6 +95,14 @@ class Evaluation(ABC):
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
         """All numbers as JSON values; ``metric`` and ``rows`` are among the keys."""
 
+    def label_pairs(self, answers: Sequence[Any], targets: Sequence[Any]) -> list[tuple[str, str]]:
+        """The right label and the given label of each decision; empty if there are no labels.
+
+        The quality gate finds swapped labels with it, and models that are no better than always
+        answering the most frequent label.
+        """
+        return []
+
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
         """The report as tables, for the terminal and for Markdown."""
         numbers = [

@@ -133,6 +133,11 @@ def plain_table(table: Table) -> str:
     return "\n".join(lines)
 
 
+def markdown_table(table: Table) -> str:
+    """A table in Markdown."""
+    return "\n".join(_pipes(table))
+
+
 def _width(text: str) -> int:
     """Width in terminal columns: a Chinese character takes two."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

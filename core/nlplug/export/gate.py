@@ -23,7 +23,7 @@ would be the loss of accuracy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ import numpy as np
 from nlplug.evaluation.base import flat_metrics, options_of
 from nlplug.export.paired import PairedLoss, paired_loss
 from nlplug.export.parity import Parity, expected_regret
+from nlplug.export.preflight.answers import check_answers
+from nlplug.export.preflight.findings import Finding
 from nlplug.runtime.engine import Engine
 
 if TYPE_CHECKING:
@@ -145,6 +147,37 @@ class Gate:
     def reference_metrics(self) -> dict[str, float]:
         """The task's metrics of the PyTorch model; empty without labels."""
         return self._metrics(self._reference)
+
+    def check_reference(self, config: Any) -> list[Finding]:
+        """What is wrong with the answers of the PyTorch model.
+
+        Args:
+            config: Of the model.
+        """
+        bad = [
+            row
+            for row, outputs in enumerate(self._by_row(self._reference))
+            if not all(np.isfinite(output).all() for output in outputs)
+        ]
+        if bad:
+            return [
+                Finding(
+                    "answers",
+                    f"PyTorch gives outputs that are NaN or infinite for {len(bad)} of "
+                    f"{len(self._rows.inputs)} rows, the first is "
+                    f"{str(self._rows.inputs[bad[0]])[:120]}.",
+                    "A weight is so large that float32 overflows, or the checkpoint is damaged.",
+                )
+            ]
+        if self._evaluation is None or self._rows.targets is None:
+            return []
+        return check_answers(self._evaluation, self._reference.answers, self._rows.targets, config)
+
+    def _by_row(self, run: RowOutputs) -> Iterator[list[np.ndarray]]:
+        start = 0
+        for count in run.counts:
+            yield run.outputs[start : start + count]
+            start += count
 
     def judge(self, precision: str, executor: Executor) -> GateResult:
         """Run one exported graph and compare it with the reference."""

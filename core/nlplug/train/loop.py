@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from nlplug.errors import TrainingError
+from nlplug.export.preflight.record import write_record
 from nlplug.train.config import TrainConfig
 from nlplug.train.processes import group, main_first
 from nlplug.train.quantized import simulate_int8
@@ -188,6 +189,7 @@ def _write(
     shutil.rmtree(temporary, ignore_errors=True)
     trainer.model.save_pretrained(temporary)
     tokenizer.save_pretrained(temporary)
+    write_record(temporary, trainer.model, tokenizer)
     shutil.rmtree(work.model, ignore_errors=True)
     os.replace(temporary, work.model)
     work.finish(scores, {"steps": trainer.state.global_step, **group()})

@@ -1,0 +1,104 @@
+"""The preflight of an export: is the checkpoint itself sound?
+
+The gate compares ONNX with PyTorch. A checkpoint whose weights, configuration and tokenizer do not
+belong together answers wrongly in both, and would pass. So before the conversion, which takes most
+of the time, the files, the weights and the tokenizer are checked, and the checkpoint is compared
+with its record if it has one. On labelled rows the answers of the PyTorch model are checked too
+(`nlplug.export.preflight.answers`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nlplug.data.readers import read_rows
+from nlplug.export.preflight.files import check_config, check_files, check_sizes, shapes_of
+from nlplug.export.preflight.findings import Finding, stop_if_fatal
+from nlplug.export.preflight.record import check_record
+from nlplug.export.preflight.tensors import check_tensors
+from nlplug.export.preflight.tied import check_tied
+from nlplug.export.preflight.vocabulary import check_tokenizer
+from nlplug.export.rows import SENTENCES
+
+if TYPE_CHECKING:
+    from nlplug.export.checkpoint import Checkpoint
+    from nlplug.export.config import ExportConfig
+
+_log = logging.getLogger(__name__)
+
+
+def check_folder(folder: Path, allowed: tuple[str, ...]) -> None:
+    """Check the files of a checkpoint folder.
+
+    Raises:
+        ExportError: One is truncated or unreadable.
+    """
+    stop_if_fatal(check_files(folder), allowed, str(folder))
+
+
+def check_fit(
+    config: Any, auto_class: Any, folder: Path | None, name: str, allowed: tuple[str, ...]
+) -> None:
+    """Check a configuration, and whether the tensors of a folder fit it.
+
+    Args:
+        config: A ``transformers.PretrainedConfig``.
+        auto_class: The class of transformers that loads the model.
+        folder: The folder of the checkpoint; None for a model of the Hub.
+        name: Name of the checkpoint.
+        allowed: Names of checks that must not stop the export.
+
+    Raises:
+        ExportError: They do not fit.
+    """
+    found = check_config(config)
+    if folder is not None and not found:
+        found = check_sizes(config, auto_class, shapes_of(folder))
+    stop_if_fatal(found, allowed, name)
+
+
+def check_checkpoint(checkpoint: Checkpoint, config: ExportConfig) -> list[Finding]:
+    """Check a loaded checkpoint; rows of its embeddings that no text reaches may be mended.
+
+    Returns:
+        What was found and does not stop the export.
+
+    Raises:
+        ExportError: The checkpoint is damaged.
+        DataError: The evaluation data cannot be read.
+    """
+    folder = Path(checkpoint.name)
+    local = folder if folder.is_dir() else None
+    model, tokenizer = checkpoint.model, checkpoint.tokenizer
+    texts = list(_texts(config))
+    own = texts if config.eval_data is not None else ()
+    found = check_tokenizer(tokenizer, model, local, own)
+    found += check_tensors(model, tokenizer, _used(tokenizer, texts))
+    if local is not None:
+        found += check_tied(local, model) + check_record(local, model, tokenizer)
+    stop_if_fatal(found, config.allow, checkpoint.name)
+    for one in found:
+        _log.warning("%s: %s", checkpoint.name, one.message)
+    return found
+
+
+def _texts(config: ExportConfig) -> Iterator[str]:
+    """All texts of the rows that the gate will compare on."""
+    if config.eval_data is None:
+        yield from SENTENCES
+        rows: Iterator[Any] = (example.input for example in config.task.examples)
+    else:
+        rows = (row.values for row in islice(read_rows(config.eval_data), config.eval_rows))
+    for values in rows:
+        for value in values.values():
+            parts = value if isinstance(value, list) else [value]
+            yield from (part for part in parts if isinstance(part, str))
+
+
+def _used(tokenizer: Any, texts: list[str]) -> set[int]:
+    encoded = tokenizer.backend_tokenizer.encode_batch(texts)
+    return {one for row in encoded for one in row.ids}
