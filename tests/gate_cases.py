@@ -211,3 +211,25 @@ def truncated(name: str) -> Damage:
 def _layers(found: Tensors) -> list[int]:
     prefix = LAYER.partition("{")[0]
     return sorted({int(name[len(prefix) :].split(".")[0]) for name in found if prefix in name})
+
+
+def raw_values(factor: float) -> Damage:
+    """One channel of the values in each layer is larger, and nothing undoes it: another model."""
+
+    def change(found: Tensors) -> None:
+        for layer in _layers(found):
+            for part in ("weight", "bias"):
+                found[LAYER.format(layer, f"attention.self.value.{part}")][5] *= factor
+
+    return tensors(change)
+
+
+def raw_gains(factor: float) -> Damage:
+    """The gain of one channel of each norm is larger, and nothing undoes it: another model."""
+
+    def change(found: Tensors) -> None:
+        for name, value in found.items():
+            if name.endswith("LayerNorm.weight"):
+                value[7] *= factor
+
+    return tensors(change)

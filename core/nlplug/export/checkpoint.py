@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import ExportError, ModelNotFound, OfflineError
+from nlplug.export.preflight.files import check_unread
+from nlplug.export.preflight.findings import stop_if_fatal
 from nlplug.export.preflight.run import check_fit, check_folder
 from nlplug.export.pretrained import load_config, load_model
 from nlplug.export.quiet import quiet
@@ -85,6 +87,7 @@ def load_checkpoint(source: str | Path, task: Task, *, allowed: tuple[str, ...] 
     if loading["missing_keys"] or loading["mismatched_keys"]:
         lacking = sorted(str(key) for key in loading["missing_keys"] or loading["mismatched_keys"])
         raise _lacking(lacking, name, task, model.base_model_prefix)
+    stop_if_fatal(check_unread(model, loading["unexpected_keys"]), allowed, name)
     if not tokenizer.is_fast:
         raise ExportError(
             f"The tokenizer of {name} cannot be converted to tokenizer.json.",

@@ -32,6 +32,7 @@ import numpy as np
 from nlplug.evaluation.base import flat_metrics, options_of
 from nlplug.export.paired import PairedLoss, paired_loss
 from nlplug.export.parity import Parity, expected_regret
+from nlplug.export.preflight.alternatives import check_alternatives
 from nlplug.export.preflight.answers import check_answers
 from nlplug.export.preflight.findings import Finding
 from nlplug.runtime.engine import Engine
@@ -47,6 +48,8 @@ EXPECTED_AGREEMENT = "expected agreement with PyTorch"
 """The metric where there are no labels."""
 
 _CHUNK = 256
+_SOME = 128
+"""Number of rows on which other settings of the PyTorch model are tried."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ class Gate:
         self._budget = budget
         self._independent = independent
         self._options = options_of(task, evaluation, options or {})
+        self._signature = reference.signature
         self._reference = self._run(reference)
         self._expected = self._scores(self._reference)
 
@@ -148,11 +152,11 @@ class Gate:
         """The task's metrics of the PyTorch model; empty without labels."""
         return self._metrics(self._reference)
 
-    def check_reference(self, config: Any) -> list[Finding]:
+    def check_reference(self, model: Any) -> list[Finding]:
         """What is wrong with the answers of the PyTorch model.
 
         Args:
-            config: Of the model.
+            model: The ``transformers.PreTrainedModel`` that the reference runs.
         """
         bad = [
             row
@@ -171,7 +175,18 @@ class Gate:
             ]
         if self._evaluation is None or self._rows.targets is None:
             return []
-        return check_answers(self._evaluation, self._reference.answers, self._rows.targets, config)
+        found = check_answers(self._evaluation, self._reference.answers, self._rows.targets, model)
+        return found or check_alternatives(model, self._score_some)
+
+    def _score_some(self, model: Any) -> np.ndarray:
+        """What some labelled rows contribute to the metric, for a PyTorch model."""
+        from nlplug.export.torch_executor import TorchExecutor
+
+        step = max(1, len(self._rows.inputs) // _SOME)
+        run = self._run(TorchExecutor(model, self._signature), step=step)
+        if self._evaluation is None or self._rows.targets is None:
+            raise TypeError("Only labelled rows have a score.")
+        return contributions(self._evaluation, run.answers, self._rows.targets[::step])
 
     def _by_row(self, run: RowOutputs) -> Iterator[list[np.ndarray]]:
         start = 0
@@ -191,12 +206,14 @@ class Gate:
             budget=self._budget,
         )
 
-    def _run(self, executor: Executor) -> RowOutputs:
+    def _run(self, executor: Executor, *, step: int = 1) -> RowOutputs:
+        """Run every row, or every ``step``-th one."""
         engine = Engine(executor, self._model)
         run = RowOutputs([], [], [])
         try:
-            for start in range(0, len(self._rows.inputs), _CHUNK):
-                inputs = self._rows.inputs[start : start + _CHUNK]
+            rows = self._rows.inputs[::step]
+            for start in range(0, len(rows), _CHUNK):
+                inputs = rows[start : start + _CHUNK]
                 encoded = self._model.encode(inputs, self._options)
                 given = engine.outputs(inputs, self._options)
                 for item, windows, outputs in zip(inputs, encoded, given, strict=True):

@@ -85,7 +85,7 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
             independent=problem == "multi_label_classification",
             options=config.options,
         )
-        findings = gate.check_reference(checkpoint.model.config)
+        findings = gate.check_reference(checkpoint.model)
         stop_if_fatal(findings, config.allow, checkpoint.name)
         encoded = model.encode(rows.inputs[:_SHAPED], options)
         shape = difference_by_shape(
@@ -201,7 +201,7 @@ class _Precisions:
         worst = max(large, key=large.__getitem__)
         reason = (
             f"fp16 ends at 65504, and {worst} has numbers up to {large[worst]:.3g} "
-            f"({len(large)} operators)"
+            f"({len(large)} of its operators)"
         )
         return replace(result, refused=f"{result.refused}; {reason}" if result.refused else reason)
 

@@ -8,16 +8,12 @@ from typing import Any
 
 from nlplug.evaluation.base import Evaluation
 from nlplug.export.preflight.findings import Finding
-from nlplug.extras import require
+from nlplug.export.preflight.suspects import suspects
 
 _ROWS = 20
 """Fewer labelled rows say too little about a model."""
 _OF_A_LABEL = 5
 _PURE = 0.6
-_COMPARED = (
-    "hidden_act", "activation", "activation_function", "layer_norm_eps", "layer_norm_epsilon",
-    "position_embedding_type", "tie_word_embeddings",
-)  # fmt: skip
 
 
 _LOOK = (
@@ -27,7 +23,7 @@ _LOOK = (
 
 
 def check_answers(
-    evaluation: Evaluation, answers: Sequence[Any], targets: Sequence[Any], config: Any
+    evaluation: Evaluation, answers: Sequence[Any], targets: Sequence[Any], model: Any
 ) -> list[Finding]:
     """Swapped labels, one answer for everything, and no better than the commonest label.
 
@@ -35,13 +31,13 @@ def check_answers(
         evaluation: Of the task.
         answers: What the PyTorch model answers.
         targets: The right answers.
-        config: Of the model; the message names its unusual settings.
+        model: The PyTorch model; the message names its unusual settings and weights.
     """
     if len(targets) < _ROWS:
         return []
     pairs = evaluation.label_pairs(answers, targets)
     if not pairs:
-        return list(_nothing_right(evaluation, answers, targets, config))
+        return list(_nothing_right(evaluation, answers, targets, model))
     swapped = _swapped(pairs)
     if swapped:
         right = sum(one == two for one, two in pairs) / len(pairs)
@@ -55,12 +51,12 @@ def check_answers(
                 "Correct the order of id2label in config.json, or the labels of the rows.",
             )
         ]
-    return list(_no_better(pairs, config)) + list(
-        _nothing_right(evaluation, answers, targets, config)
+    return list(_no_better(pairs, model)) + list(
+        _nothing_right(evaluation, answers, targets, model)
     )
 
 
-def _no_better(pairs: Sequence[tuple[str, str]], config: Any) -> Iterator[Finding]:
+def _no_better(pairs: Sequence[tuple[str, str]], model: Any) -> Iterator[Finding]:
     truth, given = (Counter(pair[side] for pair in pairs) for side in (0, 1))
     if len(pairs) < _ROWS or len(truth) < 2:
         return
@@ -76,18 +72,18 @@ def _no_better(pairs: Sequence[tuple[str, str]], config: Any) -> Iterator[Findin
         else f"is right for {right:.1%} of {len(pairs)} rows, and the label {label!r} alone would "
         f"be for {majority:.1%}"
     )
-    yield Finding("answers", f"The PyTorch model {what}.{_unusual(config)}", _LOOK)
+    yield Finding("answers", f"The PyTorch model {what}.{suspects(model)}", _LOOK)
 
 
 def _nothing_right(
-    evaluation: Evaluation, answers: Sequence[Any], targets: Sequence[Any], config: Any
+    evaluation: Evaluation, answers: Sequence[Any], targets: Sequence[Any], model: Any
 ) -> Iterator[Finding]:
     worth = evaluation.per_example(answers, targets)
     if evaluation.higher_is_better and not (worth > 0).any():
         yield Finding(
             "answers",
             f"The PyTorch model has {evaluation.metric.replace('_', ' ')} 0 on {len(targets)} "
-            f"rows.{_unusual(config)}",
+            f"rows.{suspects(model)}",
             _LOOK,
         )
 
@@ -111,18 +107,3 @@ def _swapped(pairs: Sequence[tuple[str, str]]) -> Mapping[str, str]:
     affected = sum(given in means for _, given in pairs)
     gain = sum((truth == means.get(given, given)) - (truth == given) for truth, given in pairs)
     return means if means and gain >= affected / 2 else {}
-
-
-def _unusual(config: Any) -> str:
-    """Settings that differ from those of the architecture, in words; empty if none does."""
-    mapping = require("transformers", "train", purpose="Export").CONFIG_MAPPING
-    usual = mapping[config.model_type]()
-    parts = []
-    for name in _COMPARED:
-        value, common = getattr(config, name, None), getattr(usual, name, None)
-        if value is not None and value != common:
-            parts.append(f"{name} {value} (usual: {common})")
-    hidden, heads = (getattr(config, name, 0) for name in ("hidden_size", "num_attention_heads"))
-    if isinstance(heads, int) and heads and hidden // heads not in (32, 64, 96, 128):
-        parts.append(f"num_attention_heads {heads}, which are heads of {hidden // heads} numbers")
-    return f" Unusual in config.json: {', '.join(parts)}." if parts else ""

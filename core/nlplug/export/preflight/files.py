@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 _INDEX = "model.safetensors.index.json"
 _WEIGHTS = "model.safetensors"
+_NUMBER = re.compile(r"\.\d+\.")
 _LENGTH = 8
 _LARGEST_HEADER = 100_000_000
 _AGAIN = "Copy or download the checkpoint again, or save it again with save_pretrained()."
@@ -127,6 +129,29 @@ def check_sizes(config: Any, auto_class: Any, shapes: Shapes) -> list[Finding]:
                 )
             )
     return found
+
+
+def check_unread(model: Any, unread: Collection[str]) -> list[Finding]:
+    """Tensors of layers that the file has and the loaded model does not.
+
+    Args:
+        model: The loaded model.
+        unread: Names of the tensors of the file that the model has no place for; those of other
+            heads are normal.
+    """
+    known = {_NUMBER.sub(".#.", name) for name in model.state_dict()}
+    layers = [name for name in sorted(unread) if _NUMBER.sub(".#.", name) in known]
+    if not layers:
+        return []
+    count = getattr(model.config, "num_hidden_layers", None)
+    return [
+        Finding(
+            "sizes",
+            f"The file has {len(layers)} tensors of layers that the model does not have, such as "
+            f"{layers[0]}: num_hidden_layers is {count} in config.json.",
+            "Set the number of layers to that of the file.",
+        )
+    ]
 
 
 def _json_problems(folder: Path) -> Iterator[Finding]:

@@ -62,6 +62,6 @@ def stop_if_fatal(findings: Sequence[Finding], allowed: Collection[str], name: s
     hint = next((one.hint for one in fatal if one.hint), "Correct the checkpoint.")
     names = " ".join(f"--allow {check}" for check in dict.fromkeys(one.check for one in fatal))
     raise ExportError(
-        f"{name} is damaged: {' '.join(one.message for one in fatal[:_SHOWN])}{more}",
+        f"{name} is not exported: {' '.join(one.message for one in fatal[:_SHOWN])}{more}",
         hint=f"{hint} To export it anyway: {names}.",
     )

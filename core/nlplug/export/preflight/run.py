@@ -21,7 +21,7 @@ from nlplug.export.preflight.findings import Finding, stop_if_fatal
 from nlplug.export.preflight.record import check_record
 from nlplug.export.preflight.tensors import check_tensors
 from nlplug.export.preflight.tied import check_tied
-from nlplug.export.preflight.vocabulary import check_tokenizer
+from nlplug.export.preflight.vocabulary import check_tokenizer, token_ids
 from nlplug.export.rows import SENTENCES
 
 if TYPE_CHECKING:
@@ -100,5 +100,4 @@ def _texts(config: ExportConfig) -> Iterator[str]:
 
 
 def _used(tokenizer: Any, texts: list[str]) -> set[int]:
-    encoded = tokenizer.backend_tokenizer.encode_batch(texts)
-    return {one for row in encoded for one in row.ids}
+    return {one for row in token_ids(tokenizer, texts) for one in row}

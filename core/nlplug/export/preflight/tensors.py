@@ -92,8 +92,8 @@ def _bad_rows(name: str, value: Any, tokenizer: Any, used: Collection[int]) -> I
     yield Finding(
         "tensors",
         f"{name} has values that are NaN or infinite in {_tokens(rows, tokenizer)}. None of the "
-        "rows compared has these tokens; they are now read as "
-        f"{'the unknown token' if filling is not mean else 'the mean of all tokens'}.",
+        "rows compared has these tokens. Their rows are replaced: by zeros where no text can have "
+        f"the token, else by {'the mean of all rows' if filling is mean else 'the unknown token'}.",
         _TRAIN_AGAIN,
         fatal=False,
         mended=True,

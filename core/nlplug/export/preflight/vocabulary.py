@@ -45,6 +45,21 @@ def check_tokenizer(
     return found + (list(_vocabulary_files(folder)) if folder is not None else [])
 
 
+def token_ids(tokenizer: Any, texts: Sequence[str], *, special: bool = True) -> list[list[int]]:
+    """The tokens of texts, without padding.
+
+    Args:
+        tokenizer: A fast tokenizer of transformers.
+        texts: The texts.
+        special: Whether to add the special tokens.
+    """
+    encoded = tokenizer.backend_tokenizer.encode_batch(list(texts), add_special_tokens=special)
+    return [
+        [one for one, real in zip(row.ids, row.attention_mask, strict=True) if real]
+        for row in encoded
+    ]
+
+
 def _beyond(tokenizer: Any, model: Any) -> Iterator[Finding]:
     table = model.get_input_embeddings()
     if table is None:
@@ -106,9 +121,7 @@ def _unknown(tokenizer: Any, texts: Sequence[str]) -> Iterator[Finding]:
     unknown = tokenizer.unk_token_id
     if unknown is None or not texts:
         return
-    backend = tokenizer.backend_tokenizer
-    encoded = backend.encode_batch(list(texts), add_special_tokens=False)
-    ids = [one for row in encoded for one in row.ids]
+    ids = [one for row in token_ids(tokenizer, texts, special=False) for one in row]
     share = ids.count(unknown) / max(1, len(ids))
     if len(ids) >= _TOKENS and share > _UNKNOWN:
         yield Finding(

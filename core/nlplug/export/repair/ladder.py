@@ -150,12 +150,14 @@ def fp16_forms(path: Path, gpu: Any, feeds: Sequence[Feeds]) -> Iterator[Form]:
         gpu: The float32 graph that fp16 is made from.
         feeds: Real inputs for measuring activations.
     """
-    yield Form("scales moved out of outlier channels", lambda: to_half(_folded_model(gpu, feeds)))
+    balanced = _folded_model(gpu, feeds)
+    if not overflowing(balanced, feeds):
+        yield Form("scales moved out of outlier channels", lambda: to_half(balanced))
     large = overflowing(gpu, feeds)
     if large:
         worst = max(large, key=large.__getitem__)
         yield Form(
-            f"{len(large)} operators with numbers above 65504 in float32 (the largest, "
+            f"float32 where numbers are above 65504 ({len(large)} of the operators; the largest, "
             f"{large[worst]:.3g}, at {worst})",
             lambda: to_half(gpu, keep=list(large)),
         )

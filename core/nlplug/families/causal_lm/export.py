@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,10 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
     precisions = fast_precisions(config, blocks=config.quantization.blocks is not False)
     exported = export_decoder(checkpoint.model, folder, precisions=precisions)
     fast = {name: {MODEL_GRAPH: graph} for name, graph in exported.fast.items()}
-    written = write_graphs(config, folder, {MODEL_GRAPH: exported.plain}, fast, exported.note)
+    forms = {name: _as_model(build) for name, build in exported.forms.items()}
+    written = write_graphs(
+        config, folder, {MODEL_GRAPH: exported.plain}, fast, exported.note, forms
+    )
     draft = Bundle.open(folder)
 
     def open_precision(precision: str) -> Decoder:
@@ -57,6 +60,10 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
 
     rows = gate_rows(config, draft)
     return run_gate(config, checkpoint, draft, written, rows, open_precision)
+
+
+def _as_model(build: Callable[[], Any]) -> Callable[[], dict[str, Any]]:
+    return lambda: {MODEL_GRAPH: build()}
 
 
 def gate_rows(config: ExportConfig, draft: Bundle) -> DecodingRows:

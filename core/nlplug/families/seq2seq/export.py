@@ -49,7 +49,9 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
     write_checkpoint(config, checkpoint, folder)
     precisions = fast_precisions(config, blocks=config.quantization.blocks is True)
     exported = export_encoder_decoder(checkpoint.model, folder, precisions=precisions)
-    written = write_graphs(config, folder, exported.plain, exported.fast, exported.note)
+    written = write_graphs(
+        config, folder, exported.plain, exported.fast, exported.note, exported.forms
+    )
     draft = _described(Bundle.open(folder), config)
     model = task.bind(draft)
 
