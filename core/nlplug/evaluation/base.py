@@ -95,6 +95,14 @@ class Evaluation(ABC):
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
         """All numbers as JSON values; ``metric`` and ``rows`` are among the keys."""
 
+    def kept(self, answer: Any, target: Any) -> Any:
+        """The part of an answer that scoring reads; all of it by default.
+
+        The quality gate keeps the answers to all rows, so a long answer of which scoring reads a
+        little should be shortened.
+        """
+        return answer
+
     def label_pairs(self, answers: Sequence[Any], targets: Sequence[Any]) -> list[tuple[str, str]]:
         """The right label and the given label of each decision; empty if there are no labels.
 

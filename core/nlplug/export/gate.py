@@ -212,12 +212,19 @@ class Gate:
         run = RowOutputs([], [], [])
         try:
             rows = self._rows.inputs[::step]
+            targets = self._rows.targets[::step] if self._rows.targets else [None] * len(rows)
             for start in range(0, len(rows), _CHUNK):
                 inputs = rows[start : start + _CHUNK]
+                right = targets[start : start + _CHUNK]
                 encoded = self._model.encode(inputs, self._options)
                 given = engine.outputs(inputs, self._options)
-                for item, windows, outputs in zip(inputs, encoded, given, strict=True):
-                    run.answers.append(self._model.decode(item, windows, outputs, self._options))
+                for item, target, windows, outputs in zip(
+                    inputs, right, encoded, given, strict=True
+                ):
+                    answer = self._model.decode(item, windows, outputs, self._options)
+                    if self._evaluation is not None:
+                        answer = self._evaluation.kept(answer, target)
+                    run.answers.append(answer)
                     values = [value for output in outputs for value in output.values()]
                     run.counts.append(len(values))
                     run.outputs.extend(values)

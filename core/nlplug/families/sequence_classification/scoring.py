@@ -88,12 +88,21 @@ class ClassificationEvaluation(Evaluation):
         report |= metrics.label_scores(truth, given, self.labels)
         return report | metrics.calibration(confidence, correct)
 
+    def kept(self, answer: Any, target: Any) -> Any:
+        """With one label per text, the best label: a thousand labels cost no more than ten."""
+        if isinstance(target, tuple) or not answer:
+            return answer
+        return [max(answer, key=lambda item: item["score"])]
+
     def label_pairs(self, answers: Sequence[Any], targets: Sequence[Any]) -> list[tuple[str, str]]:
         """The right and the best label of each text; empty if texts may have several labels."""
         if _several(targets):
             return []
-        best = [max(answer, key=lambda item: item["score"])["label"] for answer in answers]
-        return [(self.labels[target], label) for target, label in zip(targets, best, strict=True)]
+        return [
+            (self.labels[target], max(answer, key=lambda item: item["score"])["label"])
+            for answer, target in zip(answers, targets, strict=True)
+            if answer
+        ]
 
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
         """Totals, one row per label (at most the worst 20), and the confusions."""
