@@ -34,11 +34,11 @@ RECIPES = $(foreach model,$(wildcard plugins/*/nlplug_*/models/$(MODEL)),\
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants lint format bench models version api clean
+.PHONY: help demo test mutants gate-cases lint format bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) HOST=$(HOST) PORT=$(PORT)"
 
 demo: $(VENV)/.run-installed ## Serve the web UI and the HTTP interface on http://HOST:PORT
@@ -49,6 +49,9 @@ test: $(VENV)/.dev-installed ## Run all tests (PYTEST_ARGS="-k …" for some)
 
 mutants: $(VENV)/.dev-installed ## Test the tests with changed code and write docs/mutants.md (TARGET=cache for one target)
 	nice $(BIN)/python tools/mutants.py $(TARGET)
+
+gate-cases: $(VENV)/.dev-installed ## Run the acceptance suite of the quality gate and write its table into docs/gate.md
+	$(BIN)/python tools/gate_cases.py
 
 lint: $(VENV)/.dev-installed ## Check style, formatting and types
 	$(BIN)/ruff check .

@@ -11,6 +11,9 @@ from typing import Any
 Tensors = dict[str, Any]
 Damage = Callable[[Path], None]
 
+PROPERTY = "gate_case"
+"""Name of the property of a test that has a line of the table: see tools/gate_cases.py."""
+
 LAYER = "bert.encoder.layer.{}.{}"
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gate_cases as cases
 import pytest
-from gate_cases import Case
+from gate_cases import PROPERTY, Case
 
 from nlplug.errors import ExportError, OptionError
 from nlplug.export.preflight.record import RECORD_FILE, write_record
@@ -208,6 +209,21 @@ def damaged(source: Path, folder: Path, case: Case) -> Path:
     return folder
 
 
+def _outcome(report: ExportReport, said: Sequence[str]) -> list[str]:
+    """Caught, message, repair and cost of a hard case, for the table of docs/gate.md."""
+    holding = [one for one in report.attempts if one.form != AS_CONFIGURED and not one.refused]
+    if not said:
+        return ["nothing fails", "-", "not needed", "-"]
+    first = {one.precision: one for one in report.attempts if one.form == AS_CONFIGURED}
+    costs = [
+        f"{one.precision}: {one.size / first[one.precision].size - 1:+.0%} bytes, "
+        f"{one.seconds:.1f} s"
+        for one in holding
+    ]
+    repairs = "; ".join(f"{one.precision}: {one.form}" for one in holding)
+    return ["yes", said[0], repairs or "yes, in the loaded model", "; ".join(costs) or "none"]
+
+
 @pytest.fixture(scope="module")
 def sound(trained_bert: Path, toy_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The trained model, without the large row of [MASK], and with its record."""
@@ -245,17 +261,29 @@ def test_a_sound_checkpoint_passes_all_checks(
 
 @pytest.mark.parametrize("case", DAMAGED, ids=_name)
 def test_a_damaged_checkpoint_is_refused_with_the_cause(
-    case: Case, sound: Path, toy_task: Task, toy_data: Path, tmp_path: Path
+    case: Case,
+    sound: Path,
+    toy_task: Task,
+    toy_data: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     with pytest.raises(ExportError, match=case.found) as caught:
         exported(case, sound, toy_task, toy_data, tmp_path)
     assert caught.value.hint
     assert not (tmp_path / "out").exists()
+    said = caught.value.message.partition(": ")[2] or caught.value.message
+    record_property(PROPERTY, [case.name, "yes", said, "no: stops", "-"])
 
 
 @pytest.mark.parametrize("case", HARD, ids=_name)
 def test_what_fails_of_a_hard_checkpoint_is_repaired(
-    case: Case, sound: Path, toy_task: Task, toy_data: Path, tmp_path: Path
+    case: Case,
+    sound: Path,
+    toy_task: Task,
+    toy_data: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     report = exported(case, sound, toy_task, toy_data, tmp_path)
     assert set(report.bundle.precisions) == set(case.repaired)
@@ -264,6 +292,7 @@ def test_what_fails_of_a_hard_checkpoint_is_repaired(
     said = [one["refused"] for one in gate["tried"] if one["refused"]] + gate["findings"]
     assert bool(said) == bool(case.found)
     assert re.search(case.found, " ".join(said))
+    record_property(PROPERTY, [case.name, *_outcome(report, said)])
 
 
 def test_without_time_for_repairs_the_refusal_stands(
