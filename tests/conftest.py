@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,33 @@ if (
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+TRAINING = ("torch", "transformers")
+_TRAINING = r"(torch|transformers|nlplug\.(train|export|families\.\w+\.training))\b"
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the modules that import PyTorch, where only what serving needs is installed."""
+    name = collection_path.name
+    if not name.startswith("test_") or collection_path.suffix != ".py":
+        return None
+    return True if _trains(collection_path) and not all(map(find_spec, TRAINING)) else None
+
+
+@cache
+def _trains(path: Path) -> bool:
+    """Whether a module imports a library for training, itself or through a kit of the tests."""
+    pattern = r"^(?:from|import) ([\w.]+)"
+    names = re.findall(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)
+    kits = [
+        folder / f"{name.replace('.', '/')}.py"
+        for name in names
+        for folder in (ROOT / "tests", path.parent)
+    ]
+    return any(re.match(_TRAINING, name) for name in names) or any(
+        _trains(kit) for kit in kits if kit.is_file() and kit != path
+    )
 
 
 @pytest.fixture(scope="session")

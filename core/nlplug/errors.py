@@ -11,7 +11,7 @@ import errno
 import sys
 import warnings
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class NlplugError(Exception):
@@ -40,12 +40,28 @@ class NlplugError(Exception):
         return body | {"hint": self.hint} if self.hint else body
 
 
-class InputError(NlplugError):
-    """An input that the task cannot process: of the wrong type, empty, or malformed."""
+class InputError(NlplugError, ValueError):
+    """An input that the task cannot process: of the wrong type, empty, or malformed.
+
+    It is also a ``ValueError``, which the pipelines of transformers raise.
+
+    Args:
+        message: What is wrong, with the value.
+        hint: What the user can do, or None.
+        place: Where the input is, such as ``file:line``; the message begins with it.
+    """
 
     exit_code = 2
     http_status = 422
     error_type = "validation"
+
+    def __init__(self, message: str, *, hint: str | None = None, place: str = "") -> None:
+        super().__init__(f"{place}: {message}" if place else message, hint=hint)
+        self._what = message
+
+    def at(self, place: str) -> Self:
+        """The same error with another place, instead of the one that it has."""
+        return type(self)(self._what, hint=self.hint, place=place)
 
 
 class OptionError(InputError):
@@ -64,8 +80,8 @@ class MissingExtra(NlplugError):
     error_type = "missing_extra"
 
 
-class UnknownTask(NlplugError):
-    """No installed plugin offers a task of this name."""
+class UnknownTask(NlplugError, KeyError):
+    """No installed plugin offers a task of this name; also a ``KeyError``, as in transformers."""
 
     exit_code = 2
     http_status = 404
@@ -79,8 +95,11 @@ class PluginError(NlplugError):
     error_type = "plugin"
 
 
-class ModelNotFound(NlplugError):
-    """No model has this name: no folder, no packaged model, none in the cache or on the Hub."""
+class ModelNotFound(NlplugError, OSError):
+    """No model has this name: no folder, no packaged model, none in the cache or on the Hub.
+
+    It is also an ``OSError``, which transformers raises.
+    """
 
     exit_code = 5
     http_status = 404

@@ -25,7 +25,7 @@ def placed(place: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise type(error)(f"{place}: {error.message}", hint=error.hint) from None
+        raise error.at(place) from None
 
 
 def first_field(task: Task, given: Collection[str] = ()) -> str:
@@ -75,6 +75,7 @@ def read_inputs(
 
     shared = given or {}
     first = first_field(task, shared)
+    needed = task.Input.model_fields[first].is_required()
     file = file if isinstance(file, DataFile) else DataFile(file)
     plain = file.kind == ".txt"
     columns: tuple[str, ...] | None = None
@@ -86,9 +87,9 @@ def read_inputs(
             columns = tuple(row.values)
             picked = pick_columns(task, columns, shared, text_column=text_column)
             file.report.used = file.report.used or picked
-        values = {name: row.values[column] for name, column in picked.items()}
+        values = {name: value_of(row, name, column) for name, column in picked.items()}
         try:
-            if first not in values:
+            if first not in values and (needed or not values):
                 raise no_column(row, first, text_column or first)
             with placed(row.where):
                 make_input(task, {**values, **shared})
@@ -116,7 +117,8 @@ def pick_columns(
 ) -> dict[str, str]:
     """The column for each field of a task's input; fields without one are left out.
 
-    It is the column of the same name, whatever its case; no other column is taken unasked.
+    It is the column of the same name, whatever its case, or one of those that the field names by
+    the mark ``columns``, such as ``messages`` for a chat; no other column is taken unasked.
 
     Args:
         task: The task.
@@ -127,14 +129,31 @@ def pick_columns(
     folded = {column.strip().lower(): column for column in reversed(columns)}
     names = [name for name in task.Input.model_fields if name not in given]
     picked = {
-        name: name if name in columns else folded[name.lower()]
+        name: found
         for name in names
-        if name in columns or name.lower() in folded
+        if (found := _column_of(task, name, columns, folded)) is not None
     }
     if text_column is not None and names:
         picked.pop(names[0], None)
         return picked | ({names[0]: text_column} if text_column in columns else {})
     return picked
+
+
+def value_of(row: DataRow, field: str, column: str) -> Any:
+    """The value of a field in a row; a cell of ``messages`` may be JSON."""
+    return row.values.get(column) if column.lower() == field else row.nested(column)
+
+
+def _column_of(
+    task: Task, name: str, columns: Sequence[str], folded: Mapping[str, str]
+) -> str | None:
+    """The column of a field, or None."""
+    if name in columns:
+        return name
+    extra = task.Input.model_fields[name].json_schema_extra
+    marked = extra.get("columns") if isinstance(extra, dict) else None
+    others = [str(other) for other in marked] if isinstance(marked, list) else []
+    return next((folded[other] for other in (name.lower(), *others) if other in folded), None)
 
 
 def spread(task: Task, text: str | None, fields: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

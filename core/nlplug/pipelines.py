@@ -18,6 +18,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from nlplug.arguments import (
+    check_model,
+    check_positional,
+    named_inputs,
+    read_setup,
+    read_task,
+)
 from nlplug.async_iterators import available_groups, iterate_in_thread
 from nlplug.errors import OptionError, UnknownTask
 from nlplug.inputs import first_field, placed, read_inputs, spread
@@ -43,9 +50,9 @@ _PREFERRED = {
 def pipeline(
     task: str | None = None,
     model: str | Path | Bundle | None = None,
-    *,
+    *others: None,
     precision: str = "auto",
-    device: str = "auto",
+    device: object = "auto",
     threads: int | None = None,
     revision: str | None = None,
     host: PluginHost | None = None,
@@ -58,11 +65,13 @@ def pipeline(
         model: A folder, the name of a packaged or cached model, or a Hub id; None: the default.
         precision: A precision of the bundle, such as ``fp32``, ``fp16`` or ``int8``. ``auto``: on
             the CPU int8 if the quality gate measured it, on a GPU fp16 if present, else fp32.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; also, as in transformers, -1 for the
+            CPU, a number for that GPU, None, or a ``torch.device``.
         threads: CPU threads; None: the CPUs that the process may use.
         revision: Branch, tag or commit of a Hub model.
         host: The plugins to search; None: the installed plugins.
-        **options: Defaults for the task's options, such as ``top_k=3``.
+        **options: Defaults for the task's options, such as ``top_k=3``. The other arguments of
+            ``transformers.pipeline`` are understood too, or refused with a hint.
 
     Raises:
         UnknownTask: There is no such task.
@@ -71,8 +80,12 @@ def pipeline(
         BundleError: The model cannot be used, or does not fit this task.
         OptionError: An option does not exist, or its value is out of bounds.
     """
+    check_positional(others)
+    check_model(model)
     host = host or PluginHost.discover()
-    wanted = None if precision == "auto" else precision
+    setup = read_setup(model, device, precision, options)
+    wanted = None if setup.precision == "auto" else setup.precision
+    task, named = (task, {}) if task in host.task_names() else read_task(task)
     if task is None:
         if model is None:
             raise UnknownTask(
@@ -91,7 +104,12 @@ def pipeline(
             )
         bundle = resolve(source, host=host, precision=wanted, revision=revision)
     return Pipeline(
-        found, bundle, precision=precision, device=device, threads=threads, options=options
+        found,
+        bundle,
+        precision=setup.precision_for(bundle),
+        device=setup.device,
+        threads=threads,
+        options=named | setup.options,
     )
 
 
@@ -139,8 +157,9 @@ class Pipeline:
         known = {
             k: v for k, v in task.default_options(bundle).items() if k in task.Options.model_fields
         }
-        self._defaults = known | dict(options or {})
-        self._preset = frozenset(options or {})
+        preset = task.adapt(options or {})
+        self._defaults = known | preset
+        self._preset = frozenset(preset)
         # For `Task.shape` the model's defaults count as options of each call.
         self._model_defaults = frozenset(known) - self._preset
         make_options(task, self._defaults)
@@ -159,13 +178,14 @@ class Pipeline:
         included."""
         return dict(self._defaults)
 
-    def __call__(self, inputs: Any = None, /, **arguments: Any) -> Any:
+    def __call__(self, inputs: Any = None, /, *others: Any, **arguments: Any) -> Any:
         """Answer one input, a list of inputs, or a stream of them.
 
         Args:
             inputs: A string or a dict for one input; a list for many; a `Path` for a file
                 (``.txt``, ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``, also ``.gz``); any other
                 iterable for a stream. None if keyword arguments give the input's fields.
+            *others: The other required fields of an input, in their order.
             **arguments: Fields of the input, and options. A field may be a list, which makes one
                 input per item; other fields (one question for many contexts) apply to all.
 
@@ -177,6 +197,7 @@ class Pipeline:
             OptionError: An option does not exist, or its value is out of bounds.
             DataError: A file cannot be read; the message names the line.
         """
+        inputs, arguments = named_inputs(self.task, inputs, others, arguments)
         fields, options, given = self._split(arguments)
         inputs = self.task.wrap(inputs)
         if inputs is None or isinstance(inputs, str):
@@ -315,7 +336,7 @@ class Pipeline:
         self, arguments: Mapping[str, Any]
     ) -> tuple[dict[str, Any], TaskOptions, frozenset[str]]:
         """Fields of the input, all options, and the names of given options and model defaults."""
-        fields, given = split_arguments(self.task, arguments)
+        fields, given = split_arguments(self.task, self.task.adapt(arguments))
         options = make_options(self.task, self._defaults | given)
         return fields, options, self._model_defaults | given.keys()
 

@@ -129,7 +129,7 @@ def _reject(
     error: InputError,
     reject: Callable[[InputRow, InputError], None] | None,
 ) -> None:
-    named = type(error)(f"{row.row.where}: {error.message}", hint=error.hint)
+    named = error.at(row.row.where)
     if reject is None:
         raise named from None
     reject(row, named)

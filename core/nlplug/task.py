@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import SkipJsonSchema
 
 if TYPE_CHECKING:
+    from nlplug.argument_rules import Rule
     from nlplug.families.family import Family
     from nlplug.models.bundle import Bundle
     from nlplug.runtime.answers import Answers, TextPiece
@@ -170,6 +171,9 @@ class Task(ABC):
     family: ClassVar[Family]
     """The kind of model: how it is trained, exported and evaluated."""
 
+    rules: ClassVar[Mapping[str, Rule]] = {}
+    """Rules of `adapt` by name of the argument; see `nlplug.argument_rules`."""
+
     answers_blank: ClassVar[bool] = False
     """Whether a blank text has an answer, such as no entities; else it is refused as an input."""
 
@@ -207,6 +211,20 @@ class Task(ABC):
             ``json_schema_extra={"of_model": True}``.
         """
         return {}
+
+    def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Convert arguments of a call, as transformers' pipelines take them, to those of this task.
+
+        Args:
+            arguments: Options, and fields of an input.
+
+        Raises:
+            OptionError: An argument has no meaning here; the hint names the way.
+        """
+        from nlplug.argument_rules import adapt
+
+        known = {**self.Options.model_fields, **self.Input.model_fields}
+        return adapt(arguments, self.rules, known)
 
     def wrap(self, value: Any) -> Any:
         """Convert a value that is one input to a dict of its fields.

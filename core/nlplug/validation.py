@@ -163,6 +163,9 @@ def _explain(
     """The first problem as a sentence, and the others counted."""
     problems = error.errors(include_url=False)
     first = problems[0]
+    own = first.get("ctx", {}).get("error")
+    if isinstance(own, NlplugError):  # raised by a validator
+        return own
     where = _path(first["loc"], value) or "the value"
     others = len(problems) - 1
     rest = f" ({others} more problem{'s' * (others > 1)})" if others else ""
@@ -173,7 +176,7 @@ def _explain(
     if first["type"] == "string_unicode" and isinstance(first["input"], str):
         return _not_unicode(first["input"], f"Wrong {what}: {where}", kind)
     # What a validator says of its own comes with a word about its kind before it.
-    said = str(first.get("ctx", {}).get("error") or first["msg"])
+    said = str(own or first["msg"])
     return kind(
         f"Wrong {what}: {where} is {_short(first['input'])}.{rest}", hint=f"{said.rstrip('.')}."
     )

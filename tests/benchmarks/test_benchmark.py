@@ -86,18 +86,18 @@ def test_a_bar_is_met_by_the_ratio_of_the_medians() -> None:
 
 
 def test_the_readme_changes_between_its_markers_alone(tmp_path: Path) -> None:
-    from report import END, START, update_readme
+    from report import END, START, update_page
 
-    page = tmp_path / "README.md"
+    page = tmp_path / "benchmarks.md"
     page.write_text(f"above\n{START}\nold\n{END}\nbelow\n", encoding="utf-8")
-    update_readme(page, "| new |")
+    update_page(page, "| new |")
     assert page.read_text(encoding="utf-8") == f"above\n{START}\n| new |\n{END}\nbelow\n"
 
 
 def test_a_readme_without_markers_is_an_error(tmp_path: Path) -> None:
-    from report import update_readme
+    from report import update_page
 
-    page = tmp_path / "README.md"
+    page = tmp_path / "benchmarks.md"
     page.write_text("nothing here\n", encoding="utf-8")
     with pytest.raises(ValueError, match="markers"):
-        update_readme(page, "| new |")
+        update_page(page, "| new |")

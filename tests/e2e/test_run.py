@@ -141,3 +141,13 @@ def test_threads_come_from_the_environment(bundle: Bundle) -> None:
     done = run("--model", str(bundle.path), "good", NLPLUG_THREADS="none")
     assert done.returncode == 2
     assert "NLPLUG_THREADS" in done.stderr
+
+
+@pytest.mark.parametrize(("texts", "place"), [(("",), 1), (("fine", " "), 2)])
+def test_a_blank_text_is_named_by_its_number_once(
+    bundle: Bundle, texts: tuple[str, ...], place: int
+) -> None:
+    done = CliRunner().invoke(main, ["run", "sentiment", "--model", str(bundle.path), *texts])
+
+    assert done.exit_code == 2
+    assert f"Error: argument:{place}: Wrong input of the task 'sentiment': text is" in done.stderr

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from nlplug.cli.main import main
 from nlplug.models.bundle import Bundle
-from nlplug.testing import tiny_text_classifier
+from nlplug.testing import tiny_text_classifier, tiny_text_generator
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +218,20 @@ def test_evaluate_names_the_row_of_a_blank_text(bundle: Bundle, tmp_path: Path) 
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 2
     assert f"{data}:3: the column 'text' is ' ', not a text" in done.stderr
+
+
+def test_a_column_of_messages_is_a_chat(tmp_path: Path) -> None:
+    template = "{% for message in messages %}{{ message.content }} {% endfor %}"
+    model = tiny_text_generator(tmp_path / "chat", chat_template=template)
+    chat = [{"role": "user", "content": "once upon"}]
+    lines, table = tmp_path / "chats.jsonl", tmp_path / "chats.csv"
+    lines.write_text(json.dumps({"id": 7, "messages": chat}) + "\n")
+    cell = json.dumps(chat).replace('"', '""')
+    table.write_text(f'id,messages\n7,"{cell}"\n')
+    command = ["run", "generation", "--model", str(model.path), "--max-new-tokens", "2"]
+
+    for file in (lines, table):
+        done = CliRunner().invoke(main, [*command, "--no-do-sample", "--input", str(file)])
+        assert done.exit_code == 0, done.output
+        [answer] = json.loads(done.stdout)
+        assert answer["generated_text"] == [*chat, {"role": "assistant", "content": " a time"}]

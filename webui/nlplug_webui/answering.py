@@ -130,7 +130,7 @@ class Answering:
     def _grown(self, question: Question, run: Run) -> Iterator[list[Any]]:
         item, options = self._read(question)
         before = self._before(item, options)
-        yield self._result.growing(growing_html("", question.language, before=before))
+        yield self._result.message(growing_html("", question.language, before=before))
         with self._lease(question) as lease:
             growing = _Growing(time.perf_counter())
             pieces = self._pieces(lease.pipeline, item, options)
@@ -144,7 +144,7 @@ class Answering:
                         break
                     if growing.due():
                         html = growing_html(growing.text, question.language, before=before)
-                        yield self._result.growing(html)
+                        yield self._result.message(html)
             if run.ending in (None, Ending.STOPPED):
                 facts = self._told(question, growing, run) + self._facts(question, lease)
                 yield self._result.answer(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.data import DataFile, ReadLimits, RowReader, open_writer, read_rows
 from nlplug.errors import DataError, InputError
-from nlplug.inputs import InputRow, no_column, pick_columns, placed
+from nlplug.inputs import InputRow, no_column, pick_columns, placed, value_of
 from nlplug.results import answer_columns, answered_rows, free_name, to_rows
 from nlplug.task import Display
 from nlplug.validation import make_input
@@ -151,7 +151,7 @@ def _inputs(
 ) -> Iterator[InputRow]:
     """The rows of a file as inputs; invalid inputs are rejected."""
     for row in rows:
-        values = {name: row.values.get(column) for name, column in columns.items() if column}
+        values = {name: value_of(row, name, column) for name, column in columns.items() if column}
         filled = {**same, **{name: v for name, v in values.items() if v is not None}}
         try:
             for name, info in task.Input.model_fields.items():

@@ -68,12 +68,8 @@ class ResultCard:
             _mended(shown.tail + told),
         ]
 
-    def growing(self, html: str) -> list[Any]:
-        """A partial answer."""
-        return [_mended(html), *self._hidden()]
-
     def message(self, html: str) -> list[Any]:
-        """An error instead of an answer."""
+        """A partial answer, or an error instead of an answer."""
         return [_mended(html), *self._hidden()]
 
     def nothing(self, html: str) -> list[Any]:

@@ -28,11 +28,15 @@ class AnnotatedText:
         spans: First character, the one after the last, label; in order, none overlapping another.
         label_set: The labels that were looked for; None for all. What is not marked may still be
             of a label that is not in it.
+        words: The tokens of the row, whose text `join` makes; empty if the row has a text.
+        tags: The tag of each word.
     """
 
     text: str
     spans: tuple[Span, ...]
     label_set: frozenset[str] | None = None
+    words: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 def tokens_column(row: DataRow) -> bool:
@@ -78,7 +82,7 @@ def annotated(
             (starts[first], starts[last - 1] + len(tokens[last - 1]), label)
             for first, last, label in marked
         ]
-        return AnnotatedText(text, tuple(spans), label_set)
+        return AnnotatedText(text, tuple(spans), label_set, tuple(tokens), tuple(tags))
     text = row.text(text_column, hint="a row has tokens with tags, or a text with entities.")
     return AnnotatedText(text, tuple(_spans(row, text, label_column)), label_set)
 

@@ -88,6 +88,27 @@ def spans_of_tags(tags: Sequence[str]) -> list[Span]:
     return spans
 
 
+def strict_spans(tags: Sequence[str]) -> list[Span]:
+    """The entities that keep to IOB2, as in seqeval's strict mode.
+
+    An entity is a ``B-TYPE`` and each ``I-TYPE`` after it; other ``I-`` tags are ignored. Tags of
+    BIOES and BILOU are read as those of IOB2.
+    """
+    spans: list[Span] = []
+    follows = False
+    for index, tag in enumerate(tags):
+        role, kind = split_tag(tag) or ("I", tag)
+        if role in ("B", "S"):
+            spans.append((index, index + 1, kind))
+            follows = True
+        elif role in ("I", "E") and follows and spans[-1][2] == kind:
+            start, end, _ = spans[-1]
+            spans[-1] = (start, end + 1, kind)
+        else:
+            follows = False
+    return spans
+
+
 def tags_of_spans(spans: Sequence[Span], length: int) -> list[str]:
     """BIO tags of a sequence of ``length`` tokens."""
     tags = [OUTSIDE] * length

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from nlplug.argument_rules import Rule, ignored, only, renamed, when_default, when_none
 from nlplug.errors import OptionError
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.decoding.options import Allowed, DecodingOptions, DecodingSettings
@@ -75,6 +76,32 @@ class TextDecodingOptions(TaskOptions, DecodingSettings):
                 hint="Leave one of them out.",
             )
         return self
+
+
+_NO_OBJECTS = only(None, [], hint="Use stop, bad_words or prefix_allowed_tokens_fn.")
+DECODING_RULES: Mapping[str, Rule] = {
+    "stop_sequence": renamed("stop"),
+    "stop_strings": only(None, [], hint="Give them as stop, which leaves them out of the answer."),
+    "temperature": when_none(1.0),
+    "top_k": when_none(0),
+    "top_p": when_none(1.0),
+    "typical_p": when_none(1.0),
+    "min_p": when_none(0.0),
+    **dict.fromkeys(
+        ("repetition_penalty", "no_repeat_ngram_size", "num_beams", "do_sample"), when_default
+    ),
+    **dict.fromkeys(
+        ("num_return_sequences", "length_penalty", "early_stopping", "max_new_tokens"), when_default
+    ),
+    **dict.fromkeys(("use_cache", "cache_implementation", "low_memory", "synced_gpus"), ignored),
+    **dict.fromkeys(("pad_token_id", "bos_token_id", "return_text", "trust_remote_code"), ignored),
+    "eos_token_id": only(None, hint="Give the text of the token as stop."),
+    "streamer": only(None, hint="Use the pipeline's stream() or pieces()."),
+    "generation_config": only(None, hint="Give its values as options."),
+    "stopping_criteria": _NO_OBJECTS,
+    "logits_processor": _NO_OBJECTS,
+}
+"""Rules of `nlplug.task.Task.adapt` for arguments of ``generate`` and of its pipelines."""
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,8 @@ def pull(
     try:
         with exclusive(settings.cache_dir / "locks" / f"{name}.lock"):
             return _pull(ref, settings, precisions, update)
+    except ModelNotFound:  # which is an OSError too
+        raise
     except OSError as error:
         raise BundleError(
             f"The cache {settings.cache_dir} cannot be written: {error}.",

@@ -67,6 +67,27 @@ def parse_device(name: str) -> Device:
     return Device(match[1], int(match[2] or 0))
 
 
+def device_name(device: object) -> str:
+    """The name of a device that is given as transformers accepts it.
+
+    Args:
+        device: A name; -1 for the CPU, another number for that GPU; None for the default; or an
+            object whose text is a name, such as a ``torch.device``.
+
+    Raises:
+        DeviceError: There is no such device.
+    """
+    if device is None:
+        return "auto"
+    if isinstance(device, int) and not isinstance(device, bool):
+        name = "cpu" if device == -1 else f"cuda:{device}"
+    else:
+        name = "cpu" if str(device) == "cpu:0" else str(device)
+    if name != "auto":
+        parse_device(name)
+    return name
+
+
 def settle_on_cpu(device: str, *, what: str = "text is decoded there") -> None:
     """For what has no GPU form: check the name, and say so to who asked for a GPU.
 

@@ -199,18 +199,21 @@ class Tokenizer:
         first = special.index(0)
         return letter.ids[:first], letter.ids[first + special.count(0) :]
 
-    def windows(self, ids: Sequence[int], *, stride: int = 0) -> list[list[int]]:
+    def windows(
+        self, ids: Sequence[int], *, stride: int = 0, max_length: int | None = None
+    ) -> list[list[int]]:
         """The windows that cover one text, each with its special tokens; at least one.
 
         Args:
             ids: The text's tokens, from `pieces`.
             stride: Tokens that neighbouring windows share.
+            max_length: Tokens of a window, if fewer than the model's.
 
         Raises:
             OptionError: The stride leaves no room for new tokens in a window.
         """
         before, behind = self.text_frame
-        room = self.max_length - len(before) - len(behind)
+        room = min(max_length or self.max_length, self.max_length) - len(before) - len(behind)
         return [[*before, *ids[span], *behind] for span in window_spans(len(ids), room, stride)]
 
     def pair_frame(self) -> PairFrame:
@@ -234,7 +237,12 @@ class Tokenizer:
         return PairFrame(ids[0], ids[2], ids[4], tuple(types))
 
     def encode(
-        self, texts: Sequence[Text], *, stride: int = 0, strategy: str = "only_first"
+        self,
+        texts: Sequence[Text],
+        *,
+        stride: int = 0,
+        strategy: str = "only_first",
+        max_length: int | None = None,
     ) -> list[list[TokenWindow]]:
         """Tokenize texts or pairs; for each the windows that cover it, in order.
 
@@ -242,29 +250,36 @@ class Tokenizer:
             texts: Texts, or (text, pair) tuples.
             stride: Tokens that neighbouring windows share.
             strategy: Which text of a pair is cut into windows: ``only_first`` or ``only_second``.
+            max_length: Tokens of a window, if fewer than the model's.
 
         Raises:
             InputError: A text is not valid Unicode, or one of a pair fills the window.
             OptionError: The stride leaves no room for new tokens in a window.
         """
         windows: list[list[TokenWindow]] = []
+        limit = min(max_length or self.max_length, self.max_length)
         for text, encoding in zip(texts, self._encode_batch(texts), strict=True):
             pair = isinstance(text, tuple)
-            if len(encoding) <= self.max_length:
+            if len(encoding) <= limit:
                 windows.append([TokenWindow(encoding.ids, encoding.type_ids if pair else None)])
             elif pair:
-                windows.append(self._pair_windows(encoding, stride, strategy))
+                windows.append(self._pair_windows(encoding, stride, strategy, limit))
             else:
                 before, behind = self.text_frame
                 own = encoding.ids[len(before) : len(encoding) - len(behind)]
-                windows.append([TokenWindow(ids) for ids in self.windows(own, stride=stride)])
+                parts = self.windows(own, stride=stride, max_length=limit)
+                windows.append([TokenWindow(ids) for ids in parts])
         return windows
 
-    def truncate(self, texts: Sequence[Text]) -> list[list[TokenWindow]]:
+    def truncate(
+        self, texts: Sequence[Text], *, max_length: int | None = None
+    ) -> list[list[TokenWindow]]:
         """Tokenize and keep the first window alone, as ``truncation=True`` does elsewhere."""
-        return [row[:1] for row in self.encode(texts)]
+        return [row[:1] for row in self.encode(texts, max_length=max_length)]
 
-    def _pair_windows(self, encoding: Encoding, stride: int, strategy: str) -> list[TokenWindow]:
+    def _pair_windows(
+        self, encoding: Encoding, stride: int, strategy: str, limit: int
+    ) -> list[TokenWindow]:
         frame = self.pair_frame()
         parts: tuple[list[int], list[int]] = ([], [])
         for token, sequence in zip(encoding.ids, encoding.sequence_ids, strict=True):
@@ -272,11 +287,11 @@ class Tokenizer:
                 parts[sequence].append(token)
         cut = 0 if strategy == "only_first" else 1
         taken = len(parts[1 - cut])
-        room = self.max_length - len(frame.before) - len(frame.between) - len(frame.after) - taken
+        room = limit - len(frame.before) - len(frame.between) - len(frame.after) - taken
         if room < 1:
             raise InputError(
                 f"One text of the pair has {taken} tokens and leaves no room for the other: "
-                f"the model's window is {self.max_length} tokens.",
+                f"the window is {limit} tokens.",
                 hint="Shorten it, or use a model with a longer window.",
             )
         windows = []

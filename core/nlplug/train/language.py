@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import token_loss
 from nlplug.train.recipe import Evaluator, Example, Recipe
 from nlplug.train.served import in_evaluation
+from nlplug.train.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -85,7 +86,7 @@ class LossRecipe(LanguageRecipe):
     @abstractmethod
     def held_out(
         self, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase
-    ) -> Dataset[Any]:
+    ) -> TrainingSet:
         """Evaluation examples as features, the same at each evaluation."""
 
     @abstractmethod
@@ -93,7 +94,7 @@ class LossRecipe(LanguageRecipe):
         """The values to sum over all batches, shape (rows, values)."""
 
     @abstractmethod
-    def scores(self, sums: Sequence[float], dataset: Dataset[Any], model: Any) -> dict[str, float]:
+    def scores(self, sums: Sequence[float], dataset: TrainingSet, model: Any) -> dict[str, float]:
         """The scores, including ``metric``, from the sums over all rows."""
 
     def evaluator(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-from torch.utils.data import Dataset
+
+from nlplug.train.training_set import TrainingSet
 
 
-class PackedTokens(Dataset[dict[str, Any]]):
+class PackedTokens(TrainingSet):
     """The tokens of all texts as one circular sequence, cut into full contexts.
 
     Each epoch starts at another offset, which depends only on the seed, and uses every token once,

@@ -12,12 +12,12 @@ from nlplug.families.family import load
 
 if TYPE_CHECKING:
     import torch
-    from torch.utils.data import Dataset
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from nlplug.evaluation.base import Evaluation
     from nlplug.task import Task
     from nlplug.train.config import TrainConfig
+    from nlplug.train.training_set import TrainingSet
 
 Example = Any
 """One validated row, of a type that the recipe defines."""
@@ -80,11 +80,8 @@ class Recipe(ABC):
     @abstractmethod
     def dataset(
         self, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase
-    ) -> Dataset[Any]:
-        """Training examples as features, with ``lengths()`` in tokens.
-
-        If it has a method ``set_epoch(int)``, it is called before each epoch.
-        """
+    ) -> TrainingSet:
+        """Training examples as features."""
 
     @abstractmethod
     def collate(

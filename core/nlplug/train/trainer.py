@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -25,6 +25,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from nlplug.train.processes import broadcast, is_main
 from nlplug.train.served import in_evaluation
+from nlplug.train.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from nlplug.train.config import TrainConfig
@@ -110,7 +111,7 @@ class EpochSampler(LengthGroupedSampler):
     So a resumed run sees the rows in the same order as an uninterrupted run.
     """
 
-    def __init__(self, dataset: Any, batch_size: int, seed: int) -> None:
+    def __init__(self, dataset: TrainingSet, batch_size: int, seed: int) -> None:
         super().__init__(
             batch_size, lengths=dataset.lengths(), generator=torch.Generator().manual_seed(seed)
         )
@@ -120,8 +121,7 @@ class EpochSampler(LengthGroupedSampler):
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch, which determines the order of the rows and the windows of the texts."""
         self.generator.manual_seed((self._seed << 16) + epoch)
-        if hasattr(self._dataset, "set_epoch"):
-            self._dataset.set_epoch(epoch)
+        self._dataset.set_epoch(epoch)
 
 
 class TokenBatches(BatchSampler):
@@ -132,7 +132,7 @@ class TokenBatches(BatchSampler):
     epoch.
     """
 
-    def __init__(self, dataset: Any, tokens: int, seed: int) -> None:
+    def __init__(self, dataset: TrainingSet, tokens: int, seed: int) -> None:
         # accelerate calls set_epoch on the attribute of this name.
         self.sampler: EpochSampler = EpochSampler(dataset, 1, seed)
         self.batch_size: Any = None
@@ -167,7 +167,7 @@ class RecipeTrainer(Trainer):
         model: PreTrainedModel,
         args: TrainingArguments,
         tokenizer: PreTrainedTokenizerBase,
-        train_dataset: Dataset[Any],
+        train_dataset: TrainingSet,
         evaluator: Evaluator,
         callbacks: list[TrainerCallback],
     ) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from nlplug.train.documents import token_ids
+from nlplug.train.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -49,7 +49,7 @@ class TextFrame:
         return item
 
 
-class WindowedTexts(Dataset[dict[str, Any]]):
+class WindowedTexts(TrainingSet):
     """Tokenized texts with their targets.
 
     An item is a text. From a text longer than ``max_length``, each epoch takes a different window.

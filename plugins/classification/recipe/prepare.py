@@ -18,14 +18,15 @@ a bank on what none of the intents is about.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from nlplug.data import open_writer, read_rows
+from recipes import labelled, rank, write_rows
+
+from nlplug.data import read_rows
 
 OUTSIDE = "oos"
 HELD_OUT, HELD_OUTSIDE = 6, 3  # every sixth text of an intent, every third one outside
@@ -53,11 +54,6 @@ _QUESTION = re.compile(
     r"should|may|has|have|what's|whats|who's|where's|how's)\b"
 )
 _THIRD_PERSON = re.compile(r"(he|she|they|his|her|their|nobody|everybody|people|the (old )?\w+) ")
-
-
-def rank(text: str) -> str:
-    """A hash to order texts by, the same on every machine."""
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def spoken(text: str) -> str:
@@ -132,16 +128,6 @@ def intents(source: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]
     return kept, held
 
 
-def write(path: Path, rows: Iterable[tuple[str, str]]) -> int:
-    count = 0
-    with open_writer(path) as writer:
-        for text, label in rows:
-            writer.write({"text": text, "label": label})
-            count += 1
-    print(f"{path.name}: {count:,} rows")
-    return count
-
-
 def prepare(data: Path, target: Path) -> None:
     """Write the three files.
 
@@ -158,8 +144,8 @@ def prepare(data: Path, target: Path) -> None:
         for _ in range(OUTSIDE_COPIES if label == OUTSIDE else 1)
     ] + [(text, OUTSIDE) for text in others[FOREIGN_HELD_OUT:]]
     target.mkdir(parents=True, exist_ok=True)
-    write(target / "train.jsonl.gz", [*once, *((written(text), label) for text, label in once)])
-    write(target / "eval.jsonl.gz", held)
-    write(
-        target / "foreign_heldout.jsonl.gz", [(text, OUTSIDE) for text in others[:FOREIGN_HELD_OUT]]
-    )
+    texts = [*once, *((written(text), label) for text, label in once)]
+    write_rows(target / "train.jsonl.gz", labelled(texts))
+    write_rows(target / "eval.jsonl.gz", labelled(held))
+    unknown = [(text, OUTSIDE) for text in others[:FOREIGN_HELD_OUT]]
+    write_rows(target / "foreign_heldout.jsonl.gz", labelled(unknown))

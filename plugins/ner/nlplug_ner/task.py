@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NotRequired, cast, get_args
 
 import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from nlplug.argument_rules import Rule, values, when_default
+from nlplug.errors import warn
 from nlplug.families.token_classification import (
     TokenClassificationModel,
     TokenClassificationOptions,
@@ -30,13 +32,17 @@ from nlplug_ner.aggregation import (
 
 
 class Entity(TypedDict):
-    """One entity; ``text[start:end]`` is the word."""
+    """One entity; ``text[start:end]`` is the word.
+
+    ``words`` has the indices of the words of the input, if it was given as words.
+    """
 
     entity_group: str
     score: float
     word: str
     start: int
     end: int
+    words: NotRequired[list[int]]
 
 
 class NerOptions(TokenClassificationOptions):
@@ -128,6 +134,12 @@ class NerTask(TokenClassificationTask):
     Options: ClassVar[type[TaskOptions]] = NerOptions
     Output: ClassVar[Any] = list[Entity] | list[WordLabel]
     default_model = "ner-en"
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "aggregation_strategy": values(
+            {name: name for name in get_args(Strategy)} | {None: "none"}
+        ),
+        "stride": when_default,
+    }
     examples: ClassVar[Sequence[Example]] = (
         Example({"text": "Angela Merkel met Barack Obama in Berlin."}),
         Example({"text": "Toyota is building a plant in Alabama with Mazda, Reuters reports."}),
@@ -137,6 +149,19 @@ class NerTask(TokenClassificationTask):
         ),
         Example({"text": "my flight to tokyo got cancelled, thanks @united"}),
     )
+
+    def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Task.adapt`; converts ``grouped_entities`` and ``ignore_subwords``."""
+        left = dict(arguments)
+        old = {
+            name: left.pop(name) for name in ("grouped_entities", "ignore_subwords") if name in left
+        }
+        if old:
+            warn(f"{' and '.join(old)}: old options; use aggregation_strategy.", FutureWarning)
+            names = ("first" if old.get("ignore_subwords") else "simple", "none")
+            strategy = names[0] if old.get("grouped_entities") else names[1]
+            left.setdefault("aggregation_strategy", strategy)
+        return super().adapt(left)
 
     def bind(self, bundle: Bundle) -> NerModel:
         """Bind to a token-classification bundle."""

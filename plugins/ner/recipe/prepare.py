@@ -17,14 +17,15 @@ All is mapped onto PER, ORG, LOC and MISC.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from nlplug.data import open_writer, read_rows
+from recipes import share, write_rows
+
+from nlplug.data import read_rows
 from nlplug.data.tags import Span, spans_of_tags, tags_of_spans
 
 THREE = ["PER", "ORG", "LOC"]
@@ -70,12 +71,6 @@ GMB = {"geo": "LOC", "org": "ORG", "per": "PER", "art": "MISC", "eve": "MISC", "
 _MARKUP = re.compile(r"['*`=]+")
 
 Sentence = tuple[list[str], list[str]]
-
-
-def share(text: str) -> float:
-    """Where a text falls between 0 and 1, the same on every machine."""
-    digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-    return int(digest[:8], 16) / 2**32
 
 
 def load(
@@ -183,14 +178,6 @@ def rows(sentences: Iterable[Sentence], label_set: list[str] | None) -> Iterator
         yield row if label_set is None else {**row, "label_set": label_set}
 
 
-def write(path: Path, *parts: Iterable[dict[str, object]]) -> None:
-    with open_writer(path) as writer:
-        for part in parts:
-            for row in part:
-                writer.write(row)
-        print(f"{path.name}: {writer.count:,} rows")
-
-
 def half_open(sentences: Iterable[Sentence], chance: random.Random) -> Iterator[dict[str, object]]:
     """Rows of a set without MISC, every other one taken at its word: where nothing ever speaks
     against MISC, the model sees it everywhere."""
@@ -244,7 +231,7 @@ def prepare(data: Path, target: Path) -> None:
         order = shuffled(wiki, chance)
         passes.append(rows(together(order, chance, alone=0.5, longest=60), THREE))
     target.mkdir(parents=True, exist_ok=True)
-    write(target / "first.jsonl.gz", *passes)
+    write_rows(target / "first.jsonl.gz", *passes)
     more = silver(load(source, "gmb_en_train", as_they_are), news)
     more_runs = [block for block in blocks_of(more) if block_share(block) < 0.2]
     chance = random.Random(SEED + 1)
@@ -255,14 +242,14 @@ def prepare(data: Path, target: Path) -> None:
     for mixed in (tweets, emerged, wiki[: len(wiki) // 2]):
         order = shuffled(mixed, chance)
         passes.append(half_open(together(order, chance, alone=0.5, longest=60), chance))
-    write(target / "train.jsonl.gz", *passes)
-    write(
+    write_rows(target / "train.jsonl.gz", *passes)
+    write_rows(
         target / "eval.jsonl.gz",
         rows(news_held, None),
         rows(tweets_eval, THREE),
         rows(wiki_eval, THREE),
     )
-    write(target / "btc_heldout.jsonl.gz", rows(tweets_held, THREE))
-    write(target / "wikiann_heldout.jsonl.gz", rows(wiki_held, THREE))
+    write_rows(target / "btc_heldout.jsonl.gz", rows(tweets_held, THREE))
+    write_rows(target / "wikiann_heldout.jsonl.gz", rows(wiki_held, THREE))
     comments = load(data / "dev" / "ner", "wnut17_dev", emerging)
-    write(target / "wnut17_dev.jsonl.gz", rows(comments, THREE))
+    write_rows(target / "wnut17_dev.jsonl.gz", rows(comments, THREE))

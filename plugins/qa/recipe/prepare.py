@@ -17,14 +17,15 @@ Reads ``$NLPLUG_DATA/train/qa/*.jsonl.gz`` and writes into a folder:
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nlplug.data import open_writer, read_rows
+from recipes import share, write_rows
+
+from nlplug.data import read_rows
 
 HELD_OUT = 0.055
 NO_ANSWER = 1 / 4
@@ -34,12 +35,6 @@ MOST_OTHERS, MOST_OTHERS_LAST, MOST_OTHERS_LONG = 3, 5, 7
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'A-Z])")
 
 Row = dict[str, Any]
-
-
-def share(text: str) -> float:
-    """A number from 0 to 1 for a text, the same on every machine."""
-    digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-    return int(digest[:8], 16) / 2**32
 
 
 def load(folder: Path, name: str) -> list[Row]:
@@ -61,15 +56,6 @@ def among(row: Row, others: Sequence[str], most: int, chance: random.Random) -> 
             "answer_start": [start + len(front) for start in answers["answer_start"]],
         },
     }
-
-
-def write(path: Path, rows: Iterable[Row]) -> None:
-    count = 0
-    with open_writer(path) as writer:
-        for row in rows:
-            writer.write(row)
-            count += 1
-    print(f"{path.name}: {count:,} rows")
 
 
 def prepare(data: Path, target: Path) -> None:
@@ -105,10 +91,10 @@ def prepare(data: Path, target: Path) -> None:
     again = random.Random(5)
     rest = [among(row, sentences, MOST_OTHERS_LONG, again) for row in qamr[seen + LAST_QAMR :]]
     target.mkdir(parents=True, exist_ok=True)
-    write(target / "first.jsonl.gz", [*longer[:FIRST_QAMR], *stories])
-    write(target / "train.jsonl.gz", [*kept, *longer[FIRST_QAMR:]])
+    write_rows(target / "first.jsonl.gz", [*longer[:FIRST_QAMR], *stories])
+    write_rows(target / "train.jsonl.gz", [*kept, *longer[FIRST_QAMR:]])
     for name in ("last", "again"):
-        write(target / f"{name}.jsonl.gz", [*kept, *longest])
-    write(target / "long.jsonl.gz", [*kept, *rest])
-    write(target / "eval.jsonl.gz", [row for row in held if row["answers"]["text"]])
-    write(target / "no_answer.jsonl.gz", held)
+        write_rows(target / f"{name}.jsonl.gz", [*kept, *longest])
+    write_rows(target / "long.jsonl.gz", [*kept, *rest])
+    write_rows(target / "eval.jsonl.gz", [row for row in held if row["answers"]["text"]])
+    write_rows(target / "no_answer.jsonl.gz", held)

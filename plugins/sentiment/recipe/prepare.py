@@ -11,12 +11,13 @@ Reads ``$NLPLUG_DATA/train/sentiment/*.jsonl.gz`` and writes into a folder:
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from nlplug.data import open_writer, read_rows
+from recipes import labelled, rank, write_rows
+
+from nlplug.data import read_rows
 
 SENTENCE_COPIES = 2
 EVAL_SENTENCES, EVAL_REVIEWS, EVAL_LONG = 400, 150, 100
@@ -28,11 +29,6 @@ _CLOSING = re.compile(r" ([,.!?;:%)\]])")
 _OPENING = re.compile(r"([(\[$#]) ")
 
 Labelled = tuple[str, int]
-
-
-def rank(text: str) -> str:
-    """A hash to order texts by, the same on every machine."""
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def ordinary(text: str) -> str:
@@ -65,16 +61,6 @@ def without_cut_from(phrases: list[Labelled], held: Iterable[Labelled]) -> Itera
             yield text, label
 
 
-def write(path: Path, rows: Iterable[Labelled]) -> int:
-    count = 0
-    with open_writer(path) as writer:
-        for text, label in rows:
-            writer.write({"text": text, "label": label})
-            count += 1
-    print(f"{path.name}: {count:,} rows")
-    return count
-
-
 def prepare(data: Path, target: Path) -> None:
     """Write the three files.
 
@@ -94,6 +80,6 @@ def prepare(data: Path, target: Path) -> None:
     copies = short * SENTENCE_COPIES + [(ordinary(text), label) for text, label in short]
     long, long_held = long[LONG_HELD_OUT:], long[:LONG_HELD_OUT]
     target.mkdir(parents=True, exist_ok=True)
-    write(target / "train.jsonl.gz", copies + long[EVAL_LONG:][:LONG_TRAIN])
-    write(target / "eval.jsonl.gz", held + long[:EVAL_LONG])
-    write(target / "imdb_heldout.jsonl.gz", long_held)
+    write_rows(target / "train.jsonl.gz", labelled(copies + long[EVAL_LONG:][:LONG_TRAIN]))
+    write_rows(target / "eval.jsonl.gz", labelled(held + long[:EVAL_LONG]))
+    write_rows(target / "imdb_heldout.jsonl.gz", labelled(long_held))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nlplug.data.tags import Span, spans_of_tags
+from nlplug.data.tags import Span, spans_of_tags, strict_spans
 from nlplug.errors import DataError, OptionError
 from nlplug.evaluation.report import plain_table
 from nlplug.families.token_classification.entities import count_spans, entity_scores, f1_shares
@@ -71,6 +71,23 @@ def test_entities_and_scores_equal_seqevals(case: dict[str, Any]) -> None:
         assert scores["labels"][label]["support"] == wanted["support"]
 
 
+@pytest.mark.parametrize("case", [case for case in SEQEVAL if "strict" in case])
+def test_scores_of_the_strict_mode_equal_seqevals(case: dict[str, Any]) -> None:
+    pairs = [
+        (strict_spans(given.split()), strict_spans(true.split()))
+        for given, true in zip(case["given"], case["true"], strict=True)
+    ]
+    scores = entity_scores(pairs)
+    report = dict(case["strict"])
+    for average in ("micro", "macro", "weighted"):
+        wanted = report.pop(f"{average} avg")
+        if average == "micro" or scores["labels"].keys() == case["strict"].keys():
+            assert scores[average]["f1"] == pytest.approx(wanted["f1-score"], abs=1e-9)
+    for label, values in scores["labels"].items():
+        assert values["f1"] == pytest.approx(report[label]["f1-score"], abs=1e-9)
+        assert values["support"] == report[label]["support"]
+
+
 @pytest.mark.parametrize("case", SEQEVAL[:3])
 def test_shares_of_rows_average_to_f1_and_vary_as_it_does(case: dict[str, Any]) -> None:
     pairs = pairs_of(case) * 20
@@ -116,6 +133,25 @@ def test_a_report_counts_by_type_and_in_all(
     totals, by_label = map(plain_table, evaluation.tables(report))
     assert "F1, macro" in totals
     assert by_label.splitlines()[-1].split() == ["PER", "1.0000", "1.0000", "1.0000", "2"]
+
+
+def test_rows_of_tokens_are_also_scored_by_the_tags_of_their_words(
+    evaluation: TokenClassificationEvaluation, tmp_path: Path
+) -> None:
+    path = tmp_path / "dev.jsonl"
+    row = {"tokens": TEXT.split(), "tags": ["B-PER", "I-PER", "O", "B-LOC", "I-LOC"]}
+    path.write_text(json.dumps(row) + "\n")
+    [sample] = evaluation.samples(path)
+    assert sample.input == {"words": TEXT.split()}
+
+    tags = ["B-PER", "I-PER", "O", "I-LOC", "I-LOC"]
+    report = evaluation.report([{"answer": [group(0, 7, "PER")], "tags": tags}], [sample.target])
+    assert report["f1"] == pytest.approx(2 / 3)
+    assert report["f1_by_word"] == report["by_word"]["micro"]["f1"] == 1
+    # By IOB2 the place does not begin, so it is not found.
+    assert report["f1_by_word_strict"] == pytest.approx(2 / 3)
+    assert report["by_word_strict"]["labels"]["LOC"]["recall"] == 0
+    assert "F1 by word, strict IOB2" in plain_table(evaluation.tables(report)[0])
 
 
 def test_types_that_a_set_did_not_look_for_are_no_mistake(

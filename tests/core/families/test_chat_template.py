@@ -67,10 +67,10 @@ def written(folder: Path, template: Any, **more: Any) -> Bundle:
 
 
 def theirs(bundle: Bundle) -> Any:
-    from transformers import PreTrainedTokenizerFast
+    tokenizers = pytest.importorskip("transformers")
 
     named = {key: bundle.repository.tokenizer_config[key] for key in ("eos_token", "unk_token")}
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = tokenizers.PreTrainedTokenizerFast(
         tokenizer_file=str(bundle.tokenizer_file), bos_token="<s>", **named
     )
     tokenizer.chat_template = bundle.repository.tokenizer_config["chat_template"]

@@ -123,7 +123,8 @@ def test_a_wrong_model_is_named(write: Write, spec: str, cause: str) -> None:
 
 
 def test_the_reserved_names_of_options_are_the_arguments_of_pipeline() -> None:
-    named = [p.name for p in signature(pipeline).parameters.values() if p.kind != p.VAR_KEYWORD]
+    found = signature(pipeline).parameters.values()
+    named = [one.name for one in found if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)]
 
     assert sorted(named) == sorted(RESERVED_OPTIONS)
 

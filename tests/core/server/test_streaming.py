@@ -88,12 +88,14 @@ def metric(client: httpx.Client, line: str) -> str:
 
 
 def test_the_hubs_own_client_reads_the_stream(client: httpx.Client) -> None:
-    said = inference(client).text_generation("a b", stream=True, max_new_tokens=3)
+    hub = inference(client)  # kept in a name: its end would close the stream
+    said = hub.text_generation("a b", stream=True, max_new_tokens=3)
     assert list(said) == [" a", " b", " a"]
 
 
 def test_the_last_event_holds_the_whole_text_and_why_it_ends(client: httpx.Client) -> None:
-    told = list(inference(client).text_generation("a b", stream=True, details=True))
+    hub = inference(client)
+    told = list(hub.text_generation("a b", stream=True, details=True))
     assert all(isinstance(one, TextGenerationStreamOutput) for one in told)
     assert [one.generated_text for one in told] == [None, None, None, " a b a b"]
     assert told[-1].details is not None
@@ -222,7 +224,8 @@ def test_an_error_after_it_is_the_last_event(client: httpx.Client) -> None:
         "hint": "Leave it out.",
     }
     with pytest.raises(ValidationError, match="no word '!'"):
-        list(inference(client).text_generation("a !", stream=True))
+        hub = inference(client)
+        list(hub.text_generation("a !", stream=True))
 
 
 def test_a_task_whose_answers_come_whole_says_so(host: PluginHost, connect: Connect) -> None:

@@ -22,6 +22,7 @@ from nlplug.train.config import TrainConfig
 from nlplug.train.documents import IGNORED
 from nlplug.train.pretrain import pretrain
 from nlplug.train.trainer import TokenBatches
+from nlplug.train.training_set import TrainingSet
 from nlplug.train.vocabulary import train_tokenizer
 
 pytestmark = pytest.mark.train
@@ -158,11 +159,14 @@ def test_what_is_too_long_is_cut_and_ended(tokenizer: Any) -> None:
     assert item["input_ids"][0] == tokenizer.convert_tokens_to_ids(">>fr<<")
 
 
-class Lengths:
+class Lengths(TrainingSet):
     """Items of so many tokens."""
 
     def __init__(self, lengths: list[int]) -> None:
         self._lengths = lengths
+
+    def __len__(self) -> int:
+        return len(self._lengths)
 
     def lengths(self) -> list[int]:
         return self._lengths

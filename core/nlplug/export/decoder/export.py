@@ -23,7 +23,7 @@ from nlplug.export.decoder.products import (
     products_of,
 )
 from nlplug.export.decoder.read import read_decoder
-from nlplug.export.decoder.weights import NoFastForm
+from nlplug.export.decoder.weights import NoFastForm, check_rotary
 from nlplug.extras import require
 from nlplug.runtime.decoding.open import open_decoder
 
@@ -83,10 +83,11 @@ def export_decoder(
         precisions: Of the fast graph, from `nlplug.export.decoder.products.PRECISIONS`.
 
     Raises:
-        ExportError: Optimum cannot export it.
+        ExportError: Optimum cannot export it, or its positions change within the context.
         OptionError: There is no such precision.
         MissingExtra: A package of the ``train`` extra is not installed.
     """
+    check_rotary(model.config)
     products = [products_of(precision) for precision in precisions]
     plain = export_plain(model, folder)
     return with_fast_graphs(

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from nlplug.errors import ExportError
+
 ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -181,6 +183,29 @@ def head(model: Any, embeddings: np.ndarray) -> Linear | None:
     return product
 
 
+def check_rotary(config: Any) -> None:
+    """Refuse rotary positions that are other ones from some length on, within the context.
+
+    A graph keeps those of the length with which it was traced, so later logits would be wrong.
+
+    Raises:
+        ExportError: The positions are of such a type.
+    """
+    scaling = getattr(config, "rope_scaling", None) or {}
+    kind = scaling.get("rope_type", scaling.get("type"))
+    if kind != "longrope":
+        return
+    context = config.max_position_embeddings
+    original = getattr(config, "original_max_position_embeddings", None)
+    original = scaling.get("original_max_position_embeddings") or original or context
+    if original < context:
+        raise ExportError(
+            f"The rotary positions are of type {kind!r}: they change at {original} tokens, which a "
+            "graph cannot do.",
+            hint="Use a model with positions of another type, such as llama3 or yarn.",
+        )
+
+
 def rotary(module: Any, context: int) -> Rotary:
     """The tables of the rotary embedding of a loaded checkpoint.
 
@@ -189,7 +214,10 @@ def rotary(module: Any, context: int) -> Rotary:
     """
     kind = getattr(module, "rope_type", "default")
     if kind not in ("default", "linear", "llama3", "yarn"):
-        raise NoFastForm(f"rotary positions of type {kind!r}")
+        raise NoFastForm(
+            f"rotary positions of type {kind!r}, which depend on the length of the text; texts end "
+            f"at {context} tokens"
+        )
     frequencies = array(module.inv_freq)
     angles = np.arange(context, dtype=np.float32)[:, None] * frequencies
     scaling = np.float32(getattr(module, "attention_scaling", 1.0))

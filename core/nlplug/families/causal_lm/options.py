@@ -14,6 +14,7 @@ from pydantic import (
     Tag,
     with_config,
 )
+from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
 from nlplug.families.decoding_options import TextDecodingOptions
@@ -71,6 +72,7 @@ class CausalInput(TaskInput):
         json_schema_extra=chinese(
             "提示",
             "要续写的文本；对带有对话模板的模型，也可以是由 role 和 content 组成的消息列表。",
+            columns=["messages"],
         ),
     )
 
@@ -123,6 +125,25 @@ class CausalOptions(TextDecodingOptions):
         title="Chat template variables",
         description="In a chat: other variables of the chat template, as a JSON object.",
         json_schema_extra=chinese("对话模板变量", "对话模板的其他变量：JSON 对象。", advanced=True),
+    )
+    max_length: SkipJsonSchema[int | None] = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        title="Maximum length",
+        description="Maximum number of tokens of prompt and new text together; if given, "
+        "max_new_tokens is not used.",
+        json_schema_extra=chinese(
+            "最大长度", "提示与新文本的词元总数上限；给出后不使用 max_new_tokens。", advanced=True
+        ),
+    )
+    min_length: SkipJsonSchema[int | None] = Field(
+        default=None,
+        ge=0,
+        le=1_000_000,
+        title="Minimum length",
+        description="Minimum number of tokens of prompt and new text together.",
+        json_schema_extra=chinese("最小长度", "提示与新文本的词元总数下限。", advanced=True),
     )
     details: bool = Field(
         default=False,

@@ -92,7 +92,6 @@ class CausalRunner(StreamingRunner):
             OptionError: Immediately: several texts or beam search, which cannot be streamed.
         """
         given = cast("CausalOptions", options)
-        decoding = self._decoding(given)
         for name in ("num_beams", "num_return_sequences"):
             if (value := getattr(given, name)) > 1:
                 raise OptionError(
@@ -100,7 +99,7 @@ class CausalRunner(StreamingRunner):
                     hint=f"Set {name} to 1, or do not stream.",
                 )
         prompt = self._prompt(cast("CausalInput", item), given)
-        return self._texts().pieces(prompt, decoding, stop=given.stop)
+        return self._texts().pieces(prompt, self._decoding(given, prompt), stop=given.stop)
 
     def open(self) -> None:
         """Load the graph.
@@ -118,9 +117,12 @@ class CausalRunner(StreamingRunner):
         self, inputs: Iterable[TaskInput], options: CausalOptions, stop: threading.Event
     ) -> Generator[list[GeneratedText], None, None]:
         first = 0
-        decoding = self._decoding(options, cancelled=stop.is_set)
-        for chunk in chunks(cast("Iterable[CausalInput]", inputs), _FIRST_CHUNK, _LARGEST_CHUNK):
+        # Lengths that count the prompt differ between prompts, so these are answered alone.
+        alone = options.max_length is not None or options.min_length is not None
+        sizes = (1, 1) if alone else (_FIRST_CHUNK, _LARGEST_CHUNK)
+        for chunk in chunks(cast("Iterable[CausalInput]", inputs), *sizes):
             prompts = [self._prompt(item, options, n) for n, item in enumerate(chunk, first)]
+            decoding = self._decoding(options, prompts[0], cancelled=stop.is_set)
             answers = self._texts().texts(prompts, decoding, stop=options.stop)
             for item, texts in zip(chunk, answers, strict=True):
                 raise_if_cancelled(stop)
@@ -135,8 +137,23 @@ class CausalRunner(StreamingRunner):
     def _texts(self) -> TextDecoder:
         return TextDecoder(self._decoder.get(), self._tokenizer.decode)
 
-    def _decoding(self, options: CausalOptions, **more: Any) -> DecodingOptions:
+    def _decoding(self, options: CausalOptions, prompt: Prompt, **more: Any) -> DecodingOptions:
+        """The options of decoding; ``prompt`` is the only one if lengths count the prompt.
+
+        Raises:
+            InputError: The prompt is as long as ``max_length``.
+        """
         logprobs = options.details and options.num_beams == 1
+        size = len(prompt.ids)
+        if options.max_length is not None:
+            if size >= options.max_length:
+                raise InputError(
+                    f"The prompt has {size} tokens; max_length is {options.max_length}.",
+                    hint="Give a larger max_length, or max_new_tokens, which counts new tokens.",
+                )
+            more["max_new_tokens"] = options.max_length - size
+        if options.min_length is not None:
+            more["min_new_tokens"] = max(0, options.min_length - size)
         return self._config.decoding(options, self._tokenizer, logprobs=logprobs, **more)
 
     def _prompt(self, item: CausalInput, options: CausalOptions, number: int = 0) -> Prompt:
@@ -149,7 +166,9 @@ class CausalRunner(StreamingRunner):
             begin, ids = self._tokenizer.prompt(item.text)
         else:
             begin, ids = [], self._tokenizer.ids(self._rendered(item.text, options))
-        if not ids:
+        if not ids and not begin and item.text == "":
+            begin = list(self._config.tokens("bos_token_id")[:1])
+        if not ids and not begin:
             raise InputError(
                 "The prompt is empty." if not item.text else "The prompt has no tokens.",
                 hint="Give at least one word.",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from nlplug.argument_rules import Rule, ignored, only, values
+from nlplug.errors import warn
 from nlplug.families.causal_lm.options import (
     CausalInput,
     CausalOptions,
@@ -11,7 +14,7 @@ from nlplug.families.causal_lm.options import (
     is_chat,
 )
 from nlplug.families.causal_lm.runner import CausalRunner
-from nlplug.families.decoding_options import GenerationConfig
+from nlplug.families.decoding_options import DECODING_RULES, GenerationConfig
 from nlplug.families.family import Family
 from nlplug.models.bundle import Bundle
 from nlplug.task import Display, StreamingRunner, Task, TaskInput, TaskOptions
@@ -32,6 +35,14 @@ FAMILY = Family(
 )
 
 
+def hole(name: str, value: Any) -> Mapping[str, Any]:
+    """The rule of ``handle_long_generation``: ``hole`` removes the beginning of the prompt."""
+    return only(None, hint="Use truncation.")(name, value) if value != "hole" else _LEFT
+
+
+_LEFT: Mapping[str, Any] = {"truncation": "left"}
+
+
 class CausalTask(Task):
     """Base of tasks that continue a prompt; a subclass defines names, texts and examples."""
 
@@ -42,6 +53,25 @@ class CausalTask(Task):
     Output: ClassVar[Any] = list[GeneratedText]
     answers_blank: ClassVar[bool] = True
     display: ClassVar[Display] = Display.TEXT
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **DECODING_RULES,
+        "handle_long_generation": hole,
+        "clean_up_tokenization_spaces": ignored,
+        "truncation": values(
+            {None: "error", False: "error", "do_not_truncate": "error", True: "left"}
+        ),
+        "prefix": only(None, "", hint="Put it before the prompt, with return_full_text=False."),
+    }
+
+    def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Task.adapt`; ``max_new_tokens`` overrides ``max_length``."""
+        left = dict(arguments)
+        for old, new in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
+            if left.get(old) is not None and left.get(new) is not None:
+                warn(f"{old} is ignored, because {new} is given.", UserWarning)
+                del left[old]
+        return super().adapt(left)
 
     def load(
         self,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
@@ -29,6 +28,7 @@ from nlplug.train.language import LanguageRecipe, special_ids
 from nlplug.train.packing import PackedTokens
 from nlplug.train.recipe import Evaluator
 from nlplug.train.served import draft_of, in_evaluation
+from nlplug.train.training_set import TrainingSet
 from nlplug.train.vocabulary import train_tokenizer
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class CausalRecipe(LanguageRecipe):
 
     def dataset(
         self, examples: Sequence[Document], tokenizer: PreTrainedTokenizerBase
-    ) -> Dataset[Any]:
+    ) -> TrainingSet:
         length = self.config.max_length
         if not any(document.prompt for document in examples):
             texts = [document.text for document in examples]
@@ -210,7 +210,7 @@ class PackedDocuments(PackedTokens):
         return {"input_ids": ids[:-1], "labels": ids[1:]}
 
 
-class SeparateDocuments(Dataset[dict[str, Any]]):
+class SeparateDocuments(TrainingSet):
     """Separate documents.
 
     An item is a document. If it is too long, first the beginning of its prompt is cut, then the end

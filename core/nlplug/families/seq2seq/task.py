@@ -6,11 +6,14 @@ decoding options are those of the model.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, create_model
 
-from nlplug.families.decoding_options import GenerationConfig
+from nlplug.argument_rules import Rule, values
+from nlplug.errors import OptionError, warn
+from nlplug.families.decoding_options import DECODING_RULES, GenerationConfig
 from nlplug.families.family import Family
 from nlplug.families.seq2seq.model import Seq2SeqModel, graph_files, own_params
 from nlplug.families.seq2seq.options import Seq2SeqOptions
@@ -52,10 +55,30 @@ class Seq2SeqTask(Task):
     Options: ClassVar[type[Seq2SeqOptions]] = Seq2SeqOptions
     display: ClassVar[Display] = Display.TEXT
 
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **DECODING_RULES,
+        "truncation": values({None: "do_not_truncate"}),
+    }
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "Output" not in vars(cls):
             cls.Output = list[output_of(cls.answer_key)]  # type: ignore[misc]
+
+    def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Task.adapt`; ``max_length`` and ``min_length`` also count the start token."""
+        left = dict(arguments)
+        for old, new in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
+            limit = left.pop(old, None)
+            if limit is None:
+                continue
+            if new in left:
+                warn(f"{old} is ignored, because {new} is given.", UserWarning)
+            elif type(limit) is int:
+                left[new] = max(limit - 1, 0)
+            else:
+                raise OptionError(f"{old} is {limit!r}.", hint="Give a whole number.")
+        return super().adapt(left)
 
     def bind(self, bundle: Bundle) -> Seq2SeqModel:
         """The `Seq2SeqModel` of a bundle; tasks with their own text processing override this."""
@@ -82,13 +105,13 @@ class Seq2SeqTask(Task):
 
     def default_options(self, bundle: Bundle) -> dict[str, Any]:
         """The decoding options of the model: those for this task override the general ones."""
-        values = {**GenerationConfig.of(bundle).values, **own_params(bundle, self.hub_task)}
+        found = {**GenerationConfig.of(bundle).values, **own_params(bundle, self.hub_task)}
         # Both also count the start token.
         for old, new in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
-            limit = values.get(old)
+            limit = found.get(old)
             if type(limit) is int and limit > 1:
-                values.setdefault(new, min(limit - 1, _LONGEST))
-        return GenerationConfig(values).default_options(self.Options) | bundle.options
+                found.setdefault(new, min(limit - 1, _LONGEST))
+        return GenerationConfig(found).default_options(self.Options) | bundle.options
 
     def shape(
         self,

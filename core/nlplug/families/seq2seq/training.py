@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 from transformers import AutoModelForSeq2SeqLM, MarianConfig, MarianMTModel
 
 from nlplug.data.pairs import Pair, language_token, pairs_of
@@ -23,6 +22,7 @@ from nlplug.train.documents import (
     token_scores,
 )
 from nlplug.train.language import LossRecipe, special_ids
+from nlplug.train.training_set import TrainingSet
 from nlplug.train.vocabulary import train_tokenizer
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _sources(
     }
 
 
-class TokenizedPairs(Dataset[dict[str, Any]]):
+class TokenizedPairs(TrainingSet):
     """Pairs as tokens; texts longer than ``length`` are cut before their end token.
 
     Attributes:

@@ -59,7 +59,7 @@ class SequenceClassificationModel(
             item.text if item.text_pair is None else (item.text, item.text_pair) for item in inputs
         ]
         groups = (
-            self._tokenizer.truncate(texts)
+            self._tokenizer.truncate(texts, max_length=options.max_length)
             if options.truncation
             else self._tokenizer.encode(texts, stride=self._stride(options))
         )
@@ -89,10 +89,12 @@ class SequenceClassificationModel(
         self, scores: np.ndarray, options: SequenceClassificationOptions
     ) -> list[LabelScore]:
         """Labels with scores, best first; ``scores`` has the score of each label id, (labels,)."""
-        if options.top_k == 1:
+        if options.top_k == 1 and not options.return_all_scores:
             best = int(scores.argmax())
             return [LabelScore(label=self.labels[best], score=float(scores[best]))]
         order = np.argsort(-scores, kind="stable")[: options.top_k]
+        if options.return_all_scores:
+            order = np.arange(len(scores))
         return [
             LabelScore(label=self.labels[int(index)], score=float(scores[index])) for index in order
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
 from nlplug.families.one_pass import Stride
@@ -64,3 +65,21 @@ class SequenceClassificationOptions(TaskOptions):
         ),
     )
     stride: Stride = 64
+    max_length: SkipJsonSchema[int | None] = Field(
+        default=None,
+        ge=1,
+        title="Maximum length",
+        description="With truncation: number of tokens to keep, special tokens included. Empty: "
+        "the model's window.",
+        json_schema_extra=chinese(
+            "最大长度", "截断时保留的词元数（含特殊词元）。留空：模型的窗口。", advanced=True
+        ),
+    )
+    return_all_scores: SkipJsonSchema[bool] = Field(
+        default=False,
+        title="All labels by id",
+        description="Old form of top_k=None: all labels, in the order of their ids.",
+        json_schema_extra=chinese(
+            "按编号返回全部标签", "top_k=None 的旧写法：按编号顺序返回全部标签。", advanced=True
+        ),
+    )

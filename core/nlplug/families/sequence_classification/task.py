@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from nlplug.argument_rules import Rule, values, when_default
+from nlplug.errors import warn
 from nlplug.families.family import Family
 from nlplug.families.one_pass import OnePassTask
 from nlplug.families.sequence_classification.model import SequenceClassificationModel
@@ -40,6 +42,31 @@ class SequenceClassificationTask(OnePassTask):
     labels: ClassVar[Sequence[str]] = ()
     """Label names by id if the task defines them; empty if each model defines its own."""
 
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "function_to_apply": values(
+            {"softmax": "softmax", "sigmoid": "sigmoid", "none": "none", "default": None}
+        ),
+        "truncation": values(
+            {
+                None: False,
+                "do_not_truncate": False,
+                "longest_first": True,
+                "only_first": True,
+            }
+        ),
+        "stride": when_default,
+    }
+
+    def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Task.adapt`; converts ``return_all_scores``, which ``top_k`` overrides."""
+        left = dict(arguments)
+        if "return_all_scores" in left:
+            wanted = left.pop("return_all_scores")
+            warn("return_all_scores is an old option; use top_k=None.", FutureWarning)
+            if wanted and "top_k" not in left:
+                left["return_all_scores"] = True
+        return super().adapt(left)
+
     def bind(self, bundle: Bundle) -> SequenceClassificationModel:
         """Bind to a text-classification bundle."""
         return SequenceClassificationModel(bundle)
@@ -54,10 +81,12 @@ class SequenceClassificationTask(OnePassTask):
     ) -> Any:
         """The return value of transformers' pipeline: a list with one dict for one text, and one
         dict per text for a list. With ``top_k`` each text gives a list; for one text this list is
-        in another list if ``top_k`` was set when the pipeline was created."""
+        in another list if ``top_k`` was set when the pipeline was created, or with
+        ``return_all_scores``."""
+        nested = {"top_k", "return_all_scores"} & (given | preset)
         if single:
-            return answers if "top_k" in preset - given else answers[0]
-        return answers if "top_k" in given | preset else [answer[0] for answer in answers]
+            return answers if nested - (given - {"return_all_scores"}) else answers[0]
+        return answers if nested else [answer[0] for answer in answers]
 
 
 def fixed_labels(task: Task) -> list[str]:

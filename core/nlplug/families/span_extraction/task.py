@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from nlplug.argument_rules import Rule, renamed
 from nlplug.families.family import Family
 from nlplug.families.one_pass import OnePassTask
 from nlplug.families.span_extraction.model import SpanExtractionModel
@@ -44,6 +46,7 @@ class SpanExtractionTask(OnePassTask):
     Options: ClassVar[type[TaskOptions]] = SpanExtractionOptions
     Output: ClassVar[Any] = Answer | list[Answer]
     """One answer for ``top_k=1``, else a list, as in transformers and the Hub API."""
+    rules: ClassVar[Mapping[str, Rule]] = {"topk": renamed("top_k")}
     display: ClassVar[Display] = Display.HIGHLIGHT
 
     def bind(self, bundle: Bundle) -> SpanExtractionModel:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.utils.data import Dataset
 from transformers import AutoModelForQuestionAnswering
 
 from nlplug.data.rows import DataRow
@@ -19,6 +18,7 @@ from nlplug.errors import DataError
 from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import token_ids
 from nlplug.train.recipe import Recipe
+from nlplug.train.training_set import TrainingSet
 from nlplug.train.windows import stacked
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class PairLayout:
         return item, len(front)
 
 
-class WindowedQuestions(Dataset[dict[str, Any]]):
+class WindowedQuestions(TrainingSet):
     """Tokenized questions with windows of their contexts.
 
     An item is a question. From a context that is too long, each epoch takes a different window,

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from nlplug.data.tags import OUTSIDE
 from nlplug.families.one_pass import Row, TaskModel, softmax, window_stride
 from nlplug.families.token_classification.options import (
+    TaggedWords,
     TokenClassificationInput,
     TokenClassificationOptions,
     WordLabel,
 )
 from nlplug.families.token_classification.tagged_text import Tags, Tokens, merge, trim
+from nlplug.families.token_classification.words import covered, first_tokens, word_numbers
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.tokenizer import load_tokenizer
 from nlplug.text.characters import widen
@@ -45,7 +48,7 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
         """Tokenize; a text longer than the model's window becomes several rows."""
         stride = self._stride(options)
         rows = []
-        for encoding in self._tokenizer.pieces([item.text for item in inputs]):
+        for encoding in self._tokenizer.pieces([item.written()[0] for item in inputs]):
             tokens = Tokens(
                 ids=np.array(encoding.ids, dtype=np.int32),
                 offsets=np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2),
@@ -66,23 +69,35 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
     ) -> Any:
         """The result of `answer`; an empty list if the text has no tokens."""
         tokens: Tokens = rows[0].meta
+        tagged = bool(item.words) and options.word_tags
         logits = [output["logits"] for output in outputs]
+        text, words = item.written()
         if not len(tokens):
-            return []
+            return TaggedWords(answer=[], tags=[OUTSIDE] * len(words)) if tagged else []
         before, behind = self._tokenizer.text_frame
         own = [values[len(before) : len(values) - len(behind)] for values in logits]
-        starts, ends = widen(item.text, *trim(item.text, tokens.offsets))
+        starts, ends = widen(text, *trim(text, tokens.offsets))
+        given = bool(item.words) and not tagged
+        known = tokens.words if self._has_words else None
         tags = Tags(
-            text=item.text,
+            text=text,
             first=len(before),
             starts=starts,
             ends=ends,
             unknown=tokens.ids == self._tokenizer.unk_token_id,
             bare=tokens.ids == self._bare,
-            words=tokens.words if self._has_words else None,
+            words=word_numbers(words, starts) if given else known,
             scores=softmax(merge(own, self._stride(options))),
         )
-        return self.answer(tags, options)
+        answer = self.answer(tags, options)
+        if tagged:
+            return TaggedWords(answer=answer, tags=self._word_tags(tags, words))
+        return [{**one, "words": covered(one, words)} for one in answer] if given else answer
+
+    def _word_tags(self, tags: Tags, words: np.ndarray) -> list[str]:
+        firsts = first_tokens(words, tags.starts, tags.ends)
+        ids = tags.scores.argmax(axis=1)
+        return [self.labels[ids[first]] if first >= 0 else OUTSIDE for first in firsts.tolist()]
 
     def answer(self, tags: Tags, options: TokenClassificationOptions) -> Any:
         """The answer for one text: each word with the label of its first token.

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any, NotRequired, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
+from nlplug.data.annotated import join
+from nlplug.errors import InputError
 from nlplug.families.one_pass import Stride
 from nlplug.task import TaskInput, TaskOptions, chinese
 
 
 class WordLabel(TypedDict):
-    """One word with its label; ``text[start:end]`` is the word."""
+    """One word with its label; ``text[start:end]`` is the word.
+
+    ``words`` has the indices of the words of the input, if it was given as words.
+    """
 
     entity: str
     score: float
@@ -18,16 +27,64 @@ class WordLabel(TypedDict):
     word: str
     start: int
     end: int
+    words: NotRequired[list[int]]
+
+
+class TaggedWords(TypedDict):
+    """An answer, and the label of each word of the input: that of its first token."""
+
+    answer: list[Any]
+    tags: list[str]
 
 
 class TokenClassificationInput(TaskInput):
-    """One text of any length."""
+    """One text of any length, or its words."""
 
     text: str = Field(
+        default="",
         title="Text",
         description="The text whose words are labelled.",
         json_schema_extra=chinese("文本", "要逐词标注的文本。"),
     )
+    words: list[str] | None = Field(
+        default=None,
+        title="Words",
+        description="Instead of a text, its words as a list. Each is labelled as a whole, and "
+        "answers have the indices of the words. Positions are those in the text of the words "
+        "with spaces between them, except beside Chinese or Japanese characters.",
+        json_schema_extra=chinese(
+            "词",
+            "代替文本的词列表；每个词作为整体标注，结果包含词的序号。"
+            "位置以空格连接各词（中日文字符旁除外）的文本为准。",
+            advanced=True,
+            columns=["tokens"],
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _text_or_words(self) -> Self:
+        if self.words is None:
+            if "text" not in self.model_fields_set:
+                raise InputError(
+                    "The input lacks 'text'.", hint="Give a value for 'text', or for 'words'."
+                )
+            return self
+        if self.text:
+            raise InputError("Both text and words are given.", hint="Give one of the two.")
+        for number, word in enumerate(self.words):
+            if not word.strip():
+                raise InputError(
+                    f"Word {number} is {word!r}.", hint="Leave out words without characters."
+                )
+        return self
+
+    def written(self) -> tuple[str, np.ndarray]:
+        """The text, and where its words are: (words, 2) of characters; none for a text."""
+        if self.words is None:
+            return self.text, np.zeros((0, 2), dtype=np.int32)
+        text, starts = join(self.words)
+        ends = [start + len(word) for start, word in zip(starts, self.words, strict=True)]
+        return text, np.array([starts, ends], dtype=np.int32).T.reshape(-1, 2)
 
 
 class TokenClassificationOptions(TaskOptions):
@@ -40,3 +97,12 @@ class TokenClassificationOptions(TaskOptions):
         json_schema_extra=chinese("忽略的标签", "不出现在结果中的标签。", advanced=True),
     )
     stride: Stride = 64
+    word_tags: SkipJsonSchema[bool] = Field(
+        default=False,
+        title="Tags of words",
+        description="For inputs that are words: answer as for their text, and also return the "
+        "label of the first token of each word.",
+        json_schema_extra=chinese(
+            "词的标签", "输入为词列表时：按文本回答，并返回每个词首个词元的标签。", advanced=True
+        ),
+    )

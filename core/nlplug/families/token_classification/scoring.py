@@ -17,7 +17,14 @@ from nlplug.data.annotated import (
 from nlplug.data.formats import DataFile
 from nlplug.data.readers import read_rows
 from nlplug.data.rows import DataRow
-from nlplug.data.tags import OUTSIDE, Span, label_single_tokens, spans_of_tags, type_of
+from nlplug.data.tags import (
+    OUTSIDE,
+    Span,
+    label_single_tokens,
+    spans_of_tags,
+    strict_spans,
+    type_of,
+)
 from nlplug.errors import DataError
 from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
 from nlplug.families.token_classification.entities import count_spans, entity_scores, f1_shares
@@ -33,11 +40,15 @@ class TokenClassificationEvaluation(Evaluation):
     (``entity``), which are read as a sequence of tags. Types that a row's source did not annotate
     (see ``label_set``) are ignored in the answer. If the model's labels have no entity scheme
     (parts of speech), each word is a span, and F1 is the share of words with the right label.
+
+    For rows of tokens there are also the scores that seqeval gives for the tags of the words
+    (``by_word``), and those of its strict mode with IOB2 (``by_word_strict``). The tag of a word is
+    the label of its first token.
     """
 
     metric: ClassVar[str] = "f1"
     # The words between two entities separate them, so they must be in the answer.
-    options: Mapping[str, Any] = {"ignore_labels": []}
+    options: Mapping[str, Any] = {"ignore_labels": [], "word_tags": True}
     target_columns: ClassVar[Sequence[str]] = (*TAG_COLUMNS, *SPAN_COLUMNS)
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -62,7 +73,8 @@ class TokenClassificationEvaluation(Evaluation):
                 plain=self._plain,
             )
             self._check(example, row)
-            yield Sample({"text": example.text}, example, row.where)
+            words = list(example.words)
+            yield Sample({"words": words} if words else {"text": example.text}, example, row.where)
 
     def per_example(self, answers: Sequence[Any], targets: Sequence[Any]) -> np.ndarray:
         """Contributions to F1 (see `nlplug.families.token_classification.entities.f1_shares`)."""
@@ -79,6 +91,7 @@ class TokenClassificationEvaluation(Evaluation):
             "entities": sum(wanted for _, _, wanted in counts),
             **scores["micro"],
             "f1_interval": [low, high],
+            **self._by_word(answers, targets),
             "rows_right": sum(set(found) == set(wanted) for found, wanted in pairs)
             / max(1, len(pairs)),
             **scores,
@@ -93,6 +106,7 @@ class TokenClassificationEvaluation(Evaluation):
             ["words" if self._plain else "entities", report["entities"]],
             *([name if name != "f1" else "F1", report[name]] for name in names),
             ["F1, 95 % interval", f"{low:.4f} to {high:.4f}"],
+            *self._word_totals(report),
             ["F1, macro", report["macro"]["f1"]],
             ["F1, weighted", report["weighted"]["f1"]],
             ["rows without an error", report["rows_right"]],
@@ -106,11 +120,34 @@ class TokenClassificationEvaluation(Evaluation):
             Table("By label", ["label", *names, "support"], by_label),
         ]
 
+    def _word_totals(self, report: Mapping[str, Any]) -> list[list[Any]]:
+        names = {"f1_by_word": "F1 by word", "f1_by_word_strict": "F1 by word, strict IOB2"}
+        return [[title, report[name]] for name, title in names.items() if name in report]
+
+    def _by_word(self, answers: Sequence[Any], targets: Sequence[AnnotatedText]) -> dict[str, Any]:
+        """Scores of entities as runs of words, by the tags of the words, as seqeval's."""
+        if self._plain:
+            return {}
+        tagged = [
+            (_within(answer["tags"], target.label_set), _within(target.tags, target.label_set))
+            for answer, target in zip(answers, targets, strict=True)
+            if isinstance(answer, Mapping)
+        ]
+        if not tagged:
+            return {}
+        found: dict[str, Any] = {}
+        for name, spans in (("by_word", spans_of_tags), ("by_word_strict", strict_spans)):
+            scores = entity_scores((spans(given), spans(wanted)) for given, wanted in tagged)
+            found[f"f1_{name}"] = scores["micro"]["f1"]
+            found[name] = {"rows": len(tagged), **scores}
+        return found
+
     def _pairs(
         self, answers: Sequence[Any], targets: Sequence[AnnotatedText]
     ) -> Iterator[tuple[list[Span], list[Span]]]:
         for answer, target in zip(answers, targets, strict=True):
-            found = answer_spans(answer, plain=self._plain)
+            entities = answer["answer"] if isinstance(answer, Mapping) else answer
+            found = answer_spans(entities, plain=self._plain)
             if target.label_set is not None:
                 found = [span for span in found if span[2] in target.label_set]
                 # Types outside the set may be annotated in part, so they do not count.
@@ -149,6 +186,11 @@ def answer_spans(answer: Sequence[Mapping[str, Any]], *, plain: bool = False) ->
     return [
         (answer[first]["start"], answer[last - 1]["end"], label) for first, last, label in spans
     ]
+
+
+def _within(tags: Sequence[str], types: frozenset[str] | None) -> list[str]:
+    """Tags with ``O`` for those of types that were not annotated."""
+    return [tag if types is None or type_of(tag) in types else OUTSIDE for tag in tags]
 
 
 def _interval(shares: np.ndarray) -> tuple[float, float]:

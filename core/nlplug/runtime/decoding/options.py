@@ -305,6 +305,9 @@ class DecodingOptions(DecodingSettings):
             super().__init__(**values)
         except ValidationError as error:
             first = error.errors()[0]
+            own = first.get("ctx", {}).get("error")
+            if isinstance(own, OptionError):  # raised by a validator
+                raise own from None
             name = str(first["loc"][0])
             raise OptionError(
                 f"{name} is {values.get(name)}. {first['msg']}.", hint="Correct this option."

@@ -1,0 +1,124 @@
+"""Rules that convert arguments of the pipelines of transformers 4.57 to options of a task.
+
+A rule renames an argument, leaves out what changes nothing here, or refuses it with the way to the
+same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nlplug.errors import OptionError, warn
+
+Rule = Callable[[str, Any], Mapping[str, Any]]
+"""Converts the name and the value of an argument to options; none if it changes nothing."""
+
+
+def ignored(name: str, value: Any) -> Mapping[str, Any]:
+    """Accept any value of an argument that cannot change an answer here."""
+    return {}
+
+
+def only(*accepted: Any, hint: str) -> Rule:
+    """A rule that accepts these values, which change nothing here, and refuses others."""
+
+    def rule(name: str, value: Any) -> Mapping[str, Any]:
+        if any(value is one or (type(value) is type(one) and value == one) for one in accepted):
+            return {}
+        raise OptionError(f"{name}={shown(value)} is not available.", hint=hint)
+
+    return rule
+
+
+def renamed(new: str) -> Rule:
+    """A rule for an old name of an option."""
+
+    def rule(name: str, value: Any) -> Mapping[str, Any]:
+        warn(f"{name} is an old name; use {new}.", FutureWarning)
+        return {new: value}
+
+    return rule
+
+
+def when_none(value_of_none: Any) -> Rule:
+    """A rule that replaces None, which is "off" or "the default" in transformers."""
+
+    def rule(name: str, value: Any) -> Mapping[str, Any]:
+        return {name: value_of_none if value is None else value}
+
+    return rule
+
+
+def when_default(name: str, value: Any) -> Mapping[str, Any]:
+    """Leave out an option that is None, so that it has its default."""
+    return {} if value is None else {name: value}
+
+
+def values(replaced: Mapping[Any, Any]) -> Rule:
+    """A rule that replaces some values of an option; texts are compared in lower case."""
+
+    def rule(name: str, value: Any) -> Mapping[str, Any]:
+        key = value.lower() if isinstance(value, str) else value
+        known = isinstance(key, str | bool | None)
+        return {name: replaced[key] if known and key in replaced else value}
+
+    return rule
+
+
+def at_least(least: int) -> Rule:
+    """A rule that accepts whole numbers from ``least``, and None."""
+
+    def rule(name: str, value: Any) -> Mapping[str, Any]:
+        if value is None or (type(value) is int and value >= least):
+            return {}
+        raise OptionError(
+            f"{name} is {shown(value)}.",
+            hint=f"Leave it out, or give a whole number of {least} or more; it changes no answer.",
+        )
+
+    return rule
+
+
+def _windows(name: str, value: Any) -> Mapping[str, Any]:
+    if value not in (False, None):
+        warn(f"{name} is ignored: long texts are read completely, in windows.", UserWarning)
+    return {}
+
+
+CALL_RULES: Mapping[str, Rule] = {
+    "batch_size": at_least(1),
+    "num_workers": at_least(0),
+    "padding": ignored,
+    "pad_to_multiple_of": ignored,
+    "verbose": ignored,
+    "truncation": _windows,
+    "return_tensors": only(False, None, hint="Leave it out: answers are plain Python values."),
+}
+"""Rules for arguments of all tasks, where the task has no option of the name."""
+
+
+def adapt(
+    arguments: Mapping[str, Any], rules: Mapping[str, Rule], known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments of a call, converted by rules.
+
+    Args:
+        arguments: Options, and fields of an input.
+        rules: Rules of the task, by name of the argument.
+        known: Options and fields of the task, which `CALL_RULES` do not concern.
+
+    Raises:
+        OptionError: A rule refuses an argument.
+    """
+    found: dict[str, Any] = {}
+    for name, value in arguments.items():
+        rule = rules.get(name) or (None if name in known else CALL_RULES.get(name))
+        found |= {name: value} if rule is None else rule(name, value)
+    return found
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it: shortened."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"

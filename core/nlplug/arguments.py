@@ -1,0 +1,249 @@
+"""The arguments of ``transformers.pipeline`` 4.57 and of its calls, as arguments of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nlplug.argument_rules import Rule, ignored, only, shown
+from nlplug.errors import OptionError, warn
+from nlplug.runtime.device import device_name
+
+if TYPE_CHECKING:
+    from nlplug.models.bundle import Bundle
+    from nlplug.task import Task
+
+_TRANSLATION = re.compile(r"translation_([^_]+)_to_([^_]+)")
+_PRECISIONS = {"float32": "fp32", "float": "fp32", "float16": "fp16", "half": "fp16"}
+
+
+def named_inputs(
+    task: Task, inputs: Any, others: tuple[Any, ...], arguments: Mapping[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """The inputs of a call, from the places and names that transformers has for them.
+
+    Args:
+        task: The task.
+        inputs: The first positional argument.
+        others: Further positional arguments: the other required fields of an input.
+        arguments: Keyword arguments; ``inputs`` and ``text_inputs`` are the first argument.
+
+    Raises:
+        OptionError: There are more positional arguments than fields, or the inputs twice.
+    """
+    left = dict(arguments)
+    for name in ("inputs", "text_inputs"):
+        if name in left and name not in task.Input.model_fields:
+            if inputs is not None:
+                raise OptionError(
+                    f"The inputs are given twice, as the first argument and as {name}.",
+                    hint="Give one of the two.",
+                )
+            inputs = left.pop(name)
+    if "words" in task.Input.model_fields and "is_split_into_words" in left:
+        inputs = _as_words(inputs) if left.pop("is_split_into_words") else inputs
+        only(" ", hint="Join the words with spaces.")("delimiter", left.pop("delimiter", " "))
+    if not others:
+        return inputs, left
+    fields = [name for name, field in task.Input.model_fields.items() if field.is_required()]
+    if len(others) >= len(fields):
+        raise OptionError(
+            f"The task {task.name!r} takes {len(fields)} positional argument(s), "
+            f"not {len(others) + 1}.",
+            hint="Give several inputs as a list, and options by name.",
+        )
+    return None, dict(zip(fields, (inputs, *others), strict=False)) | left
+
+
+def _as_words(inputs: Any) -> Any:
+    """A list of words as one input, and a list of such lists as several."""
+    if not isinstance(inputs, list | tuple):
+        raise OptionError(
+            f"The input is a {type(inputs).__name__}, with is_split_into_words=True.",
+            hint="Give a list of words, or a list of such lists.",
+        )
+    if inputs and all(isinstance(part, list | tuple) for part in inputs):
+        return [{"words": list(part)} for part in inputs]
+    return {"words": list(inputs)}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The settings of a pipeline.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: A precision of the bundle, or ``auto``.
+        preferred: The precision that a ``dtype`` stands for, used if the bundle has it.
+        options: Defaults for the options of calls.
+    """
+
+    device: str
+    precision: str
+    preferred: str | None
+    options: dict[str, Any]
+
+    def precision_for(self, bundle: Bundle) -> str:
+        """The precision to load from a bundle."""
+        if self.preferred is None or self.precision != "auto":
+            return self.precision
+        if self.preferred in bundle.precisions:
+            return self.preferred
+        warn(
+            f"The model {bundle.name!r} has no precision {self.preferred}, so dtype is ignored; "
+            f"it has {', '.join(bundle.precisions)}.",
+            UserWarning,
+        )
+        return "auto"
+
+
+def read_setup(model: Any, device: Any, precision: str, arguments: Mapping[str, Any]) -> Setup:
+    """The settings of a pipeline, from the arguments of ``transformers.pipeline`` and ours.
+
+    Raises:
+        OptionError: An argument has no meaning here; the hint names the way.
+        DeviceError: The device does not exist.
+    """
+    left = dict(arguments)
+    loading = left.pop("model_kwargs", None) or {}
+    if not isinstance(loading, Mapping):
+        raise OptionError(f"model_kwargs is {shown(loading)}.", hint="Give a dict, or None.")
+    _check_names(loading)
+    nested = dict(loading)
+    dtypes = [
+        source.pop(name)
+        for source in (left, nested)
+        for name in ("dtype", "torch_dtype")
+        if name in source
+    ]
+    if nested.pop("load_in_8bit", False) and precision == "auto":
+        precision = "int8"
+    place = left.pop("device_map", None)
+    if place is not None:
+        device = _mapped(place, device)
+    for name in ("tokenizer", "config"):
+        given = left.pop(name, None)
+        if given is not None and (not isinstance(given, str | Path) or str(given) != str(model)):
+            raise OptionError(
+                f"{name}={shown(given)} cannot be used: a model brings its own {name}.",
+                hint=f"Leave {name} out; to change it, save it with the model and export that.",
+            )
+    for source in (left, nested):
+        for name in [name for name in source if name in _SETUP_RULES]:
+            _SETUP_RULES[name](name, source.pop(name))
+    preferred = next((found for one in dtypes if (found := _precision_of(one))), None)
+    return Setup(device_name(device), precision, preferred, left)
+
+
+def read_task(name: str | None) -> tuple[str | None, dict[str, Any]]:
+    """The task of a name, and the options that the name holds.
+
+    ``translation_en_to_fr`` is the task ``translation_xx_to_yy`` with its languages.
+    """
+    match = _TRANSLATION.fullmatch(name or "")
+    if match is None or name == "translation_xx_to_yy":
+        return name, {}
+    return "translation_xx_to_yy", {"src_lang": match[1], "tgt_lang": match[2]}
+
+
+def check_positional(others: tuple[Any, ...]) -> None:
+    """Refuse positional arguments of `pipeline` after task and model.
+
+    Raises:
+        OptionError: There are some.
+    """
+    if any(value is not None for value in others):
+        raise OptionError(
+            f"pipeline() takes task and model as positional arguments, not {len(others) + 2}.",
+            hint="Give the others by name, such as device='cpu'.",
+        )
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is neither a name nor a bundle, such as a model of PyTorch.
+
+    Raises:
+        OptionError: It is none of these.
+    """
+    from nlplug.models.bundle import Bundle
+
+    if not isinstance(model, str | Path | Bundle | None):
+        raise OptionError(
+            f"model is an object of type {type(model).__name__}.",
+            hint="Give a folder, a name or a Hub id. Save a model of PyTorch with "
+            "save_pretrained, then run: nlplug export FOLDER",
+        )
+
+
+def _logged_in(name: str, value: Any) -> Mapping[str, Any]:
+    if isinstance(value, str):  # which the message must not show
+        raise OptionError(
+            f"{name} cannot be given here.",
+            hint="Set the environment variable HF_TOKEN, or log in once with: hf auth login",
+        )
+    return {}
+
+
+def _trusted(name: str, value: Any) -> Mapping[str, Any]:
+    if value:
+        warn(f"{name} is ignored: no code of a repository is run.", UserWarning)
+    return {}
+
+
+def _check_names(nested: Mapping[str, Any]) -> None:
+    for name in nested:
+        if name not in _SETUP_RULES and name not in ("dtype", "torch_dtype", "load_in_8bit"):
+            raise OptionError(
+                f"model_kwargs has {name!r}, which is not available.",
+                hint="It is for loading a model into PyTorch; leave it out.",
+            )
+
+
+def _mapped(place: Any, device: Any) -> Any:
+    if not isinstance(place, str) or device != "auto":
+        raise OptionError(
+            f"device_map={shown(place)} is not available.",
+            hint="A model runs on one device: give only device, such as 'cpu' or 'cuda:0'.",
+        )
+    return "auto" if place.startswith(("auto", "balanced", "sequential")) else place
+
+
+def _precision_of(dtype: Any) -> str | None:
+    name = str(dtype).removeprefix("torch.")
+    if dtype is None or name == "auto":
+        return None
+    if name in _PRECISIONS:
+        return _PRECISIONS[name]
+    if name == "bfloat16":
+        warn("dtype=bfloat16 is ignored: there is no such precision.", UserWarning)
+        return None
+    raise OptionError(
+        f"dtype={shown(dtype)} is not available.", hint="Give precision, such as 'fp32' or 'int8'."
+    )
+
+
+_OWN_CODE = "Leave it out; write a plugin for a pipeline of your own: nlplug plugins new NAME"
+_NO_EFFECT = only(None, False, hint="Leave it out: it has no effect on texts.")
+_SETUP_RULES: Mapping[str, Rule] = {
+    "framework": only(None, "pt", "ort", hint="Leave it out: models run on ONNX Runtime."),
+    "use_fast": only(None, True, hint="Leave it out: there are only fast tokenizers."),
+    "token": _logged_in,
+    "use_auth_token": _logged_in,
+    "trust_remote_code": _trusted,
+    "code_revision": ignored,
+    "attn_implementation": ignored,
+    "low_cpu_mem_usage": ignored,
+    "use_safetensors": ignored,
+    "pipeline_class": only(None, hint=_OWN_CODE),
+    "cache_dir": only(None, hint="Set the environment variable NLPLUG_CACHE."),
+    "local_files_only": only(None, False, hint="Set the environment variable NLPLUG_OFFLINE to 1."),
+    "subfolder": only(None, "", hint="Give the folder of the model itself."),
+    **dict.fromkeys(
+        ("feature_extractor", "image_processor", "processor", "modelcard", "binary_output"),
+        _NO_EFFECT,
+    ),
+    "args_parser": _NO_EFFECT,
+}

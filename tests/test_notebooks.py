@@ -1,0 +1,67 @@
+"""The notebooks of the documentation run from their first cell to their last, in both languages."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from members import ROOT
+
+pytestmark = pytest.mark.train
+
+FOLDER = ROOT / "docs" / "notebooks"
+ENGLISH = sorted(path for path in FOLDER.glob("*.ipynb") if not path.name.endswith(".zh.ipynb"))
+SHELL = (
+    "import subprocess as _s, sys as _y; _y.exit(1) if _s.run({!r}, shell=True).returncode else 0"
+)
+
+
+def cells(notebook: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return found
+
+
+def program(notebook: Path) -> str:
+    """The code cells as one program; ``!command`` runs a command of the shell."""
+    sources = ["".join(c["source"]) for c in cells(notebook) if c["cell_type"] == "code"]
+    return re.sub(
+        r"^!(.+)$",
+        lambda match: SHELL.format(match[1]),
+        "\n".join(sources),
+        flags=re.MULTILINE,
+    )
+
+
+@pytest.mark.parametrize("notebook", ENGLISH, ids=lambda path: path.stem)
+def test_a_notebook_runs(notebook: Path, tmp_path: Path) -> None:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        [sys.executable, "-c", program(notebook)],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path, "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("notebook", ENGLISH, ids=lambda path: path.stem)
+def test_the_chinese_one_has_the_same_code_and_as_many_texts(notebook: Path) -> None:
+    """Comments, docstrings and texts may be translated."""
+    chinese = cells(notebook.with_suffix(".zh.ipynb"))
+    english = cells(notebook)
+    assert [cell["cell_type"] for cell in english] == [cell["cell_type"] for cell in chinese]
+    for one, other in zip(english, chinese, strict=True):
+        if one["cell_type"] == "code":
+            assert _code(one) == _code(other)
+
+
+def _code(cell: dict[str, Any]) -> str:
+    return re.sub(r'""".*?"""| *#.*|"[^"\n]*"', "", "".join(cell["source"]), flags=re.DOTALL)
