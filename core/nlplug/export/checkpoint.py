@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import ExportError, ModelNotFound, OfflineError
-from nlplug.export.preflight.files import check_unread
+from nlplug.export.preflight.files import check_fit, check_folder, check_unread
 from nlplug.export.preflight.findings import stop_if_fatal
-from nlplug.export.preflight.run import check_fit, check_folder
 from nlplug.export.pretrained import load_config, load_model
 from nlplug.export.quiet import quiet
 from nlplug.extras import require

@@ -103,12 +103,12 @@ def test_a_balanced_text_to_text_model_computes_the_same(name: str, tmp_path: Pa
 def test_outlier_channels_no_longer_spoil_int8(
     name: str, products: Products, tmp_path: Path
 ) -> None:
-    weights = outliers(read_decoder(make_model(name)))
-    expected = logits(build(weights, products_of("fp32")), tmp_path, causal=True)
-    spoilt, repaired = (
+    sound = read_decoder(make_model(name))
+    expected = logits(build(sound, products_of("fp32")), tmp_path, causal=True)
+    before, spoilt, repaired = (
         relative(expected, logits(build(one, products), tmp_path, causal=True))
-        for one in (weights, balance_decoder(weights))
+        for one in (sound, outliers(sound), balance_decoder(outliers(sound)))
     )
-    assert repaired < 0.08
+    assert repaired < max(2 * before, 0.02)
     if not isinstance(products, FineBlockProducts):
         assert spoilt > 3 * repaired

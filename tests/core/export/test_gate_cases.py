@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import gate_cases as cases
+import numpy as np
+import onnx
 import pytest
 from gate_cases import PROPERTY, Case
 
 from nlplug.errors import ExportError, OptionError
+from nlplug.export.gate import GateResult
+from nlplug.export.paired import PairedLoss
 from nlplug.export.preflight.record import RECORD_FILE, write_record
-from nlplug.export.quantize import Quantization
-from nlplug.export.repair.attempt import AS_CONFIGURED
+from nlplug.export.repair.attempt import AS_CONFIGURED, Attempt
+from nlplug.export.repair.ladder import Form, RepairClock
+from nlplug.export.repair.run import repair, unrepaired
+from nlplug.export.repair.sensitive import ranked
 from nlplug.export.run import ExportConfig, ExportReport, export_model
 from nlplug.task import Task
 
@@ -272,7 +278,7 @@ def test_a_damaged_checkpoint_is_refused_with_the_cause(
         exported(case, sound, toy_task, toy_data, tmp_path)
     assert caught.value.hint
     assert not (tmp_path / "out").exists()
-    said = caught.value.message.partition(": ")[2] or caught.value.message
+    said = re.sub(r"^\S+ (is not exported: )?", "", caught.value.message)
     record_property(PROPERTY, [case.name, "yes", said, "no: stops", "-"])
 
 
@@ -308,23 +314,36 @@ def test_without_time_for_repairs_the_refusal_stands(
     assert [one.form for one in report.attempts] == [AS_CONFIGURED, AS_CONFIGURED]
 
 
-def test_the_first_form_that_holds_wins(
+def test_the_product_that_reads_outliers_is_ranked_first(
     sound: Path, toy_task: Task, toy_data: Path, tmp_path: Path
 ) -> None:
-    source = damaged(sound, tmp_path / "checkpoint", HARD[0])
-    config = ExportConfig(
-        source,
-        tmp_path / "out",
-        toy_task,
-        ("fp32", "int8"),
-        toy_data,
-        quantization=Quantization(weight_bits=2),
-    )
-    report = export_model(config)
-    tried = [one for one in report.attempts if one.precision == "int8"]
-    assert len(tried) > 2
-    # Whatever holds in the end, it was the first form that does.
-    assert [one.refused is None for one in tried[:-1]] == [False] * (len(tried) - 1)
+    source = damaged(sound, tmp_path / "checkpoint", HARD[1])
+    config = ExportConfig(source, tmp_path / "out", toy_task, ("fp32",), toy_data)
+    graph = onnx.load(str(export_model(config).bundle.onnx_file("fp32")))
+    ids = np.array([[2, 5, 17, 18, 3], [2, 11, 20, 21, 3]], np.int64)
+    feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": ids * 0}
+    ranking = ranked(graph, [feed], lambda: True)
+    assert re.search(r"layer\.[01]/attention/output/dense", ranking[0].layer)
+    result = GateResult("int8", {}, PairedLoss(0.5, 0.4, 0.6, 9), "accuracy", refused="int8 is bad")
+    said = unrepaired(result, [], ranking).refused or ""
+    assert said.startswith("int8 is bad; ")
+    assert f"most is lost by {ranking[0].layer}" in said
+
+
+def test_no_repair_starts_when_the_time_is_over(tmp_path: Path) -> None:
+    def built() -> None:
+        raise AssertionError("This form must not be built.")
+
+    def _never(path: Path) -> GateResult:
+        raise AssertionError("There is nothing to judge.")
+
+    (tmp_path / "onnx").mkdir()
+    attempts: list[Attempt] = []
+    clock = RepairClock(0.0)
+    target = tmp_path / "onnx" / "model_int8.onnx"
+    found = repair("int8", [Form("late", built)], target, _never, clock, attempts)
+    assert found is None
+    assert [one.refused for one in attempts] == ["the time for repairs is over"]
 
 
 def test_an_allowed_check_does_not_stop_the_export(

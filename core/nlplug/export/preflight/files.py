@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nlplug.export.preflight.findings import Finding
+from nlplug.export.preflight.findings import Finding, stop_if_fatal
 from nlplug.extras import require
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -22,6 +22,36 @@ _AGAIN = "Copy or download the checkpoint again, or save it again with save_pret
 _LARGEST_EPSILON = 1e-3
 _EPSILONS = ("layer_norm_eps", "layer_norm_epsilon", "rms_norm_eps")
 _ACTIVATIONS = ("hidden_act", "activation", "activation_function", "hidden_activation")
+
+
+def check_folder(folder: Path, allowed: tuple[str, ...]) -> None:
+    """Check the files of a checkpoint folder.
+
+    Raises:
+        ExportError: One is truncated or unreadable.
+    """
+    stop_if_fatal(check_files(folder), allowed, str(folder))
+
+
+def check_fit(
+    config: Any, auto_class: Any, folder: Path | None, name: str, allowed: tuple[str, ...]
+) -> None:
+    """Check a configuration, and whether the tensors of a folder fit it.
+
+    Args:
+        config: A ``transformers.PretrainedConfig``.
+        auto_class: The class of transformers that loads the model.
+        folder: The folder of the checkpoint; None for a model of the Hub.
+        name: Name of the checkpoint.
+        allowed: Names of checks that must not stop the export.
+
+    Raises:
+        ExportError: They do not fit.
+    """
+    found = check_config(config)
+    if folder is not None and not found:
+        found = check_sizes(config, auto_class, shapes_of(folder))
+    stop_if_fatal(found, allowed, name)
 
 
 def check_files(folder: Path) -> list[Finding]:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.data.readers import read_rows
-from nlplug.export.preflight.files import check_config, check_files, check_sizes, shapes_of
 from nlplug.export.preflight.findings import Finding, stop_if_fatal
 from nlplug.export.preflight.record import check_record
 from nlplug.export.preflight.tensors import check_tensors
@@ -29,36 +28,6 @@ if TYPE_CHECKING:
     from nlplug.export.config import ExportConfig
 
 _log = logging.getLogger(__name__)
-
-
-def check_folder(folder: Path, allowed: tuple[str, ...]) -> None:
-    """Check the files of a checkpoint folder.
-
-    Raises:
-        ExportError: One is truncated or unreadable.
-    """
-    stop_if_fatal(check_files(folder), allowed, str(folder))
-
-
-def check_fit(
-    config: Any, auto_class: Any, folder: Path | None, name: str, allowed: tuple[str, ...]
-) -> None:
-    """Check a configuration, and whether the tensors of a folder fit it.
-
-    Args:
-        config: A ``transformers.PretrainedConfig``.
-        auto_class: The class of transformers that loads the model.
-        folder: The folder of the checkpoint; None for a model of the Hub.
-        name: Name of the checkpoint.
-        allowed: Names of checks that must not stop the export.
-
-    Raises:
-        ExportError: They do not fit.
-    """
-    found = check_config(config)
-    if folder is not None and not found:
-        found = check_sizes(config, auto_class, shapes_of(folder))
-    stop_if_fatal(found, allowed, name)
 
 
 def check_checkpoint(checkpoint: Checkpoint, config: ExportConfig) -> list[Finding]:

@@ -100,7 +100,9 @@ def _padding(tokenizer: Any, model: Any) -> Iterator[Finding]:
 
 
 def _case(tokenizer: Any) -> Iterator[Finding]:
-    """A vocabulary without capital letters needs a tokenizer that lower-cases."""
+    """A vocabulary without capital letters needs a tokenizer that lower-cases, if it can."""
+    if "do_lower_case" not in tokenizer.init_kwargs:
+        return
     special = set(tokenizer.all_special_tokens)
     pieces = [piece for piece in tokenizer.get_vocab() if piece not in special]
     latin = [piece for piece in pieces if any("a" <= char <= "z" for char in piece)]

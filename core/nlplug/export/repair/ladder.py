@@ -21,7 +21,7 @@ from nlplug.export.graph import GraphEditor
 from nlplug.export.half import to_half
 from nlplug.export.quantize import Quantization, quantize
 from nlplug.export.repair.fold import fold
-from nlplug.export.repair.sensitive import overflowing, ranked
+from nlplug.export.repair.sensitive import Sensitive, overflowing, ranked
 from nlplug.export.repair.weight_only import weights_in_blocks, weights_in_half
 from nlplug.export.smooth import Feeds, smooth
 from nlplug.runtime.cpu import usable_cpus
@@ -91,7 +91,7 @@ class Int8Forms:
         self._clock = clock
         self._asked = settings
         self._fine = replace(settings, per_channel=True, smooth=True)
-        self.sensitive: list[str] = []
+        self.sensitive: list[Sensitive] = []
 
     def __iter__(self) -> Iterator[Form]:
         """Ranks the products, which takes time, only when they are needed."""
@@ -105,26 +105,26 @@ class Int8Forms:
         if asked.weight_bits > 7:
             seven = replace(fine, weight_bits=7)
             yield Form("scales moved, 7-bit weights", partial(self._made, seven))
-        ranking = ranked(_folded(self._path, self._feeds), self._feeds, self._clock.in_time)
-        self.sensitive = [name for name, _ in ranking]
+        self.sensitive = ranked(_folded(self._path, self._feeds), self._feeds, self._clock.in_time)
         for count in _EXCLUDED:
-            if count < len(ranking):
+            if count < len(self.sensitive):
                 yield self._excluding(count)
         yield Form("weights stored as int8 in blocks of 32, arithmetic in float", self._stored)
         if self.sensitive:
-            kept = frozenset(self.sensitive[:1])
+            first = self.sensitive[0]
             yield Form(
-                f"weights stored as int8 in blocks of 32, {self.sensitive[0]} in float",
-                partial(self._stored, kept),
+                f"weights stored as int8 in blocks of 32, {first.layer} in float",
+                partial(self._stored, frozenset([first.weight])),
             )
 
     def _excluding(self, count: int) -> Form:
-        names = self.sensitive[:count]
-        kept = replace(self._fine, exclude=(*self._asked.exclude, *names))
-        some = ", ".join(names[:2]) + (", ..." if count > 2 else "")
+        some = self.sensitive[:count]
+        weights = [one.weight for one in some]
+        kept = replace(self._fine, exclude=(*self._asked.exclude, *weights))
+        names = ", ".join(one.layer for one in some[:2]) + (", ..." if count > 2 else "")
         products = "product" if count == 1 else "products"
         return Form(
-            f"scales moved, the {count} most sensitive {products} in float ({some})",
+            f"scales moved, the {count} most sensitive {products} in float ({names})",
             partial(self._made, kept),
         )
 

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from nlplug.export.repair.ladder import Form, RepairClock
 
 if TYPE_CHECKING:
     from nlplug.export.gate import GateResult
+    from nlplug.export.repair.sensitive import Sensitive
 
 _log = logging.getLogger(__name__)
 
@@ -68,12 +69,14 @@ def repair(
     return None
 
 
-def unrepaired(result: GateResult, attempts: list[Attempt], sensitive: list[str]) -> GateResult:
+def unrepaired(
+    result: GateResult, attempts: list[Attempt], sensitive: Sequence[Sensitive]
+) -> GateResult:
     """A refused result that says what was tried, and which weights lose most."""
     tried = sum(one.precision == result.precision for one in attempts) - 1
     text = f"{result.refused}; {tried} repairs were tried, and none holds"
     if sensitive:
-        text += f"; most is lost by {', '.join(sensitive[:3])}"
+        text += f"; most is lost by {', '.join(one.layer for one in sensitive[:3])}"
     return replace(result, refused=text)
 
 

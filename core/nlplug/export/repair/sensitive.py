@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,22 @@ _FEEDS = 16
 _HALF = 65504.0
 
 
-def ranked(
-    model: Any, feeds: Sequence[Feeds], in_time: Callable[[], bool]
-) -> list[tuple[str, float]]:
+@dataclass(frozen=True)
+class Sensitive:
+    """A weight, and how much the outputs change when it alone is quantized.
+
+    Attributes:
+        weight: Its name in the graph, which an export may have numbered.
+        layer: The name of what is computed with it, which has the path of the layer.
+        effect: Mean absolute difference of the outputs.
+    """
+
+    weight: str
+    layer: str
+    effect: float
+
+
+def ranked(model: Any, feeds: Sequence[Feeds], in_time: Callable[[], bool]) -> list[Sensitive]:
     """The weights of a float graph, by how much the outputs change when one alone is quantized.
 
     Args:
@@ -30,7 +44,7 @@ def ranked(
         in_time: Whether to measure one more weight.
 
     Returns:
-        Names of weights with the mean absolute difference of the outputs, largest first.
+        The weights, largest effect first.
     """
     feeds = feeds[:_FEEDS]
     exact = _outputs(model, feeds)
@@ -39,13 +53,14 @@ def ranked(
         if not in_time():
             break
         probe = onnx.ModelProto.FromString(model.SerializeToString())
+        layer = str(probe.graph.node[place].output[0]).removesuffix("_output_0").strip("/")
         name = _quantize_one(probe, place)
         given = _outputs(probe, feeds)
         effect = float(
             np.mean([np.abs(one - two).mean() for one, two in zip(exact, given, strict=True)])
         )
-        found.append((name, effect if np.isfinite(effect) else float("inf")))
-    return sorted(found, key=lambda item: -item[1])
+        found.append(Sensitive(name, layer, effect if np.isfinite(effect) else float("inf")))
+    return sorted(found, key=lambda one: -one.effect)
 
 
 def overflowing(model: Any, feeds: Sequence[Feeds]) -> dict[str, float]:
