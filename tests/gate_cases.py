@@ -79,6 +79,19 @@ def value_outliers(factor: float) -> Damage:
     return tensors(change)
 
 
+def decoder_value_outliers(factor: float) -> Damage:
+    """The same in every attention of Llama and Marian."""
+
+    def change(found: Tensors) -> None:
+        for name, value in found.items():
+            if "v_proj." in name:
+                value[::8] *= factor
+            elif name.endswith(("o_proj.weight", "out_proj.weight")):
+                value[:, ::8] /= factor
+
+    return tensors(change)
+
+
 def output_outliers(factor: float) -> Damage:
     """The other way round: the values are smaller, and the columns that read them larger."""
     return value_outliers(1 / factor)

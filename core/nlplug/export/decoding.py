@@ -174,6 +174,7 @@ def run_gate(
             _check_fp32(result.parity)
         elif result.refused and precision in config.wanted and clock.in_time():
             _log.info("%s; trying repairs", result.refused)
+            repaired = None
             with clock:
                 for form, build in written.forms.items():
                     if not clock.in_time():
@@ -181,10 +182,11 @@ def run_gate(
                     start = time.monotonic()
                     for name, graph in build().items():
                         save_graph(graph, draft.path / written.files[precision][name])
-                    repaired = judge(precision, form, time.monotonic() - start)
-                    if not repaired.refused:
+                    tried = judge(precision, form, time.monotonic() - start)
+                    if not tried.refused:
+                        repaired = tried
                         break
-            result = unrepaired(result, attempts, []) if repaired.refused else repaired
+            result = repaired or unrepaired(result, attempts, [])
         results.append(result)
     return BuildResult(
         results=results,

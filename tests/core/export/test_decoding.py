@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gate_cases import decoder_value_outliers
 from tales_kit import TEXTS, Tales, Words, checkpoint
 from toy_set import write_jsonl
 
@@ -23,6 +24,7 @@ from nlplug.families.causal_lm.runner import open_decoder
 from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, likelihood_scorer
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.scoring import token_logits
+from nlplug.task import Task
 from nlplug.train.vocabulary import train_tokenizer
 
 pytestmark = pytest.mark.train
@@ -326,3 +328,19 @@ def test_float32_must_be_identical_but_for_ties_and_rounding(
         return
     with pytest.raises(ExportError, match="the export is broken"):
         _check_fp32(parity)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "task", "budget"), [("llama", Tales(), 3e-4), ("marian", Words(), 3e-4)]
+)
+def test_outlier_channels_are_repaired(
+    architecture: str, task: Task, budget: float, tmp_path: Path
+) -> None:
+    source = checkpoint(tmp_path / architecture, architecture)
+    decoder_value_outliers(1e3)(source)
+    report = export_model(ExportConfig(source, tmp_path / "out", task, budget=budget))
+    assert set(report.bundle.precisions) == {"fp32", "int8"}
+    _, configured, *repairs = report.attempts
+    assert "above the budget" in (configured.refused or "")
+    assert [one.refused is None for one in repairs] == [False] * (len(repairs) - 1) + [True]
+    assert repairs[-1].agreement > configured.agreement + 0.2

@@ -1,4 +1,4 @@
-"""The weights of a loaded model: values that are not finite, too large for fp16, or dead."""
+"""The weights of a loaded model: values that are not finite, or dead."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import Any
 
 from nlplug.export.preflight.findings import Finding
 from nlplug.extras import require
-
-LARGEST_HALF = 65504.0
-"""The largest number in fp16."""
 
 _TRAIN_AGAIN = "Restore the tensor from an earlier copy of the checkpoint, or train it again."
 _FEW = 3
@@ -43,15 +40,6 @@ def check_tensors(model: Any, tokenizer: Any, used: Collection[int]) -> list[Fin
             elif (dead := _dead(name, value, table=name in tables)) is not None:
                 found.append(dead)
     return found
-
-
-def too_large_for_half(model: Any) -> list[str]:
-    """What rules out fp16: the weights above its largest number, with their values."""
-    return [
-        f"{name} has the value {float(value.abs().max()):.3g}, and fp16 ends at {LARGEST_HALF:.0f}"
-        for name, value in model.named_parameters()
-        if value.is_floating_point() and float(value.abs().max()) > LARGEST_HALF
-    ]
 
 
 def _bad_tensor(name: str, value: Any) -> Finding:
