@@ -10,6 +10,7 @@ NOX_ARGS ?=
 MODELS_ARGS ?=
 MODEL ?= *
 TARGET ?=
+FUZZ ?= 20
 # Data sets for `make models` and for the tests that judge the embedded models; without them those
 # tests are skipped.
 NLPLUG_DATA ?= $(abspath $(wildcard ../shared/data))
@@ -35,7 +36,7 @@ RECIPES = $(foreach model,$(wildcard plugins/*/nlplug_*/models/$(MODEL)),\
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants gate-cases lint format docs docs-serve release-check nox bench models version api clean
+.PHONY: help demo test fuzz mutants gate-cases lint format docs docs-serve release-check nox bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -47,6 +48,9 @@ demo: $(VENV)/.run-installed ## Serve the web UI and the HTTP interface on http:
 
 test: $(VENV)/.dev-installed ## Run all tests (PYTEST_ARGS="-k …" for some)
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.dev-installed ## Try many random inputs (FUZZ=20: 20 times as many as in make test)
+	NLPLUG_FUZZ=$(FUZZ) NLPLUG_FUZZ_TEXTS=20000 nice $(BIN)/python -m pytest -m fuzz $(PYTEST_ARGS)
 
 mutants: $(VENV)/.dev-installed ## Test the tests with changed code and write docs/mutants.md (TARGET=cache for one target)
 	nice $(BIN)/python tools/mutants.py $(TARGET)

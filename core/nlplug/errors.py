@@ -68,6 +68,12 @@ class OptionError(InputError):
     """An option that does not exist, or a value that is out of bounds."""
 
 
+class ForeignTextError(InputError):
+    """A text in a language that the model does not know, if the option on_foreign is error."""
+
+    error_type = "foreign_text"
+
+
 class DataError(InputError):
     """A data file that cannot be read; the message names the file and the line."""
 
@@ -180,7 +186,7 @@ class UnknownHost(InputError):
 
 
 class DiskFull(NlplugError):
-    """The disk, or the quota of the user, has no room left."""
+    """The disk, or the quota or file size limit of the user, has no room left."""
 
     http_status = 507
     error_type = "disk_full"
@@ -210,6 +216,14 @@ class DeviceFallbackWarning(RuntimeWarning):
     """The session runs on another device than the requested one."""
 
 
+class ForeignTextWarning(UserWarning):
+    """Texts are in a language that the model does not know, so their answers may be wrong."""
+
+
+class BatchDependenceWarning(RuntimeWarning):
+    """The scores of a text depend on the other texts of its batch."""
+
+
 def warn(message: str, category: type[Warning]) -> None:
     """Warn at the line of the caller: the innermost frame outside nlplug and its plugins.
 
@@ -237,8 +251,17 @@ def _is_ours(frame: FrameType) -> bool:
 
 def explained(error: BaseException) -> NlplugError | None:
     """What an error of the operating system means for a user, or None where we do not know."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = f" at {error.filename}" if error.filename else ""
+    if not isinstance(error, OSError):
+        return None
+    where = f" at {error.filename}" if error.filename else ""
+    if error.errno == errno.EFBIG:
+        return DiskFull(
+            f"The file system or a limit of the user allows no larger file{where} "
+            f"({error.strerror}).",
+            hint="Raise the limit (ulimit -f), or set TMPDIR, NLPLUG_CACHE or the output to "
+            "another disk.",
+        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(
             f"The disk is full{where} ({error.strerror}).",
             hint="Free some space, or set TMPDIR, NLPLUG_CACHE or the output to another disk.",

@@ -28,23 +28,19 @@ from nlplug.arguments import (
 from nlplug.async_iterators import available_groups, iterate_in_thread
 from nlplug.errors import OptionError, UnknownTask
 from nlplug.inputs import first_field, placed, read_inputs, spread
+from nlplug.language_guard import LanguageGuard
 from nlplug.models.bundle import Bundle
+from nlplug.models.precision import preferred_precision
 from nlplug.models.resolve import resolve
 from nlplug.plugins import PluginHost
-from nlplug.runtime.device import parse_device
 from nlplug.settings import load_settings
 from nlplug.task import StreamingRunner
+from nlplug.text.foreign import ForeignTexts
 from nlplug.validation import make_input, make_options, split_arguments
 
 if TYPE_CHECKING:
     from nlplug.runtime.answers import Answers, TextPiece
     from nlplug.task import Task, TaskInput, TaskOptions
-
-# The order in which a precision is chosen when the caller leaves it open.
-_PREFERRED = {
-    "cpu": ("int8", "fp32", "fp16", "uint8", "q4"),
-    "cuda": ("fp16", "fp32", "int8"),
-}
 
 
 def pipeline(
@@ -164,7 +160,8 @@ class Pipeline:
         self._model_defaults = frozenset(known) - self._preset
         make_options(task, self._defaults)
         threads = threads if threads is not None else load_settings().threads
-        self.precision = precision if precision != "auto" else _choose(bundle, device)
+        self.precision = precision if precision != "auto" else preferred_precision(bundle, device)
+        self._guard = LanguageGuard(task, bundle)
         self._runner = task.load(bundle, precision=self.precision, device=device, threads=threads)
 
     @property
@@ -207,13 +204,13 @@ class Pipeline:
             return self._stream(rows, fields, options, given)
         if isinstance(inputs, list | tuple):
             items = [self._placed(number, value, fields) for number, value in enumerate(inputs)]
-            return self._shape(list(self._runner.map(items, options)), given, single=False)
+            return self._shape(self._all(items, options), given, single=False)
         if isinstance(inputs, Iterable) and not isinstance(
             inputs, str | bytes | Mapping | self.task.Input
         ):
             return self._stream(inputs, fields, options, given)
         item = self._item(inputs, fields)
-        return self._shape(list(self._runner.map([item], options)), given, single=True)
+        return self._shape(self._all([item], options), given, single=True)
 
     def map(self, inputs: Iterable[Any], /, **arguments: Any) -> Iterator[Any]:
         """Answer a stream of inputs in order and in bounded memory.
@@ -231,10 +228,21 @@ class Pipeline:
     def answers(self, inputs: Iterable[Any], /, **options: Any) -> Answers:
         """As `map`, but without `Task.shape`: an answer has the same type for all options.
 
-        For servers and user interfaces. ``cancel()`` of the result stops the work from any thread.
+        For servers and user interfaces. ``cancel()`` of the result stops the work from any thread;
+        instead of a warning, its ``foreign`` counts the texts in other languages.
         """
         parsed = make_options(self.task, self._defaults | options)
-        return self._runner.map((make_input(self.task, value) for value in inputs), parsed)
+        return self._answers((make_input(self.task, value) for value in inputs), parsed)
+
+    def foreign(self, inputs: Iterable[Any], /, **options: Any) -> ForeignTexts:
+        """Count the inputs that are in a language which the model does not know.
+
+        Raises:
+            ForeignTextError: There is one, and ``on_foreign`` is ``error``.
+            InputError: An input is malformed.
+        """
+        parsed = make_options(self.task, self._defaults | options)
+        return self._guard.check([make_input(self.task, value) for value in inputs], parsed)
 
     async def acall(self, inputs: Any = None, /, **arguments: Any) -> Any:
         """As calling the pipeline, without blocking the event loop. Streams give a list."""
@@ -285,7 +293,9 @@ class Pipeline:
                 f"The answers of the task {self.task.name!r} cannot be streamed.",
                 hint="Call the pipeline, or use its map() for many inputs.",
             )
-        return self._runner.stream(self._item(self.task.wrap(inputs), fields), options)
+        item = self._item(self.task.wrap(inputs), fields)
+        self._guard.check([item], options).warn()
+        return self._runner.stream(item, options)
 
     def stream(self, inputs: Any = None, /, **arguments: Any) -> Generator[str, None, None]:
         """As `pieces`, but only the text; joined, it is the new text of the answer."""
@@ -343,6 +353,21 @@ class Pipeline:
     def _gather(self, inputs: Iterable[Any], arguments: Mapping[str, Any]) -> list[Any]:
         return list(self.map(inputs, **arguments))
 
+    def _answers(
+        self, items: Iterable[TaskInput], options: TaskOptions, *, numbered: bool = False
+    ) -> Answers:
+        found = ForeignTexts()
+        watched = self._guard.watched(items, options, found, numbered=numbered)
+        answers = self._runner.map(watched, options)
+        answers.foreign = found
+        return answers
+
+    def _all(self, items: list[TaskInput], options: TaskOptions) -> list[Any]:
+        answers = self._answers(items, options, numbered=len(items) > 1)
+        found = list(answers)
+        answers.foreign.warn()
+        return found
+
     def _shape(self, answers: list[Any], given: frozenset[str], *, single: bool) -> Any:
         return self.task.shape(answers, single=single, given=given, preset=self._preset)
 
@@ -369,8 +394,12 @@ class Pipeline:
         given: frozenset[str],
     ) -> Generator[Any, None, None]:
         items = (self._placed(number, value, fields) for number, value in enumerate(inputs))
-        for answer in self._runner.map(items, options):
-            yield self._shape([answer], given, single=False)[0]
+        answers = self._answers(items, options, numbered=True)
+        try:
+            for answer in answers:
+                yield self._shape([answer], given, single=False)[0]
+        finally:
+            answers.foreign.warn()
 
 
 def _texts(pieces: Generator[TextPiece, None, None]) -> Generator[str, None, None]:
@@ -379,21 +408,3 @@ def _texts(pieces: Generator[TextPiece, None, None]) -> Generator[str, None, Non
         for piece in pieces:
             if piece.text:
                 yield piece.text
-
-
-def _choose(bundle: Bundle, device: str) -> str:
-    """The name of the fastest precision whose quality is known.
-
-    A quantized graph without measured quality, such as one from the Hub, is used only if there is
-    no other: such graphs may be much less accurate.
-    """
-    kind = parse_device(device).kind
-    names = [name for name in _PREFERRED[kind] if name in bundle.precisions]
-    trusted = [name for name in names if name.startswith("fp") or _measured(bundle, name)]
-    return next(iter([*trusted, *names, *bundle.precisions]), "fp32")
-
-
-def _measured(bundle: Bundle, precision: str) -> bool:
-    """Whether the quality gate compared this precision with PyTorch."""
-    record = bundle.manifest.precisions.get(precision) if bundle.manifest else None
-    return record is not None and bool(record.parity or record.metrics)

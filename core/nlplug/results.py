@@ -105,13 +105,9 @@ def answered_rows(
             break
         except OptionError:
             raise
-        except InputError as error:
+        except InputError:
             if not waiting:
                 raise
-            # With a single row there is no doubt which one it is.
-            alone = [(waiting.popleft(), error)] if len(waiting) == 1 else None
-        if alone:
-            _reject(*alone[0], reject)
         while waiting:
             row = waiting.popleft()
             try:

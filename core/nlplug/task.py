@@ -203,6 +203,14 @@ class Task(ABC):
         """The defaults of options that the model sets; unknown names are ignored."""
         return bundle.options
 
+    def languages(self, bundle: Bundle, options: TaskOptions) -> Sequence[str]:
+        """Codes of the languages that the texts of an input may be in; empty: not known."""
+        return bundle.languages
+
+    def texts(self, item: TaskInput) -> list[str]:
+        """The texts of an input whose language the model has to know."""
+        return [value for value in vars(item).values() if isinstance(value, str)]
+
     def choices(self, bundle: Bundle) -> Mapping[str, Mapping[str, Localized]]:
         """The values that a model offers for options, such as its languages.
 

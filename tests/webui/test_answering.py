@@ -134,3 +134,11 @@ def test_what_is_wrong_takes_the_place_of_the_text(
     *_, last = form.ask(**options)
     assert "np-card-message" in last
     assert words in last
+
+
+def test_a_text_that_the_model_cannot_read_has_a_notice(form: Form) -> None:
+    *_, last = form.ask("从前有一个国王", do_sample=False, max_new_tokens=3)
+    assert "np-foreign" in last
+    assert "The text looks like unknown characters. The answer may be wrong." in last
+    *_, last = form.ask(do_sample=False, max_new_tokens=3)
+    assert "np-foreign" not in last

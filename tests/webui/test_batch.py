@@ -14,6 +14,7 @@ from nlplug.families.sequence_classification import SequenceClassificationTask
 from nlplug.task import Display, TaskInput
 from nlplug.testing import tiny_text_classifier
 from nlplug_webui.batch import PREVIEW_ROWS, Progress, look, run_batch
+from nlplug_webui.batch_tab import progress_html
 
 
 class Tone(SequenceClassificationTask):
@@ -95,6 +96,15 @@ def test_a_row_that_is_no_input_is_named_and_leaves_no_file(pipe: Pipeline, tmp_
     with pytest.raises(DataError, match=r"bad\.jsonl:2: .*text is 3"):
         last(pipe, source, out)
     assert list(out.iterdir()) == []
+
+
+def test_foreign_rows_are_counted(pipe: Pipeline, tmp_path: Path) -> None:
+    source = tmp_path / "rows.txt"
+    source.write_text("good\n这部电影很好看\nbad\n", encoding="utf-8")
+    end = last(pipe, source, tmp_path)
+    assert (end.foreign.total, end.foreign.found.total()) == (3, 1)
+    assert "1 of 3 texts look like unknown characters." in progress_html(end, "en")
+    assert "3 条文本中有 1 条似乎是模型词表之外的文字。" in progress_html(end, "zh")
 
 
 class Asked(Tone):

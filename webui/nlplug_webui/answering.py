@@ -12,7 +12,7 @@ from nlplug.errors import OptionError
 from nlplug.server.pool import AUTO, Lease, ModelPool
 from nlplug.task import Task
 from nlplug_webui.fields import Control, for_model, input_values, option_values
-from nlplug_webui.messages import error_html
+from nlplug_webui.messages import error_html, foreign_html
 from nlplug_webui.render import Shown, growing_html, show
 from nlplug_webui.result import ResultCard
 from nlplug_webui.runs import Ending, Run, Runs
@@ -133,7 +133,7 @@ class Answering:
         yield self._result.message(growing_html("", question.language, before=before))
         with self._lease(question) as lease:
             growing = _Growing(time.perf_counter())
-            pieces = self._pieces(lease.pipeline, item, options)
+            notice, pieces = self._pieces(question, lease.pipeline, item, options)
             if pieces is None:
                 yield self._answer(question, lease, item, options)
                 return
@@ -156,25 +156,30 @@ class Answering:
                         before=before,
                     ),
                     facts,
+                    notice,
                 )
 
     def _pieces(
-        self, pipeline: Pipeline, item: Any, options: Mapping[str, Any]
-    ) -> Generator[TextPiece, None, None] | None:
-        """The pieces of the answer; None if the options ask for more than one text.
+        self, question: Question, pipeline: Pipeline, item: Any, options: Mapping[str, Any]
+    ) -> tuple[str, Generator[TextPiece, None, None] | None]:
+        """A notice, and the pieces of the answer; None if the options ask for more than one text.
 
         If an option is invalid, the call for the whole answer raises the error again.
         """
         try:
-            return pipeline.pieces(item, **options)
+            found = pipeline.foreign([item], **options)
+            if "on_foreign" in self._task.Options.model_fields:
+                options = {**options, "on_foreign": "ignore"}  # it is done
+            return foreign_html(found, question.language), pipeline.pieces(item, **options)
         except OptionError:
-            return None
+            return "", None
 
     def _answer(
         self, question: Question, lease: Lease, item: Any, options: Mapping[str, Any]
     ) -> list[Any]:
         started = time.perf_counter()
-        answer = next(iter(lease.pipeline.answers([item], **options)))
+        answers = lease.pipeline.answers([item], **options)
+        answer = next(answers)
         seconds = time.perf_counter() - started
         bundle = lease.pipeline.bundle
         shown: Shown = show(
@@ -186,7 +191,11 @@ class Answering:
             abstains=self._abstains({**self._task.default_options(bundle), **options}),
             before=self._before(item, options),
         )
-        return self._result.answer(shown, [duration(seconds), *self._facts(question, lease)])
+        return self._result.answer(
+            shown,
+            [duration(seconds), *self._facts(question, lease)],
+            foreign_html(answers.foreign, question.language),
+        )
 
     def _read(self, question: Question) -> tuple[dict[str, Any], dict[str, Any]]:
         """The input and the options of the form.

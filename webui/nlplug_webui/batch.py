@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from nlplug.errors import DataError, InputError
 from nlplug.inputs import InputRow, no_column, pick_columns, placed, value_of
 from nlplug.results import answer_columns, answered_rows, free_name, to_rows
 from nlplug.task import Display
+from nlplug.text.foreign import ForeignTexts
 from nlplug.validation import make_input
 from nlplug_webui.fields import is_short
 from nlplug_webui.render import summary
@@ -56,6 +56,7 @@ class Progress:
         seconds: Time since the start.
         preview: The first rows: line in the file, input and answer, shortened.
         csv, jsonl: The finished files; None while running.
+        foreign: The rows so far in languages that the model does not know.
     """
 
     done: int
@@ -64,6 +65,7 @@ class Progress:
     preview: list[tuple[int, str, str]] = field(default_factory=list)
     csv: Path | None = None
     jsonl: Path | None = None
+    foreign: ForeignTexts = field(default_factory=ForeignTexts)
 
 
 def look(task: Task, source: Path) -> FileLook:
@@ -122,7 +124,13 @@ def run_batch(
     started = shown = clock()
 
     inputs = _inputs(task, read_rows(DataFile(source, limits=LIMITS)), columns, same or {})
-    answered = answered_rows(partial(pipeline.answers, **options), inputs)
+
+    def answer(some: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
+        answers = pipeline.answers(some, **options)
+        now.foreign = answers.foreign
+        return answers
+
+    answered = answered_rows(answer, inputs)
     with ExitStack() as stack:
         table = stack.enter_context(open_writer(csv_file))
         lines = stack.enter_context(open_writer(jsonl_file))

@@ -17,7 +17,7 @@ from nlplug_webui.batch import Progress, look, run_batch
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model, input_controls, option_values
 from nlplug_webui.forms import Translate
-from nlplug_webui.messages import error_html
+from nlplug_webui.messages import error_html, foreign_html
 from nlplug_webui.texts import duration, language_of, say
 
 _SUFFIXES = [".csv", ".tsv", ".jsonl", ".json", ".txt", ".gz", ".parquet"]
@@ -241,7 +241,7 @@ def progress_html(now: Progress, language: str) -> str:
         note = f'<p class="np-note">{say("rows_shown", language, n=len(now.preview))}</p>'
     return (
         f'<p class="np-progress-line"><strong>{escape(line)}</strong>'
-        f"<span>{escape(told)}</span></p>{bar}{table}{note}"
+        f"<span>{escape(told)}</span></p>{foreign_html(now.foreign, language)}{bar}{table}{note}"
     )
 
 

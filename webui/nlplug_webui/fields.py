@@ -139,9 +139,12 @@ class Control:
             return None
         try:
             return json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
+            reason = str(error)
+            if isinstance(error, json.JSONDecodeError):
+                reason = f"{error.msg} at column {error.colno}"
             raise InputError(
-                f"The field {self.name!r} is not JSON ({error.msg} at column {error.colno}).",
+                f"The field {self.name!r} is not JSON ({reason}).",
                 hint='Write a list like ["a", "b"] or an object like {"a": 1}.',
             ) from None
 

@@ -15,6 +15,7 @@ from nlplug.errors import (
     OfflineError,
     OptionError,
 )
+from nlplug.text.foreign import ForeignTexts
 from nlplug_webui.texts import say
 
 _log = logging.getLogger(__name__)
@@ -50,6 +51,26 @@ def error_html(error: BaseException, language: str, *, file: Path | None = None)
         message = message.replace(str(file), file.name)
     friendly = " np-error-mild" if isinstance(error, InputError) else ""
     return card_html(say(key, language), message, hint, language, style=f"np-error{friendly}")
+
+
+def foreign_html(found: ForeignTexts, language: str) -> str:
+    """A notice about texts in languages that the model does not know; empty if there are none."""
+    count = found.found.total()
+    if not count:
+        return ""
+    between = "、" if language == "zh" else ", "
+    told = say(
+        "foreign_one" if found.total == 1 else "foreign_many",
+        language,
+        n=f"{count:,}",
+        total=f"{found.total:,}",
+        languages=between.join(found.languages(language)),
+    )
+    if found.known:
+        known = between.join(found.known_languages(language))
+        told += " " + say("foreign_known", language, languages=known)
+    told += " " + say("foreign_answer", language)
+    return f'<p class="np-note np-foreign" role="status">{escape(told)}</p>'
 
 
 def card_html(title: str, message: str, hint: str | None, language: str, *, style: str) -> str:

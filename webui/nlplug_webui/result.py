@@ -53,17 +53,23 @@ class ResultCard:
                 )
                 self.outputs += [marked, gr.HTML("", elem_id="result-tail")]
 
-    def answer(self, shown: Shown, facts: Sequence[str]) -> list[Any]:
-        """An answer with facts about the computation, such as its time."""
+    def answer(self, shown: Shown, facts: Sequence[str], notice: str = "") -> list[Any]:
+        """An answer with facts about the computation, such as its time.
+
+        Args:
+            shown: The answer.
+            facts: Short texts.
+            notice: HTML above the answer.
+        """
         chips = "".join(
             f'<span class="np-chip{" np-chip-time" if place == 0 else ""}">{escape(fact)}</span>'
             for place, fact in enumerate(facts)
         )
         told = f'<p class="np-facts">{chips}</p>'
         if self._display is not Display.HIGHLIGHT:
-            return [_mended(f'<div class="np-answer">{shown.html}</div>{told}')]
+            return [_mended(f'{notice}<div class="np-answer">{shown.html}</div>{told}')]
         return [
-            _mended(f'<div class="np-answer">{shown.head}</div>'),
+            _mended(f'{notice}<div class="np-answer">{shown.head}</div>'),
             _marked(shown.marked),
             _mended(shown.tail + told),
         ]

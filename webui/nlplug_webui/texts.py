@@ -127,6 +127,13 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "The first {n} of {total} characters are shown.",
         "zh": "仅显示前 {n} 个字符，共 {total} 个。",
     },
+    "foreign_one": {"en": "The text looks like {languages}.", "zh": "文本似乎是{languages}。"},
+    "foreign_many": {
+        "en": "{n} of {total} texts look like {languages}.",
+        "zh": "{total} 条文本中有 {n} 条似乎是{languages}。",
+    },
+    "foreign_known": {"en": "The model knows {languages}.", "zh": "模型支持的语言：{languages}。"},
+    "foreign_answer": {"en": "The answer may be wrong.", "zh": "结果可能有误。"},
     "rows_shown": {"en": "The first {n} rows are shown.", "zh": "仅显示前 {n} 行。"},
     "upload": {"en": "Input file", "zh": "输入文件"},
     "upload_info": {

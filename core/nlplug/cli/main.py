@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from nlplug.cli._context import host_of
-from nlplug.errors import NlplugError, explained
+from nlplug.errors import (
+    DeviceFallbackWarning,
+    ForeignTextWarning,
+    NlplugError,
+    explained,
+)
 from nlplug.settings import flag
 from nlplug.version import __version__
 
@@ -97,10 +103,28 @@ class NlplugCommands(click.Group):
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
         try:
-            code = super().main(args, prog_name, complete_var, False, **extra)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                code = super().main(args, prog_name, complete_var, False, **extra)
         except Exception as error:
             code = _report(explained(error) or error)
         sys.exit(code or 0)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning for users in one line; others as Python does."""
+    if issubclass(category, ForeignTextWarning | DeviceFallbackWarning):
+        click.echo(f"Warning: {message}", err=True)
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        click.echo(text, file=file, err=True, nl=False)
 
 
 def _report(error: Exception) -> int:

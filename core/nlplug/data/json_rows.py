@@ -14,6 +14,7 @@ from nlplug.data.rows import DataRow
 from nlplug.data.squad import squad_rows
 from nlplug.data.unusable import Unusable
 from nlplug.errors import DataError
+from nlplug.json_text import parse_json
 
 _ARRAY = "A .json file holds one array of objects; one object per line is .jsonl."
 
@@ -37,8 +38,8 @@ def json_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+        parse_json(text)
+    except json.JSONDecodeError:
         return False
     return True
 
@@ -58,15 +59,11 @@ def _lines(lines: LineReader, file: DataFile) -> Iterator[DataRow | Unusable]:
 
 def _parsed(text: str, path: Path, number: int) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}:{number}: not JSON ({error.msg} at column {error.colno}).",
             hint="Each line of a .jsonl file is one JSON object.",
-        ) from None
-    except RecursionError:
-        raise DataError(
-            f"{path}:{number}: the JSON is nested too deeply.", hint="Write plain objects."
         ) from None
 
 
@@ -78,13 +75,11 @@ def _values(file: DataFile, lines: LineReader) -> Iterator[DataRow | Unusable]:
         parts.append(line)
     text = "".join(parts)
     try:
-        values = json.loads(text)
+        values = parse_json(text)
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}:{error.lineno}: not JSON ({error.msg} at column {error.colno}).", hint=_ARRAY
         ) from None
-    except RecursionError:
-        raise DataError(f"{path}:1: the JSON is nested too deeply.", hint=_ARRAY) from None
     if isinstance(values, dict):
         values = _inside(values, file)
     if not isinstance(values, list):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.errors import DataError
+from nlplug.json_text import parse_json
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ class DataRow:
         if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
             return value
         try:
-            return json.loads(value)
+            return parse_json(value)
         except json.JSONDecodeError:
             pass
         try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from nlplug.data.formats import CONLL, GZIP, data_format
 from nlplug.errors import DataError
+from nlplug.models.atomic import Staged
 
 
 class RowWriter:
@@ -38,7 +39,7 @@ class RowWriter:
             )
         self._path = path
         self._kind = kind
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._staged: Staged | None = None
         self._raw: IO[bytes] | None = None
         self._file: IO[str] | None = None
         self._columns: list[str] | None = None
@@ -48,7 +49,8 @@ class RowWriter:
 
     def __enter__(self) -> RowWriter:
         try:
-            self._raw = self._temporary.open("wb")
+            self._staged = Staged(self._path)
+            self._raw = self._staged.path.open("wb")
         except OSError as error:
             raise DataError(
                 f"{self._path}: cannot be written ({error.strerror or error}).",
@@ -91,22 +93,27 @@ class RowWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._file is None or self._raw is None:
+        if self._file is None or self._raw is None or self._staged is None:
             return
         keep = kind is not None and self._keep and self.count > 0
-        if (kind is None or keep) and self._kind == ".json":
-            self._file.write("[]\n" if self.count == 0 else "\n]\n")
-        self._file.close()  # for gzip this writes the trailer, yet leaves the raw file open
-        if not self._raw.closed:
-            self._raw.close()
-        self._file = None
-        if kind is None:
-            os.replace(self._temporary, self._path)
-        elif keep:
-            self.kept = beside(self._path, "partial")
-            os.replace(self._temporary, self.kept)
-        else:
-            self._temporary.unlink(missing_ok=True)
+        file, self._file = self._file, None
+        with self._staged as staged:
+            if kind is not None and (not keep or isinstance(error, OSError)):
+                with contextlib.suppress(OSError):  # the disk may be full
+                    _close(file, self._raw)
+                if keep and self._path.suffix.lower() == ".jsonl":
+                    self.count = _cut(staged.path)
+                    self.kept = beside(self._path, "partial")
+                    staged.commit(self.kept)
+                return
+            try:
+                if self._kind == ".json":
+                    file.write("[]\n" if self.count == 0 else "\n]\n")
+            finally:
+                _close(file, self._raw)
+            place = beside(self._path, "partial") if keep else self._path
+            staged.commit(place)
+            self.kept = place if keep else None
 
     def _write_table(self, row: Mapping[str, Any], file: IO[str]) -> None:
         separator = "\t" if self._kind == ".tsv" else ","
@@ -121,6 +128,24 @@ class RowWriter:
                 hint="Write .jsonl where rows differ in their columns.",
             )
         file.write(_line([_cell(row.get(name)) for name in self._columns], separator))
+
+
+def _close(file: IO[str], raw: IO[bytes]) -> None:
+    try:
+        file.close()  # for gzip this writes the trailer, yet leaves the raw file open
+    finally:
+        raw.close()
+
+
+def _cut(path: Path) -> int:
+    """Cut a last line that is not whole; the number of lines that stay."""
+    size = count = 0
+    with path.open("r+b") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                size, count = size + len(line), count + 1
+        file.truncate(size)
+    return count
 
 
 def _line(fields: Sequence[str], separator: str) -> str:

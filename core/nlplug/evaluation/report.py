@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import tempfile
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import OptionError
 from nlplug.extras import require
+from nlplug.models.atomic import Staged
 
 if TYPE_CHECKING:
     from nlplug.evaluation.base import Table
@@ -62,19 +61,15 @@ def write_report(result: EvaluationResult, folder: Path) -> Path:
     pyplot = require("matplotlib.pyplot", "report", purpose="A report with plots")
     _check_target(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with Staged(folder, folder=True) as staged:
         plots: dict[str, str] = {}
         for title, figure in result.evaluation.plots(result.report, pyplot).items():
             plots[title] = f"{re.sub(r'[^a-z0-9]+', '-', title.lower()).strip('-')}.png"
-            figure.savefig(temporary / plots[title], dpi=150)
+            figure.savefig(staged.path / plots[title], dpi=150)
             pyplot.close(figure)
-        (temporary / REPORT_FILE).write_text(as_markdown(result, plots), encoding="utf-8")
-        (temporary / NUMBERS_FILE).write_text(as_json(result) + "\n", encoding="utf-8")
-        temporary.chmod(0o755)
-        _replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        (staged.path / REPORT_FILE).write_text(as_markdown(result, plots), encoding="utf-8")
+        (staged.path / NUMBERS_FILE).write_text(as_json(result) + "\n", encoding="utf-8")
+        staged.commit()
     return folder / REPORT_FILE
 
 
@@ -90,12 +85,6 @@ def _check_target(folder: Path) -> None:
             f"{folder} contains other files than a report: {', '.join(sorted(names)[:5])}.",
             hint="Choose a new or an empty folder.",
         )
-
-
-def _replace(source: Path, target: Path) -> None:
-    from nlplug.models.atomic import replace_folder
-
-    replace_folder(source, target)
 
 
 def _tables(result: EvaluationResult) -> list[Table]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from nlplug.export.calibration import Calibration
 from nlplug.export.gate import GateResult
 from nlplug.export.preflight.findings import Finding
 from nlplug.export.repair.attempt import Attempt
@@ -24,6 +25,7 @@ class BuildResult:
         max_length: Window in tokens.
         findings: What was found about the answers of the PyTorch model.
         attempts: The forms of each precision that were tried, in order.
+        calibration: How the scales of activations were chosen.
     """
 
     results: list[GateResult]
@@ -35,3 +37,4 @@ class BuildResult:
     max_length: int
     findings: Sequence[Finding] = ()
     attempts: Sequence[Attempt] = ()
+    calibration: Calibration = field(default_factory=Calibration)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug.export.quantize import Quantization
+from nlplug.export.quantize import FIXED, Quantization
 
 if TYPE_CHECKING:
     from nlplug.task import Task
@@ -24,6 +24,8 @@ class ExportConfig:
         precisions: Any of ``fp32``, ``fp16``, ``int8``; None for all that such a model has.
         eval_data: Labelled rows for the gate; None: see `nlplug.export.rows.gate_rows`.
         eval_rows: Maximum number of rows.
+        calibration: Rows that the scales of int8 activations are chosen on, best those of training;
+            labels are not read. None: the rows of the gate.
         columns: Names of columns that differ from the default, such as ``{"text": "review"}``.
         budget: Largest loss of the metric that a precision may have: 0.005 is half a point.
         required: Precisions without which the export fails; None for those of the bundle that is
@@ -49,6 +51,7 @@ class ExportConfig:
     precisions: Sequence[str] | None = None
     eval_data: Path | None = None
     eval_rows: int = 2000
+    calibration: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     budget: float = 0.005
     required: Sequence[str] | None = None
@@ -69,3 +72,9 @@ class ExportConfig:
         """The precisions to export."""
         offered = self.task.family.precisions
         return offered if self.precisions is None else tuple(self.precisions)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the scales of int8 activations are fixed, so that answers must not depend on the
+        batch."""
+        return self.quantization.scales == FIXED

@@ -14,10 +14,11 @@ import numpy as np
 from nlplug.errors import ExportError
 from nlplug.export.branches import has_branches, quantize_branches
 from nlplug.export.build_result import BuildResult
+from nlplug.export.calibration import Calibration
 from nlplug.export.checkpoint import Checkpoint
 from nlplug.export.config import ExportConfig
 from nlplug.export.decoder.export import save_graph
-from nlplug.export.decoding_gate import DecodingGate, DecodingRows
+from nlplug.export.decoding_gate import DecodingGate, DecodingRows, EarlierGraph
 from nlplug.export.gate import GateResult
 from nlplug.export.parity import FP32_TOLERANCE, relative_difference
 from nlplug.export.quantize import quantize
@@ -135,6 +136,7 @@ def run_gate(
     written: WrittenGraphs,
     rows: DecodingRows,
     open_precision: Callable[[str], Decoder],
+    fix_scales: Callable[[], Calibration],
 ) -> BuildResult:
     """Compare each precision with PyTorch.
 
@@ -145,6 +147,7 @@ def run_gate(
         written: Its graphs.
         rows: The rows to compare on.
         open_precision: Opens the graphs of a precision.
+        fix_scales: Fixes the scales of the int8 graphs in the folder, if the settings ask for it.
 
     Raises:
         ExportError: The float32 graphs do not give what PyTorch gives.
@@ -156,11 +159,12 @@ def run_gate(
     results: list[GateResult] = []
     attempts: list[Attempt] = []
     clock = RepairClock(config.repair_seconds)
+    calibration = fix_scales()
 
-    def judge(precision: str, form: str, built: float = 0.0) -> GateResult:
+    def judge(precision: str, form: str, built: float = 0.0, *, fixed: bool = False) -> GateResult:
         start = time.monotonic()
         scored = precision in config.wanted and rows.answers is not None
-        result = gate.judge(precision, open_precision(precision), scored=scored)
+        result = gate.judge(precision, open_precision(precision), scored=scored, fixed=fixed)
         size = sum((draft.path / name).stat().st_size for name in written.files[precision].values())
         judged = time.monotonic() - start
         attempts.append(Attempt.of(form, result, size=size, judged=judged, built=built))
@@ -169,7 +173,8 @@ def run_gate(
     # fp32 first: if it differs from PyTorch, everything made from it is wrong.
     for precision in written.files:
         _log.info("running %s", precision)
-        result = judge(precision, AS_CONFIGURED)
+        fixed = config.fixed and precision == "int8"
+        result = judge(precision, AS_CONFIGURED, fixed=fixed)
         if precision == "fp32":
             _check_fp32(result.parity)
         elif result.refused and precision in config.wanted and clock.in_time():
@@ -182,7 +187,9 @@ def run_gate(
                     start = time.monotonic()
                     for name, graph in build().items():
                         save_graph(graph, draft.path / written.files[precision][name])
-                    tried = judge(precision, form, time.monotonic() - start)
+                    calibration = fix_scales()
+                    built = time.monotonic() - start
+                    tried = judge(precision, form, built, fixed=fixed)
                     if not tried.refused:
                         repaired = tried
                         break
@@ -197,6 +204,45 @@ def run_gate(
         labels=(),
         max_length=draft.max_length,
         attempts=attempts,
+        calibration=calibration,
+    )
+
+
+def judge_calibrated(
+    config: ExportConfig,
+    draft: Bundle,
+    precision: str,
+    rows: DecodingRows,
+    decoders: tuple[Decoder, Decoder],
+    calibration: Calibration,
+) -> BuildResult:
+    """Compare the graphs of a precision with what they were before their scales were fixed.
+
+    Args:
+        config: The settings of the gate.
+        draft: The bundle with the new graphs.
+        precision: The precision.
+        rows: The rows to compare on.
+        decoders: With the earlier graphs, and with the new ones.
+        calibration: How the scales were chosen.
+    """
+    earlier, decoder = decoders
+    gate = DecodingGate(rows, EarlierGraph(earlier), budget=config.budget)
+    result = gate.judge(precision, decoder, scored=rows.answers is not None, fixed=True)
+    files = {
+        name: found[precision].relative_to(draft.path).as_posix()
+        for name, found in draft.graphs.items()
+        if precision in found
+    }
+    return BuildResult(
+        results=[result],
+        files={precision: files},
+        rows=rows.origin,
+        reference=gate.reference_metrics(),
+        note="calibrated",
+        labels=(),
+        max_length=draft.max_length,
+        calibration=calibration,
     )
 
 

@@ -50,15 +50,9 @@ def make_manifest(
         max_length=made.max_length,
         options=dict(config.options),
         precisions={
-            result.precision: PrecisionRecord(
-                file=graphs[run_together(graphs)[0]],
-                graphs=dict(graphs) if len(graphs) > 1 else {},
-                metrics=result.metrics | _loss(result),
-                parity=_rounded(result.parity),
-            )
+            result.precision: precision_record(made.files[result.precision], result)
             for result in made.results
             if not result.refused and result.precision in config.wanted
-            for graphs in [made.files[result.precision]]
         },
         metrics={
             "pytorch": made.reference,
@@ -67,7 +61,8 @@ def make_manifest(
             "quantization": {
                 name: list(value) if isinstance(value, tuple) else value
                 for name, value in asdict(config.quantization).items()
-            },
+            }
+            | {"calibration": asdict(made.calibration)},
         },
         license=config.license,
         data=[dict(record) for record in config.data],
@@ -77,6 +72,23 @@ def make_manifest(
             "model_type": str(checkpoint.model.config.model_type),
             "parameters": str(sum(weight.numel() for weight in checkpoint.model.parameters())),
         },
+    )
+
+
+def precision_record(
+    graphs: Mapping[str, str], result: GateResult | None = None
+) -> PrecisionRecord:
+    """The record of a precision, with its result at the gate if it was measured.
+
+    Args:
+        graphs: Its files, by graph.
+        result: The result.
+    """
+    return PrecisionRecord(
+        file=graphs[run_together(graphs)[0]],
+        graphs=dict(graphs) if len(graphs) > 1 else {},
+        metrics=result.metrics | _loss(result) if result else {},
+        parity=_rounded(result.parity) if result else {},
     )
 
 

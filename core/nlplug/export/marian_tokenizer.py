@@ -6,7 +6,6 @@ both (or ``target_vocab.json`` for those of the target). transformers has no fas
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from tokenizers import (
 
 from nlplug.errors import ExportError
 from nlplug.extras import require
+from nlplug.json_text import parse_json
 
 _SOURCE = "source.spm"
 _TARGET = "target.spm"
@@ -79,7 +79,7 @@ def fast_tokenizer(folder: Path, tokenizer: Tokenizer) -> Any:
     """The source's tokenizer as a fast one of transformers, with the checkpoint's settings."""
     transformers = require("transformers", "train", purpose="Export")
     path = folder / "tokenizer_config.json"
-    settings = json.loads(path.read_bytes()) if path.is_file() else {}
+    settings = parse_json(path.read_bytes()) if path.is_file() else {}
     kept = {name: settings[name] for name in _SETTINGS if settings.get(name) is not None}
     marks = [token for token in tokenizer.get_vocab() if token.startswith(">>")]
     return transformers.PreTrainedTokenizerFast(
@@ -164,7 +164,7 @@ def _normalizer(proto: Any) -> Any:
 
 def _vocabulary(path: Path) -> dict[str, int]:
     try:
-        found = json.loads(path.read_bytes())
+        found = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ExportError(f"{path} cannot be read: {error}.", hint=_WHOLE) from None
     ids = sorted(found.values()) if isinstance(found, dict) else []

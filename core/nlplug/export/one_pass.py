@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from nlplug.errors import ExportError
 from nlplug.evaluation.base import evaluation_of, options_of
 from nlplug.export.build import build_float, build_int8
 from nlplug.export.build_result import BuildResult
+from nlplug.export.calibration import Calibration, calibration_rows, fix_one_pass
 from nlplug.export.checkpoint import Checkpoint
 from nlplug.export.config import ExportConfig
 from nlplug.export.fusion import FusedGraphs
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _ORDER = ("fp32", "fp16", "int8")
 _SHAPED = 64
 """Number of rows from which batches of several shapes are made."""
+_SMOOTHED = 48
+"""Rows that the outliers of activations are measured on."""
 _log = logging.getLogger(__name__)
 
 
@@ -56,12 +59,7 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
         DataError: The evaluation data cannot be used.
         MissingExtra: A package of the ``train`` extra is not installed.
     """
-    task = config.task
-    if not isinstance(task, OnePassTask):
-        raise ExportError(
-            f"{task.name} cannot be exported: {type(task).__name__} is not a OnePassTask.",
-            hint="Name another exporter in the record of its family (Family.exporter).",
-        )
+    task = _one_pass(config, "exporter")
     fused = build_float(checkpoint, config, folder)
     draft = Bundle.open(folder)
     evaluation = evaluation_of(task, draft.labels) if task.family.scoring else None
@@ -93,8 +91,13 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
         )
     finally:
         executor.close()
-    feeds = calibration_feeds(model, rows.inputs, options)
-    made = _Precisions(config, fused, gate, folder, feeds)
+    samples = calibration_rows(config, draft.labels) if "int8" in config.wanted else rows
+    feeds = calibration_feeds(model, samples.inputs, options, limit=_SMOOTHED)
+
+    def fix_scales() -> Calibration:
+        return fix_one_pass(config, Bundle.open(folder), "int8", model, options, samples)
+
+    made = _Precisions(config, fused, gate, folder, feeds, fix_scales)
     # fp32 first: if it differs from PyTorch, everything made from it is wrong.
     _check_float(made.judge("fp32"), shape)
     if "int8" in config.wanted:
@@ -114,6 +117,7 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
         max_length=draft.max_length,
         findings=findings,
         attempts=made.attempts,
+        calibration=made.calibration,
     )
 
 
@@ -123,6 +127,7 @@ class _Precisions:
     Attributes:
         results: One per precision.
         attempts: The forms that were tried.
+        calibration: How the scales of the last int8 graph were chosen.
     """
 
     def __init__(
@@ -132,8 +137,11 @@ class _Precisions:
         gate: Gate,
         folder: Path,
         feeds: Sequence[Feeds],
+        fix_scales: Callable[[], Calibration],
     ) -> None:
         self._config = config
+        self._fix_scales = fix_scales
+        self.calibration = Calibration()
         self._gpu = fused.gpu
         self._gate = gate
         self._folder = folder
@@ -187,9 +195,12 @@ class _Precisions:
         self.results[-1] = repaired or unrepaired(result, self.attempts, sensitive)
 
     def _run(self, precision: str, path: Path) -> GateResult:
+        if precision == "int8":
+            self.calibration = self._fix_scales()
         executor = OnnxExecutor(path)
         try:
-            return self._gate.judge(precision, executor)
+            fixed = self._config.fixed and precision == "int8"
+            return self._gate.judge(precision, executor, fixed=fixed)
         finally:
             executor.close()
 
@@ -216,3 +227,68 @@ def _check_float(result: GateResult, shape: str | None) -> None:
         f"(largest output {parity['largest']:.2f}{where}): the export is broken.",
         hint="Please report the architecture. An existing bundle was not changed.",
     )
+
+
+def calibrate(config: ExportConfig, earlier: Bundle, draft: Bundle, precision: str) -> BuildResult:
+    """Fix the scales of a precision, and compare it with the earlier graph.
+
+    A family's calibrator, see `nlplug.families.family.Family.calibrator`.
+
+    Args:
+        config: The settings; of the calibration and the gate.
+        earlier: The bundle as it was.
+        draft: A copy of it, whose graph is written again.
+        precision: A precision whose graph takes scales from each batch.
+
+    Raises:
+        ExportError: The task's models do not answer in one pass.
+        DataError: The rows cannot be used.
+    """
+    task = _one_pass(config, "calibrator")
+    evaluation = evaluation_of(task, draft.labels) if task.family.scoring else None
+    defaults = task.default_options(draft) | dict(config.options)
+    options = options_of(task, evaluation, defaults)
+    rows = gate_rows(
+        task, evaluation, config.eval_data, limit=config.eval_rows, columns=config.columns
+    )
+    model = task.bind(draft)
+    samples = calibration_rows(config, draft.labels)
+    calibration = fix_one_pass(config, draft, precision, model, options, samples)
+    graph = draft.onnx_file(precision)
+    executors = [OnnxExecutor(path) for path in (earlier.onnx_file(precision), graph)]
+    reference, candidate = executors
+    try:
+        gate = Gate(
+            task,
+            model,
+            rows,
+            evaluation,
+            reference,
+            budget=config.budget,
+            independent=draft.config.get("problem_type") == "multi_label_classification",
+            options=defaults,
+        )
+        result = gate.judge(precision, candidate, fixed=True)
+    finally:
+        for executor in executors:
+            executor.close()
+    return BuildResult(
+        results=[result],
+        files={precision: {MODEL_GRAPH: graph.relative_to(draft.path).as_posix()}},
+        rows=rows.origin,
+        reference=gate.reference_metrics(),
+        note="calibrated",
+        labels=draft.labels if task.family.labelled else [],
+        max_length=draft.max_length,
+        calibration=calibration,
+    )
+
+
+def _one_pass(config: ExportConfig, role: str) -> OnePassTask:
+    task = config.task
+    if not isinstance(task, OnePassTask):
+        raise ExportError(
+            f"{task.name} cannot be exported: {type(task).__name__} is not a OnePassTask.",
+            hint=f"Name another {role} in the record of its family (Family.{role}).",
+        )
+    return task

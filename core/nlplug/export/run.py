@@ -42,8 +42,8 @@ class ExportReport:
     rows: str
     reference: dict[str, float]
     graph: str
-    findings: list[Finding]
-    attempts: list[Attempt]
+    findings: Sequence[Finding] = ()
+    attempts: Sequence[Attempt] = ()
 
 
 def export_model(config: ExportConfig) -> ExportReport:
@@ -89,8 +89,8 @@ def export_model(config: ExportConfig) -> ExportReport:
         made.rows,
         made.reference,
         made.note,
-        findings + list(made.findings),
-        list(made.attempts),
+        [*findings, *made.findings],
+        made.attempts,
     )
 
 

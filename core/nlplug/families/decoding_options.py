@@ -11,10 +11,11 @@ from pydantic.json_schema import SkipJsonSchema
 
 from nlplug.argument_rules import Rule, ignored, only, renamed, when_default, when_none
 from nlplug.errors import OptionError
+from nlplug.language_guard import LanguageOptions
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.decoding.options import Allowed, DecodingOptions, DecodingSettings
 from nlplug.runtime.tokenizer import Tokenizer
-from nlplug.task import TaskOptions, chinese
+from nlplug.task import chinese
 
 Texts = Annotated[
     list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
@@ -22,7 +23,7 @@ Texts = Annotated[
 """A list of texts; a single one is accepted too."""
 
 
-class TextDecodingOptions(TaskOptions, DecodingSettings):
+class TextDecodingOptions(LanguageOptions, DecodingSettings):
     """`DecodingSettings`, and the options that are given as text.
 
     Raises:

@@ -30,6 +30,8 @@ class Family:
             `nlplug.train.pretrain_config.PretrainConfig`; empty: no training from scratch.
         scoring: The `nlplug.evaluation.base.Evaluation` that scores its answers; empty: no scoring.
         exporter: The function that builds and checks the graphs, as `nlplug.export.one_pass.make`.
+        calibrator: The function that fixes the scales of a bundle's int8 graphs, as
+            `nlplug.export.one_pass.calibrate`.
         gate_inputs: A function ``(sentences) -> list[dict]`` that makes inputs for the quality gate
             if no data is given; empty: the examples of the task are used.
         hub_shape: The `nlplug.server.protocols.shapes.Shape` of its replies over HTTP.
@@ -48,6 +50,7 @@ class Family:
     pretraining: str = ""
     scoring: str = ""
     exporter: str = "nlplug.export.one_pass:make"
+    calibrator: str = "nlplug.export.one_pass:calibrate"
     gate_inputs: str = "nlplug.families.family:texts"
     hub_shape: str = "nlplug.server.protocols.shapes:PLAIN"
     labelled: bool = False

@@ -2,20 +2,145 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import glob
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from types import TracebackType
+from typing import IO, Self
 
 from nlplug.models.verify import files_of
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _RENAME_SWAP = 2  # sys/stdio.h of macOS
+
+
+class Staged:
+    """A temporary file or folder beside ``target`` that `commit` renames into place.
+
+    Leaving the ``with`` block without a commit removes it, and ``target`` stays as it was. The
+    next `Staged` of the same target removes what a killed process left.
+
+    Args:
+        target: What to write. Its folder must exist.
+        folder: Whether it is a folder.
+
+    Attributes:
+        path: The temporary file or folder; it exists and is empty.
+
+    Raises:
+        OSError: The folder of ``target`` cannot be written.
+    """
+
+    def __init__(self, target: Path, *, folder: bool = False) -> None:
+        self.target = Path(os.path.abspath(target))
+        self._folder = folder
+        clean_up_after_killed(self.target)
+        while True:
+            self.path = _beside(self.target)
+            if folder:
+                self.path.mkdir()
+            else:
+                self.path.touch(exist_ok=False)
+            # Another process that is cleaning up may take it for left over until it is locked.
+            with contextlib.suppress(FileNotFoundError):
+                self._lock = _locked(self.path)
+                if self.path.exists():
+                    break
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.discard()
+
+    def commit(self, target: Path | None = None, *, replace: bool = True) -> None:
+        """Flush to the disk and rename into place.
+
+        Args:
+            target: The place, if it is another one than ``target``.
+            replace: Whether a folder that is there may be replaced.
+
+        Raises:
+            OSError: The system refuses, for example because there is no room.
+        """
+        place = self.target if target is None else target
+        if self._folder:
+            flush_folder(self.path)
+        else:
+            _flush(self.path)
+        if sys.platform == "win32":  # an open file cannot be renamed there
+            self._unlock()
+        if self._folder and replace:
+            replace_folder(self.path, place)
+        else:
+            (os.rename if self._folder else os.replace)(self.path, place)
+            _flush(place.parent)
+        self._unlock()
+
+    def discard(self) -> None:
+        """Remove the temporary file or folder, if it is still there."""
+        _remove(self.path)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        descriptor, self._lock = self._lock, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def clean_up_after_killed(target: Path) -> None:
+    """Finish or undo what killed processes had begun with `Staged` and `replace_folder`."""
+    restore_replaced(target)
+    for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 8}.new"):
+        with contextlib.suppress(OSError):  # another process removes it, or is at work in it
+            descriptor = _locked(left)
+            if descriptor is not None:
+                _remove(left)
+                os.close(descriptor)
+
+
+def restore_replaced(target: Path) -> None:
+    """Put back a folder that `replace_folder` had moved aside when its process was killed."""
+    for aside in target.parent.glob(f".{glob.escape(target.name)}.*.replaced"):
+        if target.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.rename(target)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> int | None:
+    """A descriptor that holds a lock on a file or folder; None if it cannot be locked."""
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(path, os.O_RDONLY)
+    if _flock(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def lock(path: Path) -> IO[str]:
@@ -54,7 +179,7 @@ def exclusive(path: Path) -> Iterator[None]:
         yield
 
 
-def _flock(file: IO[str]) -> bool:
+def _flock(file: IO[str] | int) -> bool:
     if sys.platform == "win32":  # nobody is ever sure there, so that nothing is cleaned up
         return False
     import fcntl

@@ -159,6 +159,23 @@ class Bundle:
         return Signature.read(self.onnx_file(precision, graph))
 
     @property
+    def scales_by_batch(self) -> list[str]:
+        """The precisions in which the scores of a text depend on the other texts of its batch.
+
+        Raises:
+            BundleError: A file is no ONNX graph.
+        """
+        return [
+            precision
+            for precision in self.precisions
+            if any(
+                Signature.read(files[precision]).scales_by_batch
+                for files in self.graphs.values()
+                if precision in files
+            )
+        ]
+
+    @property
     def tokenizer_file(self) -> Path:
         """See `Repository.tokenizer_file`."""
         return self.repository.tokenizer_file
@@ -192,6 +209,15 @@ class Bundle:
             return stated
         fixed = Signature.read(next(iter(files.values()))).size_of("input_ids", 1)
         return stated if fixed is None else min(stated, fixed)
+
+    @cached_property
+    def languages(self) -> list[str]:
+        """Codes of the languages that the model knows, such as ``en``; empty if not stated.
+
+        They are those of the manifest, else those of the card, ``README.md``.
+        """
+        stated = self.manifest.languages if self.manifest else []
+        return list(stated) or self.repository.card_languages
 
     @property
     def options(self) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from nlplug.errors import BundleCorrupt
+from nlplug.json_text import parse_json
 
 AGAIN = "Write it again (`nlplug export`, `nlplug models pull`), or copy the folder whole."
 """The hint of errors about a damaged bundle."""
@@ -24,11 +24,9 @@ def read_object(path: Path) -> dict[str, Any]:
         BundleCorrupt: The file is not a JSON object.
     """
     try:
-        value = json.loads(path.read_bytes())
+        value = parse_json(path.read_bytes())
     except ValueError as error:
         raise BundleCorrupt(f"{path} is not valid JSON: {error}.", hint=AGAIN) from None
-    except RecursionError:
-        raise BundleCorrupt(f"{path} is nested too deeply.", hint=AGAIN) from None
     if not isinstance(value, dict):
         raise BundleCorrupt(f"{path} holds no JSON object.", hint=AGAIN)
     return value

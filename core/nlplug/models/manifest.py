@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nlplug.errors import BundleCorrupt, BundleVersionError
+from nlplug.json_text import parse_json
 from nlplug.models.layout import MODEL_GRAPH
 
 FORMAT_VERSION = 1
@@ -162,7 +163,7 @@ class Manifest(BaseModel):
             "Write the bundle again (`nlplug export`, `nlplug models pull`) or restore the file."
         )
         try:
-            raw = json.loads(text)
+            raw = parse_json(text)
         except ValueError as error:
             raise BundleCorrupt(f"{where} is not valid JSON: {error}.", hint=again) from None
         version = raw.get("format_version") if isinstance(raw, dict) else None

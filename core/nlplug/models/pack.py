@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
-import secrets
 import shutil
 import zipfile
 from collections.abc import Collection, Mapping
@@ -20,6 +18,7 @@ from pathlib import Path
 
 from nlplug.errors import OptionError
 from nlplug.hookspecs import CONTRACT_VERSION
+from nlplug.models.atomic import Staged
 from nlplug.models.bundle import Bundle
 from nlplug.models.inventory import size_of
 from nlplug.models.layout import external_data_of, run_together, side_files
@@ -88,12 +87,9 @@ def pack_wheel(bundle: Bundle, output: Path, config: PackConfig) -> Path:
     ).encode()
     output.mkdir(parents=True, exist_ok=True)
     wheel = output / f"{config.dist}-{config.version}-py3-none-any.whl"
-    part = output / f".{wheel.name}.{secrets.token_hex(4)}.partial"
-    try:
-        _write_zip(part, package, record=f"{info}/RECORD")
-        os.replace(part, wheel)
-    finally:
-        part.unlink(missing_ok=True)
+    with Staged(wheel) as staged:
+        _write_zip(staged.path, package, record=f"{info}/RECORD")
+        staged.commit()
     return wheel
 
 
@@ -113,18 +109,16 @@ def pack_folder(bundle: Bundle, output: Path, config: PackConfig) -> Path:
         raise OptionError(f"{target} exists already.", hint="Remove it, or name another folder.")
     package["pyproject.toml"] = _pyproject(manifest, config).encode()
     package["README.md"] = _readme(bundle, manifest, config).encode()
-    part = output / f".{config.name}.{secrets.token_hex(4)}.partial"
-    try:
+    output.mkdir(parents=True, exist_ok=True)
+    with Staged(target, folder=True) as staged:
         for name, content in package.items():
-            path = part / name
+            path = staged.path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, bytes):
                 path.write_bytes(content)
             else:
                 shutil.copyfile(content, path)
-        os.rename(part, target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        staged.commit(replace=False)
     return target
 
 

@@ -17,6 +17,7 @@ from nlplug.errors import BundleCorrupt, BundleIncomplete
 from nlplug.models.files import AGAIN, read_object
 from nlplug.models.layout import (
     ADDED_TOKENS_FILE,
+    CARD_FILE,
     CHAT_TEMPLATE_FILE,
     CONFIG_FILE,
     FOLDERS,
@@ -156,6 +157,20 @@ class Repository:
             named = {item.get("name"): item.get("template") for item in source}
             source = (named.get("tool_use") if tools else None) or named.get("default")
         return source if isinstance(source, str) else None
+
+    @cached_property
+    def card_languages(self) -> list[str]:
+        """The languages in the front matter of the model's card, ``README.md``; empty without."""
+        card = self.folder / CARD_FILE
+        if not card.is_file():
+            return []
+        from huggingface_hub.repocard import metadata_load
+
+        try:
+            stated = (metadata_load(card) or {}).get("language")
+        except Exception:  # the errors of its YAML parser; a broken card is no broken model
+            return []
+        return [stated] if isinstance(stated, str) else [str(one) for one in stated or ()]
 
     @property
     def padding_side(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import secrets
@@ -13,7 +14,15 @@ from types import TracebackType
 from typing import IO, Self
 
 from nlplug.errors import BundleError, BundleIncomplete
-from nlplug.models.atomic import flush_folder, lock, replace_folder, try_lock, write_text
+from nlplug.json_text import parse_json
+from nlplug.models.atomic import (
+    flush_folder,
+    lock,
+    replace_folder,
+    restore_replaced,
+    try_lock,
+    write_text,
+)
 from nlplug.models.bundle import Bundle
 from nlplug.models.files import read_object
 from nlplug.models.layout import CONFIG_FILE, CONFIG_MARK
@@ -154,7 +163,7 @@ def _strangers(target: Path) -> list[str]:
     if (target / MANIFEST_FILE).is_file():
         # Only names are read, so that a damaged bundle or one of another version can be replaced.
         with contextlib.suppress(ValueError, AttributeError, TypeError):
-            known = json.loads((target / MANIFEST_FILE).read_bytes())["files"].keys()
+            known = parse_json((target / MANIFEST_FILE).read_bytes())["files"].keys()
             return [name for name in names if name != MANIFEST_FILE and name not in known]
         return []
     return [] if (target / PARTIAL_FILE).is_file() else names
@@ -172,13 +181,8 @@ def _mark_config(path: Path) -> None:
 
 def _clean_up_after_killed(target: Path) -> None:
     """Remove temporary folders that killed writers of ``target`` left; put back what they moved."""
-    for aside in target.parent.glob(f".{_literal(target.name)}.*.replaced"):
-        # Only where folders cannot be exchanged in one step: killed between the two renames.
-        if target.exists():
-            shutil.rmtree(aside, ignore_errors=True)
-        else:
-            aside.rename(target)
-    for left in target.parent.glob(f".{_literal(target.name)}.*.partial"):
+    restore_replaced(target)
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
         held = try_lock(left / PARTIAL_FILE, left / MANIFEST_FILE)
         if held is not None:
             shutil.rmtree(left, ignore_errors=True)
@@ -197,7 +201,3 @@ def _remove_left_over(folder: Path) -> None:
             folder.rmdir()
         elif not any((folder / name).exists() for name in (PARTIAL_FILE, MANIFEST_FILE)):
             shutil.rmtree(folder)
-
-
-def _literal(name: str) -> str:
-    return "".join(f"[{char}]" if char in "*?[" else char for char in name)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
+from nlplug.text.foreign import ForeignTexts
+
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
@@ -37,9 +39,13 @@ class Answers(Iterator[Any]):
     Args:
         steps: Gives the answers. It is called with an event that is set once nobody waits for
             them, which it checks again and again with `raise_if_cancelled`.
+
+    Attributes:
+        foreign: The inputs so far that are in a language which the model does not know.
     """
 
     def __init__(self, steps: Callable[[Event], Generator[Any, None, None]]) -> None:
+        self.foreign = ForeignTexts()
         self._stop = Event()
         self._steps = steps(self._stop)
 

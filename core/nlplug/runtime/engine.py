@@ -64,20 +64,29 @@ class Engine:
         executor: Runs the batches.
         model: Encodes inputs and decodes outputs.
         token_budget: Most tokens a batch may hold; None for the executor's own best.
+        together: Whether rows may be run together; False where they change each other's outputs.
 
     Raises:
         BundleError: The graph wants inputs that cannot be fed, or is for another task.
     """
 
     def __init__(
-        self, executor: Executor, model: TaskModel[Any, Any], *, token_budget: int | None = None
+        self,
+        executor: Executor,
+        model: TaskModel[Any, Any],
+        *,
+        token_budget: int | None = None,
+        together: bool = True,
     ) -> None:
         self._executor = executor
         self._model = model
         self._budget = token_budget or executor.token_budget
         signature = executor.signature
         self._feeds = GraphFeeds(
-            signature, pad_token_id=model.pad_token_id, first_position=model.first_position
+            signature,
+            pad_token_id=model.pad_token_id,
+            first_position=model.first_position,
+            together=together,
         )
         self._outputs = GraphOutputs(signature, model)
         self._pool = WorkerPool(executor.workers)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 from nlplug.errors import OptionError, PluginError
 from nlplug.hookspecs import CONTRACT_VERSION
+from nlplug.models.atomic import Staged
 from nlplug.plugins.contract import NAME
 from nlplug.version import compatible_range
 
@@ -63,11 +63,10 @@ def write_package(name: str, directory: Path, *, family: str = "sequence-classif
         "accepted": compatible_range(),
         "contract": str(CONTRACT_VERSION),
     }
-    with tempfile.TemporaryDirectory(dir=directory, prefix=f".{target.name}.") as temporary:
-        draft = Path(temporary) / target.name
-        _render(_TEMPLATES / family, draft, fields)
-        _write_model(_TEMPLATES / family / _MODEL, draft / fields["module"] / _MODEL, name)
-        draft.rename(target)
+    with Staged(target, folder=True) as staged:
+        _render(_TEMPLATES / family, staged.path, fields)
+        _write_model(_TEMPLATES / family / _MODEL, staged.path / fields["module"] / _MODEL, name)
+        staged.commit(replace=False)
     return target
 
 

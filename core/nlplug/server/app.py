@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
     from nlplug.server.catalog import Served
 
 _LARGE_BODY = 64 * 1024
+
+WARNINGS_HEADER = "X-Nlplug-Warnings"
+"""The header with the warnings about an answer: a JSON list of texts."""
 
 
 def create_app(
@@ -236,13 +241,29 @@ async def _answer(request: Request, serving: Serving, served: Served) -> Respons
     # In a thread: checking a large body must not block other clients.
     large = len(body) > _LARGE_BODY
     call = await asyncio.to_thread(parse) if large else parse()
+    # In a thread, because the first check loads what detects languages.
+    found = await asyncio.to_thread(serving.foreign, served, call.inputs, call.options)
+    notices = [message] if (message := str(found)) else []
+    options = call.options
+    if "on_foreign" in served.task.Options.model_fields:
+        options = {**options, "on_foreign": "ignore"}  # it is done
+    call = replace(call, options=options)
     if call.stream or call.details:
-        return await answer_in_pieces(request, serving, served, call)
+        response = await answer_in_pieces(request, serving, served, call)
+        return _with_notices(response, notices)
     answers: list[Any] = []
     if call.inputs:
         answers = await answered(serving.submit(served, call.inputs, call.options), request)
 
     def reply() -> Response:
-        return json_reply(huggingface.reply(served.task, answers, call))
+        value = huggingface.reply(served.task, answers, call)
+        return json_reply({"results": value, "warnings": notices} if call.warnings else value)
 
-    return await asyncio.to_thread(reply) if large else reply()
+    return _with_notices(await asyncio.to_thread(reply) if large else reply(), notices)
+
+
+def _with_notices(response: Response, notices: list[str]) -> Response:
+    """The response with its warnings as a header: the replies of the protocols have no room."""
+    if notices:
+        response.headers[WARNINGS_HEADER] = json.dumps(notices)
+    return response

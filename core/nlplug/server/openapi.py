@@ -159,6 +159,11 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
         "properties": {
             "inputs": {"anyOf": [*one["anyOf"], {"type": "array", "items": one}]},
             "parameters": _ref(f"{prefix}Options"),
+            "warnings": {
+                "type": "boolean",
+                "default": False,
+                "description": "Reply with an object that has the answer as results, and warnings.",
+            },
         },
     }
     if task.family.streams:
@@ -176,7 +181,16 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
             for number, example in enumerate(task.examples, 1)
         }
     answer = shape_of(task).schema(_ref(f"{prefix}Output"))
-    replies: dict[str, Any] = {"application/json": {"schema": answer}}
+    with_warnings = {
+        "type": "object",
+        "required": ["results", "warnings"],
+        "properties": {
+            "results": answer,
+            "warnings": {"type": "array", "items": {"type": "string"}},
+        },
+    }
+    both = {"anyOf": [answer, with_warnings]}
+    replies: dict[str, Any] = {"application/json": {"schema": both}}
     if task.family.streams:
         replies["text/event-stream"] = {"schema": _EVENT_SCHEMA}
     return {
@@ -188,6 +202,13 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "The answer.",
+                "headers": {
+                    "X-Nlplug-Warnings": {
+                        "description": "Warnings about the answer, such as texts in languages "
+                        "that the model does not know: a JSON list of texts.",
+                        "schema": {"type": "string"},
+                    }
+                },
                 "content": replies,
             }
         }

@@ -10,11 +10,14 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from nlplug.language_guard import LanguageGuard
+from nlplug.models.resolve import resolve
 from nlplug.pipelines import Pipeline
 from nlplug.server.batching import GRACE, LAST_WAIT, Batcher
 from nlplug.server.limits import Limits
 from nlplug.server.metrics import Metrics
 from nlplug.server.streaming import Stream, Streams
+from nlplug.text.foreign import ForeignTexts
 
 if TYPE_CHECKING:
     from nlplug.plugins import PluginHost
@@ -71,6 +74,7 @@ class Serving:
         self._batchers: dict[_Key, Batcher] = {}
         self._long: dict[_Key, Batcher] = {}
         self._streams: dict[_Key, Streams] = {}
+        self._guards: dict[_Key, LanguageGuard] = {}
         self._lock = Lock()
 
     @property
@@ -94,6 +98,27 @@ class Serving:
         long = any(_length(item) > LONG for item in inputs)
         batchers = self._long if long else self._batchers
         return self._batcher(served, batchers).submit(inputs, options)
+
+    def foreign(
+        self, served: Served, inputs: Sequence[TaskInput], options: Mapping[str, Any]
+    ) -> ForeignTexts:
+        """The texts of a request in languages that the model does not know.
+
+        Raises:
+            ForeignTextError: There is one, and ``on_foreign`` is ``error``.
+            ModelNotFound: There is no such model.
+        """
+        with self._lock:
+            guard = self._guards.get(_key(served))
+        if guard is None:
+            source = served.source
+            bundle = (
+                source.bundle if isinstance(source, Pipeline) else resolve(source, host=self.host)
+            )
+            guard = LanguageGuard(served.task, bundle)
+            with self._lock:
+                self._guards[_key(served)] = guard
+        return guard.check_request(inputs, options)
 
     def stream(self, served: Served, item: Any, options: dict[str, Any]) -> Stream:
         """Start the answer to one checked input, which this event loop reads piece by piece.

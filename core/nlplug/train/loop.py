@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -25,6 +24,7 @@ from transformers import (
 
 from nlplug.errors import TrainingError
 from nlplug.export.preflight.record import write_record
+from nlplug.models.atomic import Staged
 from nlplug.train.config import TrainConfig
 from nlplug.train.processes import group, main_first
 from nlplug.train.quantized import simulate_int8
@@ -185,11 +185,9 @@ def _write(
     work: Workspace,
     scores: dict[str, float],
 ) -> None:
-    temporary = work.folder / "model.new"
-    shutil.rmtree(temporary, ignore_errors=True)
-    trainer.model.save_pretrained(temporary)
-    tokenizer.save_pretrained(temporary)
-    write_record(temporary, trainer.model, tokenizer)
-    shutil.rmtree(work.model, ignore_errors=True)
-    os.replace(temporary, work.model)
+    with Staged(work.model, folder=True) as staged:
+        trainer.model.save_pretrained(staged.path)
+        tokenizer.save_pretrained(staged.path)
+        write_record(staged.path, trainer.model, tokenizer)
+        staged.commit()
     work.finish(scores, {"steps": trainer.state.global_step, **group()})

@@ -7,7 +7,6 @@ training run, with the same recipes, checkpoints, resuming and evaluation.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from nlplug.errors import OptionError, TrainingError
 from nlplug.extras import require
 from nlplug.families import BUILT_IN
 from nlplug.families.family import Family, load
+from nlplug.models.atomic import Staged
 from nlplug.train.processes import main_first
 from nlplug.train.run import read_examples
 from nlplug.train.workspace import Workspace, check_output
@@ -112,11 +112,10 @@ def _make_base(
 
     tokenizer = _tokenizer(recipe, config, examples)
     set_seed(config.seed)
-    temporary = base.with_name("base.new")
-    shutil.rmtree(temporary, ignore_errors=True)
-    make_model(config, tokenizer).save_pretrained(temporary)
-    tokenizer.save_pretrained(temporary)
-    os.replace(temporary, base)
+    with Staged(base, folder=True) as staged:
+        make_model(config, tokenizer).save_pretrained(staged.path)
+        tokenizer.save_pretrained(staged.path)
+        staged.commit()
 
 
 def _tokenizer(
@@ -141,12 +140,10 @@ def _publish(config: PretrainConfig, work: Workspace) -> Path:
     """Copy the finished checkpoint to the output folder, atomically."""
     with main_first() as main:
         if main:
-            temporary = config.output.with_name(f"{config.output.name}.new")
-            shutil.rmtree(temporary, ignore_errors=True)
-            shutil.copytree(work.model, temporary)
             report = {**work.result(), "config": config.model_dump(mode="json")}
             text = json.dumps(report, indent=2) + "\n"
-            (temporary / REPORT).write_text(text, encoding="utf-8")
-            shutil.rmtree(config.output, ignore_errors=True)
-            os.replace(temporary, config.output)
+            with Staged(config.output, folder=True) as staged:
+                shutil.copytree(work.model, staged.path, dirs_exist_ok=True)
+                (staged.path / REPORT).write_text(text, encoding="utf-8")
+                staged.commit()
     return config.output

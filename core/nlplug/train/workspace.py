@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.errors import TrainingError
+from nlplug.json_text import parse_json
+from nlplug.models.atomic import Staged
 from nlplug.train.config import RunConfig
 
 # Settings that may change when a run is resumed, because they do not affect the training.
@@ -128,14 +129,18 @@ class Workspace:
 
     def start(self) -> None:
         """Prepare the folder: record the settings, delete all but the checkpoints to continue."""
-        if self.checkpoint is None and self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.checkpoint is None:
+            # In one step, so that the folder always has a record.
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            with Staged(self.folder, folder=True) as staged:
+                self._write_record(staged.path, finished=False)
+                staged.commit()
+            return
         keep = set(complete_checkpoints(self.folder))
         for path in self.folder.glob("checkpoint-*"):
             if path not in keep:
                 shutil.rmtree(path)
-        self._write_record(finished=False)
+        self._write_record(self.folder, finished=False)
 
     def finish(self, scores: Mapping[str, float], facts: Mapping[str, Any]) -> None:
         """Record that ``model`` is complete, and delete the checkpoints.
@@ -144,7 +149,7 @@ class Workspace:
             scores: The scores of ``model``.
             facts: Further entries of the record, with the keys of ``RESULT``.
         """
-        self._write_record(finished=True, scores=dict(scores), **facts)
+        self._write_record(self.folder, finished=True, scores=dict(scores), **facts)
         for path in self.folder.glob("checkpoint-*"):
             shutil.rmtree(path)
 
@@ -153,11 +158,11 @@ class Workspace:
         record = _read_record(self.folder) or {}
         return {name: record[name] for name in RESULT if name in record}
 
-    def _write_record(self, **result: Any) -> None:
+    def _write_record(self, folder: Path, **result: Any) -> None:
         body = {**result, "config": self.config.model_dump(mode="json")}
-        temporary = self.folder / f"{_RECORD}.new"
-        temporary.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, self.folder / _RECORD)
+        with Staged(folder / _RECORD) as staged:
+            staged.path.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
+            staged.commit()
 
 
 def complete_checkpoints(folder: Path) -> list[Path]:
@@ -168,7 +173,7 @@ def complete_checkpoints(folder: Path) -> list[Path]:
 
 def _read_record(folder: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        record = parse_json((folder / _RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None

@@ -35,7 +35,7 @@ class ClassificationTask(SequenceClassificationTask):
         Example({"text": "Wake me up at half past six tomorrow."}),
         Example({"text": "How much did I spend on groceries last month?"}),
         Example({"text": "What do you call a baby kangaroo?"}),
-        Example({"text": "Tell him that I will be late."}, {"top_k": 3}),
+        Example({"text": "Will it rain in Lyon on Sunday?"}, {"top_k": 3}),
     )
 
     def bind(self, bundle: Bundle) -> ClassificationModel:

@@ -38,7 +38,7 @@ class QaTask(SpanExtractionTask):
         ),
         Example(
             {
-                "question": "How much did the ticket cost?",
+                "question": "How many passengers can sit in the dining car?",
                 "context": "The night train leaves at ten and arrives at seven. Breakfast is "
                 "served from six in the dining car, which has seats for thirty passengers.",
             },

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nlplug.errors import MissingExtra, OptionError
-from nlplug.extras import require
+from nlplug.errors import OptionError
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.tokenizer import Tokenizer, load_tokenizer
-from nlplug_translation.codes import base
+from nlplug.text.language_codes import base
 from nlplug_translation.invisible import INVISIBLE
 
 # Marian, then NLLB, mBART and M2M: how their tokens name a language.
@@ -25,8 +24,6 @@ _CODES = (
     re.compile(r"__([a-z]{2,3})__"),
 )
 _TASK = re.compile(r"translation_([A-Za-z-]+)_to_([A-Za-z-]+)")
-# Too little to go by for a guess.
-_FEWEST_LETTERS = 2
 
 
 @dataclass(frozen=True)
@@ -212,28 +209,6 @@ def languages_of(bundle: Bundle) -> Languages:
         BundleError: Its tokenizer cannot be used.
     """
     return Languages.of(bundle, load_tokenizer(bundle, offsets=False))
-
-
-def guess(text: str, known: Sequence[str]) -> str | None:
-    """Which of the known languages a text is in; None where it has hardly a letter.
-
-    Raises:
-        MissingExtra: The package that guesses is not installed.
-    """
-    if sum(map(str.isalpha, text)) < _FEWEST_LETTERS:
-        return None
-    own: dict[str | None, str] = {}
-    for code in known:
-        own.setdefault(base(code), code)
-    try:
-        ranked = require("py3langid", "", purpose="Guessing the language").rank(text[:2000])
-    except MissingExtra as error:
-        raise MissingExtra(
-            "The language of the text is not named, and the package 'py3langid' that guesses it "
-            "is not installed.",
-            hint="Set src_lang, or: pip install 'nlplug-translation[guess]'",
-        ) from error
-    return next((own[name] for name, _ in ranked if name in own), None)
 
 
 def _tokens(bundle: Bundle, tokenizer: Tokenizer) -> tuple[dict[str, int], dict[str, int]]:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from nlplug.families.seq2seq import Part, Seq2SeqModel, Seq2SeqOptions
-from nlplug_translation.codes import SPACELESS, base
-from nlplug_translation.languages import Languages, guess
+from nlplug.text.language import guess
+from nlplug.text.language_codes import SPACELESS, base
+from nlplug_translation.languages import Languages
 from nlplug_translation.layout import Piece, lay_out
 from nlplug_translation.protected import compiled
 from nlplug_translation.segments import Writer

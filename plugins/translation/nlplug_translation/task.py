@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, cast
 
 from nlplug.families.seq2seq import Seq2SeqOptions, Seq2SeqTask
 from nlplug.models.bundle import Bundle
-from nlplug.task import Example, Localized, TaskInput
-from nlplug_translation.codes import title
-from nlplug_translation.languages import languages_of
+from nlplug.task import Example, Localized, TaskInput, TaskOptions
+from nlplug.text.language_codes import title
+from nlplug_translation.languages import Languages, languages_of
 from nlplug_translation.model import TranslationModel
 from nlplug_translation.options import TranslationInput, TranslationOptions
 
@@ -43,14 +44,28 @@ class TranslationTask(Seq2SeqTask):
         ),
     )
 
+    def __init__(self) -> None:
+        self._languages: dict[Path, Languages] = {}
+
     def bind(self, bundle: Bundle) -> TranslationModel:
         """The text handling with a bundle."""
         return TranslationModel(bundle)
 
+    def languages(self, bundle: Bundle, options: TaskOptions) -> Sequence[str]:
+        """The stated source language, else the source languages of the model."""
+        stated = cast("TranslationOptions", options).src_lang
+        return [stated] if stated is not None else self._known(bundle).sources
+
     def choices(self, bundle: Bundle) -> Mapping[str, Mapping[str, Localized]]:
         """The languages of a model."""
-        known = languages_of(bundle)
+        known = self._known(bundle)
         return {
             "src_lang": {code: title(code) for code in known.sources},
             "tgt_lang": {code: title(code) for code in known.targets},
         }
+
+    def _known(self, bundle: Bundle) -> Languages:
+        known = self._languages.get(bundle.path)
+        if known is None:
+            known = self._languages[bundle.path] = languages_of(bundle)
+        return known

@@ -251,6 +251,19 @@ def test_banned_tokens_are_in_no_beam_and_the_next_best_takes_their_place(tmp_pa
         assert model.texts(found) == expected
 
 
+def test_as_many_tokens_are_ranked_as_beams_need_beside_the_banned_ones(tmp_path: Path) -> None:
+    model = Markov(
+        tmp_path,
+        {word: {"b": 0.5, "c": 0.2, "d": 0.15, "e": 0.1, END: 0.05} for word in "abcde"},
+    )
+    banned = (model.words.index("b"),)
+    given = {"num_beams": 4, "num_return_sequences": 4, "max_new_tokens": 1}
+    for prompts in (["a"], ["a", "c d"]):
+        for found in model.search(*prompts, suppress_tokens=banned, **given):
+            assert model.texts(found) == ["c", "d", "e", END]
+            assert found[-1].score == pytest.approx(math.log(0.05), abs=1e-4)
+
+
 def test_a_minimum_length_holds_for_all_beams(tmp_path: Path) -> None:
     model = Markov(tmp_path, {"a": {END: 0.9, "a": 0.1}})
     given = {"num_beams": 2, "num_return_sequences": 2, "max_new_tokens": 5, "length_penalty": 0.0}

@@ -128,8 +128,8 @@ def test_no_path_of_the_machine_gets_into_the_bundle(exported: Bundle, random_be
         ("roberta", {}, "QAttention"),
         ("distilbert", {}, "QAttention"),
         ("electra", {"embedding_size": 16}, "QAttention"),
-        ("albert", {"embedding_size": 16}, "DynamicQuantizeMatMul"),
-        ("mpnet", {}, "DynamicQuantizeMatMul"),
+        ("albert", {"embedding_size": 16}, "MatMulIntegerToFloat"),
+        ("mpnet", {}, "MatMulIntegerToFloat"),
     ],
 )
 def test_other_architectures_export_and_pass_the_parity_check(

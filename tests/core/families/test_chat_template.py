@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import tracemalloc
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fuzz_kit import bounded
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nlplug.errors import BundleError, InputError
 from nlplug.families.causal_lm import chat_sandbox
@@ -219,6 +223,56 @@ def test_tools_select_the_template_for_tools(tmp_path: Path) -> None:
         template = chat_template_of(bundle, tools=tools)
         assert template is not None
         assert template.render(CHATS[0]) == expected
+
+
+PARTS = [
+    "{{", "}}", "{%", "%}", "{#", "#}", " messages", ".content", "['role']", "|", "~", "(", ")",
+    "[", "]", ":", ",", "=", "'a'", " 1", " 999999", " for m in", " endfor", " if", " endif",
+    " set x =", " macro f(a)", " endmacro", " f(", " range(", "tojson", "join", "map", "loop",
+    " namespace(",
+    " is", " defined", " raise_exception(", "strftime_now(", "'%Y'", "**", "*", "%", "-", " m",
+    " import", " include", " extends", " block", " call", " filter", " caller()", "__class__",
+    ".format(", "\n", "é", "😀", "\0", " self", " super()", " break", " generation",
+]  # fmt: skip
+ATOMS = [
+    "{{ messages }}", "{{ m.content }}", "{% for m in messages %}", "{% endfor %}", "{{ f(f) }}",
+    "{% if m is defined %}", "{% endif %}", "{% set x = messages %}", "{{ x ~ x }}", "{{ x * 3 }}",
+    "{% macro f(a) %}", "{% endmacro %}", "{{ x | tojson }}", "{{ messages[9] }}", "{{ x() }}",
+    "{{ messages[0]['content'] + 1 }}", "{{ 1 // 0 }}", "{% break %}", "{{ f(1)(2) }}", "text",
+    "{{ x | sort | first }}", "{{ x.format(x) }}", "{{ '%s' % x }}", "{{ x[::-1] }}",
+]  # fmt: skip
+SOURCES = st.lists(st.sampled_from(PARTS) | st.text(max_size=3), max_size=14).map("".join)
+SOURCES |= st.lists(st.sampled_from(ATOMS), max_size=8).map("".join)
+VALUES = st.none() | st.text(max_size=6) | st.integers() | st.lists(
+    st.dictionaries(st.sampled_from(["type", "text", "x"]), st.text(max_size=4)), max_size=2
+)  # fmt: skip
+MESSAGES = st.lists(
+    st.dictionaries(st.sampled_from(["role", "content", "name", "tool_calls", "é"]), VALUES),
+    min_size=1,
+    max_size=3,
+)
+
+
+@pytest.mark.fuzz
+@bounded(300)
+@given(source=SOURCES, messages=MESSAGES, final=st.booleans())
+def test_any_template_and_any_messages_are_a_prompt_or_an_error_that_is_ours(
+    source: str, messages: list[dict[str, Any]], final: bool
+) -> None:
+    with contextlib.suppress(BundleError, InputError):
+        prompt = ChatTemplate(source, {}).render(messages, continue_final=final)
+        assert isinstance(prompt, str)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "{{ " + "-" * 3000 + "1 }}",
+     "{% if 1 %}" * 3000 + "{% endif %}" * 3000, "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"],
+    ids=["parentheses", "signs", "blocks", "recursion"],
+)  # fmt: skip
+def test_a_template_that_is_nested_too_deeply_is_refused(source: str) -> None:
+    with pytest.raises((BundleError, InputError), match="chat template"):
+        ChatTemplate(source, {}).render(CHATS[0])
 
 
 GROWING = (

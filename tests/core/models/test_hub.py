@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from nlplug.errors import (
 from nlplug.models.bundle import Bundle
 from nlplug.models.cache import list_cached, models_folder, pull
 from nlplug.models.hub import HubRef
+from nlplug.models.manifest import PARTIAL_FILE
 from nlplug.models.resolve import resolve
 from nlplug.settings import load_settings
 
@@ -345,18 +347,31 @@ def test_a_flipped_byte_is_not_carried_over_when_a_precision_is_added(hub: HubSt
     bundle.verify()
 
 
-def test_a_killed_pull_leaves_nothing_that_looks_whole(hub: HubStandIn) -> None:
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [
+        ("config.json", "SIGKILL"),
+        ("model.onnx", "SIGKILL"),
+        (PARTIAL_FILE, "SIGKILL"),
+        ("model.onnx", "SIGTERM"),
+        ("model.onnx", "SIGINT"),
+    ],
+)
+def test_a_killed_pull_leaves_nothing_that_looks_whole(
+    hub: HubStandIn, step: str, number: str
+) -> None:
     script = (
         "import os, signal, sys\n"
         "def hook(event, arguments):\n"
-        "    if event == 'open' and str(arguments[0]).endswith('model.onnx'):\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    if event == 'open' and str(arguments[0]).endswith(sys.argv[1]):\n"
+        "        os.kill(os.getpid(), getattr(signal, sys.argv[2]))\n"
         "sys.addaudithook(hook)\n"
         "from nlplug.models.resolve import resolve\n"
         "resolve('acme/tiny')\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
-    assert done.returncode == -9, done.stderr
+    command = [sys.executable, "-c", script, step, number]
+    done = subprocess.run(command, check=False, capture_output=True)
+    assert done.returncode == -getattr(signal, number), done.stderr
     assert "acme--tiny" not in left_in_cache()
     assert list_cached(load_settings()) == []
     resolve("acme/tiny").verify()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import re
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fuzz_kit import bounded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +71,52 @@ def test_what_is_written_is_what_is_read(manifest: Manifest) -> None:
 def test_whatever_the_text_the_error_is_one_of_ours(text: str | bytes) -> None:
     with pytest.raises((BundleCorrupt, BundleVersionError)):
         Manifest.parse(text, where="here")
+
+
+ODD = st.sampled_from(
+    [None, True, 0, -1, 10**400, 1e308, float("nan"), float("inf"), "", "x", "../x", "\ud800", "\0",
+     [], [[]], {}, {"": None}, {"file": 1}, {"sha256": "0" * 64, "size": 10**30}]
+)  # fmt: skip
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every holder and key inside a JSON value."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    inside = [(value, key) for key, _ in pairs]
+    for holder, key in list(inside):
+        if isinstance(holder[key], dict | list):
+            inside += places(holder[key])
+    return inside
+
+
+@pytest.mark.fuzz
+@bounded(150)
+@given(manifest=manifests(), data=st.data())
+def test_a_damaged_manifest_is_read_or_the_error_is_one_of_ours(
+    manifest: Manifest, data: st.DataObject
+) -> None:
+    raw = json.loads(manifest.to_json())
+    for _ in range(data.draw(st.integers(1, 3))):
+        found = places(raw)
+        if not found:
+            break
+        holder, key = found[data.draw(st.integers(0, len(found) - 1))]
+        match data.draw(st.sampled_from(["remove", "replace", "add"])):
+            case "remove":
+                del holder[key]
+            case "replace":
+                holder[key] = copy.deepcopy(data.draw(ODD))
+            case _ if isinstance(holder, dict):
+                holder[data.draw(TEXT)] = copy.deepcopy(data.draw(ODD))
+    with contextlib.suppress(BundleCorrupt, BundleVersionError):
+        read = Manifest.parse(json.dumps(raw), where="here")
+        assert Manifest.parse(read.to_json(), where="here").to_json() == read.to_json()
+
+
+def test_json_that_is_nested_too_deeply_is_no_manifest() -> None:
+    for text in ("[" * 100_000, '{"format_version": 1, "name": ' + "[" * 100_000, "1" * 5000):
+        with pytest.raises(BundleCorrupt):
+            Manifest.parse(text, where="here")
 
 
 def test_a_manifest_of_the_future_asks_for_an_upgrade() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fuzz_kit import bounded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as RustTokenizer
@@ -66,6 +67,38 @@ def test_windows_of_a_pair_are_those_that_the_rust_tokenizer_cuts(
     [windows] = tokenizer.encode([pair], stride=stride, strategy=strategy)
     assert [window.ids for window in windows] == cut_by_rust(tokenizer, pair, stride, strategy)
     assert all(len(window.ids) == len(window.type_ids or []) for window in windows)
+
+
+# Combining marks, joiners, right-to-left text, emoji, controls, and what normalizers change.
+ODD = "good [SEP] \0\x07\t\n\xa0\u3000\u200b\u200d\u202e\ufeffe\u0301\ufe0f😀👩🏽 🇫🇷ﬁ½Ａשم王ไİß"
+TEXTS = st.text(st.sampled_from(ODD) | st.characters(), max_size=40) | st.lists(
+    st.sampled_from([*WORDS, "[SEP]", "\ud800", " ", "😀", "\0"]), max_size=60
+).map(" ".join)
+
+
+@pytest.mark.fuzz
+@bounded(200)
+@given(text=TEXTS, stride=st.integers(0, 7))
+def test_each_token_of_any_text_is_in_a_window_and_says_where_it_stands(
+    tokenizer: Tokenizer, text: str, stride: int
+) -> None:
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        with pytest.raises(InputError, match="surrogate"):
+            tokenizer.encode([text], stride=stride)
+        return
+    [windows] = tokenizer.encode([text], stride=stride)
+    [pieces] = tokenizer.pieces([text])
+    before, after = tokenizer.text_frame
+    ids: list[int] = []
+    for number, window in enumerate(windows):
+        assert len(window.ids) <= tokenizer.max_length
+        own = window.ids[len(before) : len(window.ids) - len(after)]
+        if number:
+            assert ids[len(ids) - stride :] == own[:stride]
+        ids += own[stride if number else 0 :]
+    assert ids == list(pieces.ids)
+    for begin, end in pieces.offsets:
+        assert 0 <= begin <= end <= len(text)
 
 
 def test_a_pair_is_one_row_with_two_types(tokenizer: Tokenizer) -> None:

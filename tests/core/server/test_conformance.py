@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
+from fuzz_kit import TIMES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
@@ -66,12 +67,13 @@ def ways(document: Any) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.fuzz
 def test_no_request_is_answered_in_another_way_than_declared(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
     posts = [way for way in ways(document) if way[0] == "POST"]
     assert len(posts) > 2
 
-    @settings(max_examples=150, **BOUNDED)
+    @settings(max_examples=150 * TIMES, **BOUNDED)
     @given(way=st.sampled_from(posts), body=BODIES | st.binary(max_size=30), headers=HEADERS)
     def attempt(way: tuple[str, str], body: Any, headers: dict[str, str]) -> None:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -81,6 +83,7 @@ def test_no_request_is_answered_in_another_way_than_declared(client: httpx.Clien
     attempt()
 
 
+@pytest.mark.fuzz
 @pytest.mark.filterwarnings("ignore")  # of the libraries that schemathesis uses
 def test_requests_made_from_the_document_are_answered_as_it_says(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
@@ -92,7 +95,7 @@ def test_requests_made_from_the_document_are_answered_as_it_says(client: httpx.C
         if operation.method.upper() != "POST" and "{" in operation.path:
             continue  # a name that exists is covered by the posts
 
-        @settings(max_examples=60, **BOUNDED)
+        @settings(max_examples=60 * TIMES, **BOUNDED)
         @given(case=operation.as_strategy())
         def attempt(case: schemathesis.Case) -> None:
             case.validate_response(case.call(), checks=CHECKS)

@@ -19,7 +19,6 @@ from tokenizers import (
     normalizers,
     pre_tokenizers,
     processors,
-    trainers,
 )
 
 from nlplug.families.token_classification import TokenClassificationInput
@@ -31,6 +30,8 @@ TEXT = (
     "Angela Merkel met Zoë O'Neill in São Paulo; Jean-Luc paid €5.975,74 (about $6k).\n"
     "王小明 于1998年 搬到 北京市。 ภาษาไทย שלום עולם مرحبا 👩‍🚀 🇫🇷 ❤️ e\u0301te\u0301 ﬁ ½ Ａ"
 )
+# Vocabularies are fixed, as trained ones differ from run to run where counts are equal.
+LETTERS = sorted({char for char in TEXT + TEXT.lower() if not char.isspace()})
 PIECES = [
     *TEXT.split(),
     *"aB1.,'(-_@",
@@ -43,30 +44,32 @@ texts = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=40).map
 
 
 def word_piece() -> Tokenizer:
-    inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{one}" for one in LETTERS)]
+    pieces += ["ange", "##la", "mer", "##kel", "paulo", "jean", "##ai", "##er"]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    inner = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     inner.normalizer = normalizers.BertNormalizer(lowercase=True)
     inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    inner.train_from_iterator(
-        [TEXT],
-        trainers.WordPieceTrainer(vocab_size=120, special_tokens=special, show_progress=False),
-    )
     inner.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     return inner
 
 
 def byte_level() -> Tokenizer:
-    inner = Tokenizer(models.BPE())
+    merges = [
+        ("e", "r"),
+        ("Ġ", "M"),
+        ("ĠM", "er"),
+        ("a", "i"),
+        ("Ġ", "p"),
+        ("Ġp", "ai"),
+        ("Ã", "£"),
+    ]
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    pieces += [one + other for one, other in merges]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    inner = Tokenizer(models.BPE(vocabulary, merges))
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    inner.train_from_iterator(
-        [TEXT],
-        trainers.BpeTrainer(
-            vocab_size=330,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
-            show_progress=False,
-        ),
-    )
+    inner.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>"])
     # Unlike RoBERTa's, GPT-2's offsets count a space to the token behind it.
     inner.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
@@ -75,20 +78,15 @@ def byte_level() -> Tokenizer:
 
 
 def unigram() -> Tokenizer:
-    inner = Tokenizer(models.Unigram())
+    pieces = [(name, 0.0) for name in ("<s>", "<pad>", "</s>", "<unk>")]
+    pieces += [("▁", -2.0), *((letter, -4.0) for letter in LETTERS if letter.isascii())]
+    pieces += [("▁Angela", -5.0), ("Merkel", -5.0), ("▁p", -4.5), ("aid", -5.0), ("王", -5.0)]
+    inner = Tokenizer(models.Unigram(pieces, unk_id=3))
     inner.normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
     )
     inner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-    inner.train_from_iterator(
-        [TEXT],
-        trainers.UnigramTrainer(
-            vocab_size=120,
-            special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
-            unk_token="<unk>",
-            show_progress=False,
-        ),
-    )
+    inner.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>"])
     return inner  # with no special tokens around a text, as T5 has none before
 
 

@@ -11,8 +11,9 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 from nlplug import Bundle
 from nlplug.errors import OptionError
 from nlplug.testing import tiny_translator
-from nlplug_translation.codes import base, title
-from nlplug_translation.languages import Languages, guess, languages_of
+from nlplug.text.language import guess
+from nlplug.text.language_codes import base, title
+from nlplug_translation.languages import Languages, languages_of
 
 
 def told_by_codes(folder: Path, template: str, codes: Sequence[str], **config: object) -> Bundle:
@@ -106,7 +107,6 @@ def test_a_model_that_says_nothing_takes_no_code(tmp_path: Path) -> None:
 def test_the_language_of_a_text_is_guessed_among_the_known(
     text: str, known: list[str], found: str | None
 ) -> None:
-    pytest.importorskip("py3langid")
     assert guess(text, known) == found
 
 

@@ -277,9 +277,9 @@ def test_its_texts_stand_in_both_languages() -> None:
 
 
 def test_without_the_guessing_package_the_hint_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nlplug_translation.languages import guess
+    from nlplug.text.language import guess
 
     monkeypatch.setitem(__import__("sys").modules, "py3langid", None)
     with pytest.raises(MissingExtra) as error:
         guess("Ich bin müde", ["en", "de"])
-    assert "nlplug-translation[guess]" in str(error.value.hint)
+    assert "pip install py3langid" in str(error.value.hint)

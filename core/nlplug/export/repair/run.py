@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -31,7 +29,7 @@ def repair(
     clock: RepairClock,
     attempts: list[Attempt],
 ) -> GateResult | None:
-    """Build and judge the forms of a precision; the first that holds replaces its graph.
+    """Build and judge the forms of a precision; the file then has the last one.
 
     Args:
         precision: Its name.
@@ -44,27 +42,25 @@ def repair(
     Returns:
         The gate's result of the form that holds; None if none does.
     """
-    with clock, tempfile.TemporaryDirectory(dir=target.parent.parent) as temporary:
-        trial = Path(temporary) / target.name
+    with clock:
         for form in forms:
             if not clock.in_time():
                 attempts.append(_skipped(precision, form, "the time for repairs is over"))
                 break
             start = time.monotonic()
             try:
-                save_graph(form.build(), trial)
+                save_graph(form.build(), target)
                 built = time.monotonic() - start
-                result = judge(trial)
+                result = judge(target)
             except Exception as error:  # one form that cannot be built does not stop the others
                 _log.info("%s, %s: %s", precision, form.name, reason_of(error))
                 attempts.append(_skipped(precision, form, f"cannot be built: {reason_of(error)}"))
                 continue
-            size = trial.stat().st_size
+            size = target.stat().st_size
             judged = time.monotonic() - start - built
             attempts.append(Attempt.of(form.name, result, size=size, judged=judged, built=built))
             _log.info("%s, %s: %s", precision, form.name, result.refused or "holds")
             if not result.refused:
-                os.replace(trial, target)
                 return result
     return None
 

@@ -22,7 +22,7 @@ from types import BuiltinMethodType
 from typing import Any
 
 from jinja2 import Environment, Template, TemplateError, Undefined, nodes
-from jinja2.exceptions import SecurityError
+from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.nodes import EvalContext
 from jinja2.parser import Parser
@@ -95,6 +95,8 @@ def compile_template(source: str) -> Template:
         code = environment.compile(tree, filename="chat_template")
     except RecursionError as error:
         raise TemplateLimitError("its expressions are nested too deeply") from error
+    except SyntaxError as error:  # jinja2 does not look where break and continue stand
+        raise TemplateSyntaxError(str(error.msg), error.lineno or 1) from error
     return Template.from_code(environment, code, environment.make_globals(None))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -18,6 +17,7 @@ from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
 from nlplug.families.decoding_options import TextDecodingOptions
+from nlplug.json_text import parse_json
 from nlplug.runtime.decoding.options import DoSample, Temperature
 from nlplug.task import TaskInput, chinese
 
@@ -44,9 +44,9 @@ def _with_content(message: Any) -> Any:
 def _from_json(value: Any) -> Any:
     """JSON texts, as a command line and a form give them, as values."""
     if isinstance(value, str):
-        return json.loads(value)
+        return parse_json(value)
     if isinstance(value, list):
-        return [json.loads(item) if isinstance(item, str) else item for item in value]
+        return [parse_json(item) if isinstance(item, str) else item for item in value]
     return value
 
 

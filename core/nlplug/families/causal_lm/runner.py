@@ -21,11 +21,12 @@ from nlplug.families.decoding_options import GenerationConfig
 from nlplug.families.vocabulary import check_vocabulary
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
+from nlplug.runtime.batch_invariance import may_share_batches
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.decoder import Decoder
 from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.text import Prompt, Text, TextDecoder
+from nlplug.runtime.decoding.text import ROWS, Prompt, Text, TextDecoder
 from nlplug.runtime.device import settle_on_cpu
 from nlplug.runtime.session import thread_count
 from nlplug.runtime.shared import Lazy
@@ -67,6 +68,7 @@ class CausalRunner(StreamingRunner):
         signature = bundle.signature(precision)
         if signature.task not in ("text generation", ""):
             raise signature.for_another_task("it is not a decoder that continues a text")
+        self._rows = ROWS if may_share_batches(signature) else 1
         self._threads = threads
         self._window = bundle.max_length
         self._tokenizer = load_tokenizer(bundle, offsets=False)
@@ -135,7 +137,7 @@ class CausalRunner(StreamingRunner):
         return decoder
 
     def _texts(self) -> TextDecoder:
-        return TextDecoder(self._decoder.get(), self._tokenizer.decode)
+        return TextDecoder(self._decoder.get(), self._tokenizer.decode, rows=self._rows)
 
     def _decoding(self, options: CausalOptions, prompt: Prompt, **more: Any) -> DecodingOptions:
         """The options of decoding; ``prompt`` is the only one if lengths count the prompt.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from nlplug.argument_rules import Rule, ignored, only, values
 from nlplug.errors import warn
@@ -27,6 +27,7 @@ FAMILY = Family(
     training="nlplug.families.causal_lm.training:CausalRecipe",
     scoring="nlplug.families.causal_lm.scoring:TextGenerationEvaluation",
     exporter="nlplug.families.causal_lm.export:make",
+    calibrator="nlplug.families.causal_lm.export:calibrate",
     hub_shape="nlplug.server.protocols.text_generation:GENERATED",
     streams=True,
     continues_input=True,
@@ -88,6 +89,14 @@ class CausalTask(Task):
         """The options of ``generation_config.json``, overridden by those of the manifest."""
         options: Any = self.Options
         return GenerationConfig.of(bundle).default_options(options) | bundle.options
+
+    def texts(self, item: TaskInput) -> list[str]:
+        """The prompt, or the texts of the messages that users wrote."""
+        text = cast("CausalInput", item).text
+        if isinstance(text, str):
+            return [text]
+        contents = (message["content"] for message in text if message["role"] == "user")
+        return [content for content in contents if isinstance(content, str)]
 
     def wrap(self, value: Any) -> Any:
         """A list of messages is one input."""

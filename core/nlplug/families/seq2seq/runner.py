@@ -14,11 +14,13 @@ from typing import Any
 
 from nlplug.errors import OptionError
 from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel, Written
+from nlplug.models.signature import Signature
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
+from nlplug.runtime.batch_invariance import may_share_batches
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.open import open_encoder_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.text import Prompt, TextDecoder, batches
+from nlplug.runtime.decoding.text import ROWS, Prompt, TextDecoder, batches
 from nlplug.runtime.device import settle_on_cpu
 from nlplug.runtime.session import thread_count
 from nlplug.runtime.shared import Lazy, WorkerPool
@@ -26,8 +28,6 @@ from nlplug.task import StreamingRunner, TaskInput
 
 _FIRST_CHUNK = 8
 _LARGEST_CHUNK = 512
-_ROWS = 16
-"""Rows that are decoded together at most; a beam is a row."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ class Seq2SeqRunner(StreamingRunner):
         self._model = model
         self._files = encoder, decoder
         self._key = key
+        together = may_share_batches(*map(Signature.read, self._files))
+        self._rows = ROWS if together else 1
         self._decoder = Lazy(self._open)
         self._pool = WorkerPool(self._workers)
 
@@ -236,7 +238,7 @@ class Seq2SeqRunner(StreamingRunner):
         """Batches that keep all workers busy."""
         width = max(decoding.num_beams, decoding.num_return_sequences)
         share = -(-len(lengths) // self._workers)
-        plan = batches(lengths, max(1, min(_ROWS // width, share)))
+        plan = batches(lengths, max(1, min(self._rows // width, share)))
         return [sorted(batch) for batch in plan]
 
     def _begin(

@@ -30,6 +30,7 @@ FAMILY = Family(
     settings="nlplug.families.seq2seq.settings:Seq2SeqConfig",
     scoring="nlplug.families.seq2seq.scoring:TranslationEvaluation",
     exporter="nlplug.families.seq2seq.export:make",
+    calibrator="nlplug.families.seq2seq.export:calibrate",
     hub_shape="nlplug.server.protocols.shapes:TEXTS",
     streams=True,
     pretraining="nlplug.families.seq2seq.settings:Seq2SeqPretrainConfig",

@@ -9,7 +9,8 @@ from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
 from nlplug.families.one_pass import Stride
-from nlplug.task import TaskInput, TaskOptions, chinese
+from nlplug.language_guard import LanguageOptions
+from nlplug.task import TaskInput, chinese
 
 Activation = Literal["softmax", "sigmoid", "none"]
 
@@ -37,7 +38,7 @@ class SequenceClassificationInput(TaskInput):
     )
 
 
-class SequenceClassificationOptions(TaskOptions):
+class SequenceClassificationOptions(LanguageOptions):
     """Number and scores of the labels, and the handling of long texts."""
 
     top_k: int | None = Field(

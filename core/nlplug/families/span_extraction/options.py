@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from nlplug.task import TaskInput, TaskOptions, chinese
+from nlplug.language_guard import LanguageOptions
+from nlplug.task import TaskInput, chinese
 
 
 class SpanExtractionInput(TaskInput):
@@ -25,7 +26,7 @@ class SpanExtractionInput(TaskInput):
     )
 
 
-class SpanExtractionOptions(TaskOptions):
+class SpanExtractionOptions(LanguageOptions):
     """Number and length of the answers, "no answer", and the handling of long contexts."""
 
     top_k: int = Field(

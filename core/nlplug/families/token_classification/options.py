@@ -12,7 +12,8 @@ from typing_extensions import TypedDict
 from nlplug.data.annotated import join
 from nlplug.errors import InputError
 from nlplug.families.one_pass import Stride
-from nlplug.task import TaskInput, TaskOptions, chinese
+from nlplug.language_guard import LanguageOptions
+from nlplug.task import TaskInput, chinese
 
 
 class WordLabel(TypedDict):
@@ -87,7 +88,7 @@ class TokenClassificationInput(TaskInput):
         return text, np.array([starts, ends], dtype=np.int32).T.reshape(-1, 2)
 
 
-class TokenClassificationOptions(TaskOptions):
+class TokenClassificationOptions(LanguageOptions):
     """Labels to leave out, and the overlap of the windows of a long text."""
 
     ignore_labels: list[str] = Field(

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 
 from nlplug.errors import BundleError, InputError
+from nlplug.json_text import parse_json
 from nlplug.runtime.decoding.ranking import Ranking
 
 METADATA_KEY = "nlplug.decoder"
@@ -70,7 +71,7 @@ class DecoderSpec:
         """
         where = f"{cls.metadata_key!r} of {graph}"
         try:
-            values = json.loads(text)
+            values = parse_json(text)
         except ValueError as error:
             raise _unreadable(where, f"is not JSON: {error}") from error
         if not isinstance(values, dict):

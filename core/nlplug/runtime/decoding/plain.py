@@ -183,7 +183,8 @@ class PlainDecoding:
         for name in ("logits", *cache):
             binding.bind_output(name, "cpu")
         graph.session.run_with_iobinding(binding)
-        logits, *made = binding.get_outputs()
+        # A session that records activations binds further outputs after these.
+        logits, *made = binding.get_outputs()[: 1 + len(cache)]
         self.logits = logits.numpy()[:, -1].astype(np.float32, copy=False)
         self.next_tokens = self.logits.argmax(axis=1)
         self._values.update(zip(cache, made, strict=True))

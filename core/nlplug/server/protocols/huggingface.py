@@ -6,6 +6,7 @@ https://huggingface.co/docs/inference-providers/tasks/index
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import InputError, OptionError
@@ -53,7 +54,7 @@ def parse(body: Any, task: Task, limits: Limits) -> Call:
             "inputs: the body has no such field.", hint='Send {"inputs": "…", "parameters": {}}.'
         )
     for name in body:
-        if name not in {"inputs", "parameters", "stream"} | _IGNORED:
+        if name not in {"inputs", "parameters", "stream", "warnings"} | _IGNORED:
             raise InputError(
                 f"{name}: the body cannot have this field.",
                 hint="Options of the task belong under parameters.",
@@ -66,7 +67,7 @@ def parse(body: Any, task: Task, limits: Limits) -> Call:
         if single
         else [_input(task, value, f"inputs.{index}") for index, value in enumerate(raw)]
     )
-    stream = _stream(task, body.get("stream"), single)
+    stream = _stream(task, _flag(body, "stream"), single)
     parameters = _parameters(body.get("parameters"))
     details = shape_of(task).details and text_generation.wants_details(parameters)
     options = _options(task, parameters)
@@ -79,7 +80,12 @@ def parse(body: Any, task: Task, limits: Limits) -> Call:
             "parameters: details are only available for a single input.",
             hint="Send one input, or leave details out.",
         )
-    return Call(inputs, options, single, stream, details)
+    warnings = _flag(body, "warnings")
+    if warnings and stream:
+        raise InputError(
+            "warnings: a streamed answer has them in its headers only.", hint="Leave warnings out."
+        )
+    return Call(inputs, options, single, stream, details, warnings)
 
 
 def reply(task: Task, answers: list[Any], call: Call) -> Any:
@@ -94,11 +100,16 @@ def _input(task: Task, value: Any, path: str) -> TaskInput:
         raise InputError(f"{path}: {error.message}", hint=error.hint) from None
 
 
-def _stream(task: Task, wanted: Any, single: bool) -> bool:
-    if wanted is None or wanted is False:
+def _flag(body: Mapping[str, Any], name: str) -> bool:
+    value = body.get(name)
+    if not isinstance(value, bool | None):
+        raise InputError(f"{name}: this is {json_type(value)}.", hint="Send true or false.")
+    return bool(value)
+
+
+def _stream(task: Task, wanted: bool, single: bool) -> bool:
+    if not wanted:
         return False
-    if wanted is not True:
-        raise InputError(f"stream: this is {json_type(wanted)}.", hint="Send true or false.")
     if not task.family.streams:
         raise InputError(
             f"stream: the answers of the task {task.name!r} cannot be streamed.",

@@ -22,6 +22,7 @@ class Call:
         single: Whether the request has one input instead of a list.
         stream: Whether the answer is streamed.
         details: Whether the reply has details of the generation.
+        warnings: Whether the reply is an object with the answer and the warnings about it.
     """
 
     inputs: list[TaskInput]
@@ -29,6 +30,7 @@ class Call:
     single: bool
     stream: bool = False
     details: bool = False
+    warnings: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from nlplug.task import Localized
-
 # ISO 639-1, then the codes of ISO 639-3 that stand for the same language, or for the variety of
 # it that models mean.
 _TABLE = """
@@ -44,6 +42,17 @@ _TITLES = {
     for code, english, chinese in (entry.split() for entry in _NAMES.replace("\n", "").split("|"))
 }
 
+_OTHER_NAMES = {
+    "Arabic": "阿拉伯字母",
+    "Cyrillic": "西里尔字母",
+    "Devanagari": "天城文",
+    "Bengali": "孟加拉文",
+    "Ethiopic": "吉兹字母",
+    "Hebrew": "希伯来字母",
+    "Tibetan": "藏文",
+    "unknown characters": "模型词表之外的文字",
+}
+
 SPACELESS = frozenset({"ja", "km", "lo", "my", "th", "zh"})
 """Languages that are written without spaces between sentences or words."""
 
@@ -53,10 +62,18 @@ def base(code: str) -> str | None:
     return _BASE.get(re.split(r"[_-]", code)[0].lower())
 
 
-def title(code: str) -> Localized:
+def title(code: str) -> str | dict[str, str]:
     """What a language is called; of rare ones the code."""
     found = _TITLES.get(base(code) or "")
     if found is None:
         return code
     plain = re.fullmatch(r"[a-z]{2,3}", code)
     return found if plain else {name: f"{text} ({code})" for name, text in found.items()}
+
+
+def name_of(code: str, language: str = "en") -> str:
+    """The name of a language, or of a script, in English or Chinese; of rare ones the code."""
+    names = title(code)
+    if isinstance(names, dict):
+        return names[language]
+    return _OTHER_NAMES.get(code, code) if language == "zh" else code

@@ -1,0 +1,56 @@
+"""The count of texts in languages that a model does not know, and its message."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from nlplug.errors import ForeignTextWarning, warn
+from nlplug.text.language_codes import name_of
+
+UNKNOWN = "unknown characters"
+"""What a text is in if most of its letters are missing in the vocabulary."""
+HINT = "Use a model for this language, or set on_foreign to ignore."
+
+
+@dataclass
+class ForeignTexts:
+    """The foreign texts among the inputs of one call.
+
+    Attributes:
+        known: The languages that the model knows.
+        total: Number of inputs so far.
+        found: Number of inputs by their language: a code, the name of a script, or
+            ``unknown characters``.
+    """
+
+    known: tuple[str, ...] = ()
+    total: int = 0
+    found: Counter[str] = field(default_factory=Counter)
+
+    def languages(self, language: str = "en") -> list[str]:
+        """Names of the languages that were found, the most frequent first."""
+        return [name_of(code, language) for code, _ in self.found.most_common()]
+
+    def known_languages(self, language: str = "en") -> list[str]:
+        """Names of the languages that the model knows."""
+        return [name_of(code, language) for code in self.known]
+
+    def __str__(self) -> str:
+        """One line for people; empty if there is no foreign text."""
+        count = self.found.total()
+        if not count:
+            return ""
+        texts = f"{count:,} of {self.total:,} texts look" if self.total > 1 else "The text looks"
+        return f"{texts} like {', '.join(self.languages())}; {_knows(self.known)}."
+
+    def warn(self) -> None:
+        """Warn at the line of the caller, if there is a foreign text."""
+        if message := str(self):
+            warn(f"{message} {HINT}", ForeignTextWarning)
+
+
+def _knows(known: tuple[str, ...]) -> str:
+    if not known:
+        return "the vocabulary of the model does not have them"
+    return f"the model knows {', '.join(map(name_of, known))}"
