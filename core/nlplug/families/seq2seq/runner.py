@@ -89,6 +89,11 @@ class Seq2SeqRunner(StreamingRunner):
         """See `Runner.device`: decoding runs on the CPU."""
         return "cpu"
 
+    @property
+    def concurrency(self) -> int:
+        """See `Runner.concurrency`: a call with one batch uses one core."""
+        return 2 * self._workers
+
     def map(self, inputs: Iterable[TaskInput], options: Any) -> Answers:
         """See `Runner.map`: for each input a list of its versions."""
         return Answers(partial(self._steps, inputs, options))
@@ -217,11 +222,13 @@ class Seq2SeqRunner(StreamingRunner):
         plan = self._plan([len(segments[place].ids) for place in chosen], decoding)
         plan = sorted(plan) if in_order else plan[::-1]
         turns: dict[int, tuple[Future[list[Stretch]], int]] = {}
+        call = object()  # its batches take turns with those of other calls
         try:
             for batch in plan:
                 places = [chosen[index] for index in batch]
                 together = [(segments[place], numbers[place]) for place in places]
-                made = self._begin(together, options, decoding, alone=len(plan) == 1)
+                write = partial(self._write, together, options, decoding)
+                made = _done(write()) if len(plan) == 1 else self._pool.submit_for(call, write)
                 turns |= {chosen[index]: (made, turn) for turn, index in enumerate(batch)}
             for place, part in enumerate(parts):
                 if isinstance(part, str):
@@ -240,21 +247,6 @@ class Seq2SeqRunner(StreamingRunner):
         share = -(-len(lengths) // self._workers)
         plan = batches(lengths, max(1, min(self._rows // width, share)))
         return [sorted(batch) for batch in plan]
-
-    def _begin(
-        self,
-        segments: Sequence[tuple[Segment, int]],
-        options: Any,
-        decoding: DecodingOptions,
-        *,
-        alone: bool,
-    ) -> Future[list[Stretch]]:
-        """Have some segments written together; a single batch in the calling thread."""
-        if alone:
-            done: Future[list[Stretch]] = Future()
-            done.set_result(self._write(segments, options, decoding))
-            return done
-        return self._pool.submit(self._write, segments, options, decoding)
 
     def _write(
         self, segments: Sequence[tuple[Segment, int]], options: Any, decoding: DecodingOptions
@@ -284,6 +276,13 @@ class Seq2SeqRunner(StreamingRunner):
             versions = segment.finished(written, again)
             stretches.append(Stretch(versions, tokens, texts[0].finish))
         return stretches
+
+
+def _done(result: list[Stretch]) -> Future[list[Stretch]]:
+    """The future of what was done in the calling thread."""
+    done: Future[list[Stretch]] = Future()
+    done.set_result(result)
+    return done
 
 
 class _Trim:

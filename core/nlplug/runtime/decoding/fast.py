@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -160,6 +161,14 @@ class FastDecoding:
             self._outputs.count, self._binding = count, None
         return True
 
+    def run_in(self, session: Any) -> None:
+        """Run the next steps in another session of the same graph."""
+        if session is not self._session:
+            self._session, self._binding = session, None
+
+    def close(self) -> None:
+        """See `Decoding.close`."""
+
     def step(self, tokens: np.ndarray) -> None:
         """See `Decoding.step`."""
         filled = self._longest
@@ -242,6 +251,21 @@ class FastCausalDecoding(FastDecoding):
         order = self.cache.keep(np.asarray(rows), self.lengths)
         self.select(order)
         return order
+
+    def add(self, other: FastCausalDecoding) -> None:
+        """Add the rows of another decoding of the model behind these; the next call is `step`."""
+        self.cache.add(other.cache, self.lengths, other.lengths)
+        self.lengths = np.concatenate([self.lengths, other.lengths])
+        self._longest = max(self._longest, other._longest)
+        self._binding = None
+
+    def take(self, rows: np.ndarray) -> Self:
+        """A decoding of its own with a copy of some rows."""
+        taken = copy(self)
+        taken.cache = self.cache.take(rows, self.lengths)
+        taken._outputs = copy(self._outputs)
+        taken.select(rows)
+        return taken
 
     def step_inputs(self) -> dict[str, np.ndarray]:
         """See `FastDecoding.step_inputs`."""

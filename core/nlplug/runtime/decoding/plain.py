@@ -145,6 +145,9 @@ class PlainDecoding:
         """See `Decoding.rank`."""
         return False
 
+    def close(self) -> None:
+        """See `Decoding.close`."""
+
     def keep(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """See `Decoding.keep`."""
         order = np.asarray(rows)

@@ -179,12 +179,14 @@ class TextDecoder:
         if stop:
             options = options.model_copy(update={"stop_when": stopped})
         options = _numbered(options, prompts)
-        for token in stream(self._decoder, [prompt.ids for prompt in prompts], options):
-            number = token.prompt * copies + token.sequence
-            # The stop condition is not called with an end token of the model.
-            known = pushed.pop(number, None)
-            text = texts[number].push(token.token) if known is None else known
-            yield token, text + (texts[number].finish() if token.finish else "")
+        ids = [prompt.ids for prompt in prompts]
+        with closing(stream(self._decoder, ids, options)) as tokens:
+            for token in tokens:
+                number = token.prompt * copies + token.sequence
+                # The stop condition is not called with an end token of the model.
+                known = pushed.pop(number, None)
+                text = texts[number].push(token.token) if known is None else known
+                yield token, text + (texts[number].finish() if token.finish else "")
 
 
 def _numbered(options: DecodingOptions, prompts: Sequence[Prompt]) -> DecodingOptions:
