@@ -58,6 +58,7 @@ mutants: $(VENV)/.dev-installed ## Test the tests with changed code and write do
 
 gate-cases: $(VENV)/.dev-installed ## Run the acceptance suite of the quality gate and write its table into docs/gate.md
 	$(BIN)/python tools/gate_cases.py
+
 soak: $(VENV)/.dev-installed ## Run a server under twice its sustainable load for 10 minutes (SOAK_ARGS="--seconds 60")
 	$(BIN)/python tools/soak.py --update-docs $(SOAK_ARGS)
 
