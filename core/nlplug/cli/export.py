@@ -73,6 +73,27 @@ if TYPE_CHECKING:
     "continue a text, columns for text-to-text models]",
 )
 @click.option(
+    "--repair-budget",
+    type=click.FloatRange(0),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for repairing refused precisions. A repair that has started is finished.",
+)
+@click.option(
+    "--repair/--no-repair",
+    default=True,
+    show_default=True,
+    help="Whether to try other forms of a refused precision.",
+)
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="CHECK",
+    help="A check of the checkpoint that must not stop the export; repeatable: files, sizes, "
+    "config, tensors, tokenizer, record, answers.",
+)
+@click.option(
     "--scales",
     type=click.Choice(["fixed", "batch"]),
     default="fixed",
@@ -103,6 +124,9 @@ def export(
     required: str | None,
     weight_bits: int,
     blocks: bool | None,
+    repair_budget: float,
+    repair: bool,
+    allow: tuple[str, ...],
     scales: str,
     max_length: int | None,
     name: str,
@@ -112,9 +136,10 @@ def export(
 ) -> None:
     """Export MODEL (a checkpoint folder or a Hub id) to ONNX.
 
-    Each precision is compared with PyTorch on the same rows. A precision that loses more than the
-    budget is refused, and its numbers are shown. An existing bundle in --output is replaced only
-    when the new one is complete.
+    The checkpoint is checked first: files, sizes, weights, tokenizer, and its own record. Then each
+    precision is compared with PyTorch on the same rows. A precision that loses more than the budget
+    is repaired if it can be; otherwise it is refused, and its numbers are shown. An existing bundle
+    in --output is replaced only when the new one is complete.
 
     \b
     nlplug export runs/mine --task sentiment --output out/ --data dev.jsonl
@@ -143,6 +168,8 @@ def export(
             columns=columns,
             budget=budget / 100,
             required=None if required is None else _split(required),
+            repair_seconds=repair_budget if repair else 0.0,
+            allow=allow,
             quantization=Quantization(weight_bits=weight_bits, blocks=blocks, scales=scales),
             max_length=max_length,
             name=name,
@@ -171,6 +198,7 @@ def summary(report: ExportReport, reference: str = "PyTorch") -> str:
     from nlplug.evaluation.base import Table
     from nlplug.evaluation.document import plain_table
     from nlplug.export.gate import same_answers
+    from nlplug.export.repair.attempt import table_of
 
     metric = report.results[0].metric
     lines = [
@@ -215,6 +243,10 @@ def summary(report: ExportReport, reference: str = "PyTorch") -> str:
         "",
     ]
     lines += ["", plain_table(Table("", header, rows))]
+    if len(report.attempts) > len(report.results):
+        table = table_of(report.attempts)
+        lines += ["", table.title, plain_table(table)]
+    lines += [f"\nFound: {one.message}" for one in report.findings]
     doubts = {v.uncertain for v in report.results if v.uncertain and not v.refused}
     lines += [f"\nNote: {doubt}." for doubt in sorted(doubts)]
     return "\n".join(lines)

@@ -130,6 +130,22 @@ class Evaluation(ABC):
         """The metric of trivial answers to these rows, by name; none by default."""
         return {}
 
+    def kept(self, answer: Any, target: Any) -> Any:
+        """The part of an answer that scoring reads; all of it by default.
+
+        The quality gate keeps the answers to all rows, so a long answer of which scoring reads a
+        little should be shortened.
+        """
+        return answer
+
+    def label_pairs(self, answers: Sequence[Any], targets: Sequence[Any]) -> list[tuple[str, str]]:
+        """The right label and the given label of each decision; empty if there are no labels.
+
+        The quality gate finds swapped labels with it, and models that are no better than always
+        answering the most frequent label.
+        """
+        return []
+
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
         """The report as tables, for the terminal and for Markdown."""
         numbers = [

@@ -188,6 +188,11 @@ def plain_table(table: Table) -> str:
     return "\n".join(lines)
 
 
+def markdown_table(table: Table) -> str:
+    """A table in Markdown."""
+    return "\n".join(_pipes(table))
+
+
 def _line(text: str, longest: int | None = None) -> str:
     text = " ".join(text.split())
     return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}…"

@@ -31,6 +31,10 @@ class ExportConfig:
         required: Precisions without which the export fails; None for those of the bundle that is
             replaced, so that an export never removes a precision.
         quantization: How int8 is made.
+        repair_seconds: Time for repairing refused precisions, see `nlplug.export.repair.ladder`; 0
+            for no repairs. A repair that has started is finished.
+        allow: Names of checks whose findings do not stop the export, see
+            `nlplug.export.preflight.findings.CHECKS`.
         name: Name of the model; empty for the name of the output folder.
         max_length: The model's window in tokens; None for that of the checkpoint.
         options: Default options of this model that differ from those of the task.
@@ -52,6 +56,8 @@ class ExportConfig:
     budget: float = 0.005
     required: Sequence[str] | None = None
     quantization: Quantization = field(default_factory=Quantization)
+    repair_seconds: float = 300.0
+    allow: tuple[str, ...] = ()
     name: str = ""
     max_length: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -26,7 +26,7 @@ would be the loss of accuracy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,9 @@ import numpy as np
 from nlplug.evaluation.base import flat_metrics, options_of
 from nlplug.export.paired import PairedLoss, paired_loss
 from nlplug.export.parity import BATCH_TOLERANCE, Parity, expected_regret, score_difference
+from nlplug.export.preflight.alternatives import check_alternatives
+from nlplug.export.preflight.answers import check_answers
+from nlplug.export.preflight.findings import Finding
 from nlplug.runtime.engine import Engine
 from nlplug.runtime.feeds import GraphFeeds
 from nlplug.runtime.outputs import GraphOutputs
@@ -50,6 +53,8 @@ EXPECTED_AGREEMENT = "expected agreement with PyTorch"
 """The metric where there are no labels."""
 
 _CHUNK = 256
+_SOME = 128
+"""Number of rows on which other settings of the PyTorch model are tried."""
 _BATCHED, _BATCHES = 64, 4
 """Rows that are run alone and in batches, and number of these batches."""
 
@@ -145,6 +150,7 @@ class Gate:
         self._budget = budget
         self._independent = independent
         self._options = options_of(task, evaluation, options or {})
+        self._signature = reference.signature
         # An earlier graph may take scales from each batch.
         alone = reference.signature.scales_by_batch
         self._reference = self._run(reference, together=not alone)
@@ -158,6 +164,48 @@ class Gate:
     def reference_metrics(self) -> dict[str, float]:
         """The task's metrics of the PyTorch model; empty without labels."""
         return self._metrics(self._reference)
+
+    def check_reference(self, model: Any) -> list[Finding]:
+        """What is wrong with the answers of the PyTorch model.
+
+        Args:
+            model: The ``transformers.PreTrainedModel`` that the reference runs.
+        """
+        bad = [
+            row
+            for row, outputs in enumerate(self._by_row(self._reference))
+            if not all(np.isfinite(output).all() for output in outputs)
+        ]
+        if bad:
+            return [
+                Finding(
+                    "answers",
+                    f"PyTorch gives outputs that are NaN or infinite for {len(bad)} of "
+                    f"{len(self._rows.inputs)} rows, the first is "
+                    f"{str(self._rows.inputs[bad[0]])[:120]}.",
+                    "A weight is so large that float32 overflows, or the checkpoint is damaged.",
+                )
+            ]
+        if self._evaluation is None or self._rows.targets is None:
+            return []
+        found = check_answers(self._evaluation, self._reference.answers, self._rows.targets, model)
+        return found or check_alternatives(model, self._score_some)
+
+    def _score_some(self, model: Any) -> np.ndarray:
+        """What some labelled rows contribute to the metric, for a PyTorch model."""
+        from nlplug.export.torch_executor import TorchExecutor
+
+        step = max(1, len(self._rows.inputs) // _SOME)
+        run = self._run(TorchExecutor(model, self._signature), step=step)
+        if self._evaluation is None or self._rows.targets is None:
+            raise TypeError("Only labelled rows have a score.")
+        return contributions(self._evaluation, run.answers, self._rows.targets[::step])
+
+    def _by_row(self, run: RowOutputs) -> Iterator[list[np.ndarray]]:
+        start = 0
+        for count in run.counts:
+            yield run.outputs[start : start + count]
+            start += count
 
     def judge(self, precision: str, executor: Executor, *, fixed: bool = False) -> GateResult:
         """Run one exported graph and compare it with the reference.
@@ -208,16 +256,25 @@ class Gate:
                     worst = float(np.maximum(worst, difference))
         return worst
 
-    def _run(self, executor: Executor, *, together: bool = True) -> RowOutputs:
+    def _run(self, executor: Executor, *, together: bool = True, step: int = 1) -> RowOutputs:
+        """Run every row, or every ``step``-th one; ``together``: see `Engine`."""
         engine = Engine(executor, self._model, together=together)
         run = RowOutputs([], [], [])
         try:
-            for start in range(0, len(self._rows.inputs), _CHUNK):
-                inputs = self._rows.inputs[start : start + _CHUNK]
+            rows = self._rows.inputs[::step]
+            targets = self._rows.targets[::step] if self._rows.targets else [None] * len(rows)
+            for start in range(0, len(rows), _CHUNK):
+                inputs = rows[start : start + _CHUNK]
+                right = targets[start : start + _CHUNK]
                 encoded = self._model.encode(inputs, self._options)
                 given = engine.outputs(inputs, self._options)
-                for item, windows, outputs in zip(inputs, encoded, given, strict=True):
-                    run.answers.append(self._model.decode(item, windows, outputs, self._options))
+                for item, target, windows, outputs in zip(
+                    inputs, right, encoded, given, strict=True
+                ):
+                    answer = self._model.decode(item, windows, outputs, self._options)
+                    if self._evaluation is not None:
+                        answer = self._evaluation.kept(answer, target)
+                    run.answers.append(answer)
                     values = [value for output in outputs for value in output.values()]
                     run.counts.append(len(values))
                     run.outputs.extend(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -15,22 +15,31 @@ if TYPE_CHECKING:
     from nlplug.export.checkpoint import Checkpoint
     from nlplug.export.config import ExportConfig
     from nlplug.export.gate import GateResult
+    from nlplug.export.preflight.findings import Finding
 
 _TOOLS = ("nlplug", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime")
 
 
-def make_manifest(config: ExportConfig, checkpoint: Checkpoint, made: BuildResult) -> Manifest:
+def make_manifest(
+    config: ExportConfig,
+    checkpoint: Checkpoint,
+    made: BuildResult,
+    findings: Sequence[Finding] = (),
+) -> Manifest:
     """The manifest of a bundle, with the gate's result for each precision.
 
     Args:
         config: The settings of the export.
         checkpoint: What was exported.
         made: What was built; precisions that the gate refused are under ``metrics.gate.refused``.
+        findings: What the preflight found that did not stop the export.
     """
     gate: dict[str, Any] = {
         "rows": made.rows,
         "budget": config.budget,
         "refused": {v.precision: v.refused for v in made.results if v.refused},
+        "tried": [attempt.record() for attempt in made.attempts],
+        "findings": [one.message for one in (*findings, *made.findings)],
     }
     return Manifest(
         name=config.name or config.output.resolve().name,

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nlplug.errors import ExportError
 from nlplug.evaluation.base import evaluation_of, options_of
@@ -12,16 +16,28 @@ from nlplug.export.build_result import BuildResult
 from nlplug.export.calibration import Calibration, calibration_rows, fix_one_pass
 from nlplug.export.checkpoint import Checkpoint
 from nlplug.export.config import ExportConfig
-from nlplug.export.gate import Gate
+from nlplug.export.fusion import FusedGraphs
+from nlplug.export.gate import Gate, GateResult
 from nlplug.export.parity import FP32_TOLERANCE, relative_difference
+from nlplug.export.preflight.findings import stop_if_fatal
+from nlplug.export.repair.attempt import AS_CONFIGURED, Attempt
+from nlplug.export.repair.ladder import Form, Int8Forms, RepairClock, fp16_forms
+from nlplug.export.repair.run import repair, unrepaired
+from nlplug.export.repair.sensitive import overflowing
 from nlplug.export.rows import calibration_feeds, gate_rows
+from nlplug.export.shapes import difference_by_shape
 from nlplug.export.torch_executor import TorchExecutor
 from nlplug.families.one_pass import OnePassTask
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import MODEL_GRAPH
 from nlplug.runtime.session import OnnxExecutor
 
+if TYPE_CHECKING:
+    from nlplug.export.smooth import Feeds
+
 _ORDER = ("fp32", "fp16", "int8")
+_SHAPED = 64
+"""Number of rows from which batches of several shapes are made."""
 _SMOOTHED = 48
 """Rows that the outliers of activations are measured on."""
 _log = logging.getLogger(__name__)
@@ -52,57 +68,164 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
         task, evaluation, config.eval_data, limit=config.eval_rows, columns=config.columns
     )
     model = task.bind(draft)
-    calibration = Calibration()
-    if "int8" in config.wanted:
-        samples = calibration_rows(config, draft.labels)
-        feeds = calibration_feeds(model, samples.inputs, options, limit=_SMOOTHED)
-        build_int8(fused, config.quantization, feeds, folder)
-        draft = Bundle.open(folder)
-        calibration = fix_one_pass(config, draft, "int8", model, options, samples)
-    problem = getattr(checkpoint.model.config, "problem_type", None)
-    gate: Gate | None = None
-    results = []
+    executor = OnnxExecutor(draft.onnx_file("fp32"))
+    try:
+        _log.info("running PyTorch on %s", rows.origin)
+        reference = TorchExecutor(checkpoint.model, executor.signature)
+        problem = getattr(checkpoint.model.config, "problem_type", None)
+        gate = Gate(
+            task,
+            model,
+            rows,
+            evaluation,
+            reference,
+            budget=config.budget,
+            independent=problem == "multi_label_classification",
+            options=config.options,
+        )
+        findings = gate.check_reference(checkpoint.model)
+        stop_if_fatal(findings, config.allow, checkpoint.name)
+        encoded = model.encode(rows.inputs[:_SHAPED], options)
+        shape = difference_by_shape(
+            model, [row for windows in encoded for row in windows], reference, executor
+        )
+    finally:
+        executor.close()
+    samples = calibration_rows(config, draft.labels) if "int8" in config.wanted else rows
+    feeds = calibration_feeds(model, samples.inputs, options, limit=_SMOOTHED)
+
+    def fix_scales() -> Calibration:
+        return fix_one_pass(config, Bundle.open(folder), "int8", model, options, samples)
+
+    made = _Precisions(config, fused, gate, folder, feeds, fix_scales)
     # fp32 first: if it differs from PyTorch, everything made from it is wrong.
-    for precision in sorted(draft.precisions, key=_ORDER.index):
-        executor = OnnxExecutor(draft.onnx_file(precision))
-        try:
-            if gate is None:
-                _log.info("running PyTorch on %s", rows.origin)
-                reference = TorchExecutor(checkpoint.model, executor.signature)
-                gate = Gate(
-                    task,
-                    model,
-                    rows,
-                    evaluation,
-                    reference,
-                    budget=config.budget,
-                    independent=problem == "multi_label_classification",
-                    options=config.options,
-                )
-            _log.info("running %s", precision)
-            fixed = config.fixed and precision == "int8"
-            result = gate.judge(precision, executor, fixed=fixed)
-        finally:
-            executor.close()
-        if precision == "fp32" and not relative_difference(result.parity) <= FP32_TOLERANCE:
-            raise ExportError(
-                f"The float32 graph differs from PyTorch by {result.parity['max_abs_diff']:.2e} "
-                f"(largest output {result.parity['largest']:.2f}): the export is broken.",
-                hint="Please report the architecture. An existing bundle was not changed.",
-            )
-        results.append(result)
+    _check_float(made.judge("fp32"), shape)
+    if "int8" in config.wanted:
+        build_int8(fused, config.quantization, feeds, folder)
+    for precision in sorted(Bundle.open(folder).precisions, key=_ORDER.index)[1:]:
+        made.judge_or_repair(precision)
     return BuildResult(
-        results=results,
+        results=made.results,
         files={
             precision: {MODEL_GRAPH: path.relative_to(folder).as_posix()}
-            for precision, path in draft.precisions.items()
+            for precision, path in Bundle.open(folder).precisions.items()
         },
         rows=rows.origin,
-        reference=gate.reference_metrics() if gate else {},
+        reference=gate.reference_metrics(),
         note=fused.note,
         labels=draft.labels if task.family.labelled else [],
         max_length=draft.max_length,
-        calibration=calibration,
+        findings=findings,
+        attempts=made.attempts,
+        calibration=made.calibration,
+    )
+
+
+class _Precisions:
+    """Judges the graphs of a folder, and repairs those that are refused.
+
+    Attributes:
+        results: One per precision.
+        attempts: The forms that were tried.
+        calibration: How the scales of the last int8 graph were chosen.
+    """
+
+    def __init__(
+        self,
+        config: ExportConfig,
+        fused: FusedGraphs,
+        gate: Gate,
+        folder: Path,
+        feeds: Sequence[Feeds],
+        fix_scales: Callable[[], Calibration],
+    ) -> None:
+        self._config = config
+        self._fix_scales = fix_scales
+        self.calibration = Calibration()
+        self._gpu = fused.gpu
+        self._gate = gate
+        self._folder = folder
+        self._feeds = feeds
+        self._clock = RepairClock(config.repair_seconds)
+        self.results: list[GateResult] = []
+        self.attempts: list[Attempt] = []
+
+    def judge(self, precision: str) -> GateResult:
+        """Judge a graph as configured."""
+        path = Bundle.open(self._folder).onnx_file(precision)
+        _log.info("running %s", precision)
+        start = time.monotonic()
+        result = self._run(precision, path)
+        if precision == "fp16":
+            result = self._within_half(result)
+        self.attempts.append(
+            Attempt.of(
+                AS_CONFIGURED,
+                result,
+                size=path.stat().st_size,
+                judged=time.monotonic() - start,
+            )
+        )
+        self.results.append(result)
+        return result
+
+    def judge_or_repair(self, precision: str) -> None:
+        """Judge a graph, and try other forms if it is refused."""
+        result = self.judge(precision)
+        wanted = precision in self._config.wanted and self._clock.in_time()
+        if not result.refused or not wanted:
+            return
+        _log.info("%s; trying repairs", result.refused)
+        target = Bundle.open(self._folder).onnx_file(precision)
+        source = Bundle.open(self._folder).onnx_file("fp32")
+        forms: Iterable[Form]
+        if precision == "int8":
+            forms = int8 = Int8Forms(source, self._config.quantization, self._feeds, self._clock)
+        else:
+            forms, int8 = fp16_forms(source, self._gpu, self._feeds), None
+        repaired = repair(
+            precision,
+            forms,
+            target,
+            lambda path: self._run(precision, path),
+            self._clock,
+            self.attempts,
+        )
+        sensitive = int8.sensitive if int8 is not None else []
+        self.results[-1] = repaired or unrepaired(result, self.attempts, sensitive)
+
+    def _run(self, precision: str, path: Path) -> GateResult:
+        if precision == "int8":
+            self.calibration = self._fix_scales()
+        executor = OnnxExecutor(path)
+        try:
+            fixed = self._config.fixed and precision == "int8"
+            return self._gate.judge(precision, executor, fixed=fixed)
+        finally:
+            executor.close()
+
+    def _within_half(self, result: GateResult) -> GateResult:
+        """Refused where numbers are beyond fp16, also if the rows do not show it."""
+        large = overflowing(self._gpu, self._feeds)
+        if not large:
+            return result
+        worst = max(large, key=large.__getitem__)
+        reason = (
+            f"fp16 ends at 65504, and {worst} has numbers up to {large[worst]:.3g} "
+            f"({len(large)} of its operators)"
+        )
+        return replace(result, refused=f"{result.refused}; {reason}" if result.refused else reason)
+
+
+def _check_float(result: GateResult, shape: str | None) -> None:
+    parity = result.parity
+    if relative_difference(parity) <= FP32_TOLERANCE and shape is None:
+        return
+    where = f"; {shape}" if shape else ""
+    raise ExportError(
+        f"The float32 graph differs from PyTorch by {parity['max_abs_diff']:.2e} "
+        f"(largest output {parity['largest']:.2f}{where}): the export is broken.",
+        hint="Please report the architecture. An existing bundle was not changed.",
     )
 
 

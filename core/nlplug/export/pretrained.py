@@ -74,6 +74,17 @@ def load_model(
     )
 
 
+def untrained_model(auto_class: Any, config: Any) -> Any:
+    """A model with the tensors that a checkpoint of this configuration has, not initialized.
+
+    Args:
+        auto_class: A class such as ``transformers.AutoModelForSequenceClassification``.
+        config: The configuration of the checkpoint.
+    """
+    kind = model_class(auto_class, config)
+    return auto_class.from_config(config) if kind is auto_class else kind._from_config(config)
+
+
 def model_class(auto_class: Any, config: Any) -> Any:
     """The class that loads a checkpoint: the given one, or its form on pooled vectors.
 

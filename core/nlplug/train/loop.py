@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from nlplug.errors import TrainingError
+from nlplug.export.preflight.record import write_record
 from nlplug.models.atomic import Staged
 from nlplug.train.callbacks import KeepCheckpoints, ShowProgress, StopOnSignal
 from nlplug.train.config import TrainConfig
@@ -346,5 +347,6 @@ def _write(
     with Staged(work.model, folder=True) as staged:
         model.save_pretrained(staged.path)
         tokenizer.save_pretrained(staged.path)
+        write_record(staged.path, model, tokenizer)
         staged.commit()
     work.finish(scores, {"steps": steps, **group()})

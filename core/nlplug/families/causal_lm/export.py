@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +54,18 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
     precisions = fast_precisions(config, blocks=config.quantization.blocks is not False)
     exported = export_decoder(checkpoint.model, folder, precisions=precisions)
     fast = {name: {MODEL_GRAPH: graph} for name, graph in exported.fast.items()}
-    written = write_graphs(config, folder, {MODEL_GRAPH: exported.plain}, fast, exported.note)
+    forms = {name: _as_model(build) for name, build in exported.forms.items()}
+    written = write_graphs(
+        config, folder, {MODEL_GRAPH: exported.plain}, fast, exported.note, forms
+    )
     draft = Bundle.open(folder)
 
     def open_precision(precision: str) -> Decoder:
         return _opened(draft, precision)
 
     rows = gate_rows(config, draft)
-    calibration = fix_scales(config, draft, "int8", rows)
-    return run_gate(config, checkpoint, draft, written, rows, open_precision, calibration)
+    fix = partial(fix_scales, config, draft, "int8", rows)
+    return run_gate(config, checkpoint, draft, written, rows, open_precision, fix)
 
 
 def calibrate(config: ExportConfig, earlier: Bundle, draft: Bundle, precision: str) -> BuildResult:
@@ -106,6 +110,10 @@ def fix_scales(
             FastCausalDecoding(session, [prompt], spec=spec, room=0, copies=1)
 
     return fix_graphs(config, draft, precision, rows.origin, run)
+
+
+def _as_model(build: Callable[[], Any]) -> Callable[[], dict[str, Any]]:
+    return lambda: {MODEL_GRAPH: build()}
 
 
 def gate_rows(config: ExportConfig, draft: Bundle) -> DecodingRows:

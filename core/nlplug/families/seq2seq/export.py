@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
     write_checkpoint(config, checkpoint, folder)
     precisions = fast_precisions(config, blocks=config.quantization.blocks is True)
     exported = export_encoder_decoder(checkpoint.model, folder, precisions=precisions)
-    written = write_graphs(config, folder, exported.plain, exported.fast, exported.note)
+    written = write_graphs(
+        config, folder, exported.plain, exported.fast, exported.note, exported.forms
+    )
     draft = _described(Bundle.open(folder), config)
     model = task.bind(draft)
 
@@ -56,8 +59,8 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
         return _opened(draft, precision, model)
 
     rows = gate_rows(config, draft, model)
-    calibration = fix_scales(config, draft, "int8", model, rows)
-    return run_gate(config, checkpoint, draft, written, rows, open_precision, calibration)
+    fix = partial(fix_scales, config, draft, "int8", model, rows)
+    return run_gate(config, checkpoint, draft, written, rows, open_precision, fix)
 
 
 def calibrate(config: ExportConfig, earlier: Bundle, draft: Bundle, precision: str) -> BuildResult:

@@ -111,6 +111,22 @@ class ClassificationEvaluation(Evaluation):
         most = Counter(targets).most_common(1)
         return {"majority": most[0][1] / len(targets)} if most else {}
 
+    def kept(self, answer: Any, target: Any) -> Any:
+        """With one label per text, the best label: a thousand labels cost no more than ten."""
+        if isinstance(target, tuple) or not answer:
+            return answer
+        return [max(answer, key=lambda item: item["score"])]
+
+    def label_pairs(self, answers: Sequence[Any], targets: Sequence[Any]) -> list[tuple[str, str]]:
+        """The right and the best label of each text; empty if texts may have several labels."""
+        if _several(targets):
+            return []
+        return [
+            (self.labels[target], max(answer, key=lambda item: item["score"])["label"])
+            for answer, target in zip(answers, targets, strict=True)
+            if answer
+        ]
+
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
         """Totals, one row per label (at most the worst 20), and the confusions."""
         low, high = report["accuracy_interval"]
