@@ -97,8 +97,10 @@ class Outputs:
             "top_tokens": np.empty(shape, np.int64),
             "top_share": np.empty((rows, 1), np.float32),
         }
+        # A bound value is only a pointer: the arrays must live as long as the binding is used.
+        self._top = np.array([self.count])
         make = onnxruntime().OrtValue.ortvalue_from_numpy
-        binding.bind_ortvalue_input("top", make(np.array([self.count])))
+        binding.bind_ortvalue_input("top", make(self._top))
         for name, values in self._arrays.items():
             binding.bind_ortvalue_output(name, make(values))
 
@@ -204,6 +206,7 @@ class FastDecoding:
 
     def bind(self, inputs: dict[str, np.ndarray]) -> Any:
         """Bind arrays as they are in memory: the graph sees what is written to them later."""
+        self._inputs = inputs  # a bound value is only a pointer, see `Outputs.bind`
         make = onnxruntime().OrtValue.ortvalue_from_numpy
         binding = self._session.io_binding()
         for name, values in inputs.items():

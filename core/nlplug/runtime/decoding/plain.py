@@ -178,11 +178,11 @@ class PlainDecoding:
         """
         binding = graph.session.io_binding()
         make = onnxruntime().OrtValue.ortvalue_from_numpy
+        values = {}  # a bound value is only a pointer: the arrays must live until the run ends
         for name, held in graph.inputs.items():
             value = self._values.get(held)
-            if value is None:
-                value = make(np.ascontiguousarray(feeds[name]))
-            binding.bind_ortvalue_input(name, value)
+            values[name] = make(np.ascontiguousarray(feeds[name])) if value is None else value
+            binding.bind_ortvalue_input(name, values[name])
         for name in ("logits", *cache):
             binding.bind_output(name, "cpu")
         graph.session.run_with_iobinding(binding)
