@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 LIGHT: dict[str, Any] = {
-    "viewport": {"width": 1280, "height": 1000},
+    "viewport": {"width": 1280, "height": 720},
     "device_scale_factor": 1.5,
     "color_scheme": "light",
 }
@@ -156,7 +156,7 @@ def _shoot(browser: Browser, address: str, target: Path, shot: Shot, model: str 
     page.evaluate("window.scrollTo(0, 0); document.activeElement?.blur()")
     if shot.look.get("is_mobile"):  # its window ends above the result
         page.evaluate("document.querySelector('.np-result-card').scrollIntoView({block: 'end'})")
-    page.screenshot(path=target, full_page=not shot.look.get("is_mobile", False))
+    page.screenshot(path=target)
     context.close()
     print(target)
 
