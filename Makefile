@@ -7,6 +7,7 @@ PORT ?= 7860
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 NOX_ARGS ?=
+SOAK_ARGS ?=
 MODELS_ARGS ?=
 MODEL ?= *
 TARGET ?=
@@ -36,7 +37,7 @@ RECIPES = $(foreach model,$(wildcard plugins/*/nlplug_*/models/$(MODEL)),\
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz mutants lint format docs docs-serve release-check nox bench models version api clean
+.PHONY: help demo test fuzz mutants gate-cases soak lint format docs docs-serve release-check nox bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -54,6 +55,12 @@ fuzz: $(VENV)/.dev-installed ## Try many random inputs (FUZZ=20: 20 times as man
 
 mutants: $(VENV)/.dev-installed ## Test the tests with changed code and write docs/mutants.md (TARGET=cache for one target)
 	nice $(BIN)/python tools/mutants.py $(TARGET)
+
+gate-cases: $(VENV)/.dev-installed ## Run the acceptance suite of the quality gate and write its table into docs/gate.md
+	$(BIN)/python tools/gate_cases.py
+
+soak: $(VENV)/.dev-installed ## Run a server under twice its sustainable load for 10 minutes (SOAK_ARGS="--seconds 60")
+	$(BIN)/python tools/soak.py --update-docs $(SOAK_ARGS)
 
 lint: $(VENV)/.dev-installed ## Check style, formatting and types
 	$(BIN)/ruff check .

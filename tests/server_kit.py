@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -22,6 +21,7 @@ from nlplug.families.sequence_classification import (
     SequenceClassificationTask,
 )
 from nlplug.runtime.answers import Answers, TextPiece
+from nlplug.server.listening import listen, url_of
 from nlplug.task import StreamingRunner, TaskInput, TaskOptions
 
 WAIT = 30.0
@@ -149,12 +149,12 @@ class EchoRunner(StreamingRunner):
 @contextmanager
 def running(app: FastAPI) -> Iterator[str]:
     """The address of a server that runs ``app`` in a thread."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listen("127.0.0.1", 0) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield url_of(listener)
         finally:
             server.should_exit = True
             thread.join(WAIT)

@@ -7,9 +7,12 @@ these steps between. ``make models`` puts this folder on Python's path::
     checkpoint = checkpoint_of(  # trains, resumes a killed run, or finds it done
         SentimentTask(), train=…, eval=…, settings=HERE / "train.toml",
         output=run.work / BUNDLE.name, base=run.base)
-    export_model(ExportConfig(source=checkpoint, output=run.work / "bundle", …))
+    export_model(ExportConfig(source=checkpoint, output=run.work / "bundle", calibration=…, …))
     found = score("sentiment", run.work / "bundle", file)  # through the runtime
     embed(run.work / "bundle", run.output, HERE / "card.md", {"@SST@": f"{found:.3f}"})
+
+With ``--calibrate`` a recipe does not train: it fixes the scales of the embedded int8 graphs on the
+rows of its training (`recalibrate`), which needs no float32 checkpoint.
 """
 
 from __future__ import annotations
@@ -75,12 +78,14 @@ class RecipeRun:
             inside ``NLPLUG_TRAINING``, else inside ``models-work``.
         base: Checkpoint to start from: a folder or a Hub id.
         output: Folder of the embedded bundle.
+        calibrate: Whether to fix the scales of the embedded bundle instead of training.
     """
 
     data: Path
     work: Path
     base: str
     output: Path
+    calibrate: bool = False
 
     @property
     def files(self) -> Path:
@@ -109,10 +114,11 @@ def recipe_run(
     parser.add_argument("--work", type=Path, default=training / task)
     parser.add_argument("--base", default=base_of(base, package))
     parser.add_argument("--output", type=Path, default=output)
+    parser.add_argument("--calibrate", action="store_true")
     given = parser.parse_args()
     if given.data is None:
         raise DataError("NLPLUG_DATA is not set.", hint="It names a folder with train/ and dev/.")
-    return RecipeRun(given.data, given.work, given.base, given.output)
+    return RecipeRun(given.data, given.work, given.base, given.output, given.calibrate)
 
 
 def base_of(hub_id: str, package: str) -> str:
@@ -201,6 +207,33 @@ def mean(
     shutil.copytree(checkpoints[-1], target)
     files.save_file(total, target / _WEIGHTS, metadata={"format": "pt"})
     return target
+
+
+def recalibrate(task: Task, bundle: Path, made: Path, *, rows: Path, gate: Path) -> None:
+    """Fix the scales of an embedded bundle; see `nlplug.export.calibrate_bundle`.
+
+    Args:
+        task: Its task.
+        bundle: Its folder.
+        made: Folder of the new bundle.
+        rows: Training rows to choose the scales on.
+        gate: Labelled rows to compare with the earlier graph on.
+    """
+    from nlplug.export.calibrate_bundle import calibrate_bundle
+    from nlplug.export.config import ExportConfig
+
+    report = calibrate_bundle(
+        ExportConfig(
+            source=bundle,
+            output=made,
+            task=task,
+            calibration=rows,
+            eval_data=gate,
+            eval_rows=5000,
+        )
+    )
+    for result in report.results:
+        print(result)
 
 
 def evaluated(task: str, bundle: Path, file: Path, **options: Any) -> EvaluationResult:

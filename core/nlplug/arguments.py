@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.argument_rules import Rule, ignored, only, shown
-from nlplug.errors import OptionError, warn
+from nlplug.errors import OptionError, UnknownTask, warn
 from nlplug.runtime.device import device_name
 
 if TYPE_CHECKING:
@@ -247,3 +247,19 @@ _SETUP_RULES: Mapping[str, Rule] = {
     ),
     "args_parser": _NO_EFFECT,
 }
+
+
+def task_of(bundle: Bundle) -> str:
+    """The task in the manifest; the Hub's name of the task for models not made by nlplug.
+
+    Raises:
+        UnknownTask: The model states none.
+    """
+    manifest = bundle.manifest
+    name = (manifest.task or manifest.hub_task) if manifest else ""
+    if not name:
+        raise UnknownTask(
+            f"The model {bundle.name!r} does not say which task it is for.",
+            hint="Name the task: pipeline('sentiment', model=…).",
+        )
+    return name

@@ -22,7 +22,7 @@ class NlplugError(Exception):
         hint: What the user can do, or None.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
     http_status: ClassVar[int] = 500
     error_type: ClassVar[str] = "internal"
 
@@ -147,6 +147,29 @@ class TrainingError(NlplugError):
     """Training cannot start or continue."""
 
 
+class TrainingInterrupted(TrainingError):
+    """Training was interrupted by a signal; the hint says how to continue.
+
+    Args:
+        message: What is saved.
+        hint: How to continue.
+        signal: Number of the signal; the exit code is 128 plus this number.
+    """
+
+    error_type = "interrupted"
+
+    def __init__(self, message: str, *, hint: str | None = None, signal: int) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = 128 + signal
+
+
+class NothingLearned(TrainingError):
+    """A trained model is not better than an answer that needs no model; it is not exported."""
+
+    exit_code = 8
+    error_type = "nothing_learned"
+
+
 class ExportError(NlplugError):
     """A model cannot be exported to ONNX."""
 
@@ -218,6 +241,10 @@ class DeviceFallbackWarning(RuntimeWarning):
 
 class ForeignTextWarning(UserWarning):
     """Texts are in a language that the model does not know, so their answers may be wrong."""
+
+
+class BatchDependenceWarning(RuntimeWarning):
+    """The scores of a text depend on the other texts of its batch."""
 
 
 def warn(message: str, category: type[Warning]) -> None:

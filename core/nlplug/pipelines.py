@@ -15,7 +15,6 @@ from collections.abc import (
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from nlplug.arguments import (
@@ -24,6 +23,7 @@ from nlplug.arguments import (
     named_inputs,
     read_setup,
     read_task,
+    task_of,
 )
 from nlplug.async_iterators import available_groups, iterate_in_thread
 from nlplug.errors import OptionError, UnknownTask
@@ -89,7 +89,7 @@ def pipeline(
                 hint=f"Name a task: {', '.join(host.task_names()) or 'none is installed'}.",
             )
         bundle = resolve(model, host=host, precision=wanted, revision=revision)
-        found = host.task(_task_of(bundle))
+        found = host.task(task_of(bundle))
     else:
         found = host.task(task)
         source = model if model is not None else found.default_model
@@ -107,18 +107,6 @@ def pipeline(
         threads=threads,
         options=named | setup.options,
     )
-
-
-def _task_of(bundle: Bundle) -> str:
-    """The task in the manifest; the Hub's name of the task for models not made by nlplug."""
-    manifest = bundle.manifest
-    name = (manifest.task or manifest.hub_task) if manifest else ""
-    if not name:
-        raise UnknownTask(
-            f"The model {bundle.name!r} does not say which task it is for.",
-            hint="Name the task: pipeline('sentiment', model=…).",
-        )
-    return name
 
 
 class Pipeline:
@@ -168,6 +156,11 @@ class Pipeline:
     def device(self) -> str:
         """The device that the model runs on: ``cpu`` or ``cuda:N``."""
         return self._runner.device
+
+    @property
+    def concurrency(self) -> int:
+        """Number of calls that a server makes at the same time; see `nlplug.task.Runner`."""
+        return self._runner.concurrency
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -328,12 +321,7 @@ class Pipeline:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

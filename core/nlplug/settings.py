@@ -28,6 +28,8 @@ class Settings:
             no limit; None: not set.
         hub_endpoint: Base address of the Hub (``HF_ENDPOINT``).
         threads: Threads for inference (``NLPLUG_THREADS``); None: all usable CPUs.
+        batch_invariant: Run one text at a time where a graph takes scales from each batch, so that
+            the other texts cannot change its scores (``NLPLUG_BATCH_INVARIANT``).
         debug: Show tracebacks on the command line (``NLPLUG_DEBUG``).
     """
 
@@ -38,6 +40,7 @@ class Settings:
     plugin_timeout: float | None
     hub_endpoint: str
     threads: int | None
+    batch_invariant: bool
     debug: bool
 
 
@@ -65,6 +68,7 @@ def load_settings() -> Settings:
         plugin_timeout=_plugin_timeout(),
         hub_endpoint=(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
         threads=_threads(),
+        batch_invariant=flag("NLPLUG_BATCH_INVARIANT"),
         debug=flag("NLPLUG_DEBUG"),
     )
 

@@ -116,6 +116,16 @@ class Runner(ABC):
     def device(self) -> str:
         """The device that the model runs on: ``cpu`` or ``cuda:N``."""
 
+    @property
+    def concurrency(self) -> int:
+        """Number of calls of `map` with short inputs that a server makes at the same time.
+
+        1, the default, is for runners that are fastest with many inputs in one call: the requests
+        that arrive during a call are answered together by the next one. More is for runners that
+        put the inputs of several calls together, or run calls side by side.
+        """
+        return 1
+
     @abstractmethod
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """The answers in the order of the inputs, in bounded memory.
@@ -170,6 +180,8 @@ class Task(ABC):
     """Name of a registered ``ModelSpec``."""
     family: ClassVar[Family]
     """The kind of model: how it is trained, exported and evaluated."""
+    base: ClassVar[str] = ""
+    """Hub id of the checkpoint that training starts from if none is named; empty: none."""
 
     rules: ClassVar[Mapping[str, Rule]] = {}
     """Rules of `adapt` by name of the argument; see `nlplug.argument_rules`."""

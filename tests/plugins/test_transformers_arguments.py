@@ -29,6 +29,19 @@ class DeviceLike:
     def __str__(self) -> str:
         return "cpu"
 
+    def __repr__(self) -> str:
+        return "device"
+
+
+class Unknown:
+    """An object of a class that nothing here knows; its name is the same in each process."""
+
+    def __repr__(self) -> str:
+        return "unknown"
+
+
+DEVICE, UNKNOWN = DeviceLike(), Unknown()
+
 
 @pytest.fixture(scope="module")
 def pipes() -> Callable[[str], Pipeline]:
@@ -49,7 +62,7 @@ def pipes() -> Callable[[str], Pipeline]:
         {"device": -1},
         {"device": None},
         {"device": "cpu:0"},
-        {"device": DeviceLike()},
+        {"device": DEVICE},
         {"device_map": "auto"},
         {"device_map": "cpu"},
         {"batch_size": 8},
@@ -125,14 +138,14 @@ def test_what_cannot_be_done_is_a_warning_where_the_answer_is_the_same(
         ({"token": "hf_secret"}, OptionError, "HF_TOKEN"),
         ({"use_auth_token": "hf_secret"}, OptionError, "HF_TOKEN"),
         ({"tokenizer": "bert-base-cased"}, OptionError, "Leave tokenizer out"),
-        ({"config": object()}, OptionError, "Leave config out"),
+        ({"config": UNKNOWN}, OptionError, "Leave config out"),
         ({"model_kwargs": {"quantization_config": 1}}, OptionError, "leave it out"),
         ({"model_kwargs": 3}, OptionError, "dict"),
         ({"pipeline_class": Pipeline}, OptionError, "write a plugin"),
         ({"torch_dtype": "float8"}, OptionError, "precision"),
         ({"cache_dir": "/tmp"}, OptionError, "NLPLUG_CACHE"),
         ({"local_files_only": True}, OptionError, "NLPLUG_OFFLINE"),
-        ({"model": object()}, OptionError, "nlplug export"),
+        ({"model": UNKNOWN}, OptionError, "nlplug export"),
         ({"nonsense": 1}, OptionError, "Its options are"),
     ],
     ids=str,
@@ -291,11 +304,11 @@ def test_arguments_of_generation(
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"streamer": object()},
+        {"streamer": UNKNOWN},
         {"stop_strings": ["a"]},
         {"eos_token_id": 3},
-        {"generation_config": object()},
-        {"logits_processor": [object()]},
+        {"generation_config": UNKNOWN},
+        {"logits_processor": [UNKNOWN]},
         {"return_tensors": True},
         {"prefix": "x"},
         {"handle_long_generation": "other"},

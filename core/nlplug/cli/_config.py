@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from pydantic import BaseModel, ValidationError
 
-from nlplug.cli._options import given, model_options
-from nlplug.errors import OptionError
+from nlplug.cli._options import NONE, given, model_options
+from nlplug.errors import OptionError, TrainingInterrupted
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -28,6 +30,9 @@ def config_options(settings: type[BaseModel]) -> list[click.Parameter]:
     for option in options:
         # The descriptions of these fields say what happens without a value.
         option.help = re.sub(r"  \[default: (not set|\[\]|)\]$", "", option.help or "")
+        extra = settings.model_fields[str(option.name)].json_schema_extra
+        if isinstance(extra, dict) and "chosen" in extra:
+            option.help = re.sub(r"  \[default: .*\]$", "", option.help)
     return [file, *options]
 
 
@@ -72,6 +77,40 @@ def read_config(model: type[Settings], file: Path | None, values: dict[str, Any]
                 hint=f"The settings are {', '.join(model.model_fields)}.",
             ) from None
         raise OptionError(f"{flag} is {first['input']!r}.", hint=f"{first['msg']}.") from None
+
+
+@contextmanager
+def resumable(file: Path | None, values: dict[str, Any]) -> Iterator[None]:
+    """A block in which an interruption says by which command the run continues.
+
+    Args:
+        file: The file of ``--config``, or None.
+        values: The options as parsed by click.
+
+    Raises:
+        TrainingInterrupted: With the command as its hint.
+    """
+    try:
+        yield
+    except TrainingInterrupted as error:
+        words = click.get_current_context().command_path.split()
+        words += ["--config", str(file)] if file is not None else []
+        for name, value in values.items():
+            if name != "resume":
+                words += _words(f"--{name.replace('_', '-')}", value)
+        error.hint = f"Continue with: {shlex.join([*words, '--resume'])}"
+        raise
+
+
+def _words(flag: str, value: Any) -> list[str]:
+    """An option with its value, as words of a command line."""
+    if value is None or value == ():
+        return []
+    if isinstance(value, bool):
+        return [flag if value else f"--no-{flag[2:]}"]
+    if isinstance(value, tuple):
+        return [word for item in value for word in (flag, str(item))]
+    return [flag, "none" if value is NONE else str(value)]
 
 
 def read_settings(file: Path | None) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class _Evaluate(click.Command):
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder to write report.md, report.json and plots to.",
+    help="Folder to write report.html, report.md, report.json and plots to.",
 )
 @click.pass_context
 def evaluate(

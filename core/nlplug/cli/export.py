@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Maximum number of rows, sampled at random with a fixed seed.",
 )
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    help="File with rows that the scales of int8 activations are chosen on, best the training "
+    "rows; labels are not read.  [default: the rows of the gate]",
+)
 @click.option("--text-column", help="Name of the column with the text.  [default: text]")
 @click.option("--label-column", help="Name of the column with the label.  [default: label]")
 @click.option(
@@ -67,6 +73,35 @@ if TYPE_CHECKING:
     "continue a text, columns for text-to-text models]",
 )
 @click.option(
+    "--repair-budget",
+    type=click.FloatRange(0),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for repairing refused precisions. A repair that has started is finished.",
+)
+@click.option(
+    "--repair/--no-repair",
+    default=True,
+    show_default=True,
+    help="Whether to try other forms of a refused precision.",
+)
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="CHECK",
+    help="A check of the checkpoint that must not stop the export; repeatable: files, sizes, "
+    "config, tensors, tokenizer, record, answers.",
+)
+@click.option(
+    "--scales",
+    type=click.Choice(["fixed", "batch"]),
+    default="fixed",
+    show_default=True,
+    help="Scales of int8 activations: fixed at export, so that the answer to a text does not "
+    "depend on the texts in its batch, or taken from each batch.",
+)
+@click.option(
     "--max-length", type=click.IntRange(1), help="Window in tokens.  [default: the model's]"
 )
 @click.option("--name", default="", help="Name of the model.  [default: the name of the folder]")
@@ -82,12 +117,17 @@ def export(
     precisions: str | None,
     data: Path | None,
     rows: int,
+    calibration: Path | None,
     text_column: str | None,
     label_column: str | None,
     budget: float,
     required: str | None,
     weight_bits: int,
     blocks: bool | None,
+    repair_budget: float,
+    repair: bool,
+    allow: tuple[str, ...],
+    scales: str,
     max_length: int | None,
     name: str,
     license_: str,
@@ -96,9 +136,10 @@ def export(
 ) -> None:
     """Export MODEL (a checkpoint folder or a Hub id) to ONNX.
 
-    Each precision is compared with PyTorch on the same rows. A precision that loses more than the
-    budget is refused, and its numbers are shown. An existing bundle in --output is replaced only
-    when the new one is complete.
+    The checkpoint is checked first: files, sizes, weights, tokenizer, and its own record. Then each
+    precision is compared with PyTorch on the same rows. A precision that loses more than the budget
+    is repaired if it can be; otherwise it is refused, and its numbers are shown. An existing bundle
+    in --output is replaced only when the new one is complete.
 
     \b
     nlplug export runs/mine --task sentiment --output out/ --data dev.jsonl
@@ -123,10 +164,13 @@ def export(
             precisions=None if precisions is None else _split(precisions),
             eval_data=data,
             eval_rows=rows,
+            calibration=calibration,
             columns=columns,
             budget=budget / 100,
             required=None if required is None else _split(required),
-            quantization=Quantization(weight_bits=weight_bits, blocks=blocks),
+            repair_seconds=repair_budget if repair else 0.0,
+            allow=allow,
+            quantization=Quantization(weight_bits=weight_bits, blocks=blocks, scales=scales),
             max_length=max_length,
             name=name,
             license=license_,
@@ -134,7 +178,7 @@ def export(
             description=description,
         )
     )
-    click.echo(_summary(report))
+    click.echo(summary(report))
     for result in report.results:
         if result.refused:
             click.echo(f"Refused: {result.refused}.", err=True)
@@ -144,15 +188,27 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _summary(report: ExportReport) -> str:
+def summary(report: ExportReport, reference: str = "PyTorch") -> str:
+    """The results of the gate as text.
+
+    Args:
+        report: The outcome of an export.
+        reference: What the graphs were compared with.
+    """
     from nlplug.evaluation.base import Table
-    from nlplug.evaluation.report import plain_table
+    from nlplug.evaluation.document import plain_table
     from nlplug.export.gate import same_answers
+    from nlplug.export.repair.attempt import table_of
 
     metric = report.results[0].metric
-    lines = [f"{report.bundle.path}: {report.graph}", f"Compared with PyTorch on {report.rows}."]
+    lines = [
+        f"{report.bundle.path}: {report.graph}",
+        f"Compared with {reference} on {report.rows}.",
+    ]
     if metric in report.reference:
-        lines.append(f"PyTorch: {metric} {report.reference[metric]:.4f}")
+        lines.append(
+            f"{reference[0].upper()}{reference[1:]}: {metric} {report.reference[metric]:.4f}"
+        )
     bundle = report.bundle
     sizes = {
         name: sum((bundle.path / file).stat().st_size for file in record.by_graph.values())
@@ -167,6 +223,7 @@ def _summary(report: ExportReport) -> str:
             f"{same_answers(result.parity):.2%}",
             f"{result.loss.mean * 100:+.2f}",
             f"{result.loss.low * 100:+.2f} to {result.loss.high * 100:+.2f}",
+            f"{result.parity['batch_diff']:.0e}",
             "refused"
             if result.refused
             else "kept"
@@ -175,8 +232,21 @@ def _summary(report: ExportReport) -> str:
         ]
         for result in report.results
     ]
-    header = ["precision", "size", "max diff", "same answer", "points lost", "95 % interval", ""]
+    header = [
+        "precision",
+        "size",
+        "max diff",
+        "same answer",
+        "points lost",
+        "95 % interval",
+        "batch diff",
+        "",
+    ]
     lines += ["", plain_table(Table("", header, rows))]
+    if len(report.attempts) > len(report.results):
+        table = table_of(report.attempts)
+        lines += ["", table.title, plain_table(table)]
+    lines += [f"\nFound: {one.message}" for one in report.findings]
     doubts = {v.uncertain for v in report.results if v.uncertain and not v.refused}
     lines += [f"\nNote: {doubt}." for doubt in sorted(doubts)]
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlplug.cli._context import host_of
+from nlplug.cli.calibrate import calibrate
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
@@ -28,6 +29,9 @@ def models() -> None:
 
     A MODEL is a folder, the name of a packaged model, or owner/name[@revision] on the Hub.
     """
+
+
+models.add_command(calibrate)
 
 
 @models.command("list")
@@ -89,6 +93,7 @@ def info(model: str, revision: str | None, as_json: bool) -> None:
                     precision: path.relative_to(bundle.path).as_posix()
                     for precision, path in bundle.precisions.items()
                 },
+                "scales_by_batch": bundle.scales_by_batch,
                 "manifest": manifest.model_dump(mode="json") if manifest else None,
             }
         )
@@ -120,6 +125,14 @@ def info(model: str, revision: str | None, as_json: bool) -> None:
         ]
     else:
         facts.append(("Manifest", "none: a folder in the layout of the Hub, without digests"))
+    if bundle.scales_by_batch:
+        facts.append(
+            (
+                "Batches",
+                f"{', '.join(bundle.scales_by_batch)}: the scores of a text depend on the other "
+                "texts of its batch",
+            )
+        )
     _print_table([(name, value) for name, value in facts if value])
     rows = [("", ""), ("PRECISION", "FILE", "SIZE", "METRICS", "PARITY")]
     for precision, path in sorted(bundle.precisions.items()):

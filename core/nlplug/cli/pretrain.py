@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nlplug.cli._config import config_options, read_config, read_settings
+from nlplug.cli._config import config_options, read_config, read_settings, resumable
 from nlplug.cli._context import show_log
 
 
@@ -56,7 +56,8 @@ def pretrain(file: Path | None, **values: Any) -> None:
     config = read_config(settings_of(architecture), file, values)
     if is_main():
         show_log("nlplug.data")
-    folder = run(config)
+    with resumable(file, values):
+        folder = run(config)
     if is_main():
         click.echo(f"The checkpoint is in {folder}, its scores are in {folder / 'training.json'}.")
 

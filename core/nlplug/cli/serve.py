@@ -114,7 +114,7 @@ _MEBIBYTE = 1024 * 1024
 )
 @click.option(
     "--max-streams",
-    default=4,
+    default=8,
     show_default=True,
     type=click.IntRange(1),
     help="Largest number of answers of one model that are streamed at the same time.",

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from nlplug.errors import OptionError
 from nlplug.families.family import load
 from nlplug.validation import make_options
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from nlplug.data.formats import DataFile
     from nlplug.pipelines import Pipeline
     from nlplug.task import Task, TaskOptions
@@ -46,6 +46,10 @@ class Evaluation(ABC):
     """Name of the main metric in the report; `per_example` has its scale divided to 0 to 1."""
     higher_is_better: ClassVar[bool] = True
     """Whether a higher ``metric`` is better."""
+    scale: ClassVar[float] = 1.0
+    """The metric of a perfect answer, if `per_example` gives 1 for it: 100 for percentages."""
+    errors_title: ClassVar[str] = "Most confident errors"
+    """Title of the table of wrong answers; see `confidence`."""
 
     options: Mapping[str, Any] = {}
     """Options to run the pipeline with."""
@@ -93,7 +97,54 @@ class Evaluation(ABC):
 
     @abstractmethod
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
-        """All numbers as JSON values; ``metric`` and ``rows`` are among the keys."""
+        """All numbers as JSON values; ``metric`` and ``rows`` are among the keys.
+
+        The key ``METRIC_interval`` may have the 95 % interval of the metric, as two numbers.
+        """
+
+    def decision(self, answer: Any) -> str:
+        """An answer without its scores, as a text to show and to compare."""
+        return str(answer)
+
+    def confidence(self, answer: Any) -> float:
+        """The score that the model gives its answer; the report lists the highest errors first.
+
+        If answers have no scores: how wrong they are, from `per_example`.
+        """
+        return 0.0
+
+    def truth(self, target: Any) -> str:
+        """A right answer as a text to show."""
+        return str(target)
+
+    def errors(self, answers: Sequence[Any], targets: Sequence[Any], limit: int) -> list[int]:
+        """The indices of the wrong answers that the report shows, most confident first."""
+        worth = self.per_example(answers, targets)
+        wrong = np.flatnonzero(worth < 1.0 if self.higher_is_better else worth > 0.0)
+        loss = -worth[wrong] if self.higher_is_better else worth[wrong]
+        score = np.array([self.confidence(answers[index]) for index in wrong.tolist()])
+        order = np.lexsort((-loss, -score))[:limit]
+        return [int(index) for index in wrong[order]]
+
+    def baselines(self, targets: Sequence[Any]) -> dict[str, float]:
+        """The metric of trivial answers to these rows, by name; none by default."""
+        return {}
+
+    def kept(self, answer: Any, target: Any) -> Any:
+        """The part of an answer that scoring reads; all of it by default.
+
+        The quality gate keeps the answers to all rows, so a long answer of which scoring reads a
+        little should be shortened.
+        """
+        return answer
+
+    def label_pairs(self, answers: Sequence[Any], targets: Sequence[Any]) -> list[tuple[str, str]]:
+        """The right label and the given label of each decision; empty if there are no labels.
+
+        The quality gate finds swapped labels with it, and models that are no better than always
+        answering the most frequent label.
+        """
+        return []
 
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
         """The report as tables, for the terminal and for Markdown."""

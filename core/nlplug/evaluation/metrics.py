@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+_RESAMPLES = 1000
+_SEED = 20260101
+
 
 def wilson_interval(hits: int, rows: int, *, z: float = 1.959964) -> tuple[float, float]:
     """The 95 % confidence interval of a share (Wilson 1927); (0, 1) without rows."""
@@ -18,6 +21,23 @@ def wilson_interval(hits: int, rows: int, *, z: float = 1.959964) -> tuple[float
     margin = z * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
     scale = 1 + z * z / rows
     return max(0.0, (centre - margin) / scale), min(1.0, (centre + margin) / scale)
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, float]:
+    """The 95 % confidence interval of a mean over rows.
+
+    Wilson's interval if all values are 0 or 1, else the percentile bootstrap with a fixed seed.
+
+    Args:
+        values: One value per row, shape (rows,).
+    """
+    rows = len(values)
+    if np.isin(values, (0.0, 1.0)).all():
+        return wilson_interval(int(values.sum()), rows)
+    random = np.random.default_rng(_SEED)
+    means = [values[random.integers(0, rows, rows)].mean() for _ in range(_RESAMPLES)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def confusion(truth: np.ndarray, given: np.ndarray) -> np.ndarray:

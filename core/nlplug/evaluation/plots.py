@@ -81,3 +81,40 @@ def reliability(pyplot: Any, bins: Sequence[Mapping[str, Any]], ece: float) -> A
     lower.set_xlabel("score of the answer")
     lower.set_xlim(0, 1)
     return figure
+
+
+def curve(
+    pyplot: Any,
+    loss: Sequence[tuple[int, float]],
+    scores: Sequence[tuple[int, float]],
+    metric: str,
+    baselines: Mapping[str, float],
+) -> Any:
+    """Learning curve: training loss above, score on the evaluation rows below, by step.
+
+    Args:
+        pyplot: ``matplotlib.pyplot``.
+        loss: Steps and losses; may be empty.
+        scores: Steps and scores.
+        metric: Name of the score.
+        baselines: Scores to show as horizontal lines, by name.
+    """
+    count = 2 if loss else 1
+    figure, axes = pyplot.subplots(
+        count, 1, figsize=(5.6, 2.6 * count), sharex=True, layout="constrained", squeeze=False
+    )
+    if loss:
+        axes[0][0].plot(*zip(*loss, strict=True), color=_GREY)
+        axes[0][0].set_ylabel("training loss")
+        axes[0][0].set_ylim(bottom=0)
+    lower = axes[-1][0]
+    lower.plot(*zip(*scores, strict=True), color=_BLUE, marker="o", markersize=4, label="model")
+    for style, (name, value) in zip(("--", ":", "-."), baselines.items(), strict=False):
+        lower.axhline(value, color=_GREY, linestyle=style, label=name)
+    if baselines:
+        lower.legend(frameon=False, loc="best")
+    lower.set_ylabel(metric)
+    lower.set_xlabel("step")
+    for axis in axes.ravel():
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,98 +1,175 @@
-"""Formats scores: tables for the terminal, JSON, and a folder with a Markdown page and plots."""
+"""The report of an evaluation: scores, errors, the quality gate, size and speed, and the card."""
 
 from __future__ import annotations
 
-import json
-import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug.errors import OptionError
-from nlplug.extras import require
-from nlplug.models.atomic import Staged
+from nlplug.evaluation.base import Table
+from nlplug.evaluation.document import Document, Section
 
 if TYPE_CHECKING:
-    from nlplug.evaluation.base import Table
     from nlplug.evaluation.run import EvaluationResult
+    from nlplug.models.manifest import Manifest
 
-REPORT_FILE = "report.md"
-NUMBERS_FILE = "report.json"
-_LARGEST_CONFUSION = 12
+
+def document(result: EvaluationResult) -> Document:
+    """The report of an evaluation."""
+    return Document(
+        title=f"{result.model} on {result.data}",
+        summary=[_headline(result), score_line(result)],
+        sections=[
+            *score_sections(result),
+            *model_sections(result.manifest),
+            provenance(result),
+        ],
+        values=result.to_dict(),
+        figures=lambda pyplot: result.evaluation.plots(result.report, pyplot),
+    )
 
 
 def as_json(result: EvaluationResult) -> str:
     """All numbers as indented JSON."""
-    return json.dumps(result.to_dict(), ensure_ascii=False, indent=2)
+    return document(result).json()
 
 
 def as_text(result: EvaluationResult) -> str:
     """Tables for the terminal."""
-    parts = [_headline(result)]
-    parts += [f"{table.title}\n{plain_table(table)}" for table in _tables(result)]
-    return "\n\n".join(parts)
+    return document(result).text()
 
 
-def as_markdown(result: EvaluationResult, plots: dict[str, str] | None = None) -> str:
-    """A Markdown page; ``plots`` maps titles to files relative to the page."""
-    lines = [f"# {result.model} on {result.data}", "", _headline(result), ""]
-    for table in _tables(result):
-        lines += [f"## {table.title}", "", *_pipes(table), ""]
-    for title, file in (plots or {}).items():
-        lines += [f"## {title}", "", f"![{title}]({file})", ""]
-    return "\n".join(lines).rstrip() + "\n"
+def as_markdown(result: EvaluationResult) -> str:
+    """A Markdown page without figures."""
+    return document(result).markdown()
 
 
 def write_report(result: EvaluationResult, folder: Path) -> Path:
-    """Write ``report.md``, ``report.json`` and the plots to a folder, atomically.
-
-    A folder with an earlier report is replaced.
-
-    Returns:
-        The Markdown file.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-        OptionError: ``folder`` is a file, or has other content than an earlier report.
-    """
-    matplotlib = require("matplotlib", "report", purpose="A report with plots")
-    matplotlib.use("agg")
-    pyplot = require("matplotlib.pyplot", "report", purpose="A report with plots")
-    _check_target(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with Staged(folder, folder=True) as staged:
-        plots: dict[str, str] = {}
-        for title, figure in result.evaluation.plots(result.report, pyplot).items():
-            plots[title] = f"{re.sub(r'[^a-z0-9]+', '-', title.lower()).strip('-')}.png"
-            figure.savefig(staged.path / plots[title], dpi=150)
-            pyplot.close(figure)
-        (staged.path / REPORT_FILE).write_text(as_markdown(result, plots), encoding="utf-8")
-        (staged.path / NUMBERS_FILE).write_text(as_json(result) + "\n", encoding="utf-8")
-        staged.commit()
-    return folder / REPORT_FILE
+    """Write the report to a folder; see `Document.write`."""
+    return document(result).write(folder)
 
 
-def _check_target(folder: Path) -> None:
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise OptionError(f"{folder} is a file, not a folder.", hint="Choose another folder.")
-    names = {path.name for path in folder.iterdir()}
-    others = [name for name in names - {REPORT_FILE, NUMBERS_FILE} if not name.endswith(".png")]
-    if others or (names and REPORT_FILE not in names):
-        raise OptionError(
-            f"{folder} contains other files than a report: {', '.join(sorted(names)[:5])}.",
-            hint="Choose a new or an empty folder.",
-        )
+def score_line(result: EvaluationResult) -> str:
+    """The main metric with its interval, and the baselines."""
+    low, high = result.interval
+    line = (
+        f"{result.evaluation.metric} {result.score:.4f} "
+        f"(95 % interval {low:.4f} to {high:.4f}, {result.report['rows']:,} rows)"
+    )
+    known = [f"{name} {value:.4f}" for name, value in result.baselines.items()]
+    return f"{line}; baseline: {', '.join(known)}" if known else line
 
 
-def _tables(result: EvaluationResult) -> list[Table]:
-    return [
-        table
-        for table in result.evaluation.tables(result.report)
-        if len(table.header) <= _LARGEST_CONFUSION + 1
+def score_sections(result: EvaluationResult) -> list[Section]:
+    """The score beside its baselines, the tables of the family, and the wrong answers."""
+    low, high = result.interval
+    metric = result.evaluation.metric
+    rows: list[list[Any]] = [["this model", result.score, f"{low:.4f} to {high:.4f}"]]
+    rows += [[name, value, ""] for name, value in result.baselines.items()]
+    beside = Table("", ["", metric, "95 % interval"], rows)
+    sections = [Section("Score and baselines", table=beside, brief=True)]
+    sections += [
+        Section(table.title, table=table) for table in result.evaluation.tables(result.report)
     ]
+    if result.mistakes:
+        sections.append(_mistakes(result))
+    return sections
+
+
+def model_sections(manifest: Manifest | None) -> list[Section]:
+    """What the quality gate found, with the precisions that it refused and the reasons."""
+    if manifest is None:
+        return []
+    gate: Mapping[str, Any] = manifest.metrics.get("gate") or {}
+    rows: list[list[Any]] = []
+    for name, record in manifest.precisions.items():
+        size = sum(manifest.files[file].size for file in record.by_graph.values())
+        lost, low, high = (record.metrics.get(key) for key in ("loss", "loss_low", "loss_high"))
+        rows.append(
+            [
+                name,
+                f"{size / 1e6:.1f} MB",
+                _points(lost),
+                "-" if low is None or high is None else f"{_points(low)} to {_points(high)}",
+                "kept",
+            ]
+        )
+    rows += [[name, "-", "-", "-", f"refused: {why}"] for name, why in _refused(gate)]
+    if not rows:
+        return []
+    header = ["precision", "size", "points lost", "95 % interval", "outcome"]
+    text = f"Compared with PyTorch on {gate['rows']}." if gate.get("rows") else ""
+    return [Section("Quality gate", text, Table("", header, rows), brief=True)]
+
+
+def provenance(result: EvaluationResult) -> Section:
+    """The model card: what was measured on which data, size, speed, and where the model is from."""
+    rate = result.report["rows"] / result.seconds if result.seconds else 0.0
+    rows: list[list[Any]] = [
+        ["task", result.task],
+        ["model", result.model],
+        ["precision", f"{result.precision} on {result.device}"],
+        ["size of the graphs", f"{result.size / 1e6:.2f} MB"],
+        ["speed", f"{rate:,.0f} rows/s"],
+        ["data", result.data],
+        ["SHA-256 of the data", result.sha256 or "-"],
+    ]
+    manifest = result.manifest
+    if manifest is not None:
+        rows += [[f"trained on: {_source(record)}", _digest(record)] for record in manifest.data]
+        rows += [
+            [name, value]
+            for name, value in (
+                ("labels", f"{len(manifest.labels):,}" if manifest.labels else ""),
+                ("languages", ", ".join(manifest.languages)),
+                ("window", f"{manifest.max_length:,} tokens"),
+                ("parameters", _thousands(manifest.source.get("parameters", ""))),
+                ("architecture", manifest.source.get("model_type", "")),
+                ("licence", manifest.license),
+                ("created", manifest.created),
+                ("tools", ", ".join(f"{k} {v}" for k, v in manifest.tools.items())),
+            )
+            if value
+        ]
+    return Section("Model card", table=Table("", ["", "value"], rows), detail=True)
+
+
+def _source(record: Mapping[str, Any]) -> str:
+    return str(record.get("source") or record.get("name") or "data")
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    rest = {k: v for k, v in record.items() if k not in ("source", "name")}
+    return ", ".join(f"{name} {value}" for name, value in rest.items()) or "-"
+
+
+def _thousands(number: str) -> str:
+    return f"{int(number):,}" if number.isdigit() else number
+
+
+def _points(loss: float | None) -> str:
+    return "-" if loss is None else f"{loss * 100:+.2f}"
+
+
+def _refused(gate: Mapping[str, Any]) -> list[tuple[str, str]]:
+    refused = gate.get("refused")
+    return [(str(k), str(v)) for k, v in refused.items()] if isinstance(refused, dict) else []
+
+
+def _mistakes(result: EvaluationResult) -> Section:
+    scored = any(mistake.score for mistake in result.mistakes)
+    named = any(mistake.truth for mistake in result.mistakes)
+    header = [*(["truth"] if named else []), "answer", *(["score"] if scored else []), "input"]
+    rows = [
+        [
+            *([mistake.truth] if named else []),
+            mistake.answer,
+            *([mistake.score] if scored else []),
+            mistake.input,
+        ]
+        for mistake in result.mistakes
+    ]
+    return Section(result.evaluation.errors_title, table=Table("", header, rows))
 
 
 def _headline(result: EvaluationResult) -> str:
@@ -102,43 +179,3 @@ def _headline(result: EvaluationResult) -> str:
         f"{result.task}: {result.model} ({result.precision}, {result.device}) on {rows:,} rows of "
         f"{result.data}, {result.seconds:.1f} s ({rate:,.0f} rows/s)"
     )
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def plain_table(table: Table) -> str:
-    """A table with aligned columns, for the terminal."""
-    rows = [table.header, *([_cell(value) for value in row] for row in table.rows)]
-    widths = [max(_width(row[column]) for row in rows) for column in range(len(table.header))]
-    lines = []
-    for row in rows:
-        cells = [_pad(row[0], widths[0], left=True)]
-        cells += [
-            _pad(cell, width, left=False) for cell, width in zip(row[1:], widths[1:], strict=True)
-        ]
-        lines.append("  " + "  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def _width(text: str) -> int:
-    """Width in terminal columns: a Chinese character takes two."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
-
-
-def _pad(text: str, width: int, *, left: bool) -> str:
-    space = " " * (width - _width(text))
-    return text + space if left else space + text
-
-
-def _pipes(table: Table) -> list[str]:
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-    ruler = ["---", *("---:" for _ in table.header[1:])]
-    return [
-        line(table.header),
-        line(ruler),
-        *(line([_cell(value) for value in row]) for row in table.rows),
-    ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from nlplug.export.calibration import Calibration
 from nlplug.export.gate import GateResult
+from nlplug.export.preflight.findings import Finding
+from nlplug.export.repair.attempt import Attempt
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,9 @@ class BuildResult:
         note: Description of the graphs.
         labels: In the order of their ids; empty for tasks without labels.
         max_length: Window in tokens.
+        findings: What was found about the answers of the PyTorch model.
+        attempts: The forms of each precision that were tried, in order.
+        calibration: How the scales of activations were chosen.
     """
 
     results: list[GateResult]
@@ -29,3 +35,6 @@ class BuildResult:
     note: str
     labels: Sequence[str]
     max_length: int
+    findings: Sequence[Finding] = ()
+    attempts: Sequence[Attempt] = ()
+    calibration: Calibration = field(default_factory=Calibration)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import ExportError, ModelNotFound, OfflineError
+from nlplug.export.preflight.files import check_fit, check_folder, check_unread
+from nlplug.export.preflight.findings import stop_if_fatal
 from nlplug.export.pretrained import load_config, load_model
 from nlplug.export.quiet import quiet
 from nlplug.extras import require
@@ -34,12 +36,13 @@ class Checkpoint:
     target_tokenizer: Any = None
 
 
-def load_checkpoint(source: str | Path, task: Task) -> Checkpoint:
+def load_checkpoint(source: str | Path, task: Task, *, allowed: tuple[str, ...] = ()) -> Checkpoint:
     """Load a checkpoint in Hugging Face's layout, from safetensors only.
 
     Args:
         source: A folder or a Hub id.
         task: Decides which head is loaded.
+        allowed: Names of checks whose findings do not stop the export.
 
     Raises:
         ModelNotFound: There is no such folder, and no such repository on the Hub.
@@ -59,10 +62,13 @@ def load_checkpoint(source: str | Path, task: Task) -> Checkpoint:
         )
     if not local and (folder.is_absolute() or name.count("/") > 1 or name.startswith(".")):
         raise ModelNotFound(f"There is no folder {name}.", hint="Check the path.")
+    if local:
+        check_folder(folder, allowed)
     offline = local or load_settings().offline
     auto = getattr(transformers, task.family.auto_class)
     try:
         config = load_config(name, offline=offline)
+        check_fit(config, auto, folder if local else None, name, allowed)
         tokenizer, target = _tokenizers(name, config, offline=offline)
         with quiet():
             model, loading = load_model(
@@ -79,11 +85,8 @@ def load_checkpoint(source: str | Path, task: Task) -> Checkpoint:
         raise _misfit(error, name) from error
     if loading["missing_keys"] or loading["mismatched_keys"]:
         lacking = sorted(str(key) for key in loading["missing_keys"] or loading["mismatched_keys"])
-        raise ExportError(
-            f"{name} has no weights for {', '.join(lacking[:4])}: it was not trained for "
-            f"{task.name}.",
-            hint=f"Train it first: nlplug train {task.name} --base {name} --data ...",
-        )
+        raise _lacking(lacking, name, task, model.base_model_prefix)
+    stop_if_fatal(check_unread(model, loading["unexpected_keys"]), allowed, name)
     if not tokenizer.is_fast:
         raise ExportError(
             f"The tokenizer of {name} cannot be converted to tokenizer.json.",
@@ -91,6 +94,21 @@ def load_checkpoint(source: str | Path, task: Task) -> Checkpoint:
         )
     _check_labels(model.config, name)
     return Checkpoint(name, model.eval(), tokenizer, target)
+
+
+def _lacking(tensors: list[str], name: str, task: Task, prefix: str) -> ExportError:
+    """The error for tensors that a checkpoint does not have: of its head, or of its body."""
+    body = [tensor for tensor in tensors if tensor.startswith(f"{prefix}.")]
+    text = f"{name} has no weights for {', '.join(tensors[:4])}"
+    if len(body) == len(tensors):
+        return ExportError(
+            f"{text}: {len(tensors)} tensors are missing.",
+            hint="Copy or download the checkpoint again, or save it again.",
+        )
+    return ExportError(
+        f"{text}: it was not trained for {task.name}.",
+        hint=f"Train it first: nlplug train {task.name} --base {name} --data ...",
+    )
 
 
 def _tokenizers(name: str, config: Any, *, offline: bool) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug.export.quantize import Quantization
+from nlplug.export.quantize import FIXED, Quantization
 
 if TYPE_CHECKING:
     from nlplug.task import Task
@@ -24,11 +24,17 @@ class ExportConfig:
         precisions: Any of ``fp32``, ``fp16``, ``int8``; None for all that such a model has.
         eval_data: Labelled rows for the gate; None: see `nlplug.export.rows.gate_rows`.
         eval_rows: Maximum number of rows.
+        calibration: Rows that the scales of int8 activations are chosen on, best those of training;
+            labels are not read. None: the rows of the gate.
         columns: Names of columns that differ from the default, such as ``{"text": "review"}``.
         budget: Largest loss of the metric that a precision may have: 0.005 is half a point.
         required: Precisions without which the export fails; None for those of the bundle that is
             replaced, so that an export never removes a precision.
         quantization: How int8 is made.
+        repair_seconds: Time for repairing refused precisions, see `nlplug.export.repair.ladder`; 0
+            for no repairs. A repair that has started is finished.
+        allow: Names of checks whose findings do not stop the export, see
+            `nlplug.export.preflight.findings.CHECKS`.
         name: Name of the model; empty for the name of the output folder.
         max_length: The model's window in tokens; None for that of the checkpoint.
         options: Default options of this model that differ from those of the task.
@@ -36,7 +42,7 @@ class ExportConfig:
         data: What it was trained on, one record per data set.
         languages: ISO 639-1 codes.
         description: One line.
-        card: Text of the bundle's ``README.md``; empty for none.
+        card: Text of the bundle's ``README.md``; empty: a card made from the manifest.
     """
 
     source: Path | str
@@ -45,10 +51,13 @@ class ExportConfig:
     precisions: Sequence[str] | None = None
     eval_data: Path | None = None
     eval_rows: int = 2000
+    calibration: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     budget: float = 0.005
     required: Sequence[str] | None = None
     quantization: Quantization = field(default_factory=Quantization)
+    repair_seconds: float = 300.0
+    allow: tuple[str, ...] = ()
     name: str = ""
     max_length: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -63,3 +72,9 @@ class ExportConfig:
         """The precisions to export."""
         offered = self.task.family.precisions
         return offered if self.precisions is None else tuple(self.precisions)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the scales of int8 activations are fixed, so that answers must not depend on the
+        batch."""
+        return self.quantization.scales == FIXED

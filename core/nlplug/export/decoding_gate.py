@@ -1,11 +1,14 @@
 """The quality gate of models that write texts: are the texts the same, and are they as good?
 
-The gate measures two things against PyTorch on the same prompts:
+The gate measures three things on the same prompts, the first two against PyTorch:
 
 Parity: the share of greedy texts that equal those of ``generate`` token by token (``identical``),
 and, for the tokens of PyTorch's own texts, how far the logits differ and how often the most likely
 token is the same (``agreement``). In float32 every text has to be identical, except texts that
 first differ where PyTorch gives two tokens the same logit up to rounding (``ties``).
+
+Independence of the batch: how far the probabilities of the next token differ for a prompt alone
+and in a batch (``batch_diff``), see `nlplug.export.gate`.
 
 Loss: how much of the task's metric is lost, paired by row: bits per byte of given texts, or chrF
 of written texts. Without labels it is the loss that PyTorch's probabilities expect, see
@@ -14,22 +17,21 @@ of written texts. Without labels it is the loss that PyTorch's probabilities exp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from nlplug.export.gate import EXPECTED_AGREEMENT, GateResult, contributions, metrics_of
 from nlplug.export.paired import PairedLoss, paired_loss
-from nlplug.export.parity import Parity, expected_regret
+from nlplug.export.parity import Parity, expected_regret, score_difference
 from nlplug.runtime.decoding.generate import generate
 from nlplug.runtime.decoding.scoring import token_logits
 
 if TYPE_CHECKING:
     from nlplug.evaluation.base import Evaluation
-    from nlplug.export.torch_decoder import TorchDecoder
     from nlplug.runtime.decoding.decoder import Decoder
     from nlplug.runtime.decoding.options import DecodingOptions
 
@@ -39,6 +41,8 @@ TIE = 1e-4
 _ROWS = 16
 _FORCED = 128
 """Number of texts for whose tokens logits are compared."""
+_BATCHED = 32
+"""About so many prompts are run alone and in batches."""
 
 Logits = Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]]], Iterable[np.ndarray]]
 Answers = Callable[[Logits, Sequence[Sequence[int]]], list[Any]]
@@ -66,16 +70,52 @@ class DecodingRows:
     targets: Sequence[Any] = ()
 
 
+class Reference(Protocol):
+    """What graphs are compared with."""
+
+    def greedy(self, prompts: Sequence[Sequence[int]], options: DecodingOptions) -> list[list[int]]:
+        """The new tokens of each prompt."""
+
+    def logits(
+        self, prompts: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]
+    ) -> Iterator[np.ndarray]:
+        """Like `nlplug.runtime.decoding.scoring.token_logits`."""
+
+
+class EarlierGraph:
+    """A `Reference` that runs a graph on one prompt at a time.
+
+    Args:
+        decoder: The model.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+
+    def greedy(self, prompts: Sequence[Sequence[int]], options: DecodingOptions) -> list[list[int]]:
+        """See `Reference.greedy`."""
+        return [
+            tokens for prompt in prompts for tokens in _greedy(self._decoder, [prompt], options)
+        ]
+
+    def logits(
+        self, prompts: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]
+    ) -> Iterator[np.ndarray]:
+        """See `Reference.logits`."""
+        for prompt, text in zip(prompts, texts, strict=True):
+            yield from token_logits(self._decoder, [prompt], [text])
+
+
 class DecodingGate:
     """Compares decoders with PyTorch on the same rows.
 
     Args:
         rows: The rows to compare on.
-        reference: The PyTorch model.
+        reference: The PyTorch model, or an earlier graph.
         budget: Largest mean loss of the metric that is accepted.
     """
 
-    def __init__(self, rows: DecodingRows, reference: TorchDecoder, *, budget: float) -> None:
+    def __init__(self, rows: DecodingRows, reference: Reference, *, budget: float) -> None:
         self._rows = rows
         self._reference = reference
         self._budget = budget
@@ -92,16 +132,20 @@ class DecodingGate:
         """The task's metrics of the PyTorch model; empty without labels."""
         return self._metrics(self._answers)
 
-    def judge(self, precision: str, decoder: Decoder, *, scored: bool = True) -> GateResult:
+    def judge(
+        self, precision: str, decoder: Decoder, *, scored: bool = True, fixed: bool = False
+    ) -> GateResult:
         """Run one exported model and compare it with the reference.
 
         Args:
             precision: Its name.
             decoder: The model.
             scored: Whether to measure the metric too; without, the loss is the expected one.
+            fixed: Whether its answers must be independent of the batch, as with fixed scales.
         """
         texts = _greedy(decoder, self._rows.prompts, self._rows.options)
         parity, regrets = self._compare(decoder, texts)
+        parity["batch_diff"] = self._batch_difference(decoder)
         answers = self._scored(partial(token_logits, decoder), texts) if scored else None
         if answers is None:
             loss, metric = (
@@ -111,8 +155,25 @@ class DecodingGate:
         else:
             loss, metric = self._loss(answers), self.metric
         return GateResult.of(
-            precision, parity, loss, metric, self._metrics(answers), budget=self._budget
+            precision,
+            parity,
+            loss,
+            metric,
+            self._metrics(answers),
+            budget=self._budget,
+            fixed=fixed,
         )
+
+    def _batch_difference(self, decoder: Decoder) -> float:
+        """The largest difference of a probability of a next token, alone and in a batch."""
+        step = max(1, len(self._rows.prompts) // _BATCHED)
+        prompts, texts = self._rows.prompts[::step], self._texts[::step]
+        together = token_logits(decoder, prompts, texts)
+        worst = 0.0
+        for prompt, text, given in zip(prompts, texts, together, strict=True):
+            (alone,) = token_logits(decoder, [prompt], [text])
+            worst = float(np.maximum(worst, score_difference(alone, given)))
+        return worst
 
     def _compare(
         self, decoder: Decoder, texts: Sequence[Sequence[int]]

@@ -2,7 +2,7 @@
 
 The same rows go through PyTorch and through each exported graph, both with the runtime's own
 engine, so that tokenization, windows, batching and decoding are the same code. The gate measures
-two things:
+three things:
 
 Parity: how far the raw outputs differ (largest and mean absolute difference, cosine, share of rows
 whose largest output is the same). float32 graphs compute the same as PyTorch, so a difference
@@ -15,6 +15,9 @@ could pass with fewer than some thousand rows. So a small file tends to refuse (
 more wrong row is two points). When the interval reaches beyond the budget, the result is marked
 ``uncertain`` and states how many rows would be enough.
 
+Independence of the batch: how far the scores of the same rows differ alone and in batches of
+unequal rows (``batch_diff``). An int8 graph with fixed scales is refused if they differ.
+
 Without labels the loss is the one that PyTorch's probabilities expect: the probability of its own
 answer minus the probability of the other answer. A change between two equally likely answers costs
 nothing; a change of a certain answer costs a whole row. If the probabilities were calibrated, this
@@ -23,7 +26,7 @@ would be the loss of accuracy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,20 +34,29 @@ import numpy as np
 
 from nlplug.evaluation.base import flat_metrics, options_of
 from nlplug.export.paired import PairedLoss, paired_loss
-from nlplug.export.parity import Parity, expected_regret
+from nlplug.export.parity import BATCH_TOLERANCE, Parity, expected_regret, score_difference
+from nlplug.export.preflight.alternatives import check_alternatives
+from nlplug.export.preflight.answers import check_answers
+from nlplug.export.preflight.findings import Finding
 from nlplug.runtime.engine import Engine
+from nlplug.runtime.feeds import GraphFeeds
+from nlplug.runtime.outputs import GraphOutputs
 
 if TYPE_CHECKING:
     from nlplug.evaluation.base import Evaluation
     from nlplug.export.rows import GateRows
     from nlplug.runtime.executor import Executor
-    from nlplug.runtime.model import TaskModel
+    from nlplug.runtime.model import Row, TaskModel
     from nlplug.task import Task
 
 EXPECTED_AGREEMENT = "expected agreement with PyTorch"
 """The metric where there are no labels."""
 
 _CHUNK = 256
+_SOME = 128
+"""Number of rows on which other settings of the PyTorch model are tried."""
+_BATCHED, _BATCHES = 64, 4
+"""Rows that are run alone and in batches, and number of these batches."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,8 @@ class GateResult:
     Attributes:
         precision: ``fp32``, ``fp16``, ``int8``.
         parity: ``max_abs_diff``, ``mean_abs_diff``, ``largest``, ``cosine``, ``agreement``,
-            ``rows``; of models that write texts also ``identical`` and ``ties``, see
+            ``rows``, ``batch_diff`` (the largest difference of a score of the same row alone and in
+            a batch); of models that write texts also ``identical`` and ``ties``, see
             `nlplug.export.decoding_gate`.
         loss: Loss of the metric, in its unit.
         metric: Name of the metric.
@@ -81,9 +94,12 @@ class GateResult:
         metrics: dict[str, float],
         *,
         budget: float,
+        fixed: bool = False,
     ) -> GateResult:
-        """The result of these measurements under a budget."""
+        """The result of these measurements under a budget; ``fixed``: see `Gate.judge`."""
         refused = refusal(precision, parity, loss, metric, budget)
+        if refused is None and fixed:
+            refused = dependence(precision, parity)
         return cls(precision, parity, loss, metric, metrics, refused, doubt(loss, budget))
 
 
@@ -110,7 +126,7 @@ class Gate:
         model: The task bound to the exported model.
         rows: The rows to compare on.
         evaluation: Scores answers; None when the task has no evaluation.
-        reference: The PyTorch model.
+        reference: The PyTorch model, or an earlier graph.
         budget: Largest mean loss of the metric that is accepted: 0.005 is half a point.
         independent: See `expected_loss`.
         options: Default options of the exported model; the gate measures with them.
@@ -134,7 +150,10 @@ class Gate:
         self._budget = budget
         self._independent = independent
         self._options = options_of(task, evaluation, options or {})
-        self._reference = self._run(reference)
+        self._signature = reference.signature
+        # An earlier graph may take scales from each batch.
+        alone = reference.signature.scales_by_batch
+        self._reference = self._run(reference, together=not alone)
         self._expected = self._scores(self._reference)
 
     @property
@@ -146,28 +165,116 @@ class Gate:
         """The task's metrics of the PyTorch model; empty without labels."""
         return self._metrics(self._reference)
 
-    def judge(self, precision: str, executor: Executor) -> GateResult:
-        """Run one exported graph and compare it with the reference."""
+    def check_reference(self, model: Any) -> list[Finding]:
+        """What is wrong with the answers of the PyTorch model.
+
+        Args:
+            model: The ``transformers.PreTrainedModel`` that the reference runs.
+        """
+        bad = [
+            row
+            for row, outputs in enumerate(self._by_row(self._reference))
+            if not all(np.isfinite(output).all() for output in outputs)
+        ]
+        if bad:
+            return [
+                Finding(
+                    "answers",
+                    f"PyTorch gives outputs that are NaN or infinite for {len(bad)} of "
+                    f"{len(self._rows.inputs)} rows, the first is "
+                    f"{str(self._rows.inputs[bad[0]])[:120]}.",
+                    "A weight is so large that float32 overflows, or the checkpoint is damaged.",
+                )
+            ]
+        if self._evaluation is None or self._rows.targets is None:
+            return []
+        found = check_answers(self._evaluation, self._reference.answers, self._rows.targets, model)
+        return found or check_alternatives(model, self._score_some)
+
+    def _score_some(self, model: Any) -> np.ndarray:
+        """What some labelled rows contribute to the metric, for a PyTorch model."""
+        from nlplug.export.torch_executor import TorchExecutor
+
+        step = max(1, len(self._rows.inputs) // _SOME)
+        run = self._run(TorchExecutor(model, self._signature), step=step)
+        if self._evaluation is None or self._rows.targets is None:
+            raise TypeError("Only labelled rows have a score.")
+        return contributions(self._evaluation, run.answers, self._rows.targets[::step])
+
+    def _by_row(self, run: RowOutputs) -> Iterator[list[np.ndarray]]:
+        start = 0
+        for count in run.counts:
+            yield run.outputs[start : start + count]
+            start += count
+
+    def judge(self, precision: str, executor: Executor, *, fixed: bool = False) -> GateResult:
+        """Run one exported graph and compare it with the reference.
+
+        Args:
+            precision: Its name.
+            executor: Runs the graph.
+            fixed: Whether its answers must be independent of the batch, as with fixed scales.
+        """
         run = self._run(executor)
+        parity = compare_outputs(self._reference, run)
+        parity["batch_diff"] = self._batch_difference(executor)
         return GateResult.of(
             precision,
-            compare_outputs(self._reference, run),
+            parity,
             paired_loss(self._expected, self._scores(run)),
             self.metric,
             self._metrics(run),
             budget=self._budget,
+            fixed=fixed,
         )
 
-    def _run(self, executor: Executor) -> RowOutputs:
-        engine = Engine(executor, self._model)
+    def _batch_difference(self, executor: Executor) -> float:
+        """The largest difference of a score of the same row alone and in a batch."""
+        inputs = self._rows.inputs[:: max(1, len(self._rows.inputs) // _BATCHED)]
+        encoded = self._model.encode(inputs, self._options)
+        rows = [row for windows in encoded for row in windows][:_BATCHED]
+        signature = executor.signature
+        feeds = GraphFeeds(
+            signature,
+            pad_token_id=self._model.pad_token_id,
+            first_position=self._model.first_position,
+        )
+        outputs = GraphOutputs(signature, self._model)
+
+        def run(some: Sequence[Row]) -> list[dict[str, np.ndarray]]:
+            return outputs.read(executor.run(feeds.collate(some)), [len(row) for row in some])
+
+        batches = [list(range(n, len(rows), _BATCHES)) for n in range(min(_BATCHES, len(rows)))]
+        if not feeds.pads or feeds.rows is not None:
+            batches = feeds.plan([len(row) for row in rows], executor.token_budget)
+        worst = 0.0
+        for batch in batches:
+            for place, given in zip(batch, run([rows[place] for place in batch]), strict=True):
+                (alone,) = run([rows[place]])
+                for name, value in alone.items():
+                    difference = score_difference(value, given[name], independent=self._independent)
+                    worst = float(np.maximum(worst, difference))
+        return worst
+
+    def _run(self, executor: Executor, *, together: bool = True, step: int = 1) -> RowOutputs:
+        """Run every row, or every ``step``-th one; ``together``: see `Engine`."""
+        engine = Engine(executor, self._model, together=together)
         run = RowOutputs([], [], [])
         try:
-            for start in range(0, len(self._rows.inputs), _CHUNK):
-                inputs = self._rows.inputs[start : start + _CHUNK]
+            rows = self._rows.inputs[::step]
+            targets = self._rows.targets[::step] if self._rows.targets else [None] * len(rows)
+            for start in range(0, len(rows), _CHUNK):
+                inputs = rows[start : start + _CHUNK]
+                right = targets[start : start + _CHUNK]
                 encoded = self._model.encode(inputs, self._options)
                 given = engine.outputs(inputs, self._options)
-                for item, windows, outputs in zip(inputs, encoded, given, strict=True):
-                    run.answers.append(self._model.decode(item, windows, outputs, self._options))
+                for item, target, windows, outputs in zip(
+                    inputs, right, encoded, given, strict=True
+                ):
+                    answer = self._model.decode(item, windows, outputs, self._options)
+                    if self._evaluation is not None:
+                        answer = self._evaluation.kept(answer, target)
+                    run.answers.append(answer)
                     values = [value for output in outputs for value in output.values()]
                     run.counts.append(len(values))
                     run.outputs.extend(values)
@@ -225,6 +332,16 @@ def refusal(
         f"(95 % interval {loss.low * 100:+.2f} to {loss.high * 100:+.2f}, {loss.rows} rows), "
         f"above the budget of {points(budget)}; it gives the same answer in "
         f"{same_answers(parity):.1%} of the rows"
+    )
+
+
+def dependence(precision: str, parity: Mapping[str, float]) -> str | None:
+    """Why a precision is refused because its scores depend on the batch; None if they do not."""
+    if parity["batch_diff"] <= BATCH_TOLERANCE:
+        return None
+    return (
+        f"{precision} gives the same text other scores in a batch than alone: they differ by up to "
+        f"{parity['batch_diff']:.4f}, above {BATCH_TOLERANCE:.0e} (--scales batch allows this)"
     )
 
 

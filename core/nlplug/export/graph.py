@@ -53,6 +53,10 @@ class GraphEditor:
         """The node that computes a value."""
         return self._producers.get(name)
 
+    def readers(self, name: str) -> list[Any]:
+        """The nodes of the main graph that read a value."""
+        return [node for node in self.model.graph.node if name in node.input]
+
     def uses(self, name: str) -> int:
         """Number of nodes and graph outputs that read a value."""
         return self._uses[name]
@@ -85,6 +89,10 @@ class GraphEditor:
             self.model.graph.initializer.append(tensor)
             self._weights[name] = self.model.graph.initializer[-1]
         return name
+
+    def set_weight(self, name: str, array: np.ndarray) -> None:
+        """Replace the values of a constant."""
+        self._weights[name].CopyFrom(numpy_helper.from_array(np.asarray(array, order="C"), name))
 
     def rewrite(self, change: Callable[[Any], Iterable[Any] | None]) -> int:
         """Replace nodes.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -15,22 +15,31 @@ if TYPE_CHECKING:
     from nlplug.export.checkpoint import Checkpoint
     from nlplug.export.config import ExportConfig
     from nlplug.export.gate import GateResult
+    from nlplug.export.preflight.findings import Finding
 
 _TOOLS = ("nlplug", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime")
 
 
-def make_manifest(config: ExportConfig, checkpoint: Checkpoint, made: BuildResult) -> Manifest:
+def make_manifest(
+    config: ExportConfig,
+    checkpoint: Checkpoint,
+    made: BuildResult,
+    findings: Sequence[Finding] = (),
+) -> Manifest:
     """The manifest of a bundle, with the gate's result for each precision.
 
     Args:
         config: The settings of the export.
         checkpoint: What was exported.
         made: What was built; precisions that the gate refused are under ``metrics.gate.refused``.
+        findings: What the preflight found that did not stop the export.
     """
     gate: dict[str, Any] = {
         "rows": made.rows,
         "budget": config.budget,
         "refused": {v.precision: v.refused for v in made.results if v.refused},
+        "tried": [attempt.record() for attempt in made.attempts],
+        "findings": [one.message for one in (*findings, *made.findings)],
     }
     return Manifest(
         name=config.name or config.output.resolve().name,
@@ -41,15 +50,9 @@ def make_manifest(config: ExportConfig, checkpoint: Checkpoint, made: BuildResul
         max_length=made.max_length,
         options=dict(config.options),
         precisions={
-            result.precision: PrecisionRecord(
-                file=graphs[run_together(graphs)[0]],
-                graphs=dict(graphs) if len(graphs) > 1 else {},
-                metrics=result.metrics | _loss(result),
-                parity=_rounded(result.parity),
-            )
+            result.precision: precision_record(made.files[result.precision], result)
             for result in made.results
             if not result.refused and result.precision in config.wanted
-            for graphs in [made.files[result.precision]]
         },
         metrics={
             "pytorch": made.reference,
@@ -58,7 +61,8 @@ def make_manifest(config: ExportConfig, checkpoint: Checkpoint, made: BuildResul
             "quantization": {
                 name: list(value) if isinstance(value, tuple) else value
                 for name, value in asdict(config.quantization).items()
-            },
+            }
+            | {"calibration": asdict(made.calibration)},
         },
         license=config.license,
         data=[dict(record) for record in config.data],
@@ -68,6 +72,23 @@ def make_manifest(config: ExportConfig, checkpoint: Checkpoint, made: BuildResul
             "model_type": str(checkpoint.model.config.model_type),
             "parameters": str(sum(weight.numel() for weight in checkpoint.model.parameters())),
         },
+    )
+
+
+def precision_record(
+    graphs: Mapping[str, str], result: GateResult | None = None
+) -> PrecisionRecord:
+    """The record of a precision, with its result at the gate if it was measured.
+
+    Args:
+        graphs: Its files, by graph.
+        result: The result.
+    """
+    return PrecisionRecord(
+        file=graphs[run_together(graphs)[0]],
+        graphs=dict(graphs) if len(graphs) > 1 else {},
+        metrics=result.metrics | _loss(result) if result else {},
+        parity=_rounded(result.parity) if result else {},
     )
 
 

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nlplug.errors import ExportError
 from nlplug.evaluation.base import evaluation_of, options_of
 from nlplug.export.build import build_float, build_int8
 from nlplug.export.build_result import BuildResult
+from nlplug.export.calibration import Calibration, calibration_rows, fix_one_pass
 from nlplug.export.checkpoint import Checkpoint
 from nlplug.export.config import ExportConfig
-from nlplug.export.gate import Gate
+from nlplug.export.fusion import FusedGraphs
+from nlplug.export.gate import Gate, GateResult
 from nlplug.export.parity import FP32_TOLERANCE, relative_difference
+from nlplug.export.preflight.findings import stop_if_fatal
+from nlplug.export.repair.attempt import AS_CONFIGURED, Attempt
+from nlplug.export.repair.ladder import Form, Int8Forms, RepairClock, fp16_forms
+from nlplug.export.repair.run import repair, unrepaired
+from nlplug.export.repair.sensitive import overflowing
 from nlplug.export.rows import calibration_feeds, gate_rows
+from nlplug.export.shapes import difference_by_shape
 from nlplug.export.torch_executor import TorchExecutor
 from nlplug.families.one_pass import OnePassTask
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import MODEL_GRAPH
 from nlplug.runtime.session import OnnxExecutor
 
+if TYPE_CHECKING:
+    from nlplug.export.smooth import Feeds
+
 _ORDER = ("fp32", "fp16", "int8")
+_SHAPED = 64
+"""Number of rows from which batches of several shapes are made."""
+_SMOOTHED = 48
+"""Rows that the outliers of activations are measured on."""
 _log = logging.getLogger(__name__)
 
 
@@ -40,12 +59,7 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
         DataError: The evaluation data cannot be used.
         MissingExtra: A package of the ``train`` extra is not installed.
     """
-    task = config.task
-    if not isinstance(task, OnePassTask):
-        raise ExportError(
-            f"{task.name} cannot be exported: {type(task).__name__} is not a OnePassTask.",
-            hint="Name another exporter in the record of its family (Family.exporter).",
-        )
+    task = _one_pass(config, "exporter")
     fused = build_float(checkpoint, config, folder)
     draft = Bundle.open(folder)
     evaluation = evaluation_of(task, draft.labels) if task.family.scoring else None
@@ -54,50 +68,227 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
         task, evaluation, config.eval_data, limit=config.eval_rows, columns=config.columns
     )
     model = task.bind(draft)
-    if "int8" in config.wanted:
-        calibration = calibration_feeds(model, rows.inputs, options)
-        build_int8(fused, config.quantization, calibration, folder)
-        draft = Bundle.open(folder)
-    problem = getattr(checkpoint.model.config, "problem_type", None)
-    gate: Gate | None = None
-    results = []
+    executor = OnnxExecutor(draft.onnx_file("fp32"))
+    try:
+        _log.info("running PyTorch on %s", rows.origin)
+        reference = TorchExecutor(checkpoint.model, executor.signature)
+        problem = getattr(checkpoint.model.config, "problem_type", None)
+        gate = Gate(
+            task,
+            model,
+            rows,
+            evaluation,
+            reference,
+            budget=config.budget,
+            independent=problem == "multi_label_classification",
+            options=config.options,
+        )
+        findings = gate.check_reference(checkpoint.model)
+        stop_if_fatal(findings, config.allow, checkpoint.name)
+        encoded = model.encode(rows.inputs[:_SHAPED], options)
+        shape = difference_by_shape(
+            model, [row for windows in encoded for row in windows], reference, executor
+        )
+    finally:
+        executor.close()
+    samples = calibration_rows(config, draft.labels) if "int8" in config.wanted else rows
+    feeds = calibration_feeds(model, samples.inputs, options, limit=_SMOOTHED)
+
+    def fix_scales() -> Calibration:
+        return fix_one_pass(config, Bundle.open(folder), "int8", model, options, samples)
+
+    made = _Precisions(config, fused, gate, folder, feeds, fix_scales)
     # fp32 first: if it differs from PyTorch, everything made from it is wrong.
-    for precision in sorted(draft.precisions, key=_ORDER.index):
-        executor = OnnxExecutor(draft.onnx_file(precision))
-        try:
-            if gate is None:
-                _log.info("running PyTorch on %s", rows.origin)
-                reference = TorchExecutor(checkpoint.model, executor.signature)
-                gate = Gate(
-                    task,
-                    model,
-                    rows,
-                    evaluation,
-                    reference,
-                    budget=config.budget,
-                    independent=problem == "multi_label_classification",
-                    options=config.options,
-                )
-            _log.info("running %s", precision)
-            result = gate.judge(precision, executor)
-        finally:
-            executor.close()
-        if precision == "fp32" and not relative_difference(result.parity) <= FP32_TOLERANCE:
-            raise ExportError(
-                f"The float32 graph differs from PyTorch by {result.parity['max_abs_diff']:.2e} "
-                f"(largest output {result.parity['largest']:.2f}): the export is broken.",
-                hint="Please report the architecture. An existing bundle was not changed.",
-            )
-        results.append(result)
+    _check_float(made.judge("fp32"), shape)
+    if "int8" in config.wanted:
+        build_int8(fused, config.quantization, feeds, folder)
+    for precision in sorted(Bundle.open(folder).precisions, key=_ORDER.index)[1:]:
+        made.judge_or_repair(precision)
     return BuildResult(
-        results=results,
+        results=made.results,
         files={
             precision: {MODEL_GRAPH: path.relative_to(folder).as_posix()}
-            for precision, path in draft.precisions.items()
+            for precision, path in Bundle.open(folder).precisions.items()
         },
         rows=rows.origin,
-        reference=gate.reference_metrics() if gate else {},
+        reference=gate.reference_metrics(),
         note=fused.note,
         labels=draft.labels if task.family.labelled else [],
         max_length=draft.max_length,
+        findings=findings,
+        attempts=made.attempts,
+        calibration=made.calibration,
     )
+
+
+class _Precisions:
+    """Judges the graphs of a folder, and repairs those that are refused.
+
+    Attributes:
+        results: One per precision.
+        attempts: The forms that were tried.
+        calibration: How the scales of the last int8 graph were chosen.
+    """
+
+    def __init__(
+        self,
+        config: ExportConfig,
+        fused: FusedGraphs,
+        gate: Gate,
+        folder: Path,
+        feeds: Sequence[Feeds],
+        fix_scales: Callable[[], Calibration],
+    ) -> None:
+        self._config = config
+        self._fix_scales = fix_scales
+        self.calibration = Calibration()
+        self._gpu = fused.gpu
+        self._gate = gate
+        self._folder = folder
+        self._feeds = feeds
+        self._clock = RepairClock(config.repair_seconds)
+        self.results: list[GateResult] = []
+        self.attempts: list[Attempt] = []
+
+    def judge(self, precision: str) -> GateResult:
+        """Judge a graph as configured."""
+        path = Bundle.open(self._folder).onnx_file(precision)
+        _log.info("running %s", precision)
+        start = time.monotonic()
+        result = self._run(precision, path)
+        if precision == "fp16":
+            result = self._within_half(result)
+        self.attempts.append(
+            Attempt.of(
+                AS_CONFIGURED,
+                result,
+                size=path.stat().st_size,
+                judged=time.monotonic() - start,
+            )
+        )
+        self.results.append(result)
+        return result
+
+    def judge_or_repair(self, precision: str) -> None:
+        """Judge a graph, and try other forms if it is refused."""
+        result = self.judge(precision)
+        wanted = precision in self._config.wanted and self._clock.in_time()
+        if not result.refused or not wanted:
+            return
+        _log.info("%s; trying repairs", result.refused)
+        target = Bundle.open(self._folder).onnx_file(precision)
+        source = Bundle.open(self._folder).onnx_file("fp32")
+        forms: Iterable[Form]
+        if precision == "int8":
+            forms = int8 = Int8Forms(source, self._config.quantization, self._feeds, self._clock)
+        else:
+            forms, int8 = fp16_forms(source, self._gpu, self._feeds), None
+        repaired = repair(
+            precision,
+            forms,
+            target,
+            lambda path: self._run(precision, path),
+            self._clock,
+            self.attempts,
+        )
+        sensitive = int8.sensitive if int8 is not None else []
+        self.results[-1] = repaired or unrepaired(result, self.attempts, sensitive)
+
+    def _run(self, precision: str, path: Path) -> GateResult:
+        if precision == "int8":
+            self.calibration = self._fix_scales()
+        executor = OnnxExecutor(path)
+        try:
+            fixed = self._config.fixed and precision == "int8"
+            return self._gate.judge(precision, executor, fixed=fixed)
+        finally:
+            executor.close()
+
+    def _within_half(self, result: GateResult) -> GateResult:
+        """Refused where numbers are beyond fp16, also if the rows do not show it."""
+        large = overflowing(self._gpu, self._feeds)
+        if not large:
+            return result
+        worst = max(large, key=large.__getitem__)
+        reason = (
+            f"fp16 ends at 65504, and {worst} has numbers up to {large[worst]:.3g} "
+            f"({len(large)} of its operators)"
+        )
+        return replace(result, refused=f"{result.refused}; {reason}" if result.refused else reason)
+
+
+def _check_float(result: GateResult, shape: str | None) -> None:
+    parity = result.parity
+    if relative_difference(parity) <= FP32_TOLERANCE and shape is None:
+        return
+    where = f"; {shape}" if shape else ""
+    raise ExportError(
+        f"The float32 graph differs from PyTorch by {parity['max_abs_diff']:.2e} "
+        f"(largest output {parity['largest']:.2f}{where}): the export is broken.",
+        hint="Please report the architecture. An existing bundle was not changed.",
+    )
+
+
+def calibrate(config: ExportConfig, earlier: Bundle, draft: Bundle, precision: str) -> BuildResult:
+    """Fix the scales of a precision, and compare it with the earlier graph.
+
+    A family's calibrator, see `nlplug.families.family.Family.calibrator`.
+
+    Args:
+        config: The settings; of the calibration and the gate.
+        earlier: The bundle as it was.
+        draft: A copy of it, whose graph is written again.
+        precision: A precision whose graph takes scales from each batch.
+
+    Raises:
+        ExportError: The task's models do not answer in one pass.
+        DataError: The rows cannot be used.
+    """
+    task = _one_pass(config, "calibrator")
+    evaluation = evaluation_of(task, draft.labels) if task.family.scoring else None
+    defaults = task.default_options(draft) | dict(config.options)
+    options = options_of(task, evaluation, defaults)
+    rows = gate_rows(
+        task, evaluation, config.eval_data, limit=config.eval_rows, columns=config.columns
+    )
+    model = task.bind(draft)
+    samples = calibration_rows(config, draft.labels)
+    calibration = fix_one_pass(config, draft, precision, model, options, samples)
+    graph = draft.onnx_file(precision)
+    executors = [OnnxExecutor(path) for path in (earlier.onnx_file(precision), graph)]
+    reference, candidate = executors
+    try:
+        gate = Gate(
+            task,
+            model,
+            rows,
+            evaluation,
+            reference,
+            budget=config.budget,
+            independent=draft.config.get("problem_type") == "multi_label_classification",
+            options=defaults,
+        )
+        result = gate.judge(precision, candidate, fixed=True)
+    finally:
+        for executor in executors:
+            executor.close()
+    return BuildResult(
+        results=[result],
+        files={precision: {MODEL_GRAPH: graph.relative_to(draft.path).as_posix()}},
+        rows=rows.origin,
+        reference=gate.reference_metrics(),
+        note="calibrated",
+        labels=draft.labels if task.family.labelled else [],
+        max_length=draft.max_length,
+        calibration=calibration,
+    )
+
+
+def _one_pass(config: ExportConfig, role: str) -> OnePassTask:
+    task = config.task
+    if not isinstance(task, OnePassTask):
+        raise ExportError(
+            f"{task.name} cannot be exported: {type(task).__name__} is not a OnePassTask.",
+            hint=f"Name another {role} in the record of its family (Family.{role}).",
+        )
+    return task

@@ -11,6 +11,9 @@ import numpy as np
 FP32_TOLERANCE = 1e-3
 """Largest difference of float32 outputs, relative to the largest output (at least 1)."""
 
+BATCH_TOLERANCE = 1e-4
+"""Largest difference of a score (a probability) of the same text alone and in a batch."""
+
 
 @dataclass
 class Parity:
@@ -70,15 +73,32 @@ def expected_regret(expected: np.ndarray, given: np.ndarray, *, independent: boo
     """
     if not np.isfinite(given).all():
         return 1.0
-    logits = expected.astype(np.float64)
-    if independent or logits.shape[-1] == 1:
-        probability = np.exp(-np.logaddexp(0.0, -logits))
-        flipped = (logits > 0) != (given > 0)
-        return float(np.mean(np.abs(2 * probability - 1) * flipped))
-    shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    shares /= shares.sum(axis=-1, keepdims=True)
+    shares = probabilities(expected, independent=independent)
+    if independent or expected.shape[-1] == 1:
+        flipped = (expected > 0) != (given > 0)
+        return float(np.mean(np.abs(2 * shares - 1) * flipped))
     chosen = np.take_along_axis(shares, np.argmax(given, axis=-1)[..., None], axis=-1)[..., 0]
     return float(np.mean(shares.max(axis=-1) - chosen))
+
+
+def probabilities(logits: np.ndarray, *, independent: bool = False) -> np.ndarray:
+    """What logits mean, over the last axis, float64 of the same shape.
+
+    Args:
+        logits: Logits of a model.
+        independent: Each number is a yes or no of its own (several labels per text).
+    """
+    values = logits.astype(np.float64)
+    if independent or values.shape[-1] == 1:
+        return np.asarray(np.exp(-np.logaddexp(0.0, -values)))
+    shares = np.exp(values - values.max(axis=-1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=-1, keepdims=True))
+
+
+def score_difference(one: np.ndarray, other: np.ndarray, *, independent: bool = False) -> float:
+    """The largest difference of two outputs, as probabilities."""
+    pair = (probabilities(logits, independent=independent) for logits in (one, other))
+    return float(np.abs(np.subtract(*pair)).max())
 
 
 def relative_difference(parity: Mapping[str, float]) -> float:

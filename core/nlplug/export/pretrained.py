@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nlplug.export.pooling import KEY, pooled_class
 from nlplug.extras import require
 
 _UNSAFE = "attn_implementation"
@@ -64,13 +65,37 @@ def load_model(
         ValueError: The class has no model for the configuration.
         RuntimeError: The weights do not fit the configuration.
     """
-    return auto_class.from_pretrained(
+    return model_class(auto_class, config).from_pretrained(
         str(name),
         config=config,
         use_safetensors=True,
         attn_implementation=attention or _attention(auto_class, config),
         **settings,
     )
+
+
+def untrained_model(auto_class: Any, config: Any) -> Any:
+    """A model with the tensors that a checkpoint of this configuration has, not initialized.
+
+    Args:
+        auto_class: A class such as ``transformers.AutoModelForSequenceClassification``.
+        config: The configuration of the checkpoint.
+    """
+    kind = model_class(auto_class, config)
+    return auto_class.from_config(config) if kind is auto_class else kind._from_config(config)
+
+
+def model_class(auto_class: Any, config: Any) -> Any:
+    """The class that loads a checkpoint: the given one, or its form on pooled vectors.
+
+    Args:
+        auto_class: A class such as ``transformers.AutoModelForSequenceClassification``.
+        config: The configuration of the checkpoint.
+    """
+    pooled = getattr(config, KEY, None) is not None
+    if not pooled or auto_class.__name__ != "AutoModelForSequenceClassification":
+        return auto_class
+    return pooled_class(auto_class._model_mapping[type(config)])
 
 
 def _attention(auto_class: Any, config: Any) -> str:

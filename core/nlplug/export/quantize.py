@@ -1,4 +1,6 @@
-"""Dynamic int8 quantization: weights at export, activations at run time.
+"""int8 quantization: weights at export, activations at run time with one scale per batch.
+
+`nlplug.export.scales` then replaces these scales with fixed ones.
 
 ONNX Runtime's general quantizer uses seven bits for the products of fused attention, and writes
 chains of MatMulInteger, Cast and Mul that the session has to fuse. Here each product becomes the
@@ -18,6 +20,7 @@ from nlplug.errors import OptionError
 from nlplug.export.graph import MICROSOFT, GraphEditor, attributes
 from nlplug.export.passes import split_bias_gelu
 
+FIXED, BATCH = SCALES = ("fixed", "batch")
 _SMALLEST_TABLE = 1024
 
 
@@ -37,11 +40,14 @@ class Quantization:
             always has one scale per column). False: one scale per column and one for all
             activations, which is faster in batches. None: True for models that continue a text,
             False for text-to-text models.
+        scales: Of activations. ``fixed``: chosen at export on real texts, so that the answer to a
+            text is independent of its batch. ``batch``: taken from each batch, for models whose
+            activations differ too much between texts.
         exclude: Substrings of names of weights, or of outputs of products, that stay in float, such
             as ``layer.5/attention/output``.
 
     Raises:
-        OptionError: ``weight_bits`` is not between 2 and 8.
+        OptionError: ``weight_bits`` is not between 2 and 8, or ``scales`` is unknown.
     """
 
     weight_bits: int = 8
@@ -49,6 +55,7 @@ class Quantization:
     embeddings: bool = True
     smooth: bool = True
     blocks: bool | None = None
+    scales: str = FIXED
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -56,6 +63,8 @@ class Quantization:
             raise OptionError(
                 f"weight_bits is {self.weight_bits}.", hint="Give 8, or 7 for CPUs without VNNI."
             )
+        if self.scales not in SCALES:
+            raise OptionError(f"scales is {self.scales!r}.", hint=f"Give {' or '.join(SCALES)}.")
 
 
 def quantize(model: Any, settings: Quantization | None = None) -> Any:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from nlplug.task import Task, TaskInput, TaskOptions
 
 _SEED = 20260101
-_CALIBRATION = 48
 
 SENTENCES = (
     "The train to the coast leaves at seven and arrives before noon.",
@@ -114,17 +113,27 @@ def gate_rows(
 
 
 def calibration_feeds(
-    model: TaskModel[Any, Any], inputs: Sequence[TaskInput], options: TaskOptions
+    model: TaskModel[Any, Any], inputs: Sequence[TaskInput], options: TaskOptions, *, limit: int
 ) -> list[dict[str, np.ndarray]]:
     """Some inputs as feeds of the graph, one window each and without padding.
 
     Calibration uses no labels, so it may use the rows that the gate measures on.
+
+    Args:
+        model: The task, bound to the model.
+        inputs: The inputs.
+        options: Of the task.
+        limit: Maximum number of feeds.
     """
-    step = max(1, len(inputs) // _CALIBRATION)
+    step = max(1, len(inputs) // limit)
     rows = [windows[0] for windows in model.encode(inputs[::step], options) if windows]
-    signature = Signature.of_names(("input_ids", "attention_mask", "token_type_ids"))
-    feeds = GraphFeeds(signature, pad_token_id=model.pad_token_id)
-    return [feeds.collate([row]) for row in rows[:_CALIBRATION]]
+    names = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+    feeds = GraphFeeds(
+        Signature.of_names(names),
+        pad_token_id=model.pad_token_id,
+        first_position=model.first_position,
+    )
+    return [feeds.collate([row]) for row in rows[:limit]]
 
 
 def labelled(evaluation: Evaluation, data: Path, columns: Mapping[str, str]) -> bool:

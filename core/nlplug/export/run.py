@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from nlplug.errors import ExportError, GateRefused, NlplugError, OptionError
 from nlplug.export.config import ExportConfig
+from nlplug.export.preflight.findings import Finding, check_allowed
 from nlplug.families.family import load
 from nlplug.models.bundle import Bundle
+from nlplug.models.card import model_card
 from nlplug.models.layout import external_data_of
 from nlplug.models.writer import BundleWriter
 from nlplug.validation import make_options
@@ -19,6 +21,7 @@ from nlplug.validation import make_options
 if TYPE_CHECKING:
     from nlplug.export.build_result import BuildResult
     from nlplug.export.gate import GateResult
+    from nlplug.export.repair.attempt import Attempt
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class ExportReport:
         rows: Description of the rows that were compared.
         reference: Metrics of the PyTorch model; empty without labels.
         graph: Description of the graphs.
+        findings: What the preflight found that did not stop the export.
+        attempts: The forms of each precision that were tried, in order.
     """
 
     bundle: Bundle
@@ -38,6 +43,8 @@ class ExportReport:
     rows: str
     reference: dict[str, float]
     graph: str
+    findings: Sequence[Finding] = ()
+    attempts: Sequence[Attempt] = ()
 
 
 def export_model(config: ExportConfig) -> ExportReport:
@@ -59,21 +66,33 @@ def export_model(config: ExportConfig) -> ExportReport:
     _check(config)
     from nlplug.export.checkpoint import load_checkpoint
     from nlplug.export.manifest import make_manifest
+    from nlplug.export.preflight.run import check_checkpoint
+    from nlplug.export.repair.attempt import card_section
 
     required = _required(config)
     with BundleWriter(config.output) as writer:
         work = writer.folder / "work"
         work.mkdir()
-        checkpoint = load_checkpoint(config.source, config.task)
+        checkpoint = load_checkpoint(config.source, config.task, allowed=config.allow)
+        findings = check_checkpoint(checkpoint, config)
         made: BuildResult = load(config.task.family.exporter)(config, checkpoint, work)
         _check_results(config, made.results, required)
         kept = [v for v in made.results if not v.refused and v.precision in config.wanted]
         _move(work, writer.folder, [made.files[result.precision] for result in kept])
-        if config.card:
-            (writer.folder / "README.md").write_text(config.card, encoding="utf-8")
-        manifest = make_manifest(config, checkpoint, made)
+        manifest = make_manifest(config, checkpoint, made, findings)
+        card = config.card or model_card(manifest)
+        card += card_section(made.attempts, [*findings, *made.findings])
+        (writer.folder / "README.md").write_text(card, encoding="utf-8")
         bundle = writer.commit(manifest)
-    return ExportReport(bundle, made.results, made.rows, made.reference, made.note)
+    return ExportReport(
+        bundle,
+        made.results,
+        made.rows,
+        made.reference,
+        made.note,
+        [*findings, *made.findings],
+        made.attempts,
+    )
 
 
 def _check(config: ExportConfig) -> None:
@@ -94,6 +113,9 @@ def _check(config: ExportConfig) -> None:
     make_options(config.task, config.options)
     if config.budget < 0:
         raise OptionError(f"The budget is {config.budget}.", hint="Give 0 or more.")
+    check_allowed(config.allow)
+    if config.repair_seconds < 0:
+        raise OptionError(f"repair_seconds is {config.repair_seconds}.", hint="Give 0 or more.")
     if config.eval_rows < 1:
         raise OptionError(f"eval_rows is {config.eval_rows}.", hint="Give 1 or more.")
 

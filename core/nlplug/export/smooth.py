@@ -29,6 +29,7 @@ _BATCH = 256  # tokens per batch of the runtime, which share one scale
 _STRENGTHS = (0.5, 0.65, 0.8)
 _UNCHANGED = (0.5, 0.8, 0.95, 0.99)  # shares of the channels that are not scaled
 _LARGEST_REST = 0.5  # an extra operator must reduce the squared error below this share
+_EVERYWHERE_REST = 0.9
 
 
 @dataclass(frozen=True)
@@ -48,33 +49,36 @@ class _Change:
     scale: np.ndarray
 
 
-def smooth(editor: GraphEditor, calibration: Sequence[Feeds]) -> int:
+def smooth(editor: GraphEditor, calibration: Sequence[Feeds], *, everywhere: bool = False) -> int:
     """Rewrite a float graph so that the activations that products read have fewer outliers.
 
     Args:
         editor: The graph, before quantization.
         calibration: Batches of real inputs without padding; some dozens of texts are enough,
             because the channels with outliers are the same for all texts.
+        everywhere: Whether to change the inputs of all products, also where it gains little; each
+            may need a further operator.
 
     Returns:
         The number of changed activations.
     """
-    readers = _consumers(editor)
-    samples = _record(editor.model, list(readers), calibration)
+    readers = _consumers(editor, everywhere=everywhere)
+    samples = record_activations(editor.model, list(readers), calibration)
     changes = {}
     for name, group in readers.items():
         weights = [editor.weight(reader.weight) for reader in group]
         stacked = np.concatenate([weight for weight in weights if weight is not None], axis=1)
         dense = _follows_norm(editor, name)
         shift = dense and all(reader.bias for reader in group)
-        change = _best(samples[name], stacked, dense=dense, shift=shift)
+        rest = _EVERYWHERE_REST if everywhere else _LARGEST_REST
+        change = _best(samples[name], stacked, dense=dense, shift=shift, rest=rest)
         if change is not None:
             changes[name] = change
     _apply(editor, readers, changes)
     return len(changes)
 
 
-def _consumers(editor: GraphEditor) -> dict[str, list[_Consumer]]:
+def _consumers(editor: GraphEditor, *, everywhere: bool) -> dict[str, list[_Consumer]]:
     """The activations that may be changed, and the products that read them.
 
     These are the inputs of attention and of the first product of a feed-forward block, if they come
@@ -91,7 +95,7 @@ def _consumers(editor: GraphEditor) -> dict[str, list[_Consumer]]:
         if weight is None or weight.ndim != 2 or editor.uses(node.input[1]) != 1:
             continue
         narrows = node.op_type == "MatMul" and weight.shape[0] > weight.shape[1]
-        if _follows_norm(editor, node.input[0]) or narrows:
+        if everywhere or _follows_norm(editor, node.input[0]) or narrows:
             reader = _Consumer(node.output[0], node.input[1], _bias_of(editor, node))
             found.setdefault(node.input[0], []).append(reader)
     return found
@@ -120,10 +124,18 @@ def _follows_norm(editor: GraphEditor, name: str) -> bool:
     )
 
 
-def _record(
+def record_activations(
     model: Any, names: Sequence[str], calibration: Sequence[Feeds]
 ) -> dict[str, np.ndarray]:
-    """The named activations for the calibration inputs, shape (tokens, channels) each."""
+    """The named activations of a float graph, shape (tokens, channels) each.
+
+    Args:
+        model: The ``onnx.ModelProto``; not changed.
+        names: Names of activations whose last axis is the channel.
+        calibration: Batches of real inputs without padding.
+    """
+    if not names:
+        return {}
     probe = onnx.ModelProto.FromString(model.SerializeToString())
     del probe.graph.output[:]
     probe.graph.output.extend(
@@ -143,7 +155,9 @@ def _record(
     return {name: np.concatenate(parts).astype(np.float32) for name, parts in kept.items()}
 
 
-def _best(values: np.ndarray, weight: np.ndarray, *, dense: bool, shift: bool) -> _Change | None:
+def _best(
+    values: np.ndarray, weight: np.ndarray, *, dense: bool, shift: bool, rest: float
+) -> _Change | None:
     """The change with the least error of the quantized product; None if none is good enough.
 
     Args:
@@ -153,6 +167,7 @@ def _best(values: np.ndarray, weight: np.ndarray, *, dense: bool, shift: bool) -
             activation function a channel can be inactive in all calibration texts, so small
             recorded values do not show that a channel has no outliers, and none is scaled up.
         shift: Whether a constant part can move into the bias.
+        rest: Largest share of the squared error that a change may leave.
     """
     exact = values @ weight
     centre = np.zeros(values.shape[1], dtype=np.float32)
@@ -166,7 +181,7 @@ def _best(values: np.ndarray, weight: np.ndarray, *, dense: bool, shift: bool) -
     else:
         trials = [np.maximum(reach / np.quantile(reach, share), 1) for share in _UNCHANGED]
     moved = exact - centre @ weight
-    best, least = None, _error(values, weight, exact) * _LARGEST_REST
+    best, least = None, _error(values, weight, exact) * rest
     for scale in trials:
         error = _error((values - centre) / scale, weight * scale[:, None], moved)
         if error < least:

@@ -26,10 +26,16 @@ class Family:
         training: The `nlplug.train.recipe.Recipe` that trains it; empty: no training.
         settings: The settings of a training run: `nlplug.train.config.TrainConfig`, or a subclass
             with further settings.
+        contents: The `nlplug.data.contents.Contents` that reads the rows of its data; empty: its
+            data is not checked before training.
+        plan: A function of the number of training rows and the base that chooses settings which are
+            not given, as `nlplug.train.plan.encoder_plan`; empty: the defaults are used.
         pretraining: The settings of training from scratch, a subclass of
             `nlplug.train.pretrain_config.PretrainConfig`; empty: no training from scratch.
         scoring: The `nlplug.evaluation.base.Evaluation` that scores its answers; empty: no scoring.
         exporter: The function that builds and checks the graphs, as `nlplug.export.one_pass.make`.
+        calibrator: The function that fixes the scales of a bundle's int8 graphs, as
+            `nlplug.export.one_pass.calibrate`.
         gate_inputs: A function ``(sentences) -> list[dict]`` that makes inputs for the quality gate
             if no data is given; empty: the examples of the task are used.
         hub_shape: The `nlplug.server.protocols.shapes.Shape` of its replies over HTTP.
@@ -45,9 +51,12 @@ class Family:
     precisions: tuple[str, ...] = ("fp32", "fp16", "int8")
     training: str = ""
     settings: str = "nlplug.train.config:TrainConfig"
+    contents: str = ""
+    plan: str = ""
     pretraining: str = ""
     scoring: str = ""
     exporter: str = "nlplug.export.one_pass:make"
+    calibrator: str = "nlplug.export.one_pass:calibrate"
     gate_inputs: str = "nlplug.families.family:texts"
     hub_shape: str = "nlplug.server.protocols.shapes:PLAIN"
     labelled: bool = False

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from nlplug.runtime.answers import Answers
+from nlplug.runtime.batch_invariance import may_share_batches
 from nlplug.runtime.engine import Engine
 from nlplug.runtime.model import Row, TaskModel
 from nlplug.runtime.session import OnnxExecutor
@@ -87,7 +88,8 @@ class GraphRunner(Runner):
         threads: int | None = None,
     ) -> None:
         self._executor = OnnxExecutor(path, device=device, threads=threads)
-        self._engine = Engine(self._executor, model)
+        together = may_share_batches(self._executor.signature)
+        self._engine = Engine(self._executor, model, together=together)
 
     @property
     def device(self) -> str:

@@ -159,6 +159,23 @@ class Bundle:
         return Signature.read(self.onnx_file(precision, graph))
 
     @property
+    def scales_by_batch(self) -> list[str]:
+        """The precisions in which the scores of a text depend on the other texts of its batch.
+
+        Raises:
+            BundleError: A file is no ONNX graph.
+        """
+        return [
+            precision
+            for precision in self.precisions
+            if any(
+                Signature.read(files[precision]).scales_by_batch
+                for files in self.graphs.values()
+                if precision in files
+            )
+        ]
+
+    @property
     def tokenizer_file(self) -> Path:
         """See `Repository.tokenizer_file`."""
         return self.repository.tokenizer_file

@@ -1,7 +1,7 @@
-"""The inputs and outputs that an ONNX graph declares, read from its file without a session.
+"""What an ONNX graph declares, and how it quantizes, read from its file without a session.
 
 Only the headers of the protobuf fields are read, and the weights are skipped, so a file of 100 MB
-takes about a millisecond. Format: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+takes a few milliseconds. Format: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ _LARGEST = 2**31
 _VOCABULARY = 2000
 """Logits of so many per token are those of a language model, not of labels."""
 
+_SCALES_BY_BATCH = frozenset(
+    {"DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul"}
+)
+
 _Buffer = mmap.mmap | bytes
 _Field = tuple[int, int, int]
 """Number; then begin and end of the content, or for a number its value twice."""
@@ -58,11 +62,14 @@ class Signature:
         inputs: By name, in the graph's order.
         outputs: Likewise.
         source: Its file, for error messages.
+        scales_by_batch: Whether it quantizes activations with one scale for the whole batch, so
+            that the result of a row depends on the other rows.
     """
 
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
     source: str = "the graph"
+    scales_by_batch: bool = False
 
     @classmethod
     def of_names(cls, inputs: Iterable[str], outputs: Iterable[str] = ()) -> Signature:
@@ -81,13 +88,13 @@ class Signature:
         """
         try:
             state = path.stat()
-            inputs, outputs = _read_file(path, state.st_mtime_ns, state.st_size)
+            inputs, outputs, by_batch = _read_file(path, state.st_mtime_ns, state.st_size)
         except (OSError, ValueError, IndexError) as error:
             raise BundleError(
                 f"{path} is not an ONNX graph: {error}.",
                 hint="Check the bundle with `nlplug models verify`, or export the model again.",
             ) from None
-        return cls(inputs, outputs, str(path))
+        return cls(inputs, outputs, str(path), by_batch)
 
     @property
     def task(self) -> str:
@@ -119,16 +126,18 @@ class Signature:
         return shape[axis] if shape is not None and len(shape) > axis else None
 
 
+_Contents = tuple[dict[str, TensorInfo], dict[str, TensorInfo], bool]
+"""Inputs, outputs, and `Signature.scales_by_batch`."""
+
+
 @lru_cache(maxsize=64)
-def _read_file(
-    path: Path, modified: int, size: int
-) -> tuple[dict[str, TensorInfo], dict[str, TensorInfo]]:
+def _read_file(path: Path, modified: int, size: int) -> _Contents:
     """The signature of a file in one state; the state is part of the key of the cache."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return _read(data)
 
 
-def _read(data: _Buffer) -> tuple[dict[str, TensorInfo], dict[str, TensorInfo]]:
+def _read(data: _Buffer) -> _Contents:
     version, graph = 0, None
     for number, begin, end in _fields(data, 0, len(data)):
         if number == 1:
@@ -151,7 +160,16 @@ def _read(data: _Buffer) -> tuple[dict[str, TensorInfo], dict[str, TensorInfo]]:
             inputs.pop(_text(data, begin, end, 8), None)
     if not inputs or not outputs:
         raise ValueError("it has no inputs or no outputs")
-    return inputs, outputs
+    return inputs, outputs, any(name in _SCALES_BY_BATCH for name in _operators(data, *graph))
+
+
+def _operators(data: _Buffer, begin: int, end: int) -> Iterator[str]:
+    """The operators of a ``GraphProto``, with those of its branches."""
+    for node in _inner(data, begin, end, 1):
+        yield _text(data, *node, 4)
+        for number in (6, 11):  # a graph, or several, as the value of an attribute
+            for graph in _inner(data, *node, 5, number):
+                yield from _operators(data, *graph)
 
 
 def _value(data: _Buffer, begin: int, end: int) -> tuple[str, TensorInfo]:

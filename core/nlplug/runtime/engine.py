@@ -64,24 +64,32 @@ class Engine:
         executor: Runs the batches.
         model: Encodes inputs and decodes outputs.
         token_budget: Most tokens a batch may hold; None for the executor's own best.
+        together: Whether rows may be run together; False where they change each other's outputs.
 
     Raises:
         BundleError: The graph wants inputs that cannot be fed, or is for another task.
     """
 
     def __init__(
-        self, executor: Executor, model: TaskModel[Any, Any], *, token_budget: int | None = None
+        self,
+        executor: Executor,
+        model: TaskModel[Any, Any],
+        *,
+        token_budget: int | None = None,
+        together: bool = True,
     ) -> None:
         self._executor = executor
         self._model = model
         self._budget = token_budget or executor.token_budget
         signature = executor.signature
         self._feeds = GraphFeeds(
-            signature, pad_token_id=model.pad_token_id, first_position=model.first_position
+            signature,
+            pad_token_id=model.pad_token_id,
+            first_position=model.first_position,
+            together=together,
         )
         self._outputs = GraphOutputs(signature, model)
         self._pool = WorkerPool(executor.workers)
-        self._calls: set[Event] = set()
 
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """The answers, in order; at most two chunks of about a thousand inputs are in memory.
@@ -94,11 +102,7 @@ class Engine:
     def outputs(self, inputs: Sequence[TaskInput], options: TaskOptions) -> list[Outputs]:
         """The graph's raw outputs: for each input, for each of its rows, name → array."""
         rows = self._model.encode(inputs, options)
-        stop = Event()
-        try:
-            return _regroup(rows, self._gather(self._submit(inputs, rows, stop)))
-        finally:
-            self._calls.discard(stop)
+        return _regroup(rows, self._gather(self._submit(inputs, rows, Event())))
 
     def close(self) -> None:
         """Wait for the batches that are being computed and stop the worker threads.
@@ -130,7 +134,6 @@ class Engine:
             # After an error, or when the caller stopped reading, nobody waits for these.
             for chunk in under_way:
                 chunk.cancel()
-            self._calls.discard(stop)
 
     def _fits(self, rows: list[list[Row]]) -> bool:
         """Whether all rows make one batch, which then gets all threads for itself."""
@@ -151,15 +154,18 @@ class Engine:
 
     def _submit(self, items: Sequence[TaskInput], rows: list[list[Row]], stop: Event) -> _Chunk:
         flat = [row for group in rows for row in group]
-        self._calls.add(stop)
         batches = deque(self._feeds.plan([len(row) for row in flat], self._budget))
         chunk = _Chunk(items, rows, flat, batches, [{}] * len(flat), stop)
         # One future per worker and not one per batch: each of those would wake the calling thread,
         # which on a machine of two cores takes one of them from the workers.
         for _ in range(min(self._executor.workers, len(batches))):
             # A worker that has begun may append to the same list.
-            chunk.workers.append(self._pool.submit(self._work_off, chunk))
+            chunk.workers.append(self._worker(chunk))
         return chunk
+
+    def _worker(self, chunk: _Chunk) -> Future[None]:
+        # The chunks of a call take turns with those of other calls, and not with each other.
+        return self._pool.submit_for(chunk.stop, partial(self._work_off, chunk))
 
     def _work_off(self, chunk: _Chunk) -> None:
         """Run batches of a chunk until none is left; an error leaves none to the others."""
@@ -172,9 +178,9 @@ class Engine:
                 outputs = self._run([chunk.flat[index] for index in indices])
                 for index, output in zip(indices, outputs, strict=True):
                     chunk.outputs[index] = output
-                if len(self._calls) > 1 and chunk.batches:
-                    # Another call waits: its batches come before the rest of these.
-                    chunk.workers.append(self._pool.submit(self._work_off, chunk))
+                if chunk.batches and self._pool.others_wait(chunk.stop):
+                    # Another call waits: its next batch comes before the rest of these.
+                    chunk.workers.append(self._worker(chunk))
                     return
         except BaseException:
             chunk.cancel()

@@ -32,6 +32,7 @@ class GraphFeeds:
         signature: What the graph declares.
         pad_token_id: The token that ``input_ids`` are padded with; None where there is none.
         first_position: The position of a row's first token.
+        together: Whether rows may be run together.
 
     Attributes:
         names: What the graph is fed, by our names.
@@ -45,11 +46,17 @@ class GraphFeeds:
     """
 
     def __init__(
-        self, signature: Signature, *, pad_token_id: int | None, first_position: int = 0
+        self,
+        signature: Signature,
+        *,
+        pad_token_id: int | None,
+        first_position: int = 0,
+        together: bool = True,
     ) -> None:
         self._source = signature.source
         self._pad = pad_token_id
         self._first = first_position
+        self._together = together
         self._declared: dict[str, tuple[str, np.dtype[np.generic]]] = {}
         if signature.task.endswith("-generation"):
             raise signature.for_another_task("one run of it gives one token, not an answer")
@@ -88,7 +95,8 @@ class GraphFeeds:
         """
         if self.length is not None:
             lengths = [self.length] * len(lengths)
-        return plan(lengths, token_budget, rows=self.rows, equal=not self.pads)
+        rows = self.rows if self._together else 1
+        return plan(lengths, token_budget, rows=rows, equal=not self.pads)
 
     def collate(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
         """The inputs of one batch, padded to the longest row, or to the fixed length.

@@ -11,12 +11,17 @@ import os
 import sys
 import threading
 import weakref
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+_Waiting = OrderedDict[object, deque[Callable[[], None]]]
+"""From owners to their calls, in the order of their turns."""
 
 
 class _Shared:
@@ -70,7 +75,9 @@ class Lazy(_Shared, Generic[T]):
 
 
 class WorkerPool(_Shared):
-    """Worker threads that start with the first call.
+    """Worker threads that start with the first call and take calls round robin from their owners.
+
+    An owner of many calls delays each call of another owner by one call, and is never left out.
 
     Args:
         workers: How many calls run at once.
@@ -82,13 +89,30 @@ class WorkerPool(_Shared):
         self._workers = workers
         self._name = name
         self._executor: ThreadPoolExecutor | None = None
+        self._waiting: _Waiting = OrderedDict()
+
+    def others_wait(self, owner: object) -> bool:
+        """Whether a call of another owner waits for a worker."""
+        return len(self._waiting) > (owner in self._waiting)
 
     def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a worker run a call."""
+        return self.submit_for(None, partial(call, *args, **kwargs))
+
+    def submit_for(self, owner: object, call: Callable[[], T]) -> Future[T]:
+        """Have a worker run a call when it is the turn of its owner.
+
+        Args:
+            owner: What the calls that share a turn have in common; hashable.
+            call: Called once, unless the future is cancelled before.
+        """
+        future: Future[T] = Future()
         with self._lock:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(self._workers, thread_name_prefix=self._name)
-            return self._executor.submit(call, *args, **kwargs)
+            self._waiting.setdefault(owner, deque()).append(partial(_run, future, call))
+            self._executor.submit(self._run_next, self._waiting)
+        return future
 
     def close(self) -> None:
         """Wait for all calls that were submitted and stop the threads.
@@ -97,13 +121,36 @@ class WorkerPool(_Shared):
         """
         with self._lock:
             executor, self._executor = self._executor, None
+            self._waiting = OrderedDict()  # the threads that are stopped still empty the old one
         if executor is not None:
             executor.shutdown(wait=True)
 
+    def _run_next(self, waiting: _Waiting) -> None:
+        """Run the first call of the owner whose turn it is; an executor does so once per call."""
+        with self._lock:
+            owner, calls = waiting.popitem(last=False)
+            run = calls.popleft()
+            if calls:
+                waiting[owner] = calls
+        run()
+
     def _start_anew(self) -> None:
         super()._start_anew()
-        _abandoned.append(self._executor)
+        _abandoned.append((self._executor, self._waiting))
         self._executor = None
+        self._waiting = OrderedDict()
+
+
+def _run(future: Future[T], call: Callable[[], T]) -> None:
+    """Run a call and set its result, as an executor does."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 _alive: weakref.WeakSet[_Shared] = weakref.WeakSet()

@@ -23,6 +23,20 @@ class Job:
     future: Future[list[Any]] = field(default_factory=Future)
     answers: list[Any] = field(default_factory=list)
 
+    def next(self, most: int, characters: int) -> Share:
+        """The next inputs to answer, one at least.
+
+        Args:
+            most: Largest number of inputs.
+            characters: Number of characters after which no further input is taken.
+        """
+        first = len(self.answers)
+        end = first
+        while end < min(first + most, len(self.inputs)) and characters > 0:
+            characters -= length(self.inputs[end])
+            end += 1
+        return Share(self, self.inputs[first:end])
+
 
 @dataclass(frozen=True, eq=False)
 class Share:
@@ -38,8 +52,12 @@ class Share:
 
     def size(self) -> int:
         """Estimated amount of work, in characters."""
-        values = (value for item in self.inputs for value in vars(item).values())
-        return len(self.inputs) + sum(len(value) for value in values if isinstance(value, str))
+        return len(self.inputs) + sum(map(length, self.inputs))
+
+
+def length(item: TaskInput) -> int:
+    """Number of characters of the texts in an input."""
+    return sum(len(value) for value in vars(item).values() if isinstance(value, str))
 
 
 class Batch:

@@ -1,6 +1,7 @@
-"""Micro-batching: requests that arrive while a batch runs are answered together in the next one.
+"""Micro-batching: requests that arrive while batches run are answered together in the next one.
 
-There is no timer, so a single request never waits for others.
+There is no timer, so a single request never waits for others. A batch is a bounded part of the work
+that waits: a request with more is answered in several, between those of other requests.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack
-from threading import Condition, Thread
+from threading import Condition, Thread, current_thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +29,14 @@ GRACE = 0.5
 LAST_WAIT = 5.0
 """Seconds in which a stopped model has to return before its thread is abandoned."""
 
+PART = 8000
+"""Number of characters after which a batch takes no further input."""
+
 _log = logging.getLogger("nlplug.server")
 
 
 class Batcher:
-    """One model's bounded queue, and the thread that loads the model and answers.
+    """One model's bounded queue, and the threads that load the model and answer.
 
     A request with more inputs than a batch is answered in parts; other requests are answered
     between them. Work for a cancelled request ends, unless it is a small part of its batch. A
@@ -40,9 +44,11 @@ class Batcher:
 
     Args:
         name: Name of the model in messages and metrics.
-        load: Loads the model for the lifetime of the thread; called in the thread at the first
+        load: Loads the model for the lifetime of the threads; called in a thread at the first
             request, and again after a failure.
         task: Name of its task in metrics.
+        lanes: Number of batches at the same time, or more if the runner of the model asks for it;
+            see `nlplug.task.Runner.concurrency`.
         max_batch: Largest number of inputs answered in one batch.
         max_queue: Largest number of waiting requests.
         metrics: The metrics to update.
@@ -54,30 +60,33 @@ class Batcher:
         load: Callable[[], AbstractContextManager[Pipeline]],
         *,
         task: str = "",
+        lanes: int = 1,
         max_batch: int,
         max_queue: int,
         metrics: Metrics,
     ) -> None:
         self.name = name
         self._load = load
+        self._least_lanes = lanes
+        self._lanes = 1  # until the model is there, which one thread loads
         self._max_batch = max_batch
         self._max_queue = max_queue
         self._sizes = metrics.batches.labels(task, name)
         self._changed = Condition()
         self._jobs: deque[Job] = deque()
         self._loads: list[Future[Pipeline]] = []
-        self._thread: Thread | None = None
+        self._threads: list[Thread] = []
+        self._running = self._idle = 0
         self._model: Pipeline | None = None
         self._held = ExitStack()
-        self._batch: Batch | None = None
+        self._batches: dict[Thread, Batch] = {}
         self._closed = False
         self._cut_off = False
 
     @property
     def loaded(self) -> bool:
-        """Whether the model is in memory and its thread is running."""
-        thread = self._thread
-        return self._model is not None and thread is not None and thread.is_alive()
+        """Whether the model is in memory and a thread is running."""
+        return self._model is not None and self._running > 0
 
     @property
     def waiting(self) -> int:
@@ -121,41 +130,47 @@ class Batcher:
         return loading
 
     def close(self, *, by: float | None = None) -> bool:
-        """Answer queued requests until a deadline, refuse the rest, free the model, end the thread.
+        """Answer queued requests until a deadline, refuse the rest, and free the model.
 
         Args:
             by: Deadline on the clock `time.monotonic`; None: half a second from now.
 
         Returns:
-            Whether the thread ended. If its model does not return within five seconds after it was
-            stopped, the thread is abandoned and waiting requests are refused.
+            Whether the threads ended. If the model does not return within five seconds after it was
+            stopped, its threads are abandoned and waiting requests are refused.
         """
         with self._changed:
             self._closed = True
-            self._changed.notify()
-            thread = self._thread
-        if thread is None:
-            return True
-        thread.join(GRACE if by is None else max(0.0, by - monotonic()))
+            self._changed.notify_all()
+        self._join(monotonic() + GRACE if by is None else by)
         with self._changed:
             self._cut_off = True
-            batch = self._batch
-            if batch is not None:
+            batches = list(self._batches.values())
+            for batch in batches:
                 batch.stop()
-        thread.join(LAST_WAIT)
-        if thread.is_alive():
-            under_way = [share.job.future for share in batch.shares] if batch else []
+        ended = self._join(monotonic() + LAST_WAIT)
+        if not ended:
+            under_way = [share.job.future for batch in batches for share in batch.shares]
             self._refuse(shutting_down(), *under_way)
-        return not thread.is_alive()
+        return ended
+
+    def _join(self, by: float) -> bool:
+        """Wait for all threads until a deadline; returns whether they ended."""
+        for thread in list(self._threads):  # no other starts, because the queue is closed
+            thread.join(max(0.0, by - monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _check_open(self) -> None:
         if self._closed:
             raise shutting_down()
 
     def _wake(self) -> None:
-        if self._thread is None:
-            self._thread = Thread(target=self._work, name=f"nlplug-{self.name}", daemon=True)
-            self._thread.start()
+        if not self._closed and not self._idle and self._running < self._lanes:
+            thread = Thread(target=self._work, name=f"nlplug-{self.name}", daemon=True)
+            self._threads = [each for each in self._threads if each.is_alive()]
+            thread.start()
+            self._threads.append(thread)
+            self._running += 1
         self._changed.notify()
 
     def _forget(self, job: Job) -> None:
@@ -163,8 +178,8 @@ class Batcher:
             with self._changed:
                 if job in self._jobs:
                     self._jobs.remove(job)
-                if self._batch is not None:
-                    self._batch.reconsider()
+                for batch in self._batches.values():
+                    batch.reconsider()
 
     def _work(self) -> None:
         """Answer requests until the queue is closed; if the thread fails, a new one continues."""
@@ -173,28 +188,35 @@ class Batcher:
         except BaseException as error:
             _log.critical("The worker of the model %r is restarted", self.name, exc_info=error)
             with self._changed:
-                batch, self._batch, self._thread = self._batch, None, None
+                batch = self._batches.pop(current_thread(), None)
             failed = [share.job.future for share in batch.shares] if batch else []
             self._refuse(RuntimeError(f"The worker failed: {error!r}"), *failed)
-            with self._changed:
-                if not self._closed:
-                    self._wake()
+        with self._changed:
+            self._running -= 1
+            last = self._closed and not self._running
+            if not self._closed:
+                self._wake()
+        if last:
+            self._refuse(shutting_down())
+            self._model = None
+            self._held.close()
 
     def _answer_all(self) -> None:
         while True:
             with self._changed:
+                self._idle += 1
                 self._changed.wait_for(lambda: self._jobs or self._loads or self._closed)
+                self._idle -= 1
                 if self._cut_off or (not self._jobs and not self._loads):
-                    break
+                    return
                 loads, self._loads = self._loads, []
             model = self._ready(loads)
             if model is not None:
                 with self._changed:
                     shares = self._gather()
+                    if self._jobs:  # of other options, or more than a batch
+                        self._wake()
                 self._answer(model, shares)
-        self._refuse(shutting_down())
-        self._model = None
-        self._held.close()
 
     def _ready(self, loads: list[Future[Pipeline]]) -> Pipeline | None:
         """The model, loaded if necessary; None if loading failed and all requests were refused."""
@@ -204,6 +226,7 @@ class Batcher:
                     model = stack.enter_context(self._load())
                     if loads:
                         model.open()
+                    self._lanes = max(self._least_lanes, model.concurrency)
                     self._held = stack.pop_all()
                 self._model = model
             except Exception as error:
@@ -225,37 +248,36 @@ class Batcher:
     def _gather(self) -> list[Share]:
         """Take the next batch: the oldest request, and later ones with the same options.
 
-        If only a part of a request fits, the rest goes to the end of the queue.
+        While a lane is free it takes the later ones, so that no request waits for another's end.
         """
         shares: list[Share] = []
-        room = self._max_batch
+        room, characters = self._max_batch, PART
         later: list[Job] = []
-        unfinished: list[Job] = []
-        while self._jobs and room > 0:
+        free = self._idle + self._lanes - self._running
+        while self._jobs and room > 0 and characters > 0 and not (shares and free):
             job = self._jobs.popleft()
             if job.future.cancelled():
                 continue
             if shares and job.options != shares[0].job.options:
                 later.append(job)
                 continue
-            start = len(job.answers)
-            part = job.inputs[start : start + room]
-            shares.append(Share(job, part))
-            room -= len(part)
-            if start + len(part) < len(job.inputs):
-                unfinished.append(job)
+            share = job.next(room, characters)
+            shares.append(share)
+            room -= len(share.inputs)
+            characters -= share.size()
         self._jobs.extendleft(reversed(later))
-        self._jobs.extend(unfinished)
         return shares
 
     def _answer(self, model: Pipeline, shares: Sequence[Share]) -> None:
         with self._changed:
             shares = [share for share in shares if not share.given_up]
             cut_off = self._cut_off
-            batch = self._batch = Batch(shares) if shares and not cut_off else None
+            batch = Batch(shares) if shares and not cut_off else None
+            if batch is not None:
+                self._batches[current_thread()] = batch
         if batch is None:
             for share in shares:
-                self._give_up(share.job, shutting_down())
+                _settle(share.job.future, shutting_down())
             return
         self._sizes.observe(len(batch.inputs))
         try:
@@ -265,28 +287,34 @@ class Batcher:
             self._mend(model, batch, error)
             return
         finally:
-            self._batch = None
+            with self._changed:
+                self._batches.pop(current_thread(), None)
         for share, result in zip(shares, results, strict=True):
             job = share.job
             job.answers.extend(result)
             if len(job.answers) == len(job.inputs):
                 _settle(job.future, job.answers)
+            else:
+                self._go_on(job)
+
+    def _go_on(self, job: Job) -> None:
+        """Put a request of which only a part is answered at the end of the queue."""
+        with self._changed:
+            if not self._cut_off:
+                self._jobs.append(job)
+                self._wake()
+                return
+        _settle(job.future, shutting_down())
 
     def _mend(self, model: Pipeline, batch: Batch, error: Exception) -> None:
         """Answer the remaining requests of a batch that failed or was stopped."""
         if batch.stopped:
             self._answer(model, batch.shares)
         elif len(batch.shares) == 1:
-            self._give_up(batch.shares[0].job, error)
+            _settle(batch.shares[0].job.future, error)
         else:  # An error of one request must not affect the others.
             for share in batch.shares:
                 self._answer(model, [share])
-
-    def _give_up(self, job: Job, error: Exception) -> None:
-        with self._changed:
-            if job in self._jobs:
-                self._jobs.remove(job)
-        _settle(job.future, error)
 
 
 def _settle(future: Future[Any], result: Any) -> None:

@@ -38,7 +38,7 @@ class Limits:
     max_queue: int = 128
     max_body: int = 4 * 1024 * 1024
     timeout: float = 60.0
-    max_streams: int = 4
+    max_streams: int = 8
     max_inputs: int = 20_000
     max_characters: int = 2_000_000
     max_generated: int = 65_536

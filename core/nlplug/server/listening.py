@@ -21,11 +21,15 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
+        opened = socket.create_server((host, port), family=family, backlog=2048)
     except OverflowError:
         raise ServerError(f"There is no port {port}.", hint="Use one from 0 to 65535.") from None
     except OSError as error:
         raise _explained(error, host, port) from None
+    # create_server() does not name the protocol, and for such sockets asyncio leaves TCP_NODELAY
+    # unset: each reply to a client that keeps its connection would come 40 ms late.
+    kind, protocol = socket.SOCK_STREAM, socket.IPPROTO_TCP
+    return socket.socket(family, kind, protocol, fileno=opened.detach())
 
 
 def is_loopback(host: str) -> bool:

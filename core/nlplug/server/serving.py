@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nlplug.language_guard import LanguageGuard
 from nlplug.models.resolve import resolve
 from nlplug.pipelines import Pipeline
+from nlplug.server.batch import length
 from nlplug.server.batching import GRACE, LAST_WAIT, Batcher
 from nlplug.server.limits import Limits
 from nlplug.server.metrics import Metrics
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("nlplug.server")
 
 LONG = 4000
-"""Number of characters from which an input is long. Long inputs have a separate queue and thread,
-so that short ones never wait for them."""
+"""Number of characters from which an input is long. Long inputs have a separate queue and separate
+threads, so that short ones never wait for them."""
+_LONG_LANES = 4
+"""Number of batches with long inputs that are answered at the same time, by turns."""
 
 _Key = tuple[str, str]
 
@@ -95,7 +99,7 @@ class Serving:
         Raises:
             Overloaded: The model's queue is full.
         """
-        long = any(_length(item) > LONG for item in inputs)
+        long = any(length(item) > LONG for item in inputs)
         batchers = self._long if long else self._batchers
         return self._batcher(served, batchers).submit(inputs, options)
 
@@ -161,12 +165,16 @@ class Serving:
             streams = list(self._streams.values())
             self._batchers, self._long, self._streams = {}, {}, {}
         by = monotonic() + GRACE
-        ended = [(each.name, each.close(by=by + LAST_WAIT)) for each in streams]
-        ended += [(each.name, each.close(by=by)) for each in batchers]
-        self.stuck = sorted({name for name, done in ended if not done})
+        closing: list[tuple[str, Callable[[], bool]]] = [
+            *((each.name, partial(each.close, by=by + LAST_WAIT)) for each in streams),
+            *((each.name, partial(each.close, by=by)) for each in batchers),
+        ]
+        # At the same time, because each may need some seconds.
+        with ThreadPoolExecutor(max(1, len(closing))) as pool:
+            ended = [(name, pool.submit(close)) for name, close in closing]
+        self.stuck = sorted({name for name, done in ended if not done.result()})
         if self.stuck:
-            names = ", ".join(self.stuck)
-            _log.error("Models that did not end in time: %s", names)
+            _log.error("Models that did not end in time: %s", ", ".join(self.stuck))
         else:
             self.pool.close()
 
@@ -178,6 +186,7 @@ class Serving:
                     served.key,
                     lambda: self._lease(served),
                     task=served.task.name,
+                    lanes=_LONG_LANES if batchers is self._long else 1,
                     max_batch=self.limits.max_batch,
                     max_queue=self.limits.max_queue,
                     metrics=self.metrics,
@@ -201,9 +210,3 @@ class Serving:
 
 def _key(served: Served) -> _Key:
     return served.task.name, served.key
-
-
-def _length(item: TaskInput) -> int:
-    """Number of characters of the longest text in an input."""
-    texts = (value for value in vars(item).values() if isinstance(value, str))
-    return max(map(len, texts), default=0)

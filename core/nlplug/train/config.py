@@ -42,7 +42,11 @@ Beta2 = Annotated[float, Field(gt=0, lt=1, description="Decay rate of AdamW's se
 class _StartConfig(BaseModel):
     """The checkpoint that fine-tuning starts from."""
 
-    base: str = Field(description="Pretrained checkpoint to fine-tune: a folder or a Hub id.")
+    base: str = Field(
+        default="",
+        description="Pretrained checkpoint to fine-tune: a folder or a Hub id. Default: that of "
+        "the task, if it has one.",
+    )
 
 
 class RunConfig(BaseModel):
@@ -139,8 +143,14 @@ class LoopConfig(RunConfig):
     )
     save_minutes: float | None = Field(
         gt=0,
-        default=None,
-        description="Minutes between further checkpoints without evaluation. Default: none.",
+        default=2.0,
+        description="Maximum age of the last checkpoint in minutes. After this time a checkpoint "
+        "is saved without evaluation; none: only at evaluations.",
+    )
+    progress_seconds: float = Field(
+        gt=0,
+        default=10.0,
+        description="Seconds between progress lines if standard error is not a terminal.",
     )
     patience: int | None = Field(
         ge=1, default=None, description="Stop after this number of evaluations without improvement."
@@ -173,6 +183,26 @@ class LoopConfig(RunConfig):
 class _ResultConfig(RunConfig):
     """The export of the trained model."""
 
+    test: list[str] = Field(
+        default=[],
+        description="Test data: labelled rows for the quality gate and the report. Default: a part "
+        "of the evaluation rows, which then does not choose the checkpoint.",
+    )
+    test_share: float = Field(
+        ge=0,
+        lt=1,
+        default=0.5,
+        description="Share of the evaluation rows to use as test data if --test is not given; 0: "
+        "the quality gate uses the rows that chose the checkpoint.",
+    )
+    allow_trivial: bool = Field(
+        default=False,
+        description="Export the model even if it is not better than a trivial answer, such as the "
+        "most frequent label.",
+    )
+    strict: bool = Field(
+        default=False, description="Stop before training if the check of the data has warnings."
+    )
     precisions: list[Literal["fp32", "fp16", "int8"]] = Field(
         default=["fp32", "int8"], description="Precisions to export."
     )
@@ -217,7 +247,60 @@ class TrainConfig(_ResultConfig, LoopConfig, _WindowConfig, _StartConfig):
     """
 
 
-class LabelledConfig(TrainConfig):
+class EncoderConfig(TrainConfig):
+    """Settings of a training run of an encoder, some of which `nlplug.train.plan` chooses.
+
+    Their values here are those of a run without a plan, such as one of several processes.
+    """
+
+    eval_share: EvalShare = Field(
+        default=0.1,
+        json_schema_extra={"chosen": True},
+        description="Share of the training data to hold out if --eval is not given. A hash of the "
+        "text selects the rows. Default: none of fewer than 2,000 rows, whose score is estimated "
+        "by cross-validation; else 0.1.",
+    )
+    epochs: Epochs = Field(
+        default=3.0,
+        json_schema_extra={"chosen": True},
+        description="Number of passes over the training data. Default: 3 to 10, for about 300 "
+        "steps.",
+    )
+    batch_size: int = Field(
+        ge=1,
+        default=32,
+        json_schema_extra={"chosen": True},
+        description="Rows per batch. Default: 16 for fewer than 2,000 rows, else 32.",
+    )
+    learning_rate: LearningRate = Field(
+        default=5e-5,
+        json_schema_extra={"chosen": True},
+        description="Peak learning rate. Default: by the hidden size of the base: 3e-4 up to 512, "
+        "5e-5 up to 768, else 2e-5.",
+    )
+    warmup: Warmup = Field(
+        default=0.06,
+        json_schema_extra={"chosen": True},
+        description="Share of the steps during which the learning rate increases to its peak. "
+        "Default: 0.1.",
+    )
+
+    layer_decay: float = Field(
+        gt=0,
+        le=1,
+        default=1.0,
+        json_schema_extra={"chosen": True},
+        description="Factor by which the learning rate decreases from each layer to the layer "
+        "below it. Default: 0.8 for fewer than 2,000 rows, else 1.",
+    )
+    probe: bool = Field(
+        default=True,
+        description="Fit a linear probe on the base first. Fine-tuning starts from it, and it is "
+        "the result if fine-tuning is not better.",
+    )
+
+
+class LabelledConfig(EncoderConfig):
     """Settings of a training run on labelled rows."""
 
     label_column: str | None = Field(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -16,22 +15,38 @@ from safetensors.torch import load_file
 from transformers import (
     AutoTokenizer,
     EarlyStoppingCallback,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     TrainerCallback,
     TrainingArguments,
     set_seed,
 )
 
 from nlplug.errors import TrainingError
+from nlplug.export.preflight.record import write_record
 from nlplug.models.atomic import Staged
+from nlplug.train.callbacks import KeepCheckpoints, ShowProgress, StopOnSignal
 from nlplug.train.config import TrainConfig
-from nlplug.train.processes import group, main_first
+from nlplug.train.interrupt import Interruption, interruptible
+from nlplug.train.probe import START
+from nlplug.train.processes import group, is_main, main_first
 from nlplug.train.quantized import simulate_int8
 from nlplug.train.recipe import Recipe
+from nlplug.train.served import in_evaluation
 from nlplug.train.trainer import MarkComplete, RecipeTrainer, SaveByTime, WriteCurve, freeze
-from nlplug.train.workspace import Workspace, complete_checkpoints
+from nlplug.train.trials import (
+    Trial,
+    cross_validate,
+    load_probe,
+    put_probe,
+    save_probe,
+    trivial_scores,
+)
+from nlplug.train.workspace import EVALUATED, Workspace, complete_checkpoints
 
 _log = logging.getLogger(__name__)
+_users_log = logging.getLogger("nlplug.train")
 _MIXED_PRECISION = "ACCELERATE_MIXED_PRECISION"
 
 
@@ -41,50 +56,200 @@ def run_loop(
     work: Workspace,
     train_examples: Sequence[Any],
     eval_examples: Sequence[Any],
+    folds: Sequence[int] = (),
 ) -> dict[str, float]:
     """Train, select or average checkpoints, and write the result to ``work.model``.
 
+    A linear probe is fitted first where the recipe allows it. Fine-tuning starts from it, and the
+    probe is the result if fine-tuning is not better. Without evaluation rows, cross-validation
+    decides this, and the result is trained on all rows.
+
+    Args:
+        recipe: The recipe, which has read the training rows.
+        config: The settings.
+        work: The folder of the run.
+        train_examples: Training rows.
+        eval_examples: Rows that select the checkpoint; may be empty.
+        folds: The fold of each training row if there are no evaluation rows.
+
     Returns:
-        Scores of the result on the evaluation data.
+        Scores of the result on the evaluation data, or by cross-validation.
 
     Raises:
         TrainingError: The base cannot be loaded, or the device is not available.
+        TrainingInterrupted: The run was stopped by SIGINT or SIGTERM; it can be resumed.
     """
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    set_seed(config.seed)  # before the model is created: its head is random
-    try:
+    with interruptible(work) as interruption:
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        tokenizer = _tokenizer(config)
+        with _precision(config):
+            run = _Run(recipe, config, work, tokenizer, interruption)
+            if eval_examples:
+                return run.with_evaluation(train_examples, eval_examples)
+            return run.on_all_rows(train_examples, folds)
+
+
+def _tokenizer(config: TrainConfig) -> PreTrainedTokenizerBase:
+    with _loading(config):
         tokenizer = AutoTokenizer.from_pretrained(config.base, use_fast=True)
         # Rows are tokenized once and padded per batch, about which transformers would warn.
         tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
-        model = recipe.model()
+        return tokenizer
+
+
+@contextmanager
+def _loading(config: TrainConfig) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise TrainingError(
             f"The base {config.base!r} cannot be loaded: {str(error).splitlines()[0]}",
             hint="Give a folder with config.json, weights and tokenizer, or a Hub id.",
         ) from None
-    if config.simulate_int8:
-        simulate_int8(model)
-    freeze(model, config.freeze, config.freeze_layers)
-    train_set = recipe.dataset(train_examples, tokenizer)
-    evaluator = recipe.evaluator(work.eval_file, eval_examples, tokenizer)
-    callbacks: list[TrainerCallback] = [MarkComplete(), WriteCurve(work.curve)]
-    if config.save_minutes:
-        callbacks.append(SaveByTime(config.save_minutes))
-    if config.patience:
-        callbacks.append(EarlyStoppingCallback(config.patience))
-    with _precision(config):
+
+
+class _Run:
+    """The steps of a run."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        config: TrainConfig,
+        work: Workspace,
+        tokenizer: PreTrainedTokenizerBase,
+        interruption: Interruption,
+    ) -> None:
+        self._recipe = recipe
+        self._config = config
+        self._work = work
+        self._tokenizer = tokenizer
+        self._interruption = interruption
+
+    def with_evaluation(
+        self, train_examples: Sequence[Any], eval_examples: Sequence[Any]
+    ) -> dict[str, float]:
+        """Select the best checkpoint, or the probe, by the score on the evaluation rows."""
+        recipe, work, model = self._recipe, self._work, self._model()
+        train_set = recipe.dataset(train_examples, self._tokenizer)
+        evaluator = recipe.evaluator(work.eval_file, eval_examples, self._tokenizer)
+        probe, probe_scores = load_probe(work.probe_file), work.probe_scores()
+        if work.checkpoint is None:
+            probe = put_probe(recipe, model, train_set, self._tokenizer)
+            if probe is not None:
+                with in_evaluation(model):
+                    probe_scores = evaluator(model)
+                probe.put(model, share=START)
+                if is_main():
+                    save_probe(probe, work.probe_file)
+                    work.keep_probe_scores(probe_scores)
+                    _users_log.info("Probe: %s %.4f", recipe.metric, probe_scores[recipe.metric])
+        trainer = self._trainer(model, train_set, evaluator, work.folder, evaluates=True)
+        self._train(trainer)
+        scores = _finish(trainer, recipe, self._config, work)
+        trial = Trial(
+            recipe.metric,
+            recipe.higher_is_better,
+            rows=len(eval_examples),
+            probe=probe_scores.get(recipe.metric),
+            tuned=scores.get(recipe.metric),
+            baselines=trivial_scores(recipe, model, work.eval_file),
+        )
+        if probe is not None and trial.keeps_probe:
+            model, scores = self._model(), probe_scores
+            probe.put(model)
+        if changed := recipe.calibrate(model, eval_examples, self._tokenizer):
+            with in_evaluation(model):
+                scores = evaluator(model) | changed
+        self._save(model, trial, scores, trainer.state.global_step)
+        return scores
+
+    def on_all_rows(self, examples: Sequence[Any], folds: Sequence[int]) -> dict[str, float]:
+        """Decide by cross-validation, then train the one that is better on all rows."""
+        recipe, work = self._recipe, self._work
+        trial = Trial.read(work.trial_file)
+        if trial is None or work.checkpoint is None:
+            with TemporaryDirectory(dir=work.folder) as folder:
+                trial = cross_validate(
+                    recipe,
+                    examples,
+                    folds,
+                    self._tokenizer,
+                    work,
+                    model=self._model,
+                    train=lambda model, rows: self._trial_run(model, rows, Path(folder)),
+                )
+            trial.write(work.trial_file)
+        model = self._model()
+        train_set = recipe.dataset(examples, self._tokenizer)
+        if work.checkpoint is None:
+            probe = put_probe(recipe, model, train_set, self._tokenizer)
+            if probe is not None and not trial.keeps_probe:
+                probe.put(model, share=START)
+        steps = 0
+        if not trial.keeps_probe:
+            trainer = self._trainer(model, train_set, dict, work.folder, evaluates=False)
+            self._train(trainer)
+            steps = trainer.state.global_step
+        scores = {} if trial.score is None else {recipe.metric: trial.score}
+        self._save(model, trial, scores, steps)
+        return scores
+
+    def _model(self) -> PreTrainedModel:
+        set_seed(self._config.seed)  # before the model is created: its head is random
+        with _loading(self._config):
+            model = self._recipe.model()
+        if self._config.simulate_int8:
+            simulate_int8(model)
+        freeze(model, self._config.freeze, self._config.freeze_layers)
+        return model
+
+    def _trial_run(self, model: PreTrainedModel, rows: Any, folder: Path) -> None:
+        arguments = _arguments(self._recipe, self._config, folder, evaluates=False)
         trainer = RecipeTrainer(
-            recipe, config, model, _arguments(recipe, config, work), tokenizer, train_set,
-            evaluator, callbacks,
-        )  # fmt: skip
-        with warnings.catch_warnings():
-            # The names of checkpoints contain the step, so their times are not needed.
-            warnings.filterwarnings("ignore", message="mtime may not be reliable")
-            trainer.train(resume_from_checkpoint=str(work.checkpoint) if work.checkpoint else None)
-        scores = _finish(trainer, recipe, config, work)
-    _save(trainer, tokenizer, work, scores)
-    return scores
+            self._recipe, self._config, model, arguments, self._tokenizer, rows, dict, []
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+
+    def _trainer(
+        self, model: PreTrainedModel, rows: Any, evaluator: Any, folder: Path, *, evaluates: bool
+    ) -> RecipeTrainer:
+        config = self._config
+        callbacks: list[TrainerCallback] = [
+            MarkComplete(),
+            KeepCheckpoints(max(config.average, 2)),
+            WriteCurve(self._work.curve),
+            StopOnSignal(self._interruption),
+        ]
+        if config.save_minutes:
+            callbacks.append(SaveByTime(config.save_minutes))
+        if config.patience and evaluates:
+            callbacks.append(EarlyStoppingCallback(config.patience))
+        arguments = _arguments(self._recipe, config, folder, evaluates=evaluates)
+        trainer = RecipeTrainer(
+            self._recipe, config, model, arguments, self._tokenizer, rows, evaluator, callbacks
+        )
+        trainer.remove_callback(PrinterCallback)
+        metric = self._recipe.metric
+        trainer.add_callback(ShowProgress(trainer.recent_loss, metric, config.progress_seconds))
+        return trainer
+
+    def _train(self, trainer: RecipeTrainer) -> None:
+        checkpoint = self._work.checkpoint
+        self._interruption.deferred = True
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        self._interruption.deferred = False
+        self._interruption.raise_if_received()
+
+    def _save(
+        self, model: PreTrainedModel, trial: Trial, scores: dict[str, float], steps: int
+    ) -> None:
+        with main_first() as main:
+            if main:
+                _users_log.info("%s", trial)
+                trial.write(self._work.trial_file)
+                _write(model, self._tokenizer, self._work, scores, steps)
 
 
 @contextmanager
@@ -105,12 +270,14 @@ def _precision(config: TrainConfig) -> Iterator[None]:
             os.environ[_MIXED_PRECISION] = before
 
 
-def _arguments(recipe: Recipe, config: TrainConfig, work: Workspace) -> TrainingArguments:
+def _arguments(
+    recipe: Recipe, config: TrainConfig, folder: Path, *, evaluates: bool
+) -> TrainingArguments:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("No CUDA device is available.", hint="Use --device cpu.")
-    steps = "steps" if config.eval_steps else "epoch"
+    steps = ("steps" if config.eval_steps else "epoch") if evaluates else "no"
     return TrainingArguments(
-        output_dir=str(work.folder),
+        output_dir=str(folder),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulation,
@@ -125,13 +292,12 @@ def _arguments(recipe: Recipe, config: TrainConfig, work: Workspace) -> Training
         save_strategy=steps,
         eval_steps=config.eval_steps,
         save_steps=config.eval_steps or 500,
-        save_total_limit=max(config.average, 2),
-        load_best_model_at_end=True,
+        load_best_model_at_end=evaluates,
         metric_for_best_model=recipe.metric,
         greater_is_better=recipe.higher_is_better,
         logging_steps=20,
-        disable_tqdm=not sys.stderr.isatty(),
-        logging_dir=str(work.folder / "tracking"),
+        disable_tqdm=True,
+        logging_dir=str(folder / "tracking"),
         report_to=config.report_to or "none",
         dataloader_pin_memory=False,
         remove_unused_columns=False,
@@ -145,7 +311,7 @@ def _finish(
     """Keep the better of the best checkpoint and the average of the last ones, if configured."""
     key = f"eval_{recipe.metric}"
     scores = trainer.evaluate()
-    last = complete_checkpoints(work.folder)[-config.average :]
+    last = complete_checkpoints(work.folder, EVALUATED)[-config.average :]
     if len(last) > 1:
         best = {k: v.detach().clone() for k, v in trainer.model.state_dict().items()}
         trainer.model.load_state_dict(_mean(last), strict=False)
@@ -156,7 +322,11 @@ def _finish(
             scores = averaged
         else:
             trainer.model.load_state_dict(best)
-    return {name.removeprefix("eval_"): float(value) for name, value in scores.items()}
+    return _scores(scores)
+
+
+def _scores(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name.removeprefix("eval_"): float(value) for name, value in metrics.items()}
 
 
 def _mean(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
@@ -167,25 +337,16 @@ def _mean(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
     }
 
 
-def _save(
-    trainer: RecipeTrainer,
-    tokenizer: PreTrainedTokenizerBase,
-    work: Workspace,
-    scores: dict[str, float],
-) -> None:
-    with main_first() as main:
-        if main:
-            _write(trainer, tokenizer, work, scores)
-
-
 def _write(
-    trainer: RecipeTrainer,
+    model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     work: Workspace,
     scores: dict[str, float],
+    steps: int,
 ) -> None:
     with Staged(work.model, folder=True) as staged:
-        trainer.model.save_pretrained(staged.path)
+        model.save_pretrained(staged.path)
         tokenizer.save_pretrained(staged.path)
+        write_record(staged.path, model, tokenizer)
         staged.commit()
-    work.finish(scores, {"steps": trainer.state.global_step, **group()})
+    work.finish(scores, {"steps": steps, **group()})

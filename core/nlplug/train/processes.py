@@ -13,6 +13,11 @@ def is_main() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def is_alone() -> bool:
+    """Whether there are no other processes."""
+    return int(os.environ.get("WORLD_SIZE", "1")) < 2
+
+
 def group() -> dict[str, Any]:
     """The number of processes, and the communication backend of several processes."""
     from torch import distributed
@@ -33,6 +38,20 @@ def broadcast(value: Any) -> Any:
     return values[0]
 
 
+def any_process(value: bool) -> bool:
+    """Whether the value is true in any of the processes."""
+    from torch import distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return value
+    import torch
+
+    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+    found = torch.tensor(int(value), device=device)
+    distributed.all_reduce(found, op=distributed.ReduceOp.MAX)
+    return bool(found.item())
+
+
 @contextmanager
 def main_first() -> Iterator[bool]:
     """A block that the main process completes before the others enter it.
@@ -40,7 +59,7 @@ def main_first() -> Iterator[bool]:
     The main process waits until all processes have reached the block, so none of them still reads
     files that it changes. Yields whether this is the main process; a single process does not wait.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    if is_alone():
         yield True
         return
     import torch

@@ -49,6 +49,14 @@ class Recipe(ABC):
         """Whether a higher ``metric`` is better."""
         return self._scoring().higher_is_better
 
+    @property
+    def probes(self) -> bool:
+        """Whether to fit a linear probe before fine-tuning.
+
+        `loss` must then need nothing but ``logits``, and a linear layer must compute them.
+        """
+        return False
+
     @abstractmethod
     def key(self, row: DataRow) -> str:
         """The text whose hash assigns the row to training or to held-out data."""
@@ -68,6 +76,10 @@ class Recipe(ABC):
         Raises:
             DataError: A row cannot be used; the message names file and line.
         """
+
+    def stratum(self, example: Example) -> str:
+        """What the folds of a cross-validation are to have in equal shares, such as the label."""
+        return ""
 
     @abstractmethod
     def row(self, example: Example) -> dict[str, Any]:
@@ -92,6 +104,24 @@ class Recipe(ABC):
     @abstractmethod
     def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         """The loss of one training batch, averaged over its rows (a scalar)."""
+
+    def calibrate(
+        self,
+        model: PreTrainedModel,
+        examples: Sequence[Example],
+        tokenizer: PreTrainedTokenizerBase,
+    ) -> dict[str, float]:
+        """Change the finished model so that its scores are probabilities; by default, do nothing.
+
+        Args:
+            model: The model with its final weights.
+            examples: The evaluation examples.
+            tokenizer: The tokenizer of the base.
+
+        Returns:
+            What was changed, for the record of the run; empty if the model is as before.
+        """
+        return {}
 
     def options(self, config: PretrainedConfig) -> dict[str, Any]:
         """Defaults of task options that the trained model sets.

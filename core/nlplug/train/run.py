@@ -1,31 +1,44 @@
-"""One training run, from rows to an exported bundle."""
+"""One training run, from rows to an exported bundle and a report."""
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nlplug.data.report import ReadReport
 from nlplug.data.writers import open_writer
-from nlplug.errors import DataError, TrainingError
+from nlplug.errors import DataError, GateRefused, NothingLearned, TrainingError
 from nlplug.extras import require
 from nlplug.families.family import load
-from nlplug.train.processes import is_main, main_first
+from nlplug.train.base import resolve_base
+from nlplug.train.plan import CHOSEN, FEW_ROWS, described, planned, write_settings
+from nlplug.train.processes import is_alone, is_main, main_first
+from nlplug.train.rows import RunRows, folds, read_run, with_test
 
 if TYPE_CHECKING:
+    from nlplug.data.check import DataCheck
+    from nlplug.data.contents import Contents
+    from nlplug.export.run import ExportReport
     from nlplug.task import Task
     from nlplug.train.config import RunConfig, TrainConfig
     from nlplug.train.recipe import Example, Recipe
     from nlplug.train.workspace import Workspace
 
+_log = logging.getLogger("nlplug.train")
+_data_log = logging.getLogger("nlplug.data")
+
 
 def train(task: Task, config: TrainConfig) -> Path:
-    """Fine-tune, then export behind the quality gate.
+    """Check the data, fine-tune, export behind the quality gate, and write a report.
 
-    The PyTorch checkpoint stays in ``<output>.training/model``. An interrupted run leaves only the
-    folder ``<output>.training``, and ``config.resume`` continues it. An earlier bundle in
-    ``config.output`` is kept until the new one has passed the quality gate.
+    The PyTorch checkpoint stays in ``<output>.training/model``, and the report is in
+    ``<output>.report``. An interrupted run leaves only the folder ``<output>.training``, and
+    ``config.resume`` continues it. An earlier bundle in ``config.output`` is kept until the new one
+    has passed the quality gate.
 
     Returns:
         The folder of the bundle.
@@ -33,17 +46,23 @@ def train(task: Task, config: TrainConfig) -> Path:
     Raises:
         DataError: The data cannot be used.
         TrainingError: Training cannot start or continue.
+        TrainingInterrupted: The run was stopped by SIGINT or SIGTERM; it can be resumed.
+        NothingLearned: The model is not better than a trivial answer.
         GateRefused: All exported precisions lost more quality than allowed.
     """
+    from nlplug.train.interrupt import interruptible
     from nlplug.train.workspace import check_output
 
     check_output(config.output)
-    fine_tune(task, config)
-    return _export(task, config) if is_main() else config.output
+    work, config = _fine_tune(task, config, gate=True)
+    if is_main():
+        with interruptible(work):
+            _finish(task, config, work)
+    return config.output
 
 
 def fine_tune(task: Task, config: TrainConfig) -> Path:
-    """Fine-tune without exporting.
+    """Fine-tune without exporting; all evaluation rows choose the checkpoint.
 
     Returns:
         The finished checkpoint with its tokenizer, a folder in Hugging Face's layout.
@@ -51,25 +70,59 @@ def fine_tune(task: Task, config: TrainConfig) -> Path:
     Raises:
         DataError: The data cannot be used.
         TrainingError: Training cannot start or continue.
+        TrainingInterrupted: The run was stopped by SIGINT or SIGTERM; it can be resumed.
     """
-    for module in ("torch", "transformers", "accelerate"):
-        require(module, "train", purpose="Training")
-    from nlplug.train.workspace import Workspace
+    return _fine_tune(task, config, gate=False)[0].model
 
-    recipe = _recipe(task, config)
+
+def _fine_tune(task: Task, config: TrainConfig, *, gate: bool) -> tuple[Workspace, TrainConfig]:
+    """The folder of the finished run, and its settings with those that were chosen."""
+    from nlplug.train.check import contents_of
+    from nlplug.train.workspace import Workspace, recalled
+
+    given = set(config.model_fields_set)
+    config = config.model_copy(update={"base": resolve_base(task, config.base)})
+    if config.resume:
+        config = recalled(config, CHOSEN)
     work = Workspace.open(config)
     if work.finished:
-        return work.model
-    examples = read_examples(recipe, config)
+        return work, config
+    contents = contents_of(task, config)
+    few = FEW_ROWS if task.family.plan and is_alone() else 0
+    key = _recipe(task, config).key if contents is None else contents.key
+    rows = read_run(config, key, few=few)
+    if gate:
+        rows = with_test(rows, config, key)
+    config = planned(config, task.family, len(rows.train))
+    check = None if contents is None else _checked(contents, rows, config)
+    if check is None:
+        _log_files(rows.reports)
+    if is_main() and task.family.plan:
+        _log.info("%s", described(config, given))
+    recipe = _recipe(task, config)
+    work = Workspace.open(config)
+    recipe.fit(rows.train)
+    examples = recipe.examples(rows.train), recipe.examples(rows.eval)
+    test = recipe.examples(rows.test)
     with main_first() as main:
         if main:
             work.start()
-            _write_evaluation(recipe, work, examples[1])
+            write_settings(config, work.settings_file, given)
+            if examples[1]:
+                _write(recipe, examples[1], work.eval_file)
+            else:
+                _write(recipe, examples[0], work.rows_file)
+            if test:
+                _write(recipe, test, work.test_file)
+            if check is not None:
+                work.check_file.write_text(json.dumps(check.to_dict(), indent=2), encoding="utf-8")
 
     from nlplug.train.loop import run_loop
 
-    run_loop(recipe, config, work, *examples)
-    return work.model
+    strata = map(recipe.stratum, examples[0])
+    parts = [] if examples[1] else folds([key(row) for row in rows.train], [*strata])
+    run_loop(recipe, config, work, *examples, parts)
+    return work, config
 
 
 def read_examples(recipe: Recipe, config: RunConfig) -> tuple[list[Example], list[Example]]:
@@ -78,13 +131,40 @@ def read_examples(recipe: Recipe, config: RunConfig) -> tuple[list[Example], lis
     Raises:
         DataError: The data cannot be used.
     """
-    train_rows, eval_rows = _rows(recipe, config)
-    recipe.fit(train_rows)
-    return recipe.examples(train_rows), recipe.examples(eval_rows)
+    rows = read_run(config, recipe.key)
+    _log_files(rows.reports)
+    recipe.fit(rows.train)
+    return recipe.examples(rows.train), recipe.examples(rows.eval)
 
 
-def _write_evaluation(recipe: Recipe, work: Workspace, examples: Sequence[Example]) -> None:
-    with open_writer(work.eval_file) as writer:
+def _checked(contents: Contents, rows: RunRows, config: TrainConfig) -> DataCheck:
+    """The check of the rows, without importing what trains.
+
+    Raises:
+        DataError: A row cannot be used, or there are warnings and ``strict`` is on.
+    """
+    from nlplug.train.check import check_run
+
+    check = check_run(contents, rows, config)
+    if is_main():
+        _data_log.info("%s", check)
+    if check.errors:
+        raise check.errors[0]
+    if config.strict and (count := check.count("warning")):
+        raise DataError(
+            f"The check of the data has {count} warning{'s' * (count > 1)}.",
+            hint="Correct the data, or train without --strict.",
+        )
+    return check
+
+
+def _log_files(reports: Sequence[ReadReport]) -> None:
+    for report in reports:
+        _data_log.info("%s", report)
+
+
+def _write(recipe: Recipe, examples: Sequence[Example], file: Path) -> None:
+    with open_writer(file) as writer:
         for example in examples:
             writer.write(recipe.row(example))
 
@@ -95,44 +175,71 @@ def _recipe(task: Task, config: TrainConfig) -> Recipe:
             f"The family {task.family.name!r} of the task {task.name!r} has no training.",
             hint="Set Family.training to 'module:Class' of a nlplug.train.recipe.Recipe.",
         )
+    for module in ("torch", "transformers", "accelerate"):
+        require(module, "train", purpose="Training")
     recipe: Recipe = load(task.family.training)(task, config)
     return recipe
 
 
-def _rows(recipe: Recipe, config: RunConfig) -> tuple[list[Any], list[Any]]:
-    from nlplug.train.sources import hold_out, read_sources
+def _finish(task: Task, config: TrainConfig, work: Workspace) -> None:
+    """Export and write the report, which also says why the gate refused."""
+    from nlplug.train.report import refusal_report, training_report
 
-    file = config.data_file
-    rows = read_sources(config.data, split="train", limit=config.max_rows, file=file)
-    if config.eval:
-        limit = config.max_eval_rows
-        return rows, read_sources(config.eval, split="validation", limit=limit, file=file)
-    kept, held = hold_out(rows, config.eval_share, recipe.key)
-    if not kept or not held:
-        raise DataError(
-            f"None of the {len(rows)} rows is left for {'training' if not kept else 'evaluation'}.",
-            hint="Give an evaluation file with --eval, or another --eval-share.",
-        )
-    return kept, held[: config.max_eval_rows]
+    _check_learned(config, work)
+    folder = config.output.with_name(f"{config.output.name}.report")
+    try:
+        _export(task, config, work)
+    except GateRefused as error:
+        if task.family.scoring:
+            page = refusal_report(task, config, work, error.message).write(folder)
+            _log.info("Report: %s", page)
+        raise
+    if task.family.scoring:
+        report = training_report(task, config, work)
+        _log.info("\n%s\n\nReport: %s", report.text(brief=True), report.write(folder))
 
 
-def _export(task: Task, config: TrainConfig) -> Path:
+def _check_learned(config: TrainConfig, work: Workspace) -> None:
+    """Refuse a result that is not better than an answer that needs no model.
+
+    Raises:
+        NothingLearned: It is not, and ``allow_trivial`` is off.
+    """
+    from nlplug.train.trials import Trial
+
+    trial = Trial.read(work.trial_file)
+    if config.allow_trivial or trial is None or (name := trial.beaten_by()) is None:
+        return
+    raise NothingLearned(
+        f"The model has learned nothing: its {trial.metric.replace('_', ' ')} of {trial.score:.4f} "
+        f"on {trial.rows:,} rows is not above that of a trivial answer ({name}: "
+        f"{trial.baselines[name]:.4f}). {config.output} was not written.",
+        hint="Check the labels with `nlplug data check`, give more rows, or another --base; train "
+        "longer (--epochs) or with another --learning-rate. --allow-trivial exports it anyway.",
+    )
+
+
+def _export(task: Task, config: TrainConfig, work: Workspace) -> ExportReport:
+    from nlplug.evaluation.run import digest
     from nlplug.export.config import ExportConfig
     from nlplug.export.pretrained import load_config
     from nlplug.export.run import export_model
-    from nlplug.train.workspace import Workspace
 
-    work = Workspace.of(config)
-    export_model(
+    files = {"train": config.data, "eval": config.eval, "test": config.test}
+    return export_model(
         ExportConfig(
             source=work.model,
             output=config.output,
             task=task,
             precisions=tuple(config.precisions),
-            eval_data=work.eval_file,
+            eval_data=work.gate_file,
             budget=config.budget,
             license=config.license,
-            data=[{"source": os.path.basename(source)} for source in config.data],
+            data=[
+                {"source": os.path.basename(source), "part": part, "sha256": digest(Path(source))}
+                for part, sources in files.items()
+                for source in sources
+            ],
             languages=config.languages,
             name=config.name or config.output.name,
             description=config.description,
@@ -140,4 +247,3 @@ def _export(task: Task, config: TrainConfig) -> Path:
             options=_recipe(task, config).options(load_config(work.model)),
         )
     )
-    return config.output

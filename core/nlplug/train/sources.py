@@ -10,6 +10,7 @@ from typing import Any
 
 from nlplug.data.formats import FORMATS, GZIP, DataFile
 from nlplug.data.readers import read_rows
+from nlplug.data.report import ReadReport
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
 from nlplug.extras import require
@@ -23,6 +24,7 @@ def read_source(
     split: str,
     limit: int | None = None,
     file: Callable[[Path], DataFile] = DataFile,
+    reports: list[ReadReport] | None = None,
 ) -> Iterator[DataRow]:
     """Rows of a file, or of a data set by its id or folder.
 
@@ -33,6 +35,7 @@ def read_source(
         split: The split if ``source`` names none.
         limit: Maximum number of rows.
         file: Opens a file, with the settings for reading it.
+        reports: Gets what was understood of a file, once it is read; None: it is logged.
 
     Raises:
         DataError: The source is neither a file nor a data set, or a row cannot be read.
@@ -42,7 +45,10 @@ def read_source(
     if path.is_file() or name.endswith(FORMATS):
         opened = file(path)
         yield from read_rows(opened, limit=limit)
-        _log.info("%s", opened.report)
+        if reports is None:
+            _log.info("%s", opened.report)
+        else:
+            reports.append(opened.report)
         return
     yield from _dataset(source, split, limit)
 
@@ -53,6 +59,7 @@ def read_sources(
     split: str,
     limit: int | None,
     file: Callable[[Path], DataFile] = DataFile,
+    reports: list[ReadReport] | None = None,
 ) -> list[DataRow]:
     """All rows of several sources, at most ``limit`` in total.
 
@@ -62,7 +69,7 @@ def read_sources(
     rows: list[DataRow] = []
     for source in sources:
         left = None if limit is None else limit - len(rows)
-        rows += read_source(source, split=split, limit=left, file=file)
+        rows += read_source(source, split=split, limit=left, file=file, reports=reports)
     if not rows:
         raise DataError(f"No rows in {', '.join(sources)}.", hint="Check the data files.")
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -26,14 +27,14 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from nlplug.train.processes import broadcast, is_main
 from nlplug.train.served import in_evaluation
 from nlplug.train.training_set import TrainingSet
+from nlplug.train.workspace import COMPLETE
 
 if TYPE_CHECKING:
     from nlplug.train.config import TrainConfig
     from nlplug.train.recipe import Evaluator, Recipe
 
-COMPLETE = "complete"
-"""File that is written into a checkpoint last; checkpoints without it are ignored."""
-
+_RECENT = 20
+"""Number of batches whose mean loss is shown as progress."""
 _LAYER = re.compile(r"\.(?:layers?|h|block)\.(\d+)\.")
 
 
@@ -174,6 +175,7 @@ class RecipeTrainer(Trainer):
         self._recipe = recipe
         self._config = config
         self._evaluator = evaluator
+        self._losses: deque[torch.Tensor] = deque(maxlen=_RECENT)
         super().__init__(
             model=model,
             args=args,
@@ -197,14 +199,20 @@ class RecipeTrainer(Trainer):
         labels = inputs.pop("labels")
         outputs = model(**inputs)
         loss = self._recipe.loss(outputs, labels)
+        self._losses.append(loss.detach())
         return (loss, outputs) if return_outputs else loss
+
+    def recent_loss(self) -> float | None:
+        """Mean loss of the last batches of this process; None before the first one."""
+        return float(torch.stack([*self._losses]).mean()) if self._losses else None
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Score the model with the recipe's evaluator; the main process does it for all."""
         with in_evaluation(self.model):
             scores = broadcast(self._evaluator(self.model) if is_main() else {})
         metrics = {f"eval_{name}": value for name, value in scores.items()}
-        self.log(dict(metrics))  # which adds the epoch
+        loss = self.recent_loss()
+        self.log(metrics if loss is None else {"loss": loss, **metrics})  # which adds the epoch
         self.control: TrainerControl = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )

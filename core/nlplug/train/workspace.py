@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nlplug.errors import TrainingError
 from nlplug.json_text import parse_json
 from nlplug.models.atomic import Staged
 from nlplug.train.config import RunConfig
+from nlplug.train.plan import CHOSEN
 
+Settings = TypeVar("Settings", bound=RunConfig)
 # Settings that may change when a run is resumed, because they do not affect the training.
 _CHANGEABLE = frozenset(
     {
@@ -26,9 +28,12 @@ _CHANGEABLE = frozenset(
         "name",
         "output",
         "precisions",
+        "progress_seconds",
         "report_to",
         "resume",
         "save_minutes",
+        "allow_trivial",
+        "strict",
         "threads",
         "window",
     }
@@ -37,7 +42,11 @@ _CHANGEABLE = frozenset(
 _LENGTH = frozenset({"epochs"})
 _CONSTANT = "constant_with_warmup"
 _RECORD = "run.json"
-RESULT = ("scores", "steps", "processes", "backend")
+COMPLETE = "complete"
+"""File that is written into a checkpoint last; checkpoints without it are ignored."""
+EVALUATED = "evaluated"
+"""File in a complete checkpoint that was evaluated."""
+RESULT = ("baselines", "scores", "steps", "processes", "backend")
 """Keys in the record of a finished run besides its settings."""
 
 
@@ -124,8 +133,59 @@ class Workspace:
 
     @property
     def eval_file(self) -> Path:
-        """The evaluation rows of the run, for the quality gate."""
+        """The rows whose score chooses the checkpoint."""
         return self.folder / "eval.jsonl.gz"
+
+    @property
+    def test_file(self) -> Path:
+        """The rows for the quality gate and the report."""
+        return self.folder / "test.jsonl.gz"
+
+    @property
+    def rows_file(self) -> Path:
+        """All training rows, if there are no evaluation rows."""
+        return self.folder / "train.jsonl.gz"
+
+    @property
+    def fold_file(self) -> Path:
+        """The rows of a fold during a cross-validation."""
+        return self.folder / "fold.jsonl.gz"
+
+    @property
+    def trial_file(self) -> Path:
+        """The comparison of the probe with the fine-tuned model, as JSON."""
+        return self.folder / "trial.json"
+
+    @property
+    def probe_file(self) -> Path:
+        """The output layer that the probe fitted."""
+        return self.folder / "probe.pt"
+
+    @property
+    def settings_file(self) -> Path:
+        """All settings of the run, which repeat it, as TOML."""
+        return self.folder / "settings.toml"
+
+    @property
+    def gate_file(self) -> Path:
+        """The rows for the quality gate: the test rows, else those that chose the checkpoint, else
+        those that trained the model."""
+        files = (self.test_file, self.eval_file, self.rows_file)
+        return next((file for file in files if file.is_file()), self.eval_file)
+
+    def probe_scores(self) -> dict[str, float]:
+        """The scores of the probe; empty if there are none."""
+        return dict(_read_json(self.probe_file.with_suffix(".json")) or {})
+
+    def keep_probe_scores(self, scores: Mapping[str, float]) -> None:
+        """Store the scores of the probe for a resumed run."""
+        text = json.dumps(dict(scores))
+        self.probe_file.with_suffix(".json").write_text(text, encoding="utf-8")
+
+    @property
+    def check_file(self) -> Path:
+        """The check of the data, as JSON."""
+        return self.folder / "check.json"
 
     def start(self) -> None:
         """Prepare the folder: record the settings, delete all but the checkpoints to continue."""
@@ -165,15 +225,37 @@ class Workspace:
             staged.commit()
 
 
-def complete_checkpoints(folder: Path) -> list[Path]:
-    """The complete checkpoints, oldest first."""
-    found = [path.parent for path in folder.glob("checkpoint-*/complete")]
+def complete_checkpoints(folder: Path, mark: str = COMPLETE) -> list[Path]:
+    """The complete checkpoints, or those with another mark, oldest first."""
+    found = [path.parent for path in folder.glob(f"checkpoint-*/{mark}")]
     return sorted(found, key=lambda path: int(path.name.rsplit("-", 1)[1]))
 
 
+def recalled(config: Settings, names: Collection[str]) -> Settings:
+    """The settings with those of an earlier run where they are not given.
+
+    Args:
+        config: The settings of a run to resume.
+        names: The settings that a run chooses by itself.
+    """
+    record = _read_record(Workspace.of(config).folder) or {}
+    earlier = record.get("config", {})
+    return config.model_copy(
+        update={
+            name: earlier[name]
+            for name in names
+            if name in earlier and name not in config.model_fields_set
+        }
+    )
+
+
 def _read_record(folder: Path) -> dict[str, Any] | None:
+    return _read_json(folder / _RECORD)
+
+
+def _read_json(file: Path) -> dict[str, Any] | None:
     try:
-        record = parse_json((folder / _RECORD).read_text(encoding="utf-8"))
+        record = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None
@@ -184,7 +266,9 @@ def _same_settings(earlier: dict[str, Any], config: RunConfig, folder: Path) -> 
     # A setting that did not exist when the run started counts as its default.
     fields = type(config).model_fields
     earlier = {name: field.get_default() for name, field in fields.items()} | earlier
-    free = _CHANGEABLE | (_LENGTH if now.get("schedule") == _CONSTANT else frozenset())
+    # A plan chooses the settings that are not given, and a resumed run recalls them.
+    free = _CHANGEABLE | (CHOSEN - config.model_fields_set)
+    free |= _LENGTH if now.get("schedule") == _CONSTANT else frozenset()
     changed = [
         f"{key} was {earlier.get(key)!r}, is {now[key]!r}"
         for key in now

@@ -10,9 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from prepare import OUTSIDE, prepare
-from recipes import checkpoint_of, embed, evaluated, recipe_run
+from recipes import checkpoint_of, embed, evaluated, recalibrate, recipe_run
 from tune import tune
 
+from nlplug import Bundle
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_classification.task import ClassificationTask
 
@@ -34,7 +35,7 @@ DATA = [
 ]
 
 
-def export(checkpoint: Path, gate: Path, target: Path, below: float) -> None:
+def export(checkpoint: Path, rows: Path, gate: Path, target: Path, below: float) -> None:
     """Export to int8 behind the gate, held against PyTorch at the point it is used at."""
     report = export_model(
         ExportConfig(
@@ -44,6 +45,7 @@ def export(checkpoint: Path, gate: Path, target: Path, below: float) -> None:
             precisions=("int8",),
             required=("int8",),
             eval_data=gate,
+            calibration=rows,
             eval_rows=5000,
             name=BUNDLE.name,
             max_length=WINDOW,
@@ -55,8 +57,8 @@ def export(checkpoint: Path, gate: Path, target: Path, below: float) -> None:
         )
     )
     print(report.reference)
-    for verdict in report.verdicts:
-        print(verdict)
+    for result in report.results:
+        print(result)
 
 
 def main() -> None:
@@ -65,23 +67,26 @@ def main() -> None:
     foreign = run.files / "foreign_heldout.jsonl.gz"
     if not foreign.is_file():
         prepare(run.data, run.files)
-    gate = run.files / "eval.jsonl.gz"
-    checkpoint = checkpoint_of(
-        ClassificationTask(),
-        train=run.files / "train.jsonl.gz",
-        eval=gate,
-        settings=HERE / "train.toml",
-        output=run.work / BUNDLE.name,
-        base=run.base,
-    )
-    point = tune(checkpoint, gate, OUTSIDE, accuracy=ACCURACY)
-    print(point)
+    rows, gate = run.files / "train.jsonl.gz", run.files / "eval.jsonl.gz"
     made = run.work / "bundle"
-    export(checkpoint, gate, made, point.below)
+    if run.calibrate:
+        recalibrate(ClassificationTask(), BUNDLE, made, rows=rows, gate=gate)
+    else:
+        checkpoint = checkpoint_of(
+            ClassificationTask(),
+            train=rows,
+            eval=gate,
+            settings=HERE / "train.toml",
+            output=run.work / BUNDLE.name,
+            base=run.base,
+        )
+        point = tune(checkpoint, gate, OUTSIDE, accuracy=ACCURACY)
+        print(point)
+        export(checkpoint, rows, gate, made, point.below)
     inside = evaluated("classification", made, gate).report
     outside = evaluated("classification", made, foreign).report
     figures = {
-        "@BELOW@": f"{point.below:.2f}",
+        "@BELOW@": f"{Bundle.open(made).manifest.options['abstain_below']:.2f}",
         "@ACCURACY@": f"{inside['in_scope_accuracy']:.3f}",
         "@RECALL@": f"{inside['out_of_scope_recall']:.2f}",
         "@PRECISION@": f"{inside['out_of_scope_precision']:.2f}",

@@ -81,8 +81,8 @@ def export(checkpoint: Path, gate: Path, target: Path) -> None:
         )
     )
     print(report.graph)
-    for verdict in report.verdicts:
-        print(verdict)
+    for result in report.results:
+        print(result)
 
 
 def prompts(file: Path) -> Iterator[str]:

@@ -134,6 +134,7 @@ class NerTask(TokenClassificationTask):
     Options: ClassVar[type[TaskOptions]] = NerOptions
     Output: ClassVar[Any] = list[Entity] | list[WordLabel]
     default_model = "ner-en"
+    base: ClassVar[str] = "sentence-transformers/all-MiniLM-L6-v2"
     rules: ClassVar[Mapping[str, Rule]] = {
         "aggregation_strategy": values(
             {name: name for name in get_args(Strategy)} | {None: "none"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prepare import prepare
-from recipes import checkpoint_of, embed, evaluated, recipe_run
+from recipes import checkpoint_of, embed, evaluated, recalibrate, recipe_run
 
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_ner.task import NerTask
@@ -61,7 +61,7 @@ def train(files: Path, work: Path, base: str) -> Path:
     )
 
 
-def export(checkpoint: Path, gate: Path, target: Path) -> None:
+def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:
     """Export to int8 behind the gate, held against PyTorch on labelled texts."""
     report = export_model(
         ExportConfig(
@@ -71,6 +71,7 @@ def export(checkpoint: Path, gate: Path, target: Path) -> None:
             precisions=("int8",),
             required=("int8",),
             eval_data=gate,
+            calibration=rows,
             name=BUNDLE.name,
             max_length=WINDOW,
             options=OPTIONS,
@@ -80,8 +81,8 @@ def export(checkpoint: Path, gate: Path, target: Path) -> None:
             description="Persons, organizations, places and others in English: MiniLM-L6 in int8.",
         )
     )
-    for verdict in report.verdicts:
-        print(verdict)
+    for result in report.results:
+        print(result)
 
 
 def figures(made: Path, files: dict[str, Path]) -> dict[str, str]:
@@ -104,9 +105,12 @@ def main() -> None:
     files = run.files
     if not (files / "wnut17_dev.jsonl.gz").is_file():
         prepare(run.data, files)
-    checkpoint = train(files, run.work, run.base)
+    rows, gate = files / "train.jsonl.gz", files / "eval.jsonl.gz"
     made = run.work / "bundle"
-    export(checkpoint, files / "eval.jsonl.gz", made)
+    if run.calibrate:
+        recalibrate(NerTask(), BUNDLE, made, rows=rows, gate=gate)
+    else:
+        export(train(files, run.work, run.base), rows, gate, made)
     measured = {
         "CONLL": run.data / DEV / "conll2003_en_testa.jsonl.gz",
         "WNUT": files / "wnut17_dev.jsonl.gz",

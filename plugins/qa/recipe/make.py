@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prepare import prepare
-from recipes import checkpoint_of, embed, mean, recipe_run
+from recipes import checkpoint_of, embed, mean, recalibrate, recipe_run
 
 from nlplug.evaluation.run import evaluate
 from nlplug.export.quantize import Quantization
@@ -62,7 +62,7 @@ def tuned(name: str, files: Path, work: Path, base: str) -> Path:
     )
 
 
-def export(checkpoint: Path, gate: Path, target: Path) -> None:
+def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:
     """Export to int8 behind the gate, held against PyTorch on held-out questions."""
     report = export_model(
         ExportConfig(
@@ -72,6 +72,7 @@ def export(checkpoint: Path, gate: Path, target: Path) -> None:
             precisions=("int8",),
             required=("int8",),
             eval_data=gate,
+            calibration=rows,
             options=OPTIONS,
             quantization=Quantization(exclude=IN_FLOAT),
             name=BUNDLE.name,
@@ -81,8 +82,8 @@ def export(checkpoint: Path, gate: Path, target: Path) -> None:
             description="Answers English questions from a text: MiniLM-L6 in int8.",
         )
     )
-    for verdict in report.verdicts:
-        print(verdict)
+    for result in report.results:
+        print(result)
 
 
 def figures(bundle: Path, xquad: Path, held_out: Path) -> dict[str, str]:
@@ -110,9 +111,12 @@ def main() -> None:
     held_out = run.files / "no_answer.jsonl.gz"
     if not held_out.is_file():
         prepare(run.data, run.files)
-    checkpoint = train(run.files, run.work, run.base)
+    rows, gate = run.files / f"{RUNS[-1]}.jsonl.gz", run.files / "eval.jsonl.gz"
     made = run.work / "bundle"
-    export(checkpoint, run.files / "eval.jsonl.gz", made)
+    if run.calibrate:
+        recalibrate(QaTask(), BUNDLE, made, rows=rows, gate=gate)
+    else:
+        export(train(run.files, run.work, run.base), rows, gate, made)
     marks = figures(made, run.data / XQUAD, held_out)
     print(marks)
     embed(made, run.output, HERE / "card.md", marks)

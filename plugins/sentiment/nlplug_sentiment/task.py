@@ -21,6 +21,7 @@ class SentimentTask(SequenceClassificationTask):
     }
     labels: ClassVar[Sequence[str]] = ("negative", "positive")
     default_model = "sentiment-en"
+    base: ClassVar[str] = "sentence-transformers/all-MiniLM-L6-v2"
     examples: ClassVar[Sequence[Example]] = (
         Example({"text": "I loved every minute of it, and so did the children."}),
         Example({"text": "The battery died after two days and nobody answered my mail."}),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prepare import prepare
-from recipes import checkpoint_of, embed, recipe_run, score
+from recipes import checkpoint_of, embed, recalibrate, recipe_run, score
 
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_sentiment.task import SentimentTask
@@ -29,7 +29,7 @@ DATA = [
 ]
 
 
-def export(checkpoint: Path, gate: Path, target: Path) -> None:
+def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:
     """Export to int8 behind the gate, held against PyTorch on labelled texts."""
     report = export_model(
         ExportConfig(
@@ -39,6 +39,7 @@ def export(checkpoint: Path, gate: Path, target: Path) -> None:
             precisions=("int8",),
             required=("int8",),
             eval_data=gate,
+            calibration=rows,
             name=BUNDLE.name,
             max_length=WINDOW,
             license=LICENSE,
@@ -47,8 +48,8 @@ def export(checkpoint: Path, gate: Path, target: Path) -> None:
             description="Sentiment of English sentences and reviews: MiniLM-L6 in int8.",
         )
     )
-    for verdict in report.verdicts:
-        print(verdict)
+    for result in report.results:
+        print(result)
 
 
 def main() -> None:
@@ -57,17 +58,20 @@ def main() -> None:
     held_out = run.files / "imdb_heldout.jsonl.gz"
     if not held_out.is_file():
         prepare(run.data, run.files)
-    gate = run.files / "eval.jsonl.gz"
-    checkpoint = checkpoint_of(
-        SentimentTask(),
-        train=run.files / "train.jsonl.gz",
-        eval=gate,
-        settings=HERE / "train.toml",
-        output=run.work / BUNDLE.name,
-        base=run.base,
-    )
+    rows, gate = run.files / "train.jsonl.gz", run.files / "eval.jsonl.gz"
     made = run.work / "bundle"
-    export(checkpoint, gate, made)
+    if run.calibrate:
+        recalibrate(SentimentTask(), BUNDLE, made, rows=rows, gate=gate)
+    else:
+        checkpoint = checkpoint_of(
+            SentimentTask(),
+            train=rows,
+            eval=gate,
+            settings=HERE / "train.toml",
+            output=run.work / BUNDLE.name,
+            base=run.base,
+        )
+        export(checkpoint, rows, gate, made)
     figures = {
         mark: f"{score('sentiment', made, file):.3f}"
         for mark, file in (("@SST@", run.data / SST2_DEV), ("@IMDB@", held_out))

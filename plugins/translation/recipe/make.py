@@ -10,7 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from prepare import OPEN, RESTRICTED, prepare
-from recipes import checkpoint_of, embed, evaluated, pretrained_of, recipe_run
+from recipes import (
+    checkpoint_of,
+    embed,
+    evaluated,
+    pretrained_of,
+    recalibrate,
+    recipe_run,
+)
 
 from nlplug.data import read_rows
 from nlplug.export.run import ExportConfig, export_model
@@ -94,7 +101,7 @@ def train(files: Path, work: Path) -> Path:
     )
 
 
-def export(checkpoint: Path, gate: Path, target: Path) -> None:
+def export(checkpoint: Path, pairs: Path, gate: Path, target: Path) -> None:
     """Export to int8 behind the gate, held against PyTorch on pairs."""
     report = export_model(
         ExportConfig(
@@ -104,6 +111,7 @@ def export(checkpoint: Path, gate: Path, target: Path) -> None:
             precisions=("int8",),
             required=("int8",),
             eval_data=gate,
+            calibration=pairs,
             name=BUNDLE.name,
             options={"src_lang": "en", "tgt_lang": "fr", "best_length": 40},
             license=LICENSE,
@@ -113,8 +121,8 @@ def export(checkpoint: Path, gate: Path, target: Path) -> None:
         )
     )
     print(report.graph)
-    for verdict in report.verdicts:
-        print(verdict)
+    for result in report.results:
+        print(result)
 
 
 def figures(made: Path, files: dict[str, Path]) -> dict[str, str]:
@@ -138,9 +146,12 @@ def main() -> None:
     files = run.files
     if not (files / "eval.jsonl.gz").is_file():
         prepare(run.data, files)
-    checkpoint = train(files, run.work)
+    pairs, gate = files / "train.jsonl.gz", files / "eval.jsonl.gz"
     made = run.work / "bundle"
-    export(checkpoint, files / "eval.jsonl.gz", made)
+    if run.calibrate:
+        recalibrate(TranslationTask(), BUNDLE, made, rows=pairs, gate=gate)
+    else:
+        export(train(files, run.work), pairs, gate, made)
     measured = {
         domain.upper(): files / "heldout" / f"{domain}.jsonl.gz" for domain in (*OPEN, *RESTRICTED)
     }

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nlplug.runtime.decoding import cache as module
 from nlplug.runtime.decoding.cache import Cache
 from nlplug.runtime.decoding.decoder import DecoderSpec
 
@@ -227,3 +228,85 @@ def test_it_is_bound_as_past_and_present_of_every_layer() -> None:
     }
     assert binding.inputs == {f"past_key_values.{name}": at for name, at in memory.items()}
     assert binding.outputs == {f"present.{name}": at for name, at in memory.items()}
+
+
+@pytest.mark.parametrize(
+    ("lengths", "added", "capacity"),
+    [([5, 32], [7], 32), ([5], [40, 3], 64), ([33, 4], [5], 64), ([3], [32, 32, 9], 32)],
+)
+def test_added_rows_come_behind_the_others(
+    lengths: list[int], added: list[int], capacity: int
+) -> None:
+    cache, before = filled(len(lengths), max(lengths))
+    other, more = filled(len(added), max(added))
+    cache.add(other, np.array(lengths), np.array(added))
+    assert (cache.rows, cache.capacity) == (len(lengths) + len(added), capacity)
+    for row, length in enumerate(lengths):
+        np.testing.assert_array_equal(
+            cache._memory[:, :, row, :, :length], before[:, :, row, :, :length]
+        )
+    for row, length in enumerate(added):
+        np.testing.assert_array_equal(
+            cache._memory[:, :, len(lengths) + row, :, :length], more[:, :, row, :, :length]
+        )
+    np.testing.assert_array_equal(other._memory, more)
+    assert cache._memory[0, 0].flags.c_contiguous
+
+
+def test_rows_are_added_one_by_one_with_few_copies_of_all() -> None:
+    cache, one = Cache(SPEC, 1, 32), filled(1, 32)[0]
+    blocks = [cache._memory.ctypes.data]
+    for rows in range(2, 17):
+        cache.add(one, np.full(rows - 1, 32), np.array([32]))
+        if cache._memory.ctypes.data != blocks[-1]:
+            blocks.append(cache._memory.ctypes.data)
+    assert (cache.rows, len(blocks)) == (16, 5)  # 1, 2, 4, 8 and 16 rows
+    cache.keep(np.arange(3), np.full(16, 32))
+    cache.add(one, np.full(3, 32), np.array([32]))
+    assert cache._memory.ctypes.data == blocks[-1]
+    # Memory for tokens is added to that of all rows, used or not.
+    assert cache.reserve(33, 32)
+    blocks.append(cache._memory.ctypes.data)
+    cache.add(one, np.full(4, 33), np.array([32]))
+    assert (cache._memory.ctypes.data, cache.capacity) == (blocks[-1], 64)
+
+
+def test_taken_rows_are_a_copy() -> None:
+    cache, before = filled(4, 64)
+    lengths = np.array([60, 40, 9, 31], np.int32)
+    taken = cache.take(np.array([3, 1]), lengths)
+    assert (taken.rows, taken.capacity) == (2, 64)
+    np.testing.assert_array_equal(taken._memory[..., :40, :], before[:, :, [3, 1], :, :40])
+    taken._memory[...] = 0
+    np.testing.assert_array_equal(cache._memory, before)
+    assert cache.take(np.array([2]), lengths).capacity == 32
+    assert cache.take(np.array([3]), np.array([1, 1, 1, 32])).capacity == 64  # room for one more
+
+
+def test_added_and_taken_beams_know_what_they_have_in_common() -> None:
+    rows = Rows([3, 5], 2)
+    others = Rows([4], 3)
+    for each in (rows, others):
+        each.step()
+        each.step()
+    rows.cache.add(others.cache, rows.lengths, others.lengths)
+    lengths = np.concatenate([rows.lengths, others.lengths])
+    tokens = [*rows.tokens, *others.tokens]
+    parents = np.array([1, 0, 2, 2, 6, 4, 5])
+    rows.cache.follow(parents, lengths)
+    for row, parent in enumerate(parents):
+        held = rows.cache._memory[:, :, row, :, : lengths[parent]]
+        np.testing.assert_array_equal(held, np.stack(tokens[parent], axis=3))
+    taken = rows.cache.take(np.array([4, 5]), lengths)
+    taken.follow(np.array([1, 1]), lengths[[4, 5]])
+    for row in range(2):
+        held = taken._memory[:, :, row, :, : lengths[5]]
+        np.testing.assert_array_equal(held, np.stack(tokens[parents[5]], axis=3))
+
+
+def test_large_memory_grows_and_is_empty_at_first() -> None:
+    cache, before = filled(40, 320)
+    assert cache.nbytes > module._SMALL
+    assert cache.reserve(321, 320)
+    np.testing.assert_array_equal(cache._memory[..., :320, :], before)
+    assert not cache._memory[..., 320:, :].any()

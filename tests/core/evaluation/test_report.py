@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -14,6 +17,8 @@ from click.testing import CliRunner
 from nlplug.cli.evaluate import evaluate as command
 from nlplug.errors import DataError, OptionError
 from nlplug.evaluation import report
+from nlplug.evaluation.base import Table
+from nlplug.evaluation.document import plain_table
 from nlplug.evaluation.run import EvaluationResult, evaluate
 from nlplug.families.family import Family
 from nlplug.families.sequence_classification import SequenceClassificationTask
@@ -91,9 +96,7 @@ def test_the_text_shows_totals_labels_and_confusion(result: EvaluationResult) ->
 
 
 def test_columns_line_up_where_characters_are_wide() -> None:
-    from nlplug.evaluation.base import Table
-
-    lines = report.plain_table(Table("", ["", "n"], [["正面", 1], ["ab", 22]])).splitlines()
+    lines = plain_table(Table("", ["", "n"], [["正面", 1], ["ab", 22]])).splitlines()
     assert lines == ["         n", "  正面   1", "  ab    22"]
 
 
@@ -115,15 +118,72 @@ def test_the_written_report_has_page_numbers_and_plots(
     pytest.importorskip("matplotlib")
     page = report.write_report(result, tmp_path / "report")
     assert {path.name for path in page.parent.iterdir()} == {
-        "confusion-matrix.png",
-        "reliability.png",
+        "confusion-matrix.svg",
+        "reliability.svg",
+        "report.html",
         "report.json",
         "report.md",
     }
-    for name in ("confusion-matrix.png", "reliability.png"):
-        assert f"]({name})" in page.read_text(encoding="utf-8")
-        assert (page.parent / name).read_bytes().startswith(b"\x89PNG")
+    markdown = (page.parent / "report.md").read_text(encoding="utf-8")
+    for name in ("confusion-matrix.svg", "reliability.svg"):
+        assert f"]({name})" in markdown
+        assert ElementTree.parse(page.parent / name).getroot().tag.endswith("}svg")
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+class Loads(HTMLParser):
+    """Collects what a page would fetch, its ids, and the texts of its cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "data", "action") and value:
+                self.fetched += [] if value.startswith(("#", "data:")) else [value]
+            if name == "id" and value:
+                self.ids.append(value)
+
+
+def test_the_page_is_one_file_that_needs_no_network(
+    result: EvaluationResult, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    text = report.write_report(result, tmp_path / "report").read_text(encoding="utf-8")
+    page = Loads()
+    page.feed(text)
+    assert page.fetched == []
+    assert not re.search(r"url\(\s*['\"]?(?!#)|@import", text)
+    assert page.tags.count("svg") == 2
+    assert not {"script", "link", "iframe"} & set(page.tags)
+
+
+def test_what_a_page_shows_of_the_data_is_escaped(bundle: Bundle, tmp_path: Path) -> None:
+    data = tmp_path / "bad.csv"
+    data.write_text("text,label\n<script>alert(1)</script> bad | x,positive\n", encoding="utf-8")
+    with Pipeline(ToyTask(), bundle, threads=1) as pipe:
+        shown = report.document(evaluate(pipe, data))
+    assert "<script>" not in shown.html()
+    assert "&lt;script&gt;" in shown.html()
+    assert "bad \\| x" in shown.markdown()
+
+
+def test_the_score_stands_beside_its_interval_and_the_majority(result: EvaluationResult) -> None:
+    low, high = result.interval
+    assert (round(low, 3), round(high, 3)) == (0.376, 0.964)  # Wilson's interval of 4 of 5
+    assert result.baselines == {"majority": 0.6}
+    assert "baseline: majority 0.6000" in report.as_text(result)
+
+
+def test_wrong_answers_are_listed_with_their_rows(result: EvaluationResult) -> None:
+    (mistake,) = result.mistakes
+    assert (mistake.input, mistake.truth, mistake.answer) == ("bad bad", "positive", "negative")
+    assert mistake.source.endswith("dev.csv:6")
+    assert 0.5 < mistake.score <= 1
 
 
 def test_an_earlier_report_is_replaced_and_nothing_else(
@@ -132,7 +192,8 @@ def test_an_earlier_report_is_replaced_and_nothing_else(
     pytest.importorskip("matplotlib")
     page = report.write_report(result, tmp_path / "report")
     page.write_text("old", encoding="utf-8")
-    assert "# toy-en" in report.write_report(result, tmp_path / "report").read_text("utf-8")
+    again = report.write_report(result, tmp_path / "report")
+    assert "<h1>toy-en" in again.read_text("utf-8")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep", encoding="utf-8")
     with pytest.raises(OptionError, match="contains other files than a report"):

@@ -11,7 +11,7 @@ import pytest
 
 from nlplug.data.tags import Span, spans_of_tags, strict_spans
 from nlplug.errors import DataError, OptionError
-from nlplug.evaluation.report import plain_table
+from nlplug.evaluation.document import plain_table
 from nlplug.families.token_classification.entities import count_spans, entity_scores, f1_shares
 from nlplug.families.token_classification.scoring import TokenClassificationEvaluation, answer_spans
 
@@ -130,7 +130,7 @@ def test_a_report_counts_by_type_and_in_all(
     assert report["labels"]["LOC"]["f1"] == 0
     assert report["labels"]["PER"] == {"precision": 1, "recall": 1, "f1": 1, "support": 2}
     assert evaluation.per_example(answers, targets).mean() == pytest.approx(report["f1"])
-    totals, by_label = map(plain_table, evaluation.tables(report))
+    totals, by_label, _ = map(plain_table, evaluation.tables(report))
     assert "F1, macro" in totals
     assert by_label.splitlines()[-1].split() == ["PER", "1.0000", "1.0000", "1.0000", "2"]
 

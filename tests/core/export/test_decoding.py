@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gate_cases import decoder_value_outliers
+from tales_kit import TEXTS, Tales, Words, checkpoint
 from toy_set import write_jsonl
 
 from nlplug import Bundle, Pipeline
@@ -18,76 +20,13 @@ from nlplug.export.decoding import _check_fp32
 from nlplug.export.decoding_gate import DecodingGate, DecodingRows
 from nlplug.export.run import ExportConfig, ExportReport, export_model
 from nlplug.export.torch_decoder import TorchDecoder
-from nlplug.families.causal_lm import CausalTask
 from nlplug.families.causal_lm.runner import open_decoder
 from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, likelihood_scorer
-from nlplug.families.seq2seq import Seq2SeqTask
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.scoring import token_logits
-from nlplug.task import Example, Localized
-from nlplug.train.pretrain import make_model, settings_of
 from nlplug.train.vocabulary import train_tokenizer
 
 pytestmark = pytest.mark.train
-
-TEXTS = [
-    f"Once there was a {size} {animal}. It ran to the {place}, and nobody saw the {animal} again."
-    for size in ("small", "big", "grey")
-    for animal in ("cat", "dog", "fox")
-    for place in ("house", "wood", "sea")
-]
-
-
-class Tales(CausalTask):
-    """What a plugin would register."""
-
-    name = "tales"
-    title: Localized = "Tales"
-    description: Localized = "How does it go on?"
-    examples = (Example({"text": "Once"}),)
-
-
-class Words(Seq2SeqTask):
-    """What a plugin would register."""
-
-    name = "words"
-    title: Localized = "Words"
-    description: Localized = "Other words"
-    answer_key = "other_words"
-    examples = (Example({"text": "the small cat"}),)
-
-
-def checkpoint(folder: Path, architecture: str, *, spread: float = 0.05, seed: int = 0) -> Path:
-    """Random weights, spread wide enough that texts differ, with a tokenizer of the texts."""
-    import torch
-
-    pairs = architecture == "marian"
-    tokenizer = train_tokenizer(
-        TEXTS,
-        kind="unigram" if pairs else "bpe",
-        size=80 if pairs else 300,
-        end="</s>",
-        max_length=64,
-        closed=pairs,
-    )
-    torch.manual_seed(seed)
-    config = settings_of(architecture)(
-        data=["-"],
-        output=folder,
-        architecture=architecture,
-        max_length=64,
-        layers=2,
-        hidden=64,
-        heads=2,
-    )
-    model = make_model(config, tokenizer)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if "embed_positions" not in name:
-                weight.add_(torch.randn_like(weight) * spread)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +126,7 @@ def test_int8_can_have_a_scale_a_column(llama: Path, texts: Path, tmp_path: Path
 
 def test_a_loss_above_the_budget_is_refused(llama: Path, texts: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"source": llama, "task": Tales(), "eval_data": texts}
+    settings["repair_seconds"] = 0
     with pytest.raises(GateRefused, match="of bits per byte against PyTorch"):
         export_model(
             ExportConfig(
@@ -388,3 +328,14 @@ def test_float32_must_be_identical_but_for_ties_and_rounding(
         return
     with pytest.raises(ExportError, match="the export is broken"):
         _check_fp32(parity)
+
+
+def test_outlier_channels_of_a_decoder_are_repaired(tmp_path: Path) -> None:
+    source = checkpoint(tmp_path / "llama", "llama")
+    decoder_value_outliers(1e3)(source)
+    report = export_model(ExportConfig(source, tmp_path / "out", Tales(), budget=3e-4))
+    assert set(report.bundle.precisions) == {"fp32", "int8"}
+    _, configured, *repairs = report.attempts
+    assert "above the budget" in (configured.refused or "")
+    assert [one.refused is None for one in repairs] == [False] * (len(repairs) - 1) + [True]
+    assert repairs[-1].agreement > configured.agreement + 0.2

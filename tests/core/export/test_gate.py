@@ -61,6 +61,7 @@ def test_a_ruined_int8_is_left_out_with_its_numbers(
         ("fp32", "int8"),
         eval_data=toy_data,
         quantization=RUINED,
+        repair_seconds=0,
     )
     report = export_model(config)
     assert list(report.bundle.precisions) == ["fp32"]
@@ -80,7 +81,11 @@ def test_a_ruined_int8_does_not_replace_a_bundle_that_has_a_sound_one(
     export_model(ExportConfig(**settings, precisions=("fp32", "int8")))
     before = (output / "nlplug.json").read_bytes()
     with pytest.raises(GateRefused, match=r"int8 loses .* points of accuracy") as caught:
-        export_model(ExportConfig(**settings, precisions=("fp32", "int8"), quantization=RUINED))
+        export_model(
+            ExportConfig(
+                **settings, precisions=("fp32", "int8"), quantization=RUINED, repair_seconds=0
+            )
+        )
     assert "The earlier bundle" in caught.value.message
     assert caught.value.exit_code == 7
     assert (output / "nlplug.json").read_bytes() == before
@@ -92,7 +97,13 @@ def test_when_nothing_is_left_nothing_is_written(
     trained_bert: Path, toy_task: Task, toy_data: Path, tmp_path: Path
 ) -> None:
     config = ExportConfig(
-        trained_bert, tmp_path / "out", toy_task, ("int8",), toy_data, quantization=RUINED
+        trained_bert,
+        tmp_path / "out",
+        toy_task,
+        ("int8",),
+        toy_data,
+        quantization=RUINED,
+        repair_seconds=0,
     )
     with pytest.raises(GateRefused, match="was not written"):
         export_model(config)
@@ -110,6 +121,7 @@ def test_a_required_precision_that_is_refused_fails_the_export(
         toy_data,
         required=("int8",),
         quantization=RUINED,
+        repair_seconds=0,
     )
     with pytest.raises(GateRefused):
         export_model(config)
@@ -126,6 +138,7 @@ def test_a_wide_budget_lets_even_a_ruined_int8_pass(
         toy_data,
         budget=1.0,
         quantization=RUINED,
+        repair_seconds=0,
     )
     assert set(export_model(config).bundle.precisions) == {"fp32", "int8"}
 
@@ -137,7 +150,13 @@ def test_without_labels_a_ruined_int8_is_refused_by_pytorchs_own_word(
     texts = [line.split('"')[3] for line in toy_data.read_text(encoding="utf-8").splitlines()]
     data.write_text("\n".join(texts), encoding="utf-8")
     config = ExportConfig(
-        trained_bert, tmp_path / "out", toy_task, ("fp32", "int8"), data, quantization=RUINED
+        trained_bert,
+        tmp_path / "out",
+        toy_task,
+        ("fp32", "int8"),
+        data,
+        quantization=RUINED,
+        repair_seconds=0,
     )
     report = export_model(config)
     assert report.rows == "240 rows of texts.txt, without labels"

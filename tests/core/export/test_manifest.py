@@ -65,6 +65,8 @@ def test_precisions_that_were_asked_for_and_kept_are_listed(
         "rows": "9 rows",
         "budget": 0.02,
         "refused": {"int8": "int8 is bad"},
+        "tried": [],
+        "findings": [],
     }
     assert manifest.metrics["pytorch"] == {"accuracy": 0.91}
 

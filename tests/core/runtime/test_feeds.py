@@ -29,6 +29,12 @@ def test_padding_is_masked_and_uses_the_pad_token() -> None:
     assert {array.dtype for array in made.values()} == {np.dtype(np.int64)}
 
 
+def test_rows_that_change_each_other_are_run_one_at_a_time() -> None:
+    inputs = {name: TensorInfo("int64", FREE) for name in ("input_ids", "attention_mask")}
+    alone = GraphFeeds(Signature(inputs, {}), pad_token_id=0, together=False)
+    assert alone.plan([3, 5, 4], 384) == [[1], [2], [0]]
+
+
 def test_only_declared_feeds_are_made() -> None:
     row = Row({"input_ids": [1], "token_type_ids": [1]})
     assert set(feeds("input_ids").collate([row])) == {"input_ids"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
+from server_kit import WAIT
 
 from nlplug.errors import ServerError
 from nlplug.server.listening import is_loopback, listen, url_of
@@ -38,3 +40,23 @@ def test_a_port_that_cannot_be_is_an_error() -> None:
 )
 def test_loopback_is_told_from_the_network(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_replies_are_sent_without_delay() -> None:
+    """Without TCP_NODELAY, a reply waits for the acknowledgment of the packet before it."""
+
+    async def check() -> int:
+        options: asyncio.Queue[int] = asyncio.Queue()
+
+        def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            options.put_nowait(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = listen("127.0.0.1", 0)
+        async with await asyncio.start_server(accepted, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.close()
+            return await asyncio.wait_for(options.get(), WAIT)
+
+    assert asyncio.run(check()) == 1

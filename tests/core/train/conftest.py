@@ -84,6 +84,9 @@ def config(
                 "epochs": 6,
                 "batch_size": 8,
                 "learning_rate": 5e-3,
+                "layer_decay": 1.0,
+                "allow_trivial": True,  # some tests train a step or two
+                "probe": False,  # the tests of the loop are on fine-tuning alone
                 "device": "cpu",
                 "threads": 1,
                 **settings,

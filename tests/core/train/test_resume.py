@@ -50,7 +50,8 @@ def killed(config: Make) -> TrainConfig:
     """Settings of a run that was killed during its third epoch of six."""
     settings = config()
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, settings.model_dump_json()], capture_output=True
+        [sys.executable, "-c", KILLED, settings.model_dump_json(exclude_unset=True)],
+        capture_output=True,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     return settings

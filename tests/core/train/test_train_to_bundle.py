@@ -50,12 +50,12 @@ def test_training_ends_with_a_bundle_that_answers(options: list[str], tmp_path: 
 
 def test_settings_may_stand_in_a_file_and_options_win(options: list[str], tmp_path: Path) -> None:
     file = tmp_path / "train.toml"
-    file.write_text('epochs = 1\nbatch_size = 24\nlabels = ["bad", "good"]\n')
+    file.write_text('epochs = 1\nbatch_size = 6\nlabels = ["bad", "good"]\n')
     del options[options.index("--batch-size") : options.index("--batch-size") + 2]
     done = run("sentiment", "--config", file, *options)
     assert done.exit_code == 0, done.output
     record = json.loads((tmp_path / "out.training" / "run.json").read_text())["config"]
-    assert (record["epochs"], record["batch_size"]) == (6, 24)
+    assert (record["epochs"], record["batch_size"]) == (6, 6)
 
 
 def test_an_earlier_bundle_stays_where_a_new_run_fails(
@@ -93,7 +93,7 @@ def test_a_bad_row_is_two_lines_and_no_traceback(options: list[str], tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Error: --base is not given."),
+        ([], "Error: --data is not given."),
         (["--base", "b", "--data", "d.csv", "--output", "o", "--epochs", "-1"], "--epochs is -1.0"),
         (["--base", "b", "--data", "d.csv", "--output", "o"], "d.csv: no such file."),
         (["--config", "missing.toml"], "missing.toml: cannot be read"),

@@ -65,6 +65,12 @@ def test_texts_are_those_of_transformers(
     assert pipes[graph](PROMPTS[2], **options) == theirs(PROMPTS[2], **options)
 
 
+def test_calls_of_a_small_fast_graph_run_side_by_side(
+    pipes: dict[str, Pipeline],
+) -> None:
+    assert {name: pipe.concurrency for name, pipe in pipes.items()} == {"fast": 2, "plain": 1}
+
+
 @pytest.mark.parametrize(
     "chat",
     [

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nlplug.export.decoder.balance import balance_encoder_decoder
 from nlplug.export.decoder.cross_step import build_step
 from nlplug.export.decoder.encoder import build_encoder
 from nlplug.export.decoder.encoder_decoder_plain import export_plain_encoder_decoder
@@ -58,6 +59,7 @@ def export_encoder_decoder(
             f"{len(weights.encoder.layers)} and {len(weights.decoder.layers)} layers, "
             f"{model.config.model_type}"
         ),
+        balance=balance_encoder_decoder,
     )
 
 

@@ -11,9 +11,17 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from nlplug.export.convert import reason_of
+from nlplug.export.decoder.balance import balance_decoder
 from nlplug.export.decoder.builder import build
 from nlplug.export.decoder.plain import export_plain, run_plain
-from nlplug.export.decoder.products import PRECISIONS, Products, products_of
+from nlplug.export.decoder.products import (
+    PRECISIONS,
+    BlockProducts,
+    FineBlockProducts,
+    Int8Products,
+    Products,
+    products_of,
+)
 from nlplug.export.decoder.read import read_decoder
 from nlplug.export.decoder.weights import NoFastForm, check_rotary
 from nlplug.extras import require
@@ -23,6 +31,11 @@ TOLERANCE = 1e-4
 """Largest difference of a fast graph's logits, relative to the largest logit (at least 1)."""
 
 _LONGEST_CHECK = 24
+_KINDS: Mapping[type[Products], str] = {
+    BlockProducts: "one scale per block of weights",
+    Int8Products: "one scale per column of weights",
+    FineBlockProducts: "blocks of 32 weights, activations in float",
+}
 # Protobuf messages have at most 2 GB.
 _LARGEST_FILE = 2**31 - 2**20
 
@@ -41,12 +54,15 @@ class ExportedGraphs(Generic[Graph]):
         note: What was built, or why nothing was; goes into the manifest.
         difference: The largest difference of the fast graph's logits from the plain graph's,
             relative to the largest logit; None where there is no fast graph.
+        forms: Other ways to make the int8 graph, for the gate to try if it refuses the first one:
+            names, and functions that build it; the smallest and fastest first.
     """
 
     plain: Graph
     fast: dict[str, Graph] = field(default_factory=dict)
     note: str = ""
     difference: float | None = None
+    forms: Mapping[str, Callable[[], Graph]] = field(default_factory=dict)
 
 
 DecoderGraphs = ExportedGraphs[Any]
@@ -81,6 +97,7 @@ def export_decoder(
         build=build,
         difference=lambda fast: _difference(plain, fast, folder),
         describe=lambda weights: f"{len(weights.blocks)} layers, {model.config.model_type}",
+        balance=balance_decoder,
     )
 
 
@@ -92,6 +109,7 @@ def with_fast_graphs(
     build: Callable[[Weights, Products], Graph],
     difference: Callable[[Graph], float],
     describe: Callable[[Weights], str],
+    balance: Callable[[Weights], Weights],
 ) -> ExportedGraphs[Graph]:
     """Build the fast graphs of a model, and compare the float32 one with the plain graph.
 
@@ -103,6 +121,7 @@ def with_fast_graphs(
         difference: The largest difference of a graph's logits from the plain graph's, relative to
             the largest logit.
         describe: The sizes of the model, for the note.
+        balance: Moves scales out of outlier channels of the weights.
     """
     try:
         weights = read()
@@ -120,7 +139,16 @@ def with_fast_graphs(
         precision: fast if precision == "fp32" else build(weights, writer)
         for precision, writer in products.items()
     }
-    return ExportedGraphs(plain, graphs, f"fast: {describe(weights)}", worst)
+
+    def form(writer: Products) -> Callable[[], Graph]:
+        return lambda: build(balance(weights), writer)
+
+    configured = list(products.values())[-1]
+    others = {"scales moved out of outlier channels": form(configured)}
+    for kind, name in _KINDS.items():
+        if kind is not type(configured):
+            others[f"scales moved, {name}"] = form(kind())
+    return ExportedGraphs(plain, graphs, f"fast: {describe(weights)}", worst, others)
 
 
 def save_graph(graph: Any, path: Path) -> None:

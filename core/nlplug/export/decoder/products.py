@@ -8,6 +8,7 @@ in each precision, in the layout of the head's operator, and looked up from ther
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,6 +28,7 @@ For one row, blocks of 128 are a sixth faster than blocks of 32 (onnxruntime 1.3
 _BLOCK_TOP = 127.0
 _ZERO = 128.0
 _INT8_ACTIVATIONS = 4
+_FLOAT_ACTIVATIONS = 1
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,8 @@ class BlockProducts(Products):
 
     one_thread = 12_000_000
     single_row = True
+    _sizes: ClassVar[tuple[int, ...]] = BLOCKS
+    _accuracy: ClassVar[int] = _INT8_ACTIVATIONS
 
     @property
     def many_rows(self) -> Products:
@@ -175,7 +179,7 @@ class BlockProducts(Products):
 
     def product(self, graph: GraphWriter, value: str, layer: Linear, name: str) -> Product:
         """``MatMulNBits``, which adds the bias too."""
-        blocks, scale = quantize_blocks(layer.weight)
+        blocks, scale = quantize_blocks(layer.weight, self._sizes)
         given = [
             value,
             graph.constant(f"{name}.weight_blocks", blocks),
@@ -190,7 +194,7 @@ class BlockProducts(Products):
             N=len(blocks),
             bits=8,
             block_size=blocks.shape[2],
-            accuracy_level=_INT8_ACTIVATIONS,
+            accuracy_level=self._accuracy,
         )
         return Product(made)
 
@@ -198,7 +202,7 @@ class BlockProducts(Products):
         self, graph: GraphWriter, ids: str, table: np.ndarray, name: str, *, tied: bool
     ) -> str:
         """``GatherBlockQuantized`` from the head's blocks, or from separate ones."""
-        blocks, scale = quantize_blocks(table.T)
+        blocks, scale = quantize_blocks(table.T, self._sizes)
         weight = graph.constant(f"{name}.weight_blocks", blocks)
         shape = graph.constant(f"{name}.scale_shape", np.array([*scale.shape, 1], np.int64))
         scales = graph.node("Reshape", [graph.constant(f"{name}.weight_scale", scale), shape])
@@ -222,18 +226,33 @@ class BlockProducts(Products):
         return graph.node("Slice", [found, *ends])
 
 
-def quantize_blocks(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+class FineBlockProducts(BlockProducts):
+    """int8 weights with one scale per 32 weights, and float activations: slower, more exact."""
+
+    _sizes: ClassVar[tuple[int, ...]] = BLOCKS[-1:]
+    _accuracy: ClassVar[int] = _FLOAT_ACTIVATIONS
+
+    @property
+    def many_rows(self) -> Products:
+        """The same products: activations of whole texts stay in float too."""
+        return self
+
+
+def quantize_blocks(
+    weight: np.ndarray, sizes: Sequence[int] = BLOCKS
+) -> tuple[np.ndarray, np.ndarray]:
     """Round a matrix to bytes centred at 128, with one scale per block of a column.
 
     Args:
         weight: Shape (inputs, outputs).
+        sizes: Sizes of blocks; the first that divides the inputs is used, or the last.
 
     Returns:
         uint8 of shape (outputs, blocks, block size), the last block padded with zeros, and the
         float32 scales of shape (outputs, blocks).
     """
     inputs, outputs = weight.shape
-    size = next((size for size in BLOCKS if inputs % size == 0), BLOCKS[-1])
+    size = next((size for size in sizes if inputs % size == 0), sizes[-1])
     blocks = -(-inputs // size)
     columns = np.zeros((outputs, blocks * size), np.float32)
     columns[:, :inputs] = weight.T

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nlplug.errors import DataError
 from nlplug.evaluation.base import Sample
 from nlplug.export.build_result import BuildResult
+from nlplug.export.calibration import Calibration, Recorders, fix_graphs
 from nlplug.export.checkpoint import Checkpoint
 from nlplug.export.config import ExportConfig
 from nlplug.export.decoder.export import export_decoder
 from nlplug.export.decoding import (
     NEW_TOKENS,
     fast_precisions,
+    judge_calibrated,
     run_gate,
     write_checkpoint,
     write_graphs,
@@ -30,8 +34,10 @@ from nlplug.families.causal_lm.scoring import (
 from nlplug.families.decoding_options import GenerationConfig, TextDecodingOptions
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import MODEL_GRAPH
-from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.decoder import Decoder, DecoderSpec
+from nlplug.runtime.decoding.fast import FastCausalDecoding
 from nlplug.runtime.decoding.open import open_decoder
+from nlplug.runtime.decoding.plain import PlainDecoder
 from nlplug.runtime.tokenizer import load_tokenizer
 
 PROMPTS = 128
@@ -48,15 +54,66 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
     precisions = fast_precisions(config, blocks=config.quantization.blocks is not False)
     exported = export_decoder(checkpoint.model, folder, precisions=precisions)
     fast = {name: {MODEL_GRAPH: graph} for name, graph in exported.fast.items()}
-    written = write_graphs(config, folder, {MODEL_GRAPH: exported.plain}, fast, exported.note)
+    forms = {name: _as_model(build) for name, build in exported.forms.items()}
+    written = write_graphs(
+        config, folder, {MODEL_GRAPH: exported.plain}, fast, exported.note, forms
+    )
     draft = Bundle.open(folder)
 
     def open_precision(precision: str) -> Decoder:
-        path = draft.onnx_file(precision)
-        return open_decoder(path, context=draft.max_length, threads=None)
+        return _opened(draft, precision)
 
     rows = gate_rows(config, draft)
-    return run_gate(config, checkpoint, draft, written, rows, open_precision)
+    fix = partial(fix_scales, config, draft, "int8", rows)
+    return run_gate(config, checkpoint, draft, written, rows, open_precision, fix)
+
+
+def calibrate(config: ExportConfig, earlier: Bundle, draft: Bundle, precision: str) -> BuildResult:
+    """Fix the scales of a precision; see `nlplug.export.one_pass.calibrate`."""
+    rows = gate_rows(config, draft)
+    calibration = fix_scales(config, draft, precision, rows)
+    decoders = _opened(earlier, precision), _opened(draft, precision)
+    return judge_calibrated(config, draft, precision, rows, decoders, calibration)
+
+
+def _opened(bundle: Bundle, precision: str) -> Decoder:
+    path = bundle.onnx_file(precision)
+    return open_decoder(path, context=bundle.max_length, threads=None)
+
+
+def fix_scales(
+    config: ExportConfig, draft: Bundle, precision: str, rows: DecodingRows
+) -> Calibration:
+    """Fix the scales of the int8 graph by reading prompts one at a time.
+
+    A graph in blocks has none: it takes the scales of each row from the row.
+
+    Args:
+        config: The settings of the export.
+        draft: The bundle, whose file is written again.
+        precision: The precision.
+        rows: Those of the gate, for the case that no others are given.
+    """
+    if config.calibration is not None:
+        rows = gate_rows(replace(config, eval_data=config.calibration), draft)
+
+    def run(recorders: Recorders) -> None:
+        session = recorders[MODEL_GRAPH]
+        described = session.metadata.get(DecoderSpec.metadata_key)
+        if described is None:
+            plain = PlainDecoder(session, draft.path, context=draft.max_length)
+            for prompt in rows.prompts:
+                plain.start([prompt])
+            return
+        spec = DecoderSpec.from_json(described, draft.path)
+        for prompt in rows.prompts:
+            FastCausalDecoding(session, [prompt], spec=spec, room=0, copies=1)
+
+    return fix_graphs(config, draft, precision, rows.origin, run)
+
+
+def _as_model(build: Callable[[], Any]) -> Callable[[], dict[str, Any]]:
+    return lambda: {MODEL_GRAPH: build()}
 
 
 def gate_rows(config: ExportConfig, draft: Bundle) -> DecodingRows:

@@ -21,11 +21,14 @@ from nlplug.families.decoding_options import GenerationConfig
 from nlplug.families.vocabulary import check_vocabulary
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
+from nlplug.runtime.batch_invariance import may_share_batches
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.joined import JoinedDecoder, joined
 from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.text import Prompt, Text, TextDecoder
+from nlplug.runtime.decoding.plain import PlainDecoder
+from nlplug.runtime.decoding.text import ROWS, Prompt, Text, TextDecoder
 from nlplug.runtime.device import settle_on_cpu
 from nlplug.runtime.session import thread_count
 from nlplug.runtime.shared import Lazy
@@ -34,6 +37,8 @@ from nlplug.task import StreamingRunner, TaskInput, TaskOptions
 
 _FIRST_CHUNK = 16
 _LARGEST_CHUNK = 256
+_CALLS = 16
+"""Calls at the same time whose texts are decoded together."""
 _REASONS: dict[str, Any] = {"eos": "eos_token", "stop": "stop_sequence", "length": "length"}
 
 
@@ -67,6 +72,8 @@ class CausalRunner(StreamingRunner):
         signature = bundle.signature(precision)
         if signature.task not in ("text generation", ""):
             raise signature.for_another_task("it is not a decoder that continues a text")
+        self._rows = ROWS if may_share_batches(signature) else 1
+        self._joins = not signature.scales_by_batch  # other calls would change the answers
         self._threads = threads
         self._window = bundle.max_length
         self._tokenizer = load_tokenizer(bundle, offsets=False)
@@ -79,6 +86,19 @@ class CausalRunner(StreamingRunner):
     def device(self) -> str:
         """See `Runner.device`: decoding runs on the CPU."""
         return "cpu"
+
+    @property
+    def concurrency(self) -> int:
+        """See `Runner.concurrency`; loads the model, whose graph decides.
+
+        Raises:
+            BundleError: See `open`.
+        """
+        decoder = self._decoder.get()
+        if isinstance(decoder, JoinedDecoder):
+            return _CALLS
+        # A plain graph is faster with several prompts in one call; others run side by side.
+        return 1 if isinstance(decoder, PlainDecoder) else 2 * thread_count(self._threads)
 
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """See `Runner.map`; inputs are read in growing chunks, so the first answer is early."""
@@ -130,12 +150,13 @@ class CausalRunner(StreamingRunner):
             first += len(chunk)
 
     def _open(self) -> Decoder:
-        decoder = open_decoder(self._path, context=self._window, threads=self._threads)
+        opened = open_decoder(self._path, context=self._window, threads=self._threads)
+        decoder = joined(opened) if self._joins else opened
         check_vocabulary(self._bundle, self._tokenizer, decoder.spec.vocabulary)
         return decoder
 
     def _texts(self) -> TextDecoder:
-        return TextDecoder(self._decoder.get(), self._tokenizer.decode)
+        return TextDecoder(self._decoder.get(), self._tokenizer.decode, rows=self._rows)
 
     def _decoding(self, options: CausalOptions, prompt: Prompt, **more: Any) -> DecodingOptions:
         """The options of decoding; ``prompt`` is the only one if lengths count the prompt.

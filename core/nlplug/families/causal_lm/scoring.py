@@ -111,6 +111,7 @@ class TextGenerationEvaluation(Evaluation):
 
     metric: ClassVar[str] = "bits_per_byte"
     higher_is_better: ClassVar[bool] = False
+    errors_title: ClassVar[str] = "Texts that are predicted worst"
     target_columns: ClassVar[Sequence[str]] = ("text", "completion")
 
     def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
@@ -150,6 +151,19 @@ class TextGenerationEvaluation(Evaluation):
         found: np.ndarray = bits / (sizes.mean() if len(sizes) else 1.0)
         return found
 
+    def decision(self, answer: Any) -> str:
+        """Bits per byte of the text."""
+        return f"{_bits_per_byte(answer):.3f} bits per byte"
+
+    def truth(self, target: Any) -> str:
+        """Empty: the text itself is the right answer."""
+        return ""
+
+    def errors(self, answers: Sequence[Any], targets: Sequence[Any], limit: int) -> list[int]:
+        """The texts with most bits per byte."""
+        worst = sorted(range(len(answers)), key=lambda index: -_bits_per_byte(answers[index]))
+        return worst[:limit]
+
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
         """``bits_per_byte``, ``perplexity`` per token, ``token_loss`` in nats, and the sizes."""
         total = sum(answer.nats for answer in answers)
@@ -163,3 +177,7 @@ class TextGenerationEvaluation(Evaluation):
             "tokens": tokens,
             "bytes": size,
         }
+
+
+def _bits_per_byte(answer: Likelihood) -> float:
+    return answer.nats / math.log(2) / max(1, answer.bytes)

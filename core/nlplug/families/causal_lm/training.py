@@ -21,6 +21,7 @@ from nlplug.data.rows import DataRow
 from nlplug.errors import TrainingError
 from nlplug.evaluation.base import flat_metrics
 from nlplug.export.torch_decoder import TorchDecoder
+from nlplug.families.causal_lm.contents import PAIR, Documents
 from nlplug.families.causal_lm.scoring import TextGenerationEvaluation, likelihood_scorer
 from nlplug.families.causal_lm.settings import CausalPretrainConfig
 from nlplug.train.documents import IGNORED, pad, token_ids
@@ -34,11 +35,10 @@ from nlplug.train.vocabulary import train_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from nlplug.task import Task
+    from nlplug.train.config import TrainConfig
     from nlplug.train.pretrain_config import PretrainConfig
     from nlplug.train.vocabulary import Kind
-
-_PAIR = ("prompt", "completion")
-_HINT = "a row has a text, or a prompt and a completion; name the text by --text-column."
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,12 @@ class CausalRecipe(LanguageRecipe):
     metric: ClassVar[str] = "bits_per_byte"
     higher_is_better: ClassVar[bool] = False
 
+    def __init__(self, task: Task | None, config: TrainConfig) -> None:
+        super().__init__(task, config)
+        self._contents = Documents(task, config)
+
     def key(self, row: DataRow) -> str:
-        document = self._document(row)
-        return document.prompt or document.text
+        return self._contents.key(row)
 
     def fit(self, rows: Sequence[DataRow]) -> None:
         """Nothing to do: the shape of the model does not depend on the rows."""
@@ -72,7 +75,7 @@ class CausalRecipe(LanguageRecipe):
 
     def row(self, example: Document) -> dict[str, Any]:
         if example.prompt:
-            return dict(zip(_PAIR, (example.prompt, example.text), strict=True))
+            return dict(zip(PAIR, (example.prompt, example.text), strict=True))
         return {self.config.text_column: example.text}
 
     def train_tokenizer(
@@ -132,10 +135,8 @@ class CausalRecipe(LanguageRecipe):
         return make(CausalPretrainConfig.model_validate(config), size, tokenizer)
 
     def _document(self, row: DataRow) -> Document:
-        if all(name in row.values for name in _PAIR):
-            prompt, completion = (row.text(name, hint=_HINT) for name in _PAIR)
-            return Document(prompt=prompt, text=completion)
-        return Document(row.text(self.config.text_column, hint=_HINT))
+        prompt, text = self._contents.parts(row)
+        return Document(text, prompt)
 
 
 def _llama(config: CausalPretrainConfig, size: int, tokenizer: Any) -> PreTrainedModel:

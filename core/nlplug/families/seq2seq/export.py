@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from nlplug.data.readers import read_rows
 from nlplug.errors import DataError, ExportError
 from nlplug.evaluation.base import Evaluation, Sample, evaluation_of, options_of
 from nlplug.export.build_result import BuildResult
+from nlplug.export.calibration import ROWS, Calibration, Recorders, fix_graphs
 from nlplug.export.checkpoint import Checkpoint
 from nlplug.export.config import ExportConfig
 from nlplug.export.decoder.encoder_decoder import export_encoder_decoder
 from nlplug.export.decoding import (
     NEW_TOKENS,
     fast_precisions,
+    judge_calibrated,
     run_gate,
     write_checkpoint,
     write_graphs,
@@ -29,7 +32,9 @@ from nlplug.families.seq2seq.task import Seq2SeqTask
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import DECODER_GRAPH, ENCODER_GRAPH
 from nlplug.models.manifest import Manifest
-from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.decoder import Decoder, EncoderDecoderSpec
+from nlplug.runtime.decoding.fast_encoder_decoder import FastEncoderDecoder
+from nlplug.runtime.decoding.generate import generate
 from nlplug.runtime.decoding.open import open_encoder_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.validation import make_input
@@ -40,25 +45,79 @@ _WRITTEN_ROWS = 512
 
 def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildResult:
     """Build the graphs, and compare each precision; see `nlplug.export.one_pass.make`."""
+    task = _seq2seq(config)
+    write_checkpoint(config, checkpoint, folder)
+    precisions = fast_precisions(config, blocks=config.quantization.blocks is True)
+    exported = export_encoder_decoder(checkpoint.model, folder, precisions=precisions)
+    written = write_graphs(
+        config, folder, exported.plain, exported.fast, exported.note, exported.forms
+    )
+    draft = _described(Bundle.open(folder), config)
+    model = task.bind(draft)
+
+    def open_precision(precision: str) -> Decoder:
+        return _opened(draft, precision, model)
+
+    rows = gate_rows(config, draft, model)
+    fix = partial(fix_scales, config, draft, "int8", model, rows)
+    return run_gate(config, checkpoint, draft, written, rows, open_precision, fix)
+
+
+def calibrate(config: ExportConfig, earlier: Bundle, draft: Bundle, precision: str) -> BuildResult:
+    """Fix the scales of a precision; see `nlplug.export.one_pass.calibrate`."""
+    model = _seq2seq(config).bind(draft)
+    rows = gate_rows(config, draft, model)
+    calibration = fix_scales(config, draft, precision, model, rows)
+    decoders = _opened(earlier, precision, model), _opened(draft, precision, model)
+    return judge_calibrated(config, draft, precision, rows, decoders, calibration)
+
+
+def _seq2seq(config: ExportConfig) -> Seq2SeqTask:
     task = config.task
     if not isinstance(task, Seq2SeqTask):
         raise ExportError(
             f"{task.name} cannot be exported: {type(task).__name__} is not a Seq2SeqTask.",
             hint="Name another exporter in the record of its family (Family.exporter).",
         )
-    write_checkpoint(config, checkpoint, folder)
-    precisions = fast_precisions(config, blocks=config.quantization.blocks is True)
-    exported = export_encoder_decoder(checkpoint.model, folder, precisions=precisions)
-    written = write_graphs(config, folder, exported.plain, exported.fast, exported.note)
-    draft = _described(Bundle.open(folder), config)
-    model = task.bind(draft)
+    return task
 
-    def open_precision(precision: str) -> Decoder:
-        graphs = (draft.onnx_file(precision, name) for name in (ENCODER_GRAPH, DECODER_GRAPH))
-        return open_encoder_decoder(*graphs, start=model.start_token(), context=model.positions())
 
-    rows = gate_rows(config, draft, model)
-    return run_gate(config, checkpoint, draft, written, rows, open_precision)
+def _opened(bundle: Bundle, precision: str, model: Seq2SeqModel) -> Decoder:
+    graphs = (bundle.onnx_file(precision, name) for name in (ENCODER_GRAPH, DECODER_GRAPH))
+    return open_encoder_decoder(*graphs, start=model.start_token(), context=model.positions())
+
+
+def fix_scales(
+    config: ExportConfig, draft: Bundle, precision: str, model: Seq2SeqModel, rows: DecodingRows
+) -> Calibration:
+    """Fix the scales of graphs in the fast form, by writing greedy texts one at a time.
+
+    Args:
+        config: The settings of the export.
+        draft: The bundle, whose files are written again.
+        precision: The precision.
+        model: The task, bound to the draft.
+        rows: Those of the gate, for the case that no others are given.
+    """
+    if config.calibration is not None:
+        other = replace(config, eval_data=config.calibration, eval_rows=ROWS)
+        rows = gate_rows(other, draft, model)
+    prompts = rows.prompts[:: max(1, len(rows.prompts) // ROWS)]
+
+    def run(recorders: Recorders) -> None:
+        encoder, decoder = recorders[ENCODER_GRAPH], recorders[DECODER_GRAPH]
+        described = decoder.metadata.get(EncoderDecoderSpec.metadata_key)
+        if described is None:
+            raise ExportError(
+                f"The graphs of {draft.name!r} are not in the form that nlplug exports.",
+                hint="Export the model from its checkpoint with `nlplug export`.",
+            )
+        spec = EncoderDecoderSpec.from_json(described, draft.path)
+        opened = FastEncoderDecoder(encoder, decoder, spec)
+        for prompt in prompts:
+            generate(opened, [prompt], rows.options)
+
+    return fix_graphs(config, draft, precision, rows.origin, run)
 
 
 def _described(draft: Bundle, config: ExportConfig) -> Bundle:
@@ -101,9 +160,16 @@ def gate_rows(config: ExportConfig, draft: Bundle, model: Seq2SeqModel) -> Decod
         def text_of(part: Any) -> str:
             if isinstance(part, str):
                 return part
-            text = model.target.decode(list(next(written)))
-            made = [Written(model.tidied(text, part, options))]
-            return str(part.finished(made, _as_written)[0])
+            text = model.tidied(model.target.decode(list(next(written))), part, options)
+            asked: list[Segment] = []
+
+            def again(more: Sequence[Segment]) -> list[list[str]]:
+                asked.extend(more)
+                return [[""] for _ in more]
+
+            finished = str(part.finished([Written(text)], again)[0])
+            # The gate compares first attempts: it does not let a model write a segment again.
+            return text if asked else finished
 
         return ["".join(map(text_of, own)) for own in parts]
 
@@ -150,11 +216,6 @@ def _greedy(model: Seq2SeqModel, options: Any) -> DecodingOptions:
         presence_penalty=0.0,
         no_repeat_ngram_size=0,
     )
-
-
-def _as_written(more: Sequence[Segment]) -> list[list[str]]:
-    """Empty texts: the gate does not let a model write a segment again."""
-    return [[""] for _ in more]
 
 
 def _varied() -> Iterator[str]:

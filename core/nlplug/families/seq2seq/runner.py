@@ -14,11 +14,13 @@ from typing import Any
 
 from nlplug.errors import OptionError
 from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel, Written
+from nlplug.models.signature import Signature
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
+from nlplug.runtime.batch_invariance import may_share_batches
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.open import open_encoder_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.text import Prompt, TextDecoder, batches
+from nlplug.runtime.decoding.text import ROWS, Prompt, TextDecoder, batches
 from nlplug.runtime.device import settle_on_cpu
 from nlplug.runtime.session import thread_count
 from nlplug.runtime.shared import Lazy, WorkerPool
@@ -26,8 +28,6 @@ from nlplug.task import StreamingRunner, TaskInput
 
 _FIRST_CHUNK = 8
 _LARGEST_CHUNK = 512
-_ROWS = 16
-"""Rows that are decoded together at most; a beam is a row."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ class Seq2SeqRunner(StreamingRunner):
         self._model = model
         self._files = encoder, decoder
         self._key = key
+        together = may_share_batches(*map(Signature.read, self._files))
+        self._rows = ROWS if together else 1
         self._decoder = Lazy(self._open)
         self._pool = WorkerPool(self._workers)
 
@@ -86,6 +88,11 @@ class Seq2SeqRunner(StreamingRunner):
     def device(self) -> str:
         """See `Runner.device`: decoding runs on the CPU."""
         return "cpu"
+
+    @property
+    def concurrency(self) -> int:
+        """See `Runner.concurrency`: a call with one batch uses one core."""
+        return 2 * self._workers
 
     def map(self, inputs: Iterable[TaskInput], options: Any) -> Answers:
         """See `Runner.map`: for each input a list of its versions."""
@@ -215,11 +222,13 @@ class Seq2SeqRunner(StreamingRunner):
         plan = self._plan([len(segments[place].ids) for place in chosen], decoding)
         plan = sorted(plan) if in_order else plan[::-1]
         turns: dict[int, tuple[Future[list[Stretch]], int]] = {}
+        call = object()  # its batches take turns with those of other calls
         try:
             for batch in plan:
                 places = [chosen[index] for index in batch]
                 together = [(segments[place], numbers[place]) for place in places]
-                made = self._begin(together, options, decoding, alone=len(plan) == 1)
+                write = partial(self._write, together, options, decoding)
+                made = _done(write()) if len(plan) == 1 else self._pool.submit_for(call, write)
                 turns |= {chosen[index]: (made, turn) for turn, index in enumerate(batch)}
             for place, part in enumerate(parts):
                 if isinstance(part, str):
@@ -236,23 +245,8 @@ class Seq2SeqRunner(StreamingRunner):
         """Batches that keep all workers busy."""
         width = max(decoding.num_beams, decoding.num_return_sequences)
         share = -(-len(lengths) // self._workers)
-        plan = batches(lengths, max(1, min(_ROWS // width, share)))
+        plan = batches(lengths, max(1, min(self._rows // width, share)))
         return [sorted(batch) for batch in plan]
-
-    def _begin(
-        self,
-        segments: Sequence[tuple[Segment, int]],
-        options: Any,
-        decoding: DecodingOptions,
-        *,
-        alone: bool,
-    ) -> Future[list[Stretch]]:
-        """Have some segments written together; a single batch in the calling thread."""
-        if alone:
-            done: Future[list[Stretch]] = Future()
-            done.set_result(self._write(segments, options, decoding))
-            return done
-        return self._pool.submit(self._write, segments, options, decoding)
 
     def _write(
         self, segments: Sequence[tuple[Segment, int]], options: Any, decoding: DecodingOptions
@@ -282,6 +276,13 @@ class Seq2SeqRunner(StreamingRunner):
             versions = segment.finished(written, again)
             stretches.append(Stretch(versions, tokens, texts[0].finish))
         return stretches
+
+
+def _done(result: list[Stretch]) -> Future[list[Stretch]]:
+    """The future of what was done in the calling thread."""
+    done: Future[list[Stretch]] = Future()
+    done.set_result(result)
+    return done
 
 
 class _Trim:

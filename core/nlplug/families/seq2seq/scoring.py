@@ -30,6 +30,8 @@ class TranslationEvaluation(Evaluation):
     """
 
     metric: ClassVar[str] = "chrf"
+    scale: ClassVar[float] = 100.0
+    errors_title: ClassVar[str] = "Worst answers by chrF"
     target_columns: ClassVar[Sequence[str]] = ("translation", "target")
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -67,6 +69,10 @@ class TranslationEvaluation(Evaluation):
         metrics = require("sacrebleu", "train", purpose="Scoring translations")
         pairs = zip(map(text_of, answers), targets, strict=True)
         return np.array([metrics.sentence_chrf(text, [right]).score / 100 for text, right in pairs])
+
+    def decision(self, answer: Any) -> str:
+        """The text of the answer."""
+        return text_of(answer)
 
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
         """Corpus ``chrf`` and ``bleu`` of all rows, with sacrebleu's signatures."""

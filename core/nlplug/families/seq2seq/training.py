@@ -12,6 +12,7 @@ from transformers import AutoModelForSeq2SeqLM, MarianConfig, MarianMTModel
 from nlplug.data.pairs import Pair, language_token, pairs_of
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
+from nlplug.families.seq2seq.contents import Pairs
 from nlplug.families.seq2seq.scoring import corpus_scores
 from nlplug.families.seq2seq.settings import Seq2SeqConfig, Seq2SeqPretrainConfig
 from nlplug.train.documents import (
@@ -50,13 +51,13 @@ class Seq2SeqRecipe(LossRecipe):
 
     def __init__(self, task: Task | None, config: Seq2SeqConfig) -> None:
         super().__init__(task, config)
+        self._contents = Pairs(task, config)
         self._languages: list[str] = []
         self._model: Any = None
         self._tokenizer: PreTrainedTokenizerBase | None = None
 
     def key(self, row: DataRow) -> str:
-        # All targets of a source are on the same side, else the held-out ones would be known.
-        return self._pairs(row)[0].source
+        return self._contents.key(row)
 
     def fit(self, rows: Sequence[DataRow]) -> None:
         self._languages = sorted({pair.language for row in rows for pair in self._pairs(row)})

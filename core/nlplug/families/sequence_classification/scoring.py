@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -39,6 +40,7 @@ class ClassificationEvaluation(Evaluation):
     def __init__(self, labels: Sequence[str]) -> None:
         super().__init__(labels)
         self._ids = {label: index for index, label in enumerate(self.labels)}
+        self._multi = False  # set by `report`: whether the rows have sets of labels
         self._cut = 0.5  # multi-label: a label is predicted if its score is above this
 
     def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
@@ -69,6 +71,7 @@ class ClassificationEvaluation(Evaluation):
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
         """The numbers of the module `nlplug.evaluation.metrics`."""
         truth, given, scores = self._matrices(answers, targets)
+        self._multi = _several(targets)
         right = (given == truth).all(axis=1)
         rows = len(right)
         report: dict[str, Any] = {
@@ -76,7 +79,7 @@ class ClassificationEvaluation(Evaluation):
             "accuracy": float(right.mean()) if rows else 0.0,
             "accuracy_interval": list(metrics.wilson_interval(int(right.sum()), rows)),
         }
-        if _several(targets):
+        if self._multi:
             report["label_accuracy"] = float((truth == given).mean()) if rows else 0.0
             confidence, correct = scores.ravel(), truth.ravel()
         else:
@@ -87,6 +90,42 @@ class ClassificationEvaluation(Evaluation):
             confidence, correct = scores.max(axis=1), right
         report |= metrics.label_scores(truth, given, self.labels)
         return report | metrics.calibration(confidence, correct)
+
+    def decision(self, answer: Any) -> str:
+        """The label; with several labels per text, those with a score above one half."""
+        if not self._multi:
+            return str(answer[0]["label"]) if answer else ""
+        return ", ".join(item["label"] for item in answer if item["score"] > self._cut)
+
+    def confidence(self, answer: Any) -> float:
+        """The highest score of a label."""
+        return float(answer[0]["score"]) if answer else 0.0
+
+    def truth(self, target: Any) -> str:
+        """The name of the label, or of all labels."""
+        ids = target if isinstance(target, tuple) else (target,)
+        return ", ".join(self.labels[index] for index in ids)
+
+    def baselines(self, targets: Sequence[Any]) -> dict[str, float]:
+        """``majority``: the most frequent label, or set of labels, as the answer to every row."""
+        most = Counter(targets).most_common(1)
+        return {"majority": most[0][1] / len(targets)} if most else {}
+
+    def kept(self, answer: Any, target: Any) -> Any:
+        """With one label per text, the best label: a thousand labels cost no more than ten."""
+        if isinstance(target, tuple) or not answer:
+            return answer
+        return [max(answer, key=lambda item: item["score"])]
+
+    def label_pairs(self, answers: Sequence[Any], targets: Sequence[Any]) -> list[tuple[str, str]]:
+        """The right and the best label of each text; empty if texts may have several labels."""
+        if _several(targets):
+            return []
+        return [
+            (self.labels[target], max(answer, key=lambda item: item["score"])["label"])
+            for answer, target in zip(answers, targets, strict=True)
+            if answer
+        ]
 
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
         """Totals, one row per label (at most the worst 20), and the confusions."""

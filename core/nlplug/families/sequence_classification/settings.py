@@ -23,6 +23,18 @@ class SequenceClassificationConfig(LabelledConfig):
         default=None,
         description="Whether a row may have several labels. Default: if a label is a list.",
     )
+    pooling: Literal["mean", "cls", "model"] | None = Field(
+        default=None,
+        description="Vector of a text that the output layer reads: the mean of its tokens, its "
+        "first token, or that of the classifiers of transformers (model). Default: that of the "
+        "base if it is a sentence encoder, else model.",
+    )
+    calibrate: bool = Field(
+        default=True,
+        description="Scale the logits so that scores are probabilities (temperature scaling), on "
+        "the rows that choose the checkpoint; only with at least 200 of them, and if this lowers "
+        "the calibration error.",
+    )
     class_weights: ClassWeights = Field(
         default="none", description="balanced: weight the loss by inverse class frequency."
     )

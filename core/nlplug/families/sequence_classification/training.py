@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 from transformers import AutoModelForSequenceClassification
 
-from nlplug.data.labels import (
-    LabelScheme,
-    label_index,
-    label_scheme,
-    sorted_labels,
-)
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError, TrainingError
-from nlplug.families.sequence_classification.task import fixed_labels
+from nlplug.export.pooling import KEY, pooling_of
+from nlplug.families.sequence_classification.contents import LabelledTexts
+from nlplug.families.sequence_classification.temperature import MIN_ROWS, fit_temperature, improves
+from nlplug.settings import load_settings
 from nlplug.train.checkpoint import load_base
 from nlplug.train.recipe import Recipe
+from nlplug.train.served import in_evaluation
 from nlplug.train.windows import WindowedTexts, stacked
 
 if TYPE_CHECKING:
@@ -47,57 +46,50 @@ class LabelledText:
 class SequenceClassificationRecipe(Recipe):
     """Fine-tunes ``AutoModelForSequenceClassification``.
 
-    Labels in the data are names, or ids of ``config.labels``. If ``config.labels`` is empty, the
-    labels are those of the task if all labels of the data are among them, else the labels of the
-    data in sorted order.
+    Labels in the data are names, or ids of the labels; see `LabelledTexts`.
     """
 
     config: SequenceClassificationConfig
 
     def __init__(self, task: Task, config: SequenceClassificationConfig) -> None:
         super().__init__(task, config)
-        self.labels: list[str] = list(config.labels)
-        self.multi_label = bool(config.multi_label)
-        self.scheme = LabelScheme(config.label_column, self.multi_label)
+        self.contents = LabelledTexts(task, config)
         self.weights: torch.Tensor | None = None
         self._check_labels()
 
+    @property
+    def probes(self) -> bool:
+        return self.config.probe
+
     def key(self, row: DataRow) -> str:
-        return self._text(row)
+        return self.contents.key(row)
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels by id."""
+        return self.contents.labels
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may have several labels."""
+        return self.contents.scheme.several
 
     def fit(self, rows: Sequence[DataRow]) -> None:
-        self.scheme = label_scheme(
-            rows,
-            column=self.config.label_column,
-            several=self.config.multi_label,
-            other=(self.config.text_column, self.config.soft_column),
-        )
-        self.multi_label = self.scheme.several
-        if str(self.scheme):
-            _log.info("The labels are %s.", self.scheme)
-        if not self.labels:
-            self.labels = self._labels_of({name for row in rows for name in self.scheme.read(row)})
-        if len(self.labels) < 2 and not self.multi_label:
-            raise DataError(
-                f"The training data has {len(self.labels)} label(s): {self.labels}.",
-                hint="A classifier needs at least two labels; check --label-column.",
-            )
+        self.contents.fit(rows)
+        if str(self.contents.scheme):
+            _log.info("The labels are %s.", self.contents.scheme)
         if self.config.class_weights == "balanced":
             counts = Counter(i for example in self.examples(rows) for i in example.labels)
             self.weights = balanced_weights(counts, len(self.labels), len(rows), self.multi_label)
 
     def examples(self, rows: Iterable[DataRow]) -> list[LabelledText]:
-        found = []
-        for row in rows:
-            values = self.scheme.read(row)
-            if len(values) != 1 and not self.multi_label:
-                raise DataError(
-                    f"{row.where}: the row has {len(values)} labels, but one is expected.",
-                    hint="Set --multi-label true if a text may have several labels.",
-                )
-            ids = tuple(sorted({self._label_id(value, row) for value in values}))
-            found.append(LabelledText(self._text(row), ids, self._soft(row)))
-        return found
+        return [
+            LabelledText(self.contents.key(row), self.contents.ids(row), self._soft(row))
+            for row in rows
+        ]
+
+    def stratum(self, example: LabelledText) -> str:
+        return str(example.labels)
 
     def row(self, example: LabelledText) -> dict[str, Any]:
         names = [self.labels[i] for i in example.labels]
@@ -106,11 +98,14 @@ class SequenceClassificationRecipe(Recipe):
 
     def model(self) -> PreTrainedModel:
         problem = "multi" if self.multi_label else "single"
+        values: dict[str, Any] = {"problem_type": f"{problem}_label_classification"}
+        if self.config.pooling != "model":
+            found = self.config.pooling or pooling_of(
+                self.config.base, offline=load_settings().offline
+            )
+            values |= {KEY: found} if found else {}
         return load_base(
-            self.config,
-            AutoModelForSequenceClassification,
-            labels=self.labels,
-            problem_type=f"{problem}_label_classification",
+            self.config, AutoModelForSequenceClassification, labels=self.labels, **values
         )
 
     def dataset(
@@ -138,18 +133,60 @@ class SequenceClassificationRecipe(Recipe):
             return F.binary_cross_entropy_with_logits(logits, target, pos_weight=weights)
         return F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
 
+    def calibrate(
+        self,
+        model: PreTrainedModel,
+        examples: Sequence[LabelledText],
+        tokenizer: PreTrainedTokenizerBase,
+    ) -> dict[str, float]:
+        """Divide the weights of the last layer by the temperature; see `fit_temperature`."""
+        heads = [
+            part
+            for part in model.modules()
+            if isinstance(part, torch.nn.Linear) and part.out_features == len(self.labels)
+        ]
+        if not self.config.calibrate or len(examples) < MIN_ROWS or not heads:
+            return {}
+        logits, targets = self._logits(model, examples, tokenizer)
+        temperature = fit_temperature(logits, targets)
+        if temperature is None or not improves(logits, targets):
+            return {}
+        _scale(heads[-1], 1 / temperature)
+        sample = examples[: self.config.batch_size]
+        scaled, _ = self._logits(model, sample, tokenizer)
+        if not np.allclose(scaled * temperature, logits[: len(scaled)], rtol=1e-2, atol=1e-2):
+            _scale(heads[-1], temperature)  # the layer is not the last one
+            return {}
+        return {"temperature": temperature}
+
+    def _logits(
+        self,
+        model: PreTrainedModel,
+        examples: Sequence[LabelledText],
+        tokenizer: PreTrainedTokenizerBase,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Logits, shape (rows, labels), and the ids of the labels or their 0 and 1."""
+        loader: DataLoader[Any] = DataLoader(
+            self.dataset(examples, tokenizer),
+            batch_size=self.config.batch_size,
+            collate_fn=lambda features: self.collate(features, tokenizer),
+        )
+        found = []
+        with in_evaluation(model), torch.inference_mode():
+            for batch in loader:
+                batch.pop("labels")
+                placed = {name: value.to(model.device) for name, value in batch.items()}
+                found.append(model(**placed)["logits"].float().cpu().numpy())
+        targets = np.zeros((len(examples), len(self.labels)))
+        for row, example in enumerate(examples):
+            targets[row, list(example.labels)] = 1
+        return np.concatenate(found), targets if self.multi_label else targets.argmax(axis=1)
+
     def options(self, config: PretrainedConfig) -> dict[str, Any]:
         """With several labels per text: all labels with a score of at least one half."""
         several = config.problem_type == "multi_label_classification"
         wanted = {"top_k": None, "threshold": 0.5} if several else {}
         return wanted if wanted.keys() <= self.task.Options.model_fields.keys() else {}
-
-    def _labels_of(self, seen: Collection[str]) -> list[str]:
-        """The labels of the task if the data has no others, else those of the data, sorted."""
-        own = fixed_labels(self.task)
-        if own and all(label_index(name, own) is not None for name in seen):
-            return own
-        return sorted_labels(seen)
 
     def _check_labels(self) -> None:
         if len(set(self.labels)) != len(self.labels):
@@ -183,18 +220,12 @@ class SequenceClassificationRecipe(Recipe):
             )
         return tuple(float(v) for v in numbers)
 
-    def _text(self, row: DataRow) -> str:
-        return row.text(self.config.text_column)
 
-    def _label_id(self, name: str, row: DataRow) -> int:
-        found = label_index(name, self.labels)
-        if found is None:
-            shown = ", ".join(map(repr, self.labels[:10])) + ("…" if len(self.labels) > 10 else "")
-            raise DataError(
-                f"{row.where}: unknown label {name!r}.",
-                hint=f"The labels are {shown}; give others by --labels.",
-            )
-        return found
+def _scale(layer: torch.nn.Linear, factor: float) -> None:
+    with torch.no_grad():
+        layer.weight *= factor
+        if layer.bias is not None:
+            layer.bias *= factor
 
 
 def balanced_weights(

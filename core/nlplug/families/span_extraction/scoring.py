@@ -92,6 +92,23 @@ class SpanExtractionEvaluation(Evaluation):
             }
         return report
 
+    def decision(self, answer: Any) -> str:
+        """The text of the answer; empty for "no answer"."""
+        return str(_best(answer)["answer"])
+
+    def confidence(self, answer: Any) -> float:
+        """The score of the answer."""
+        return float(_best(answer)["score"])
+
+    def truth(self, target: Any) -> str:
+        """The different right answers."""
+        return " / ".join(dict.fromkeys(target)) or "(no answer)"
+
+    def baselines(self, targets: Sequence[Any]) -> dict[str, float]:
+        """``always "no answer"``: right for the questions without an answer."""
+        share = sum(not target for target in targets) / max(1, len(targets))
+        return {'always "no answer"': share}
+
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
         """Scores of all questions, of those with an answer, and of those without."""
         header = ["questions", "rows", "F1", "exact match"]

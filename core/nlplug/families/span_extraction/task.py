@@ -23,6 +23,8 @@ FAMILY = Family(
     exported_as="question-answering",
     training="nlplug.families.span_extraction.training:SpanExtractionRecipe",
     settings="nlplug.train.config:LabelledConfig",
+    contents="nlplug.families.span_extraction.contents:Questions",
+    plan="nlplug.train.plan:encoder_plan",
     scoring="nlplug.families.span_extraction.scoring:SpanExtractionEvaluation",
     gate_inputs="nlplug.families.span_extraction.task:gate_inputs",
 )

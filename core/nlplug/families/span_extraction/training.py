@@ -15,6 +15,7 @@ from transformers import AutoModelForQuestionAnswering
 from nlplug.data.rows import DataRow
 from nlplug.data.squad import answer_spans, text_of
 from nlplug.errors import DataError
+from nlplug.families.span_extraction.contents import Questions
 from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import token_ids
 from nlplug.train.recipe import Recipe
@@ -70,8 +71,7 @@ class SpanExtractionRecipe(Recipe):
         self._some_unanswerable = False
 
     def key(self, row: DataRow) -> str:
-        # All questions on a context are on the same side, else the held-out ones would be easy.
-        return text_of(row, "context")
+        return Questions(self.task, self.config).key(row)
 
     def fit(self, rows: Sequence[DataRow]) -> None:
         answered = [bool(question.answers) for question in self.examples(rows)]

@@ -62,3 +62,35 @@ def entity_scores(pairs: Iterable[tuple[Collection[Span], Collection[Span]]]) ->
         np.array([counter[name] for name in types]) for counter in (hits, named, true)
     )
     return averages(found_hits, found_named, found_true, types)
+
+
+def error_kinds(
+    pairs: Iterable[tuple[Collection[Span], Collection[Span]]],
+) -> dict[str, int]:
+    """The number of wrong entities by the kind of error.
+
+    Each true entity that is not found exactly counts once: as ``boundary`` if an answer with its
+    type overlaps it, else as ``type`` if an answer has its boundaries, else as ``both`` if any
+    answer overlaps it, else as ``missed``. An answer that overlaps no true entity is ``invented``.
+
+    Args:
+        pairs: For each row the entities that were found, and those of the truth.
+    """
+    counts = dict.fromkeys(("boundary", "type", "both", "missed", "invented"), 0)
+    for found, wanted in pairs:
+        for span in set(wanted) - set(found):
+            near = [other for other in found if _overlap(span, other)]
+            if any(other[2] == span[2] for other in near):
+                counts["boundary"] += 1
+            elif any(other[:2] == span[:2] for other in near):
+                counts["type"] += 1
+            else:
+                counts["both" if near else "missed"] += 1
+        counts["invented"] += sum(
+            not any(_overlap(span, other) for other in wanted) for span in set(found)
+        )
+    return counts
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]

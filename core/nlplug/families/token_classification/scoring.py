@@ -27,7 +27,12 @@ from nlplug.data.tags import (
 )
 from nlplug.errors import DataError
 from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
-from nlplug.families.token_classification.entities import count_spans, entity_scores, f1_shares
+from nlplug.families.token_classification.entities import (
+    count_spans,
+    entity_scores,
+    error_kinds,
+    f1_shares,
+)
 
 _COLUMNS = ("text", "label")
 
@@ -91,11 +96,53 @@ class TokenClassificationEvaluation(Evaluation):
             "entities": sum(wanted for _, _, wanted in counts),
             **scores["micro"],
             "f1_interval": [low, high],
+            "errors": error_kinds(pairs),
             **self._by_word(answers, targets),
             "rows_right": sum(set(found) == set(wanted) for found, wanted in pairs)
             / max(1, len(pairs)),
             **scores,
         }
+
+    def decision(self, answer: Any) -> str:
+        """The entities of the answer: ``Ada (PER), Paris (LOC)``."""
+        answer = _items(answer)
+        if self._plain:
+            return " ".join(item["entity"] for item in answer)
+        if answer and "entity_group" in answer[0]:
+            found = [(i["word"], i["entity_group"]) for i in answer if i["entity_group"] != OUTSIDE]
+            return ", ".join(f"{word} ({label})" for word, label in found)
+        spans = spans_of_tags([item["entity"] for item in answer])
+        return ", ".join(
+            f"{' '.join(item['word'] for item in answer[first:last])} ({label})"
+            for first, last, label in spans
+        )
+
+    def confidence(self, answer: Any) -> float:
+        """The lowest score of an entity, or of a word if there is no entity."""
+        answer = _items(answer)
+        kinds = ("entity_group", "entity")
+        marked = [i for i in answer if next((i[k] for k in kinds if k in i), "") != OUTSIDE]
+        return min((float(item["score"]) for item in marked or answer), default=0.0)
+
+    def truth(self, target: Any) -> str:
+        """The entities of the row, as `decision` shows them."""
+        spans = [(target.text[start:end], label) for start, end, label in target.spans]
+        if self._plain:
+            return " ".join(label for _, label in spans)
+        return ", ".join(f"{text} ({label})" for text, label in spans)
+
+    def errors(self, answers: Sequence[Any], targets: Sequence[Any], limit: int) -> list[int]:
+        """The rows with a wrong or missing entity, most confident first."""
+        wrong = [
+            index
+            for index, (found, wanted) in enumerate(self._pairs(answers, targets))
+            if set(found) != set(wanted)
+        ]
+        return sorted(wrong, key=lambda index: -self.confidence(answers[index]))[:limit]
+
+    def baselines(self, targets: Sequence[Any]) -> dict[str, float]:
+        """``no entities``: an answer without entities, whose F1 is 0."""
+        return {"no entities": 0.0}
 
     def tables(self, report: Mapping[str, Any]) -> list[Table]:
         """Totals, and one row per type."""
@@ -118,6 +165,7 @@ class TokenClassificationEvaluation(Evaluation):
         return [
             Table("Metrics", ["metric", "value"], totals),
             Table("By label", ["label", *names, "support"], by_label),
+            *([] if self._plain else [_kinds(report["errors"])]),
         ]
 
     def _word_totals(self, report: Mapping[str, Any]) -> list[list[Any]]:
@@ -146,8 +194,7 @@ class TokenClassificationEvaluation(Evaluation):
         self, answers: Sequence[Any], targets: Sequence[AnnotatedText]
     ) -> Iterator[tuple[list[Span], list[Span]]]:
         for answer, target in zip(answers, targets, strict=True):
-            entities = answer["answer"] if isinstance(answer, Mapping) else answer
-            found = answer_spans(entities, plain=self._plain)
+            found = answer_spans(_items(answer), plain=self._plain)
             if target.label_set is not None:
                 found = [span for span in found if span[2] in target.label_set]
                 # Types outside the set may be annotated in part, so they do not count.
@@ -164,6 +211,24 @@ class TokenClassificationEvaluation(Evaluation):
                     f"{row.where}: unknown label {label!r}.",
                     hint=f"The model's labels are {shown}.",
                 )
+
+
+def _kinds(errors: Mapping[str, int]) -> Table:
+    meanings = {
+        "boundary": "right type, but other boundaries",
+        "type": "right boundaries, but another type",
+        "both": "overlaps an entity of another type with other boundaries",
+        "missed": "an entity that no answer overlaps",
+        "invented": "an answer that overlaps no entity",
+    }
+    rows: list[list[Any]] = [[name, errors[name], meaning] for name, meaning in meanings.items()]
+    return Table("Kinds of errors", ["error", "entities", "meaning"], rows)
+
+
+def _items(answer: Any) -> Sequence[Mapping[str, Any]]:
+    """The entities, or the words, of an answer to a text or to words."""
+    found: Sequence[Mapping[str, Any]] = answer["answer"] if isinstance(answer, Mapping) else answer
+    return found
 
 
 def answer_spans(answer: Sequence[Mapping[str, Any]], *, plain: bool = False) -> list[Span]:

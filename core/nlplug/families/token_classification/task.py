@@ -21,6 +21,8 @@ FAMILY = Family(
     exported_as="token-classification",
     training="nlplug.families.token_classification.training:TokenClassificationRecipe",
     settings="nlplug.train.config:LabelledConfig",
+    contents="nlplug.families.token_classification.contents:AnnotatedTexts",
+    plan="nlplug.train.plan:encoder_plan",
     scoring="nlplug.families.token_classification.scoring:TokenClassificationEvaluation",
     labelled=True,
 )

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from transformers import AutoModelForTokenClassification
 
-from nlplug.data.annotated import LABEL_SET, AnnotatedText, annotated, tagged_tokens, tokens_column
+from nlplug.data.annotated import LABEL_SET, AnnotatedText
 from nlplug.data.rows import DataRow
-from nlplug.data.tags import OUTSIDE, Span, label_single_tokens, type_of
+from nlplug.data.tags import OUTSIDE, Span, type_of
 from nlplug.errors import DataError, TrainingError
+from nlplug.families.token_classification.contents import AnnotatedTexts
 from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import IGNORED
 from nlplug.train.recipe import Recipe
@@ -51,17 +52,20 @@ class TokenClassificationRecipe(Recipe):
             raise TrainingError(
                 f"A label occurs twice in {self.labels}.", hint="Give each label once."
             )
-        self.plain = label_single_tokens(self.labels)
+        self.contents = AnnotatedTexts(task, config)
         # Sets of labels that a token may have. The target len(labels) + i means the set i.
         self._allowed_sets: list[frozenset[int]] = []
 
+    @property
+    def probes(self) -> bool:
+        return self.config.probe
+
     def key(self, row: DataRow) -> str:
-        return self._annotated(row).text
+        return self.contents.key(row)
 
     def fit(self, rows: Sequence[DataRow]) -> None:
-        if not self.labels:
-            self.plain = self._is_plain(rows)
-        found = {label for row in rows for _, _, label in self._annotated(row).spans}
+        self.contents.fit(rows)
+        found = {label for row in rows for _, _, label in self.contents.annotated(row).spans}
         if not self.labels:
             names = sorted(found)
             self.labels = names if self.plain else _bio(names)
@@ -75,7 +79,7 @@ class TokenClassificationRecipe(Recipe):
         known = set(self.labels) if self.plain else _types(self.labels)
         found = []
         for row in rows:
-            example = self._annotated(row)
+            example = self.contents.annotated(row)
             for _, _, label in example.spans:
                 if label not in known:
                     shown = ", ".join(map(repr, sorted(known)[:20]))
@@ -126,23 +130,10 @@ class TokenClassificationRecipe(Recipe):
         allowed = self._allowed(logits.device)[labels[counted]]
         return marginal_loss(logits, allowed, self.config.label_smoothing)
 
-    def _annotated(self, row: DataRow) -> AnnotatedText:
-        return annotated(
-            row,
-            text_column=self.config.text_column,
-            label_column=self.config.label_column,
-            names=self.labels,
-            plain=self.plain,
-        )
-
-    def _is_plain(self, rows: Sequence[DataRow]) -> bool:
+    @property
+    def plain(self) -> bool:
         """Whether the tags label single tokens, such as parts of speech."""
-        seen: set[str] = set()
-        for row in rows:
-            if not tokens_column(row):
-                return False
-            seen.update(tagged_tokens(row, label_column=self.config.label_column)[1])
-        return label_single_tokens(seen)
+        return self.contents.plain
 
     def _targets(self, example: AnnotatedText, roles: Sequence[tuple[int, int]]) -> np.ndarray:
         ids = {label: i for i, label in enumerate(self.labels)}

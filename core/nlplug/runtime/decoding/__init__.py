@@ -15,6 +15,7 @@ The modules, in the order in which a prompt meets them:
 - `fast`, `fast_encoder_decoder`: graphs in the fast form, for causal and for text-to-text models.
 - `cache`: keys and values of the fast form, in memory shared by numpy and ONNX Runtime.
 - `plain`, `plain_encoder_decoder`: graphs as Optimum exports them, for the same kinds.
+- `joined`: continuous batching: calls of several threads that run their steps together.
 - `sessions`: ONNX Runtime sessions, and the threads that share the rows.
 - `scoring`: the logits of given texts, without decoding.
 
@@ -27,7 +28,11 @@ that ended are removed from the cache (`Decoding.keep`), and beams take over the
 that they continue (`Decoding.follow`); `Decoding.step` runs the graph with one token per row.
 `TextStream` turns the tokens into text and holds back what may become a stop text.
 
+Each call runs this loop in its own thread. Calls of a large causal model in the fast form share the
+steps of the graph: `JoinedDecoder` gives each call a `Decoding` whose `step` waits for the other
+calls and runs the graph once for all. Nothing else of the loop knows of it. Calls of other graphs,
+and of so many rows that they use all threads, run side by side.
+
 What this package does not know: tokenizers (it receives a function from tokens to text), chat
-templates, files of a bundle other than graphs, GPUs (decoding runs on the CPU), and requests that
-join a running batch: the rows of a batch start together, and rows only leave it.
+templates, files of a bundle other than graphs, and GPUs (decoding runs on the CPU).
 """

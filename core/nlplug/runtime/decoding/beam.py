@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -69,23 +70,24 @@ def beam_search(
     limit = min(options.max_new_tokens, session.spec.context + 1 - longest)
     search = _Search(len(prompts), options, limit)
     candidates = _Candidates(decoding, options.processors(), search.width)
-    while True:
-        options.raise_if_cancelled()
-        values, tokens = candidates(decoding, history)
-        parents, tokens = search.advance(values, tokens, stopping)
-        alive = np.flatnonzero(~search.done)
-        if not len(alive):
-            return search.results
-        decoding.follow(parents)
-        history.select(parents)
-        history.append(tokens)
-        if len(alive) < len(search.done):
-            order = decoding.keep((alive[:, None] * beams + np.arange(beams)).ravel())
-            history.select(order)
-            # All beams of a prompt end together, so the beams of another prompt fill the gap.
-            search.keep(order[::beams] // beams)
-            tokens = tokens[order]
-        decoding.step(tokens)
+    with closing(decoding):
+        while True:
+            options.raise_if_cancelled()
+            values, tokens = candidates(decoding, history)
+            parents, tokens = search.advance(values, tokens, stopping)
+            alive = np.flatnonzero(~search.done)
+            if not len(alive):
+                return search.results
+            decoding.follow(parents)
+            history.select(parents)
+            history.append(tokens)
+            if len(alive) < len(search.done):
+                order = decoding.keep((alive[:, None] * beams + np.arange(beams)).ravel())
+                history.select(order)
+                # All beams of a prompt end together, so those of another prompt fill the gap.
+                search.keep(order[::beams] // beams)
+                tokens = tokens[order]
+            decoding.step(tokens)
 
 
 class _Candidates:

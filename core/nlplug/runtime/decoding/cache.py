@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from nlplug.runtime.decoding.decoder import DecoderSpec
 from nlplug.runtime.device import onnxruntime
 
 _STEP = 32
+_SMALL = 1 << 20
 
 
 class Cache:
@@ -27,7 +30,8 @@ class Cache:
 
     def __init__(self, spec: DecoderSpec, rows: int, capacity: int) -> None:
         self._spec = spec
-        self._memory = self._allocate(rows, min(_rounded(capacity), spec.context))
+        # All rows that there is memory for; those in use are the first of them.
+        self._block = self._memory = self._allocate(rows, min(_rounded(capacity), spec.context))
         # For each two rows, the number of leading tokens with the same keys and values.
         self._common = np.zeros((rows, rows), np.int64)
 
@@ -64,9 +68,7 @@ class Cache:
         if tokens <= self.capacity:
             return False
         wanted = max(tokens, self.capacity + self.capacity // 2)
-        grown = self._allocate(self.rows, min(_rounded(wanted), self._spec.context))
-        grown[:, :, :, :, :filled] = self._memory[:, :, :, :, :filled]
-        self._memory = grown
+        self._move(self._block.shape[2], min(_rounded(wanted), self._spec.context), filled)
         return True
 
     def repeat(self, copies: int, lengths: np.ndarray) -> None:
@@ -80,8 +82,39 @@ class Cache:
         index = np.repeat(np.arange(self.rows), copies)
         kept = self._allocate(len(index), self.capacity)
         kept[:, :, :, :, :filled] = self._memory[:, :, index, :, :filled]
-        self._memory = kept
+        self._block = self._memory = kept
         self._select(index, lengths)
+
+    def add(self, other: Cache, lengths: np.ndarray, other_lengths: np.ndarray) -> None:
+        """Add the rows of another cache behind these; bind the memory again.
+
+        Memory for twice the rows is allocated when there is too little, so that adding rows one by
+        one copies a row a few times and not at each addition.
+
+        Args:
+            other: A cache for the same decoder; not changed.
+            lengths: Number of tokens in each row of this cache.
+            other_lengths: Number of tokens in each row of the other one.
+        """
+        before, rows = self.rows, self.rows + other.rows
+        filled, added = int(lengths.max()), int(other_lengths.max())
+        self.reserve(added, filled)
+        if rows > self._block.shape[2]:
+            self._move(max(rows, 2 * before), self.capacity, filled)
+        self._memory = self._block[:, :, :rows]
+        self._memory[:, :, before:, :, :added] = other._memory[:, :, :, :, :added]
+        common = np.zeros((rows, rows), np.int64)
+        common[:before, :before] = self._common
+        common[before:, before:] = other._common
+        self._common = common
+
+    def take(self, rows: np.ndarray, lengths: np.ndarray) -> Cache:
+        """A cache of its own with a copy of some rows."""
+        filled = int(lengths[rows].max())
+        taken = Cache(self._spec, len(rows), filled + 1)
+        taken._memory[:, :, :, :, :filled] = self._memory[:, :, rows, :, :filled]
+        taken._common = self._common[np.ix_(rows, rows)]
+        return taken
 
     def keep(self, rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Remove all rows but these, given in ascending order; bind the memory again.
@@ -127,10 +160,22 @@ class Cache:
         np.fill_diagonal(self._common, lengths)
         self._common = self._common[np.ix_(rows, rows)]
 
+    def _move(self, rows: int, capacity: int, filled: int) -> None:
+        """Move the first ``filled`` tokens of all rows to a larger block of memory."""
+        used = self.rows
+        block = self._allocate(rows, capacity)
+        block[:, :, :used, :, :filled] = self._memory[:, :, :, :, :filled]
+        self._block, self._memory = block, block[:, :, :used]
+
     def _allocate(self, rows: int, capacity: int) -> np.ndarray:
         spec = self._spec
-        # Pages that were never written to take no memory.
-        return np.zeros((spec.layers, 2, rows, spec.kv_heads, capacity, spec.head_size), np.float32)
+        shape = (spec.layers, 2, rows, spec.kv_heads, capacity, spec.head_size)
+        size = 4 * math.prod(shape)
+        if size < _SMALL:
+            return np.zeros(shape, np.float32)
+        # Straight from the system: pages that were never written to take no memory, and all of it
+        # is given back. The allocator keeps freed blocks, and clears them when it uses them again.
+        return np.frombuffer(mmap.mmap(-1, size), np.float32).reshape(shape)
 
 
 def _rounded(tokens: int) -> int:

@@ -169,6 +169,9 @@ class Decoding(Protocol):
     def follow(self, parents: np.ndarray) -> None:
         """Replace the tokens of each row with those of ``parents[row]``, a row of its prompt."""
 
+    def close(self) -> None:
+        """Leave the rows that other decodings run with; it has no further step."""
+
 
 class Decoder(Protocol):
     """A model that decodes; several decodings may run in it at the same time."""

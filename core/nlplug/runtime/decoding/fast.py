@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -96,8 +97,10 @@ class Outputs:
             "top_tokens": np.empty(shape, np.int64),
             "top_share": np.empty((rows, 1), np.float32),
         }
+        # A bound value is only a pointer: the arrays must live as long as the binding is used.
+        self._top = np.array([self.count])
         make = onnxruntime().OrtValue.ortvalue_from_numpy
-        binding.bind_ortvalue_input("top", make(np.array([self.count])))
+        binding.bind_ortvalue_input("top", make(self._top))
         for name, values in self._arrays.items():
             binding.bind_ortvalue_output(name, make(values))
 
@@ -160,6 +163,14 @@ class FastDecoding:
             self._outputs.count, self._binding = count, None
         return True
 
+    def run_in(self, session: Any) -> None:
+        """Run the next steps in another session of the same graph."""
+        if session is not self._session:
+            self._session, self._binding = session, None
+
+    def close(self) -> None:
+        """See `Decoding.close`."""
+
     def step(self, tokens: np.ndarray) -> None:
         """See `Decoding.step`."""
         filled = self._longest
@@ -195,6 +206,7 @@ class FastDecoding:
 
     def bind(self, inputs: dict[str, np.ndarray]) -> Any:
         """Bind arrays as they are in memory: the graph sees what is written to them later."""
+        self._inputs = inputs  # a bound value is only a pointer, see `Outputs.bind`
         make = onnxruntime().OrtValue.ortvalue_from_numpy
         binding = self._session.io_binding()
         for name, values in inputs.items():
@@ -242,6 +254,21 @@ class FastCausalDecoding(FastDecoding):
         order = self.cache.keep(np.asarray(rows), self.lengths)
         self.select(order)
         return order
+
+    def add(self, other: FastCausalDecoding) -> None:
+        """Add the rows of another decoding of the model behind these; the next call is `step`."""
+        self.cache.add(other.cache, self.lengths, other.lengths)
+        self.lengths = np.concatenate([self.lengths, other.lengths])
+        self._longest = max(self._longest, other._longest)
+        self._binding = None
+
+    def take(self, rows: np.ndarray) -> Self:
+        """A decoding of its own with a copy of some rows."""
+        taken = copy(self)
+        taken.cache = self.cache.take(rows, self.lengths)
+        taken._outputs = copy(self._outputs)
+        taken.select(rows)
+        return taken
 
     def step_inputs(self) -> dict[str, np.ndarray]:
         """See `FastDecoding.step_inputs`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -82,7 +83,7 @@ class Step(NamedTuple):
 
 def stream(
     session: Decoder, prompts: Sequence[Sequence[int]], options: DecodingOptions
-) -> Iterator[Token]:
+) -> Generator[Token, None, None]:
     """Decode greedily or by sampling, and yield each token as soon as it is computed.
 
     Closing the iterator ends the decoding.
@@ -105,12 +106,13 @@ def stream(
             f"num_beams is {options.num_beams}: beams cannot be streamed.", hint="Set it to 1."
         )
     copies = options.num_return_sequences
-    for step in decode(session, prompts, options):
-        slots, tokens = step.slots.tolist(), step.tokens.tolist()
-        logprobs = [None] * len(slots) if step.logprobs is None else step.logprobs.tolist()
-        for row in sorted(range(len(slots)), key=slots.__getitem__):
-            prompt, sequence = divmod(slots[row], copies)
-            yield Token(prompt, sequence, tokens[row], step.finish[row], logprobs[row])
+    with closing(decode(session, prompts, options)) as steps:
+        for step in steps:
+            slots, tokens = step.slots.tolist(), step.tokens.tolist()
+            logprobs = [None] * len(slots) if step.logprobs is None else step.logprobs.tolist()
+            for row in sorted(range(len(slots)), key=slots.__getitem__):
+                prompt, sequence = divmod(slots[row], copies)
+                yield Token(prompt, sequence, tokens[row], step.finish[row], logprobs[row])
 
 
 def generate(
@@ -156,7 +158,7 @@ def generate(
 
 def decode(
     session: Decoder, prompts: Sequence[Sequence[int]], options: DecodingOptions
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Decode greedily or by sampling until all rows have ended; ended rows are removed.
 
     Args:
@@ -185,21 +187,22 @@ def decode(
         options.stop_when,
     )
     choose = _TokenChoice(options, decoding)
-    while True:
-        options.raise_if_cancelled()
-        tokens = choose(decoding, history)
-        logprobs = _logprobs(decoding, tokens) if options.logprobs else None
-        history.append(tokens)
-        finish = stopping.check(history, tokens)
-        yield Step(history.slots, tokens, finish, logprobs)
-        alive = finish.count(None)
-        if not alive:
-            return
-        if alive < len(finish):
-            order = decoding.keep([row for row, reason in enumerate(finish) if reason is None])
-            history.select(order)
-            tokens = tokens[order]
-        decoding.step(tokens)
+    with closing(decoding):
+        while True:
+            options.raise_if_cancelled()
+            tokens = choose(decoding, history)
+            logprobs = _logprobs(decoding, tokens) if options.logprobs else None
+            history.append(tokens)
+            finish = stopping.check(history, tokens)
+            yield Step(history.slots, tokens, finish, logprobs)
+            alive = finish.count(None)
+            if not alive:
+                return
+            if alive < len(finish):
+                order = decoding.keep([row for row, reason in enumerate(finish) if reason is None])
+                history.select(order)
+                tokens = tokens[order]
+            decoding.step(tokens)
 
 
 class _TokenChoice:

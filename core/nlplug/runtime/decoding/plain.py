@@ -145,6 +145,9 @@ class PlainDecoding:
         """See `Decoding.rank`."""
         return False
 
+    def close(self) -> None:
+        """See `Decoding.close`."""
+
     def keep(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """See `Decoding.keep`."""
         order = np.asarray(rows)
@@ -175,15 +178,16 @@ class PlainDecoding:
         """
         binding = graph.session.io_binding()
         make = onnxruntime().OrtValue.ortvalue_from_numpy
+        values = {}  # a bound value is only a pointer: the arrays must live until the run ends
         for name, held in graph.inputs.items():
             value = self._values.get(held)
-            if value is None:
-                value = make(np.ascontiguousarray(feeds[name]))
-            binding.bind_ortvalue_input(name, value)
+            values[name] = make(np.ascontiguousarray(feeds[name])) if value is None else value
+            binding.bind_ortvalue_input(name, values[name])
         for name in ("logits", *cache):
             binding.bind_output(name, "cpu")
         graph.session.run_with_iobinding(binding)
-        logits, *made = binding.get_outputs()
+        # A session that records activations binds further outputs after these.
+        logits, *made = binding.get_outputs()[: 1 + len(cache)]
         self.logits = logits.numpy()[:, -1].astype(np.float32, copy=False)
         self.next_tokens = self.logits.argmax(axis=1)
         self._values.update(zip(cache, made, strict=True))

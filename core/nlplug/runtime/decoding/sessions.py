@@ -178,6 +178,9 @@ class ParallelDecoding:
         pairs = zip(self._parts, split, strict=True)
         _run_all(self._pool, [partial(part.step, own) for part, own in pairs])
 
+    def close(self) -> None:
+        """See `Decoding.close`."""
+
     def keep(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """See `Decoding.keep`; a part without rows is removed."""
         kept, order, parts = np.asarray(rows), [], []

@@ -16,7 +16,7 @@ from nlplug.runtime.decoding.options import DecodingOptions
 
 # Number of rows to decode together. A step reads the weights once for all rows. More rows than this
 # gain little, and a row that ends late keeps the memory of the others.
-_ROWS = 16
+ROWS = 16
 # Prompts of one batch may be longer than its shortest by half of that and this many tokens.
 _SLACK = 16
 
@@ -67,11 +67,15 @@ class TextDecoder:
     Args:
         decoder: The model.
         decode: From token ids to text without special tokens.
+        rows: Maximum number of rows to decode together; of one prompt there may be more.
     """
 
-    def __init__(self, decoder: Decoder, decode: Callable[[list[int]], str]) -> None:
+    def __init__(
+        self, decoder: Decoder, decode: Callable[[list[int]], str], *, rows: int = ROWS
+    ) -> None:
         self._decoder = decoder
         self._decode = decode
+        self._rows = rows
 
     def texts(
         self, prompts: Sequence[Prompt], options: DecodingOptions, *, stop: Sequence[str] = ()
@@ -89,7 +93,8 @@ class TextDecoder:
         """
         answers: list[list[Text]] = [[] for _ in prompts]
         width = max(options.num_beams, options.num_return_sequences)
-        for batch in batches([len(prompt.ids) for prompt in prompts], max(1, _ROWS // width)):
+        rows = max(1, self._rows // width)
+        for batch in batches([len(prompt.ids) for prompt in prompts], rows):
             together = [prompts[index] for index in batch]
             make = self._until if stop else self._whole
             for index, texts in zip(batch, make(together, options, stop), strict=True):
@@ -174,12 +179,14 @@ class TextDecoder:
         if stop:
             options = options.model_copy(update={"stop_when": stopped})
         options = _numbered(options, prompts)
-        for token in stream(self._decoder, [prompt.ids for prompt in prompts], options):
-            number = token.prompt * copies + token.sequence
-            # The stop condition is not called with an end token of the model.
-            known = pushed.pop(number, None)
-            text = texts[number].push(token.token) if known is None else known
-            yield token, text + (texts[number].finish() if token.finish else "")
+        ids = [prompt.ids for prompt in prompts]
+        with closing(stream(self._decoder, ids, options)) as tokens:
+            for token in tokens:
+                number = token.prompt * copies + token.sequence
+                # The stop condition is not called with an end token of the model.
+                known = pushed.pop(number, None)
+                text = texts[number].push(token.token) if known is None else known
+                yield token, text + (texts[number].finish() if token.finish else "")
 
 
 def _numbered(options: DecodingOptions, prompts: Sequence[Prompt]) -> DecodingOptions:

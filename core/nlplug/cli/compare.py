@@ -1,0 +1,131 @@
+"""``nlplug compare``: two models, or two precisions of one, on the same labelled rows."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nlplug.cli._options import reading_options
+
+if TYPE_CHECKING:
+    from nlplug.pipelines import Pipeline
+
+
+class _Compare(click.Command):
+    """The command, with the options of the data file."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += reading_options("--data-format")
+
+
+@click.command(cls=_Compare)
+@click.argument("first")
+@click.argument("second")
+@click.option("--task", help="Name of the task.  [default: the task of FIRST]")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="File with labelled rows: .csv, .tsv, .jsonl, .json, .conll, .bio (also .gz), .parquet.",
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Device to run on: auto, cpu, cuda or cuda:N.",
+)
+@click.option("--threads", type=int, help="Number of CPU threads.  [default: all available]")
+@click.option("--limit", type=click.IntRange(1), help="Compare only this number of rows.")
+@click.option("--text-column", help="Column with the text.  [default: text]")
+@click.option(
+    "--label-column", help="Column with the label.  [default: label or labels; depends on the task]"
+)
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["table", "json", "markdown"]),
+    default="table",
+    show_default=True,
+    help="Output format.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder to write report.html, report.md and report.json to.",
+)
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    first: str,
+    second: str,
+    task: str | None,
+    data: Path,
+    device: str,
+    threads: int | None,
+    limit: int | None,
+    text_column: str | None,
+    label_column: str | None,
+    shape: str,
+    output: Path | None,
+    cli_format: str | None,
+    cli_delimiter: str | None,
+    cli_encoding: str | None,
+) -> None:
+    """Compare two models on the same labelled rows.
+
+    FIRST and SECOND are folders, names of installed models, or Hub ids. MODEL@PRECISION selects a
+    precision, so a model can be compared with itself.
+
+    \b
+    nlplug compare old/ new/ --data dev.csv
+    nlplug compare out@fp32 out@int8 --data dev.csv --output report/
+
+    The comparison has the scores, the difference with its 95 % interval (paired bootstrap),
+    McNemar's test, the share of rows with the same answer, the rows with different answers (most
+    confident first), and size and speed.
+    """
+    from nlplug.data.formats import DataFile
+    from nlplug.evaluation.compare import compare as run
+    from nlplug.evaluation.compare import document
+    from nlplug.pipelines import pipeline
+
+    columns = {
+        name: value
+        for name, value in (("text", text_column), ("label", label_column))
+        if value is not None
+    }
+    file = DataFile(
+        data,
+        format=cli_format,
+        delimiter=cli_delimiter,
+        encoding=cli_encoding,
+        label_column=label_column,
+    )
+    host = ctx.meta.get("nlplug.host")
+    with ExitStack() as stack:
+        pipes: list[Pipeline] = []
+        for model, precision in map(_named, (first, second)):
+            name = task or (pipes[0].task.name if pipes else None)
+            made = pipeline(
+                name, model, precision=precision, device=device, threads=threads, host=host
+            )
+            pipes.append(stack.enter_context(made))
+        result = run(pipes[0], pipes[1], file, limit=limit, **columns)
+    click.echo(str(file.report), err=True)
+    page = document(result)
+    shown = {"table": page.text, "json": page.json, "markdown": page.markdown}
+    click.echo(shown[shape]().rstrip())
+    if output is not None:
+        click.echo(f"Report: {page.write(output)}", err=True)
+
+
+def _named(model: str) -> tuple[str, str]:
+    """The model and the precision of ``model@precision``; ``auto`` without one."""
+    name, at, precision = model.rpartition("@")
+    if not at or not name or "/" in precision or Path(model).exists():
+        return model, "auto"
+    return name, precision

@@ -1,0 +1,382 @@
+"""Checks labelled rows before they are used: what they hold, and what looks wrong.
+
+The checks need neither the model nor a training library. Each is one pass over the rows.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from nlplug.data.contents import Content, Contents
+from nlplug.data.report import ReadReport
+from nlplug.data.rows import DataRow
+from nlplug.errors import DataError
+from nlplug.text.language import foreign_language
+
+Severity = Literal["error", "warning", "note"]
+
+_SHOWN = 3
+_MOST_ERRORS = 100
+"""Rows that are left out one by one to find more errors."""
+_RARE = 5
+"""Labels with fewer training rows are rare."""
+_DOMINANT = 0.8
+"""Share of the most frequent label above which the data is imbalanced."""
+_UNEQUAL = 20
+"""Ratio of the most frequent to the least frequent label above which they are unequal."""
+_LONG = 0.01
+"""Share of texts that are too long, or in another language, that is worth a warning."""
+_LANGUAGES_OF = 1000
+"""Training texts whose language is guessed."""
+_SPACES = re.compile(r"[\W_]+")
+# Between letters or digits: 'C++' and 'C', or the grades 'A-' and 'A', are different labels.
+_LABEL_SPACES = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")
+# UTF-8 that was read as cp1252: 'é' became 'Ã©', a quotation mark 'â€™'.
+_MISREAD = re.compile("Ã[\u00a0-\u00bf\u0080-\u009f]|â€[™œ\u009d“”¢¦]|\ufffd")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that looks wrong.
+
+    Attributes:
+        severity: ``error``: training refuses the rows. ``warning``: the result or its score is
+            likely to be worse than it seems. ``note``: good to know.
+        kind: A short name, such as ``leak``.
+        message: What was found, as a sentence.
+        rows: Number of rows that it concerns.
+        examples: The first of them, ``file:line``, or names.
+    """
+
+    severity: Severity
+    kind: str
+    message: str
+    rows: int
+    examples: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        shown = f" ({', '.join(self.examples)})" if self.examples else ""
+        return f"{self.severity.capitalize()}: {self.message.rstrip('.')}{shown}."
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Lengths of the texts of the training rows.
+
+    Attributes:
+        unit: ``tokens``, or ``characters`` if the tokenizer of the base is not available.
+        longest: Length of the longest of the measured texts.
+        mean: Mean length.
+        window: Window of the training in the same unit.
+        longer: Share of the measured texts that are longer than the window.
+    """
+
+    unit: str
+    longest: int
+    mean: float
+    window: int
+    longer: float
+
+
+@dataclass
+class DataCheck:
+    """What was understood of the data, and what looks wrong.
+
+    Attributes:
+        files: One line per file: rows, format, encoding, columns, skipped rows.
+        rows: Number of rows by part: ``train``, ``eval``, ``test``.
+        columns: Field of the task → column that fills it.
+        labels: Number of training rows by label.
+        lengths: Lengths of the training texts; None without rows.
+        findings: What looks wrong, errors first.
+        errors: The errors that training would raise, in the order of the rows.
+        estimate: How long the training is likely to take, as a sentence; empty if not known.
+    """
+
+    files: list[str] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
+    lengths: Lengths | None = None
+    findings: list[Finding] = field(default_factory=list)
+    errors: list[DataError] = field(default_factory=list)
+    estimate: str = ""
+
+    def count(self, severity: Severity) -> int:
+        """Number of findings of a severity."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The check as JSON values."""
+        return {
+            "files": self.files,
+            "rows": self.rows,
+            "columns": self.columns,
+            "labels": self.labels,
+            "lengths": asdict(self.lengths) if self.lengths else None,
+            "findings": [asdict(finding) for finding in self.findings],
+            "estimate": self.estimate,
+        }
+
+    def __str__(self) -> str:
+        """Some lines for a terminal."""
+        lines = list(self.files)
+        parts = ", ".join(f"{count:,} for {name}" for name, count in self.rows.items())
+        lines.append(f"Rows: {parts}.")
+        if self.columns:
+            pairs = (f"{name} from column {at!r}" for name, at in self.columns.items())
+            lines.append(f"Columns: {', '.join(pairs)}.")
+        if self.labels:
+            most = sorted(self.labels.items(), key=lambda item: -item[1])
+            shown = ", ".join(f"{name} {count:,}" for name, count in most[:10])
+            more = f", and {len(most) - 10:,} more" if len(most) > 10 else ""
+            lines.append(f"Labels of the training rows: {shown}{more}.")
+        if (size := self.lengths) is not None:
+            lines.append(
+                f"Length: {size.mean:,.0f} {size.unit} on average, at most {size.longest:,}; "
+                f"the window has {size.window:,}."
+            )
+        lines += map(str, self.findings)
+        if self.estimate:
+            lines.append(self.estimate)
+        return "\n".join(lines)
+
+
+def check_rows(
+    contents: Contents,
+    parts: Mapping[str, Sequence[DataRow]],
+    reports: Sequence[ReadReport],
+    *,
+    lengths: Callable[[Sequence[str]], Lengths | None] = lambda texts: None,
+    languages: Sequence[str] = (),
+) -> DataCheck:
+    """Check rows.
+
+    Args:
+        contents: Reads the rows of the family.
+        parts: The rows by the part that they have in a run; ``train`` is the first.
+        reports: What was understood of the files.
+        lengths: Measures texts.
+        languages: Codes of the languages that the base knows; empty: not known.
+    """
+    check = DataCheck(files=[str(report) for report in reports])
+    skipped: Counter[str] = Counter()
+    for report in reports:
+        skipped.update(report.skipped)
+    check.rows = {name: len(rows) for name, rows in parts.items()}
+    fitting = _fit(contents, parts["train"], check)
+    read = {
+        name: _read(contents, fitting if name == "train" else rows, check)
+        for name, rows in parts.items()
+        if fitting
+    }
+    places = {row.where for rows in parts.values() for row in rows}
+    check.findings += _refused(check.errors, places, skipped)
+    train = read.get("train", [])
+    if train:
+        check.columns = dict(train[0][1].columns)
+        check.labels = dict(Counter(label for _, item in train for label in item.labels))
+        check.lengths = lengths([item.text for _, item in train])
+    for name, rows in list(read.items())[1:]:
+        check.findings += _leaks(train, rows, name)
+    check.findings += [
+        *_contradictions(train),
+        *_duplicates(train),
+        *_spellings(check.labels),
+        *_balance(check.labels, {n: rows for n, rows in read.items() if n != "train"}),
+        *_long(check.lengths),
+        *_misread(train),
+        *_foreign(train, languages),
+    ]
+    order = ("error", "warning", "note")
+    check.findings.sort(key=lambda finding: order.index(finding.severity))
+    return check
+
+
+_Read = list[tuple[DataRow, Content]]
+
+
+def _fit(contents: Contents, rows: Sequence[DataRow], check: DataCheck) -> list[DataRow]:
+    """Fit to the rows that can be used; none if something else than a row is wrong."""
+    left = list(rows)
+    while True:
+        try:
+            contents.fit(left)
+        except DataError as error:
+            check.errors.append(error)
+            place = error.message.partition(": ")[0]
+            fewer = [row for row in left if row.where != place]
+            if len(fewer) == len(left) or len(check.errors) > _MOST_ERRORS:
+                return []
+            left = fewer
+        else:
+            return left
+
+
+def _read(contents: Contents, rows: Sequence[DataRow], check: DataCheck) -> _Read:
+    found = []
+    for row in rows:
+        try:
+            found.append((row, contents.content(row)))
+        except DataError as error:
+            check.errors.append(error)
+    return found
+
+
+def _refused(
+    errors: Sequence[DataError], places: Container[str], skipped: Counter[str]
+) -> Iterable[Finding]:
+    """One finding per reason, without the place of the row that begins the message."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for error in errors:
+        place, _, reason = error.message.partition(": ")
+        if place in places:
+            found[reason.rstrip(".")].append(place)
+        else:
+            yield Finding("error", "data", " ".join(filter(None, (error.message, error.hint))), 0)
+    for reason, where in found.items():
+        message = f"{_rows(len(where))}: {reason}"
+        yield Finding("error", "row", message, len(where), tuple(where[:_SHOWN]))
+    for reason, count in skipped.items():
+        yield Finding("error", "row", f"{_rows(count)} cannot be read: {reason}", count)
+
+
+def _leaks(train: _Read, rows: _Read, part: str) -> Iterable[Finding]:
+    exact = {item.text for _, item in train}
+    same = [row.where for row, item in rows if item.text in exact]
+    if same:
+        message = (
+            f"{len(same):,} of {_rows(len(rows))} for {part} have a text that is also in the "
+            "training data, so the score will be too high"
+        )
+        yield Finding("warning", "leak", message, len(same), tuple(same[:_SHOWN]))
+    folded = {_folded(item.text) for _, item in train}
+    near = [
+        row.where
+        for row, item in rows
+        if item.text not in exact and (text := _folded(item.text)) and text in folded
+    ]
+    if near:
+        message = (
+            f"{len(near):,} of {_rows(len(rows))} for {part} differ from a training text only in "
+            "case, spaces or punctuation"
+        )
+        yield Finding("warning", "near_leak", message, len(near), tuple(near[:_SHOWN]))
+
+
+def _contradictions(train: _Read) -> Iterable[Finding]:
+    answers: dict[str, set[str]] = defaultdict(set)
+    rows: dict[str, list[DataRow]] = defaultdict(list)
+    for row, item in train:
+        if item.answer is not None:
+            answers[item.text].add(item.answer)
+            rows[item.text].append(row)
+    found = [text for text, given in answers.items() if len(given) > 1]
+    if found:
+        count = sum(len(rows[text]) for text in found)
+        first = rows[found[0]]
+        message = (
+            f"{len(found):,} training text{'s' * (len(found) > 1)} "
+            f"occur{'s' * (len(found) == 1)} with different answers, in {_rows(count)}"
+        )
+        places = tuple(row.where for row in first[:_SHOWN])
+        yield Finding("warning", "contradiction", message, count, places)
+
+
+def _duplicates(train: _Read) -> Iterable[Finding]:
+    seen: set[tuple[str, str | None]] = set()
+    again = []
+    for row, item in train:
+        if (item.text, item.answer) in seen:
+            again.append(row.where)
+        seen.add((item.text, item.answer))
+    if again:
+        message = f"{_rows(len(again))} for training repeat an earlier one"
+        yield Finding("note", "duplicate", message, len(again), tuple(again[:_SHOWN]))
+
+
+def _spellings(labels: Mapping[str, int]) -> Iterable[Finding]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        groups[_LABEL_SPACES.sub(" ", label.casefold())].append(label)
+    for names in groups.values():
+        if len(names) > 1:
+            listed = ", ".join(f"{name!r} ({labels[name]:,})" for name in sorted(names))
+            message = f"Labels differ only in case, spaces or hyphens: {listed}"
+            yield Finding("warning", "label_spelling", message, sum(labels[n] for n in names))
+
+
+def _balance(labels: Mapping[str, int], others: Mapping[str, _Read]) -> Iterable[Finding]:
+    total = sum(labels.values())
+    if len(labels) < 2:
+        return
+    name, most = max(labels.items(), key=lambda item: item[1])
+    least = min(labels.values())
+    if most / total > _DOMINANT:
+        message = (
+            f"{most / total:.0%} of the labels are {name!r}, so a score over all rows says little; "
+            "look at the scores of each label"
+        )
+        yield Finding("warning", "imbalance", message, most)
+    elif most / least > _UNEQUAL:
+        message = f"The most frequent label, {name!r}, occurs {most / least:.0f} times as often as "
+        yield Finding("note", "imbalance", f"{message}the rarest one", most)
+    rare = sorted(label for label, count in labels.items() if count < _RARE)
+    if rare:
+        message = (
+            f"{len(rare):,} label{'s' * (len(rare) > 1)} with fewer than {_RARE} training rows"
+        )
+        count = sum(labels[label] for label in rare)
+        yield Finding("warning", "rare_label", message, count, tuple(rare[:_SHOWN]))
+    for part, rows in others.items():
+        missing = sorted(labels.keys() - {label for _, item in rows for label in item.labels})
+        if rows and missing:
+            message = f"{len(missing):,} of {len(labels):,} labels do not occur in the {part} rows"
+            yield Finding("note", "missing_label", message, 0, tuple(missing[:_SHOWN]))
+
+
+def _long(lengths: Lengths | None) -> Iterable[Finding]:
+    if lengths is not None and lengths.longer > 0:
+        message = (
+            f"{lengths.longer:.1%} of the training texts are longer than the window of "
+            f"{lengths.window:,} {lengths.unit}; each epoch trains on one window of such a text"
+        )
+        yield Finding("warning" if lengths.longer > _LONG else "note", "long_text", message, 0)
+
+
+def _misread(train: _Read) -> Iterable[Finding]:
+    found = [row.where for row, item in train if _MISREAD.search(item.text)]
+    if found:
+        message = f"Text that was read in a wrong encoding, in {_rows(len(found))}"
+        yield Finding("warning", "encoding", message, len(found), tuple(found[:_SHOWN]))
+
+
+def _foreign(train: _Read, known: Sequence[str]) -> Iterable[Finding]:
+    chosen = train[:: max(1, len(train) // _LANGUAGES_OF)] if known else []
+    others: Counter[str] = Counter()
+    places = []
+    for row, item in chosen:
+        if found := foreign_language(item.text, known):
+            others[found] += 1
+            places.append(row.where)
+    if places:
+        listed = ", ".join(f"{name} {count:,}" for name, count in others.most_common(5))
+        message = (
+            f"{len(places):,} of {len(chosen):,} training texts are in a language that the base "
+            f"does not know (it knows {', '.join(known)}): {listed}"
+        )
+        severity: Severity = "warning" if len(places) > _LONG * len(chosen) else "note"
+        yield Finding(severity, "language", message, len(places), tuple(places[:_SHOWN]))
+
+
+def _folded(text: str) -> str:
+    return _SPACES.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"

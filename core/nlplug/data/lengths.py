@@ -1,0 +1,148 @@
+"""Lengths of texts in the tokens of a base, and an estimate of the time of a training."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nlplug.data.check import Lengths
+
+_MEASURED = 2000
+"""Texts whose tokens are counted."""
+_CHARACTERS = 4
+"""Characters per token of an alphabetic script, for a base without a tokenizer at hand."""
+_SIZE = 512
+_SECONDS = 0.15
+_EFFICIENCY = 0.35
+"""Share of the speed of a matrix product that a training step reaches."""
+
+
+def measure(texts: Sequence[str], base: str, window: int) -> Lengths | None:
+    """The lengths of some texts, evenly spread; None without texts.
+
+    They are in tokens if the tokenizer of the base is a file of this computer, else in characters.
+
+    Args:
+        texts: The texts.
+        base: A checkpoint: a folder or a Hub id.
+        window: Window in tokens.
+    """
+    chosen = texts[:: max(1, len(texts) // _MEASURED)]
+    if not chosen:
+        return None
+    file = base_file(base, "tokenizer.json")
+    if file is None:
+        sizes, unit = np.array([len(text) for text in chosen]), "characters"
+        window *= _CHARACTERS
+    else:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        sizes = np.array([len(item.ids) for item in tokenizer.encode_batch(list(chosen))])
+        unit = "tokens"
+    longer = float((sizes > window).mean())
+    return Lengths(unit, int(sizes.max()), float(sizes.mean()), window, longer)
+
+
+def estimate(rows: int, epochs: float, lengths: Lengths | None, base: str) -> str:
+    """How long the training of a base is likely to take on this CPU, as a sentence.
+
+    A training step needs about 6 operations per weight and token (Kaplan et al. 2020, section 2.1).
+    The speed of the CPU is measured with matrix products for 0.15 seconds. Empty if the shape of
+    the base or the number of tokens is not known.
+
+    Args:
+        rows: Number of training rows.
+        epochs: Passes over them.
+        lengths: Lengths of the texts.
+        base: A checkpoint: a folder or a Hub id.
+    """
+    weights = _weights(base)
+    if lengths is None or lengths.unit != "tokens" or not weights:
+        return ""
+    tokens = rows * epochs * min(lengths.mean, lengths.window)
+    seconds = 6 * weights * tokens / (_speed() * _EFFICIENCY)
+    return (
+        f"Training is likely to take {_about(seconds)} on this CPU, plus evaluations (estimated "
+        f"from {tokens:,.0f} tokens, {weights / 1e6:,.1f} million weights and the measured speed "
+        "of a matrix product)."
+    )
+
+
+def base_file(base: str, name: str) -> Path | None:
+    """A file of a checkpoint in a folder or in the cache of the Hub; None if it is not there."""
+    if not base:
+        return None
+    path = Path(base) / name
+    if path.is_file():
+        return path
+    if os.path.isdir(base) or base.count("/") > 1:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(base, name)
+    except HFValidationError:
+        return None
+    return Path(found) if isinstance(found, str) else None
+
+
+def languages_of(base: str) -> list[str]:
+    """The languages that the card of a checkpoint names; none if it has no card, or names none."""
+    file = base_file(base, "README.md")
+    if file is None:
+        return []
+    from huggingface_hub import metadata_load
+
+    try:
+        found = (metadata_load(file) or {}).get("language") or []
+    except ValueError:  # the head of the card is no YAML
+        return []
+    return [found] if isinstance(found, str) else [str(name) for name in found]
+
+
+def _weights(base: str) -> int:
+    """Weights of the layers of a transformer by its config, without embeddings; 0: not known."""
+    file = base_file(base, "config.json")
+    if file is None:
+        return 0
+    try:
+        config: Any = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+
+    def value(*names: str) -> int:
+        return next((v for n in names if isinstance(v := config.get(n), int)), 0)
+
+    hidden = value("hidden_size", "d_model", "n_embd", "dim")
+    layers = value("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+    layers += value("decoder_layers") if config.get("is_encoder_decoder") else 0
+    inner = value("intermediate_size", "encoder_ffn_dim", "d_ff", "hidden_dim", "n_inner")
+    return layers * (4 * hidden * hidden + 2 * hidden * (inner or 4 * hidden))
+
+
+def _speed() -> float:
+    """Operations per second of a float32 matrix product."""
+    matrix = np.ones((_SIZE, _SIZE), dtype=np.float32)
+    begin = time.perf_counter()
+    fastest = _SECONDS
+    while (start := time.perf_counter()) - begin < _SECONDS:
+        matrix @ matrix
+        fastest = min(fastest, time.perf_counter() - start)
+    return 2 * _SIZE**3 / fastest
+
+
+def _about(seconds: float) -> str:
+    if seconds < 60:
+        return "less than a minute"
+    minutes = seconds / 60
+    return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.1f} h"

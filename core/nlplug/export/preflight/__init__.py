@@ -1,0 +1,1 @@
+"""Checks of a checkpoint before its export; see `nlplug.export.preflight.run`."""

@@ -1,0 +1,251 @@
+"""The files of a checkpoint: are they complete, and do tensors and configuration fit each other?"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nlplug.export.preflight.findings import Finding, stop_if_fatal
+from nlplug.export.pretrained import untrained_model
+from nlplug.extras import require
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+_INDEX = "model.safetensors.index.json"
+_WEIGHTS = "model.safetensors"
+_NUMBER = re.compile(r"\.\d+\.")
+_LENGTH = 8
+_LARGEST_HEADER = 100_000_000
+_AGAIN = "Copy or download the checkpoint again, or save it again with save_pretrained()."
+_LARGEST_EPSILON = 1e-3
+_EPSILONS = ("layer_norm_eps", "layer_norm_epsilon", "rms_norm_eps")
+_ACTIVATIONS = ("hidden_act", "activation", "activation_function", "hidden_activation")
+
+
+def check_folder(folder: Path, allowed: tuple[str, ...]) -> None:
+    """Check the files of a checkpoint folder.
+
+    Raises:
+        ExportError: One is truncated or unreadable.
+    """
+    stop_if_fatal(check_files(folder), allowed, str(folder))
+
+
+def check_fit(
+    config: Any, auto_class: Any, folder: Path | None, name: str, allowed: tuple[str, ...]
+) -> None:
+    """Check a configuration, and whether the tensors of a folder fit it.
+
+    Args:
+        config: A ``transformers.PretrainedConfig``.
+        auto_class: The class of transformers that loads the model.
+        folder: The folder of the checkpoint; None for a model of the Hub.
+        name: Name of the checkpoint.
+        allowed: Names of checks that must not stop the export.
+
+    Raises:
+        ExportError: They do not fit.
+    """
+    found = check_config(config)
+    if folder is not None and not found:
+        found = check_sizes(config, auto_class, shapes_of(folder))
+    stop_if_fatal(found, allowed, name)
+
+
+def check_files(folder: Path) -> list[Finding]:
+    """Truncated or unreadable files of a checkpoint folder, without reading the weights."""
+    found = list(_json_problems(folder))
+    for path in weight_files(folder):
+        problem = _problem(path)
+        if problem:
+            found.append(Finding("files", f"{path.name} {problem}.", _AGAIN))
+    return found
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a checkpoint: one, or the parts that its index lists."""
+    index = folder / _INDEX
+    if (folder / _WEIGHTS).exists() or not index.is_file():
+        return [path for path in [folder / _WEIGHTS] if path.exists()]
+    try:
+        parts = set(json.loads(index.read_bytes())["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return [folder / name for name in sorted(parts)]
+
+
+def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor of a checkpoint, from the headers of complete files."""
+    return {
+        name: tuple(entry["shape"])
+        for path in weight_files(folder)
+        for name, entry in _header(path).items()
+        if name != "__metadata__"
+    }
+
+
+def check_config(config: Any) -> list[Finding]:
+    """Values of a configuration that no model works with.
+
+    Args:
+        config: A ``transformers.PretrainedConfig``.
+    """
+    activations = require("transformers.activations", "train", purpose="Export").ACT2FN
+    found = []
+    hidden, heads = (_number(config, name) for name in ("hidden_size", "num_attention_heads"))
+    own_size = _number(config, "head_dim") or _number(config, "d_kv")
+    if hidden and heads and not own_size and hidden % heads:
+        found.append(
+            Finding(
+                "config",
+                f"num_attention_heads is {heads} in config.json, which does not divide "
+                f"hidden_size {hidden}.",
+                "Set num_attention_heads to the number that the model was trained with.",
+            )
+        )
+    for name in _EPSILONS:
+        value = getattr(config, name, None)
+        if isinstance(value, int | float) and not 0 < value <= _LARGEST_EPSILON:
+            found.append(
+                Finding(
+                    "config",
+                    f"{name} is {value:g} in config.json; layer norms use 1e-12 to 1e-5.",
+                    f"Set {name} to the value that the model was trained with.",
+                )
+            )
+    for name in _ACTIVATIONS:
+        value = getattr(config, name, None)
+        if isinstance(value, str) and value not in activations:
+            found.append(
+                Finding(
+                    "config",
+                    f"{name} is {value!r} in config.json, and there is no such activation.",
+                    f"Set {name} to the function that the model was trained with, such as gelu.",
+                )
+            )
+    return found
+
+
+def check_sizes(config: Any, auto_class: Any, shapes: Shapes) -> list[Finding]:
+    """Tensors whose shapes are not those that the configuration asks for.
+
+    Args:
+        config: The configuration, without findings of `check_config`.
+        auto_class: The class of transformers that loads the model.
+        shapes: From `shapes_of`.
+    """
+    torch = require("torch", "train", purpose="Export")
+    try:
+        with torch.device("meta"):
+            model = untrained_model(auto_class, config)
+    except Exception:  # loading the checkpoint reports it
+        return []
+    prefix = f"{model.base_model_prefix}."
+    found = []
+    for name, wanted in model.state_dict().items():
+        given = shapes.get(name, shapes.get(name.removeprefix(prefix)))
+        expected = tuple(wanted.shape)
+        if given is not None and given != expected:
+            reason = _reason(config, expected, given)
+            found.append(
+                Finding(
+                    "sizes",
+                    f"{name} has the shape {_shape(given)}, but config.json asks for "
+                    f"{_shape(expected)}{reason}.",
+                    "Labels (id2label, num_labels) and sizes in config.json must be those of the "
+                    "weights.",
+                )
+            )
+    return found
+
+
+def check_unread(model: Any, unread: Collection[str]) -> list[Finding]:
+    """Tensors of layers that the file has and the loaded model does not.
+
+    Args:
+        model: The loaded model.
+        unread: Names of the tensors of the file that the model has no place for; those of other
+            heads are normal.
+    """
+    known = {_NUMBER.sub(".#.", name) for name in model.state_dict()}
+    layers = [name for name in sorted(unread) if _NUMBER.sub(".#.", name) in known]
+    if not layers:
+        return []
+    count = getattr(model.config, "num_hidden_layers", None)
+    return [
+        Finding(
+            "sizes",
+            f"The file has {len(layers)} tensors of layers that the model does not have, such as "
+            f"{layers[0]}: num_hidden_layers is {count} in config.json.",
+            "Set the number of layers to that of the file.",
+        )
+    ]
+
+
+def _json_problems(folder: Path) -> Iterator[Finding]:
+    for path in sorted(folder.glob("*.json")):
+        try:
+            json.loads(path.read_bytes())
+        except ValueError as error:
+            size = path.stat().st_size
+            yield Finding(
+                "files", f"{path.name} ({size:,} bytes) is not valid JSON: {error}.", _AGAIN
+            )
+
+
+def _problem(path: Path) -> str:
+    """What is wrong with a safetensors file; empty if its length is that of its header."""
+    if not path.is_file():
+        return f"is missing, but {_INDEX} lists it"
+    size = path.stat().st_size
+    try:
+        header = _header(path)
+        length = _header_length(path)
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name[:2] != "__"]
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return f"({size:,} bytes) has no readable header: it is truncated or no safetensors file"
+    whole = _LENGTH + length + max(ends, default=0)
+    if size < whole:
+        last = max(header, key=lambda name: header[name].get("data_offsets", [0, 0])[1])
+        return f"is truncated: it has {size:,} of {whole:,} bytes, and the end of {last} is missing"
+    return ""
+
+
+def _header_length(path: Path) -> int:
+    with path.open("rb") as file:
+        return int.from_bytes(file.read(_LENGTH), "little")
+
+
+def _header(path: Path) -> dict[str, Any]:
+    length = _header_length(path)
+    if not 2 <= length <= _LARGEST_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+    with path.open("rb") as file:
+        file.seek(_LENGTH)
+        header: dict[str, Any] = json.loads(file.read(length))
+    return header
+
+
+def _reason(config: Any, expected: tuple[int, ...], given: tuple[int, ...]) -> str:
+    """The settings that have the unfitting size."""
+    pairs = [(one, two) for one, two in zip(expected, given, strict=False) if one != two]
+    values = config.to_dict() | {"num_labels": len(getattr(config, "id2label", None) or ())}
+    named = [
+        f"{key} is {value}, the tensor has {two}"
+        for one, two in pairs
+        for key, value in values.items()
+        if type(value) is int and value == one and not key.endswith("_id")
+    ]
+    return f" ({'; '.join(named[:2])})" if named else ""
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "()"
+
+
+def _number(config: Any, name: str) -> int:
+    value = getattr(config, name, None)
+    return value if type(value) is int else 0

