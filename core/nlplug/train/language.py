@@ -17,7 +17,7 @@ from nlplug.train.served import in_evaluation
 from nlplug.train.training_set import TrainingSet
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from nlplug.task import Task
     from nlplug.train.config import TrainConfig
@@ -65,6 +65,10 @@ class LanguageRecipe(Recipe):
     def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         """See `Recipe.loss`: the mean cross entropy per token."""
         return token_loss(outputs["logits"], labels, self.config.label_smoothing)
+
+    def trivial_scores(self, config: PretrainedConfig, file: Path) -> dict[str, float]:
+        """See `Recipe.trivial_scores`: no text is a trivial answer."""
+        return {}
 
     @classmethod
     @abstractmethod

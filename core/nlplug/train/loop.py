@@ -41,7 +41,6 @@ from nlplug.train.trials import (
     load_probe,
     put_probe,
     save_probe,
-    trivial_scores,
 )
 from nlplug.train.workspace import EVALUATED, Workspace, complete_checkpoints
 
@@ -153,7 +152,7 @@ class _Run:
             rows=len(eval_examples),
             probe=probe_scores.get(recipe.metric),
             tuned=scores.get(recipe.metric),
-            baselines=trivial_scores(recipe, model, work.eval_file),
+            baselines=recipe.trivial_scores(model.config, work.eval_file),
         )
         if probe is not None and trial.keeps_probe:
             model, scores = self._model(), probe_scores

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.data.rows import DataRow
+from nlplug.evaluation.base import evaluation_of
 from nlplug.families.family import load
 
 if TYPE_CHECKING:
@@ -144,6 +145,19 @@ class Recipe(ABC):
         from nlplug.train.served import ServedEvaluation
 
         return ServedEvaluation(self.task, file, tokenizer, self.config.window, self.options)
+
+    def trivial_scores(self, config: PretrainedConfig, file: Path) -> dict[str, float]:
+        """The scores of trivial answers to some rows, by name.
+
+        Args:
+            config: The config of the model, with its labels.
+            file: The rows, made by `row`.
+        """
+        labels = [config.id2label[index] for index in range(len(config.id2label))]
+        evaluation = evaluation_of(self.task, labels)
+        if evaluation is None:
+            return {}
+        return evaluation.baselines([sample.target for sample in evaluation.samples(file)])
 
     def _scoring(self) -> type[Evaluation]:
         found: type[Evaluation] = load(self.task.family.scoring)

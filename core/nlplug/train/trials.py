@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from nlplug.data.writers import open_writer
-from nlplug.evaluation.base import evaluation_of
 from nlplug.train.probe import START, Probe, can_probe, fit_probe
 from nlplug.train.served import in_evaluation
 
@@ -95,15 +94,6 @@ class Trial:
             return None
 
 
-def trivial_scores(recipe: Recipe, model: PreTrainedModel, file: Path) -> dict[str, float]:
-    """The scores of trivial answers to some rows, by name."""
-    labels = [model.config.id2label[i] for i in range(len(model.config.id2label))]
-    evaluation = evaluation_of(recipe.task, labels)
-    if evaluation is None:
-        return {}
-    return evaluation.baselines([sample.target for sample in evaluation.samples(file)])
-
-
 def put_probe(
     recipe: Recipe, model: PreTrainedModel, train_set: Any, tokenizer: PreTrainedTokenizerBase
 ) -> Probe | None:
@@ -154,7 +144,7 @@ def cross_validate(
                 writer.write(recipe.row(example))
         candidate = model()
         evaluator = recipe.evaluator(work.fold_file, held, tokenizer)
-        found = trivial_scores(recipe, candidate, work.fold_file)
+        found = recipe.trivial_scores(candidate.config, work.fold_file)
         train_set = recipe.dataset(others, tokenizer)
         if (probe := put_probe(recipe, candidate, train_set, tokenizer)) is not None:
             found["probe"] = score_of(evaluator, candidate, trial.metric)
