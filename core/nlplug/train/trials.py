@@ -99,7 +99,7 @@ def trivial_scores(recipe: Recipe, model: PreTrainedModel, file: Path) -> dict[s
     """The scores of trivial answers to some rows, by name."""
     labels = [model.config.id2label[i] for i in range(len(model.config.id2label))]
     evaluation = evaluation_of(recipe.task, labels)
-    if evaluation is None:
+    if evaluation is None or evaluation.metric != recipe.metric:
         return {}
     return evaluation.baselines([sample.target for sample in evaluation.samples(file)])
 
