@@ -188,7 +188,7 @@ def check(block: Block) -> None:
         words = shlex.split(command.replace("\\\n", " "), comments=True)
         while words and re.fullmatch(r"\w+=.*", words[0]):
             words.pop(0)
-        checker = {"make": _check_make, "nlplug": _check_nlplug, "pip": _check_pip}.get(words[0])
+        checker = _CHECKERS.get(words[0])
         assert checker, f"line {block.line}: nothing here can check $ {command}"
         checker(words[1:], f"line {block.line}: $ {command}")
 
@@ -209,6 +209,10 @@ def _check_nlplug(words: list[str], where: str) -> None:
     assert text.strip(), f"{where}\nno such command"
     missing = [option for option in given if not re.search(rf"(?<!\w){option}\b", text)]
     assert not missing, f"{where}\nno option {', '.join(missing)} in\n{text}"
+
+
+def _check_python(words: list[str], where: str) -> None:
+    assert (ROOT / words[0]).is_file(), f"{where}\nthere is no {words[0]}"
 
 
 @cache
@@ -236,3 +240,11 @@ def _check_pip(words: list[str], where: str) -> None:
         project = tomllib.loads(folders[name].read_text(encoding="utf-8"))["project"]
         missing = set(extras.split(",")) - project.get("optional-dependencies", {}).keys()
         assert not missing, f"{where}\n{name} has no extra {', '.join(sorted(missing))}"
+
+
+_CHECKERS = {
+    "make": _check_make,
+    "nlplug": _check_nlplug,
+    "pip": _check_pip,
+    "python": _check_python,
+}
