@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline, pipeline
     from nlplug.plugins import PluginHost
     from nlplug.task import Display, Example, Task, TaskInput, TaskOptions, TextInput
+    from nlplug.train.python import TrainResult, train
 
 # Imported on first use: `import nlplug` costs a few milliseconds, and a plugin module that needs
 # only the contract never loads ONNX Runtime.
@@ -37,6 +38,7 @@ _EXPORTS = {
     "TaskModel": "nlplug.families.one_pass",
     "TaskOptions": "nlplug.task",
     "TextInput": "nlplug.task",
+    "TrainResult": "nlplug.train.python",
     "hookimpl": "nlplug.hookspecs",
     "pipeline": "nlplug.pipelines",
 }
@@ -54,13 +56,17 @@ __all__ = [
     "TaskModel",
     "TaskOptions",
     "TextInput",
+    "TrainResult",
     "__version__",
     "hookimpl",
     "pipeline",
+    "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "train":  # the package, which can be called
+        return import_module("nlplug.train")
     if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_EXPORTS[name]), name)

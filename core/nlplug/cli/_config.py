@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from nlplug.cli._options import NONE, given, model_options
 from nlplug.errors import OptionError, TrainingInterrupted
+from nlplug.train.config import validated
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -62,21 +63,7 @@ def read_config(model: type[Settings], file: Path | None, values: dict[str, Any]
         OptionError: The file cannot be read, or a setting is missing, unknown or out of bounds.
     """
     settings = {**read_settings(file), **_split(given(values))}
-    try:
-        return model.model_validate(settings)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        flag = f"--{name.replace('_', '-')}"
-        if first["type"] == "missing":
-            command = click.get_current_context().command_path
-            raise OptionError(f"{flag} is not given.", hint=f"{command} --help") from None
-        if first["type"] == "extra_forbidden":
-            raise OptionError(
-                f"There is no setting {name!r}.",
-                hint=f"The settings are {', '.join(model.model_fields)}.",
-            ) from None
-        raise OptionError(f"{flag} is {first['input']!r}.", hint=f"{first['msg']}.") from None
+    return validated(model, settings, command=click.get_current_context().command_path)
 
 
 @contextmanager

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nlplug.data.formats import DataFile
+from nlplug.errors import OptionError
 
+Settings = TypeVar("Settings", bound=BaseModel)
+Tracker = Literal["tensorboard", "wandb", "mlflow"]
 Freeze = Literal["none", "embeddings", "encoder"]
 EvalShare = Annotated[
     float,
@@ -175,8 +179,8 @@ class LoopConfig(RunConfig):
     seed: int = Field(
         default=0, description="Random seed of initialization, row order and dropout."
     )
-    report_to: list[str] = Field(
-        default=[], description="Experiment trackers to report to, such as tensorboard or wandb."
+    report_to: list[Tracker] = Field(
+        default=[], description="Experiment trackers to report to: tensorboard, wandb, mlflow."
     )
 
 
@@ -319,3 +323,30 @@ class LabelledConfig(EncoderConfig):
         file = super().data_file(path)
         file.label_column = self.label_column
         return file
+
+
+def validated(model: type[Settings], values: Mapping[str, Any], *, command: str = "") -> Settings:
+    """Settings from values.
+
+    Args:
+        model: The pydantic model of the settings.
+        values: The values by name.
+        command: The command whose options they are; empty: they are arguments in Python.
+
+    Raises:
+        OptionError: A setting is missing, unknown or out of bounds.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        shown = f"--{name.replace('_', '-')}" if command else name
+        known = f"The settings are {', '.join(model.model_fields)}."
+        if first["type"] == "missing":
+            raise OptionError(
+                f"{shown} is not given.", hint=f"{command} --help" if command else known
+            ) from None
+        if first["type"] == "extra_forbidden":
+            raise OptionError(f"There is no setting {name!r}.", hint=known) from None
+        raise OptionError(f"{shown} is {first['input']!r}.", hint=f"{first['msg']}.") from None

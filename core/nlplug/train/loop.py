@@ -22,6 +22,7 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.integrations import get_reporting_integration_callbacks
 
 from nlplug.errors import TrainingError
 from nlplug.export.preflight.record import write_record
@@ -56,6 +57,7 @@ def run_loop(
     train_examples: Sequence[Any],
     eval_examples: Sequence[Any],
     folds: Sequence[int] = (),
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> dict[str, float]:
     """Train, select or average checkpoints, and write the result to ``work.model``.
 
@@ -70,6 +72,7 @@ def run_loop(
         train_examples: Training rows.
         eval_examples: Rows that select the checkpoint; may be empty.
         folds: The fold of each training row if there are no evaluation rows.
+        callbacks: Callbacks of the caller, for the run itself and not for a cross-validation.
 
     Returns:
         Scores of the result on the evaluation data, or by cross-validation.
@@ -83,7 +86,7 @@ def run_loop(
             torch.set_num_threads(config.threads)
         tokenizer = _tokenizer(config)
         with _precision(config):
-            run = _Run(recipe, config, work, tokenizer, interruption)
+            run = _Run(recipe, config, work, tokenizer, interruption, callbacks)
             if eval_examples:
                 return run.with_evaluation(train_examples, eval_examples)
             return run.on_all_rows(train_examples, folds)
@@ -118,12 +121,14 @@ class _Run:
         work: Workspace,
         tokenizer: PreTrainedTokenizerBase,
         interruption: Interruption,
+        callbacks: Sequence[TrainerCallback],
     ) -> None:
         self._recipe = recipe
         self._config = config
         self._work = work
         self._tokenizer = tokenizer
         self._interruption = interruption
+        self._callbacks = callbacks
 
     def with_evaluation(
         self, train_examples: Sequence[Any], eval_examples: Sequence[Any]
@@ -204,7 +209,7 @@ class _Run:
         return model
 
     def _trial_run(self, model: PreTrainedModel, rows: Any, folder: Path) -> None:
-        arguments = _arguments(self._recipe, self._config, folder, evaluates=False)
+        arguments = _arguments(self._recipe, self._config, folder, evaluates=False, tracked=False)
         trainer = RecipeTrainer(
             self._recipe, self._config, model, arguments, self._tokenizer, rows, dict, []
         )
@@ -225,6 +230,7 @@ class _Run:
             callbacks.append(SaveByTime(config.save_minutes))
         if config.patience and evaluates:
             callbacks.append(EarlyStoppingCallback(config.patience))
+        callbacks += self._callbacks
         arguments = _arguments(self._recipe, config, folder, evaluates=evaluates)
         trainer = RecipeTrainer(
             self._recipe, config, model, arguments, self._tokenizer, rows, evaluator, callbacks
@@ -239,6 +245,8 @@ class _Run:
         self._interruption.deferred = True
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         self._interruption.deferred = False
+        for tracker in get_reporting_integration_callbacks([*self._config.report_to]):
+            trainer.remove_callback(tracker)  # a later score would begin another tracked run
         self._interruption.raise_if_received()
 
     def _save(
@@ -270,7 +278,7 @@ def _precision(config: TrainConfig) -> Iterator[None]:
 
 
 def _arguments(
-    recipe: Recipe, config: TrainConfig, folder: Path, *, evaluates: bool
+    recipe: Recipe, config: TrainConfig, folder: Path, *, evaluates: bool, tracked: bool = True
 ) -> TrainingArguments:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("No CUDA device is available.", hint="Use --device cpu.")
@@ -297,7 +305,7 @@ def _arguments(
         logging_steps=20,
         disable_tqdm=True,
         logging_dir=str(folder / "tracking"),
-        report_to=config.report_to or "none",
+        report_to=[*config.report_to] if tracked and config.report_to else "none",
         dataloader_pin_memory=False,
         remove_unused_columns=False,
         label_names=["labels"],

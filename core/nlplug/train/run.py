@@ -6,15 +6,17 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlplug.data.report import ReadReport
 from nlplug.data.writers import open_writer
-from nlplug.errors import DataError, GateRefused, NothingLearned, TrainingError
+from nlplug.errors import DataError, GateRefused, MissingExtra, NothingLearned, TrainingError
 from nlplug.extras import require
 from nlplug.families.family import load
 from nlplug.train.base import resolve_base
+from nlplug.train.extensions import NO_EXTENSIONS, Extensions
 from nlplug.train.plan import CHOSEN, FEW_ROWS, described, planned, write_settings
 from nlplug.train.processes import is_alone, is_main, main_first
 from nlplug.train.rows import RunRows, folds, read_run, with_test
@@ -32,7 +34,7 @@ _log = logging.getLogger("nlplug.train")
 _data_log = logging.getLogger("nlplug.data")
 
 
-def train(task: Task, config: TrainConfig) -> Path:
+def train(task: Task, config: TrainConfig, extensions: Extensions = NO_EXTENSIONS) -> Path:
     """Check the data, fine-tune, export behind the quality gate, and write a report.
 
     The PyTorch checkpoint stays in ``<output>.training/model``, and the report is in
@@ -54,7 +56,7 @@ def train(task: Task, config: TrainConfig) -> Path:
     from nlplug.train.workspace import check_output
 
     check_output(config.output)
-    work, config = _fine_tune(task, config, gate=True)
+    work, config = _fine_tune(task, config, gate=True, extensions=extensions)
     if is_main():
         with interruptible(work):
             _finish(task, config, work)
@@ -75,12 +77,16 @@ def fine_tune(task: Task, config: TrainConfig) -> Path:
     return _fine_tune(task, config, gate=False)[0].model
 
 
-def _fine_tune(task: Task, config: TrainConfig, *, gate: bool) -> tuple[Workspace, TrainConfig]:
+def _fine_tune(
+    task: Task, config: TrainConfig, *, gate: bool, extensions: Extensions = NO_EXTENSIONS
+) -> tuple[Workspace, TrainConfig]:
     """The folder of the finished run, and its settings with those that were chosen."""
     from nlplug.train.check import contents_of
     from nlplug.train.workspace import Workspace, recalled
 
     given = set(config.model_fields_set)
+    for tracker in config.report_to:
+        _require_tracker(tracker)
     config = config.model_copy(update={"base": resolve_base(task, config.base)})
     if config.resume:
         config = recalled(config, CHOSEN)
@@ -99,7 +105,7 @@ def _fine_tune(task: Task, config: TrainConfig, *, gate: bool) -> tuple[Workspac
         _log_files(rows.reports)
     if is_main() and task.family.plan:
         _log.info("%s", described(config, given))
-    recipe = _recipe(task, config)
+    recipe = _recipe(task, config, extensions)
     work = Workspace.open(config)
     recipe.fit(rows.train)
     examples = recipe.examples(rows.train), recipe.examples(rows.eval)
@@ -121,7 +127,7 @@ def _fine_tune(task: Task, config: TrainConfig, *, gate: bool) -> tuple[Workspac
 
     strata = map(recipe.stratum, examples[0])
     parts = [] if examples[1] else folds([key(row) for row in rows.train], [*strata])
-    run_loop(recipe, config, work, *examples, parts)
+    run_loop(recipe, config, work, *examples, parts, extensions.callbacks)
     return work, config
 
 
@@ -169,7 +175,20 @@ def _write(recipe: Recipe, examples: Sequence[Example], file: Path) -> None:
             writer.write(recipe.row(example))
 
 
-def _recipe(task: Task, config: TrainConfig) -> Recipe:
+def _require_tracker(tracker: str) -> None:
+    """Check that an experiment tracker is installed, before anything that trains is imported.
+
+    Raises:
+        MissingExtra: It is not.
+    """
+    if find_spec(tracker) is None:
+        raise MissingExtra(
+            f"report_to {tracker!r} needs the package {tracker!r}, which is not installed.",
+            hint=f"pip install {tracker}",
+        )
+
+
+def _recipe(task: Task, config: TrainConfig, extensions: Extensions = NO_EXTENSIONS) -> Recipe:
     if not task.family.training:
         raise TrainingError(
             f"The family {task.family.name!r} of the task {task.name!r} has no training.",
@@ -177,8 +196,8 @@ def _recipe(task: Task, config: TrainConfig) -> Recipe:
         )
     for module in ("torch", "transformers", "accelerate"):
         require(module, "train", purpose="Training")
-    recipe: Recipe = load(task.family.training)(task, config)
-    return recipe
+    extensions.check()
+    return extensions.recipe(load(task.family.training), task, config)
 
 
 def _finish(task: Task, config: TrainConfig, work: Workspace) -> None:

@@ -7,13 +7,15 @@ best one in serving.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
+from nlplug.errors import OptionError
 from nlplug.evaluation.base import evaluation_of, flat_metrics, options_of
 from nlplug.export.sides import write_sides
 from nlplug.export.torch_executor import TorchExecutor
@@ -38,6 +40,9 @@ class ServedEvaluation:
         tokenizer: The tokenizer of the base.
         window: Maximum input length in serving, in tokens; None: the maximum of the model.
         options: Returns the defaults of task options for the config of a model.
+
+    Attributes:
+        metrics: Further scores by name: functions of the answers and targets.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class ServedEvaluation:
         self._tokenizer = tokenizer
         self._window = window
         self._options = options
+        self.metrics: dict[str, Callable[[Sequence[Any], Sequence[Any]], float]] = {}
 
     def __call__(self, model: Any) -> dict[str, float]:
         """The numbers of the report of the family's scoring."""
@@ -74,7 +80,24 @@ class ServedEvaluation:
                 answers = list(engine.map(inputs, options))
             finally:
                 engine.close()
-        return flat_metrics(evaluation.report(answers, [sample.target for sample in samples]))
+        targets = [sample.target for sample in samples]
+        scores = flat_metrics(evaluation.report(answers, targets))
+        for name, metric in self.metrics.items():
+            if name in scores:
+                raise OptionError(
+                    f"The metric has the name {name!r}, which is that of a score of the task.",
+                    hint="Give the function another name.",
+                )
+            scores[name] = _number(name, metric(answers, targets))
+        return scores
+
+
+def _number(name: str, value: Any) -> float:
+    if not isinstance(value, int | float | np.number) or not np.isfinite(value):
+        raise OptionError(
+            f"The metric {name} returned {value!r}.", hint="It must return a finite number."
+        )
+    return float(value)
 
 
 @contextmanager
