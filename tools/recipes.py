@@ -136,7 +136,7 @@ def checkpoint_of(
     Args:
         task: The task that is trained.
         train: Training rows.
-        eval: Rows to watch training by.
+        eval: Validation rows.
         settings: TOML file with further settings of the task's training.
         output: The run lives in ``<output>.training``.
         base: Checkpoint to start from.
@@ -157,7 +157,7 @@ def pretrained_of(
 
     Args:
         train: Training rows.
-        eval: Rows to watch training by.
+        eval: Validation rows.
         settings: TOML file with the architecture and further settings of such a run.
         output: Folder of the checkpoint.
         tokenizer: Folder of the tokenizer; None to train one.
@@ -179,12 +179,12 @@ def mean(
 ) -> Path:
     """A checkpoint with the mean of the weights of others; other files are those of the last one.
 
-    What several runs over the same data leave is often better in the mean than any of it alone
+    The mean of several runs over the same data is often better than each of them
     (Wortsman et al. 2022, https://arxiv.org/abs/2203.05482).
 
     Args:
         checkpoints: Folders of one architecture.
-        target: Where to write; what is there is replaced.
+        target: Folder to write to; its contents are replaced.
         weights: The share of each, together 1; None for equal ones.
 
     Returns:
@@ -267,7 +267,7 @@ def embed(made: Path, target: Path, card: Path, figures: Mapping[str, str]) -> N
         made: The exported bundle.
         target: The folder inside the plugin.
         card: Text of its ``README.md``, with marks such as ``@F1@``.
-        figures: Mark → what stands in its place.
+        figures: Placeholder → its replacement.
 
     Raises:
         BundleIncomplete: ``made`` is no whole bundle.
