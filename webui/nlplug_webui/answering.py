@@ -184,7 +184,7 @@ class Answering:
         bundle = lease.pipeline.bundle
         shown: Shown = show(
             self._task.display,
-            answer,
+            self._task.tabular(answer),
             item,
             question.language,
             labels=bundle.labels,

@@ -56,6 +56,8 @@ class ModelCard:
         specs = self._pool.packaged(self._task.name)
         names = [spec.name for spec in specs]
         first = self._task.default_model or next(iter(names), None)
+        if not self._pool.only_packaged:
+            names += self._task.suggested_models
         if first is not None and first not in names and not self._pool.only_packaged:
             names.insert(0, first)
         closed = self._pool.only_packaged
