@@ -1,4 +1,4 @@
-"""Contenders against one another: a process each, in turns, measured while nobody else runs."""
+"""Runs contenders in alternating order, one process per contender, and measures one at a time."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class Record:
 
     Attributes:
         settings: Those it competes with, the best of its sweep.
-        sweep: What the sweep gave, texts or tokens a second by settings.
-        values: One value a round (texts or tokens a second), or one a call (seconds).
+        sweep: Results of the sweep: texts or tokens per second by settings.
+        values: One value per round (texts or tokens per second), or one per call (seconds).
         foreign: The share of the CPUs that others used, a round.
         answers: The answers of the first round.
     """

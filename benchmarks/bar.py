@@ -1,4 +1,4 @@
-"""What is asked, beside what was measured."""
+"""The targets, compared with the measurements."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The contenders of the classification and latency benchmarks; each lives in a worker process.
 
 `Contender` is what those of the other benchmarks are too. All of these here classify the same texts
-with the same weights. A contender is told its settings by ``prepare``, which also warms it up, and
-is timed in ``run`` alone.
+with the same weights. A contender gets its settings in ``prepare``, which also warms it up, and
+only ``run`` is timed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Contender(ABC):
         self.run(texts[:100])
 
     def one(self, text: str) -> Callable[[], object]:
-        """A function that answers the one text; what stands outside it is not timed."""
+        """A function that answers the one text; code outside of it is not timed."""
         return lambda: self.run([text])
 
 
@@ -172,7 +172,7 @@ class TorchByHand(Contender):
 
 
 class BareSession(Contender):
-    """``InferenceSession.run`` alone on ideal batches made ahead: the ceiling for our graph.
+    """Only ``InferenceSession.run`` on ideal prepared batches: the upper bound for our graph.
 
     Only the runs are timed: two single-threaded callers (one a CPU) take the next batch each,
     longest first. Sweeps the token budget and whether only texts of one length share a batch.
@@ -298,11 +298,11 @@ class NlplugInt8(Nlplug):
 
 
 def plan(lengths: Sequence[int], budget: int, *, exact: bool = False) -> list[list[int]]:
-    """Row numbers by batch, longest first, with at most ``budget`` padded tokens a batch.
+    """Row numbers by batch, longest first, with at most ``budget`` padded tokens per batch.
 
     Args:
         lengths: Tokens of each row.
-        budget: Padded tokens a batch; a longer row is a batch of its own.
+        budget: Padded tokens per batch; a longer row is a batch of its own.
         exact: Only rows of one length share a batch, so that nothing is padded.
     """
     batches: list[list[int]] = []

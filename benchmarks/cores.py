@@ -25,7 +25,7 @@ SWEPT = 200
 def per_core(
     options: argparse.Namespace, log: Path, say: Callable[[str], None]
 ) -> tuple[int, int, dict[str, Record]]:
-    """Measure all contenders in turns.
+    """Measure all contenders in alternating order.
 
     Returns:
         The number of texts of each process, the number of rounds, and texts per second of all

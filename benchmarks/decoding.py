@@ -42,7 +42,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Shape:
-    """Lengths and vocabulary, the same for every contender; it lies beside the models.
+    """Lengths and vocabulary, the same for every contender; it is in the folder of the models.
 
     Attributes:
         prompt: Tokens of a prompt or source.
@@ -77,7 +77,7 @@ class DecodingContender(ABC):
 
     Args:
         folder: Of the shape's models.
-        precision: ``fp32``, ``int8`` or another that the engine knows.
+        precision: ``fp32``, ``int8`` or another one of the engine.
 
     Attributes:
         environment: The environment of its own that it runs in; "" for that of the benchmark.
@@ -114,7 +114,7 @@ class Entry:
     Attributes:
         kind: The engine.
         shape: The folder of its models.
-        precision: As its kind knows it.
+        precision: The name in its kind.
     """
 
     kind: type[DecodingContender]

@@ -1,4 +1,4 @@
-"""The decoding benchmarks: contenders in turns, case by case, and what is measured of us alone."""
+"""Decoding benchmarks: contenders in alternating order, and measurements of our engine only."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def install_environments(part: DecodingPart, options: argparse.Namespace) -> Non
 
 
 def decode(part: DecodingPart, options: argparse.Namespace, log: Path, say: Say) -> Decoded:
-    """Tokens a second of each case: first each contender's sweep, then the best in turns."""
+    """Tokens per second of each case: first the sweeps, then the best settings, alternating."""
     models = models_folder(options)
     rounds = options.rounds or (1 if options.quick else part.rounds)
     result = Decoded(rounds, tiny=options.quick)
@@ -123,7 +123,7 @@ def decode(part: DecodingPart, options: argparse.Namespace, log: Path, say: Say)
 
 
 def _together(cases: Mapping[str, Case]) -> list[list[str]]:
-    """The cases, those beside each other that are held against each other: machines change."""
+    """The cases. Those that are compared are next to each other, because machines change."""
     found: dict[str, list[str]] = {}
     for title, case in cases.items():
         found.setdefault(case.like or title, []).append(title)

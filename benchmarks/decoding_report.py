@@ -121,7 +121,7 @@ def _cell(name: str, shape: str, records: Mapping[str, Record]) -> str:
         return ""
     cell = f"{record.median:,.0f} ({words(record.settings)})"
     if peer is not None and peer is not record and record.answers:
-        # Rounded down: 100 % is said of all texts alone.
+        # Rounded down: only all texts are 100 %.
         cell += f" {math.floor(100 * identical(record, peer))} %"
     return cell
 

@@ -78,7 +78,7 @@ def packages_of(name: str, work: Path) -> str:
     """The folder of an environment's packages; "" is the benchmark's own.
 
     One environment borrows from another what it lacks by appending this to ``sys.path``: the
-    converters need PyTorch, which nobody wants to install three times.
+    converters need PyTorch, which is too large to install three times.
     """
     if not name:
         return sysconfig.get_paths()["purelib"]

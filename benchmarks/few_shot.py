@@ -1,4 +1,4 @@
-"""Classifiers from few rows: `nlplug train` without options, beside SetFit on the same encoder.
+"""Classifiers from few rows: `nlplug train` without options, against SetFit on the same encoder.
 
     python benchmarks/few_shot.py WORK --data FOLDER [--set trec6-48] [--seeds 5]
         [--setfit PYTHON --steps 150]

@@ -5,8 +5,8 @@ python benchmarks/languages.py [--texts 2000]
 Texts of N words are made of consecutive random sentences of Tatoeba (NLPLUG_DATA), cut after N
 words; Chinese has no spaces, so a text of N words is one of 1.5 N characters. A model knows one of
 the languages; texts in the others are to be found, texts in its own are not. The second table has
-English texts of other kinds, each row of its data set as it stands. The last lines are the CPU time
-per text, alone and beside the embedded sentiment model, in alternating rounds.
+English texts of other kinds, each row of its data set unchanged. The last lines are the CPU time
+per text, alone and together with the embedded sentiment model, in alternating rounds.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 python benchmarks/memory.py [--megabytes 1024] [--task ner] [--model FOLDER]
 
-The file holds one document a line. A tiny model is enough, since what is measured is what the
+The file has one document per line. A tiny model is enough, since what is measured is what the
 reader, the engine and the writer keep; with a real one the same file takes hours.
 """
 

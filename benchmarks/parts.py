@@ -1,4 +1,4 @@
-"""The benchmarks of throughput and decoding: who competes in each, and what is asked of us."""
+"""The benchmarks of throughput and decoding: the contenders of each, and our targets."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class DecodingPart:
 
 
 OURS = ("nlplug-int8", "nlplug-int8-blocks")
-"""Both ways to quantize that an export offers; the better one of a case is held against peers."""
+"""Both int8 forms of an export; the better one of a case is compared with the peers."""
 OPTIMUM = ("optimum",)
 CTRANSLATE2 = ("ctranslate2-int8", "ctranslate2-fp32")
 _CAUSAL_CASES = {
@@ -181,6 +181,6 @@ FIRST_TOKEN_PASSES = 1.2
 PROMPTS = (32, 256)
 """Lengths of the prompts for it."""
 MEMORY_SHARE = 0.25
-"""Of the cache that the whole context would take, at most so much for a twentieth of its tokens."""
+"""Maximum share of the full context's cache for a twentieth of its tokens."""
 MEMORY_ROWS = 8
 MEMORY_NEW = (32, 128, 512)

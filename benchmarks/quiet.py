@@ -13,7 +13,7 @@ _STAT = Path("/proc/stat")
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU seconds at one moment: of the whole machine, and the wall clock beside them."""
+    """CPU seconds at one moment: of the whole machine, with the wall-clock time."""
 
     wall: float
     busy: float

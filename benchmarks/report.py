@@ -36,7 +36,7 @@ PACKAGES = ("nlplug", "torch", "transformers", "optimum-onnx", "onnxruntime", "t
 
 @dataclass
 class Throughput:
-    """What one of the throughput benchmarks measured, on so many texts in so many rounds."""
+    """Results of one throughput benchmark, with its numbers of texts and rounds."""
 
     texts: int
     rounds: int
@@ -213,7 +213,7 @@ def _same(record: Record, peer: Record | None) -> str:
     if peer is None or peer is record or not record.answers:
         return ""
     share = agreement(record, peer)
-    # Rounded down: 100 % is said of all answers alone.
+    # Rounded down: only all answers are 100 %.
     return f"{math.floor(share * 1000) / 10:.1f} %"
 
 

@@ -167,7 +167,7 @@ def prepare_models(options: argparse.Namespace) -> None:
 
 def prepare_decoders(options: argparse.Namespace) -> None:
     """Make the environments and the models of the engines that decode, once."""
-    # Streams are measured on the models of two parts, with our own engine alone.
+    # Streams are measured on the models of two parts, only with our engine.
     used = dict.fromkeys([key for key in DECODING if key in options.only], False)
     if "streaming" in options.only:
         used = dict.fromkeys(("generation", "llama"), True) | used
@@ -189,7 +189,7 @@ def prepare_decoders(options: argparse.Namespace) -> None:
 def throughput(
     part: Part, options: argparse.Namespace, log: Path, earlier: Throughput | None
 ) -> Throughput:
-    """Texts a second: first each contender's sweep, then the best settings in turns."""
+    """Texts per second: first each contender's sweep, then the best settings, alternating."""
     names = [name for name in part.contenders if name in options.contenders]
     records = {name: Record() for name in names}
     rounds = options.rounds or (3 if options.quick else part.rounds)
@@ -239,7 +239,7 @@ def sweep(
 def latency(
     options: argparse.Namespace, log: Path, earlier: dict[str, Record]
 ) -> dict[str, Record]:
-    """Seconds a call for one short text, in turns of a few dozen calls."""
+    """Seconds per call for one short text, in alternating groups of a few dozen calls."""
     names = [n for n in CLASSIFICATION if n in options.contenders and n != "torch-bf16"]
     records = {name: Record() for name in names}
     arguments = {"repeats": options.repeats, "patience": options.patience}
@@ -355,7 +355,7 @@ def save(results: Results, options: argparse.Namespace) -> None:
 
 
 def say(line: str) -> None:
-    """Progress, apart from the tables."""
+    """Progress, separate from the tables."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -74,7 +74,7 @@ def commands(work: Path, command: Path) -> dict[str, Start]:
 def measure(
     work: Path, command: Path, rounds: int, *, repeats: int, patience: float
 ) -> dict[str, Start]:
-    """Run each command once a round, in turns, after one run that warms the file cache."""
+    """Run each command once per round, alternating, after one run that warms the file cache."""
     starts = commands(work, command)
     for start in starts.values():
         _once(start, work / "startup.log")
@@ -112,6 +112,6 @@ def _once(start: Start, log: Path) -> tuple[float, float, float]:
     after = usage()
     if os.waitstatus_to_exitcode(status) != 0:
         raise RuntimeError(f"{start.title} failed; see {log}")
-    # os.times() counts children apart, so what the child used is added by hand.
+    # os.times() counts children apart, so the child's time is added here.
     cpu = used.ru_utime + used.ru_stime + own_cpu() - own
     return after.wall - before.wall, used.ru_maxrss / 1024, foreign_share(before, after, cpu)

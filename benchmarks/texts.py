@@ -35,7 +35,7 @@ def make_texts(vocabulary: Sequence[str], count: int, seed: int = SEED) -> list[
     """``count`` texts of mixed length, of Zipf-distributed words in punctuated sentences.
 
     The lengths are log-normal with a mean of 30 words, cut at 250. About one word in ten is a
-    hyphenated pair or a number, so that, as in running English, a text has about 1.3 tokens a word.
+    hyphenated pair or a number, so a text has about 1.3 tokens per word, as in running English.
     """
     return _make(vocabulary, count, seed, MEAN_WORDS, MAX_WORDS)
 

@@ -267,7 +267,7 @@ REFUSED = [
     Layout(
         "an-unknown-input",
         graph(more_inputs={"bbox": "int64"}),
-        refused="wants the inputs attention_mask, bbox, input_ids; bbox cannot be fed",
+        refused="needs the inputs attention_mask, bbox, input_ids; bbox cannot be fed",
     ),
     Layout("a-mask-of-4-axes", graph(mask_axes=4), refused="attention_mask has 4 axes"),
     Layout(

@@ -1,6 +1,6 @@
 """Hook of MkDocs: pages of the repository's top folder, and the page of all commands.
 
-``docs/`` alone is the folder of the site. `SECURITY.md` and others stand at the top of the
+The site's folder is ``docs/``. `SECURITY.md` and others are at the top of the
 repository, where code hosts look for them, and pages link to them as ``../SECURITY.md``.
 Links to other files of the repository, such as recipes, are written as code.
 """
@@ -31,7 +31,7 @@ All commands with their options. Installed tasks add their options to `run`, `tr
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that do not stand in ``docs/``."""
+    """Add the pages that are not in ``docs/``."""
     pages = {name: (ROOT / name).read_text(encoding="utf-8") for name in TOP}
     for name, text in {**pages, "cli.md": COMMANDS}.items():
         files.append(File.generated(config, name, content=text))

@@ -102,7 +102,7 @@ def stage(folder: Path, functions: Sequence[str], tests: Sequence[str]) -> None:
 
 
 def module_of(pattern: str) -> str:
-    """The module of a pattern of mutants: what stands before the name of the function."""
+    """The module of a pattern of mutants: the part before the name of the function."""
     return pattern.rpartition(".")[0]
 
 
@@ -165,7 +165,7 @@ def notices(file: str, before: str, after: str, test: str) -> bool:
 
     Args:
         file: A module, relative to ``core``.
-        before: A text that stands in it once.
+        before: A text that occurs in it once.
         after: What it becomes.
         test: A test as pytest names it.
 
@@ -178,7 +178,7 @@ def notices(file: str, before: str, after: str, test: str) -> bool:
         path = folder / "src" / file
         code = path.read_text(encoding="utf-8")
         if code.count(before) != 1:
-            raise SystemExit(f"{before!r} stands {code.count(before)} times in {file}, not once.")
+            raise SystemExit(f"{before!r} occurs {code.count(before)} times in {file}, not once.")
         path.write_text(code.replace(before, after), encoding="utf-8")
         places = [str(folder / "src"), os.environ.get("PYTHONPATH", "")]
         done = subprocess.run(

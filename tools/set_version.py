@@ -1,6 +1,6 @@
 """Copy the version of core to every other place that states it (``make version``).
 
-The version is written in ``core/nlplug/version.py`` alone. Members state it in their
+The version is written only in ``core/nlplug/version.py``. Members state it in their
 ``pyproject.toml`` too, because installers and sdists need static metadata: a file outside of a
 member's folder does not exist in its sdist. They accept one minor version of core, and so do the
 examples in the documentation.

@@ -4,7 +4,7 @@
 which a few clients that wait for their replies are served. Then requests arrive at twice that rate,
 whether or not earlier ones are answered: short texts, lists, documents, generations with and
 without streaming, clients that hang up, malformed requests and requests without a key. At the end
-the server is told to stop while requests are under way.
+the server is stopped while requests are under way.
 
 The run fails if a reply has a status that is not documented for its request, a connection breaks,
 ``/health`` is not answered, memory keeps growing, or the server does not end in time.

@@ -81,7 +81,7 @@ class Setup:
     Attributes:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision: A precision of the bundle, or ``auto``.
-        preferred: The precision that a ``dtype`` stands for, used if the bundle has it.
+        preferred: The precision that a ``dtype`` means, used if the bundle has it.
         options: Defaults for the options of calls.
     """
 
@@ -167,7 +167,7 @@ def check_positional(others: tuple[Any, ...]) -> None:
 
 
 def check_model(model: Any) -> None:
-    """Refuse what is neither a name nor a bundle, such as a model of PyTorch.
+    """Refuse a value that is neither a name nor a bundle, such as a model of PyTorch.
 
     Raises:
         OptionError: It is none of these.

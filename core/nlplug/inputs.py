@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def placed(place: str) -> Iterator[None]:
-    """Errors of inputs that are raised within say where the input stands."""
+    """Errors of inputs that are raised inside get the position of the input."""
     try:
         yield
     except InputError as error:

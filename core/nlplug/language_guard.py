@@ -1,6 +1,6 @@
 """The language guard: texts in a language that the model does not know are not answered silently.
 
-A model answers any text, and its scores are high for a text of which it knows no word. The guard
+A model answers any text, and its scores are high even for a text without known words. The guard
 compares the language of each text (`nlplug.text.language`) with the languages of the model, and
 looks for letters that the vocabulary of the model does not have.
 """
@@ -134,7 +134,7 @@ class LanguageGuard:
         return None
 
     def _is_unknown(self, text: str) -> bool:
-        """Whether most pieces of the text are missing in the vocabulary."""
+        """Whether most tokens of the text are missing from the vocabulary."""
         if text.isascii():
             return False
         sample = sample_of(text)

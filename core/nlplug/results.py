@@ -18,7 +18,7 @@ def to_rows(answer: Any) -> list[dict[str, Any]]:
 
     A dict is one row. A list of dicts (entities, labels, n-best answers) is one row per element; an
     empty list one row without columns, so that the input it belongs to is not lost. A list of lists
-    is joined. Anything else stands under ``result``.
+    is joined. Anything else is under ``result``.
     """
     if isinstance(answer, Mapping):
         return [dict(answer)]

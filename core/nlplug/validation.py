@@ -147,7 +147,7 @@ def _readable(made: Checked, kind: type[NlplugError], what: str) -> Checked:
 
 def _texts(made: BaseModel) -> Iterator[tuple[str, str]]:
     """All texts within a value, with their paths."""
-    # No recursion: what a message of a chat holds beside its text may be nested to any depth.
+    # No recursion: the other fields of a chat message may be nested to any depth.
     todo: list[tuple[str, Any]] = [("", made)]
     while todo:
         path, value = todo.pop()
@@ -193,7 +193,7 @@ def _explain(
 
 
 def _path(parts: Sequence[int | str], value: Any) -> str:
-    """Where a problem is: only what stands in the value, without the names of types tried there."""
+    """The position of a problem in the value, without the names of the types that were tried."""
     found: list[str] = []
     for number, part in enumerate(parts):
         if isinstance(value, Mapping):

@@ -33,7 +33,7 @@ def flag_of(name: str) -> str:
 
 
 class Skips:
-    """Receives skipped rows: writes them to a file beside the output, or prints them."""
+    """Receives skipped rows: writes them to a file next to the output, or prints them."""
 
     def __init__(self, target: Path | None) -> None:
         self._target = target

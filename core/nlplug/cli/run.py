@@ -117,7 +117,7 @@ _COMMON: list[click.Parameter] = [
         default="stop",
         help="What to do with a row that cannot be read or answered. stop: end with an error that "
         "names the row, and keep the answers before it. skip: continue; skipped rows are counted, "
-        "and written to a file .skipped.jsonl beside --output.  [default: stop]",
+        "and written to a file .skipped.jsonl next to --output.  [default: stop]",
     ),
     click.Option(
         ["--output", "cli_output"],

@@ -21,7 +21,7 @@ _SPAN_LABELS = ("label", "entity_group", "type")
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedText:
-    """A text and what is marked in it.
+    """A text with its annotations.
 
     Attributes:
         text: The text.
@@ -101,7 +101,7 @@ def tagged_tokens(
     if len(tokens) != len(tags):
         raise DataError(
             f"{row.where}: {len(tokens)} tokens and {len(tags)} tags.",
-            hint=f"The lists 'tokens' and {column!r} have one item a token each.",
+            hint=f"The lists 'tokens' and {column!r} have one item per token.",
         )
     for token in tokens:
         if not isinstance(token, str) or not token.strip():
@@ -115,8 +115,8 @@ def tagged_tokens(
 def join(tokens: Sequence[str]) -> tuple[str, list[int]]:
     """A text of tokens, and where each begins.
 
-    Spaces stand between them, but not beside Chinese or Japanese characters; where every token is
-    a single character and some are Chinese, no space at all.
+    There are spaces between them, but not next to Chinese or Japanese characters. If every token
+    is a single character and some are Chinese, there are no spaces.
     """
     characters = all(len(token) == 1 for token in tokens) and any(map(_is_cjk, tokens))
     parts: list[str] = []

@@ -64,7 +64,7 @@ def conll_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
     sentence and have another number of columns than the tokens.
 
     Raises:
-        DataError: The columns of the file cannot be told apart; names what was found.
+        DataError: The columns of the file cannot be recognized; names the columns found.
     """
     lines = LineReader(file)
     layout = _layout(lines.sample, file)

@@ -67,7 +67,7 @@ class LabelScheme:
     Attributes:
         column: Column of the label or labels; None: the first of ``label`` and ``labels``.
         several: Whether a row may have several labels.
-        separator: What stands between several labels in one cell; None: a cell is one label.
+        separator: Separator of several labels in one cell; None: a cell is one label.
         one_hot: Columns that say by 0 or 1 whether a row has the label that they are called.
     """
 

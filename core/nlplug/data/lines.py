@@ -61,7 +61,7 @@ class LineReader:
             file.report.note("lines end with a carriage return")
         self._end = "\r" if old_mac else "\n"
         lines = text.split(self._end)
-        # The last element is what follows the last line end: nothing, or a line that may go on.
+        # The last element follows the last line end: it is empty, or a line that may continue.
         self.sample = [line.rstrip("\r") for line in (lines[:-1] if len(lines) > 1 else lines)]
 
     def __iter__(self) -> Iterator[tuple[int, str]]:

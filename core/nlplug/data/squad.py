@@ -90,7 +90,7 @@ def answer_spans(row: DataRow) -> tuple[tuple[int, int], ...]:
     Where no start is given the first occurrence counts. ``is_impossible`` overrides them all.
 
     Raises:
-        DataError: An answer that does not stand in the context (there), or of another form; names
+        DataError: An answer that is not in the context (at its position), or of another form; names
             file and line.
     """
     context = text_of(row, "context")
@@ -100,7 +100,7 @@ def answer_spans(row: DataRow) -> tuple[tuple[int, int], ...]:
 
 
 def _given(row: DataRow) -> list[tuple[Any, Any]]:
-    """Pairs of an answer and its start (None where there is none), as they stand in the row."""
+    """Pairs of an answer and its start (None if the row has no start), as in the row."""
     value: Any = row.nested("answers")
     if isinstance(value, dict) and isinstance(value.get("text"), list):
         texts = value["text"]
@@ -136,7 +136,7 @@ def _span(text: Any, start: Any, context: str, row: DataRow) -> tuple[int, int]:
         found = context.find(text)
         if found < 0:
             raise DataError(
-                f"{_where(row)}: the answer {text!r} does not stand in the context.",
+                f"{_where(row)}: the answer {text!r} is not in the context.",
                 hint="An answer is a piece of its context, copied letter by letter.",
             )
         return found, found + len(text)

@@ -35,7 +35,7 @@ _SENTENCE = re.compile(r"sentence( #|[_ ]id|_idx)?|sent_id")
 def table_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
     """The rows of a table whose first line names the columns.
 
-    Where a token stands in each row, and a column numbers the sentences, a row is a sentence.
+    If each row is a token and a column numbers the sentences, a row of the result is a sentence.
 
     Raises:
         DataError: No header, or two delimiters are equally plausible.
@@ -76,7 +76,7 @@ def table_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
 
 
 Record = tuple[int, "list[str] | DataError"]
-"""Line of a record, and its fields or what is wrong with it."""
+"""Line of a record, and its fields or the error."""
 
 
 def _quoted_records(
@@ -102,7 +102,7 @@ def _quoted_records(
 def _tab_records(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[Record]:
     """Records of a table with tabs, in which a quote is a quote unless it is well formed.
 
-    A cell is quoted where it is one whole quoted field of CSV. It may go on in further lines
+    A cell is quoted where it is one whole quoted field of CSV. It may continue in further lines
     where its first line has fewer cells than the header, or the lines after it do; where each of
     them is a row by itself, the quotes are part of the text.
     """
@@ -134,7 +134,7 @@ def _continued(
     lines: Iterator[tuple[int, str]],
     ahead: deque[tuple[int, str]],
 ) -> tuple[list[str] | None, int]:
-    """The fields of a record whose quoted field goes on in further lines, and how many of these.
+    """The fields of a record whose quoted field continues in further lines, and their number.
 
     None where the quote is no quotation mark of a table. Lines read ahead are left in ``ahead``.
     """
@@ -202,7 +202,7 @@ def _header(fields: list[str], path: Path, number: int) -> list[str]:
 
 
 def _delimiter(sample: list[str], usual: str, file: DataFile) -> str:
-    """The delimiter: the usual one of the format, unless another one alone fits the file.
+    """The delimiter: the usual one of the format, unless exactly one other delimiter fits the file.
 
     Raises:
         DataError: The usual one does not fit, and several others do.

@@ -17,13 +17,13 @@ from nlplug.models.atomic import Staged
 
 
 class RowWriter:
-    """Writes rows to a temporary file beside the target, which replaces the target at the end.
+    """Writes rows to a temporary file next to the target, which replaces the target at the end.
 
     Leaving the ``with`` block by an exception leaves the target as it was.
 
     Args:
         path: The target; its name says the format.
-        keep: Whether the rows written before an exception are kept, in a file beside the target.
+        keep: Whether the rows written before an exception are kept, in a file next to the target.
 
     Attributes:
         count: Rows written so far.
@@ -167,11 +167,11 @@ def _cell(value: Any) -> str:
 
 
 def beside(path: Path, word: str, *, kind: str | None = None) -> Path:
-    """The name of a file beside another one: ``out.csv.gz`` → ``out.partial.csv.gz``.
+    """The name of a file in the folder of another one: ``out.csv.gz`` → ``out.partial.csv.gz``.
 
     Args:
         path: The other file.
-        word: What stands before the suffix.
+        word: Word to insert before the suffix.
         kind: The suffix; None: that of the other file.
     """
     packed = path.suffix if path.suffix.lower() == GZIP else ""

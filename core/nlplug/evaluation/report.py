@@ -61,7 +61,7 @@ def score_line(result: EvaluationResult) -> str:
 
 
 def score_sections(result: EvaluationResult) -> list[Section]:
-    """The score beside its baselines, the tables of the family, and the wrong answers."""
+    """The score with its baselines, the tables of the family, and the wrong answers."""
     low, high = result.interval
     metric = result.evaluation.metric
     rows: list[list[Any]] = [["this model", result.score, f"{low:.4f} to {high:.4f}"]]

@@ -42,7 +42,7 @@ _ROWS = 16
 _FORCED = 128
 """Number of texts for whose tokens logits are compared."""
 _BATCHED = 32
-"""About so many prompts are run alone and in batches."""
+"""Approximate number of prompts that are run alone and in batches."""
 
 Logits = Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]]], Iterable[np.ndarray]]
 Answers = Callable[[Logits, Sequence[Sequence[int]]], list[Any]]

@@ -1,4 +1,4 @@
-"""Editing an ONNX graph: look up weights and producers, replace nodes, remove what is unused."""
+"""Editing an ONNX graph: look up weights and producers, replace nodes, remove unused parts."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def pooling_of(base: str, *, offline: bool = False) -> Pooling | None:
     except (OSError, ValueError):
         return None
     chosen = [name for name, value in values.items() if name.startswith("pooling_mode_") and value]
-    # Several poolings at once are concatenated, for which there is no classifier here.
+    # The results of several poolings are concatenated, for which there is no classifier here.
     return _NAMES.get(chosen[0]) if len(chosen) == 1 else None
 
 

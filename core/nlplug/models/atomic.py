@@ -23,7 +23,7 @@ _RENAME_SWAP = 2  # sys/stdio.h of macOS
 
 
 class Staged:
-    """A temporary file or folder beside ``target`` that `commit` renames into place.
+    """A temporary file or folder next to ``target`` that `commit` renames into place.
 
     Leaving the ``with`` block without a commit removes it, and ``target`` stays as it was. The
     next `Staged` of the same target removes what a killed process left.
@@ -168,7 +168,7 @@ def try_lock(*paths: Path) -> IO[str] | None:
 def exclusive(path: Path) -> Iterator[None]:
     """Wait until no other thread or process is inside with the same ``path``.
 
-    The file stays, as removing it would let two in at once.
+    The file stays, because removing it would let two processes in.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
@@ -223,7 +223,7 @@ def replace_folder(source: Path, target: Path) -> None:
     """Make ``target`` what ``source`` is, in one step where the system can; the old one is removed.
 
     At every moment ``target`` is the old folder or the new one. Where the system cannot exchange
-    two folders there is a moment between two renames; the old one then stands beside it as
+    two folders there is a moment between two renames; the old one is then next to it as
     ``.NAME.XXXX.replaced`` and the next writer puts it back.
     """
     if not target.exists():

@@ -135,7 +135,7 @@ class Bundle:
             ) from None
 
     def record(self, precision: str) -> PrecisionRecord:
-        """What the manifest says of a precision; without one, its files alone.
+        """The manifest's entry of a precision; without a manifest, only its files.
 
         Raises:
             OptionError: The bundle has no such precision.
@@ -212,7 +212,7 @@ class Bundle:
 
     @cached_property
     def languages(self) -> list[str]:
-        """Codes of the languages that the model knows, such as ``en``; empty if not stated.
+        """Codes of the languages of the model, such as ``en``; empty if not stated.
 
         They are those of the manifest, else those of the card, ``README.md``.
         """
@@ -221,7 +221,7 @@ class Bundle:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Options of the task whose default this model wants otherwise."""
+        """Options of the task for which this model has other defaults."""
         return dict(self.manifest.options) if self.manifest else {}
 
     def verify(self) -> None:
@@ -238,7 +238,7 @@ def _check_folder(path: Path) -> None:
         raise ModelNotFound(f"There is no folder {path}.", hint="Check the path.")
     if not path.is_dir():
         raise BundleError(f"{path} is a file, not a model folder.", hint="Name its folder instead.")
-    # The manifest decides: a partial marker beside it is left over and harmless.
+    # The manifest decides: a partial marker next to it is a harmless leftover.
     if (path / PARTIAL_FILE).exists() and not (path / MANIFEST_FILE).exists():
         raise BundleIncomplete(
             f"{path} is half written: {PARTIAL_FILE} is there and {MANIFEST_FILE} is not.",

@@ -114,7 +114,7 @@ def pull(
     precisions: Collection[str] = (),
     update: bool = False,
 ) -> Bundle:
-    """Fetch what is missing of a model into the cache.
+    """Download the missing files of a model into the cache.
 
     Precisions that are there already stay. They are never mixed from two commits: without
     ``update`` the commit that is there decides, with it everything moves on to the newest.

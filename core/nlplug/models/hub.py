@@ -180,7 +180,7 @@ def fetch(ref: HubRef, repo: HubRepo, names: list[str], folder: Path, settings: 
                 library_version=__version__,
             )
         repo.files[name].check(folder / name)
-    # What hf_hub_download keeps beside the files, for its own use.
+    # Internal files that hf_hub_download writes next to the downloaded ones.
     shutil.rmtree(folder / ".cache", ignore_errors=True)
 
 
@@ -214,7 +214,7 @@ def _translate(
     where = settings.hub_endpoint
     if isinstance(error, errors.OfflineModeIsEnabled):
         return OfflineError(
-            f"{ref} would have to be fetched, and huggingface_hub was told to stay offline.",
+            f"{ref} must be downloaded, but huggingface_hub is set to offline mode.",
             hint="Unset HF_HUB_OFFLINE and start again.",
         )
     if isinstance(error, errors.GatedRepoError):

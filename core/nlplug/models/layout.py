@@ -23,7 +23,7 @@ TARGET_TOKENIZER_FILE = "target_tokenizer.json"
 CONFIG_MARK = "nlplug_format"
 """A key in ``config.json``: this folder was written with a manifest.
 
-So a copy that lost the manifest is told apart from a plain repository of the Hub.
+So a copy without its manifest is not mistaken for a plain repository of the Hub.
 """
 
 MODEL_GRAPH = "model"
@@ -44,17 +44,17 @@ SIDE_FILES = (
     CHAT_TEMPLATE_FILE,
     TARGET_TOKENIZER_FILE,
 )
-"""What the runtime reads beside the graphs; other files of a repository are not fetched."""
+"""Files that the runtime reads in addition to the graphs; other files are not downloaded."""
 
 _SUFFIXES = ("q4f16", "fp16", "int8", "uint8", "quantized", "q4", "bnb4")
 _SUFFIXED = re.compile(rf"^(?P<stem>.+?)_(?P<suffix>{'|'.join(_SUFFIXES)})$")
 # An optimizer's mark between the name and the precision: model_optimized_quantized, model_O2_fp16.
 _OPTIMIZED = re.compile(r"^(?P<stem>.+)_(?:optimized|O[1-4])$")
 # Any other ending of the plain graph is a precision of its own (model_O3, model_qint8_avx512);
-# for other graphs it cannot be told from the name (decoder_model_merged).
+# for other graphs the name does not show it (decoder_model_merged).
 _PLAIN = re.compile(r"^model_(?P<suffix>.+)$")
 
-# Graphs that answer nothing alone.
+# Graphs that cannot answer without others.
 _PARTS = frozenset({ENCODER_GRAPH, "decoder_model", "decoder_with_past_model"})
 # These number positions from pad_token_id + 1, so that many of the embeddings are never used.
 _OFFSET_POSITIONS = frozenset(
@@ -82,7 +82,7 @@ _NO_LIMIT = 1_000_000  # transformers writes 1e30 for "none"
 
 
 def side_files(names: Collection[str]) -> list[str]:
-    """The files of a repository that the runtime reads beside the graphs, sorted."""
+    """The files of a repository that the runtime reads in addition to the graphs, sorted."""
     wanted = list(SIDE_FILES)
     if not any(folder + TOKENIZER_FILE in names for folder in FOLDERS):
         wanted.append(VOCABULARY_FILE)
@@ -142,7 +142,7 @@ def find_graphs(names: Iterable[str]) -> dict[str, dict[str, str]]:
 def run_together(graphs: Collection[str]) -> tuple[str, ...]:
     """Which of a model's graphs are run to answer: the one that answers first, then its encoder.
 
-    Repositories hold further ones beside them, such as the same decoder without its cache.
+    Repositories contain further ones, such as the same decoder without its cache.
 
     Returns:
         Nothing where none of the known sets is whole.

@@ -87,7 +87,7 @@ class Manifest(BaseModel):
         labels: Labels by id; empty for tasks without.
         languages: ISO 639-1 codes.
         max_length: The model's window in tokens, special tokens included.
-        options: Options of its task whose default this model wants otherwise, such as the threshold
+        options: Options of its task for which this model has other defaults, such as the threshold
             it was tuned for; what a caller gives wins.
         files: Every file but the manifest, by its posix path relative to the bundle.
         precisions: What can be run, by precision.

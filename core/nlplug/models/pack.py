@@ -61,7 +61,7 @@ class PackConfig:
 
     @property
     def dist(self) -> str:
-        """The package's name as it stands in file names."""
+        """The package's name in file names."""
         return re.sub(r"[-_.]+", "_", self.name)
 
 
@@ -159,7 +159,7 @@ def _check(config: PackConfig) -> None:
 
 
 def _manifest(bundle: Bundle, config: PackConfig) -> Manifest:
-    """The manifest of the packed bundle: the bundle's own with the new name and what is kept."""
+    """The bundle's manifest with the new name and settings, and only with the packed files."""
     own = bundle.manifest or Manifest(
         name=config.name, max_length=bundle.max_length, labels=bundle.repository.labels
     )

@@ -179,7 +179,7 @@ class Repository:
 
     @property
     def cuts_word_pieces(self) -> bool:
-        """Whether the tokenizer is BERT's, whose options may stand in ``tokenizer_config.json``."""
+        """Whether the tokenizer is BERT's, whose options may be in ``tokenizer_config.json``."""
         name = self.tokenizer_config.get("tokenizer_class")
         if isinstance(name, str):
             return name in _WORDPIECE_CLASSES

@@ -35,7 +35,7 @@ def resolve(
         precision: Fetched where it is missing in the cache; None for whichever is there, else
             the repository's best choice.
         revision: Branch, tag or commit of a model on the Hub.
-        fetch: Whether the Hub may be asked for what is not on this machine.
+        fetch: Whether models that are not on this machine may be downloaded from the Hub.
 
     Raises:
         ModelNotFound: Nothing of this name anywhere.

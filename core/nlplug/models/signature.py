@@ -30,7 +30,7 @@ _TYPES = {
 _WEIGHTS_ARE_NO_INPUTS = 4
 _LARGEST = 2**31
 _VOCABULARY = 2000
-"""Logits of so many per token are those of a language model, not of labels."""
+"""With at least this many logits per token, the graph is a language model and not a classifier."""
 
 _SCALES_BY_BATCH = frozenset(
     {"DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul"}

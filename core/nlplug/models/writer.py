@@ -31,7 +31,7 @@ from nlplug.models.verify import check_links, files_of, record_of
 
 
 class BundleWriter:
-    """A temporary folder beside ``target`` that ``commit`` renames into place.
+    """A temporary folder next to ``target`` that ``commit`` renames into place.
 
     >>> with BundleWriter(Path("out/my-model")) as writer:
     ...     (writer.folder / "config.json").write_text("{}")
@@ -144,10 +144,10 @@ def discard_folder(folder: Path) -> None:
 
 
 def _new_folder(target: Path) -> tuple[Path, IO[str]]:
-    """A new folder beside ``target``, and the lock on its marker.
+    """A new folder next to ``target``, and the lock on its marker.
 
     The lock is held while writing and released by the system when the process dies: so the next
-    writer can tell what is left over from what is in work.
+    writer can distinguish leftover folders from those in use.
     """
     while True:
         folder = target.parent / f".{target.name}.{secrets.token_hex(4)}.partial"

@@ -1,7 +1,7 @@
 """The plugin host: finds installed plugins, loads those that are asked for, isolates broken ones.
 
-``metadata`` reads what is installed. ``loading`` imports one plugin, in ``isolation``, and holds it
-to the rules of ``contract``; ``failures`` says why a plugin was left out. ``host`` puts these
+``metadata`` reads the installed packages. ``loading`` imports one plugin, in ``isolation``, and
+checks the rules of ``contract``; ``failures`` says why a plugin was left out. ``host`` puts these
 together. ``checking`` and ``installer`` are behind ``nlplug plugins check`` and ``install``.
 """
 

@@ -72,7 +72,7 @@ class PluginHost:
         path: Sequence[str] | None = None,
         timeout: float | None = None,
     ) -> PluginHost:
-        """The host of what is installed; nothing is imported.
+        """The host of the installed plugins; none is imported.
 
         Args:
             only: Names of the plugins to see, all others are disabled; None: as NLPLUG_PLUGINS.

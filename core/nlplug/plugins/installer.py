@@ -41,10 +41,10 @@ def installer() -> list[str]:
 
 
 def requirement(argument: str, *, exact: bool = False) -> str:
-    """The requirement for pip that an argument stands for.
+    """The requirement for pip that an argument means.
 
     A path, an archive, a URL and a name that begins with ``nlplug`` are returned as given. Any
-    other name stands for ``nlplug-<name>``, unless ``exact``.
+    other name means ``nlplug-<name>``, unless ``exact``.
 
     Raises:
         PluginError: The argument is none of these.

@@ -71,7 +71,7 @@ _stdout: TextIO = sys.stdout
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """Send what is printed to stderr, for callers whose own output on stdout is read by programs.
+    """Redirect printed text to stderr, for callers whose own output on stdout is read by programs.
 
     Unlike `contextlib.redirect_stdout` this may be entered by several threads at a time: stdout is
     restored when the last one leaves.

@@ -56,7 +56,7 @@ class Unit:
 
     @property
     def key(self) -> str:
-        """The name under which pluggy knows it."""
+        """The name that is registered in pluggy."""
         return f"{self.dist.name}/{self.target}"
 
     @property

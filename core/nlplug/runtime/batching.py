@@ -46,7 +46,7 @@ def plan(
 
     Args:
         lengths: Tokens of each row.
-        token_budget: Most tokens a batch may hold; a row that alone exceeds it goes alone.
+        token_budget: Maximum number of tokens per batch; a longer row is a batch by itself.
         rows: Most rows in a batch; None for any number.
         equal: Whether all rows of a batch must have the same length.
 

@@ -62,11 +62,11 @@ class Engine:
     Args:
         executor: Runs the batches.
         model: Encodes inputs and decodes outputs.
-        token_budget: Most tokens a batch may hold; None for the executor's own best.
+        token_budget: Maximum number of tokens per batch; None for the default of the executor.
         together: Whether rows may be run together; False where they change each other's outputs.
 
     Raises:
-        BundleError: The graph wants inputs that cannot be fed, or is for another task.
+        BundleError: The graph has inputs that cannot be fed, or is for another task.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ class GraphFeeds:
             changes the answer: without a mask, or without a padding token.
 
     Raises:
-        BundleError: The graph wants something that cannot be fed; the message names it.
+        BundleError: The graph has an input that cannot be fed; the message names it.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class GraphFeeds:
 
     def _refusal(self, signature: Signature, reason: str) -> BundleError:
         return BundleError(
-            f"The graph {self._source} wants the inputs {', '.join(sorted(signature.inputs))}; "
+            f"The graph {self._source} needs the inputs {', '.join(sorted(signature.inputs))}; "
             f"{reason}.",
             hint="Export it with `nlplug export`, which declares input_ids and attention_mask.",
         )

@@ -82,7 +82,7 @@ class GraphOutputs:
             finite = array.dtype.kind != "f" or bool(np.isfinite(array).all())
             for index, length in enumerate(lengths):
                 own = array[index, :length] if self._token_level else array[index]
-                if not finite and not np.isfinite(own).all():  # what is padding may be anything
+                if not finite and not np.isfinite(own).all():  # padding may have any value
                     raise BundleError(
                         f"The graph {self._signature.source} gives {name} that are NaN or "
                         "infinite.",

@@ -144,7 +144,7 @@ class OnnxExecutor:
 
     @property
     def workers(self) -> int:
-        """Batches to run at once: one per thread on the CPU, one on a GPU."""
+        """Number of batches to run at the same time: one per thread on the CPU, one on a GPU."""
         return 1 if self._device.kind == "cuda" else self.threads
 
     @property

@@ -25,7 +25,7 @@ _Waiting = OrderedDict[object, deque[Callable[[], None]]]
 
 
 class _Shared:
-    """Base of what is shared: it has a lock, and starts anew in a forked child."""
+    """Base of shared objects. It has a lock, and is initialized again in a forked child."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -80,7 +80,7 @@ class WorkerPool(_Shared):
     An owner of many calls delays each call of another owner by one call, and is never left out.
 
     Args:
-        workers: How many calls run at once.
+        workers: Number of calls that run at the same time.
         name: Prefix of the threads' names.
     """
 
@@ -117,7 +117,7 @@ class WorkerPool(_Shared):
     def close(self) -> None:
         """Wait for all calls that were submitted and stop the threads.
 
-        A later `submit` starts new ones, so whoever is in the middle of a stream goes on.
+        A later `submit` starts new ones, so a stream in progress continues.
         """
         with self._lock:
             executor, self._executor = self._executor, None

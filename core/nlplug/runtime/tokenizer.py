@@ -100,7 +100,7 @@ class Tokenizer:
 
     @property
     def knows_words(self) -> bool:
-        """Whether ``word_ids`` of its encodings number words, and not what is between two spaces.
+        """Whether ``word_ids`` of its encodings number words, and not the parts between spaces.
 
         True where pieces inside a word are marked (WordPiece) and where words have no pieces
         (WordLevel). Byte-level BPE and SentencePiece split at spaces only.
@@ -274,7 +274,7 @@ class Tokenizer:
     def truncate(
         self, texts: Sequence[Text], *, max_length: int | None = None
     ) -> list[list[TokenWindow]]:
-        """Tokenize and keep the first window alone, as ``truncation=True`` does elsewhere."""
+        """Tokenize and keep only the first window, as ``truncation=True`` does elsewhere."""
         return [row[:1] for row in self.encode(texts, max_length=max_length)]
 
     def _pair_windows(
@@ -345,7 +345,7 @@ def _load(bundle: Bundle, file: Path, *, offsets: bool) -> Tokenizer:
 def _no_letter() -> BundleError:
     return BundleError(
         "The tokenizer gives no token for the letter 'a'.",
-        hint="Its vocabulary needs a token for what is unknown.",
+        hint="Its vocabulary needs an unknown token.",
     )
 
 

@@ -106,7 +106,7 @@ def _add_missing(tokenizer: RustTokenizer, added: Mapping[str, int]) -> None:
 
 
 def _from_vocabulary(file: Path, repository: Repository) -> RustTokenizer:
-    """The tokenizer of BERT and its kin from ``vocab.txt`` alone, as transformers converts it."""
+    """The tokenizer of BERT and similar models from ``vocab.txt``, as transformers converts it."""
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:

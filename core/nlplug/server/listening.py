@@ -64,5 +64,5 @@ def _explained(error: OSError, host: str, port: int) -> ServerError:
         )
     return ServerError(
         f"Cannot listen on {host}, port {port} ({error.strerror or error}).",
-        hint="Use 127.0.0.1 for this machine alone, 0.0.0.0 for the whole network.",
+        hint="Use 127.0.0.1 for this machine only, 0.0.0.0 for the whole network.",
     )

@@ -1,4 +1,4 @@
-"""A tiny extractive question answerer, which reads the context alone."""
+"""A tiny extractive question answerer, which reads only the context."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiny text generator: the next word depends on the last word alone."""
+"""A tiny text generator: the next word depends only on the last word."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def write_bundle(
     tokenizer_config: Mapping[str, object],
     config: Mapping[str, object],
 ) -> Bundle:
-    """Write the files beside the graphs, and open the bundle."""
+    """Write the other files of the bundle, and open the bundle."""
     tokenizer.save(str(folder / "tokenizer.json"))
     for name, values in (("tokenizer_config.json", tokenizer_config), ("config.json", config)):
         (folder / name).write_text(json.dumps(values, indent=2), encoding="utf-8")
@@ -44,7 +44,7 @@ def write_bert(
     pieces: bool = False,
     **tokens: str,
 ) -> Bundle:
-    """Write the files of a lower-casing BERT beside its graph, and open the bundle.
+    """Write the other files of a lower-casing BERT, and open the bundle.
 
     Args:
         folder: Where to write.

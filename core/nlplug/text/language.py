@@ -20,7 +20,7 @@ from nlplug.extras import require
 from nlplug.text.language_codes import base
 
 PACKAGE = "py3langid"
-"""The package that tells languages of one script apart; it takes about 75 MB when loaded."""
+"""The package that distinguishes languages of one script; it takes about 75 MB when loaded."""
 _SAMPLE = 240
 """Number of characters that are inspected: half from the beginning, half from the middle."""
 _MARGIN = 20.0
@@ -69,7 +69,7 @@ for _entry in _WRITTEN.replace("\n", "").split("|"):
     for _code in set(_entry.split()) - _own:
         _OF_LANGUAGE.setdefault(_code, set()).update(_own)
 
-# Varieties that the classifier has beside the languages of models, and takes short texts for.
+# Varieties that the classifier also has, and wrongly finds in short texts.
 _VARIETIES = """
 zxx pcm la ext gcf gcr guw hbo grc gug kab wa ltg lij vec an ary arz uzs sdh wuu yue
 """
@@ -87,7 +87,7 @@ _LETTERS = re.compile(r"[^\W\d_]{2,}")
 
 
 def is_available() -> bool:
-    """Whether languages of one script can be told apart: whether py3langid is installed."""
+    """Whether languages of one script can be distinguished: whether py3langid is installed."""
     return sys.modules.get(PACKAGE) is not None or find_spec(PACKAGE) is not None
 
 

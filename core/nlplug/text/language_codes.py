@@ -58,7 +58,7 @@ SPACELESS = frozenset({"ja", "km", "lo", "my", "th", "zh"})
 
 
 def base(code: str) -> str | None:
-    """The short code of a language, however it is written; None for what is not known as one."""
+    """The short code of a language, however it is written; None if it is not known."""
     return _BASE.get(re.split(r"[_-]", code)[0].lower())
 
 

@@ -24,7 +24,7 @@ class Interruption:
     Attributes:
         received: The first signal, or None.
         deferred: Whether the code that runs stops by itself soon after the first signal. A second
-            signal, or any signal while this is off, stops the run at once.
+            signal, or any signal while this is off, stops the run immediately.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Interruption:
         """The handler of the signals.
 
         Raises:
-            KeyboardInterrupt: The run is to stop at once.
+            KeyboardInterrupt: The run must stop immediately.
         """
         first = self.received is None
         self.received = signal.Signals(number)

@@ -53,7 +53,7 @@ def train_tokenizer(
         kind: ``bpe``: byte-level byte-pair encoding, which encodes any text without loss.
             ``unigram``: SentencePiece's unigram model; characters that are not in the texts are
             unknown. ``unigram-bytes``: the same, but rare and unseen characters are encoded as
-            bytes, so no character is unknown. ``wordpiece``: pieces of words as in BERT; white
+            bytes, so no character is unknown. ``wordpiece``: subwords as in BERT; white
             space is not kept.
         size: Vocabulary size, special tokens included.
         end: The token that ends a document.

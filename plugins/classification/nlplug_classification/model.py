@@ -21,7 +21,7 @@ class ClassificationModel(SequenceClassificationModel):
     """Labels above a threshold, or a single abstaining answer.
 
     The model abstains if the best score is below ``abstain_below``. If one of the model's labels is
-    named ``abstain_label``, it stands for texts that fit no other label: its score does not count
+    named ``abstain_label``, it is for texts that fit no other label: its score does not count
     as the best score, and the model also abstains if it is the highest of all. The score of an
     abstaining answer is one minus the best score; ``top_k`` and ``threshold`` do not apply to it.
     A text without any known token fits no label.
@@ -63,7 +63,7 @@ class ClassificationModel(SequenceClassificationModel):
         return answer
 
     def _knows_any(self, item: SequenceClassificationInput, rows: Sequence[Row]) -> bool:
-        """Whether the text has a token, apart from special tokens, that is in the vocabulary."""
+        """Whether the text has a token, other than special tokens, that is in the vocabulary."""
         special = self._tokenizer.special_tokens(pair=item.text_pair is not None)
         return any(
             sum(token not in self._unknown for token in row.features["input_ids"]) > special

@@ -39,7 +39,7 @@ class ClassificationOptions(SequenceClassificationOptions):
         min_length=1,
         title="Abstain label",
         description="Label to return when abstaining. If the model has a label with this name, "
-        "that label stands for texts that fit no other label.",
+        "that label is for texts that fit no other label.",
         json_schema_extra=chinese(
             "弃权标签",
             "弃权时返回的标签。若模型有同名标签，则该标签表示不属于其他类别的文本。",

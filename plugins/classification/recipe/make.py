@@ -1,8 +1,8 @@
-"""Train, tune, export and embed the model of intents: data to bundle in one command.
+"""Train, tune, export and embed the intent model: data to bundle in one command.
 
     NLPLUG_DATA=… python plugins/classification/recipe/make.py
 
-Each step leaves its result in the work folder; a run that was killed goes on where it was.
+Each step writes its result into the work folder; a run that was killed continues there.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from nlplug_classification.task import ClassificationTask
 
 HERE = Path(__file__).resolve().parent
 BUNDLE = HERE.parent / "nlplug_classification" / "models" / "intents-en"
-# The window the bundle answers with; longer texts get several, whose logits are averaged.
+# The window of the bundle. Longer texts have several, whose logits are averaged.
 WINDOW = 128
-# Least share of the validation texts with an intent that get it, however much is found outside.
+# Minimum share of the validation texts with an intent that get the right one.
 ACCURACY = 0.957
 LICENSE = "Apache-2.0 base model; openly licensed training data (see README.md)"
 DATA = [
@@ -36,7 +36,7 @@ DATA = [
 
 
 def export(checkpoint: Path, rows: Path, gate: Path, target: Path, below: float) -> None:
-    """Export to int8 behind the gate, held against PyTorch at the point it is used at."""
+    """Export to int8; the gate compares it with PyTorch at the chosen confidence."""
     report = export_model(
         ExportConfig(
             source=checkpoint,
@@ -62,7 +62,7 @@ def export(checkpoint: Path, rows: Path, gate: Path, target: Path, below: float)
 
 
 def main() -> None:
-    """Run the steps that are left."""
+    """Run all steps that are not yet done."""
     run = recipe_run(__doc__, task="classification", output=BUNDLE)
     foreign = run.files / "foreign_heldout.jsonl.gz"
     if not foreign.is_file():

@@ -42,7 +42,7 @@ _BANKING = re.compile(
     "top_up_limits|top_up_reverted|topping_up_by_card|unable_to_verify_identity|"
     "verify_my_identity|verify_source_of_funds|verify_top_up|why_verify_identity"
 )
-# What a foreign sentence must not hold, as an intent may be meant.
+# Words that a foreign sentence must not contain, because it may have an intent.
 _NEAR = re.compile(
     r"\b(am i|my|you|your|yours|me|mean(s|ing)?|defin(e|ed|ition)|spell(ed|ing)?|translat\w*|"
     r"weather|tax(es)?|insurance|visas?|currency|exchange|calories?|recipes?|cook\w*|"
@@ -57,18 +57,18 @@ _THIRD_PERSON = re.compile(r"(he|she|they|his|her|their|nobody|everybody|people|
 
 
 def spoken(text: str) -> str:
-    """A sentence as the set has its texts: lower-case, one line, no punctuation at the end."""
+    """A sentence in the style of the set: lower-case, one line, no punctuation at the end."""
     text = re.sub(r"\s+", " ", text).strip().lower()
     return re.sub(r"[\s.?!…]+$", "", text.replace("“", '"').replace("”", '"').replace("’", "'"))
 
 
 def written(text: str) -> str:
-    """A text of the set as people write it: with a final mark."""
+    """A text of the set with final punctuation, as people write it."""
     return text + ("?" if _QUESTION.match(text) else ".")
 
 
 def column(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One column, by its dotted path, with the row that it stands in."""
+    """One column, by its dotted path, with the row that contains it."""
     for row in read_rows(path, columns=(name.split(".")[0],)):
         value: Any = row.values
         for part in name.split("."):
@@ -77,7 +77,7 @@ def column(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def picked(texts: Iterable[str], count: int, words: tuple[int, int]) -> list[str]:
-    """So many different sentences of so many words, in the order of their hashes."""
+    """The given number of different sentences of this many words, in the order of their hashes."""
     least, most = words
     found = {spoken(text) for text in texts}
     fit = (text for text in found if least <= len(text.split()) <= most and not _NEAR.search(text))
@@ -114,7 +114,7 @@ def foreign(source: Path) -> list[str]:
 
 
 def intents(source: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """The labelled texts of the set, held out by their hash: (training, validation)."""
+    """The labelled texts of the set, split by their hash into (training, validation)."""
     texts: dict[str, list[str]] = defaultdict(list)
     for text, row in column(source / "topic" / "clinc150_train.jsonl.gz", "text"):
         texts[str(row["label"])].append(text)

@@ -18,7 +18,7 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class Point:
-    """What abstaining below a confidence costs and brings, on validation texts.
+    """Cost and benefit of abstaining below a confidence, on validation texts.
 
     Attributes:
         below: The confidence.
@@ -32,7 +32,7 @@ class Point:
 
 
 def tune(checkpoint: Path, file: Path, outside: str, *, accuracy: float) -> Point:
-    """The point with the most out-of-scope texts found that still has the accuracy asked for.
+    """The point that finds the most out-of-scope texts with at least the required accuracy.
 
     Of neighbouring confidences with the same recall the lowest is taken.
 
@@ -68,7 +68,7 @@ def _points(scores: np.ndarray, truth: np.ndarray, outside: int) -> Iterator[Poi
     best, given = inside.max(axis=1), inside.argmax(axis=1)
     foreign = truth == outside
     for below in np.arange(0.01, 1.0, 0.01):
-        # As the task has it: unsure, or the label for what fits no other is the best of all.
+        # As in the task: low confidence, or the out-of-scope label has the highest score.
         abstained = (best < below) | (scores[:, outside] > best)
         right = (given == truth) & ~abstained
         yield Point(

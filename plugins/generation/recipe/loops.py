@@ -1,13 +1,13 @@
-"""Texts that got stuck: the same words again and again."""
+"""Detects texts that repeat the same words."""
 
 from __future__ import annotations
 
 LONGEST = 30
-"""Words of a stretch that is looked for."""
+"""Maximum length of a repeated sequence, in words."""
 
 
 def is_stuck(text: str) -> bool:
-    """Whether a stretch of words comes so often in a row that it fills a dozen words and more.
+    """Whether a sequence of words is repeated in a row and covers at least twelve words.
 
     A stretch of up to 30 words counts from its third time on; of one to three words from the time
     that they are twelve words together ("ha ha ha" is no loop).

@@ -1,8 +1,8 @@
-"""Train, export and embed the teller of tales: data to bundle in one command.
+"""Train, export and embed the story model: data to bundle in one command.
 
     NLPLUG_DATA=… python plugins/generation/recipe/make.py
 
-Each step leaves its result in the work folder; a run that was killed goes on where it was.
+Each step writes its result into the work folder; a run that was killed continues there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nlplug_generation.task import GenerationTask
 HERE = Path(__file__).resolve().parent
 BUNDLE = HERE.parent / "nlplug_generation" / "models" / "tales-en"
 PROMPTS = 200
-# Chosen by reading: cooler texts turn in circles, warmer ones lose their grammar.
+# Chosen by reading: lower temperatures repeat texts, higher ones break the grammar.
 OPTIONS = {"temperature": 0.7, "top_p": 0.9, "repetition_penalty": 1.1}
 LICENSE = "weights Apache-2.0; texts public domain, CC-BY (see README.md)"
 DATA = [
@@ -42,7 +42,7 @@ DATA = [
 
 
 def train(files: Path, work: Path) -> Path:
-    """The checkpoint: from scratch at an even learning rate, then two runs in which that falls."""
+    """The checkpoint: from scratch at a constant learning rate, then two runs in which it falls."""
     held_out, tales = files / "eval.jsonl.gz", files / "last.jsonl.gz"
     checkpoint = pretrained_of(
         train=files / "first.jsonl.gz",
@@ -63,7 +63,7 @@ def train(files: Path, work: Path) -> Path:
 
 
 def export(checkpoint: Path, gate: Path, target: Path) -> None:
-    """Export to int8 behind the gate, held against PyTorch on tales."""
+    """Export to int8; the gate compares it with PyTorch on tales."""
     report = export_model(
         ExportConfig(
             source=checkpoint,
@@ -94,7 +94,7 @@ def prompts(file: Path) -> Iterator[str]:
 
 
 def stuck(made: Path, file: Path) -> int:
-    """How many texts of `PROMPTS`, at the model's own settings, turn in circles."""
+    """Number of texts for `PROMPTS`, with the model's own settings, that repeat themselves."""
     some = list(islice(prompts(file), PROMPTS))
     with pipeline("generation", made, seed=1) as tell:
         answers = [answer[0]["generated_text"] for answer in tell.map(some)]
@@ -104,7 +104,7 @@ def stuck(made: Path, file: Path) -> int:
 
 
 def figures(made: Path, test: Path) -> dict[str, str]:
-    """Bits a byte, perplexity and loops, by the marks of the card."""
+    """Bits per byte, perplexity and loops, by the placeholders of the card."""
     report = evaluated("generation", made, test).report
     loops = stuck(made, test)
     print(test.name, report, loops)
@@ -117,7 +117,7 @@ def figures(made: Path, test: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """Run the steps that are left."""
+    """Run all steps that are not yet done."""
     run = recipe_run(__doc__, task="generation", output=BUNDLE)
     files = run.files
     if not (files / "eval.jsonl.gz").is_file():

@@ -22,11 +22,11 @@ from pathlib import Path
 from nlplug.data import open_writer, read_rows
 
 HELD_OUT = 25
-"""One fairy tale of so many is held out, by a hash of its title."""
+"""One of this many fairy tales is held out, by a hash of its title."""
 PRINTED, JOINED = 3, 2
 """Passes over the tales in ``last.jsonl.gz``, as they are and with their lines joined."""
 NOVELS = 5
-"""One piece of a novel of so many goes into ``last.jsonl.gz``."""
+"""One of this many pieces of a novel goes into ``last.jsonl.gz``."""
 
 
 def texts(path: Path, language: str = "en") -> Iterator[tuple[str, str]]:
@@ -42,7 +42,7 @@ def straight(text: str) -> str:
 
 
 def joined(text: str) -> str:
-    """The text with one line a paragraph."""
+    """The text with one line per paragraph."""
     if "\n\n" in text:
         paragraphs = re.split(r"\n\s*\n", text)
         return "\n".join(re.sub(r"\s*\n\s*", " ", part) for part in paragraphs)
@@ -50,7 +50,7 @@ def joined(text: str) -> str:
 
 
 def share(name: str, parts: int) -> int:
-    """Which of so many parts a name falls into."""
+    """Index of the part that contains a name, by its hash."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % parts
 
 

@@ -1,8 +1,8 @@
-"""Train, export and embed the model of names: data to bundle in one command.
+"""Train, export and embed the NER model: data to bundle in one command.
 
     NLPLUG_DATA=… python plugins/ner/recipe/make.py
 
-Each step leaves its result in the work folder; a run that was killed goes on where it was.
+Each step writes its result into the work folder; a run that was killed continues there.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from nlplug_ner.task import NerTask
 HERE = Path(__file__).resolve().parent
 BUNDLE = HERE.parent / "nlplug_ner" / "models" / "ner-en"
 DEV = Path("dev") / "ner"
-# The window the bundle answers with; longer texts get several that overlap.
+# The window of the bundle. Longer texts have several that overlap.
 WINDOW = 256
-# The pieces of a word are one thing: its first piece decides, as it was trained to.
+# A word has the label of its first token, as in training.
 OPTIONS = {"aggregation_strategy": "first"}
 LICENSE = "Apache-2.0 base model; CoNLL-2003 for research use (see README.md)"
 DATA = [
@@ -41,7 +41,7 @@ DATA = [
 
 
 def train(files: Path, work: Path, base: str) -> Path:
-    """The fine-tuned checkpoint, by two runs of which the second goes on from the first."""
+    """The fine-tuned checkpoint, by two runs; the second one continues from the first."""
     held_out = files / "eval.jsonl.gz"
     first = checkpoint_of(
         NerTask(),
@@ -62,7 +62,7 @@ def train(files: Path, work: Path, base: str) -> Path:
 
 
 def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:
-    """Export to int8 behind the gate, held against PyTorch on labelled texts."""
+    """Export to int8; the gate compares it with PyTorch on labelled texts."""
     report = export_model(
         ExportConfig(
             source=checkpoint,
@@ -86,7 +86,7 @@ def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:
 
 
 def figures(made: Path, files: dict[str, Path]) -> dict[str, str]:
-    """Entity F1, precision and recall on each file, by the marks of the card."""
+    """Entity F1, precision and recall on each file, by the placeholders of the card."""
     found = {}
     for mark, file in files.items():
         report = evaluated("ner", made, file).report
@@ -100,7 +100,7 @@ def figures(made: Path, files: dict[str, Path]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Run the steps that are left."""
+    """Run all steps that are not yet done."""
     run = recipe_run(__doc__, task="ner", output=BUNDLE)
     files = run.files
     if not (files / "wnut17_dev.jsonl.gz").is_file():

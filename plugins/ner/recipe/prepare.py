@@ -30,7 +30,7 @@ from nlplug.data.tags import Span, spans_of_tags, tags_of_spans
 
 THREE = ["PER", "ORG", "LOC"]
 SEED = 7
-# Neighbouring sentences of one article are held out together: they share their names.
+# Neighbouring sentences of one article are held out together, because they contain the same names.
 BLOCK = 100
 WNUT = {
     "person": "PER",
@@ -40,7 +40,7 @@ WNUT = {
     "creative-work": "MISC",
     "product": "MISC",
 }
-# GMB's machine-made labels count titles to names.
+# The automatic labels of GMB include titles in names.
 TITLES = frozenset(
     {
         "mr.",
@@ -87,7 +87,7 @@ def as_they_are(tokens: list[str], tags: list[str]) -> Sentence:
 
 
 def tweet(tokens: list[str], tags: list[str]) -> Sentence:
-    """BTC marks most account names twice, as ``@`` and as the name: the name alone stays."""
+    """BTC marks most account names twice, as ``@`` and as the name; only the name is kept."""
     changed = list(tags)
     for index, token in enumerate(tokens[:-1]):
         after = tags[index + 1]
@@ -97,7 +97,7 @@ def tweet(tokens: list[str], tags: list[str]) -> Sentence:
 
 
 def emerging(tokens: list[str], tags: list[str]) -> Sentence:
-    """WNUT's types as ours; account names, of which it marks none, are left out."""
+    """WNUT's types as ours; account names, which it never marks, are left out."""
     kept = [
         (token, tag if tag == "O" else f"{tag[0]}-{WNUT[tag[2:]]}")
         for token, tag in zip(tokens, tags, strict=True)
@@ -107,7 +107,7 @@ def emerging(tokens: list[str], tags: list[str]) -> Sentence:
 
 
 def without_markup(sentences: Iterable[Sentence]) -> Iterator[Sentence]:
-    """Wikipedia without the signs of its markup, as readers see it."""
+    """A text of Wikipedia without its markup."""
     for tokens, tags in sentences:
         kept = [
             (token, tag)
@@ -118,8 +118,8 @@ def without_markup(sentences: Iterable[Sentence]) -> Iterator[Sentence]:
 
 
 def silver(sentences: list[Sentence], news: list[Sentence]) -> list[Sentence]:
-    """GMB's types as ours: its ``gpe`` are people (MISC) or countries (LOC), as CoNLL has the word
-    more often, or else GMB itself; titles are no part of a name; times are no entities."""
+    """GMB's types as ours: its ``gpe`` are people (MISC) or countries (LOC), by the more frequent
+    use of the word in CoNLL, or else in GMB; titles are not in names; times are no entities."""
     seen = Counter(
         (token, tag[2:])
         for sentence in (*news, *sentences)
@@ -179,8 +179,8 @@ def rows(sentences: Iterable[Sentence], label_set: list[str] | None) -> Iterator
 
 
 def half_open(sentences: Iterable[Sentence], chance: random.Random) -> Iterator[dict[str, object]]:
-    """Rows of a set without MISC, every other one taken at its word: where nothing ever speaks
-    against MISC, the model sees it everywhere."""
+    """Rows of a set without MISC. In every other one, unmarked words count as no entity: without
+    such examples the model marks too many words as MISC."""
     for sentence in sentences:
         yield from rows([sentence], THREE if chance.random() < 0.5 else None)
 
@@ -194,7 +194,7 @@ def block_share(block: list[Sentence]) -> float:
 
 
 def by_hash(sentences: list[Sentence], *ends: float) -> tuple[list[Sentence], ...]:
-    """Sentences parted by the hash of their text; the last part is what is left."""
+    """Sentences split by the hash of their text; the last part has the rest."""
     parts: tuple[list[Sentence], ...] = tuple([] for _ in range(len(ends) + 1))
     for sentence in sentences:
         place = share(" ".join(sentence[0]))

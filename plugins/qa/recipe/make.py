@@ -2,7 +2,7 @@
 
     NLPLUG_DATA=… python plugins/qa/recipe/make.py
 
-Each step leaves its result in the work folder; a run that was killed goes on where it was.
+Each step writes its result into the work folder; a run that was killed continues there.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from nlplug_qa.task import QaTask
 HERE = Path(__file__).resolve().parent
 BUNDLE = HERE.parent / "nlplug_qa" / "models" / "qa-en"
 XQUAD = Path("dev") / "qa" / "xquad_en.jsonl.gz"
-# Each run goes on from the one before; the last from the mean of three, which is averaged with it.
+# Each run continues from the previous one; the last from the mean of three, and it is averaged
+# with that mean.
 RUNS = ("first", "train", "last", "again")
 LAST_RUN = "long"
 AVERAGED = 3
-# The products that the answer's places depend on most, as many as the size allows.
+# The products with the largest effect on the answer's position, as many as the size allows.
 IN_FLOAT = ("layer.4/attention/output/dense", "layer.5/attention/output/dense")
-# On the held-out questions a little better than the 15 of transformers.
+# Slightly better on the held-out questions than the 15 of transformers.
 OPTIONS = {"max_answer_len": 20}
 LICENSE = "Apache-2.0 base model; training data CC BY-SA 4.0, MIT and Apache-2.0 (see README.md)"
 DATA = [
@@ -63,7 +64,7 @@ def tuned(name: str, files: Path, work: Path, base: str) -> Path:
 
 
 def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:
-    """Export to int8 behind the gate, held against PyTorch on held-out questions."""
+    """Export to int8; the gate compares it with PyTorch on held-out questions."""
     report = export_model(
         ExportConfig(
             source=checkpoint,
@@ -87,7 +88,7 @@ def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:
 
 
 def figures(bundle: Path, xquad: Path, held_out: Path) -> dict[str, str]:
-    """What the card's marks stand for, measured through the runtime."""
+    """The values of the card's placeholders, measured through the runtime."""
     found: dict[str, str] = {}
     with pipeline("qa", bundle) as ask:
         report = evaluate(ask, xquad).report
@@ -106,7 +107,7 @@ def figures(bundle: Path, xquad: Path, held_out: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """Run the steps that are left."""
+    """Run all steps that are not yet done."""
     run = recipe_run(__doc__, task="qa", output=BUNDLE)
     held_out = run.files / "no_answer.jsonl.gz"
     if not held_out.is_file():

@@ -43,7 +43,7 @@ def load(folder: Path, name: str) -> list[Row]:
 
 
 def among(row: Row, others: Sequence[str], most: int, chance: random.Random) -> Row:
-    """A question on a sentence as one on a paragraph, with other sentences around it."""
+    """A question about a sentence with other sentences added to its context."""
     around = chance.sample(others, chance.randint(0, most))
     place = chance.randint(0, len(around))
     front = "".join(f"{sentence} " for sentence in around[:place])

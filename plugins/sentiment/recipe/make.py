@@ -2,7 +2,7 @@
 
     NLPLUG_DATA=… python plugins/sentiment/recipe/make.py
 
-Each step leaves its result in the work folder; a run that was killed goes on where it was.
+Each step writes its result into the work folder; a run that was killed continues there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nlplug_sentiment.task import SentimentTask
 HERE = Path(__file__).resolve().parent
 BUNDLE = HERE.parent / "nlplug_sentiment" / "models" / "sentiment-en"
 SST2_DEV = Path("dev") / "sentiment" / "sst2_dev.jsonl.gz"
-# The window the bundle answers with; longer texts get several, whose logits are averaged.
+# The window of the bundle. Longer texts have several, whose logits are averaged.
 WINDOW = 256
 LICENSE = "Apache-2.0 base model; training data for research use (see README.md)"
 DATA = [
@@ -30,7 +30,7 @@ DATA = [
 
 
 def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:
-    """Export to int8 behind the gate, held against PyTorch on labelled texts."""
+    """Export to int8; the gate compares it with PyTorch on labelled texts."""
     report = export_model(
         ExportConfig(
             source=checkpoint,
@@ -53,7 +53,7 @@ def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:
 
 
 def main() -> None:
-    """Run the steps that are left."""
+    """Run all steps that are not yet done."""
     run = recipe_run(__doc__, task="sentiment", output=BUNDLE)
     held_out = run.files / "imdb_heldout.jsonl.gz"
     if not held_out.is_file():

@@ -41,7 +41,7 @@ def ordinary(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Letters and digits alone, to find a phrase in the sentence it was cut from."""
+    """Only the letters and digits, to find a phrase in the sentence that contains it."""
     return " " + " ".join(re.findall(r"[a-z0-9]+", text.lower())) + " "
 
 
@@ -53,7 +53,7 @@ def load(folder: Path, name: str) -> list[Labelled]:
 
 
 def without_cut_from(phrases: list[Labelled], held: Iterable[Labelled]) -> Iterator[Labelled]:
-    """Phrases of four words or more only where no held-out sentence contains them."""
+    """The phrases, without those of four or more words that a held-out sentence contains."""
     sentences = "\n".join(plain(text) for text, _ in held)
     for text, label in phrases:
         bare = plain(text)

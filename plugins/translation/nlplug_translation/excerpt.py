@@ -48,11 +48,11 @@ class Excerpt:
         yield done, len(self.text)
 
     def has_words(self) -> bool:
-        """Whether there are letters beside the spans."""
+        """Whether there are letters outside of the spans."""
         return any(any(map(str.isalpha, self.text[a:b])) for a, b in self.between())
 
     def is_in_capitals(self) -> bool:
-        """Whether all letters beside the spans are capitals, in two words at least."""
+        """Whether all letters outside of the spans are capitals, in two words at least."""
         text = " ".join(self.text[a:b] for a, b in self.between())
         return text.isupper() and len(_TWO_LETTERS.findall(text)) > 1
 
@@ -77,7 +77,7 @@ class Excerpt:
         return text[:start], self.cut(start, end), text[end:]
 
     def row(self) -> tuple[Excerpt | str, ...]:
-        """The stretch around a word that stands four times or more in a row, and these words."""
+        """The excerpt around a word that occurs at least four times in a row, and these words."""
         found = _ROW.search(self.text)
         if not found:
             return ()
@@ -89,7 +89,7 @@ class Excerpt:
         return self.cut(0, start), *words, self.cut(end, len(self.text))
 
     def halves(self) -> tuple[Excerpt, str, Excerpt] | None:
-        """The two halves of the stretch and what stands between them; None for a single word."""
+        """The two halves of the excerpt and the text between them; None for a single word."""
         text, kept = self.text, self.kept
         place = halve(text)
         index = bisect_left(kept, place, key=lambda span: span.end)

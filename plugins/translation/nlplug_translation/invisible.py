@@ -1,4 +1,4 @@
-"""Characters that nobody sees and no model knows: hyphens that may show, marks of direction."""
+"""Invisible characters that no model knows: soft hyphens, direction marks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from nlplug_translation.protected import Span
 
-# Soft hyphen, direction of Arabic and of what stands beside it, places to break a line, joiners of
+# Soft hyphen, direction of Arabic and of the text next to it, places to break a line, joiners of
 # words, mark of byte order. Those that shape letters (U+200C, U+200D) are part of their words.
 INVISIBLE = r"\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
 """For use within a set of a regular expression."""
@@ -32,5 +32,5 @@ def visible(text: str, kept: Sequence[Span] = ()) -> str:
 
 
 def places(text: str) -> list[int]:
-    """Where in a text each of its visible characters stands."""
+    """The position in a text of each of its visible characters."""
     return [place for place, letter in enumerate(text) if not _SOME.match(letter)]

@@ -1,4 +1,4 @@
-"""Which languages a model translates, and how it is told."""
+"""The languages that a model translates, and how they are selected."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class Languages:
         sources: Those it translates from; empty where it does not say.
         targets: Those it translates to; likewise.
         frame: The special tokens that the tokenizer puts before and behind a text.
-        marks: For models that are told the target by a token before the text: its id.
+        marks: For models that select the target by a token before the text: its id.
         codes: For models whose sources hold the token of their own language, and whose answers
             begin with that of the target: its id.
-        prefixes: For models that are told in words: the words, by source and target.
+        prefixes: For models that select it by words before the text: these, by source and target.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Languages:
 
     @property
     def needs_source(self) -> bool:
-        """Whether the model has to be told from which language it translates."""
+        """Whether the source language must be given."""
         return len(self.codes) > 0
 
     def source(self, code: str) -> str:
@@ -144,7 +144,7 @@ class Languages:
             target: That of a text which names none.
 
         Raises:
-            OptionError: A target that the model does not have, or cannot be told so.
+            OptionError: A target that the model does not have, or that is not selected in this way.
         """
         target = target and self.target(target)
         found = _MARKED.match(text)
@@ -162,7 +162,7 @@ class Languages:
             told = "Set tgt_lang to one of" if self.codes else "It translates to"
             raise OptionError(
                 f"The text names its target with >>{code}<<; the model {self.name!r} "
-                + ("does not translate to it." if own is None else "is told it by tgt_lang alone."),
+                + ("does not translate to it." if own is None else "accepts it only as tgt_lang."),
                 hint=f"{told}: {known}." if known else f"Leave >>{code}<< out.",
             )
         return own, rest
@@ -246,7 +246,7 @@ def _prefixes(config: Mapping[str, Any]) -> dict[tuple[str, str], str]:
 
 
 def _stated(bundle: Bundle) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The one language on each side, where something tells it: a group such as "mul" tells none."""
+    """The one language on each side, if it is known; a group such as "mul" names none."""
     named = re.search(r"-([A-Za-z]{2,3})-([A-Za-z]{2,3})$", bundle.name)
     sides = []
     for number, (option, entry) in enumerate(

@@ -23,7 +23,7 @@ _LEAD = re.compile(
     rf"\A[{_BLANK}]*(?:(?:>+|[-*+•‣◦▪·–—]|\#{{1,6}}|\(?(?:\d{{1,3}}(?:\.\d{{1,3}})*|[A-Za-z])[.)]"
     rf"|\[[ xX]?\])[{INVISIBLE}]*\s[{_BLANK}]*)*"
 )
-# Behind a colour or a tab: marks that end what stands before it.
+# Behind a colour or a tab: marks that end the text before it.
 _MARKS = re.compile(rf"\A[,;:!?…)\]»”’]+[{_BLANK}]+")
 _CORE = re.compile(rf"[^{_BLANK}](?:.*[^{_BLANK}])?", re.DOTALL)
 
@@ -33,7 +33,7 @@ class Piece:
     """A stretch of a text.
 
     Attributes:
-        text: As it stands there.
+        text: Its text.
         translate: Whether it is one for the model; if so, it is a sentence, with letters in it and
             nothing around it that cannot be seen.
     """
@@ -106,7 +106,7 @@ def _sentences(text: str) -> list[tuple[int, int]]:
 def _whole(
     found: list[tuple[int, int]], text: str, patterns: Sequence[Pattern]
 ) -> list[tuple[int, int]]:
-    """Sentences without those ends that lie within something protected."""
+    """Sentences without those ends that are inside of a protected part."""
     kept = iter(spans(text, patterns))
     span = next(kept, None)
     joined = [found[0]]

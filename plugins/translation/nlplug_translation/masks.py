@@ -1,4 +1,4 @@
-"""Numbers that stand in a source for what may not change, and the way back from them."""
+"""Replaces protected parts of a source by numbers, and restores them in the translation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _DIGITS = re.compile(r"\d+")
 
 @dataclass(frozen=True)
 class Mask:
-    """A number in a source, and what it stands for.
+    """A number in a source, and the text that it replaces.
 
     Attributes:
         number: The number.
-        text: What has to stand in its place in the translation.
+        text: The text that replaces it in the translation.
         before: Whether a space was added before it, to part it from a word.
         behind: Whether a space was added behind it.
     """
@@ -70,7 +70,7 @@ def masked(
     Args:
         text: The text.
         kept: Its spans.
-        write: How what stands between the spans is written for the model.
+        write: Converts the text between the spans for the model.
         shown: Kinds of spans that the model sees as they are.
 
     Returns:

@@ -36,7 +36,7 @@ class TranslationModel(Seq2SeqModel):
         self.vocabulary = Vocabulary(self.tokens, self.tokenizer.unk_token_id)
 
     def parts(self, item: Any, options: TranslationOptions) -> list[Part]:
-        """The sentences of a text, and what stands between them."""
+        """The sentences of a text, and the text between them."""
         named, text = self.languages.marked(item.text, options.tgt_lang)
         target = self.languages.target(named)
         patterns = [compiled(pattern) for pattern in options.protect_patterns]

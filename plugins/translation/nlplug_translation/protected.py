@@ -74,7 +74,7 @@ _STOPS_BEHIND = ".,;:!?'’\"*_~"
 _LONGEST_PLAIN, _LONGEST_NESTED = 100, 5000
 
 APART = frozenset({"break", "emoji"})
-"""Kinds that stand between sentences: what is on their two sides is translated separately."""
+"""Kinds between sentences: the texts on their two sides are translated separately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Span:
     Attributes:
         start: Its first character.
         end: Behind its last.
-        text: What stands there, and in the translation.
+        text: Its text, in the source and in the translation.
         kind: ``url``, ``email``, ``path``, ``break`` (a tag or escape that ends a line), ``tag``,
             ``code``, ``placeholder``, ``emoji``, ``number``, ``word`` (a word with a digit),
             ``custom`` (of a user's pattern), or ``unknown`` (not in the model's vocabulary).
@@ -108,7 +108,7 @@ def spans(text: str, patterns: Sequence[Pattern] = ()) -> list[Span]:
 
     Args:
         text: Any text.
-        patterns: What a user wants to keep as well.
+        patterns: Further patterns to keep, given by the user.
     """
     found = [*_known(text), *_braces(text)]
     for pattern in patterns:

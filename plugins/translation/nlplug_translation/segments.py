@@ -1,4 +1,4 @@
-"""Sentences on their way through the model: masked, written, checked, and mended if need be."""
+"""Sentences in the model: masked, translated, checked, and repaired if necessary."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Sentence(Segment):
 
 @dataclass(frozen=True)
 class Checked(Segment):
-    """A source whose translation is checked, and mended where it does not pass.
+    """A source whose translation is checked, and repaired if the check fails.
 
     Attributes:
         excerpt: What is translated.
         masked: As the model sees it.
         writer: Makes the segments that may take this one's place.
-        capitals: Whether it stands in capitals, and the model sees small letters.
+        capitals: Whether it is in capitals; the model then gets lower case.
         rounds: How often it has been cut; 0 for a whole sentence.
         elements: Whether each pair of tags is masked with what it holds.
     """
@@ -110,8 +110,8 @@ class Checked(Segment):
 class Writer:
     """Makes segments of sentences.
 
-    A sentence is peeled (what stands around it stays), cut where it is longer than the model is
-    good at, and masked. Its translation is checked. One that does not pass is mended: all numbers
+    A sentence is stripped (the text around it stays), cut where it is longer than the model is
+    good at, and masked. Its translation is checked. One that fails is repaired: all numbers
     are masked, then pairs of tags with what they hold; then the stretches between the spans are
     translated separately; then the halves of these, a few times. Each step has less text or more
     masks than the one before, so the work is bounded. What passes nowhere stays as it was.
@@ -125,7 +125,7 @@ class Writer:
         target_unknown: The token for what the vocabulary of translations lacks; -1 for none.
         patterns: A user's patterns of what may not change.
         protect: Whether translations are checked, and some things may not change.
-        truncate: Whether what is too long is cut off, and not translated in parts.
+        truncate: Whether a text that is too long is truncated, and not translated in parts.
         spaced: Whether the language of the translation has spaces between words.
     """
 
@@ -284,7 +284,8 @@ class Writer:
 def put_together(parts: Sequence[Part], again: Again) -> list[str]:
     """The versions of a text of which some parts stay and some are for the model.
 
-    What the model wrote does not grow together with what stood beside its source without a space.
+    A space separates the output of the model from a neighbouring word without one (in scripts that
+    write spaces).
     """
     made = again([part for part in parts if isinstance(part, Segment)])
     versions = []

@@ -56,7 +56,7 @@ _SPACELESS = re.compile(
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """The sentences of one line, as places in it; what lies between them is white space.
+    """The sentences of one line, as positions in it; between them is white space.
 
     Args:
         text: Without line ends.

@@ -1,8 +1,8 @@
-"""Train, export and embed the translator: data to bundle in one command.
+"""Train, export and embed the translation model: data to bundle in one command.
 
     NLPLUG_DATA=… python plugins/translation/recipe/make.py
 
-Each step leaves its result in the work folder; a run that was killed goes on where it was.
+Each step writes its result into the work folder; a run that was killed continues there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BUNDLE = HERE.parent / "nlplug_translation" / "models" / "translation-en-fr"
 VOCABULARY = 10_000
 """Tokens, of which 256 are bytes."""
 LONGEST = 128
-"""Tokens of a side, as in the settings."""
+"""Maximum number of tokens per side, as in the settings."""
 LICENSE = "data under open licences, some CC-BY-SA and GPL (see README.md)"
 DATA = [
     {"name": "Tatoeba", "license": "CC-BY-2.0-FR", "source": "manythings.org/anki"},
@@ -65,7 +65,7 @@ DATA = [
 
 
 def vocabulary(pairs: Path, target: Path) -> Path:
-    """The tokenizer, learnt from the pairs whose sides differ; nothing is unknown to it."""
+    """The tokenizer, trained on the pairs whose sides differ. It has no unknown tokens."""
     if not (target / "tokenizer.json").is_file():
         sides = (row.values["translation"] for row in read_rows(pairs))
         texts = (text for side in sides if side["en"] != side["fr"] for text in side.values())
@@ -82,7 +82,7 @@ def vocabulary(pairs: Path, target: Path) -> Path:
 
 
 def train(files: Path, work: Path) -> Path:
-    """The checkpoint: from scratch at an even learning rate, then until that is 0."""
+    """The checkpoint: from scratch at a constant learning rate, then with one that falls to 0."""
     pairs, held_out = files / "train.jsonl.gz", files / "eval.jsonl.gz"
     first = pretrained_of(
         train=pairs,
@@ -102,7 +102,7 @@ def train(files: Path, work: Path) -> Path:
 
 
 def export(checkpoint: Path, pairs: Path, gate: Path, target: Path) -> None:
-    """Export to int8 behind the gate, held against PyTorch on pairs."""
+    """Export to int8; the gate compares it with PyTorch on pairs."""
     report = export_model(
         ExportConfig(
             source=checkpoint,
@@ -126,7 +126,7 @@ def export(checkpoint: Path, pairs: Path, gate: Path, target: Path) -> None:
 
 
 def figures(made: Path, files: dict[str, Path]) -> dict[str, str]:
-    """BLEU and chrF on each file, greedy and with 4 beams, by the marks of the card."""
+    """BLEU and chrF on each file, greedy and with 4 beams, by the placeholders of the card."""
     found = {}
     for mark, file in files.items():
         for name, beams in (("GREEDY", 1), ("BEAMS", 4)):
@@ -141,7 +141,7 @@ def figures(made: Path, files: dict[str, Path]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Run the steps that are left."""
+    """Run all steps that are not yet done."""
     run = recipe_run(__doc__, task="translation", output=BUNDLE)
     files = run.files
     if not (files / "eval.jsonl.gz").is_file():

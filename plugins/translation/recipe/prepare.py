@@ -69,24 +69,24 @@ RESTRICTED = {
 }
 """Sets for research or non-commercial use."""
 FOREIGN = "tatoeba_en_zh"
-"""A set with texts in another script, of which pieces are to be copied."""
+"""A set with texts in another script, parts of which are copied."""
 
 MOST = 500
-"""Held-out pairs of a set at most."""
+"""Maximum number of held-out pairs per set."""
 WATCHED = 80
-"""Pairs of a set that watch training, at most."""
+"""Maximum number of validation pairs per set."""
 LONGEST = 450
-"""Characters of a side; longer ones would lose their ends."""
+"""Maximum number of characters per side; longer ones would be truncated."""
 VARIED = 160
-"""Characters of the English side of a pair that comes in other forms."""
+"""Maximum number of characters of the English side of a pair that gets other forms."""
 JOINED = 0.05
-"""Of so large a part of the pairs two come as one."""
+"""Share of the pairs that are joined in twos."""
 SENSES = 2
-"""Translations of a dictionary's entry."""
+"""Maximum number of translations of a dictionary entry."""
 SLOTS, PLAIN = 24, 12
-"""Pairs that are made of each phrase with slots, and of each without."""
+"""Number of pairs made of each phrase with slots, and of each without."""
 COPIED = 12_000
-"""Pairs that are only copied."""
+"""Number of pairs with equal sides."""
 PHRASES = Path(__file__).with_name("phrases.tsv")
 
 _ENTITY = re.compile(r"&#?\w{2,8};")
@@ -94,13 +94,13 @@ _SLOT = re.compile(r"\{[mntp]\}")
 
 
 def key(english: str) -> str:
-    """The letters and digits of a sentence, which are the same however it is written."""
+    """The letters and digits of a sentence, independent of case and punctuation."""
     letters = unicodedata.normalize("NFKC", english).casefold()
     return "".join(letter for letter in letters if letter.isalnum())
 
 
 def part(english: str, parts: int, salt: str) -> int:
-    """Which of so many parts a sentence falls into."""
+    """Index of the part that contains a sentence, by its hash."""
     digest = hashlib.sha256(f"{salt}/{key(english)}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % parts
 
@@ -162,14 +162,14 @@ def senses(pairs: Iterable[Pair]) -> Iterator[Pair]:
 
 
 def weighted(pairs: Sequence[Pair], weight: float, chance: random.Random) -> Iterator[Pair]:
-    """Each pair as often as its set's weight tells, by chance where that is no whole number."""
+    """Each pair as often as its set's weight says; the fraction of a weight is sampled."""
     for pair in pairs:
         for _ in range(int(weight) + (chance.random() < weight % 1)):
             yield pair
 
 
 def trained(pairs: Sequence[Pair], weight: float, chance: random.Random) -> Iterator[Pair]:
-    """What training sees of a set."""
+    """The training pairs of a set."""
     before: Pair | None = None
     for pair in weighted(pairs, weight, chance):
         yield pair
@@ -220,5 +220,5 @@ def prepare(data: Path, target: Path) -> None:
         print(f"{file}: {len(made):,} pairs", flush=True)
     for domain, pairs in tested.items():
         write(target / "heldout" / f"{domain}.jsonl.gz", pairs)
-    # Last, as it tells that all are there.
+    # Last, because it marks that all files are complete.
     write(target / "eval.jsonl.gz", watched)

@@ -113,7 +113,7 @@ def test_no_answer_is_an_empty_list_an_empty_cell_or_a_mark() -> None:
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"answer": "Paris"}, "'Paris' does not stand in the context"),
+        ({"answer": "Paris"}, "'Paris' is not in the context"),
         ({"answer": "Bo", "answer_start": 9}, "'Bo' does not stand at 9 in the context"),
         ({"answer": "Bo", "answer_start": -8}, "'Bo' does not stand at -8"),
         ({"answer": "Bo", "answer_start": "late"}, "'Bo' does not stand at 'late'"),

@@ -115,7 +115,7 @@ def test_a_fixed_length_is_filled_up() -> None:
     ],
 )
 def test_what_cannot_be_fed_is_refused_by_name(inputs: dict[str, TensorInfo], reason: str) -> None:
-    with pytest.raises(BundleError, match=f"m.onnx wants the inputs .*{reason}"):
+    with pytest.raises(BundleError, match=f"m.onnx needs the inputs .*{reason}"):
         feeds(**inputs)
 
 

@@ -179,5 +179,5 @@ def test_a_bad_row_is_two_clean_lines(tiny_bert: Path, tmp_path: Path) -> None:
     arguments = ["--base", str(tiny_bert), "--output", str(tmp_path / "out"), "--data", str(file)]
     done = CliRunner().invoke(main, ["train", "qa", *arguments, "--eval", str(file)])
     assert done.exit_code != 0
-    assert f"{file}:2: the answer 'film' does not stand in the context." in done.output
+    assert f"{file}:2: the answer 'film' is not in the context." in done.output
     assert "Traceback" not in done.output

@@ -58,7 +58,7 @@ def test_its_manifest_says_what_it_is_and_what_it_lost(bundle: Bundle) -> None:
 
 def test_its_card_names_data_terms_and_limits(bundle: Bundle) -> None:
     card = (bundle.path / "README.md").read_text(encoding="utf-8")
-    for word in ("FairytaleQA", "African Storybook", "ELTeC", "licence", "bad at", "bits a byte"):
+    for word in ("FairytaleQA", "African Storybook", "ELTeC", "licence", "bad at", "bits per byte"):
         assert word in card
     assert "@" not in card
 

@@ -164,7 +164,7 @@ def rms_norm(module: Any) -> Norm:
 
 
 def activation(name: Any) -> str:
-    """The function that an activation's name in a configuration stands for.
+    """The function for an activation's name in a configuration.
 
     Raises:
         NoFastForm: The name is not in `ACTIVATIONS`.

@@ -2,7 +2,7 @@
 
 A wrong number of heads, another activation or a shuffled vocabulary make a model that loads, runs
 and answers wrongly, in PyTorch as well as in ONNX, so comparing the two finds nothing. ``nlplug
-train`` therefore writes ``nlplug_record.json`` beside the weights: the token ids and some outputs
+train`` therefore writes ``nlplug_record.json`` next to the weights: the token ids and some outputs
 for fixed texts, the configuration, and a hash of each tensor. An export computes the outputs again.
 If they differ, the configuration, the tokenizer and the hashes say what was changed.
 """
@@ -132,7 +132,7 @@ def _tokens(tokenizer: Any) -> list[list[int]]:
 
 
 def _outputs(model: Any, tokenizer: Any) -> list[np.ndarray]:
-    """Some numbers of the output for each text, alone and therefore without padding."""
+    """Some numbers of the output for each text in a batch of its own, so without padding."""
     torch = require("torch", "train", purpose="Export")
     found = []
     longest = int(getattr(model.config, "max_position_embeddings", 0) or 512) - 2

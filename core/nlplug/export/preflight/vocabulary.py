@@ -147,7 +147,7 @@ def _window(tokenizer: Any, model: Any) -> Iterator[Finding]:
 
 
 def _vocabulary_files(folder: Path) -> Iterator[Finding]:
-    """``tokenizer.json`` against the vocabulary and the settings that stand beside it."""
+    """``tokenizer.json`` against the vocabulary and the settings in the same folder."""
     path = folder / "tokenizer.json"
     if not path.is_file():
         return

@@ -80,7 +80,7 @@ class Int8Forms:
         clock: Limits the ranking of products.
 
     Attributes:
-        sensitive: The weights that lose most when they alone are quantized, once they are ranked.
+        sensitive: The weights that lose most when only they are quantized, once they are ranked.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which weights lose most when they alone are quantized, and which activations overflow in fp16."""
+"""Which weights lose most when only they are quantized, and which activations overflow in fp16."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _HALF = 65504.0
 
 @dataclass(frozen=True)
 class Sensitive:
-    """A weight, and how much the outputs change when it alone is quantized.
+    """A weight, and how much the outputs change when only it is quantized.
 
     Attributes:
         weight: Its name in the graph, which an export may have numbered.
-        layer: The name of what is computed with it, which has the path of the layer.
+        layer: The name of the operator that uses it, which contains the path of the layer.
         effect: Mean absolute difference of the outputs.
     """
 
@@ -36,7 +36,7 @@ class Sensitive:
 
 
 def ranked(model: Any, feeds: Sequence[Feeds], in_time: Callable[[], bool]) -> list[Sensitive]:
-    """The weights of a float graph, by how much the outputs change when one alone is quantized.
+    """The weights of a float graph, by how much the outputs change when only one is quantized.
 
     Args:
         model: The ``onnx.ModelProto`` in float32; not changed.

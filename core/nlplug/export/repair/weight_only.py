@@ -126,7 +126,7 @@ def _read_instead(editor: GraphEditor, name: str, other: str) -> None:
 
 
 def _with_first(editor: GraphEditor, nodes: list[Any]) -> Any:
-    """Put these nodes before all others, and drop what is no longer read."""
+    """Put these nodes before all others, and remove nodes that are no longer used."""
     graph = editor.model.graph
     rest = list(graph.node)
     del graph.node[:]

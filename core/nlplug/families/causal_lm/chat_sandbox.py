@@ -3,7 +3,7 @@
 A template comes with a model, so it may be hostile. Jinja's sandbox keeps it from the interpreter's
 objects; it does not limit what it computes. Here every value that a template makes has at most
 `MAX_SIZE` characters and elements, checked before it is made where an operation can multiply sizes.
-Loops and macros count their steps and look at the clock. Import this module only where Jinja is
+Loops and macros count their steps and check the time. Import this module only where Jinja is
 installed.
 """
 
@@ -73,7 +73,7 @@ _BUDGET: ContextVar[_Budget | None] = ContextVar("_BUDGET", default=None)
 
 @contextmanager
 def budget() -> Iterator[None]:
-    """Limit the steps and the time of what is rendered inside, in this thread."""
+    """Limit the steps and the time of rendering inside of the block, in this thread."""
     token = _BUDGET.set(_Budget())
     try:
         yield

@@ -53,7 +53,7 @@ class ChatTemplate:
 
         Args:
             messages: Each with ``role`` and ``content``, at least one. The content may be a text,
-                a list of parts, or None, such as beside ``tool_calls``.
+                a list of parts, or None, for example with ``tool_calls``.
             continue_final: Continue the last message instead of starting a new one.
             tools: The tools that the model may call, as JSON schemas.
             variables: Other variables of the template.

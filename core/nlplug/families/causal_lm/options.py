@@ -27,7 +27,7 @@ class Message(TypedDict):
     """One message of a chat.
 
     The role is mostly ``system``, ``user``, ``assistant`` or ``tool``. The content is a text, a
-    list of parts such as ``{"type": "text", "text": "Hello"}``, or None beside ``tool_calls``.
+    list of parts such as ``{"type": "text", "text": "Hello"}``, or None with ``tool_calls``.
     Other keys are passed to the chat template.
     """
 

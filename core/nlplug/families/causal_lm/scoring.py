@@ -54,7 +54,7 @@ class LikelihoodScorer:
         encode: Returns the tokens of a text, without special tokens.
         before: Tokens before a text: the token that begins a text, else the one that ends a text.
         end: The token that ends a text; empty for a model without one.
-        context: Maximum number of tokens that the model reads at once.
+        context: Maximum number of tokens per forward pass.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ class Written:
 
 
 Again = Callable[[Sequence["Segment"]], list[list[str]]]
-"""Has further segments written, each in as many versions as the call wants."""
+"""Decodes further segments, each in the number of versions that the call asks for."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Seq2SeqModel:
     def __init__(self, bundle: Bundle, task: str) -> None:
         self.bundle = bundle
         target = load_target_tokenizer(bundle)
-        # Of a pair it is looked at what an unknown token stands for; see `_ids`.
+        # With a pair we inspect what each unknown token replaces; see `_ids`.
         self.tokenizer = load_tokenizer(bundle, offsets=target is not None)
         self.target = target or self.tokenizer
         self.generation = GenerationConfig.of(bundle)
@@ -136,7 +136,7 @@ class Seq2SeqModel:
 
     @property
     def room(self) -> int:
-        """Tokens that a source may have beside the special ones."""
+        """Number of tokens that a source may have in addition to the special ones."""
         before, behind = self.frame
         return self.tokenizer.max_length - len(before) - len(behind)
 

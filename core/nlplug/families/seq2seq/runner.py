@@ -49,7 +49,7 @@ class Seq2SeqRunner(StreamingRunner):
     """Runs an encoder and its decoder for one task; safe to use from several threads.
 
     One batch is decoded on one core: at the size of such models that is faster than sharing the
-    steps of a batch. Several batches go on at once, in the same sessions.
+    steps of a batch. Several batches run at the same time, in the same sessions.
 
     Args:
         model: The task's text handling.
@@ -57,7 +57,7 @@ class Seq2SeqRunner(StreamingRunner):
         decoder: The ``.onnx`` file.
         key: Under which name a text is returned.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; decoding runs on the CPU.
-        threads: Batches at once; None for the CPUs that the process may use.
+        threads: Number of batches at the same time; None for the CPUs that the process may use.
 
     Raises:
         DeviceError: The device name is unknown.
@@ -105,7 +105,7 @@ class Seq2SeqRunner(StreamingRunner):
         the same batches as without streaming.
 
         Raises:
-            InputError: The model cannot take the input; at once, not with the first piece.
+            InputError: The model cannot take the input; raised by the call itself.
             OptionError: Several versions were asked for.
         """
         decoding = self._model.decoding(options)
@@ -301,7 +301,7 @@ class _Trim:
 
 
 def _first_places(parts: Sequence[Part], *, alone: bool) -> dict[int, int]:
-    """For each segment the place where the same one stands first; its own if all are alone."""
+    """For each segment the index of the first equal one; its own if there is none before."""
     seen: dict[Segment, int] = {}
     return {
         place: place if alone else seen.setdefault(part, place)

@@ -8,7 +8,7 @@ from nlplug.data.squad import answer_spans, text_of
 
 
 class Questions(Contents):
-    """Rows with a question, a context, and answers that stand in the context."""
+    """Rows with a question, a context, and answers that are in the context."""
 
     def key(self, row: DataRow) -> str:
         # All questions on a context are on the same side, else the held-out ones would be easy.

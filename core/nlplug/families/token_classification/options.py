@@ -52,7 +52,7 @@ class TokenClassificationInput(TaskInput):
         title="Words",
         description="Instead of a text, its words as a list. Each is labelled as a whole, and "
         "answers have the indices of the words. Positions are those in the text of the words "
-        "with spaces between them, except beside Chinese or Japanese characters.",
+        "with spaces between them, except next to Chinese or Japanese characters.",
         json_schema_extra=chinese(
             "词",
             "代替文本的词列表；每个词作为整体标注，结果包含词的序号。"

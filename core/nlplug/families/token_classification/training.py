@@ -35,7 +35,7 @@ class TokenClassificationRecipe(Recipe):
 
     Rows are tokens with one tag each, or a text with labelled character spans (see
     `nlplug.data.annotated`). The labels are assigned to the model's tokens by character position:
-    ``B-`` to the first token of an entity, ``I-`` to all others, including pieces of words. If the
+    ``B-`` to the first token of an entity, ``I-`` to all others, including subwords. If the
     tags of the data have no entity scheme (parts of speech), each token keeps its tag.
 
     Data sets that annotate different types may be mixed. If a row states in ``label_set`` which

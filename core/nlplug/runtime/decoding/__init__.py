@@ -30,8 +30,8 @@ that they continue (`Decoding.follow`); `Decoding.step` runs the graph with one 
 
 Each call runs this loop in its own thread. Calls of a large causal model in the fast form share the
 steps of the graph: `JoinedDecoder` gives each call a `Decoding` whose `step` waits for the other
-calls and runs the graph once for all. Nothing else of the loop knows of it. Calls of other graphs,
-and of so many rows that they use all threads, run side by side.
+calls and runs the graph once for all. The rest of the loop is independent of this. Calls of other
+graphs, and calls with enough rows to use all threads, run at the same time.
 
 What this package does not know: tokenizers (it receives a function from tokens to text), chat
 templates, files of a bundle other than graphs, and GPUs (decoding runs on the CPU).

@@ -168,14 +168,14 @@ class _Search:
         limit: Maximum number of new tokens.
 
     Attributes:
-        width: Number of continuations to look at per prompt.
+        width: Number of continuations to compare per prompt.
         results: For each prompt that is done its best texts.
     """
 
     def __init__(self, prompts: int, options: DecodingOptions, limit: int) -> None:
         self._options = options
         self._limit = limit
-        # Each end token may end each beam; as many continuations must be left to go on with.
+        # Each end token may end each beam; enough continuations must be left.
         self.width = max(2, 1 + len(options.eos)) * options.num_beams
         self._generated = 0
         self._state = _State.initial(prompts, options.num_beams, limit)

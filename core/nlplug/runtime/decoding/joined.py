@@ -57,7 +57,7 @@ class JoinedDecoder:
     def start(
         self, prompts: Sequence[Sequence[int]], *, room: int = 0, copies: int = 1
     ) -> Decoding:
-        """See `Decoder.start`; so many rows that several threads share them do not join others."""
+        """See `Decoder.start`. Rows that are computed by several threads do not join others."""
         decoding = self._decoder.start(prompts, room=room, copies=copies)
         if isinstance(decoding, FastCausalDecoding):
             return JoinedDecoding(self, decoding)
@@ -207,7 +207,7 @@ class RunningBatch:
             member.batch = self
             self._arrivals.append(member)
         member.posted = tokens
-        # Who comes last runs the step, so those that wait need not be told of each that comes.
+        # The last caller runs the step, so waiting callers need no notice of each new caller.
         while member.posted is not None:
             left = None if self._running else self._left()
             if self._running or left:

@@ -1,7 +1,7 @@
 """The most likely tokens of each row, found by the graph or by numpy.
 
-Sampling and beam search look at a few dozen tokens of the vocabulary. A fast graph finds them for
-all rows at once while the logits are still in the CPU's caches.
+Sampling and beam search need only a few dozen tokens of the vocabulary. A fast graph finds them for
+all rows together while the logits are still in the CPU's caches.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ class ParallelDecoding:
         return np.concatenate(order)
 
     def follow(self, parents: np.ndarray) -> None:
-        """See `Decoding.follow`; parents have the same prompt, hence are in the same part."""
+        """See `Decoding.follow`; parents have the same prompt, so they are in the same part."""
         borders = self._borders()
         split = np.split(parents, borders[1:-1])
         for part, own, first in zip(self._parts, split, borders[:-1], strict=True):
