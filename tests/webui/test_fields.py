@@ -255,7 +255,7 @@ def test_bars_start_with_several_labels() -> None:
         title: ClassVar[Any] = "Labels"
         description: ClassVar[Any] = ""
 
-    top_k = option_controls(Labels())[0]
+    top_k = next(one for one in option_controls(Labels()) if one.name == "top_k")
     assert (top_k.name, top_k.initial, top_k.default) == ("top_k", 5, 1)
     assert option_values([top_k], [5]) == {"top_k": 5}
 

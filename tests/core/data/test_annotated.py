@@ -35,7 +35,8 @@ def test_tokens_are_joined_and_their_tags_become_spans(column: str) -> None:
     tokens = ["Ann", "Lee", "left", "Rome", "."]
     names = {"tokens": tokens, column: ["B-PER", "I-PER", "O", "B-LOC", "O"]}
     ids = {"tokens": tokens, column: [1, 2, 0, 3, 0]}
-    wanted = AnnotatedText("Ann Lee left Rome .", SPANS)
+    tags = ("B-PER", "I-PER", "O", "B-LOC", "O")
+    wanted = AnnotatedText("Ann Lee left Rome .", SPANS, words=tuple(tokens), tags=tags)
     assert read(names) == read(ids, names=NAMES) == wanted
 
 
@@ -51,12 +52,15 @@ def test_spans_may_be_objects_or_lists_and_stand_in_any_order(column: str) -> No
 def test_neighbours_of_one_bare_type_are_one_entity() -> None:
     tokens = ["Ann", "Lee", "left", "Rome", "."]
     row = {"tokens": tokens, "tags": ["PER", "PER", "O", "LOC", "O"]}
-    assert read(row) == AnnotatedText("Ann Lee left Rome .", SPANS)
+    found = read(row)
+    assert (found.text, found.spans) == ("Ann Lee left Rome .", SPANS)
+    assert found.words == tuple(tokens)
 
 
 def test_lists_in_a_table_are_json() -> None:
     row = {"tokens": '["in", "Rome"]', "tags": '["O", "B-LOC"]'}
-    assert read(row) == AnnotatedText("in Rome", ((3, 7, "LOC"),))
+    words, tags = ("in", "Rome"), ("O", "B-LOC")
+    assert read(row) == AnnotatedText("in Rome", ((3, 7, "LOC"),), words=words, tags=tags)
     cell = '[{"start": 3, "end": 7, "label": "LOC"}]'
     assert read({"text": "in Rome", "entities": cell}).spans == ((3, 7, "LOC"),)
 

@@ -187,7 +187,7 @@ def test_windows_are_as_short_as_asked(ask: Pipeline) -> None:
         ({"top_k": 0}, "top_k is 0"),
         ({"max_answer_len": 0}, "max_answer_len is 0"),
         ({"doc_stride": -1}, "doc_stride is -1"),
-        ({"topk": 2}, "no option 'topk'"),
+        ({"topp": 2}, "no option 'topp'"),
     ],
 )
 def test_options_that_cannot_be_are_named(
