@@ -97,8 +97,13 @@ def _fine_tune(task: Task, config: TrainConfig, *, gate: bool) -> tuple[Workspac
     check = None if contents is None else _checked(contents, rows, config)
     if check is None:
         _log_files(rows.reports)
-    if is_main() and task.family.plan:
-        _log.info("%s", described(config, given))
+    _require_modules()
+    if task.family.plan:
+        from nlplug.train.precision import with_precision
+
+        config = with_precision(config)
+        if is_main():
+            _log.info("%s", described(config, given))
     recipe = _recipe(task, config)
     work = Workspace.open(config)
     recipe.fit(rows.train)
@@ -175,10 +180,14 @@ def _recipe(task: Task, config: TrainConfig) -> Recipe:
             f"The family {task.family.name!r} of the task {task.name!r} has no training.",
             hint="Set Family.training to 'module:Class' of a nlplug.train.recipe.Recipe.",
         )
-    for module in ("torch", "transformers", "accelerate"):
-        require(module, "train", purpose="Training")
+    _require_modules()
     recipe: Recipe = load(task.family.training)(task, config)
     return recipe
+
+
+def _require_modules() -> None:
+    for module in ("torch", "transformers", "accelerate"):
+        require(module, "train", purpose="Training")
 
 
 def _finish(task: Task, config: TrainConfig, work: Workspace) -> None:
