@@ -296,8 +296,8 @@ class EncoderConfig(TrainConfig):
     freeze: Freeze = Field(
         default="none",
         json_schema_extra={"chosen": True},
-        description="Part of the model that is not trained. Default: the embeddings with fewer "
-        "than 2,000 rows, else none.",
+        description="Part of the model that is not trained. Default: the embeddings of a "
+        "sentence encoder with fewer than 2,000 rows, else none.",
     )
     bf16: bool = Field(
         default=False,

@@ -77,7 +77,7 @@ def encoder_plan(rows: int, base: str) -> dict[str, Any]:
         "epochs": float(epochs),
         "learning_rate": _rate(base),
         "layer_decay": _LAYER_DECAY if rows < FEW_ROWS else 1.0,
-        "freeze": "embeddings" if rows < FEW_ROWS else "none",
+        "freeze": "embeddings" if rows < FEW_ROWS and _embeds_texts(base) else "none",
         "warmup": 0.1,
     }
     if epochs > _EVALUATIONS:
@@ -87,6 +87,11 @@ def encoder_plan(rows: int, base: str) -> dict[str, Any]:
 
 def _rate(base: str) -> float:
     return next(rate for most, rate in _RATES if _hidden_size(base) <= most)
+
+
+def _embeds_texts(base: str) -> bool:
+    """Whether a base is a sentence encoder, by the files that are on this computer."""
+    return base_file(base, "1_Pooling/config.json") is not None
 
 
 def _hidden_size(base: str) -> int:

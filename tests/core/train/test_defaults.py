@@ -58,12 +58,16 @@ def test_the_plan_makes_more_passes_over_few_rows(toy_task: Task, tiny_bert: Pat
     ) == {"learning_rate": 1e-3, "epochs": 2.0, "batch_size": 16}
 
 
-def test_few_rows_do_not_train_the_embeddings(toy_task: Task, tiny_bert: Path) -> None:
-    config = SequenceClassificationConfig(base=str(tiny_bert), data=["d"], output=Path("o"))
-    assert planned(config, toy_task.family, 400).freeze == "embeddings"
-    assert planned(config, toy_task.family, 20_000).freeze == "none"
-    given = config.model_copy(update={"freeze": "none"})
-    assert planned(given, toy_task.family, 400).freeze == "none"
+def test_few_rows_do_not_train_the_embeddings_of_a_sentence_encoder(
+    toy_task: Task, tiny_bert: Path, sentence_encoder: Path
+) -> None:
+    def frozen(base: Path, rows: int, **given: Any) -> str:
+        config = SequenceClassificationConfig(base=str(base), data=["d"], output=Path("o"), **given)
+        return planned(config, toy_task.family, rows).freeze
+
+    assert frozen(sentence_encoder, 400) == "embeddings"
+    assert frozen(sentence_encoder, 400, freeze="none") == "none"
+    assert frozen(sentence_encoder, 20_000) == frozen(tiny_bert, 400) == "none"
 
 
 def test_the_cpu_decides_on_bfloat16_where_the_settings_do_not(
