@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 LIGHT: dict[str, Any] = {
-    "viewport": {"width": 1280, "height": 1000},
+    "viewport": {"width": 1280, "height": 720},
     "device_scale_factor": 1.5,
     "color_scheme": "light",
 }
@@ -90,6 +90,12 @@ FREEZE = """() => {
     return true;
 }"""
 
+ANSWERED = """old => {
+    const card = document.querySelector('#result');
+    const asked = card.querySelector('.np-reply')?.dataset.asked;
+    return card.dataset.state === 'current' && asked && asked !== old;
+}"""
+
 SETTLED = """() => {
     for (let node = document.querySelector('#result .np-answer'); node; node = node.parentElement)
         if (getComputedStyle(node).opacity !== '1') return false;
@@ -143,20 +149,17 @@ def _shoot(browser: Browser, address: str, target: Path, shot: Shot, model: str 
     for name, text in shot.fields.items():
         page.locator(f"#{shot.task}-input-{name} textarea").fill(text)
     # Once more, so that the time shown is that of an answer and not of a cold start.
-    before = page.locator("#result").inner_text()
+    before = page.locator("#result .np-reply").get_attribute("data-asked")
     page.locator("#run").click()
     if shot.growing:
         page.wait_for_function(FREEZE)
     else:
-        changed = "old => document.querySelector('#result').innerText !== old"
-        page.wait_for_function(changed, arg=before)
-        page.locator("#result .np-answer").wait_for()
-        page.locator("#result .np-growing").wait_for(state="detached")
+        page.wait_for_function(ANSWERED, arg=before)
         page.wait_for_function(SETTLED)  # an answer is pale while its event runs
     page.evaluate("window.scrollTo(0, 0); document.activeElement?.blur()")
     if shot.look.get("is_mobile"):  # its window ends above the result
         page.evaluate("document.querySelector('.np-result-card').scrollIntoView({block: 'end'})")
-    page.screenshot(path=target, full_page=not shot.look.get("is_mobile", False))
+    page.screenshot(path=target)
     context.close()
     print(target)
 

@@ -28,14 +28,16 @@ def named_inputs(
     Args:
         task: The task.
         inputs: The first positional argument.
-        others: Further positional arguments: the other required fields of an input.
-        arguments: Keyword arguments; ``inputs`` and ``text_inputs`` are the first argument.
+        others: Further positional arguments: the other required fields of an input, then the
+            options in `Task.positional`.
+        arguments: Keyword arguments; ``inputs``, ``text_inputs`` and ``sequences`` are the first
+            argument.
 
     Raises:
         OptionError: There are more positional arguments than fields, or the inputs twice.
     """
     left = dict(arguments)
-    for name in ("inputs", "text_inputs"):
+    for name in ("inputs", "text_inputs", "sequences"):
         if name in left and name not in task.Input.model_fields:
             if inputs is not None:
                 raise OptionError(
@@ -49,13 +51,15 @@ def named_inputs(
     if not others:
         return inputs, left
     fields = [name for name, field in task.Input.model_fields.items() if field.is_required()]
-    if len(others) >= len(fields):
+    names = [*fields, *task.positional]
+    if len(others) >= len(names):
         raise OptionError(
-            f"The task {task.name!r} takes {len(fields)} positional argument(s), "
+            f"The task {task.name!r} takes {len(names)} positional argument(s), "
             f"not {len(others) + 1}.",
             hint="Give several inputs as a list, and options by name.",
         )
-    return None, dict(zip(fields, (inputs, *others), strict=False)) | left
+    given = dict(zip(names[1:], others, strict=False)) | left
+    return (inputs, given) if len(fields) == 1 else (None, {fields[0]: inputs} | given)
 
 
 def _as_words(inputs: Any) -> Any:

@@ -36,7 +36,7 @@ from nlplug.plugins import PluginHost
 from nlplug.settings import load_settings
 from nlplug.task import StreamingRunner
 from nlplug.text.foreign import ForeignTexts
-from nlplug.validation import make_input, make_options, split_arguments
+from nlplug.validation import make_input, make_options, no_model, split_arguments
 
 if TYPE_CHECKING:
     from nlplug.runtime.answers import Answers, TextPiece
@@ -94,10 +94,7 @@ def pipeline(
         found = host.task(task)
         source = model if model is not None else found.default_model
         if source is None:
-            raise OptionError(
-                f"The task {found.name!r} has no default model.",
-                hint="Pass model=: a folder, a packaged model's name, or a Hub id.",
-            )
+            raise no_model(found)
         bundle = resolve(source, host=host, precision=wanted, revision=revision)
     return Pipeline(
         found,

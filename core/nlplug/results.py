@@ -17,11 +17,13 @@ def to_rows(answer: Any) -> list[dict[str, Any]]:
     """One answer as rows of a table.
 
     A dict is one row. A list of dicts (entities, labels, n-best answers) is one row per element; an
-    empty list one row without columns, so that the input it belongs to is not lost. Anything else
-    stands under ``result``.
+    empty list one row without columns, so that the input it belongs to is not lost. A list of lists
+    is joined. Anything else stands under ``result``.
     """
     if isinstance(answer, Mapping):
         return [dict(answer)]
+    if answer and isinstance(answer, list) and all(isinstance(one, list) for one in answer):
+        answer = [element for one in answer for element in one]
     if isinstance(answer, list) and all(isinstance(element, Mapping) for element in answer):
         return [dict(element) for element in answer] or [{}]
     return [{"result": answer}]
@@ -57,7 +59,7 @@ def table_rows(
     columns: list[str] | None = None
     names: dict[str, str] = {}
     for row, answer in answered:
-        found = to_rows(answer)
+        found = to_rows(task.tabular(answer))
         if columns is None:
             columns = list(row)
             names = {name: free_name(name, row) for name in found[0] or answer_columns(task)}

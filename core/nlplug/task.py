@@ -178,6 +178,10 @@ class Task(ABC):
     examples: ClassVar[Sequence[Example]] = ()
     default_model: ClassVar[str | None] = None
     """Name of a registered ``ModelSpec``."""
+    suggested_models: ClassVar[Sequence[str]] = ()
+    """Ids of Hub models that fit a task without default model; errors and the UI name them."""
+    positional: ClassVar[Sequence[str]] = ()
+    """Options that a call also takes by position, after the fields of the input."""
     family: ClassVar[Family]
     """The kind of model: how it is trained, exported and evaluated."""
     base: ClassVar[str] = ""
@@ -245,6 +249,13 @@ class Task(ABC):
 
         known = {**self.Options.model_fields, **self.Input.model_fields}
         return adapt(arguments, self.rules, known)
+
+    def tabular(self, answer: Any) -> Any:
+        """One answer in the form for tables: a dict, or a list of dicts, of plain values.
+
+        Needed only for answers whose values are lists. Other answers are returned unchanged.
+        """
+        return answer
 
     def wrap(self, value: Any) -> Any:
         """Convert a value that is one input to a dict of its fields.

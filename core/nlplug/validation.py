@@ -92,6 +92,16 @@ def make_options(task: Task, values: Mapping[str, Any]) -> TaskOptions:
     return _readable(made, OptionError, what)
 
 
+def no_model(task: Task) -> OptionError:
+    """The error where no model is given for a task that has no default model."""
+    fit = ", ".join(task.suggested_models)
+    return OptionError(
+        f"The task {task.name!r} has no default model.",
+        hint="Name a model: a folder, a packaged model's name, or a Hub id"
+        + (f", such as {fit}." if fit else "."),
+    )
+
+
 def check_text(text: str, name: str, kind: type[NlplugError] = InputError) -> None:
     """Refuse what no encoding can write and no tokenizer can take.
 

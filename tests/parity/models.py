@@ -23,10 +23,14 @@ _VOCABULARY = 1000
 _SPREAD = 2.5
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG")
 TOPICS = ("sport", "politics", "music", "science", "food")
+NLI = ("contradiction", "neutral", "entailment")
+_LABELS = {"token-classification": TAGS, "zero-shot-classification": NLI}
 _HEADS = {
     "text-classification": "AutoModelForSequenceClassification",
     "token-classification": "AutoModelForTokenClassification",
     "question-answering": "AutoModelForQuestionAnswering",
+    "fill-mask": "AutoModelForMaskedLM",
+    "zero-shot-classification": "AutoModelForSequenceClassification",
 }
 
 
@@ -58,8 +62,8 @@ def make_checkpoint(
 
     tokenizer = architecture.tokenizer([_plain(text) for text in documents(80, 600)])
     labels: tuple[str, ...] = ()
-    if hub_task != "question-answering":
-        labels = TAGS if hub_task == "token-classification" else TOPICS
+    if hub_task not in ("question-answering", "fill-mask"):
+        labels = _LABELS.get(hub_task, TOPICS)
         settings["id2label"] = dict(enumerate(labels))
         settings["label2id"] = {label: index for index, label in enumerate(labels)}
     config = transformers.AutoConfig.for_model(
@@ -75,7 +79,8 @@ def make_checkpoint(
     torch.manual_seed(7)
     model = getattr(transformers, _HEADS[hub_task]).from_config(config)
     _spread(model)
-    _even_out(model, tokenizer, architecture)
+    if hub_task != "fill-mask":
+        _even_out(model, tokenizer, architecture)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -14,6 +14,8 @@ from parity.generation import GRAPHS
 from parity.models import ARCHITECTURES
 from parity.summary import HEADER
 
+TASKS = ("classification", "ner", "qa", "fill-mask", "zero-shot-classification")
+
 
 def _tables(text: str) -> dict[str, list[list[str]]]:
     """The rows below each heading, without the head of the table."""
@@ -36,9 +38,7 @@ def _numbers(row: list[str]) -> list[int]:
 
 def test_each_architecture_is_there_for_each_task(tables: dict[str, list[list[str]]]) -> None:
     there = {(row[0], row[1]) for row in tables["By task and model"]}
-    assert there >= {
-        (task, name) for task in ("classification", "ner", "qa") for name in ARCHITECTURES
-    }
+    assert there >= {(task, name) for task in TASKS for name in ARCHITECTURES}
     assert there >= {("generation", f"{shape.name} ({graph})") for shape, graph in GRAPHS}
 
 
@@ -56,7 +56,7 @@ def test_the_bar_is_met_in_each_row(title: str, tables: dict[str, list[list[str]
 
 
 def test_enough_was_compared_for_each_task(tables: dict[str, list[list[str]]]) -> None:
-    for task in ("classification", "ner", "qa", "generation"):
+    for task in (*TASKS, "generation"):
         rows = [row for row in tables["By task and model"] if row[0] == task]
         assert sum(_numbers(row)[1] for row in rows) >= 1000
 

@@ -127,7 +127,7 @@ def test_several_texts_come_whole_with_numbers_and_can_be_copied(open_page: Open
     page.locator("#result .np-answer").wait_for()
     assert page.locator(".np-written-tools span").all_inner_texts() == ["1", "2"]
     assert page.locator("#result .np-text").all_inner_texts() == ["Once text 0", "Once text 1"]
-    copy = page.locator(".np-copy").nth(1)
+    copy = page.locator(".np-written .np-copy").nth(1)
     copy.click()
     page.locator(".np-copy", has_text="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == "Once text 1"

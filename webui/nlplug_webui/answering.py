@@ -184,7 +184,7 @@ class Answering:
         bundle = lease.pipeline.bundle
         shown: Shown = show(
             self._task.display,
-            answer,
+            self._task.tabular(answer),
             item,
             question.language,
             labels=bundle.labels,
@@ -195,6 +195,7 @@ class Answering:
             shown,
             [duration(seconds), *self._facts(question, lease)],
             foreign_html(answers.foreign, question.language),
+            seconds=seconds,
         )
 
     def _read(self, question: Question) -> tuple[dict[str, Any], dict[str, Any]]:

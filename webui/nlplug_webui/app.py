@@ -12,12 +12,14 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr
 from gradio.i18n import I18nData
+from starlette.staticfiles import StaticFiles
 
 from nlplug.server.pool import ModelPool
 from nlplug_webui import look_and_feel, pages
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.hookspecs import PanelContext
 from nlplug_webui.messages import card_html
+from nlplug_webui.missing import MissingPages
 from nlplug_webui.pages import HOME, PLUGINS_PAGE, Page
 from nlplug_webui.private import PrivatePages
 from nlplug_webui.task_page import build_task_page, page_texts
@@ -153,6 +155,8 @@ def mount(app: FastAPI, host: PluginHost, pool: ModelPool | None = None) -> WebU
         host: The plugins.
         pool: The models of the pages, shared with the API; None creates a pool.
     """
+    static = StaticFiles(directory=look_and_feel.STATIC)
+    app.mount(f"/{look_and_feel.STATIC_PATH}", static, name=look_and_feel.STATIC_PATH)
     paths = [str(getattr(route, "path", "")) for route in app.routes]
     reserved = {path.strip("/").split("/")[0] for path in paths}
     ui = WebUI(
@@ -175,5 +179,6 @@ def mount(app: FastAPI, host: PluginHost, pool: ModelPool | None = None) -> WebU
         show_error=True,
         **settings,
     )
-    app.add_middleware(PrivatePages)
+    app.add_middleware(PrivatePages, head=look_and_feel.head())
+    app.add_middleware(MissingPages)
     return ui

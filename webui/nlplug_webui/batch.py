@@ -193,8 +193,8 @@ def _rows(task: Task, answer: Any) -> list[dict[str, Any]]:
     Of a list of labels only the best one is written, because the form asks for several only to draw
     bars. Of other lists each element has a row.
     """
-    best = task.display is Display.LABEL and isinstance(answer, list)
-    return to_rows(answer[:1] if best else answer)
+    rows = to_rows(task.tabular(answer))
+    return rows[:1] if task.display is Display.LABEL else rows
 
 
 def _flat(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,52 +30,30 @@ _ICON = (
     "stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E"
 )
 
-# The browser's preference applies until the visitor chooses; Gradio sets its class late.
-_HEAD = f"""
-<link rel="icon" href="{_ICON}">
-<meta name="color-scheme" content="light dark">
-<script>
-(() => {{
-  const key = "nlplug-theme";
-  const chosen = () => {{
-    try {{ return localStorage.getItem(key); }} catch (_) {{ return null; }}
-  }};
-  const apply = () => {{
-    const wanted = chosen();
-    const dark = document.body.classList.contains("dark");
-    if (wanted && dark !== (wanted === "dark")) document.body.classList.toggle("dark");
-  }};
-  window.nplTheme = () => {{
-    const dark = document.body.classList.contains("dark");
-    try {{ localStorage.setItem(key, dark ? "light" : "dark"); }} catch (_) {{}}
-    document.body.classList.toggle("dark", !dark);
-  }};
-  window.nplCopy = async (button) => {{
-    const text = button.closest(".np-written").querySelector(".np-text").textContent;
-    try {{
-      await navigator.clipboard.writeText(text);
-    }} catch (_) {{  // only available on localhost and over https
-      const area = document.createElement("textarea");
-      area.value = text;
-      document.body.append(area);
-      area.select();
-      document.execCommand("copy");
-      area.remove();
-    }}
-    const said = button.textContent;
-    button.textContent = button.dataset.done;
-    setTimeout(() => {{ button.textContent = said; }}, 1600);
-  }};
-  document.documentElement.lang = navigator.language || "en";
-  const start = () => {{
-    apply();
-    new MutationObserver(apply).observe(document.body, {{ attributeFilter: ["class"] }});
-  }};
-  if (document.body) start();
-  else document.addEventListener("DOMContentLoaded", start);
-}})();
-</script>
-"""
+STATIC = Path(__file__).with_name("static")
+"""The folder of the style sheets and scripts."""
+STATIC_PATH = "np-static"
+"""First path segment of their addresses."""
+_SCRIPTS = ("look.js", "address.js", "page.js")
+_STYLES = ("style.css", "work.css")
+
+
+def head() -> str:
+    """What the head of each page has first: the icon and the scripts.
+
+    It is not given to Gradio, which adds it to a page only after the first events of the page.
+    """
+    scripts = "".join(
+        f'<script src="./{STATIC_PATH}/{_versioned(name)}"></script>' for name in _SCRIPTS
+    )
+    return (
+        f'<link rel="icon" href="{_ICON}"><meta name="color-scheme" content="light dark">{scripts}'
+    )
+
+
+def _versioned(name: str) -> str:
+    """The address of a file, which changes with its content, so that browsers may cache it."""
+    return f"{name}?{sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
 
 
 def theme() -> gr.themes.Base:
@@ -93,7 +72,7 @@ def theme() -> gr.themes.Base:
         body_background_fill_dark="#101418",
         body_text_color="#1d2327",
         body_text_color_dark="#e6eaec",
-        body_text_color_subdued="#66707a",
+        body_text_color_subdued="#5b656e",
         body_text_color_subdued_dark="#95a1ab",
         background_fill_primary="#ffffff",
         background_fill_primary_dark="#181e24",
@@ -114,7 +93,7 @@ def theme() -> gr.themes.Base:
         block_title_text_color="#1d2327",
         block_title_text_color_dark="#e6eaec",
         block_info_text_size="0.82rem",
-        block_info_text_color="#66707a",
+        block_info_text_color="#5b656e",
         block_info_text_color_dark="#95a1ab",
         input_background_fill="#fbfbfa",
         input_background_fill_dark="#12171c",
@@ -153,9 +132,8 @@ def theme() -> gr.themes.Base:
 
 
 def settings() -> dict[str, Any]:
-    """The arguments of ``gr.mount_gradio_app`` for theme, styles and script."""
+    """The arguments of ``gr.mount_gradio_app`` for theme and styles."""
     return {
         "theme": theme(),
-        "css_paths": [Path(__file__).with_name("style.css")],
-        "head": _HEAD,
+        "css_paths": [STATIC / name for name in _STYLES],
     }

@@ -19,6 +19,7 @@ from nlplug_webui.fields import Control, for_model
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
 from nlplug_webui.models import describe
+from nlplug_webui.page_state import defaults_html
 from nlplug_webui.texts import language_of, say, visitor_of
 
 _LABELS_SHOWN = 6
@@ -30,6 +31,7 @@ class ModelCard:
 
     Attributes:
         name, precision: The components.
+        first: The model that the page shows first.
         synced: State of the page: the model's options that the form shows as defaults.
 
     Args:
@@ -41,6 +43,7 @@ class ModelCard:
 
     name: gr.Dropdown
     precision: gr.Dropdown
+    first: str | None
     synced: gr.State
 
     def __init__(
@@ -56,8 +59,11 @@ class ModelCard:
         specs = self._pool.packaged(self._task.name)
         names = [spec.name for spec in specs]
         first = self._task.default_model or next(iter(names), None)
+        if not self._pool.only_packaged:
+            names += self._task.suggested_models
         if first is not None and first not in names and not self._pool.only_packaged:
             names.insert(0, first)
+        self.first = first
         closed = self._pool.only_packaged
         with gr.Column(elem_classes="np-card", elem_id="model-card"):
             gr.HTML(self._translate("model"), elem_classes="np-card-title")
@@ -83,21 +89,33 @@ class ModelCard:
         self.synced = gr.State({})
         self._changes: deque[str] = deque(maxlen=_VISITORS)
 
-    def wire(self, options: Sequence[Control], parts: Sequence[Any]) -> None:
+    def wire(
+        self, inputs: Sequence[Control], options: Sequence[Control], parts: Sequence[Any]
+    ) -> None:
         """Wire the events.
 
         Args:
+            inputs: The controls of the input.
             options: The controls of the options.
             parts: Their components.
         """
+        self._inputs = list(inputs)
         self._options = list(options)
         shown: dict[str, Any] = {
             "inputs": [self.name, self.synced],
             "outputs": [self.precision, self._facts, self.synced, *parts],
             **AT_ONCE,
         }
-        self.name.change(self._changed, trigger_mode="always_last", **shown)
-        self._blocks.load(self._opened, **shown).then(self._settled, **shown)
+        # The values that the address names replace the defaults of the model.
+        again: dict[str, Any] = {
+            "fn": None,
+            "outputs": [self.precision, *parts],
+            "js": "() => nplug.reapplied()",
+            "api_visibility": "private",
+        }
+        self.name.change(self._changed, trigger_mode="always_last", **shown).then(**again)
+        opened = self._blocks.load(self._opened, **shown).then(self._settled, **shown)
+        opened.then(**again)
 
     def _opened(
         self, request: gr.Request, model: str | None, synced: Mapping[str, Any]
@@ -139,12 +157,11 @@ class ModelCard:
             card = error_html(error, language)
             return [gr.update(choices=[AUTO], value=AUTO), card, *self._kept(synced)]
         choices = [AUTO, *facts["precisions"]]
+        defaults = self._task.default_options(bundle)
         return [
             gr.update(choices=choices, value=AUTO, interactive=len(choices) > 2),
-            facts_html(facts, language),
-            *self._synced(
-                synced, self._task.default_options(bundle), self._offered(bundle, language)
-            ),
+            facts_html(facts, language) + defaults_html(self._options, self._inputs, defaults),
+            *self._synced(synced, defaults, self._offered(bundle, language)),
         ]
 
     def _kept(self, synced: Mapping[str, Any]) -> list[Any]:
@@ -218,4 +235,4 @@ def _spec_html(spec: ModelSpec | None, language: str) -> str:
     where = spec.hub_id or (Path(spec.path).name if spec.path else "")
     parts = [spec.description, where, readable_size(spec.size) if spec.size else "", spec.license]
     told = " · ".join(escape(part) for part in parts if part)
-    return f"<p>{told}</p><p>{escape(say('not_fetched', language))}</p>"
+    return f"<p>{told}</p><p data-absent>{escape(say('not_fetched', language))}</p>"

@@ -81,19 +81,24 @@ def collect(host: PluginHost, reserved: Collection[str] = ()) -> list[Page]:
 
 def header_html(pages: Iterable[Page], current: str, language: str, api: str | None) -> str:
     """The header: name, navigation, and the button for light and dark."""
+    pages = list(pages)
     links = [(page.path, localize(page.title, language)) for page in pages]
     items = "".join(_link(path, title, path == current) for path, title in links)
     more = _link(PLUGINS_PAGE, say("plugins", language), current == PLUGINS_PAGE)
     if api:
         more += f'<a href="{escape(api)}">{escape(say("api", language))}</a>'
     theme = escape(say("theme", language))
+    names = {page.path: localize(page.title, language) for page in pages}
+    names[PLUGINS_PAGE] = say("plugins", language)
+    title = f"{names[current]} · nlplug" if current in names else "nlplug"
     return (
-        '<header class="np-header"><a class="np-brand" href="./" aria-label="nlplug">'
+        f'<header class="np-header" data-title="{escape(title)}">'
+        '<a class="np-brand" href="./" aria-label="nlplug">'
         '<svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="9"/>'
         '<path d="M11 7v6M21 7v6M8 13h16v3a8 8 0 0 1-16 0zM16 24v3"/></svg>'
         f'<span>nlplug</span></a><nav class="np-nav">{items}</nav>'
         f'<nav class="np-nav np-nav-end">{more}<button type="button" class="np-theme" '
-        f'onclick="window.nplTheme()" title="{theme}" aria-label="{theme}">◐</button>'
+        f'title="{theme}" aria-label="{theme}">◐</button>'
         "</nav></header>"
     )
 

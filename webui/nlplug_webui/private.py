@@ -50,12 +50,16 @@ def scrub(html: bytes) -> bytes:
 class PrivatePages:
     """ASGI middleware that does this for the pages of Gradio and passes all other responses on.
 
+    It also adds the project's own tags at the start of their heads.
+
     Args:
         app: The wrapped app.
+        head: HTML of these tags.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, head: str = "") -> None:
         self._app = app
+        self._head = head.encode()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -74,7 +78,7 @@ class PrivatePages:
             elif held is not None and message["type"] == "http.response.body":
                 body.extend(message.get("body", b""))
                 if not message.get("more_body", False):
-                    start, page = _private(held, bytes(body))
+                    start, page = _private(held, bytes(body), self._head)
                     await send(start)
                     await send({"type": "http.response.body", "body": page})
                 return
@@ -98,10 +102,10 @@ def _is_page(start: Message) -> bool:
     )
 
 
-def _private(start: Message, body: bytes) -> tuple[Message, bytes]:
+def _private(start: Message, body: bytes, head: bytes) -> tuple[Message, bytes]:
     if _MARK not in body:
         return start, body
-    body = scrub(body)
+    body = scrub(body).replace(b"<head>", b"<head>" + head, 1)
     kept = [(k, v) for k, v in start["headers"] if k.lower() != b"content-length"]
     added = [
         (b"content-length", str(len(body)).encode()),

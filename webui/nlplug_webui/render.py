@@ -177,7 +177,7 @@ def texts_html(texts: Sequence[str], language: str, *, before: str = "") -> str:
     copy, copied = escape(say("copy", language)), escape(say("copied", language))
     button = (
         f'<button type="button" class="np-copy" data-done="✓ {copied}" '
-        f'onclick="window.nplCopy(this)">{copy}</button>'
+        f'data-copy="written">{copy}</button>'
     )
     return "".join(
         '<section class="np-written"><div class="np-written-tools">'

@@ -16,6 +16,7 @@ from nlplug.task import Display
 from nlplug_webui.forms import Translate
 from nlplug_webui.render import Shown
 from nlplug_webui.spans import Marked
+from nlplug_webui.texts import say
 
 
 class ResultCard:
@@ -40,6 +41,7 @@ class ResultCard:
     def build(self) -> None:
         """Build the card inside the open Blocks."""
         with gr.Column(elem_classes="np-card np-result-card", elem_id="result"):
+            gr.HTML(self._translate("result:bar"), elem_classes="np-result-bar-frame")
             head = gr.HTML(self._empty, elem_id="result-head", elem_classes="np-result")
             self.outputs = [head]
             if self._display is Display.HIGHLIGHT:
@@ -53,19 +55,28 @@ class ResultCard:
                 )
                 self.outputs += [marked, gr.HTML("", elem_id="result-tail")]
 
-    def answer(self, shown: Shown, facts: Sequence[str], notice: str = "") -> list[Any]:
+    def answer(
+        self,
+        shown: Shown,
+        facts: Sequence[str],
+        notice: str = "",
+        *,
+        seconds: float | None = None,
+    ) -> list[Any]:
         """An answer with facts about the computation, such as its time.
 
         Args:
             shown: The answer.
             facts: Short texts.
             notice: HTML above the answer.
+            seconds: Duration of the call, by which the page decides whether to ask while typing.
         """
         chips = "".join(
             f'<span class="np-chip{" np-chip-time" if place == 0 else ""}">{escape(fact)}</span>'
             for place, fact in enumerate(facts)
         )
-        told = f'<p class="np-facts">{chips}</p>'
+        took = "" if seconds is None else f' data-seconds="{seconds:.4f}"'
+        told = f'<p class="np-facts"{took}>{chips}</p>'
         if self._display is not Display.HIGHLIGHT:
             return [_mended(f'{notice}<div class="np-answer">{shown.html}</div>{told}')]
         return [
@@ -84,6 +95,25 @@ class ResultCard:
 
     def _hidden(self) -> list[Any]:
         return [gr.update(visible=False, value=None), ""][: len(self.outputs) - 1]
+
+
+def bar_html(language: str) -> str:
+    """The title of the card, the mark of an outdated answer, and the copy button."""
+    copy, copied = escape(say("copy", language)), escape(say("copied", language))
+    return (
+        f'<div class="np-result-bar"><h2>{escape(say("result", language))}</h2>'
+        f'<span class="np-outdated">{escape(say("outdated", language))}</span>'
+        f'<button type="button" class="np-copy" data-copy="answer" data-done="✓ {copied}">{copy}'
+        "</button></div>"
+    )
+
+
+def tagged(values: Sequence[Any], asked: str) -> list[Any]:
+    """The values of the card with the token of the call, by which the page knows its answer."""
+    head, *rest = values
+    if isinstance(head, str):
+        head = f'<div class="np-reply" data-asked="{escape(asked)}">{head}</div>'
+    return [head, *rest]
 
 
 def _marked(marked: Marked | None) -> Any:

@@ -27,6 +27,11 @@ def tabs_html(language: str) -> str:
     return f'<div class="np-tabbar" role="radiogroup">{buttons}</div>'
 
 
-def panel(name: str) -> gr.Column:
-    """The empty column of a tab; it must be inside the container of class ``np-tabbed``."""
-    return gr.Column(elem_classes=["np-panel", f"np-panel-{name}"])
+def panel(name: str, area: str) -> gr.Column:
+    """An empty column of a tab; it must be inside the container of class ``np-tabbed``.
+
+    Args:
+        name: The tab.
+        area: The class of its place in the layout.
+    """
+    return gr.Column(elem_classes=["np-panel", f"np-panel-{name}", area])

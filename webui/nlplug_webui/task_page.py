@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from html import escape
 from typing import Any
 
 import gradio as gr
 
 from nlplug.server.pool import ModelPool
-from nlplug.task import Display, Example, Task
+from nlplug.task import Example, Task
 from nlplug_webui import snippets
 from nlplug_webui.answering import Answering, Question
 from nlplug_webui.batch_tab import BatchTab
+from nlplug_webui.code_tab import CodeTab
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model, input_controls, option_controls
 from nlplug_webui.forms import Translate, component, localized_choices, text_keys
 from nlplug_webui.hookspecs import PanelContext
 from nlplug_webui.model_card import ModelCard
+from nlplug_webui.page_state import form_json
 from nlplug_webui.render import empty_html
-from nlplug_webui.result import ResultCard
+from nlplug_webui.result import ResultCard, bar_html, tagged
 from nlplug_webui.runs import Ending
 from nlplug_webui.tabs import panel, tabs_html
 from nlplug_webui.texts import LANGUAGES, language_of, say, visitor_of
 
 _EXAMPLE_CHARACTERS = 88
+_STREAMED: dict[str, Any] = {
+    "api_visibility": "private",
+    "concurrency_limit": 4,
+    "show_progress": "hidden",
+}
 
 
 def page_texts(task: Task) -> dict[str, Mapping[str, str]]:
@@ -36,10 +44,14 @@ def page_texts(task: Task) -> dict[str, Mapping[str, str]]:
     return {
         **text_keys(f"{task.name}:input", input_controls(task)),
         **text_keys(f"{task.name}:option", option_controls(task)),
-        f"{task.name}:code": {name: snippets.html(task, name) for name in LANGUAGES},
+        f"{task.name}:code": {
+            name: snippets.html(snippets.example(task), name) for name in LANGUAGES
+        },
         f"{task.name}:empty": {name: _empty(name) for name in LANGUAGES},
         f"{task.name}:batch-empty": {name: batch_empty(name) for name in LANGUAGES},
         "tabs:html": {name: tabs_html(name) for name in LANGUAGES},
+        "result:bar": {name: bar_html(name) for name in LANGUAGES},
+        "live:html": {name: _live_html(name) for name in LANGUAGES},
     }
 
 
@@ -65,51 +77,49 @@ class TaskPage:
 
     def build(self) -> None:
         """Build the page inside the open Blocks."""
-        if self._beside():
-            self._tabs()
-            with gr.Row(elem_classes="np-columns", equal_height=False):
-                with gr.Column(scale=1, min_width=320):
+        self._batch = BatchTab(self.task, self.pool, self._translate)
+        self._code = CodeTab(self.task, self.pool, self._translate)
+        with gr.Column(elem_classes="np-tabbed"):
+            gr.HTML(self._translate("tabs:html"))
+            # Where the parts are, beside or below each other, is in static/work.css.
+            with gr.Column(elem_classes="np-work"):
+                with panel("try", "np-area-form"):
+                    self._form_card()
+                with panel("try", "np-area-result"):
+                    self._result_card()
+                with panel("batch", "np-area-main"):
+                    self._batch.layout()
+                with panel("code", "np-area-main"):
+                    self._code.layout()
+                with gr.Column(elem_classes="np-area-options"):
                     self._options_card()
-                with gr.Column(scale=1, min_width=300, elem_classes="np-side"):
+                with gr.Column(elem_classes="np-area-model"):
                     self._model_card()
-        else:
-            with gr.Row(elem_classes="np-columns", equal_height=False):
-                with gr.Column(scale=8, min_width=320):
-                    self._tabs()
-                with gr.Column(scale=5, min_width=300, elem_classes="np-side"):
-                    self._model_card()
-                    self._options_card()
         chosen = [self._model.name, self._model.precision]
+        fields = [*self._input_parts, *self._option_parts]
         self._wire(chosen)
-        self._model.wire(self._options, self._option_parts)
+        self._keep([*chosen, *fields])
+        self._model.wire(self._inputs, self._options, self._option_parts)
+        self._code.wire([*chosen, self._model.synced, *fields], self._inputs, self._options)
         self._batch.wire(
             [*chosen, self._model.synced, *self._option_parts, *self._input_parts],
             self._inputs,
             self._options,
         )
 
-    def _beside(self) -> bool:
-        """Whether the answer is a separate text, shown beside the input, such as a translation."""
-        return self.task.display is Display.TEXT and not self.task.family.continues_input
-
-    def _tabs(self) -> None:
-        with gr.Column(elem_classes="np-tabbed"):
-            gr.HTML(self._translate("tabs:html"))
-            with panel("try"):
-                if self._beside():
-                    with gr.Row(elem_classes="np-beside"):
-                        with gr.Column(scale=1, min_width=320):
-                            self._form_card()
-                        with gr.Column(scale=1, min_width=320):
-                            self._result_card()
-                else:
-                    self._form_card()
-                    self._result_card()
-            with panel("batch"):
-                self._batch = BatchTab(self.task, self.pool, self._translate)
-                self._batch.layout()
-            with panel("code"):
-                gr.HTML(self._translate(f"{self.task.name}:code"), elem_classes="np-code")
+    def _keep(self, parts: list[Any]) -> None:
+        """Wire the script that keeps the form in the address and asks while the visitor types."""
+        silent: dict[str, Any] = {"fn": None, "api_visibility": "private"}
+        form = form_json(self.task, self._model.first, self._inputs, self._options)
+        self._blocks.load(js=f"() => {{ nplug.opened({form}) }}", **silent)
+        restore = gr.Button(elem_id="np-restore", elem_classes="np-script-only")
+        restore.click(outputs=parts, js="() => nplug.returned()", **silent)
+        gr.on(
+            [part.change for part in parts],
+            inputs=parts,
+            js="(...values) => { nplug.changed(values) }",
+            **silent,
+        )
 
     def _model_card(self) -> None:
         self._model = ModelCard(self.task, self.pool, self._blocks, self._translate)
@@ -129,6 +139,7 @@ class TaskPage:
                     parts |= {c.name: component(c, prefix, self._translate) for c in folded}
             self._input_parts = [parts[control.name] for control in self._inputs]
             with gr.Row(elem_classes="np-buttons"):
+                gr.HTML(self._translate("live:html"), elem_classes="np-live-frame")
                 self._clear = gr.Button(self._translate("clear"), elem_id="clear", min_width=90)
                 if self.task.family.streams:
                     self._stop = gr.Button(
@@ -137,6 +148,8 @@ class TaskPage:
                 self._run = gr.Button(
                     self._translate("run"), variant="primary", elem_id="run", min_width=120
                 )
+            self._ask = gr.Button(elem_id="np-ask", elem_classes="np-script-only")
+            self._token = gr.Textbox(visible=False)
             self._examples = self._example_chips()
 
     def _result_card(self) -> None:
@@ -179,36 +192,41 @@ class TaskPage:
         self._option_parts = [parts[control.name] for control in self._options]
 
     def _wire(self, chosen: list[Any]) -> None:
-        run: dict[str, Any] = {
-            "fn": self._answers if self.task.family.streams else self._answer,
-            "inputs": [
+        streams = self.task.family.streams
+        gr.on(
+            [
+                self._run.click,
+                self._ask.click,
+                *(part.submit for part in self._input_parts if isinstance(part, gr.Textbox)),
+            ],
+            self._answers if streams else self._answer,
+            [
+                self._token,
                 *chosen,
                 self._model.synced,
                 *self._input_parts,
                 *self._option_parts,
             ],
-            "outputs": self._outputs(),
-            "api_visibility": "private",
-            "concurrency_limit": 4,
-            "show_progress": "hidden" if self.task.family.streams else "minimal",
-            "show_progress_on": self._result.outputs[0],
-        }
-        self._run.click(**run)
-        for part in self._input_parts:
-            if isinstance(part, gr.Textbox):
-                part.submit(**run)
+            self._outputs(),
+            js="(...call) => nplug.asked(call)",
+            # A text that is generated is replaced by the next one; other calls are short, so that
+            # the next one waits for the one before it.
+            trigger_mode="multiple" if streams else "always_last",
+            **(_STREAMED if streams else AT_ONCE),
+        )
         forms = [*self._input_parts, *self._option_parts]
+        self._example = gr.State(None)
         if self._examples is not None:
             self._examples.click(
                 self._load_example,
                 [self._examples, self._model.synced],
-                forms,
+                [self._example, *forms],
                 **AT_ONCE,
-            ).then(**run)
+            ).then(fn=None, js="() => { nplug.run() }", api_visibility="private")
         self._clear.click(
             self._cleared,
-            None,
-            [*self._input_parts, *self._result.outputs],
+            [self._example, self._model.synced, *self._option_parts],
+            [self._example, *forms, *self._result.outputs],
             **AT_ONCE,
         )
         if self.task.family.streams:
@@ -234,17 +252,27 @@ class TaskPage:
     def _answer(
         self,
         request: gr.Request,
+        asked: str,
         model: str,
         precision: str,
         synced: Mapping[str, Any],
         *values: Any,
     ) -> Any:
         question = _question(request, model, precision, synced, values)
-        return _values(self._answering.whole(question))
+        runs = self._answering.runs
+        run = runs.start(question.visitor)
+        try:
+            shown = self._answering.whole(question)
+        finally:
+            runs.done(question.visitor, run)
+        if run.ending is not None:  # cleared, or another call has begun
+            return _values([gr.skip() for _ in shown])
+        return _values(tagged(shown, asked))
 
     def _answers(
         self,
         request: gr.Request,
+        asked: str,
         model: str,
         precision: str,
         synced: Mapping[str, Any],
@@ -255,27 +283,39 @@ class TaskPage:
         same = [gr.skip() for _ in self._result.outputs]
         with closing(self._answering.growing(question, _empty(question.language))) as growing:
             for place, shown in enumerate(growing):
-                yield [*shown, gr.skip() if place else gr.update(interactive=True)]
+                stop = gr.skip() if place else gr.update(interactive=True)
+                yield [*tagged(shown, asked), stop]
         busy = self._answering.runs.busy(question.visitor)
         yield [*same, gr.update(interactive=busy)]
 
     def _stopped(self, request: gr.Request) -> None:
         self._answering.runs.end(visitor_of(request), Ending.STOPPED)
 
-    def _load_example(self, index: int, synced: Mapping[str, Any]) -> Any:
+    def _load_example(self, index: int, synced: Mapping[str, Any]) -> list[Any]:
         example = self.task.examples[index]
         options = for_model(self._options, synced)
-        return _values(
-            [
-                *(c.to_form(example.input.get(c.name, c.initial)) for c in self._inputs),
-                *(c.to_form(example.options.get(c.name, c.initial)) for c in options),
-            ]
-        )
-
-    def _cleared(self, request: gr.Request) -> list[Any]:
-        self._answering.runs.end(visitor_of(request), Ending.CLEARED)
         return [
+            index,
+            *(c.to_form(example.input.get(c.name, c.initial)) for c in self._inputs),
+            *(c.to_form(example.options.get(c.name, c.initial)) for c in options),
+        ]
+
+    def _cleared(
+        self, request: gr.Request, index: int | None, synced: Mapping[str, Any], *values: Any
+    ) -> list[Any]:
+        """Empty the form; options that the last example set return to their defaults."""
+        self._answering.runs.end(visitor_of(request), Ending.CLEARED)
+        example = {} if index is None else self.task.examples[index].options
+        options = [
+            control.to_form(control.initial)
+            if control.name in example and value == control.to_form(example[control.name])
+            else gr.skip()
+            for control, value in zip(for_model(self._options, synced), values, strict=True)
+        ]
+        return [
+            None,
             *(control.to_form(control.initial) for control in self._inputs),
+            *options,
             *self._result.nothing(_empty(language_of(request))),
         ]
 
@@ -300,6 +340,14 @@ def _question(
 
 def _empty(language: str) -> str:
     return empty_html("✦", say("result_empty", language), say("result_empty_hint", language))
+
+
+def _live_html(language: str) -> str:
+    """The switch for answers while typing; its state belongs to the script of the page."""
+    return (
+        f'<label class="np-live" id="np-live"><input type="checkbox"> '
+        f"<span>{escape(say('live', language))}</span></label>"
+    )
 
 
 def _chip(example: Example) -> str:

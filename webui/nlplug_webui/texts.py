@@ -42,7 +42,16 @@ TEXTS: dict[str, dict[str, str]] = {
     "code": {"en": "In code", "zh": "用代码调用"},
     "python": {"en": "Python", "zh": "Python"},
     "terminal": {"en": "Command line", "zh": "命令行"},
-    "http": {"en": "HTTP", "zh": "HTTP"},
+    "curl": {"en": "curl", "zh": "curl"},
+    "javascript": {"en": "JavaScript", "zh": "JavaScript"},
+    "code_not_served": {
+        "en": "This server does not serve the model over HTTP. Start `nlplug serve NAME={model}`.",
+        "zh": "本服务器不通过 HTTP 提供该模型。请运行 `nlplug serve NAME={model}`。",
+    },
+    "code_precision": {
+        "en": "Over HTTP the server chooses the precision.",
+        "zh": "通过 HTTP 调用时由服务器选择精度。",
+    },
     "streaming": {"en": "Streaming", "zh": "流式输出"},
     "examples": {"en": "Examples", "zh": "示例"},
     "run": {"en": "Run", "zh": "运行"},
@@ -53,6 +62,17 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Enter a text and click Run, or choose an example.",
         "zh": "输入文本后点击“运行”，或选择一个示例。",
     },
+    "outdated": {
+        "en": "Outdated: input or options have changed",
+        "zh": "已过时：输入或选项已更改",
+    },
+    "live": {"en": "Answer while typing", "zh": "输入时即时显示结果"},
+    "missing_title": {"en": "Page not found", "zh": "找不到页面"},
+    "missing": {
+        "en": "There is no page at the address {address}.",
+        "zh": "地址 {address} 没有对应的页面。",
+    },
+    "missing_home": {"en": "Go to the overview", "zh": "前往概览"},
     "no_label": {"en": "No label fits", "zh": "没有合适的标签"},
     "no_label_hint": {
         "en": "No score reaches the threshold. Lower the threshold to see more labels.",

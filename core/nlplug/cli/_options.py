@@ -42,13 +42,21 @@ def _option(name: str, field: FieldInfo) -> click.Option:
         text = f"{text}  [default: {str(default).lower() if kind is bool else default}]"
     if kind is bool and not optional:
         return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=text)
+    extra = field.json_schema_extra
+    commas = isinstance(extra, dict) and "commas" in extra
     return click.Option(
         [flag, name],
+        callback=_joined if commas else None,
         type=_OrNone(_click_type(kind)) if optional and not _is_word(kind) else _click_type(kind),
         multiple=get_origin(kind) is list,
         default=None,
         help=text,
     )
+
+
+def _joined(context: click.Context, option: click.Parameter, values: Any) -> Any:
+    """Several values as one text with commas, for a field that splits texts (mark ``commas``)."""
+    return ",".join(values) or None
 
 
 def reading_options(format_flag: str) -> list[click.Option]:

@@ -49,7 +49,7 @@ def _command(task: Task) -> click.Command:
     from nlplug.task import localize
 
     first = next(iter(task.Input.model_fields))
-    taken = {option.name for option in _COMMON}
+    taken = {"model", *(option.name for option in _COMMON)}
     inputs = [option for option in model_options(task.Input) if option.name not in taken]
     for option in inputs:
         option.help = f"{option.help}  @FILE reads the value from a file.".strip()
@@ -60,6 +60,7 @@ def _command(task: Task) -> click.Command:
             *inputs,
             *model_options(task.Options),
             *([_STREAM] if task.family.streams else []),
+            _model_option(task),
             *_COMMON,
         ],
         callback=lambda **values: _run(task, values),
@@ -88,11 +89,15 @@ def _usage(task: Task) -> str:
     )
 
 
+def _model_option(task: Task) -> click.Option:
+    default = "default: the embedded model" if task.default_model else "required"
+    fit = f" Suitable: {', '.join(task.suggested_models)}." if task.suggested_models else ""
+    return click.Option(
+        ["--model"], help=f"Folder, name of a packaged model, or Hub id.{fit}  [{default}]"
+    )
+
+
 _COMMON: list[click.Parameter] = [
-    click.Option(
-        ["--model"],
-        help="Folder, name of a packaged model, or Hub id.  [default: the embedded model]",
-    ),
     click.Option(["--precision"], default="auto", help="fp32, fp16, int8 …  [default: auto]"),
     click.Option(["--device"], default="auto", help="auto, cpu, cuda, cuda:N.  [default: auto]"),
     click.Option(["--threads"], type=int, help="CPU threads.  [default: all usable]"),

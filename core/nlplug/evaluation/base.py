@@ -218,7 +218,7 @@ def options_of(task: Task, evaluation: Evaluation | None, own: Mapping[str, Any]
     """
     wanted = evaluation.options if evaluation is not None else {}
     known = {name: value for name, value in wanted.items() if name in task.Options.model_fields}
-    options = make_options(task, {**own, **known})
+    options = make_options(task, {**task.family.gate_options, **own, **known})
     if evaluation is not None:
         evaluation.configure(options)
     return options

@@ -6,7 +6,8 @@ a family; each reads this record instead. A plugin adds a family by defining suc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -38,6 +39,7 @@ class Family:
             `nlplug.export.one_pass.calibrate`.
         gate_inputs: A function ``(sentences) -> list[dict]`` that makes inputs for the quality gate
             if no data is given; empty: the examples of the task are used.
+        gate_options: Options that the gate sets, where a task cannot answer with its defaults.
         hub_shape: The `nlplug.server.protocols.shapes.Shape` of its replies over HTTP.
         labelled: Whether its models have labels, which the manifest of a bundle lists.
         streams: Whether an answer is a text that can be returned while it is generated.
@@ -58,6 +60,7 @@ class Family:
     exporter: str = "nlplug.export.one_pass:make"
     calibrator: str = "nlplug.export.one_pass:calibrate"
     gate_inputs: str = "nlplug.families.family:texts"
+    gate_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     hub_shape: str = "nlplug.server.protocols.shapes:PLAIN"
     labelled: bool = False
     streams: bool = False

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     Outputs = list[dict[str, np.ndarray]]
 
 _FIRST_CHUNK = 64
-_LARGEST_CHUNK = 1024
 _CHUNK_CHARACTERS = 2_000_000
 
 
@@ -81,6 +80,8 @@ class Engine:
         self._executor = executor
         self._model = model
         self._budget = token_budget or executor.token_budget
+        if model.token_budget is not None:
+            self._budget = min(self._budget, model.token_budget)
         signature = executor.signature
         self._feeds = GraphFeeds(
             signature,
@@ -100,7 +101,7 @@ class Engine:
         return Answers(partial(self._steps, inputs, options))
 
     def outputs(self, inputs: Sequence[TaskInput], options: TaskOptions) -> list[Outputs]:
-        """The graph's raw outputs: for each input, for each of its rows, name → array."""
+        """What the task reads of the outputs: for each input and each of its rows, name → array."""
         rows = self._model.encode(inputs, options)
         return _regroup(rows, self._gather(self._submit(inputs, rows, Event())))
 
@@ -116,7 +117,9 @@ class Engine:
     ) -> Generator[Any, None, None]:
         under_way: deque[_Chunk] = deque()
         try:
-            for items in chunks(inputs, _FIRST_CHUNK, _LARGEST_CHUNK, characters=_CHUNK_CHARACTERS):
+            largest = self._model.largest_chunk
+            first = min(_FIRST_CHUNK, largest)
+            for items in chunks(inputs, first, largest, characters=_CHUNK_CHARACTERS):
                 raise_if_cancelled(stop)
                 rows = self._model.encode(items, options)
                 raise_if_cancelled(stop)
@@ -147,7 +150,11 @@ class Engine:
     def _run(self, rows: list[Row], *, alone: bool = False) -> Outputs:
         """Run one batch: for each of its rows the outputs that the task reads."""
         batch = self._executor.run(self._feeds.collate(rows), alone=alone)
-        return self._outputs.read(batch, [len(row) for row in rows])
+        outputs = self._outputs.read(batch, [len(row) for row in rows])
+        return [
+            dict(self._model.condense(row, values))
+            for row, values in zip(rows, outputs, strict=True)
+        ]
 
     def _run_alone(self, rows: list[list[Row]]) -> Outputs:
         return self._run([row for group in rows for row in group], alone=True)

@@ -54,6 +54,10 @@ class TaskModel(ABC, Generic[I, O]):
     of the same length are run together."""
     first_position: int = 0
     """The position of a row's first token, for graphs that take ``position_ids``."""
+    token_budget: int | None = None
+    """Most tokens in a batch, for models with large outputs; None: as many as the device likes."""
+    largest_chunk: int = 1024
+    """Most inputs whose outputs are in memory at a time, for models with large outputs."""
 
     @abstractmethod
     def encode(self, inputs: Sequence[I], options: O) -> list[list[Row]]:
@@ -62,6 +66,15 @@ class TaskModel(ABC, Generic[I, O]):
         Raises:
             InputError: An input that cannot be tokenized.
         """
+
+    def condense(self, row: Row, outputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """What ``decode`` reads of the outputs of one row; the rest is freed after the batch.
+
+        Args:
+            row: The row, as ``encode`` gave it.
+            outputs: Its outputs by name, without the batch axis.
+        """
+        return outputs
 
     @abstractmethod
     def decode(
@@ -77,6 +90,6 @@ class TaskModel(ABC, Generic[I, O]):
             item: The input.
             rows: Its rows, as ``encode`` gave them.
             outputs: For each row the graph's outputs by name, without the batch axis; where the
-                model is token-level, cut to the row's own length.
+                model is token-level, cut to the row's own length. As ``condense`` returned them.
             options: The options of the call.
         """

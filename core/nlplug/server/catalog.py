@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nlplug.errors import ModelNotFound, UnknownTask
 from nlplug.models.bundle import Bundle
 from nlplug.pipelines import Pipeline
+from nlplug.validation import no_model
 
 if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
@@ -132,6 +133,12 @@ class Catalog:
             return None
 
     def _missing(self, name: str) -> ModelNotFound:
+        task = None if self._only else self._task(name)
+        if task is not None and task.default_model is None:
+            error = no_model(task)
+            return ModelNotFound(
+                error.message, hint=f"{error.hint} Name it when you start the server."
+            )
         close = difflib.get_close_matches(name, self._served, n=1)
         guess = f"Did you mean {close[0]!r}? " if close else ""
         return ModelNotFound(
@@ -160,9 +167,9 @@ class Catalog:
         if isinstance(source, str):
             if (found := self._task(source)) is not None:
                 if found.default_model is None:
+                    error = no_model(found)
                     raise ModelNotFound(
-                        f"The task {found.name!r} has no model of its own.",
-                        hint=f"Name one: --task {found.name} NAME=FOLDER",
+                        error.message, hint=f"{error.hint} Write: --task {found.name} NAME=MODEL"
                     )
                 return self._of_task(name, found, found.default_model)
             if spec := self._host.find_model(source):

@@ -15,6 +15,7 @@ from nlplug.errors import ModelNotFound
 from nlplug.models.bundle import Bundle
 from nlplug.models.resolve import resolve
 from nlplug.pipelines import Pipeline, pipeline
+from nlplug.validation import no_model
 
 if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
@@ -155,6 +156,8 @@ class ModelPool:
         if isinstance(model, Path | Bundle):
             return model
         name = (model or "").strip() or task.default_model
+        if name is None:
+            raise no_model(task)
         if self.only_packaged and name not in {spec.name for spec in self.packaged(task.name)}:
             raise ModelNotFound(
                 f"This server offers only its installed models, and {name!r} is not one of them.",

@@ -10,6 +10,7 @@ from nlplug.testing.text_classifier import tiny_text_classifier
 from nlplug.testing.text_generator import tiny_text_generator
 from nlplug.testing.token_classifier import tiny_token_classifier
 from nlplug.testing.translator import tiny_translator
+from nlplug.testing.word_filler import tiny_word_filler
 from nlplug.testing.writing import SPECIAL_TOKENS
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "tiny_text_generator",
     "tiny_token_classifier",
     "tiny_translator",
+    "tiny_word_filler",
 ]

@@ -62,7 +62,7 @@ def write_bert(
     }
     return write_bundle(
         folder,
-        _bert_tokenizer(vocabulary, pieces),
+        _bert_tokenizer(vocabulary, pieces, tokens),
         {
             "model_max_length": max_length,
             "pad_token": "[PAD]",
@@ -79,7 +79,9 @@ def write_bert(
     )
 
 
-def _bert_tokenizer(vocabulary: Mapping[str, int], pieces: bool) -> Tokenizer:
+def _bert_tokenizer(
+    vocabulary: Mapping[str, int], pieces: bool, tokens: Mapping[str, str]
+) -> Tokenizer:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     model = models.WordPiece if pieces else models.WordLevel
@@ -93,6 +95,8 @@ def _bert_tokenizer(vocabulary: Mapping[str, int], pieces: bool) -> Tokenizer:
     tokenizer.post_processor = processors.BertProcessing(
         ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"])
     )
+    if "mask_token" in tokens:  # a text holds it, so it must not be split
+        tokenizer.add_special_tokens([*SPECIAL_TOKENS, tokens["mask_token"]])
     return tokenizer
 
 

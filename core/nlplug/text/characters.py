@@ -100,3 +100,10 @@ def _kind(code: int) -> int:
     if code in _FLAGS:
         return _FLAG
     return _PICTURE if category in ("So", "Sm") or code in _PICTURES else _PLAIN
+
+
+def without_spaces(text: str) -> str:
+    """Without the spaces that word-wise tokenizers leave; as transformers does it."""
+    for spaced in (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're"):
+        text = text.replace(spaced, spaced.strip() if spaced == " ' " else spaced[1:])
+    return text

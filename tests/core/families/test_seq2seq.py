@@ -14,8 +14,8 @@ import pytest
 from nlplug import Bundle, Pipeline
 from nlplug.errors import BundleError, InputError, OptionError
 from nlplug.families.seq2seq import Seq2SeqTask
-from nlplug.families.seq2seq.model import without_spaces
 from nlplug.testing import tiny_text_classifier, tiny_translator
+from nlplug.text.characters import without_spaces
 
 WORDS = {"the": "", "a": "one", "cat": "chat", "dog": "chien", "sees": "voit"}
 

@@ -1,14 +1,9 @@
-"""Masked language models: bases for fine-tuning."""
+"""Masked language models: they fill gaps in texts, and are bases for fine-tuning."""
 
 from __future__ import annotations
 
-from nlplug.families.family import Family
+from nlplug.families.masked_lm.model import MaskedLMModel
+from nlplug.families.masked_lm.options import Filling, MaskedLMOptions
+from nlplug.families.masked_lm.task import FAMILY, MaskedLMTask
 
-FAMILY = Family(
-    name="masked_lm",
-    auto_class="AutoModelForMaskedLM",
-    exported_as="fill-mask",
-    training="nlplug.families.masked_lm.training:MaskedRecipe",
-    pretraining="nlplug.families.masked_lm.settings:MaskedPretrainConfig",
-    architectures=("bert",),
-)
+__all__ = ["FAMILY", "Filling", "MaskedLMModel", "MaskedLMOptions", "MaskedLMTask"]

@@ -13,6 +13,7 @@ from nlplug.families.seq2seq.options import Seq2SeqOptions
 from nlplug.families.vocabulary import check_vocabulary
 from nlplug.models.layout import DECODER_GRAPH, ENCODER_GRAPH, RELATIVE_POSITIONS
 from nlplug.runtime.tokenizer import load_target_tokenizer, load_tokenizer
+from nlplug.text.characters import without_spaces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -225,13 +226,6 @@ def graph_files(bundle: Bundle, precision: str) -> tuple[Path, Path]:
             hint=f"Such models have {ENCODER_GRAPH}.onnx and {DECODER_GRAPH}.onnx.",
         )
     return bundle.onnx_file(precision, ENCODER_GRAPH), bundle.onnx_file(precision, DECODER_GRAPH)
-
-
-def without_spaces(text: str) -> str:
-    """Without the spaces that word-wise tokenizers leave; as transformers does it."""
-    for spaced in (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're"):
-        text = text.replace(spaced, spaced.strip() if spaced == " ' " else spaced[1:])
-    return text
 
 
 def own_params(bundle: Bundle, task: str) -> Mapping[str, Any]:

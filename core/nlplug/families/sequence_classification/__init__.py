@@ -5,16 +5,20 @@ from __future__ import annotations
 from nlplug.families.sequence_classification.model import SequenceClassificationModel
 from nlplug.families.sequence_classification.options import (
     LabelScore,
+    MaxLength,
     SequenceClassificationInput,
     SequenceClassificationOptions,
+    Truncation,
 )
 from nlplug.families.sequence_classification.task import FAMILY, SequenceClassificationTask
 
 __all__ = [
     "FAMILY",
     "LabelScore",
+    "MaxLength",
     "SequenceClassificationInput",
     "SequenceClassificationModel",
     "SequenceClassificationOptions",
     "SequenceClassificationTask",
+    "Truncation",
 ]

@@ -83,7 +83,8 @@ class SequenceClassificationModel(
         options: SequenceClassificationOptions,
     ) -> list[LabelScore]:
         """The answer to one input; see `answer`."""
-        return self.answer(self._scores(rows, outputs, options), options)
+        activation = options.function_to_apply or self._default
+        return self.answer(_apply(activation, self.logits(rows, outputs)), options)
 
     def answer(
         self, scores: np.ndarray, options: SequenceClassificationOptions
@@ -99,18 +100,15 @@ class SequenceClassificationModel(
             LabelScore(label=self.labels[int(index)], score=float(scores[index])) for index in order
         ]
 
-    def _scores(
-        self,
-        rows: Sequence[Row],
-        outputs: Sequence[Mapping[str, np.ndarray]],
-        options: SequenceClassificationOptions,
+    def logits(
+        self, rows: Sequence[Row], outputs: Sequence[Mapping[str, np.ndarray]]
     ) -> np.ndarray:
+        """The logits of one input, averaged over its windows: float32, (labels,)."""
         if len(outputs) == 1:
-            logits = outputs[0]["logits"].astype(np.float32, copy=False)
-        else:
-            stacked = np.stack([output["logits"] for output in outputs]).astype(np.float32)
-            logits = np.average(stacked, axis=0, weights=[row.meta for row in rows])
-        return _apply(options.function_to_apply or self._default, logits)
+            return outputs[0]["logits"].astype(np.float32, copy=False)
+        stacked = np.stack([output["logits"] for output in outputs]).astype(np.float32)
+        averaged: np.ndarray = np.average(stacked, axis=0, weights=[row.meta for row in rows])
+        return averaged
 
     def _stride(self, options: SequenceClassificationOptions) -> int:
         return window_stride(options, options.stride, self._tokenizer.max_length // 4)

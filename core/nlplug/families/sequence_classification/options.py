@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
@@ -13,6 +13,30 @@ from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
 
 Activation = Literal["softmax", "sigmoid", "none"]
+MaxLength = Annotated[
+    SkipJsonSchema[int | None],
+    Field(
+        ge=1,
+        title="Maximum length",
+        description="With truncation: number of tokens to keep, special tokens included. Empty: "
+        "the model's window.",
+        json_schema_extra=chinese(
+            "最大长度", "截断时保留的词元数（含特殊词元）。留空：模型的窗口。", advanced=True
+        ),
+    ),
+]
+"""The option ``max_length`` of tasks that can truncate."""
+Truncation = Annotated[
+    bool,
+    Field(
+        title="Truncate long texts",
+        description="Classify only the first window of a long text. Off: average over all windows.",
+        json_schema_extra=chinese(
+            "截断长文本", "只对长文本的第一个窗口分类；关闭则对所有窗口取平均。", advanced=True
+        ),
+    ),
+]
+"""The option ``truncation`` of tasks that average over windows."""
 
 
 class LabelScore(TypedDict):
@@ -57,25 +81,9 @@ class SequenceClassificationOptions(LanguageOptions):
             "激活函数", "把 logits 变成得分的函数。留空：模型训练时所用的函数。", advanced=True
         ),
     )
-    truncation: bool = Field(
-        default=False,
-        title="Truncate long texts",
-        description="Classify only the first window of a long text. Off: average over all windows.",
-        json_schema_extra=chinese(
-            "截断长文本", "只对长文本的第一个窗口分类；关闭则对所有窗口取平均。", advanced=True
-        ),
-    )
+    truncation: Truncation = False
     stride: Stride = 64
-    max_length: SkipJsonSchema[int | None] = Field(
-        default=None,
-        ge=1,
-        title="Maximum length",
-        description="With truncation: number of tokens to keep, special tokens included. Empty: "
-        "the model's window.",
-        json_schema_extra=chinese(
-            "最大长度", "截断时保留的词元数（含特殊词元）。留空：模型的窗口。", advanced=True
-        ),
-    )
+    max_length: MaxLength = None
     return_all_scores: SkipJsonSchema[bool] = Field(
         default=False,
         title="All labels by id",

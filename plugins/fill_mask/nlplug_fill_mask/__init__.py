@@ -1,0 +1,1 @@
+"""Fill-mask as a plugin of nlplug."""

@@ -1,0 +1,1 @@
+"""Summarization and text-to-text generation as a plugin of nlplug."""

@@ -1,0 +1,1 @@
+"""Zero-shot classification as a plugin of nlplug."""

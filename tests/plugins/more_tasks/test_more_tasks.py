@@ -1,0 +1,168 @@
+"""Tasks without a model of their own: zero-shot, fill-mask, summarization, text to text."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from huggingface_hub import InferenceClient
+from server_kit import running
+from starlette.testclient import TestClient
+
+from nlplug import Pipeline, PluginHost, pipeline
+from nlplug.cli.main import main
+from nlplug.errors import BundleError, OptionError
+from nlplug.server import create_app
+from nlplug.server.pool import ModelPool
+from nlplug.testing import tiny_text_classifier, tiny_translator, tiny_word_filler
+
+TASKS = ("fill-mask", "zero-shot-classification", "summarization", "text2text-generation")
+# Each word of a pair counts for contradiction, neutral, entailment.
+NLI = {"sport": (-3.0, 0.0, 3.0), "music": (3.0, 0.0, -3.0), "match": (0.0, 0.0, 1.0)}
+TEXT = "who won the match"
+
+
+@pytest.fixture(scope="module")
+def pipes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pipeline]]:
+    folder = tmp_path_factory.mktemp("models")
+    tiny_word_filler(folder / "fill-mask")
+    labels = ("contradiction", "neutral", "ENTAILMENT")
+    tiny_text_classifier(folder / "zero-shot-classification", NLI, labels=labels, max_length=16)
+    for name in TASKS[2:]:
+        tiny_translator(folder / name)
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(pipeline(name, folder / name, threads=1)) for name in TASKS
+        }
+
+
+@pytest.fixture(scope="module")
+def classify(pipes: dict[str, Pipeline]) -> Pipeline:
+    return pipes["zero-shot-classification"]
+
+
+@pytest.fixture(scope="module")
+def address(pipes: dict[str, Pipeline]) -> Iterator[str]:
+    with running(create_app(PluginHost.discover(), models=pipes, only=True)) as found:
+        yield found
+
+
+def test_the_labels_come_best_first_and_their_scores_add_up_to_one(classify: Pipeline) -> None:
+    found = classify(TEXT, candidate_labels=["music", "sport"])
+    assert (found["sequence"], found["labels"]) == (TEXT, ["sport", "music"])
+    assert sum(found["scores"]) == pytest.approx(1)
+    assert classify(TEXT, ["music", "sport"]) == found
+    assert classify(sequences=[TEXT], candidate_labels="music, sport") == [found]
+
+
+def test_labels_are_scored_alone_if_several_apply_or_there_is_one(classify: Pipeline) -> None:
+    many = classify(TEXT, ["music", "sport", "sport"], multi_label=True)
+    assert many["scores"][0] == many["scores"][1] > 0.5 > many["scores"][2]
+    assert classify(TEXT, "sport")["scores"] == pytest.approx(many["scores"][:1])
+
+
+def test_the_hypothesis_holds_the_label(classify: Pipeline) -> None:
+    other = classify(TEXT, "sport", hypothesis_template="{} match")
+    assert other["scores"] != classify(TEXT, "sport")["scores"]
+    for template in ("nothing", "{} and {}"):
+        with pytest.raises(OptionError, match="hypothesis_template"):
+            classify(TEXT, "sport", hypothesis_template=template)
+
+
+def test_long_texts_are_read_whole_or_cut_off(classify: Pipeline) -> None:
+    long = "who " * 20 + "match"
+    whole, cut = (classify(long, "sport", truncation=value) for value in (False, True))
+    assert whole["scores"] != cut["scores"]
+    assert cut["scores"] == classify("who " * 20, "sport", truncation="only_first")["scores"]
+
+
+@pytest.mark.parametrize("labels", [[], "", " , "])
+def test_labels_are_required(classify: Pipeline, labels: Any) -> None:
+    with pytest.raises(OptionError, match="candidate_labels is missing"):
+        classify(TEXT, candidate_labels=labels)
+
+
+def test_a_blank_label_is_refused(classify: Pipeline) -> None:
+    with pytest.raises(OptionError, match="candidate_labels"):
+        classify(TEXT, candidate_labels=["sport", " "])
+
+
+def test_a_model_without_entailment_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="natural language inference"):
+        pipeline("zero-shot-classification", tiny_text_classifier(tmp_path).path)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_model_is_required_everywhere_with_the_same_words(name: str) -> None:
+    host = PluginHost.discover()
+    fits = host.task(name).suggested_models[0]
+    with pytest.raises(OptionError, match="no default model") as raised:
+        pipeline(name)
+    assert fits in str(raised.value)
+    shown = CliRunner().invoke(main, ["run", name, "a text"])
+    assert (shown.exit_code, shown.exception.__class__) == (2, SystemExit)
+    assert raised.value.message in shown.output
+    assert fits in CliRunner().invoke(main, ["run", name, "--help"]).output.replace("\n", "")
+    reply = TestClient(create_app(host)).post(f"/models/{name}", json={"inputs": "a text"})
+    assert reply.status_code == 404
+    assert raised.value.message in reply.text
+    assert fits in reply.text
+    pool = ModelPool(host)
+    with pytest.raises(OptionError, match="no default model"), pool.lease(host.task(name), ""):
+        pass
+
+
+def test_the_command_takes_labels_with_commas(classify: Pipeline, tmp_path: Path) -> None:
+    command = ["run", "zero-shot-classification", "--model", str(classify.bundle.path)]
+    done = CliRunner().invoke(main, [*command, TEXT, "--candidate-labels", "music, sport"])
+    assert json.loads(done.stdout)["labels"] == ["sport", "music"]
+    target = tmp_path / "out.csv"
+    flags = ["--candidate-labels", "music", "--candidate-labels", "sport", "--output", str(target)]
+    CliRunner().invoke(main, [*command, TEXT, *flags])
+    with target.open(encoding="utf-8") as file:
+        assert [row["label"] for row in csv.DictReader(file)] == ["sport", "music"]
+
+
+def test_the_client_fills_masks(address: str) -> None:
+    client = InferenceClient(f"{address}/models/fill-mask")
+    assert [one.token_str for one in client.fill_mask("a [MASK]", top_k=2)] == ["capital", "city"]
+    (one,) = client.fill_mask("a [MASK]", targets=["heart"])
+    assert one.token_str == "heart"
+
+
+def test_the_client_classifies(address: str) -> None:
+    client = InferenceClient(f"{address}/models/zero-shot-classification")
+    found = client.zero_shot_classification(
+        TEXT, ["music", "sport"], multi_label=True, hypothesis_template="It is {}."
+    )
+    assert [one.label for one in found] == ["sport", "music"]
+
+
+def test_the_client_summarizes(address: str) -> None:
+    client = InferenceClient(f"{address}/models/summarization")
+    assert client.summarization("the cat sees").summary_text == "le chat voit"
+
+
+def test_text_to_text_answers_and_uses_the_beams_of_transformers(
+    pipes: dict[str, Pipeline],
+) -> None:
+    pipe = pipes["text2text-generation"]
+    assert pipe("hello") == [{"generated_text": "bonjour"}]
+    assert pipe(["hello", "cat"]) == [{"generated_text": "bonjour"}, {"generated_text": "chat"}]
+    assert pipe.defaults["num_beams"] == 4
+
+
+def test_the_parameters_of_a_task_are_those_of_the_model(tmp_path: Path) -> None:
+    params = {"summarization": {"prefix": "cat ", "num_beams": 2}}
+    bundle = tiny_translator(tmp_path, config={"task_specific_params": params})
+    with pipeline("summarization", bundle.path) as pipe:
+        assert pipe("hello") == [{"summary_text": "chat bonjour"}]
+        assert pipe.defaults["num_beams"] == 2
+    with pipeline("text2text-generation", bundle.path) as pipe:
+        assert pipe("hello") == [{"generated_text": "bonjour"}]

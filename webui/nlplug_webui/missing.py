@@ -1,0 +1,70 @@
+"""The page for an address at which there is nothing; programs get the JSON of the server."""
+
+from __future__ import annotations
+
+from html import escape
+
+from starlette.requests import HTTPConnection
+from starlette.responses import HTMLResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nlplug_webui.texts import language_of, say
+
+_STYLE = (
+    "body{margin:0;min-height:100vh;display:grid;place-content:center;text-align:center;"
+    "font:1rem/1.6 system-ui,sans-serif;color:#1d2327;background:#f6f6f3;padding:0 24px}"
+    "a{color:#0d766c;font-weight:600}p{overflow-wrap:anywhere}"
+    "@media(prefers-color-scheme:dark){body{color:#e6eaec;background:#101418}a{color:#4cc2b3}}"
+)
+
+
+class MissingPages:
+    """ASGI middleware that answers browsers with a page where the app answers 404.
+
+    Args:
+        app: The wrapped app.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["method"] != "GET" or not _by_browser(scope):
+            await self._app(scope, receive, send)
+            return
+        missing = False
+
+        async def answer(message: Message) -> None:
+            nonlocal missing
+            if message["type"] == "http.response.start" and message["status"] == 404:
+                missing = True
+                await _page(scope)(scope, receive, send)
+            elif not missing:
+                await send(message)
+
+        await self._app(scope, receive, answer)
+
+
+def _by_browser(scope: Scope) -> bool:
+    return "text/html" in HTTPConnection(scope).headers.get("accept", "")
+
+
+def _page(scope: Scope) -> HTMLResponse:
+    language = language_of(HTTPConnection(scope))
+    title = escape(say("missing_title", language))
+    told = escape(say("missing", language, address=scope["path"]))
+    home = escape(f"{scope.get('root_path', '')}/")
+    return HTMLResponse(
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title} · nlplug</title><style>{_STYLE}</style></head><body><main>"
+        f"<h1>{title}</h1><p>{told}</p>"
+        f'<p><a href="{home}">{escape(say("missing_home", language))}</a></p></main></body></html>',
+        status_code=404,
+        headers={
+            "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+        },
+    )
