@@ -297,6 +297,18 @@ class EncoderConfig(TrainConfig):
         description="Factor by which the learning rate decreases from each layer to the layer "
         "below it. Default: 0.8 for fewer than 2,000 rows, else 1.",
     )
+    freeze: Freeze = Field(
+        default="none",
+        json_schema_extra={"chosen": True},
+        description="Part of the model that is not trained. Default: the embeddings of a "
+        "sentence encoder with fewer than 2,000 rows, else none.",
+    )
+    bf16: bool = Field(
+        default=False,
+        json_schema_extra={"chosen": True},
+        description="Train with bfloat16 mixed precision. Default: on a CPU that multiplies "
+        "bfloat16 matrices at least twice as fast as float32.",
+    )
     probe: bool = Field(
         default=True,
         description="Fit a linear probe on the base first. Fine-tuning starts from it, and it is "

@@ -20,7 +20,18 @@ Settings = TypeVar("Settings", bound=TrainConfig)
 Planner = Callable[[int, str], Mapping[str, Any]]
 """A function of the number of training rows and the base: the settings that it chooses."""
 
-CHOSEN = frozenset({"batch_size", "epochs", "eval_steps", "layer_decay", "learning_rate", "warmup"})
+CHOSEN = frozenset(
+    {
+        "batch_size",
+        "bf16",
+        "epochs",
+        "eval_steps",
+        "freeze",
+        "layer_decay",
+        "learning_rate",
+        "warmup",
+    }
+)
 """The settings that a plan may choose."""
 FEW_ROWS = 2000
 """With fewer rows none is held out: the score is estimated by cross-validation."""
@@ -66,6 +77,7 @@ def encoder_plan(rows: int, base: str) -> dict[str, Any]:
         "epochs": float(epochs),
         "learning_rate": _rate(base),
         "layer_decay": _LAYER_DECAY if rows < FEW_ROWS else 1.0,
+        "freeze": "embeddings" if rows < FEW_ROWS and _embeds_texts(base) else "none",
         "warmup": 0.1,
     }
     if epochs > _EVALUATIONS:
@@ -75,6 +87,11 @@ def encoder_plan(rows: int, base: str) -> dict[str, Any]:
 
 def _rate(base: str) -> float:
     return next(rate for most, rate in _RATES if _hidden_size(base) <= most)
+
+
+def _embeds_texts(base: str) -> bool:
+    """Whether a base is a sentence encoder, by the files that are on this computer."""
+    return base_file(base, "1_Pooling/config.json") is not None
 
 
 def _hidden_size(base: str) -> int:
@@ -100,6 +117,10 @@ def described(config: TrainConfig, given: set[str]) -> str:
     for name in names:
         origin = " (given)" if name in given else ""
         parts.append(f"{name.replace('_', ' ')} {getattr(config, name):g}{origin}")
+    if config.freeze != "none":
+        parts.append(f"without training the {config.freeze}")
+    if config.bf16:
+        parts.append("bfloat16")
     return f"Base {config.base}; {', '.join(parts)}."
 
 

@@ -103,8 +103,13 @@ def _fine_tune(
     check = None if contents is None else _checked(contents, rows, config)
     if check is None:
         _log_files(rows.reports)
-    if is_main() and task.family.plan:
-        _log.info("%s", described(config, given))
+    _require_modules()
+    if task.family.plan:
+        from nlplug.train.precision import with_precision
+
+        config = with_precision(config)
+        if is_main():
+            _log.info("%s", described(config, given))
     recipe = _recipe(task, config, extensions)
     work = Workspace.open(config)
     recipe.fit(rows.train)
@@ -194,10 +199,14 @@ def _recipe(task: Task, config: TrainConfig, extensions: Extensions = NO_EXTENSI
             f"The family {task.family.name!r} of the task {task.name!r} has no training.",
             hint="Set Family.training to 'module:Class' of a nlplug.train.recipe.Recipe.",
         )
-    for module in ("torch", "transformers", "accelerate"):
-        require(module, "train", purpose="Training")
+    _require_modules()
     extensions.check()
     return extensions.recipe(load(task.family.training), task, config)
+
+
+def _require_modules() -> None:
+    for module in ("torch", "transformers", "accelerate"):
+        require(module, "train", purpose="Training")
 
 
 def _finish(task: Task, config: TrainConfig, work: Workspace) -> None:
@@ -253,6 +262,8 @@ def _export(task: Task, config: TrainConfig, work: Workspace) -> ExportReport:
             precisions=tuple(config.precisions),
             eval_data=work.gate_file,
             budget=config.budget,
+            # A model that answers the most frequent label to every text is what was allowed.
+            allow=("answers",) if config.allow_trivial else (),
             license=config.license,
             data=[
                 {"source": os.path.basename(source), "part": part, "sha256": digest(Path(source))}

@@ -189,6 +189,12 @@ class RecipeTrainer(Trainer):
         # Our loss is a mean over the rows, so Trainer must divide it when accumulating.
         self.model_accepts_loss_kwargs = False
 
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train; afterwards the model computes in float32 again, as it is saved and exported."""
+        result = super().train(*args, **kwargs)
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        return result
+
     def compute_loss(
         self,
         model: torch.nn.Module,

@@ -85,6 +85,8 @@ def config(
                 "batch_size": 8,
                 "learning_rate": 5e-3,
                 "layer_decay": 1.0,
+                "freeze": "none",
+                "bf16": False,
                 "allow_trivial": True,  # some tests train a step or two
                 "probe": False,  # the tests of the loop are on fine-tuning alone
                 "device": "cpu",

@@ -18,6 +18,7 @@ from nlplug.models.bundle import Bundle
 from nlplug.task import Task
 from nlplug.train.base import resolve_base
 from nlplug.train.plan import planned
+from nlplug.train.precision import with_precision
 from nlplug.train.rows import FOLDS, folds
 from nlplug.train.run import train
 
@@ -55,6 +56,32 @@ def test_the_plan_makes_more_passes_over_few_rows(toy_task: Task, tiny_bert: Pat
     assert plan(48, learning_rate=1e-3, epochs=2).model_dump(
         include={"learning_rate", "epochs", "batch_size"}
     ) == {"learning_rate": 1e-3, "epochs": 2.0, "batch_size": 16}
+
+
+def test_few_rows_do_not_train_the_embeddings_of_a_sentence_encoder(
+    toy_task: Task, tiny_bert: Path, sentence_encoder: Path
+) -> None:
+    def frozen(base: Path, rows: int, **given: Any) -> str:
+        config = SequenceClassificationConfig(base=str(base), data=["d"], output=Path("o"), **given)
+        return planned(config, toy_task.family, rows).freeze
+
+    assert frozen(sentence_encoder, 400) == "embeddings"
+    assert frozen(sentence_encoder, 400, freeze="none") == "none"
+    assert frozen(sentence_encoder, 20_000) == frozen(tiny_bert, 400) == "none"
+
+
+def test_the_cpu_decides_on_bfloat16_where_the_settings_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def chosen(**given: Any) -> bool:
+        values = {"data": ["d"], "output": "o", "device": "cpu", **given}
+        return with_precision(SequenceClassificationConfig.model_validate(values)).bf16
+
+    assert chosen(bf16=True)
+    assert not chosen(bf16=False)
+    assert len({chosen() for _ in range(5)}) == 1
+    monkeypatch.setenv("WORLD_SIZE", "2")  # each process would measure for itself
+    assert not chosen()
 
 
 def test_folds_keep_equal_texts_together_and_labels_apart() -> None:

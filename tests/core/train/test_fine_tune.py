@@ -12,6 +12,7 @@ import pytest
 from toy_set import toy_rows, write_jsonl
 
 from nlplug.errors import TrainingError
+from nlplug.export.preflight.record import RECORD_FILE
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
 from nlplug.train.run import fine_tune
@@ -107,6 +108,20 @@ def test_bfloat16_learns_too(toy_task: Task, config: Make) -> None:
     settings = config(bf16=True)
     fine_tune(toy_task, settings)
     assert record(settings)["scores"]["accuracy"] == 1.0
+
+
+def test_a_model_of_bfloat16_is_saved_as_one_that_computes_in_float32(
+    toy_task: Task, config: Make
+) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    folder = fine_tune(toy_task, config(bf16=True, epochs=2))
+    record = json.loads((folder / RECORD_FILE).read_text())
+    saved = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    with torch.no_grad():
+        logits = saved(torch.tensor(record["tokens"][:1])).logits[0].tolist()
+    assert record["outputs"][0] == pytest.approx(logits, abs=1e-5)
 
 
 def test_the_precision_of_a_run_is_its_own(
