@@ -66,5 +66,5 @@ def run_shown(
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     if shown:
-        pattern = re.escape(shown.strip()).replace("…", r"\d+")
+        pattern = re.escape(shown.strip()).replace("…", r"[\d.]+")
         assert re.fullmatch(pattern, done.stdout.strip()), f"line {block.line}: {done.stdout}"

@@ -35,7 +35,7 @@ class ClassificationTask(SequenceClassificationTask):
     examples: ClassVar[Sequence[Example]] = (
         Example({"text": "Wake me up at half past six tomorrow."}),
         Example({"text": "How much did I spend on groceries last month?"}),
-        Example({"text": "What do you call a baby kangaroo?"}),
+        Example({"text": "How tall is the Eiffel Tower?"}),
         Example({"text": "Will it rain in Lyon on Sunday?"}, {"top_k": 3}),
     )
 
