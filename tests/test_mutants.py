@@ -20,7 +20,7 @@ def test_a_change_is_noticed_and_code_that_does_the_same_is_not() -> None:
 
 
 def test_a_change_of_what_stands_nowhere_is_no_result() -> None:
-    with pytest.raises(SystemExit, match="stands 0 times"):
+    with pytest.raises(SystemExit, match="occurs 0 times"):
         mutants.notices(FILE, "no such code", "", TEST)
 
 

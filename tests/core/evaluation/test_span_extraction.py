@@ -89,7 +89,7 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
 
 def test_a_wrong_row_names_its_line(tmp_path: Path) -> None:
     file = rows_file(tmp_path / "dev.jsonl", {"question": "Who?", "context": "x", "answer": "y"})
-    with pytest.raises(DataError, match=r"dev\.jsonl:1: the answer 'y' does not stand"):
+    with pytest.raises(DataError, match=r"dev\.jsonl:1: the answer 'y' is not in the context"):
         list(SpanExtractionEvaluation([]).samples(file))
 
 

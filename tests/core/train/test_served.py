@@ -81,6 +81,8 @@ def test_scores_in_training_are_those_of_the_bundle(
         "batch_size": 8,
         "learning_rate": 5e-3,
         "max_length": 16,
+        "bf16": False,
+        "allow_trivial": True,
         "device": "cpu",
         "threads": 1,
     }

@@ -171,5 +171,5 @@ def test_a_target_that_the_model_lacks_is_not_translated_as_text(
 
 
 def test_a_mark_is_no_way_to_tell_a_model_that_begins_its_answers_with_the_target() -> None:
-    with pytest.raises(OptionError, match="tgt_lang alone"):
+    with pytest.raises(OptionError, match="only as tgt_lang"):
         CODES.marked(">>fr<< The cat")
