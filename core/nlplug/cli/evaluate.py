@@ -5,53 +5,34 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
-from nlplug.cli._options import reading_options
+from nlplug.cli._scoring import (
+    ScoringCommand,
+    data_option,
+    device_option,
+    label_column_option,
+    labelled_rows,
+    shape_option,
+    text_column_option,
+    threads_option,
+)
 
 
-class _Evaluate(click.Command):
-    """The command, with the options of the data file."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.params += reading_options("--data-format")
-
-
-@click.command(cls=_Evaluate)
+@click.command(cls=ScoringCommand)
 @click.argument("model", required=False)
 @click.option("--task", help="Name of the task.  [default: the task of MODEL]")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="File with labelled rows: .csv, .tsv, .jsonl, .json, .conll, .bio (also .gz), .parquet.",
-)
+@data_option
 @click.option(
     "--precision", default="auto", show_default=True, help="Precision to run, such as fp32 or int8."
 )
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    help="Device to run on: auto, cpu, cuda or cuda:N.",
-)
-@click.option("--threads", type=int, help="Number of CPU threads.  [default: all available]")
+@device_option
+@threads_option
 @click.option("--limit", type=click.IntRange(1), help="Score only this number of rows.")
-@click.option("--text-column", help="Column with the text.  [default: text]")
-@click.option(
-    "--label-column", help="Column with the label.  [default: label or labels; depends on the task]"
-)
-@click.option(
-    "--format",
-    "shape",
-    type=click.Choice(["table", "json", "markdown"]),
-    default="table",
-    show_default=True,
-    help="Output format.",
-)
+@text_column_option
+@label_column_option
+@shape_option
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -84,22 +65,12 @@ def evaluate(
     nlplug evaluate --task sentiment --data dev.jsonl
     nlplug evaluate out/ --data dev.csv --precision int8 --output report/
     """
-    from nlplug.data.formats import DataFile
     from nlplug.evaluation import report
     from nlplug.evaluation.run import evaluate as run
     from nlplug.pipelines import pipeline
 
-    columns = {
-        name: value
-        for name, value in (("text", text_column), ("label", label_column))
-        if value is not None
-    }
-    file = DataFile(
-        data,
-        format=cli_format,
-        delimiter=cli_delimiter,
-        encoding=cli_encoding,
-        label_column=label_column,
+    file, columns = labelled_rows(
+        data, text_column, label_column, cli_format, cli_delimiter, cli_encoding
     )
     with pipeline(
         task,
