@@ -145,7 +145,8 @@ def checkpoint_of(
     from nlplug.train.run import fine_tune
 
     given: dict[str, Any] = tomllib.loads(settings.read_text(encoding="utf-8"))
-    files = {"data": [str(train)], "eval": [str(eval)]}
+    # A recipe has rows of its own for the gate, so that all validation rows choose the checkpoint.
+    files = {"data": [str(train)], "eval": [str(eval)], "test_share": 0.0}
     config = load(task.family.settings)(base=base, output=output, resume=True, **files, **given)
     return fine_tune(task, config)
 
