@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import ExportError
-from nlplug.evaluation.base import evaluation_of, options_of
+from nlplug.evaluation.base import Evaluation, evaluation_of, options_of
 from nlplug.export.build import build_float, build_int8
 from nlplug.export.build_result import BuildResult
 from nlplug.export.calibration import Calibration, calibration_rows, fix_one_pass
@@ -24,13 +24,14 @@ from nlplug.export.repair.attempt import AS_CONFIGURED, Attempt
 from nlplug.export.repair.ladder import Form, Int8Forms, RepairClock, fp16_forms
 from nlplug.export.repair.run import repair, unrepaired
 from nlplug.export.repair.sensitive import overflowing
-from nlplug.export.rows import calibration_feeds, gate_rows
+from nlplug.export.rows import GateRows, calibration_feeds, gate_rows
 from nlplug.export.shapes import difference_by_shape
 from nlplug.export.torch_executor import TorchExecutor
 from nlplug.families.one_pass import OnePassTask
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import MODEL_GRAPH
 from nlplug.runtime.session import OnnxExecutor
+from nlplug.task import TaskOptions
 
 if TYPE_CHECKING:
     from nlplug.export.smooth import Feeds
@@ -62,11 +63,7 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
     task = _one_pass(config, "exporter")
     fused = build_float(checkpoint, config, folder)
     draft = Bundle.open(folder)
-    evaluation = evaluation_of(task, draft.labels) if task.family.scoring else None
-    options = options_of(task, evaluation, config.options)
-    rows = gate_rows(
-        task, evaluation, config.eval_data, limit=config.eval_rows, columns=config.columns
-    )
+    evaluation, options, rows = _judged_on(task, config, draft, config.options)
     model = task.bind(draft)
     executor = OnnxExecutor(draft.onnx_file("fp32"))
     try:
@@ -245,12 +242,8 @@ def calibrate(config: ExportConfig, earlier: Bundle, draft: Bundle, precision: s
         DataError: The rows cannot be used.
     """
     task = _one_pass(config, "calibrator")
-    evaluation = evaluation_of(task, draft.labels) if task.family.scoring else None
     defaults = task.default_options(draft) | dict(config.options)
-    options = options_of(task, evaluation, defaults)
-    rows = gate_rows(
-        task, evaluation, config.eval_data, limit=config.eval_rows, columns=config.columns
-    )
+    evaluation, options, rows = _judged_on(task, config, draft, defaults)
     model = task.bind(draft)
     samples = calibration_rows(config, draft.labels)
     calibration = fix_one_pass(config, draft, precision, model, options, samples)
@@ -282,6 +275,18 @@ def calibrate(config: ExportConfig, earlier: Bundle, draft: Bundle, precision: s
         max_length=draft.max_length,
         calibration=calibration,
     )
+
+
+def _judged_on(
+    task: OnePassTask, config: ExportConfig, draft: Bundle, options: Mapping[str, Any]
+) -> tuple[Evaluation | None, TaskOptions, GateRows]:
+    """The scoring of the family if it has one, the options of the answers, and the gate's rows."""
+    evaluation = evaluation_of(task, draft.labels) if task.family.scoring else None
+    checked = options_of(task, evaluation, options)
+    rows = gate_rows(
+        task, evaluation, config.eval_data, limit=config.eval_rows, columns=config.columns
+    )
+    return evaluation, checked, rows
 
 
 def _one_pass(config: ExportConfig, role: str) -> OnePassTask:
