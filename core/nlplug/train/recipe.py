@@ -155,7 +155,7 @@ class Recipe(ABC):
         """
         labels = [config.id2label[index] for index in range(len(config.id2label))]
         evaluation = evaluation_of(self.task, labels)
-        if evaluation is None or evaluation.metric != self.metric:
+        if evaluation.metric != self.metric:
             return {}
         return evaluation.baselines([sample.target for sample in evaluation.samples(file)])
 

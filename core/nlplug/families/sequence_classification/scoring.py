@@ -122,7 +122,7 @@ class ClassificationEvaluation(Evaluation):
         if _several(targets):
             return []
         return [
-            (self.labels[target], max(answer, key=lambda item: item["score"])["label"])
+            (self.truth(target), self.decision(answer))
             for answer, target in zip(answers, targets, strict=True)
             if answer
         ]
