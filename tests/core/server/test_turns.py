@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -89,6 +90,17 @@ def submit(batcher: Batcher, pipe: Pipeline, *texts: str, **options: Any) -> Fut
     return batcher.submit([pipe.task.Input(text=text) for text in texts], options)  # type: ignore[call-arg]
 
 
+def held_one_by_one(
+    task: HoldingTask, ask: Callable[[str], Future[list[Any]]], texts: Sequence[str]
+) -> list[Future[list[Any]]]:
+    """Ask for texts, each when the one before is held: others would be put into one batch."""
+    futures = []
+    for text in texts:
+        futures.append(ask(text))
+        assert task.held[text.split()[0]].wait(WAIT)
+    return futures
+
+
 def labels(future: Future[list[Any]]) -> list[str]:
     return [answer[0]["label"] for answer in future.result(WAIT)]
 
@@ -96,8 +108,8 @@ def labels(future: Future[list[Any]]) -> list[str]:
 def test_a_runner_that_takes_several_calls_is_given_them(
     task: HoldingTask, pipe: Pipeline, batcher: Batcher
 ) -> None:
-    long = [submit(batcher, pipe, f"hold{number} good") for number in (0, 1)]
-    assert all(task.held[f"hold{number}"].wait(WAIT) for number in (0, 1))
+    ask = partial(submit, batcher, pipe)
+    long = held_one_by_one(task, ask, ["hold0 good", "hold1 good"])
     assert labels(submit(batcher, pipe, "bad")) == ["negative"]
     assert not any(one.done() for one in long)
     task.let_go.set()
@@ -107,8 +119,8 @@ def test_a_runner_that_takes_several_calls_is_given_them(
 def test_it_is_not_given_more_than_it_takes(
     task: HoldingTask, pipe: Pipeline, batcher: Batcher
 ) -> None:
-    held = [submit(batcher, pipe, f"hold{number} good") for number in range(3)]
-    assert all(task.held[f"hold{number}"].wait(WAIT) for number in range(3))
+    ask = partial(submit, batcher, pipe)
+    held = held_one_by_one(task, ask, [f"hold{number} good" for number in range(3)])
     waiting = [submit(batcher, pipe, "bad"), submit(batcher, pipe, "dull")]
     assert batcher.waiting == 2
     task.let_go.set()
@@ -168,9 +180,9 @@ def test_a_document_waits_neither_for_another_one_nor_for_short_texts(
         future: Future[list[Any]] = serving.submit(served, [pipe.task.Input(text=text)], {})  # type: ignore[call-arg]
         return future
 
-    held = [ask("hold0 good"), ask("hold1 good"), ask("hold2 good")]
-    held += [ask("hold3 " + "good " * LONG), ask("hold4 " + "good " * LONG)]
-    assert all(task.held[f"hold{number}"].wait(WAIT) for number in range(5))
+    short = [f"hold{number} good" for number in range(3)]
+    documents = [f"hold{number} " + "good " * LONG for number in (3, 4)]
+    held = held_one_by_one(task, ask, [*short, *documents])
     assert labels(ask("bad " * LONG)) == ["negative"]
     assert not any(one.done() for one in held)
     task.let_go.set()
