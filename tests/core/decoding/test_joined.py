@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from threading import Barrier, Event
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,17 @@ def options(**settings: Any) -> DecodingOptions:
 
 def tokens_of(made: list[list[Generated]]) -> list[list[list[int]]]:
     return [[text.tokens for text in row] for row in made]
+
+
+def until_joined(decoder: JoinedDecoder, rows: int) -> None:
+    """Wait until the batch has so many rows, those included that join with the next step."""
+    end = monotonic() + WAIT
+    found = 0
+    while found < rows:
+        assert monotonic() < end, f"{found} rows"
+        sleep(0.001)
+        with decoder.lock:
+            found = decoder.batch.rows
 
 
 @pytest.mark.parametrize("patience", [5.0, 0.0])
@@ -112,7 +124,7 @@ def test_a_short_text_joins_a_long_one_and_ends_before_it(
     one_batch: JoinedDecoder, pair: PairOf, steps: Counting
 ) -> None:
     long = options(max_new_tokens=90, min_new_tokens=90)
-    going, come = Event(), Event()
+    going, ended = Event(), Event()
     after: list[int] = []
 
     def decode_long() -> list[int]:
@@ -121,7 +133,9 @@ def test_a_short_text_joins_a_long_one_and_ends_before_it(
             made.append(token.token)
             if len(made) == 10:
                 going.set()
-                assert come.wait(WAIT)
+                until_joined(one_batch, 2)
+            if len(made) == 60:
+                assert ended.wait(WAIT)
         after.append(len(made))
         return made
 
@@ -130,8 +144,8 @@ def test_a_short_text_joins_a_long_one_and_ends_before_it(
         made = []
         for token in stream(one_batch, [[9]], options(max_new_tokens=6, min_new_tokens=6)):
             made.append(token.token)
-            come.set()  # it has a first token: its next step is one of both
         assert not after  # the long one goes on
+        ended.set()
         return made
 
     with ThreadPoolExecutor(2) as pool:
@@ -206,6 +220,8 @@ def test_a_failing_step_fails_its_calls_and_no_later_one(
     step, failed = FastCausalDecoding.step, Event()
 
     def fail_once(decoding: FastCausalDecoding, tokens: np.ndarray) -> None:
+        if len(tokens) == 1 and not failed.is_set():
+            until_joined(one_batch, 2)
         if len(tokens) == 2 and not failed.is_set():
             failed.set()
             raise RuntimeError("out of memory")
@@ -226,8 +242,9 @@ def test_a_failing_step_fails_its_calls_and_no_later_one(
 def test_a_call_whose_rows_find_no_memory_fails_alone(
     one_batch: JoinedDecoder, pair: PairOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", WAIT)
     long = options(max_new_tokens=90, min_new_tokens=90)
-    going, failed = Event(), Event()
+    going = Event()
 
     def no_memory(*_: Any) -> None:
         raise MemoryError
@@ -238,8 +255,7 @@ def test_a_call_whose_rows_find_no_memory_fails_alone(
             made.append(token.token)
             if len(made) == 10:
                 going.set()
-            if len(made) == 80:
-                assert failed.wait(WAIT)
+                until_joined(one_batch, 2)
         return made
 
     with ThreadPoolExecutor(1) as pool:
@@ -248,7 +264,6 @@ def test_a_call_whose_rows_find_no_memory_fails_alone(
         monkeypatch.setattr(FastCausalDecoding, "add", no_memory)
         with pytest.raises(MemoryError):
             generate(one_batch, [[9]], options())
-        failed.set()
         assert other.result(WAIT) == generate(pair("gpt2").session, [[5, 6, 7]], long)[0][0].tokens
 
 
