@@ -69,7 +69,7 @@ def test_labels(
     texts = some(TEXTS)
     mine, pipe = both(task)
     # The model of intents abstains when unsure, which transformers cannot.
-    always = {"abstain_below": 0.0} if task == "classification" else {}
+    always = {"min_score": 0.0} if task == "classification" else {}
     for top_k in (1, 3, None):
         count = tally(task, mine.bundle.name, f"top_k {top_k}")
         for text in texts:
