@@ -181,14 +181,21 @@ def _byte_level(texts: list[str]) -> Any:
     return RobertaTokenizerFast(tokenizer_object=inner, model_max_length=WINDOW)
 
 
-def _unigram(
-    texts: list[str], *, specials: list[str], unknown: str, normalizer: Any, split: bool
+def unigram(
+    texts: list[str],
+    *,
+    specials: list[str],
+    unknown: str,
+    normalizer: Any,
+    split: bool,
+    size: int = _VOCABULARY,
 ) -> Any:
     """Trained on texts; with ``split`` at spaces first, else the offsets of words hold them."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     inner = Tokenizer(models.Unigram())
-    inner.normalizer = normalizer
+    if normalizer is not None:
+        inner.normalizer = normalizer
     metaspace = pre_tokenizers.Metaspace(prepend_scheme="always")
     inner.pre_tokenizer = (
         pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), metaspace])
@@ -199,7 +206,7 @@ def _unigram(
     inner.train_from_iterator(
         texts,
         trainers.UnigramTrainer(
-            vocab_size=_VOCABULARY,
+            vocab_size=size,
             special_tokens=specials,
             unk_token=unknown,
             show_progress=False,
@@ -212,7 +219,7 @@ def _deberta(texts: list[str]) -> Any:
     from tokenizers import Regex, normalizers
     from transformers import DebertaV2TokenizerFast
 
-    inner = _unigram(
+    inner = unigram(
         texts,
         specials=["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"],
         unknown="[UNK]",
@@ -229,7 +236,7 @@ def _albert(texts: list[str]) -> Any:
     from tokenizers import Regex, normalizers
     from transformers import AlbertTokenizerFast
 
-    inner = _unigram(
+    inner = unigram(
         texts,
         specials=["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"],
         unknown="<unk>",
@@ -253,7 +260,7 @@ def _xlm(texts: list[str]) -> Any:
     from tokenizers import Regex, normalizers, processors
     from transformers import XLMRobertaTokenizerFast
 
-    inner = _unigram(
+    inner = unigram(
         texts,
         specials=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
         unknown="<unk>",

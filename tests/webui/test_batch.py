@@ -31,7 +31,7 @@ def pipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 
 
 def last(pipe: Pipeline, source: Path, folder: Path, **columns: str) -> Progress:
-    found = look(pipe.task, source)
+    found = look(pipe.definition, source)
     *_, end = run_batch(pipe, source, {**found.picked, **columns}, {}, folder, total=found.rows)
     return end
 

@@ -117,7 +117,7 @@ def run_batch(
     Raises:
         DataError: A row cannot be read or is not a valid input of the task; names the line.
     """
-    task = pipeline.task
+    task = pipeline.definition
     stem = source.name.removesuffix(".gz").rsplit(".", 1)[0]
     csv_file, jsonl_file = folder / f"{stem}-{task.name}.csv", folder / f"{stem}-{task.name}.jsonl"
     now = Progress(0, total)

@@ -144,8 +144,8 @@ class GenerationConfig:
         if "stop_strings" in values:
             values["stop"] = values["stop_strings"]
         found = {}
-        for name, field in options.model_fields.items():
-            if name in values and values[name] != field.default:
+        for name in options.model_fields:
+            if name in values:
                 try:
                     options.model_validate({name: values[name]})
                 except (ValidationError, OptionError):

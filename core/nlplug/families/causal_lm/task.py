@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 from nlplug.argument_rules import Rule, ignored, only, values
 from nlplug.errors import warn
@@ -43,6 +43,11 @@ def hole(name: str, value: Any) -> Mapping[str, Any]:
 
 
 _LEFT: Mapping[str, Any] = {"truncation": "left"}
+
+
+@runtime_checkable
+class _Chat(Protocol):
+    messages: Any
 
 
 class CausalTask(Task):
@@ -100,5 +105,7 @@ class CausalTask(Task):
         return [content for content in contents if isinstance(content, str)]
 
     def wrap(self, value: Any) -> Any:
-        """A list of messages is one input."""
+        """A list of messages is one input, and so is a ``Chat`` of transformers."""
+        if isinstance(value, _Chat):
+            value = value.messages
         return {"text": value} if is_chat(value) else value
