@@ -23,7 +23,7 @@ from nlplug.model_views import (
 from nlplug.models.bundle import Bundle
 from nlplug.models.precision import preferred_precision
 from nlplug.settings import load_settings
-from nlplug.validation import make_options
+from nlplug.validation import make_input, make_options
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -164,6 +164,10 @@ class BoundTask:
     def device_placement(self) -> AbstractContextManager[None]:
         """Does nothing: a model stays on its device."""
         return nullcontext()
+
+    def create_sample(self, **fields: Any) -> dict[str, Any]:
+        """One input from its fields, which must not be lists."""
+        return make_input(self.definition, fields).model_dump(exclude_unset=True)
 
     def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:
         """Copy the model to a folder, from which it can be loaded.

@@ -323,3 +323,42 @@ ARCHITECTURES = {
         Architecture("XLM-R", "xlm-roberta", _xlm, positions=WINDOW + 2),
     )
 }
+
+
+def make_generator(folder: Path) -> Path:
+    """Save a random GPT-2 with its tokenizer, and return its folder."""
+    import torch
+    import transformers
+
+    inner = _byte_level([_plain(text) for text in documents(80, 600)]).backend_tokenizer
+    tokenizer = transformers.GPT2TokenizerFast(
+        tokenizer_object=inner,
+        bos_token="</s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=WINDOW,
+    )
+    tokenizer.backend_tokenizer.post_processor = _no_template()
+    torch.manual_seed(7)
+    config = transformers.GPT2Config(
+        vocab_size=len(tokenizer),
+        n_embd=32,
+        n_head=4,
+        n_layer=2,
+        n_positions=WINDOW,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    model = transformers.GPT2LMHeadModel(config)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.15)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _no_template() -> Any:
+    from tokenizers import processors
+
+    return processors.ByteLevel(trim_offsets=False)

@@ -14,7 +14,11 @@ from nlplug.families.causal_lm.options import (
     is_chat,
 )
 from nlplug.families.causal_lm.runner import CausalRunner
-from nlplug.families.decoding_options import DECODING_RULES, GenerationConfig
+from nlplug.families.decoding_options import (
+    DECODING_RULES,
+    GenerationConfig,
+    with_generation_config,
+)
 from nlplug.families.family import Family
 from nlplug.models.bundle import Bundle
 from nlplug.task import Display, StreamingRunner, Task, TaskInput, TaskOptions
@@ -73,7 +77,7 @@ class CausalTask(Task):
 
     def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task.adapt`; ``max_new_tokens`` overrides ``max_length``."""
-        left = dict(arguments)
+        left = with_generation_config(arguments)
         for old, new in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
             if left.get(old) is not None and left.get(new) is not None:
                 warn(f"{old} is ignored, because {new} is given.", UserWarning)
