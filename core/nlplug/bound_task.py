@@ -203,7 +203,7 @@ class BoundTask:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (type(self), self.definition, self.bundle.path, self._setup)
+        return _rebuilt, (type(self), self.definition, self.bundle.path.resolve(), self._setup)
 
     def __repr__(self) -> str:
         return (

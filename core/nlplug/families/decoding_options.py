@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic.json_schema import SkipJsonSchema
 
 from nlplug.argument_rules import Rule, ignored, only, renamed, shown, when_default, when_none
-from nlplug.errors import OptionError
+from nlplug.errors import OptionError, warn
 from nlplug.language_guard import LanguageOptions
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.decoding.options import Allowed, DecodingOptions, DecodingSettings
@@ -109,9 +109,15 @@ def with_generation_config(arguments: Mapping[str, Any]) -> dict[str, Any]:
             f"generation_config={shown(given)} is not available.",
             hint="Give its values as options.",
         )
-    unused = ("transformers_version", "eos_token_id", "decoder_start_token_id")
-    values = {name: value for name, value in given.items() if name not in unused}
-    return {name: value for name, value in values.items() if name[0] != "_"} | left
+    values = {
+        name: value
+        for name, value in given.items()
+        if name != "transformers_version" and not name.startswith("_")
+    }
+    for name in ("eos_token_id", "decoder_start_token_id"):
+        if values.pop(name, None) is not None:
+            warn(f"{name} of generation_config is ignored: the model's own is used.", UserWarning)
+    return values | left
 
 
 DECODING_RULES: Mapping[str, Rule] = {
