@@ -88,6 +88,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--parity-report", type=Path, metavar="FILE", help="write the parity tables as Markdown"
     )
+    parser.addoption(
+        "--dropin-report", action="store_true", help="write the table of calls in docs/dropin.md"
+    )
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

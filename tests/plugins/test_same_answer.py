@@ -71,7 +71,7 @@ def test_its_graphs_do_not_take_scales_from_the_batch(pipe: Pipeline) -> None:
 
 
 def test_a_text_has_the_same_answer_alone_and_in_a_batch(pipe: Pipeline) -> None:
-    inputs, options = INPUTS[pipe.task.name]
+    inputs, options = INPUTS[pipe.definition.name]
     alone = [pipe([item], **options)[0] for item in inputs]
     for step in (1, 3, 7):  # other neighbours each time
         order = sorted(range(len(inputs)), key=lambda place, step=step: place * step % 31)

@@ -33,7 +33,7 @@ def pipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 
 
 def last(pipe: Pipeline, source: Path, folder: Path, **columns: str) -> Progress:
-    found = look(pipe.task, source)
+    found = look(pipe.definition, source)
     *_, end = run_batch(pipe, source, {**found.picked, **columns}, {}, folder, total=found.rows)
     return end
 
@@ -95,7 +95,7 @@ def test_rows_that_cannot_be_answered_are_listed_and_the_others_answered(
 ) -> None:
     source = tmp_path / "bad.jsonl"
     source.write_text('{"text": "good"}\n{"text": 3}\n{"text": \n{"text": "bad"}\n')
-    found = look(pipe.task, source)
+    found = look(pipe.definition, source)
     assert found.rows == 3 and "1 skipped: not JSON" in found.understood
     end = last(pipe, source, tmp_path)
     assert (end.done, end.skipped) == (2, 2)
@@ -120,7 +120,7 @@ def test_a_file_without_a_usable_row_is_an_error_and_leaves_no_file(
     assert list(out.iterdir()) == []
     source.write_text('{"text": \n', encoding="utf-8")
     with pytest.raises(DataError, match=r"bad\.jsonl:1: not JSON"):
-        look(pipe.task, source)
+        look(pipe.definition, source)
 
 
 def test_a_stopped_run_keeps_what_is_done(pipe: Pipeline, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_the_table_is_an_excel_workbook_too(pipe: Pipeline, tmp_path: Path) -> N
     assert [cell.value for cell in sheet[1]] == ["id", "text", "label", "score"]
     assert [cell.value for cell in sheet[2]][:3] == ["007", "good", "positive"]
     assert isinstance(sheet["D2"].value, float)
-    assert look(pipe.task, end.excel).columns == ("id", "text", "label", "score")
+    assert look(pipe.definition, end.excel).columns == ("id", "text", "label", "score")
 
 
 def test_labels_are_counted_with_their_scores(pipe: Pipeline, tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def run_batch(
     Raises:
         DataError: The file cannot be read, or none of its rows can be answered.
     """
-    task = pipeline.task
+    task = pipeline.definition
     stem = f"{source.name.removesuffix('.gz').rsplit('.', 1)[0]}-{task.name}"
     csv_file, jsonl_file = folder / f"{stem}.csv", folder / f"{stem}.jsonl"
     rejected_file = folder / f"{stem}.skipped.jsonl"

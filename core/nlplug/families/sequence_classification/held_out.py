@@ -54,7 +54,7 @@ def fit(pipe: Pipeline, samples: Sequence[Sample], *, temperature: bool) -> Held
             f"There are {len(samples)} rows, but a record needs at least {MIN_ROWS}.",
             hint="Give more labelled rows that did not train the model.",
         )
-    fields = pipe.task.Options.model_fields
+    fields = pipe.definition.Options.model_fields
     raw = {name: value for name, value in _RAW.items() if name in fields}
     answers = pipe.answers((sample.input for sample in samples), **raw)
     logits = np.array([[item["score"] for item in answer] for answer in answers])

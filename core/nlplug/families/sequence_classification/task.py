@@ -16,7 +16,7 @@ from nlplug.families.sequence_classification.options import (
     SequenceClassificationOptions,
 )
 from nlplug.models.bundle import Bundle
-from nlplug.task import Display, Task, TaskInput, TaskOptions
+from nlplug.task import Display, NameRules, Task, TaskInput, TaskOptions
 
 FAMILY = Family(
     name="sequence_classification",
@@ -45,6 +45,9 @@ class SequenceClassificationTask(OnePassTask):
     labels: ClassVar[Sequence[str]] = ()
     """Label names by id if the task defines them; empty if each model defines its own."""
 
+    name_rules: ClassVar[Mapping[str, NameRules]] = dict.fromkeys(
+        ("text-classification", "sentiment-analysis"), NameRules(bare=True)
+    )
     rules: ClassVar[Mapping[str, Rule]] = {
         "abstain_below": renamed("min_score"),
         "function_to_apply": values(
@@ -72,11 +75,27 @@ class SequenceClassificationTask(OnePassTask):
         return super().adapt(left)
 
     def default_options(self, bundle: Bundle) -> dict[str, Any]:
-        """See `Task.default_options`; earlier versions wrote ``min_score`` as ``abstain_below``."""
+        """The options of the manifest; of a model made for it, ``return_all_scores``.
+
+        Earlier versions wrote ``min_score`` as ``abstain_below``.
+        """
         options = super().default_options(bundle)
         if "abstain_below" in options:
-            return {"min_score": options["abstain_below"], **options}
-        return options
+            options = {"min_score": options["abstain_below"], **options}
+        every = bundle.config.get("return_all_scores") is True
+        return ({"return_all_scores": True} if every else {}) | options
+
+    def wrap(self, value: Any) -> Any:
+        """A pair of texts in its old form, a list in a list, as a dict."""
+        match value:
+            case [[str() as text, str() as pair]]:
+                warn(
+                    "A pair of texts as a list in a list is an old form; give a dict with text and "
+                    "text_pair.",
+                    FutureWarning,
+                )
+                return {"text": text, "text_pair": pair}
+        return value
 
     def bind(self, bundle: Bundle) -> SequenceClassificationModel:
         """Bind to a text-classification bundle."""
