@@ -27,6 +27,7 @@ from nlplug.arguments import (
 )
 from nlplug.async_iterators import available_groups, iterate_in_thread
 from nlplug.errors import OptionError, UnknownTask
+from nlplug.explanations.result import shaped
 from nlplug.inputs import first_field, placed, read_inputs, spread
 from nlplug.language_guard import LanguageGuard
 from nlplug.models.bundle import Bundle
@@ -354,7 +355,8 @@ class Pipeline:
         return found
 
     def _shape(self, answers: list[Any], given: frozenset[str], *, single: bool) -> Any:
-        return self.task.shape(answers, single=single, given=given, preset=self._preset)
+        shape = partial(self.task.shape, given=given, preset=self._preset)
+        return shaped(answers, shape, single=single)
 
     def _placed(self, number: int, value: Any, fields: Mapping[str, Any]) -> TaskInput:
         with placed(f"Input {number}"):

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
+from nlplug.explanations.options import ExplainLabel, ExplanationOptions
 from nlplug.families.one_pass import Stride
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
@@ -62,7 +63,7 @@ class SequenceClassificationInput(TaskInput):
     )
 
 
-class SequenceClassificationOptions(LanguageOptions):
+class SequenceClassificationOptions(ExplanationOptions, LanguageOptions):
     """Number and scores of the labels, and the handling of long texts."""
 
     top_k: int | None = Field(
@@ -92,3 +93,4 @@ class SequenceClassificationOptions(LanguageOptions):
             "按编号返回全部标签", "top_k=None 的旧写法：按编号顺序返回全部标签。", advanced=True
         ),
     )
+    explain_label: ExplainLabel = None

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from nlplug.explanations.options import ExplainSpan, ExplanationOptions
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
 
@@ -26,7 +27,7 @@ class SpanExtractionInput(TaskInput):
     )
 
 
-class SpanExtractionOptions(LanguageOptions):
+class SpanExtractionOptions(ExplanationOptions, LanguageOptions):
     """Number and length of the answers, "no answer", and the handling of long contexts."""
 
     top_k: int = Field(
@@ -109,6 +110,7 @@ class SpanExtractionOptions(LanguageOptions):
             advanced=True,
         ),
     )
+    explain_span: ExplainSpan = None
 
 
 class Answer(TypedDict):

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from nlplug.data.annotated import join
 from nlplug.errors import InputError
+from nlplug.explanations.options import ExplainLabel, ExplainSpan, ExplanationOptions
 from nlplug.families.one_pass import Stride
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
@@ -88,7 +89,7 @@ class TokenClassificationInput(TaskInput):
         return text, np.array([starts, ends], dtype=np.int32).T.reshape(-1, 2)
 
 
-class TokenClassificationOptions(LanguageOptions):
+class TokenClassificationOptions(ExplanationOptions, LanguageOptions):
     """Labels to leave out, and the overlap of the windows of a long text."""
 
     ignore_labels: list[str] = Field(
@@ -98,6 +99,8 @@ class TokenClassificationOptions(LanguageOptions):
         json_schema_extra=chinese("忽略的标签", "不出现在结果中的标签。", advanced=True),
     )
     stride: Stride = 64
+    explain_label: ExplainLabel = None
+    explain_span: ExplainSpan = None
     word_tags: SkipJsonSchema[bool] = Field(
         default=False,
         title="Tags of words",
