@@ -212,3 +212,11 @@ def test_the_command_line_prints_explanations_and_writes_them_to_tables(tmp_path
     done = runner.invoke(main, ["run", "sentiment", "--explain", "--explain-label", "x", "good"])
     assert done.exit_code != 0
     assert "no label of the model" in done.stderr
+
+
+def test_both_texts_of_a_pair_have_weights(sentiment: Pipeline) -> None:
+    item = {"text": SENTENCE * 40, "text_pair": "It was a dull day."}
+    found = sentiment(item, explain=True, explain_passes=60)["explanation"]
+    assert {one["field"] for one in found["words"]} == {"text", "text_pair"}
+    for one in found["words"]:
+        assert item[one["field"]][one["start"] : one["end"]] == one["word"]

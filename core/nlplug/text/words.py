@@ -74,8 +74,13 @@ def _apostrophes(text: str) -> list[int]:
     return [
         place
         for place in range(1, len(text) - 1)
-        if text[place] in "'\u2019" and text[place - 1].isalpha() and text[place + 1].isalpha()
+        if text[place] in "'\u2019" and _is_letter(text[place - 1]) and _is_letter(text[place + 1])
     ]
+
+
+def _is_letter(character: str) -> bool:
+    """Whether it is a letter or a combining mark."""
+    return unicodedata.category(character)[0] in "LM"
 
 
 def _kind(code: int) -> int:
