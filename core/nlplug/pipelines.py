@@ -29,6 +29,7 @@ from nlplug.arguments import (
 from nlplug.async_iterators import available_groups, iterate_in_thread
 from nlplug.bound_task import BoundTask
 from nlplug.errors import OptionError, UnknownTask, warn
+from nlplug.explanations.result import shaped
 from nlplug.inputs import (
     IndexedInputs,
     SizedAnswers,
@@ -299,7 +300,8 @@ class Pipeline(BoundTask):
         return found
 
     def _shape(self, answers: list[Any], given: frozenset[str], *, single: bool) -> Any:
-        return self.definition.shape(answers, single=single, given=given, preset=self._preset)
+        shape = partial(self.definition.shape, given=given, preset=self._preset)
+        return shaped(answers, shape, single=single)
 
     def _placed(self, number: int, value: Any, fields: Mapping[str, Any]) -> TaskInput:
         with placed(f"Input {number}"):

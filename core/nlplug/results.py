@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import InputError, NlplugError, OptionError
+from nlplug.explanations.result import is_explained
 
 if TYPE_CHECKING:
     from nlplug.inputs import InputRow
@@ -27,6 +28,24 @@ def to_rows(answer: Any) -> list[dict[str, Any]]:
     if isinstance(answer, list) and all(isinstance(element, Mapping) for element in answer):
         return [dict(element) for element in answer] or [{}]
     return [{"result": answer}]
+
+
+def answer_rows(task: Task, answer: Any) -> list[dict[str, Any]]:
+    """One answer of a task as rows of a table; an explanation is in the column ``explanation``.
+
+    The first row of an explained answer has the explanation, the others None.
+    """
+    if not is_explained(answer):
+        return to_rows(task.tabular(answer))
+    first, *others = to_rows(task.tabular(answer["answer"]))
+    column = "explanation"
+    return [first | {column: answer["explanation"]}, *(one | {column: None} for one in others)]
+
+
+def _columns(task: Task, row: Mapping[str, Any]) -> list[str]:
+    """The columns of a row; where the answer is empty, those that the task declares."""
+    named = [name for name in row if name != "explanation"]
+    return [*(named or answer_columns(task)), *(name for name in row if name not in named)]
 
 
 def to_record(answer: Any) -> dict[str, Any]:
@@ -59,10 +78,10 @@ def table_rows(
     columns: list[str] | None = None
     names: dict[str, str] = {}
     for row, answer in answered:
-        found = to_rows(task.tabular(answer))
+        found = answer_rows(task, answer)
         if columns is None:
             columns = list(row)
-            names = {name: free_name(name, row) for name in found[0] or answer_columns(task)}
+            names = {name: free_name(name, row) for name in _columns(task, found[0])}
         for one in found:
             kept = {column: row.get(column) for column in columns}
             yield kept | {at: one.get(name) for name, at in names.items()}

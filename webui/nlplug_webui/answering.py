@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import OptionError
+from nlplug.explanations.options import ExplanationOptions
+from nlplug.explanations.result import is_explained
 from nlplug.server.pool import AUTO, Lease, ModelPool
 from nlplug.task import Task
 from nlplug_webui.fields import Control, for_model, input_values, option_values
+from nlplug_webui.forms import control_id
 from nlplug_webui.messages import error_html, foreign_html
 from nlplug_webui.render import Shown, growing_html, show
 from nlplug_webui.result import ResultCard
 from nlplug_webui.runs import Ending, Run, Runs
 from nlplug_webui.texts import duration, say
+from nlplug_webui.why import why_button_html, why_html
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
@@ -181,6 +185,9 @@ class Answering:
         answers = lease.pipeline.answers([item], **options)
         answer = next(answers)
         seconds = time.perf_counter() - started
+        why = self._why(answer, item, question.language)
+        if is_explained(answer):
+            answer = answer["answer"]
         bundle = lease.pipeline.bundle
         shown: Shown = show(
             self._task.display,
@@ -191,11 +198,19 @@ class Answering:
             before=self._before(item, options),
         )
         return self._result.answer(
-            shown,
+            replace(shown, tail=shown.tail + why),
             [duration(seconds), *self._facts(question, lease)],
             foreign_html(answers.foreign, question.language),
             seconds=seconds,
         )
+
+    def _why(self, answer: Any, item: Mapping[str, Any], language: str) -> str:
+        """The explanation of an answer, or the button that asks for it if the task has any."""
+        if is_explained(answer):
+            return why_html(answer["explanation"], item, language)
+        if issubclass(self._task.Options, ExplanationOptions):
+            return why_button_html(control_id(f"{self._task.name}:option", "explain"), language)
+        return ""
 
     def _read(self, question: Question) -> tuple[dict[str, Any], dict[str, Any]]:
         """The input and the options of the form.

@@ -21,7 +21,7 @@ from nlplug.data import (
 )
 from nlplug.errors import DataError, InputError
 from nlplug.inputs import InputRow, no_column, pick_columns, placed, value_of
-from nlplug.results import answer_columns, answered_rows, free_name, to_rows
+from nlplug.results import answer_columns, answer_rows, answered_rows, free_name
 from nlplug.task import Display
 from nlplug.text.foreign import ForeignTexts
 from nlplug.validation import make_input
@@ -317,7 +317,7 @@ def _rows(task: Task, answer: Any) -> list[dict[str, Any]]:
     Of a list of labels only the best one is written, because the form asks for several only to draw
     bars. Of other lists each element has a row.
     """
-    rows = to_rows(task.tabular(answer))
+    rows = answer_rows(task, answer)
     return rows[:1] if task.display is Display.LABEL else rows
 
 

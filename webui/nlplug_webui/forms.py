@@ -25,13 +25,18 @@ def text_keys(prefix: str, controls: Sequence[Control]) -> dict[str, Mapping[str
     return keys
 
 
+def control_id(prefix: str, name: str) -> str:
+    """The id of a control's element in the page."""
+    return f"{prefix}-{name}".replace(":", "-")
+
+
 def component(control: Control, prefix: str, translate: Translate) -> Component:
     """The Gradio component of a control."""
     common: dict[str, Any] = {
         "value": control.to_form(control.initial),
         "label": translate(f"{prefix}:{control.name}:title"),
         "info": translate(f"{prefix}:{control.name}:help") if any(control.help.values()) else None,
-        "elem_id": f"{prefix}-{control.name}".replace(":", "-"),
+        "elem_id": control_id(prefix, control.name),
         "interactive": True,
     }
     match control.kind:

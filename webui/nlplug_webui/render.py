@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from nlplug.explanations.result import is_explained
 from nlplug.task import Display
 from nlplug_webui.spans import Marked, Spans, group
 from nlplug_webui.texts import TEXTS, say
@@ -246,6 +247,8 @@ def empty_html(sign: str, title: str, hint: str) -> str:
 
 def summary(answer: Any, language: str = "en") -> str:
     """An answer as a short text, for one cell of the batch table."""
+    if is_explained(answer):
+        answer = answer["answer"]
     rows = _rows(answer)
     if rows and all("label" in row and "score" in row for row in rows):
         best = max(rows, key=lambda row: float(row["score"]))

@@ -221,6 +221,36 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Runs on this machine only, without external fonts, scripts or statistics.",
         "zh": "只在本机运行：不加载外部字体和脚本，不收集统计信息。",
     },
+    "why": {"en": "Why", "zh": "原因"},
+    "why_ask": {"en": "Why this answer?", "zh": "为什么是这个结果？"},
+    "why_of": {"en": "Why: {target}", "zh": "原因：{target}"},
+    "why_nothing": {
+        "en": "There is nothing to explain in this answer.",
+        "zh": "这个结果没有可解释的内容。",
+    },
+    "why_key": {
+        "en": "Solid underline: the word speaks for the answer. Dashed underline: against it. "
+        "The stronger the shade, the larger the weight.",
+        "zh": "实线：该词支持此结果；虚线：该词不支持此结果。底色越深，权重越大。",
+    },
+    "why_for": {"en": "for", "zh": "支持"},
+    "why_against": {"en": "against", "zh": "反对"},
+    "why_facts_log_odds": {
+        "en": "Weights are changes of the log odds: {value} with all words, {baseline} without "
+        "any. Method: {method}, {passes} passes of the model.",
+        "zh": "权重是对数几率的变化：含全部词时为 {value}，不含任何词时为 {baseline}。"
+        "方法：{method}，模型计算 {passes} 次。",
+    },
+    "why_facts_output": {
+        "en": "Weights are changes of the model's output: {value} with all words, {baseline} "
+        "without any. Method: {method}, {passes} passes of the model.",
+        "zh": "权重是模型输出的变化：含全部词时为 {value}，不含任何词时为 {baseline}。"
+        "方法：{method}，模型计算 {passes} 次。",
+    },
+    "col_word": {"en": "word", "zh": "词"},
+    "col_weight": {"en": "weight", "zh": "权重"},
+    "col_effect": {"en": "effect", "zh": "作用"},
+    "col_field": {"en": "field", "zh": "字段"},
     "col_label": {"en": "label", "zh": "标签"},
     "col_score": {"en": "score", "zh": "得分"},
     "col_text": {"en": "text", "zh": "文本"},

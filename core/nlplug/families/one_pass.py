@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from nlplug.errors import OptionError
+from nlplug.explanations.contract import ExplainableModel
+from nlplug.explanations.options import ExplanationOptions
+from nlplug.explanations.run import explained
 from nlplug.runtime.answers import Answers
 from nlplug.runtime.batch_invariance import may_share_batches
 from nlplug.runtime.engine import Engine
@@ -113,6 +117,7 @@ class GraphRunner(Runner):
         device: str = "auto",
         threads: int | None = None,
     ) -> None:
+        self._model = model
         self._executor = OnnxExecutor(path, device=device, threads=threads)
         together = may_share_batches(self._executor.signature)
         self._engine = Engine(self._executor, model, together=together)
@@ -124,6 +129,12 @@ class GraphRunner(Runner):
 
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """See `nlplug.task.Runner.map`."""
+        if isinstance(options, ExplanationOptions) and options.explain:
+            if not isinstance(self._model, ExplainableModel):
+                raise OptionError(
+                    "The answers of this task cannot be explained.", hint="Leave explain out."
+                )
+            return explained(self._engine, self._model, inputs, options)
         return self._engine.map(inputs, options)
 
     def open(self) -> None:

@@ -105,6 +105,20 @@ class Engine:
         rows = self._model.encode(inputs, options)
         return _regroup(rows, self._gather(self._submit(inputs, rows, Event())))
 
+    def run_rows(self, rows: list[Row], stop: Event) -> Outputs:
+        """What the task reads of the outputs of some rows.
+
+        Args:
+            rows: The rows.
+            stop: Set once nobody waits for the outputs.
+
+        Raises:
+            CancelledError: ``stop`` was set.
+        """
+        if self._fits([[row] for row in rows]):
+            return self._run(rows, alone=True)
+        return self._gather(self._submit((), [rows], stop))
+
     def close(self) -> None:
         """Wait for the batches that are being computed and stop the worker threads.
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tokenizers import Encoding
 from tokenizers.models import BPE, WordLevel, WordPiece
 
 from nlplug.errors import BundleError, InputError
 from nlplug.models.layout import TARGET_TOKENIZER_FILE
 from nlplug.models.repository import Repository
+from nlplug.runtime.token_windows import PairFrame, TokenWindow
 from nlplug.runtime.tokenizer_files import padding_id, read_tokenizer, unknown_id
 from nlplug.text.windows import window_spans
 from nlplug.validation import check_text
@@ -22,48 +23,16 @@ from nlplug.validation import check_text
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
 
+__all__ = [
+    "PairFrame",
+    "Text",
+    "TokenWindow",
+    "Tokenizer",
+    "load_target_tokenizer",
+    "load_tokenizer",
+]
+
 Text = str | tuple[str, str]
-
-
-@dataclass(frozen=True)
-class PairFrame:
-    """What a tokenizer puts around a pair of texts.
-
-    Attributes:
-        before: Ids of the special tokens before the first text.
-        between: Those between the texts.
-        after: Those after the second text.
-        types: The type ids of these five parts: before, first text, between, second text, after;
-            one id per special token, and one id for all tokens of a text.
-    """
-
-    before: tuple[int, ...]
-    between: tuple[int, ...]
-    after: tuple[int, ...]
-    types: tuple[tuple[int, ...], ...]
-
-    def join(self, first: Sequence[int], second: Sequence[int]) -> TokenWindow:
-        """The window of two texts, given by their tokens."""
-        before, first_type, between, second_type, after = self.types
-        ids = [*self.before, *first, *self.between, *second, *self.after]
-        types = [*before, *first_type * len(first), *between, *second_type * len(second), *after]
-        return TokenWindow(ids, types)
-
-
-@dataclass(slots=True)
-class TokenWindow:
-    """One window of a text or of a pair, with its special tokens.
-
-    Attributes:
-        ids: Its tokens.
-        type_ids: Of a pair, to which text each token belongs; None for a single text.
-    """
-
-    ids: list[int]
-    type_ids: list[int] | None = None
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 class Tokenizer:
@@ -256,20 +225,79 @@ class Tokenizer:
             InputError: A text is not valid Unicode, or one of a pair fills the window.
             OptionError: The stride leaves no room for new tokens in a window.
         """
-        windows: list[list[TokenWindow]] = []
         limit = min(max_length or self.max_length, self.max_length)
-        for text, encoding in zip(texts, self._encode_batch(texts), strict=True):
-            pair = isinstance(text, tuple)
-            if len(encoding) <= limit:
-                windows.append([TokenWindow(encoding.ids, encoding.type_ids if pair else None)])
-            elif pair:
-                windows.append(self._pair_windows(encoding, stride, strategy, limit))
-            else:
-                before, behind = self.text_frame
-                own = encoding.ids[len(before) : len(encoding) - len(behind)]
-                parts = self.windows(own, stride=stride, max_length=limit)
-                windows.append([TokenWindow(ids) for ids in parts])
-        return windows
+        return [
+            self._cut(
+                encoding.ids,
+                encoding,
+                pair=isinstance(text, tuple),
+                stride=stride,
+                strategy=strategy,
+                limit=limit,
+            )
+            for text, encoding in zip(texts, self._encode_batch(texts), strict=True)
+        ]
+
+    def places(
+        self,
+        text: Text,
+        *,
+        stride: int = 0,
+        strategy: str = "only_first",
+        max_length: int | None = None,
+    ) -> list[np.ndarray]:
+        """Where the tokens of the windows that `encode` makes of one text or pair come from.
+
+        Returns:
+            For each window (tokens, 3) of int: the number of the text (0, or 1 for the second of a
+            pair), the first character of the token and the end; a special token has the number -1.
+
+        Raises:
+            InputError: As `encode`.
+            OptionError: As `encode`.
+        """
+        encoding = self._encode_batch([text])[0]
+        sequences = [-1 if one is None else one for one in encoding.sequence_ids]
+        table = np.array(
+            [(one, *span) for one, span in zip(sequences, encoding.offsets, strict=True)]
+            + [(-1, 0, 0)],
+            dtype=np.int64,
+        )
+        # In place of its id, each token of a text has a negative number. The code that makes the
+        # windows only copies ids, and the ids of the special tokens that it adds are not negative.
+        numbers = [
+            token if one < 0 else -1 - place
+            for place, (token, one) in enumerate(zip(encoding.ids, sequences, strict=True))
+        ]
+        windows = self._cut(
+            numbers,
+            encoding,
+            pair=isinstance(text, tuple),
+            stride=stride,
+            strategy=strategy,
+            limit=min(max_length or self.max_length, self.max_length),
+        )
+        found = [np.array(window.ids, dtype=np.int64) for window in windows]
+        return [table[np.where(ids < 0, -1 - ids, len(table) - 1)] for ids in found]
+
+    def _cut(
+        self,
+        ids: list[int],
+        encoding: Encoding,
+        *,
+        pair: bool,
+        stride: int,
+        strategy: str,
+        limit: int,
+    ) -> list[TokenWindow]:
+        """The windows of one encoding, of whose tokens only these ids are used."""
+        if len(encoding) <= limit:
+            return [TokenWindow(ids, encoding.type_ids if pair else None)]
+        if pair:
+            return self._pair_windows(ids, encoding, stride, strategy, limit)
+        before, behind = self.text_frame
+        own = ids[len(before) : len(encoding) - len(behind)]
+        return [TokenWindow(one) for one in self.windows(own, stride=stride, max_length=limit)]
 
     def truncate(
         self, texts: Sequence[Text], *, max_length: int | None = None
@@ -278,11 +306,11 @@ class Tokenizer:
         return [row[:1] for row in self.encode(texts, max_length=max_length)]
 
     def _pair_windows(
-        self, encoding: Encoding, stride: int, strategy: str, limit: int
+        self, ids: list[int], encoding: Encoding, stride: int, strategy: str, limit: int
     ) -> list[TokenWindow]:
         frame = self.pair_frame()
         parts: tuple[list[int], list[int]] = ([], [])
-        for token, sequence in zip(encoding.ids, encoding.sequence_ids, strict=True):
+        for token, sequence in zip(ids, encoding.sequence_ids, strict=True):
             if sequence is not None:
                 parts[sequence].append(token)
         cut = 0 if strategy == "only_first" else 1

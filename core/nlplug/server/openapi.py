@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from nlplug.explanations.result import output_type
 from nlplug.server.protocols.huggingface import shape_of
 from nlplug.task import localize
 from nlplug.version import __version__
@@ -121,7 +122,7 @@ def task_schemas(task: Task) -> dict[str, Any]:
     return {
         "input": task.Input.model_json_schema(),
         "options": task.Options.model_json_schema(),
-        "output": TypeAdapter(task.Output).json_schema(mode="serialization"),
+        "output": TypeAdapter(output_type(task)).json_schema(mode="serialization"),
     }
 
 
@@ -132,7 +133,7 @@ def _task_components(task: Task) -> dict[str, Any]:
     for part, type_ in (
         ("Input", task.Input),
         ("Options", task.Options),
-        ("Output", task.Output),
+        ("Output", output_type(task)),
     ):
         schema = TypeAdapter(type_).json_schema(
             mode="serialization" if part == "Output" else "validation",

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlplug.families.token_classification.tagged_text import Tags, merge, trim, word_breaks
+from nlplug.families.token_classification.tagged_text import Tags, merge, trim
+from nlplug.text.words import word_breaks
 
 
 @settings(deadline=None)

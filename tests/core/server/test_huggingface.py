@@ -98,3 +98,20 @@ def test_what_older_clients_send_beside_the_inputs_is_passed_over(client: httpx.
 def test_the_client_shows_the_server_s_error(client: httpx.Client) -> None:
     with pytest.raises(Exception, match="422"):
         ask(client, "/models/tone", "good", top_k=0)
+
+
+def test_an_answer_is_explained_on_demand(client: httpx.Client) -> None:
+    body = {"inputs": ["good", "bad"], "parameters": {"explain": True, "explain_label": "positive"}}
+    found = client.post("/models/tone", json=body).json()
+    assert [one["answer"][0]["label"] for one in found] == ALL
+    [good], [bad] = (one["explanation"]["words"] for one in found)
+    assert (good["word"], good["start"], good["end"]) == ("good", 0, 4)
+    assert good["weight"] > 0 > bad["weight"]
+
+
+def test_a_label_that_does_not_exist_cannot_be_explained(client: httpx.Client) -> None:
+    body = {"inputs": "good", "parameters": {"explain": True, "explain_label": "neutral"}}
+    reply = client.post("/models/tone", json=body)
+    assert reply.status_code == 422
+    assert "no label of the model" in reply.json()["error"]
+    assert reply.json()["hint"] == "Its labels are: negative, positive."

@@ -123,6 +123,15 @@ window.nplug = (() => {
     waiting = null;
     if (values) commit();
   });
+  // Why this answer? Switches the option on, and asks again once the form has it.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.(".np-why-button");
+    const option = button && document.getElementById(button.dataset.option)?.querySelector("input");
+    if (!option) return;
+    button.disabled = true;
+    if (!option.checked) option.click();
+    setTimeout(() => press("#run"), 100);
+  });
   // Who changes an option or the model afterwards wants no restored values any more.
   ["pointerdown", "keydown"].forEach((name) => document.addEventListener(name, (event) => {
     if (event.isTrusted && event.target.closest?.("#options, #model-card")) restored = null;

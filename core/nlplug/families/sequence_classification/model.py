@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from nlplug.errors import BundleError
-from nlplug.families.one_pass import Row, TaskModel, softmax, window_stride
+from nlplug.explanations.contract import (
+    ExplainableModel,
+    Target,
+    label_ids,
+    log_odds,
+    stand_in_of,
+)
+from nlplug.explanations.result import ExplainedTarget
+from nlplug.families.one_pass import Row, softmax, window_stride
 from nlplug.families.sequence_classification.confidence import Confidence, inside
 from nlplug.families.sequence_classification.options import (
     Activation,
@@ -21,7 +29,7 @@ from nlplug.runtime.tokenizer import load_tokenizer
 
 
 class SequenceClassificationModel(
-    TaskModel[SequenceClassificationInput, SequenceClassificationOptions]
+    ExplainableModel[SequenceClassificationInput, SequenceClassificationOptions]
 ):
     """Encodes texts into windows and turns logits into labels with scores.
 
@@ -52,6 +60,7 @@ class SequenceClassificationModel(
         # SentencePiece puts a bare "▁" before an unknown piece.
         self._unknown = {self._tokenizer.unk_token_id, self._tokenizer.token_id("▁")}
         self._confidence = Confidence.of(bundle)
+        self.stand_in = stand_in_of(bundle, self._tokenizer)
 
     def encode(
         self,
@@ -159,6 +168,49 @@ class SequenceClassificationModel(
         stacked = np.stack([output["logits"] for output in outputs]).astype(np.float32)
         averaged: np.ndarray = np.average(stacked, axis=0, weights=[row.meta for row in rows])
         return averaged
+
+    def texts(self, item: SequenceClassificationInput) -> dict[str, str]:
+        """See `ExplainableModel.texts`."""
+        pair = {} if item.text_pair is None else {"text_pair": item.text_pair}
+        return {"text": item.text, **pair}
+
+    def places(
+        self,
+        item: SequenceClassificationInput,
+        rows: Sequence[Row],
+        options: SequenceClassificationOptions,
+    ) -> list[np.ndarray]:
+        """See `ExplainableModel.places`."""
+        text = item.text if item.text_pair is None else (item.text, item.text_pair)
+        if options.truncation:
+            return self._tokenizer.places(text, max_length=options.max_length)[:1]
+        return self._tokenizer.places(text, stride=self._stride(options))
+
+    def target(
+        self,
+        item: SequenceClassificationInput,
+        rows: Sequence[Row],
+        outputs: Sequence[Mapping[str, np.ndarray]],
+        answer: Any,
+        options: SequenceClassificationOptions,
+    ) -> Target:
+        """The label of the options, else the label with the highest score."""
+        label = int(self.logits(rows, outputs).argmax())
+        if options.explain_label is not None:
+            [label, *_] = label_ids(options.explain_label, list(self.labels.values()))
+        apart = (options.function_to_apply or self._default) == "softmax" and len(self.labels) > 1
+        raw = (options.function_to_apply or self._default) == "none"
+
+        def value(outputs: Sequence[Mapping[str, np.ndarray]]) -> float:
+            logits = self.logits(rows, outputs)
+            return log_odds(logits, [label]) if apart else float(logits[label])
+
+        return Target(
+            ExplainedTarget(label=self.labels[label]),
+            range(len(rows)),
+            value,
+            "output" if raw else "log-odds",
+        )
 
     def _stride(self, options: SequenceClassificationOptions) -> int:
         return window_stride(options, options.stride, self._tokenizer.max_length // 4)

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
+from nlplug.explanations.options import ExplainLabel, ExplanationOptions
 from nlplug.families.one_pass import Stride, min_score
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
@@ -67,7 +68,7 @@ class SequenceClassificationInput(TaskInput):
     )
 
 
-class SequenceClassificationOptions(LanguageOptions):
+class SequenceClassificationOptions(ExplanationOptions, LanguageOptions):
     """Number and scores of the labels, abstaining, and the handling of long texts.
 
     With the defaults all labels are returned, as in Hugging Face's pipeline.
@@ -135,3 +136,4 @@ class SequenceClassificationOptions(LanguageOptions):
             "按编号返回全部标签", "top_k=None 的旧写法：按编号顺序返回全部标签。", advanced=True
         ),
     )
+    explain_label: ExplainLabel = None

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
 
 from nlplug.errors import InputError, OptionError
-from nlplug.families.one_pass import Row, TaskModel
+from nlplug.explanations.contract import ExplainableModel, Target, stand_in_of
+from nlplug.families.one_pass import Row
+from nlplug.families.span_extraction.explaining import chosen_span, span_target
 from nlplug.families.span_extraction.options import (
     Answer,
     SpanExtractionInput,
@@ -18,8 +22,6 @@ from nlplug.families.span_extraction.windows import Window, WindowMaker, read_co
 from nlplug.runtime.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from nlplug.models.bundle import Bundle
     from nlplug.runtime.tokenizer import PairFrame
 
@@ -29,7 +31,7 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Mn", "Me", "Zs", "Zl", "Zp"})
 """Unicode categories without visible characters: controls, combining marks, spaces."""
 
 
-class SpanExtractionModel(TaskModel[SpanExtractionInput, SpanExtractionOptions]):
+class SpanExtractionModel(ExplainableModel[SpanExtractionInput, SpanExtractionOptions]):
     """Answers questions with a model that scores where answers start and end.
 
     Args:
@@ -47,6 +49,7 @@ class SpanExtractionModel(TaskModel[SpanExtractionInput, SpanExtractionOptions])
         self._name = bundle.name
         self._tokenizer = load_tokenizer(bundle)
         self.pad_token_id = self._tokenizer.pad_token_id
+        self.stand_in = stand_in_of(bundle, self._tokenizer)
         frame = self._tokenizer.pair_frame()
         self.first_position = bundle.repository.first_position
         cls = bundle.repository.special_tokens.get("cls")
@@ -122,6 +125,46 @@ class SpanExtractionModel(TaskModel[SpanExtractionInput, SpanExtractionOptions])
             withheld = Answer(answer="", score=1.0 - best["score"], start=0, end=0, abstained=True)
             answers = [withheld, *others]
         return answers[0] if options.top_k == 1 else answers[: options.top_k]
+
+    def texts(self, item: SpanExtractionInput) -> dict[str, str]:
+        """See `ExplainableModel.texts`."""
+        return {"question": item.question, "context": item.context}
+
+    def places(
+        self,
+        item: SpanExtractionInput,
+        rows: Sequence[Row],
+        options: SpanExtractionOptions,
+    ) -> list[np.ndarray]:
+        """See `ExplainableModel.places`."""
+        [encoding] = self._tokenizer.pieces([item.question])
+        asked = np.array(encoding.offsets, dtype=np.int64)[: options.max_question_len]
+        found = []
+        for row in rows:
+            window: Window = row.meta
+            table = np.full((len(row), 3), -1)
+            place = self._windows.question_place(len(window.starts))
+            table[place : place + len(asked)] = np.insert(asked, 0, 0, axis=1)
+            context = np.stack((window.starts, window.ends), axis=1)
+            table[window.place : window.place + len(context)] = np.insert(context, 0, 1, axis=1)
+            found.append(table)
+        return found
+
+    def target(
+        self,
+        item: SpanExtractionInput,
+        rows: Sequence[Row],
+        outputs: Sequence[Mapping[str, np.ndarray]],
+        answer: Any,
+        options: SpanExtractionOptions,
+    ) -> Target | None:
+        """The part of the context that the options name, else the best answer."""
+        answers = answer if isinstance(answer, list) else [answer]
+        span = chosen_span(item.context, answers, options.explain_span)
+        if span is None:
+            return None
+        windows = [row.meta for row in rows]
+        return span_target(item.context, span, windows, outputs, _probabilities)
 
     def _size(self, options: SpanExtractionOptions) -> int:
         limit = self._tokenizer.max_length

@@ -7,6 +7,7 @@ from typing import Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from nlplug.explanations.options import ExplainSpan, ExplanationOptions
 from nlplug.families.one_pass import min_score
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
@@ -27,7 +28,7 @@ class SpanExtractionInput(TaskInput):
     )
 
 
-class SpanExtractionOptions(LanguageOptions):
+class SpanExtractionOptions(ExplanationOptions, LanguageOptions):
     """Number and length of the answers, "no answer", and the handling of long contexts."""
 
     top_k: int = Field(
@@ -115,6 +116,7 @@ class SpanExtractionOptions(LanguageOptions):
             advanced=True,
         ),
     )
+    explain_span: ExplainSpan = None
 
 
 class Answer(TypedDict):

@@ -136,6 +136,15 @@ class WindowMaker:
             for part in _parts(len(context.ids), room, size, stride)
         ]
 
+    def question_place(self, context: int) -> int:
+        """Position of the first token of the question in a row.
+
+        Args:
+            context: Number of tokens of the context in the row.
+        """
+        before = len(self._frame.before)
+        return before if self._question_first else before + context + len(self._frame.between)
+
     def _around(
         self, question: Sequence[int]
     ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, int, np.ndarray]]:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from nlplug.data.tags import OUTSIDE
-from nlplug.families.one_pass import Row, TaskModel, softmax, window_stride
+from nlplug.explanations.contract import ExplainableModel, Target, stand_in_of
+from nlplug.families.one_pass import Row, softmax, window_stride
+from nlplug.families.token_classification.explaining import chosen_entity, entity_target
 from nlplug.families.token_classification.options import (
     TaggedWords,
     TokenClassificationInput,
@@ -22,7 +24,9 @@ from nlplug.runtime.tokenizer import load_tokenizer
 from nlplug.text.characters import widen
 
 
-class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassificationOptions]):
+class TokenClassificationModel(
+    ExplainableModel[TokenClassificationInput, TokenClassificationOptions]
+):
     """Splits texts into windows, merges the logits of the windows, and labels the words.
 
     A subclass with another form of answer overrides `answer`.
@@ -41,6 +45,7 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
         bare = None if self._has_words else self._tokenizer.token_id("▁")
         self._bare = -1 if bare is None else bare
         self.pad_token_id = self._tokenizer.pad_token_id
+        self.stand_in = stand_in_of(bundle, self._tokenizer)
 
     def encode(
         self, inputs: Sequence[TokenClassificationInput], options: TokenClassificationOptions
@@ -129,6 +134,52 @@ class TokenClassificationModel(TaskModel[TokenClassificationInput, TokenClassifi
                 best, *(column[kept].tolist() for column in columns), strict=True
             )
         ]
+
+    def texts(self, item: TokenClassificationInput) -> dict[str, str]:
+        """See `ExplainableModel.texts`."""
+        return {"text": item.written()[0]}
+
+    def places(
+        self,
+        item: TokenClassificationInput,
+        rows: Sequence[Row],
+        options: TokenClassificationOptions,
+    ) -> list[np.ndarray]:
+        """See `ExplainableModel.places`."""
+        tokens: Tokens = rows[0].meta
+        starts, ends = widen(item.written()[0], *trim(item.written()[0], tokens.offsets))
+        own = np.stack((np.zeros_like(starts), starts, ends), axis=1)
+        before, behind = (np.full((len(part), 3), -1) for part in self._tokenizer.text_frame)
+        numbers = self._tokenizer.windows(range(len(tokens)), stride=self._stride(options))
+        return [
+            np.concatenate((before, own[one[len(before) : len(one) - len(behind)]], behind))
+            for one in numbers
+        ]
+
+    def target(
+        self,
+        item: TokenClassificationInput,
+        rows: Sequence[Row],
+        outputs: Sequence[Mapping[str, np.ndarray]],
+        answer: Any,
+        options: TokenClassificationOptions,
+    ) -> Target | None:
+        """The entity of the options, else the one with the highest score."""
+        text = item.written()[0]
+        found = answer["answer"] if isinstance(answer, Mapping) else answer
+        entity = chosen_entity(text, found, options)
+        if entity is None:
+            return None
+        before, behind = self._tokenizer.text_frame
+        return entity_target(
+            text,
+            entity,
+            self.labels,
+            rows[0].meta,
+            [len(row) - len(before) - len(behind) for row in rows],
+            before=len(before),
+            stride=self._stride(options),
+        )
 
     def _stride(self, options: TokenClassificationOptions) -> int:
         return window_stride(options, options.stride, self._tokenizer.max_length // 8)

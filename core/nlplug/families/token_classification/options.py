@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from nlplug.data.annotated import join
 from nlplug.errors import InputError
+from nlplug.explanations.options import ExplainLabel, ExplainSpan, ExplanationOptions
 from nlplug.families.one_pass import Stride, min_score
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
@@ -88,7 +89,7 @@ class TokenClassificationInput(TaskInput):
         return text, np.array([starts, ends], dtype=np.int32).T.reshape(-1, 2)
 
 
-class TokenClassificationOptions(LanguageOptions):
+class TokenClassificationOptions(ExplanationOptions, LanguageOptions):
     """Labels to leave out, and the overlap of the windows of a long text."""
 
     ignore_labels: list[str] = Field(
@@ -102,6 +103,8 @@ class TokenClassificationOptions(LanguageOptions):
         "得分低于此值的项不出现在结果中。",
     )
     stride: Stride = 64
+    explain_label: ExplainLabel = None
+    explain_span: ExplainSpan = None
     word_tags: SkipJsonSchema[bool] = Field(
         default=False,
         title="Tags of words",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from nlplug.text.characters import are_spaces, codes_of
+from nlplug.text.words import word_breaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,61 +158,3 @@ def trim(text: str, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     before = np.concatenate((np.zeros_like(reached[:1]), reached))
     starts = np.minimum(following[starts], ends)
     return starts, np.maximum(before[ends], starts)
-
-
-# Scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana, Han.
-_UNSPACED = (
-    (0x0E00, 0x0EFF),
-    (0x1000, 0x109F),
-    (0x1780, 0x17FF),
-    (0x2E80, 0x2FDF),
-    (0x3005, 0x3007),
-    (0x3040, 0x30FF),
-    (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0xFF66, 0xFF9F),
-    (0x20000, 0x3FFFF),
-)
-_SPACE, _OTHER, _LETTER, _DIGIT, _IDEOGRAPH, _MARK = range(6)
-
-
-def word_breaks(text: str) -> np.ndarray:
-    """Positions at which a token begins a word, from the text only.
-
-    A word is a run of letters and digits with their combining marks. Other characters are separate
-    words, as in BERT's tokenizers, except within a number such as ``5.975,74``. In scripts without
-    spaces each token is a word.
-
-    Returns:
-        (characters + 1,) of bool.
-    """
-    codes = codes_of(text)
-    different, places = np.unique(codes, return_inverse=True)
-    kinds = np.array([_kind(int(code)) for code in different], dtype=np.int8)[places]
-    mark = kinds == _MARK
-    bases = np.maximum.accumulate(np.where(mark, 0, np.arange(len(kinds))))
-    kinds = kinds[bases]
-    inside = kinds[1:-1] == _OTHER
-    inside &= (kinds[:-2] == _DIGIT) & (kinds[2:] == _DIGIT)
-    kinds[1:-1][inside] = _DIGIT
-    kinds[kinds == _DIGIT] = _LETTER
-    one, two = kinds[:-1], kinds[1:]
-    breaks = np.ones(len(text) + 1, dtype=bool)
-    breaks[1:-1] = (one == _SPACE) | (two == _SPACE)
-    breaks[1:-1] |= ((one != two) | (two == _IDEOGRAPH)) & ~mark[1:]
-    return breaks
-
-
-def _kind(code: int) -> int:
-    character = chr(code)
-    if character.isspace():
-        return _SPACE
-    if unicodedata.category(character).startswith("M"):
-        return _MARK
-    if any(low <= code <= high for low, high in _UNSPACED):
-        return _IDEOGRAPH
-    if not character.isalnum():
-        return _OTHER
-    return _DIGIT if character.isdigit() else _LETTER
