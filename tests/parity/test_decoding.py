@@ -104,10 +104,11 @@ _NAMES = {"bad_words_ids": "bad_words", "forced_eos_token_id": "forced_eos"} | {
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Shape, str], Both]:
     """A model in PyTorch, and its fast or plain graph."""
+    from nlplug.export.decoder.plain import export_plain
+
     from nlplug.export.decoder.builder import build
     from nlplug.export.decoder.encoder_decoder import export_encoder_decoder
     from nlplug.export.decoder.export import save_graph
-    from nlplug.export.decoder.plain import export_plain
     from nlplug.export.decoder.products import products_of
     from nlplug.export.decoder.read import read_decoder
 
