@@ -49,7 +49,7 @@ METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt constrain
 .DELETE_ON_ERROR:
 
 help: ## List these targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) HOST=$(HOST) PORT=$(PORT)"
 
 demo: $(VENV)/.run-installed ## Serve the web UI and the HTTP interface on http://HOST:PORT

@@ -87,15 +87,16 @@ def test_the_root_installs_every_member() -> None:
     assert set(root["tool"]["uv"]["sources"]) == set(MEMBERS)
 
 
-def test_the_training_extra_of_the_root_is_that_of_all_members() -> None:
-    lines = project(ROOT)["project"]["optional-dependencies"]["train"]
+@pytest.mark.parametrize("extra", ["train", "train5"])
+def test_the_training_extras_of_the_root_are_those_of_all_members(extra: str) -> None:
+    lines = project(ROOT)["project"]["optional-dependencies"][extra]
     trained = {
         name
         for name, folder in MEMBERS.items()
-        if "train" in project(folder)["project"]["optional-dependencies"]
+        if extra in project(folder)["project"]["optional-dependencies"]
     }
 
-    assert {line.split("[train]")[0] for line in lines} == trained
+    assert {line.split(f"[{extra}]")[0] for line in lines} == trained
 
 
 def test_the_readme_lists_each_task_with_its_package() -> None:
