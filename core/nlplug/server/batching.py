@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, ExitStack
 from threading import Condition, Thread, current_thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from nlplug.errors import Overloaded
 from nlplug.server.batch import Batch, Job, Share
@@ -114,7 +115,10 @@ class Batcher:
                 )
             self._jobs.append(job)
             self._wake()
-        job.future.add_done_callback(lambda _: self._forget(job))
+        # Not the job itself: a future keeps its callbacks, so that the two would keep each other,
+        # with all texts and answers, until the garbage collector comes.
+        known = ref(job)
+        job.future.add_done_callback(lambda _: self._forget(known()))
         return job.future
 
     def load(self) -> Future[Pipeline]:
@@ -173,8 +177,8 @@ class Batcher:
             self._running += 1
         self._changed.notify()
 
-    def _forget(self, job: Job) -> None:
-        if job.future.cancelled():
+    def _forget(self, job: Job | None) -> None:
+        if job is not None and job.future.cancelled():
             with self._changed:
                 if job in self._jobs:
                     self._jobs.remove(job)

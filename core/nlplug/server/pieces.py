@@ -36,7 +36,7 @@ async def answer_in_pieces(
     stream = serving.stream(served, call.inputs[0], call.options)
     started = perf_counter()
     try:
-        first = await unless_gone(stream.next(), request.receive)
+        first = await unless_gone(stream.more(), request.receive)
         serving.metrics.first_token.labels(served.name).observe(perf_counter() - started)
         if not call.stream:
             return await unless_gone(_gathered(stream, first, telling), request.receive)
@@ -63,21 +63,25 @@ def _before(call: Call) -> str:
     return next((v for v in call.inputs[0].model_dump().values() if isinstance(v, str)), "")
 
 
-async def _gathered(stream: Stream, piece: TextPiece | None, telling: Telling) -> Response:
-    while piece is not None:
-        telling.events(piece)
-        piece = await stream.next()
+async def _gathered(stream: Stream, pieces: list[TextPiece], telling: Telling) -> Response:
+    while pieces:
+        for piece in pieces:
+            telling.events(piece)
+        pieces = await stream.more()
     return json_reply(telling.reply())
 
 
 async def _events(
-    stream: Stream, piece: TextPiece | None, telling: Telling, serving: Serving
+    stream: Stream, pieces: list[TextPiece], telling: Telling, serving: Serving
 ) -> AsyncIterator[bytes]:
+    """The events; those of pieces that arrived together are sent together.
+
+    Each write lets another thread run, and under load it is some time until this one goes on.
+    """
     try:
-        while piece is not None:
-            for one in telling.events(piece):
-                yield event(one)
-            piece = await within(serving.limits.timeout, stream.next())
+        while pieces:
+            yield b"".join(event(one) for piece in pieces for one in telling.events(piece))
+            pieces = await within(serving.limits.timeout, stream.more())
         if not telling.ended:  # the runner does not report why it ended
             for one in telling.events(TextPiece("", "eos", telling.tokens)):
                 yield event(one)

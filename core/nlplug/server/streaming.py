@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
@@ -33,7 +34,9 @@ class Stream:
     def __init__(self, on_cancel: Callable[[Stream], None]) -> None:
         self._on_cancel = on_cancel
         self._loop = asyncio.get_running_loop()
-        self._arrived: asyncio.Queue[TextPiece | Exception | None] = asyncio.Queue()
+        self._arrived: deque[TextPiece | Exception | None] = deque()
+        self._wake = asyncio.Event()
+        self._woken = False
         self._cancelled = False
 
     @property
@@ -41,16 +44,26 @@ class Stream:
         """Whether no client waits for the answer any more."""
         return self._cancelled
 
-    async def next(self) -> TextPiece | None:
-        """The next piece; None after the last.
+    async def more(self) -> list[TextPiece]:
+        """The pieces that arrived since the last call, at least one; empty after the last.
 
         Raises:
             Exception: The error that ended the decoding.
         """
-        arrived = await self._arrived.get()
-        if isinstance(arrived, Exception):
-            raise arrived
-        return arrived
+        while not self._arrived:
+            await self._wake.wait()
+            self._wake.clear()
+            self._woken = False  # before the pieces are taken, so that none is missed
+        pieces: list[TextPiece] = []
+        for _ in range(len(self._arrived)):
+            arrived = self._arrived[0]
+            if isinstance(arrived, Exception) and not pieces:
+                raise arrived
+            if arrived is None or isinstance(arrived, Exception):
+                break  # the end stays, for the next call
+            pieces.append(arrived)
+            self._arrived.popleft()
+        return pieces
 
     def cancel(self) -> None:
         """Stop the decoding before its next step; may be called from any thread."""
@@ -59,8 +72,12 @@ class Stream:
 
     def put(self, arrived: TextPiece | Exception | None) -> None:
         """Add a piece, an error or the end; may be called from any thread."""
+        self._arrived.append(arrived)
+        if self._woken:  # the reader has not begun to take what arrived
+            return
+        self._woken = True
         try:
-            self._loop.call_soon_threadsafe(self._arrived.put_nowait, arrived)
+            self._loop.call_soon_threadsafe(self._wake.set)
         except RuntimeError:  # the event loop has ended, and the reader with it
             self._cancelled = True
 

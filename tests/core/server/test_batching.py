@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from time import monotonic, sleep
 from typing import Any
+from weakref import ref
 
 import pytest
 from server_kit import WAIT, Gate
@@ -96,6 +99,34 @@ def test_a_cancelled_request_leaves_the_queue(
     gate.opened.set()
     assert labels(stays.result(WAIT)) == ["positive"]
     assert gate.batches == [["first"], ["good"]]
+
+
+class Watched(dict[str, Any]):
+    """Options of a request, which a weak reference can watch."""
+
+
+def test_a_request_that_is_over_is_freed_without_the_garbage_collector(
+    batcher: Batcher, gated: Pipeline, gate: Gate
+) -> None:
+    hold(batcher, gated, gate)
+    gone, answered = Watched(), Watched()
+    watching = [ref(gone), ref(answered)]
+    gc.disable()
+    try:
+        batcher.submit(texts(gated, "gone"), gone).cancel()
+        future = batcher.submit(texts(gated, "good"), answered)
+        del gone, answered
+        gate.opened.set()
+        future.result(WAIT)
+        del future
+        # The thread of the batch lets go of it with the next one.
+        batcher.submit(texts(gated, "last"), {}).result(WAIT)
+        end = monotonic() + WAIT
+        while any(each() is not None for each in watching):
+            assert monotonic() < end
+            sleep(0.01)
+    finally:
+        gc.enable()
 
 
 def test_an_input_that_cannot_be_answered_fails_alone(

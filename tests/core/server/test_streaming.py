@@ -22,7 +22,7 @@ from nlplug.families.causal_lm import CausalTask
 from nlplug.runtime.answers import TextPiece
 from nlplug.server import create_app
 from nlplug.server.metrics import Metrics
-from nlplug.server.streaming import Streams
+from nlplug.server.streaming import Stream, Streams
 from nlplug.testing import tiny_text_generator
 
 
@@ -255,20 +255,44 @@ def test_some_streams_go_side_by_side_and_a_few_wait(task: EchoTask, bundle: Bun
 
     async def check() -> None:
         one, two = streams.start(item, endless), streams.start(item, endless)
-        assert await one.next() == await two.next()
+        assert (await one.more())[0] == (await two.more())[0]
         waiting = streams.start(item, endless)
         with pytest.raises(Overloaded, match="1 streams"):
             streams.start(item, endless)
         waiting.cancel()
         last = streams.start(item, endless)
         one.cancel()
-        assert await last.next() == TextPiece(" a", tokens=1)
+        assert (await last.more())[0] == TextPiece(" a", tokens=1)
         await asyncio.to_thread(streams.close)
         with pytest.raises(Overloaded, match="shutting down"):
-            while await two.next():
+            while await two.more():
                 pass
         with pytest.raises(Overloaded, match="shutting down"):
             streams.start(item, endless)
+
+    asyncio.run(asyncio.wait_for(check(), WAIT))
+
+
+def test_pieces_that_arrived_together_are_taken_together_and_then_the_end_or_the_error() -> None:
+    one, two = TextPiece("a", tokens=1), TextPiece("b", tokens=2)
+
+    async def check() -> None:
+        stream, failing = Stream(lambda _: None), Stream(lambda _: None)
+        for arrived in (one, two, None):
+            stream.put(arrived)
+        assert await stream.more() == [one, two]
+        assert await stream.more() == await stream.more() == []
+        failing.put(one)
+        assert await failing.more() == [one]
+        taking = asyncio.create_task(failing.more())
+        await asyncio.sleep(0)  # it waits
+        await asyncio.to_thread(failing.put, two)
+        assert await taking == [two]
+        failing.put(one)
+        failing.put(RuntimeError("no memory"))
+        assert await failing.more() == [one]
+        with pytest.raises(RuntimeError, match="no memory"):
+            await failing.more()
 
     asyncio.run(asyncio.wait_for(check(), WAIT))
 
