@@ -73,7 +73,8 @@ def _attention(
 ) -> tuple[Any, None]:
     """An attention function of transformers; tensors of shape (batch, heads, tokens, size)."""
     torch = require("torch", "train5", purpose="Export")
-    if attention_mask is None or attention_mask.ndim != 2 or query.shape[1] != key.shape[1]:
+    alike = query.shape[1] == key.shape[1] and query.shape[3] == value.shape[3]
+    if attention_mask is None or attention_mask.ndim != 2 or not alike:
         sdpa = require("transformers.integrations.sdpa_attention", "train5", purpose="Export")
         found: tuple[Any, None] = sdpa.sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs

@@ -15,6 +15,7 @@ from nlplug.export.exporters.marked_attention import define_marks, marked
 from nlplug.export.exporters.torch_names import name_by_module
 from nlplug.export.quiet import quiet
 from nlplug.export.reasons import reason_of
+from nlplug.extras import require
 
 OPSET = 20
 """The first version of ONNX in which GELU is one operator."""
@@ -24,6 +25,15 @@ _ROWS, _TOKENS, _PAST = 3, 7, 5
 
 _BATCH = "batch_size"
 
+_ENCODERS = (
+    "albert, bert, camembert, deberta, deberta-v2, distilbert, electra, modernbert, mpnet, "
+    "roberta, xlm-roberta"
+)
+_CAUSAL = (
+    "bloom, codegen, gemma, gemma2, gpt2, gpt_bigcode, gpt_neox, gptj, llama, mistral, olmo, opt, "
+    "phi, phi3, qwen2, qwen3, smollm3, stablelm, starcoder2, xglm"
+)
+
 
 class TorchExporter:
     """See `nlplug.export.exporters.exporter.Exporter`."""
@@ -32,6 +42,7 @@ class TorchExporter:
 
     def one_pass(self, model: Any, exported_as: str, folder: Path, tokenizer: Any = None) -> Any:
         """See `Exporter.one_pass`."""
+        _check_installed()
         shape = (_ROWS, _TOKENS)
         examples = {
             "input_ids": _ids(model, shape),
@@ -49,10 +60,11 @@ class TorchExporter:
                 outputs = [name for name, one in found.items() if isinstance(one, torch.Tensor)]
                 return _exported(model, given, shapes, list(given), outputs)
         except Exception as error:
-            raise _refusal(model, error) from error
+            raise _refusal(model, error, _ENCODERS) from error
 
     def causal(self, model: Any, folder: Path) -> Any:
         """See `Exporter.causal`."""
+        _check_installed()
         try:
             with quiet(), torch.inference_mode():
                 ids = _ids(model, (_ROWS, _TOKENS))
@@ -90,7 +102,7 @@ class TorchExporter:
                     ["logits", *(f"present.{part}" for part in parts)],
                 )
         except Exception as error:
-            raise _refusal(model, error) from error
+            raise _refusal(model, error, _CAUSAL) from error
 
     def encoder_decoder(self, model: Any, folder: Path) -> dict[str, Any]:
         """See `Exporter.encoder_decoder`; there are none, models with a fast form need none."""
@@ -128,6 +140,10 @@ class _WithCache(torch.nn.Module):
         return found.logits, *present
 
 
+def _check_installed() -> None:
+    require("onnxscript", "train5", purpose="Export with transformers 5")
+
+
 def _ids(model: Any, shape: tuple[int, int]) -> Any:
     """Tokens that are not padding, from which some models compute positions."""
     padding = getattr(model.config, "pad_token_id", None)
@@ -158,8 +174,8 @@ def _exported(
     return graph
 
 
-def _refusal(model: Any, error: Exception) -> ExportError:
+def _refusal(model: Any, error: Exception, known: str) -> ExportError:
     return ExportError(
         f"torch.onnx cannot export {model.config.model_type!r}: {reason_of(error)}",
-        hint="The architectures that can be exported: docs/training.md, 'Two stacks'.",
+        hint=f"Architectures that can be exported: {known}.",
     )
