@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from nlplug.extras import require
+from importlib import import_module
 
 _LOGGERS = ("", "onnxruntime", "optimum", "torch", "torch.onnx", "transformers")
 
@@ -32,7 +32,10 @@ def quiet() -> Iterator[None]:
 @contextmanager
 def no_progress_bars() -> Iterator[None]:
     """Let transformers load and save checkpoints without progress bars, as version 5 shows them."""
-    bars = require("transformers.utils.logging", "train", purpose="Training and export")
+    if "transformers" not in sys.modules:  # what does not use it shall not import it
+        yield
+        return
+    bars = import_module("transformers.utils.logging")
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
     try:
