@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("nlplug", deadline=None)
+settings.load_profile("nlplug")
 
 # Two workers on two cores: libraries that take every core for themselves would fight each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

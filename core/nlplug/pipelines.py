@@ -170,8 +170,9 @@ class Pipeline:
 
         Args:
             inputs: A string or a dict for one input; a list for many; a `Path` for a file
-                (``.txt``, ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``, also ``.gz``); any other
-                iterable for a stream. None if keyword arguments give the input's fields.
+                (``.txt``, ``.csv``, ``.tsv``, ``.jsonl``, also ``.gz``, ``.parquet``, ``.xlsx``);
+                any other iterable for a stream. None if keyword arguments give the input's
+                fields.
             *others: The other required fields of an input, in their order.
             **arguments: Fields of the input, and options. A field may be a list, which makes one
                 input per item; other fields (one question for many contexts) apply to all.

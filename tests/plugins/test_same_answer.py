@@ -29,7 +29,7 @@ TEXTS = [f"{text} {more}".strip() for more in ("", "Really.", "Why?", "x" * 30) 
 GREEDY = {"do_sample": False, "max_new_tokens": 12}
 INPUTS: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "sentiment": (list(TEXTS), {"top_k": None}),
-    "classification": (list(TEXTS), {"top_k": None, "abstain_below": 0.0}),
+    "classification": (list(TEXTS), {"top_k": None, "min_score": 0.0}),
     "ner": (list(TEXTS), {}),
     "qa": (
         [{"question": "Who moved to New York?", "context": text + BASE[3]} for text in TEXTS],

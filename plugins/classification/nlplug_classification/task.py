@@ -30,7 +30,7 @@ class ClassificationTask(SequenceClassificationTask):
     default_model = "intents-en"
     base: ClassVar[str] = "sentence-transformers/all-MiniLM-L6-v2"
     family: ClassVar[Family] = replace(
-        FAMILY, scoring="nlplug_classification.evaluation:AbstainingEvaluation"
+        FAMILY, scoring="nlplug_classification.evaluation:ThresholdEvaluation"
     )
     examples: ClassVar[Sequence[Example]] = (
         Example({"text": "Wake me up at half past six tomorrow."}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from nlplug.argument_rules import Rule, values, when_default
+from nlplug.argument_rules import Rule, renamed, values, when_default
 from nlplug.errors import warn
 from nlplug.families.family import Family
 from nlplug.families.one_pass import OnePassTask
@@ -27,6 +27,7 @@ FAMILY = Family(
     contents="nlplug.families.sequence_classification.contents:LabelledTexts",
     plan="nlplug.train.plan:encoder_plan",
     scoring="nlplug.families.sequence_classification.scoring:ClassificationEvaluation",
+    held_out="nlplug.families.sequence_classification.held_out:fit",
     hub_shape="nlplug.server.protocols.shapes:NESTED",
     labelled=True,
 )
@@ -45,6 +46,7 @@ class SequenceClassificationTask(OnePassTask):
     """Label names by id if the task defines them; empty if each model defines its own."""
 
     rules: ClassVar[Mapping[str, Rule]] = {
+        "abstain_below": renamed("min_score"),
         "function_to_apply": values(
             {"softmax": "softmax", "sigmoid": "sigmoid", "none": "none", "default": None}
         ),
@@ -69,6 +71,13 @@ class SequenceClassificationTask(OnePassTask):
                 left["return_all_scores"] = True
         return super().adapt(left)
 
+    def default_options(self, bundle: Bundle) -> dict[str, Any]:
+        """See `Task.default_options`; earlier versions wrote ``min_score`` as ``abstain_below``."""
+        options = super().default_options(bundle)
+        if "abstain_below" in options:
+            return {"min_score": options["abstain_below"], **options}
+        return options
+
     def bind(self, bundle: Bundle) -> SequenceClassificationModel:
         """Bind to a text-classification bundle."""
         return SequenceClassificationModel(bundle)
@@ -84,8 +93,10 @@ class SequenceClassificationTask(OnePassTask):
         """The return value of transformers' pipeline: a list with one dict for one text, and one
         dict per text for a list. With ``top_k`` each text gives a list; for one text this list is
         in another list if ``top_k`` was set when the pipeline was created, or with
-        ``return_all_scores``."""
+        ``return_all_scores``. With ``coverage`` each text gives a list, which may be empty."""
         nested = {"top_k", "return_all_scores"} & (given | preset)
+        if "coverage" in given | preset:
+            return answers[0] if single else answers
         if single:
             return answers if nested - (given - {"return_all_scores"}) else answers[0]
         return answers if nested else [answer[0] for answer in answers]
