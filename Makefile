@@ -1,7 +1,10 @@
 # One environment in $(VENV): `make demo` installs what running needs, and `make test` adds what
-# training and testing need. The stamp files make every later start immediate.
+# training and testing need. The stamp files make every later start immediate. What training needs
+# comes with transformers 4 and Optimum (extra train) or with transformers 5 (extra train5).
 PYTHON ?= python3
 VENV ?= .venv
+VENV5 ?= .venv5
+EXTRA ?= train
 HOST ?= 127.0.0.1
 PORT ?= 7860
 PYTEST_ARGS ?=
@@ -28,20 +31,25 @@ TRAIN = PYTHONPATH=tools NLPLUG_TRAINING=$(TRAINING) GLIBC_TUNABLES=$(MALLOC) OM
 	nice -n 19 $(BIN)/python
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+# Without training, the newest Gradio and huggingface_hub; transformers 4 needs older ones.
+TRAINS := $(wildcard $(VENV)/.dev-installed)
+CONSTRAINTS = $(if $(filter train,$(EXTRA)),constraints.txt,constraints5.txt)
+PIP = $(BIN)/python -m pip install --disable-pip-version-check -q -c $(CONSTRAINTS)
+# The tests of training, export and the gate, and those of what the lean demo runs.
+TESTS5 := tests/core tests/webui tests/plugins
 MEMBERS := core $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml))) webui
 CODE := core/nlplug $(wildcard plugins/*/nlplug_*) webui/nlplug_webui tools
 # The recipe of the plugin that carries the model; of all plugins without MODEL.
 RECIPES = $(foreach model,$(wildcard plugins/*/nlplug_*/models/$(MODEL)),\
 	$(word 1,$(subst /nlplug_, ,$(model)))/recipe/make.py)
-METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt
+METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt constraints5.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz mutants gate-cases soak lint format docs docs-serve release-check nox bench models version api clean
+.PHONY: help demo test test5 fuzz mutants gate-cases soak lint format docs docs-serve release-check nox bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) HOST=$(HOST) PORT=$(PORT)"
 
 demo: $(VENV)/.run-installed ## Serve the web UI and the HTTP interface on http://HOST:PORT
@@ -49,6 +57,9 @@ demo: $(VENV)/.run-installed ## Serve the web UI and the HTTP interface on http:
 
 test: $(VENV)/.dev-installed ## Run all tests (PYTEST_ARGS="-k …" for some)
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+test5: ## Run the tests of training, export and the web UI on transformers 5, in $(VENV5)
+	$(MAKE) test VENV=$(VENV5) EXTRA=train5 PYTEST_ARGS="$(TESTS5) $(PYTEST_ARGS)"
 
 fuzz: $(VENV)/.dev-installed ## Try many random inputs (FUZZ=20: 20 times as many as in make test)
 	NLPLUG_FUZZ=$(FUZZ) NLPLUG_FUZZ_TEXTS=20000 nice $(BIN)/python -m pytest -m fuzz $(PYTEST_ARGS)
@@ -106,7 +117,7 @@ api: $(VENV)/.run-installed ## Write docs/api.md from the list of the public API
 	$(BIN)/python tools/api_page.py
 
 clean: ## Remove the environment, builds and caches
-	rm -rf $(VENV) build dist core/dist plugins/*/dist webui/dist \
+	rm -rf $(VENV) $(VENV5) build dist core/dist plugins/*/dist webui/dist \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -115,17 +126,18 @@ $(BIN)/python:
 		{ echo "$(PYTHON) is not Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
+$(VENV)/.run-installed: CONSTRAINTS := $(if $(TRAINS),$(CONSTRAINTS),constraints5.txt)
 $(VENV)/.run-installed: $(METADATA) | $(BIN)/python
 	@echo "Installing what running needs into $(VENV) (once; no torch) ..."
 	$(PIP) -e 'core[cpu,server]' $(patsubst %,-e %,$(filter-out core,$(MEMBERS)))
 	@touch $@
 
-$(VENV)/.dev-installed: $(METADATA) | $(VENV)/.run-installed
+$(VENV)/.dev-installed: $(METADATA) | $(BIN)/python
 	@echo "Installing what training and testing need into $(VENV) (once; torch is large) ..."
 	$(PIP) 'pip>=25.1'
-	$(PIP) -e 'core[cpu,server,data,report,train]' \
+	$(PIP) -e 'core[cpu,server,data,report,$(EXTRA)]' \
 		$(patsubst %,-e %,$(filter-out core,$(MEMBERS))) --group dev
-	@touch $@
+	@touch $(VENV)/.run-installed $@
 
 $(VENV)/.docs-installed: $(METADATA) | $(VENV)/.run-installed
 	$(PIP) 'pip>=25.1'

@@ -47,12 +47,13 @@ def write_checkpoint(folder: Path, name: str, **named: Any) -> Any:
 
 
 def write_bundles(checkpoint: Path, model: Any, folder: Path) -> dict[str, Bundle]:
-    """The checkpoint's graphs as bundles: ``fast``, and ``plain`` as Optimum exports it."""
+    """The checkpoint's graphs as bundles: ``fast``, and ``plain`` as the exporter gives it."""
     from nlplug.export.decoder.export import export_decoder, save_graph
+    from nlplug.export.exporters.exporter import installed_exporter
 
-    graphs = export_decoder(model, folder, precisions=("fp32",))
+    fast = export_decoder(model, folder, precisions=("fp32",)).fast["fp32"]
     bundles = {}
-    for name, graph in (("fast", graphs.fast["fp32"]), ("plain", graphs.plain)):
+    for name, graph in (("fast", fast), ("plain", installed_exporter().causal(model, folder))):
         with BundleWriter(folder / name) as writer:
             for path in [*checkpoint.glob("*.json"), *checkpoint.glob("*.jinja")]:
                 shutil.copy(path, writer.folder)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "core" / "nlplug" / "version.py"
 _SOURCE_LINE = re.compile(r'^__version__ = ".*"$', re.MULTILINE)
 _MEMBER_LINE = re.compile(r'^version = ".*"$', re.MULTILINE)
-_REQUIREMENT = re.compile(r'(?<=["\'])nlplug(\[\w+\])?>=[\d.]+(,<[\d.]+)?(?=["\'])')
+_REQUIREMENT = re.compile(r'(?<=["\'])nlplug(\[[\w,]+\])?>=[\d.]+(,<[\d.]+)?(?=["\'])')
 
 
 def set_source(version: str) -> None:

@@ -104,31 +104,35 @@ _NAMES = {"bad_words_ids": "bad_words", "forced_eos_token_id": "forced_eos"} | {
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Shape, str], Both]:
     """A model in PyTorch, and its fast or plain graph."""
+
     from nlplug.export.decoder.builder import build
     from nlplug.export.decoder.encoder_decoder import export_encoder_decoder
+    from nlplug.export.decoder.encoder_decoder_plain import export_plain_encoder_decoder
     from nlplug.export.decoder.export import save_graph
-    from nlplug.export.decoder.plain import export_plain
     from nlplug.export.decoder.products import products_of
     from nlplug.export.decoder.read import read_decoder
+    from nlplug.export.exporters.exporter import installed_exporter
 
     models = cache(make)
 
     @cache
-    def graphs(shape: Shape) -> Any:
+    def graphs(shape: Shape, graph: str) -> Any:
         folder = tmp_path_factory.mktemp("seq2seq")
-        return export_encoder_decoder(make(shape), folder, precisions=["fp32"])
+        if graph == "plain":
+            return export_plain_encoder_decoder(make(shape), folder)
+        return export_encoder_decoder(make(shape), folder, precisions=["fp32"]).fast["fp32"]
 
     def get(shape: Shape, graph: str) -> Both:
         folder = tmp_path_factory.mktemp("decoder")
         made, path = models(shape), folder / "model.onnx"
         if shape.sources:
-            found = graphs(shape).plain if graph == "plain" else graphs(shape).fast["fp32"]
+            found = graphs(shape, graph)
             files = [folder / f"{name}.onnx" for name in ("encoder_model", "decoder_model_merged")]
             for file in files:
                 save_graph(found[file.stem], file)
             return made, open_encoder_decoder(*files, threads=1)
         if graph == "plain":
-            save_graph(export_plain(made, folder), path)
+            save_graph(installed_exporter().causal(made, folder), path)
             return made, open_decoder(path, context=CONTEXT, threads=1)
         save_graph(build(read_decoder(made), products_of("fp32")), path)
         return made, open_decoder(path, threads=1)

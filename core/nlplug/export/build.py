@@ -29,7 +29,7 @@ def build_float(checkpoint: Checkpoint, config: ExportConfig, folder: Path) -> F
     Raises:
         ExportError: The architecture cannot be exported.
     """
-    from nlplug.export.convert import to_onnx
+    from nlplug.export.exporters.exporter import installed_exporter
     from nlplug.export.fusion import fuse
 
     model, tokenizer = checkpoint.model, checkpoint.tokenizer
@@ -37,7 +37,7 @@ def build_float(checkpoint: Checkpoint, config: ExportConfig, folder: Path) -> F
     (folder / "onnx").mkdir()
     _log.info("exporting %s (%s)", checkpoint.name, model.config.model_type)
     exported_as = config.task.family.exported_as
-    plain = to_onnx(model, exported_as, folder, tokenizer=tokenizer)["model"]
+    plain = installed_exporter().one_pass(model, exported_as, folder, tokenizer)
     fused = fuse(plain, model.config, folder)
     _log.info("graph: %s", fused.note)
     _save(fused.cpu, folder / "onnx" / "model.onnx")

@@ -11,6 +11,7 @@ from nlplug.export.preflight.files import check_fit, check_folder, check_unread
 from nlplug.export.preflight.findings import stop_if_fatal
 from nlplug.export.pretrained import load_config, load_model
 from nlplug.export.quiet import quiet
+from nlplug.export.saved_tokenizer import read_tokenizer
 from nlplug.extras import require
 from nlplug.settings import load_settings
 
@@ -115,11 +116,9 @@ def _tokenizers(name: str, config: Any, *, offline: bool) -> tuple[Any, Any]:
     """The tokenizer, and the one of the texts that the model writes if it is another one."""
     from nlplug.export.marian_tokenizer import fast_tokenizer, marian_folder, marian_tokenizers
 
-    transformers = require("transformers", "train", purpose="Export")
     pair = marian_folder(name, offline=offline)
     if pair is None:
-        auto = transformers.AutoTokenizer
-        return auto.from_pretrained(name, config=config, local_files_only=offline), None
+        return read_tokenizer(name, offline=offline, config=config), None
     made = marian_tokenizers(pair)
     return fast_tokenizer(pair, made.source), made.target
 

@@ -79,7 +79,7 @@ def fast_precisions(config: ExportConfig, *, blocks: bool) -> tuple[str, ...]:
 def write_graphs(
     config: ExportConfig,
     folder: Path,
-    plain: Graphs,
+    plain: Graphs | None,
     fast: Mapping[str, Graphs],
     note: str,
     forms: Mapping[str, Callable[[], Graphs]],
@@ -89,7 +89,7 @@ def write_graphs(
     Args:
         config: The settings of the export.
         folder: The folder of the bundle.
-        plain: As Optimum exports them.
+        plain: As the exporter gives them; None where there are fast graphs.
         fast: By precision; empty where there are none.
         note: Description of the graphs.
         forms: Other ways to make the int8 graphs.
@@ -97,7 +97,7 @@ def write_graphs(
     by_precision = {name.partition("-")[0]: graphs for name, graphs in fast.items()}
     if "int8-blocks" in fast:
         note = f"{note}; int8 in blocks"
-    if not fast:
+    if plain is not None:
         by_precision["fp32"] = plain
         if "int8" in config.wanted:
             by_precision["int8"] = {
@@ -110,7 +110,7 @@ def write_graphs(
         for name, graph in graphs.items():
             save_graph(graph, folder / files[precision][name])
     _log.info("graph: %s", note)
-    if not fast and not any(has_branches(graph) for graph in plain.values()):
+    if plain is not None and not any(has_branches(graph) for graph in plain.values()):
         forms = {_STORED: lambda: {name: _in_blocks(graph) for name, graph in plain.items()}}
     return WrittenGraphs(files, note, forms)
 

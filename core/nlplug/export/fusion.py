@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from nlplug.export.convert import reason_of
+from nlplug.export.exporters.marked_attention import fuse_marked, has_marks
 from nlplug.export.graph import GraphEditor, histogram
-from nlplug.export.passes import split_skip_layer_norm
+from nlplug.export.passes import split_skip_layer_norm, use_contributed_gelu
 from nlplug.export.quiet import quiet
+from nlplug.export.reasons import reason_of
 from nlplug.extras import require
 from nlplug.runtime.device import onnxruntime
 from nlplug.runtime.session import build_session, session_options
@@ -46,11 +47,12 @@ def fuse(plain: Any, config: Any, folder: Path) -> FusedGraphs:
         config: The model's ``PretrainedConfig``.
         folder: For temporary files; they are removed again.
     """
-    if config.model_type not in _BERT_LIKE:
-        folded = _fold(plain, folder)
-        return FusedGraphs(folded, folded, f"plain: no fusion for {config.model_type}")
     try:
-        gpu = _bert(plain, config)
+        graph = fuse_marked(copy.deepcopy(plain)) if has_marks(plain) else plain
+        if config.model_type not in _BERT_LIKE and not histogram(graph).get("Attention"):
+            folded = _fold(plain, folder)
+            return FusedGraphs(folded, folded, f"plain: no fusion for {config.model_type}")
+        gpu = _bert(graph, config)
         editor = GraphEditor(copy.deepcopy(gpu))
         split_skip_layer_norm(editor)
         cpu = editor.finish()
@@ -76,9 +78,11 @@ def _bert(plain: Any, config: Any) -> Any:
     options.use_raw_attention_mask(True)
     # Without this fusion the tables can be quantized row by row.
     options.enable_embed_layer_norm = False
+    graph = copy.deepcopy(plain)
+    use_contributed_gelu(GraphEditor(graph))
     with quiet():  # it logs every node that it cannot fuse; the note has the outcome
         fused = optimizer.optimize_by_fusion(
-            copy.deepcopy(plain),
+            graph,
             model_type="bert",
             num_heads=config.num_attention_heads,
             hidden_size=config.hidden_size,

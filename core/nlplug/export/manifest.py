@@ -7,6 +7,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from nlplug.export.exporters.exporter import installed_exporter
 from nlplug.models.layout import run_together
 from nlplug.models.manifest import Manifest, PrecisionRecord
 
@@ -17,7 +18,17 @@ if TYPE_CHECKING:
     from nlplug.export.gate import GateResult
     from nlplug.export.preflight.findings import Finding
 
-_TOOLS = ("nlplug", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime")
+_TOOLS = (
+    "nlplug",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "optimum",
+    "optimum-onnx",
+    "onnxscript",
+    "onnx",
+    "onnxruntime",
+)
 
 
 def make_manifest(
@@ -69,6 +80,7 @@ def make_manifest(
         tools=tool_versions(),
         description=config.description,
         source={
+            "exporter": installed_exporter().name,
             "model_type": str(checkpoint.model.config.model_type),
             "parameters": str(sum(weight.numel() for weight in checkpoint.model.parameters())),
         },

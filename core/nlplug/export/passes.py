@@ -65,6 +65,22 @@ def split_bias_gelu(editor: GraphEditor) -> int:
     return editor.rewrite(change)
 
 
+def use_contributed_gelu(editor: GraphEditor) -> int:
+    """``Gelu`` of ONNX into that of ONNX Runtime, which can take a bias.
+
+    Returns:
+        The number of changed nodes.
+    """
+
+    def change(node: Any) -> list[Any] | None:
+        if node.op_type != "Gelu" or node.domain != "":
+            return None
+        kind = "FastGelu" if attributes(node).get("approximate") == b"tanh" else "Gelu"
+        return [helper.make_node(kind, [node.input[0]], [node.output[0]], domain=MICROSOFT)]
+
+    return editor.rewrite(change)
+
+
 def _is_product(editor: GraphEditor, name: str) -> bool:
     node = editor.producer(name)
     return node is not None and node.op_type in ("MatMul", "Gemm")

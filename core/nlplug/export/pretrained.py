@@ -2,8 +2,9 @@
 
 transformers 4.57 loads an attention kernel, which is code, from the repository that the key
 ``_attn_implementation_internal`` of a ``config.json`` names, if the package ``kernels`` is
-installed (CVE-2026-4372). Everything that trains or exports reads checkpoints through this module,
-which removes the key, chooses the attention itself, and reads no pickled weights.
+installed (CVE-2026-4372). Other keys choose kernels for experts, or name code of the repository
+(``auto_map``). Everything that trains or exports reads checkpoints through this module, which
+removes these keys, chooses the attention itself, trusts no code, and reads no pickled weights.
 """
 
 from __future__ import annotations
@@ -16,8 +17,14 @@ from nlplug.export.architectures import tested
 from nlplug.export.pooling import KEY, pooled_class
 from nlplug.extras import require
 
-_UNSAFE = "attn_implementation"
-"""In the names of all keys that choose an attention implementation."""
+_UNSAFE = (
+    "attn_implementation",
+    "experts_implementation",
+    "auto_map",
+    "custom_generate",
+    "use_kernels",
+)
+"""In the names of all keys that choose an implementation, which can be code of a repository."""
 
 
 def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> Any:
@@ -46,6 +53,9 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
         )
     kind = transformers.CONFIG_MAPPING[values["model_type"]]
     config = kind.from_dict(_safe(values), **changes)
+    if getattr(config, "quantization_config", None) is not None:
+        # Reading such weights can load kernels, and nothing here computes with them.
+        raise ValueError("Its weights are quantized (quantization_config in config.json).")
     config.name_or_path = str(name)
     return config
 
@@ -71,13 +81,22 @@ def load_model(
         ValueError: The class has no model for the configuration.
         RuntimeError: The weights do not fit the configuration.
     """
-    return model_class(auto_class, config).from_pretrained(
+    loaded = model_class(auto_class, config).from_pretrained(
         str(name),
         config=config,
         use_safetensors=True,
+        trust_remote_code=False,
         attn_implementation=attention or _attention(auto_class, config),
         **settings,
     )
+    model = loaded[0] if isinstance(loaded, tuple) else loaded
+    # Tables that are computed and not saved, such as sinusoidal positions, are not trained either;
+    # transformers 5 forgets that.
+    computed = model._keys_to_ignore_on_save or ()
+    for name, weight in model.named_parameters():
+        if name in computed:
+            weight.requires_grad = False
+    return loaded
 
 
 def untrained_model(auto_class: Any, config: Any) -> Any:
@@ -113,5 +132,9 @@ def _attention(auto_class: Any, config: Any) -> str:
 
 def _safe(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _safe(one) for key, one in value.items() if _UNSAFE not in key}
+        return {key: _safe(one) for key, one in value.items() if not _unsafe(key)}
     return [_safe(one) for one in value] if isinstance(value, list) else value
+
+
+def _unsafe(key: Any) -> bool:
+    return any(part in str(key) for part in _UNSAFE)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.errors import OptionError
+from nlplug.export.saved_tokenizer import save_tokenizer
 from nlplug.models.layout import TARGET_TOKENIZER_FILE, window_of
 
 
@@ -34,7 +35,7 @@ def write_sides(
     Raises:
         OptionError: ``max_length`` is above the model's window.
     """
-    tokenizer.save_pretrained(folder)
+    save_tokenizer(tokenizer, folder)
     for kind, name in tokenizer.vocab_files_names.items():
         if kind != "tokenizer_file":
             (folder / name).unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -42,17 +43,21 @@ class TorchDecoder:
         settings = self._settings(options)
         for batch in self._batches(prompts):
             ids, mask = _padded([prompts[place] for place in batch])
-            with torch.inference_mode():
-                made = self._model.generate(
-                    ids,
-                    attention_mask=mask,
-                    generation_config=settings,
-                    use_model_defaults=False,
-                )
+            with torch.inference_mode(), self._without_own_settings():
+                made = self._model.generate(ids, attention_mask=mask, generation_config=settings)
             skipped = 1 if self._paired else ids.shape[1]
             for place, row in zip(batch, made[:, skipped:].tolist(), strict=True):
                 found[place] = _until(row, options.eos)
         return found
+
+    @contextmanager
+    def _without_own_settings(self) -> Iterator[None]:
+        """``generate`` would take what the given settings leave out from those of the model."""
+        own, self._model.generation_config = self._model.generation_config, GenerationConfig()
+        try:
+            yield
+        finally:
+            self._model.generation_config = own
 
     def logits(self, prompts: Sequence[Tokens], texts: Sequence[Tokens]) -> Iterator[np.ndarray]:
         """Like `nlplug.runtime.decoding.scoring.token_logits`."""

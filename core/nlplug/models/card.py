@@ -26,6 +26,7 @@ def _lines(manifest: Manifest) -> Iterator[str]:
         "Languages": ", ".join(manifest.languages),
         "Labels": _listed(manifest.labels),
         "Window": f"{manifest.max_length:,} tokens",
+        "Exporter": manifest.source.get("exporter", ""),
         "Architecture": manifest.source.get("model_type", ""),
         "Parameters": manifest.source.get("parameters", ""),
         "Licence": manifest.license or "not stated",

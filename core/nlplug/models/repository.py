@@ -7,7 +7,7 @@ Repositories state the same fact in different files. The padding token, for exam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -128,10 +128,17 @@ class Repository:
         return found
 
     @property
+    def _extra_tokens(self) -> Sequence[Any]:
+        """What transformers 5 lists as ``extra_special_tokens``; before, it named roles there."""
+        extra = self.tokenizer_config.get("extra_special_tokens")
+        return extra if isinstance(extra, list) else []
+
+    @property
     def listed_tokens(self) -> list[str]:
         """The further special and added tokens that ``tokenizer_config.json`` lists."""
         listed = [
             *(self.tokenizer_config.get("additional_special_tokens") or ()),
+            *self._extra_tokens,
             *(self.tokenizer_config.get("added_tokens_decoder") or {}).values(),
         ]
         texts = (token.get("content") if isinstance(token, dict) else token for token in listed)

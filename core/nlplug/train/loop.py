@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from transformers import (
-    AutoTokenizer,
     EarlyStoppingCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -26,6 +25,9 @@ from transformers.integrations import get_reporting_integration_callbacks
 
 from nlplug.errors import TrainingError
 from nlplug.export.preflight.record import write_record
+from nlplug.export.quiet import no_progress_bars
+from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
+from nlplug.export.stack import transformers_major
 from nlplug.models.atomic import Staged
 from nlplug.train.callbacks import KeepCheckpoints, ShowProgress, StopOnSignal
 from nlplug.train.config import TrainConfig
@@ -46,8 +48,8 @@ from nlplug.train.trials import (
 from nlplug.train.workspace import EVALUATED, Workspace, complete_checkpoints
 
 _log = logging.getLogger(__name__)
+_TRACKING = "tracking"
 _users_log = logging.getLogger("nlplug.train")
-_MIXED_PRECISION = "ACCELERATE_MIXED_PRECISION"
 
 
 def run_loop(
@@ -85,7 +87,7 @@ def run_loop(
         if config.threads:
             torch.set_num_threads(config.threads)
         tokenizer = _tokenizer(config)
-        with _precision(config):
+        with _environment(config, work), no_progress_bars():
             run = _Run(recipe, config, work, tokenizer, interruption, callbacks)
             if eval_examples:
                 return run.with_evaluation(train_examples, eval_examples)
@@ -94,7 +96,7 @@ def run_loop(
 
 def _tokenizer(config: TrainConfig) -> PreTrainedTokenizerBase:
     with _loading(config):
-        tokenizer = AutoTokenizer.from_pretrained(config.base, use_fast=True)
+        tokenizer: PreTrainedTokenizerBase = read_tokenizer(config.base)
         # Rows are tokenized once and padded per batch, about which transformers would warn.
         tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
         return tokenizer
@@ -260,21 +262,27 @@ class _Run:
 
 
 @contextmanager
-def _precision(config: TrainConfig) -> Iterator[None]:
-    """Let the settings choose the precision of this run only.
+def _environment(config: TrainConfig, work: Workspace) -> Iterator[None]:
+    """Let the settings choose the precision and the tracking folder of this run only.
 
-    Transformers writes it into the environment and leaves it there, so a later run of the same
-    process, or a process that it starts, would train in it whatever its settings are.
+    transformers 4 writes the precision into the environment and leaves it there, so a later run of
+    the same process, or a process that it starts, would train in it whatever its settings are.
+    transformers 5 takes the folder of TensorBoard from the environment alone.
     """
-    before = os.environ.get(_MIXED_PRECISION)
-    os.environ[_MIXED_PRECISION] = "bf16" if config.bf16 else "no"
+    values = {
+        "ACCELERATE_MIXED_PRECISION": "bf16" if config.bf16 else "no",
+        "TENSORBOARD_LOGGING_DIR": str(work.folder / _TRACKING),
+    }
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[_MIXED_PRECISION]
-        else:
-            os.environ[_MIXED_PRECISION] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _arguments(
@@ -283,14 +291,19 @@ def _arguments(
     if config.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("No CUDA device is available.", hint="Use --device cpu.")
     steps = ("steps" if config.eval_steps else "epoch") if evaluates else "no"
+    renamed: dict[str, Any]
+    if transformers_major() >= 5:  # a number of steps below 1 is a share of all steps
+        renamed = {"warmup_steps": config.warmup}
+    else:
+        renamed = {"warmup_ratio": config.warmup, "logging_dir": str(folder / _TRACKING)}
     return TrainingArguments(
+        **renamed,
         output_dir=str(folder),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulation,
         learning_rate=config.learning_rate,
         lr_scheduler_type=config.schedule,
-        warmup_ratio=config.warmup,
         weight_decay=config.weight_decay,
         bf16=config.bf16,
         use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
@@ -304,7 +317,6 @@ def _arguments(
         greater_is_better=recipe.higher_is_better,
         logging_steps=20,
         disable_tqdm=True,
-        logging_dir=str(folder / "tracking"),
         report_to=[*config.report_to] if tracked and config.report_to else "none",
         dataloader_pin_memory=False,
         remove_unused_columns=False,
@@ -353,7 +365,7 @@ def _write(
 ) -> None:
     with Staged(work.model, folder=True) as staged:
         model.save_pretrained(staged.path)
-        tokenizer.save_pretrained(staged.path)
+        save_tokenizer(tokenizer, staged.path)
         write_record(staged.path, model, tokenizer)
         staged.commit()
     work.finish(scores, {"steps": steps, **group()})

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import OptionError, TrainingError
+from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
 from nlplug.extras import require
 from nlplug.families import BUILT_IN
 from nlplug.families.family import Family, load
@@ -114,20 +115,19 @@ def _make_base(
     set_seed(config.seed)
     with Staged(base, folder=True) as staged:
         make_model(config, tokenizer).save_pretrained(staged.path)
-        tokenizer.save_pretrained(staged.path)
+        save_tokenizer(tokenizer, staged.path)
         staged.commit()
 
 
 def _tokenizer(
     recipe: LanguageRecipe, config: PretrainConfig, examples: Sequence[Any]
 ) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
 
     if not config.tokenizer:
         kind = config.tokenizer_model
         return recipe.train_tokenizer(examples, kind=kind, size=config.vocabulary)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(config.tokenizer)
+        tokenizer: PreTrainedTokenizerBase = read_tokenizer(config.tokenizer)
     except (OSError, ValueError) as error:
         raise TrainingError(
             f"The tokenizer {config.tokenizer!r} cannot be loaded: {str(error).splitlines()[0]}",

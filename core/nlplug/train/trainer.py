@@ -193,7 +193,10 @@ class RecipeTrainer(Trainer):
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train; afterwards the model computes in float32 again, as it is saved and exported."""
         result = super().train(*args, **kwargs)
-        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        # accelerate would remove the decorators of transformers' own forward too.
+        own = vars(self.accelerator.unwrap_model(self.model))
+        for name in ("forward", "_original_forward"):
+            own.pop(name, None)
         return result
 
     def compute_loss(

@@ -106,7 +106,12 @@ def train_masked_tokenizer(
         if kind == "bpe"
         else frame
     )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names, **_settings(max_length))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+        **names,
+        **_settings(max_length),
+    )
 
 
 def _settings(max_length: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from decoding_kit import make_model, prompts
+from decoding_kit import CONTEXT, make_model, prompts
 
 from nlplug.errors import OptionError
 from nlplug.export.decoder.export import export_decoder, save_graph
@@ -17,6 +17,14 @@ from nlplug.export.decoder.weights import NoFastForm
 from nlplug.runtime.decoding.open import open_decoder
 
 pytestmark = pytest.mark.train
+
+LONGROPE = {
+    "rope_type": "longrope",
+    "factor": 1.0,
+    "original_max_position_embeddings": CONTEXT,
+    "short_factor": [1.0] * 8,
+    "long_factor": [2.0] * 8,
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,7 @@ def test_an_unknown_architecture_keeps_its_plain_graph_and_says_so(tmp_path: Pat
         ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "attention scores"),
         ("llama", {"num_attention_heads": 8}, "rotary heads of 8 numbers"),
         ("gpt_neox", {"rotary_pct": 0.25}, "rotation of 8 numbers"),
-        ("llama", {"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "'dynamic'"),
+        ("llama", {"rope_scaling": LONGROPE}, "'longrope'"),
         ("mistral", {"sliding_window": 16}, "window of 16"),
     ],
 )

@@ -304,7 +304,8 @@ def test_rows_reach_the_end_of_the_context_beside_others(
 def test_calls_of_a_large_model_are_joined_and_those_of_others_run_side_by_side(
     pair: PairOf, tmp_path: Path
 ) -> None:
-    from nlplug.export.decoder.export import export_decoder, save_graph
+    from nlplug.export.decoder.export import save_graph
+    from nlplug.export.exporters.exporter import installed_exporter
 
     small = pair("gpt2").session
     assert small.spec.one_thread
@@ -313,7 +314,7 @@ def test_calls_of_a_large_model_are_joined_and_those_of_others_run_side_by_side(
     assert isinstance(again, FastDecoder)
     large = FastDecoder(again.sessions, replace(small.spec, one_thread=0))
     assert isinstance(joined(large), JoinedDecoder)
-    graphs = export_decoder(make_model("gpt2"), tmp_path, precisions=("fp32",))
-    save_graph(graphs.plain, tmp_path / "plain.onnx")
+    graph = installed_exporter().causal(make_model("gpt2"), tmp_path)
+    save_graph(graph, tmp_path / "plain.onnx")
     plain = open_decoder(tmp_path / "plain.onnx")
     assert joined(plain) is plain

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from decoding_kit import CONTEXT, END, PAD, VOCABULARY, make_seq2seq, prompts
+from stack_kit import TRANSFORMERS, needs_optimum
 
-from nlplug.errors import BundleError, InputError
+from nlplug.errors import BundleError, ExportError, InputError
 from nlplug.export.decoder.encoder_decoder import EncoderDecoderGraphs, export_encoder_decoder
 from nlplug.export.decoder.export import save_graph
 from nlplug.export.decoder.products import PRECISIONS
@@ -80,19 +81,35 @@ def test_tied_embeddings_are_kept_once_in_a_graph(made: Callable[[str], Made]) -
             assert not [one.name for one in tensors if one.name.startswith("head.weight")]
 
 
-@pytest.mark.parametrize(
+WITHOUT_FAST_FORM: Any = pytest.mark.parametrize(
     ("model_type", "settings", "reason"),
     [
         ("t5", {"d_kv": 4}, "heads of 4 numbers, not a multiple of 8"),
         ("bart", {"activation_function": "tanh"}, "activation 'tanh'"),
     ],
 )
+
+
+@pytest.mark.skipif(TRANSFORMERS < 5, reason="Optimum exports plain graphs")
+@WITHOUT_FAST_FORM
+def test_what_has_no_fast_form_is_refused_by_name(
+    model_type: str, settings: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match=reason) as caught:
+        export_encoder_decoder(make_seq2seq(model_type, **settings), tmp_path)
+    assert f"{model_type!r}" in str(caught.value)
+    assert "bart, m2m_100, marian, mbart, mt5, pegasus, t5" in str(caught.value.hint)
+
+
+@needs_optimum
+@WITHOUT_FAST_FORM
 def test_what_has_no_fast_form_keeps_its_plain_graphs_and_says_so(
     model_type: str, settings: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     graphs = export_encoder_decoder(make_seq2seq(model_type, **settings), tmp_path)
     assert graphs.fast == {}
     assert graphs.note == f"plain: no fast form for {reason}"
+    assert graphs.plain is not None
     assert "encoder_hidden_states" in {
         value.name for value in graphs.plain["decoder_model_merged"].graph.input
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nlplug.export.saved_tokenizer import save_tokenizer
 from nlplug.families.sequence_classification import SequenceClassificationTask
 from nlplug.task import Example, Localized
 
@@ -69,6 +70,13 @@ def toy_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=48)
 
 
+def save(tokenizer: Any, folder: Path) -> None:
+    """Save a tokenizer with its ``vocab.txt``, as most checkpoints of the Hub have it."""
+    save_tokenizer(tokenizer, folder)
+    words = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+
+
 @pytest.fixture(scope="session")
 def make_checkpoint(
     tmp_path_factory: pytest.TempPathFactory, toy_tokenizer: Any
@@ -90,7 +98,7 @@ def make_checkpoint(
                 weight.add_(torch.randn_like(weight) * 0.1)
         folder = tmp_path_factory.mktemp(model_type)
         model.save_pretrained(folder)
-        toy_tokenizer.save_pretrained(folder)
+        save(toy_tokenizer, folder)
         return folder
 
     return make
@@ -130,5 +138,5 @@ def trained_bert(tmp_path_factory: pytest.TempPathFactory, toy_tokenizer: Any) -
         model.bert.embeddings.word_embeddings.weight[toy_tokenizer.mask_token_id] *= 1e4
     folder = tmp_path_factory.mktemp("trained-bert")
     model.save_pretrained(folder)
-    toy_tokenizer.save_pretrained(folder)
+    save(toy_tokenizer, folder)
     return folder

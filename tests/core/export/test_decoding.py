@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from gate_cases import decoder_value_outliers
+from stack_kit import needs_optimum
 from tales_kit import TEXTS, Tales, Words, checkpoint
 from toy_set import write_jsonl
 
 from nlplug import Bundle, Pipeline
 from nlplug.errors import ExportError, GateRefused, OptionError
-from nlplug.export.convert import to_onnx
 from nlplug.export.decoding import _check_fp32
 from nlplug.export.decoding_gate import DecodingGate, DecodingRows
+from nlplug.export.exporters.exporter import installed_exporter
 from nlplug.export.run import ExportConfig, ExportReport, export_model
 from nlplug.export.torch_decoder import TorchDecoder
 from nlplug.families.causal_lm.runner import open_decoder
@@ -286,6 +287,7 @@ def test_a_t5_exports_and_answers(tmp_path: Path, model_type: str) -> None:
     assert isinstance(answer["other_words"], str)
 
 
+@needs_optimum
 def test_tracing_leaves_the_model_able_to_run_in_pytorch(tmp_path: Path) -> None:
     import torch
     from transformers import AutoModelForSeq2SeqLM
@@ -295,10 +297,8 @@ def test_tracing_leaves_the_model_able_to_run_in_pytorch(tmp_path: Path) -> None
     before = model.encoder.config.to_dict(), model.config.to_dict()
     ids = torch.tensor([[5, 6, 1]])
     expected = model(ids, decoder_input_ids=ids).logits
-    graphs = to_onnx(
-        model, "text2text-generation-with-past", tmp_path, graphs=("encoder_model",), merge=True
-    )
-    assert list(graphs) == ["encoder_model"]
+    graphs = installed_exporter().encoder_decoder(model, tmp_path)
+    assert list(graphs) == ["encoder_model", "decoder_model_merged"]
     assert (model.encoder.config.to_dict(), model.config.to_dict()) == before
     assert torch.equal(model(ids, decoder_input_ids=ids).logits, expected)
 

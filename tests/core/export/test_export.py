@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stack_kit import TRANSFORMERS
 
 from nlplug.errors import BundleIncomplete, DataError, ExportError, ModelNotFound, OptionError
 from nlplug.export.run import ExportConfig, export_model
@@ -111,7 +112,9 @@ def test_the_manifest_says_what_it_is_and_how_it_was_made(exported: Bundle) -> N
     )
     assert manifest.labels == ["negative", "positive"]
     assert manifest.max_length == 48
-    assert {"torch", "onnxruntime", "optimum", "transformers"} <= manifest.tools.keys()
+    exporter = ("optimum", "optimum-onnx") if TRANSFORMERS < 5 else ("onnxscript",)
+    assert {"torch", "onnxruntime", "transformers", *exporter} <= manifest.tools.keys()
+    assert manifest.source["exporter"] == ("optimum" if TRANSFORMERS < 5 else "torch.onnx")
     assert manifest.metrics["graph"].startswith("fused: 2 Attention")
     parity = manifest.precisions["int8"].parity
     assert 0 < parity["mean_abs_diff"] <= parity["max_abs_diff"] < 0.1

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from nlplug.export.checkpoint import load_checkpoint
-from nlplug.export.convert import to_onnx
+from nlplug.export.exporters.exporter import installed_exporter
 from nlplug.export.fusion import FusedGraphs, fuse
 from nlplug.export.graph import histogram
 from nlplug.export.half import to_half
@@ -27,7 +27,7 @@ def graphs(
 ) -> tuple[Any, FusedGraphs]:
     folder = tmp_path_factory.mktemp("graphs")
     model = load_checkpoint(random_bert, toy_task).model
-    plain = to_onnx(model, toy_task.family.exported_as, folder)["model"]
+    plain = installed_exporter().one_pass(model, toy_task.family.exported_as, folder)
     fused = fuse(plain, model.config, folder)
     assert list(folder.iterdir()) == []
     return plain, fused

@@ -6,17 +6,22 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from stack_kit import TRANSFORMERS
 
 from nlplug.errors import ExportError
 from nlplug.export.checkpoint import load_checkpoint
 from nlplug.export.pretrained import load_config, load_model
 from nlplug.task import Task
+from nlplug.train.python import train
 
 pytestmark = pytest.mark.train
 
 KERNEL = "someone/kernel"
+WORDS = {"positive": ("good film", "lovely plot"), "negative": ("bad film", "dull plot")}
+CODE = "import pathlib\npathlib.Path({marker!r}).touch()\n"
 
 
 @pytest.fixture
@@ -28,6 +33,7 @@ def hostile(random_bert: Path, tmp_path: Path) -> Path:
     config["_attn_implementation_internal"] = KERNEL
     config["_attn_implementation"] = KERNEL
     config["attn_implementation"] = KERNEL
+    config["experts_implementation"] = config["_experts_implementation"] = KERNEL
     config["extra"] = {"parts": [{"_attn_implementation_internal": KERNEL, "size": 3}]}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
@@ -39,6 +45,7 @@ def test_keys_that_name_a_kernel_are_dropped_at_any_depth(hostile: Path) -> None
     assert config.extra == {"parts": [{"size": 3}]}
 
 
+@pytest.mark.skipif(TRANSFORMERS >= 5, reason="transformers 5 drops the key by itself")
 def test_transformers_itself_would_take_the_kernel(hostile: Path) -> None:
     from transformers import AutoConfig
 
@@ -70,6 +77,59 @@ def test_the_configuration_is_otherwise_that_of_transformers(random_bert: Path) 
 def test_an_unknown_model_type_is_named(random_bert: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "made-up"}', encoding="utf-8")
     with pytest.raises(ExportError, match="architecture 'made-up'"):
+        load_config(tmp_path)
+
+
+@pytest.fixture
+def with_code(random_bert: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A checkpoint with classes of its own, whose module writes a file when it is imported."""
+    folder, marker = tmp_path / "with-code", tmp_path / "executed"
+    shutil.copytree(random_bert, folder)
+    for name in ("configuration_own", "modeling_own", "tokenization_own"):
+        (folder / f"{name}.py").write_text(CODE.format(marker=str(marker)), encoding="utf-8")
+    names = {
+        "AutoConfig": "configuration_own.OwnConfig",
+        "AutoModelForSequenceClassification": "modeling_own.OwnModel",
+        "AutoTokenizer": ["tokenization_own.Own", "tokenization_own.OwnFast"],
+    }
+    for name in ("config.json", "tokenizer_config.json"):
+        values = json.loads((folder / name).read_bytes())
+        (folder / name).write_text(json.dumps(values | {"auto_map": names}), encoding="utf-8")
+    return folder, marker
+
+
+def test_no_code_of_a_checkpoint_is_run_by_an_export(
+    with_code: tuple[Path, Path], toy_task: Task
+) -> None:
+    folder, marker = with_code
+    checkpoint = load_checkpoint(folder, toy_task)
+    assert type(checkpoint.model).__module__.startswith("transformers.")
+    assert type(checkpoint.tokenizer).__module__.startswith("transformers.")
+    assert not marker.exists()
+
+
+def test_no_code_of_a_checkpoint_is_run_by_a_training(
+    with_code: tuple[Path, Path], toy_task: Task, tmp_path: Path
+) -> None:
+    folder, marker = with_code
+    rows = [{"text": text, "label": label} for label, texts in WORDS.items() for text in texts]
+    given: dict[str, Any] = {"eval": rows, "epochs": 1, "precisions": ["fp32"]}
+    train(
+        toy_task,
+        rows,
+        output=tmp_path / "out",
+        base=str(folder),
+        allow_trivial=True,
+        **given,
+    )
+    assert not marker.exists()
+
+
+def test_quantized_weights_are_refused(random_bert: Path, tmp_path: Path) -> None:
+    config = json.loads((random_bert / "config.json").read_bytes())
+    config["quantization_config"] = {"quant_method": "fp8"}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ValueError, match="weights are quantized"):
         load_config(tmp_path)
 
 

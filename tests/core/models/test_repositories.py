@@ -25,6 +25,7 @@ from layouts_kit import (
     build,
     write,
 )
+from stack_kit import TRANSFORMERS
 from transformers import AutoTokenizer
 
 from nlplug.errors import BundleError
@@ -73,6 +74,7 @@ def expected_logits(layout: Layout, ids: Sequence[int]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("layout", ANSWER, ids=str)
+@pytest.mark.skipif(TRANSFORMERS >= 5, reason="the reference is how transformers 4 reads the files")
 def test_a_repository_answers_as_its_graph_and_transformers_say(
     layout: Layout, tmp_path: Path
 ) -> None:

@@ -104,8 +104,9 @@ def test_the_last_event_holds_the_whole_text_and_why_it_ends(client: httpx.Clien
 
 def test_each_event_is_a_token_with_its_log_probability(tale: httpx.Client) -> None:
     asked = {"max_new_tokens": 5, "details": True, "do_sample": False}
-    whole = inference(tale, "tale").text_generation("once", **asked)
-    told = list(inference(tale, "tale").text_generation("once", stream=True, **asked))
+    client = inference(tale, "tale")  # one that is deleted closes its streams
+    whole = client.text_generation("once", **asked)
+    told = list(client.text_generation("once", stream=True, **asked))
     assert all(isinstance(one, TextGenerationStreamOutput) for one in told)
     assert whole.details is not None
     expected = [(token.id, token.logprob) for token in whole.details.tokens]

@@ -47,8 +47,12 @@ def test_the_frame_of_a_text_is_what_the_tokenizer_file_says(tiny_bert: Path) ->
     from transformers import PreTrainedTokenizerFast
 
     # transformers' general class knows no frame but that of the file.
-    names = {"pad_token": "[PAD]", "unk_token": "[UNK]"}
-    file = str(tiny_bert / "tokenizer.json")
-    item = windowed(PreTrainedTokenizerFast(tokenizer_file=file, **names), seed=1)[0]
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_file=str(tiny_bert / "tokenizer.json"),
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )
+    item = windowed(tokenizer, seed=1)[0]
     assert [item["input_ids"][0], item["input_ids"][-1]] == [2, 3]
     assert set(item) == {"input_ids", "attention_mask", "token_type_ids", "labels"}

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stack_kit import needs_pipelines
 
 from nlplug import Pipeline, pipeline
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_qa.task import QaTask
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, needs_pipelines]
 
 WORDS = [f"{first}{last}" for first in "badogemiluk" for last in ("ran", "tel", "sov", "mip", "")]
 QUESTION = "who was it?"

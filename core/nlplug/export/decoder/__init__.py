@@ -12,6 +12,6 @@ must give the same logits.
 - `nodes`, `parts`: writing nodes, and the parts of layers
 - `builder`: the graph of a causal decoder
 - `encoder`, `cross_step`: the two graphs of a text-to-text model
-- `plain`, `encoder_decoder_plain`: the plain graphs
+- `encoder_decoder_plain`: the plain graphs of text-to-text models
 - `export`, `encoder_decoder`: the whole export, with the comparison
 """

@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from nlplug.export.decoder.encoder_decoder_plain import start_token
-from nlplug.export.decoder.encoder_decoder_weights import Cross, EncoderDecoderWeights, Stack
+from nlplug.export.decoder.encoder_decoder_weights import (
+    Cross,
+    EncoderDecoderWeights,
+    Stack,
+    start_token,
+)
 from nlplug.export.decoder.weights import (
     Block,
     Linear,

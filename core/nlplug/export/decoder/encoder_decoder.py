@@ -1,4 +1,4 @@
-"""A text-to-text model as graphs: plain, and if its architecture is supported, fast."""
+"""A text-to-text model as graphs: fast, or plain if its architecture has no fast form."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from nlplug.export.decoder.balance import balance_encoder_decoder
 from nlplug.export.decoder.cross_step import build_step
@@ -33,8 +34,8 @@ def export_encoder_decoder(
 ) -> EncoderDecoderGraphs:
     """Export a text-to-text model.
 
-    The fast graphs are kept if they give the plain graphs' logits, for sources of different lengths
-    and step by step. A model without a fast form keeps its plain graphs, and the note says why.
+    The fast graphs are kept if they give the logits of PyTorch, for sources of different lengths
+    and step by step. A model without a fast form gets plain graphs, and the note says why.
 
     Args:
         model: A ``transformers.PreTrainedModel`` in float32, in eval mode.
@@ -42,19 +43,18 @@ def export_encoder_decoder(
         precisions: Of the fast graphs, from `nlplug.export.decoder.products.PRECISIONS`.
 
     Raises:
-        ExportError: Optimum cannot export it, or it does not define its first token.
+        ExportError: It has no fast form and the exporter cannot export it, or it does not define
+            its first token.
         OptionError: There is no such precision.
         MissingExtra: A package of the ``train`` extra is not installed.
     """
     products = [products_of(precision) for precision in precisions]
-    plain = export_plain_encoder_decoder(model, folder)
-    padding = model.config.pad_token_id
     return with_fast_graphs(
-        plain,
+        lambda: export_plain_encoder_decoder(model, folder),
         dict(zip(precisions, products, strict=True)),
         read=lambda: read_encoder_decoder(model),
         build=_build,
-        difference=lambda fast: _difference(plain, fast, folder, padding=padding),
+        difference=lambda fast: _difference(model, fast, folder),
         describe=lambda weights: (
             f"{len(weights.encoder.layers)} and {len(weights.decoder.layers)} layers, "
             f"{model.config.model_type}"
@@ -70,36 +70,41 @@ def _build(weights: EncoderDecoderWeights, products: Products) -> dict[str, Any]
     }
 
 
-def _difference(
-    plain: Mapping[str, Any], fast: Mapping[str, Any], folder: Path, *, padding: int | None
-) -> float:
+def _difference(model: Any, fast: Mapping[str, Any], folder: Path) -> float:
     """The largest difference of logits, relative to the largest logit, with two texts per source.
 
     The texts are random tokens without padding, because some models give padding no position.
     """
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        decoders: list[Any] = []
-        for name, graphs in (("plain", plain), ("fast", fast)):
-            paths = [
-                Path(temporary) / f"{name}_{graph}.onnx" for graph in (ENCODER_GRAPH, DECODER_GRAPH)
-            ]
-            for graph, path in zip((ENCODER_GRAPH, DECODER_GRAPH), paths, strict=True):
-                save_graph(graphs[graph], path)
-            decoders.append(open_encoder_decoder(*paths, threads=1))
-        spec = decoders[0].spec
-        random = np.random.default_rng(0)
-        longest = min(spec.sources.context, _LONGEST_CHECK)
-        tokens = np.setdiff1d(
-            np.arange(min(spec.vocabulary, spec.sources.vocabulary)),
-            [-1 if padding is None else padding],
-        )
-        sources = [random.choice(tokens, max(1, longest // part)).tolist() for part in (1, 2, 6)]
-        one, two = (decoder.start(sources, copies=2) for decoder in decoders)
-        worst = largest = 0.0
-        for left in reversed(range(min(spec.context - 1, _STEPS))):
-            worst = max(worst, float(np.abs(one.logits - two.logits).max()))
-            largest = max(largest, float(np.abs(one.logits).max()))
-            drawn = random.choice(tokens, one.rows)
-            for decoding in (one, two) if left else ():
-                decoding.step(drawn)
-        return worst / max(1.0, largest)
+        paths = [Path(temporary) / f"{graph}.onnx" for graph in (ENCODER_GRAPH, DECODER_GRAPH)]
+        for graph, path in zip((ENCODER_GRAPH, DECODER_GRAPH), paths, strict=True):
+            save_graph(fast[graph], path)
+        decoder: Any = open_encoder_decoder(*paths, threads=1)
+    spec = decoder.spec
+    random = np.random.default_rng(0)
+    longest = min(spec.sources.context, _LONGEST_CHECK)
+    padding = model.config.pad_token_id
+    tokens = np.setdiff1d(
+        np.arange(min(spec.vocabulary, spec.sources.vocabulary)),
+        [-1 if padding is None else padding],
+    )
+    sources = [random.choice(tokens, max(1, longest // part)).tolist() for part in (1, 2, 6)]
+    decoding = decoder.start(sources, copies=2)
+    steps = min(spec.context - 1, _STEPS)
+    drawn = random.choice(tokens, (steps - 1, decoding.rows))
+    found = [decoding.logits.copy()]
+    for row in drawn:
+        decoding.step(row)
+        found.append(decoding.logits.copy())
+    texts = np.vstack([np.full((1, decoding.rows), spec.start), drawn]).T
+    worst = largest = 0.0
+    for place, text in enumerate(texts):
+        with torch.inference_mode():
+            expected = model(
+                torch.tensor([sources[place // 2]]), decoder_input_ids=torch.tensor([text.tolist()])
+            ).logits[0]
+        logits = expected.float().cpu().numpy()
+        given = np.stack([step[place] for step in found])
+        worst = max(worst, float(np.abs(logits - given).max()))
+        largest = max(largest, float(np.abs(logits).max()))
+    return worst / max(1.0, largest)

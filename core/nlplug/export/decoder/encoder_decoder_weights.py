@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from nlplug.errors import ExportError
 from nlplug.export.decoder.weights import Block, Linear, NoFastForm, Norm
 
 
@@ -111,6 +113,23 @@ class EncoderDecoderWeights:
     def vocabulary(self) -> int:
         """Number of logits."""
         return self.decoder.vocabulary if self.head is None else int(self.head.weight.shape[1])
+
+
+def start_token(model: Any) -> int:
+    """The first token of the decoder's texts, as ``generate`` determines it.
+
+    Raises:
+        ExportError: The model does not define it.
+    """
+    for config in (model.generation_config, model.config):
+        for name in ("decoder_start_token_id", "bos_token_id"):
+            token = getattr(config, name, None)
+            if token is not None:
+                return int(token)
+    raise ExportError(
+        "The model does not define the first token of its decoder's texts.",
+        hint="Add decoder_start_token_id to its generation_config.json.",
+    )
 
 
 def _scaled(norm: Norm, factor: float) -> Norm:

@@ -1,4 +1,4 @@
-"""A causal language model as graphs: plain, and if its architecture is supported, fast."""
+"""A causal language model as graphs: fast, or plain if its architecture has no fast form."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import torch
 
-from nlplug.export.convert import reason_of
+from nlplug.errors import ExportError
 from nlplug.export.decoder.balance import balance_decoder
 from nlplug.export.decoder.builder import build
-from nlplug.export.decoder.plain import export_plain, run_plain
 from nlplug.export.decoder.products import (
     PRECISIONS,
     BlockProducts,
@@ -24,6 +24,8 @@ from nlplug.export.decoder.products import (
 )
 from nlplug.export.decoder.read import read_decoder
 from nlplug.export.decoder.weights import NoFastForm, check_rotary
+from nlplug.export.exporters.exporter import installed_exporter
+from nlplug.export.reasons import reason_of
 from nlplug.extras import require
 from nlplug.runtime.decoding.open import open_decoder
 
@@ -49,16 +51,16 @@ class ExportedGraphs(Generic[Graph]):
     """The graphs of a model; ``Graph`` is one ``onnx.ModelProto``, or several by name.
 
     Attributes:
-        plain: As Optimum exports it, in float32.
+        plain: As the exporter gives it, in float32; None where there is a fast graph.
         fast: The fast graph in each precision; empty where there is none.
-        note: What was built, or why nothing was; goes into the manifest.
-        difference: The largest difference of the fast graph's logits from the plain graph's,
+        note: What was built, and why; goes into the manifest.
+        difference: The largest difference of the fast graph's logits from those of PyTorch,
             relative to the largest logit; None where there is no fast graph.
         forms: Other ways to make the int8 graph, for the gate to try if it refuses the first one:
             names, and functions that build it; the smallest and fastest first.
     """
 
-    plain: Graph
+    plain: Graph | None = None
     fast: dict[str, Graph] = field(default_factory=dict)
     note: str = ""
     difference: float | None = None
@@ -73,9 +75,9 @@ def export_decoder(
 ) -> DecoderGraphs:
     """Export a causal language model.
 
-    The fast graph is kept if it gives the plain graph's logits, for prompts of different lengths
-    and step by step from its cache. A model without a fast form keeps its plain graph, and the
-    note says why.
+    The fast graph is kept if it gives the logits of PyTorch, for prompts of different lengths and
+    step by step from its cache. A model without a fast form gets a plain graph, and the note says
+    why.
 
     Args:
         model: A ``transformers.PreTrainedModel`` in float32, in eval mode.
@@ -83,26 +85,26 @@ def export_decoder(
         precisions: Of the fast graph, from `nlplug.export.decoder.products.PRECISIONS`.
 
     Raises:
-        ExportError: Optimum cannot export it, or its positions change within the context.
+        ExportError: It has no fast form and the exporter cannot export it, or its positions change
+            within the context.
         OptionError: There is no such precision.
         MissingExtra: A package of the ``train`` extra is not installed.
     """
     check_rotary(model.config)
     products = [products_of(precision) for precision in precisions]
-    plain = export_plain(model, folder)
     return with_fast_graphs(
-        plain,
+        lambda: installed_exporter().causal(model, folder),
         dict(zip(precisions, products, strict=True)),
         read=lambda: read_decoder(model),
         build=build,
-        difference=lambda fast: _difference(plain, fast, folder),
+        difference=lambda fast: _difference(model, fast, folder),
         describe=lambda weights: f"{len(weights.blocks)} layers, {model.config.model_type}",
         balance=balance_decoder,
     )
 
 
 def with_fast_graphs(
-    plain: Graph,
+    plain: Callable[[], Graph],
     products: Mapping[str, Products],
     *,
     read: Callable[[], Weights],
@@ -111,14 +113,14 @@ def with_fast_graphs(
     describe: Callable[[Weights], str],
     balance: Callable[[Weights], Weights],
 ) -> ExportedGraphs[Graph]:
-    """Build the fast graphs of a model, and compare the float32 one with the plain graph.
+    """Build the fast graphs of a model, and compare the float32 one with PyTorch.
 
     Args:
-        plain: As Optimum exports it.
+        plain: Exports the model for the case that it has no fast form.
         products: By precision.
         read: Reads the weights; `NoFastForm` if the model has no fast form.
         build: Builds the graph from the weights, in one precision.
-        difference: The largest difference of a graph's logits from the plain graph's, relative to
+        difference: The largest difference of a graph's logits from those of PyTorch, relative to
             the largest logit.
         describe: The sizes of the model, for the note.
         balance: Moves scales out of outlier channels of the weights.
@@ -128,13 +130,11 @@ def with_fast_graphs(
         fast = build(weights, products_of("fp32"))
         worst = difference(fast)
     except NoFastForm as error:
-        return ExportedGraphs(plain, note=f"plain: no fast form for {error}")
+        return _without_fast(plain, f"no fast form for {error}")
     except Exception as error:  # the plain graph is right, whatever fails here
-        return ExportedGraphs(
-            plain, note=f"plain: building the fast graph failed: {reason_of(error)}"
-        )
+        return _without_fast(plain, f"building the fast graph failed: {reason_of(error)}")
     if not worst <= TOLERANCE:
-        return ExportedGraphs(plain, note=f"plain: the fast graph differs by {worst:.1e}")
+        return _without_fast(plain, f"the fast graph differs by {worst:.1e}")
     graphs = {
         precision: fast if precision == "fp32" else build(weights, writer)
         for precision, writer in products.items()
@@ -148,7 +148,15 @@ def with_fast_graphs(
     for kind, name in _KINDS.items():
         if kind is not type(configured):
             others[f"scales moved, {name}"] = form(kind())
-    return ExportedGraphs(plain, graphs, f"fast: {describe(weights)}", worst, others)
+    return ExportedGraphs(None, graphs, f"fast: {describe(weights)}", worst, others)
+
+
+def _without_fast(plain: Callable[[], Graph], why: str) -> ExportedGraphs[Graph]:
+    try:
+        return ExportedGraphs(plain(), note=f"plain: {why}")
+    except ExportError as error:
+        message = f"{error.message} A plain graph was needed: {why}."
+        raise ExportError(message, hint=error.hint) from error
 
 
 def save_graph(graph: Any, path: Path) -> None:
@@ -166,17 +174,17 @@ def save_graph(graph: Any, path: Path) -> None:
     )
 
 
-def _difference(plain: Any, fast: Any, folder: Path) -> float:
+def _difference(model: Any, fast: Any, folder: Path) -> float:
     """The largest difference of logits, relative to the largest logit."""
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        paths = [Path(temporary) / name for name in ("plain.onnx", "fast.onnx")]
-        for graph, path in zip((plain, fast), paths, strict=True):
-            save_graph(graph, path)
-        session = open_decoder(paths[1], threads=1)
+        path = Path(temporary) / "fast.onnx"
+        save_graph(fast, path)
+        session = open_decoder(path, threads=1)
         tokens = min(session.spec.context, _LONGEST_CHECK)
         random = np.random.default_rng(0)
         ids = random.integers(0, session.spec.vocabulary, (3, tokens))
-        expected = run_plain(paths[0], ids)
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(ids)).logits.float().cpu().numpy()
         prompts = [max(1, tokens // part) for part in (2, 3, 6)]
         worst = 0.0
         decoding = session.start(

@@ -6,9 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from nlplug.export.decoder.encoder_decoder_plain import start_token
-from nlplug.export.decoder.encoder_decoder_weights import Cross, EncoderDecoderWeights, Stack
+from nlplug.export.decoder.encoder_decoder_weights import (
+    Cross,
+    EncoderDecoderWeights,
+    Stack,
+    start_token,
+)
 from nlplug.export.decoder.weights import Block, Linear, activation, array, head, linear, rms_norm
+from nlplug.export.stack import transformers_major
 from nlplug.runtime.decoding.decoder import NO_LIMIT
 
 
@@ -16,7 +21,7 @@ def read(model: Any) -> EncoderDecoderWeights:
     """The weights of a ``T5ForConditionalGeneration`` or ``MT5ForConditionalGeneration``."""
     config = model.config
     decoder = _stack(model.decoder, config)
-    if config.tie_word_embeddings:
+    if _scales_logits(config):
         decoder = decoder.scaled(config.d_model**-0.5)
     return EncoderDecoderWeights(
         encoder=_stack(model.encoder, config),
@@ -29,6 +34,16 @@ def read(model: Any) -> EncoderDecoderWeights:
         norm_first=True,
         start=start_token(model),
     )
+
+
+def _scales_logits(config: Any) -> bool:
+    """Whether the decoder's output is divided by the root of its size, as where weights are tied.
+
+    transformers 5 has a key for it, because it takes all weights of T5 for tied; mT5 has none.
+    """
+    if transformers_major() < 5:
+        return bool(config.tie_word_embeddings)
+    return config.model_type == "t5" and bool(config.scale_decoder_outputs)
 
 
 def _stack(stack: Any, config: Any) -> Stack:

@@ -213,7 +213,8 @@ def rotary(module: Any, context: int) -> Rotary:
         NoFastForm: Its frequencies change with the length of the text.
     """
     kind = getattr(module, "rope_type", "default")
-    if kind not in ("default", "linear", "llama3", "yarn"):
+    # Dynamic ones change beyond the context only, where texts end.
+    if kind not in ("default", "dynamic", "linear", "llama3", "yarn"):
         raise NoFastForm(
             f"rotary positions of type {kind!r}, which depend on the length of the text; texts end "
             f"at {context} tokens"

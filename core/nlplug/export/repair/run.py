@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlplug.export.convert import reason_of
 from nlplug.export.decoder.export import save_graph
+from nlplug.export.reasons import reason_of
 from nlplug.export.repair.attempt import Attempt
 from nlplug.export.repair.ladder import Form, RepairClock
 

@@ -55,9 +55,8 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
     exported = export_decoder(checkpoint.model, folder, precisions=precisions)
     fast = {name: {MODEL_GRAPH: graph} for name, graph in exported.fast.items()}
     forms = {name: _as_model(build) for name, build in exported.forms.items()}
-    written = write_graphs(
-        config, folder, {MODEL_GRAPH: exported.plain}, fast, exported.note, forms
-    )
+    plain = None if exported.plain is None else {MODEL_GRAPH: exported.plain}
+    written = write_graphs(config, folder, plain, fast, exported.note, forms)
     draft = Bundle.open(folder)
 
     def open_precision(precision: str) -> Decoder:

@@ -1,4 +1,4 @@
-"""PyTorch to ONNX in float32, by Optimum's exporter."""
+"""PyTorch to ONNX by Optimum's exporter, which traces a model."""
 
 from __future__ import annotations
 
@@ -11,35 +11,49 @@ from typing import Any
 from nlplug.errors import ExportError
 from nlplug.export.architectures import tested
 from nlplug.export.quiet import quiet
+from nlplug.export.reasons import reason_of
 from nlplug.extras import require
+from nlplug.models.layout import DECODER_GRAPH, ENCODER_GRAPH, MODEL_GRAPH
 
 
-def to_onnx(
+class OptimumExporter:
+    """See `nlplug.export.exporters.exporter.Exporter`."""
+
+    name = "optimum"
+
+    def one_pass(self, model: Any, exported_as: str, folder: Path, tokenizer: Any = None) -> Any:
+        """See `Exporter.one_pass`."""
+        graphs = _traced(model, exported_as, folder, (MODEL_GRAPH,), tokenizer=tokenizer)
+        return graphs[MODEL_GRAPH]
+
+    def causal(self, model: Any, folder: Path) -> Any:
+        """See `Exporter.causal`."""
+        return _traced(model, "text-generation-with-past", folder, (MODEL_GRAPH,))[MODEL_GRAPH]
+
+    def encoder_decoder(self, model: Any, folder: Path) -> dict[str, Any]:
+        """See `Exporter.encoder_decoder`."""
+        graphs = (ENCODER_GRAPH, DECODER_GRAPH)
+        return _traced(model, "text2text-generation-with-past", folder, graphs, merge=True)
+
+
+def _traced(
     model: Any,
     exported_as: str,
     folder: Path,
+    graphs: Sequence[str],
     *,
-    graphs: Sequence[str] = ("model",),
     tokenizer: Any = None,
     merge: bool = False,
 ) -> dict[str, Any]:
     """Trace a model.
 
     Args:
-        model: A ``transformers.PreTrainedModel`` in float32, in eval mode. Its weights and its
-            configuration are the same afterwards.
-        exported_as: Optimum's name for what the model does, such as ``text-classification``.
-        folder: For temporary files; they are removed again.
+        model: The model.
+        exported_as: Optimum's name for what the model does.
+        folder: For temporary files.
         graphs: Names of the files that Optimum writes for it, without ``.onnx``.
-        tokenizer: Its tokenizer, from which some architectures take the shape of their inputs.
+        tokenizer: Its tokenizer.
         merge: Whether the first step of a decoder and the following ones become one graph.
-
-    Returns:
-        ``onnx.ModelProto`` by name, with int64 inputs and dynamic batch and sequence axes.
-
-    Raises:
-        ExportError: The architecture cannot be exported.
-        MissingExtra: optimum-onnx or onnx is not installed.
     """
     onnx = require("onnx", "train", purpose="Export")
     exporter = require("optimum.exporters.onnx", "train", purpose="Export")
@@ -62,12 +76,6 @@ def to_onnx(
                 f"{reason_of(error)}",
                 hint=f"Architectures that are tested: {tested()}.",
             ) from error
-
-
-def reason_of(error: Exception) -> str:
-    """The type of an error and the first line of its message."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
 
 
 @contextmanager

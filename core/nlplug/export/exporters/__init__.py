@@ -1,0 +1,1 @@
+"""Exporters: PyTorch to ONNX in float32, by Optimum or by ``torch.onnx``."""
