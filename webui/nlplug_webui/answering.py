@@ -17,6 +17,7 @@ from nlplug_webui.render import Shown, growing_html, show
 from nlplug_webui.result import ResultCard
 from nlplug_webui.runs import Ending, Run, Runs
 from nlplug_webui.texts import duration, say
+from nlplug_webui.workshop.record import record_html
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
@@ -156,7 +157,7 @@ class Answering:
                         before=before,
                     ),
                     facts,
-                    notice,
+                    notice + record_html(self._task, item, growing.text, []),
                 )
 
     def _pieces(
@@ -194,7 +195,8 @@ class Answering:
         return self._result.answer(
             shown,
             [duration(seconds), *self._facts(question, lease)],
-            foreign_html(answers.foreign, question.language),
+            foreign_html(answers.foreign, question.language)
+            + record_html(self._task, item, answer, bundle.labels),
             seconds=seconds,
         )
 

@@ -29,6 +29,11 @@ class Corrections(ABC):
     fields: ClassVar[tuple[str, ...]] = ("text",)
     target: ClassVar[tuple[str, ...]]
 
+    @property
+    def labelled(self) -> bool:
+        """Whether values have labels."""
+        return self.kind in ("label", "spans")
+
     @abstractmethod
     def suggestion(self, answer: Any) -> Any:
         """The value that an answer of the task proposes."""

@@ -103,7 +103,7 @@ def _fine_tune(
     check = None if contents is None else _checked(contents, rows, config)
     if check is None:
         _log_files(rows.reports)
-    require_modules()
+    _require_modules()
     if task.family.plan:
         from nlplug.train.precision import with_precision
 
@@ -199,17 +199,12 @@ def _recipe(task: Task, config: TrainConfig, extensions: Extensions = NO_EXTENSI
             f"The family {task.family.name!r} of the task {task.name!r} has no training.",
             hint="Set Family.training to 'module:Class' of a nlplug.train.recipe.Recipe.",
         )
-    require_modules()
+    _require_modules()
     extensions.check()
     return extensions.recipe(load(task.family.training), task, config)
 
 
-def require_modules() -> None:
-    """Check that the packages for training are installed.
-
-    Raises:
-        MissingExtra: One of them is missing.
-    """
+def _require_modules() -> None:
     for module in ("torch", "transformers", "accelerate"):
         require(module, "train", purpose="Training")
 

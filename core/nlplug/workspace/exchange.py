@@ -34,7 +34,7 @@ def export(data: DataSet, corrections: Corrections, file: Path, layout: str = "j
         raise OptionError(f"{layout!r} is not a format.", hint=f"Use {', '.join(FORMATS)}.")
     convert: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
     if layout in ("doccano", "label-studio"):
-        if corrections.kind not in ("label", "spans"):
+        if not corrections.labelled:
             raise OptionError(
                 f"{layout} holds labels and spans, but {data.name!r} has rows of another kind.",
                 hint="Use jsonl.",

@@ -16,10 +16,11 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nlplug.errors import OptionError, TrainingError
+from nlplug.errors import MissingExtra, OptionError, TrainingError
 from nlplug.families.family import load
 from nlplug.json_text import parse_json
 from nlplug.models.atomic import Staged, exclusive, lock, try_lock
@@ -103,9 +104,7 @@ class TrainingRun:
             MissingExtra: The packages for training are not installed.
             TrainingError: Another run of the workspace is at work.
         """
-        from nlplug.train.run import require_modules
-
-        require_modules()
+        check_packages()
         folder = workspace.place("runs", name)
         if folder.exists() or workspace.place("models", name).exists():
             raise OptionError(f"{name!r} exists already.", hint="Choose another name for the run.")
@@ -255,6 +254,20 @@ class TrainingRun:
             )
             (self.folder / "pid").write_text(str(process.pid), encoding="utf-8")
         threading.Thread(target=process.wait, daemon=True).start()
+
+
+def check_packages() -> None:
+    """Check that the packages for training are installed.
+
+    Raises:
+        MissingExtra: One of them is missing.
+    """
+    for module in ("torch", "transformers", "accelerate", "onnx"):
+        if find_spec(module) is None:
+            raise MissingExtra(
+                f"Training needs the package {module!r}, which is not installed.",
+                hint="pip install 'nlplug[train]'",
+            )
 
 
 def plan(
