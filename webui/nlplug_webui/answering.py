@@ -21,6 +21,7 @@ from nlplug_webui.result import ResultCard
 from nlplug_webui.runs import Ending, Run, Runs
 from nlplug_webui.texts import duration, say
 from nlplug_webui.why import why_button_html, why_html
+from nlplug_webui.workshop.record import record_html
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
@@ -160,7 +161,7 @@ class Answering:
                         before=before,
                     ),
                     facts,
-                    notice,
+                    notice + record_html(self._task, item, growing.text, []),
                 )
 
     def _pieces(
@@ -200,7 +201,8 @@ class Answering:
         return self._result.answer(
             replace(shown, tail=shown.tail + why),
             [duration(seconds), *self._facts(question, lease)],
-            foreign_html(answers.foreign, question.language),
+            foreign_html(answers.foreign, question.language)
+            + record_html(self._task, item, answer, bundle.labels),
             seconds=seconds,
         )
 

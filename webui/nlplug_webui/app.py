@@ -20,15 +20,19 @@ from nlplug_webui.events import AT_ONCE
 from nlplug_webui.hookspecs import PanelContext
 from nlplug_webui.messages import card_html
 from nlplug_webui.missing import MissingPages
-from nlplug_webui.pages import HOME, PLUGINS_PAGE, Page
+from nlplug_webui.pages import HOME, PLUGINS_PAGE, WORKSPACE_PAGE, Page
 from nlplug_webui.private import PrivatePages
 from nlplug_webui.task_page import build_task_page, page_texts
 from nlplug_webui.texts import LANGUAGES, PREFIX, language_of, say, translations
+from nlplug_webui.workshop.routes import Workshop, off
+from nlplug_webui.workshop.scripts import SCRIPTS, scripts
+from nlplug_webui.workshop.texts import workshop_texts
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from nlplug.plugins import PluginHost
+    from nlplug.workspace import WorkspaceFolder
 
 _log = logging.getLogger(__name__)
 _FILES_KEPT_SECONDS = 3600
@@ -42,6 +46,7 @@ class WebUI:
         pool: The models of the pages.
         reserved: First path segments that are in use.
         api: URL of the documentation of the HTTP API, for a link; None for no link.
+        workspace: Whether there is a workspace, in which corrections can be stored.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class WebUI:
         *,
         reserved: Collection[str] = (),
         api: str | None = None,
+        workspace: bool = False,
     ) -> None:
         self.host = host
         self.pool = pool
@@ -59,6 +65,7 @@ class WebUI:
         for page in self.pages:
             if page.task is not None:
                 texts |= page_texts(page.task)
+        texts |= workshop_texts(any_folder=not pool.only_packaged, corrects=workspace)
         self.i18n = gr.I18n()  # the trial build needs keys only
         failures = {page.path: self._rehearse(page) for page in self.pages}
         self.failed_pages = {path: cause for path, cause in failures.items() if cause}
@@ -91,6 +98,8 @@ class WebUI:
                 self._page(demo, page, page.path)
         with demo.route(PLUGINS_PAGE, f"/{PLUGINS_PAGE}", show_in_navbar=False):
             self._plugins(demo)
+        with demo.route(WORKSPACE_PAGE, f"/{WORKSPACE_PAGE}", show_in_navbar=False):
+            self._workspace()
         return demo
 
     def _page(self, demo: gr.Blocks, page: Page, current: str) -> None:
@@ -140,6 +149,13 @@ class WebUI:
             demo.load(self._plugins_html, None, shown, **AT_ONCE)
             gr.HTML(self._text("foot:html"))
 
+    def _workspace(self) -> None:
+        self._frame_top(WORKSPACE_PAGE)
+        with gr.Column(elem_classes="np-page"):
+            gr.HTML(self._text(f"title:{WORKSPACE_PAGE}"))
+            gr.HTML(self._text("workshop:root"), elem_id="workspace")
+            gr.HTML(self._text("foot:html"))
+
     def _plugins_html(self, request: gr.Request) -> str:
         return pages.plugins_html(self.host.records(), language_of(request), self.failed_pages)
 
@@ -147,23 +163,34 @@ class WebUI:
         gr.HTML(self._text(f"header:{current}"), elem_classes="np-frame")
 
 
-def mount(app: FastAPI, host: PluginHost, pool: ModelPool | None = None) -> WebUI:
+def mount(
+    app: FastAPI,
+    host: PluginHost,
+    pool: ModelPool | None = None,
+    workspace: WorkspaceFolder | None = None,
+) -> WebUI:
     """Mount the UI at ``/`` of an app; existing routes take precedence.
 
     Args:
         app: The HTTP API, or an empty app.
         host: The plugins.
         pool: The models of the pages, shared with the API; None creates a pool.
+        workspace: The workspace of the pages; None: they say how to get one.
     """
+    pool = pool or ModelPool(host)
+    router = off() if workspace is None else Workshop(workspace, host, pool).router
+    app.include_router(router)
+    app.add_api_route(f"/{SCRIPTS}", scripts, methods=["GET"], include_in_schema=False)
     static = StaticFiles(directory=look_and_feel.STATIC)
     app.mount(f"/{look_and_feel.STATIC_PATH}", static, name=look_and_feel.STATIC_PATH)
     paths = [str(getattr(route, "path", "")) for route in app.routes]
     reserved = {path.strip("/").split("/")[0] for path in paths}
     ui = WebUI(
         host,
-        pool or ModelPool(host),
+        pool,
         reserved=reserved,
         api="./docs" if "/docs" in paths else None,
+        workspace=workspace is not None,
     )
     settings: dict[str, Any] = look_and_feel.settings()
     gr.mount_gradio_app(

@@ -9,6 +9,8 @@ from typing import Any
 import gradio as gr
 from gradio.themes.utils import colors, sizes
 
+from nlplug_webui.workshop.scripts import workshop_address
+
 _FONTS = (
     "ui-sans-serif",
     "system-ui",
@@ -35,7 +37,7 @@ STATIC = Path(__file__).with_name("static")
 STATIC_PATH = "np-static"
 """First path segment of their addresses."""
 _SCRIPTS = ("look.js", "address.js", "page.js")
-_STYLES = ("style.css", "work.css")
+_STYLES = ("style.css", "work.css", "workshop.css")
 
 
 def head() -> str:
@@ -46,6 +48,7 @@ def head() -> str:
     scripts = "".join(
         f'<script src="./{STATIC_PATH}/{_versioned(name)}"></script>' for name in _SCRIPTS
     )
+    scripts += f'<script src="./{workshop_address()}" defer></script>'
     return (
         f'<link rel="icon" href="{_ICON}"><meta name="color-scheme" content="light dark">{scripts}'
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nlplug.plugins import PluginHost, PluginRecord
 
 PLUGINS_PAGE = "plugins"
+WORKSPACE_PAGE = "workspace"
 
 # First segments of the paths that Gradio uses.
 _GRADIO = frozenset(
@@ -64,7 +65,7 @@ def collect(host: PluginHost, reserved: Collection[str] = ()) -> list[Page]:
     alive = set(host.task_names())
     names = [name for name in tasks if name in alive]
     names += [name for name in panels if name not in names]
-    taken = {PLUGINS_PAGE, "", *_GRADIO, *reserved}
+    taken = {PLUGINS_PAGE, WORKSPACE_PAGE, "", *_GRADIO, *reserved}
     pages = []
     for name in names:
         task = tasks.get(name)
@@ -84,12 +85,14 @@ def header_html(pages: Iterable[Page], current: str, language: str, api: str | N
     pages = list(pages)
     links = [(page.path, localize(page.title, language)) for page in pages]
     items = "".join(_link(path, title, path == current) for path, title in links)
-    more = _link(PLUGINS_PAGE, say("plugins", language), current == PLUGINS_PAGE)
+    more = _link(WORKSPACE_PAGE, say("workspace", language), current == WORKSPACE_PAGE)
+    more += _link(PLUGINS_PAGE, say("plugins", language), current == PLUGINS_PAGE)
     if api:
         more += f'<a href="{escape(api)}">{escape(say("api", language))}</a>'
     theme = escape(say("theme", language))
     names = {page.path: localize(page.title, language) for page in pages}
     names[PLUGINS_PAGE] = say("plugins", language)
+    names[WORKSPACE_PAGE] = say("workspace", language)
     title = f"{names[current]} · nlplug" if current in names else "nlplug"
     return (
         f'<header class="np-header" data-title="{escape(title)}">'
@@ -153,7 +156,7 @@ def plugins_html(
 def texts_of(pages: Iterable[Page], api: str | None) -> dict[str, Mapping[str, str]]:
     """Headers, titles and the overview by key and language."""
     pages = list(pages)
-    every = {page.path: page for page in [*pages, Page(PLUGINS_PAGE, PLUGINS_PAGE, "", ""), HOME]}
+    every = {page.path: page for page in [*pages, *_OWN]}
     found: dict[str, Mapping[str, str]] = {}
     for path in every:
         found[f"header:{path}"] = {
@@ -163,11 +166,12 @@ def texts_of(pages: Iterable[Page], api: str | None) -> dict[str, Mapping[str, s
         found[f"title:{page.path}"] = {
             language: title_html(page, language) for language in LANGUAGES
         }
-    found["title:" + PLUGINS_PAGE] = {
-        language: f'<div class="np-title"><h1>{say("plugins", language)}</h1>'
-        f"<p>{say('plugins_lead', language)}</p></div>"
-        for language in LANGUAGES
-    }
+    for name in (PLUGINS_PAGE, WORKSPACE_PAGE):
+        found["title:" + name] = {
+            language: f'<div class="np-title"><h1>{say(name, language)}</h1>'
+            f"<p>{say(f'{name}_lead', language)}</p></div>"
+            for language in LANGUAGES
+        }
     found["home:html"] = {language: home_html(pages, language) for language in LANGUAGES}
     found["foot:html"] = {
         language: f'<footer class="np-foot">{say("foot", language)}</footer>'
@@ -177,6 +181,11 @@ def texts_of(pages: Iterable[Page], api: str | None) -> dict[str, Mapping[str, s
 
 
 HOME = Page("", "home", "nlplug", "")
+_OWN = (
+    Page(PLUGINS_PAGE, PLUGINS_PAGE, "", ""),
+    Page(WORKSPACE_PAGE, WORKSPACE_PAGE, "", ""),
+    HOME,
+)
 
 
 def _panels(host: PluginHost) -> dict[str, tuple[str, Panel]]:

@@ -37,6 +37,15 @@ def register_commands(cli: click.Group) -> None:
     help="A name of this server. Requests for other names are refused; IP addresses and localhost "
     "are always accepted.",
 )
+@click.option(
+    "--workspace",
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    envvar="NLPLUG_WORKSPACE",
+    show_envvar=True,
+    help="Workspace for corrections, data sets, training and models; a new or empty folder becomes "
+    "one. It needs a loopback address or API keys.",
+)
 def webui(**settings: Any) -> None:
     """Serve the web UI and the HTTP API on one port until Ctrl+C.
 

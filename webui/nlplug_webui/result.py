@@ -54,6 +54,8 @@ class ResultCard:
                     elem_classes="np-marked",
                 )
                 self.outputs += [marked, gr.HTML("", elem_id="result-tail")]
+            # The script of the workspace shows here how to confirm or correct the answer.
+            gr.HTML(self._translate("workshop:correct"), elem_classes="np-correct-frame")
 
     def answer(
         self,

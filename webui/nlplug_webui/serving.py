@@ -20,6 +20,7 @@ def serve(
     open_browser: bool = False,
     any_model: bool | None = None,
     allowed_hosts: Collection[str] = (),
+    workspace: str | None = None,
 ) -> None:
     """Serve until interrupted.
 
@@ -31,9 +32,12 @@ def serve(
         any_model: Whether visitors may name folders and Hub ids; None: only if the server listens
             on a loopback address.
         allowed_hosts: Names of this server; see `nlplug.server.app.create_app`.
+        workspace: Folder of the workspace; None: the pages of a workspace are off.
 
     Raises:
-        ServerError: The port is in use, or the address does not belong to this machine.
+        ServerError: The port is in use, or the address does not belong to this machine; or others
+            could change the workspace without a key.
+        OptionError: ``workspace`` is another folder.
         UnknownTask: One of ``tasks`` is not installed.
     """
     from nlplug.server.running import run
@@ -44,6 +48,8 @@ def serve(
             tasks=tasks,
             any_model=is_loopback(host) if any_model is None else any_model,
             allowed_hosts=allowed_hosts,
+            workspace=workspace,
+            open_to_all=not is_loopback(host),
         )
         url = f"{url_of(listening)}/"
         print(f"nlplug is at {url} (stop with Ctrl+C)", flush=True)
@@ -63,16 +69,29 @@ def make_app(
     tasks: Collection[str] = (),
     any_model: bool = True,
     allowed_hosts: Collection[str] = (),
+    workspace: str | None = None,
+    open_to_all: bool = False,
 ) -> Any:
     """The FastAPI app with API and UI.
 
+    Args:
+        tasks: See `serve`.
+        any_model: See `serve`.
+        allowed_hosts: See `serve`.
+        workspace: See `serve`.
+        open_to_all: Whether other machines reach the server, so that a workspace needs API keys.
+
     Raises:
+        ServerError: See `serve`.
+        OptionError: See `serve`.
         UnknownTask: One of ``tasks`` is not installed.
         PluginError: The plugin of one of ``tasks`` is broken.
     """
     # The routes of the API must be added before Gradio's catch-all route at "/".
+    from nlplug.errors import ServerError
     from nlplug.server.app import create_app
     from nlplug.server.pool import ModelPool
+    from nlplug.workspace import WorkspaceFolder
     from nlplug_webui.app import mount
 
     # Users cannot act on Gradio's warnings about its own dependencies.
@@ -82,5 +101,11 @@ def make_app(
         plugins.task(name)
     pool = ModelPool(plugins, only_packaged=not any_model)
     app = create_app(plugins, pool=pool, allowed_hosts=allowed_hosts)
-    mount(app, plugins, pool)
+    if workspace and open_to_all and not app.state.nlplug.protected:
+        raise ServerError(
+            "A workspace on an address that others can reach needs a login.",
+            hint="Set NLPLUG_API_KEY, or listen on 127.0.0.1.",
+        )
+    opened = WorkspaceFolder.open(workspace, create=True) if workspace else None
+    mount(app, plugins, pool, opened)
     return app

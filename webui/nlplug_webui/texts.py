@@ -34,6 +34,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Installed plugins and their state.",
         "zh": "已安装的插件及其状态。",
     },
+    "workspace": {"en": "Workspace", "zh": "工作区"},
+    "workspace_lead": {
+        "en": "Correct answers, train a model on them, and use it.",
+        "zh": "更正结果，用它们训练模型，然后使用模型。",
+    },
     "plugins_none": {"en": "No plugin is installed", "zh": "没有安装插件"},
     "api": {"en": "HTTP API", "zh": "HTTP 接口"},
     "theme": {"en": "Switch between light and dark", "zh": "切换浅色和深色"},

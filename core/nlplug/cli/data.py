@@ -11,11 +11,9 @@ import click
 
 from nlplug.cli._config import config_options, read_config, read_settings
 from nlplug.cli._tasks import TaskGroup
-from nlplug.errors import DataError
 from nlplug.families.family import load
 
 if TYPE_CHECKING:
-    from nlplug.data.rows import DataRow
     from nlplug.task import Task
 
 _HELP = """Check the rows of FILE for training the task {task}.
@@ -92,10 +90,7 @@ def _check(
     as_json: bool,
     **values: Any,
 ) -> None:
-    from nlplug.train.base import resolve_base
-    from nlplug.train.check import check_run, checked_contents
-    from nlplug.train.plan import FEW_ROWS, planned
-    from nlplug.train.rows import read_run, with_test
+    from nlplug.train.check import check_files
 
     if files:
         values["data"] = tuple(map(str, files))
@@ -103,20 +98,7 @@ def _check(
     # A check writes nothing, so the settings that only a run needs may be missing.
     values |= {name: "" for name in _NEEDED if name not in known and values.get(name) is None}
     config = read_config(settings, file, values)
-    if config.base or task.base:
-        config = config.model_copy(update={"base": resolve_base(task, config.base)})
-    contents = checked_contents(task, config)
-
-    def key(row: DataRow) -> str:
-        try:
-            return contents.key(row)
-        except DataError:
-            return ""  # the check reports the row
-
-    few = FEW_ROWS if task.family.plan else 0
-    rows = with_test(read_run(config, key, skip=True, few=few), config, key)
-    config = planned(config, task.family, len(rows.train))
-    found = check_run(contents, rows, config)
+    found, _ = check_files(task, config)
     click.echo(json.dumps(found.to_dict(), ensure_ascii=False, indent=2) if as_json else str(found))
     errors, warnings = found.count("error"), found.count("warning")
     if not as_json:

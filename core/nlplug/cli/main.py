@@ -37,6 +37,10 @@ BUILTIN: dict[str, tuple[str, str]] = {
     "export": ("nlplug.cli.export:export", "Export a model to ONNX behind the quality gate."),
     "evaluate": ("nlplug.cli.evaluate:evaluate", "Score a model on labelled data."),
     "compare": ("nlplug.cli.compare:compare", "Compare two models on labelled data."),
+    "workspace": (
+        "nlplug.cli.workspace:workspace",
+        "Keep data sets, training runs and models in one folder.",
+    ),
     "models": ("nlplug.cli.models:models", "List, download, verify and remove models."),
     "plugins": ("nlplug.cli.plugins:plugins", "List, install, check and create plugins."),
 }

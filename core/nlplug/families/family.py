@@ -29,6 +29,8 @@ class Family:
             with further settings.
         contents: The `nlplug.data.contents.Contents` that reads the rows of its data; empty: its
             data is not checked before training.
+        corrections: The `nlplug.data.corrections.Corrections` that stores corrected answers as
+            rows; empty: answers cannot be corrected.
         plan: A function of the number of training rows and the base that chooses settings which are
             not given, as `nlplug.train.plan.encoder_plan`; empty: the defaults are used.
         pretraining: The settings of training from scratch, a subclass of
@@ -56,6 +58,7 @@ class Family:
     training: str = ""
     settings: str = "nlplug.train.config:TrainConfig"
     contents: str = ""
+    corrections: str = ""
     plan: str = ""
     pretraining: str = ""
     scoring: str = ""

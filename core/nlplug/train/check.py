@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 from nlplug.data.check import DataCheck, check_rows
 from nlplug.data.contents import Contents
 from nlplug.data.lengths import estimate, languages_of, measure
-from nlplug.errors import OptionError
+from nlplug.errors import DataError, OptionError
 from nlplug.families.family import load
+from nlplug.train.base import resolve_base
+from nlplug.train.plan import FEW_ROWS, planned
+from nlplug.train.rows import read_run, with_test
 
 if TYPE_CHECKING:
+    from nlplug.data.rows import DataRow
     from nlplug.task import Task
     from nlplug.train.config import TrainConfig
     from nlplug.train.rows import RunRows
@@ -50,3 +54,33 @@ def check_run(contents: Contents, rows: RunRows, config: TrainConfig) -> DataChe
     )
     check.estimate = estimate(len(rows.train), config.epochs, check.lengths, config.base)
     return check
+
+
+def check_files(task: Task, config: TrainConfig) -> tuple[DataCheck, TrainConfig]:
+    """Check the data that a run with these settings would read; nothing is written.
+
+    Args:
+        task: The task.
+        config: The settings; ``base`` may be empty.
+
+    Returns:
+        The check, and the settings with those that the run would choose.
+
+    Raises:
+        OptionError: The data of the task has no check.
+        DataError: A file cannot be read at all.
+    """
+    if config.base or task.base:
+        config = config.model_copy(update={"base": resolve_base(task, config.base)})
+    contents = checked_contents(task, config)
+
+    def key(row: DataRow) -> str:
+        try:
+            return contents.key(row)
+        except DataError:
+            return ""  # the check reports the row
+
+    few = FEW_ROWS if task.family.plan else 0
+    rows = with_test(read_run(config, key, skip=True, few=few), config, key)
+    config = planned(config, task.family, len(rows.train))
+    return check_run(contents, rows, config), config

@@ -33,6 +33,7 @@ FAMILY = Family(
     training="nlplug.families.seq2seq.training:Seq2SeqRecipe",
     settings="nlplug.families.seq2seq.settings:Seq2SeqConfig",
     contents="nlplug.families.seq2seq.contents:Pairs",
+    corrections="nlplug.families.seq2seq.corrections:TextCorrections",
     scoring="nlplug.families.seq2seq.scoring:TranslationEvaluation",
     exporter="nlplug.families.seq2seq.export:make",
     calibrator="nlplug.families.seq2seq.export:calibrate",

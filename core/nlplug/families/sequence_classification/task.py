@@ -25,6 +25,7 @@ FAMILY = Family(
     training="nlplug.families.sequence_classification.training:SequenceClassificationRecipe",
     settings="nlplug.families.sequence_classification.settings:SequenceClassificationConfig",
     contents="nlplug.families.sequence_classification.contents:LabelledTexts",
+    corrections="nlplug.families.sequence_classification.corrections:LabelCorrections",
     plan="nlplug.train.plan:encoder_plan",
     scoring="nlplug.families.sequence_classification.scoring:ClassificationEvaluation",
     held_out="nlplug.families.sequence_classification.held_out:fit",

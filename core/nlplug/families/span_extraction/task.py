@@ -24,6 +24,7 @@ FAMILY = Family(
     training="nlplug.families.span_extraction.training:SpanExtractionRecipe",
     settings="nlplug.train.config:LabelledConfig",
     contents="nlplug.families.span_extraction.contents:Questions",
+    corrections="nlplug.families.span_extraction.corrections:AnswerCorrections",
     plan="nlplug.train.plan:encoder_plan",
     scoring="nlplug.families.span_extraction.scoring:SpanExtractionEvaluation",
     gate_inputs="nlplug.families.span_extraction.task:gate_inputs",

@@ -22,6 +22,7 @@ FAMILY = Family(
     training="nlplug.families.token_classification.training:TokenClassificationRecipe",
     settings="nlplug.train.config:LabelledConfig",
     contents="nlplug.families.token_classification.contents:AnnotatedTexts",
+    corrections="nlplug.families.token_classification.corrections:SpanCorrections",
     plan="nlplug.train.plan:encoder_plan",
     scoring="nlplug.families.token_classification.scoring:TokenClassificationEvaluation",
     labelled=True,

@@ -1,0 +1,108 @@
+"""Training runs of a workspace: processes of their own, whose state is on the disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from training_kit import untrained_bert
+
+from nlplug import Bundle, PluginHost, pipeline
+from nlplug.errors import OptionError, TrainingError
+from nlplug.workspace import DataSet, TrainingRun, WorkspaceFolder
+from nlplug.workspace.trainings import plan
+
+TASK = PluginHost.discover().task("classification")
+WORDS = {"billing": "invoice card money pay", "technical": "app page phone screen"}
+ROWS = [
+    {"text": f"the {word} is {state}", "label": label}
+    for label, words in WORDS.items()
+    for word in words.split()
+    for state in ("wrong", "old", "here", "mine")
+]
+FAST = {"eval_share": 0.4, "batch_size": 4, "learning_rate": 0.005, "precisions": ["fp32"]}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("base")
+    return str(untrained_bert(folder, [row["text"] for row in ROWS]))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> DataSet:
+    workspace = WorkspaceFolder.open(tmp_path / "w", create=True)
+    data = DataSet.create(workspace, "tickets", TASK)
+    data.add(ROWS)
+    return data
+
+
+def workspace_of(data: DataSet) -> WorkspaceFolder:
+    return WorkspaceFolder.open(data.folder.parent.parent)
+
+
+def wait(run: TrainingRun, done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 240
+    while not done():
+        assert time.monotonic() < end, run.log()
+        time.sleep(0.05)
+
+
+def test_a_stopped_and_a_killed_run_go_on_and_become_a_model(data: DataSet, base: str) -> None:
+    workspace = workspace_of(data)
+    settings = {**FAST, "epochs": 40, "probe": False}
+    run = TrainingRun.start(workspace, "first", data, TASK, base=base, settings=settings)
+    assert run.state == "running"
+    with pytest.raises(TrainingError, match="'first' is at work"):
+        TrainingRun.start(workspace, "second", data, TASK, base=base, settings=settings)
+    # Everything is read from the disk, as after a restart of what started it.
+    run = TrainingRun.open(workspace, "first")
+    wait(run, lambda: len(run.curve()) > 4 or run.state != "running")
+    run.stop()
+    wait(run, lambda: run.state != "running")
+    assert (run.state, run.code) == ("stopped", 143), run.log()
+    run.resume()
+    seen = len(run.curve())
+    wait(run, lambda: len(run.curve()) > seen or run.state != "running")
+    os.kill(int((run.folder / "pid").read_text()), signal.SIGKILL)
+    wait(run, lambda: run.state != "running")
+    assert (run.state, run.code) == ("stopped", None)
+    TrainingRun.open(workspace, "first").resume()
+    run = TrainingRun.open(workspace, "first")
+    wait(run, lambda: run.state != "running")
+    assert run.state == "finished", run.log()
+    assert run.numbers()["task"] == "classification"
+    with pipeline("classification", Bundle.open(run.model)) as pipe:
+        assert pipe("my invoice is wrong")[0]["label"] == "billing"
+    run.delete()
+    assert TrainingRun.all(workspace) == []
+
+
+def test_a_run_that_fails_says_why(data: DataSet, base: str) -> None:
+    settings = {**FAST, "epochs": 1, "probe": False, "learning_rate": 1e-9}
+    run = TrainingRun.start(workspace_of(data), "idle", data, TASK, base=base, settings=settings)
+    wait(run, lambda: run.state != "running")
+    assert (run.state, run.code) == ("failed", 8), run.log()
+    assert "Error: " in run.log()
+
+
+def test_effort_changes_the_number_of_epochs(data: DataSet, base: str) -> None:
+    check, standard = plan(data, TASK, base=base)
+    assert check.rows["train"] == len(ROWS)
+    assert "epochs" not in standard
+    epochs = [plan(data, TASK, base=base, effort=e)[1]["epochs"] for e in ("quick", "thorough")]
+    assert epochs[0] < epochs[1]
+    assert check.estimate
+
+
+def test_settings_of_the_workspace_are_refused(data: DataSet) -> None:
+    with pytest.raises(OptionError, match="'output' cannot be set here"):
+        plan(data, TASK, settings={"output": "/tmp/x"})
+    with pytest.raises(OptionError, match="no setting 'colour'"):
+        plan(data, TASK, settings={"colour": "red"})
+    with pytest.raises(OptionError, match="'huge' is not an effort"):
+        plan(data, TASK, effort="huge")

@@ -1,0 +1,99 @@
+// What the scripts of the workspace share: elements, texts, requests and messages.
+window.npw = (() => {
+  let texts = null;
+
+  const rootOf = () => document.getElementById("np-workshop") ?? document.getElementById("np-correct");
+  const dataset = () => rootOf()?.dataset ?? {};
+
+  // The text of a key, with {names} replaced.
+  const say = (key, values = {}) => {
+    texts ??= JSON.parse(dataset().texts ?? "{}");
+    return (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  };
+
+  // An element: attributes, listeners ("onclick") and properties (".value"), then its children.
+  const el = (tag, attributes = {}, ...children) => {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value === undefined || value === null || value === false) continue;
+      if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+      else if (name.startsWith(".")) made[name.slice(1)] = value;
+      else made.setAttribute(name, value === true ? "" : value);
+    }
+    made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+    return made;
+  };
+
+  const button = (key, onclick, attributes = {}) => el("button", { type: "button", class: "np-button", onclick, ...attributes }, say(key));
+
+  const path = (...parts) => `./np-workspace/${parts.map(encodeURIComponent).join("/")}`;
+
+  // An answer of the server; a failure is an Error with `hint`.
+  const request = async (method, address, body, signal) => {
+    let reply;
+    const raw = body instanceof Blob;
+    try {
+      reply = await fetch(address, {
+        method,
+        signal,
+        headers: { "x-nlplug-page": "1", ...(raw || body === undefined ? {} : { "content-type": "application/json" }) },
+        body: raw ? body : body === undefined ? undefined : JSON.stringify(body),
+      });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw Object.assign(new Error(say("lost_server")), { lost: true });
+    }
+    const values = await reply.json().catch(() => ({}));
+    if (reply.ok) return values;
+    throw Object.assign(new Error(values.error ?? reply.statusText), { hint: values.hint });
+  };
+  const get = (address, signal) => request("GET", address, undefined, signal);
+  const post = (address, body = {}) => request("POST", address, body);
+  const remove = (address) => request("DELETE", address);
+
+  const errorCard = (error) => el("div", { class: "np-card-message np-error", role: "alert" },
+    el("strong", {}, error.message), error.hint ? el("p", {}, error.hint) : null);
+
+  // A line that tells what happened, and a function that runs work and shows its failure there.
+  const messages = () => {
+    const line = el("div", { class: "np-w-message", "aria-live": "polite" });
+    const tell = (...content) => line.replaceChildren(...content);
+    const trying = (work) => async (...values) => {
+      tell();
+      try { return await work(...values); } catch (error) {
+        if (error.name !== "AbortError") tell(errorCard(error));
+        return undefined;
+      }
+    };
+    return { line, tell, trying };
+  };
+
+  const field = (key, input, info) => el("label", { class: "np-w-field" }, el("span", {}, say(key)), input, info ? el("small", {}, say(info)) : null);
+  const input = (id, attributes = {}) => el("input", { id, class: "np-w-input", ...attributes });
+  const select = (id, pairs, chosen, onchange) => el("select", { id, class: "np-w-input", onchange },
+    pairs.map(([value, shown]) => el("option", { value, ".selected": value === chosen }, shown)));
+
+  // A button that deletes at the second click.
+  const deleting = (question, work) => {
+    let sure = false;
+    const made = el("button", { type: "button", class: "np-button np-w-danger", onclick: () => {
+      if (sure) { work(); return; }
+      sure = true;
+      made.textContent = say("really");
+      made.title = question;
+      setTimeout(() => { sure = false; made.textContent = say("delete"); }, 4000);
+    } }, say("delete"));
+    return made;
+  };
+
+  const local = (name, value) => {
+    try {
+      if (value !== undefined) localStorage.setItem(`nplug:${name}`, value);
+      return localStorage.getItem(`nplug:${name}`);
+    } catch (_) { return null; }
+  };
+
+  const title = (forms) => forms[dataset().language] ?? forms.en;
+
+  return { say, el, button, path, get, post, remove, errorCard, messages, field, input, select, deleting, local, title, dataset };
+})();

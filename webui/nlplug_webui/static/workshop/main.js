@@ -1,0 +1,42 @@
+// The address of the workspace page says what it shows: #/, #/data/NAME, #/train/NAME, #/run/NAME.
+(() => {
+  const { say, el, get, path, errorCard } = npw;
+  let turn = 0;
+
+  const content = (overview) => {
+    const [, kind, name] = location.hash.split("/").map(decodeURIComponent);
+    if (kind === "data" && name) return npw.datasets.page(name, overview);
+    if (kind === "train" && name) return npw.training.page(name, overview);
+    if (kind === "run" && name) return npw.training.run(name);
+    return el("div", { class: "np-w-page" }, npw.datasets.list(overview, show), npw.training.list(overview, show),
+      el("p", { class: "np-w-info" }, overview.path));
+  };
+
+  const show = async () => {
+    const root = document.getElementById("np-workshop");
+    if (!root) return;
+    turn += 1;
+    const mine = turn;
+    try {
+      const overview = await get(path("overview"));
+      if (mine !== turn) return;
+      root.replaceChildren(overview.path
+        ? content(overview)
+        : el("section", { class: "np-card", id: "np-workspace-off" }, el("p", {}, say("off")), el("pre", {}, "nlplug webui --workspace FOLDER")));
+    } catch (error) {
+      if (mine !== turn) return;
+      root.replaceChildren(errorCard(error));
+      if (error.lost) setTimeout(show, 2000);
+    }
+    root.dataset.ready = location.hash || "#/";
+  };
+
+  window.addEventListener("hashchange", show);
+  // Gradio draws the page late, and again when the server has come back.
+  let seen = null;
+  new MutationObserver(() => {
+    const root = document.getElementById("np-workshop");
+    if (root && root !== seen) { seen = root; show(); }
+  }).observe(document.body, { childList: true, subtree: true });
+  show();
+})();

@@ -1,0 +1,1 @@
+"""The pages of a workspace: corrections, data sets, training, reports and models."""
