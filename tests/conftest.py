@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("nlplug", deadline=None)
+settings.load_profile("nlplug")
 
 # Two workers on two cores: libraries that take every core for themselves would fight each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -82,6 +87,9 @@ def _clean_environment(
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--parity-report", type=Path, metavar="FILE", help="write the parity tables as Markdown"
+    )
+    parser.addoption(
+        "--dropin-report", action="store_true", help="write the table of calls in docs/dropin.md"
     )
 
 

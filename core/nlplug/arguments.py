@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from nlplug.argument_rules import Rule, ignored, only, shown
 from nlplug.errors import OptionError, UnknownTask, warn
 from nlplug.runtime.device import device_name
+from nlplug.task import NameRules
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
     from nlplug.task import Task
 
 _TRANSLATION = re.compile(r"translation_([^_]+)_to_([^_]+)")
+_INPUTS = ("inputs", "text_inputs", "sequences")
+_OLD_INPUTS = ("data", "X")
 _PRECISIONS = {"float32": "fp32", "float": "fp32", "float16": "fp16", "half": "fp16"}
 
 
@@ -30,15 +33,17 @@ def named_inputs(
         inputs: The first positional argument.
         others: Further positional arguments: the other required fields of an input, then the
             options in `Task.positional`.
-        arguments: Keyword arguments; ``inputs``, ``text_inputs`` and ``sequences`` are the first
-            argument.
+        arguments: Keyword arguments; ``inputs``, ``text_inputs``, ``sequences`` and the old
+            names ``data`` and ``X`` are the first argument.
 
     Raises:
         OptionError: There are more positional arguments than fields, or the inputs twice.
     """
     left = dict(arguments)
-    for name in ("inputs", "text_inputs", "sequences"):
+    for name in (*_INPUTS, *_OLD_INPUTS):
         if name in left and name not in task.Input.model_fields:
+            if name in _OLD_INPUTS:
+                warn(f"{name} is an old name; give the inputs first.", FutureWarning)
             if inputs is not None:
                 raise OptionError(
                     f"The inputs are given twice, as the first argument and as {name}.",
@@ -50,6 +55,9 @@ def named_inputs(
         only(" ", hint="Join the words with spaces.")("delimiter", left.pop("delimiter", " "))
     if not others:
         return inputs, left
+    if all(isinstance(one, Mapping) for one in (inputs, *others)):
+        warn("Several inputs as arguments are an old form; give a list.", FutureWarning)
+        return [inputs, *others], left
     fields = [name for name, field in task.Input.model_fields.items() if field.is_required()]
     names = [*fields, *task.positional]
     if len(others) >= len(names):
@@ -151,6 +159,11 @@ def read_task(name: str | None) -> tuple[str | None, dict[str, Any]]:
     if match is None or name == "translation_xx_to_yy":
         return name, {}
     return "translation_xx_to_yy", {"src_lang": match[1], "tgt_lang": match[2]}
+
+
+def name_rules(task: Task, name: str | None) -> NameRules:
+    """What differs under the name that a caller used for a task."""
+    return task.name_rules.get(read_task(name)[0] or "", NameRules())
 
 
 def check_positional(others: tuple[Any, ...]) -> None:

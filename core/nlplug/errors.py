@@ -68,6 +68,14 @@ class OptionError(InputError):
     """An option that does not exist, or a value that is out of bounds."""
 
 
+class UnknownOption(OptionError, TypeError):
+    """An argument that a task does not have; also a ``TypeError``, as in transformers."""
+
+
+class MissingAttribute(NlplugError, AttributeError):
+    """An attribute that the pipelines of transformers have, and that has no meaning here."""
+
+
 class ForeignTextError(InputError):
     """A text in a language that the model does not know, if the option on_foreign is error."""
 
@@ -78,16 +86,22 @@ class DataError(InputError):
     """A data file that cannot be read; the message names the file and the line."""
 
 
-class MissingExtra(NlplugError):
-    """An optional dependency is not installed; the hint has the pip command."""
+class MissingExtra(NlplugError, ImportError):
+    """An optional dependency is not installed; the hint has the pip command.
+
+    It is also an ``ImportError``, which transformers raises.
+    """
 
     exit_code = 3
     http_status = 501
     error_type = "missing_extra"
 
 
-class UnknownTask(NlplugError, KeyError):
-    """No installed plugin offers a task of this name; also a ``KeyError``, as in transformers."""
+class UnknownTask(NlplugError, KeyError, RuntimeError):
+    """No installed plugin offers a task of this name, or no task is named.
+
+    It is also a ``KeyError`` and a ``RuntimeError``, which transformers raises in these two cases.
+    """
 
     exit_code = 2
     http_status = 404
@@ -123,8 +137,11 @@ class BundleError(NlplugError):
     error_type = "bundle"
 
 
-class BundleIncomplete(BundleError):
-    """A file or the manifest is missing: an export or download was interrupted."""
+class BundleIncomplete(BundleError, OSError):
+    """A file or the manifest is missing: an export or download was interrupted.
+
+    It is also an ``OSError``, which transformers raises for a folder without a model.
+    """
 
 
 class BundleCorrupt(BundleError):
@@ -135,8 +152,11 @@ class BundleVersionError(BundleError):
     """The manifest was written by a newer nlplug than this one."""
 
 
-class DeviceError(NlplugError):
-    """A device name that does not exist, or a device that cannot be used."""
+class DeviceError(NlplugError, RuntimeError, ValueError):
+    """A device name that does not exist, or a device that cannot be used.
+
+    It is also a ``RuntimeError`` and a ``ValueError``, which torch and transformers raise.
+    """
 
     exit_code = 2
     http_status = 400

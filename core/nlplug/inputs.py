@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin, runtime_checkable
 
 from nlplug.errors import InputError
 from nlplug.validation import make_input
@@ -17,6 +17,72 @@ if TYPE_CHECKING:
     from nlplug.data.formats import DataFile
     from nlplug.data.rows import DataRow
     from nlplug.task import Task
+
+
+@runtime_checkable
+class IndexedInputs(Protocol):
+    """Inputs by number, such as a ``Dataset`` of PyTorch or a ``KeyDataset`` of transformers."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> Any: ...
+
+
+class SizedAnswers(Iterator[Any]):
+    """The answers to inputs whose number is known; ``len()`` is this number.
+
+    Args:
+        answers: The answers, in order.
+        length: Number of the inputs.
+    """
+
+    def __init__(self, answers: Generator[Any, None, None], length: int) -> None:
+        self._answers = answers
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __next__(self) -> Any:
+        return next(self._answers)
+
+    def close(self) -> None:
+        """End the work."""
+        self._answers.close()
+
+
+def items_of(inputs: IndexedInputs) -> Iterator[Any]:
+    """The inputs in order."""
+    if isinstance(inputs, Iterable):
+        yield from inputs
+    else:
+        for number in range(len(inputs)):
+            yield inputs[number]
+
+
+def known_columns(
+    task: Task, rows: Iterable[Any], given: Mapping[str, Any] | None = None
+) -> Iterator[Any]:
+    """The inputs of a stream; of rows of a table only the columns that the task knows.
+
+    Args:
+        task: The task.
+        rows: Inputs. A row with a column of the task's first field, or of one of its other names,
+            may have further columns, which are left out. Other inputs are returned unchanged.
+        given: Fields that are the same for all inputs.
+    """
+    names: tuple[Any, ...] | None = None
+    picked: dict[str, str] = {}
+    first = first_field(task, given or {})
+    for row in rows:
+        if not isinstance(row, Mapping):
+            yield row
+            continue
+        if names != tuple(row):
+            names = tuple(row)
+            picked = pick_columns(task, [str(name) for name in names], given or {})
+        values = {name: row[column] for name, column in picked.items()} if first in picked else row
+        yield values
 
 
 @contextmanager

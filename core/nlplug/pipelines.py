@@ -15,33 +15,41 @@ from collections.abc import (
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from nlplug.arguments import (
     check_model,
     check_positional,
+    name_rules,
     named_inputs,
     read_setup,
     read_task,
     task_of,
 )
 from nlplug.async_iterators import available_groups, iterate_in_thread
-from nlplug.errors import OptionError, UnknownTask
+from nlplug.bound_task import BoundTask
+from nlplug.errors import OptionError, UnknownTask, warn
 from nlplug.explanations.result import shaped
-from nlplug.inputs import first_field, placed, read_inputs, spread
-from nlplug.language_guard import LanguageGuard
+from nlplug.inputs import (
+    IndexedInputs,
+    SizedAnswers,
+    first_field,
+    items_of,
+    known_columns,
+    placed,
+    read_inputs,
+    spread,
+)
 from nlplug.models.bundle import Bundle
-from nlplug.models.precision import preferred_precision
 from nlplug.models.resolve import resolve
 from nlplug.plugins import PluginHost
-from nlplug.settings import load_settings
 from nlplug.task import StreamingRunner
 from nlplug.text.foreign import ForeignTexts
 from nlplug.validation import make_input, make_options, no_model, split_arguments
 
 if TYPE_CHECKING:
     from nlplug.runtime.answers import Answers, TextPiece
-    from nlplug.task import Task, TaskInput, TaskOptions
+    from nlplug.task import TaskInput, TaskOptions
 
 
 def pipeline(
@@ -82,6 +90,7 @@ def pipeline(
     host = host or PluginHost.discover()
     setup = read_setup(model, device, precision, options)
     wanted = None if setup.precision == "auto" else setup.precision
+    name = task
     task, named = (task, {}) if task in host.task_names() else read_task(task)
     if task is None:
         if model is None:
@@ -90,12 +99,15 @@ def pipeline(
                 hint=f"Name a task: {', '.join(host.task_names()) or 'none is installed'}.",
             )
         bundle = resolve(model, host=host, precision=wanted, revision=revision)
-        found = host.task(task_of(bundle))
+        name = task_of(bundle)
+        found = host.task(name)
     else:
         found = host.task(task)
         source = model if model is not None else found.default_model
         if source is None:
             raise no_model(found)
+        if model is None and (without := name_rules(found, name).without_model):
+            warn(without, UserWarning)
         bundle = resolve(source, host=host, precision=wanted, revision=revision)
     return Pipeline(
         found,
@@ -104,75 +116,21 @@ def pipeline(
         device=setup.device,
         threads=threads,
         options=named | setup.options,
+        name=name,
     )
 
 
-class Pipeline:
-    """A task bound to a model; safe to call from several threads.
-
-    Args:
-        task: The task.
-        bundle: The model.
-        precision: A precision of the bundle, or ``auto``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        threads: CPU threads; None: ``NLPLUG_THREADS``, else the CPUs that the process may use.
-        options: Defaults for the task's options; they override the defaults of the bundle.
-
-    Raises:
-        BundleError: The bundle does not fit this task.
-        OptionError: The bundle does not have the precision, or an option is invalid.
-    """
-
-    def __init__(
-        self,
-        task: Task,
-        bundle: Bundle,
-        *,
-        precision: str = "auto",
-        device: str = "auto",
-        threads: int | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.task = task
-        self.bundle = bundle
-        # Another task may run the same model, so unknown option names are not an error.
-        known = {
-            k: v for k, v in task.default_options(bundle).items() if k in task.Options.model_fields
-        }
-        preset = task.adapt(options or {})
-        self._defaults = known | preset
-        self._preset = frozenset(preset)
-        # For `Task.shape` the model's defaults count as options of each call.
-        self._model_defaults = frozenset(known) - self._preset
-        make_options(task, self._defaults)
-        threads = threads if threads is not None else load_settings().threads
-        self.precision = precision if precision != "auto" else preferred_precision(bundle, device)
-        self._guard = LanguageGuard(task, bundle)
-        self._runner = task.load(bundle, precision=self.precision, device=device, threads=threads)
-
-    @property
-    def device(self) -> str:
-        """The device that the model runs on: ``cpu`` or ``cuda:N``."""
-        return self._runner.device
-
-    @property
-    def concurrency(self) -> int:
-        """Number of calls that a server makes at the same time; see `nlplug.task.Runner`."""
-        return self._runner.concurrency
-
-    @property
-    def defaults(self) -> dict[str, Any]:
-        """Default options of the model and of this pipeline; the task's own defaults are not
-        included."""
-        return dict(self._defaults)
+class Pipeline(BoundTask):
+    """A task bound to a model; safe to call from several threads. See `BoundTask`."""
 
     def __call__(self, inputs: Any = None, /, *others: Any, **arguments: Any) -> Any:
         """Answer one input, a list of inputs, or a stream of them.
 
         Args:
             inputs: A string or a dict for one input; a list for many; a `Path` for a file
-                (``.txt``, ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``, also ``.gz``); any other
-                iterable for a stream. None if keyword arguments give the input's fields.
+                (``.txt``, ``.csv``, ``.tsv``, ``.jsonl``, also ``.gz``, ``.parquet``, ``.xlsx``);
+                any other iterable for a stream. None if keyword arguments give the input's
+                fields.
             *others: The other required fields of an input, in their order.
             **arguments: Fields of the input, and options. A field may be a list, which makes one
                 input per item; other fields (one question for many contexts) apply to all.
@@ -185,23 +143,31 @@ class Pipeline:
             OptionError: An option does not exist, or its value is out of bounds.
             DataError: A file cannot be read; the message names the line.
         """
-        inputs, arguments = named_inputs(self.task, inputs, others, arguments)
+        inputs, arguments = named_inputs(self.definition, inputs, others, arguments)
         fields, options, given = self._split(arguments)
-        inputs = self.task.wrap(inputs)
+        inputs = self.definition.wrap(inputs)
         if inputs is None or isinstance(inputs, str):
-            inputs, fields = spread(self.task, inputs, fields)
+            inputs, fields = spread(self.definition, inputs, fields)
         if isinstance(inputs, Path):
-            rows = (one.values for one in read_inputs(self.task, inputs, fields))
+            rows = (one.values for one in read_inputs(self.definition, inputs, fields))
             return self._stream(rows, fields, options, given)
         if isinstance(inputs, list | tuple):
             items = [self._placed(number, value, fields) for number, value in enumerate(inputs)]
-            return self._shape(self._all(items, options), given, single=False)
+            single = self._rules.unwraps and len(items) == 1
+            return self._shape(self._all(items, options), given, single=single)
+        if isinstance(inputs, IndexedInputs) and not isinstance(
+            inputs, str | bytes | Mapping | self.definition.Input
+        ):
+            stream = self._stream(items_of(inputs), fields, options, given)
+            return SizedAnswers(stream, len(inputs))
         if isinstance(inputs, Iterable) and not isinstance(
-            inputs, str | bytes | Mapping | self.task.Input
+            inputs, str | bytes | Mapping | self.definition.Input
         ):
             return self._stream(inputs, fields, options, given)
-        item = self._item(inputs, fields)
-        return self._shape(self._all([item], options), given, single=True)
+        answers = self._all([self._item(inputs, fields)], options)
+        if isinstance(inputs, Mapping) and self._rules.bare:
+            return self._shape(answers, given, single=False)[0]
+        return self._shape(answers, given, single=True)
 
     def map(self, inputs: Iterable[Any], /, **arguments: Any) -> Iterator[Any]:
         """Answer a stream of inputs in order and in bounded memory.
@@ -222,8 +188,8 @@ class Pipeline:
         For servers and user interfaces. ``cancel()`` of the result stops the work from any thread;
         instead of a warning, its ``foreign`` counts the texts in other languages.
         """
-        parsed = make_options(self.task, self._defaults | options)
-        return self._answers((make_input(self.task, value) for value in inputs), parsed)
+        parsed = make_options(self.definition, self._defaults | options)
+        return self._answers((make_input(self.definition, value) for value in inputs), parsed)
 
     def foreign(self, inputs: Iterable[Any], /, **options: Any) -> ForeignTexts:
         """Count the inputs that are in a language which the model does not know.
@@ -232,8 +198,8 @@ class Pipeline:
             ForeignTextError: There is one, and ``on_foreign`` is ``error``.
             InputError: An input is malformed.
         """
-        parsed = make_options(self.task, self._defaults | options)
-        return self._guard.check([make_input(self.task, value) for value in inputs], parsed)
+        parsed = make_options(self.definition, self._defaults | options)
+        return self._guard.check([make_input(self.definition, value) for value in inputs], parsed)
 
     async def acall(self, inputs: Any = None, /, **arguments: Any) -> Any:
         """As calling the pipeline, without blocking the event loop. Streams give a list."""
@@ -281,10 +247,10 @@ class Pipeline:
         fields, options, _ = self._split(arguments)
         if not isinstance(self._runner, StreamingRunner):
             raise OptionError(
-                f"The answers of the task {self.task.name!r} cannot be streamed.",
+                f"The answers of the task {self.definition.name!r} cannot be streamed.",
                 hint="Call the pipeline, or use its map() for many inputs.",
             )
-        item = self._item(self.task.wrap(inputs), fields)
+        item = self._item(self.definition.wrap(inputs), fields)
         self._guard.check([item], options).warn()
         return self._runner.stream(item, options)
 
@@ -304,36 +270,15 @@ class Pipeline:
             async for text in texts:
                 yield text
 
-    def open(self) -> None:
-        """Build the sessions now instead of at the first call, as a server does.
-
-        Raises:
-            BundleError: ONNX Runtime cannot load the graph.
-        """
-        self._runner.open()
-
-    def close(self) -> None:
-        """Release the model and the worker threads."""
-        self._runner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return (
-            f"Pipeline(task={self.task.name!r}, model={self.bundle.name!r}, "
-            f"precision={self.precision!r}, device={self.device!r})"
-        )
+    predict = transform = __call__
+    """As calling the pipeline, under the names of scikit-learn."""
 
     def _split(
         self, arguments: Mapping[str, Any]
     ) -> tuple[dict[str, Any], TaskOptions, frozenset[str]]:
         """Fields of the input, all options, and the names of given options and model defaults."""
-        fields, given = split_arguments(self.task, self.task.adapt(arguments))
-        options = make_options(self.task, self._defaults | given)
+        fields, given = split_arguments(self.definition, self.definition.adapt(arguments))
+        options = make_options(self.definition, self._defaults | given)
         return fields, options, self._model_defaults | given.keys()
 
     def _gather(self, inputs: Iterable[Any], arguments: Mapping[str, Any]) -> list[Any]:
@@ -355,7 +300,7 @@ class Pipeline:
         return found
 
     def _shape(self, answers: list[Any], given: frozenset[str], *, single: bool) -> Any:
-        shape = partial(self.task.shape, given=given, preset=self._preset)
+        shape = partial(self.definition.shape, given=given, preset=self._preset)
         return shaped(answers, shape, single=single)
 
     def _placed(self, number: int, value: Any, fields: Mapping[str, Any]) -> TaskInput:
@@ -367,11 +312,11 @@ class Pipeline:
             value = fields
         elif fields:
             if isinstance(value, str):  # the first field that is not given for all inputs
-                value = {first_field(self.task, fields): value}
+                value = {first_field(self.definition, fields): value}
             elif not isinstance(value, Mapping):
-                value = make_input(self.task, value).model_dump(exclude_unset=True)
+                value = make_input(self.definition, value).model_dump(exclude_unset=True)
             value = {**value, **fields}
-        return make_input(self.task, value)
+        return make_input(self.definition, value)
 
     def _stream(
         self,
@@ -380,11 +325,14 @@ class Pipeline:
         options: TaskOptions,
         given: frozenset[str],
     ) -> Generator[Any, None, None]:
-        items = (self._placed(number, value, fields) for number, value in enumerate(inputs))
+        rows = known_columns(self.definition, inputs, fields)
+        items = (self._placed(number, value, fields) for number, value in enumerate(rows))
         answers = self._answers(items, options, numbered=True)
         try:
             for answer in answers:
-                yield self._shape([answer], given, single=False)[0]
+                lists = self._rules.stream_lists
+                shaped = self._shape([answer], given, single=lists)
+                yield shaped if lists else shaped[0]
         finally:
             answers.foreign.warn()
 

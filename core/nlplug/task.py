@@ -108,6 +108,27 @@ class Example:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class NameRules:
+    """What differs under one name of a task, as callers of transformers expect it there.
+
+    Attributes:
+        options: Defaults of options; they override those of the model.
+        unless_stated: Defaults of options that the model does not state.
+        unwraps: Whether a list of one input is answered as one input.
+        bare: Whether a dict is answered as an item of a list.
+        stream_lists: Whether each answer of a stream has the form of the answer to one input.
+        without_model: A warning if no model is given.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    unless_stated: Mapping[str, Any] = field(default_factory=dict)
+    unwraps: bool = False
+    bare: bool = False
+    stream_lists: bool = False
+    without_model: str = ""
+
+
 class Runner(ABC):
     """Answers the inputs of one task with one model. Several threads may use it."""
 
@@ -180,6 +201,8 @@ class Task(ABC):
     """Name of a registered ``ModelSpec``."""
     suggested_models: ClassVar[Sequence[str]] = ()
     """Ids of Hub models that fit a task without default model; errors and the UI name them."""
+    name_rules: ClassVar[Mapping[str, NameRules]] = {}
+    """By the name or alias that the caller used; see `NameRules`."""
     positional: ClassVar[Sequence[str]] = ()
     """Options that a call also takes by position, after the fields of the input."""
     family: ClassVar[Family]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from nlplug.errors import InputError, NlplugError, OptionError
+from nlplug.errors import InputError, NlplugError, OptionError, UnknownOption
 
 if TYPE_CHECKING:
     from nlplug.task import Task, TaskInput, TaskOptions
@@ -132,7 +132,7 @@ def _unknown(task: Task, name: str) -> OptionError:
     known = [*task.Options.model_fields, *task.Input.model_fields]
     close = difflib.get_close_matches(name, known, n=1)
     guess = f"Did you mean {close[0]!r}? " if close else ""
-    return OptionError(
+    return UnknownOption(
         f"The task {task.name!r} has no option {name!r}.",
         hint=f"{guess}Its options are: {', '.join(task.Options.model_fields) or 'none'}.",
     )

@@ -151,8 +151,9 @@ def test_all_labels_come_unless_top_k_says_otherwise(client: httpx.Client) -> No
 
 def test_a_threshold_may_leave_no_label_and_a_model_may_abstain(client: httpx.Client) -> None:
     assert post(client, "classification", "hello", threshold=0.5).json() == [[]]
-    found = post(client, "classification", "hello", abstain_below=0.5).json()
-    assert [one["label"] for one in found[0]] == ["none"]
+    found = post(client, "classification", "hello", min_score=0.5).json()
+    assert (found[0][0]["label"], found[0][0]["abstained"]) == ("none", True)
+    assert len(found[0]) == 4, "the labels with their scores follow"
 
 
 @pytest.mark.parametrize(

@@ -181,14 +181,21 @@ def _byte_level(texts: list[str]) -> Any:
     return RobertaTokenizerFast(tokenizer_object=inner, model_max_length=WINDOW)
 
 
-def _unigram(
-    texts: list[str], *, specials: list[str], unknown: str, normalizer: Any, split: bool
+def unigram(
+    texts: list[str],
+    *,
+    specials: list[str],
+    unknown: str,
+    normalizer: Any,
+    split: bool,
+    size: int = _VOCABULARY,
 ) -> Any:
     """Trained on texts; with ``split`` at spaces first, else the offsets of words hold them."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     inner = Tokenizer(models.Unigram())
-    inner.normalizer = normalizer
+    if normalizer is not None:
+        inner.normalizer = normalizer
     metaspace = pre_tokenizers.Metaspace(prepend_scheme="always")
     inner.pre_tokenizer = (
         pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), metaspace])
@@ -199,7 +206,7 @@ def _unigram(
     inner.train_from_iterator(
         texts,
         trainers.UnigramTrainer(
-            vocab_size=_VOCABULARY,
+            vocab_size=size,
             special_tokens=specials,
             unk_token=unknown,
             show_progress=False,
@@ -212,7 +219,7 @@ def _deberta(texts: list[str]) -> Any:
     from tokenizers import Regex, normalizers
     from transformers import DebertaV2TokenizerFast
 
-    inner = _unigram(
+    inner = unigram(
         texts,
         specials=["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"],
         unknown="[UNK]",
@@ -229,7 +236,7 @@ def _albert(texts: list[str]) -> Any:
     from tokenizers import Regex, normalizers
     from transformers import AlbertTokenizerFast
 
-    inner = _unigram(
+    inner = unigram(
         texts,
         specials=["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"],
         unknown="<unk>",
@@ -253,7 +260,7 @@ def _xlm(texts: list[str]) -> Any:
     from tokenizers import Regex, normalizers, processors
     from transformers import XLMRobertaTokenizerFast
 
-    inner = _unigram(
+    inner = unigram(
         texts,
         specials=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
         unknown="<unk>",
@@ -316,3 +323,42 @@ ARCHITECTURES = {
         Architecture("XLM-R", "xlm-roberta", _xlm, positions=WINDOW + 2),
     )
 }
+
+
+def make_generator(folder: Path) -> Path:
+    """Save a random GPT-2 with its tokenizer, and return its folder."""
+    import torch
+    import transformers
+
+    inner = _byte_level([_plain(text) for text in documents(80, 600)]).backend_tokenizer
+    tokenizer = transformers.GPT2TokenizerFast(
+        tokenizer_object=inner,
+        bos_token="</s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=WINDOW,
+    )
+    tokenizer.backend_tokenizer.post_processor = _no_template()
+    torch.manual_seed(7)
+    config = transformers.GPT2Config(
+        vocab_size=len(tokenizer),
+        n_embd=32,
+        n_head=4,
+        n_layer=2,
+        n_positions=WINDOW,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    model = transformers.GPT2LMHeadModel(config)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.15)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _no_template() -> Any:
+    from tokenizers import processors
+
+    return processors.ByteLevel(trim_offsets=False)

@@ -31,8 +31,12 @@ scores too; of sampling, the probabilities that are left after all filters, at e
 that transformers has drawn. The models are tiny and random likewise, in the fast graph, or in the
 plain one as Optimum exports it; prompts of several lengths make one batch.
 
-The embedded models are int8. Answers are compared for one text at a time; what a batch may change
-is stated under [Batches](models.md#batches).
+Summarization and text to text are compared by their texts, from the export to the answer: tiny
+random T5, mT5, BART, Pegasus, Marian and mBART, each with its usual tokenizer.
+
+The embedded models are int8. `intents-en` has a temperature ([Confidence](confidence.md)), so its
+logits are compared. Answers are compared for one text at a time; what a batch may change is stated
+under [Batches](models.md#batches).
 
 Made by `pytest tests/parity --parity-report docs/parity.md`; without that option the suite compares
 a part of this.

@@ -76,12 +76,12 @@ def pipe(request: pytest.FixtureRequest) -> Any:
 
 
 def test_each_example_has_a_right_answer(pipe: Pipeline) -> None:
-    assert len(RIGHT.get(pipe.task.name, [])) == len(pipe.task.examples) > 0
+    assert len(RIGHT.get(pipe.definition.name, [])) == len(pipe.definition.examples) > 0
 
 
 def test_the_embedded_model_gives_the_right_answers(pipe: Pipeline) -> None:
-    read = READ[pipe.task.name]
-    for example, right in zip(pipe.task.examples, RIGHT[pipe.task.name], strict=True):
+    read = READ[pipe.definition.name]
+    for example, right in zip(pipe.definition.examples, RIGHT[pipe.definition.name], strict=True):
         options = {**example.options} | ({"max_new_tokens": 8} if read is continues else {})
         answer = read(next(iter(pipe.answers([dict(example.input)], **options))))
         if read is continues:
@@ -92,4 +92,4 @@ def test_the_embedded_model_gives_the_right_answers(pipe: Pipeline) -> None:
 
 
 def test_no_example_is_foreign_to_its_model(pipe: Pipeline) -> None:
-    assert not pipe.foreign([dict(example.input) for example in pipe.task.examples]).found
+    assert not pipe.foreign([dict(example.input) for example in pipe.definition.examples]).found

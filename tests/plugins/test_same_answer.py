@@ -29,7 +29,7 @@ TEXTS = [f"{text} {more}".strip() for more in ("", "Really.", "Why?", "x" * 30) 
 GREEDY = {"do_sample": False, "max_new_tokens": 12}
 INPUTS: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "sentiment": (list(TEXTS), {"top_k": None}),
-    "classification": (list(TEXTS), {"top_k": None, "abstain_below": 0.0}),
+    "classification": (list(TEXTS), {"top_k": None, "min_score": 0.0}),
     "ner": (list(TEXTS), {}),
     "qa": (
         [{"question": "Who moved to New York?", "context": text + BASE[3]} for text in TEXTS],
@@ -71,7 +71,7 @@ def test_its_graphs_do_not_take_scales_from_the_batch(pipe: Pipeline) -> None:
 
 
 def test_a_text_has_the_same_answer_alone_and_in_a_batch(pipe: Pipeline) -> None:
-    inputs, options = INPUTS[pipe.task.name]
+    inputs, options = INPUTS[pipe.definition.name]
     alone = [pipe([item], **options)[0] for item in inputs]
     for step in (1, 3, 7):  # other neighbours each time
         order = sorted(range(len(inputs)), key=lambda place, step=step: place * step % 31)

@@ -180,11 +180,12 @@ def test_positional_arguments_after_the_model_are_refused() -> None:
     ],
 )
 def test_names_of_tasks_are_known(name: str, pipes: Callable[[str], Pipeline]) -> None:
-    assert pipes(name).task.hub_task
+    assert pipes(name).task == name
 
 
 def test_the_name_of_a_translation_holds_its_languages(pipes: Callable[[str], Pipeline]) -> None:
-    assert pipes("translation_en_to_fr")("Good morning") == pipes("translation")("Good morning")
+    beams = pipes("translation")("Good morning", num_beams=4)
+    assert pipes("translation_en_to_fr")("Good morning") == beams
     with pytest.raises(InputError, match="de"):
         pipeline("translation_en_to_de")("Good morning")
 
@@ -287,6 +288,9 @@ def test_a_question_and_its_context_may_be_positional(pipes: Callable[[str], Pip
         ({"truncation": False, "padding": True}, {"truncation": "error"}),
         ({"clean_up_tokenization_spaces": True, "prefix": ""}, {}),
         ({"max_length": 400}, {}),
+        ({"generation_config": {"do_sample": False}}, {"do_sample": False}),
+        ({"generation_config": {"top_k": 3}, "top_k": 1}, {"top_k": 1}),
+        ({"compile_config": None, "skip_special_tokens": True, "num_beam_groups": None}, {}),
     ],
     ids=str,
 )
@@ -309,6 +313,10 @@ def test_arguments_of_generation(
         {"eos_token_id": 3},
         {"generation_config": UNKNOWN},
         {"logits_processor": [UNKNOWN]},
+        {"bad_words_ids": [[1]]},
+        {"suppress_tokens": [1]},
+        {"output_scores": True},
+        {"num_beam_groups": 2},
         {"return_tensors": True},
         {"prefix": "x"},
         {"handle_long_generation": "other"},

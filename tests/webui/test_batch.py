@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from openpyxl import load_workbook
 
 from nlplug import Pipeline
+from nlplug.data import read_rows
 from nlplug.errors import DataError
 from nlplug.families.sequence_classification import SequenceClassificationTask
 from nlplug.task import Display, TaskInput
 from nlplug.testing import tiny_text_classifier
-from nlplug_webui.batch import PREVIEW_ROWS, Progress, look, run_batch
-from nlplug_webui.batch_tab import progress_html
+from nlplug_webui.batch import PREVIEW_ROWS, Progress, Tally, look, run_batch
+from nlplug_webui.batch_report import progress_html, summary_html
 
 
 class Tone(SequenceClassificationTask):
@@ -31,7 +33,7 @@ def pipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 
 
 def last(pipe: Pipeline, source: Path, folder: Path, **columns: str) -> Progress:
-    found = look(pipe.task, source)
+    found = look(pipe.definition, source)
     *_, end = run_batch(pipe, source, {**found.picked, **columns}, {}, folder, total=found.rows)
     return end
 
@@ -88,14 +90,92 @@ def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
         look(Tone(), source)
 
 
-def test_a_row_that_is_no_input_is_named_and_leaves_no_file(pipe: Pipeline, tmp_path: Path) -> None:
+def test_rows_that_cannot_be_answered_are_listed_and_the_others_answered(
+    pipe: Pipeline, tmp_path: Path
+) -> None:
     source = tmp_path / "bad.jsonl"
-    source.write_text('{"text": "good"}\n{"text": 3}\n', encoding="utf-8")
+    source.write_text('{"text": "good"}\n{"text": 3}\n{"text": \n{"text": "bad"}\n')
+    found = look(pipe.definition, source)
+    assert found.rows == 3 and "1 skipped: not JSON" in found.understood
+    end = last(pipe, source, tmp_path)
+    assert (end.done, end.skipped) == (2, 2)
+    assert [line for line, _ in end.reasons] == [2, 3]
+    assert "text is 3" in end.reasons[0][1] and "not JSON" in end.reasons[1][1]
+    assert end.rejected is not None
+    rejected = [json.loads(line) for line in end.rejected.read_text().splitlines()]
+    assert [row["line"] for row in rejected] == [2, 3]
+    shown = progress_html(end, "en")
+    assert "2 rows cannot be processed and are skipped" in shown and "text is 3" in shown
+
+
+def test_a_file_without_a_usable_row_is_an_error_and_leaves_no_file(
+    pipe: Pipeline, tmp_path: Path
+) -> None:
+    source = tmp_path / "bad.jsonl"
+    source.write_text('{"text": 3}\n', encoding="utf-8")
     out = tmp_path / "out"
     out.mkdir()
-    with pytest.raises(DataError, match=r"bad\.jsonl:2: .*text is 3"):
+    with pytest.raises(DataError, match=r"bad\.jsonl:1: .*text is 3"):
         last(pipe, source, out)
     assert list(out.iterdir()) == []
+    source.write_text('{"text": \n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"bad\.jsonl:1: not JSON"):
+        look(pipe.definition, source)
+
+
+def test_a_stopped_run_keeps_what_is_done(pipe: Pipeline, tmp_path: Path) -> None:
+    source = tmp_path / "long.txt"
+    source.write_text("good\n" * 50, encoding="utf-8")
+    asked = iter(range(50))
+    *_, end = run_batch(
+        pipe,
+        source,
+        {"text": "text"},
+        {},
+        tmp_path,
+        total=50,
+        stop=lambda: next(asked) == 9,
+    )
+    assert end.stopped and end.done == 10 and end.csv is not None and end.jsonl is not None
+    assert len(list(read_rows(end.csv))) == len(list(read_rows(end.jsonl))) == 10
+    assert "Stopped after 10 of 50 rows" in progress_html(end, "en")
+
+
+def test_the_table_is_an_excel_workbook_too(pipe: Pipeline, tmp_path: Path) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_text("id,text\n007,good\n008,=1+1\n", encoding="utf-8")
+    end = last(pipe, source, tmp_path)
+    assert end.excel is not None
+    sheet = load_workbook(end.excel).active
+    assert [cell.value for cell in sheet[1]] == ["id", "text", "label", "score"]
+    assert [cell.value for cell in sheet[2]][:3] == ["007", "good", "positive"]
+    assert isinstance(sheet["D2"].value, float)
+    assert look(pipe.definition, end.excel).columns == ("id", "text", "label", "score")
+
+
+def test_labels_are_counted_with_their_scores(pipe: Pipeline, tmp_path: Path) -> None:
+    source = tmp_path / "rows.txt"
+    source.write_text("good\nbad\ngood\n", encoding="utf-8")
+    end = last(pipe, source, tmp_path)
+    assert end.tally.labels == {"positive": 2, "negative": 1}
+    assert 0.5 < end.tally.scores["positive"] / 2 <= 1.0
+    shown = progress_html(end, "en")
+    assert "Summary" in shown and "2 · average score" in shown
+
+
+def test_marked_texts_are_counted_by_text_and_label() -> None:
+    tally = Tally()
+    tally.add([{"word": "Ulm", "entity_group": "LOC", "score": 1.0}] * 2)
+    tally.add([{"word": "Anna", "entity_group": "PER", "score": 0.5}])
+    assert tally.labels == {"LOC": 2, "PER": 1}
+    assert tally.texts.most_common(1) == [(("Ulm", "LOC"), 2)]
+    assert "Ulm · LOC 2" in summary_html(tally, "en")
+
+
+def test_the_remaining_time_follows_from_the_rows_so_far() -> None:
+    now = Progress(done=20, total=100, seconds=10.0)
+    assert now.left == 40.0
+    assert "about 40.0 s left" in progress_html(now, "en")
 
 
 def test_foreign_rows_are_counted(pipe: Pipeline, tmp_path: Path) -> None:

@@ -167,16 +167,43 @@ def test_a_file_is_answered_and_can_be_downloaded(open_page: Open, tmp_path: Pat
     assert [json.loads(line)["answer"][0]["label"] for line in lines] == ["positive", "negative"]
 
 
-def test_a_bad_row_of_a_file_is_named(open_page: Open, tmp_path: Path) -> None:
+def test_bad_rows_of_a_file_are_named_and_the_others_answered(
+    open_page: Open, tmp_path: Path
+) -> None:
     source = tmp_path / "broken.jsonl"
     source.write_text('{"text": "good"}\n{"text": \n', encoding="utf-8")
     page = open_page("tone")
     page.get_by_role("radio", name="Batch").click()
     page.locator("#batch-file input[type=file]").set_input_files(source)
-    said = page.locator("#batch-result .np-card-message")
-    said.wait_for()
-    assert "broken.jsonl:2: not JSON" in said.inner_text()
-    assert str(tmp_path) not in said.inner_text()
+    page.get_by_text("1 rows, ready to run").wait_for()
+    assert "1 skipped: not JSON" in page.locator("#batch-result").inner_text()
+    page.locator("#batch-run").click()
+    page.locator("#download-skipped:not([disabled])").wait_for()
+    page.locator("#batch-result .np-skipped summary").click()
+    said = page.locator("#batch-result .np-skipped").inner_text()
+    assert "not JSON" in said and str(tmp_path) not in said
+    assert page.locator("#batch-result .np-summary .np-bar").count() == 1
+
+
+def test_a_stopped_batch_offers_what_is_done(open_page: Open, tmp_path: Path) -> None:
+    source = tmp_path / "long.txt"
+    source.write_text("good\n" * 200_000, encoding="utf-8")
+    page = open_page("tone")
+    page.get_by_role("radio", name="Batch").click()
+    page.locator("#batch-file input[type=file]").set_input_files(source)
+    page.get_by_text("200,000 rows, ready to run").wait_for()
+    page.locator("#batch-run").click()
+    page.get_by_text("of 200,000 rows").wait_for()
+    page.locator("#batch-result tbody tr").first.wait_for()
+    page.locator("#batch-stop").click()
+    page.get_by_text("Stopped after").wait_for()
+    page.locator("#download-csv:not([disabled])").wait_for()
+    with page.expect_download() as download:
+        page.locator("#download-csv").click()
+    with open(download.value.path(), encoding="utf-8", newline="") as file:
+        rows = sum(1 for _ in csv.DictReader(file))
+    assert 0 < rows < 200_000
+    assert f"Stopped after {rows:,} of" in page.locator("#batch-result").inner_text()
 
 
 def test_a_local_bundle_can_be_picked(open_page: Open, tmp_path: Path) -> None:

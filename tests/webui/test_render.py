@@ -42,10 +42,11 @@ def test_scores_that_are_no_probabilities_are_scaled_to_the_widest() -> None:
 
 
 def test_a_label_that_says_the_model_is_unsure_is_told_as_that() -> None:
-    answer = [{"label": "none", "score": 0.7}]
+    answer = [{"label": "none", "score": 0.7}, {"label": "yes", "score": 0.3}]
     assert "abstains" not in show(Display.LABEL, answer, {}, "en").html
-    assert "The model abstains" in show(Display.LABEL, answer, {}, "en", abstains="none").html
-    assert "弃权" in show(Display.LABEL, answer, {}, "zh", abstains="none").html
+    answer[0]["abstained"] = True
+    assert "The model abstains" in show(Display.LABEL, answer, {}, "en").html
+    assert "弃权" in show(Display.LABEL, answer, {}, "zh").html
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "No label fits"), ("zh", "没有合适的标签")])

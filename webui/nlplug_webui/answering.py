@@ -195,7 +195,6 @@ class Answering:
             item,
             question.language,
             labels=bundle.labels,
-            abstains=self._abstains({**self._task.default_options(bundle), **options}),
             before=self._before(item, options),
         )
         return self._result.answer(
@@ -256,11 +255,6 @@ class Answering:
         if not self._task.family.continues_input or not self._value(options, "return_full_text"):
             return ""
         return next((value for value in item.values() if isinstance(value, str)), "")
-
-    def _abstains(self, given: Mapping[str, Any]) -> str | None:
-        """The abstain label, if an option lets the model abstain."""
-        label = self._value(given, "abstain_label")
-        return label if self._value(given, "abstain_below") else None
 
     def _value(self, given: Mapping[str, Any], name: str) -> Any:
         if name in given:

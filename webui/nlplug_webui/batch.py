@@ -1,15 +1,24 @@
-"""Runs a file of inputs row by row, with progress, a preview and two files to download."""
+"""Runs a file of inputs row by row, with progress, a preview, a summary and files to download."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug.data import DataFile, ReadLimits, RowReader, open_writer, read_rows
+from nlplug.data import (
+    DataFile,
+    ReadLimits,
+    RowReader,
+    RowWriter,
+    SkippedRow,
+    open_writer,
+    read_rows,
+)
 from nlplug.errors import DataError, InputError
 from nlplug.inputs import InputRow, no_column, pick_columns, placed, value_of
 from nlplug.results import answer_columns, answer_rows, answered_rows, free_name
@@ -28,6 +37,7 @@ LIMITS = ReadLimits(line=1 << 24, total=1 << 28)
 PREVIEW_ROWS = 100
 _UPDATE_SECONDS = 0.25
 _CELL = 240
+_MOST_TEXTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,33 @@ class FileLook:
 
 
 @dataclass
+class Tally:
+    """How often the labels and the marked texts of the answers occur.
+
+    Attributes:
+        labels: Label → number of answers, of classifications, or of marked texts.
+        scores: Label → sum of the scores.
+        texts: Marked text and its label → number.
+    """
+
+    labels: Counter[str] = field(default_factory=Counter)
+    scores: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    texts: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Count the rows of one answer; of 10,000 different texts only known ones are counted."""
+        for row in rows:
+            label = row.get("label") or row.get("entity_group")
+            if not isinstance(label, str):
+                continue
+            self.labels[label] += 1
+            self.scores[label] += float(row.get("score") or 0.0)
+            key = (str(row.get("word") or ""), label)
+            if key[0] and (key in self.texts or len(self.texts) < _MOST_TEXTS):
+                self.texts[key] += 1
+
+
+@dataclass
 class Progress:
     """The progress of a batch.
 
@@ -55,8 +92,14 @@ class Progress:
         done, total: Number of rows.
         seconds: Time since the start.
         preview: The first rows: line in the file, input and answer, shortened.
-        csv, jsonl: The finished files; None while running.
+        csv, jsonl, excel: The finished files; None while running, and `excel` where the answers do
+            not fit into a sheet.
         foreign: The rows so far in languages that the model does not know.
+        tally: The labels of the answers so far.
+        skipped: Number of rows that cannot be answered.
+        reasons: Line and reason of the first of them.
+        rejected: The file of all of them; None if there are none, or while running.
+        stopped: Whether the run was stopped before the end of the file.
     """
 
     done: int
@@ -65,25 +108,48 @@ class Progress:
     preview: list[tuple[int, str, str]] = field(default_factory=list)
     csv: Path | None = None
     jsonl: Path | None = None
+    excel: Path | None = None
     foreign: ForeignTexts = field(default_factory=ForeignTexts)
+    tally: Tally = field(default_factory=Tally)
+    skipped: int = 0
+    reasons: list[tuple[int, str]] = field(default_factory=list)
+    rejected: Path | None = None
+    stopped: bool = False
+
+    @property
+    def left(self) -> float | None:
+        """Remaining time in seconds at the speed so far; None if no row is done."""
+        over = self.done + self.skipped
+        return self.seconds * (self.total - over) / over if over else None
 
 
 def look(task: Task, source: Path) -> FileLook:
     """Read a file once, without keeping its rows.
 
     Raises:
-        DataError: The file cannot be read or has no rows; names the line.
+        DataError: The file cannot be read, or has no row that can be; names the first line.
     """
-    file = DataFile(source, limits=LIMITS)
+    bad: list[SkippedRow] = []
+    file = DataFile(source, limits=LIMITS, on_skip=lambda row: None if bad else bad.append(row))
     columns: tuple[str, ...] = ()
     for row in read_rows(file):
         columns = columns or tuple(map(str, row.values))
+    if bad and not file.report.rows:
+        raise no_row(source, bad[0])
     if file.report.rows == 0:
         raise DataError(f"{source.name} has no rows.", hint="Add at least one row of input.")
     picked = _pick(task, columns, plain=file.kind == ".txt")
     # The visitor knows the name of the file, not the folder on the server.
     understood = replace(file.report, source=Path(source.name))
     return FileLook(file.report.rows, columns, picked, str(understood))
+
+
+def no_row(source: Path, first: SkippedRow) -> DataError:
+    """The error for a file of which no row can be answered."""
+    return DataError(
+        f"{source.name}:{first.line}: {first.reason.rstrip('.')}.",
+        hint="No row of the file can be used; this is the first one.",
+    )
 
 
 def run_batch(
@@ -96,62 +162,120 @@ def run_batch(
     total: int,
     same: Mapping[str, Any] | None = None,
     language: str = "en",
+    stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Progress]:
-    """Answer the rows of a file, in bounded memory.
+    """Answer the rows of a file, in bounded memory. Rows that cannot be answered are skipped.
 
     Args:
         pipeline: The pipeline.
         source: The file.
         columns: Field of the task's input → column of the file; None leaves the field out.
         options: Options of the task.
-        folder: Folder for the two result files.
+        folder: Folder for the result files.
         total: Number of rows, as counted by `look`.
         same: Fields with the same value in every row, such as one question about many texts.
         language: Language of the preview.
+        stop: Whether to end before the next row; the rows before it are kept.
         clock: Returns the time in seconds.
 
     Yields:
         The progress, a few times per second; the last one has the files.
 
     Raises:
-        DataError: A row cannot be read or is not a valid input of the task; names the line.
+        DataError: The file cannot be read, or none of its rows can be answered.
     """
-    task = pipeline.task
-    stem = source.name.removesuffix(".gz").rsplit(".", 1)[0]
-    csv_file, jsonl_file = folder / f"{stem}-{task.name}.csv", folder / f"{stem}-{task.name}.jsonl"
+    task = pipeline.definition
+    stem = f"{source.name.removesuffix('.gz').rsplit('.', 1)[0]}-{task.name}"
+    csv_file, jsonl_file = folder / f"{stem}.csv", folder / f"{stem}.jsonl"
+    rejected_file = folder / f"{stem}.skipped.jsonl"
     now = Progress(0, total)
     started = shown = clock()
-
-    inputs = _inputs(task, read_rows(DataFile(source, limits=LIMITS)), columns, same or {})
-
-    def answer(some: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
-        answers = pipeline.answers(some, **options)
-        now.foreign = answers.foreign
-        return answers
-
-    answered = answered_rows(answer, inputs)
     with ExitStack() as stack:
+        rejects: list[RowWriter] = []
+        first: list[SkippedRow] = []
+
+        def skip(row: SkippedRow) -> None:
+            if not rejects:
+                first.append(row)
+                rejects.append(stack.enter_context(open_writer(rejected_file)))
+            rejects[0].write({"line": row.line, "reason": row.reason, "row": row.values})
+            now.skipped += 1
+            if now.skipped <= PREVIEW_ROWS:
+                now.reasons.append((row.line, row.reason))
+
+        rows = read_rows(DataFile(source, limits=LIMITS, on_skip=skip))
+
+        def answer(some: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
+            answers = pipeline.answers(some, **options)
+            now.foreign = answers.foreign
+            return answers
+
+        answered = answered_rows(
+            answer,
+            _inputs(task, rows, columns, same or {}),
+            reject=lambda row, error: rows.reject(row.row, error),
+        )
         table = stack.enter_context(open_writer(csv_file))
         lines = stack.enter_context(open_writer(jsonl_file))
         names: tuple[list[str], list[str]] | None = None
-        for one, answer in answered:
+        numbers: set[str] = set()
+        for one, result in answered:
             row = one.row
-            rows = _rows(task, answer)
-            names = names or ([*row.values], list(rows[0]) or answer_columns(task))
-            for found in rows:
-                table.write(_flat(row.values, found, *names))
-            lines.write({**row.values, free_name("answer", row.values): answer})
+            found = _rows(task, result)
+            names = names or ([*row.values], list(found[0]) or answer_columns(task))
+            for each in found:
+                flat = _flat(row.values, each, *names)
+                table.write(flat)
+                numbers |= {name for name, value in flat.items() if isinstance(value, int | float)}
+            now.tally.add(found)
+            lines.write({**row.values, free_name("answer", row.values): result})
             now.done += 1
             if now.done <= PREVIEW_ROWS:
                 text = " · ".join(str(row.values.get(c)) for c in columns.values() if c)
-                now.preview.append((row.line, text[:_CELL], summary(answer, language)[:_CELL]))
+                now.preview.append((row.line, text[:_CELL], summary(result, language)[:_CELL]))
             now.seconds = clock() - started
+            if stop():
+                now.stopped = now.done + now.skipped < total
+                break
             if clock() - shown >= _UPDATE_SECONDS:
                 shown = clock()
                 yield now
-    now.seconds, now.csv, now.jsonl = clock() - started, csv_file, jsonl_file
+        if first and not now.done:
+            raise no_row(source, first[0])
+    now.seconds = clock() - started
+    now.csv, now.jsonl, now.excel = csv_file, jsonl_file, _sheet(csv_file, numbers)
+    now.rejected = rejected_file if first else None
     yield now
+
+
+def _sheet(table: Path, numbers: Collection[str]) -> Path | None:
+    """A CSV file as an Excel workbook; None where it does not fit into one.
+
+    Args:
+        table: The file.
+        numbers: The columns in which numbers are written as such.
+    """
+    excel = table.with_suffix(".xlsx")
+    try:
+        with open_writer(excel) as sheet:
+            for row in read_rows(table):
+                sheet.write(
+                    {
+                        name: _number(value) if name in numbers else value
+                        for name, value in row.values.items()
+                    }
+                )
+    except DataError:
+        return None
+    return excel
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _inputs(
@@ -161,10 +285,10 @@ def _inputs(
     for row in rows:
         values = {name: value_of(row, name, column) for name, column in columns.items() if column}
         filled = {**same, **{name: v for name, v in values.items() if v is not None}}
+        for name, info in task.Input.model_fields.items():
+            if info.is_required() and name not in same and not columns.get(name):
+                raise no_column(row, name, name)
         try:
-            for name, info in task.Input.model_fields.items():
-                if info.is_required() and name not in same and not columns.get(name):
-                    raise no_column(row, name, name)
             with placed(row.where):
                 make_input(task, filled)
         except InputError as error:

@@ -14,13 +14,15 @@ from nlplug.errors import DataError
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
 from nlplug_webui.batch import Progress, look, run_batch
+from nlplug_webui.batch_report import progress_html
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model, input_controls, option_values
 from nlplug_webui.forms import Translate
-from nlplug_webui.messages import error_html, foreign_html
-from nlplug_webui.texts import duration, language_of, say
+from nlplug_webui.messages import error_html
+from nlplug_webui.runs import Ending, Runs
+from nlplug_webui.texts import language_of, say
 
-_SUFFIXES = [".csv", ".tsv", ".jsonl", ".json", ".txt", ".gz", ".parquet"]
+_SUFFIXES = [".csv", ".tsv", ".jsonl", ".json", ".txt", ".gz", ".parquet", ".xlsx"]
 
 
 class BatchTab:
@@ -38,6 +40,7 @@ class BatchTab:
         self._translate = translate
         self._titles = {control.name: control.title for control in input_controls(task)}
         self._fields = list(self._titles)
+        self._runs = Runs()
 
     def layout(self) -> None:
         """Build the tab inside the open Blocks."""
@@ -75,15 +78,16 @@ class BatchTab:
                 self._translate(f"{self._task.name}:batch-empty"), elem_id="batch-result"
             )
             with gr.Row(elem_classes="np-buttons"):
-                self._csv, self._jsonl = (
+                self._downloads = [
                     gr.DownloadButton(
                         self._translate(f"download_{kind}"),  # type: ignore[arg-type]
                         interactive=False,
+                        visible=kind != "skipped",
                         elem_id=f"download-{kind}",
                         min_width=140,
                     )
-                    for kind in ("csv", "jsonl")
-                )
+                    for kind in ("csv", "xlsx", "jsonl", "skipped")
+                ]
 
     def wire(
         self, chosen: Sequence[Any], inputs: Sequence[Control], options: Sequence[Control]
@@ -98,7 +102,7 @@ class BatchTab:
         """
         self._inputs = inputs
         self._options = options
-        outputs = [self._shown, self._csv, self._jsonl]
+        outputs = [self._shown, *self._downloads]
         self._file.change(
             self._looked,
             self._file,
@@ -106,7 +110,7 @@ class BatchTab:
             **{**AT_ONCE, "show_progress": "minimal"},
             show_progress_on=self._shown,
         )
-        running = self._run.click(
+        self._run.click(
             self._answered,
             [self._file, *chosen, *self._columns],
             outputs,
@@ -114,19 +118,20 @@ class BatchTab:
             concurrency_limit=2,
             show_progress="hidden",
         )
-        self._stop.click(None, None, None, cancels=[running], api_visibility="private")
+        # The run ends by itself and gives out its files, so the event is not cancelled.
+        self._stop.click(self._stopped, None, None, **AT_ONCE)
 
     def _looked(self, request: gr.Request, file: str | None) -> list[Any]:
         language = language_of(request)
-        idle = gr.update(interactive=False, value=None)
+        idle = _ready(Progress(0, 0))
         nothing = [gr.update(visible=False, choices=[], value=None) for _ in self._fields]
         if not file:
             empty = self._translate(f"{self._task.name}:batch-empty")
-            return [*nothing, empty, idle, idle]
+            return [*nothing, empty, *idle]
         try:
             found = look(self._task, Path(file))
         except Exception as error:
-            return [*nothing, error_html(error, language, file=Path(file)), idle, idle]
+            return [*nothing, error_html(error, language, file=Path(file)), *idle]
         several = self._several()
         typed = [(say("as_typed", language), "")] if several else []
         updates = [
@@ -144,7 +149,10 @@ class BatchTab:
             f'<p class="np-progress-line">{escape(ready)}</p>'
             f'<p class="np-note">{escape(found.understood)}</p>'
         )
-        return [*updates, lines, idle, idle]
+        return [*updates, lines, *idle]
+
+    def _stopped(self, request: gr.Request) -> None:
+        self._runs.end(str(request.session_hash), Ending.STOPPED)
 
     def _several(self) -> bool:
         """Whether an input has several required fields, so that one may be the same in all rows."""
@@ -170,7 +178,9 @@ class BatchTab:
         *values: Any,
     ) -> Iterator[list[Any]]:
         language = language_of(request)
-        idle = gr.update(interactive=False, value=None)
+        idle = _ready(Progress(0, 0))
+        visitor = str(request.session_hash)
+        run = self._runs.start(visitor)
         count, place = len(self._options), len(self._options) + len(self._inputs)
         source = Path(file) if file else None
         try:
@@ -186,7 +196,7 @@ class BatchTab:
                 for name in self._fields
             }
             same = self._same(columns, values[count:place])
-            yield [progress_html(Progress(0, found.rows), language), idle, idle]
+            yield [progress_html(Progress(0, found.rows), language), *idle]
             with (
                 tempfile.TemporaryDirectory(prefix="nlplug-batch-") as folder,
                 self._pool.lease(self._task, model, precision or AUTO) as lease,
@@ -200,51 +210,20 @@ class BatchTab:
                     total=found.rows,
                     same=same,
                     language=language,
+                    stop=lambda: run.ending is not None,
                 ):
-                    yield [
-                        progress_html(now, language),
-                        _ready(now.csv),
-                        _ready(now.jsonl),
-                    ]
+                    yield [progress_html(now, language), *_ready(now)]
         except Exception as error:
-            yield [error_html(error, language, file=source), idle, idle]
+            yield [error_html(error, language, file=source), *idle]
+        finally:
+            self._runs.done(visitor, run)
 
 
-def progress_html(now: Progress, language: str) -> str:
-    """Progress bar, speed and first rows of a batch."""
-    finished = now.csv is not None
-    share = 100.0 if finished else 100.0 * now.done / max(now.total, 1)
-    rate = f"{now.done / now.seconds:,.0f}" if now.seconds else "–"
-    if finished:
-        line = say("batch_done", language, n=f"{now.done:,}", time=duration(now.seconds))
-    else:
-        line = say("batch_running", language, done=f"{now.done:,}", total=f"{now.total:,}")
-    bar = (
-        f'<div class="np-progress" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{share:.0f}"><span style="width:{share:.1f}%"></span></div>'
-    )
-    told = say("batch_rate", language, rate=rate)
-    head = "".join(f"<th>{say(key, language)}</th>" for key in ("number", "col_text", "answer"))
-    body = "".join(
-        f'<tr><td class="np-num">{place}</td><td>{escape(text)}</td>'
-        f"<td><strong>{escape(answer)}</strong></td></tr>"
-        for place, text, answer in now.preview
-    )
-    table = (
-        f'<div class="np-table np-table-tall"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-        if body
-        else ""
-    )
-    note = ""
-    if now.done > len(now.preview):
-        note = f'<p class="np-note">{say("rows_shown", language, n=len(now.preview))}</p>'
-    return (
-        f'<p class="np-progress-line"><strong>{escape(line)}</strong>'
-        f"<span>{escape(told)}</span></p>{foreign_html(now.foreign, language)}{bar}{table}{note}"
-    )
-
-
-def _ready(file: Path | None) -> Any:
-    """An update of a download button, which is enabled if there is a file."""
-    return gr.update(interactive=file is not None, value=str(file) if file else None)
+def _ready(now: Progress) -> list[Any]:
+    """Updates of the download buttons, which are enabled if there is a file."""
+    files = (now.csv, now.excel, now.jsonl, now.rejected)
+    updates = [
+        gr.update(interactive=file is not None, value=str(file) if file else None) for file in files
+    ]
+    updates[-1]["visible"] = now.rejected is not None
+    return updates

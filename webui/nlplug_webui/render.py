@@ -51,7 +51,6 @@ def show(
     language: str,
     *,
     labels: Sequence[str] = (),
-    abstains: str | None = None,
     before: str = "",
 ) -> Shown:
     """Render one answer.
@@ -62,7 +61,6 @@ def show(
         item: The input, by field.
         language: Language of the texts around the answer.
         labels: The labels of the model, so that each label keeps its colour.
-        abstains: The abstain label, if the model may abstain.
         before: The part at the start of a text that the model did not generate, such as the prompt.
     """
     if answer is None or (isinstance(answer, list | tuple | str | dict) and not answer):
@@ -73,8 +71,8 @@ def show(
         return Shown(empty_html("○", say("nothing_found", language), ""))
     rows = _rows(answer)
     if display is Display.LABEL and rows and all("label" in r and "score" in r for r in rows):
-        alone = len(rows) == 1 and rows[0]["label"] == abstains
-        return Shown((abstaining_html(language) if alone else "") + bars_html(rows))
+        notice = abstaining_html(language) if rows[0].get("abstained") else ""
+        return Shown(notice + bars_html(rows))
     if display is Display.HIGHLIGHT and rows:
         spans = _spans(rows, item)
         if spans is not None:

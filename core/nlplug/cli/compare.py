@@ -81,7 +81,7 @@ def compare(
     with ExitStack() as stack:
         pipes: list[Pipeline] = []
         for model, precision in map(_named, (first, second)):
-            name = task or (pipes[0].task.name if pipes else None)
+            name = task or (pipes[0].definition.name if pipes else None)
             made = pipeline(
                 name, model, precision=precision, device=device, threads=threads, host=host
             )

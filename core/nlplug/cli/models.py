@@ -12,6 +12,7 @@ import click
 
 from nlplug.cli._context import host_of
 from nlplug.cli.calibrate import calibrate
+from nlplug.cli.confidence import confidence
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
@@ -32,6 +33,7 @@ def models() -> None:
 
 
 models.add_command(calibrate)
+models.add_command(confidence)
 
 
 @models.command("list")

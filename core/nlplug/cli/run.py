@@ -104,7 +104,7 @@ _COMMON: list[click.Parameter] = [
     click.Option(
         ["--input", "cli_input"],
         type=click.Path(path_type=Path),
-        help="A .txt, .csv, .tsv, .jsonl or .parquet file (also .gz); - for standard input.",
+        help="A .txt, .csv, .tsv, .jsonl (also .gz), .parquet or .xlsx file; - for standard input.",
     ),
     *reading_options("--format"),
     click.Option(
@@ -216,7 +216,7 @@ def _tellable(pipe: Pipeline, row: Mapping[str, Any], options: Mapping[str, Any]
     """Whether the new text is the whole result that was asked for, and can be streamed."""
     from nlplug.task import only_whole
 
-    if any(options.get(name) for name in only_whole(pipe.task.Options)):
+    if any(options.get(name) for name in only_whole(pipe.definition.Options)):
         return False
     try:
         pipe.stream(row, **options).close()
@@ -245,4 +245,4 @@ def _checked(pipe: Pipeline, options: Mapping[str, Any]) -> None:
     """Check the options before a file is opened or standard input is read."""
     from nlplug.validation import make_options
 
-    make_options(pipe.task, pipe.defaults | dict(options))
+    make_options(pipe.definition, pipe.defaults | dict(options))

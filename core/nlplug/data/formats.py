@@ -12,8 +12,8 @@ from nlplug.data.report import ReadReport, SkippedRow
 from nlplug.errors import DataError, OptionError
 
 CONLL = (".conll", ".conllu", ".bio", ".iob", ".iob2")
-FORMATS = (".csv", ".tsv", ".jsonl", ".json", *CONLL, ".txt", ".parquet")
-FORMAT_NAMES = ("csv", "tsv", "jsonl", "json", "conll", "txt", "parquet")
+FORMATS = (".csv", ".tsv", ".jsonl", ".json", *CONLL, ".txt", ".parquet", ".xlsx")
+FORMAT_NAMES = ("csv", "tsv", "jsonl", "json", "conll", "txt", "parquet", "xlsx")
 """The values of ``--format``."""
 GZIP = ".gz"
 
@@ -110,6 +110,6 @@ def data_format(path: Path) -> str:
             return suffix
     raise DataError(
         f"{path}: no reader for files of this name.",
-        hint=f"Use one of {', '.join(FORMATS)} (all but .parquet also with .gz), or name the "
-        "format by --format.",
+        hint=f"Use one of {', '.join(FORMATS)} (all but .parquet and .xlsx also with .gz), or name "
+        "the format by --format.",
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from nlplug.data.conll import conll_rows
+from nlplug.data.excel import excel_rows
 from nlplug.data.formats import CONLL, DataFile
 from nlplug.data.json_rows import json_rows
 from nlplug.data.lines import LineReader, check_decoded, too_large
@@ -95,7 +96,7 @@ def read_rows(
     Raises:
         DataError: While reading: no such file, an unknown format, or a row that cannot be read;
             names file and line.
-        MissingExtra: While reading: Parquet without pyarrow.
+        MissingExtra: While reading: Parquet without pyarrow, or Excel without openpyxl.
     """
     file = source if isinstance(source, DataFile) else DataFile(Path(source))
     return RowReader(file, columns, limit)
@@ -152,5 +153,6 @@ _READERS: dict[str, Callable[[DataFile], Iterator[DataRow | Unusable]]] = {
     ".jsonl": json_rows,
     ".txt": _text,
     ".parquet": _parquet,
+    ".xlsx": excel_rows,
     **dict.fromkeys(CONLL, conll_rows),
 }

@@ -59,10 +59,10 @@ def table_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
             yield Unusable(number, {}, fields)
             continue
         if header is None:
-            header = _header(fields, file.path, number)
+            header = header_names(fields, file.path, number)
             sentences = _Sentences.of(header, file)
             continue
-        found = _row(header, fields, file.path, number)
+        found = table_row(header, fields, file.path, number)
         if sentences is None or isinstance(found, Unusable):
             yield found
         elif (row := sentences.add(found)) is not None:
@@ -174,7 +174,8 @@ def _malformed(path: Path, number: int, reason: str) -> DataError:
     )
 
 
-def _row(header: list[str], fields: list[str], path: Path, number: int) -> DataRow | Unusable:
+def table_row(header: list[str], fields: list[str], path: Path, number: int) -> DataRow | Unusable:
+    """One row of a table; it has as many fields as the header."""
     values = dict(zip(header, fields, strict=False))
     try:
         check_decoded("\n".join(fields), f"{path}:{number}")
@@ -189,7 +190,12 @@ def _row(header: list[str], fields: list[str], path: Path, number: int) -> DataR
     return DataRow(values, path, number)
 
 
-def _header(fields: list[str], path: Path, number: int) -> list[str]:
+def header_names(fields: list[str], path: Path, number: int) -> list[str]:
+    """The names of the columns.
+
+    Raises:
+        DataError: A name occurs twice.
+    """
     names = [field.strip() for field in fields]
     check_decoded("\n".join(names), f"{path}:{number}")
     double = {name for name in names if names.count(name) > 1}

@@ -1,4 +1,4 @@
-"""Writing rows as CSV, TSV, JSON Lines or JSON (each also as .gz); whole or not at all."""
+"""Writing rows as CSV, TSV, JSON Lines, JSON (each also as .gz) or Excel; whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import contextlib
 import gzip
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from nlplug.data.excel import ExcelSheet
 from nlplug.data.formats import CONLL, GZIP, data_format
 from nlplug.errors import DataError
 from nlplug.models.atomic import Staged
+
+_EXACT = 2**53
+"""Excel keeps numbers as doubles, so larger ones are written as text."""
 
 
 class RowWriter:
@@ -32,10 +37,11 @@ class RowWriter:
 
     def __init__(self, path: Path, *, keep: bool = False) -> None:
         kind = data_format(path)
-        if kind in (".parquet", ".txt", *CONLL):
+        packed = path.name.lower().endswith(GZIP)
+        if kind in (".parquet", ".txt", *CONLL) or (kind == ".xlsx" and packed):
             raise DataError(
                 f"{path}: rows cannot be written as {kind}.",
-                hint="Write .jsonl, .json, .csv or .tsv (also with .gz).",
+                hint="Write .jsonl, .json, .csv, .tsv (also with .gz) or .xlsx.",
             )
         self._path = path
         self._kind = kind
@@ -43,6 +49,7 @@ class RowWriter:
         self._raw: IO[bytes] | None = None
         self._file: IO[str] | None = None
         self._columns: list[str] | None = None
+        self._sheet = ExcelSheet(path) if kind == ".xlsx" else None
         self._keep = keep
         self.count = 0
         self.kept: Path | None = None
@@ -76,7 +83,7 @@ class RowWriter:
             raise DataError(
                 f"{self._path}: the writer is not open.", hint="Use it in a with block."
             )
-        if self._kind in (".csv", ".tsv"):
+        if self._kind in (".csv", ".tsv", ".xlsx"):
             self._write_table(row, self._file)
         else:
             text = json.dumps(dict(row), ensure_ascii=False)
@@ -101,6 +108,8 @@ class RowWriter:
             if kind is not None and (not keep or isinstance(error, OSError)):
                 with contextlib.suppress(OSError):  # the disk may be full
                     _close(file, self._raw)
+                    if self._sheet is not None:
+                        self._sheet.discard()
                 if keep and self._path.suffix.lower() == ".jsonl":
                     self.count = _cut(staged.path)
                     self.kept = beside(self._path, "partial")
@@ -109,6 +118,8 @@ class RowWriter:
             try:
                 if self._kind == ".json":
                     file.write("[]\n" if self.count == 0 else "\n]\n")
+                elif self._sheet is not None:
+                    self._sheet.save(self._raw)
             finally:
                 _close(file, self._raw)
             place = beside(self._path, "partial") if keep else self._path
@@ -116,10 +127,9 @@ class RowWriter:
             self.kept = place if keep else None
 
     def _write_table(self, row: Mapping[str, Any], file: IO[str]) -> None:
-        separator = "\t" if self._kind == ".tsv" else ","
         if self._columns is None:
             self._columns = list(row)
-            file.write(_line(self._columns, separator))
+            self._write_cells(self._columns, file)
         extra = [name for name in row if name not in self._columns]
         if extra:
             raise DataError(
@@ -127,7 +137,14 @@ class RowWriter:
                 "which the first row had not.",
                 hint="Write .jsonl where rows differ in their columns.",
             )
-        file.write(_line([_cell(row.get(name)) for name in self._columns], separator))
+        self._write_cells([row.get(name) for name in self._columns], file)
+
+    def _write_cells(self, values: Sequence[Any], file: IO[str]) -> None:
+        if self._sheet is None:
+            separator = "\t" if self._kind == ".tsv" else ","
+            file.write(_line([_cell(value) for value in values], separator))
+        else:
+            self._sheet.write([_number(value) for value in values])
 
 
 def _close(file: IO[str], raw: IO[bytes]) -> None:
@@ -164,6 +181,13 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
+def _number(value: Any) -> Any:
+    """A cell of a sheet: a finite number stays one."""
+    if isinstance(value, int | float) and math.isfinite(value) and abs(value) < _EXACT:
+        return value
+    return _cell(value) or None
 
 
 def beside(path: Path, word: str, *, kind: str | None = None) -> Path:

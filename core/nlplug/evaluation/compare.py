@@ -125,9 +125,10 @@ def compare(
         OptionError: The models are of different tasks, or the family has no scoring.
         DataError: A row cannot be used, or there are no rows; the message names file and line.
     """
-    if first.task.name != second.task.name:
+    if first.definition.name != second.definition.name:
         raise OptionError(
-            f"The models are for different tasks, {first.task.name!r} and {second.task.name!r}.",
+            f"The models are for different tasks, {first.definition.name!r} and "
+            f"{second.definition.name!r}.",
             hint="Compare models of one task, or name one for both by --task.",
         )
     path = data if isinstance(data, Path) else data.path
@@ -144,7 +145,7 @@ def compare(
     loss = paired_loss(worths[1], worths[0])
     scale = evaluation.scale
     return Comparison(
-        task=first.task.name,
+        task=first.definition.name,
         data=path.name,
         sha256=digest(path),
         rows=len(worths[0]),

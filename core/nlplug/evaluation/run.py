@@ -174,7 +174,7 @@ def evaluate(
     return EvaluationResult(
         evaluation=evaluation,
         report=report,
-        task=pipe.task.name,
+        task=pipe.definition.name,
         model=pipe.bundle.name,
         precision=pipe.precision,
         device=pipe.device,
@@ -203,8 +203,8 @@ def answer(
         DataError: A row cannot be used, or there are no rows; the message names file and line.
         OptionError: The family of the task has no scoring.
     """
-    evaluation = evaluation_of(pipe.task, pipe.bundle.labels)
-    options = options_of(pipe.task, evaluation, pipe.defaults).model_dump(exclude_unset=True)
+    evaluation = evaluation_of(pipe.definition, pipe.bundle.labels)
+    options = options_of(pipe.definition, evaluation, pipe.defaults).model_dump(exclude_unset=True)
     targets: list[Any] = []
     start, cpu = time.perf_counter(), time.process_time()
     inputs = _inputs(evaluation.samples(data, **columns), targets, limit)

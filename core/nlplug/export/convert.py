@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.errors import ExportError
+from nlplug.export.architectures import tested
 from nlplug.export.quiet import quiet
 from nlplug.extras import require
 
@@ -59,7 +60,7 @@ def to_onnx(
             raise ExportError(
                 f"Optimum cannot export {model.config.model_type!r} for {exported_as}: "
                 f"{reason_of(error)}",
-                hint="Its list of architectures: https://huggingface.co/docs/optimum-onnx",
+                hint=f"Architectures that are tested: {tested()}.",
             ) from error
 
 

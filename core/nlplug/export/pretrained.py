@@ -11,6 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nlplug.errors import ExportError
+from nlplug.export.architectures import tested
 from nlplug.export.pooling import KEY, pooled_class
 from nlplug.extras import require
 
@@ -31,13 +33,17 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
 
     Raises:
         OSError: There is no such configuration.
-        ValueError: transformers does not know its ``model_type``.
+        ExportError: transformers does not know its ``model_type``.
         MissingExtra: transformers is not installed.
     """
     transformers = require("transformers", "train", purpose="Loading a checkpoint")
     values, _ = transformers.PretrainedConfig.get_config_dict(str(name), local_files_only=offline)
     if values.get("model_type") not in transformers.CONFIG_MAPPING:
-        raise ValueError(f"Its config.json has model_type {values.get('model_type')!r}.")
+        raise ExportError(
+            f"{name} has the architecture {values.get('model_type')!r}, by its config.json, "
+            "which this version of transformers does not have.",
+            hint=f"No code of a repository is run. Architectures that are tested: {tested()}.",
+        )
     kind = transformers.CONFIG_MAPPING[values["model_type"]]
     config = kind.from_dict(_safe(values), **changes)
     config.name_or_path = str(name)

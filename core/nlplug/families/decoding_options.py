@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Protocol, Self, runtime_checkable
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from nlplug.argument_rules import Rule, ignored, only, renamed, when_default, when_none
-from nlplug.errors import OptionError
+from nlplug.argument_rules import Rule, ignored, only, renamed, shown, when_default, when_none
+from nlplug.errors import OptionError, warn
 from nlplug.language_guard import LanguageOptions
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.decoding.options import Allowed, DecodingOptions, DecodingSettings
@@ -80,6 +80,46 @@ class TextDecodingOptions(LanguageOptions, DecodingSettings):
 
 
 _NO_OBJECTS = only(None, [], hint="Use stop, bad_words or prefix_allowed_tokens_fn.")
+_NOT_OFFERED = only(None, False, hint="This way of decoding is not offered; leave it out.")
+_IN_MODEL = only(None, [], hint="Write it into generation_config.json of the model.")
+_DETAILS = only(None, False, hint="Use details=True of text generation.")
+
+
+@runtime_checkable
+class _GenerationConfig(Protocol):
+    """That of transformers."""
+
+    def to_diff_dict(self) -> dict[str, Any]: ...
+
+
+def with_generation_config(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call with the values of its ``generation_config``, which they override.
+
+    Raises:
+        OptionError: It is neither a dict nor a ``GenerationConfig`` of transformers.
+    """
+    left = dict(arguments)
+    given = left.pop("generation_config", None)
+    if isinstance(given, _GenerationConfig):
+        given = given.to_diff_dict()
+    if given is None:
+        return left
+    if not isinstance(given, Mapping):
+        raise OptionError(
+            f"generation_config={shown(given)} is not available.",
+            hint="Give its values as options.",
+        )
+    values = {
+        name: value
+        for name, value in given.items()
+        if name != "transformers_version" and not name.startswith("_")
+    }
+    for name in ("eos_token_id", "decoder_start_token_id"):
+        if values.pop(name, None) is not None:
+            warn(f"{name} of generation_config is ignored: the model's own is used.", UserWarning)
+    return values | left
+
+
 DECODING_RULES: Mapping[str, Rule] = {
     "stop_sequence": renamed("stop"),
     "stop_strings": only(None, [], hint="Give them as stop, which leaves them out of the answer."),
@@ -98,7 +138,37 @@ DECODING_RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("pad_token_id", "bos_token_id", "return_text", "trust_remote_code"), ignored),
     "eos_token_id": only(None, hint="Give the text of the token as stop."),
     "streamer": only(None, hint="Use the pipeline's stream() or pieces()."),
-    "generation_config": only(None, hint="Give its values as options."),
+    **dict.fromkeys(
+        ("compile_config", "disable_compile", "remove_invalid_values", "use_model_defaults"),
+        ignored,
+    ),
+    **dict.fromkeys(
+        (
+            *("constraints", "custom_generate", "diversity_penalty", "dola_layers"),
+            *("encoder_no_repeat_ngram_size", "encoder_repetition_penalty", "epsilon_cutoff"),
+            *("eta_cutoff", "exponential_decay_length_penalty", "force_words_ids"),
+            *("guidance_scale", "max_time", "negative_prompt_ids", "num_assistant_tokens"),
+            *("num_beam_groups", "penalty_alpha", "prompt_lookup_num_tokens"),
+            *("renormalize_logits", "sequence_bias", "token_healing", "watermarking_config"),
+        ),
+        _NOT_OFFERED,
+    ),
+    **dict.fromkeys(
+        (
+            *("begin_suppress_tokens", "decoder_start_token_id", "forced_bos_token_id"),
+            *("forced_eos_token_id", "suppress_tokens"),
+        ),
+        _IN_MODEL,
+    ),
+    **dict.fromkeys(("return_dict_in_generate", "output_scores", "output_logits"), _DETAILS),
+    "bad_words_ids": only(None, [], hint="Give them as texts: bad_words."),
+    "skip_special_tokens": only(None, True, hint="Special tokens are always left out."),
+    "add_special_tokens": only(None, True, hint="Leave it out: the model defines them."),
+    "return_type": only(None, hint="Leave it out: answers are texts."),
+    **dict.fromkeys(
+        ("assistant_model", "assistant_tokenizer"),
+        only(None, hint="Leave it out: a model decodes alone."),
+    ),
     "stopping_criteria": _NO_OBJECTS,
     "logits_processor": _NO_OBJECTS,
 }
@@ -144,8 +214,8 @@ class GenerationConfig:
         if "stop_strings" in values:
             values["stop"] = values["stop_strings"]
         found = {}
-        for name, field in options.model_fields.items():
-            if name in values and values[name] != field.default:
+        for name in options.model_fields:
+            if name in values:
                 try:
                     options.model_validate({name: values[name]})
                 except (ValidationError, OptionError):

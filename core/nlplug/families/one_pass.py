@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
     from nlplug.models.bundle import Bundle
 
-__all__ = ["GraphRunner", "OnePassTask", "Row", "Stride", "TaskModel", "softmax", "window_stride"]
+__all__ = [
+    "GraphRunner",
+    "OnePassTask",
+    "Row",
+    "Stride",
+    "TaskModel",
+    "min_score",
+    "softmax",
+    "window_stride",
+]
 
 Stride = Annotated[
     int,
@@ -40,6 +49,23 @@ Stride = Annotated[
     ),
 ]
 """The option ``stride`` of tasks that split long texts into windows."""
+
+
+def min_score(description: str, chinese_description: str) -> Any:
+    """The option ``min_score``: the field of the options of a task that withholds unsure answers.
+
+    Args:
+        description: What happens to an answer with a lower score.
+        chinese_description: The same in Chinese.
+    """
+    return Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        title="Minimum score",
+        description=description,
+        json_schema_extra=chinese("最低得分", chinese_description),
+    )
 
 
 class OnePassTask(Task):

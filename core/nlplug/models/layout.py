@@ -13,6 +13,8 @@ TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
 SENTENCE_CONFIG_FILE = "sentence_bert_config.json"
+CONFIDENCE_FILE = "confidence.json"
+"""What held-out rows say about the scores of a model; only nlplug writes and reads it."""
 CARD_FILE = "README.md"
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
 VOCABULARY_FILE = "vocab.txt"
@@ -41,6 +43,7 @@ SIDE_FILES = (
     SPECIAL_TOKENS_FILE,
     ADDED_TOKENS_FILE,
     SENTENCE_CONFIG_FILE,
+    CONFIDENCE_FILE,
     CHAT_TEMPLATE_FILE,
     TARGET_TOKENIZER_FILE,
 )

@@ -19,6 +19,7 @@ from nlplug.models.layout import (
     ADDED_TOKENS_FILE,
     CARD_FILE,
     CHAT_TEMPLATE_FILE,
+    CONFIDENCE_FILE,
     CONFIG_FILE,
     FOLDERS,
     GENERATION_CONFIG_FILE,
@@ -71,6 +72,7 @@ class Repository:
         special_tokens_map: ``special_tokens_map.json``; empty when there is none.
         added_tokens: ``added_tokens.json``: token → id; likewise.
         sentence_config: ``sentence_bert_config.json``; likewise.
+        confidence: ``confidence.json``; likewise.
     """
 
     folder: Path
@@ -80,6 +82,7 @@ class Repository:
     special_tokens_map: Mapping[str, Any] = field(default_factory=dict, repr=False)
     added_tokens: Mapping[str, int] = field(default_factory=dict, repr=False)
     sentence_config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    confidence: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, folder: Path) -> Repository:
@@ -102,6 +105,7 @@ class Repository:
             special_tokens_map=found(SPECIAL_TOKENS_FILE) or {},
             added_tokens={text: token for text, token in added.items() if type(token) is int},
             sentence_config=found(SENTENCE_CONFIG_FILE) or {},
+            confidence=found(CONFIDENCE_FILE) or {},
         )
 
     @cached_property

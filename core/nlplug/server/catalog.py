@@ -163,7 +163,7 @@ class Catalog:
 
     def _named(self, name: str, source: Source, task: str | None) -> Served:
         if isinstance(source, Pipeline):
-            return Served(name, source.task, source, key=name)
+            return Served(name, source.definition, source, key=name)
         if isinstance(source, str):
             if (found := self._task(source)) is not None:
                 if found.default_model is None:

@@ -61,7 +61,7 @@ class RunConfig(BaseModel):
     data: list[str] = Field(
         min_length=1,
         description="Training data: a file (.csv .tsv .jsonl .json .txt .conll .bio, also .gz; "
-        ".parquet), or a data set of the Hub as owner/name or owner/name:split.",
+        ".parquet .xlsx), or a data set of the Hub as owner/name or owner/name:split.",
     )
     output: Path = Field(description="Folder to write the finished bundle to.")
     eval: list[str] = Field(
@@ -70,8 +70,8 @@ class RunConfig(BaseModel):
     )
     eval_share: EvalShare = 0.1
     text_column: str = Field(default="text", description="Column with the text.")
-    format: Literal["csv", "tsv", "jsonl", "json", "conll", "txt", "parquet"] | None = Field(
-        default=None, description="Format of the data files. Default: from the file name."
+    format: Literal["csv", "tsv", "jsonl", "json", "conll", "txt", "parquet", "xlsx"] | None = (
+        Field(default=None, description="Format of the data files. Default: from the file name.")
     )
     delimiter: str | None = Field(
         default=None,

@@ -136,7 +136,7 @@ def _vectors(
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """The inputs of the output layer and the labels, batch by batch."""
     found = []
-    with in_evaluation(model), torch.no_grad(), _inputs_of(output_layer(model)) as seen:
+    with in_evaluation(model), torch.no_grad(), inputs_of(output_layer(model)) as seen:
         for start in range(0, len(rows), _BATCH):
             items: list[Mapping[str, Any]] = [
                 rows[index] for index in range(start, min(start + _BATCH, len(rows)))
@@ -149,7 +149,7 @@ def _vectors(
 
 
 @contextmanager
-def _inputs_of(layer: nn.Linear) -> Iterator[list[torch.Tensor]]:
+def inputs_of(layer: nn.Linear) -> Iterator[list[torch.Tensor]]:
     """A list to which each run of the layer appends its input."""
     seen: list[torch.Tensor] = []
     handle = layer.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))

@@ -58,6 +58,11 @@ class Recipe(ABC):
         """
         return False
 
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether `loss` also reads ``vectors`` in training: the inputs of the output layer."""
+        return False
+
     @abstractmethod
     def key(self, row: DataRow) -> str:
         """The text whose hash assigns the row to training or to held-out data."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("nlplug.train")
 _data_log = logging.getLogger("nlplug.data")
+_SCALED = 512
+"""Maximum number of training rows that the scales of int8 activations are chosen on."""
 
 
 def train(task: Task, config: TrainConfig, extensions: Extensions = NO_EXTENSIONS) -> Path:
@@ -123,6 +126,8 @@ def _fine_tune(
                 _write(recipe, examples[1], work.eval_file)
             else:
                 _write(recipe, examples[0], work.rows_file)
+            some = random.Random(config.seed).sample(examples[0], min(_SCALED, len(examples[0])))
+            _write(recipe, some, work.calibration_file)
             if test:
                 _write(recipe, test, work.test_file)
             if check is not None:
@@ -222,9 +227,29 @@ def _finish(task: Task, config: TrainConfig, work: Workspace) -> None:
             page = refusal_report(task, config, work, error.message).write(folder)
             _log.info("Report: %s", page)
         raise
+    _record_held_out(task, config, work)
     if task.family.scoring:
         report = training_report(task, config, work)
         _log.info("\n%s\n\nReport: %s", report.text(brief=True), report.write(folder))
+
+
+def _record_held_out(task: Task, config: TrainConfig, work: Workspace) -> None:
+    """Store what rows that did not train the model say about its scores, if there are enough."""
+    from nlplug.evaluation.held_out import add_held_out
+    from nlplug.models.bundle import Bundle
+
+    if not task.family.held_out or work.gate_file == work.rows_file:
+        return
+    try:
+        add_held_out(
+            task,
+            Bundle.open(config.output),
+            work.gate_file,
+            temperature=False,  # that of the training is in the weights
+            threads=config.threads,
+        )
+    except DataError as error:
+        _log.info("No label sets (coverage): %s", error.message)
 
 
 def _check_learned(config: TrainConfig, work: Workspace) -> None:
@@ -261,6 +286,7 @@ def _export(task: Task, config: TrainConfig, work: Workspace) -> ExportReport:
             task=task,
             precisions=tuple(config.precisions),
             eval_data=work.gate_file,
+            calibration=work.calibration_file if work.calibration_file.is_file() else None,
             budget=config.budget,
             # A model that answers the most frequent label to every text is what was allowed.
             allow=("answers",) if config.allow_trivial else (),

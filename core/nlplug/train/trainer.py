@@ -24,6 +24,7 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from nlplug.train.probe import inputs_of, output_layer
 from nlplug.train.processes import broadcast, is_main
 from nlplug.train.served import in_evaluation
 from nlplug.train.training_set import TrainingSet
@@ -203,8 +204,13 @@ class RecipeTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         labels = inputs.pop("labels")
-        outputs = model(**inputs)
-        loss = self._recipe.loss(outputs, labels)
+        if self._recipe.reads_vectors:
+            with inputs_of(output_layer(model)) as seen:
+                outputs = model(**inputs)
+            loss = self._recipe.loss({**outputs, "vectors": seen[-1]}, labels)
+        else:
+            outputs = model(**inputs)
+            loss = self._recipe.loss(outputs, labels)
         self._losses.append(loss.detach())
         return (loss, outputs) if return_outputs else loss
 

@@ -147,6 +147,11 @@ class Workspace:
         return self.folder / "train.jsonl.gz"
 
     @property
+    def calibration_file(self) -> Path:
+        """Some training rows, to choose the scales of int8 activations on."""
+        return self.folder / "calibration.jsonl.gz"
+
+    @property
     def fold_file(self) -> Path:
         """The rows of a fold during a cross-validation."""
         return self.folder / "fold.jsonl.gz"

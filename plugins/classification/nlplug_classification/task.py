@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from nlplug.families.family import Family
 from nlplug.families.sequence_classification import FAMILY, SequenceClassificationTask
 from nlplug.models.bundle import Bundle
-from nlplug.task import Example, Localized, TaskOptions
+from nlplug.task import Example, Localized, NameRules, TaskOptions
 from nlplug_classification.model import ClassificationModel
 from nlplug_classification.options import ClassificationOptions
 
@@ -30,7 +30,7 @@ class ClassificationTask(SequenceClassificationTask):
     default_model = "intents-en"
     base: ClassVar[str] = "sentence-transformers/all-MiniLM-L6-v2"
     family: ClassVar[Family] = replace(
-        FAMILY, scoring="nlplug_classification.evaluation:AbstainingEvaluation"
+        FAMILY, scoring="nlplug_classification.evaluation:ThresholdEvaluation"
     )
     examples: ClassVar[Sequence[Example]] = (
         Example({"text": "Wake me up at half past six tomorrow."}),
@@ -38,6 +38,15 @@ class ClassificationTask(SequenceClassificationTask):
         Example({"text": "How tall is the Eiffel Tower?"}),
         Example({"text": "Will it rain in Lyon on Sunday?"}, {"top_k": 3}),
     )
+
+    name_rules: ClassVar[Mapping[str, NameRules]] = {
+        "text-classification": NameRules(
+            bare=True,
+            without_model="The default model of 'text-classification' recognizes intents, such as "
+            "'alarm'. In transformers it is a sentiment model: for that, name the task "
+            "'sentiment-analysis', or a model.",
+        )
+    }
 
     def bind(self, bundle: Bundle) -> ClassificationModel:
         """Bind to a text-classification bundle."""

@@ -14,6 +14,7 @@ from recipes import checkpoint_of, embed, evaluated, recalibrate, recipe_run
 from tune import tune
 
 from nlplug import Bundle
+from nlplug.evaluation.held_out import add_held_out
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_classification.task import ClassificationTask
 
@@ -49,7 +50,7 @@ def export(checkpoint: Path, rows: Path, gate: Path, target: Path, below: float)
             eval_rows=5000,
             name=BUNDLE.name,
             max_length=WINDOW,
-            options={"abstain_below": below, "abstain_label": OUTSIDE},
+            options={"min_score": below, "abstain_label": OUTSIDE},
             license=LICENSE,
             data=DATA,
             languages=("en",),
@@ -83,13 +84,17 @@ def main() -> None:
         point = tune(checkpoint, gate, OUTSIDE, accuracy=ACCURACY)
         print(point)
         export(checkpoint, rows, gate, made, point.below)
+    held_out, measured = run.files / "confidence.jsonl.gz", run.files / "measured.jsonl.gz"
+    _, found = add_held_out(ClassificationTask(), Bundle.open(made), held_out)
+    print(found)
     inside = evaluated("classification", made, gate).report
     outside = evaluated("classification", made, foreign).report
     figures = {
-        "@BELOW@": f"{Bundle.open(made).manifest.options['abstain_below']:.2f}",
+        "@BELOW@": f"{Bundle.open(made).manifest.options['min_score']:.2f}",
         "@ACCURACY@": f"{inside['in_scope_accuracy']:.3f}",
         "@RECALL@": f"{inside['out_of_scope_recall']:.2f}",
         "@PRECISION@": f"{inside['out_of_scope_precision']:.2f}",
+        "@ECE@": f"{evaluated('classification', made, measured).report['ece']:.3f}",
         "@FOREIGN@": f"{outside['out_of_scope_recall']:.3f}",
     }
     print(figures)

@@ -7,6 +7,8 @@ Reads ``$NLPLUG_DATA/train`` and writes into a folder:
 - ``eval.jsonl.gz``: a sixth of each intent and a third of the out-of-scope texts, held out by a
   hash, to watch training, to tune the confidence below which the model abstains, and to gate the
   export. As they are.
+- ``confidence.jsonl.gz`` and ``measured.jsonl.gz``: two halves of these, by another part of the
+  hash. The first is the record of held-out rows of the model, the second measures it.
 - ``foreign_heldout.jsonl.gz``: sentences of other sets that belong to no intent, for the figures
   in the model card only.
 
@@ -129,7 +131,7 @@ def intents(source: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]
 
 
 def prepare(data: Path, target: Path) -> None:
-    """Write the three files.
+    """Write the files.
 
     Args:
         data: The folder that holds ``train``.
@@ -147,5 +149,8 @@ def prepare(data: Path, target: Path) -> None:
     texts = [*once, *((written(text), label) for text, label in once)]
     write_rows(target / "train.jsonl.gz", labelled(texts))
     write_rows(target / "eval.jsonl.gz", labelled(held))
+    for number, name in enumerate(("confidence", "measured")):
+        half = [row for row in held if int(rank(row[0])[-1], 16) % 2 == number]
+        write_rows(target / f"{name}.jsonl.gz", labelled(half))
     unknown = [(text, OUTSIDE) for text in others[:FOREIGN_HELD_OUT]]
     write_rows(target / "foreign_heldout.jsonl.gz", labelled(unknown))

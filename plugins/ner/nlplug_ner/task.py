@@ -19,7 +19,7 @@ from nlplug.families.token_classification import (
 )
 from nlplug.families.token_classification.tagged_text import Tags
 from nlplug.models.bundle import Bundle
-from nlplug.task import Example, Localized, TaskOptions, chinese
+from nlplug.task import Example, Localized, NameRules, TaskOptions, chinese
 from nlplug_ner.aggregation import (
     Runs,
     Scheme,
@@ -135,6 +135,9 @@ class NerTask(TokenClassificationTask):
     Output: ClassVar[Any] = list[Entity] | list[WordLabel]
     default_model = "ner-en"
     base: ClassVar[str] = "sentence-transformers/all-MiniLM-L6-v2"
+    name_rules: ClassVar[Mapping[str, NameRules]] = {
+        "token-classification": NameRules(options={"aggregation_strategy": "none"})
+    }
     rules: ClassVar[Mapping[str, Rule]] = {
         "aggregation_strategy": values(
             {name: name for name in get_args(Strategy)} | {None: "none"}

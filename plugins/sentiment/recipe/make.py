@@ -10,8 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from prepare import prepare
-from recipes import checkpoint_of, embed, recalibrate, recipe_run, score
+from recipes import checkpoint_of, embed, evaluated, recalibrate, recipe_run, score
 
+from nlplug import Bundle
+from nlplug.evaluation.held_out import add_held_out
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_sentiment.task import SentimentTask
 
@@ -72,10 +74,13 @@ def main() -> None:
             base=run.base,
         )
         export(checkpoint, rows, gate, made)
+    # Without a temperature: one that fits the sentences makes the scores of long reviews worse.
+    add_held_out(SentimentTask(), Bundle.open(made), gate, temperature=False)
     figures = {
         mark: f"{score('sentiment', made, file):.3f}"
         for mark, file in (("@SST@", run.data / SST2_DEV), ("@IMDB@", held_out))
     }
+    figures["@ECE@"] = f"{evaluated('sentiment', made, run.data / SST2_DEV).report['ece']:.3f}"
     embed(made, run.output, HERE / "card.md", figures)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from nlplug.families.seq2seq import Seq2SeqTask
 from nlplug.models.bundle import Bundle
-from nlplug.task import Example, Localized
+from nlplug.task import Example, Localized, NameRules
 
 _ARTICLE = (
     "The old stone bridge over the river was closed on Monday after an inspection found cracks in "
@@ -38,6 +38,7 @@ class SummarizationTask(_BeamTask):
     }
     suggested_models: ClassVar[Sequence[str]] = ("Xenova/distilbart-cnn-6-6", "Xenova/t5-small")
     hub_task = "summarization"
+    name_rules: ClassVar[Mapping[str, NameRules]] = {name: NameRules(stream_lists=True)}
     answer_key = "summary_text"
     examples: ClassVar[Sequence[Example]] = (Example({"text": _ARTICLE}),)
 
@@ -55,6 +56,7 @@ class Text2TextTask(_BeamTask):
     }
     suggested_models: ClassVar[Sequence[str]] = ("Xenova/flan-t5-small", "Xenova/LaMini-T5-61M")
     hub_task = "text2text-generation"
+    name_rules: ClassVar[Mapping[str, NameRules]] = {name: NameRules(stream_lists=True)}
     examples: ClassVar[Sequence[Example]] = (
         Example({"text": "Answer the question: what is the capital of France?"}),
         Example({"text": "translate English to German: The house is small."}),

@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 
 from nlplug.families.seq2seq import Seq2SeqOptions, Seq2SeqTask
 from nlplug.models.bundle import Bundle
-from nlplug.task import Example, Localized, TaskInput, TaskOptions
+from nlplug.task import Example, Localized, NameRules, TaskInput, TaskOptions
 from nlplug.text.language_codes import title
 from nlplug_translation.languages import Languages, languages_of
 from nlplug_translation.model import TranslationModel
@@ -31,6 +31,9 @@ class TranslationTask(Seq2SeqTask):
     Input: ClassVar[type[TaskInput]] = TranslationInput
     Options: ClassVar[type[Seq2SeqOptions]] = TranslationOptions
     default_model = "translation-en-fr"
+    name_rules: ClassVar[Mapping[str, NameRules]] = {
+        "translation_xx_to_yy": NameRules(unless_stated={"num_beams": 4}, stream_lists=True)
+    }
     examples: ClassVar[Sequence[Example]] = (
         Example({"text": "Where is the nearest train station?"}),
         Example(

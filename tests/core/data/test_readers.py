@@ -145,5 +145,5 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_an_unknown_format_lists_the_known_ones(tmp_path: Path) -> None:
-    found = error(write(tmp_path / "rows.xlsx", "x"))
+    found = error(write(tmp_path / "rows.ods", "x"))
     assert ".jsonl" in str(found.hint)

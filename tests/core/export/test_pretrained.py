@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nlplug.errors import ExportError
 from nlplug.export.checkpoint import load_checkpoint
 from nlplug.export.pretrained import load_config, load_model
 from nlplug.task import Task
@@ -68,7 +69,7 @@ def test_the_configuration_is_otherwise_that_of_transformers(random_bert: Path) 
 
 def test_an_unknown_model_type_is_named(random_bert: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "made-up"}', encoding="utf-8")
-    with pytest.raises(ValueError, match="model_type 'made-up'"):
+    with pytest.raises(ExportError, match="architecture 'made-up'"):
         load_config(tmp_path)
 
 

@@ -26,7 +26,7 @@ def batcher(gated: Pipeline, gate: Gate) -> Iterator[Batcher]:
 
 
 def texts(pipe: Pipeline, *words: str) -> list[TaskInput]:
-    return [pipe.task.Input(text=word) for word in words]  # type: ignore[call-arg]
+    return [pipe.definition.Input(text=word) for word in words]  # type: ignore[call-arg]
 
 
 def labels(answers: list[Any]) -> list[str]:

@@ -35,7 +35,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=8,
 )
-NAMES = st.sampled_from(["top_k", "stride", "abstain_below", "details", "generate_parameters"])
+NAMES = st.sampled_from(["top_k", "stride", "min_score", "details", "generate_parameters"])
 BODIES = JSON | st.fixed_dictionaries(
     {"inputs": JSON | st.text() | st.lists(st.text(), max_size=5)},
     optional={

@@ -136,7 +136,7 @@ def test_a_full_queue_says_when_to_come_again(
     client = connect(app)
     serving = app.state.nlplug
     served = serving.catalog.find("gated")
-    inputs = [gated.task.Input(text="good")]  # type: ignore[call-arg]
+    inputs = [gated.definition.Input(text="good")]  # type: ignore[call-arg]
     serving.submit(served, inputs, {})
     assert gate.entered.wait(WAIT)
     serving.submit(served, inputs, {})

@@ -114,7 +114,7 @@ def batcher_of(pipe: Pipeline, loading: Event) -> Batcher:
 
 
 def submit(batcher: Batcher, pipe: Pipeline, *texts: str) -> Future[list[Any]]:
-    return batcher.submit([pipe.task.Input(text=text) for text in texts], {})  # type: ignore[call-arg]
+    return batcher.submit([pipe.definition.Input(text=text) for text in texts], {})  # type: ignore[call-arg]
 
 
 def label(future: Future[list[Any]]) -> str:
@@ -137,7 +137,7 @@ def test_closing_cuts_off_what_is_under_way_and_what_waits_behind_it(
     serving = create_app(empty_host, models={"slow": slow}).state.nlplug
     served = serving.catalog.find("slow")
     big, behind = (
-        serving.submit(served, [slow.task.Input(text=text)], options)  # type: ignore[call-arg]
+        serving.submit(served, [slow.definition.Input(text=text)], options)  # type: ignore[call-arg]
         for text, options in ((BIG, {}), (BIG, {"top_k": 1}))
     )
     assert executor.entered.wait(WAIT)

@@ -87,7 +87,7 @@ def batcher(task: HoldingTask, pipe: Pipeline) -> Iterator[Batcher]:
 
 
 def submit(batcher: Batcher, pipe: Pipeline, *texts: str, **options: Any) -> Future[list[Any]]:
-    return batcher.submit([pipe.task.Input(text=text) for text in texts], options)  # type: ignore[call-arg]
+    return batcher.submit([pipe.definition.Input(text=text) for text in texts], options)  # type: ignore[call-arg]
 
 
 def held_one_by_one(
@@ -177,7 +177,7 @@ def test_a_document_waits_neither_for_another_one_nor_for_short_texts(
     served = serving.catalog.find("holding")
 
     def ask(text: str) -> Future[list[Any]]:
-        future: Future[list[Any]] = serving.submit(served, [pipe.task.Input(text=text)], {})  # type: ignore[call-arg]
+        future: Future[list[Any]] = serving.submit(served, [pipe.definition.Input(text=text)], {})  # type: ignore[call-arg]
         return future
 
     short = [f"hold{number} good" for number in range(3)]

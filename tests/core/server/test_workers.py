@@ -116,7 +116,7 @@ def test_a_model_that_exits_while_it_is_loaded_is_tried_again(gated: Pipeline, g
 
     gate.opened.set()
     batcher = Batcher("m", load, max_batch=4, max_queue=4, metrics=Metrics())
-    inputs = [gated.task.Input(text="good")]  # type: ignore[call-arg]
+    inputs = [gated.definition.Input(text="good")]  # type: ignore[call-arg]
     with pytest.raises(RuntimeError, match="SystemExit"):
         batcher.submit(inputs, {}).result(WAIT)
     assert batcher.submit(inputs, {}).result(WAIT)[0][0]["label"] == "positive"
@@ -141,7 +141,7 @@ def test_a_worker_that_ends_is_started_anew(gated: Pipeline, gate: Gate) -> None
 
     gate.opened.set()
     batcher = Failing("m", load, max_batch=4, max_queue=4, metrics=Metrics())
-    inputs = [gated.task.Input(text="good")]  # type: ignore[call-arg]
+    inputs = [gated.definition.Input(text="good")]  # type: ignore[call-arg]
     with pytest.raises(RuntimeError, match="SystemExit"):
         batcher.submit(inputs, {}).result(WAIT)
     assert batcher.submit(inputs, {}).result(WAIT)[0][0]["label"] == "positive"
@@ -164,7 +164,7 @@ def test_closing_leaves_a_model_behind_that_does_not_come_back(
     monkeypatch.setattr(batching, "LAST_WAIT", 0.1)
     serving = create_app(empty_host, models={"gated": gated}).state.nlplug
     served = serving.catalog.find("gated")
-    future = serving.submit(served, [gated.task.Input(text="good")], {})  # type: ignore[call-arg]
+    future = serving.submit(served, [gated.definition.Input(text="good")], {})  # type: ignore[call-arg]
     assert gate.entered.wait(WAIT)
     serving.close()
     assert serving.stuck == ["gated"]
@@ -197,7 +197,7 @@ def test_a_short_text_does_not_wait_for_a_long_one(
         client = connect(app)
         serving = app.state.nlplug
         served = serving.catalog.find("patient")
-        long = serving.submit(served, [pipe.task.Input(text=LONG)], {})  # type: ignore[call-arg]
+        long = serving.submit(served, [pipe.definition.Input(text=LONG)], {})  # type: ignore[call-arg]
         assert entered.wait(WAIT)
         short = client.post("/models/patient", json={"inputs": ["bad"] * 32})
         assert short.json()[31][0]["label"] == "negative"

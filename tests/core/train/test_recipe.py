@@ -13,7 +13,10 @@ import torch
 
 from nlplug.data import DataRow
 from nlplug.errors import DataError, TrainingError
-from nlplug.families.sequence_classification.training import SequenceClassificationRecipe
+from nlplug.families.sequence_classification.training import (
+    SequenceClassificationRecipe,
+    pair_loss,
+)
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
 
@@ -194,3 +197,39 @@ def test_several_labels_in_a_cell_are_noticed(recipe: Recipes, cell: str) -> Non
 def test_decimal_numbers_are_no_labels(recipe: Recipes) -> None:
     with pytest.raises(DataError, match="decimal numbers"):
         recipe("4.5", "3.0")
+
+
+def test_the_loss_on_pairs_is_that_worked_out_by_hand() -> None:
+    vectors = torch.tensor([[2.0, 0.0], [3.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    labels = torch.tensor([0, 0, 1, 1])
+    same = [0.0, (1 - math.sqrt(0.5)) ** 2]
+    other = [0.0, 0.5, 0.0, 0.5]
+    wanted = (sum(same) / 2 + sum(other) / 4) / 2
+    assert float(pair_loss(vectors, labels)) == pytest.approx(wanted, abs=1e-6)
+    # A batch with one label, or with one row, has a loss, too.
+    assert float(pair_loss(vectors[:2], labels[:2])) == pytest.approx(0, abs=1e-6)
+    assert float(pair_loss(vectors[:1], labels[:1])) == 0
+
+
+def test_few_rows_with_few_labels_compare_pairs_on_a_sentence_encoder(recipe: Recipes) -> None:
+    def weight(count: int, labels: int, **given: Any) -> float:
+        names = [f"l{number % labels}" for number in range(count)]
+        return recipe(*names, **{"pooling": "mean", **given}).contrast
+
+    assert weight(100, 6) == 5.0
+    assert weight(100, 21) == 0.0
+    assert weight(2000, 6) == 0.0
+    assert weight(100, 6, pooling="model") == 0.0
+    assert weight(2000, 6, contrast=2.0) == 2.0
+    assert weight(100, 6, contrast=0.0) == 0.0
+    assert weight(100, 6, contrast=2.0, multi_label=True) == 0.0
+
+
+def test_the_loss_reads_the_vectors_in_training_only(recipe: Recipes) -> None:
+    made = recipe("a", "b", contrast=2.0)
+    assert made.reads_vectors
+    logits, labels = torch.zeros(2, 2), torch.tensor([0, 1])
+    plain = float(made.loss({"logits": logits}, labels))
+    vectors = torch.ones(2, 3)
+    both = float(made.loss({"logits": logits, "vectors": vectors}, labels))
+    assert both == pytest.approx(plain + 2.0)

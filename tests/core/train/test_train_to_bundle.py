@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from toy_set import toy_rows, write_jsonl
 
 from nlplug import pipeline
 from nlplug.cli.main import main
-from nlplug.errors import TrainingError
+from nlplug.errors import OptionError, TrainingError
 from nlplug.models.bundle import Bundle
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
@@ -38,6 +39,12 @@ def options(tiny_bert: Path, toy_files: tuple[Path, Path], tmp_path: Path) -> li
     ]
 
 
+@pytest.fixture
+def toy_rows_file(tmp_path: Path) -> Path:
+    """240 rows for the gate."""
+    return write_jsonl(tmp_path / "test.jsonl", toy_rows(336)[96:])
+
+
 def test_training_ends_with_a_bundle_that_answers(options: list[str], tmp_path: Path) -> None:
     done = run("sentiment", *options)
     assert done.exit_code == 0, done.output
@@ -46,6 +53,36 @@ def test_training_ends_with_a_bundle_that_answers(options: list[str], tmp_path: 
     with pipeline("sentiment", bundle) as judge:
         labels = [answer["label"] for answer in judge(["so lovely", "a dull plot"])]
     assert labels == ["positive", "negative"]
+
+
+def test_scales_are_chosen_on_training_rows(toy_task: Task, config: Make) -> None:
+    from nlplug.data import read_rows
+
+    settings = config(precisions=["fp32", "int8"], budget=1.0, contrast=1.0)
+    output = train(toy_task, settings)
+    manifest = Bundle.open(output).manifest
+    assert manifest is not None
+    found = manifest.metrics["quantization"]["calibration"]
+    assert "calibration.jsonl.gz" in found["rows"]
+    assert found["activations"] > 0
+    used = list(read_rows(output.with_name("out.training") / "calibration.jsonl.gz"))
+    known = {row.values["text"] for row in read_rows(Path(settings.data[0]))}
+    assert {row.values["text"] for row in used} <= known
+
+
+def test_held_out_rows_give_label_sets(options: list[str], toy_rows_file: Path) -> None:
+    done = run("sentiment", *options, "--test", toy_rows_file)
+    assert done.exit_code == 0, done.output
+    output = options[options.index("--output") + 1]
+    with pipeline("sentiment", output) as judge:
+        assert judge("so lovely", coverage=0.9)[0]["label"] == "positive"
+    few = run("sentiment", *options)
+    assert few.exit_code == 0, few.output
+    with (
+        pipeline("sentiment", output) as judge,
+        pytest.raises(OptionError, match="needs a record of held-out rows"),
+    ):
+        judge("so lovely", coverage=0.9)
 
 
 def test_settings_may_stand_in_a_file_and_options_win(options: list[str], tmp_path: Path) -> None:

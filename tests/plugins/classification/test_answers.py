@@ -148,51 +148,68 @@ def test_nothing_is_left_out_and_nobody_abstains_by_default(make: Make, intents:
 def test_an_unsure_model_answers_with_the_abstaining_label_alone(
     make: Make, intents: Bundle
 ) -> None:
-    pipe = make(intents, abstain_below=0.5)
+    pipe = make(intents, min_score=0.5)
     best = math.exp(4) / (math.exp(4) + 2)
     assert pipe("alarm") == [{"label": "wake", "score": pytest.approx(best)}]
-    assert pipe("hm") == [{"label": "none", "score": pytest.approx(2 / 3)}]
-    assert labels(pipe("hm", top_k=None)) == ["none"]
+    assert pipe("hm") == [{"label": "none", "score": pytest.approx(2 / 3), "abstained": True}]
     assert labels(pipe("hm", threshold=0.9)) == ["none"]
 
 
+def test_the_scores_of_an_abstaining_answer_are_there_on_request(
+    make: Make, intents: Bundle
+) -> None:
+    pipe = make(intents, min_score=0.5)
+    assert labels(pipe("hm", top_k=None)) == ["none", "wake", "laugh", "oos"]
+    assert labels(pipe("hm", top_k=2)) == ["none", "wake"]
+    answer = pipe("hm", top_k=None, abstain_label="oos")
+    assert labels(answer) == ["oos", "wake", "laugh"], "each label once"
+    assert [item.get("abstained") for item in answer] == [True, None, None]
+
+
+def test_an_earlier_name_of_the_option_is_understood(make: Make, intents: Bundle) -> None:
+    with pytest.warns(FutureWarning, match="use min_score"):
+        assert labels(make(intents)("hm", abstain_below=0.5)) == ["none"]
+    assert labels(make(intents, own={"abstain_below": 0.5})("hm")) == ["none"]
+
+
 def test_the_abstaining_label_can_be_named(make: Make, intents: Bundle) -> None:
-    pipe = make(intents, abstain_below=0.5)
+    pipe = make(intents, min_score=0.5)
     assert labels(pipe("hm", abstain_label="ask a human")) == ["ask a human"]
 
 
 def test_a_models_own_label_for_what_fits_no_other_counts_as_abstaining(
     make: Make, intents: Bundle
 ) -> None:
-    pipe = make(intents, abstain_label="oos", abstain_below=0.01)
+    pipe = make(intents, abstain_label="oos", min_score=0.01)
     best = 1 / (math.exp(4) + 2)
-    assert pipe("moon") == [{"label": "oos", "score": pytest.approx(1 - best)}]
+    wanted = {"label": "oos", "score": pytest.approx(1 - best), "abstained": True}
+    assert pipe("moon") == [wanted]
     assert labels(pipe("alarm")) == ["wake"]
     # Sure that it fits no other is not sure of a label.
-    assert labels(make(intents, abstain_label="oos", abstain_below=0.9)("moon")) == ["oos"]
+    assert labels(make(intents, abstain_label="oos", min_score=0.9)("moon")) == ["oos"]
 
 
 def test_a_multi_label_model_may_abstain_instead_of_giving_no_label(
     make: Make, topics: Bundle
 ) -> None:
-    pipe = make(topics, own={"top_k": None, "threshold": 0.5, "abstain_below": 0.5})
+    pipe = make(topics, own={"top_k": None, "threshold": 0.5, "min_score": 0.5})
     assert labels(pipe("match")) == ["sports", "politics"]
     assert pipe("rain vote") != []
     assert labels(pipe("rain")) == ["sports", "politics", "weather"], "one half is no less"
-    assert labels(pipe("rain", abstain_below=0.6)) == ["none"]
+    assert labels(pipe("rain", min_score=0.6, top_k=1)) == ["none"]
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\n\t"])
 def test_a_blank_text_is_refused(make: Make, intents: Bundle, text: str) -> None:
-    for options in ({}, {"abstain_below": 0.1}):
+    for options in ({}, {"min_score": 0.1}):
         with pytest.raises(InputError, match="text is"):
             make(intents, **options)(text)
 
 
 def test_the_tuned_confidence_of_a_model_can_be_switched_off(make: Make, intents: Bundle) -> None:
-    pipe = make(intents, own={"abstain_below": 0.5, "abstain_label": "oos"})
+    pipe = make(intents, own={"min_score": 0.5, "abstain_label": "oos"})
     assert labels(pipe("hm")) == ["oos"]
-    assert labels(pipe("hm", abstain_below=0)) == ["wake"]
+    assert labels(pipe("hm", min_score=0)) == ["wake"]
     assert [answer["label"] for answer in pipe(["hm", "joke"])] == ["oos", "laugh"]
 
 
@@ -213,13 +230,15 @@ def test_an_answer_holds_what_the_options_promise(
     pipe = _shared(tmp_path_factory)
     everything = pipe(" ".join(words), top_k=None)
     answer = pipe(
-        " ".join(words), abstain_below=below, abstain_label="oos", threshold=threshold, top_k=top_k
+        " ".join(words), min_score=below, abstain_label="oos", threshold=threshold, top_k=top_k
     )
     best = max(item["score"] for item in everything if item["label"] != "oos")
     if below and (
         best < below or (everything[0]["label"] == "oos" and everything[0]["score"] > best)
     ):
-        assert answer == [{"label": "oos", "score": pytest.approx(1 - best)}]
+        first = {"label": "oos", "score": pytest.approx(1 - best), "abstained": True}
+        others = [item for item in everything[:top_k] if item["score"] >= threshold]
+        assert answer == [first, *(one for one in others if one["label"] != "oos")][:top_k]
     else:
         assert answer == [item for item in everything[:top_k] if item["score"] >= threshold]
 
@@ -242,7 +261,7 @@ def _shared(folders: pytest.TempPathFactory) -> Pipeline:
 
 @pytest.mark.parametrize(
     "options",
-    [{"threshold": 1.1}, {"threshold": -0.1}, {"abstain_below": 2}, {"abstain_label": ""}],
+    [{"threshold": 1.1}, {"threshold": -0.1}, {"min_score": 2}, {"abstain_label": ""}],
 )
 def test_an_option_out_of_its_bounds_is_an_error(
     make: Make, intents: Bundle, options: dict[str, Any]
@@ -269,7 +288,7 @@ def test_ids_of_labels_with_a_gap_are_an_error(make: Make, intents: Bundle) -> N
 
 @pytest.mark.parametrize("text", ["🦘", "e\u0301 \u202eabc", "مرحبا"])
 def test_any_text_has_an_answer(make: Make, intents: Bundle, text: str) -> None:
-    assert labels(make(intents, abstain_below=0.5)(text)) == ["none"]
+    assert labels(make(intents, min_score=0.5)(text)) == ["none"]
 
 
 def test_a_million_characters_are_judged_whole(make: Make, tmp_path: Path) -> None:
@@ -280,7 +299,7 @@ def test_a_million_characters_are_judged_whole(make: Make, tmp_path: Path) -> No
     )
     rare = "hm " * 300_000 + "joke " * 20_000
     assert labels(pipe(rare)) == ["laugh"]
-    assert labels(pipe(rare, abstain_below=0.9)) == ["none"]
+    assert labels(pipe(rare, min_score=0.9)) == ["none"]
 
 
 def test_a_lone_surrogate_is_an_error_that_names_it(make: Make, intents: Bundle) -> None:
@@ -290,8 +309,9 @@ def test_a_lone_surrogate_is_an_error_that_names_it(make: Make, intents: Bundle)
 
 def test_the_command_line_answers_and_refuses_alike(intents: Bundle) -> None:
     command = ["run", "classification", "hm", "--model", str(intents.path)]
-    done = CliRunner().invoke(main, [*command, "--abstain-below", "0.5"])
-    assert json.loads(done.stdout) == {"label": "none", "score": pytest.approx(2 / 3)}
-    failed = CliRunner().invoke(main, [*command, "--abstain-below", "2"])
+    done = CliRunner().invoke(main, [*command, "--min-score", "0.5"])
+    wanted = {"label": "none", "score": pytest.approx(2 / 3), "abstained": True}
+    assert json.loads(done.stdout) == wanted
+    failed = CliRunner().invoke(main, [*command, "--min-score", "2"])
     assert failed.exit_code != 0
     assert failed.stderr.startswith("Error: Wrong option of the task 'classification'")

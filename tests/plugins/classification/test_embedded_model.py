@@ -9,9 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nlplug import Bundle, Pipeline, pipeline
+from nlplug.evaluation.metrics import calibration
 from nlplug_classification.plugin import register_models
 
 
@@ -54,7 +56,7 @@ def test_its_manifest_says_what_it_is_and_what_it_lost(bundle: Bundle) -> None:
     assert manifest is not None
     assert (manifest.task, len(manifest.labels)) == ("classification", 151)
     assert manifest.options["abstain_label"] == "oos"
-    assert 0 < manifest.options["abstain_below"] < 1
+    assert 0 < manifest.options["min_score"] < 1
     assert manifest.license
     assert manifest.data
     metrics = manifest.precisions["int8"].metrics
@@ -65,7 +67,7 @@ def test_its_manifest_says_what_it_is_and_what_it_lost(bundle: Bundle) -> None:
 
 def test_its_card_names_data_terms_limits_and_where_it_abstains(bundle: Bundle) -> None:
     card = (bundle.path / "README.md").read_text(encoding="utf-8")
-    assert f"abstain_below` is {bundle.options['abstain_below']:.2f}" in card
+    assert f"min_score` is {bundle.options['min_score']:.2f}" in card
     for word in ("CLINC150", "licences", "bad at", "accuracy", "recall", "MB"):
         assert word in card
     assert "@" not in card
@@ -102,22 +104,23 @@ def test_it_tells_plain_requests_from_what_is_none(
     ids=lambda text: ascii(text[:8]),
 )
 def test_it_abstains_from_what_it_cannot_read(assistant: Pipeline, text: str) -> None:
-    assert assistant(text) == [{"label": "oos", "score": 1.0}]
-    assert assistant(text, top_k=3, threshold=0.9) == [{"label": "oos", "score": 1.0}]
-    assert assistant(text, abstain_below=0)[0]["score"] < 1.0
+    wanted = {"label": "oos", "score": 1.0, "abstained": True}
+    assert assistant(text) == [wanted]
+    assert assistant(text, top_k=3, threshold=0.99) == [wanted]
+    assert assistant(text, min_score=0)[0]["score"] < 1.0
 
 
 def test_a_word_that_it_knows_is_enough_to_be_judged(assistant: Pipeline) -> None:
     [answer] = assistant("😀 " * 600 + "what is the time in london right now")
     assert 0 < answer["score"] < 1
     [answer] = assistant({"text": "😀", "text_pair": "猫"})
-    assert answer == {"label": "oos", "score": 1.0}
+    assert answer == {"label": "oos", "score": 1.0, "abstained": True}
     [answer] = assistant({"text": "😀", "text_pair": "tell me a joke"})
     assert answer["score"] < 1
 
 
 def test_abstaining_can_be_switched_off(assistant: Pipeline) -> None:
-    answer = assistant("Tell him that I will be late.", top_k=3, abstain_below=0)
+    answer = assistant("Tell him that I will be late.", top_k=3, min_score=0)
     assert len(answer) == 3
     assert answer[0]["label"] == "text"
 
@@ -126,9 +129,35 @@ def test_it_is_as_good_as_asked_on_texts_kept_out_of_training(
     assistant: Pipeline, held_out: dict[str, list[str]]
 ) -> None:
     """A third of them, and all that are none of the intents."""
-    outside = assistant(held_out.pop("oos"))
+    outside = assistant(held_out["oos"])
     assert sum(answer["label"] == "oos" for answer in outside) / len(outside) >= 0.85
-    pairs = [(text, label) for label, texts in held_out.items() for text in texts[::3]]
+    inside = {label: texts for label, texts in held_out.items() if label != "oos"}
+    pairs = [(text, label) for label, texts in inside.items() for text in texts[::3]]
     answers = assistant([text for text, _ in pairs])
     right = [answer["label"] == label for answer, (_, label) in zip(answers, pairs, strict=True)]
     assert sum(right) / len(right) >= 0.945
+
+
+def test_its_scores_are_probabilities_and_its_sets_cover(
+    assistant: Pipeline, held_out: dict[str, list[str]]
+) -> None:
+    """On the half of the held-out texts that its record was not made from."""
+    pairs = [
+        (text, label)
+        for label, texts in held_out.items()
+        for text in texts
+        if int(hashlib.md5(text.encode()).hexdigest()[-1], 16) % 2
+    ]
+    assert len(pairs) > 1400
+    texts = [text for text, _ in pairs]
+    answers = [answer[0] for answer in assistant(texts, top_k=None, min_score=0)]
+    scores = np.array([answer["score"] for answer in answers])
+    right = [answer["label"] == label for answer, (_, label) in zip(answers, pairs, strict=True)]
+    assert calibration(scores, np.array(right))["ece"] <= 0.03
+    for coverage in (0.9, 0.95):
+        sets = assistant(texts, coverage=coverage)
+        held = [
+            label in [item["label"] for item in labels]
+            for labels, (_, label) in zip(sets, pairs, strict=True)
+        ]
+        assert abs(sum(held) / len(held) - coverage) <= 0.02

@@ -67,10 +67,10 @@ def asked(tmp_path: Path) -> Path:
 
 
 def test_texts_inside_and_outside_are_counted_apart(intents: Bundle, asked: Path) -> None:
-    found = report(intents, asked, abstain_below=0.5, abstain_label="oos")
+    found = report(intents, asked, min_score=0.5, abstain_label="oos")
     assert found["operating_point"] == {
         "threshold": 0.0,
-        "abstain_below": 0.5,
+        "min_score": 0.5,
         "abstain_label": "oos",
     }
     assert found["in_scope_accuracy"] == 3 / 4, "abstaining from 'hm' is wrong"
@@ -90,7 +90,7 @@ def test_a_label_that_the_model_lacks_may_stand_for_texts_outside(
     intents: Bundle, tmp_path: Path
 ) -> None:
     data = write(tmp_path / "a.jsonl", ("alarm", "wake"), ("hm", "none"), ("joke", "none"))
-    found = report(intents, data, abstain_below=0.5)
+    found = report(intents, data, min_score=0.5)
     assert (found["in_scope_accuracy"], found["out_of_scope_recall"]) == (1.0, 0.5)
     assert found["labels"]["none"]["support"] == 2
 
@@ -99,7 +99,7 @@ def test_with_several_labels_a_text_without_any_is_one_outside(
     topics: Bundle, tmp_path: Path
 ) -> None:
     data = write(tmp_path / "a.jsonl", ("ball", ["sports"]), ("hm", []), ("vote", []))
-    found = report(topics, data, abstain_below=0.5)
+    found = report(topics, data, min_score=0.5)
     assert (found["in_scope_accuracy"], found["out_of_scope_recall"]) == (1.0, 0.5)
     assert found["accuracy"] == 2 / 3
 
@@ -129,7 +129,7 @@ def test_the_command_shows_the_point_that_the_model_is_used_at(
     from nlplug.models.manifest import Manifest
     from nlplug.models.writer import BundleWriter
 
-    own = {"abstain_below": 0.5, "abstain_label": "oos"}
+    own = {"min_score": 0.5, "abstain_label": "oos"}
     with BundleWriter(tmp_path / "own") as writer:
         for path in intents.path.rglob("*"):
             if path.is_file():
@@ -141,7 +141,7 @@ def test_the_command_shows_the_point_that_the_model_is_used_at(
     done = CliRunner().invoke(main, ["evaluate", str(tmp_path / "own"), "--data", str(asked)])
     lines = [" ".join(line.split()) for line in done.output.splitlines()]
     for line in (
-        "abstain below 0.5000",
+        "min score 0.5000",
         "abstain label oos",
         "accuracy in scope 0.7500",
         "out of scope, recall 0.6667",

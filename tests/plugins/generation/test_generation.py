@@ -59,7 +59,7 @@ def read_all(terminal: Any) -> str:
 
 def test_the_task_goes_by_the_name_of_the_hub_too(model: Path) -> None:
     tell = pipeline("text-generation", model=model)
-    assert tell.task.name == "generation"
+    assert tell.definition.name == "generation"
     assert tell("the", do_sample=False) == [{"generated_text": "the end"}]
 
 

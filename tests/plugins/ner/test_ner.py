@@ -47,6 +47,19 @@ def test_one_text_gives_a_list_and_a_list_gives_a_list_each(ner: Pipeline) -> No
     assert [len(entities) for entities in ner(["Anna", "Rome, Paris", "x"])] == [1, 2, 0]
 
 
+def test_entities_below_the_minimum_score_are_left_out(ner: Pipeline) -> None:
+    found = ner("Anna Smith left Rome.")
+    low, high = sorted(entity["score"] for entity in found)
+    assert low < high
+    kept = [entity for entity in found if entity["score"] == high]
+    assert ner("Anna Smith left Rome.", min_score=low) == found
+    assert ner("Anna Smith left Rome.", min_score=high) == kept
+    assert ner("Anna Smith left Rome.", min_score=1.0) == []
+    assert ner("Rome", aggregation_strategy="none", min_score=1.0) == []
+    with pytest.raises(OptionError, match="min_score"):
+        ner("Rome", min_score=1.5)
+
+
 def test_none_gives_tokens(ner: Pipeline) -> None:
     tokens = ner("Rome", aggregation_strategy="none")
     assert [(token["entity"], token["word"]) for token in tokens] == [

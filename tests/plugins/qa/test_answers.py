@@ -49,6 +49,23 @@ def texts(answers: Any) -> Any:
 # How it is called, and what comes back
 
 
+def test_an_answer_below_the_minimum_score_is_no_answer(ask: Pipeline) -> None:
+    best = ask(question="Where?", context=PARIS)
+    score = best["score"]
+    assert ask(question="Where?", context=PARIS, min_score=score) == best
+    withheld = ask(question="Where?", context=PARIS, min_score=math.nextafter(score, 1))
+    assert withheld == {
+        "answer": "",
+        "score": pytest.approx(1 - score),
+        "start": 0,
+        "end": 0,
+        "abstained": True,
+    }
+    several = ask(question="Where?", context=PARIS, min_score=1.0, top_k=3)
+    assert [texts(one) for one in several[:2]] == ["", "Paris"]
+    assert several[1]["score"] == pytest.approx(score)
+
+
 @pytest.mark.parametrize(
     ("arguments", "answers"),
     [

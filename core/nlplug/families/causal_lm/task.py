@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 from nlplug.argument_rules import Rule, ignored, only, values
 from nlplug.errors import warn
@@ -14,7 +14,11 @@ from nlplug.families.causal_lm.options import (
     is_chat,
 )
 from nlplug.families.causal_lm.runner import CausalRunner
-from nlplug.families.decoding_options import DECODING_RULES, GenerationConfig
+from nlplug.families.decoding_options import (
+    DECODING_RULES,
+    GenerationConfig,
+    with_generation_config,
+)
 from nlplug.families.family import Family
 from nlplug.models.bundle import Bundle
 from nlplug.task import Display, StreamingRunner, Task, TaskInput, TaskOptions
@@ -45,6 +49,11 @@ def hole(name: str, value: Any) -> Mapping[str, Any]:
 _LEFT: Mapping[str, Any] = {"truncation": "left"}
 
 
+@runtime_checkable
+class _Chat(Protocol):
+    messages: Any
+
+
 class CausalTask(Task):
     """Base of tasks that continue a prompt; a subclass defines names, texts and examples."""
 
@@ -68,7 +77,7 @@ class CausalTask(Task):
 
     def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task.adapt`; ``max_new_tokens`` overrides ``max_length``."""
-        left = dict(arguments)
+        left = with_generation_config(arguments)
         for old, new in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
             if left.get(old) is not None and left.get(new) is not None:
                 warn(f"{old} is ignored, because {new} is given.", UserWarning)
@@ -100,5 +109,7 @@ class CausalTask(Task):
         return [content for content in contents if isinstance(content, str)]
 
     def wrap(self, value: Any) -> Any:
-        """A list of messages is one input."""
+        """A list of messages is one input, and so is a ``Chat`` of transformers."""
+        if isinstance(value, _Chat):
+            value = value.messages
         return {"text": value} if is_chat(value) else value

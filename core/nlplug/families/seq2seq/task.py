@@ -13,7 +13,11 @@ from pydantic import BaseModel, create_model
 
 from nlplug.argument_rules import Rule, values
 from nlplug.errors import OptionError, warn
-from nlplug.families.decoding_options import DECODING_RULES, GenerationConfig
+from nlplug.families.decoding_options import (
+    DECODING_RULES,
+    GenerationConfig,
+    with_generation_config,
+)
 from nlplug.families.family import Family
 from nlplug.families.seq2seq.model import Seq2SeqModel, graph_files, own_params
 from nlplug.families.seq2seq.options import Seq2SeqOptions
@@ -69,7 +73,7 @@ class Seq2SeqTask(Task):
 
     def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task.adapt`; ``max_length`` and ``min_length`` also count the start token."""
-        left = dict(arguments)
+        left = with_generation_config(arguments)
         for old, new in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
             limit = left.pop(old, None)
             if limit is None:

@@ -17,6 +17,7 @@ from nlplug.explanations.contract import (
 )
 from nlplug.explanations.result import ExplainedTarget
 from nlplug.families.one_pass import Row, softmax, window_stride
+from nlplug.families.sequence_classification.confidence import Confidence, inside
 from nlplug.families.sequence_classification.options import (
     Activation,
     LabelScore,
@@ -57,13 +58,23 @@ class SequenceClassificationModel(
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self.pad_token_id = self._tokenizer.pad_token_id
         self.stand_in = stand_in_of(bundle, self._tokenizer)
+        # SentencePiece puts a bare "▁" before an unknown piece.
+        self._unknown = {self._tokenizer.unk_token_id, self._tokenizer.token_id("▁")}
+        self._confidence = Confidence.of(bundle)
 
     def encode(
         self,
         inputs: Sequence[SequenceClassificationInput],
         options: SequenceClassificationOptions,
     ) -> list[list[Row]]:
-        """Tokenize; a text longer than the model's window becomes several rows."""
+        """Tokenize; a text longer than the model's window becomes several rows.
+
+        Raises:
+            OptionError: ``coverage`` is given, but the model has no record of held-out rows, or its
+                scores are not those of a softmax.
+        """
+        if options.coverage is not None:
+            self._confidence.check(self._name, options.function_to_apply or self._default)
         texts = [
             item.text if item.text_pair is None else (item.text, item.text_pair) for item in inputs
         ]
@@ -91,9 +102,32 @@ class SequenceClassificationModel(
         outputs: Sequence[Mapping[str, np.ndarray]],
         options: SequenceClassificationOptions,
     ) -> list[LabelScore]:
-        """The answer to one input; see `answer`."""
+        """The answer to one input; see `answer`.
+
+        The model abstains if the best score is below ``min_score``. If one of its labels is named
+        ``abstain_label``, it is for texts that fit no other label: its score does not count as the
+        best score, and the model also abstains if it is the highest of all. It also abstains from
+        a text without any known token. The score of the abstain label is one minus the best score.
+        """
         activation = options.function_to_apply or self._default
-        return self.answer(_apply(activation, self.logits(rows, outputs)), options)
+        logits = self.logits(rows, outputs)
+        if activation != "none":
+            logits = logits / np.float32(self._confidence.temperature)
+        scores = _apply(activation, logits)
+        if options.coverage is not None:
+            return self._covering(scores, options.coverage)
+        answer = self.answer(scores, options)
+        if not options.min_score:
+            return answer
+        name = options.abstain_label
+        best, sure = inside(scores, [i for i, label in self.labels.items() if label == name])
+        if not self._knows_any(item, rows):
+            best = 0.0
+        elif sure and best >= options.min_score:
+            return answer
+        abstained = LabelScore(label=name, score=1.0 - best, abstained=True)
+        others = [one for one in answer if one["label"] != name]
+        return [abstained, *others][: options.top_k]
 
     def answer(
         self, scores: np.ndarray, options: SequenceClassificationOptions
@@ -108,6 +142,22 @@ class SequenceClassificationModel(
         return [
             LabelScore(label=self.labels[int(index)], score=float(scores[index])) for index in order
         ]
+
+    def _covering(self, scores: np.ndarray, coverage: float) -> list[LabelScore]:
+        least = self._confidence.least_score(coverage)
+        return [
+            LabelScore(label=self.labels[index], score=float(scores[index]))
+            for index in np.argsort(-scores, kind="stable").tolist()
+            if scores[index] >= least
+        ]
+
+    def _knows_any(self, item: SequenceClassificationInput, rows: Sequence[Row]) -> bool:
+        """Whether the text has a token, other than special tokens, that is in the vocabulary."""
+        special = self._tokenizer.special_tokens(pair=item.text_pair is not None)
+        return any(
+            sum(token not in self._unknown for token in row.features["input_ids"]) > special
+            for row in rows
+        )
 
     def logits(
         self, rows: Sequence[Row], outputs: Sequence[Mapping[str, np.ndarray]]

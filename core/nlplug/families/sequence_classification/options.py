@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
 from nlplug.explanations.options import ExplainLabel, ExplanationOptions
-from nlplug.families.one_pass import Stride
+from nlplug.families.one_pass import Stride, min_score
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
 
@@ -41,10 +41,15 @@ Truncation = Annotated[
 
 
 class LabelScore(TypedDict):
-    """One label with its score."""
+    """One label with its score.
+
+    ``abstained`` is true in the answer of a model that abstains, and missing in all others. The
+    label is then the abstain label, and the score is one minus the best score of a label.
+    """
 
     label: str
     score: float
+    abstained: NotRequired[bool]
 
 
 class SequenceClassificationInput(TaskInput):
@@ -64,7 +69,10 @@ class SequenceClassificationInput(TaskInput):
 
 
 class SequenceClassificationOptions(ExplanationOptions, LanguageOptions):
-    """Number and scores of the labels, and the handling of long texts."""
+    """Number and scores of the labels, abstaining, and the handling of long texts.
+
+    With the defaults all labels are returned, as in Hugging Face's pipeline.
+    """
 
     top_k: int | None = Field(
         default=1,
@@ -72,6 +80,41 @@ class SequenceClassificationOptions(ExplanationOptions, LanguageOptions):
         title="Number of labels",
         description="Number of labels to return, best first. Empty: all labels.",
         json_schema_extra=chinese("标签数量", "返回得分最高的几个标签。留空：返回全部标签。"),
+    )
+    min_score: float = min_score(
+        "Abstain if the best score is below this value, or if the model has the abstain label and "
+        "ranks it first. The answer is then the abstain label; with a higher number of labels, "
+        "the labels with their scores follow it. 0: never abstain.",
+        "最高得分低于此值，或模型有弃权标签且将其排在首位时弃权：返回弃权标签；若标签数量大于 1，"
+        "其后列出各标签及其得分。0：从不弃权。",
+    )
+    abstain_label: str = Field(
+        default="none",
+        min_length=1,
+        title="Abstain label",
+        description="Label to return when abstaining. If the model has a label with this name, "
+        "that label is for texts that fit no other label.",
+        json_schema_extra=chinese(
+            "弃权标签",
+            "弃权时返回的标签。若模型有同名标签，则该标签表示不属于其他类别的文本。",
+            advanced=True,
+        ),
+    )
+    coverage: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        title="Coverage of the label set",
+        description="Return the set of labels that contains the right one with this probability, "
+        "such as 0.9. The set may be empty. The number of labels and the minimum score do not "
+        "apply. The model needs a record of held-out rows (nlplug models confidence). Empty: off.",
+        json_schema_extra=chinese(
+            "标签集合的覆盖率",
+            "返回以此概率（如 0.9）包含正确标签的标签集合；集合可能为空，"
+            "标签数量和最低得分不起作用。"
+            "模型需要留出数据的记录（nlplug models confidence）。留空：关闭。",
+            advanced=True,
+        ),
     )
     function_to_apply: Activation | None = Field(
         default=None,

@@ -11,9 +11,11 @@ import numpy as np
 
 from nlplug.evaluation import metrics
 from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
+from nlplug.families.sequence_classification.options import SequenceClassificationOptions
 
 if TYPE_CHECKING:
     from nlplug.data.formats import DataFile
+    from nlplug.task import TaskOptions
 
 _COLUMNS = ("text", "text_pair", "label")
 _MATRIX_UP_TO = 40
@@ -22,6 +24,14 @@ _LARGEST_MATRIX = 12
 """A matrix with more columns does not fit on a terminal."""
 _LABELS_SHOWN = 20
 _PAIRS = 20
+_SCOPE = {
+    "in_scope_accuracy": "accuracy in scope",
+    "out_of_scope_recall": "out of scope, recall",
+    "out_of_scope_precision": "out of scope, precision",
+    "out_of_scope_rows": "out of scope, rows",
+    "abstained": "share of abstaining answers",
+}
+"""Numbers of a model that may abstain, with their titles."""
 
 
 class ClassificationEvaluation(Evaluation):
@@ -31,6 +41,10 @@ class ClassificationEvaluation(Evaluation):
     are names or ids. With several labels, accuracy is the share of texts whose set of labels is
     exactly right, and a label counts as predicted if its score is above one half. With one label
     per text, an answer without labels is wrong.
+
+    If the model may abstain, the abstain label is one of the labels. It is the right label of a
+    text that has it in the data, and of a text without labels in multi-label data. For any other
+    text an abstaining answer is wrong.
     """
 
     metric: ClassVar[str] = "accuracy"
@@ -42,6 +56,16 @@ class ClassificationEvaluation(Evaluation):
         self._ids = {label: index for index, label in enumerate(self.labels)}
         self._multi = False  # set by `report`: whether the rows have sets of labels
         self._cut = 0.5  # multi-label: a label is predicted if its score is above this
+        self._options = SequenceClassificationOptions()
+
+    def configure(self, options: TaskOptions) -> None:
+        """Store the options, and add the abstain label to the labels if the model may abstain."""
+        if not isinstance(options, SequenceClassificationOptions):
+            return
+        self._options = options
+        if self._abstains and options.abstain_label not in self._ids:
+            self._ids[options.abstain_label] = len(self.labels)
+            self.labels.append(options.abstain_label)
 
     def samples(self, path: Path | DataFile, **columns: str) -> Iterator[Sample]:
         """Rows with the columns ``text`` and ``label`` or ``labels``, and optionally ``text_pair``.
@@ -69,7 +93,13 @@ class ClassificationEvaluation(Evaluation):
         return right.astype(np.float64)
 
     def report(self, answers: Sequence[Any], targets: Sequence[Any]) -> dict[str, Any]:
-        """The numbers of the module `nlplug.evaluation.metrics`."""
+        """The numbers of the module `nlplug.evaluation.metrics`.
+
+        If the model may abstain, also those of texts inside and outside its labels:
+        ``in_scope_accuracy`` counts an abstaining answer as wrong. ``out_of_scope_recall`` is the
+        share of the out-of-scope texts for which the model abstains. ``out_of_scope_precision`` is
+        the share of the abstaining answers that are right. A share of zero texts is left out.
+        """
         truth, given, scores = self._matrices(answers, targets)
         self._multi = _several(targets)
         right = (given == truth).all(axis=1)
@@ -89,11 +119,32 @@ class ClassificationEvaluation(Evaluation):
             report["confused"] = metrics.confused(confusion, self.labels, limit=_PAIRS)
             confidence, correct = scores.max(axis=1), right
         report |= metrics.label_scores(truth, given, self.labels)
-        return report | metrics.calibration(confidence, correct)
+        report |= metrics.calibration(confidence, correct)
+        report["operating_point"] = self._operating_point()
+        return report | (self._scope(truth, given, right) if self._abstains else {})
+
+    def _operating_point(self) -> dict[str, Any]:
+        """The options that decide which labels are answered, by name."""
+        names = ("min_score", "abstain_label") if self._abstains else ("min_score",)
+        return {name: getattr(self._options, name) for name in names}
+
+    def _scope(
+        self, truth: np.ndarray, given: np.ndarray, right: np.ndarray
+    ) -> dict[str, float | int]:
+        column = self._ids[self._options.abstain_label]
+        outside, abstained = truth[:, column], given[:, column]
+        shares = {
+            "in_scope_accuracy": right[~outside],
+            "out_of_scope_recall": abstained[outside],
+            "out_of_scope_precision": outside[abstained],
+            "abstained": abstained,
+        }
+        found = {name: float(share.mean()) for name, share in shares.items() if share.size}
+        return {**found, "out_of_scope_rows": int(outside.sum())}
 
     def decision(self, answer: Any) -> str:
         """The label; with several labels per text, those with a score above one half."""
-        if not self._multi:
+        if not self._multi or _abstained(answer):
             return str(answer[0]["label"]) if answer else ""
         return ", ".join(item["label"] for item in answer if item["score"] > self._cut)
 
@@ -113,6 +164,8 @@ class ClassificationEvaluation(Evaluation):
 
     def kept(self, answer: Any, target: Any) -> Any:
         """With one label per text, the best label: a thousand labels cost no more than ten."""
+        if _abstained(answer):
+            return answer[:1]
         if isinstance(target, tuple) or not answer:
             return answer
         return [max(answer, key=lambda item: item["score"])]
@@ -143,7 +196,12 @@ class ClassificationEvaluation(Evaluation):
             ["F1, weighted", report["weighted"]["f1"]],
             ["calibration error (ECE)", report["ece"]],
         ]
-        tables = [Table("Metrics", ["metric", "value"], totals), _by_label(report["labels"])]
+        tables = [Table("Metrics", ["metric", "value"], totals)]
+        point = [[name.replace("_", " "), v] for name, v in report["operating_point"].items() if v]
+        point += [[title, report[name]] for name, title in _SCOPE.items() if name in report]
+        if point:
+            tables.append(Table("Operating point", ["", "value"], point))
+        tables.append(_by_label(report["labels"]))
         if "confusion" in report and len(self.labels) <= _LARGEST_MATRIX:
             matrix = zip(self.labels, report["confusion"], strict=True)
             tables.append(
@@ -178,7 +236,7 @@ class ClassificationEvaluation(Evaluation):
         scores = np.zeros((len(answers), len(self.labels)), dtype=np.float64)
         named = np.zeros_like(scores, dtype=bool)
         for row, answer in enumerate(answers):
-            for item in answer:
+            for item in answer[:1] if _abstained(answer) else answer:
                 scores[row, self._ids[item["label"]]] = item["score"]
                 named[row, self._ids[item["label"]]] = True
         if _several(targets):
@@ -189,13 +247,28 @@ class ClassificationEvaluation(Evaluation):
 
     def _several_given(self, scores: np.ndarray) -> np.ndarray:
         given: np.ndarray = scores > self._cut
+        if self._abstains:
+            column = self._ids[self._options.abstain_label]
+            # An abstaining answer has no other label, and its score is one minus the best score.
+            given[:, column] |= scores[:, column] > 0
         return given
 
     def _matrix(self, targets: Sequence[int | tuple[int, ...]]) -> np.ndarray:
         matrix = np.zeros((len(targets), len(self.labels)), dtype=bool)
         for row, ids in enumerate(targets):
             matrix[row, list(ids) if isinstance(ids, tuple) else ids] = True
+        if self._abstains:
+            matrix[~matrix.any(axis=1), self._ids[self._options.abstain_label]] = True
         return matrix
+
+    @property
+    def _abstains(self) -> bool:
+        return self._options.min_score > 0
+
+
+def _abstained(answer: Sequence[Any]) -> bool:
+    """Whether a model abstained; the labels behind the first one are then not answers."""
+    return bool(answer) and bool(answer[0].get("abstained"))
 
 
 def _by_label(labels: Mapping[str, Mapping[str, Any]]) -> Table:

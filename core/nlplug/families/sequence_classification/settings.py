@@ -29,6 +29,14 @@ class SequenceClassificationConfig(LabelledConfig):
         "first token, or that of the classifiers of transformers (model). Default: that of the "
         "base if it is a sentence encoder, else model.",
     )
+    contrast: float | None = Field(
+        default=None,
+        ge=0,
+        description="Weight of a loss on pairs of rows, in addition to that of the labels: the "
+        "cosine of the vectors of two rows is to be 1 if they have the same label, else 0. Only "
+        "for rows with one label. Default: 5 for a sentence encoder with fewer than 2,000 rows and "
+        "at most 20 labels, else 0.",
+    )
     calibrate: bool = Field(
         default=True,
         description="Scale the logits so that scores are probabilities (temperature scaling), on "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from nlplug.argument_rules import Rule, values, when_default
+from nlplug.argument_rules import Rule, renamed, values, when_default
 from nlplug.errors import warn
 from nlplug.families.family import Family
 from nlplug.families.one_pass import OnePassTask
@@ -16,7 +16,7 @@ from nlplug.families.sequence_classification.options import (
     SequenceClassificationOptions,
 )
 from nlplug.models.bundle import Bundle
-from nlplug.task import Display, Task, TaskInput, TaskOptions
+from nlplug.task import Display, NameRules, Task, TaskInput, TaskOptions
 
 FAMILY = Family(
     name="sequence_classification",
@@ -27,6 +27,7 @@ FAMILY = Family(
     contents="nlplug.families.sequence_classification.contents:LabelledTexts",
     plan="nlplug.train.plan:encoder_plan",
     scoring="nlplug.families.sequence_classification.scoring:ClassificationEvaluation",
+    held_out="nlplug.families.sequence_classification.held_out:fit",
     hub_shape="nlplug.server.protocols.shapes:NESTED",
     labelled=True,
 )
@@ -44,7 +45,11 @@ class SequenceClassificationTask(OnePassTask):
     labels: ClassVar[Sequence[str]] = ()
     """Label names by id if the task defines them; empty if each model defines its own."""
 
+    name_rules: ClassVar[Mapping[str, NameRules]] = dict.fromkeys(
+        ("text-classification", "sentiment-analysis"), NameRules(bare=True)
+    )
     rules: ClassVar[Mapping[str, Rule]] = {
+        "abstain_below": renamed("min_score"),
         "function_to_apply": values(
             {"softmax": "softmax", "sigmoid": "sigmoid", "none": "none", "default": None}
         ),
@@ -69,6 +74,29 @@ class SequenceClassificationTask(OnePassTask):
                 left["return_all_scores"] = True
         return super().adapt(left)
 
+    def default_options(self, bundle: Bundle) -> dict[str, Any]:
+        """The options of the manifest; of a model made for it, ``return_all_scores``.
+
+        Earlier versions wrote ``min_score`` as ``abstain_below``.
+        """
+        options = super().default_options(bundle)
+        if "abstain_below" in options:
+            options = {"min_score": options["abstain_below"], **options}
+        every = bundle.config.get("return_all_scores") is True
+        return ({"return_all_scores": True} if every else {}) | options
+
+    def wrap(self, value: Any) -> Any:
+        """A pair of texts in its old form, a list in a list, as a dict."""
+        match value:
+            case [[str() as text, str() as pair]]:
+                warn(
+                    "A pair of texts as a list in a list is an old form; give a dict with text and "
+                    "text_pair.",
+                    FutureWarning,
+                )
+                return {"text": text, "text_pair": pair}
+        return value
+
     def bind(self, bundle: Bundle) -> SequenceClassificationModel:
         """Bind to a text-classification bundle."""
         return SequenceClassificationModel(bundle)
@@ -84,8 +112,10 @@ class SequenceClassificationTask(OnePassTask):
         """The return value of transformers' pipeline: a list with one dict for one text, and one
         dict per text for a list. With ``top_k`` each text gives a list; for one text this list is
         in another list if ``top_k`` was set when the pipeline was created, or with
-        ``return_all_scores``."""
+        ``return_all_scores``. With ``coverage`` each text gives a list, which may be empty."""
         nested = {"top_k", "return_all_scores"} & (given | preset)
+        if "coverage" in given | preset:
+            return answers[0] if single else answers
         if single:
             return answers if nested - (given - {"return_all_scores"}) else answers[0]
         return answers if nested else [answer[0] for answer in answers]

@@ -56,26 +56,41 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float | None:
 def improves(logits: np.ndarray, targets: np.ndarray) -> bool:
     """Whether a temperature lowers the calibration error (ECE) on rows that it was not found on.
 
-    Each half of the rows is scaled with the temperature of the other half; an error above 0.03 has
-    to become lower by a fifth. The temperature is found by cross entropy. A model that is wrong in
-    another way than by a common factor can have a lower cross entropy with a higher error.
+    An error above 0.03 has to become lower by a fifth. The temperature is found by cross entropy. A
+    model that is wrong in another way than by a common factor can have a lower cross entropy with a
+    higher error.
 
     Args:
         logits: See `fit_temperature`.
         targets: See `fit_temperature`.
     """
+    before, after = errors(logits, targets)
+    return before > _LOW and after < _GAIN * before
+
+
+def errors(logits: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+    """The calibration error (ECE) without and with a temperature.
+
+    Each half of the rows is scaled with the temperature of the other half. If none can be found,
+    both errors are that of the logits.
+
+    Args:
+        logits: See `fit_temperature`.
+        targets: See `fit_temperature`.
+    """
+    before = error(logits.astype(np.float64), targets)
     scaled = logits.astype(np.float64)
     halves = (slice(0, None, 2), slice(1, None, 2))
     for part, other in (halves, halves[::-1]):
         temperature = fit_temperature(logits[other], targets[other])
         if temperature is None:
-            return False
+            return before, before
         scaled[part] /= temperature
-    before = _error(logits.astype(np.float64), targets)
-    return before > _LOW and _error(scaled, targets) < _GAIN * before
+    return before, error(scaled, targets)
 
 
-def _error(logits: np.ndarray, targets: np.ndarray) -> float:
+def error(logits: np.ndarray, targets: np.ndarray) -> float:
+    """The calibration error (ECE) of the best labels; with several labels per text, of all."""
     if targets.ndim == 2:
         scores, right = np.exp(-np.logaddexp(0.0, -logits)).ravel(), targets.ravel() > 0.5
     else:

@@ -21,6 +21,7 @@ from nlplug.families.sequence_classification.contents import LabelledTexts
 from nlplug.families.sequence_classification.temperature import MIN_ROWS, fit_temperature, improves
 from nlplug.settings import load_settings
 from nlplug.train.checkpoint import load_base
+from nlplug.train.plan import FEW_ROWS
 from nlplug.train.recipe import Recipe
 from nlplug.train.served import in_evaluation
 from nlplug.train.windows import WindowedTexts, stacked
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from nlplug.families.sequence_classification.settings import SequenceClassificationConfig
     from nlplug.task import Task
 
+_FEW_LABELS = 20
+"""With more labels a batch has hardly any two rows with the same label."""
+_CONTRAST = 5.0
 _log = logging.getLogger("nlplug.data")
 
 
@@ -55,6 +59,7 @@ class SequenceClassificationRecipe(Recipe):
         super().__init__(task, config)
         self.contents = LabelledTexts(task, config)
         self.weights: torch.Tensor | None = None
+        self.contrast = 0.0
         self._check_labels()
 
     @property
@@ -70,6 +75,10 @@ class SequenceClassificationRecipe(Recipe):
         return self.contents.labels
 
     @property
+    def reads_vectors(self) -> bool:
+        return self.contrast > 0
+
+    @property
     def multi_label(self) -> bool:
         """Whether a text may have several labels."""
         return self.contents.scheme.several
@@ -78,6 +87,7 @@ class SequenceClassificationRecipe(Recipe):
         self.contents.fit(rows)
         if str(self.contents.scheme):
             _log.info("The labels are %s.", self.contents.scheme)
+        self.contrast = self._contrast(len(rows))
         if self.config.class_weights == "balanced":
             counts = Counter(i for example in self.examples(rows) for i in example.labels)
             self.weights = balanced_weights(counts, len(self.labels), len(rows), self.multi_label)
@@ -99,11 +109,8 @@ class SequenceClassificationRecipe(Recipe):
     def model(self) -> PreTrainedModel:
         problem = "multi" if self.multi_label else "single"
         values: dict[str, Any] = {"problem_type": f"{problem}_label_classification"}
-        if self.config.pooling != "model":
-            found = self.config.pooling or pooling_of(
-                self.config.base, offline=load_settings().offline
-            )
-            values |= {KEY: found} if found else {}
+        if found := self._pooling():
+            values[KEY] = found
         return load_base(
             self.config, AutoModelForSequenceClassification, labels=self.labels, **values
         )
@@ -131,7 +138,10 @@ class SequenceClassificationRecipe(Recipe):
         if self.multi_label:
             target = labels * (1 - smoothing) + 0.5 * smoothing
             return F.binary_cross_entropy_with_logits(logits, target, pos_weight=weights)
-        return F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
+        loss = F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
+        if "vectors" in outputs:
+            loss = loss + self.contrast * pair_loss(outputs["vectors"], labels)
+        return loss
 
     def calibrate(
         self,
@@ -188,6 +198,24 @@ class SequenceClassificationRecipe(Recipe):
         wanted = {"top_k": None, "threshold": 0.5} if several else {}
         return wanted if wanted.keys() <= self.task.Options.model_fields.keys() else {}
 
+    def _contrast(self, rows: int) -> float:
+        """The weight of the loss on pairs of rows."""
+        if self.multi_label or self.config.soft_column:
+            return 0.0
+        if self.config.contrast is not None:
+            return self.config.contrast
+        few = rows < FEW_ROWS and len(self.labels) <= _FEW_LABELS
+        if not few or self._pooling() is None:
+            return 0.0
+        _log.info("The loss also compares pairs of rows (--contrast %g).", _CONTRAST)
+        return _CONTRAST
+
+    def _pooling(self) -> str | None:
+        """The pooling of the model; None if it is that of the classifiers of transformers."""
+        if self.config.pooling == "model":
+            return None
+        return self.config.pooling or pooling_of(self.config.base, offline=load_settings().offline)
+
     def _check_labels(self) -> None:
         if len(set(self.labels)) != len(self.labels):
             raise TrainingError(
@@ -219,6 +247,26 @@ class SequenceClassificationRecipe(Recipe):
                 f"{', '.join(map(repr, self.labels))}.",
             )
         return tuple(float(v) for v in numbers)
+
+
+def pair_loss(vectors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The squared error of the cosines of all pairs of rows, which are to be 1 or 0.
+
+    Pairs with the same label and pairs with different labels have the same total weight. The loss
+    of SetFit (Tunstall et al. 2022, arXiv:2209.11055), on all pairs of a batch instead of pairs
+    that are drawn.
+
+    Args:
+        vectors: Shape (rows, hidden size).
+        labels: Ids of the labels, shape (rows,).
+    """
+    unit = F.normalize(vectors.float(), dim=-1)
+    cosines = unit @ unit.T
+    same = labels[:, None] == labels[None]
+    pairs = ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    found = ((1 - cosines).pow(2)[same & pairs], cosines.pow(2)[~same])
+    means = [errors.mean() for errors in found if len(errors)]
+    return torch.stack(means).mean() if means else cosines.sum() * 0
 
 
 def _scale(layer: torch.nn.Linear, factor: float) -> None:

@@ -95,8 +95,8 @@ class SpanExtractionModel(ExplainableModel[SpanExtractionInput, SpanExtractionOp
     ) -> Answer | list[Answer]:
         """The best answer, or a list of the best answers if ``top_k`` is above 1.
 
-        The answer is the empty text with start and end 0 if "no answer" has the best score, or if
-        the context contains no possible answer.
+        The answer is the empty text with start and end 0 if "no answer" has the best score, if
+        the best score is below ``min_score``, or if the context contains no possible answer.
         """
         # Several spans may become the same answer when extended to words.
         count = options.top_k * 2 + 10 if options.align_to_words else options.top_k
@@ -119,6 +119,11 @@ class SpanExtractionModel(ExplainableModel[SpanExtractionInput, SpanExtractionOp
             nothing = lowest if options.handle_impossible_answer else 0.0
             answers.append(Answer(answer="", score=nothing, start=0, end=0))
             answers.sort(key=lambda answer: answer["score"], reverse=True)
+        best = answers[0]
+        if best["answer"] and best["score"] < options.min_score:
+            others = [answer for answer in answers if answer["answer"]]
+            withheld = Answer(answer="", score=1.0 - best["score"], start=0, end=0, abstained=True)
+            answers = [withheld, *others]
         return answers[0] if options.top_k == 1 else answers[: options.top_k]
 
     def texts(self, item: SpanExtractionInput) -> dict[str, str]:

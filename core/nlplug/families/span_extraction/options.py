@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from nlplug.explanations.options import ExplainSpan, ExplanationOptions
+from nlplug.families.one_pass import min_score
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
 
@@ -45,6 +46,11 @@ class SpanExtractionOptions(ExplanationOptions, LanguageOptions):
         title="Allow no answer",
         description='Also consider "no answer": an empty text with its score.',
         json_schema_extra=chinese("允许无答案", "也考虑“无答案”：空文本及其得分。"),
+    )
+    min_score: float = min_score(
+        'Answer "no answer" if the best score is below this value. With a higher number of '
+        "answers, the answers with their scores follow it. 0: never.",
+        "最高得分低于此值时回答“无答案”；若答案数量大于 1，其后列出各答案及其得分。0：从不。",
     )
     max_answer_len: int = Field(
         default=15,
@@ -114,9 +120,14 @@ class SpanExtractionOptions(ExplanationOptions, LanguageOptions):
 
 
 class Answer(TypedDict):
-    """One answer: ``answer`` is ``context[start:end]``."""
+    """One answer: ``answer`` is ``context[start:end]``.
+
+    ``abstained`` is true if the best score is below ``min_score``, and missing in all other
+    answers. The answer is then empty, and its score is one minus the best score.
+    """
 
     answer: str
     score: float
     start: int
     end: int
+    abstained: NotRequired[bool]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from nlplug.argument_rules import Rule, renamed
 from nlplug.families.family import Family
@@ -15,7 +15,7 @@ from nlplug.families.span_extraction.options import (
     SpanExtractionOptions,
 )
 from nlplug.models.bundle import Bundle
-from nlplug.task import Display, TaskInput, TaskOptions
+from nlplug.task import Display, NameRules, TaskInput, TaskOptions
 
 FAMILY = Family(
     name="span_extraction",
@@ -39,6 +39,12 @@ _QUESTIONS = (
 )
 
 
+@runtime_checkable
+class _SquadExample(Protocol):
+    question_text: str
+    context_text: str
+
+
 class SpanExtractionTask(OnePassTask):
     """Base of tasks that find an answer in a text; a subclass defines names and examples."""
 
@@ -48,8 +54,15 @@ class SpanExtractionTask(OnePassTask):
     Options: ClassVar[type[TaskOptions]] = SpanExtractionOptions
     Output: ClassVar[Any] = Answer | list[Answer]
     """One answer for ``top_k=1``, else a list, as in transformers and the Hub API."""
+    name_rules: ClassVar[Mapping[str, NameRules]] = {"question-answering": NameRules(unwraps=True)}
     rules: ClassVar[Mapping[str, Rule]] = {"topk": renamed("top_k")}
     display: ClassVar[Display] = Display.HIGHLIGHT
+
+    def wrap(self, value: Any) -> Any:
+        """A ``SquadExample`` of transformers as a dict."""
+        if isinstance(value, _SquadExample):
+            return {"question": value.question_text, "context": value.context_text}
+        return value
 
     def bind(self, bundle: Bundle) -> SpanExtractionModel:
         """Bind to a question-answering bundle."""

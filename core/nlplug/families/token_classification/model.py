@@ -95,6 +95,8 @@ class TokenClassificationModel(
             scores=softmax(merge(own, self._stride(options))),
         )
         answer = self.answer(tags, options)
+        if options.min_score:
+            answer = [one for one in answer if one["score"] >= options.min_score]
         if tagged:
             return TaggedWords(answer=answer, tags=self._word_tags(tags, words))
         return [{**one, "words": covered(one, words)} for one in answer] if given else answer

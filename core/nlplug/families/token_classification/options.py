@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from nlplug.data.annotated import join
 from nlplug.errors import InputError
 from nlplug.explanations.options import ExplainLabel, ExplainSpan, ExplanationOptions
-from nlplug.families.one_pass import Stride
+from nlplug.families.one_pass import Stride, min_score
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
 
@@ -97,6 +97,10 @@ class TokenClassificationOptions(ExplanationOptions, LanguageOptions):
         title="Ignored labels",
         description="Labels to leave out of the answer.",
         json_schema_extra=chinese("忽略的标签", "不出现在结果中的标签。", advanced=True),
+    )
+    min_score: float = min_score(
+        "Leave out of the answer what has a score below this value.",
+        "得分低于此值的项不出现在结果中。",
     )
     stride: Stride = 64
     explain_label: ExplainLabel = None

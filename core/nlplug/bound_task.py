@@ -1,0 +1,227 @@
+"""A task bound to a model: what it is made of, and the attributes that transformers has for it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from nlplug.arguments import name_rules
+from nlplug.errors import MissingAttribute, OptionError, warn
+from nlplug.language_guard import LanguageGuard
+from nlplug.model_views import (
+    ConfigView,
+    DeviceName,
+    ModelView,
+    TokenizerView,
+    dtype_of,
+    options_view,
+)
+from nlplug.models.bundle import Bundle
+from nlplug.models.precision import preferred_precision
+from nlplug.settings import load_settings
+from nlplug.validation import make_input, make_options
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from nlplug.task import Task
+
+_OVERRIDE = "To change how inputs are read or answers are made, write a plugin whose TaskModel has "
+_INSTEAD = {
+    "preprocess": f"{_OVERRIDE}encode().",
+    "postprocess": f"{_OVERRIDE}decode().",
+    **dict.fromkeys(
+        ("forward", "_forward", "run_single", "run_multi", "iterate", "get_iterator"),
+        f"{_OVERRIDE}encode() and decode().",
+    ),
+    "push_to_hub": "Write the model with save_pretrained(), then upload the folder with: hf upload",
+    "ensure_tensor_on_device": "Leave it out: answers are plain Python values.",
+}
+
+
+class BoundTask:
+    """The state of a pipeline.
+
+    It can be pickled and copied: the copy opens the same model folder again.
+
+    Args:
+        definition: The task.
+        bundle: The model.
+        precision: A precision of the bundle, or ``auto``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        threads: CPU threads; None: ``NLPLUG_THREADS``, else the CPUs that the process may use.
+        options: Defaults for the task's options; they override the defaults of the bundle.
+        name: The name that the caller used for the task; None: the task's own. Where transformers
+            has other defaults or shapes, those of this name apply; see `nlplug.task.NameRules`.
+
+    Attributes:
+        definition: The task.
+        task: The name that the caller used for it.
+        bundle: The model.
+        precision: The precision that runs.
+
+    Raises:
+        BundleError: The bundle does not fit this task.
+        OptionError: The bundle does not have the precision, or an option is invalid.
+    """
+
+    feature_extractor = image_processor = processor = modelcard = assistant_model = None
+    framework = "ort"
+    """ONNX Runtime, where transformers has ``pt``."""
+
+    def __init__(
+        self,
+        definition: Task,
+        bundle: Bundle,
+        *,
+        precision: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+        options: Mapping[str, Any] | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.definition = definition
+        self.task = name or definition.name
+        self.bundle = bundle
+        self._setup = {
+            "precision": precision,
+            "device": device,
+            "threads": threads,
+            "options": dict(options or {}),
+            "name": name,
+        }
+        self._rules = name_rules(definition, self.task)
+        # Another task may run the same model, so unknown option names are not an error.
+        known = {
+            option: value
+            for option, value in definition.default_options(bundle).items()
+            if option in definition.Options.model_fields
+        }
+        preset = definition.adapt(options or {})
+        rules = self._rules
+        self._defaults = {**rules.unless_stated, **known, **rules.options, **preset}
+        self._preset = frozenset(preset)
+        # For `Task.shape` the model's defaults count as options of each call.
+        self._model_defaults = frozenset(known) - self._preset
+        make_options(definition, self._defaults)
+        threads = threads if threads is not None else load_settings().threads
+        self.precision = precision if precision != "auto" else preferred_precision(bundle, device)
+        self._guard = LanguageGuard(definition, bundle)
+        self._runner = definition.load(
+            bundle, precision=self.precision, device=device, threads=threads
+        )
+
+    @property
+    def device(self) -> DeviceName:
+        """The device that the model runs on: ``cpu`` or ``cuda:N``."""
+        return DeviceName(self._runner.device)
+
+    @property
+    def concurrency(self) -> int:
+        """Number of calls that a server makes at the same time; see `nlplug.task.Runner`."""
+        return self._runner.concurrency
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Default options of the model and of this pipeline; the task's own defaults are not
+        included."""
+        return dict(self._defaults)
+
+    @property
+    def model(self) -> ModelView:
+        """The model with ``config``, ``name_or_path``, ``dtype`` and ``device``."""
+        return ModelView(self.bundle, self.precision, self._runner.device)
+
+    @cached_property
+    def tokenizer(self) -> TokenizerView:
+        """The tokenizer, which can be called, with its special tokens."""
+        inputs = self.bundle.signature(self.precision).inputs
+        return TokenizerView(self.bundle, type_ids="token_type_ids" in inputs)
+
+    @property
+    def dtype(self) -> str:
+        """The type of the model's numbers, such as ``float32``, or ``int8``."""
+        return dtype_of(self.precision)
+
+    @property
+    def torch_dtype(self) -> str:
+        """Old name of `dtype`."""
+        warn("torch_dtype is an old name; use dtype.", FutureWarning)
+        return self.dtype
+
+    @property
+    def generation_config(self) -> ConfigView:
+        """The options in force, by attribute."""
+        return options_view(make_options(self.definition, self._defaults).model_dump())
+
+    def check_model_type(self, supported_models: object) -> None:
+        """Accepted as in transformers; the graph was checked when the pipeline was created."""
+
+    def device_placement(self) -> AbstractContextManager[None]:
+        """Does nothing: a model stays on its device."""
+        return nullcontext()
+
+    def create_sample(self, **fields: Any) -> dict[str, Any]:
+        """One input from its fields, which must not be lists."""
+        return make_input(self.definition, fields).model_dump(exclude_unset=True)
+
+    def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:
+        """Copy the model to a folder, from which it can be loaded.
+
+        Args:
+            save_directory: A new or empty folder.
+            **_: Accepted as in transformers, without effect.
+
+        Raises:
+            OptionError: The folder holds files, or is a file.
+        """
+        target = Path(save_directory)
+        if target.is_file() or (target.is_dir() and any(target.iterdir())):
+            raise OptionError(f"{target} exists.", hint="Name a new or an empty folder.")
+        shutil.copytree(self.bundle.path, target, dirs_exist_ok=True)
+
+    def open(self) -> None:
+        """Build the sessions now instead of at the first call, as a server does.
+
+        Raises:
+            BundleError: ONNX Runtime cannot load the graph.
+        """
+        self._runner.open()
+
+    def close(self) -> None:
+        """Release the model and the worker threads."""
+        self._runner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.definition, self.bundle.path.resolve(), self._setup)
+
+    def __repr__(self) -> str:
+        return (
+            f"Pipeline(task={self.task!r}, model={self.bundle.name!r}, "
+            f"precision={self.precision!r}, device={str(self.device)!r})"
+        )
+
+    if not TYPE_CHECKING:  # else type checkers would accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            raise MissingAttribute(
+                f"A pipeline has no attribute {name!r}.",
+                hint=_INSTEAD.get(name, "See docs/dropin.md for the attributes of transformers."),
+            )
+
+
+def _rebuilt(
+    kind: type[BoundTask], definition: Task, path: Path, setup: Mapping[str, Any]
+) -> BoundTask:
+    """A pipeline like another one, which may be in another process."""
+    return kind(definition, Bundle.open(path), **setup)

@@ -1,0 +1,96 @@
+"""``nlplug models confidence``: what held-out rows say about the scores of a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from nlplug.cli._context import host_of
+from nlplug.cli._scoring import (
+    ScoringCommand,
+    data_option,
+    label_column_option,
+    labelled_rows,
+    text_column_option,
+    threads_option,
+)
+
+
+@click.command(cls=ScoringCommand)
+@click.argument("model")
+@data_option
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder of the new bundle.  [default: MODEL itself, if it is a folder]",
+)
+@click.option(
+    "--temperature/--no-temperature",
+    default=True,
+    show_default=True,
+    help="Whether to find a temperature; else that of the model is kept.",
+)
+@click.option("--task", help="Name of the task.  [default: the task of MODEL]")
+@text_column_option
+@label_column_option
+@threads_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def confidence(
+    model: str,
+    data: Path,
+    output: Path | None,
+    temperature: bool,
+    task: str | None,
+    text_column: str | None,
+    label_column: str | None,
+    threads: int | None,
+    as_json: bool,
+    cli_format: str | None,
+    cli_delimiter: str | None,
+    cli_encoding: str | None,
+) -> None:
+    """Make the scores of a classifier probabilities, and allow label sets (coverage).
+
+    The rows must not have trained the model; at least 200 are needed. A temperature is stored if it
+    lowers the calibration error, and the scores of the right labels for label sets. The weights
+    stay as they are. A default min_score of the model is moved, so that the same share of the rows
+    has a lower score.
+
+    \b
+    nlplug models confidence runs/mine --data held-out.csv
+    nlplug run classification "Where is my order?" --model runs/mine --coverage 0.9
+    """
+    from nlplug.cli.calibrate import own_task
+    from nlplug.errors import OptionError
+    from nlplug.evaluation.held_out import add_held_out
+    from nlplug.models.resolve import is_path, resolve
+
+    host = host_of()
+    bundle = resolve(model, host=host, fetch=False)
+    if output is None and not is_path(model):
+        raise OptionError(
+            f"{model!r} is an installed or cached model, which is not changed.",
+            hint="Give --output, the folder of the new bundle.",
+        )
+    file, columns = labelled_rows(
+        data, text_column, label_column, cli_format, cli_delimiter, cli_encoding
+    )
+    made, found = add_held_out(
+        host.task(own_task(bundle, task)),
+        bundle,
+        file,
+        columns=columns,
+        output=output,
+        temperature=temperature,
+        threads=threads,
+    )
+    if as_json:
+        click.echo(json.dumps({"path": str(made.path), **found}, indent=2))
+        return
+    click.echo(str(file.report), err=True)
+    for name, value in found.items():
+        shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+        click.echo(f"{name.replace('_', ' ')}: {shown}")
+    click.echo(f"The record is in {made.path}.")

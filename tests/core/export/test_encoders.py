@@ -1,0 +1,86 @@
+"""Each encoder architecture: fused, plain or refused, and the same numbers as PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from encoder_cases import CASES
+
+from nlplug.errors import ExportError
+from nlplug.export.architectures import ENCODERS
+from nlplug.export.checkpoint import load_checkpoint
+from nlplug.export.convert import to_onnx
+from nlplug.export.fusion import fuse
+from nlplug.task import Task
+
+pytestmark = pytest.mark.train
+
+SHAPES = ((1, 3), (2, 9), (3, 16), (5, 31), (8, 48))
+TOLERANCE = 1e-4
+
+
+def test_every_architecture_of_the_hint_is_tested() -> None:
+    assert {model_type for model_type, _ in CASES.values()} == set(ENCODERS)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_graph_computes_what_pytorch_does(
+    name: str, make_checkpoint: Callable[..., Path], toy_task: Task, root: Path, tmp_path: Path
+) -> None:
+    import onnxruntime
+    import torch
+
+    model_type, settings = CASES[name]
+    checkpoint = load_checkpoint(make_checkpoint(model_type, **settings), toy_task)
+    plain = to_onnx(checkpoint.model, toy_task.family.exported_as, tmp_path)["model"]
+    fused = fuse(plain, checkpoint.model.config, tmp_path)
+    session = onnxruntime.InferenceSession(
+        fused.cpu.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    names = {one.name for one in session.get_inputs()}
+    random = np.random.default_rng(0)
+    for rows, longest in SHAPES:
+        lengths = random.integers(1, longest + 1, rows)
+        lengths[0] = longest
+        mask = (np.arange(longest) < lengths[:, None]).astype(np.int64)
+        pad = checkpoint.model.config.pad_token_id
+        ids = np.where(mask == 1, random.integers(5, 64, mask.shape), pad)
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(mask)}
+        feeds = {key: value for key, value in feeds.items() if key in names}
+        with torch.inference_mode():
+            given = {key: torch.from_numpy(value) for key, value in feeds.items()}
+            expected = checkpoint.model(**given).logits.numpy()
+        found = session.run(None, feeds)[0]
+        scale = max(1.0, float(np.abs(expected).max()))
+        assert float(np.abs(found - expected).max()) / scale <= TOLERANCE, (rows, longest)
+    assert _stated(root, name) == fused.note.split(":")[0]
+
+
+def test_other_architectures_are_refused_by_name(
+    make_checkpoint: Callable[..., Path], toy_task: Task, tmp_path: Path
+) -> None:
+    folder = make_checkpoint("bert")
+    config = (folder / "config.json").read_text(encoding="utf-8")
+    (folder / "config.json").write_text(
+        config.replace('"model_type": "bert"', '"model_type": "neobert"'), encoding="utf-8"
+    )
+    with pytest.raises(ExportError, match="neobert") as caught:
+        load_checkpoint(folder, toy_task)
+    assert "modernbert" in str(caught.value.hint)
+    other = make_checkpoint("fnet")
+    with pytest.raises(ExportError, match="fnet") as caught:
+        to_onnx(load_checkpoint(other, toy_task).model, toy_task.family.exported_as, tmp_path)
+    assert "modernbert" in str(caught.value.hint)
+
+
+def _stated(root: Path, name: str) -> str:
+    """The second column of the row of an architecture in docs/architectures.md."""
+    lines = (root / "docs" / "architectures.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return next(row[2] for row in rows if row[0] == name)

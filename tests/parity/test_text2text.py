@@ -1,0 +1,111 @@
+"""Summarization and text to text beside the pipelines of transformers, exported end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from parity.compare import Tally
+from parity.texts import sentences
+from parity.writers import WINDOW, WRITERS, make_writer
+
+from nlplug import PluginHost, pipeline
+
+pytestmark = pytest.mark.train
+
+TEXTS = [text for text in sentences(150, seed=61) if text.strip()]
+SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "4 beams": ("text2text-generation", {"max_new_tokens": 16}),
+    "greedy": ("text2text-generation", {"num_beams": 1, "max_new_tokens": 16}),
+    "2 of 3 beams": (
+        "summarization",
+        {"num_beams": 3, "num_return_sequences": 2, "max_new_tokens": 10, "length_penalty": 0.5},
+    ),
+    "no repetition": (
+        "summarization",
+        {"max_new_tokens": 14, "min_new_tokens": 6, "no_repeat_ngram_size": 2},
+    ),
+    "cut off": ("text2text-generation", {"max_new_tokens": 8, "truncation": True}),
+}
+KEYS = {"text2text-generation": "generated_text", "summarization": "summary_text"}
+
+
+@pytest.fixture(scope="module")
+def folders(
+    tmp_path_factory: pytest.TempPathFactory, host: PluginHost
+) -> Callable[[str], tuple[Path, Path]]:
+    """Checkpoint and exported bundle of an architecture."""
+    from nlplug.export.run import ExportConfig, export_model
+
+    @cache
+    def make(name: str) -> tuple[Path, Path]:
+        folder = tmp_path_factory.mktemp(name)
+        checkpoint = make_writer(WRITERS[name], folder / "checkpoint")
+        task = host.task("text2text-generation")
+        config = ExportConfig(checkpoint, folder / "bundle", task, precisions=("fp32",))
+        return checkpoint, export_model(config).bundle.path
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def pair(folders: Callable[[str], tuple[Path, Path]]) -> Iterator[Callable[..., tuple[Any, Any]]]:
+    """Our pipeline and that of transformers."""
+    import transformers
+
+    opened = []
+
+    @cache
+    def make(name: str, task: str) -> tuple[Any, Any]:
+        checkpoint, bundle = folders(name)
+        opened.append(pipeline(task, bundle, threads=1))
+        return opened[-1], transformers.pipeline(task, model=str(checkpoint), device="cpu")
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_texts(
+    name: str,
+    pair: Callable[..., tuple[Any, Any]],
+    tally: Callable[..., Tally],
+    some: Callable[..., list[Any]],
+) -> None:
+    seen: set[str] = set()
+    for setting, (task, options) in SETTINGS.items():
+        mine, pipe = pair(name, task)
+        texts = some(TEXTS, every=8)
+        if "truncation" in options:
+            texts = [f"{text} {text} {text} {text} {text}" for text in texts]
+        else:
+            texts = [text for text in texts if len(pipe.tokenizer(text)["input_ids"]) <= WINDOW]
+        assert len(texts) > 10
+        counted = tally(task, name, setting)
+        theirs = pipe(texts, batch_size=16, **options)
+        for text, own, other in zip(texts, mine(texts, **options), theirs, strict=True):
+            counted.add(versions(own, KEYS[task]), versions(other, KEYS[task]), where=text)
+            seen.add(str(own))
+        counted.check(least=len(texts))
+    assert len(seen) > 40
+
+
+def test_the_shapes_are_those_of_transformers(pair: Callable[..., tuple[Any, Any]]) -> None:
+    text = "the bridge was closed"
+    for task in KEYS:
+        mine, pipe = pair("T5", task)
+        for options in ({}, {"num_beams": 2, "num_return_sequences": 2}):
+            options = {"max_new_tokens": 5, **options}
+            for inputs in (text, [text], [text, text]):
+                assert mine(inputs, **options) == pipe(inputs, **options)
+            streams = (list(one((text for _ in range(2)), **options)) for one in (mine, pipe))
+            assert next(streams) == next(streams)
+
+
+def versions(answer: Any, key: str) -> list[Any]:
+    answers = answer if isinstance(answer, list) else [answer]
+    return [((place, one[key]), 0.0) for place, one in enumerate(answers)]

@@ -1,0 +1,125 @@
+"""How a batch is shown: progress, summary, first rows, and the rows that were skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from nlplug_webui.batch import Progress, Tally
+from nlplug_webui.messages import foreign_html
+from nlplug_webui.texts import duration, say
+
+_LABELS_SHOWN = 12
+_TEXTS_SHOWN = 12
+
+
+def progress_html(now: Progress, language: str) -> str:
+    """Progress bar, speed, summary and first rows of a batch."""
+    finished = now.csv is not None
+    over = now.done + now.skipped
+    share = 100.0 if finished and not now.stopped else 100.0 * over / max(now.total, 1)
+    bar = (
+        f'<div class="np-progress" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{share:.0f}"><span style="width:{share:.1f}%"></span></div>'
+    )
+    parts = [_line_html(now, language), foreign_html(now.foreign, language), bar]
+    if finished and now.excel is None:
+        parts.append(f'<p class="np-note">{escape(say("no_excel", language))}</p>')
+    parts.append(_skipped_html(now, language))
+    if finished:
+        parts.append(summary_html(now.tally, language))
+    if now.preview:
+        heads = [say(key, language) for key in ("number", "col_text", "answer")]
+        rows = [
+            (str(line), escape(text), f"<strong>{escape(answer)}</strong>")
+            for line, text, answer in now.preview
+        ]
+        parts.append(_table_html(heads, rows))
+    if now.done > len(now.preview):
+        shown = say("rows_shown", language, n=len(now.preview))
+        parts.append(f'<p class="np-note">{escape(shown)}</p>')
+    return "".join(parts)
+
+
+def summary_html(tally: Tally, language: str) -> str:
+    """How often each label occurs, as bars, and the most frequent marked texts."""
+    if not tally.labels:
+        return ""
+    most = max(tally.labels.values())
+    bars = "".join(
+        _bar_html(
+            label,
+            say(
+                "batch_label_count",
+                language,
+                n=f"{count:,}",
+                score=f"{tally.scores[label] / count:.1%}",
+            ),
+            100.0 * count / most,
+        )
+        for label, count in tally.labels.most_common(_LABELS_SHOWN)
+    )
+    more = len(tally.labels) - _LABELS_SHOWN
+    note = f'<p class="np-note">{escape(say("more", language, n=more))}</p>' if more > 0 else ""
+    texts = ""
+    if tally.texts:
+        chips = "".join(
+            f'<span class="np-chip">{escape(text)} · {escape(label)} {count:,}</span>'
+            for (text, label), count in tally.texts.most_common(_TEXTS_SHOWN)
+        )
+        title = escape(say("batch_texts", language))
+        texts = f'<p class="np-counts"><strong>{title}</strong>{chips}</p>'
+    title = escape(say("batch_summary", language))
+    return (
+        f'<section class="np-summary" aria-label="{title}"><h3>{title}</h3>'
+        f'<ul class="np-bars">{bars}</ul>{note}{texts}</section>'
+    )
+
+
+def _line_html(now: Progress, language: str) -> str:
+    done, total = f"{now.done:,}", f"{now.total:,}"
+    time = duration(now.seconds)
+    rate = f"{now.done / now.seconds:,.0f}" if now.seconds else "–"
+    told = [say("batch_rate", language, rate=rate)]
+    if now.stopped:
+        line = say("batch_stopped", language, n=done, total=total, time=time)
+    elif now.csv is not None:
+        line = say("batch_done", language, n=done, time=time)
+    else:
+        line = say("batch_running", language, done=done, total=total)
+        if now.left is not None:
+            told.append(say("batch_left", language, time=duration(now.left)))
+    return (
+        f'<p class="np-progress-line"><strong>{escape(line)}</strong>'
+        f"<span>{escape(' · '.join(told))}</span></p>"
+    )
+
+
+def _skipped_html(now: Progress, language: str) -> str:
+    if not now.skipped:
+        return ""
+    title = escape(say("batch_skipped", language, n=f"{now.skipped:,}"))
+    heads = [say(key, language) for key in ("number", "reason")]
+    table = _table_html(heads, [(str(line), escape(reason)) for line, reason in now.reasons])
+    return f'<details class="np-skipped"><summary>{title}</summary>{table}</details>'
+
+
+def _bar_html(name: str, told: str, width: float) -> str:
+    return (
+        f'<li class="np-bar"><span class="np-bar-name">{escape(name)}</span>'
+        f'<span class="np-bar-score">{escape(told)}</span><span class="np-bar-track">'
+        f'<span class="np-bar-fill" style="width:{width:.2f}%"></span></span></li>'
+    )
+
+
+def _table_html(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column has numbers; the cells are HTML."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = "".join(
+        f'<tr><td class="np-num">{first}</td>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>'
+        for first, *rest in rows
+    )
+    return (
+        f'<div class="np-table np-table-tall"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
