@@ -67,7 +67,9 @@ def test_words_are_parts_of_the_users_own_text(asked: Any, method: str) -> None:
         assert item[one["field"]][one["start"] : one["end"]] == one["word"]
         assert not one["word"].isspace()
     assert {one["field"] for one in explanation["words"]} == set(item)
-    TypeAdapter(output_type(pipe.task)).validate_python(next(pipe.answers([item], explain=True)))
+    TypeAdapter(output_type(pipe.definition)).validate_python(
+        next(pipe.answers([item], explain=True))
+    )
 
 
 def test_shapley_weights_add_up_to_the_value_minus_the_baseline(asked: Any) -> None:
