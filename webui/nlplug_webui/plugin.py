@@ -41,8 +41,6 @@ def register_commands(cli: click.Group) -> None:
     "--workspace",
     type=click.Path(file_okay=False),
     metavar="FOLDER",
-    envvar="NLPLUG_WORKSPACE",
-    show_envvar=True,
     help="Workspace for corrections, data sets, training and models; a new or empty folder becomes "
     "one. It needs a loopback address or API keys.",
 )

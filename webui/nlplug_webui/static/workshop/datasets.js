@@ -89,7 +89,7 @@ npw.datasets = (() => {
         chosen.clear();
         load();
       }) });
-      place.oninput = (event) => {
+      place.onchange = (event) => {
         if (!event.target.matches(".np-w-pick")) return;
         removing.hidden = !chosen.size;
         removing.textContent = say("delete_rows", { n: chosen.size });

@@ -32,6 +32,7 @@ npw.editor = (() => {
     known.sort((a, b) => chosen().includes(b) - chosen().includes(a));
     const bar = el("div", { class: "np-w-labels", role: "group", "aria-label": say("label") });
     const draw = () => {
+      const focused = bar.contains(document.activeElement);
       const id = `np-w-labels-${Math.random().toString(36).slice(2)}`;
       const more = el("datalist", { id }, known.slice(SHOWN).map((name) => el("option", { value: name })));
       const other = el("input", { class: "np-w-input np-w-other", list: id, placeholder: say("other_label"), "aria-label": say("other_label"),
@@ -50,6 +51,7 @@ npw.editor = (() => {
         onmousedown: (event) => event.preventDefault(), // keeps the selection
         onclick: () => { choose(name); draw(); },
       }, place < 9 ? el("kbd", {}, String(place + 1)) : null, name)), other, more);
+      if (focused) (bar.querySelector("[aria-pressed='true']") ?? bar.firstChild).focus();
     };
     draw();
     const key = (event) => {
