@@ -37,7 +37,7 @@ def measure(model_type: str, settings: dict[str, Any]) -> tuple[str, float]:
     """The note of the graph, and how many times as fast as the plain one it is."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    from nlplug.export.convert import to_onnx
+    from nlplug.export.exporters.optimum import OptimumExporter
     from nlplug.export.fusion import fuse
 
     kept = {k: v for k, v in settings.items() if k not in {*SIZE, *DISTIL} or k == "pad_token_id"}
@@ -45,7 +45,7 @@ def measure(model_type: str, settings: dict[str, Any]) -> tuple[str, float]:
     config = AutoConfig.for_model(model_type, **{**SIZE, **kept, **sizes})
     model = AutoModelForSequenceClassification.from_config(config).eval()
     with tempfile.TemporaryDirectory() as name:
-        plain = to_onnx(model, "text-classification", Path(name))["model"]
+        plain = OptimumExporter().one_pass(model, "text-classification", Path(name))
         fused = fuse(plain, config, Path(name))
     sessions = [_session(plain), _session(fused.cpu)]
     mask = np.ones((ROWS, TOKENS), dtype=np.int64)

@@ -15,7 +15,7 @@ from encoder_cases import CASES
 from nlplug.errors import ExportError
 from nlplug.export.architectures import ENCODERS
 from nlplug.export.checkpoint import load_checkpoint
-from nlplug.export.convert import to_onnx
+from nlplug.export.exporters.exporter import installed_exporter
 from nlplug.export.fusion import fuse
 from nlplug.task import Task
 
@@ -38,7 +38,7 @@ def test_the_graph_computes_what_pytorch_does(
 
     model_type, settings = CASES[name]
     checkpoint = load_checkpoint(make_checkpoint(model_type, **settings), toy_task)
-    plain = to_onnx(checkpoint.model, toy_task.family.exported_as, tmp_path)["model"]
+    plain = installed_exporter().one_pass(checkpoint.model, toy_task.family.exported_as, tmp_path)
     fused = fuse(plain, checkpoint.model.config, tmp_path)
     session = onnxruntime.InferenceSession(
         fused.cpu.SerializeToString(), providers=["CPUExecutionProvider"]
@@ -75,7 +75,9 @@ def test_other_architectures_are_refused_by_name(
     assert "modernbert" in str(caught.value.hint)
     other = make_checkpoint("fnet")
     with pytest.raises(ExportError, match="fnet") as caught:
-        to_onnx(load_checkpoint(other, toy_task).model, toy_task.family.exported_as, tmp_path)
+        installed_exporter().one_pass(
+            load_checkpoint(other, toy_task).model, toy_task.family.exported_as, tmp_path
+        )
     assert "modernbert" in str(caught.value.hint)
 
 
