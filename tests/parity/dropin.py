@@ -201,7 +201,7 @@ CALLS = [
         "",
         "pipe('My', generation_config=GenerationConfig(max_new_tokens=3, num_beams=2))",
     ),
-    Call("text-generation", "", "pipe('My', streamer=object())"),
+    Call("text-generation", "", "pipe('My', streamer=1)"),
 ]
 
 

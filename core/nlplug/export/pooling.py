@@ -36,14 +36,17 @@ def pooling_of(base: str, *, offline: bool = False) -> Pooling | None:
         None if the checkpoint has no such files, or another pooling.
     """
     hub = require("transformers.utils", "train", purpose="Loading a checkpoint")
-    found = hub.cached_file(
-        base,
-        _FILE,
-        local_files_only=offline,
-        _raise_exceptions_for_gated_repo=False,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
+    try:
+        found = hub.cached_file(
+            base,
+            _FILE,
+            local_files_only=offline,
+            _raise_exceptions_for_gated_repo=False,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+    except ValueError:  # neither a folder nor a Hub id, which is an error when the base is loaded
+        return None
     if found is None:
         return None
     try:

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete, ModelNotFound, OptionError
+from nlplug.errors import (
+    BundleCorrupt,
+    BundleError,
+    BundleIncomplete,
+    ModelNotFound,
+    NlplugError,
+    OptionError,
+)
 from nlplug.models import hub
 from nlplug.models.atomic import exclusive
 from nlplug.models.bundle import Bundle
@@ -136,7 +143,7 @@ def pull(
     try:
         with exclusive(settings.cache_dir / "locks" / f"{name}.lock"):
             return _pull(ref, settings, precisions, update)
-    except ModelNotFound:  # which is an OSError too
+    except NlplugError:  # some are OSErrors too
         raise
     except OSError as error:
         raise BundleError(

@@ -50,6 +50,7 @@ def test_the_result_is_a_checkpoint_that_transformers_loads(toy_task: Task, conf
 def test_only_the_result_and_its_record_stay(toy_task: Task, config: Make) -> None:
     folder = fine_tune(toy_task, config(epochs=2)).parent
     assert {path.name for path in folder.iterdir()} == {
+        "calibration.jsonl.gz",
         "check.json",
         "curve.jsonl",
         "eval.jsonl.gz",
