@@ -125,10 +125,9 @@ npw.datasets = (() => {
       if (!one) return;
       const added = await post(`${path("datasets", name, "import")}?file=${encodeURIComponent(one.name)}`, one);
       file.value = "";
-      note.tell(el("p", { class: "np-note" }, say("imported", added)));
-      const kept = note.line.firstChild;
       await load();
-      note.tell(kept);
+      // At the end: what appears and goes again moves the buttons below while they are clicked.
+      note.tell(el("p", { class: "np-note" }, say("imported", added)));
     }) });
     const layout = select("np-data-layout", overview.formats.map((one) => [one, one]), "jsonl");
     const checked = el("div", { id: "np-data-check" });
