@@ -14,7 +14,8 @@ from parity.texts import documents
 WINDOW = 96
 """Tokens in a source, special ones included."""
 _VOCABULARY = 600
-_SPREAD = 0.15
+_SPREAD = {"mbart": 0.5, "pegasus": 0.5}
+"""Noise on the weights, without which the answers of a random model hardly depend on the text."""
 _BART = {
     "d_model": 32,
     "encoder_layers": 2,
@@ -66,7 +67,7 @@ def make_writer(writer: Writer, folder: Path) -> Path:
     model = transformers.AutoModelForSeq2SeqLM.from_config(config).eval()
     with torch.no_grad():
         for weight in model.parameters():
-            weight.add_(torch.randn_like(weight) * _SPREAD)
+            weight.add_(torch.randn_like(weight) * _SPREAD.get(writer.model_type, 0.3))
     model.save_pretrained(folder)
     return folder
 
