@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nlplug.data.check import DataCheck, check_rows
 from nlplug.data.contents import Contents
 from nlplug.data.lengths import estimate, languages_of, measure
-from nlplug.errors import DataError, OptionError
+from nlplug.errors import DataError, ModelNotFound, OptionError
 from nlplug.families.family import load
 from nlplug.train.base import resolve_base
 from nlplug.train.plan import FEW_ROWS, planned
@@ -71,7 +71,13 @@ def check_files(task: Task, config: TrainConfig) -> tuple[DataCheck, TrainConfig
         DataError: A file cannot be read at all.
     """
     if config.base or task.base:
-        config = config.model_copy(update={"base": resolve_base(task, config.base)})
+        try:
+            base = resolve_base(task, config.base)
+        except ModelNotFound:
+            if config.base:
+                raise
+            base = task.base or ""  # the rows can be checked without it
+        config = config.model_copy(update={"base": base})
     contents = checked_contents(task, config)
 
     def key(row: DataRow) -> str:
