@@ -82,7 +82,6 @@ class BatchTab:
                     gr.DownloadButton(
                         self._translate(f"download_{kind}"),  # type: ignore[arg-type]
                         interactive=False,
-                        visible=kind != "skipped",
                         elem_id=f"download-{kind}",
                         min_width=140,
                     )
@@ -222,8 +221,6 @@ class BatchTab:
 def _ready(now: Progress) -> list[Any]:
     """Updates of the download buttons, which are enabled if there is a file."""
     files = (now.csv, now.excel, now.jsonl, now.rejected)
-    updates = [
+    return [
         gr.update(interactive=file is not None, value=str(file) if file else None) for file in files
     ]
-    updates[-1]["visible"] = now.rejected is not None
-    return updates
