@@ -51,7 +51,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2": ("qwen2", {**SHAPE, "num_key_value_heads": 2, "tie_word_embeddings": True}),
 }
 """Name → model type and configuration."""
-_BART: dict[str, Any] = {
+BART: dict[str, Any] = {
     "d_model": 32,
     "encoder_layers": 2,
     "decoder_layers": 2,
@@ -61,15 +61,15 @@ _BART: dict[str, Any] = {
     "decoder_ffn_dim": 48,
     "max_position_embeddings": CONTEXT,
 }
-_T5: dict[str, Any] = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_heads": 4, "num_layers": 2}
+T5: dict[str, Any] = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_heads": 4, "num_layers": 2}
 SEQ2SEQ_MODELS: dict[str, dict[str, Any]] = {
-    "marian": {**_BART, "scale_embedding": True, "activation_function": "swish"},
-    "bart": _BART,
-    "mbart": {**_BART, "scale_embedding": True},
-    "m2m_100": {**_BART, "scale_embedding": True, "activation_function": "relu"},
-    "pegasus": {**_BART, "scale_embedding": True, "activation_function": "relu"},
-    "t5": _T5,
-    "mt5": {**_T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+    "marian": {**BART, "scale_embedding": True, "activation_function": "swish"},
+    "bart": BART,
+    "mbart": {**BART, "scale_embedding": True},
+    "m2m_100": {**BART, "scale_embedding": True, "activation_function": "relu"},
+    "pegasus": {**BART, "scale_embedding": True, "activation_function": "relu"},
+    "t5": T5,
+    "mt5": {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
 }
 """Model type → configuration of models that have sources."""
 

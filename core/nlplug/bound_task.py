@@ -18,7 +18,6 @@ from nlplug.model_views import (
     ModelView,
     TokenizerView,
     dtype_of,
-    options_view,
 )
 from nlplug.models.bundle import Bundle
 from nlplug.models.precision import preferred_precision
@@ -156,7 +155,7 @@ class BoundTask:
     @property
     def generation_config(self) -> ConfigView:
         """The options in force, by attribute."""
-        return options_view(make_options(self.definition, self._defaults).model_dump())
+        return ConfigView(make_options(self.definition, self._defaults).model_dump())
 
     def check_model_type(self, supported_models: object) -> None:
         """Accepted as in transformers; the graph was checked when the pipeline was created."""

@@ -41,17 +41,14 @@ def dtype_of(precision: str) -> str:
 
 
 class ConfigView:
-    """``config.json`` by attribute; ``id2label`` has whole numbers as keys."""
+    """Values by attribute, such as those of ``config.json``.
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._values = {**bundle.config, "name_or_path": str(bundle.path)}
-        if bundle.repository.labels or (bundle.manifest and bundle.manifest.labels):
-            labels = bundle.id2label
-            self._values |= {
-                "id2label": dict(labels),
-                "label2id": {label: number for number, label in labels.items()},
-                "num_labels": len(labels),
-            }
+    Args:
+        values: The values by name.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
 
     def __getattr__(self, name: str) -> Any:
         values = self.__dict__.get("_values", {})
@@ -81,7 +78,7 @@ class ModelView:
     """
 
     def __init__(self, bundle: Bundle, precision: str, device: str) -> None:
-        self.config = ConfigView(bundle)
+        self.config = ConfigView(_config_of(bundle))
         self.name_or_path = str(bundle.path)
         self.dtype = dtype_of(precision)
         self.device = DeviceName(device)
@@ -254,8 +251,14 @@ class TokenizerView:
         return window.ids, window.type_ids or []
 
 
-def options_view(values: Mapping[str, Any]) -> ConfigView:
-    """Values by attribute, as a ``generation_config`` has them."""
-    view = ConfigView.__new__(ConfigView)
-    view.__dict__["_values"] = dict(values)
-    return view
+def _config_of(bundle: Bundle) -> dict[str, Any]:
+    """``config.json``; ``id2label`` has whole numbers as keys."""
+    values = {**bundle.config, "name_or_path": str(bundle.path)}
+    if bundle.repository.labels or (bundle.manifest and bundle.manifest.labels):
+        labels = bundle.id2label
+        values |= {
+            "id2label": dict(labels),
+            "label2id": {label: number for number, label in labels.items()},
+            "num_labels": len(labels),
+        }
+    return values

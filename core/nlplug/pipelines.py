@@ -155,15 +155,12 @@ class Pipeline(BoundTask):
             items = [self._placed(number, value, fields) for number, value in enumerate(inputs)]
             single = self._rules.unwraps and len(items) == 1
             return self._shape(self._all(items, options), given, single=single)
-        if isinstance(inputs, IndexedInputs) and not isinstance(
-            inputs, str | bytes | Mapping | self.definition.Input
-        ):
-            stream = self._stream(items_of(inputs), fields, options, given)
-            return SizedAnswers(stream, len(inputs))
-        if isinstance(inputs, Iterable) and not isinstance(
-            inputs, str | bytes | Mapping | self.definition.Input
-        ):
-            return self._stream(inputs, fields, options, given)
+        if not isinstance(inputs, str | bytes | Mapping | self.definition.Input):
+            if isinstance(inputs, IndexedInputs):
+                stream = self._stream(items_of(inputs), fields, options, given)
+                return SizedAnswers(stream, len(inputs))
+            if isinstance(inputs, Iterable):
+                return self._stream(inputs, fields, options, given)
         answers = self._all([self._item(inputs, fields)], options)
         if isinstance(inputs, Mapping) and self._rules.bare:
             return self._shape(answers, given, single=False)[0]
@@ -328,11 +325,11 @@ class Pipeline(BoundTask):
         rows = known_columns(self.definition, inputs, fields)
         items = (self._placed(number, value, fields) for number, value in enumerate(rows))
         answers = self._answers(items, options, numbered=True)
+        lists = self._rules.stream_lists
         try:
             for answer in answers:
-                lists = self._rules.stream_lists
-                shaped = self._shape([answer], given, single=lists)
-                yield shaped if lists else shaped[0]
+                found = self._shape([answer], given, single=lists)
+                yield found if lists else found[0]
         finally:
             answers.foreign.warn()
 

@@ -157,21 +157,10 @@ def _word_piece(name: str, *, lowercase: bool) -> Callable[[list[str]], Any]:
 
 
 def _byte_level(texts: list[str]) -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import processors
     from transformers import RobertaTokenizerFast
 
-    inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    inner.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=_VOCABULARY,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
-            show_progress=False,
-        ),
-    )
+    inner = byte_level(texts, _VOCABULARY)
     inner.post_processor = processors.RobertaProcessing(
         ("</s>", inner.token_to_id("</s>")),
         ("<s>", inner.token_to_id("<s>")),
@@ -179,6 +168,25 @@ def _byte_level(texts: list[str]) -> Any:
         add_prefix_space=False,
     )
     return RobertaTokenizerFast(tokenizer_object=inner, model_max_length=WINDOW)
+
+
+def byte_level(texts: list[str], size: int) -> Any:
+    """A ``tokenizers.Tokenizer`` of byte pairs, as those of RoBERTa and BART."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    inner.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=size,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
+            show_progress=False,
+        ),
+    )
+    return inner
 
 
 def unigram(

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from parity.models import unigram
+from decoding_kit import BART, T5
+from parity.models import byte_level, unigram
 from parity.texts import documents
 
 WINDOW = 96
@@ -16,17 +17,7 @@ WINDOW = 96
 _VOCABULARY = 600
 _SPREAD = {"mbart": 0.5, "pegasus": 0.5}
 """Noise on the weights, without which the answers of a random model hardly depend on the text."""
-_BART = {
-    "d_model": 32,
-    "encoder_layers": 2,
-    "decoder_layers": 2,
-    "encoder_attention_heads": 4,
-    "decoder_attention_heads": 4,
-    "encoder_ffn_dim": 48,
-    "decoder_ffn_dim": 48,
-    "max_position_embeddings": WINDOW,
-}
-_T5 = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_heads": 4, "num_layers": 2}
+_BART = {**BART, "max_position_embeddings": WINDOW}
 
 
 @dataclass(frozen=True)
@@ -91,21 +82,10 @@ def _t5(texts: list[str], folder: Path) -> Any:
 
 
 def _bart(texts: list[str], folder: Path) -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import processors
     from transformers import BartTokenizerFast
 
-    inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    inner.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=_VOCABULARY,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
-            show_progress=False,
-        ),
-    )
+    inner = byte_level(texts, _VOCABULARY)
     inner.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
     return BartTokenizerFast(tokenizer_object=inner, model_max_length=WINDOW)
 
@@ -175,12 +155,12 @@ def _marian(texts: list[str], folder: Path) -> Any:
 WRITERS = {
     one.name: one
     for one in (
-        Writer("T5", "t5", _t5, dict(_T5)),
+        Writer("T5", "t5", _t5, dict(T5)),
         Writer(
             "mT5",
             "mt5",
             _t5,
-            {**_T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+            {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
         ),
         Writer("BART", "bart", _bart, {**_BART, "decoder_start_token_id": 2}),
         Writer(

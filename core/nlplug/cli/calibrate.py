@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from nlplug.cli._changes import bundle_to_change
 from nlplug.cli._context import host_of, show_log
-
-if TYPE_CHECKING:
-    from nlplug.models.bundle import Bundle
 
 
 @click.command()
@@ -59,24 +56,17 @@ def calibrate(
     nlplug models calibrate runs/mine --data train.jsonl --eval dev.jsonl
     """
     from nlplug.cli.export import summary
-    from nlplug.errors import OptionError
     from nlplug.export.calibrate_bundle import calibrate_bundle
     from nlplug.export.config import ExportConfig
-    from nlplug.models.resolve import is_path, resolve
 
     show_log("nlplug.export")
     host = host_of()
-    bundle = resolve(model, host=host, fetch=False)
-    if output is None and not is_path(model):
-        raise OptionError(
-            f"{model!r} is an installed or cached model, which is not changed.",
-            hint="Give --output, the folder of the new bundle.",
-        )
+    bundle, found = bundle_to_change(host, model, task, output)
     report = calibrate_bundle(
         ExportConfig(
             source=bundle.path,
             output=output or bundle.path,
-            task=host.task(own_task(bundle, task)),
+            task=found,
             calibration=data,
             eval_data=eval_data or data,
             budget=budget / 100,
@@ -84,19 +74,3 @@ def calibrate(
         )
     )
     click.echo(summary(report, "the earlier graph"))
-
-
-def own_task(bundle: Bundle, task: str | None) -> str:
-    """The name of the task that is given, else that of the model.
-
-    Raises:
-        UnknownTask: There is neither.
-    """
-    from nlplug.errors import UnknownTask
-
-    name = task or (bundle.manifest.task if bundle.manifest else "")
-    if not name:
-        raise UnknownTask(
-            f"The model {bundle.name!r} does not say which task it is for.", hint="Give --task."
-        )
-    return name

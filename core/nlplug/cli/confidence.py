@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from nlplug.cli._changes import bundle_to_change
 from nlplug.cli._context import host_of
 from nlplug.cli._scoring import (
     ScoringCommand,
@@ -62,23 +63,14 @@ def confidence(
     nlplug models confidence runs/mine --data held-out.csv
     nlplug run classification "Where is my order?" --model runs/mine --coverage 0.9
     """
-    from nlplug.cli.calibrate import own_task
-    from nlplug.errors import OptionError
     from nlplug.evaluation.held_out import add_held_out
-    from nlplug.models.resolve import is_path, resolve
 
-    host = host_of()
-    bundle = resolve(model, host=host, fetch=False)
-    if output is None and not is_path(model):
-        raise OptionError(
-            f"{model!r} is an installed or cached model, which is not changed.",
-            hint="Give --output, the folder of the new bundle.",
-        )
+    bundle, own = bundle_to_change(host_of(), model, task, output)
     file, columns = labelled_rows(
         data, text_column, label_column, cli_format, cli_delimiter, cli_encoding
     )
     made, found = add_held_out(
-        host.task(own_task(bundle, task)),
+        own,
         bundle,
         file,
         columns=columns,

@@ -34,6 +34,10 @@ class Corrections(ABC):
         """Whether values have labels."""
         return self.kind in ("label", "spans")
 
+    def names(self, labels: Sequence[str]) -> list[str]:
+        """What a person chooses from, given the labels of a model; empty for other kinds."""
+        return list(dict.fromkeys(labels)) if self.labelled else []
+
     @abstractmethod
     def suggestion(self, answer: Any) -> Any:
         """The value that an answer of the task proposes."""

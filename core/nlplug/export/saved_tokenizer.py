@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.extras import require
-from nlplug.models.layout import SPECIAL_TOKENS_FILE
+from nlplug.models.layout import SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE
 
-_CONFIG = "tokenizer_config.json"
 _GENERAL = "PreTrainedTokenizerFast"
 """The class of tokenizers without one of their own, as both versions of transformers read it."""
 
@@ -53,7 +52,7 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
         folder: The folder of the checkpoint.
     """
     tokenizer.save_pretrained(folder)
-    path = folder / _CONFIG
+    path = folder / TOKENIZER_CONFIG_FILE
     settings = json.loads(path.read_bytes())
     if settings.get("tokenizer_class") == "TokenizersBackend":
         settings["tokenizer_class"] = _GENERAL

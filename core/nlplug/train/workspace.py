@@ -50,6 +50,15 @@ RESULT = ("baselines", "scores", "steps", "processes", "backend")
 """Keys in the record of a finished run besides its settings."""
 
 
+_TEST, _EVAL, _ROWS = "test.jsonl.gz", "eval.jsonl.gz", "train.jsonl.gz"
+
+
+def gate_file_of(folder: Path) -> Path | None:
+    """The rows for the quality gate in the folder of a run; see `Workspace.gate_file`."""
+    files = (folder / name for name in (_TEST, _EVAL, _ROWS))
+    return next((file for file in files if file.is_file()), None)
+
+
 def check_output(output: Path, *, mark: str = "nlplug.json", kind: str = "nlplug bundle") -> None:
     """Check that an output folder is empty or has an earlier result.
 
@@ -134,17 +143,17 @@ class Workspace:
     @property
     def eval_file(self) -> Path:
         """The rows whose score chooses the checkpoint."""
-        return self.folder / "eval.jsonl.gz"
+        return self.folder / _EVAL
 
     @property
     def test_file(self) -> Path:
         """The rows for the quality gate and the report."""
-        return self.folder / "test.jsonl.gz"
+        return self.folder / _TEST
 
     @property
     def rows_file(self) -> Path:
         """All training rows, if there are no evaluation rows."""
-        return self.folder / "train.jsonl.gz"
+        return self.folder / _ROWS
 
     @property
     def calibration_file(self) -> Path:
@@ -175,8 +184,7 @@ class Workspace:
     def gate_file(self) -> Path:
         """The rows for the quality gate: the test rows, else those that chose the checkpoint, else
         those that trained the model."""
-        files = (self.test_file, self.eval_file, self.rows_file)
-        return next((file for file in files if file.is_file()), self.eval_file)
+        return gate_file_of(self.folder) or self.eval_file
 
     def probe_scores(self) -> dict[str, float]:
         """The scores of the probe; empty if there are none."""

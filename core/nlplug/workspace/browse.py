@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -132,13 +132,9 @@ def most_uncertain(
     return sorted(rated, key=lambda row: -row["uncertainty"])[:count]
 
 
-def known_labels(datas: Iterable[DataSet], corrections: Corrections) -> list[str]:
-    """All labels of some data sets, sorted."""
-    found: set[str] = set()
-    for data in datas:
-        for row in data.rows():
-            found.update(labels_of(row, corrections))
-    return sorted(found)
+def known_labels(data: DataSet, corrections: Corrections) -> list[str]:
+    """All labels of a data set, sorted."""
+    return sorted({label for row in data.rows() for label in labels_of(row, corrections)})
 
 
 def _key(row: DataRow, corrections: Corrections) -> str:

@@ -10,13 +10,11 @@ from nlplug.data.readers import read_rows
 from nlplug.errors import TrainingError
 from nlplug.models.bundle import Bundle
 from nlplug.models.pack import PackConfig, pack_wheel
+from nlplug.train.workspace import gate_file_of
 from nlplug.workspace.trainings import TrainingRun
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
-
-_SCORED = ("test.jsonl.gz", "eval.jsonl.gz", "train.jsonl.gz")
-"""The rows of a run that the report and the gate use: the first file that exists."""
 
 
 def rows_behind(
@@ -34,7 +32,7 @@ def rows_behind(
     Returns:
         Per row ``text`` and ``score``, the highest score first.
     """
-    file = next((run.training / name for name in _SCORED if (run.training / name).is_file()), None)
+    file = gate_file_of(run.training)
     if file is None:
         return []
     rows = [row for row in read_rows(file) if corrections.value(row.values) == truth]

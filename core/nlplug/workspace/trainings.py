@@ -294,6 +294,7 @@ def plan(
         OptionError: A setting is not valid.
         DataError: The data cannot be read.
     """
+    from nlplug.data.lengths import estimate
     from nlplug.train.check import check_files
     from nlplug.train.config import validated
 
@@ -311,7 +312,8 @@ def plan(
     check, planned = check_files(task, validated(model, {**needed, **given}))
     if EFFORTS[effort] != 1 and "epochs" not in given and "epochs" in model.model_fields:
         given["epochs"] = max(1.0, round(planned.epochs * EFFORTS[effort], 1))
-        check, _ = check_files(task, validated(model, {**needed, **given}))
+        validated(model, {**needed, **given})
+        check.estimate = estimate(check.rows["train"], given["epochs"], check.lengths, planned.base)
     return check, given
 
 

@@ -189,3 +189,9 @@ def test_the_command_line_shares_the_folder(tmp_path: Path) -> None:
     nlplug("export", folder, "tickets", str(tmp_path / "b.jsonl"))
     lines = (tmp_path / "b.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(lines[0]) == {"text": "good", "label": "p"}
+
+
+def test_labels_of_texts_are_chosen_as_they_are_and_entities_by_their_type() -> None:
+    assert ways("sentiment").names(["I-95", "B-side", "O"]) == ["I-95", "B-side", "O"]
+    assert ways("ner").names(["O", "B-PER", "I-PER", "B-LOC"]) == ["PER", "LOC"]
+    assert ways("translation").names([]) == []

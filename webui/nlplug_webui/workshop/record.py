@@ -40,13 +40,7 @@ def record_html(task: Task, item: Mapping[str, Any], answer: Any, labels: Sequen
         "item": dict(item),
         "fields": fields,
         "value": value,
-        "known": names_of(labels) if ways.labelled else [],
+        "known": ways.names(labels),
     }
     data = json.dumps(record, ensure_ascii=True, default=str)
     return f'<span hidden class="np-record" data-record="{escape(data)}"></span>'
-
-
-def names_of(labels: Sequence[str]) -> list[str]:
-    """Labels without the prefixes of tags, in their order."""
-    bare = (label.partition("-")[2] if label[:2] in ("B-", "I-") else label for label in labels)
-    return [name for name in dict.fromkeys(bare) if name != "O"]

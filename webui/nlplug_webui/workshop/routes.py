@@ -26,7 +26,6 @@ from nlplug.workspace.datasets import corrections_of
 from nlplug.workspace.exchange import FORMATS, export
 from nlplug.workspace.reports import rows_behind, wheel
 from nlplug.workspace.trainings import check_packages, plan
-from nlplug_webui.workshop.record import names_of
 
 PREFIX = "np-workspace"
 """First path segment of the routes."""
@@ -145,10 +144,11 @@ class Workshop:
     ) -> Any:
         """One page of the rows of a data set."""
         data, task, ways = self._data(name)
+        waiting = part == "unlabelled"
         found = view(
             data,
             ways,
-            "unlabelled" if part == "unlabelled" else "rows",
+            "unlabelled" if waiting else "rows",
             search=search,
             label=label,
             repeated=repeated,
@@ -159,7 +159,7 @@ class Workshop:
             "task": task.name,
             "kind": ways.kind,
             "marked": ways.marked,
-            "known": known_labels([data], ways),
+            "known": known_labels(data, ways) if waiting else sorted(found.labels),
             **vars(found),
         }
 
@@ -217,8 +217,8 @@ class Workshop:
         """The texts to label whose answers are the most uncertain."""
         data, task, ways = self._data(name)
         with self._pool.lease(task, model or None) as lease:
-            used = known_labels([data], ways)
-            others = names_of(lease.pipeline.bundle.labels) if ways.labelled else []
+            used = known_labels(data, ways)
+            others = ways.names(lease.pipeline.bundle.labels)
             return {
                 "rows": most_uncertain(data, ways, lease.pipeline),
                 "known": [*used, *(name for name in others if name not in used)],

@@ -11,6 +11,7 @@ import torch
 from transformers import DynamicCache
 
 from nlplug.errors import ExportError
+from nlplug.export.architectures import ENCODERS
 from nlplug.export.exporters.marked_attention import define_marks, marked
 from nlplug.export.exporters.torch_names import name_by_module
 from nlplug.export.quiet import quiet
@@ -25,10 +26,6 @@ _ROWS, _TOKENS, _PAST = 3, 7, 5
 
 _BATCH = "batch_size"
 
-_ENCODERS = (
-    "albert, bert, camembert, deberta, deberta-v2, distilbert, electra, modernbert, mpnet, "
-    "roberta, xlm-roberta"
-)
 _CAUSAL = (
     "bloom, codegen, gemma, gemma2, gpt2, gpt_bigcode, gpt_neox, gptj, llama, mistral, olmo, opt, "
     "phi, phi3, qwen2, qwen3, smollm3, stablelm, starcoder2, xglm"
@@ -60,7 +57,7 @@ class TorchExporter:
                 outputs = [name for name, one in found.items() if isinstance(one, torch.Tensor)]
                 return _exported(model, given, shapes, list(given), outputs)
         except Exception as error:
-            raise _refusal(model, error, _ENCODERS) from error
+            raise _refusal(model, error, ", ".join(ENCODERS)) from error
 
     def causal(self, model: Any, folder: Path) -> Any:
         """See `Exporter.causal`."""

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from nlplug.data.annotated import SPAN_COLUMNS, TAG_COLUMNS, annotated, tagged_tokens, tokens_column
 from nlplug.data.corrections import Corrections, Kind, span_of, text_value
 from nlplug.data.rows import DataRow
-from nlplug.data.tags import label_single_tokens
+from nlplug.data.tags import label_single_tokens, type_of
 from nlplug.errors import DataError, InputError
+from nlplug.families.token_classification.options import label_of
 
 
 class SpanCorrections(Corrections):
@@ -19,14 +20,13 @@ class SpanCorrections(Corrections):
     kind: ClassVar[Kind] = "spans"
     target: ClassVar[tuple[str, ...]] = tuple(dict.fromkeys((*SPAN_COLUMNS, *TAG_COLUMNS)))
 
+    def names(self, labels: Sequence[str]) -> list[str]:
+        """The types of entities, without the prefixes of tags."""
+        return super().names([kind for kind in map(type_of, labels) if kind])
+
     def suggestion(self, answer: Any) -> Any:
         return [
-            {
-                "start": span["start"],
-                "end": span["end"],
-                "label": span["entity_group"] if "entity_group" in span else span["entity"],
-            }
-            for span in answer
+            {"start": span["start"], "end": span["end"], "label": label_of(span)} for span in answer
         ]
 
     def row(self, item: Mapping[str, Any], value: Any) -> dict[str, Any]:

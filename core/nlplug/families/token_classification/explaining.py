@@ -10,7 +10,7 @@ import numpy as np
 from nlplug.errors import OptionError
 from nlplug.explanations.contract import Target, label_ids, log_odds
 from nlplug.explanations.result import ExplainedTarget
-from nlplug.families.token_classification.options import TokenClassificationOptions
+from nlplug.families.token_classification.options import TokenClassificationOptions, label_of
 from nlplug.families.token_classification.tagged_text import Tokens, merge, trim
 
 
@@ -28,8 +28,7 @@ def chosen_entity(
     known = [one for one in answer if wanted is None or text[one["start"] : one["end"]] == wanted]
     if known:
         best = max(known, key=lambda one: one["score"])
-        own = best["entity_group"] if "entity_group" in best else best["entity"]
-        return best["start"], best["end"], label or own
+        return best["start"], best["end"], label or label_of(best)
     if wanted is None:
         return None
     start = text.find(wanted)

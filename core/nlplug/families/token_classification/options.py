@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NotRequired, Self
 
 import numpy as np
@@ -114,3 +115,9 @@ class TokenClassificationOptions(ExplanationOptions, LanguageOptions):
             "词的标签", "输入为词列表时：按文本回答，并返回每个词首个词元的标签。", advanced=True
         ),
     )
+
+
+def label_of(item: Mapping[str, Any]) -> str:
+    """The label of an item of an answer: the type of an entity, or the label of a word or token."""
+    label: str = item["entity_group"] if "entity_group" in item else item["entity"]
+    return label
