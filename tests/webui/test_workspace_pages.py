@@ -216,6 +216,7 @@ def test_without_a_workspace_the_page_says_how_to_get_one(browser: Browser) -> N
         page.locator("#run").click()
         page.locator("#result .np-answer").wait_for()
         assert page.locator("#np-correct-toggle").count() == 0
+        assert "workshop:" not in page.locator("body").inner_text(), "the key of a text"
         page.close()
 
 

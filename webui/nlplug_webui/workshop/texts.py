@@ -200,7 +200,8 @@ def workshop_texts(*, any_folder: bool, corrects: bool) -> dict[str, Mapping[str
             f'data-language="{language}" data-folders="{str(any_folder).lower()}"></div>'
         )
 
-    nothing = dict.fromkeys(LANGUAGES, "")
+    # Not the empty text, in place of which Gradio shows the key.
+    nothing = dict.fromkeys(LANGUAGES, "<!-- no workspace -->")
     correct = {name: root("np-correct", name) for name in LANGUAGES} if corrects else nothing
     return {
         "workshop:root": {name: root("np-workshop", name) for name in LANGUAGES},
