@@ -167,17 +167,18 @@ class Streams:
     def _decode(self, stream: Stream, item: TaskInput, options: dict[str, Any]) -> None:
         with self._lock:
             self._waiting.discard(stream)
+        end: Exception | None = None
         try:
             with contained():
                 self._hand_over(stream, item, options)
         except Exception as error:
-            stream.put(error)
-        else:
-            stream.put(None)
+            end = error
         finally:
+            # Before the reader learns of the end: who has the whole answer finds its place free.
             with self._lock:
                 self._open.discard(stream)
                 self._count()
+            stream.put(end)
 
     def _give_up(self, stream: Stream) -> None:
         """Free its place in the queue; a running stream frees its place after its last step."""
