@@ -37,6 +37,9 @@ BUILTIN: dict[str, tuple[str, str]] = {
     "export": ("nlplug.cli.export:export", "Export a model to ONNX behind the quality gate."),
     "evaluate": ("nlplug.cli.evaluate:evaluate", "Score a model on labelled data."),
     "compare": ("nlplug.cli.compare:compare", "Compare two models on labelled data."),
+    "package": ("nlplug.cli.package:package", "Write a model as an installable Python package."),
+    "verify": ("nlplug.cli.verify:verify", "Check models and wheels for changes and signatures."),
+    "push": ("nlplug.cli.push:push", "Upload a model to a repository of the Hub."),
     "workspace": (
         "nlplug.cli.workspace:workspace",
         "Keep data sets, training runs and models in one folder.",

@@ -147,7 +147,7 @@ def test_a_folder_in_the_hubs_layout_needs_its_task_named(hub_layout: Path, tmp_
     assert "--task" in str(caught.value.hint)
     (hub_layout / "optimizer.pt").write_bytes(b"not needed to run it")
     with zipfile.ZipFile(
-        pack_wheel(bundle, tmp_path, PackConfig("my-model", task="tone", license="MIT"))
+        pack_wheel(bundle, tmp_path, PackConfig("my-model", task="tone", license="MIT", force=True))
     ) as archive:
         archive.extractall(tmp_path / "site")
     packed = Bundle.open(tmp_path / "site" / "nlplug_model_my_model" / "bundle", verify=True)
