@@ -177,8 +177,10 @@ class _Handler(BaseHTTPRequestHandler):
         if name in self.stand_in.repos:
             self._json({"error": "You already created this model repo", "url": url}, 409)
             return
-        repo = self.stand_in.repos[name] = Repo(private=bool(body.get("private")))
-        repo.push({})
+        repo = self.stand_in.repos[name] = Repo()
+        # huggingface_hub 1 and later send the second form.
+        repo.private = bool(body.get("private")) or body.get("visibility") == "private"
+        repo.push({".gitattributes": b"*.onnx filter=lfs diff=lfs merge=lfs -text\n"})
         self._json({"url": url})
 
     def _lfs_objects(self, body: dict[str, Any]) -> list[dict[str, Any]]:

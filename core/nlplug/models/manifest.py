@@ -25,6 +25,8 @@ SIGNATURE_FILE = "model.sig"
 """The signature over the manifest and all files; see `nlplug.models.signing`."""
 NOT_LISTED = frozenset({MANIFEST_FILE, PARTIAL_FILE, SIGNATURE_FILE})
 """The files of a bundle that its manifest does not list."""
+DOWNLOAD_FILES = (".git", ".gitattributes", ".cache/huggingface")
+"""What git and huggingface_hub add to the copy of a repository; nlplug never reads it."""
 
 _DIGEST = "digest"
 
@@ -77,6 +79,12 @@ class PrecisionRecord(BaseModel):
     def by_graph(self) -> dict[str, str]:
         """The file of each graph; that of a single one is called ``model``."""
         return self.graphs or {MODEL_GRAPH: self.file}
+
+
+def is_listed(name: str) -> bool:
+    """Whether the manifest of a bundle lists a file, by its posix path in the bundle."""
+    added = any(name == one or name.startswith(f"{one}/") for one in DOWNLOAD_FILES)
+    return name not in NOT_LISTED and not added
 
 
 def _sha256(text: str) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlplug.errors import BundleIncomplete, OptionError
 from nlplug.extras import require
+from nlplug.models.archive import time_of_files
 from nlplug.models.atomic import write_text
 from nlplug.models.bundle import Bundle
 from nlplug.models.seal import seal
@@ -102,12 +103,19 @@ def _text(manifest: Manifest, installed: dict[str, metadata.Distribution]) -> st
         )
     bom.register_dependency(model, bom.components)
     # Both are random, or of this moment, by default.
-    bom.metadata.timestamp = datetime.fromisoformat(manifest.created)
+    bom.metadata.timestamp = _created(manifest)
     listed = "\n".join(f"{name} {one.version}" for name, one in sorted(installed.items()))
     digest = hashlib.sha256(f"{manifest.name}\n{manifest.created}\n{listed}".encode()).digest()
     bom.serial_number = uuid.UUID(bytes=digest[:16], version=4)
     text: str = output.JsonV1Dot6(bom).output_as_string(indent=2)
     return text + "\n"
+
+
+def _created(manifest: Manifest) -> datetime:
+    try:
+        return datetime.fromisoformat(manifest.created)
+    except ValueError:  # a manifest may have any text there
+        return datetime.fromtimestamp(time_of_files(), UTC)
 
 
 def _normal(name: str) -> str:

@@ -11,10 +11,10 @@ from nlplug.models.bundle import Bundle
 from nlplug.models.layout import CONFIG_FILE, SENTENCE_CONFIG_FILE, TOKENIZER_CONFIG_FILE
 from nlplug.models.manifest import (
     MANIFEST_FILE,
-    NOT_LISTED,
     PARTIAL_FILE,
     FileRecord,
     Manifest,
+    is_listed,
 )
 from nlplug.models.repository import Repository
 from nlplug.models.verify import check_links, files_of, record_of
@@ -48,7 +48,7 @@ def seal(folder: Path) -> tuple[Bundle, list[str]]:
     old = Manifest.read(path)
     check_links(folder)
     found = {file.relative_to(folder).as_posix(): file for file in files_of(folder)}
-    records = {name: record_of(file) for name, file in found.items() if name not in NOT_LISTED}
+    records = {name: record_of(file) for name, file in found.items() if is_listed(name)}
     changed = sorted(
         name
         for name in records.keys() | old.files.keys()

@@ -16,7 +16,7 @@ from typing import Any
 from nlplug.errors import BundleUntrusted, OptionError
 from nlplug.extras import require
 from nlplug.models.atomic import Staged
-from nlplug.models.manifest import PARTIAL_FILE, SIGNATURE_FILE
+from nlplug.models.manifest import DOWNLOAD_FILES, PARTIAL_FILE, SIGNATURE_FILE
 
 PASSWORD_VARIABLE = "NLPLUG_SIGN_PASSWORD"
 """Environment variable with the password of an encrypted private key."""
@@ -107,9 +107,10 @@ def _cause(error: Exception) -> str:
 
 
 def _hashing(target: Path) -> Any:
-    """Every file but the signature itself; model-signing by default leaves out those of git."""
+    """Every file that the manifest lists, and the manifest; or the one file."""
     hashing = require("model_signing.hashing", "sign", purpose="Signing")
-    own = [target / name for name in (SIGNATURE_FILE, PARTIAL_FILE)] if target.is_dir() else []
+    others = (SIGNATURE_FILE, PARTIAL_FILE, *DOWNLOAD_FILES) if target.is_dir() else ()
+    own = [target / name for name in others]
     return hashing.Config().set_ignored_paths(paths=own, ignore_git_paths=False)
 
 

@@ -9,6 +9,8 @@ import io
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete, ModelNotFound
@@ -55,7 +57,7 @@ def verify_for_use(bundle: Bundle, settings: Settings) -> None:
     verify_bundle(bundle, settings.verify_key)
 
 
-def verify_wheel(wheel: Path, key: Path | None = None) -> list[Bundle]:
+def verify_wheel(wheel: Path, key: Path | None = None) -> list[str]:
     """Compare the files of a wheel with its list of digests, and its bundles with their manifests.
 
     The signature is over all bytes of the wheel; without a key, the code in the wheel and its
@@ -66,7 +68,7 @@ def verify_wheel(wheel: Path, key: Path | None = None) -> list[Bundle]:
         key: PEM file of the public key; the signature is the file ``.whl.sig`` next to the wheel.
 
     Returns:
-        The bundles of the wheel, whose files are removed again.
+        The names of its models.
 
     Raises:
         ModelNotFound: There is no such file.
@@ -80,21 +82,16 @@ def verify_wheel(wheel: Path, key: Path | None = None) -> list[Bundle]:
         check_signature(wheel, key)
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            with zipfile.ZipFile(wheel) as archive:
+        with _readable(wheel):
+            archive = zipfile.ZipFile(wheel)
+        with archive:
+            with _readable(wheel):
                 names = _check_record(wheel, archive)
-                for name in names:
-                    archive.extract(name, folder)
-        except BundleError:
-            raise
-        except _UNREADABLE as error:
-            raise BundleCorrupt(
-                f"{wheel} is no wheel that can be read: {error}.", hint=_AGAIN
-            ) from None
+            archive.extractall(folder, names)
         for manifest in sorted(Path(folder).glob(f"*/**/{MANIFEST_FILE}")):
             bundle = Bundle.open(manifest.parent)
             bundle.verify()
-            found.append(bundle)
+            found.append(bundle.name)
     if not found:
         raise BundleIncomplete(
             f"{wheel} holds no model: none of its folders has the file {MANIFEST_FILE}.",
@@ -103,9 +100,29 @@ def verify_wheel(wheel: Path, key: Path | None = None) -> list[Bundle]:
     return found
 
 
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
 _RECORD = ".dist-info/RECORD"
 _AGAIN = "Get it again from its publisher, or make it again with `nlplug package`."
+
+
+@contextmanager
+def _readable(wheel: Path) -> Iterator[None]:
+    """Turn the errors of a damaged zip file into one of ours."""
+    try:
+        yield
+    except BundleError:  # some are OSErrors too
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        csv.Error,
+        OSError,
+        EOFError,
+        ValueError,
+        RuntimeError,
+    ) as error:
+        raise BundleCorrupt(
+            f"{wheel} is no wheel that can be read: {error}.", hint=_AGAIN
+        ) from None
 
 
 def _check_record(wheel: Path, archive: zipfile.ZipFile) -> list[str]:
@@ -114,13 +131,8 @@ def _check_record(wheel: Path, archive: zipfile.ZipFile) -> list[str]:
     records = [name for name in names if name.count("/") == 1 and name.endswith(_RECORD)]
     if len(records) != 1 or len(set(names)) != len(names):
         raise BundleCorrupt(f"{wheel} is no wheel: it needs one file {_RECORD}.", hint=_AGAIN)
-    try:
-        rows = list(csv.reader(io.StringIO(archive.read(records[0]).decode())))
-        stated = {name: digest for name, digest, _ in rows}
-    except ValueError as error:
-        raise BundleCorrupt(
-            f"{records[0]} in {wheel} is malformed: {error}.", hint=_AGAIN
-        ) from None
+    rows = csv.reader(io.StringIO(archive.read(records[0]).decode()))
+    stated = {name: digest for name, digest, _ in rows}
     for name in sorted({*names} ^ stated.keys()):
         state = "is not listed in its RECORD" if name in names else "is missing"
         raise BundleCorrupt(f"{name} in {wheel} {state}.", hint=_AGAIN)
@@ -128,8 +140,11 @@ def _check_record(wheel: Path, archive: zipfile.ZipFile) -> list[str]:
         safe_relative(name)
         if name == records[0]:
             continue
-        digest = hashlib.sha256(archive.read(name)).digest()
-        shown = "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        digest = hashlib.sha256()
+        with archive.open(name) as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        shown = "sha256=" + base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
         if shown != stated[name]:
             raise BundleCorrupt(
                 f"{name} in {wheel} was changed: its digest is not the one in RECORD.", hint=_AGAIN

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete
 from nlplug.models.files import AGAIN, changed_hint
-from nlplug.models.manifest import NOT_LISTED, FileRecord, Manifest
+from nlplug.models.manifest import FileRecord, Manifest, is_listed
 
 
 def sha256_of(path: Path) -> str:
@@ -74,7 +74,7 @@ def check_unlisted(folder: Path, manifest: Manifest) -> None:
         BundleCorrupt: There are some; the message names them.
     """
     names = (path.relative_to(folder).as_posix() for path in files_of(folder))
-    strange = [name for name in names if name not in NOT_LISTED and name not in manifest.files]
+    strange = [name for name in names if is_listed(name) and name not in manifest.files]
     if strange:
         raise BundleCorrupt(
             f"{folder} holds files that its manifest does not list: {', '.join(strange[:5])}"

@@ -127,7 +127,7 @@ def test_listing_verifying_and_packing_need_no_key(
     monkeypatch.delenv("NLPLUG_MODEL_KEY")
     bundle = Bundle.open(locked.path, verify=True)
     assert bundle.labels == ["negative", "positive"]
-    assert verify_wheel(pack_wheel(bundle, tmp_path, PackConfig("m")))
+    assert verify_wheel(pack_wheel(bundle, tmp_path, PackConfig("m"))) == ["m"]
 
 
 def test_the_key_may_be_in_a_file(

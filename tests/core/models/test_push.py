@@ -40,6 +40,7 @@ def writable(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> HubStandIn:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     # It reads HF_ENDPOINT once, when it is imported, and takes addresses of commits apart with it.
     monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # the stand-in has no Xet storage
     return hub
 
 
