@@ -44,7 +44,10 @@ BUILTIN: dict[str, tuple[str, str]] = {
         "nlplug.cli.workspace:workspace",
         "Keep data sets, training runs and models in one folder.",
     ),
-    "models": ("nlplug.cli.models:models", "List, download, verify and remove models."),
+    "models": (
+        "nlplug.cli.models:models",
+        "List, download, seal, sign, encrypt and remove models.",
+    ),
     "plugins": ("nlplug.cli.plugins:plugins", "List, install, check and create plugins."),
 }
 """Name → import path of the command, and its line in ``nlplug --help``."""

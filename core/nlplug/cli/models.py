@@ -29,7 +29,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def models() -> None:
-    """List, download, verify and remove models.
+    """List, download, seal, sign, encrypt and remove models.
 
     A MODEL is a folder, the name of a packaged model, or owner/name[@revision] on the Hub.
     """

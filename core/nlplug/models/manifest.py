@@ -186,16 +186,16 @@ class Manifest(BaseModel):
             BundleCorrupt: The text was changed, or as for `read`.
             BundleVersionError: As for `read`.
         """
-        manifest = cls.read(path)
-        text = path.read_bytes().decode("utf-8", "replace")
-        stated = json.loads(text).get(_DIGEST)
+        content = path.read_bytes()
+        manifest = cls.parse(content, where=str(path))
+        fields = parse_json(content)
+        stated = fields.get(_DIGEST)
         if stated is None:
-            same = json.loads(text).keys() <= cls.model_fields.keys()
+            same = fields.keys() <= cls.model_fields.keys()
         else:
-            line = _last_line(str(stated))
-            same = text.endswith(line) and (
-                _sha256(text.removesuffix(line) + _last_line("")) == stated
-            )
+            text = content.decode("utf-8", "replace")
+            start = text.removesuffix(_last_line(str(stated)))
+            same = start != text and _sha256(start + _last_line("")) == stated
         if not same:
             raise BundleCorrupt(
                 f"{path} was changed: its text does not have the digest that it states.",

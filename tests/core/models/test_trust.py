@@ -156,6 +156,20 @@ def test_a_wheel_is_compared_with_its_digests(bundle: Bundle, tmp_path: Path) ->
             verify_wheel(rewritten(copy, change))
 
 
+def test_an_installed_model_keeps_the_signature_of_its_package(
+    bundle: Bundle, tmp_path: Path, ours: KeyPair, theirs: KeyPair
+) -> None:
+    with zipfile.ZipFile(pack_wheel(bundle, tmp_path, PackConfig("m", key=ours.private))) as wheel:
+        wheel.extractall(tmp_path / "site")
+    installed = Bundle.open(tmp_path / "site" / "nlplug_model_m" / "bundle")
+    verify_bundle(installed, ours.public)
+    with pytest.raises(BundleUntrusted, match="another key"):
+        verify_bundle(installed, theirs.public)
+    (installed.path / "model.sig").unlink()
+    with pytest.raises(BundleUntrusted, match="is not signed"):
+        verify_bundle(installed, ours.public)
+
+
 def test_each_changed_byte_of_a_signed_wheel_is_found(
     bundle: Bundle, tmp_path: Path, ours: KeyPair
 ) -> None:
