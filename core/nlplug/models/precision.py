@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _PREFERRED = {
     "cpu": ("int8", "fp32", "fp16", "uint8", "q4"),
     "cuda": ("fp16", "fp32", "int8"),
+    "openvino": ("int8", "fp32", "fp16"),
 }
 
 
