@@ -73,11 +73,13 @@ def build_session(graph: Path | bytes, options: Any, device: Device | None = Non
         BundleLocked: The file is encrypted, and the key is missing or another one.
     """
     source: str | bytes = graph if isinstance(graph, bytes) else str(graph)
-    if isinstance(graph, Path) and is_encrypted(graph):
+    encrypted = isinstance(graph, Path) and is_encrypted(graph)
+    if isinstance(graph, Path) and encrypted:
         source = decrypted(graph)
         # ONNX Runtime reads them while the session is built, until the end of this function.
         weights = _weights_in_memory(graph, options)  # noqa: F841
-    providers = (device or Device("cpu")).providers(options.intra_op_num_threads)
+    threads = options.intra_op_num_threads
+    providers = (device or Device("cpu")).providers(threads, may_cache=not encrypted)
     try:
         return onnxruntime().InferenceSession(source, options, providers=providers)
     except Exception as error:  # onnxruntime raises classes of its own without a common base

@@ -28,6 +28,7 @@ from nlplug.models.manifest import Manifest, PrecisionRecord
 from nlplug.models.pack import PackConfig, pack_wheel
 from nlplug.models.trust import verify_wheel
 from nlplug.models.writer import BundleWriter
+from nlplug.runtime.device import Device
 from nlplug.testing import tiny_text_generator, tiny_translator
 
 WriteBundle = Callable[..., Bundle]
@@ -241,6 +242,16 @@ def test_answering_writes_no_file(locked: Bundle, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "positive\n"), done.stderr
     # ONNX Runtime itself may leave the id of the session, a few bytes.
     assert [path for path in temporary.iterdir() if path.stat().st_size > 100] == []
+
+
+def test_openvino_keeps_no_compiled_graph_of_an_encrypted_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NLPLUG_CACHE", str(tmp_path / "cache"))
+    device = Device("openvino", part="gpu")
+    assert "cache_dir" not in device.providers(1, may_cache=False)[0][1]
+    assert not (tmp_path / "cache").exists()
+    assert "cache_dir" in device.providers(1)[0][1]
 
 
 @given(content=st.binary(max_size=40))
