@@ -214,6 +214,14 @@ def test_the_commands_take_a_key_file(
     assert Bundle.open(tmp_path / "back").labels == plain.labels
 
 
+def test_the_graphs_of_an_encrypted_model_cannot_be_changed(locked: Bundle) -> None:
+    rows = locked.path / "config.json"  # not read
+    command = ["models", "calibrate", str(locked.path), "--data", str(rows), "--task=sentiment"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == OptionError.exit_code
+    assert "is encrypted, so its graphs cannot be changed" in result.stderr
+
+
 def test_a_folder_without_a_manifest_is_not_encrypted(
     hub_layout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
