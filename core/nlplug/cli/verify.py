@@ -25,7 +25,7 @@ def verify(ctx: click.Context, model: tuple[str, ...], key: Path | None, as_json
 
     MODEL is a folder, the name of a packaged model, owner/name of a downloaded one, or a wheel with
     a model. Without MODEL all models on this machine are checked. With --key a model also needs a
-    signature of this key. NLPLUG_VERIFY=1 and NLPLUG_VERIFY_KEY=FILE require the same each time a
+    signature of this key; of other files, such as source distributions, only this is checked. NLPLUG_VERIFY=1 and NLPLUG_VERIFY_KEY=FILE require the same each time a
     model is loaded.
     """
     from nlplug.errors import NlplugError
@@ -50,12 +50,22 @@ def verify(ctx: click.Context, model: tuple[str, ...], key: Path | None, as_json
 
 
 def _verified(name: str, key: Path | None) -> dict[str, Any]:
+    from nlplug.errors import OptionError
     from nlplug.models.resolve import resolve
+    from nlplug.models.signing import check_signature
     from nlplug.models.trust import verify_bundle, verify_wheel
 
     if name.endswith(".whl"):
         verify_wheel(Path(name), key)
         return {"path": name, "digests": True, "signed": key is not None}
+    if Path(name).is_file():
+        if key is None:
+            raise OptionError(
+                f"{name} is no wheel, so that only its signature can be checked.",
+                hint="Give the public key with --key, or name a wheel or the folder of a bundle.",
+            )
+        check_signature(Path(name), key)
+        return {"path": name, "digests": True, "signed": True}
     bundle = resolve(name, fetch=False)
     verify_bundle(bundle, key)
     return {

@@ -85,7 +85,8 @@ def check_signature(target: Path, key: Path, signature: Path | None = None) -> N
             hint="Get the signed model from its publisher. To sign your own: nlplug models sign",
         )
     try:
-        # Which files are hashed and how is decided here, not by what the signature states.
+        # The files to hash are chosen here. Paths that a signature leaves out are left out too, but
+        # only who holds the private key can state these.
         config.set_hashing_config(_hashing(target)).verify(target, signature)
     except Exception as error:  # it raises ValueError, errors of cryptography and of its parsers
         raise BundleUntrusted(

@@ -243,6 +243,20 @@ def test_an_unsigned_and_a_wrongly_signed_wheel_are_refused(
     assert CliRunner().invoke(main, command).stdout == f"ok      {wheel} (signed)\n"
 
 
+def test_of_a_source_distribution_the_signature_is_checked(
+    bundle: Bundle, tmp_path: Path, ours: KeyPair
+) -> None:
+    sdist = pack_sdist(bundle, tmp_path, PackConfig("m", key=ours.private))
+    command = ["verify", str(sdist), "--key", str(ours.public)]
+    assert CliRunner().invoke(main, command).stdout == f"ok      {sdist} (signed)\n"
+    without = CliRunner().invoke(main, command[:2])
+    assert without.exit_code == OptionError.exit_code
+    assert "only its signature can be checked" in without.stdout
+    sdist.write_bytes(flip(sdist.read_bytes(), 4321))
+    changed = CliRunner().invoke(main, command)
+    assert changed.exit_code == BundleUntrusted.exit_code
+
+
 def test_a_signed_bundle_stays_one_where_it_is_moved(
     bundle: Bundle, tmp_path: Path, ours: KeyPair
 ) -> None:
