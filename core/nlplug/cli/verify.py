@@ -25,8 +25,8 @@ def verify(ctx: click.Context, model: tuple[str, ...], key: Path | None, as_json
 
     MODEL is a folder, the name of a packaged model, owner/name of a downloaded one, or a wheel with
     a model. Without MODEL all models on this machine are checked. With --key a model also needs a
-    signature of this key; of other files, such as source distributions, only this is checked. NLPLUG_VERIFY=1 and NLPLUG_VERIFY_KEY=FILE require the same each time a
-    model is loaded.
+    signature of this key; of other files, such as source distributions, only this is checked.
+    NLPLUG_VERIFY=1 and NLPLUG_VERIFY_KEY=FILE require the same each time a model is loaded.
     """
     from nlplug.errors import NlplugError
 
