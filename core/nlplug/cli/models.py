@@ -15,6 +15,7 @@ from nlplug.cli.calibrate import calibrate
 from nlplug.cli.confidence import confidence
 from nlplug.cli.package import package
 from nlplug.cli.protect import decrypt, encrypt, sbom, sign
+from nlplug.cli.tune import tune
 from nlplug.cli.verify import verify
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ def models() -> None:
 models.add_command(calibrate)
 models.add_command(confidence)
 models.add_command(package, "pack")
-models.add_command(verify)
-for _command in (sign, encrypt, decrypt, sbom):
+for _command in (verify, sign, encrypt, decrypt, sbom, tune):
     models.add_command(_command)
 
 
@@ -87,6 +87,7 @@ def list_models(task: str | None, as_json: bool) -> None:
 def info(model: str, revision: str | None, as_json: bool) -> None:
     """Show the facts of a model: labels, files, metrics, licence."""
     from nlplug.models.inventory import size_of
+    from nlplug.models.tuned import tuned_for
 
     bundle = _open(model, revision)
     manifest = bundle.manifest
@@ -134,6 +135,9 @@ def info(model: str, revision: str | None, as_json: bool) -> None:
         ]
     else:
         facts.append(("Manifest", "none: a folder in the layout of the Hub, without digests"))
+    if (tuned := tuned_for(bundle)) is not None:
+        size = f", {tuned.token_budget} tokens per batch" if tuned.token_budget else ""
+        facts.append(("Tuned", f"{tuned.precision} on {tuned.device}{size}"))
     if bundle.scales_by_batch:
         facts.append(
             (
