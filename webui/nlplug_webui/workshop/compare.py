@@ -189,9 +189,8 @@ class Comparing:
             ]
             first, second = (lease.pipeline for lease in leases)
             try:
-                if any(
-                    lease.loaded_in for lease in leases
-                ):  # the first rows of a process are slower
+                # The first rows after loading are slower: these calls are not timed.
+                if any(lease.loaded_in for lease in leases):
                     compare(first, second, DataFile(path, limits=LIMITS), limit=min(limit, _WARM))
                 result = compare(first, second, DataFile(path, limits=LIMITS), limit=limit)
             except NlplugError as error:
