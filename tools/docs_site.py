@@ -53,7 +53,7 @@ def reference() -> str:
                 source = definition(module, name)[0]
                 if (source, name) not in shown:
                     shown.add((source, name))
-                    parts.append(f"::: {source}.{name}\n")
+                    parts.append(f"::: {module}.{name}\n")
     return "\n".join(parts)
 
 

@@ -1,7 +1,7 @@
 """Check the English of the documentation and of the commands' help (part of ``make lint``).
 
-proselint finds clichés, redundancy and repeated words; ``tools/prose.toml`` adds the words that this
-project avoids. Code in the pages is not read. Nothing is requested from the network.
+proselint finds clichés, redundancy and repeated words; ``tools/prose.toml`` adds the words that
+this project avoids. Code in the pages is not read. Nothing is requested from the network.
 """
 
 from __future__ import annotations
