@@ -13,6 +13,7 @@ import click
 from nlplug.cli._context import host_of
 from nlplug.cli.calibrate import calibrate
 from nlplug.cli.confidence import confidence
+from nlplug.cli.tune import tune
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
@@ -34,6 +35,7 @@ def models() -> None:
 
 models.add_command(calibrate)
 models.add_command(confidence)
+models.add_command(tune)
 
 
 @models.command("list")
@@ -80,6 +82,7 @@ def list_models(task: str | None, as_json: bool) -> None:
 def info(model: str, revision: str | None, as_json: bool) -> None:
     """Show the facts of a model: labels, files, metrics, licence."""
     from nlplug.models.inventory import size_of
+    from nlplug.models.tuned import tuned_for
 
     bundle = _open(model, revision)
     manifest = bundle.manifest
@@ -127,6 +130,9 @@ def info(model: str, revision: str | None, as_json: bool) -> None:
         ]
     else:
         facts.append(("Manifest", "none: a folder in the layout of the Hub, without digests"))
+    if (tuned := tuned_for(bundle)) is not None:
+        size = f", {tuned.token_budget} tokens per batch" if tuned.token_budget else ""
+        facts.append(("Tuned", f"{tuned.precision} on {tuned.device}{size}"))
     if bundle.scales_by_batch:
         facts.append(
             (
