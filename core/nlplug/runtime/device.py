@@ -55,23 +55,27 @@ class Device:
         """Whether the cores of the CPU compute, with ONNX Runtime's kernels or OpenVINO's."""
         return self.kind == "cpu" or (self.kind == "openvino" and self.part == "cpu")
 
-    def providers(self, threads: int) -> list[Any]:
+    def providers(self, threads: int, *, may_cache: bool = True) -> list[Any]:
         """ONNX Runtime's provider list; the CPU stays last for nodes that the device lacks.
 
         Args:
             threads: Threads within a node.
+            may_cache: Whether the compiled graph may be kept on the disk; not that of an encrypted
+                graph, as it holds the weights.
         """
         match self.kind:
             case "cuda":
                 return [(_CUDA, {"device_id": str(self.index)}), _CPU]
             case "openvino":
-                return [(_OPENVINO, self._openvino(threads)), _CPU]
+                return [(_OPENVINO, self._openvino(threads, may_cache)), _CPU]
         return [_CPU]
 
-    def _openvino(self, threads: int) -> dict[str, str]:
+    def _openvino(self, threads: int, may_cache: bool) -> dict[str, str]:
         options = {"device_type": self.part.upper()}
         if self.part == "cpu":
             return {**options, "num_of_threads": str(threads)}
+        if not may_cache:
+            return options
         # Compiling for these takes seconds, so the result is kept.
         cache = load_settings().cache_dir / "openvino"
         cache.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import BundleError, DeviceFallbackWarning, OptionError, warn
+from nlplug.models.encryption import decrypted, is_encrypted
+from nlplug.models.layout import external_data_of
 from nlplug.models.signature import Signature
 from nlplug.runtime.cpu import usable_cpus
 from nlplug.runtime.device import Device, onnxruntime, parse_device
@@ -68,9 +70,16 @@ def build_session(graph: Path | bytes, options: Any, device: Device | None = Non
 
     Raises:
         BundleError: ONNX Runtime cannot load the graph.
+        BundleLocked: The file is encrypted, and the key is missing or another one.
     """
-    source = graph if isinstance(graph, bytes) else str(graph)
-    providers = (device or Device("cpu")).providers(options.intra_op_num_threads)
+    source: str | bytes = graph if isinstance(graph, bytes) else str(graph)
+    encrypted = isinstance(graph, Path) and is_encrypted(graph)
+    if isinstance(graph, Path) and encrypted:
+        source = decrypted(graph)
+        # ONNX Runtime reads them while the session is built, until the end of this function.
+        weights = _weights_in_memory(graph, options)  # noqa: F841
+    threads = options.intra_op_num_threads
+    providers = (device or Device("cpu")).providers(threads, may_cache=not encrypted)
     try:
         return onnxruntime().InferenceSession(source, options, providers=providers)
     except Exception as error:  # onnxruntime raises classes of its own without a common base
@@ -79,6 +88,16 @@ def build_session(graph: Path | bytes, options: Any, device: Device | None = Non
             f"ONNX Runtime cannot load {name}: {first_line(error)}",
             hint="Check the bundle with `nlplug models verify`, or export the model again.",
         ) from error
+
+
+def _weights_in_memory(graph: Path, options: Any) -> list[bytes]:
+    """Hand ONNX Runtime the encrypted weights outside an encrypted graph, decrypted."""
+    names = external_data_of(graph.name, [path.name for path in graph.parent.iterdir()])
+    contents = [decrypted(graph.with_name(name)) for name in names]
+    if names:
+        sizes = [len(content) for content in contents]
+        options.add_external_initializers_from_files_in_memory(names, contents, sizes)
+    return contents
 
 
 def first_line(error: Exception) -> str:
