@@ -73,10 +73,11 @@ gate-cases: $(VENV)/.dev-installed ## Run the acceptance suite of the quality ga
 soak: $(VENV)/.dev-installed ## Run a server under twice its sustainable load for 10 minutes (SOAK_ARGS="--seconds 60")
 	$(BIN)/python tools/soak.py --update-docs $(SOAK_ARGS)
 
-lint: $(VENV)/.dev-installed ## Check style, formatting and types
+lint: $(VENV)/.dev-installed ## Check style, formatting, types, and the English of docs and help
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict $(CODE)
+	$(BIN)/python tools/prose.py
 
 format: $(VENV)/.dev-installed ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .

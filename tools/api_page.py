@@ -56,7 +56,7 @@ def page() -> str:
         for module, names in area["modules"].items():
             lines = [f"### `{module}`", "", _sentence(ast.get_docstring(_tree(module))), ""]
             for name in names:
-                source, node, text = _definition(module, name)
+                source, node, text = definition(module, name)
                 first = shown.setdefault((source, name), module)
                 if first == module:
                     lines += _described(name, node, text)
@@ -75,7 +75,7 @@ def _tree(module: str) -> ast.Module:
     return ast.parse(_file(module).read_text(encoding="utf-8"))
 
 
-def _definition(module: str, name: str) -> tuple[str, ast.stmt, str]:
+def definition(module: str, name: str) -> tuple[str, ast.stmt, str]:
     """The module that defines a name, the statement, and the text that documents it.
 
     Raises:
@@ -89,7 +89,7 @@ def _definition(module: str, name: str) -> tuple[str, ast.stmt, str]:
         match found:
             case ast.ImportFrom(module=str(source), names=names) if source.startswith("nlplug."):
                 if name in {alias.asname or alias.name for alias in names}:
-                    return _definition(source, name)
+                    return definition(source, name)
     raise SystemExit(f"{module} has no {name!r}. Correct core/nlplug/public_api.toml.")
 
 

@@ -1,4 +1,4 @@
-"""Hook of MkDocs: pages of the repository's top folder, and the page of all commands.
+"""Hook of MkDocs: pages of the repository's top folder, and the pages of commands and classes.
 
 The site's folder is ``docs/``. `SECURITY.md` and others are at the top of the
 repository, where code hosts look for them, and pages link to them as ``../SECURITY.md``.
@@ -8,12 +8,19 @@ Links to other files of the repository, such as recipes, are written as code.
 from __future__ import annotations
 
 import re
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+# Importable through the line above.
+from api_page import LIST, definition  # noqa: E402
+
 TOP = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
@@ -29,11 +36,31 @@ All commands with their options. Installed tasks add their options to `run`, `tr
     :style: plain
 """
 
+REFERENCE = """# Reference of classes and functions
+
+The names of the [public API](api.md), with their arguments, fields and errors.
+"""
+
+
+def reference() -> str:
+    """The page of all public names; mkdocstrings fills in their docstrings."""
+    parts = [REFERENCE]
+    shown: set[tuple[str, str]] = set()
+    for area in tomllib.loads(LIST.read_text(encoding="utf-8"))["areas"]:
+        parts.append(f"## {area['title']}\n")
+        for module, names in area["modules"].items():
+            for name in names:
+                source = definition(module, name)[0]
+                if (source, name) not in shown:
+                    shown.add((source, name))
+                    parts.append(f"::: {module}.{name}\n")
+    return "\n".join(parts)
+
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are not in ``docs/``."""
     pages = {name: (ROOT / name).read_text(encoding="utf-8") for name in TOP}
-    for name, text in {**pages, "cli.md": COMMANDS}.items():
+    for name, text in {**pages, "cli.md": COMMANDS, "reference.md": reference()}.items():
         files.append(File.generated(config, name, content=text))
     return files
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, FloatRect, Page
 
 LIGHT: dict[str, Any] = {
     "viewport": {"width": 1280, "height": 720},
@@ -55,6 +55,8 @@ class Shot:
         example: Which example is picked.
         fields: What is typed instead of it.
         growing: Whether the text is still being made in the picture.
+        explained: Whether the words that led to the answer are shown; the picture then has the
+            whole result and not the menu above it.
     """
 
     task: str
@@ -62,10 +64,17 @@ class Shot:
     example: int = 0
     fields: dict[str, str] = field(default_factory=dict)
     growing: bool = False
+    explained: bool = False
 
 
 SHOTS: dict[str, Shot] = {
     "sentiment-light": Shot("sentiment", LIGHT),
+    "explanation-light": Shot(
+        "sentiment",
+        LIGHT | {"viewport": {"width": 1280, "height": 1280}, "device_scale_factor": 1},
+        fields={"text": "Great cast, but a dull plot"},
+        explained=True,
+    ),
     "sentiment-dark": Shot("sentiment", DARK),
     "sentiment-phone": Shot("sentiment", PHONE),
     "classification-light": Shot("classification", LIGHT),
@@ -156,12 +165,31 @@ def _shoot(browser: Browser, address: str, target: Path, shot: Shot, model: str 
     else:
         page.wait_for_function(ANSWERED, arg=before)
         page.wait_for_function(SETTLED)  # an answer is pale while its event runs
+    if shot.explained:
+        page.locator(".np-why-button").click()
+        page.locator("#result .np-why").wait_for()
+        page.wait_for_function(SETTLED)
     page.evaluate("window.scrollTo(0, 0); document.activeElement?.blur()")
     if shot.look.get("is_mobile"):  # its window ends above the result
         page.evaluate("document.querySelector('.np-result-card').scrollIntoView({block: 'end'})")
-    page.screenshot(path=target)
+    page.screenshot(path=target, clip=_whole_result(page) if shot.explained else None)
     context.close()
     print(target)
+
+
+def _whole_result(page: Page) -> FloatRect:
+    """The part of a page from its title to the end of its result, with a margin."""
+    title = page.locator("h1").bounding_box()
+    result = page.locator("#result").bounding_box()
+    if title is None or result is None:
+        raise SystemExit("the page has no title or no result")
+    top, left = title["y"] - 24, title["x"] - 24
+    return {
+        "x": left,
+        "y": top,
+        "width": result["x"] + result["width"] + 24 - left,
+        "height": result["y"] + result["height"] + 24 - top,
+    }
 
 
 def _address(server: subprocess.Popen[str]) -> str:

@@ -56,7 +56,7 @@ def tune(
 ) -> None:
     """Find the fastest settings of a model on this machine.
 
-    Measures precisions, devices and sizes of batches in turns, and stores the fastest that keep the
+    Measures precisions, devices and batch sizes alternately, and stores the fastest that keep the
     accuracy. They are used from then on where neither a precision nor a device is given, until the
     files of the model, the processor or ONNX Runtime change. Run it on a quiet machine.
 
