@@ -2,11 +2,13 @@
 
 It answers as huggingface.co does: model info with the size and digest of each file, ``resolve``
 with the commit and the ETag, a redirect to another path for large files, ranges, and the error
-codes for what is missing, gated or private.
+codes for what is missing, gated or private. Whoever has the token may make repositories and upload:
+large files over the LFS batch API, then a commit in newline-delimited JSON.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -21,6 +23,9 @@ from urllib.parse import unquote, urlsplit
 TOKEN = "hf_stand_in_token"
 
 _INFO = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>.+))?")
+_PREUPLOAD = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/preupload/(?P<revision>.+)")
+_LFS = re.compile(r"/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch")
+_COMMIT = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/commit/(?P<revision>.+)")
 _RESOLVE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
 
 
@@ -34,6 +39,8 @@ class Repo:
         card: The front matter of its README.
         task: Its pipeline tag.
         gated: Whether it takes a token to read it.
+        private: Whether it was made as a private one.
+        messages: Message of each commit that was uploaded.
     """
 
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -41,6 +48,8 @@ class Repo:
     card: dict[str, Any] = field(default_factory=dict)
     task: str = "text-classification"
     gated: bool = False
+    private: bool = False
+    messages: list[str] = field(default_factory=list)
 
     def push(self, files: dict[str, bytes], branch: str = "main") -> str:
         """Add a commit and move a branch to it; its id."""
@@ -63,6 +72,7 @@ class HubStandIn:
         cut: Names of files whose transfer breaks off in the middle.
         lies: Names of files that arrive with another content than announced.
         lost: Names of files that are listed but answered with 404.
+        objects: Contents of the large files that were uploaded, by sha256.
     """
 
     def __init__(self) -> None:
@@ -72,6 +82,7 @@ class HubStandIn:
         self.cut: set[str] = set()
         self.lies: set[str] = set()
         self.lost: set[str] = set()
+        self.objects: dict[str, bytes] = {}
         self.endpoint = ""
         self.storage = ""
 
@@ -125,10 +136,90 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._route()
 
-    def _route(self) -> None:
+    def do_POST(self) -> None:
+        path = self._begin()
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self._fail(401, "Unauthorized")
+        elif path == "/api/repos/create":
+            self._create(json.loads(body))
+        elif match := _PREUPLOAD.fullmatch(path):
+            files = [
+                {
+                    "path": file["path"],
+                    "uploadMode": "lfs" if _is_large(file["path"]) else "regular",
+                    "shouldIgnore": False,
+                }
+                for file in json.loads(body)["files"]
+            ]
+            self._json({"files": files})
+        elif match := _LFS.fullmatch(path):
+            self._json({"transfer": "basic", "objects": self._lfs_objects(json.loads(body))})
+        elif match := _COMMIT.fullmatch(path):
+            self._commit(match["repo"], [json.loads(line) for line in body.splitlines()])
+        elif path == "/api/validate-yaml":
+            self._json({"errors": [], "warnings": []})
+        else:
+            self._fail(404, "NotFound")
+
+    def do_PUT(self) -> None:
+        digest = self._begin().removeprefix("/objects/")
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if hashlib.sha256(content).hexdigest() != digest:
+            self._fail(400, "BadDigest")
+            return
+        self.stand_in.objects[digest] = content
+        self._answer(200, b"", {})
+
+    def _create(self, body: dict[str, Any]) -> None:
+        name = f"{body['organization']}/{body['name']}"
+        url = f"{self.stand_in.endpoint}/{name}"
+        if name in self.stand_in.repos:
+            self._json({"error": "You already created this model repo", "url": url}, 409)
+            return
+        repo = self.stand_in.repos[name] = Repo()
+        # huggingface_hub 1 and later send the second form.
+        repo.private = bool(body.get("private")) or body.get("visibility") == "private"
+        repo.push({".gitattributes": b"*.onnx filter=lfs diff=lfs merge=lfs -text\n"})
+        self._json({"url": url})
+
+    def _lfs_objects(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """What the client has to upload: the objects that are not there yet."""
+        found = []
+        for one in body["objects"]:
+            if one["oid"] not in self.stand_in.objects:
+                href = f"{self.stand_in.storage}/objects/{one['oid']}"
+                one = {**one, "actions": {"upload": {"href": href}}}
+            found.append(one)
+        return found
+
+    def _commit(self, name: str, lines: list[dict[str, Any]]) -> None:
+        repo = self.stand_in.repos[name]
+        files = dict(repo.commits[repo.branches["main"]])
+        for line in lines:
+            value = line["value"]
+            if line["key"] == "header":
+                repo.messages.append(value["summary"])
+            elif line["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                files[value["path"]] = self.stand_in.objects[value["oid"]]
+        commit = repo.push(files)
+        url = f"{self.stand_in.endpoint}/{name}/commit/{commit}"
+        self._json({"commitUrl": url, "commitOid": commit, "success": True})
+
+    def _json(self, body: dict[str, Any], status: int = 200) -> None:
+        self._answer(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+    def _begin(self) -> str:
+        """Note the request; its path."""
         path = unquote(urlsplit(self.path).path)
         self.stand_in.requests.append((self.command, path))
         self.stand_in.tokens.add(self.headers.get("Authorization", ""))
+        return path
+
+    def _route(self) -> None:
+        path = self._begin()
         if match := _INFO.fullmatch(path):
             self._info(match["repo"], match["revision"] or "main")
         elif match := _RESOLVE.fullmatch(path):
@@ -175,7 +266,7 @@ class _Handler(BaseHTTPRequestHandler):
             "cardData": repo.card,
             "siblings": siblings,
         }
-        self._answer(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        self._json(body)
 
     def _resolve(self, name: str, revision: str, file: str) -> None:
         found = self._find(name, revision)
@@ -220,7 +311,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, body: bytes, head: dict[str, str]) -> None:
         self._head(status, {**head, "Content-Length": str(len(body))})
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body)
 
     def _head(self, status: int, head: dict[str, str]) -> None:

@@ -108,7 +108,7 @@ def _run(scenario: Scenario, work: Path) -> list[Outcome]:
 def _pack_config() -> Any:
     from nlplug.models.pack import PackConfig
 
-    return PackConfig("packed", task="tone")
+    return PackConfig("packed", task="tone", force=True)
 
 
 def _bundle() -> Any:

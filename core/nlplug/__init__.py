@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
     from nlplug.pipelines import Pipeline, pipeline
     from nlplug.plugins import PluginHost
+    from nlplug.runtime.decoding.sampling import set_seed
     from nlplug.task import Display, Example, Task, TaskInput, TaskOptions, TextInput
     from nlplug.train.python import TrainResult, train
 
@@ -41,6 +42,7 @@ _EXPORTS = {
     "TrainResult": "nlplug.train.python",
     "hookimpl": "nlplug.hookspecs",
     "pipeline": "nlplug.pipelines",
+    "set_seed": "nlplug.runtime.decoding.sampling",
 }
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "__version__",
     "hookimpl",
     "pipeline",
+    "set_seed",
     "train",
 ]
 

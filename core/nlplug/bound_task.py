@@ -21,6 +21,7 @@ from nlplug.model_views import (
 )
 from nlplug.models.bundle import Bundle
 from nlplug.models.precision import preferred_precision
+from nlplug.models.tuned import tuned_for
 from nlplug.settings import load_settings
 from nlplug.validation import make_input, make_options
 
@@ -108,6 +109,9 @@ class BoundTask:
         self._model_defaults = frozenset(known) - self._preset
         make_options(definition, self._defaults)
         threads = threads if threads is not None else load_settings().threads
+        tuned = tuned_for(bundle) if precision == device == "auto" else None
+        if tuned is not None:
+            precision, device = tuned.precision, tuned.device
         self.precision = precision if precision != "auto" else preferred_precision(bundle, device)
         self._guard = LanguageGuard(definition, bundle)
         self._runner = definition.load(

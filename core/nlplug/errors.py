@@ -130,6 +130,10 @@ class OfflineError(ModelNotFound):
     """A model would have to be downloaded, but network access is turned off."""
 
 
+class UploadError(NlplugError):
+    """A model cannot be uploaded to the Hub."""
+
+
 class BundleError(NlplugError):
     """A model bundle that cannot be used."""
 
@@ -150,6 +154,14 @@ class BundleCorrupt(BundleError):
 
 class BundleVersionError(BundleError):
     """The manifest was written by a newer nlplug than this one."""
+
+
+class BundleUntrusted(BundleError):
+    """A model without a valid signature of the required key."""
+
+
+class BundleLocked(BundleError):
+    """An encrypted model, and its key is not given or is another one."""
 
 
 class DeviceError(NlplugError, RuntimeError, ValueError):

@@ -30,6 +30,10 @@ class Settings:
         threads: Threads for inference (``NLPLUG_THREADS``); None: all usable CPUs.
         batch_invariant: Run one text at a time where a graph takes scales from each batch, so that
             the other texts cannot change its scores (``NLPLUG_BATCH_INVARIANT``).
+        verify: Compare all files of a model with its manifest when it is loaded
+            (``NLPLUG_VERIFY``).
+        verify_key: PEM file of the public key that must have signed each model
+            (``NLPLUG_VERIFY_KEY``); None: no signature is needed.
         debug: Show tracebacks on the command line (``NLPLUG_DEBUG``).
     """
 
@@ -41,6 +45,8 @@ class Settings:
     hub_endpoint: str
     threads: int | None
     batch_invariant: bool
+    verify: bool
+    verify_key: Path | None
     debug: bool
 
 
@@ -69,6 +75,8 @@ def load_settings() -> Settings:
         hub_endpoint=(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
         threads=_threads(),
         batch_invariant=flag("NLPLUG_BATCH_INVARIANT"),
+        verify=flag("NLPLUG_VERIFY"),
+        verify_key=Path(key).expanduser() if (key := os.environ.get("NLPLUG_VERIFY_KEY")) else None,
         debug=flag("NLPLUG_DEBUG"),
     )
 

@@ -195,6 +195,19 @@ CALLS = [
     Call("text-generation", "max_new_tokens=4, do_sample=False", "pipe(CHAT)"),
     Call("text-generation", "", "pipe('My', max_new_tokens=4, stop_sequence='zz', num_beams=1)"),
     Call("text-generation", "", "pipe('My', max_new_tokens=4, num_beam_groups=2)"),
+    Call("text-generation", "", "pipe('My', max_new_tokens=4, prefix='We. ', do_sample=False)"),
+    Call("text-generation", "do_sample=False", "pipe('My', max_new_tokens=9, eos_token_id=[5, 9])"),
+    Call("text-generation", "do_sample=False", "pipe('My', max_new_tokens=9, suppress_tokens=[5])"),
+    Call(
+        "text-generation",
+        "do_sample=False",
+        "pipe('My', max_new_tokens=9, stop_strings='a', tokenizer=pipe.tokenizer)",
+    ),
+    Call(
+        "text-generation",
+        "do_sample=False",
+        "pipe('My', max_new_tokens=9, skip_special_tokens=False)",
+    ),
     Call("text-generation", "max_new_tokens=4", "pipe('My', return_tensors=True)"),
     Call(
         "text-generation",

@@ -18,12 +18,15 @@ from nlplug.server.pool import ModelPool
 from nlplug_webui import look_and_feel, pages
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.hookspecs import PanelContext
+from nlplug_webui.lasting import LastingFiles
 from nlplug_webui.messages import card_html
 from nlplug_webui.missing import MissingPages
-from nlplug_webui.pages import HOME, PLUGINS_PAGE, WORKSPACE_PAGE, Page
+from nlplug_webui.pages import COMPARE_PAGE, HOME, PLUGINS_PAGE, WORKSPACE_PAGE, Page
 from nlplug_webui.private import PrivatePages
 from nlplug_webui.task_page import build_task_page, page_texts
 from nlplug_webui.texts import LANGUAGES, PREFIX, language_of, say, translations
+from nlplug_webui.workshop.compare import Comparing
+from nlplug_webui.workshop.plugins import Plugins
 from nlplug_webui.workshop.routes import Workshop, off
 from nlplug_webui.workshop.scripts import SCRIPTS, scripts
 from nlplug_webui.workshop.texts import workshop_texts
@@ -98,8 +101,9 @@ class WebUI:
                 self._page(demo, page, page.path)
         with demo.route(PLUGINS_PAGE, f"/{PLUGINS_PAGE}", show_in_navbar=False):
             self._plugins(demo)
-        with demo.route(WORKSPACE_PAGE, f"/{WORKSPACE_PAGE}", show_in_navbar=False):
-            self._workspace()
+        for name in (WORKSPACE_PAGE, COMPARE_PAGE):
+            with demo.route(name, f"/{name}", show_in_navbar=False):
+                self._scripted(name)
         return demo
 
     def _page(self, demo: gr.Blocks, page: Page, current: str) -> None:
@@ -147,13 +151,15 @@ class WebUI:
             gr.HTML(self._text(f"title:{PLUGINS_PAGE}"))
             shown = gr.HTML(self._text("plugins:html"), elem_id="plugins")
             demo.load(self._plugins_html, None, shown, **AT_ONCE)
+            gr.HTML(self._text("plugins:root"))
             gr.HTML(self._text("foot:html"))
 
-    def _workspace(self) -> None:
-        self._frame_top(WORKSPACE_PAGE)
+    def _scripted(self, name: str) -> None:
+        """A page that its script fills."""
+        self._frame_top(name)
         with gr.Column(elem_classes="np-page"):
-            gr.HTML(self._text(f"title:{WORKSPACE_PAGE}"))
-            gr.HTML(self._text("workshop:root"), elem_id="workspace")
+            gr.HTML(self._text(f"title:{name}"))
+            gr.HTML(self._text(f"{name}:root"), elem_id=name)
             gr.HTML(self._text("foot:html"))
 
     def _plugins_html(self, request: gr.Request) -> str:
@@ -168,6 +174,9 @@ def mount(
     host: PluginHost,
     pool: ModelPool | None = None,
     workspace: WorkspaceFolder | None = None,
+    *,
+    loopback: bool = False,
+    protected: bool = False,
 ) -> WebUI:
     """Mount the UI at ``/`` of an app; existing routes take precedence.
 
@@ -176,10 +185,15 @@ def mount(
         host: The plugins.
         pool: The models of the pages, shared with the API; None creates a pool.
         workspace: The workspace of the pages; None: they say how to get one.
+        loopback: Whether only this machine reaches the server.
+        protected: Whether browsers have to log in. Plugins can be installed from the page if it
+            and `loopback` are true.
     """
     pool = pool or ModelPool(host)
     router = off() if workspace is None else Workshop(workspace, host, pool).router
     app.include_router(router)
+    app.include_router(Comparing(host, pool, workspace).router)
+    app.include_router(Plugins(host, loopback=loopback, protected=protected).router)
     app.add_api_route(f"/{SCRIPTS}", scripts, methods=["GET"], include_in_schema=False)
     static = StaticFiles(directory=look_and_feel.STATIC)
     app.mount(f"/{look_and_feel.STATIC_PATH}", static, name=look_and_feel.STATIC_PATH)
@@ -208,4 +222,5 @@ def mount(
     )
     app.add_middleware(PrivatePages, head=look_and_feel.head())
     app.add_middleware(MissingPages)
+    app.add_middleware(LastingFiles)
     return ui

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -218,8 +218,8 @@ def run_batch(
         )
         table = stack.enter_context(open_writer(csv_file))
         lines = stack.enter_context(open_writer(jsonl_file))
+        sheet = stack.enter_context(_Sheet(csv_file.with_suffix(".xlsx")))
         names: tuple[list[str], list[str]] | None = None
-        numbers: set[str] = set()
         for one, result in answered:
             row = one.row
             found = _rows(task, result)
@@ -227,7 +227,7 @@ def run_batch(
             for each in found:
                 flat = _flat(row.values, each, *names)
                 table.write(flat)
-                numbers |= {name for name, value in flat.items() if isinstance(value, int | float)}
+                sheet.write(flat)
             now.tally.add(found)
             lines.write({**row.values, free_name("answer", row.values): result})
             now.done += 1
@@ -244,38 +244,38 @@ def run_batch(
         if first and not now.done:
             raise no_row(source, first[0])
     now.seconds = clock() - started
-    now.csv, now.jsonl, now.excel = csv_file, jsonl_file, _sheet(csv_file, numbers)
+    now.csv, now.jsonl, now.excel = csv_file, jsonl_file, sheet.path
     now.rejected = rejected_file if first else None
     yield now
 
 
-def _sheet(table: Path, numbers: Collection[str]) -> Path | None:
-    """A CSV file as an Excel workbook; None where it does not fit into one.
+class _Sheet:
+    """Writes rows into an Excel workbook, and gives it up where they do not fit into one.
 
-    Args:
-        table: The file.
-        numbers: The columns in which numbers are written as such.
+    Attributes:
+        path: The file; None once a row did not fit.
     """
-    excel = table.with_suffix(".xlsx")
-    try:
-        with open_writer(excel) as sheet:
-            for row in read_rows(table):
-                sheet.write(
-                    {
-                        name: _number(value) if name in numbers else value
-                        for name, value in row.values.items()
-                    }
-                )
-    except DataError:
-        return None
-    return excel
 
+    def __init__(self, path: Path) -> None:
+        self.path: Path | None = path
+        self._stack = ExitStack()
+        self._writer = self._stack.enter_context(open_writer(path))
 
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    def __enter__(self) -> _Sheet:
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._stack.__exit__(*raised)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Add a row."""
+        if self.path is None:
+            return
+        with suppress(DataError), self._stack.pop_all() as kept:
+            self._writer.write(row)
+            self._stack = kept.pop_all()  # no error: the file stays open
+            return
+        self.path = None
 
 
 def _inputs(

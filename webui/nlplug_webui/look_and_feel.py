@@ -37,7 +37,12 @@ STATIC = Path(__file__).with_name("static")
 STATIC_PATH = "np-static"
 """First path segment of their addresses."""
 _SCRIPTS = ("look.js", "address.js", "page.js")
-_STYLES = ("style.css", "work.css", "workshop.css")
+# Gradio draws a page in several steps: it is shown when it is complete, so that nothing moves.
+_FIRST_STYLE = (
+    ".nav-holder{display:none!important}"
+    "gradio-app:not(:has(.np-header):has(.np-foot)) .np-page{visibility:hidden}"
+)
+_STYLES = ("style.css", "work.css", "workshop.css", "tools.css")
 
 
 def head() -> str:
@@ -50,6 +55,7 @@ def head() -> str:
     )
     scripts += f'<script src="./{workshop_address()}" defer></script>'
     return (
+        f"<style>{_FIRST_STYLE}</style>"
         f'<link rel="icon" href="{_ICON}"><meta name="color-scheme" content="light dark">{scripts}'
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,12 +14,16 @@ from nlplug_webui import hookspecs
 from nlplug_webui.hookspecs import Panel
 from nlplug_webui.render import empty_html
 from nlplug_webui.texts import LANGUAGES, say
+from nlplug_webui.workshop.more_texts import shortcut_texts
 
 if TYPE_CHECKING:
     from nlplug.plugins import PluginHost, PluginRecord
 
 PLUGINS_PAGE = "plugins"
 WORKSPACE_PAGE = "workspace"
+COMPARE_PAGE = "compare"
+_NAMED = (COMPARE_PAGE, WORKSPACE_PAGE, PLUGINS_PAGE)
+"""Pages of their own, in the order of the navigation."""
 
 # First segments of the paths that Gradio uses.
 _GRADIO = frozenset(
@@ -65,7 +70,7 @@ def collect(host: PluginHost, reserved: Collection[str] = ()) -> list[Page]:
     alive = set(host.task_names())
     names = [name for name in tasks if name in alive]
     names += [name for name in panels if name not in names]
-    taken = {PLUGINS_PAGE, WORKSPACE_PAGE, "", *_GRADIO, *reserved}
+    taken = {*_NAMED, "", *_GRADIO, *reserved}
     pages = []
     for name in names:
         task = tasks.get(name)
@@ -85,22 +90,25 @@ def header_html(pages: Iterable[Page], current: str, language: str, api: str | N
     pages = list(pages)
     links = [(page.path, localize(page.title, language)) for page in pages]
     items = "".join(_link(path, title, path == current) for path, title in links)
-    more = _link(WORKSPACE_PAGE, say("workspace", language), current == WORKSPACE_PAGE)
-    more += _link(PLUGINS_PAGE, say("plugins", language), current == PLUGINS_PAGE)
+    more = "".join(_link(name, say(name, language), current == name) for name in _NAMED)
     if api:
         more += f'<a href="{escape(api)}">{escape(say("api", language))}</a>'
     theme = escape(say("theme", language))
     names = {page.path: localize(page.title, language) for page in pages}
-    names[PLUGINS_PAGE] = say("plugins", language)
-    names[WORKSPACE_PAGE] = say("workspace", language)
+    names |= {name: say(name, language) for name in _NAMED}
     title = f"{names[current]} · nlplug" if current in names else "nlplug"
+    keys = escape(json.dumps(shortcut_texts(language)))
+    shortcuts = escape(shortcut_texts(language)["shortcuts"])
     return (
-        f'<header class="np-header" data-title="{escape(title)}">'
+        f'<header class="np-header" data-title="{escape(title)}" data-shortcuts="{keys}">'
         '<a class="np-brand" href="./" aria-label="nlplug">'
         '<svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="9"/>'
         '<path d="M11 7v6M21 7v6M8 13h16v3a8 8 0 0 1-16 0zM16 24v3"/></svg>'
         f'<span>nlplug</span></a><nav class="np-nav">{items}</nav>'
-        f'<nav class="np-nav np-nav-end">{more}<button type="button" class="np-theme" '
+        f'<nav class="np-nav np-nav-end">{more}'
+        '<button type="button" class="np-keys-open" '
+        f'title="{shortcuts}" aria-label="{shortcuts}">?</button>'
+        '<button type="button" class="np-theme" '
         f'title="{theme}" aria-label="{theme}">◐</button>'
         "</nav></header>"
     )
@@ -166,7 +174,7 @@ def texts_of(pages: Iterable[Page], api: str | None) -> dict[str, Mapping[str, s
         found[f"title:{page.path}"] = {
             language: title_html(page, language) for language in LANGUAGES
         }
-    for name in (PLUGINS_PAGE, WORKSPACE_PAGE):
+    for name in _NAMED:
         found["title:" + name] = {
             language: f'<div class="np-title"><h1>{say(name, language)}</h1>'
             f"<p>{say(f'{name}_lead', language)}</p></div>"
@@ -181,11 +189,7 @@ def texts_of(pages: Iterable[Page], api: str | None) -> dict[str, Mapping[str, s
 
 
 HOME = Page("", "home", "nlplug", "")
-_OWN = (
-    Page(PLUGINS_PAGE, PLUGINS_PAGE, "", ""),
-    Page(WORKSPACE_PAGE, WORKSPACE_PAGE, "", ""),
-    HOME,
-)
+_OWN = (*(Page(name, name, "", "") for name in _NAMED), HOME)
 
 
 def _panels(host: PluginHost) -> dict[str, tuple[str, Panel]]:

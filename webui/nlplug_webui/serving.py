@@ -107,5 +107,12 @@ def make_app(
             hint="Set NLPLUG_API_KEY, or listen on 127.0.0.1.",
         )
     opened = WorkspaceFolder.open(workspace, create=True) if workspace else None
-    mount(app, plugins, pool, opened)
+    mount(
+        app,
+        plugins,
+        pool,
+        opened,
+        loopback=not open_to_all,
+        protected=app.state.nlplug.protected,
+    )
     return app

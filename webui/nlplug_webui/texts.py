@@ -6,12 +6,15 @@ event produces are chosen by the request's ``Accept-Language``. Both follow the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 LANGUAGES = ("en", "zh")
 PREFIX = "nlplug:"
 """Prefix of our keys, which keeps them apart from Gradio's own."""
+_PLURAL = re.compile(r"\{(\w+):([^|}]*)\|([^}]*)\}")
+"""``{n:row|rows}``: the form for one, and the form for any other number."""
 
 TEXTS: dict[str, dict[str, str]] = {
     "tagline": {
@@ -38,6 +41,11 @@ TEXTS: dict[str, dict[str, str]] = {
     "workspace_lead": {
         "en": "Correct answers, train a model on them, and use it.",
         "zh": "更正结果，用它们训练模型，然后使用模型。",
+    },
+    "compare": {"en": "Compare", "zh": "比较"},
+    "compare_lead": {
+        "en": "Two models, or two precisions of one model, on one text or on a file.",
+        "zh": "在一段文本或一个文件上比较两个模型，或同一模型的两种精度。",
     },
     "plugins_none": {"en": "No plugin is installed", "zh": "没有安装插件"},
     "api": {"en": "HTTP API", "zh": "HTTP 接口"},
@@ -131,7 +139,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "license": {"en": "licence", "zh": "许可证"},
     "languages": {"en": "languages", "zh": "语言"},
     "window": {"en": "window", "zh": "窗口"},
-    "tokens": {"en": "{n} tokens", "zh": "{n} 个词元"},
+    "tokens": {"en": "{n} {n:token|tokens}", "zh": "{n} 个词元"},
     "token_rate": {"en": "{rate} tokens per second", "zh": "每秒 {rate} 个词元"},
     "first_token": {"en": "first token after {time}", "zh": "首个词元用时 {time}"},
     "finish_length": {"en": "maximum length reached", "zh": "已达最大长度"},
@@ -174,16 +182,17 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Add a file and click “Process file”. Rows are read one by one.",
         "zh": "添加文件后点击“处理文件”；文件逐行读取。",
     },
-    "batch_ready": {"en": "{n} rows, ready to run", "zh": "共 {n} 行，可以运行"},
-    "batch_running": {"en": "{done} of {total} rows", "zh": "{done} / {total} 行"},
-    "batch_done": {"en": "{n} rows in {time}", "zh": "{n} 行，用时 {time}"},
+    "batch_ready": {"en": "{n} {n:row|rows}, ready to run", "zh": "共 {n} 行，可以运行"},
+    "batch_running": {"en": "{done} of {total} {total:row|rows}", "zh": "{done} / {total} 行"},
+    "batch_done": {"en": "{n} {n:row|rows} in {time}", "zh": "{n} 行，用时 {time}"},
     "batch_stopped": {
-        "en": "Stopped after {n} of {total} rows, in {time}. The files have these rows.",
+        "en": "Stopped after {n} of {total} {total:row|rows}, in {time}. "
+        "The files have these rows.",
         "zh": "已在 {total} 行中的第 {n} 行后停止，用时 {time}。文件包含这些行的结果。",
     },
     "batch_left": {"en": "about {time} left", "zh": "约剩 {time}"},
     "batch_skipped": {
-        "en": "{n} rows cannot be processed and are skipped",
+        "en": "{n} {n:row|rows} cannot be processed and {n:is|are} skipped",
         "zh": "{n} 行无法处理，已跳过",
     },
     "batch_summary": {"en": "Summary", "zh": "汇总"},
@@ -271,7 +280,11 @@ def say(key: str, language: str, **values: object) -> str:
     """The text ``key`` in ``language``, with ``values`` inserted."""
     forms = TEXTS[key]
     text = forms.get(language, forms["en"])
-    return text.format(**values) if values else text
+    if not values:
+        return text
+    return _PLURAL.sub(lambda found: found[2 + (str(values[found[1]]) != "1")], text).format(
+        **values
+    )
 
 
 def duration(seconds: float) -> str:

@@ -23,7 +23,7 @@ device_option = click.option(
     "--device",
     default="auto",
     show_default=True,
-    help="Device to run on: auto, cpu, cuda or cuda:N.",
+    help="Device to run on: auto, cpu, cuda, cuda:N, openvino or openvino:gpu.",
 )
 threads_option = click.option(
     "--threads", type=int, help="Number of CPU threads.  [default: all available]"

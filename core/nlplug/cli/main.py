@@ -37,11 +37,17 @@ BUILTIN: dict[str, tuple[str, str]] = {
     "export": ("nlplug.cli.export:export", "Export a model to ONNX behind the quality gate."),
     "evaluate": ("nlplug.cli.evaluate:evaluate", "Score a model on labelled data."),
     "compare": ("nlplug.cli.compare:compare", "Compare two models on labelled data."),
+    "package": ("nlplug.cli.package:package", "Write a model as an installable Python package."),
+    "verify": ("nlplug.cli.verify:verify", "Check models and wheels for changes and signatures."),
+    "push": ("nlplug.cli.push:push", "Upload a model to a repository of the Hub."),
     "workspace": (
         "nlplug.cli.workspace:workspace",
         "Keep data sets, training runs and models in one folder.",
     ),
-    "models": ("nlplug.cli.models:models", "List, download, verify and remove models."),
+    "models": (
+        "nlplug.cli.models:models",
+        "List, download, seal, sign, encrypt and remove models.",
+    ),
     "plugins": ("nlplug.cli.plugins:plugins", "List, install, check and create plugins."),
 }
 """Name → import path of the command, and its line in ``nlplug --help``."""

@@ -1,4 +1,4 @@
-"""``nlplug models``: list, describe, download, verify, seal, remove and pack models."""
+"""``nlplug models``: list, describe, download, seal and remove models."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ import click
 from nlplug.cli._context import host_of
 from nlplug.cli.calibrate import calibrate
 from nlplug.cli.confidence import confidence
+from nlplug.cli.package import package
+from nlplug.cli.protect import decrypt, encrypt, sbom, sign
+from nlplug.cli.tune import tune
+from nlplug.cli.verify import verify
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
@@ -26,7 +30,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def models() -> None:
-    """List, download, verify and remove models.
+    """List, download, seal, sign, encrypt and remove models.
 
     A MODEL is a folder, the name of a packaged model, or owner/name[@revision] on the Hub.
     """
@@ -34,6 +38,9 @@ def models() -> None:
 
 models.add_command(calibrate)
 models.add_command(confidence)
+models.add_command(package, "pack")
+for _command in (verify, sign, encrypt, decrypt, sbom, tune):
+    models.add_command(_command)
 
 
 @models.command("list")
@@ -80,6 +87,7 @@ def list_models(task: str | None, as_json: bool) -> None:
 def info(model: str, revision: str | None, as_json: bool) -> None:
     """Show the facts of a model: labels, files, metrics, licence."""
     from nlplug.models.inventory import size_of
+    from nlplug.models.tuned import tuned_for
 
     bundle = _open(model, revision)
     manifest = bundle.manifest
@@ -127,6 +135,9 @@ def info(model: str, revision: str | None, as_json: bool) -> None:
         ]
     else:
         facts.append(("Manifest", "none: a folder in the layout of the Hub, without digests"))
+    if (tuned := tuned_for(bundle)) is not None:
+        size = f", {tuned.token_budget} tokens per batch" if tuned.token_budget else ""
+        facts.append(("Tuned", f"{tuned.precision} on {tuned.device}{size}"))
     if bundle.scales_by_batch:
         facts.append(
             (
@@ -182,35 +193,6 @@ def pull(model: str, precision: tuple[str, ...], revision: str | None, as_json: 
         return
     has = ", ".join(sorted(cache.precisions_of(bundle)))
     click.echo(f"{ref} ({has}; {_size(size_of(bundle))}) is in {bundle.path}")
-
-
-@models.command()
-@click.argument("model", nargs=-1)
-@_as_json
-@click.pass_context
-def verify(ctx: click.Context, model: tuple[str, ...], as_json: bool) -> None:
-    """Compare models (default: all on this machine) with their digests."""
-    from nlplug.errors import NlplugError
-
-    results: list[dict[str, Any]] = []
-    code = 0
-    for name in model or _all_names():
-        result: dict[str, Any] = {"model": name, "ok": True}
-        try:
-            bundle = _open(name, None)
-            bundle.verify()
-            result |= {"path": str(bundle.path), "digests": bundle.manifest is not None}
-        except NlplugError as error:
-            result |= {"ok": False} | error.to_dict()
-            code = code or error.exit_code
-        results.append(result)
-        if not as_json:
-            _print_result(result)
-    if as_json:
-        _print_json(results)
-    elif not results:
-        click.echo("No models.")
-    ctx.exit(code)
 
 
 @models.command()
@@ -270,49 +252,6 @@ def remove(model: str, revision: str | None, yes: bool, as_json: bool) -> None:
         click.echo(f"Removed {ref} ({_size(size)}).")
 
 
-@models.command()
-@click.argument("model")
-@click.option("--name", required=True, help="Name of the model for model=, and of the package.")
-@click.option("--version", default="0.1.0", show_default=True, help="Version of the package.")
-@click.option("--task", help="The nlplug task, if the model does not state it.")
-@click.option("--license", "licence", help="Licence, if it differs from that of the model.")
-@click.option("--description", help="Description of the model, one line.")
-@click.option("--precision", "-p", multiple=True, help="Pack only this precision (repeatable).")
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("dist"),
-    show_default=True,
-    help="Output folder.",
-)
-@click.option("--folder", is_flag=True, help="Write the sources of the package instead of a wheel.")
-@_as_json
-def pack(
-    model: str,
-    name: str,
-    version: str,
-    task: str | None,
-    licence: str | None,
-    description: str | None,
-    precision: tuple[str, ...],
-    output: Path,
-    folder: bool,
-    as_json: bool,
-) -> None:
-    """Pack a model as an installable Python package."""
-    from nlplug.models.pack import PackConfig, pack_folder, pack_wheel
-
-    config = PackConfig(name, version, task, licence, description, precision)
-    bundle = _open(model, None)
-    packed = (pack_folder if folder else pack_wheel)(bundle, output, config)
-    if as_json:
-        _print_json({"name": name, "version": version, "path": str(packed)})
-        return
-    used = task or (bundle.manifest.task if bundle.manifest else "")
-    click.echo(f"Wrote {packed}\n  pip install {packed}\n  nlplug run {used} --model {name} TEXT")
-
-
 def _open(model: str, revision: str | None) -> Bundle:
     from nlplug.models.resolve import resolve
 
@@ -337,23 +276,6 @@ def _ref(model: str, revision: str | None) -> HubRef | None:
     if ref is None:
         resolve(model, fetch=False)  # raises the error that says what names there are
     return ref
-
-
-def _all_names() -> list[str]:
-    from nlplug.models.inventory import inventory
-    from nlplug.settings import load_settings
-
-    return [e.name for e in inventory(host_of(), load_settings()) if e.where != "hub"]
-
-
-def _print_result(result: dict[str, Any]) -> None:
-    if result["ok"]:
-        note = "" if result["digests"] else " (no manifest: only links were checked)"
-        click.echo(f"ok      {result['model']}{note}")
-        return
-    click.echo(f"BROKEN  {result['model']}: {result['error']}")
-    if "hint" in result:
-        click.echo(f"        Hint: {result['hint']}")
 
 
 def _print_json(value: Any) -> None:

@@ -99,7 +99,11 @@ def _model_option(task: Task) -> click.Option:
 
 _COMMON: list[click.Parameter] = [
     click.Option(["--precision"], default="auto", help="fp32, fp16, int8 …  [default: auto]"),
-    click.Option(["--device"], default="auto", help="auto, cpu, cuda, cuda:N.  [default: auto]"),
+    click.Option(
+        ["--device"],
+        default="auto",
+        help="auto, cpu, cuda, cuda:N, openvino, openvino:gpu.  [default: auto]",
+    ),
     click.Option(["--threads"], type=int, help="CPU threads.  [default: all usable]"),
     click.Option(
         ["--input", "cli_input"],

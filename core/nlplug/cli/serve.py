@@ -35,7 +35,12 @@ _MEBIBYTE = 1024 * 1024
 @click.option("--default", help="Model for POST /.  [default: first named model, or the only task]")
 @click.option("--preload", is_flag=True, help="Load all models at start, not at first use.")
 @click.option("--precision", default="auto", show_default=True, help="fp32, fp16, int8 …")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda, cuda:N, openvino, openvino:gpu.",
+)
 @click.option("--threads", type=int, help="CPU threads per model.  [default: all usable]")
 @click.option(
     "--api-key",

@@ -13,6 +13,7 @@ from nlplug.export.manifest import precision_record, tool_versions
 from nlplug.export.run import ExportReport
 from nlplug.families.family import load
 from nlplug.models.bundle import Bundle
+from nlplug.models.encryption import is_encrypted
 from nlplug.models.layout import external_data_of, side_files
 from nlplug.models.manifest import Manifest
 from nlplug.models.writer import BundleWriter
@@ -35,7 +36,7 @@ def calibrate_bundle(config: ExportConfig) -> ExportReport:
             the calibration are used.
 
     Raises:
-        OptionError: No graph of the bundle takes scales from each batch.
+        OptionError: No graph of the bundle takes scales from each batch, or it is encrypted.
         GateRefused: The answers are worse than the budget allows, or still depend on the batch.
         ExportError: Models of the task, or graphs of this form, cannot be calibrated.
         DataError: The rows cannot be used.
@@ -43,6 +44,11 @@ def calibrate_bundle(config: ExportConfig) -> ExportReport:
         MissingExtra: A package of the ``train`` extra is not installed.
     """
     earlier = Bundle.open(Path(config.source))
+    if any(is_encrypted(path) for path in earlier.precisions.values()):
+        raise OptionError(
+            f"The model {earlier.name!r} is encrypted, so its graphs cannot be changed.",
+            hint="Decrypt it first: nlplug models decrypt",
+        )
     names = earlier.scales_by_batch
     if not names:
         raise OptionError(

@@ -22,6 +22,33 @@ Texts = Annotated[
 ]
 """A list of texts; a single one is accepted too."""
 
+Tokens = Annotated[
+    list[Annotated[int, Field(ge=0)]] | None,
+    BeforeValidator(lambda value: [value] if type(value) is int else value),
+]
+"""A list of token ids; a single one is accepted too; None: those of the model."""
+
+_TOKENS = (
+    "eos_token_id",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "bad_words_ids",
+)
+"""Options that replace the special tokens of a model's generation settings."""
+
+
+def _tokens_instead(title: str, what: str, chinese_title: str, chinese_what: str) -> Any:
+    return Field(
+        default=None,
+        title=title,
+        description=f"{what} None: those of the model.",
+        json_schema_extra=chinese(
+            chinese_title, f"{chinese_what}None：使用模型自己的设置。", advanced=True
+        ),
+    )
+
 
 class TextDecodingOptions(LanguageOptions, DecodingSettings):
     """`DecodingSettings`, and the options that are given as text.
@@ -62,7 +89,49 @@ class TextDecodingOptions(LanguageOptions, DecodingSettings):
         ),
     )
 
-    @field_validator("stop", "bad_words")
+    stop_strings: SkipJsonSchema[Texts] = Field(
+        default=[],
+        max_length=16,
+        title="Stop strings",
+        description="As in transformers: texts that end the generated text and stay in it, with "
+        "the rest of their last token.",
+        json_schema_extra=chinese(
+            "停止字符串", "与 transformers 相同：遇到即结束，并保留在结果中。", advanced=True
+        ),
+    )
+    eos_token_id: SkipJsonSchema[Tokens] = _tokens_instead(
+        "End tokens", "Tokens that end the text.", "结束词元", "使文本结束的词元。"
+    )
+    suppress_tokens: SkipJsonSchema[Tokens] = _tokens_instead(
+        "Suppressed tokens", "Tokens that are never generated.", "禁用词元", "不会生成的词元。"
+    )
+    begin_suppress_tokens: SkipJsonSchema[Tokens] = _tokens_instead(
+        "Tokens suppressed at the start",
+        "Tokens that are not generated as the first one.",
+        "开头禁用词元",
+        "不会作为第一个词元生成的词元。",
+    )
+    forced_bos_token_id: SkipJsonSchema[Tokens] = _tokens_instead(
+        "First token",
+        "The token that follows the start token of an encoder-decoder model.",
+        "首词元",
+        "编码器-解码器模型起始词元之后的词元。",
+    )
+    forced_eos_token_id: SkipJsonSchema[Tokens] = _tokens_instead(
+        "Last token",
+        "The last token of a text that reaches max_new_tokens.",
+        "末词元",
+        "文本达到 max_new_tokens 时的最后一个词元。",
+    )
+
+    bad_words_ids: SkipJsonSchema[list[list[Annotated[int, Field(ge=0)]]] | None] = _tokens_instead(
+        "Banned sequences",
+        "Sequences of tokens that are never generated.",
+        "禁用词元序列",
+        "不会生成的词元序列。",
+    )
+
+    @field_validator("stop", "stop_strings", "bad_words")
     @classmethod
     def _no_empty_texts(cls, texts: list[str]) -> list[str]:
         if "" in texts:
@@ -71,9 +140,10 @@ class TextDecodingOptions(LanguageOptions, DecodingSettings):
 
     @model_validator(mode="after")
     def _check_stop(self) -> Self:
-        if self.stop and self.num_beams > 1:
+        name = "stop" if self.stop else "stop_strings"
+        if (self.stop or self.stop_strings) and self.num_beams > 1:
             raise OptionError(
-                f"stop cannot be combined with num_beams={self.num_beams}.",
+                f"{name} cannot be combined with num_beams={self.num_beams}.",
                 hint="Leave one of them out.",
             )
         return self
@@ -81,7 +151,7 @@ class TextDecodingOptions(LanguageOptions, DecodingSettings):
 
 _NO_OBJECTS = only(None, [], hint="Use stop, bad_words or prefix_allowed_tokens_fn.")
 _NOT_OFFERED = only(None, False, hint="This way of decoding is not offered; leave it out.")
-_IN_MODEL = only(None, [], hint="Write it into generation_config.json of the model.")
+_IN_MODEL = only(None, hint="Write it into generation_config.json of the model.")
 _DETAILS = only(None, False, hint="Use details=True of text generation.")
 
 
@@ -122,7 +192,7 @@ def with_generation_config(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 DECODING_RULES: Mapping[str, Rule] = {
     "stop_sequence": renamed("stop"),
-    "stop_strings": only(None, [], hint="Give them as stop, which leaves them out of the answer."),
+    "stop_strings": when_none([]),
     "temperature": when_none(1.0),
     "top_k": when_none(0),
     "top_p": when_none(1.0),
@@ -136,7 +206,6 @@ DECODING_RULES: Mapping[str, Rule] = {
     ),
     **dict.fromkeys(("use_cache", "cache_implementation", "low_memory", "synced_gpus"), ignored),
     **dict.fromkeys(("pad_token_id", "bos_token_id", "return_text", "trust_remote_code"), ignored),
-    "eos_token_id": only(None, hint="Give the text of the token as stop."),
     "streamer": only(None, hint="Use the pipeline's stream() or pieces()."),
     **dict.fromkeys(
         ("compile_config", "disable_compile", "remove_invalid_values", "use_model_defaults"),
@@ -153,15 +222,9 @@ DECODING_RULES: Mapping[str, Rule] = {
         ),
         _NOT_OFFERED,
     ),
-    **dict.fromkeys(
-        (
-            *("begin_suppress_tokens", "decoder_start_token_id", "forced_bos_token_id"),
-            *("forced_eos_token_id", "suppress_tokens"),
-        ),
-        _IN_MODEL,
-    ),
+    "decoder_start_token_id": _IN_MODEL,
     **dict.fromkeys(("return_dict_in_generate", "output_scores", "output_logits"), _DETAILS),
-    "bad_words_ids": only(None, [], hint="Give them as texts: bad_words."),
+    "tokenizer": ignored,
     "skip_special_tokens": only(None, True, hint="Special tokens are always left out."),
     "add_special_tokens": only(None, True, hint="Leave it out: the model defines them."),
     "return_type": only(None, hint="Leave it out: answers are texts."),
@@ -215,7 +278,7 @@ class GenerationConfig:
             values["stop"] = values["stop_strings"]
         found = {}
         for name in options.model_fields:
-            if name in values:
+            if name in values and name not in (*_TOKENS, "stop_strings"):
                 try:
                     options.model_validate({name: values[name]})
                 except (ValidationError, OptionError):
@@ -233,15 +296,19 @@ class GenerationConfig:
             tokenizer: The tokenizer of the generated text.
             **more: Other fields of `DecodingOptions`.
         """
+        given = {name: getattr(options, name) for name in _TOKENS}
+        config = GenerationConfig(
+            {**self.values, **{k: v for k, v in given.items() if v is not None}}
+        )
         tokens = {
             "do_sample": options.samples,
-            "eos": self.tokens("eos_token_id"),
+            "eos": config.tokens("eos_token_id"),
             "stop_sequences": _special_sequences(options.stop, tokenizer),
-            "bad_words": self._bad_words(options.bad_words, tokenizer.ids),
-            "suppress_tokens": self.tokens("suppress_tokens"),
-            "begin_suppress_tokens": self.tokens("begin_suppress_tokens"),
-            "forced_bos": self.token("forced_bos_token_id"),
-            "forced_eos": self.token("forced_eos_token_id"),
+            "bad_words": config._bad_words(options.bad_words, tokenizer.ids),
+            "suppress_tokens": config.tokens("suppress_tokens"),
+            "begin_suppress_tokens": config.tokens("begin_suppress_tokens"),
+            "forced_bos": config.token("forced_bos_token_id"),
+            "forced_eos": config.token("forced_eos_token_id"),
             "allowed_tokens": options.prefix_allowed_tokens_fn,
         }
         return DecodingOptions.of(options, {**tokens, **more})

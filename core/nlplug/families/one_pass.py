@@ -13,6 +13,7 @@ from nlplug.errors import OptionError
 from nlplug.explanations.contract import ExplainableModel
 from nlplug.explanations.options import ExplanationOptions
 from nlplug.explanations.run import explained
+from nlplug.models.tuned import tuned_for
 from nlplug.runtime.answers import Answers
 from nlplug.runtime.batch_invariance import may_share_batches
 from nlplug.runtime.engine import Engine
@@ -87,9 +88,39 @@ class OnePassTask(Task):
         device: str = "auto",
         threads: int | None = None,
     ) -> Runner:
-        """See `Task.load`."""
-        model = self.bind(bundle)
-        return GraphRunner(model, bundle.onnx_file(precision), device=device, threads=threads)
+        """See `Task.load`; batches are of the size that was measured, if there is one."""
+        tuned = tuned_for(bundle)
+        same = tuned is not None and (tuned.precision, tuned.device) == (precision, device)
+        return self.load_with(
+            bundle,
+            precision=precision,
+            device=device,
+            threads=threads,
+            token_budget=tuned.token_budget if tuned and same else None,
+        )
+
+    def load_with(
+        self,
+        bundle: Bundle,
+        *,
+        precision: str,
+        device: str = "auto",
+        threads: int | None = None,
+        token_budget: int | None = None,
+    ) -> Runner:
+        """As `load`, with a size of batches.
+
+        Args:
+            bundle: The model.
+            precision: A precision of the model.
+            device: A name of a device.
+            threads: CPU threads; None for the CPUs that the process may use.
+            token_budget: Maximum number of tokens per batch; None for the default of the device.
+        """
+        path = bundle.onnx_file(precision)
+        return GraphRunner(
+            self.bind(bundle), path, device=device, threads=threads, token_budget=token_budget
+        )
 
 
 class GraphRunner(Runner):
@@ -100,6 +131,7 @@ class GraphRunner(Runner):
         path: The ``.onnx`` file.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         threads: CPU threads; None for the CPUs that the process may use.
+        token_budget: Maximum number of tokens per batch; None for the default of the device.
 
     Raises:
         MissingExtra: No ONNX Runtime is installed.
@@ -116,16 +148,22 @@ class GraphRunner(Runner):
         *,
         device: str = "auto",
         threads: int | None = None,
+        token_budget: int | None = None,
     ) -> None:
         self._model = model
         self._executor = OnnxExecutor(path, device=device, threads=threads)
         together = may_share_batches(self._executor.signature)
-        self._engine = Engine(self._executor, model, together=together)
+        self._engine = Engine(self._executor, model, token_budget=token_budget, together=together)
 
     @property
     def device(self) -> str:
         """See `nlplug.task.Runner.device`."""
         return self._executor.device
+
+    @property
+    def token_budget(self) -> int:
+        """Maximum number of tokens per batch."""
+        return self._engine.token_budget
 
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """See `nlplug.task.Runner.map`."""

@@ -193,7 +193,9 @@ def _flock(file: IO[str] | int) -> bool:
 
 def write_text(path: Path, text: str) -> None:
     """Write and flush to the disk, without changing which file ``path`` is (locks stay)."""
-    with path.open("r+" if path.exists() else "w", encoding="utf-8") as file:
+    # The digest of a manifest is that of its bytes, so that line ends are the same on Windows.
+    mode = "r+" if path.exists() else "w"
+    with path.open(mode, encoding="utf-8", newline="\n") as file:
         file.truncate(0)
         file.write(text)
         file.flush()

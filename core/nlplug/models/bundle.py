@@ -14,7 +14,7 @@ from nlplug.models.layout import CONFIG_FILE, CONFIG_MARK, MODEL_GRAPH, find_gra
 from nlplug.models.manifest import MANIFEST_FILE, PARTIAL_FILE, Manifest, PrecisionRecord
 from nlplug.models.repository import Repository, find_file
 from nlplug.models.signature import Signature
-from nlplug.models.verify import verify_folder
+from nlplug.models.verify import check_unlisted, verify_folder
 
 
 @dataclass(frozen=True)
@@ -225,12 +225,17 @@ class Bundle:
         return dict(self.manifest.options) if self.manifest else {}
 
     def verify(self) -> None:
-        """Compare every file with its sha256 and look for links that leave the folder.
+        """Compare the files of the folder with its manifest.
+
+        Every file has its sha256, the manifest too; no file is missing, none is not listed, and no
+        link leaves the folder.
 
         Raises:
             BundleError: Something is not as it should be; the message says which file.
         """
         verify_folder(self.path, self.manifest)
+        if self.manifest is not None:
+            check_unlisted(self.path, Manifest.read_verified(self.path / MANIFEST_FILE))
 
 
 def _check_folder(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from datetime import UTC, datetime
@@ -20,6 +21,14 @@ FORMAT_VERSION = 1
 MANIFEST_FILE = "nlplug.json"
 PARTIAL_FILE = "nlplug.json.partial"
 """Marks a folder that is being written; renamed to the manifest at the end."""
+SIGNATURE_FILE = "model.sig"
+"""The signature over the manifest and all files; see `nlplug.models.signing`."""
+NOT_LISTED = frozenset({MANIFEST_FILE, PARTIAL_FILE, SIGNATURE_FILE})
+"""The files of a bundle that its manifest does not list."""
+DOWNLOAD_FILES = (".git", ".gitattributes", ".cache/huggingface")
+"""What git and huggingface_hub add to the copy of a repository; nlplug never reads it."""
+
+_DIGEST = "digest"
 
 _WINDOWS_DRIVE = re.compile(r"^[A-Za-z]:")
 
@@ -70,6 +79,22 @@ class PrecisionRecord(BaseModel):
     def by_graph(self) -> dict[str, str]:
         """The file of each graph; that of a single one is called ``model``."""
         return self.graphs or {MODEL_GRAPH: self.file}
+
+
+def is_listed(name: str) -> bool:
+    """Whether the manifest of a bundle lists a file, by its posix path in the bundle."""
+    added = any(name == one or name.startswith(f"{one}/") for one in DOWNLOAD_FILES)
+    return name not in NOT_LISTED and not added
+
+
+def _sha256(text: str) -> str:
+    # A lone surrogate in a value is an error of whoever writes the file, not of its digest.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _last_line(digest: str) -> str:
+    """The end of the text of a manifest, with the digest of the text."""
+    return f'"{_DIGEST}": "{digest}"\n}}\n'
 
 
 def _now() -> str:
@@ -143,8 +168,41 @@ class Manifest(BaseModel):
         return sum(record.size for record in self.files.values())
 
     def to_json(self) -> str:
-        """The text of ``nlplug.json``: indented, non-ASCII kept, with a final newline."""
-        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
+        """The text of ``nlplug.json``: indented, non-ASCII kept, with a final newline.
+
+        The last field, ``digest``, is the sha256 of the text with an empty ``digest``.
+        """
+        fields = self.model_dump(mode="json") | {_DIGEST: ""}
+        text = json.dumps(fields, ensure_ascii=False, indent=2) + "\n"
+        return text.removesuffix(_last_line("")) + _last_line(_sha256(text))
+
+    @classmethod
+    def read_verified(cls, path: Path) -> Manifest:
+        """Read a manifest file, and compare its text with its own digest.
+
+        A manifest of an earlier release has no digest; then it may only have the known fields.
+
+        Raises:
+            BundleCorrupt: The text was changed, or as for `read`.
+            BundleVersionError: As for `read`.
+        """
+        content = path.read_bytes()
+        manifest = cls.parse(content, where=str(path))
+        fields = parse_json(content)
+        stated = fields.get(_DIGEST)
+        if stated is None:
+            same = fields.keys() <= cls.model_fields.keys()
+        else:
+            text = content.decode("utf-8", "replace")
+            start = text.removesuffix(_last_line(str(stated)))
+            same = start != text and _sha256(start + _last_line("")) == stated
+        if not same:
+            raise BundleCorrupt(
+                f"{path} was changed: its text does not have the digest that it states.",
+                hint="Restore the file. If you changed it on purpose: nlplug models seal "
+                f"{path.parent}",
+            )
+        return manifest
 
     @classmethod
     def read(cls, path: Path) -> Manifest:

@@ -6,120 +6,120 @@ packaging user guide), so that it is written here without any build tool.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 import shutil
-import zipfile
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from importlib import metadata
+import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from nlplug.errors import OptionError
-from nlplug.hookspecs import CONTRACT_VERSION
+from nlplug.errors import GateRefused, OptionError
+from nlplug.models.archive import Content, write_tar, write_wheel
 from nlplug.models.atomic import Staged
 from nlplug.models.bundle import Bundle
-from nlplug.models.inventory import size_of
-from nlplug.models.layout import external_data_of, run_together, side_files
-from nlplug.models.manifest import MANIFEST_FILE, FileRecord, Manifest
+from nlplug.models.layout import CARD_FILE, external_data_of, run_together, side_files
+from nlplug.models.manifest import MANIFEST_FILE, SIGNATURE_FILE, FileRecord, Manifest
+from nlplug.models.package_text import (
+    PackConfig,
+    core_metadata,
+    module,
+    pyproject,
+    readme,
+    wheel_files,
+)
+from nlplug.models.signing import sign
 from nlplug.models.verify import files_of, record_of
-from nlplug.version import __version__
+
+__all__ = ["PackConfig", "pack_folder", "pack_sdist", "pack_wheel"]
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # of zip files; the same bundle gives the same wheel
-_CARDS = ("README.md", "LICENSE", "LICENSE.txt", "NOTICE")
-
-Content = Path | bytes
-
-
-@dataclass(frozen=True)
-class PackConfig:
-    """How a bundle is packed.
-
-    Attributes:
-        name: Name for ``model=`` and of the package.
-        version: Version of the package.
-        task: The nlplug task; None to take the manifest's.
-        license: None to take the manifest's.
-        description: One line; None to take the manifest's.
-        precisions: Only these; empty for all.
-    """
-
-    name: str
-    version: str = "0.1.0"
-    task: str | None = None
-    license: str | None = None
-    description: str | None = None
-    precisions: Collection[str] = ()
-
-    @property
-    def module(self) -> str:
-        """Name of the package's module."""
-        return "nlplug_model_" + re.sub(r"[^a-z0-9]+", "_", self.name)
-
-    @property
-    def dist(self) -> str:
-        """The package's name in file names."""
-        return re.sub(r"[-_.]+", "_", self.name)
+_CARDS = (CARD_FILE, "LICENSE", "LICENSE.txt", "NOTICE")
 
 
 def pack_wheel(bundle: Bundle, output: Path, config: PackConfig) -> Path:
     """Write an installable wheel into the folder ``output``.
 
+    The same bundle and settings give the same bytes, if they are not signed. The time of the files
+    is ``SOURCE_DATE_EPOCH``, else 1 January 1980.
+
     Returns:
-        The wheel, ``NAME-VERSION-py3-none-any.whl``.
+        The wheel, ``NAME-VERSION-py3-none-any.whl``. With a key, ``model.sig`` in the bundle is the
+        signature over its files, and a file ``.whl.sig`` next to the wheel that over the wheel.
 
     Raises:
-        OptionError: A name, version, task or precision that cannot be.
+        OptionError: A name, version, task, precision or key that cannot be.
+        GateRefused: A precision did not pass the quality gate, and the settings do not force it.
         BundleError: The bundle is damaged.
+        MissingExtra: The key needs the extra ``sign``.
     """
     package, manifest = _package(bundle, config)
     info = f"{config.dist}-{config.version}.dist-info"
-    package[f"{info}/METADATA"] = _metadata(bundle, manifest, config).encode()
-    package[f"{info}/WHEEL"] = (
-        f"Wheel-Version: 1.0\nGenerator: nlplug {__version__}\n"
-        "Root-Is-Purelib: true\nTag: py3-none-any\n"
-    ).encode()
-    package[f"{info}/entry_points.txt"] = (
-        f"[nlplug]\n{config.name} = {config.module}\n\n[nlplug.kinds]\n{config.name} = models\n"
-    ).encode()
-    output.mkdir(parents=True, exist_ok=True)
+    for name, text in wheel_files(bundle, manifest, config).items():
+        package[f"{info}/{name}"] = text.encode()
     wheel = output / f"{config.dist}-{config.version}-py3-none-any.whl"
+    output.mkdir(parents=True, exist_ok=True)
     with Staged(wheel) as staged:
-        _write_zip(staged.path, package, record=f"{info}/RECORD")
+        write_wheel(staged.path, package, record=f"{info}/RECORD")
         staged.commit()
+    _sign(wheel, config)
     return wheel
 
 
-def pack_folder(bundle: Bundle, output: Path, config: PackConfig) -> Path:
-    """Write the sources of the package, with a ``pyproject.toml``, as a new folder in ``output``.
+def pack_sdist(bundle: Bundle, output: Path, config: PackConfig) -> Path:
+    """Write a source distribution into the folder ``output``; as `pack_wheel` otherwise.
 
     Returns:
-        The folder, ``output/NAME``.
-
-    Raises:
-        OptionError: A name, version, task or precision that cannot be; the folder exists.
-        BundleError: The bundle is damaged.
+        The file, ``NAME-VERSION.tar.gz``.
     """
     package, manifest = _package(bundle, config)
+    package |= _sources(bundle, manifest, config)
+    package["PKG-INFO"] = core_metadata(bundle, manifest, config).encode()
+    root = f"{config.dist}-{config.version}"
+    sdist = output / f"{root}.tar.gz"
+    output.mkdir(parents=True, exist_ok=True)
+    with Staged(sdist) as staged:
+        write_tar(staged.path, {f"{root}/{name}": package[name] for name in sorted(package)})
+        staged.commit()
+    _sign(sdist, config)
+    return sdist
+
+
+def pack_folder(bundle: Bundle, output: Path, config: PackConfig) -> Path:
+    """Write the sources of the package as a new folder in ``output``; as `pack_wheel` otherwise.
+
+    Returns:
+        The folder, ``output/NAME``, with a ``pyproject.toml``.
+
+    Raises:
+        OptionError: The folder exists, or as for `pack_wheel`.
+    """
+    package, manifest = _package(bundle, config)
+    package |= _sources(bundle, manifest, config)
     target = output / config.name
     if target.exists():
         raise OptionError(f"{target} exists already.", hint="Remove it, or name another folder.")
-    package["pyproject.toml"] = _pyproject(manifest, config).encode()
-    package["README.md"] = _readme(bundle, manifest, config).encode()
     output.mkdir(parents=True, exist_ok=True)
     with Staged(target, folder=True) as staged:
-        for name, content in package.items():
-            path = staged.path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, bytes):
-                path.write_bytes(content)
-            else:
-                shutil.copyfile(content, path)
+        _write(staged.path, package)
         staged.commit(replace=False)
     return target
+
+
+def _write(folder: Path, files: Mapping[str, Content]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            shutil.copyfile(content, path)
+
+
+def _sources(bundle: Bundle, manifest: Manifest, config: PackConfig) -> dict[str, Content]:
+    return {
+        "pyproject.toml": pyproject(manifest, config).encode(),
+        "README.md": readme(bundle, manifest, config).encode(),
+    }
 
 
 def _package(bundle: Bundle, config: PackConfig) -> tuple[dict[str, Content], Manifest]:
@@ -127,23 +127,47 @@ def _package(bundle: Bundle, config: PackConfig) -> tuple[dict[str, Content], Ma
     _check(config)
     bundle.verify()
     manifest = _manifest(bundle, config)
-    spec = {
-        "name": config.name,
-        "task": manifest.task,
-        "description": manifest.description,
-        "license": manifest.license,
-        "size": manifest.size,
-    }
-    lines = "".join(f"            {key}={value!r},\n" for key, value in spec.items())
+    if not config.force:
+        check_gate(bundle.name, manifest, manifest.precisions)
+    packed: dict[str, Content] = {name: bundle.path / name for name in manifest.files}
+    packed[MANIFEST_FILE] = manifest.to_json().encode()
+    if config.key is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            _write(Path(folder), packed)
+            packed[SIGNATURE_FILE] = sign(Path(folder), config.key).read_bytes()
     package: dict[str, Content] = {
-        f"{config.module}/__init__.py": _MODULE.format(
-            contract=CONTRACT_VERSION, name=config.name, lines=lines
-        ).encode()
+        f"{config.module}/__init__.py": module(manifest, config).encode()
     }
-    for name in manifest.files:
-        package[f"{config.module}/bundle/{name}"] = bundle.path / name
-    package[f"{config.module}/bundle/{MANIFEST_FILE}"] = manifest.to_json().encode()
+    for name, content in packed.items():
+        package[f"{config.module}/bundle/{name}"] = content
     return package, manifest
+
+
+def _sign(archive: Path, config: PackConfig) -> None:
+    """Write the signature over an archive next to it; without a key, remove an earlier one."""
+    if config.key is not None:
+        sign(archive, config.key)
+    else:
+        archive.with_name(f"{archive.name}.sig").unlink(missing_ok=True)
+
+
+def check_gate(name: str, manifest: Manifest | None, precisions: Iterable[str]) -> None:
+    """Refuse precisions that did not pass the quality gate.
+
+    A precision has passed if its record holds the loss that the gate measured; `nlplug export` does
+    not list one that the gate refused, and `nlplug models seal` drops the loss of a changed graph.
+
+    Raises:
+        GateRefused: One did not; the message names it.
+    """
+    records = manifest.precisions if manifest else {}
+    failed = [one for one in precisions if one not in records or "loss" not in records[one].metrics]
+    if failed:
+        raise GateRefused(
+            f"The model {name!r} has no result of the quality gate for {', '.join(failed)}.",
+            hint="Export it with `nlplug export`, choose precisions that passed with --precision, "
+            "or give --force.",
+        )
 
 
 def _check(config: PackConfig) -> None:
@@ -161,7 +185,10 @@ def _check(config: PackConfig) -> None:
 def _manifest(bundle: Bundle, config: PackConfig) -> Manifest:
     """The bundle's manifest with the new name and settings, and only with the packed files."""
     own = bundle.manifest or Manifest(
-        name=config.name, max_length=bundle.max_length, labels=bundle.repository.labels
+        name=config.name,
+        max_length=bundle.max_length,
+        labels=bundle.repository.labels,
+        created="",
     )
     task = config.task or own.task
     if not task:
@@ -208,149 +235,3 @@ def _files(bundle: Bundle, kept: set[str]) -> dict[str, FileRecord]:
                 names -= {name, *external_data_of(name, names)}
     known = bundle.manifest.files if bundle.manifest else {}
     return {name: known.get(name) or record_of(bundle.path / name) for name in sorted(names)}
-
-
-def _requirements(manifest: Manifest) -> list[str]:
-    """This nlplug, and the package that offers the task where one is installed."""
-    found = [f"nlplug>={__version__}"]
-    for entry in metadata.entry_points(group="nlplug", name=manifest.task):
-        if entry.dist is not None and entry.dist.name not in found:
-            found.append(entry.dist.name)
-    return found
-
-
-def _metadata(bundle: Bundle, manifest: Manifest, config: PackConfig) -> str:
-    head = ["Metadata-Version: 2.1", f"Name: {config.name}", f"Version: {config.version}"]
-    head.append(f"Summary: {_one_line(_summary(manifest))}")
-    if manifest.license:
-        head.append(f"License: {_one_line(manifest.license)}")
-    head.append("Requires-Python: >=3.11")
-    head += [f"Requires-Dist: {requirement}" for requirement in _requirements(manifest)]
-    head.append("Description-Content-Type: text/markdown")
-    return "\n".join(head) + "\n\n" + _readme(bundle, manifest, config)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _summary(manifest: Manifest) -> str:
-    return manifest.description or f"A model for the nlplug task {manifest.task}."
-
-
-def _readme(bundle: Bundle, manifest: Manifest, config: PackConfig) -> str:
-    card = bundle.path / "README.md"
-    if card.is_file():
-        return card.read_text(encoding="utf-8")
-    return _README.format(
-        name=config.name,
-        summary=_summary(manifest),
-        task=manifest.task,
-        precisions=", ".join(sorted(manifest.precisions)),
-        license=manifest.license or "not stated",
-        megabytes=size_of(bundle) / 1e6,
-    )
-
-
-def _pyproject(manifest: Manifest, config: PackConfig) -> str:
-    quoted = {
-        "name": config.name,
-        "version": config.version,
-        "description": _one_line(_summary(manifest)),
-        "module": config.module,
-    }
-    text = {key: _toml(value) for key, value in quoted.items()}
-    requirements = ", ".join(_toml(one) for one in _requirements(manifest))
-    licence = f"license = {{ text = {_toml(manifest.license)} }}\n" if manifest.license else ""
-    return _PYPROJECT.format(**text, requirements=requirements, licence=licence)
-
-
-def _toml(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
-
-
-def _write_zip(path: Path, package: Mapping[str, Content], *, record: str) -> None:
-    lines = []
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in package.items():
-            digest, size = _add(archive, name, content)
-            lines.append(f"{name},sha256={digest},{size}\n")
-        lines.append(f"{record},,\n")
-        _add(archive, record, "".join(lines).encode())
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: Content) -> tuple[str, int]:
-    entry = zipfile.ZipInfo(name, date_time=_EPOCH)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.external_attr = 0o100644 << 16
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
-    entry.file_size = size
-    digest = hashlib.sha256()
-    with archive.open(entry, "w") as target:
-        if isinstance(content, bytes):
-            digest.update(content)
-            target.write(content)
-        else:
-            with content.open("rb") as source:
-                while block := source.read(1 << 20):
-                    digest.update(block)
-                    target.write(block)
-    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode(), size
-
-
-_MODULE = '''"""The model {name}, packed by nlplug."""
-
-from __future__ import annotations
-
-from pathlib import Path
-
-from nlplug import ModelSpec, hookimpl
-
-NLPLUG_CONTRACT = {contract}
-
-
-@hookimpl
-def register_models() -> list[ModelSpec]:
-    """The model of this package."""
-    return [
-        ModelSpec(
-{lines}            path=Path(__file__).parent / "bundle",
-        )
-    ]
-'''
-
-_README = """# {name}
-
-{summary}
-
-```python
-from nlplug import pipeline
-
-run = pipeline("{task}", model="{name}")
-```
-
-Precisions: {precisions}. Size: {megabytes:.1f} MB. Licence: {license}.
-"""
-
-_PYPROJECT = """[build-system]
-requires = ["hatchling>=1.27"]
-build-backend = "hatchling.build"
-
-[project]
-name = {name}
-version = {version}
-description = {description}
-readme = "README.md"
-requires-python = ">=3.11"
-{licence}dependencies = [{requirements}]
-
-[project.entry-points.nlplug]
-{name} = {module}
-
-[project.entry-points."nlplug.kinds"]
-{name} = "models"
-
-[tool.hatch.build.targets.wheel]
-packages = [{module}]
-"""

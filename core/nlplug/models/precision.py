@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _PREFERRED = {
     "cpu": ("int8", "fp32", "fp16", "uint8", "q4"),
     "cuda": ("fp16", "fp32", "int8"),
+    "openvino": ("int8", "fp32", "fp16"),
 }
 
 
@@ -24,8 +25,13 @@ def preferred_precision(bundle: Bundle, device: str) -> str:
     """
     kind = parse_device(device).kind
     names = [name for name in _PREFERRED[kind] if name in bundle.precisions]
-    trusted = [name for name in names if name.startswith("fp") or _measured(bundle, name)]
+    trusted = [name for name in names if is_trusted(bundle, name)]
     return next(iter([*trusted, *names, *bundle.precisions]), "fp32")
+
+
+def is_trusted(bundle: Bundle, precision: str) -> bool:
+    """Whether the quality of a precision is known: floating point, or measured by the gate."""
+    return precision.startswith("fp") or _measured(bundle, precision)
 
 
 def _measured(bundle: Bundle, precision: str) -> bool:

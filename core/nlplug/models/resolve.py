@@ -11,6 +11,7 @@ from nlplug.models.bundle import Bundle
 from nlplug.models.layout import CONFIG_FILE
 from nlplug.models.manifest import MANIFEST_FILE, PARTIAL_FILE
 from nlplug.models.repository import find_file
+from nlplug.models.trust import verify_for_use
 from nlplug.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -41,8 +42,21 @@ def resolve(
         ModelNotFound: Nothing of this name anywhere.
         OfflineError: It would have to be fetched, and the network is switched off.
         OptionError: The repository lacks the precision.
-        BundleError: It is there, and cannot be used.
+        BundleError: It is there, and cannot be used, or it is not what ``NLPLUG_VERIFY`` and
+            ``NLPLUG_VERIFY_KEY`` ask for.
     """
+    bundle = _find(model, host, precision, revision, fetch)
+    verify_for_use(bundle, load_settings())
+    return bundle
+
+
+def _find(
+    model: str | Path | Bundle,
+    host: PluginHost | None,
+    precision: str | None,
+    revision: str | None,
+    fetch: bool,
+) -> Bundle:
     if isinstance(model, Bundle):
         return model
     if isinstance(model, Path) or is_path(model):

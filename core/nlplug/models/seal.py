@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nlplug.errors import BundleIncomplete
+from nlplug.errors import BundleCorrupt, BundleIncomplete
 from nlplug.models.atomic import write_text
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import CONFIG_FILE, SENTENCE_CONFIG_FILE, TOKENIZER_CONFIG_FILE
-from nlplug.models.manifest import MANIFEST_FILE, PARTIAL_FILE, FileRecord, Manifest
+from nlplug.models.manifest import (
+    MANIFEST_FILE,
+    PARTIAL_FILE,
+    FileRecord,
+    Manifest,
+    is_listed,
+)
 from nlplug.models.repository import Repository
 from nlplug.models.verify import check_links, files_of, record_of
 
@@ -41,19 +47,28 @@ def seal(folder: Path) -> tuple[Bundle, list[str]]:
         )
     old = Manifest.read(path)
     check_links(folder)
-    own = (MANIFEST_FILE, PARTIAL_FILE)
     found = {file.relative_to(folder).as_posix(): file for file in files_of(folder)}
-    records = {name: record_of(file) for name, file in found.items() if name not in own}
+    records = {name: record_of(file) for name, file in found.items() if is_listed(name)}
     changed = sorted(
         name
         for name in records.keys() | old.files.keys()
         if records.get(name) != old.files.get(name)
     )
+    if not _has_its_digest(path):
+        changed.append(MANIFEST_FILE)
     if changed:
         new = _updated(old, records, changed, Repository.read(folder))
         write_text(folder / PARTIAL_FILE, new.to_json())
         os.replace(folder / PARTIAL_FILE, path)
     return Bundle.open(folder), changed
+
+
+def _has_its_digest(path: Path) -> bool:
+    try:
+        Manifest.read_verified(path)
+    except BundleCorrupt:
+        return False
+    return True
 
 
 def _updated(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from nlplug.errors import BundleError
+from nlplug.errors import BundleError, NlplugError
+from nlplug.models.encryption import decrypted, is_encrypted
 
 _TYPES = {
     1: "float32",
@@ -84,11 +85,14 @@ class Signature:
         """Read the signature of an ``.onnx`` file.
 
         Raises:
-            BundleError: The file is missing or is no ONNX graph.
+            BundleError: The file is missing or is no ONNX graph, or it is encrypted and the key is
+                missing or wrong.
         """
         try:
             state = path.stat()
             inputs, outputs, by_batch = _read_file(path, state.st_mtime_ns, state.st_size)
+        except NlplugError:  # some are ValueErrors too
+            raise
         except (OSError, ValueError, IndexError) as error:
             raise BundleError(
                 f"{path} is not an ONNX graph: {error}.",
@@ -133,6 +137,8 @@ _Contents = tuple[dict[str, TensorInfo], dict[str, TensorInfo], bool]
 @lru_cache(maxsize=64)
 def _read_file(path: Path, modified: int, size: int) -> _Contents:
     """The signature of a file in one state; the state is part of the key of the cache."""
+    if is_encrypted(path):
+        return _read(decrypted(path))
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return _read(data)
 

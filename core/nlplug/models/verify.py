@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete
 from nlplug.models.files import AGAIN, changed_hint
-from nlplug.models.manifest import FileRecord, Manifest
+from nlplug.models.manifest import FileRecord, Manifest, is_listed
 
 
 def sha256_of(path: Path) -> str:
@@ -65,3 +65,19 @@ def verify_folder(folder: Path, manifest: Manifest | None) -> None:
                 f"{path} is not the file that the manifest describes: its sha256 differs.",
                 hint=changed_hint(folder),
             )
+
+
+def check_unlisted(folder: Path, manifest: Manifest) -> None:
+    """Refuse files that the manifest does not list.
+
+    Raises:
+        BundleCorrupt: There are some; the message names them.
+    """
+    names = (path.relative_to(folder).as_posix() for path in files_of(folder))
+    strange = [name for name in names if is_listed(name) and name not in manifest.files]
+    if strange:
+        raise BundleCorrupt(
+            f"{folder} holds files that its manifest does not list: {', '.join(strange[:5])}"
+            f"{', …' if len(strange) > 5 else ''}.",
+            hint=f"Remove them. If they belong to the model: nlplug models seal {folder}",
+        )

@@ -26,7 +26,13 @@ from nlplug.models.atomic import (
 from nlplug.models.bundle import Bundle
 from nlplug.models.files import read_object
 from nlplug.models.layout import CONFIG_FILE, CONFIG_MARK
-from nlplug.models.manifest import FORMAT_VERSION, MANIFEST_FILE, PARTIAL_FILE, Manifest
+from nlplug.models.manifest import (
+    FORMAT_VERSION,
+    MANIFEST_FILE,
+    NOT_LISTED,
+    PARTIAL_FILE,
+    Manifest,
+)
 from nlplug.models.verify import check_links, files_of, record_of
 
 
@@ -93,9 +99,8 @@ class BundleWriter:
         check_links(self.folder)
         if not self._in_cache:
             _mark_config(self.folder / CONFIG_FILE)
-        own = (MANIFEST_FILE, PARTIAL_FILE)
         files = {path.relative_to(self.folder).as_posix(): path for path in files_of(self.folder)}
-        records = {name: record_of(path) for name, path in files.items() if name not in own}
+        records = {name: record_of(path) for name, path in files.items() if name not in NOT_LISTED}
         for precision, record in manifest.precisions.items():
             for name in (record.file, *record.graphs.values()):
                 if name not in records:
@@ -164,7 +169,7 @@ def _strangers(target: Path) -> list[str]:
         # Only names are read, so that a damaged bundle or one of another version can be replaced.
         with contextlib.suppress(ValueError, AttributeError, TypeError):
             known = parse_json((target / MANIFEST_FILE).read_bytes())["files"].keys()
-            return [name for name in names if name != MANIFEST_FILE and name not in known]
+            return [name for name in names if name not in NOT_LISTED and name not in known]
         return []
     return [] if (target / PARTIAL_FILE).is_file() else names
 

@@ -8,62 +8,113 @@ from typing import Any
 
 from nlplug.errors import DeviceError, DeviceFallbackWarning, warn
 from nlplug.extras import require
+from nlplug.settings import load_settings
 
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
+_OPENVINO = "OpenVINOExecutionProvider"
+_OPENVINO_DEVICES = ("cpu", "gpu", "npu")
+NAMES = "auto, cpu, cuda, cuda:N, openvino, openvino:gpu or openvino:npu"
+"""The names of devices, for help texts."""
 
 
 def onnxruntime() -> Any:
     """The ``onnxruntime`` module.
 
     Raises:
-        MissingExtra: Neither onnxruntime nor onnxruntime-gpu is installed.
+        MissingExtra: No wheel of ONNX Runtime is installed.
     """
-    # One wheel of the two; as hard dependencies they would overwrite each other's files.
+    # One wheel of several; as hard dependencies they would overwrite each other's files.
     return require("onnxruntime", "cpu", purpose="Inference")
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where a session runs: ``cpu``, or ``cuda`` with the index of the card."""
+    """Where a session runs.
+
+    Attributes:
+        kind: ``cpu``, ``cuda`` or ``openvino``.
+        index: The number of the card, for ``cuda``.
+        part: What OpenVINO runs on: ``cpu``, ``gpu`` or ``npu``.
+    """
 
     kind: str
     index: int = 0
+    part: str = "cpu"
 
     def __str__(self) -> str:
-        return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
+        match self.kind:
+            case "cuda":
+                return f"cuda:{self.index}"
+            case "openvino":
+                return f"openvino:{self.part}"
+        return self.kind
 
     @property
-    def providers(self) -> list[Any]:
-        """ONNX Runtime's provider list; the CPU stays last for nodes that the GPU lacks."""
-        if self.kind == "cpu":
-            return [_CPU]
-        return [(_CUDA, {"device_id": str(self.index)}), _CPU]
+    def on_cpu(self) -> bool:
+        """Whether the cores of the CPU compute, with ONNX Runtime's kernels or OpenVINO's."""
+        return self.kind == "cpu" or (self.kind == "openvino" and self.part == "cpu")
+
+    def providers(self, threads: int, *, may_cache: bool = True) -> list[Any]:
+        """ONNX Runtime's provider list; the CPU stays last for nodes that the device lacks.
+
+        Args:
+            threads: Threads within a node.
+            may_cache: Whether the compiled graph may be kept on the disk; not that of an encrypted
+                graph, as it holds the weights.
+        """
+        match self.kind:
+            case "cuda":
+                return [(_CUDA, {"device_id": str(self.index)}), _CPU]
+            case "openvino":
+                return [(_OPENVINO, self._openvino(threads, may_cache)), _CPU]
+        return [_CPU]
+
+    def _openvino(self, threads: int, may_cache: bool) -> dict[str, str]:
+        options = {"device_type": self.part.upper()}
+        if self.part == "cpu":
+            return {**options, "num_of_threads": str(threads)}
+        if not may_cache:
+            return options
+        # Compiling for these takes seconds, so the result is kept.
+        cache = load_settings().cache_dir / "openvino"
+        cache.mkdir(parents=True, exist_ok=True)
+        return {**options, "cache_dir": str(cache)}
 
     @property
     def provider(self) -> str:
         """The provider that must be in the session for it to run on this device."""
-        return _CPU if self.kind == "cpu" else _CUDA
+        return {"cpu": _CPU, "cuda": _CUDA, "openvino": _OPENVINO}[self.kind]
+
+    @property
+    def built_in(self) -> bool:
+        """Whether the installed ONNX Runtime has the provider at all."""
+        return self.provider in onnxruntime().get_available_providers()
 
 
 def cuda_built_in() -> bool:
     """Whether the installed ONNX Runtime has a CUDA provider at all."""
-    return _CUDA in onnxruntime().get_available_providers()
+    return Device("cuda").built_in
 
 
 def parse_device(name: str) -> Device:
-    """Read ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; ``auto`` is CUDA where the build has it.
+    """Read the name of a device; ``auto`` is CUDA where the build has it, else the CPU.
+
+    Args:
+        name: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``openvino``, ``openvino:cpu``,
+            ``openvino:gpu`` or ``openvino:npu``.
 
     Raises:
         DeviceError: Any other name.
     """
     if name == "auto":
         return Device("cuda") if cuda_built_in() else Device("cpu")
+    kind, _, part = name.lower().partition(":")
+    if kind == "openvino" and (part or "cpu") in _OPENVINO_DEVICES:
+        return Device(kind, part=part or "cpu")
     match = re.fullmatch(r"(cpu|cuda)(?::(\d+))?", name)
     if match is None or (match[1] == "cpu" and match[2] is not None):
-        raise DeviceError(
-            f"Unknown device {name!r}.", hint="Use 'auto', 'cpu', 'cuda', or 'cuda:N' for a card."
-        )
+        raise DeviceError(f"Unknown device {name!r}.", hint=f"Use {NAMES}.")
     return Device(match[1], int(match[2] or 0))
 
 
@@ -89,10 +140,10 @@ def device_name(device: object) -> str:
 
 
 def settle_on_cpu(device: str, *, what: str = "text is decoded there") -> None:
-    """For what has no GPU form: check the name, and say so to who asked for a GPU.
+    """For what runs on the CPU only: check the name, and warn who asked for another device.
 
     Raises:
         DeviceError: Not a name of a device.
     """
-    if parse_device(device).kind == "cuda" and device != "auto":
+    if parse_device(device).kind != "cpu" and device != "auto":
         warn(f"Asked for {device!r}, running on the CPU: {what}.", DeviceFallbackWarning)

@@ -92,6 +92,11 @@ class Engine:
         self._outputs = GraphOutputs(signature, model)
         self._pool = WorkerPool(executor.workers)
 
+    @property
+    def token_budget(self) -> int:
+        """Maximum number of tokens per batch."""
+        return self._budget
+
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """The answers, in order; at most two chunks of about a thousand inputs are in memory.
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import BundleError, DeviceFallbackWarning, OptionError, warn
+from nlplug.models.encryption import decrypted, is_encrypted
+from nlplug.models.layout import external_data_of
 from nlplug.models.signature import Signature
 from nlplug.runtime.cpu import usable_cpus
-from nlplug.runtime.device import Device, cuda_built_in, onnxruntime, parse_device
+from nlplug.runtime.device import Device, onnxruntime, parse_device
 from nlplug.runtime.shared import Lazy
 
 if TYPE_CHECKING:
@@ -19,7 +21,12 @@ if TYPE_CHECKING:
 # throughput differs by 3 %. Larger batches do not fit the cache and hold more padding. A GPU needs
 # large batches to use all of its cores.
 _CPU_BUDGET = 384
-_CUDA_BUDGET = 16_384
+_GPU_BUDGET = 16_384
+# By kind of device: the name of its library, the extra that installs it, and what else it needs.
+_BUILDS = {
+    "cuda": ("CUDA", "gpu", "driver, CUDA or cuDNN"),
+    "openvino": ("OpenVINO", "openvino", "its libraries, or the driver of the device"),
+}
 
 
 def thread_count(threads: int | None) -> int:
@@ -63,9 +70,16 @@ def build_session(graph: Path | bytes, options: Any, device: Device | None = Non
 
     Raises:
         BundleError: ONNX Runtime cannot load the graph.
+        BundleLocked: The file is encrypted, and the key is missing or another one.
     """
-    source = graph if isinstance(graph, bytes) else str(graph)
-    providers = (device or Device("cpu")).providers
+    source: str | bytes = graph if isinstance(graph, bytes) else str(graph)
+    encrypted = isinstance(graph, Path) and is_encrypted(graph)
+    if isinstance(graph, Path) and encrypted:
+        source = decrypted(graph)
+        # ONNX Runtime reads them while the session is built, until the end of this function.
+        weights = _weights_in_memory(graph, options)  # noqa: F841
+    threads = options.intra_op_num_threads
+    providers = (device or Device("cpu")).providers(threads, may_cache=not encrypted)
     try:
         return onnxruntime().InferenceSession(source, options, providers=providers)
     except Exception as error:  # onnxruntime raises classes of its own without a common base
@@ -74,6 +88,16 @@ def build_session(graph: Path | bytes, options: Any, device: Device | None = Non
             f"ONNX Runtime cannot load {name}: {first_line(error)}",
             hint="Check the bundle with `nlplug models verify`, or export the model again.",
         ) from error
+
+
+def _weights_in_memory(graph: Path, options: Any) -> list[bytes]:
+    """Hand ONNX Runtime the encrypted weights outside an encrypted graph, decrypted."""
+    names = external_data_of(graph.name, [path.name for path in graph.parent.iterdir()])
+    contents = [decrypted(graph.with_name(name)) for name in names]
+    if names:
+        sizes = [len(content) for content in contents]
+        options.add_external_initializers_from_files_in_memory(names, contents, sizes)
+    return contents
 
 
 def first_line(error: Exception) -> str:
@@ -91,7 +115,7 @@ class OnnxExecutor:
 
     Args:
         path: The ``.onnx`` file.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        device: A name that `parse_device` knows.
         threads: Threads to use on the CPU; None for the CPUs that the process may use.
 
     Raises:
@@ -112,45 +136,47 @@ class OnnxExecutor:
         self.threads = thread_count(threads)
         self._device = parse_device(device)
         self._alone = Lazy(partial(self._build, self.threads))
-        if self._device.kind == "cuda":
-            self._open_on_cuda(asked=device)
-        on_cpu = self._device.kind == "cpu" and self.threads > 1
-        self._shared = Lazy(partial(self._build, 1)) if on_cpu else self._alone
+        if self._device.kind != "cpu":
+            self._open_on_device(asked=device)
+        several = self._device.on_cpu and self.threads > 1
+        self._shared = Lazy(partial(self._build, 1)) if several else self._alone
 
-    def _open_on_cuda(self, *, asked: str) -> None:
-        """Open on the GPU, or fall back to the CPU and say so."""
-        reason = "this ONNX Runtime is built without CUDA"
-        if cuda_built_in():
+    def _open_on_device(self, *, asked: str) -> None:
+        """Open on the GPU or with OpenVINO, or fall back to the CPU and warn."""
+        device = self._device
+        name, extra, parts = _BUILDS[device.kind]
+        reason = f"this ONNX Runtime is built without {name}"
+        if device.built_in:
             ort = onnxruntime()
             if hasattr(ort, "preload_dlls"):  # CUDA and cuDNN from their pip wheels
                 ort.preload_dlls()
             # The list of providers proves nothing: only the session says what it really runs on.
-            if self._device.provider in self._alone.get().get_providers():
+            if device.provider in self._alone.get().get_providers():
                 return
             self._alone.clear()
-            reason = "ONNX Runtime could not start its CUDA provider (driver, CUDA or cuDNN)"
+            reason = f"ONNX Runtime could not start its {name} provider ({parts})"
         if asked != "auto":
             warn(
                 f"Asked for {asked!r}, running on the CPU: {reason}. "
-                "Install the GPU build with: pip install 'nlplug[gpu]'",
+                f"Install the build with {name} with: pip install 'nlplug[{extra}]'",
                 DeviceFallbackWarning,
             )
         self._device = Device("cpu")
 
     @property
     def device(self) -> str:
-        """Where the graph really runs: ``cpu`` or ``cuda:N``."""
+        """Where the graph really runs: ``cpu``, ``cuda:N`` or ``openvino:cpu`` and the like."""
         return str(self._device)
 
     @property
     def workers(self) -> int:
-        """Number of batches to run at the same time: one per thread on the CPU, one on a GPU."""
-        return 1 if self._device.kind == "cuda" else self.threads
+        """Number of batches to run at the same time: one per thread on the CPU, one elsewhere."""
+        return self.threads if self._device.on_cpu else 1
 
     @property
     def token_budget(self) -> int:
         """Tokens a batch should hold at most."""
-        return _CUDA_BUDGET if self._device.kind == "cuda" else _CPU_BUDGET
+        return _CPU_BUDGET if self._device.on_cpu else _GPU_BUDGET
 
     @cached_property
     def signature(self) -> Signature:

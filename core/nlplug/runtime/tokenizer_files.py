@@ -9,6 +9,7 @@ from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as RustTokenizer
 
 from nlplug.errors import BundleError
+from nlplug.models.encryption import decrypted, is_encrypted
 from nlplug.models.layout import VOCABULARY_FILE
 from nlplug.models.repository import Repository
 
@@ -31,11 +32,17 @@ def read_tokenizer(file: Path, repository: Repository) -> RustTokenizer:
 
     Raises:
         BundleError: The file is not a tokenizer.
+        BundleLocked: The file is encrypted, and the key is missing or another one.
     """
     if file.name == VOCABULARY_FILE:
         return _from_vocabulary(file, repository)
+    content = decrypted(file) if is_encrypted(file) else None
     try:
-        tokenizer = RustTokenizer.from_file(str(file))
+        tokenizer = (
+            RustTokenizer.from_file(str(file))
+            if content is None
+            else RustTokenizer.from_buffer(content)
+        )
     except Exception as error:  # tokenizers raises bare Exception
         raise BundleError(
             f"{file} is not a tokenizer that this version of `tokenizers` reads: {error}",
@@ -108,7 +115,8 @@ def _add_missing(tokenizer: RustTokenizer, added: Mapping[str, int]) -> None:
 def _from_vocabulary(file: Path, repository: Repository) -> RustTokenizer:
     """The tokenizer of BERT and similar models from ``vocab.txt``, as transformers converts it."""
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
+        content = decrypted(file) if is_encrypted(file) else file.read_bytes()
+        lines = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     except UnicodeDecodeError as error:
         raise BundleError(
             f"{file} is not a vocabulary: {error}.", hint="Save the tokenizer as tokenizer.json."

@@ -81,6 +81,7 @@ def test_a_command_that_cannot_write_leaves_what_was_there(command: str, tmp_pat
             str(model),
             "--name=m",
             "--task=tone",
+            "--force",
             f"--output={work}",
         ],
         "plugins new": ["plugins", "new", "mood", "--directory", str(work)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.generation import logits_process as peers
 
-from nlplug.errors import InputError
+import nlplug
+from nlplug.errors import InputError, OptionError
+from nlplug.runtime.decoding import sampling
 from nlplug.runtime.decoding.generate import generate
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.ranking import rank, top_places, top_sorted
@@ -175,3 +178,28 @@ def test_a_row_alone_draws_what_it_draws_among_others(sampler: Sampler) -> None:
     assert together.tolist() == alone
     unranked = sampler.sample(scores, generators(5, len(scores)))
     assert together.tolist() == unranked.tolist()
+
+
+@pytest.fixture
+def _unseeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "_fresh", sampling._Fresh())
+
+
+@pytest.mark.usefixtures("_unseeded")
+def test_a_seed_for_the_process_makes_calls_without_a_seed_repeatable() -> None:
+    def drawn() -> list[float]:
+        return [float(one.random()) for _ in range(2) for one in generators(None, 2, 2)]
+
+    assert drawn() != drawn()
+    nlplug.set_seed(7)
+    first = drawn()
+    assert len(set(first)) == 8
+    nlplug.set_seed(7)
+    assert drawn() == first != drawn()
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "1", True])
+@pytest.mark.usefixtures("_unseeded")
+def test_a_seed_for_the_process_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(OptionError, match="seed"):
+        nlplug.set_seed(seed)

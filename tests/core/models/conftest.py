@@ -64,8 +64,10 @@ def write_bundle(hub_layout: Path) -> WriteBundle:
                 "max_length": 32,
                 "license": "Apache-2.0",
                 "precisions": {
-                    "fp32": PrecisionRecord(file="onnx/model.onnx", metrics={"accuracy": 0.9}),
-                    "int8": PrecisionRecord(file="onnx/model_int8.onnx"),
+                    "fp32": PrecisionRecord(
+                        file="onnx/model.onnx", metrics={"accuracy": 0.9, "loss": 0.0}
+                    ),
+                    "int8": PrecisionRecord(file="onnx/model_int8.onnx", metrics={"loss": 0.001}),
                 },
             }
             return writer.commit(Manifest.model_validate({**fields, **manifest}))

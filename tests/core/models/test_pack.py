@@ -19,7 +19,7 @@ from plugin_zoo import install
 from nlplug.errors import BundleCorrupt, OptionError
 from nlplug.models.bundle import Bundle
 from nlplug.models.manifest import Manifest
-from nlplug.models.pack import PackConfig, pack_folder, pack_wheel
+from nlplug.models.pack import PackConfig, pack_folder, pack_sdist, pack_wheel
 
 WriteBundle = Callable[..., Bundle]
 
@@ -79,9 +79,10 @@ def use(site: Path) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("form", ["wheel", "folder"])
-def test_an_installed_model_works_by_its_name(bundle: Bundle, tmp_path: Path, form: str) -> None:
-    pack = pack_wheel if form == "wheel" else pack_folder
+@pytest.mark.parametrize("pack", [pack_wheel, pack_sdist, pack_folder])
+def test_an_installed_model_works_by_its_name(
+    bundle: Bundle, tmp_path: Path, pack: Callable[[Bundle, Path, PackConfig], Path]
+) -> None:
     packed = pack(bundle, tmp_path / "dist", PackConfig("my-model"))
     pip_install(packed, tmp_path / "site")
     found = use(tmp_path / "site")
@@ -147,7 +148,7 @@ def test_a_folder_in_the_hubs_layout_needs_its_task_named(hub_layout: Path, tmp_
     assert "--task" in str(caught.value.hint)
     (hub_layout / "optimizer.pt").write_bytes(b"not needed to run it")
     with zipfile.ZipFile(
-        pack_wheel(bundle, tmp_path, PackConfig("my-model", task="tone", license="MIT"))
+        pack_wheel(bundle, tmp_path, PackConfig("my-model", task="tone", license="MIT", force=True))
     ) as archive:
         archive.extractall(tmp_path / "site")
     packed = Bundle.open(tmp_path / "site" / "nlplug_model_my_model" / "bundle", verify=True)

@@ -82,7 +82,7 @@ def test_both_graphs_are_packed_and_those_of_another_precision_are_not(
     translator: Bundle, tmp_path: Path
 ) -> None:
     with zipfile.ZipFile(
-        pack_wheel(translator, tmp_path, PackConfig("en-fr", precisions=["int8"]))
+        pack_wheel(translator, tmp_path, PackConfig("en-fr", precisions=["int8"], force=True))
     ) as archive:
         archive.extractall(tmp_path / "site")
     packed = Bundle.open(tmp_path / "site" / "nlplug_model_en_fr" / "bundle", verify=True)

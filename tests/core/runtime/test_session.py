@@ -11,7 +11,7 @@ import pytest
 
 from nlplug.errors import BundleError, DeviceError, DeviceFallbackWarning, OptionError
 from nlplug.models.bundle import Bundle
-from nlplug.runtime.device import cuda_built_in, parse_device
+from nlplug.runtime.device import Device, cuda_built_in, parse_device
 from nlplug.runtime.session import OnnxExecutor
 from nlplug.testing import tiny_text_classifier
 
@@ -67,7 +67,7 @@ def test_threads_below_one_are_refused(bundle: Bundle, threads: int) -> None:
         OnnxExecutor(bundle.onnx_file("fp32"), threads=threads)
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:1", ""])
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:1", "openvino:x", ""])
 def test_an_unknown_device_is_refused(name: str) -> None:
     with pytest.raises(DeviceError, match="Unknown device"):
         parse_device(name)
@@ -75,6 +75,31 @@ def test_an_unknown_device_is_refused(name: str) -> None:
 
 def test_a_card_is_chosen_by_its_index() -> None:
     assert str(parse_device("cuda:1")) == "cuda:1"
+
+
+@pytest.mark.parametrize(
+    ("name", "full", "on_cpu"),
+    [("openvino", "openvino:cpu", True), ("OpenVINO:GPU", "openvino:gpu", False)],
+)
+def test_openvino_runs_on_the_cpu_or_another_processor(name: str, full: str, on_cpu: bool) -> None:
+    device = parse_device(name)
+    assert (str(device), device.on_cpu) == (full, on_cpu)
+
+
+@pytest.mark.skipif(Device("openvino").built_in, reason="this ONNX Runtime has OpenVINO")
+def test_without_openvino_the_cpu_is_used_with_a_warning(bundle: Bundle) -> None:
+    with pytest.warns(DeviceFallbackWarning, match=r"nlplug\[openvino\]"):
+        executor = OnnxExecutor(bundle.onnx_file("fp32"), device="openvino")
+    assert executor.device == "cpu"
+
+
+@pytest.mark.skipif(not Device("openvino").built_in, reason="this ONNX Runtime has no OpenVINO")
+@pytest.mark.parametrize("alone", [False, True])
+def test_openvino_gives_the_answer_of_the_cpu(bundle: Bundle, alone: bool) -> None:
+    executor = OnnxExecutor(bundle.onnx_file("fp32"), device="openvino", threads=2)
+    assert executor.device == "openvino:cpu"
+    found = executor.run(FEEDS, alone=alone)["logits"]
+    np.testing.assert_allclose(found, [[-4 / 3, 4 / 3]], rtol=1e-4)
 
 
 @pytest.mark.skipif(cuda_built_in(), reason="this ONNX Runtime has CUDA")

@@ -52,6 +52,7 @@ def theirs(checkpoint: tuple[Path, Any]) -> Any:
         # It would drop spaces before punctuation from the text.
         return pipe(inputs, clean_up_tokenization_spaces=False, **options)
 
+    ask.tokenizer = pipe.tokenizer  # type: ignore[attr-defined] # for stop_strings
     return ask
 
 
@@ -63,6 +64,32 @@ def test_texts_are_those_of_transformers(
     options = {"do_sample": False, "max_new_tokens": 12, **CASES[case]}
     assert pipes[graph](PROMPTS, **options) == theirs(PROMPTS, **options)
     assert pipes[graph](PROMPTS[2], **options) == theirs(PROMPTS[2], **options)
+
+
+@pytest.mark.parametrize("graph", ["fast", "plain"])
+def test_arguments_that_name_tokens_do_what_they_do_in_transformers(
+    pipes: dict[str, Pipeline], theirs: Any, graph: str
+) -> None:
+    prompt, greedy = PROMPTS[0], {"do_sample": False, "max_new_tokens": 12}
+    (made,) = pipes[graph](prompt, details=True, return_full_text=False, **greedy)
+    tokens = [token["id"] for token in made["details"]["tokens"]]
+    # transformers does not find a stop string whose characters span several tokens.
+    stop = next(one for one in made["generated_text"][4:] if one.isascii() and one.isprintable())
+    for options in (
+        {"eos_token_id": tokens[5]},
+        {"eos_token_id": [tokens[7], tokens[4]], "skip_special_tokens": False},
+        {"suppress_tokens": tokens[:2]},
+        {"begin_suppress_tokens": tokens[:1]},
+        {"forced_eos_token_id": tokens[0]},
+        {"bad_words_ids": [tokens[1:3], tokens[:1]]},
+        {"stop_strings": stop},
+        {"stop_strings": ["nowhere", stop], "return_full_text": False},
+        {"prefix": "the bear and "},
+    ):
+        more = {"tokenizer": theirs.tokenizer} if "stop_strings" in options else {}
+        assert pipes[graph](prompt, **greedy, **options) == theirs(
+            prompt, **greedy, **options, **more
+        ), options
 
 
 def test_calls_of_a_small_fast_graph_run_side_by_side(

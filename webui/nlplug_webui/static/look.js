@@ -46,6 +46,7 @@
   };
 
   const sources = {
+    value: (button) => button.dataset.value,
     written: (button) => button.closest(".np-written").querySelector(".np-text").textContent,
     answer: (button) => answerText(button.closest("#result")),
     code: (button) => button.closest("section").querySelector("code").textContent,

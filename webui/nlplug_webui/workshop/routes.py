@@ -26,24 +26,12 @@ from nlplug.workspace.datasets import corrections_of
 from nlplug.workspace.exchange import FORMATS, export
 from nlplug.workspace.reports import rows_behind, wheel
 from nlplug.workspace.trainings import check_packages, plan
+from nlplug_webui.workshop.requests import by_our_page
 
 PREFIX = "np-workspace"
 """First path segment of the routes."""
-HEADER = "x-nlplug-page"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 _LONGEST_NAME = 200
-
-
-def _by_our_page(request: Request) -> None:
-    """Refuse a change that another site asks for.
-
-    Raises:
-        OptionError: The header of our pages is missing.
-    """
-    if request.method not in ("GET", "HEAD") and HEADER not in request.headers:
-        raise OptionError(
-            f"The header {HEADER} is missing.", hint="Only the pages of this server may change it."
-        )
 
 
 class Workshop:
@@ -60,7 +48,7 @@ class Workshop:
         self._host = host
         self._pool = pool
         self.router = APIRouter(
-            prefix=f"/{PREFIX}", dependencies=[Depends(_by_our_page)], include_in_schema=False
+            prefix=f"/{PREFIX}", dependencies=[Depends(by_our_page)], include_in_schema=False
         )
         self._add()
 
@@ -114,8 +102,8 @@ class Workshop:
                     "name": data.name,
                     "task": data.task,
                     "usable": data.task in known,
-                    "rows": len(data.rows()),
-                    "unlabelled": len(data.rows("unlabelled")),
+                    "rows": data.count(),
+                    "unlabelled": data.count("unlabelled"),
                 }
                 for data in DataSet.all(self._workspace)
             ],
@@ -180,7 +168,7 @@ class Workshop:
             data.label(row, place, str(body.get("digest")))
         else:
             data.replace(place, str(body.get("digest")), row)
-        return {"rows": len(data.rows())}
+        return {"rows": data.count()}
 
     def remove(self, name: str, part: str = Body(), rows: dict[int, str] = Body()) -> Any:  # noqa: B008 - as above
         """Remove rows."""

@@ -11,7 +11,10 @@ from starlette.responses import Response
 SCRIPTS = "np-workshop.js"
 """The address of the file."""
 _FOLDER = Path(__file__).parents[1] / "static" / "workshop"
-_ORDER = ("kit", "editor", "correct", "charts", "datasets", "training", "report", "main")
+_ORDER = (
+    *("kit", "editor", "correct", "charts", "datasets", "training", "report", "main"),
+    *("compare", "plugins", "shortcuts"),
+)
 
 
 @cache

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from html import escape
 
 from nlplug_webui.texts import LANGUAGES
+from nlplug_webui.workshop.more_texts import MORE
+
+ROOTS = {"workspace": "np-workshop", "compare": "np-compare", "plugins": "np-plugins"}
+"""Page → id of the element that its script fills."""
 
 # Key → English, Chinese. {n} and the like are filled in by the scripts.
 TEXTS: dict[str, tuple[str, str]] = {
@@ -27,7 +31,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "name": ("Name", "名称"),
     "task": ("Task", "任务"),
     "create": ("Create", "新建"),
-    "rows": ("{n} rows", "{n} 行"),
+    "rows": ("{n} {n:row|rows}", "{n} 行"),
     "unlabelled": ("{n} to label", "{n} 条待标注"),
     "open": ("Open", "打开"),
     "delete": ("Delete", "删除"),
@@ -39,7 +43,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Delete the run {name} with its model and report?",
         "删除训练 {name} 及其模型和报告？",
     ),
-    "delete_rows": ("Delete {n} selected rows", "删除选中的 {n} 行"),
+    "delete_rows": ("Delete {n} selected {n:row|rows}", "删除选中的 {n} 行"),
     "really": ("Click again to delete", "再次点击以删除"),
     "back": ("Workspace", "工作区"),
     "tab_rows": ("Labelled", "已标注"),
@@ -64,7 +68,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "没有答案的行为待标注文本。",
     ),
     "imported": (
-        "{rows} rows and {unlabelled} texts to label were added.",
+        "{rows} {rows:row|rows} and {unlabelled} {unlabelled:text|texts} to label were added.",
         "已添加 {rows} 行和 {unlabelled} 条待标注文本。",
     ),
     "export": ("Export", "导出"),
@@ -125,7 +129,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "baseline": ("Baseline: {name}", "基线：{name}"),
     "this_model": ("This model", "本模型"),
     "interval": ("95 % interval", "95 % 区间"),
-    "measured": ("Measured on {n} rows.", "在 {n} 行数据上测得。"),
+    "measured": ("Measured on {n} {n:row|rows}.", "在 {n} 行数据上测得。"),
     "confusion": ("Confusion matrix", "混淆矩阵"),
     "confusion_info": (
         "Rows: right label. Columns: label of the model. Click a number to see its rows.",
@@ -177,7 +181,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "no_answer": ("No answer", "没有答案"),
     "other_label": ("Other label", "其他标签"),
     "into": ("Data set", "数据集"),
-    "stored": ("Stored in {name}, which has {n} rows now.", "已存入 {name}，现有 {n} 行。"),
+    "stored": ("Stored in {name}, which has {n} {n:row|rows} now.", "已存入 {name}，现有 {n} 行。"),
     "to_data": ("Open the data set", "打开数据集"),
     "lost_server": ("The server does not answer.", "服务器没有响应。"),
     "remove_span": ("Remove {text} ({label})", "删除 {text}（{label}）"),
@@ -194,7 +198,9 @@ def workshop_texts(*, any_folder: bool, corrects: bool) -> dict[str, Mapping[str
 
     def root(name: str, language: str) -> str:
         place = LANGUAGES.index(language)
-        texts = json.dumps({key: forms[place] for key, forms in TEXTS.items()}, ensure_ascii=True)
+        texts = json.dumps(
+            {key: forms[place] for key, forms in (TEXTS | MORE).items()}, ensure_ascii=True
+        )
         return (
             f'<div id="{name}" class="np-workshop" data-texts="{escape(texts)}" '
             f'data-language="{language}" data-folders="{str(any_folder).lower()}"></div>'
@@ -204,6 +210,9 @@ def workshop_texts(*, any_folder: bool, corrects: bool) -> dict[str, Mapping[str
     nothing = dict.fromkeys(LANGUAGES, "<!-- no workspace -->")
     correct = {name: root("np-correct", name) for name in LANGUAGES} if corrects else nothing
     return {
-        "workshop:root": {name: root("np-workshop", name) for name in LANGUAGES},
+        **{
+            f"{page}:root": {name: root(element, name) for name in LANGUAGES}
+            for page, element in ROOTS.items()
+        },
         "workshop:correct": correct,
     }

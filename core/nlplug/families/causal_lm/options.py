@@ -145,6 +145,21 @@ class CausalOptions(TextDecodingOptions):
         description="Minimum number of tokens of prompt and new text together.",
         json_schema_extra=chinese("最小长度", "提示与新文本的词元总数下限。", advanced=True),
     )
+    prefix: SkipJsonSchema[str] = Field(
+        default="",
+        title="Prefix",
+        description="A text that the model reads before the prompt and that is not returned; "
+        "not used for chats.",
+        json_schema_extra=chinese(
+            "前缀", "模型在提示之前读到、但不返回的文本；对话不使用。", advanced=True
+        ),
+    )
+    skip_special_tokens: SkipJsonSchema[bool] = Field(
+        default=True,
+        title="Leave out special tokens",
+        description="Leave special tokens out of the new text.",
+        json_schema_extra=chinese("省略特殊词元", "新文本中不包含特殊词元。", advanced=True),
+    )
     details: bool = Field(
         default=False,
         title="Details",

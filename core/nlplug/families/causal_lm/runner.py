@@ -119,7 +119,12 @@ class CausalRunner(StreamingRunner):
                     hint=f"Set {name} to 1, or do not stream.",
                 )
         prompt = self._prompt(cast("CausalInput", item), given)
-        return self._texts().pieces(prompt, self._decoding(given, prompt), stop=given.stop)
+        return self._texts(given).pieces(
+            prompt,
+            self._decoding(given, prompt),
+            stop=given.stop,
+            stop_kept=given.stop_strings,
+        )
 
     def open(self) -> None:
         """Load the graph.
@@ -143,7 +148,9 @@ class CausalRunner(StreamingRunner):
         for chunk in chunks(cast("Iterable[CausalInput]", inputs), *sizes):
             prompts = [self._prompt(item, options, n) for n, item in enumerate(chunk, first)]
             decoding = self._decoding(options, prompts[0], cancelled=stop.is_set)
-            answers = self._texts().texts(prompts, decoding, stop=options.stop)
+            answers = self._texts(options).texts(
+                prompts, decoding, stop=options.stop, stop_kept=options.stop_strings
+            )
             for item, texts in zip(chunk, answers, strict=True):
                 raise_if_cancelled(stop)
                 yield [self._answer(item, text, options) for text in texts]
@@ -155,8 +162,10 @@ class CausalRunner(StreamingRunner):
         check_vocabulary(self._bundle, self._tokenizer, decoder.spec.vocabulary)
         return decoder
 
-    def _texts(self) -> TextDecoder:
-        return TextDecoder(self._decoder.get(), self._tokenizer.decode, rows=self._rows)
+    def _texts(self, options: CausalOptions) -> TextDecoder:
+        skip = options.skip_special_tokens
+        decode = partial(self._tokenizer.decode, skip_special_tokens=skip)
+        return TextDecoder(self._decoder.get(), decode, rows=self._rows)
 
     def _decoding(self, options: CausalOptions, prompt: Prompt, **more: Any) -> DecodingOptions:
         """The options of decoding; ``prompt`` is the only one if lengths count the prompt.
@@ -184,7 +193,7 @@ class CausalRunner(StreamingRunner):
             InputError: There are no tokens or too many, or the model does not support chats.
         """
         if isinstance(item.text, str):
-            begin, ids = self._tokenizer.prompt(item.text)
+            begin, ids = self._tokenizer.prompt(options.prefix + item.text)
         else:
             begin, ids = [], self._tokenizer.ids(self._rendered(item.text, options))
         if not ids and not begin and item.text == "":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
-from nlplug.argument_rules import Rule, ignored, only, values
+from nlplug.argument_rules import Rule, ignored, only, values, when_none
 from nlplug.errors import warn
 from nlplug.families.causal_lm.options import (
     CausalInput,
@@ -72,7 +72,8 @@ class CausalTask(Task):
         "truncation": values(
             {None: "error", False: "error", "do_not_truncate": "error", True: "left"}
         ),
-        "prefix": only(None, "", hint="Put it before the prompt, with return_full_text=False."),
+        "prefix": when_none(""),
+        "skip_special_tokens": when_none(True),
     }
 
     def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

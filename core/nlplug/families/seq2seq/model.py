@@ -180,7 +180,7 @@ class Seq2SeqModel:
             options: Those of the call.
             **more: Other fields of `DecodingOptions`.
         """
-        eos = self.generation.tokens("eos_token_id")
+        eos = tuple(options.eos_token_id or ()) or self.generation.tokens("eos_token_id")
         eos = eos or GenerationConfig(self.bundle.config).tokens("eos_token_id")
         return self.generation.decoding(options, self.target, eos=eos, **more)
 

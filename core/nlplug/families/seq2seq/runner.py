@@ -179,7 +179,9 @@ class Seq2SeqRunner(StreamingRunner):
                 yield TextPiece(part, finish if last else None, count)
                 continue
             trim = _Trim() if part.trims else None
-            pieces = self._decoder.get().pieces(Prompt(part.ids), decoding, stop=options.stop)
+            pieces = self._decoder.get().pieces(
+                Prompt(part.ids), decoding, stop=options.stop, stop_kept=options.stop_strings
+            )
             with closing(pieces):
                 for piece in pieces:
                     count, finish = piece.tokens, piece.finish or finish
@@ -253,7 +255,9 @@ class Seq2SeqRunner(StreamingRunner):
     ) -> list[Stretch]:
         """Have some segments, each of the input with a number, written in the calling thread."""
         prompts = [Prompt(segment.ids, number=number) for segment, number in segments]
-        made = self._decoder.get().texts(prompts, decoding, stop=options.stop)
+        made = self._decoder.get().texts(
+            prompts, decoding, stop=options.stop, stop_kept=options.stop_strings
+        )
         stretches = []
         for (segment, number), texts in zip(segments, made, strict=True):
             tokens = sum(len(text.tokens) for text in texts)

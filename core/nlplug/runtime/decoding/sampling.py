@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 
+from nlplug.errors import OptionError
 from nlplug.runtime.decoding.processors import no_token_left
 from nlplug.runtime.decoding.ranking import Ranking, descending, top_places
 
@@ -213,15 +215,46 @@ class Sampler:
         return tokens, every[tokens[:enough]]
 
 
+class _Fresh:
+    """Where the randomness of calls without a seed comes from."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.seed: np.random.SeedSequence | None = None
+
+    def spawn(self, count: int) -> list[np.random.SeedSequence]:
+        with self._lock:  # a sequence counts what it has spawned
+            return (self.seed or np.random.SeedSequence()).spawn(count)
+
+
+_fresh = _Fresh()
+
+
+def set_seed(seed: int) -> None:
+    """Make the calls without the option ``seed`` that follow repeatable, as in transformers.
+
+    The same calls in the same order give the same texts; they are not those of transformers. Calls
+    from several threads at once have no fixed order: give them the option ``seed`` instead.
+
+    Args:
+        seed: A whole number from 0.
+
+    Raises:
+        OptionError: It is not a whole number from 0.
+    """
+    if type(seed) is not int or seed < 0:
+        raise OptionError(f"seed is {seed!r}.", hint="Give a whole number from 0.")
+    _fresh.seed = np.random.SeedSequence(seed)
+
+
 def generators(seed: int | None, prompts: int, copies: int = 1) -> list[np.random.Generator]:
     """A random generator for each of the ``copies`` texts of each prompt.
 
     The generators of one seed are the same for every prompt, so the result of a prompt is
-    independent of the others. Without a seed they differ in every call.
+    independent of the others. Without a seed they differ in every call; see `set_seed`.
     """
     if seed is None:
-        fresh = np.random.SeedSequence().spawn(prompts * copies)
-        return [np.random.default_rng(child) for child in fresh]
+        return [np.random.default_rng(child) for child in _fresh.spawn(prompts * copies)]
     return [
         np.random.default_rng(child)
         for _ in range(prompts)

@@ -78,7 +78,12 @@ class TextDecoder:
         self._rows = rows
 
     def texts(
-        self, prompts: Sequence[Prompt], options: DecodingOptions, *, stop: Sequence[str] = ()
+        self,
+        prompts: Sequence[Prompt],
+        options: DecodingOptions,
+        *,
+        stop: Sequence[str] = (),
+        stop_kept: Sequence[str] = (),
     ) -> list[list[Text]]:
         """For each prompt its ``num_return_sequences`` texts.
 
@@ -86,6 +91,7 @@ class TextDecoder:
             prompts: Prompts; those of similar length are decoded together.
             options: How to decode; the texts of a prompt are independent of other prompts.
             stop: Texts that end a generated text and are not part of it.
+            stop_kept: Texts that end a generated text and stay in it.
 
         Raises:
             InputError: A prompt is empty, too long, or of another vocabulary.
@@ -96,13 +102,21 @@ class TextDecoder:
         rows = max(1, self._rows // width)
         for batch in batches([len(prompt.ids) for prompt in prompts], rows):
             together = [prompts[index] for index in batch]
-            make = self._until if stop else self._whole
-            for index, texts in zip(batch, make(together, options, stop), strict=True):
+            if stop or stop_kept:
+                made = self._until(together, options, stop, stop_kept)
+            else:
+                made = self._whole(together, options)
+            for index, texts in zip(batch, made, strict=True):
                 answers[index] = texts
         return answers
 
     def pieces(
-        self, prompt: Prompt, options: DecodingOptions, *, stop: Sequence[str] = ()
+        self,
+        prompt: Prompt,
+        options: DecodingOptions,
+        *,
+        stop: Sequence[str] = (),
+        stop_kept: Sequence[str] = (),
     ) -> Generator[TextPiece, None, None]:
         """The text of one prompt in pieces; the last piece says why it ended.
 
@@ -112,6 +126,7 @@ class TextDecoder:
             prompt: The prompt.
             options: With ``num_beams`` and ``num_return_sequences`` 1.
             stop: Texts that end the generated text and are not part of it.
+            stop_kept: Texts that end the generated text and stay in it.
 
         Raises:
             InputError: The prompt is empty, too long, or of another vocabulary.
@@ -120,7 +135,7 @@ class TextDecoder:
         count = 0
         ids: list[int] = []
         logprobs: list[float] = []
-        with closing(self._stream([prompt], options, stop)) as made:
+        with closing(self._stream([prompt], options, stop, stop_kept)) as made:
             for token, text in made:
                 count += 1
                 ids.append(token.token)
@@ -130,9 +145,7 @@ class TextDecoder:
                     yield TextPiece(text, token.finish, count, tuple(ids), tuple(logprobs))
                     ids, logprobs = [], []
 
-    def _whole(
-        self, prompts: Sequence[Prompt], options: DecodingOptions, _: Sequence[str]
-    ) -> list[list[Text]]:
+    def _whole(self, prompts: Sequence[Prompt], options: DecodingOptions) -> list[list[Text]]:
         options = _numbered(options, prompts)
         made = generate(self._decoder, [prompt.ids for prompt in prompts], options)
         return [
@@ -146,12 +159,16 @@ class TextDecoder:
         return Text(text, made.tokens, made.finish, made.score, made.logprobs)
 
     def _until(
-        self, prompts: Sequence[Prompt], options: DecodingOptions, stop: Sequence[str]
+        self,
+        prompts: Sequence[Prompt],
+        options: DecodingOptions,
+        stop: Sequence[str],
+        stop_kept: Sequence[str],
     ) -> list[list[Text]]:
         copies = options.num_return_sequences
         logprobs = options.logprobs
         texts = [[Text(logprobs=[] if logprobs else None) for _ in range(copies)] for _ in prompts]
-        for token, text in self._stream(prompts, options, stop):
+        for token, text in self._stream(prompts, options, stop, stop_kept):
             answer = texts[token.prompt][token.sequence]
             answer.text += text
             answer.tokens.append(token.token)
@@ -161,12 +178,18 @@ class TextDecoder:
         return texts
 
     def _stream(
-        self, prompts: Sequence[Prompt], options: DecodingOptions, stop: Sequence[str]
+        self,
+        prompts: Sequence[Prompt],
+        options: DecodingOptions,
+        stop: Sequence[str],
+        stop_kept: Sequence[str],
     ) -> Generator[tuple[Token, str], None, None]:
         """Tokens as they are generated, each with the text that is final with it."""
         copies = options.num_return_sequences
         texts = [
-            TextStream(self._decode, context=prompt.context, stop_strings=stop)
+            TextStream(
+                self._decode, context=prompt.context, stop_strings=stop, kept_stops=stop_kept
+            )
             for prompt in prompts
             for _ in range(copies)
         ]
@@ -176,7 +199,7 @@ class TextDecoder:
             pushed[number] = texts[number].push(token)
             return texts[number].stopped is not None
 
-        if stop:
+        if stop or stop_kept:
             options = options.model_copy(update={"stop_when": stopped})
         options = _numbered(options, prompts)
         ids = [prompt.ids for prompt in prompts]
@@ -225,6 +248,7 @@ class TextStream:
         decode: From token ids to text, as ``tokenizers.Tokenizer.decode``.
         context: Tokens before the first new one; their text is not returned.
         stop_strings: Texts that end the row; neither they nor later text is returned.
+        kept_stops: Texts that end the row; they and the rest of their last token are returned.
 
     Attributes:
         stopped: The stop string that was found, or None.
@@ -236,12 +260,14 @@ class TextStream:
         *,
         context: Sequence[int] = (),
         stop_strings: Sequence[str] = (),
+        kept_stops: Sequence[str] = (),
     ) -> None:
         self._decode = decode
         self._ids = list(context)[-CONTEXT:]
         self._start = 0
         self._given = len(self._ids)
-        self._stops = tuple(stop for stop in stop_strings if stop)
+        self._kept = {stop for stop in kept_stops if stop}
+        self._stops = (*(stop for stop in stop_strings if stop), *self._kept)
         self._held = ""
         self.stopped: str | None = None
 
@@ -272,7 +298,7 @@ class TextStream:
         if found:
             place, self.stopped = min(found)
             self._held = ""
-            return text[:place]
+            return text if self.stopped in self._kept else text[:place]
         keep = 0 if final else max((_overlap(text, stop) for stop in self._stops), default=0)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

@@ -2,13 +2,14 @@
 window.npw = (() => {
   let texts = null;
 
-  const rootOf = () => document.getElementById("np-workshop") ?? document.getElementById("np-correct");
+  const rootOf = () => document.querySelector("#np-workshop, #np-compare, #np-plugins, #np-correct");
   const dataset = () => rootOf()?.dataset ?? {};
 
-  // The text of a key, with {names} replaced.
+  // The text of a key, with {names} replaced; {name:one|many} is the form for that number.
   const say = (key, values = {}) => {
     texts ??= JSON.parse(dataset().texts ?? "{}");
-    return (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+    return (texts[key] ?? key).replace(/\{(\w+):([^|}]*)\|([^}]*)\}/g, (_, name, one, many) => (Number(values[name]) === 1 ? one : many))
+      .replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
   };
 
   // An element: attributes, listeners ("onclick") and properties (".value"), then its children.
@@ -25,6 +26,22 @@ window.npw = (() => {
   };
 
   const button = (key, onclick, attributes = {}) => el("button", { type: "button", class: "np-button", onclick, ...attributes }, say(key));
+
+  const copyButton = (text) => el("button", { type: "button", class: "np-button", "data-copy": "value", "data-value": text, "data-done": `✓ ${say("copied")}` }, say("copy"));
+
+  // A command with a button that copies it.
+  const command = (text) => el("div", { class: "np-w-command" }, el("code", {}, text), copyButton(text));
+
+  // Fills an element whenever Gradio has drawn it (late, and again when the server has come back).
+  const filled = (id, fill) => {
+    let seen = null;
+    const look = () => {
+      const root = document.getElementById(id);
+      if (root && root !== seen) { seen = root; fill(root); }
+    };
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+    look();
+  };
 
   const path = (...parts) => `./np-workspace/${parts.map(encodeURIComponent).join("/")}`;
 
@@ -49,6 +66,7 @@ window.npw = (() => {
   };
   const get = (address, signal) => request("GET", address, undefined, signal);
   const post = (address, body = {}) => request("POST", address, body);
+  const upload = (address, file) => request("POST", address, file);
   const remove = (address) => request("DELETE", address);
 
   const errorCard = (error) => el("div", { class: "np-card-message np-error", role: "alert" },
@@ -95,5 +113,5 @@ window.npw = (() => {
 
   const title = (forms) => forms[dataset().language] ?? forms.en;
 
-  return { say, el, button, path, get, post, remove, errorCard, messages, field, input, select, deleting, local, title, dataset };
+  return { say, el, button, path, get, post, upload, remove, errorCard, messages, field, input, select, deleting, local, title, dataset, command, filled };
 })();

@@ -1,0 +1,154 @@
+"""The pages that compare models and list plugins, and the shortcuts, in a browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from webui_kit import Visitor, web_server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+
+Open = Callable[..., "Page"]
+ROWS = "text,label\nA wonderful film,positive\nDreadful and boring,negative\nGood,negative\n"
+SHIFT = """new Promise((done) => {
+  let sum = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) sum += entry.value;
+  }).observe({ type: "layout-shift", buffered: true });
+  requestAnimationFrame(() => setTimeout(() => done(sum)));
+})"""
+
+
+@pytest.fixture(scope="module")
+def guest(browser: Browser) -> Iterator[Visitor]:
+    with web_server(environment={"NLPLUG_OFFLINE": "1"}) as address:
+        yield Visitor(browser, address)
+
+
+@pytest.fixture
+def comparing(guest: Visitor) -> Iterator[Page]:
+    guest.foreign.clear()
+    page = guest.open("compare#/sentiment")
+    for side in ("first", "second"):
+        page.locator(f"#np-c-{side}-precision option[value=int8]").wait_for(state="attached")
+    yield page
+    guest.leave()
+    assert guest.foreign == []
+
+
+def test_one_text_on_both_sides(comparing: Page) -> None:
+    comparing.locator("#np-c-field-text").fill("A wonderful film")
+    comparing.locator("#np-c-ask").click()
+    answers = comparing.locator(".np-c-answer")
+    answers.nth(1).wait_for()
+    for told in answers.all_inner_texts():
+        assert "sentiment-en@int8" in told
+        assert "positive" in told
+        assert " ms · " in told
+    assert comparing.locator(".np-c-verdict").get_attribute("data-same") == "true"
+
+
+def test_a_file_on_both_sides_and_its_report(comparing: Page, tmp_path: Path) -> None:
+    file = tmp_path / "dev.csv"
+    file.write_text(ROWS)
+    comparing.locator("#np-c-file").set_input_files(file)
+    comparing.locator("#np-c-ask-file").click()
+    told = comparing.locator("#np-c-agree").inner_text()
+    assert told == "Same answer on 100.00 % of 3 rows; different on 0."
+    with comparing.expect_download() as saved:
+        comparing.locator("#np-c-download_json").click()
+    assert json.loads(saved.value.path().read_text())["rows"] == 3
+    file.write_text("text\nx\n")
+    comparing.locator("#np-c-file").set_input_files(file)
+    comparing.locator("#np-c-ask-file").click()
+    error = comparing.locator("form .np-error")
+    assert "dev.csv" in error.inner_text()
+    assert comparing.locator("#np-c-agree").count() == 0
+
+
+def test_the_gate_and_a_model_that_does_not_exist(comparing: Page) -> None:
+    gate = comparing.locator("#np-c-gates .np-c-gate")
+    assert "650 labelled rows" in gate.inner_text()
+    comparing.locator("#np-c-second-model").fill("/nowhere")
+    comparing.locator("#np-c-second-model").press("Tab")
+    assert "/nowhere" in comparing.locator(".np-c-side .np-error").inner_text()
+
+
+def test_the_task_is_in_the_address(comparing: Page) -> None:
+    comparing.locator("#np-c-task").select_option("ner")
+    comparing.locator("#np-compare[data-ready=ner]").wait_for()
+    comparing.reload()
+    comparing.locator("#np-compare[data-ready=ner]").wait_for()
+    assert comparing.locator("#np-c-task").input_value() == "ner"
+
+
+def test_plugins_have_commands_and_buttons_that_are_off(guest: Visitor) -> None:
+    page = guest.open("plugins")
+    line = page.locator("[data-dist=nlplug-sentiment]")
+    assert "nlplug plugins uninstall nlplug-sentiment" in line.inner_text()
+    assert line.locator("[data-change=uninstall]").is_disabled()
+    assert "needs no login" in page.locator("#np-p-off").inner_text()
+    guest.leave()
+
+
+def test_the_button_asks_before_it_removes_a_plugin(browser: Browser) -> None:
+    variables = {"NLPLUG_OFFLINE": "1", "NLPLUG_API_KEY": "secret"}
+    with web_server(environment=variables) as address:
+        context = browser.new_context(extra_http_headers={"x-api-key": "secret"})
+        page = context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda one: asked.append(one.url) if one.method == "POST" else None)
+        page.goto(f"{address}plugins")
+        button = page.locator("[data-dist=nlplug-sentiment] [data-change=uninstall]")
+        button.click()
+        assert button.inner_text() == "Click again to uninstall"
+        assert not any("np-plugins" in url for url in asked)
+        context.close()
+
+
+def test_shortcuts_are_listed_and_work(open_page: Open) -> None:
+    page = open_page("tone")
+    page.locator("#tone-input-text textarea").wait_for()
+    page.keyboard.press("?")
+    assert "Keyboard shortcuts" in page.locator("#np-keys").inner_text()
+    page.keyboard.press("Escape")
+    page.locator("#np-keys").wait_for(state="hidden")
+    page.keyboard.press("/")
+    area = page.locator("#tone-input-text textarea")
+    assert area.evaluate("area => area === document.activeElement")
+    before = area.input_value()
+    page.keyboard.type("?/")
+    assert sorted(area.input_value()) == sorted(before + "?/")
+    assert page.locator("#np-keys[open]").count() == 0
+
+
+@pytest.mark.parametrize("path", ["", "tone", "compare", "plugins"])
+def test_nothing_moves_while_a_page_opens(open_page: Open, path: str) -> None:
+    page = open_page(path)
+    page.locator(".np-foot").wait_for()
+    assert page.evaluate(SHIFT) <= 0.1
+
+
+@pytest.mark.parametrize("path", ["compare", "plugins"])
+def test_the_pages_fit_a_phone_and_speak_chinese(open_page: Open, path: str) -> None:
+    page = open_page(path, width=390, is_mobile=True, has_touch=True, locale="zh-CN")
+    page.locator("#np-c-ask, #np-p-installed").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert {"compare": "比较一段文本", "plugins": "管理已安装的包"}[path] in page.inner_text("body")
+
+
+def test_an_opened_page_is_kept_by_the_browser(open_page: Open) -> None:
+    page = open_page("tone")
+    page.locator(".np-foot").wait_for()
+    fetched = """performance.getEntriesByType("resource").filter((one) => one.transferSize > 0)
+      .map((one) => one.name)"""
+    page.goto(page.url)
+    page.locator(".np-foot").wait_for()
+    assert not [name for name in page.evaluate(fetched) if "/assets/" in name]

@@ -1,0 +1,160 @@
+"""The routes of the pages that compare models and list plugins."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from nlplug import PluginHost
+from nlplug.workspace import DataSet, WorkspaceFolder
+from nlplug_webui.serving import make_app
+from nlplug_webui.workshop.compare import marked_rows
+from nlplug_webui.workshop.plugins import CATALOGUE
+
+OURS = {"x-nlplug-page": "1"}
+ROWS = "text,label\nA wonderful film,positive\nDreadful and boring,negative\n"
+
+
+def client_of(**settings: Any) -> TestClient:
+    app = make_app(tasks=("sentiment",), **settings)
+    return TestClient(app, base_url="http://127.0.0.1", headers=OURS)
+
+
+@pytest.fixture(scope="module")
+def client() -> TestClient:
+    return client_of()
+
+
+def test_the_choices_of_a_task_have_its_models_and_fields(client: TestClient) -> None:
+    assert [task["name"] for task in client.get("np-compare/tasks").json()] == ["sentiment"]
+    found = client.get("np-compare/tasks/sentiment").json()
+    assert found["models"][0] == "sentiment-en"
+    assert (found["any"], found["scores"]) == (True, True)
+    assert found["fields"][0]["name"] == "text"
+
+
+def test_a_model_has_its_sizes_and_the_record_of_its_gate(client: TestClient) -> None:
+    found = client.get("np-compare/tasks/sentiment/model", params={"model": "sentiment-en"}).json()
+    [measured] = found["gate"]["precisions"]
+    assert found["precisions"] == {"int8": measured["size"]}
+    assert measured["low"] <= measured["loss"] <= measured["high"]
+    assert "rows of" in found["gate"]["rows"]
+
+
+def test_one_text_is_answered_by_both(client: TestClient) -> None:
+    body = {"sides": [{}, {"precision": "int8"}], "values": ["A wonderful film", ""]}
+    found = client.post("np-compare/tasks/sentiment/text", json=body).json()
+    assert found["same"] is True
+    for side in found["sides"]:
+        assert side["name"] == "sentiment-en@int8"
+        assert side["seconds"] > 0
+        assert side["rows"][0]["label"] == [["positive", False]]
+
+
+def test_differences_are_marked_word_by_word() -> None:
+    first, second = marked_rows(
+        [{"text": "a red car", "score": 0.5}, {"text": "b", "score": 0.25}],
+        [{"text": "a blue car", "score": 0.75}],
+    )
+    assert first[0]["text"] == [("a ", False), ("red", True), (" car", False)]
+    assert second[0]["text"] == [("a ", False), ("blue", True), (" car", False)]
+    assert (first[0]["score"], second[0]["score"]) == ([("0.5000", False)], [("0.7500", False)])
+    assert first[1]["text"] == [("b", True)]
+
+
+def test_a_file_is_compared_as_on_the_command_line(client: TestClient) -> None:
+    address = "np-compare/tasks/sentiment/file?name=../dev.csv"
+    found = client.post(address, content=ROWS.encode()).json()
+    assert (found["rows"], found["agreement"], found["different"]) == (2, 1.0, 0)
+    assert [side["score"] for side in found["sides"]] == [1.0, 1.0]
+    assert "<html" in found["report"]
+    assert found["data"] == "dev.csv"
+
+
+@pytest.mark.parametrize(
+    ("address", "content", "status", "error"),
+    [
+        ("sentiment/file?name=a.csv", b"text\nx\n", 422, "a.csv"),
+        ("sentiment/file?name=a.csv&limit=0", ROWS.encode(), 422, "'limit' is 0"),
+        ("sentiment/file?name=a.csv&first=/nowhere", ROWS.encode(), 404, "/nowhere"),
+        ("nothing/file?name=a.csv", ROWS.encode(), 404, "nothing"),
+        ("sentiment/text", b'{"sides": [{}, {}], "values": []}', 422, "'values' has 0"),
+        ("sentiment/text", b'{"sides": [{}], "values": ["a", ""]}', 422, "sides"),
+        ("sentiment/text", b'{"sides": [{}, {}], "values": [" ", ""]}', 422, "text"),
+    ],
+)
+def test_bad_requests_get_an_error_that_says_what(
+    client: TestClient, address: str, content: bytes, status: int, error: str
+) -> None:
+    headers = {"content-type": "application/json"}
+    reply = client.post(f"np-compare/tasks/{address}", content=content, headers=headers)
+    assert (reply.status_code, error in reply.json()["error"]) == (status, True), reply.text
+    assert "/tmp" not in reply.text
+
+
+def test_other_sites_cannot_ask(client: TestClient) -> None:
+    other = TestClient(client.app, base_url="http://127.0.0.1")
+    for address in ("np-compare/tasks/sentiment/file?name=a.csv", "np-plugins/install"):
+        reply = other.post(address, content=b"{}")
+        assert (reply.status_code, "x-nlplug-page" in reply.json()["error"]) == (422, True)
+
+
+def test_a_server_for_others_offers_installed_models_only() -> None:
+    closed = client_of(any_model=False)
+    assert closed.get("np-compare/tasks/sentiment").json()["models"] == ["sentiment-en"]
+    reply = closed.get("np-compare/tasks/sentiment/model", params={"model": "/etc"})
+    assert (reply.status_code, "installed models" in reply.json()["error"]) == (404, True)
+
+
+def test_models_of_the_workspace_can_be_compared(tmp_path: Path) -> None:
+    workspace = WorkspaceFolder.open(tmp_path / "w", create=True)
+    spec = PluginHost.discover().find_model("sentiment-en")
+    assert spec is not None and spec.path is not None
+    model = workspace.place("models", "mine")
+    shutil.copytree(spec.path, model)
+    folder = workspace.place("runs", "mine")
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"task": "sentiment"}))
+    client = client_of(workspace=str(workspace.path))
+    assert str(model) in client.get("np-compare/tasks/sentiment").json()["models"]
+
+
+def test_the_count_of_a_data_set_follows_its_file(tmp_path: Path) -> None:
+    workspace = WorkspaceFolder.open(tmp_path / "w", create=True)
+    data = DataSet.create(workspace, "one", PluginHost.discover().task("sentiment"))
+    assert data.count() == 0
+    for rows in (1, 2):
+        data.add([{"text": "a", "label": "positive"}])
+        assert data.count() == rows
+
+
+@pytest.mark.parametrize(
+    ("keys", "open_to_all", "off"),
+    [("", False, "no_login"), ("secret", True, "no_loopback"), ("secret", False, None)],
+)
+def test_plugins_change_only_on_loopback_with_a_login(
+    monkeypatch: pytest.MonkeyPatch, keys: str, open_to_all: bool, off: str | None
+) -> None:
+    monkeypatch.setenv("NLPLUG_API_KEY", keys)
+    client = client_of(open_to_all=open_to_all)
+    client.headers["x-api-key"] = keys
+    assert client.get("np-plugins/list").json()["off"] == off
+    for kind, name in (("install", "ner"), ("uninstall", "nlplug-sentiment")):
+        if off is not None:
+            reply = client.post(f"np-plugins/{kind}", json={"name": name})
+            assert reply.status_code >= 400
+            assert "does not install or remove" in reply.json()["error"]
+    for kind in ("install", "uninstall"):
+        reply = client.post(f"np-plugins/{kind}", json={"name": "--index-url=http://evil.example"})
+        assert (reply.status_code, "evil" in reply.json()["error"]) == (422, True)
+
+
+def test_the_catalogue_is_the_plugins_of_this_repository() -> None:
+    folders = Path(__file__).parents[2] / "plugins"
+    names = {path.parent.name.replace("_", "-") for path in folders.glob("*/pyproject.toml")}
+    assert set(CATALOGUE) == names

@@ -1,0 +1,157 @@
+// The page that compares two models. The task is in the address: #/TASK.
+(() => {
+  const { say, el, get, post, messages, field, input, select, title, filled, errorCard } = npw;
+  const path = (...parts) => `./np-compare/${parts.map(encodeURIComponent).join("/")}`;
+  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+  const percent = (share) => `${(share * 100).toFixed(2)} %`;
+  const points = (value) => (typeof value === "number" ? `${value < 0 ? "" : "+"}${(value * 100).toFixed(2)}` : "");
+  const milliseconds = (seconds) => `${(seconds * 1000).toFixed(seconds < 0.01 ? 2 : 0)} ms`;
+  const table = (head, rows) => el("div", { class: "np-w-wide", tabindex: "0" }, el("table", { class: "np-w-rows" },
+    el("thead", {}, el("tr", {}, head.map((one) => el("th", { scope: "col" }, one)))),
+    el("tbody", {}, rows.map((row) => el("tr", {}, row.map((one) => el("td", { dir: "auto" }, one)))))));
+
+  const gate = (model) => {
+    const record = model.gate;
+    const head = el("h3", {}, say("gate_of", { name: model.name }));
+    if (!record?.precisions.some((one) => typeof one.loss === "number")) return el("section", {}, head, el("p", { class: "np-w-info" }, say("gate_none")));
+    const told = [record.rows && say("gate_about", { rows: record.rows }), record.budget && say("gate_budget", { budget: (record.budget * 100).toFixed(2) })];
+    const range = (one) => (typeof one.low === "number" ? `${points(one.low)} – ${points(one.high)}` : "");
+    return el("section", { class: "np-c-gate" }, head, el("p", { class: "np-w-info" }, told.filter(Boolean).join(" ")),
+      table(["precision", "size", "lost", "interval", "agreement", "outcome"].map((key) => say(key)), [
+        ...record.precisions.map((one) => [one.precision, megabytes(one.size), points(one.loss), range(one), typeof one.agreement === "number" ? percent(one.agreement) : "", say("kept")]),
+        ...Object.entries(record.refused).map(([name, why]) => [name, "", "", "", "", say("refused", { why })])]));
+  };
+
+  // The choice of one model and its precision; tells `changed` about the model once it is known.
+  const side = (place, offer, task, changed) => {
+    const id = `np-c-${place}`;
+    const list = el("datalist", { id: `${id}-list` }, offer.models.map((value) => el("option", { value })));
+    const first = offer.models[0] ?? "";
+    const model = offer.any
+      ? input(`${id}-model`, { list: list.id, ".value": first, onchange: () => look() })
+      : select(`${id}-model`, offer.models.map((one) => [one, one]), first, () => look());
+    const precision = select(`${id}-precision`, [["auto", "auto"]], "auto");
+    const size = el("span", { class: "np-w-info" });
+    const note = el("div", { "aria-live": "polite" });
+    const look = async () => {
+      note.replaceChildren();
+      const wanted = model.value;
+      try {
+        const found = await get(`${path("tasks", task, "model")}?${new URLSearchParams({ model: wanted })}`);
+        if (wanted !== model.value) return;
+        const names = Object.keys(found.precisions);
+        const chosen = place === "second" && names.length > 1 ? names[1] : names.length === 1 ? names[0] : "auto";
+        precision.replaceChildren(...["auto", ...names].map((one) => el("option", { value: one, ".selected": one === chosen }, one)));
+        size.textContent = names.map((one) => `${one}: ${megabytes(found.precisions[one])}`).join(", ");
+        changed(place, found);
+      } catch (error) {
+        note.replaceChildren(errorCard(error));
+        changed(place, null);
+      }
+    };
+    look();
+    const shown = el("fieldset", { class: "np-c-side" }, el("legend", {}, say(place)), field("model", model, offer.any ? "model_or_folder" : undefined), list, field("precision", precision), size, note);
+    return { shown, value: () => ({ model: model.value, precision: precision.value }) };
+  };
+
+  const answer = (one) => {
+    const cell = (parts) => parts.map(([text, differs]) => (differs ? el("mark", { class: "np-c-mark" }, text) : text));
+    const names = [...new Set(one.rows.flatMap((row) => Object.keys(row)))];
+    return el("article", { class: "np-c-answer" }, el("h3", {}, one.name),
+      el("p", { class: "np-w-info" }, `${milliseconds(one.seconds)} · ${megabytes(one.size)}`),
+      one.rows.length ? table(names, one.rows.map((row) => names.map((name) => el("span", {}, cell(row[name] ?? []))))) : el("p", {}, say("nothing_found")));
+  };
+
+  const download = (key, name, type, content) => {
+    const link = el("a", { class: "np-button", download: name, href: URL.createObjectURL(new Blob([content], { type })) }, say(key));
+    link.id = `np-c-${key}`;
+    return link;
+  };
+
+  const compared = (result) => {
+    const { report, ...values } = result;
+    const scored = result.disagreements.some((one) => one.scores.some(Boolean));
+    const given = (one, place) => (scored ? `${one.answers[place]} (${one.scores[place].toFixed(3)})` : one.answers[place]);
+    const { mean, low, high } = result.gain;
+    const number = (value) => value.toFixed(4);
+    return [
+      el("p", { id: "np-c-agree" }, el("strong", {}, say("agree", { share: percent(result.agreement), n: result.rows, m: result.different }))),
+      el("p", { class: "np-w-info" }, say("gain", { metric: result.metric, mean: number(mean), low: number(low), high: number(high) })),
+      table([say("model"), result.metric, say("interval"), say("size"), say("speed"), say("cpu")], result.sides.map((one) => [
+        one.name, number(one.score), one.interval.map(number).join(" – "), megabytes(one.size), one.rate.toFixed(0), milliseconds(one.cpu)])),
+      el("div", { class: "np-w-line" }, download("download_report", "report.html", "text/html", report), download("download_json", "comparison.json", "application/json", JSON.stringify(values, null, 2))),
+      result.disagreements.length ? el("h3", {}, say("disagreements", { n: result.disagreements.length, m: result.different })) : null,
+      result.disagreements.length ? table([say("place"), say("text"), say("truth"), result.sides[0].name, result.sides[1].name],
+        result.disagreements.map((one) => [one.source, one.input, one.truth, given(one, 0), given(one, 1)])) : null,
+    ].filter(Boolean);
+  };
+
+  const page = (task, offer) => {
+    const gates = el("section", { class: "np-card", id: "np-c-gates" }, el("h2", {}, say("gate")));
+    const known = {};
+    const changed = (place, model) => {
+      known[place] = model;
+      const models = Object.values(known).filter(Boolean);
+      const names = new Set();
+      gates.replaceChildren(el("h2", {}, say("gate")), ...models.filter((one) => !names.has(one.name) && names.add(one.name)).map(gate));
+    };
+    const sides = ["first", "second"].map((place) => side(place, offer, task, changed));
+    // The buttons wait for the answer; an answer to an earlier question is never shown.
+    const asking = (note, shown, work) => async (event) => {
+      event.preventDefault();
+      const ask = event.target.querySelector("button");
+      ask.disabled = true;
+      shown.replaceChildren(el("p", { class: "np-w-info" }, say("working")));
+      const content = await note.trying(work)();
+      shown.replaceChildren(...(content ?? []));
+      ask.disabled = false;
+    };
+
+    const inputs = offer.fields.map((one) => {
+      const attributes = { id: `np-c-field-${one.name}`, class: "np-w-input", dir: "auto", ".value": one.value ?? "" };
+      return el(one.lines > 1 ? "textarea" : "input", { ...attributes, rows: one.lines > 1 ? Math.min(one.lines, 4) : null });
+    });
+    const note = messages();
+    const shown = el("div", { id: "np-c-answers", "aria-live": "polite" });
+    const text = el("form", { class: "np-card", onsubmit: asking(note, shown, async () => {
+      const found = await post(path("tasks", task, "text"), { sides: sides.map((one) => one.value()), values: inputs.map((one) => one.value) });
+      return [el("p", { class: "np-c-verdict", "data-same": String(found.same) }, say(found.same ? "same_answer" : "other_answer")), el("div", { class: "np-c-beside" }, found.sides.map(answer))];
+    }) }, el("h2", {}, say("on_text")), offer.fields.map((one, place) => el("label", { class: "np-w-field" }, el("span", {}, title(one.title) ?? one.name), inputs[place])),
+    el("div", { class: "np-w-line" }, el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask" }, say("compare"))), note.line, shown);
+
+    const file = input("np-c-file", { type: "file", required: true });
+    const limit = input("np-c-limit", { type: "number", min: 1, value: 1000, required: true });
+    const noteFile = messages();
+    const shownFile = el("div", { id: "np-c-result", "aria-live": "polite" });
+    const [one, two] = sides;
+    const rows = el("form", { class: "np-card", onsubmit: asking(noteFile, shownFile, async () => {
+      const query = new URLSearchParams({ name: file.files[0].name, first: one.value().model, first_precision: one.value().precision,
+        second: two.value().model, second_precision: two.value().precision, limit: limit.value });
+      return compared(await npw.upload(`${path("tasks", task, "file")}?${query}`, file.files[0]));
+    }) }, el("h2", {}, say("on_file")), el("p", { class: "np-w-info" }, say(offer.scores ? "on_file_info" : "no_scores")),
+    offer.scores ? el("div", { class: "np-w-line" }, field("file", file), field("limit", limit), el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask-file" }, say("compare"))) : null, noteFile.line, shownFile);
+    return [el("section", { class: "np-card" }, el("div", { class: "np-c-beside" }, sides.map((each) => each.shown))), text, rows, gates];
+  };
+
+  filled("np-compare", async (root) => {
+    try {
+      const tasks = await get(path("tasks"));
+      const box = el("div", { class: "np-w-page" });
+      const show = async (name) => {
+        try { box.replaceChildren(...page(name, await get(path("tasks", name)))); } catch (error) { box.replaceChildren(errorCard(error)); }
+        root.dataset.ready = name;
+      };
+      const asked = decodeURIComponent(location.hash.slice(2));
+      const first = tasks.find((one) => one.name === asked) ?? tasks[0];
+      const choose = (event) => {
+        history.replaceState(history.state, "", `#/${encodeURIComponent(event.target.value)}`);
+        show(event.target.value);
+      };
+      const chooser = select("np-c-task", tasks.map((one) => [one.name, title(one.title)]), first?.name, choose);
+      root.replaceChildren(el("div", { class: "np-w-page" }, el("div", { class: "np-w-line" }, field("task", chooser)), box));
+      if (first) await show(first.name);
+    } catch (error) {
+      root.replaceChildren(errorCard(error));
+    }
+  });
+})();

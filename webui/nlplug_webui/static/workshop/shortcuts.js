@@ -1,0 +1,32 @@
+// The list of keyboard shortcuts under "?", and "/" for the first text field.
+(() => {
+  const { el } = npw;
+  const KEYS = [["?", "key_help"], ["/", "key_input"], ["Enter", "key_run"], ["Shift + Enter", "key_run_long"], ["1 – 9", "key_label"], ["Delete", "key_span"], ["Esc", "key_escape"]];
+  let dialog = null;
+
+  const show = () => {
+    const texts = JSON.parse(document.querySelector("[data-shortcuts]")?.dataset.shortcuts ?? "{}");
+    const say = (key) => texts[key] ?? key;
+    dialog?.remove();
+    dialog = el("dialog", { class: "np-keys", id: "np-keys", "aria-labelledby": "np-keys-title" }, el("h2", { id: "np-keys-title" }, say("shortcuts")),
+      el("dl", {}, KEYS.map(([key, text]) => el("div", {}, el("dt", {}, el("kbd", {}, key)), el("dd", {}, say(text))))),
+      el("button", { type: "button", class: "np-button", onclick: () => dialog.close() }, say("close")));
+    document.querySelector(".gradio-container, body").append(dialog);
+    dialog.showModal();
+  };
+
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest?.("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable=true]");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "?") {
+      event.preventDefault();
+      show();
+    } else if (event.key === "/") {
+      const area = document.querySelector(".np-page textarea, .np-page input[type=text]");
+      if (!area) return;
+      event.preventDefault();
+      area.focus();
+    }
+  });
+  document.addEventListener("click", (event) => event.target.closest?.(".np-keys-open") && show());
+})();

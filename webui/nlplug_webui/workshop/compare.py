@@ -1,0 +1,274 @@
+"""The routes behind the page that compares two models, or two precisions of one model."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from difflib import SequenceMatcher
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Body, Depends, Request
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from nlplug import PluginHost, Task
+from nlplug.data import DataFile
+from nlplug.errors import NlplugError, OptionError
+from nlplug.evaluation.compare import compare, document
+from nlplug.evaluation.run import graph_size
+from nlplug.models.bundle import Bundle
+from nlplug.results import answer_rows
+from nlplug.server.pool import AUTO, Lease, ModelPool
+from nlplug.workspace import TrainingRun, WorkspaceFolder
+from nlplug_webui.batch import LIMITS
+from nlplug_webui.fields import input_controls, input_values
+from nlplug_webui.models import describe
+from nlplug_webui.workshop.requests import by_our_page
+
+PREFIX = "np-compare"
+"""First path segment of the routes."""
+_WORDS = re.compile(r"\w+|\s+|[^\w\s]")
+_ROWS = 1000
+_WARM = 16
+_LONGEST_NAME = 200
+
+
+class Choice(BaseModel):
+    """A model and a precision.
+
+    Attributes:
+        model: A name, folder or Hub id; empty: the default model of the task.
+        precision: ``auto``, or a precision of the model.
+    """
+
+    model: str = ""
+    precision: str = AUTO
+
+
+class Comparing:
+    """The routes.
+
+    Args:
+        host: The plugins.
+        pool: The loaded models.
+        workspace: The workspace whose models can be chosen, or None.
+    """
+
+    def __init__(
+        self, host: PluginHost, pool: ModelPool, workspace: WorkspaceFolder | None
+    ) -> None:
+        self._host = host
+        self._pool = pool
+        self._workspace = workspace
+        self.router = APIRouter(
+            prefix=f"/{PREFIX}", dependencies=[Depends(by_our_page)], include_in_schema=False
+        )
+        for method, path, answer in (
+            ("GET", "/tasks", self.tasks),
+            ("GET", "/tasks/{task}", self.models),
+            ("GET", "/tasks/{task}/model", self.model),
+            ("POST", "/tasks/{task}/text", self.text),
+        ):
+            self.router.add_api_route(path, answer, methods=[method], response_model=None)
+
+        @self.router.post("/tasks/{task}/file", response_model=None)
+        async def compare_file(
+            request: Request,
+            task: str,
+            name: str,
+            first: str = "",
+            first_precision: str = AUTO,
+            second: str = "",
+            second_precision: str = AUTO,
+            limit: int = _ROWS,
+        ) -> Any:
+            sides = [
+                Choice(model=first, precision=first_precision),
+                Choice(model=second, precision=second_precision),
+            ]
+            content = await request.body()
+            return await run_in_threadpool(self.file, task, name, content, sides, limit)
+
+    def tasks(self) -> Any:
+        """The tasks."""
+        return [{"name": task.name, "title": _forms(task.title)} for task in self._host.tasks()]
+
+    def models(self, task: str) -> Any:
+        """The fields of the input of a task, and the names of its models."""
+        found = self._host.task(task)
+        names = [spec.name for spec in self._pool.packaged(found.name)]
+        if not self._pool.only_packaged:
+            names += [name for name in found.suggested_models if name not in names]
+            names += self._trained(found)
+        first = found.default_model or next(iter(names), "")
+        example = next(iter(found.examples), None)
+        given = example.input if example else {}
+        return {
+            "any": not self._pool.only_packaged,
+            "scores": bool(found.family.scoring),
+            "models": [first, *(name for name in names if name != first)] if first else names,
+            "fields": [
+                {
+                    "name": control.name,
+                    "title": dict(control.title),
+                    "lines": control.lines,
+                    "value": control.to_form(given.get(control.name, control.initial)),
+                }
+                for control in input_controls(found)
+            ],
+        }
+
+    def model(self, task: str, model: str = "") -> Any:
+        """Facts about a model: name, precisions with their size, and the record of its gate."""
+        bundle = self._pool.bundle(self._host.task(task), model)
+        return {
+            "name": bundle.name,
+            "precisions": {
+                name: graph_size(bundle, name) for name in describe(bundle)["precisions"]
+            },
+            "gate": _gate(bundle),
+        }
+
+    def text(
+        self,
+        task: str,
+        sides: list[Choice] = Body(min_length=2, max_length=2),  # noqa: B008 - FastAPI's way
+        values: list[Any] = Body(),  # noqa: B008 - as above
+    ) -> Any:
+        """The answers of both models to one input, with differences marked."""
+        found = self._host.task(task)
+        controls = input_controls(found)
+        if len(values) != len(controls):
+            raise OptionError(
+                f"'values' has {len(values)} elements.",
+                hint=f"Give one for each of {', '.join(control.name for control in controls)}.",
+            )
+        item = input_values(controls, values)
+        answered: list[dict[str, Any]] = []
+        answers: list[list[dict[str, Any]]] = []
+        for side in sides:
+            with self._pool.lease(found, side.model, side.precision) as lease:
+                _warm(lease, item)
+                started = time.perf_counter()
+                answer = lease.pipeline([item])[0]
+                seconds = time.perf_counter() - started
+                answered.append(
+                    {
+                        "name": f"{lease.pipeline.bundle.name}@{lease.pipeline.precision}",
+                        "seconds": seconds,
+                        "size": graph_size(lease.pipeline.bundle, lease.pipeline.precision),
+                    }
+                )
+                answers.append(answer_rows(found, answer))
+        marked = marked_rows(*answers)
+        for one, rows in zip(answered, marked, strict=True):
+            one["rows"] = rows
+        parts = chain.from_iterable(
+            part for rows in marked for row in rows for part in row.values()
+        )
+        return {"sides": answered, "same": not any(differs for _, differs in parts)}
+
+    def file(
+        self, task: str, name: str, content: bytes, sides: Sequence[Choice], limit: int
+    ) -> Any:
+        """The comparison on the rows of an uploaded file, and its report as an HTML page."""
+        if limit < 1:
+            raise OptionError(f"'limit' is {limit}.", hint="Give a number of rows from 1.")
+        found = self._host.task(task)
+        with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+            path = Path(folder) / Path(name).name[-_LONGEST_NAME:]
+            path.write_bytes(content)
+            leases = [
+                stack.enter_context(self._pool.lease(found, side.model, side.precision))
+                for side in sides
+            ]
+            first, second = (lease.pipeline for lease in leases)
+            try:
+                # The first rows after loading are slower: these calls are not timed.
+                if any(lease.loaded_in for lease in leases):
+                    compare(first, second, DataFile(path, limits=LIMITS), limit=min(limit, _WARM))
+                result = compare(first, second, DataFile(path, limits=LIMITS), limit=limit)
+            except NlplugError as error:
+                error.message = error.message.replace(str(path), path.name)
+                raise
+        return {**result.to_dict(), "report": document(result).html()}
+
+    def _trained(self, task: Task) -> list[str]:
+        if self._workspace is None:
+            return []
+        return [
+            str(run.model)
+            for run in TrainingRun.all(self._workspace)
+            if run.record.get("task") == task.name and run.model.is_dir()
+        ]
+
+
+def _warm(lease: Lease, item: Mapping[str, Any]) -> None:
+    """One call that is not timed, if the model was just loaded: the first call is slower."""
+    if lease.loaded_in:
+        lease.pipeline([dict(item)])
+
+
+Row = dict[str, list[tuple[str, bool]]]
+"""Column → its text in parts, each with whether it differs from the other answer."""
+
+
+def marked_rows(
+    first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]
+) -> tuple[list[Row], list[Row]]:
+    """Two answers as rows whose texts are split where they differ, row by row.
+
+    Scores, which are numbers with a fraction, are shown and not marked.
+    """
+    found: tuple[list[Row], list[Row]] = ([], [])
+    for place in range(max(len(first), len(second))):
+        pair = [rows[place] if place < len(rows) else None for rows in (first, second)]
+        for rows, mine, other in zip(found, pair, reversed(pair), strict=True):
+            if mine is not None:
+                rows.append({name: _parts(mine[name], (other or {}).get(name)) for name in mine})
+    return found
+
+
+def _parts(value: Any, other: Any) -> list[tuple[str, bool]]:
+    if isinstance(value, float):
+        return [(f"{value:.4f}", False)]
+    mine, theirs = _WORDS.findall(_shown(value)), _WORDS.findall(_shown(other))
+    steps = SequenceMatcher(None, mine, theirs, autojunk=False).get_opcodes()
+    return [("".join(mine[a:b]), kind != "equal") for kind, a, b, _, _ in steps if a != b]
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _gate(bundle: Bundle) -> dict[str, Any] | None:
+    """What the quality gate measured, as the manifest has it; None without a manifest."""
+    manifest = bundle.manifest
+    if manifest is None:
+        return None
+    gate: dict[str, Any] = manifest.metrics.get("gate") or {}
+    return {
+        "rows": gate.get("rows"),
+        "budget": gate.get("budget"),
+        "refused": dict(gate.get("refused") or {}),
+        "precisions": [
+            {
+                "precision": name,
+                "size": graph_size(bundle, name),
+                "loss": record.metrics.get("loss"),
+                "low": record.metrics.get("loss_low"),
+                "high": record.metrics.get("loss_high"),
+                "agreement": (record.parity or {}).get("agreement"),
+            }
+            for name, record in manifest.precisions.items()
+        ],
+    }
+
+
+def _forms(title: Any) -> dict[str, str]:
+    return dict(title) if isinstance(title, Mapping) else {"en": str(title)}
