@@ -154,7 +154,15 @@ def read_task(name: str | None) -> tuple[str | None, dict[str, Any]]:
     """The task of a name, and the options that the name holds.
 
     ``translation_en_to_fr`` is the task ``translation_xx_to_yy`` with its languages.
+
+    Raises:
+        OptionError: The name is not a text.
     """
+    if not isinstance(name, str | None):
+        raise OptionError(
+            f"task is an object of type {type(name).__name__}.",
+            hint="Give the name of a task, such as 'sentiment'.",
+        )
     match = _TRANSLATION.fullmatch(name or "")
     if match is None or name == "translation_xx_to_yy":
         return name, {}

@@ -138,6 +138,10 @@ class LanguageGuard:
         if text.isascii():
             return False
         sample = sample_of(text)
+        if not any(mark.isascii() and mark.isalnum() for mark in sample):
+            ids = self._tokenizer.ids(sample)
+            if ids.count(self._tokenizer.unk_token_id) == len(ids):
+                return True  # also a text of emoji, or of characters that the tokenizer drops
         letters = [letter for letter in sample if letter.isalpha()]
         others = sum(not letter.isascii() for letter in letters)
         if others < max(_FEWEST_LETTERS, len(letters) * _OTHER_LETTERS):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nlplug.errors import InputError, NlplugError, OptionError, UnknownOption
+from nlplug.text.characters import is_blank
 
 if TYPE_CHECKING:
     from nlplug.task import Task, TaskInput, TaskOptions
@@ -66,7 +67,7 @@ def _not_blank(task: Task, made: Checked) -> Checked:
     """The same, if no required text in it is blank, or the task answers blank texts."""
     for name, field in () if task.answers_blank else type(made).model_fields.items():
         text = getattr(made, name)
-        if field.is_required() and isinstance(text, str) and not text.strip():
+        if field.is_required() and isinstance(text, str) and is_blank(text):
             raise InputError(
                 f"Wrong input of the task {task.name!r}: {name} is {_short(text)}.",
                 hint="It is empty: give a text that is more than white space.",

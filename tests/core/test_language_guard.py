@@ -54,6 +54,13 @@ def test_question_and_context_are_both_checked() -> None:
         assert not ask.foreign([{"question": "When?", "context": context}]).found
 
 
+def test_a_text_without_any_known_token_is_told() -> None:
+    with pipeline("sentiment") as judge:
+        for text in ("😀", "😀 👍🏽", "\ue000"):
+            assert dict(judge.foreign([text]).found) == {"unknown characters": 1}, ascii(text)
+        assert not judge.foreign(["I loved it 😀", "…", "★★★", "5 €", "“Great”"]).found
+
+
 def test_a_translation_is_checked_against_its_source_language() -> None:
     with pipeline("translation") as translate:
         assert dict(translate.foreign([FRENCH]).found) == {"fr": 1}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nlplug import Pipeline
+from nlplug import Pipeline, pipeline
 from nlplug.data import DataRow
 from nlplug.errors import BundleError, DataError, InputError, OptionError
 from nlplug.families.sequence_classification import SequenceClassificationTask
@@ -162,18 +162,25 @@ def test_a_long_text_is_judged_whole_unless_truncation_is_asked_for(pipe: Pipeli
     assert label(pipe(text, truncation=True)) == ["positive"]
 
 
-@pytest.mark.parametrize("text", ["👍🏽", "مرحبا", "e\u0301", "\x00", "word " * 200_000])
+@pytest.mark.parametrize("text", ["👍🏽", "مرحبا", "e\u0301", "\x00a", "word " * 200_000])
 def test_odd_texts_are_answered(pipe: Pipeline, text: str) -> None:
     [answer] = pipe(text)
     assert 0.0 <= answer["score"] <= 1.0
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\u3000\n"])
+@pytest.mark.parametrize(
+    "text", ["", "   ", "\u3000\n", "\x00", "\u200b", "\ufeff\xad", "\u2800\u3164\ufe0f"]
+)
 def test_a_blank_text_is_refused(pipe: Pipeline, text: str) -> None:
     with pytest.raises(InputError, match="text is .*\n.*empty"):
         pipe(text)
     with pytest.raises(InputError, match="Input 1: .*text is"):
         pipe(["good", text])
+
+
+def test_a_task_that_is_no_name_is_an_option_error() -> None:
+    with pytest.raises(OptionError, match="task is an object of type int"):
+        pipeline(5)  # type: ignore[arg-type] - what a caller without types may do
 
 
 def test_a_lone_surrogate_is_an_input_error(pipe: Pipeline) -> None:

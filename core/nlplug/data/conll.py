@@ -58,8 +58,9 @@ def conll_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
 
     The layout is that of the first lines: the tag last (CoNLL-2003), first, or in the one column of
     entity tags; tokens numbered by the first column (GermEval, CoNLL-U, whose UPOS is the tag).
-    Entity tags of any scheme (IOB1, BIO, BIOES, BILOU) and spelling (``B-PER``, ``B_PER``,
-    ``PER-B``, ``b-per``) are given as BIO; other tags, such as parts of speech, as they are.
+    Entity tags of any scheme (IOB1, BIO, BIOES, BILOU, the brackets of CoNLL-2012) and spelling
+    (``B-PER``, ``B_PER``, ``B:PER``, ``PER-B``, ``b-per``) are given as BIO; other tags, such as
+    parts of speech, as they are.
     ``-DOCSTART-`` lines are left out, and so are comments: lines that begin with ``#`` before a
     sentence and have another number of columns than the tokens.
 

@@ -26,6 +26,8 @@ _LONGEST_FIELD = 1000
 """Lines that a quoted field of a table with tabs may have."""
 _OPEN = "unexpected end of data"
 """What the csv module says of a quoted field that does not end."""
+# A first line with which Excel is told the delimiter.
+_DECLARED = re.compile(r'"?sep=([^\w\s"]|\t)"?')
 # Names of the columns of a table with a token in each row, in small letters.
 _TOKEN = re.compile(r"tokens?|words?")
 _TAG = re.compile(r"(ner[_ ]?)?tags?|ner|iob|bio")
@@ -35,17 +37,25 @@ _SENTENCE = re.compile(r"sentence( #|[_ ]id|_idx)?|sent_id")
 def table_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
     """The rows of a table whose first line names the columns.
 
-    If each row is a token and a column numbers the sentences, a row of the result is a sentence.
+    If each row is a token and a column numbers the sentences, a row of the result is a sentence. A
+    line ``sep=;`` before the header names the delimiter, as in Excel.
 
     Raises:
         DataError: No header, or two delimiters are equally plausible.
     """
     lines = LineReader(file)
     kind = file.kind
-    delimiter = file.delimiter or _delimiter(lines.sample, "\t" if kind == ".tsv" else ",", file)
+    declared = _DECLARED.fullmatch(lines.sample[0]) if lines.sample else None
+    delimiter = (
+        file.delimiter
+        or (declared and declared[1])
+        or _delimiter(lines.sample, "\t" if kind == ".tsv" else ",", file)
+    )
     file.report.format = f"{kind[1:].upper()} with {_NAMES.get(delimiter, repr(delimiter))}"
     csv.field_size_limit(_FIELD_LIMIT)
     numbered = iter(lines)
+    if declared and delimiter == "\t":
+        next(numbered)
     if delimiter == "\t":
         records = _tab_records(numbered, file.path)
     else:
@@ -53,6 +63,8 @@ def table_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
     header: list[str] | None = None
     sentences: _Sentences | None = None
     for number, fields in records:
+        if declared and number == 1:
+            continue
         if isinstance(fields, DataError):
             if header is None:
                 raise fields

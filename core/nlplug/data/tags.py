@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 Span = tuple[int, int, str]
@@ -10,6 +11,9 @@ Span = tuple[int, int, str]
 OUTSIDE = "O"
 # IOB1, BIO (IOB2), BIOES, BMES and BILOU differ only in these letters.
 _ROLES = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S"}
+_BRACKET = re.compile(r"(?:\((?P<kind>[^\s()*]+)|(?=\*))\*?(?P<closes>\)?)")
+_SMALL = "-_"
+"""Separators beside which the letter of a role may be small; ``n.s`` is a part of speech."""
 
 
 def split_tag(tag: str) -> tuple[str, str] | None:
@@ -23,15 +27,37 @@ def split_tag(tag: str) -> tuple[str, str] | None:
 def canonical_tags(tags: Sequence[str]) -> list[str] | None:
     """Tags as ``O`` and ``B-TYPE``, from any way to write them; None where they are no entity tags.
 
-    Also read are ``B_TYPE``, ``TYPE-B``, ``TYPE_B``, and all of these with a small letter. One
-    sequence keeps to one way: where some tags fit it and some do not, the result is None.
+    Also read are ``B_TYPE``, ``B:TYPE``, ``B.TYPE``, ``B/TYPE``, ``B|TYPE``, the type before the
+    letter, small letters, and the brackets of CoNLL-2012: ``(TYPE)``, ``(TYPE*``, ``*``, ``*)``.
+    One sequence keeps to one way: where some tags fit it and some do not, the result is None.
     """
-    for separator in ("-", "_"):
+    if (bracketed := _of_brackets(tags)) is not None:
+        return bracketed
+    for separator in "-_:./|":
         for role_first in (True, False):
             found = [_canonical(tag, separator, role_first=role_first) for tag in tags]
             if all(tag is not None for tag in found):
                 return [tag for tag in found if tag is not None]
     return None
+
+
+def _of_brackets(tags: Sequence[str]) -> list[str] | None:
+    """Tags of brackets as ``O``, ``B-TYPE`` and ``I-TYPE``; None where they are not all such tags,
+    or brackets are nested or not closed."""
+    found: list[str] = []
+    kind = ""
+    for tag in tags:
+        match = _BRACKET.fullmatch(tag)
+        if match is None or (match["kind"] and kind):
+            return None
+        role = "B" if match["kind"] else "I"
+        kind = match["kind"] or kind
+        found.append(f"{role}-{kind}" if kind else OUTSIDE)
+        if match["closes"]:
+            if not kind:
+                return None
+            kind = ""
+    return None if kind else found
 
 
 def _canonical(tag: str, separator: str, *, role_first: bool) -> str | None:
@@ -41,7 +67,8 @@ def _canonical(tag: str, separator: str, *, role_first: bool) -> str | None:
         role, mark, kind = tag.partition(separator)
     else:
         kind, mark, role = tag.rpartition(separator)
-    return f"{role.upper()}-{kind}" if mark and kind and role.upper() in _ROLES else None
+    role = role.upper() if separator in _SMALL else role
+    return f"{role}-{kind}" if mark and kind and role in _ROLES else None
 
 
 def is_entity_tag(tag: str) -> bool:

@@ -25,12 +25,24 @@ _OTHERS_JOINED = (
     range(0xE0020, 0xE0080),  # the tags in the flag of Scotland
 )
 
+# Letters and marks without a picture: the fillers of Korean, selectors of variants, and the
+# empty pattern of Braille. They have other categories than invisible characters.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f")
+
 _SPACES = np.array([chr(code).isspace() for code in range(0x3002)])  # the last one is at 0x3000
 
 
 def codes_of(text: str) -> np.ndarray:
     """The code points of a text, (characters,)."""
     return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text has nothing to read: white space, controls and invisible characters only."""
+    return all(
+        mark.isspace() or mark in _INVISIBLE or unicodedata.category(mark) in ("Cc", "Cf")
+        for mark in text
+    )
 
 
 def are_spaces(codes: np.ndarray) -> np.ndarray:

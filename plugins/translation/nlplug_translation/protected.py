@@ -19,9 +19,10 @@ _NUMBER = (
     rf"(?>\d{{1,3}}(?:[{_BLANK_IN_NUMBER}'’]\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,:/-]\d+)*)"
     rf"(?![{_LETTER}\d])"
 )
-# A word with a digit: H2O, ABC-1234, v2.3.1, 1st, £11million. The letters before the first digit
-# are limited, so that a long text without a digit is not read again from each of its letters.
+# A word with a digit: H2O, ABC-1234, v2.3.1, 1st, £11million, -5°C. The letters before the first
+# digit are limited, so that a long text without a digit is not read again from each of its letters.
 _WORD = (
+    rf"(?:(?<![^\s(])[-+−](?=[£€$¥]?\d))?"
     rf"(?<![{_LETTER}\d])(?:[£€$¥](?=\d[\d.,]{{0,20}}[{_LETTER}]))?"
     rf"(?:[{_LETTER}]{{1,40}}(?:[-./+][{_LETTER}]{{1,40}}){{0,3}}[-./+]?)?"
     rf"[\d²³¹⁰-₉][{_LETTER}\d⁰-₉]*(?:[-./:+][{_LETTER}\d]+)*"
@@ -54,7 +55,10 @@ _KINDS = {
         r"\$[A-Za-z_]\w*+\$?",
         r"\[\[[^\[\]\n]{1,64}\]\]",
         r"\[(?:[^\s\[\]]{2,64}|[A-Z]\w{0,31}(?: [A-Z]\w{0,31}){1,3})\](?!\([^\s()]{1,400}\))",
+        r"(?<!%)%{2,3}[A-Za-z_]\w*+%{2,3}",
         r"(?<![\w:]):[A-Za-z_][\w-]*+:?(?![\w:])",
+        r"(?<![\w&#/])#[^\W\d]\w*+",
+        r"(?<![^\s(\"'])--[A-Za-z][\w-]*+",
         r"(?<![\w@.])@[A-Za-z_]\w*+(?:[./-]\w++)*",
         r"(?<!\w)__[A-Za-z0-9]\w{0,60}?__(?!\w)",
         r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[A-Za-z]{2,20}|[bf0'\"\\])",

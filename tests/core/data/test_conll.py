@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nlplug.data import DataFile, SkippedRow, open_writer, read_rows
-from nlplug.data.tags import spans_of_tags, tags_of_spans
+from nlplug.data.tags import canonical_tags, spans_of_tags, tags_of_spans
 from nlplug.errors import DataError
 
 IOB1 = """-DOCSTART- -X- O O
@@ -105,6 +105,11 @@ ANNA = [(["Anna", "lives", "there"], ["B-PER", "O", "O"])]
         "Anna PER-B\nlives O\nthere O\n",
         "Anna PER_B\nlives O\nthere O\n",
         "Anna b-PER\nlives o\nthere o\n",
+        "Anna B:PER\nlives O\nthere O\n",
+        "Anna PER/B\nlives O\nthere O\n",
+        "Anna U.PER\nlives O\nthere O\n",
+        "Anna B|PER\nlives O\nthere O\n",
+        "Anna (PER)\nlives *\nthere *\n",
         "B-PER Anna\nO lives\nO there\n",
         "Anna B-PER NNP\nlives O VBZ\nthere O RB\n",
         "1\tAnna\tB-PER\tO\n2\tlives\tO\tO\n3\tthere\tO\tO\n",
@@ -118,6 +123,18 @@ def test_every_layout_and_spelling_of_tags_is_read(tmp_path: Path, content: str)
     assert "1 sentence, CoNLL with the token in column" in line
     assert "2 tags: B-PER, O" in line
     assert "first token 'Anna'" in line
+
+
+def test_brackets_of_conll_2012_hold_several_tokens(tmp_path: Path) -> None:
+    content = "In *\nNew (GPE*\nYork *)\nAnna (PERSON)\n"
+    assert rows(tmp_path / "a.conll", content) == [
+        (["In", "New", "York", "Anna"], ["O", "B-GPE", "I-GPE", "B-PERSON"])
+    ]
+
+
+@pytest.mark.parametrize("tags", [["n.s", "v.s"], ["(A*", "(B*"], ["(A*", "*"], ["*)", "*"]])
+def test_tags_that_only_look_like_entities_stay(tags: list[str]) -> None:
+    assert canonical_tags(tags) is None
 
 
 def test_nested_tags_of_germeval_are_said_to_be_left_out(tmp_path: Path) -> None:

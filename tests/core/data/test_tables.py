@@ -39,6 +39,16 @@ def test_a_delimiter_is_detected_where_it_alone_fits(tmp_path: Path, name: str, 
     assert ("tabs" if mark == "\t" else repr(mark)) in line
 
 
+@pytest.mark.parametrize("mark", [";", "|", "\t", "^"])
+def test_a_first_line_may_name_the_delimiter(tmp_path: Path, mark: str) -> None:
+    content = f"sep={mark}\ntext{mark}label\nSehr schön, müde{mark}1\nNicht gut{mark}0\nx\n"
+    (tmp_path / "a.csv").write_text(content, encoding="utf-8")
+    lines = read_rows(tmp_path / "a.csv")
+    assert [next(lines).values, next(lines).values] == ROWS
+    with pytest.raises(DataError, match=":5: 1 fields where the header has 2"):
+        next(lines)
+
+
 def test_two_delimiters_that_fit_are_refused_and_one_can_be_given(tmp_path: Path) -> None:
     content = "a;b|c\n1;2|3\n"
     assert "';' or '|'" in refused(tmp_path / "a.csv", content).message

@@ -141,6 +141,15 @@ def test_a_row_without_a_text_is_named(recipe: CausalRecipe, values: dict[str, A
         recipe.examples([DataRow(values, Path("a.jsonl"), 7)])
 
 
+@pytest.mark.parametrize("column", ["messages", "conversations"])
+def test_a_chat_is_refused_with_what_to_write(recipe: CausalRecipe, column: str) -> None:
+    row = DataRow({column: [{"role": "user", "content": "a"}]}, Path("a.jsonl"), 7)
+    with pytest.raises(DataError, match=f"a.jsonl:7: the row is a chat, in the column '{column}'"):
+        recipe.examples([row])
+    beside = DataRow(row.values | {"text": "a"}, row.source, row.line)
+    assert recipe.examples([beside]) == [Document("a")]
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_the_loss_in_parts_is_that_of_the_whole(smoothing: float) -> None:
     chance = torch.Generator().manual_seed(0)

@@ -29,6 +29,7 @@ KEPT += [
     *("{count, plural, one {# item} other {# items}}", "{a, select, x {He {n}} other {They}}"),
     *(":name", "@id", "%name%", "[name]", "__NAME__", r"\n", "[First Name]", ":smile:", "%1"),
     *("<!-- a -- <b> -->", r"C:\new\x", "<%= x %>", "@scope/pack"),
+    *("-5°C", "-5kg", "-£5m", "#hashtag", "#été", "--verbose", "--dry-run", "%%title%%"),
 ]
 WORDS = ["hello", "the cat", "I", "A4", "1st", "what?", "(so)", "it's", "我有", "and,", "$"]
 
@@ -42,7 +43,18 @@ def test_each_kind_is_known_as_a_whole(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["100%", "a < b and c > d", "50% off", "[x]", "see: this", "a@b", "so {this", "[the link](x)"],
+    [
+        "100%",
+        "a < b and c > d",
+        "50% off",
+        "[x]",
+        "see: this",
+        "a@b",
+        "C#",
+        "so--this",
+        "so {this",
+        "[the link](x)",
+    ],
 )
 def test_words_and_marks_are_not_taken_for_placeholders(text: str) -> None:
     assert [span.text for span in spans(text) if span.kind != "number"] == []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from nlplug.evaluation.base import Evaluation, Sample, check_columns
+from nlplug.families.causal_lm.contents import refuse_chat
 from nlplug.families.decoding_options import GenerationConfig
 from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.scoring import nats, token_logits, windows
@@ -127,6 +128,8 @@ class TextGenerationEvaluation(Evaluation):
         for row in read_rows(path):
             both = all(name in row.values for name in _PAIR) and not columns
             prompt, text = _PAIR if both else (None, columns.get("text", "text"))
+            if not both:
+                refuse_chat(row, text)
             inputs = {"prompt": row.text(prompt) if prompt else "", "text": row.text(text)}
             yield Sample(inputs, None, row.where)
 

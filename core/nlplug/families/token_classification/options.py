@@ -16,6 +16,7 @@ from nlplug.explanations.options import ExplainLabel, ExplainSpan, ExplanationOp
 from nlplug.families.one_pass import Stride, min_score
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
+from nlplug.text.characters import is_blank
 
 
 class WordLabel(TypedDict):
@@ -75,7 +76,7 @@ class TokenClassificationInput(TaskInput):
         if self.text:
             raise InputError("Both text and words are given.", hint="Give one of the two.")
         for number, word in enumerate(self.words):
-            if not word.strip():
+            if is_blank(word):
                 raise InputError(
                     f"Word {number} is {word!r}.", hint="Leave out words without characters."
                 )
