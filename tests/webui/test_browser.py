@@ -175,7 +175,7 @@ def test_bad_rows_of_a_file_are_named_and_the_others_answered(
     page = open_page("tone")
     page.get_by_role("radio", name="Batch").click()
     page.locator("#batch-file input[type=file]").set_input_files(source)
-    page.get_by_text("1 rows, ready to run").wait_for()
+    page.get_by_text("1 row, ready to run").wait_for()
     assert "1 skipped: not JSON" in page.locator("#batch-result").inner_text()
     page.locator("#batch-run").click()
     page.locator("#download-skipped:not([disabled])").wait_for()
