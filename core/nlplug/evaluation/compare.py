@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
 
 _DISAGREEMENTS = 50
+_WARM = 16
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,8 @@ def compare(
         )
     path = data if isinstance(data, Path) else data.path
     pipes = (first, second)
+    for pipe in pipes:  # the first rows after loading are slower, and are not timed
+        answer(pipe, copy.copy(data), limit=min(_WARM, limit or _WARM), progress=None, **columns)
     runs = [answer(pipe, data, limit=limit, progress=None, **columns) for pipe in pipes]
     worths = [run.evaluation.per_example(run.answers, run.targets) for run in runs]
     evaluation = runs[0].evaluation

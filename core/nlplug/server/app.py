@@ -23,6 +23,7 @@ from nlplug.server.containment import contained
 from nlplug.server.describe import describe_models, describe_tasks, failed_plugins
 from nlplug.server.events import EventStream
 from nlplug.server.guard import Guard
+from nlplug.server.head import HeadAsGet
 from nlplug.server.http import (
     CLIENT_GONE,
     answered,
@@ -135,6 +136,7 @@ def create_app(
     _add_status_routes(app, serving)
     _add_listing_routes(app, serving)
     _add_model_routes(app, serving)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Guard, keys=keys, hosts=allowed_hosts, max_upload=budget.max_upload)
     if cors:  # before the guard, because preflight requests of browsers have no key
         from starlette.middleware.cors import CORSMiddleware
@@ -155,15 +157,12 @@ def _known(catalog: Catalog, preload: bool | Collection[str]) -> bool | Collecti
 
 
 def _add_status_routes(app: FastAPI, serving: Serving) -> None:
-    # Unlike Starlette, FastAPI does not add HEAD to GET routes; health probes may use it.
-    @app.head("/health", include_in_schema=False)
     @app.get("/health", summary="Whether the server is running, and the plugins that failed")
     async def health() -> Response:
         failed = [plugin["name"] for plugin in failed_plugins(serving.host)]
         status = "degraded" if failed else "ok"
         return json_reply({"status": status, "version": __version__, "failed_plugins": failed})
 
-    @app.head("/ready", include_in_schema=False)
     @app.get("/ready", summary="Whether the models to load at start are ready")
     async def ready() -> Response:
         if missing := serving.missing:

@@ -219,6 +219,16 @@ def test_probes_may_send_head(locked: httpx.Client, path: str) -> None:
     assert (answer.status_code, answer.content) == (200, b"")
 
 
+@pytest.mark.parametrize("path", ["/models", "/tasks", "/metrics", "/openapi.json", "/nowhere"])
+def test_each_address_answers_head_as_get_without_the_body(
+    host: PluginHost, connect: Connect, path: str
+) -> None:
+    client = connect(create_app(host))
+    got, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+
+
 def test_an_upload_is_bounded(host: PluginHost, connect: Connect) -> None:
     client = connect(with_ui(create_app(host, max_upload=1000)))
     refused = client.post("/gradio_api/upload", content=b"x" * 1001)

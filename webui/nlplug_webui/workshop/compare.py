@@ -34,7 +34,6 @@ PREFIX = "np-compare"
 """First path segment of the routes."""
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 _ROWS = 1000
-_WARM = 16
 _LONGEST_NAME = 200
 
 
@@ -189,9 +188,6 @@ class Comparing:
             ]
             first, second = (lease.pipeline for lease in leases)
             try:
-                # The first rows after loading are slower: these calls are not timed.
-                if any(lease.loaded_in for lease in leases):
-                    compare(first, second, DataFile(path, limits=LIMITS), limit=min(limit, _WARM))
                 result = compare(first, second, DataFile(path, limits=LIMITS), limit=limit)
             except NlplugError as error:
                 error.message = error.message.replace(str(path), path.name)
