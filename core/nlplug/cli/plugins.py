@@ -83,6 +83,8 @@ def install(names: tuple[str, ...], editable: bool, upgrade: bool, exact: bool) 
     arguments += ["--upgrade"] if upgrade else []
     for requirement in requirements:
         arguments += ["-e", requirement] if editable else [requirement]
+    for name in installer.remove_leftovers(requirements):
+        click.echo(f"Removed what a killed installation had left of {name}.", err=True)
     installer.run(["install", *arguments])
     for entry in scan().entries:
         if entry not in before:

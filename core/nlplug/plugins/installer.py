@@ -9,6 +9,8 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tomllib
 from collections.abc import Sequence
 from importlib import metadata
 from importlib.util import find_spec
@@ -76,6 +78,42 @@ def is_location(argument: str) -> bool:
         or argument.endswith(_ARCHIVES)
         or (Path(argument) / "pyproject.toml").is_file()
     )
+
+
+def remove_leftovers(requirements: Sequence[str]) -> list[str]:
+    """Remove the records of installations that were killed; returns the names.
+
+    A killed pip leaves the metadata of a distribution without the file ``INSTALLER``, which it
+    writes after all others. It would take the distribution as installed and do nothing.
+
+    Args:
+        requirements: What is to be installed now. Besides these, only distributions whose names
+            begin with ``nlplug`` are looked at: other tools may write no such file.
+    """
+    wanted = {normalize(name) for name in map(_name_of, requirements) if name}
+    removed = []
+    for record in sorted(Path(sysconfig.get_path("purelib")).glob("*.dist-info")):
+        name = normalize(record.name.split("-")[0])
+        ours = name in wanted or name.startswith("nlplug")
+        if ours and not (record / "INSTALLER").exists():
+            shutil.rmtree(record)
+            removed.append(name)
+    return removed
+
+
+def _name_of(requirement: str) -> str:
+    """The name of the distribution, as far as it can be told without the installer."""
+    path = Path(requirement)
+    if path.is_dir():
+        try:
+            project = tomllib.loads((path / "pyproject.toml").read_text("utf-8"))["project"]
+        except (OSError, ValueError, KeyError):
+            return ""
+        return str(project.get("name", "")) if isinstance(project, dict) else ""
+    if requirement.endswith(_ARCHIVES):
+        return path.name.split("-")[0]
+    match = _REQUIREMENT.match(requirement)
+    return match["name"] if match and not is_location(requirement) else ""
 
 
 def run(arguments: Sequence[str]) -> None:
