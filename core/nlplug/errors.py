@@ -8,6 +8,7 @@ returned as JSON by the HTTP server (with ``http_status``).
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import warnings
 from types import FrameType
@@ -304,21 +305,38 @@ def _is_ours(frame: FrameType) -> bool:
     return package == "nlplug" or package.startswith("nlplug_")
 
 
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What torch.save raises for any of them.
+_TORCH = "PytorchStreamWriter failed writing"
+
+
+def _cause(error: BaseException) -> tuple[int | None, str]:
+    """The number of the operating system, and the file as messages show it."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno, f" at {error.filename}" if error.filename else ""
+    text = str(error)
+    if _TORCH in text:
+        return errno.ENOSPC, ""
+    return next((one for one in _NO_SPACE if os.strerror(one) in text), None), ""
+
+
 def explained(error: BaseException) -> NlplugError | None:
-    """What an error of the operating system means for a user, or None where we do not know."""
-    if not isinstance(error, OSError):
-        return None
-    where = f" at {error.filename}" if error.filename else ""
-    if error.errno == errno.EFBIG:
+    """What an error of the operating system means for a user, or None where we do not know.
+
+    Libraries that write files themselves (safetensors, torch) raise errors of their own, which only
+    tell the cause in their text.
+    """
+    number, where = _cause(error)
+    if number == errno.EFBIG:
         return DiskFull(
             f"The file system or a limit of the user allows no larger file{where} "
-            f"({error.strerror}).",
+            f"({os.strerror(number)}).",
             hint="Raise the limit (ulimit -f), or set TMPDIR, NLPLUG_CACHE or the output to "
             "another disk.",
         )
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if number in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(
-            f"The disk is full{where} ({error.strerror}).",
+            f"The disk is full{where} ({os.strerror(number)}).",
             hint="Free some space, or set TMPDIR, NLPLUG_CACHE or the output to another disk.",
         )
     return None
