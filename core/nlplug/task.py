@@ -215,6 +215,9 @@ class Task(ABC):
 
     answers_blank: ClassVar[bool] = False
     """Whether a blank text has an answer, such as no entities; else it is refused as an input."""
+    answers_invisible: ClassVar[bool] = False
+    """Whether the task itself decides about a text of invisible characters only, such as controls
+    and zero-width spaces; else it is refused as blank."""
 
     @abstractmethod
     def load(

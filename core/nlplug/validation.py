@@ -65,9 +65,10 @@ def make_input(task: Task, value: Any) -> TaskInput:
 
 def _not_blank(task: Task, made: Checked) -> Checked:
     """The same, if no required text in it is blank, or the task answers blank texts."""
+    blank = str.isspace if task.answers_invisible else is_blank
     for name, field in () if task.answers_blank else type(made).model_fields.items():
         text = getattr(made, name)
-        if field.is_required() and isinstance(text, str) and is_blank(text):
+        if field.is_required() and isinstance(text, str) and (not text or blank(text)):
             raise InputError(
                 f"Wrong input of the task {task.name!r}: {name} is {_short(text)}.",
                 hint="It is empty: give a text that is more than white space.",

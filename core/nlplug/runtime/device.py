@@ -14,7 +14,7 @@ _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 _OPENVINO = "OpenVINOExecutionProvider"
 _OPENVINO_DEVICES = ("cpu", "gpu", "npu")
-NAMES = "auto, cpu, cuda, cuda:N, openvino, openvino:gpu or openvino:npu"
+NAMES = "'auto', 'cpu', 'cuda', 'cuda:N' for a card, 'openvino', 'openvino:gpu' or 'openvino:npu'"
 """The names of devices, for help texts."""
 
 

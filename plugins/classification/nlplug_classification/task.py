@@ -28,6 +28,7 @@ class ClassificationTask(SequenceClassificationTask):
     }
     Options: ClassVar[type[TaskOptions]] = ClassificationOptions
     default_model = "intents-en"
+    answers_invisible: ClassVar[bool] = True
     base: ClassVar[str] = "sentence-transformers/all-MiniLM-L6-v2"
     family: ClassVar[Family] = replace(
         FAMILY, scoring="nlplug_classification.evaluation:ThresholdEvaluation"

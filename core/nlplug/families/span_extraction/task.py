@@ -58,6 +58,7 @@ class SpanExtractionTask(OnePassTask):
     name_rules: ClassVar[Mapping[str, NameRules]] = {"question-answering": NameRules(unwraps=True)}
     rules: ClassVar[Mapping[str, Rule]] = {"topk": renamed("top_k")}
     display: ClassVar[Display] = Display.HIGHLIGHT
+    answers_invisible: ClassVar[bool] = True
 
     def wrap(self, value: Any) -> Any:
         """A ``SquadExample`` of transformers as a dict."""

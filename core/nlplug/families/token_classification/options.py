@@ -16,7 +16,6 @@ from nlplug.explanations.options import ExplainLabel, ExplainSpan, ExplanationOp
 from nlplug.families.one_pass import Stride, min_score
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
-from nlplug.text.characters import is_blank
 
 
 class WordLabel(TypedDict):
@@ -76,7 +75,7 @@ class TokenClassificationInput(TaskInput):
         if self.text:
             raise InputError("Both text and words are given.", hint="Give one of the two.")
         for number, word in enumerate(self.words):
-            if is_blank(word):
+            if not word.strip():
                 raise InputError(
                     f"Word {number} is {word!r}.", hint="Leave out words without characters."
                 )
