@@ -40,6 +40,8 @@ _SCORED_ROWS = 400
 _ROUNDS = 3
 """Rounds at least, for a median."""
 
+_Settings = tuple[str, str, int | None]
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -63,6 +65,11 @@ class Trial:
     ratio: float
     loss: float | None
     holds: bool
+
+    @property
+    def settings(self) -> _Settings:
+        """What was measured: precision, device and tokens per batch."""
+        return self.precision, self.device, self.token_budget
 
 
 @dataclass(frozen=True)
@@ -89,9 +96,6 @@ class TuneResult:
             "rows": self.rows,
             "path": str(self.path),
         }
-
-
-_Settings = tuple[str, str, int | None]
 
 
 def tune(
@@ -147,12 +151,9 @@ def tune(
         for one, gain in sorted(gains.items(), key=lambda pair: -pair[1].ratio)
     ]
     best = next(trial for trial in trials if trial.holds)
-    if best.ratio < _LEAST_GAIN:
-        best = next(
-            trial
-            for trial in trials
-            if (trial.precision, trial.device, trial.token_budget) == usual
-        )
+    kept = next(trial for trial in trials if trial.settings == usual)
+    if kept.holds and best.ratio < _LEAST_GAIN:
+        best = kept
     chosen = Tuned(best.precision, best.device, best.token_budget, best.rate, best.ratio)
     return TuneResult(chosen, trials, len(inputs), remember(bundle, chosen))
 

@@ -80,6 +80,17 @@ def test_a_precision_that_answers_wrongly_is_never_chosen(
     assert "points lost" in document(result).text()
 
 
+def test_the_usual_precision_is_left_where_it_answers_wrongly(
+    with_wrong_precision: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the accurate one is not faster."""
+    monkeypatch.setattr("nlplug.evaluation.tune.preferred_precision", lambda *_: "int8")
+    monkeypatch.setattr("nlplug.evaluation.tune._LEAST_GAIN", 1000.0)
+    data = tmp_path / "rows.csv"
+    data.write_text("\n".join([*ROWS, *ROWS[1:] * 4]))
+    assert tune(ToyTask(), with_wrong_precision, data, seconds=0.2).best.precision == "fp32"
+
+
 def test_without_rows_precisions_of_unknown_quality_are_not_measured(
     with_wrong_precision: Bundle,
 ) -> None:
