@@ -54,17 +54,15 @@ def table_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
     file.report.format = f"{kind[1:].upper()} with {_NAMES.get(delimiter, repr(delimiter))}"
     csv.field_size_limit(_FIELD_LIMIT)
     numbered = iter(lines)
-    if declared and delimiter == "\t":
+    if declared:
         next(numbered)
     if delimiter == "\t":
         records = _tab_records(numbered, file.path)
     else:
-        records = _quoted_records(numbered, delimiter, file.path)
+        records = _quoted_records(numbered, delimiter, file.path, before=1 if declared else 0)
     header: list[str] | None = None
     sentences: _Sentences | None = None
     for number, fields in records:
-        if declared and number == 1:
-            continue
         if isinstance(fields, DataError):
             if header is None:
                 raise fields
@@ -92,21 +90,21 @@ Record = tuple[int, "list[str] | DataError"]
 
 
 def _quoted_records(
-    lines: Iterator[tuple[int, str]], delimiter: str, path: Path
+    lines: Iterator[tuple[int, str]], delimiter: str, path: Path, *, before: int = 0
 ) -> Iterator[Record]:
-    """Records with quoting as in RFC 4180; blank lines are left out."""
+    """Records with quoting as in RFC 4180, after so many lines; blank lines are left out."""
     reader = csv.reader((line for _, line in lines), delimiter=delimiter, strict=True)
-    start = 1  # a quoted field may hold line ends: the row is named by its first line
+    start = before + 1  # a quoted field may hold line ends: the row is named by its first line
     while True:
         try:
             fields = next(reader, None)
         except csv.Error as error:
             yield start, _malformed(path, start, str(error))
-            start = reader.line_num + 1
+            start = before + reader.line_num + 1
             continue
         if fields is None:
             return
-        number, start = start, reader.line_num + 1
+        number, start = start, before + reader.line_num + 1
         if fields:
             yield number, fields
 

@@ -296,10 +296,8 @@ class GenerationConfig:
             tokenizer: The tokenizer of the generated text.
             **more: Other fields of `DecodingOptions`.
         """
-        given = {name: getattr(options, name) for name in _TOKENS}
-        config = GenerationConfig(
-            {**self.values, **{k: v for k, v in given.items() if v is not None}}
-        )
+        given = options.model_dump(include=set(_TOKENS), exclude_none=True)
+        config = GenerationConfig({**self.values, **given})
         tokens = {
             "do_sample": options.samples,
             "eos": config.tokens("eos_token_id"),
