@@ -28,6 +28,7 @@ from nlplug.arguments import (
 )
 from nlplug.async_iterators import available_groups, iterate_in_thread
 from nlplug.bound_task import BoundTask
+from nlplug.by_language import AUTO, installed_models
 from nlplug.errors import OptionError, UnknownTask, warn
 from nlplug.explanations.result import shaped
 from nlplug.inputs import (
@@ -68,6 +69,8 @@ def pipeline(
     Args:
         task: Name of an installed task, or the Hub's name for it; None to take the model's own.
         model: A folder, the name of a packaged or cached model, or a Hub id; None: the default.
+            ``auto``: the installed models of the task together; each input is answered by one that
+            knows its language.
         precision: A precision of the bundle, such as ``fp32``, ``fp16`` or ``int8``. ``auto``: on
             the CPU int8 if the quality gate measured it, on a GPU fp16 if present, else fp32.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; also, as in transformers, -1 for the
@@ -92,10 +95,11 @@ def pipeline(
     wanted = None if setup.precision == "auto" else setup.precision
     name = task
     task, named = (task, {}) if task in host.task_names() else read_task(task)
+    more: list[Bundle] = []
     if task is None:
-        if model is None:
+        if model is None or model == AUTO:
             raise UnknownTask(
-                "Neither a task nor a model was given.",
+                "No task was given, and no model that states one.",
                 hint=f"Name a task: {', '.join(host.task_names()) or 'none is installed'}.",
             )
         bundle = resolve(model, host=host, precision=wanted, revision=revision)
@@ -108,10 +112,14 @@ def pipeline(
             raise no_model(found)
         if model is None and (without := name_rules(found, name).without_model):
             warn(without, UserWarning)
-        bundle = resolve(source, host=host, precision=wanted, revision=revision)
+        if source == AUTO:
+            bundle, *more = installed_models(found, host)
+        else:
+            bundle = resolve(source, host=host, precision=wanted, revision=revision)
     return Pipeline(
         found,
         bundle,
+        others=more,
         precision=setup.precision_for(bundle),
         device=setup.device,
         threads=threads,
