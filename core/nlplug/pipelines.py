@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -26,7 +25,6 @@ from nlplug.arguments import (
     read_task,
     task_of,
 )
-from nlplug.async_iterators import available_groups, iterate_in_thread
 from nlplug.bound_task import BoundTask
 from nlplug.by_language import AUTO, installed_models
 from nlplug.errors import OptionError, UnknownTask, warn
@@ -208,6 +206,8 @@ class Pipeline(BoundTask):
 
     async def acall(self, inputs: Any = None, /, **arguments: Any) -> Any:
         """As calling the pipeline, without blocking the event loop. Streams give a list."""
+        from nlplug.async_iterators import in_thread
+
         if isinstance(inputs, AsyncIterable):
             return [answer async for answer in self.amap(inputs, **arguments)]
 
@@ -215,7 +215,7 @@ class Pipeline(BoundTask):
             answer = self(inputs, **arguments)
             return list(answer) if isinstance(answer, Iterator) else answer
 
-        return await asyncio.to_thread(work)
+        return await in_thread(work)
 
     async def amap(
         self, inputs: Iterable[Any] | AsyncIterable[Any], /, **arguments: Any
@@ -225,10 +225,12 @@ class Pipeline(BoundTask):
         The inputs of an async iterable are answered in groups of those that are available, so a
         slow source does not delay answers.
         """
+        from nlplug.async_iterators import available_groups, in_thread, iterate_in_thread
+
         if isinstance(inputs, AsyncIterable):
             async for group in available_groups(inputs):
                 work = partial(self._gather, group, arguments)
-                for answer in await asyncio.to_thread(work):
+                for answer in await in_thread(work):
                     yield answer
             return
         answers = self._stream(inputs, *self._split(arguments))
@@ -269,8 +271,10 @@ class Pipeline(BoundTask):
         Python closes an abandoned generator at garbage collection. To stop immediately, close it:
         ``async with contextlib.aclosing(pipe.astream(...)) as text``.
         """
+        from nlplug.async_iterators import in_thread, iterate_in_thread
+
         # In a thread, because the first call loads the model.
-        stream = await asyncio.to_thread(partial(self.stream, inputs, **arguments))
+        stream = await in_thread(partial(self.stream, inputs, **arguments))
         async with iterate_in_thread(stream) as texts:
             async for text in texts:
                 yield text
