@@ -102,7 +102,8 @@ class NlplugCommands(click.Group):
         """Run the command; its return value is not used as exit code."""
         super().invoke(ctx)
         # Detects a closed output pipe here instead of at the exit of the interpreter.
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
 
     def main(
         self,
