@@ -36,13 +36,13 @@ STATIC = Path(__file__).with_name("static")
 """The folder of the style sheets and scripts."""
 STATIC_PATH = "np-static"
 """First path segment of their addresses."""
-_SCRIPTS = ("look.js", "address.js", "page.js")
+_SCRIPTS = ("look.js", "header.js", "address.js", "page.js")
 # Gradio draws a page in several steps: it is shown when it is complete, so that nothing moves.
 _FIRST_STYLE = (
     ".nav-holder{display:none!important}"
     "gradio-app:not(:has(.np-header):has(.np-foot)) .np-page{visibility:hidden}"
 )
-_STYLES = ("style.css", "work.css", "workshop.css", "tools.css")
+_STYLES = ("style.css", "header.css", "work.css", "workshop.css", "tools.css")
 
 
 def head() -> str:
