@@ -105,7 +105,7 @@ def header_html(pages: Iterable[Page], current: str, language: str, api: str | N
         '<a class="np-brand" href="./" aria-label="nlplug">'
         '<svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="9"/>'
         '<path d="M11 7v6M21 7v6M8 13h16v3a8 8 0 0 1-16 0zM16 24v3"/></svg>'
-        f'<span>nlplug</span></a>{_menu(items, more, language)}'
+        f"<span>nlplug</span></a>{_menu(items, more, language)}"
         f'<nav class="np-nav np-nav-end" aria-label="{pages_label}">{more}'
         '<button type="button" class="np-keys-open" '
         f'title="{shortcuts}" aria-label="{shortcuts}">?</button>'
