@@ -200,6 +200,17 @@ class Pipeline(BoundTask):
         parsed = make_options(self.definition, self._defaults | options)
         return self._guard.check([make_input(self.definition, value) for value in inputs], parsed)
 
+    def unchanged(self, inputs: Any, /, **options: Any) -> list[str]:
+        """The parts of one input that its answer keeps, such as the addresses in a translation.
+
+        Raises:
+            InputError: The input is malformed.
+        """
+        item = make_input(self.definition, inputs)
+        parsed = make_options(self.definition, self._defaults | options)
+        text = next(iter(self.definition.texts(item)), "")
+        return [text[start:end] for start, end in self.definition.unchanged(item, parsed)]
+
     async def acall(self, inputs: Any = None, /, **arguments: Any) -> Any:
         """As calling the pipeline, without blocking the event loop. Streams give a list."""
         if isinstance(inputs, AsyncIterable):

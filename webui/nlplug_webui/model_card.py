@@ -19,7 +19,7 @@ from nlplug_webui.fields import Control, for_model
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
 from nlplug_webui.models import describe
-from nlplug_webui.page_state import defaults_html
+from nlplug_webui.page_state import choices_html, defaults_html
 from nlplug_webui.texts import language_of, say, visitor_of
 
 _LABELS_SHOWN = 6
@@ -158,10 +158,13 @@ class ModelCard:
             return [gr.update(choices=[AUTO], value=AUTO), card, *self._kept(synced)]
         choices = [AUTO, *facts["precisions"]]
         defaults = self._task.default_options(bundle)
+        offered = self._offered(bundle, language)
         return [
             gr.update(choices=choices, value=AUTO, interactive=len(choices) > 2),
-            facts_html(facts, language) + defaults_html(self._options, self._inputs, defaults),
-            *self._synced(synced, defaults, self._offered(bundle, language)),
+            facts_html(facts, language)
+            + defaults_html(self._options, self._inputs, defaults)
+            + choices_html(offered),
+            *self._synced(synced, defaults, offered),
         ]
 
     def _kept(self, synced: Mapping[str, Any]) -> list[Any]:
