@@ -12,6 +12,7 @@ import gradio as gr
 
 from nlplug.models.bundle import Bundle
 from nlplug.models.spec import ModelSpec
+from nlplug.models.tuned import Tuned
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
 from nlplug_webui.events import AT_ONCE
@@ -212,6 +213,7 @@ def facts_html(facts: dict[str, Any], language: str) -> str:
         ("languages", ", ".join(facts["languages"])),
         ("size", readable_size(facts["size"])),
         ("license", facts["license"]),
+        ("tuned", _tuned(facts["tuned"], language)),
     ]
     items = "".join(
         f"<div><dt>{escape(say(key, language))}</dt><dd>{escape(value)}</dd></div>"
@@ -221,6 +223,16 @@ def facts_html(facts: dict[str, Any], language: str) -> str:
     title = f'<p class="np-model-name" title="{escape(facts["path"])}">{escape(facts["name"])}</p>'
     told = f"<p>{escape(facts['description'])}</p>" if facts["description"] else ""
     return f"{title}{told}<dl>{items}</dl>"
+
+
+def _tuned(tuned: Tuned | None, language: str) -> str:
+    """The settings that ``nlplug models tune`` measured as the fastest ones."""
+    if tuned is None:
+        return ""
+    rate = f"{tuned.rate:,.0f}"
+    ratio = f"{tuned.ratio:.2f}"
+    where = f"{tuned.precision}, {tuned.device}"
+    return say("tuned_as", language, settings=where, rate=rate, ratio=ratio)
 
 
 def readable_size(size: int) -> str:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 # Key → English, Chinese. {n} and the like are filled in by the scripts.
 PRODUCTS: dict[str, tuple[str, str]] = {
+    "gpu_used": ("Training uses the GPU: {names}.", "训练使用 GPU：{names}。"),
+    "gpu_unused": (
+        "This machine has a GPU ({names}), but the installed PyTorch is built for the CPU. "
+        "Install its CUDA build to train faster.",
+        "本机有 GPU（{names}），但已安装的 PyTorch 是 CPU 版本。安装其 CUDA 版本可以加快训练。",
+    ),
     "presets": ("Style", "风格"),
     "preset_focused": ("Focused", "稳定"),
     "preset_balanced": ("Balanced", "均衡"),
