@@ -269,6 +269,10 @@ class Task(ABC):
         """The texts of an input whose language the model has to know."""
         return [value for value in vars(item).values() if isinstance(value, str)]
 
+    def chats(self, bundle: Bundle) -> bool:
+        """Whether an input may be a chat: a list of messages with role and content."""
+        return False
+
     def unchanged(self, item: TaskInput, options: TaskOptions) -> Sequence[tuple[int, int]]:
         """Start and end of the parts of an input's text that the answer has unchanged."""
         return ()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nlplug.testing import tiny_text_generator
+
 if TYPE_CHECKING:
     from playwright.sync_api import Download, Page
 
@@ -92,6 +94,33 @@ def test_presets_set_options_and_a_text_goes_on(open_page: Open) -> None:
         arg=first,
     )
     assert page.locator("#generation-input-text textarea").input_value() == first
+
+
+def test_a_model_with_a_template_answers_in_turns(open_page: Open, tmp_path: Path) -> None:
+    template = "{% for m in messages %}{{ m.content }} {% endfor %}"
+    tiny_text_generator(tmp_path / "chatty", chat_template=template)
+    page = open_page("generation")
+    page.locator("#model-facts .np-model-name").wait_for()
+    assert page.locator("#np-chat").count() == 0  # the embedded model has no template
+    box = page.locator("#model input")
+    box.fill(str(tmp_path / "chatty"))
+    box.press("Enter")
+    page.locator("#np-chat").wait_for()
+    page.locator("#np-presets [data-preset=focused]").click()
+    page.wait_for_function("() => window.nplug.value('temperature') === 0")
+    page.locator("#np-chat-box").fill("once")
+    page.keyboard.press("Enter")
+    turns = page.locator(".np-chat-turn")
+    page.locator("[data-chat=again]").wait_for()
+    page.locator("#np-chat-send:enabled").wait_for()
+    assert turns.count() == 2
+    assert turns.first.locator(".np-chat-text").inner_text() == "once"
+    said = turns.last.locator(".np-chat-text").inner_text()
+    assert said.strip().startswith("upon a time")
+    page.locator("[data-chat=edit_message]").click()
+    assert (turns.count(), page.locator("#np-chat-box").input_value()) == (0, "once")
+    page.locator("#np-chat-switch [data-mode=prompt]").click()
+    assert page.locator("#generation-input-text").is_visible()
 
 
 def test_types_of_entities_have_names_can_be_hidden_and_are_saved(open_page: Open) -> None:

@@ -127,7 +127,7 @@ def test_the_answer_can_be_copied(open_page: Open) -> None:
     page = ready(open_page("tone", permissions=["clipboard-read", "clipboard-write"]))
     type_text(page, "good")
     state(page, "current")
-    page.locator("#result .np-result-bar .np-copy").click()
+    page.locator("#result .np-result-bar [data-copy=answer]").click()
     page.locator(".np-copy", has_text="Copied").wait_for()
     lines = page.evaluate("navigator.clipboard.readText()").splitlines()
     assert [line.split("\t")[0] for line in lines] == ["positive", "negative"]

@@ -164,7 +164,8 @@ class ModelCard:
             gr.update(choices=choices, value=AUTO, interactive=len(choices) > 2),
             facts_html(facts, language)
             + defaults_html(self._options, self._inputs, defaults)
-            + choices_html(offered),
+            + choices_html(offered)
+            + f'<span hidden data-chats="{str(self._task.chats(bundle)).lower()}"></span>',
             *self._synced(synced, defaults, offered),
         ]
 

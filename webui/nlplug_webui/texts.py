@@ -56,7 +56,6 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "{n} {n:part|parts} kept unchanged",
         "zh": "{n} 处保持不变",
     },
-    "threshold_at": {"en": "Minimum score: {score}", "zh": "最低分数：{score}"},
     "copy_link": {"en": "Copy link", "zh": "复制链接"},
     "copy_link_hint": {
         "en": "A link with the text, the options and the model of this page",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nlplug.runtime.answers import TextPiece
 
 _MOST_KEPT = 200
+_MOST_TOKENS = 4000
+"""A longer text is shown without the probabilities."""
 
 
 @dataclass
@@ -52,11 +54,12 @@ class Written:
         """
         given = f'<span class="np-given">{escape(before)}</span>' if before else ""
         marks = _Marks(kept, language)
+        chances = len(self.pieces) <= _MOST_TOKENS
         shown = []
         for number, group in groupby(self.pieces, key=lambda piece: piece[1]):
             pieces = list(group)
             text = "".join(piece[0] for piece in pieces)
-            if any(piece[2] is not None for piece in pieces):
+            if chances and any(piece[2] is not None for piece in pieces):
                 inner = "".join(_token(piece[0], piece[2], language) for piece in pieces)
             else:
                 inner = marks.html(text)

@@ -15,10 +15,10 @@ MORE: dict[str, tuple[str, str]] = {
     "on_text": ("On one text", "比较一段文本"),
     "on_file": ("On a file", "比较一个文件"),
     "on_file_info": (
-        "With the right answers: a file in any format that `nlplug compare` reads. Without: a file "
+        "With the right answers: a file in any format that nlplug compare reads. Without: a file "
         "of inputs, as on the tab Batch; then only the agreement and the different answers are "
         "shown. The speed is measured on this machine.",
-        "带有正确答案：可用 `nlplug compare` 支持的任何格式。没有正确答案：与“批量”相同的输入文件，"
+        "带有正确答案：可用 nlplug compare 支持的任何格式。没有正确答案：与“批量”相同的输入文件，"
         "此时只显示一致率和不同的结果。速度在本机测得。",
     ),
     "no_scores": (

@@ -1,4 +1,4 @@
-"""The routes behind the tools on the pages of tasks: alternatives, and whole files."""
+"""The routes behind the tools on the pages of tasks: alternatives, whole files, and chats."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Products:
 
     async def whole(self, call: Call) -> StreamingResponse:
         """The answer to a long text, one JSON value per line: its pieces, or an error."""
-        size = sum(len(value) for value in call.item.values() if isinstance(value, str))
+        size = len(json.dumps(call.item, ensure_ascii=False))
         if size > _LONGEST:
             raise OptionError(
                 f"The text has {size:,} characters.", hint=f"Send at most {_LONGEST:,}."

@@ -23,6 +23,26 @@
     if (!hidden.delete(type)) hidden.add(type);
     apply();
   });
+  // A row leads to its mark in the text.
+  document.addEventListener("click", (event) => {
+    const row = event.target.closest?.("#result-tail tbody tr");
+    if (!row || !document.querySelector("#result .np-spans") || row.closest(".np-why")) return;
+    const marks = [...document.querySelectorAll("#marked .token.highlighted")];
+    const ranked = !document.querySelector("#result .np-type"); // answers have their rank as name
+    const mark = ranked ? marks.find((one) => one.querySelector(".label").textContent === row.cells[0].textContent) : marks[row.rowIndex - 1];
+    marks.forEach((one) => one.classList.toggle("np-mark-found", one === mark));
+    mark?.scrollIntoView({ block: "nearest" });
+  });
+
+  // The minimum score is a line on the bars.
+  npTools.add(() => {
+    const least = Number(nplug.value("min_score"));
+    const bars = document.querySelector("#result .np-bars");
+    if (!bars || !(least > 0 && least <= 1)) return;
+    bars.style.setProperty("--np-threshold", `${100 * least}%`);
+    bars.title = say("least_score", { score: least });
+  });
+
   // Gradio draws the marks after the answer.
   new MutationObserver(() => document.querySelector("#result .np-type") && hidden.size && apply())
     .observe(document.body, { childList: true, subtree: true });

@@ -28,5 +28,25 @@ window.npTools = (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
 
-  return { add: (tool) => tools.push(tool), place, save };
+  // The values of a reply with one JSON value per line; an "error" among them is thrown.
+  async function* lines(address, body, signal) {
+    const reply = await fetch(address, { method: "POST", signal, body: JSON.stringify(body), headers: { "x-nlplug-page": "1", "content-type": "application/json" } });
+    const failure = (values) => Object.assign(new Error(values.error ?? reply.statusText), { hint: values.hint });
+    if (!reply.ok) throw failure(await reply.json().catch(() => ({})));
+    const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const parts = (rest + value).split("\n");
+      rest = parts.pop();
+      for (const part of parts.filter(Boolean)) {
+        const values = JSON.parse(part);
+        if (values.error) throw failure(values);
+        yield values;
+      }
+    }
+  }
+
+  return { lines, add: (tool) => tools.push(tool), place, save };
 })();

@@ -49,27 +49,13 @@
       const kept = Object.fromEntries(["src_lang", "tgt_lang"].filter((key) => chosen(key)).map((key) => [key, chosen(key)]));
       const call = { task: nplug.form.task, model: chosen("model") || null, precision: chosen("precision"), item: { [first.key]: text }, options: kept };
       stopping = new AbortController();
-      const reply = await fetch("./np-products/whole", { method: "POST", signal: stopping.signal, body: JSON.stringify(call), headers: { "x-nlplug-page": "1", "content-type": "application/json" } });
-      if (!reply.ok) {
-        const values = await reply.json().catch(() => ({}));
-        throw Object.assign(new Error(values.error ?? reply.statusText), { hint: values.hint });
-      }
       const target = given.name.replace(/(\.[^.]+)?$/, (end) => `.${chosen("tgt_lang") || "translated"}${end}`);
       let made = "";
-      let rest = "";
       let ended = "file_stopped";
-      const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
       try {
-        for (;;) {
-          const { done, value } = await reader.read();
-          if (done) break;
-          const lines = (rest + value).split("\n");
-          rest = lines.pop();
-          for (const line of lines.filter(Boolean).map((one) => JSON.parse(one))) {
-            if (line.error) throw Object.assign(new Error(line.error), { hint: line.hint });
-            if (line.done) ended = "file_done";
-            made += line.text ?? "";
-          }
+        for await (const line of npTools.lines("./np-products/whole", call, stopping.signal)) {
+          if (line.done) ended = "file_done";
+          made += line.text ?? "";
           note.tell(el("p", {}, say("file_busy", { name: given.name, share: `${Math.min(99, Math.round((100 * made.length) / Math.max(1, text.length)))} %` })));
         }
       } catch (error) {
