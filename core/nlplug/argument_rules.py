@@ -21,14 +21,23 @@ def ignored(name: str, value: Any) -> Mapping[str, Any]:
 
 
 def only(*accepted: Any, hint: str) -> Rule:
-    """A rule that accepts these values, which change nothing here, and refuses others."""
+    """A rule that accepts these values, which change nothing here, and refuses others.
+
+    Numbers are compared by value, and a list also equals a list of a derived type.
+    """
 
     def rule(name: str, value: Any) -> Mapping[str, Any]:
-        if any(value is one or (type(value) is type(one) and value == one) for one in accepted):
+        if any(_same(value, one) for one in accepted):
             return {}
         raise OptionError(f"{name}={shown(value)} is not available.", hint=hint)
 
     return rule
+
+
+def _same(value: Any, one: Any) -> bool:
+    if type(one) in (int, float):
+        return type(value) in (int, float) and bool(value == one)
+    return value is one or (isinstance(value, type(one)) and bool(value == one))
 
 
 def renamed(new: str) -> Rule:
@@ -90,8 +99,15 @@ CALL_RULES: Mapping[str, Rule] = {
     "batch_size": at_least(1),
     "num_workers": at_least(0),
     "padding": ignored,
-    "pad_to_multiple_of": ignored,
-    "verbose": ignored,
+    **dict.fromkeys(("pad_to_multiple_of", "padding_side", "verbose"), ignored),
+    **dict.fromkeys(("return_token_type_ids", "return_attention_mask"), ignored),
+    **dict.fromkeys(
+        ("return_overflowing_tokens", "return_special_tokens_mask", "return_offsets_mapping"),
+        only(None, False, hint="Leave it out, or call the pipeline's tokenizer."),
+    ),
+    "return_length": ignored,
+    "add_special_tokens": only(None, True, hint="Leave it out: the model defines them."),
+    "is_split_into_words": only(None, False, hint="Join the words with spaces."),
     "truncation": _windows,
     "return_tensors": only(False, None, hint="Leave it out: answers are plain Python values."),
 }

@@ -27,17 +27,19 @@ FAMILY = Family(
 _DEEPEST = 4
 """Number of the last word that the gate masks: it must be within short windows."""
 _TOKENIZER_ARGUMENTS = ("truncation", "max_length")
+_ACCEPTED = {*_TOKENIZER_ARGUMENTS, "padding", "add_special_tokens"}
 
 
 def _of_tokenizer(name: str, value: Any) -> Mapping[str, Any]:
     """The rule for ``tokenizer_kwargs``, the arguments of a tokenizer."""
-    values = {} if value is None else value
-    if not isinstance(values, Mapping) or not set(values) <= {*_TOKENIZER_ARGUMENTS, "padding"}:
+    given = {} if value is None else value
+    known = isinstance(given, Mapping) and set(given) <= _ACCEPTED
+    if not known or given.get("add_special_tokens") not in (None, True):
         raise OptionError(
             f"{name}={shown(value)} is not available.",
             hint=f"Give a dict with {' and '.join(_TOKENIZER_ARGUMENTS)}, or these as options.",
         )
-    return {key: values[key] for key in _TOKENIZER_ARGUMENTS if key in values}
+    return {key: given[key] for key in _TOKENIZER_ARGUMENTS if key in given}
 
 
 class MaskedLMTask(OnePassTask):
