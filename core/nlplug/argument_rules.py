@@ -89,6 +89,33 @@ def at_least(least: int) -> Rule:
     return rule
 
 
+def return_tensors(name: str, value: Any) -> Mapping[str, Any]:
+    """The rule of ``return_tensors``, which takes the names of frameworks too."""
+    if isinstance(value, str):
+        if value not in ("np", "pt", "tf"):
+            raise OptionError(f"{name} is {shown(value)}.", hint="Give True or False.")
+        if value != "np":
+            warn(f"{name}={value!r} gives arrays of numpy, not tensors.", UserWarning)
+        value = True
+    return {} if value is None else {name: value}
+
+
+def tokenizer_arguments(name: str, value: Any) -> Mapping[str, Any]:
+    """The rule of ``tokenizer_kwargs`` or ``tokenize_kwargs``, the arguments of a tokenizer."""
+    given = {} if value is None else value
+    known = isinstance(given, Mapping) and set(given) <= {*_OF_TOKENIZER, *_WITHOUT_EFFECT}
+    if not known or given.get("add_special_tokens") not in (None, True):
+        raise OptionError(
+            f"{name}={shown(value)} is not available.",
+            hint=f"Give a dict with {' and '.join(_OF_TOKENIZER)}, or these as options.",
+        )
+    return {key: given[key] for key in _OF_TOKENIZER if key in given}
+
+
+_OF_TOKENIZER = ("truncation", "max_length")
+_WITHOUT_EFFECT = ("padding", "add_special_tokens")
+
+
 def _windows(name: str, value: Any) -> Mapping[str, Any]:
     if value not in (False, None):
         warn(f"{name} is ignored: long texts are read completely, in windows.", UserWarning)

@@ -10,7 +10,16 @@ from typing import Annotated, Any, Protocol, Self, runtime_checkable
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from nlplug.argument_rules import Rule, ignored, only, renamed, shown, when_default, when_none
+from nlplug.argument_rules import (
+    Rule,
+    ignored,
+    only,
+    renamed,
+    return_tensors,
+    shown,
+    when_default,
+    when_none,
+)
 from nlplug.errors import OptionError, warn
 from nlplug.language_guard import LanguageOptions
 from nlplug.models.bundle import Bundle
@@ -169,17 +178,6 @@ def refuse_token_ids(options: TextDecodingOptions) -> None:
             "return_tensors is True, but a stream consists of text.",
             hint="Leave it out, or call the pipeline.",
         )
-
-
-def return_tensors(name: str, value: Any) -> Mapping[str, Any]:
-    """The rule of ``return_tensors``, which takes the names of frameworks too."""
-    if isinstance(value, str):
-        if value not in ("np", "pt", "tf"):
-            raise OptionError(f"{name} is {shown(value)}.", hint="Give True or False.")
-        if value != "np":
-            warn(f"{name}={value!r} gives arrays of numpy, not tensors.", UserWarning)
-        value = True
-    return {} if value is None else {name: value}
 
 
 _NO_OBJECTS = only(None, [], hint="Use stop, bad_words or prefix_allowed_tokens_fn.")
