@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlplug.by_language import AUTO, installed_models
+from nlplug.by_language import installed_models
 from nlplug.errors import ModelNotFound
 from nlplug.models.bundle import Bundle
 from nlplug.models.resolve import resolve
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
     from nlplug.plugins import PluginHost
     from nlplug.task import Task
+
+AUTO = "auto"
+"""A model, precision or device that is left open."""
 
 _Key = tuple[str, str, str]
 

@@ -35,6 +35,13 @@ FAMILY = Family(
 )
 
 
+def truncated(name: str, value: Any) -> Mapping[str, Any]:
+    """The rule of ``truncation``, which may name the text of a pair to cut."""
+    if value in ("only_first", "only_second"):
+        return {name: True, "truncated_text": value}
+    return values({None: False, "do_not_truncate": False, "longest_first": True})(name, value)
+
+
 class SequenceClassificationTask(OnePassTask):
     """Base of tasks that classify whole texts; a subclass defines names, texts and examples."""
 
@@ -55,14 +62,7 @@ class SequenceClassificationTask(OnePassTask):
         "function_to_apply": values(
             {"softmax": "softmax", "sigmoid": "sigmoid", "none": "none", "default": None}
         ),
-        "truncation": values(
-            {
-                None: False,
-                "do_not_truncate": False,
-                "longest_first": True,
-                "only_first": True,
-            }
-        ),
+        "truncation": truncated,
         "stride": when_default,
     }
 
