@@ -7,6 +7,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Collection,
     Generator,
     Iterable,
     Iterator,
@@ -40,6 +41,7 @@ from nlplug.inputs import (
     read_inputs,
     spread,
 )
+from nlplug.inside.result import Inside, Part, Request
 from nlplug.models.bundle import Bundle
 from nlplug.models.resolve import resolve
 from nlplug.plugins import PluginHost
@@ -266,6 +268,38 @@ class Pipeline(BoundTask):
         async with iterate_in_thread(stream) as texts:
             async for text in texts:
                 yield text
+
+    def inside(
+        self,
+        inputs: Any = None,
+        /,
+        *,
+        parts: Collection[Part] | Part | None = None,
+        top: int = 5,
+        window: int = 1,
+        **arguments: Any,
+    ) -> Inside:
+        """What happens inside the model while it reads one input.
+
+        Args:
+            inputs: One input, as for a call; None if keyword arguments give its fields.
+            parts: What to look for: ``attention``, ``probabilities`` of generated tokens and
+                ``neighbors`` of the tokens of the text; None: all that the task has.
+            top: Number of alternatives and of neighbors of each token, from 1 to 100.
+            window: Which window of a long text, from 1; of a text-to-text task which segment.
+            **arguments: Fields of the input, and options.
+
+        Raises:
+            OptionError: An option is invalid, the text has fewer windows, or the task does not
+                have a part that was named.
+            InputError: The input is malformed.
+            BundleError: The graph of the model does not show what was asked for.
+        """
+        fields, options, _ = self._split(arguments)
+        item = self._item(self.definition.wrap(inputs), fields)
+        self._guard.check([item], options).warn()
+        request = Request.of(self.bundle, parts, top, window)
+        return self._runner.inside(item, options, request)
 
     predict = transform = __call__
     """As calling the pipeline, under the names of scikit-learn."""
