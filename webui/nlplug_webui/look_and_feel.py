@@ -42,7 +42,7 @@ _FIRST_STYLE = (
     ".nav-holder{display:none!important}"
     "gradio-app:not(:has(.np-header):has(.np-foot)) .np-page{visibility:hidden}"
 )
-_STYLES = ("style.css", "work.css", "workshop.css", "tools.css")
+_STYLES = ("style.css", "work.css", "workshop.css", "tools.css", "inside.css")
 
 
 def head() -> str:
