@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
+from contextlib import closing
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -22,6 +23,7 @@ class TextPiece:
         ids: The tokens since the piece before, where the pieces come with the tokens. They may be
             several, for a character is never split, and what may be a stop text is held back.
         logprobs: Of each of these, where they were asked for.
+        part: Number of the part of the answer that the text belongs to, such as a sentence, from 0.
     """
 
     text: str
@@ -29,6 +31,7 @@ class TextPiece:
     tokens: int = 0
     ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
+    part: int = 0
 
 
 class Answers(Iterator[Any]):
@@ -75,3 +78,11 @@ def raise_if_cancelled(stop: Event) -> None:
     """
     if stop.is_set():
         raise CancelledError
+
+
+def texts_of(pieces: Generator[TextPiece, None, None]) -> Generator[str, None, None]:
+    """The texts of pieces; closing this generator closes theirs."""
+    with closing(pieces):
+        for piece in pieces:
+            if piece.text:
+                yield piece.text

@@ -28,15 +28,15 @@ INSIDE: dict[str, tuple[str, str]] = {
     "mean": ("Mean of all", "全部的平均"),
     "strongest": ("Strongest links", "最强的联系"),
     "link": ("{from} reads {share} % from {to}", "{from} 从 {to} 读取 {share} %"),
-    "probabilities": ("Probabilities of the generated tokens", "生成词元的概率"),
-    "probabilities_info": (
+    "inside_probabilities": ("Probabilities of the generated tokens", "生成词元的概率"),
+    "inside_probabilities_info": (
         "The probability that the model gives each token before temperature and other options "
         "apply, and the most likely tokens at its place.",
         "模型在应用温度等选项之前给出的每个词元的概率，以及该位置最可能的词元。",
     ),
     "token": ("Token", "词元"),
     "probability": ("Probability", "概率"),
-    "alternatives": ("Most likely tokens", "最可能的词元"),
+    "inside_alternatives": ("Most likely tokens", "最可能的词元"),
     "neighbors": ("Nearest tokens", "最近的词元"),
     "neighbors_info": (
         "The tokens whose input embeddings are most similar, with the cosine of both.",

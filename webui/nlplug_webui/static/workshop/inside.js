@@ -53,9 +53,9 @@
       el("div", { class: "np-w-line" }, maps.length > 1 ? field("map", kind) : null, field("layer", layer), field("head", head)), shown);
   };
 
-  const probabilities = (tokens) => el("section", { class: "np-card", id: "np-i-probabilities" }, el("h2", {}, say("probabilities")), el("p", { class: "np-w-info" }, say("probabilities_info")),
+  const probabilities = (tokens) => el("section", { class: "np-card", id: "np-i-probabilities" }, el("h2", {}, say("inside_probabilities")), el("p", { class: "np-w-info" }, say("inside_probabilities_info")),
     el("div", { class: "np-w-wide", tabindex: "0" }, el("table", { class: "np-w-rows" },
-      el("thead", {}, el("tr", {}, ["token", "probability", "alternatives"].map((key) => el("th", { scope: "col" }, say(key))))),
+      el("thead", {}, el("tr", {}, ["token", "probability", "inside_alternatives"].map((key) => el("th", { scope: "col" }, say(key))))),
       el("tbody", {}, tokens.map((one) => el("tr", {}, el("td", {}, token(one.text)),
         el("td", {}, el("span", { class: "np-i-bar", "aria-hidden": "true", style: `--share:${one.probability}` }), percent(one.probability)),
         el("td", {}, list(one.alternatives.map((other) => el("span", {}, token(other.text), ` ${percent(other.probability)}`))))))))));
