@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 BUILTIN: dict[str, tuple[str, str]] = {
     "run": ("nlplug.cli.run:run", "Answer texts or a file with a task."),
+    "inside": (
+        "nlplug.cli.inside:inside",
+        "Show attention, probabilities and similar words inside a model.",
+    ),
     "serve": ("nlplug.cli.serve:serve", "Serve tasks over HTTP."),
     "train": ("nlplug.cli.train:train", "Fine-tune a model of a task on labelled data."),
     "data": ("nlplug.cli.data:data", "Check data files before training."),
