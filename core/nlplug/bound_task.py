@@ -28,7 +28,7 @@ from nlplug.validation import make_input, make_options
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from nlplug.task import Task
+    from nlplug.task import Task, TaskOptions
 
 _OVERRIDE = "To change how inputs are read or answers are made, write a plugin whose TaskModel has "
 _INSTEAD = {
@@ -103,7 +103,8 @@ class BoundTask:
         }
         preset = definition.adapt(options or {})
         rules = self._rules
-        self._defaults = {**rules.unless_stated, **known, **rules.options, **preset}
+        models = _unreplaced(definition, known, preset)
+        self._defaults = {**rules.unless_stated, **models, **rules.options, **preset}
         self._preset = frozenset(preset)
         # For `Task.shape` the model's defaults count as options of each call.
         self._model_defaults = frozenset(known) - self._preset
@@ -160,6 +161,11 @@ class BoundTask:
     def generation_config(self) -> ConfigView:
         """The options in force, by attribute."""
         return ConfigView(make_options(self.definition, self._defaults).model_dump())
+
+    def _options(self, given: Mapping[str, Any]) -> TaskOptions:
+        """The options of a call: those given, and the defaults that they do not replace."""
+        kept = _unreplaced(self.definition, self._defaults, given)
+        return make_options(self.definition, {**kept, **given})
 
     def check_model_type(self, supported_models: object) -> None:
         """Accepted as in transformers; the graph was checked when the pipeline was created."""
@@ -221,6 +227,14 @@ class BoundTask:
                 f"A pipeline has no attribute {name!r}.",
                 hint=_INSTEAD.get(name, "See docs/dropin.md for the attributes of transformers."),
             )
+
+
+def _unreplaced(
+    definition: Task, defaults: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The defaults without those that a given option replaces; see `Task.replaces`."""
+    gone = {old for new, old in definition.replaces.items() if given.get(new) is not None}
+    return {name: value for name, value in defaults.items() if name not in gone}
 
 
 def _rebuilt(

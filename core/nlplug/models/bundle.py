@@ -207,8 +207,7 @@ class Bundle:
         files = self.graphs.get(MODEL_GRAPH)
         if run_together(self.graphs) != (MODEL_GRAPH,) or not files:
             return stated
-        fixed = Signature.read(next(iter(files.values()))).size_of("input_ids", 1)
-        return stated if fixed is None else min(stated, fixed)
+        return min({stated, *Signature.read(next(iter(files.values()))).fixed(1)})
 
     @cached_property
     def languages(self) -> list[str]:

@@ -31,6 +31,9 @@ So a copy without its manifest is not mistaken for a plain repository of the Hub
 MODEL_GRAPH = "model"
 ENCODER_GRAPH = "encoder_model"
 DECODER_GRAPH = "decoder_model_merged"
+FIRST_DECODER_GRAPH = "decoder_model"
+"""The first step of a decoder in two files; the other file runs all later steps."""
+NEXT_DECODER_GRAPH = "decoder_with_past_model"
 
 FOLDERS = ("", "onnx/", "tokenizer/")
 """Where a file may be within a repository; the first folder that has it wins."""
@@ -58,7 +61,7 @@ _OPTIMIZED = re.compile(r"^(?P<stem>.+)_(?:optimized|O[1-4])$")
 _PLAIN = re.compile(r"^model_(?P<suffix>.+)$")
 
 # Graphs that cannot answer without others.
-_PARTS = frozenset({ENCODER_GRAPH, "decoder_model", "decoder_with_past_model"})
+_PARTS = frozenset({ENCODER_GRAPH, NEXT_DECODER_GRAPH})
 # These number positions from pad_token_id + 1, so that many of the embeddings are never used.
 _OFFSET_POSITIONS = frozenset(
     {
@@ -150,8 +153,12 @@ def run_together(graphs: Collection[str]) -> tuple[str, ...]:
     Returns:
         Nothing where none of the known sets is whole.
     """
-    if ENCODER_GRAPH in graphs and DECODER_GRAPH in graphs:
-        return DECODER_GRAPH, ENCODER_GRAPH
+    if ENCODER_GRAPH in graphs:
+        if DECODER_GRAPH in graphs:
+            return DECODER_GRAPH, ENCODER_GRAPH
+        if FIRST_DECODER_GRAPH in graphs and NEXT_DECODER_GRAPH in graphs:
+            return FIRST_DECODER_GRAPH, ENCODER_GRAPH, NEXT_DECODER_GRAPH
+        return ()
     return next(((name,) for name in (MODEL_GRAPH, DECODER_GRAPH) if name in graphs), ())
 
 
@@ -201,8 +208,8 @@ def id2label_of(config: Mapping[str, Any]) -> dict[int, str]:
     """Label by id; ``LABEL_0``, … as transformers names them where the config does not.
 
     Raises:
-        ValueError: ``id2label`` or ``label2id`` is no mapping between labels and whole numbers, or
-            gives one id to two labels.
+        ValueError: ``id2label`` or ``label2id`` is no mapping between labels and whole numbers,
+            gives one id to two labels, or has a label that is neither a text nor a number.
     """
     name = "id2label" if config.get("id2label") else "label2id"
     given = config.get(name)
@@ -210,7 +217,7 @@ def id2label_of(config: Mapping[str, Any]) -> dict[int, str]:
         if not isinstance(given, Mapping):
             raise ValueError(f"{name} is {given!r}, not a mapping")
         pairs = given.items() if name == "id2label" else ((v, k) for k, v in given.items())
-        found = sorted((_id(key, name), str(label)) for key, label in pairs)
+        found = sorted((_id(key, name), _label(label, name)) for key, label in pairs)
         if len(dict(found)) < len(found):
             raise ValueError(f"{name} gives one id to two labels")
         return dict(found)
@@ -223,3 +230,9 @@ def _id(key: Any, name: str) -> int:
         return int(key)
     except (TypeError, ValueError):
         raise ValueError(f"{name} has the id {key!r}, not a whole number") from None
+
+
+def _label(value: Any, name: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"{name} has the label {value!r}, not a text")
+    return str(value)

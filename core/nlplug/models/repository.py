@@ -7,7 +7,7 @@ Repositories state the same fact in different files. The padding token, for exam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -58,6 +58,26 @@ _WORDPIECE_CLASSES = frozenset(
         for fast in ("", "Fast")
     }
 )
+
+
+@dataclass(frozen=True)
+class ListedToken:
+    """A token that a file beside ``tokenizer.json`` lists.
+
+    Attributes:
+        text: The text.
+        properties: ``special`` and, where the file states them, ``lstrip`` and so on.
+        number: The id that the file states; None where it states none.
+    """
+
+    text: str
+    properties: Mapping[str, bool]
+    number: int | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether the file states only the text."""
+        return self.number is None and len(self.properties) == 1
 
 
 @dataclass(frozen=True)
@@ -115,34 +135,61 @@ class Repository:
         As in transformers 4.57, ``special_tokens_map.json`` wins where ``tokenizer_config.json`` is
         of the old form, which does not list the added tokens.
         """
-        files = [self.special_tokens_map, self.tokenizer_config]
-        if "added_tokens_decoder" not in self.tokenizer_config:
-            files.reverse()
         found = {}
         for role in ROLES:
-            for values in files:
-                token = values.get(f"{role}_token")
-                text = token.get("content") if isinstance(token, Mapping) else token
-                if isinstance(text, str):
-                    found[role] = text
+            token = self._by_role(role)
+            text = token.get("content") if isinstance(token, Mapping) else token
+            if isinstance(text, str):
+                found[role] = text
         return found
 
-    @property
-    def _extra_tokens(self) -> Sequence[Any]:
-        """What transformers 5 lists as ``extra_special_tokens``; before, it named roles there."""
-        extra = self.tokenizer_config.get("extra_special_tokens")
-        return extra if isinstance(extra, list) else []
+    def _by_role(self, role: str) -> Any:
+        """What the files say of a special token: its text, its properties, or None."""
+        files = [self.tokenizer_config, self.special_tokens_map]
+        if "added_tokens_decoder" not in self.tokenizer_config:
+            files.reverse()
+        for values in files:
+            token = values.get(f"{role}_token")
+            text = token.get("content") if isinstance(token, Mapping) else token
+            if isinstance(text, str):
+                return token
+        return None
 
-    @property
-    def listed_tokens(self) -> list[str]:
-        """The further special and added tokens that ``tokenizer_config.json`` lists."""
-        listed = [
-            *(self.tokenizer_config.get("additional_special_tokens") or ()),
-            *self._extra_tokens,
-            *(self.tokenizer_config.get("added_tokens_decoder") or {}).values(),
+    @cached_property
+    def listed_tokens(self) -> list[ListedToken]:
+        """The tokens that the files beside ``tokenizer.json`` list: by id, then by name."""
+        roles = set(self.special_tokens.values())
+        found = []
+        for number, values in self._numbered():
+            text = values.get("content")
+            if isinstance(text, str) and text:
+                special = values.get("special") is True or text in roles
+                found.append(ListedToken(text, {**_properties(values), "special": special}, number))
+        named = [
+            *(self._by_role(role) for role in ROLES),
+            *_list(self.tokenizer_config.get("additional_special_tokens")),
+            *_list(self.special_tokens_map.get("additional_special_tokens")),
+            # What transformers 5 lists; before, a mapping named further roles here.
+            *_list(self.tokenizer_config.get("extra_special_tokens")),
         ]
-        texts = (token.get("content") if isinstance(token, dict) else token for token in listed)
-        return [text for text in texts if isinstance(text, str)]
+        for token in named:
+            text = token.get("content") if isinstance(token, Mapping) else token
+            if isinstance(text, str) and text:
+                values = _properties(token) if isinstance(token, Mapping) else {}
+                found.append(ListedToken(text, {**values, "special": True}))
+        return found
+
+    def _numbered(self) -> list[tuple[int, Mapping[str, Any]]]:
+        """Ids and properties in ``added_tokens_decoder``, else in ``added_tokens.json``."""
+        decoder = self.tokenizer_config.get("added_tokens_decoder")
+        if isinstance(decoder, Mapping):
+            pairs = [(int(key), one) for key, one in decoder.items() if key.isdecimal()]
+        else:
+            pairs = [(number, {"content": text}) for text, number in self.added_tokens.items()]
+        return sorted(
+            ((number, one) for number, one in pairs if isinstance(one, Mapping)),
+            key=lambda pair: pair[0],
+        )
 
     def token_ids(self, role: str) -> tuple[int, ...]:
         """The ids that ``config.json`` and ``generation_config.json`` state for a role."""
@@ -246,6 +293,15 @@ class Repository:
     def first_position(self) -> int:
         """The position of a row's first token, for graphs that want ``position_ids``."""
         return first_position_of(self.config)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _properties(values: Mapping[str, Any]) -> dict[str, bool]:
+    names = ("lstrip", "rstrip", "single_word", "normalized")
+    return {name: values[name] for name in names if isinstance(values.get(name), bool)}
 
 
 def find_file(folder: Path, name: str) -> Path | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from nlplug.errors import BundleError, NlplugError
 from nlplug.models.encryption import decrypted, is_encrypted
@@ -36,6 +37,9 @@ _VOCABULARY = 2000
 _SCALES_BY_BATCH = frozenset(
     {"DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul"}
 )
+
+_TO_PROBABILITIES = frozenset({"Softmax", "Sigmoid"})
+_SAME_VALUES = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 
 _Buffer = mmap.mmap | bytes
 _Field = tuple[int, int, int]
@@ -65,12 +69,14 @@ class Signature:
         source: Its file, for error messages.
         scales_by_batch: Whether it quantizes activations with one scale for the whole batch, so
             that the result of a row depends on the other rows.
+        probabilities: The outputs that are results of a softmax or a sigmoid.
     """
 
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
     source: str = "the graph"
     scales_by_batch: bool = False
+    probabilities: frozenset[str] = frozenset()
 
     @classmethod
     def of_names(cls, inputs: Iterable[str], outputs: Iterable[str] = ()) -> Signature:
@@ -90,7 +96,7 @@ class Signature:
         """
         try:
             state = path.stat()
-            inputs, outputs, by_batch = _read_file(path, state.st_mtime_ns, state.st_size)
+            contents = _read_file(path, state.st_mtime_ns, state.st_size)
         except NlplugError:  # some are ValueErrors too
             raise
         except (OSError, ValueError, IndexError) as error:
@@ -98,7 +104,9 @@ class Signature:
                 f"{path} is not an ONNX graph: {error}.",
                 hint="Check the bundle with `nlplug models verify`, or export the model again.",
             ) from None
-        return cls(inputs, outputs, str(path), by_batch)
+        return cls(
+            contents.inputs, contents.outputs, str(path), contents.by_batch, contents.probabilities
+        )
 
     @property
     def task(self) -> str:
@@ -124,14 +132,20 @@ class Signature:
             hint="Use a model that was trained for this task, or call the task of the model.",
         )
 
-    def size_of(self, name: str, axis: int) -> int | None:
-        """The size of an axis of an input, where it is fixed."""
-        shape = self.inputs[name].shape if name in self.inputs else None
-        return shape[axis] if shape is not None and len(shape) > axis else None
+    def fixed(self, axis: int) -> set[int]:
+        """The sizes that inputs of shape (rows, tokens) fix for an axis."""
+        shapes = (info.shape for info in self.inputs.values())
+        sizes = {shape[axis] for shape in shapes if shape is not None and len(shape) == 2}
+        return {size for size in sizes if size is not None}
 
 
-_Contents = tuple[dict[str, TensorInfo], dict[str, TensorInfo], bool]
-"""Inputs, outputs, and `Signature.scales_by_batch`."""
+class _Contents(NamedTuple):
+    """What is read from a file; see `Signature`."""
+
+    inputs: dict[str, TensorInfo]
+    outputs: dict[str, TensorInfo]
+    by_batch: bool
+    probabilities: frozenset[str]
 
 
 @lru_cache(maxsize=64)
@@ -166,7 +180,24 @@ def _read(data: _Buffer) -> _Contents:
             inputs.pop(_text(data, begin, end, 8), None)
     if not inputs or not outputs:
         raise ValueError("it has no inputs or no outputs")
-    return inputs, outputs, any(name in _SCALES_BY_BATCH for name in _operators(data, *graph))
+    by_batch = any(name in _SCALES_BY_BATCH for name in _operators(data, *graph))
+    return _Contents(inputs, outputs, by_batch, _probabilities(data, *graph, outputs))
+
+
+def _probabilities(data: _Buffer, begin: int, end: int, outputs: Iterable[str]) -> frozenset[str]:
+    """Those of the outputs that an operator of `_TO_PROBABILITIES` computes."""
+    wanted = {name: name for name in outputs}
+    found = set()
+    for node in reversed(list(_inner(data, begin, end, 1))):  # they are in the order of the run
+        output = wanted.get(_text(data, *node, 2))
+        if output is None:
+            continue
+        operator = _text(data, *node, 4)
+        if operator in _TO_PROBABILITIES:
+            found.add(output)
+        elif operator in _SAME_VALUES:
+            wanted[_text(data, *node, 1)] = output
+    return frozenset(found)
 
 
 def _operators(data: _Buffer, begin: int, end: int) -> Iterator[str]:

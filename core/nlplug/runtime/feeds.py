@@ -73,8 +73,7 @@ class GraphFeeds:
         self.names = frozenset(ours for ours, _ in self._declared.values())
         if "input_ids" not in self.names:
             raise self._refusal(signature, "it has no input_ids")
-        self.rows = signature.size_of("input_ids", 0)
-        self.length = signature.size_of("input_ids", 1)
+        self.rows, self.length = (self._fixed(signature, axis) for axis in (0, 1))
         self.pads = "attention_mask" in self.names and pad_token_id is not None
         if self.length is not None and pad_token_id is None:
             raise self._refusal(
@@ -82,6 +81,14 @@ class GraphFeeds:
                 f"each row must have {self.length} tokens, and the repository names no token to "
                 "pad with",
             )
+
+    def _fixed(self, signature: Signature, axis: int) -> int | None:
+        """The size of an axis that an input fixes, which is that of all inputs."""
+        sizes = signature.fixed(axis)
+        if len(sizes) > 1:
+            listed = ", ".join(map(str, sorted(sizes)))
+            raise self._refusal(signature, f"they fix {listed} as the size of axis {axis}")
+        return sizes.pop() if sizes else None
 
     def plan(self, lengths: Sequence[int], token_budget: int) -> list[list[int]]:
         """Group rows into batches; see `batching.plan`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from codecs import BOM_UTF8
 from pathlib import Path
 
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors
@@ -23,6 +23,17 @@ _NORMALIZER = {
 }
 
 
+# Whether a class puts its bos token before a text where tokenizer_config.json does not say so. All
+# of them replace the template of tokenizer.json.
+_BEGINS = {
+    "LlamaTokenizer": True,
+    "CodeLlamaTokenizer": True,
+    "GemmaTokenizer": True,
+    "CohereTokenizer": True,
+    "GPTNeoXTokenizer": False,
+}
+
+
 def read_tokenizer(file: Path, repository: Repository) -> RustTokenizer:
     """Read a tokenizer; without padding and truncation.
 
@@ -36,20 +47,16 @@ def read_tokenizer(file: Path, repository: Repository) -> RustTokenizer:
     """
     if file.name == VOCABULARY_FILE:
         return _from_vocabulary(file, repository)
-    content = decrypted(file) if is_encrypted(file) else None
+    content = decrypted(file) if is_encrypted(file) else file.read_bytes()
     try:
-        tokenizer = (
-            RustTokenizer.from_file(str(file))
-            if content is None
-            else RustTokenizer.from_buffer(content)
-        )
+        tokenizer = RustTokenizer.from_buffer(content.removeprefix(BOM_UTF8))
     except Exception as error:  # tokenizers raises bare Exception
         raise BundleError(
             f"{file} is not a tokenizer that this version of `tokenizers` reads: {error}",
             hint="Export the model again, or fetch it again with `nlplug models pull`.",
         ) from error
     _override(tokenizer, repository)
-    _add_missing(tokenizer, repository.added_tokens)
+    _add_listed(tokenizer, repository)
     return tokenizer
 
 
@@ -103,20 +110,64 @@ def _override(tokenizer: RustTokenizer, repository: Repository) -> None:
         "add_prefix_space" in config or named
     ):
         tokenizer.pre_tokenizer.add_prefix_space = bool(config.get("add_prefix_space", False))
+    if named:
+        _override_frame(tokenizer, repository)
 
 
-def _add_missing(tokenizer: RustTokenizer, added: Mapping[str, int]) -> None:
-    """Add the tokens of ``added_tokens.json`` that ``tokenizer.json`` lacks, with their ids."""
-    for text, token in sorted(added.items(), key=lambda item: item[1]):
-        if token == tokenizer.get_vocab_size() and tokenizer.token_to_id(text) is None:
-            tokenizer.add_tokens([AddedToken(text, normalized=False)])
+def _override_frame(tokenizer: RustTokenizer, repository: Repository) -> None:
+    """Whether bos and eos tokens are put around texts, for the classes that decide it."""
+    config = repository.tokenizer_config
+    begins = _BEGINS.get(str(config["tokenizer_class"]).removesuffix("Fast"))
+    if begins is None:
+        return
+    used = {"bos": config.get("add_bos_token", begins), "eos": config.get("add_eos_token")}
+    texts = {role: repository.special_tokens.get(role) for role, adds in used.items() if adds}
+    ids = {text: tokenizer.token_to_id(text) for text in texts.values() if text is not None}
+    if len(ids) < len(set(texts.values())) or None in ids.values():
+        return
+    parts = [
+        " ".join(
+            f"{part}:{number}"
+            for part in (texts.get("bos"), f"${name}", texts.get("eos"))
+            if part is not None
+        )
+        for number, name in enumerate("AB")
+    ]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=parts[0], pair=" ".join(parts), special_tokens=list(ids.items())
+    )
+
+
+def _add_listed(tokenizer: RustTokenizer, repository: Repository) -> None:
+    """Add the tokens that the other files list and ``tokenizer.json`` lacks or has otherwise.
+
+    As in transformers 4.57: first the tokens that are listed with their ids, then the special
+    tokens. A token that the vocabulary lacks gets the next id; it is left out if the files state
+    another id, or if the model has no such token.
+    """
+    stated = repository.config.get("vocab_size")
+    following = tokenizer.get_vocab_size()
+    room = max(stated if type(stated) is int else 0, following)
+    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    added = []
+    for listed in repository.listed_tokens:
+        if listed.plain and listed.text in known:
+            continue
+        if tokenizer.token_to_id(listed.text) is None and listed.text not in known:
+            if following >= room if listed.number is None else following != listed.number:
+                continue
+            following += 1
+        known.add(listed.text)
+        added.append(AddedToken(listed.text, **listed.properties))
+    if added:
+        tokenizer.add_tokens(added)
 
 
 def _from_vocabulary(file: Path, repository: Repository) -> RustTokenizer:
     """The tokenizer of BERT and similar models from ``vocab.txt``, as transformers converts it."""
     try:
         content = decrypted(file) if is_encrypted(file) else file.read_bytes()
-        lines = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        lines = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     except UnicodeDecodeError as error:
         raise BundleError(
             f"{file} is not a vocabulary: {error}.", hint="Save the tokenizer as tokenizer.json."
@@ -149,5 +200,5 @@ def _from_vocabulary(file: Path, repository: Repository) -> RustTokenizer:
     )
     tokenizer.decoder = decoders.WordPiece(prefix="##")
     tokenizer.add_special_tokens([text for text in tokens.values() if text in vocabulary])
-    _add_missing(tokenizer, repository.added_tokens)
+    _add_listed(tokenizer, repository)
     return tokenizer

@@ -24,6 +24,7 @@ from nlplug.errors import (
     OptionError,
 )
 from nlplug.families.causal_lm import CausalTask
+from nlplug.models.bundle import Bundle
 from nlplug.pipelines import Pipeline
 from nlplug.testing import tiny_text_classifier, tiny_text_generator, tiny_translator
 
@@ -308,8 +309,6 @@ class TestOptionsOfTheModel:
     def test_its_generation_config_stands_above_the_defaults_of_the_task(
         self, folder: Path, tmp_path: Path
     ) -> None:
-        from nlplug.models.bundle import Bundle
-
         bundle = tiny_text_generator(tmp_path)
         wanted = {"do_sample": False, "max_new_tokens": 3, "temperature": -1, "top_p": None}
         (tmp_path / "generation_config.json").write_text(json.dumps({**wanted, "eos_token_id": 0}))
@@ -317,6 +316,18 @@ class TestOptionsOfTheModel:
         assert tell.defaults == {"do_sample": False, "max_new_tokens": 3}
         assert new(tell("once")) == ["once upon a time"]
         assert new(tell("once", max_new_tokens=1)) == ["once upon"]
+
+    def test_a_length_of_new_text_replaces_its_length_of_prompt_and_text(
+        self, tmp_path: Path
+    ) -> None:
+        bundle = tiny_text_generator(tmp_path)
+        (tmp_path / "generation_config.json").write_text('{"max_length": 2, "min_length": 9}')
+        bundle = Bundle.open(bundle.path)
+        tell = Pipeline(TaleTask(), bundle, options=GREEDY)
+        assert new(tell("once", min_new_tokens=0)) == ["once upon"]
+        assert new(tell("once upon", max_new_tokens=2, min_new_tokens=0)) == ["once upon a time"]
+        short = Pipeline(TaleTask(), bundle, options={**GREEDY, "max_new_tokens": 1})
+        assert new(short("once upon a", min_new_tokens=0)) == ["once upon a time"]
 
     def test_its_end_and_its_bad_words_hold(self, tmp_path: Path) -> None:
         vocabulary = json.loads((made(tmp_path).bundle.path / "tokenizer.json").read_text())

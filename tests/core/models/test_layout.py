@@ -72,7 +72,8 @@ def test_an_optimized_file_is_taken_where_there_is_no_plain_one() -> None:
         (["classifier.onnx", "classifier_quantized.onnx"], ["model"]),
         (["onnx/model.onnx", "onnx/classifier.onnx"], ["classifier", "model"]),
         (["first.onnx", "second.onnx"], ["first", "second"]),
-        (["decoder_model.onnx"], ["decoder_model"]),
+        (["decoder_model.onnx"], ["model"]),
+        (["decoder_with_past_model.onnx"], ["decoder_with_past_model"]),
         (["encoder_model.onnx"], ["encoder_model"]),
     ],
 )

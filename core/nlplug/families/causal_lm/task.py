@@ -76,10 +76,15 @@ class CausalTask(Task):
         "skip_special_tokens": when_none(True),
     }
 
+    replaces: ClassVar[Mapping[str, str]] = {
+        "max_new_tokens": "max_length",
+        "min_new_tokens": "min_length",
+    }
+
     def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task.adapt`; ``max_new_tokens`` overrides ``max_length``."""
         left = with_generation_config(arguments)
-        for old, new in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
+        for new, old in self.replaces.items():
             if left.get(old) is not None and left.get(new) is not None:
                 warn(f"{old} is ignored, because {new} is given.", UserWarning)
                 del left[old]
