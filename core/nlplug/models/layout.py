@@ -83,8 +83,10 @@ _OFFSET_POSITIONS = frozenset(
 )
 # Relative positions: the figure in the config is what the model was trained with, no limit.
 RELATIVE_POSITIONS = frozenset({"t5", "mt5", "umt5", "longt5", "xlnet"})
+# A config states one of these; some architectures have a name of their own.
+_POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
 _DEFAULT_WINDOW = 512
-_NO_LIMIT = 1_000_000  # transformers writes 1e30 for "none"
+NO_LIMIT = 1_000_000  # transformers writes 1e30 for "none"
 
 
 def side_files(names: Collection[str]) -> list[str]:
@@ -179,10 +181,17 @@ def window_of(
         _limit(tokenizer_config.get("model_max_length")),
         _limit((sentence_config or {}).get("max_seq_length")),
     ]
-    if config.get("model_type") not in RELATIVE_POSITIONS:
-        positions = _limit(config.get("max_position_embeddings") or config.get("n_positions"))
-        limits.append(positions and positions - first_position_of(config))
+    limits.append(positions_of(config))
     return min((limit for limit in limits if limit and limit > 0), default=_DEFAULT_WINDOW)
+
+
+def positions_of(config: Mapping[str, Any]) -> int | None:
+    """Tokens that a model has positions for; None where its config states no limit."""
+    if config.get("model_type") in RELATIVE_POSITIONS:
+        return None
+    stated = (_limit(config.get(name)) for name in _POSITIONS)
+    positions = next((limit for limit in stated if limit), None)
+    return positions and positions - first_position_of(config)
 
 
 def first_position_of(config: Mapping[str, Any]) -> int:
@@ -196,7 +205,7 @@ def first_position_of(config: Mapping[str, Any]) -> int:
 def _limit(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value) if 0 < value < _NO_LIMIT else None
+    return int(value) if 0 < value < NO_LIMIT else None
 
 
 def states_labels(config: Mapping[str, Any]) -> bool:

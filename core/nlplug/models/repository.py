@@ -30,6 +30,7 @@ from nlplug.models.layout import (
     VOCABULARY_FILE,
     first_position_of,
     id2label_of,
+    positions_of,
     states_labels,
     window_of,
 )
@@ -288,6 +289,11 @@ class Repository:
     def window(self) -> int:
         """The model's window in tokens, special tokens included."""
         return window_of(self.config, self.tokenizer_config, self.sentence_config)
+
+    @property
+    def positions(self) -> int | None:
+        """Tokens that the model has positions for; None where its config states no limit."""
+        return positions_of(self.config)
 
     @property
     def first_position(self) -> int:

@@ -317,6 +317,30 @@ class TestOptionsOfTheModel:
         assert new(tell("once")) == ["once upon a time"]
         assert new(tell("once", max_new_tokens=1)) == ["once upon"]
 
+    @pytest.mark.parametrize(
+        "setting",
+        [
+            {"guidance_scale": 1.5},
+            {"penalty_alpha": 0.6},
+            {"exponential_decay_length_penalty": [3, 1.5]},
+            {"sequence_bias": [[[1], -5.0]]},
+            {"num_beam_groups": 2},
+            {"token_healing": True},
+        ],
+        ids=lambda setting: next(iter(setting)),
+    )
+    def test_a_setting_that_would_give_other_texts_is_refused(
+        self, setting: dict[str, Any], tmp_path: Path
+    ) -> None:
+        neutral = {"guidance_scale": 1.0, "num_beam_groups": 1, "sequence_bias": None}
+        bundle = tiny_text_generator(tmp_path)
+        config = tmp_path / "generation_config.json"
+        config.write_text(json.dumps(neutral))
+        Pipeline(TaleTask(), Bundle.open(bundle.path))
+        config.write_text(json.dumps(setting))
+        with pytest.raises(BundleError, match=f"have {next(iter(setting))}=.* not offered"):
+            Pipeline(TaleTask(), Bundle.open(bundle.path))
+
     def test_a_length_of_new_text_replaces_its_length_of_prompt_and_text(
         self, tmp_path: Path
     ) -> None:

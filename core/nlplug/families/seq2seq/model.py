@@ -88,7 +88,7 @@ class Seq2SeqModel:
         task: Name of the task at the Hub, for what the model's config says of it.
 
     Raises:
-        BundleError: Its tokenizer cannot be used.
+        BundleError: Its tokenizer or its generation settings cannot be used.
     """
 
     def __init__(self, bundle: Bundle, task: str) -> None:
@@ -98,6 +98,7 @@ class Seq2SeqModel:
         self.tokenizer = load_tokenizer(bundle, offsets=target is not None)
         self.target = target or self.tokenizer
         self.generation = GenerationConfig.of(bundle)
+        self.generation.check(bundle.name)
         own = own_params(bundle, task).get("prefix")
         self.prefix = own if isinstance(own, str) else str(bundle.config.get("prefix") or "")
 
