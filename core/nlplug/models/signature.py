@@ -7,6 +7,7 @@ takes a few milliseconds. Format: https://github.com/onnx/onnx/blob/main/onnx/on
 from __future__ import annotations
 
 import mmap
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -137,6 +138,33 @@ class Signature:
         shapes = (info.shape for info in self.inputs.values())
         sizes = {shape[axis] for shape in shapes if shape is not None and len(shape) == 2}
         return {size for size in sizes if size is not None}
+
+
+def weights_outside(names: Iterable[str], folder: Path) -> set[str]:
+    """The files that the graphs of a folder keep weights in, by any name.
+
+    Args:
+        names: Files of the folder; those that are no graphs, or encrypted, name none.
+        folder: The folder.
+    """
+    return {
+        posixpath.normpath(posixpath.join(posixpath.dirname(name), place))
+        for name in names
+        if name.endswith(".onnx") and not is_encrypted(folder / name)
+        for place in _places_of_weights(folder / name)
+    }
+
+
+def _places_of_weights(path: Path) -> set[str]:
+    found = set()
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for entry in _inner(data, 0, len(data), 7, 5, 13):
+                if _text(data, *entry, 1) == "location":
+                    found.add(_text(data, *entry, 2))
+    except (ValueError, IndexError):  # `Signature.read` names the file
+        return set()
+    return found
 
 
 class _Contents(NamedTuple):
