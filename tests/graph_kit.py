@@ -38,6 +38,7 @@ def write_classifier(
     batch: int | str = "batch_size",
     length: int | str = "sequence_length",
     mask_length: int | None = None,
+    reads_mask: bool = True,
     hidden: str | None = None,
     last: str | None = None,
 ) -> None:
@@ -61,6 +62,7 @@ def write_classifier(
         batch: Size of the first axis.
         length: Size of the second axis.
         mask_length: That of the mask, where it differs.
+        reads_mask: Whether the mask plays a part.
         hidden: Name of a further output: the weights of each token.
         last: The operator that makes the first output of the logits, such as Softmax.
     """
@@ -81,8 +83,9 @@ def write_classifier(
         if mask_axes == 4:
             shape = [batch, 1, length, length]
         inputs.append(helper.make_tensor_value_info(mask_name, TYPES[mask], shape))
-        nodes.append(helper.make_node("Cast", [mask_name], ["kept"], to=TensorProto.FLOAT))
-        counted = "kept"
+        if reads_mask:
+            nodes.append(helper.make_node("Cast", [mask_name], ["kept"], to=TensorProto.FLOAT))
+            counted = "kept"
     if pad is not None:
         nodes.append(helper.make_node("Equal", [ids, "pad"], ["padded"]))
         nodes.append(helper.make_node("Not", ["padded"], ["real"]))

@@ -115,6 +115,7 @@ ANSWER = [
     Layout("mask-of-float", graph(mask="float32")),
     Layout("int32", graph(kind="int32", mask="int32", types="token_type_ids")),
     Layout("no-mask", graph(mask=None)),
+    Layout("mask-that-nothing-reads", graph(reads_mask=False)),
     Layout("no-mask-no-pad", graph(mask=None), **NO_PAD, pads=None),
     Layout("one-row-per-run", graph(batch=1)),
     Layout("fixed-length", graph(length=32), window=32),

@@ -71,6 +71,7 @@ class Signature:
         scales_by_batch: Whether it quantizes activations with one scale for the whole batch, so
             that the result of a row depends on the other rows.
         probabilities: The outputs that are results of a softmax or a sigmoid.
+        unused: The inputs that no operator reads.
     """
 
     inputs: Mapping[str, TensorInfo]
@@ -78,6 +79,7 @@ class Signature:
     source: str = "the graph"
     scales_by_batch: bool = False
     probabilities: frozenset[str] = frozenset()
+    unused: frozenset[str] = frozenset()
 
     @classmethod
     def of_names(cls, inputs: Iterable[str], outputs: Iterable[str] = ()) -> Signature:
@@ -106,7 +108,12 @@ class Signature:
                 hint="Check the bundle with `nlplug models verify`, or export the model again.",
             ) from None
         return cls(
-            contents.inputs, contents.outputs, str(path), contents.by_batch, contents.probabilities
+            contents.inputs,
+            contents.outputs,
+            str(path),
+            contents.by_batch,
+            contents.probabilities,
+            contents.unused,
         )
 
     @property
@@ -174,6 +181,7 @@ class _Contents(NamedTuple):
     outputs: dict[str, TensorInfo]
     by_batch: bool
     probabilities: frozenset[str]
+    unused: frozenset[str]
 
 
 @lru_cache(maxsize=64)
@@ -208,8 +216,14 @@ def _read(data: _Buffer) -> _Contents:
             inputs.pop(_text(data, begin, end, 8), None)
     if not inputs or not outputs:
         raise ValueError("it has no inputs or no outputs")
-    by_batch = any(name in _SCALES_BY_BATCH for name in _operators(data, *graph))
-    return _Contents(inputs, outputs, by_batch, _probabilities(data, *graph, outputs))
+    operators, unused = set(), set(inputs)
+    for node in _nodes(data, *graph):
+        operators.add(_text(data, *node, 4))
+        if unused:
+            unused -= {_string(data, *name) for name in _inner(data, *node, 1)}
+    by_batch = not operators.isdisjoint(_SCALES_BY_BATCH)
+    found = _probabilities(data, *graph, outputs)
+    return _Contents(inputs, outputs, by_batch, found, frozenset(unused))
 
 
 def _probabilities(data: _Buffer, begin: int, end: int, outputs: Iterable[str]) -> frozenset[str]:
@@ -228,13 +242,13 @@ def _probabilities(data: _Buffer, begin: int, end: int, outputs: Iterable[str]) 
     return frozenset(found)
 
 
-def _operators(data: _Buffer, begin: int, end: int) -> Iterator[str]:
-    """The operators of a ``GraphProto``, with those of its branches."""
+def _nodes(data: _Buffer, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """The nodes of a ``GraphProto``, with those of its branches."""
     for node in _inner(data, begin, end, 1):
-        yield _text(data, *node, 4)
+        yield node
         for number in (6, 11):  # a graph, or several, as the value of an attribute
             for graph in _inner(data, *node, 5, number):
-                yield from _operators(data, *graph)
+                yield from _nodes(data, *graph)
 
 
 def _value(data: _Buffer, begin: int, end: int) -> tuple[str, TensorInfo]:
@@ -256,9 +270,11 @@ def _size(data: _Buffer, begin: int, end: int) -> int | None:
 
 
 def _text(data: _Buffer, begin: int, end: int, wanted: int) -> str:
-    for first, last in _inner(data, begin, end, wanted):
-        return bytes(data[first:last]).decode("utf-8", "replace")
-    return ""
+    return next((_string(data, *found) for found in _inner(data, begin, end, wanted)), "")
+
+
+def _string(data: _Buffer, begin: int, end: int) -> str:
+    return bytes(data[begin:end]).decode("utf-8", "replace")
 
 
 def _inner(data: _Buffer, begin: int, end: int, *path: int) -> Iterator[tuple[int, int]]:

@@ -39,7 +39,7 @@ class GraphFeeds:
         rows: Rows that each run must have; None for any number.
         length: Tokens that each row must have; None for any number.
         pads: Whether rows of different lengths may be run together. They may not where padding
-            changes the answer: without a mask, or without a padding token.
+            changes the answer: without a mask that the graph reads, or without a padding token.
 
     Raises:
         BundleError: The graph has an input that cannot be fed; the message names it.
@@ -74,7 +74,8 @@ class GraphFeeds:
         if "input_ids" not in self.names:
             raise self._refusal(signature, "it has no input_ids")
         self.rows, self.length = (self._fixed(signature, axis) for axis in (0, 1))
-        self.pads = "attention_mask" in self.names and pad_token_id is not None
+        masks = {name for name, (ours, _) in self._declared.items() if ours == "attention_mask"}
+        self.pads = bool(masks - signature.unused) and pad_token_id is not None
         if self.length is not None and pad_token_id is None:
             raise self._refusal(
                 signature,
