@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -26,8 +25,8 @@ from nlplug.arguments import (
     read_task,
     task_of,
 )
-from nlplug.async_iterators import available_groups, iterate_in_thread
 from nlplug.bound_task import BoundTask
+from nlplug.by_language import AUTO, installed_models
 from nlplug.errors import OptionError, UnknownTask, warn
 from nlplug.explanations.result import shaped
 from nlplug.inputs import (
@@ -68,6 +67,8 @@ def pipeline(
     Args:
         task: Name of an installed task, or the Hub's name for it; None to take the model's own.
         model: A folder, the name of a packaged or cached model, or a Hub id; None: the default.
+            ``auto``: the installed models of the task together; each input is answered by one that
+            knows its language.
         precision: A precision of the bundle, such as ``fp32``, ``fp16`` or ``int8``. ``auto``: on
             the CPU int8 if the quality gate measured it, on a GPU fp16 if present, else fp32.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; also, as in transformers, -1 for the
@@ -92,10 +93,11 @@ def pipeline(
     wanted = None if setup.precision == "auto" else setup.precision
     name = task
     task, named = (task, {}) if task in host.task_names() else read_task(task)
+    more: list[Bundle] = []
     if task is None:
-        if model is None:
+        if model is None or model == AUTO:
             raise UnknownTask(
-                "Neither a task nor a model was given.",
+                "No task was given, and no model that states one.",
                 hint=f"Name a task: {', '.join(host.task_names()) or 'none is installed'}.",
             )
         bundle = resolve(model, host=host, precision=wanted, revision=revision)
@@ -108,10 +110,14 @@ def pipeline(
             raise no_model(found)
         if model is None and (without := name_rules(found, name).without_model):
             warn(without, UserWarning)
-        bundle = resolve(source, host=host, precision=wanted, revision=revision)
+        if source == AUTO:
+            bundle, *more = installed_models(found, host)
+        else:
+            bundle = resolve(source, host=host, precision=wanted, revision=revision)
     return Pipeline(
         found,
         bundle,
+        others=more,
         precision=setup.precision_for(bundle),
         device=setup.device,
         threads=threads,
@@ -200,6 +206,8 @@ class Pipeline(BoundTask):
 
     async def acall(self, inputs: Any = None, /, **arguments: Any) -> Any:
         """As calling the pipeline, without blocking the event loop. Streams give a list."""
+        from nlplug.async_iterators import in_thread
+
         if isinstance(inputs, AsyncIterable):
             return [answer async for answer in self.amap(inputs, **arguments)]
 
@@ -207,7 +215,7 @@ class Pipeline(BoundTask):
             answer = self(inputs, **arguments)
             return list(answer) if isinstance(answer, Iterator) else answer
 
-        return await asyncio.to_thread(work)
+        return await in_thread(work)
 
     async def amap(
         self, inputs: Iterable[Any] | AsyncIterable[Any], /, **arguments: Any
@@ -217,10 +225,12 @@ class Pipeline(BoundTask):
         The inputs of an async iterable are answered in groups of those that are available, so a
         slow source does not delay answers.
         """
+        from nlplug.async_iterators import available_groups, in_thread, iterate_in_thread
+
         if isinstance(inputs, AsyncIterable):
             async for group in available_groups(inputs):
                 work = partial(self._gather, group, arguments)
-                for answer in await asyncio.to_thread(work):
+                for answer in await in_thread(work):
                     yield answer
             return
         answers = self._stream(inputs, *self._split(arguments))
@@ -261,8 +271,10 @@ class Pipeline(BoundTask):
         Python closes an abandoned generator at garbage collection. To stop immediately, close it:
         ``async with contextlib.aclosing(pipe.astream(...)) as text``.
         """
+        from nlplug.async_iterators import in_thread, iterate_in_thread
+
         # In a thread, because the first call loads the model.
-        stream = await asyncio.to_thread(partial(self.stream, inputs, **arguments))
+        stream = await in_thread(partial(self.stream, inputs, **arguments))
         async with iterate_in_thread(stream) as texts:
             async for text in texts:
                 yield text

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nlplug.by_language import AUTO, installed_models
 from nlplug.errors import ModelNotFound
 from nlplug.models.bundle import Bundle
 from nlplug.models.resolve import resolve
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
     from nlplug.plugins import PluginHost
     from nlplug.task import Task
-
-AUTO = "auto"
 
 _Key = tuple[str, str, str]
 
@@ -94,7 +93,7 @@ class ModelPool:
         return self.host.models(task)
 
     def bundle(self, task: Task, model: str | None) -> Bundle:
-        """Find a model and check that it fits the task.
+        """Find a model and check that it fits the task; for ``auto`` the first one.
 
         Raises:
             NlplugError: The model cannot be found, downloaded or used.
@@ -105,6 +104,8 @@ class ModelPool:
                 f"The task {task.name!r} has no model of its own.",
                 hint="Give a folder or a Hub id.",
             )
+        if source == AUTO:
+            return installed_models(task, self.host)[0]
         bundle = resolve(source, host=self.host)
         Pipeline(task, bundle).close()  # reads the small files, not the graph
         return bundle
@@ -158,6 +159,8 @@ class ModelPool:
         name = (model or "").strip() or task.default_model
         if name is None:
             raise no_model(task)
+        if name == AUTO:
+            return name
         if self.only_packaged and name not in {spec.name for spec in self.packaged(task.name)}:
             raise ModelNotFound(
                 f"This server offers only its installed models, and {name!r} is not one of them.",
