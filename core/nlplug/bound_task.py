@@ -23,7 +23,7 @@ from nlplug.model_views import (
 from nlplug.models.bundle import Bundle
 from nlplug.models.tuned import precision_and_device
 from nlplug.settings import load_settings
-from nlplug.validation import make_input, make_options
+from nlplug.validation import make_input, make_options, merge_options
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -109,8 +109,8 @@ class BoundTask:
         }
         preset = definition.adapt(options or {})
         rules = self._rules
-        models = _unreplaced(definition, known, preset)
-        self._defaults = {**rules.unless_stated, **models, **rules.options, **preset}
+        own = {**rules.unless_stated, **known, **rules.options}
+        self._defaults = merge_options(definition, own, preset)
         self._preset = frozenset(preset)
         # For `Task.shape` the model's defaults count as options of each call.
         self._model_defaults = frozenset(known) - self._preset
@@ -153,7 +153,7 @@ class BoundTask:
             InputError: The input is malformed.
             OptionError: An option is invalid.
         """
-        parsed = make_options(self.definition, {**self._defaults, **(options or {})})
+        parsed = self._options(options or {})
         return self.bundles[self._choice.place(make_input(self.definition, item), parsed)]
 
     @property
@@ -196,8 +196,7 @@ class BoundTask:
 
     def _options(self, given: Mapping[str, Any]) -> TaskOptions:
         """The options of a call: those given, and the defaults that they do not replace."""
-        kept = _unreplaced(self.definition, self._defaults, given)
-        return make_options(self.definition, {**kept, **given})
+        return make_options(self.definition, merge_options(self.definition, self._defaults, given))
 
     def check_model_type(self, supported_models: object) -> None:
         """Accepted as in transformers; the graph was checked when the pipeline was created."""
@@ -260,14 +259,6 @@ class BoundTask:
                 f"A pipeline has no attribute {name!r}.",
                 hint=_INSTEAD.get(name, "See docs/dropin.md for the attributes of transformers."),
             )
-
-
-def _unreplaced(
-    definition: Task, defaults: Mapping[str, Any], given: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The defaults without those that a given option replaces; see `Task.replaces`."""
-    gone = {old for new, old in definition.replaces.items() if given.get(new) is not None}
-    return {name: value for name, value in defaults.items() if name not in gone}
 
 
 def _rebuilt(
