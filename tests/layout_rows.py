@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from layouts_kit import MPNET, VOCABULARY, WORDS, Layout, Tag
+from layouts_kit import MPNET, PAIRS, VOCABULARY, WORDS, Layout, Tag
 
 BERT = {"tokenizer_class": "BertTokenizer"}
 ROBERTA = {"model_type": "roberta", "pad_token_id": 0, "max_position_embeddings": 65}
 DECODER = {"model_type": "gpt2", "architectures": ["GPT2ForSequenceClassification"]}
 GENERAL = ("LABEL_0", "LABEL_1")
+PAIRS_CONFIG = {"model_type": "roberta", "pad_token_id": 1, "max_position_embeddings": 66}
 PAD_5 = {"onnx/model.onnx": {"pad": 5}}
 NO_PAD = {"vocabulary": [word for word in VOCABULARY if word != "[PAD]"] + ["spare"]}
 
@@ -67,6 +68,30 @@ ANSWER = [
     Layout("tokenizer-in-onnx", tokenizer="onnx/tokenizer.json", tokenizer_config=None),
     Layout("tokenizer-in-a-folder", tokenizer="tokenizer/tokenizer.json", tokenizer_config=None),
     Layout("all-in-onnx", tokenizer="onnx/tokenizer.json", config_file="onnx/config.json"),
+    Layout(
+        "vocab-json-and-merges",
+        tokenizer="vocab.json",
+        vocabulary=PAIRS,
+        config=PAIRS_CONFIG,
+        tokenizer_config=None,
+        pads=1,
+        first=2,
+    ),
+    Layout(
+        "vocab-json-of-bart",
+        tokenizer="vocab.json",
+        vocabulary=PAIRS,
+        tokenizer_config={"tokenizer_class": "BartTokenizer", "add_prefix_space": True},
+        pads=1,
+    ),
+    Layout(
+        "vocab-json-of-gpt2",
+        tokenizer="vocab.json",
+        vocabulary=PAIRS,
+        config={**DECODER, "pad_token_id": 1},
+        tokenizer_config={"tokenizer_class": "GPT2Tokenizer", "additional_special_tokens": ["oo"]},
+        pads=1,
+    ),
     Layout("vocab-txt", tokenizer="vocab.txt", tokenizer_config=None),
     Layout("vocab-txt-cased", tokenizer="vocab.txt", tokenizer_config={"do_lower_case": False}),
     Layout(
@@ -358,6 +383,13 @@ REFUSED = [
         refused="label2id gives one id to two labels",
     ),
     Layout("sentencepiece-alone", tokenizer="spiece.model", refused="holds no tokenizer.json"),
+    Layout(
+        "vocab-json-of-another-kind",
+        tokenizer="vocab.json",
+        vocabulary=PAIRS,
+        tokenizer_config={"tokenizer_class": "CLIPTokenizer"},
+        refused="holds no tokenizer.json",
+    ),
     Layout(
         "vocab-txt-of-another-kind",
         tokenizer="vocab.txt",

@@ -19,6 +19,13 @@ from nlplug.families.token_classification import TokenClassificationTask
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = ["good", "Good", "bad", "cafe", "café", "film", "##s", "Ġgood", "Ġfilm", "Ġbad", "the"]
 MPNET = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
+MERGES = [("Ġ", "f"), ("o", "o"), ("Ġ", "g"), ("oo", "d"), ("Ġf", "i")]
+PAIRS = [
+    *("<s>", "<pad>", "</s>", "<unk>", "<mask>"),
+    *"GgodfilmbathescODĠÃ©",
+    *("".join(pair) for pair in MERGES),
+    *("<|endoftext|>",),
+]
 VOCABULARY = [*SPECIAL, *WORDS]
 WEIGHTS = np.random.default_rng(7).normal(size=(32, 2)).astype(np.float32) * 4
 TEXTS = ["Good film", "bad", "the good films of the cafe", "café", "GOOD bad good", "good"]
@@ -130,6 +137,11 @@ def write(path: Path, values: object) -> None:
 def write_tokenizer(layout: Layout, folder: Path) -> None:
     vocabulary = {word: number for number, word in enumerate(layout.vocabulary)}
     file = folder / layout.tokenizer
+    if layout.tokenizer == "vocab.json":
+        write(file, vocabulary)
+        merges = "".join(f"{first} {second}\n" for first, second in MERGES)
+        file.with_name("merges.txt").write_text(f"#version: 0.2\n{merges}", encoding="utf-8")
+        return
     if file.suffix != ".json" and not layout.tokenizer.startswith("byte-level"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("".join(f"{word}\n" for word in layout.vocabulary), encoding="utf-8")

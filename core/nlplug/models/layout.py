@@ -19,6 +19,9 @@ CARD_FILE = "README.md"
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
 VOCABULARY_FILE = "vocab.txt"
 """One WordPiece per line; read only where there is no ``tokenizer.json``."""
+PAIRS_FILE = "vocab.json"
+MERGES_FILE = "merges.txt"
+"""Byte pairs and how they are merged; read only where there is neither of the other files."""
 TARGET_TOKENIZER_FILE = "target_tokenizer.json"
 """Tokenizer of the target texts, of a translation model with one vocabulary per language."""
 
@@ -93,7 +96,7 @@ def side_files(names: Collection[str]) -> list[str]:
     """The files of a repository that the runtime reads in addition to the graphs, sorted."""
     wanted = list(SIDE_FILES)
     if not any(folder + TOKENIZER_FILE in names for folder in FOLDERS):
-        wanted.append(VOCABULARY_FILE)
+        wanted += [VOCABULARY_FILE, PAIRS_FILE, MERGES_FILE]
     found = (locate(name, names) for name in wanted)
     return sorted(path for path in found if path is not None)
 

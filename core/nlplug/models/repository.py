@@ -23,6 +23,8 @@ from nlplug.models.layout import (
     CONFIG_FILE,
     FOLDERS,
     GENERATION_CONFIG_FILE,
+    MERGES_FILE,
+    PAIRS_FILE,
     SENTENCE_CONFIG_FILE,
     SPECIAL_TOKENS_FILE,
     TOKENIZER_CONFIG_FILE,
@@ -58,6 +60,13 @@ _WORDPIECE_CLASSES = frozenset(
         )
         for fast in ("", "Fast")
     }
+)
+# Likewise families whose vocab.json and merges.txt hold byte pairs without any other step.
+_BYTE_PAIR_MODELS = frozenset({"roberta", "bart", "longformer", "gpt2"})
+_BYTE_PAIR_CLASSES = frozenset(
+    f"{name}Tokenizer{fast}"
+    for name in ("Roberta", "Bart", "Longformer", "GPT2")
+    for fast in ("", "Fast")
 )
 
 
@@ -244,12 +253,20 @@ class Repository:
             return name in _WORDPIECE_CLASSES
         return self.config.get("model_type") in _WORDPIECE_MODELS
 
+    @property
+    def cuts_byte_pairs(self) -> bool:
+        """Whether the tokenizer is GPT-2's or RoBERTa's."""
+        name = self.tokenizer_config.get("tokenizer_class")
+        if isinstance(name, str):
+            return name in _BYTE_PAIR_CLASSES
+        return self.config.get("model_type") in _BYTE_PAIR_MODELS
+
     @cached_property
     def tokenizer_file(self) -> Path:
-        """``tokenizer.json``; where there is none, a ``vocab.txt`` of word pieces.
+        """``tokenizer.json``, else a ``vocab.txt`` of word pieces or a ``vocab.json`` of pairs.
 
         Raises:
-            BundleIncomplete: There is neither.
+            BundleIncomplete: There is none of them.
         """
         file = find_file(self.folder, TOKENIZER_FILE)
         if file is not None:
@@ -257,6 +274,9 @@ class Repository:
         file = find_file(self.folder, VOCABULARY_FILE)
         if file is not None and self.cuts_word_pieces:
             return file
+        pairs = find_file(self.folder, PAIRS_FILE)
+        if pairs is not None and self.cuts_byte_pairs and pairs.with_name(MERGES_FILE).is_file():
+            return pairs
         other = "" if file is None else f" Its {VOCABULARY_FILE} is not in the form of BERT's."
         raise BundleIncomplete(
             f"{self.folder} holds no {TOKENIZER_FILE}.{other}",

@@ -11,8 +11,9 @@ from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as RustTokenizer
 
 from nlplug.errors import BundleError
+from nlplug.json_text import parse_json
 from nlplug.models.encryption import decrypted, is_encrypted
-from nlplug.models.layout import VOCABULARY_FILE
+from nlplug.models.layout import MERGES_FILE, PAIRS_FILE, VOCABULARY_FILE
 from nlplug.models.repository import Repository
 from nlplug.runtime.shared import SharedValues
 
@@ -24,6 +25,13 @@ _NORMALIZER = {
     "strip_accents": ("strip_accents", None),
     "tokenize_chinese_chars": ("handle_chinese_chars", True),
 }
+_ROBERTA_TOKENS = {
+    **{"bos": "<s>", "eos": "</s>", "unk": "<unk>", "sep": "</s>"},
+    **{"pad": "<pad>", "cls": "<s>", "mask": "<mask>"},
+}
+_GPT2_TOKENS = dict.fromkeys(("bos", "eos", "unk"), "<|endoftext|>")
+_BETWEEN = b"\0"
+"""Between the content of vocab.json and that of merges.txt."""
 _READ = (
     *("tokenizer_class", "add_prefix_space", "add_bos_token", "add_eos_token"),
     *_NORMALIZER,
@@ -64,7 +72,8 @@ def read_tokenizer(file: Path, repository: Repository) -> SharedTokenizer:
     """Read a tokenizer, or take the one that another model read from equal files.
 
     Args:
-        file: ``tokenizer.json`` in any version, or a ``vocab.txt`` of word pieces.
+        file: ``tokenizer.json`` in any version, a ``vocab.txt`` of word pieces, or a ``vocab.json``
+            of byte pairs with its ``merges.txt``.
         repository: Names the special tokens and overrides casing, accents and the prefix space.
 
     Raises:
@@ -72,10 +81,12 @@ def read_tokenizer(file: Path, repository: Repository) -> SharedTokenizer:
         BundleLocked: The file is encrypted, and the key is missing or another one.
     """
     try:
-        content = decrypted(file) if is_encrypted(file) else file.read_bytes()
+        content = _content(file)
+        if file.name == PAIRS_FILE:
+            content += _BETWEEN + _content(file.with_name(MERGES_FILE))
     except OSError as error:
         raise _unreadable(file, error) from error
-    read = _from_vocabulary if file.name == VOCABULARY_FILE else _from_json
+    read = {VOCABULARY_FILE: _from_vocabulary, PAIRS_FILE: _from_pairs}.get(file.name, _from_json)
     config = repository.tokenizer_config
     settings = (
         {name: config[name] for name in _READ if name in config},
@@ -85,6 +96,10 @@ def read_tokenizer(file: Path, repository: Repository) -> SharedTokenizer:
     )
     key = (read, sha256(content).digest(), json.dumps(settings, sort_keys=True, default=dict))
     return _SHARED.get(key, lambda: SharedTokenizer(read(content, file, repository)))
+
+
+def _content(file: Path) -> bytes:
+    return decrypted(file) if is_encrypted(file) else file.read_bytes()
 
 
 def _from_json(content: bytes, file: Path, repository: Repository) -> RustTokenizer:
@@ -243,5 +258,44 @@ def _from_vocabulary(content: bytes, file: Path, repository: Repository) -> Rust
     )
     tokenizer.decoder = decoders.WordPiece(prefix="##")
     tokenizer.add_special_tokens([text for text in tokens.values() if text in vocabulary])
+    _add_listed(tokenizer, repository)
+    return tokenizer
+
+
+def _from_pairs(content: bytes, file: Path, repository: Repository) -> RustTokenizer:
+    """The tokenizer of GPT-2 or RoBERTa, as transformers converts it."""
+    vocabulary, _, merges = content.partition(_BETWEEN)
+    try:
+        known = dict(parse_json(vocabulary))
+        lines = merges.decode("utf-8").split("\n")[1:]  # the first one is the version
+        model = models.BPE(known, [tuple(line.split()) for line in lines if line.strip()])
+    except Exception as error:  # tokenizers raises bare Exception
+        raise _unreadable(file, error) from error
+    config = repository.tokenizer_config
+    kind = f"{config.get('tokenizer_class')} {repository.config.get('model_type')}"
+    plain = "GPT2" in kind or (kind.startswith("None") and "gpt2" in kind)
+    tokens = {**(_GPT2_TOKENS if plain else _ROBERTA_TOKENS), **repository.special_tokens}
+    space = config.get("add_prefix_space") is True
+    tokenizer = RustTokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=space)
+    tokenizer.decoder = decoders.ByteLevel()
+    ids = {role: known.get(text) for role, text in tokens.items()}
+    if not plain and None not in (ids["sep"], ids["cls"]):
+        tokenizer.post_processor = processors.RobertaProcessing(
+            sep=(tokens["sep"], ids["sep"]), cls=(tokens["cls"], ids["cls"]), add_prefix_space=space
+        )
+    elif plain and config.get("add_bos_token") is True and ids["bos"] is not None:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{tokens['bos']}:0 $A:0",
+            pair=f"{tokens['bos']}:0 $A:0 $B:1",
+            special_tokens=[(tokens["bos"], ids["bos"])],
+        )
+    tokenizer.add_tokens(
+        [
+            AddedToken(text, lstrip=role == "mask", special=True, normalized=False)
+            for role, text in tokens.items()
+            if text in known
+        ]
+    )
     _add_listed(tokenizer, repository)
     return tokenizer

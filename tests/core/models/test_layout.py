@@ -85,6 +85,7 @@ def test_side_files_are_taken_from_the_first_folder_that_has_them() -> None:
     names = {"config.json", "onnx/config.json", "onnx/tokenizer.json", "vocab.txt", "README.md"}
     assert side_files(names) == ["config.json", "onnx/tokenizer.json"]
     assert side_files({"config.json", "onnx/vocab.txt"}) == ["config.json", "onnx/vocab.txt"]
+    assert side_files({"vocab.json", "merges.txt"}) == ["merges.txt", "vocab.json"]
 
 
 def test_external_data_belongs_to_one_file() -> None:

@@ -39,7 +39,7 @@ def expected_ids(layout: Layout, folder: Path, text: str) -> list[int]:
     """The tokens of a text as transformers gives them, with all files in one folder."""
     copied = folder / "reference"
     copied.mkdir(exist_ok=True)
-    for name in ("tokenizer.json", "vocab.txt"):
+    for name in ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"):
         for place in (folder, folder / "onnx", folder / "tokenizer"):
             if (place / name).is_file():
                 content = (place / name).read_bytes()
