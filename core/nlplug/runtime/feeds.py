@@ -152,5 +152,6 @@ class GraphFeeds:
         return BundleError(
             f"The graph {self._source} needs the inputs {', '.join(sorted(signature.inputs))}; "
             f"{reason}.",
-            hint="Export it with `nlplug export`, which declares input_ids and attention_mask.",
+            hint="Export it with token ids and a mask as its inputs, as `nlplug export` does for "
+            "BERT. A model that needs other inputs cannot be used.",
         )
