@@ -17,6 +17,8 @@ CONFIDENCE_FILE = "confidence.json"
 """What held-out rows say about the scores of a model; only nlplug writes and reads it."""
 CARD_FILE = "README.md"
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
+TOOL_TEMPLATE_FILE = "additional_chat_templates/tool_use.jinja"
+"""The template of chats that have tools, where it is another one."""
 VOCABULARY_FILE = "vocab.txt"
 """One WordPiece per line; read only where there is no ``tokenizer.json``."""
 PAIRS_FILE = "vocab.json"
@@ -51,6 +53,7 @@ SIDE_FILES = (
     SENTENCE_CONFIG_FILE,
     CONFIDENCE_FILE,
     CHAT_TEMPLATE_FILE,
+    TOOL_TEMPLATE_FILE,
     TARGET_TOKENIZER_FILE,
 )
 """Files that the runtime reads in addition to the graphs; other files are not downloaded."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.errors import BundleCorrupt, BundleIncomplete
-from nlplug.models.files import AGAIN, read_object
+from nlplug.models.files import AGAIN, read_object, read_text
 from nlplug.models.layout import (
     ADDED_TOKENS_FILE,
     CARD_FILE,
@@ -29,6 +29,7 @@ from nlplug.models.layout import (
     SPECIAL_TOKENS_FILE,
     TOKENIZER_CONFIG_FILE,
     TOKENIZER_FILE,
+    TOOL_TEMPLATE_FILE,
     VOCABULARY_FILE,
     first_position_of,
     id2label_of,
@@ -216,13 +217,18 @@ class Repository:
 
         Args:
             tools: Whether the chat has tools; some repositories have a template for that.
+
+        Raises:
+            BundleCorrupt: Its file is not in UTF-8.
         """
-        path = find_file(self.folder, CHAT_TEMPLATE_FILE)
+        path = find_file(self.folder, TOOL_TEMPLATE_FILE) if tools else None
+        path = path or find_file(self.folder, CHAT_TEMPLATE_FILE)
         source = self.tokenizer_config.get("chat_template")
         if path is not None:
-            source = path.read_text(encoding="utf-8")
+            source = read_text(path)
         if isinstance(source, list):  # several, by name
-            named = {item.get("name"): item.get("template") for item in source}
+            parts = [item for item in source if isinstance(item, Mapping)]
+            named = {item.get("name"): item.get("template") for item in parts}
             source = (named.get("tool_use") if tools else None) or named.get("default")
         return source if isinstance(source, str) else None
 
