@@ -93,7 +93,9 @@ def _model_option(task: Task) -> click.Option:
     default = "default: the embedded model" if task.default_model else "required"
     fit = f" Suitable: {', '.join(task.suggested_models)}." if task.suggested_models else ""
     return click.Option(
-        ["--model"], help=f"Folder, name of a packaged model, or Hub id.{fit}  [{default}]"
+        ["--model"],
+        help="Folder, name of a packaged model, or Hub id. auto: the installed models of the task; "
+        f"the language of each text chooses one.{fit}  [{default}]",
     )
 
 
@@ -177,6 +179,7 @@ def _run(task: Task, values: dict[str, Any]) -> None:
         stack.enter_context(stdout_to_stderr())
         stack.enter_context(exit_as_error(task.name))
         pipe = stack.enter_context(pipeline(task.name, host=host_of(), **setup))
+        stack.callback(_report_models, pipe)
         _checked(pipe, options)
         first = next(rows, None)
         if first is None:
@@ -197,6 +200,13 @@ def _report(file: DataFile | None) -> None:
     """Print how a file was read, but not for plain lines of standard input."""
     if file is not None and file.report.rows and (file.stream is None or file.kind != ".txt"):
         click.echo(str(file.report), err=True)
+
+
+def _report_models(pipe: Pipeline) -> None:
+    """Print which models answered, where the language of each text chose one."""
+    if pipe.answered:
+        counts = (f"{name} ({count:,})" for name, count in pipe.answered.items())
+        click.echo(f"Answered by {', '.join(counts)}", err=True)
 
 
 def _tell(

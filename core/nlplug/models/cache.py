@@ -19,7 +19,7 @@ from nlplug.errors import (
     explained,
 )
 from nlplug.models import hub
-from nlplug.models.atomic import exclusive
+from nlplug.models.atomic import discard_folder, exclusive
 from nlplug.models.bundle import Bundle
 from nlplug.models.hub import HubRef, HubRepo
 from nlplug.models.layout import (
@@ -33,7 +33,7 @@ from nlplug.models.layout import (
 from nlplug.models.manifest import MANIFEST_FILE, Manifest, PrecisionRecord
 from nlplug.models.repository import Repository
 from nlplug.models.verify import sha256_of
-from nlplug.models.writer import BundleWriter, discard_folder
+from nlplug.models.writer import BundleWriter
 from nlplug.settings import Settings
 
 _UNMEASURED = ("fp32", "fp16", "int8", "uint8")

@@ -129,7 +129,12 @@ def look_up(ref: HubRef, settings: Settings, *, revision: str | None = None) -> 
     _refuse_offline(ref, settings)
     from huggingface_hub import HfApi
 
-    api = HfApi(endpoint=settings.hub_endpoint, library_name="nlplug", library_version=__version__)
+    api = HfApi(
+        endpoint=settings.hub_endpoint,
+        token=settings.hub_token,
+        library_name="nlplug",
+        library_version=__version__,
+    )
     with _translated(ref, settings):
         info: Any = api.model_info(
             ref.repo,
@@ -178,6 +183,7 @@ def fetch(ref: HubRef, repo: HubRepo, names: list[str], folder: Path, settings: 
                 revision=repo.commit,
                 local_dir=folder,
                 endpoint=settings.hub_endpoint,
+                token=settings.hub_token,
                 library_name="nlplug",
                 library_version=__version__,
             )

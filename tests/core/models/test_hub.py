@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hub_stand_in import TOKEN, HubStandIn, Repo
 
+from nlplug.arguments import read_setup
 from nlplug.errors import (
     BundleCorrupt,
     BundleError,
@@ -294,6 +295,20 @@ def test_the_users_token_opens_a_gated_repository_and_is_never_logged(
         resolve("acme/tiny").verify()
     assert f"Bearer {TOKEN}" in hub.tokens
     assert TOKEN not in caplog.text + "".join(capfd.readouterr())
+
+
+def test_token_and_cache_may_be_arguments_of_a_pipeline(hub: HubStandIn, tmp_path: Path) -> None:
+    hub.repos["acme/tiny"].gated = True
+    found = read_setup("acme/tiny", "cpu", "auto", {"token": TOKEN, "cache_dir": str(tmp_path)})
+
+    bundle = resolve("acme/tiny", settings=found.settings)
+
+    assert bundle.path.is_relative_to(tmp_path)
+    assert f"Bearer {TOKEN}" in hub.tokens
+    assert TOKEN not in repr(found)
+    away = read_setup("acme/tiny", "cpu", "auto", {"local_files_only": True})
+    with pytest.raises(OfflineError):
+        resolve("acme/tiny", settings=away.settings)
 
 
 @pytest.mark.parametrize("variable", ["NLPLUG_OFFLINE", "HF_HUB_OFFLINE"])

@@ -12,7 +12,7 @@ import numpy as np
 from nlplug.errors import OptionError
 from nlplug.runtime.decoding.beam import beam_search
 from nlplug.runtime.decoding.decoder import Decoder, Decoding, check_logits
-from nlplug.runtime.decoding.history import Finish, History, Stopping
+from nlplug.runtime.decoding.history import Finish, History
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.processors import (
     Processor,
@@ -180,13 +180,7 @@ def decode(
     room = min(options.max_new_tokens, _FIRST_ROOM)
     decoding = session.start(prompts, room=room, copies=copies)
     history = History(session.decoder_prompts(prompts), room, copies)
-    stopping = Stopping(
-        options.max_new_tokens,
-        session.spec.context,
-        options.eos,
-        options.stop_sequences,
-        options.stop_when,
-    )
+    stopping = options.stopping(session.spec.context)
     choose = _TokenChoice(options, decoding)
     with closing(decoding):
         while True:
