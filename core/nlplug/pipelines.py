@@ -11,7 +11,6 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,6 @@ from nlplug.arguments import (
     read_task,
     task_of,
 )
-from nlplug.bound_task import BoundTask
 from nlplug.by_language import AUTO, bundles_of
 from nlplug.errors import OptionError, UnknownTask, warn
 from nlplug.explanations.result import shaped
@@ -39,9 +37,11 @@ from nlplug.inputs import (
     read_inputs,
     spread,
 )
+from nlplug.inside.view import InsideView
 from nlplug.models.bundle import Bundle
 from nlplug.models.resolve import resolve
 from nlplug.plugins import PluginHost
+from nlplug.runtime.answers import texts_of
 from nlplug.task import StreamingRunner
 from nlplug.text.foreign import ForeignTexts
 from nlplug.validation import make_input, make_options, no_model, split_arguments
@@ -129,7 +129,7 @@ def pipeline(
     )
 
 
-class Pipeline(BoundTask):
+class Pipeline(InsideView):
     """A task bound to a model; safe to call from several threads. See `BoundTask`."""
 
     def __call__(self, inputs: Any = None, /, *others: Any, **arguments: Any) -> Any:
@@ -296,7 +296,7 @@ class Pipeline(BoundTask):
 
     def stream(self, inputs: Any = None, /, **arguments: Any) -> Generator[str, None, None]:
         """As `pieces`, but only the text; joined, it is the new text of the answer."""
-        return _texts(self.pieces(inputs, **arguments))
+        return texts_of(self.pieces(inputs, **arguments))
 
     async def astream(self, inputs: Any = None, /, **arguments: Any) -> AsyncGenerator[str]:
         """As `stream`, for ``async for``; leaving the loop early stops the generation.
@@ -319,13 +319,16 @@ class Pipeline(BoundTask):
         self, inputs: Any, arguments: Mapping[str, Any]
     ) -> tuple[TaskInput, TaskOptions, StreamingRunner]:
         """One input, the options, and the runner; see `pieces` for the errors."""
-        fields, options, _ = self._split(arguments)
         if not isinstance(self._runner, StreamingRunner):
             raise OptionError(
                 f"The answers of the task {self.definition.name!r} cannot be streamed.",
                 hint="Call the pipeline, or use its map() for many inputs.",
             )
-        return self._item(self.definition.wrap(inputs), fields), options, self._runner
+        return *self._one(inputs, arguments), self._runner
+
+    def _one(self, inputs: Any, arguments: Mapping[str, Any]) -> tuple[TaskInput, TaskOptions]:
+        fields, options, _ = self._split(arguments)
+        return self._item(self.definition.wrap(inputs), fields), options
 
     def _split(
         self, arguments: Mapping[str, Any]
@@ -389,11 +392,3 @@ class Pipeline(BoundTask):
                 yield found if lists else found[0]
         finally:
             answers.foreign.warn()
-
-
-def _texts(pieces: Generator[TextPiece, None, None]) -> Generator[str, None, None]:
-    """The texts of pieces; closing this generator closes theirs."""
-    with closing(pieces):
-        for piece in pieces:
-            if piece.text:
-                yield piece.text

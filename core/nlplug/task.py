@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import SkipJsonSchema
 
+from nlplug.errors import OptionError
+
 if TYPE_CHECKING:
     from nlplug.argument_rules import Rule
     from nlplug.families.family import Family
+    from nlplug.inside.result import Inside, Request
     from nlplug.models.bundle import Bundle
     from nlplug.runtime.answers import Answers, TextPiece
 
@@ -156,6 +159,24 @@ class Runner(ABC):
             InputError: The model cannot process an input.
             BundleError: The graph does not fit the task.
         """
+
+    def inside(self, item: TaskInput, options: TaskOptions, request: Request) -> Inside:
+        """What happens inside the model while it reads an input.
+
+        Args:
+            item: The input.
+            options: The options of the call.
+            request: What to look for.
+
+        Raises:
+            OptionError: This kind of model cannot be looked into, which is the default, or the
+                task does not have a part of the request.
+            InputError: The model cannot process the input.
+            BundleError: The graph does not show what was asked for.
+        """
+        raise OptionError(
+            "This kind of model cannot be looked into.", hint="Use a model of another task."
+        )
 
     @abstractmethod
     def open(self) -> None:

@@ -47,6 +47,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Two models, or two precisions of one model, on one text or on a file.",
         "zh": "在一段文本或一个文件上比较两个模型，或同一模型的两种精度。",
     },
+    "inside": {"en": "Inside", "zh": "内部"},
+    "inside_lead": {
+        "en": "Attention, probabilities of generated tokens and similar words inside a model.",
+        "zh": "模型内部的注意力、生成词元的概率和相似的词。",
+    },
     "plugins_none": {"en": "No plugin is installed", "zh": "没有安装插件"},
     "toggle_type": {"en": "Show or hide this type", "zh": "显示或隐藏此类型"},
     "token_probability": {"en": "Probability: {share}", "zh": "概率：{share}"},

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nlplug.errors import BundleError, NlplugError
 from nlplug.models.encryption import decrypted, is_encrypted
+from nlplug.models.protobuf import Buffer, fields, inner, text
 
 _TYPES = {
     1: "float32",
@@ -36,10 +37,6 @@ _VOCABULARY = 2000
 _SCALES_BY_BATCH = frozenset(
     {"DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul"}
 )
-
-_Buffer = mmap.mmap | bytes
-_Field = tuple[int, int, int]
-"""Number; then begin and end of the content, or for a number its value twice."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +140,9 @@ def _read_file(path: Path, modified: int, size: int) -> _Contents:
         return _read(data)
 
 
-def _read(data: _Buffer) -> _Contents:
+def _read(data: Buffer) -> _Contents:
     version, graph = 0, None
-    for number, begin, end in _fields(data, 0, len(data)):
+    for number, begin, end in fields(data, 0, len(data)):
         if number == 1:
             version = begin
         elif number == 7:
@@ -155,7 +152,7 @@ def _read(data: _Buffer) -> _Contents:
     inputs: dict[str, TensorInfo] = {}
     outputs: dict[str, TensorInfo] = {}
     weights: list[tuple[int, int]] = []
-    for number, begin, end in _fields(data, *graph):
+    for number, begin, end in fields(data, *graph):
         if number == 5:
             weights.append((begin, end))
         elif number in (11, 12):
@@ -163,83 +160,34 @@ def _read(data: _Buffer) -> _Contents:
             (inputs if number == 11 else outputs)[name] = info
     if version < _WEIGHTS_ARE_NO_INPUTS:
         for begin, end in weights:
-            inputs.pop(_text(data, begin, end, 8), None)
+            inputs.pop(text(data, begin, end, 8), None)
     if not inputs or not outputs:
         raise ValueError("it has no inputs or no outputs")
     return inputs, outputs, any(name in _SCALES_BY_BATCH for name in _operators(data, *graph))
 
 
-def _operators(data: _Buffer, begin: int, end: int) -> Iterator[str]:
+def _operators(data: Buffer, begin: int, end: int) -> Iterator[str]:
     """The operators of a ``GraphProto``, with those of its branches."""
-    for node in _inner(data, begin, end, 1):
-        yield _text(data, *node, 4)
+    for node in inner(data, begin, end, 1):
+        yield text(data, *node, 4)
         for number in (6, 11):  # a graph, or several, as the value of an attribute
-            for graph in _inner(data, *node, 5, number):
+            for graph in inner(data, *node, 5, number):
                 yield from _operators(data, *graph)
 
 
-def _value(data: _Buffer, begin: int, end: int) -> tuple[str, TensorInfo]:
+def _value(data: Buffer, begin: int, end: int) -> tuple[str, TensorInfo]:
     """One ``ValueInfoProto``: its name, and the type and shape of its tensor."""
     kind: str = "unknown"
     shape: tuple[int | None, ...] | None = None
-    for tensor in _inner(data, begin, end, 2, 1):
-        for number, first, last in _fields(data, *tensor):
+    for tensor in inner(data, begin, end, 2, 1):
+        for number, first, last in fields(data, *tensor):
             if number == 1:
                 kind = _TYPES.get(first, f"type {first}")
             elif number == 2:
-                shape = tuple(_size(data, *axis) for axis in _inner(data, first, last, 1))
-    return _text(data, begin, end, 1), TensorInfo(kind, shape)
+                shape = tuple(_size(data, *axis) for axis in inner(data, first, last, 1))
+    return text(data, begin, end, 1), TensorInfo(kind, shape)
 
 
-def _size(data: _Buffer, begin: int, end: int) -> int | None:
-    sizes = (value for number, value, _ in _fields(data, begin, end) if number == 1)
+def _size(data: Buffer, begin: int, end: int) -> int | None:
+    sizes = (value for number, value, _ in fields(data, begin, end) if number == 1)
     return next((size for size in sizes if 0 < size < _LARGEST), None)  # -1 is written for "free"
-
-
-def _text(data: _Buffer, begin: int, end: int, wanted: int) -> str:
-    for first, last in _inner(data, begin, end, wanted):
-        return bytes(data[first:last]).decode("utf-8", "replace")
-    return ""
-
-
-def _inner(data: _Buffer, begin: int, end: int, *path: int) -> Iterator[tuple[int, int]]:
-    """The messages, or texts, at the end of a path of field numbers."""
-    for number, first, last in _fields(data, begin, end):
-        if number == path[0]:
-            if len(path) == 1:
-                yield first, last
-            else:
-                yield from _inner(data, first, last, *path[1:])
-
-
-def _fields(data: _Buffer, place: int, end: int) -> Iterator[_Field]:
-    while place < end:
-        key, place = _varint(data, place)
-        number, wire = key >> 3, key & 7
-        if wire == 0:
-            value, place = _varint(data, place)
-            yield number, value, value
-            continue
-        if wire == 2:
-            length, place = _varint(data, place)
-        elif wire in (1, 5):
-            length = 8 if wire == 1 else 4
-        else:
-            raise ValueError("its fields are malformed")
-        if number == 0 or place + length > end:
-            raise ValueError("its fields are malformed")
-        yield number, place, place + length
-        place += length
-
-
-def _varint(data: _Buffer, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-        shift += 7
-        if shift > 63:
-            raise ValueError("its fields are malformed")
