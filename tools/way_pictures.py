@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,10 +62,8 @@ def main() -> None:
 
 def _base(folder: Path) -> Path:
     sys.path.insert(0, str(ROOT / "tests"))
-    from training_kit import untrained_bert
-
     folder.mkdir()
-    return Path(untrained_bert(folder, [text for text, _ in ROWS]))
+    return Path(import_module("training_kit").untrained_bert(folder, [text for text, _ in ROWS]))
 
 
 def _prepare(folder: Path) -> None:

@@ -96,7 +96,7 @@ def test_presets_set_options_and_a_text_goes_on(open_page: Open) -> None:
     assert page.locator("#generation-input-text textarea").input_value() == first
 
 
-def test_a_model_with_a_template_answers_in_turns(open_page: Open, tmp_path: Path) -> None:
+def test_a_model_with_a_template_answers_a_chat(open_page: Open, tmp_path: Path) -> None:
     template = "{% for m in messages %}{{ m.content }} {% endfor %}"
     tiny_text_generator(tmp_path / "chatty", chat_template=template)
     page = open_page("generation")

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlplug.by_language import AUTO, installed_models
+from nlplug.by_language import AUTO as AUTO  # a part of this module too
+from nlplug.by_language import installed_models
 from nlplug.errors import ModelNotFound
 from nlplug.models.bundle import Bundle
 from nlplug.models.resolve import resolve
