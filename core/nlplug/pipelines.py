@@ -102,12 +102,14 @@ def pipeline(
                 "No task was given, and no model that states one.",
                 hint=f"Name a task: {', '.join(host.task_names()) or 'none is installed'}.",
             )
-        bundle = resolve(model, host=host, precision=wanted, revision=revision)
+        bundle = resolve(
+            setup.model, host=host, precision=wanted, revision=revision, settings=setup.settings
+        )
         name = task_of(bundle)
         found = host.task(name)
     else:
         found = host.task(task)
-        source = model if model is not None else found.default_model
+        source = setup.model if model is not None else found.default_model
         if source is None:
             raise no_model(found)
         if model is None and (without := name_rules(found, name).without_model):
@@ -115,7 +117,9 @@ def pipeline(
         if source == AUTO:
             bundle, *more = installed_models(found, host)
         else:
-            bundle = resolve(source, host=host, precision=wanted, revision=revision)
+            bundle = resolve(
+                source, host=host, precision=wanted, revision=revision, settings=setup.settings
+            )
     return Pipeline(
         found,
         bundle,

@@ -73,7 +73,8 @@ def chinese(
         title: Title of the field in Chinese.
         description: Description of the field in Chinese.
         advanced: Whether the UI shows the field only on demand.
-        **marks: Further marks, such as ``whole=True``.
+        **marks: Further marks, such as ``whole=True``. ``slider=1000`` is the end of the slider on
+            a page, where larger values are valid too.
     """
     shown = {"advanced": True} if advanced else {}
     return {**shown, **marks, "zh": {"title": title, "description": description}}

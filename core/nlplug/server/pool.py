@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlplug.by_language import AUTO as AUTO  # a part of this module too
 from nlplug.by_language import installed_models
 from nlplug.errors import ModelNotFound
 from nlplug.models.bundle import Bundle
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
     from nlplug.plugins import PluginHost
     from nlplug.task import Task
+
+AUTO = "auto"
+"""A model, precision or device that is left open."""
 
 _Key = tuple[str, str, str]
 

@@ -6,13 +6,16 @@ import threading
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nlplug.errors import InputError, OptionError
+from nlplug.families.decoding_options import refuse_token_ids
 from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel, Written
 from nlplug.models.signature import Signature
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
@@ -36,11 +39,13 @@ class Stretch:
 
     Attributes:
         versions: Its text, once for each version of the answer; a single one serves all.
+        ids: The ids of the tokens of each version; empty for a part that stays as it was.
         tokens: How many were decoded for it.
         finish: Why its text ended; None for one that stays as it was.
     """
 
     versions: list[str]
+    ids: list[list[int]] = field(default_factory=list)
     tokens: int = 0
     finish: str | None = None
 
@@ -109,6 +114,7 @@ class Seq2SeqRunner(StreamingRunner):
             OptionError: Several versions were asked for.
         """
         decoding = self._model.decoding(options)
+        refuse_token_ids(options)
         if decoding.num_return_sequences > 1:
             raise OptionError(
                 f"num_return_sequences is {decoding.num_return_sequences}: only one text can be "
@@ -157,7 +163,7 @@ class Seq2SeqRunner(StreamingRunner):
 
     def _steps(
         self, inputs: Iterable[TaskInput], options: Any, stop: threading.Event
-    ) -> Generator[list[dict[str, str]], None, None]:
+    ) -> Generator[list[dict[str, Any]], None, None]:
         decoding = self._model.decoding(options, cancelled=stop.is_set)
         count = decoding.num_return_sequences
         first = 0
@@ -169,8 +175,11 @@ class Seq2SeqRunner(StreamingRunner):
             with closing(stretches):
                 for own in parts:
                     raise_if_cancelled(stop)
-                    texts = _versions(list(islice(stretches, len(own))), count)
-                    yield [{self._key: text} for text in texts]
+                    made = list(islice(stretches, len(own)))
+                    if options.return_tensors:
+                        yield self._token_ids(made, count)
+                    else:
+                        yield [{self._key: text} for text in _versions(made, count)]
 
     def _open(self) -> TextDecoder:
         encoder, decoder = self._files
@@ -183,6 +192,19 @@ class Seq2SeqRunner(StreamingRunner):
         )
         self._model.check(opened.spec)
         return TextDecoder(opened, self._model.target.decode)
+
+    def _token_ids(self, made: Sequence[Stretch], count: int) -> list[dict[str, Any]]:
+        """The ids of each version, int64 of shape (tokens,), as ``generate`` returns them: after
+        the start token, and padded to the longest version."""
+        start = self._decoder.get().begin()
+        pad = self._model.target.pad_token_id or 0
+        versions = _joined([stretch.ids for stretch in made], count)
+        longest = max(map(len, versions))
+        key = f"{self._key.removesuffix('_text')}_token_ids"
+        return [
+            {key: np.array([*start, *ids, *[pad] * (longest - len(ids))], dtype=np.int64)}
+            for ids in versions
+        ]
 
     def _by_token(
         self, parts: Sequence[Part], options: Any, decoding: DecodingOptions
@@ -278,12 +300,15 @@ class Seq2SeqRunner(StreamingRunner):
         stretches = []
         for (segment, number), texts in zip(segments, made, strict=True):
             tokens = sum(len(text.tokens) for text in texts)
+            ids = [text.tokens for text in texts]
 
             def again(more: Sequence[Segment], number: int = number) -> list[list[str]]:
-                nonlocal tokens
+                nonlocal ids, tokens
                 parts = [(one, number) for one in more]
                 rewritten = self._write(parts, options, decoding) if parts else []
                 tokens += sum(stretch.tokens for stretch in rewritten)
+                if rewritten:
+                    ids = _joined([stretch.ids for stretch in rewritten], len(ids))
                 return [stretch.versions for stretch in rewritten]
 
             written = [
@@ -295,7 +320,7 @@ class Seq2SeqRunner(StreamingRunner):
                 for text in texts
             ]
             versions = segment.finished(written, again)
-            stretches.append(Stretch(versions, tokens, texts[0].finish))
+            stretches.append(Stretch(versions, ids, tokens, texts[0].finish))
         return stretches
 
 
@@ -329,6 +354,14 @@ def _first_places(parts: Sequence[Part], *, alone: bool) -> dict[int, int]:
         for place, part in enumerate(parts)
         if isinstance(part, Segment)
     }
+
+
+def _joined(parts: Sequence[list[list[int]]], count: int) -> list[list[int]]:
+    """The ids of each version of several parts; a part with one version has it in all."""
+    return [
+        [token for part in parts if part for token in part[min(number, len(part) - 1)]]
+        for number in range(count)
+    ]
 
 
 def _versions(stretches: Sequence[Stretch], count: int) -> list[str]:
