@@ -62,8 +62,9 @@ def main() -> None:
 
 def _base(folder: Path) -> Path:
     sys.path.insert(0, str(ROOT / "tests"))
+    kit = import_module("training_kit")  # of the tests
     folder.mkdir()
-    return Path(import_module("training_kit").untrained_bert(folder, [text for text, _ in ROWS]))
+    return Path(kit.untrained_bert(folder, [text for text, _ in ROWS]))
 
 
 def _prepare(folder: Path) -> None:

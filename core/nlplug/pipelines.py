@@ -26,7 +26,7 @@ from nlplug.arguments import (
     task_of,
 )
 from nlplug.bound_task import BoundTask
-from nlplug.by_language import AUTO, installed_models
+from nlplug.by_language import AUTO, bundles_of
 from nlplug.errors import OptionError, UnknownTask, warn
 from nlplug.explanations.result import shaped
 from nlplug.inputs import (
@@ -114,12 +114,9 @@ def pipeline(
             raise no_model(found)
         if model is None and (without := name_rules(found, name).without_model):
             warn(without, UserWarning)
-        if source == AUTO:
-            bundle, *more = installed_models(found, host)
-        else:
-            bundle = resolve(
-                source, host=host, precision=wanted, revision=revision, settings=setup.settings
-            )
+        bundle, *more = bundles_of(
+            found, source, host, precision=wanted, revision=revision, settings=setup.settings
+        )
     return Pipeline(
         found,
         bundle,

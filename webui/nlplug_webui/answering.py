@@ -154,7 +154,8 @@ class Answering:
                         html = growing_html(growing.text, question.language, before=before)
                         yield self._result.message(html)
             if run.ending in (None, Ending.STOPPED):
-                facts = self._told(question, growing, run) + self._facts(question, lease)
+                facts = self._told(question, growing, run)
+                facts += self._facts(question, lease, lease.pipeline.bundle_for(item, options).name)
                 yield self._result.answer(
                     self._written(question, growing, lease, item, options, before),
                     facts,
@@ -210,7 +211,7 @@ class Answering:
         why = self._why(answer, item, question.language)
         if is_explained(answer):
             answer = answer["answer"]
-        bundle = lease.pipeline.bundle
+        bundle = lease.pipeline.bundle_for(item, options)
         shown: Shown = show(
             self._task.display,
             self._task.tabular(answer),
@@ -221,7 +222,7 @@ class Answering:
         )
         return self._result.answer(
             replace(shown, tail=shown.tail + why),
-            [duration(seconds), *self._facts(question, lease)],
+            [duration(seconds), *self._facts(question, lease, bundle.name)],
             foreign_html(answers.foreign, question.language)
             + record_html(self._task, item, answer, bundle.labels),
             seconds=seconds,
@@ -249,9 +250,9 @@ class Answering:
     def _lease(self, question: Question) -> Any:
         return self._pool.lease(self._task, question.model, question.precision or AUTO)
 
-    def _facts(self, question: Question, lease: Lease) -> list[str]:
+    def _facts(self, question: Question, lease: Lease, model: str) -> list[str]:
         pipeline = lease.pipeline
-        facts = [pipeline.bundle.name, pipeline.precision, pipeline.device]
+        facts = [model, pipeline.precision, pipeline.device]
         if lease.loaded_in:
             spent = duration(lease.loaded_in)
             facts.append(say("loaded_in", question.language, time=spent))
