@@ -180,7 +180,8 @@ class Answering:
         parts = not task.family.continues_input and growing.finish is not None
         html = growing.written.html(language, before=before, parts=parts, kept=kept)
         call = call_html(task, question.model, question.precision, item, options) if parts else ""
-        call += detected_html(task, lease.pipeline.bundle, item, options, language)
+        bundle = lease.pipeline.bundle_for(item, options)
+        call += detected_html(task, bundle, item, options, language)
         return Shown(written_frame(html, language) + kept_note_html(kept, language) + call)
 
     def _pieces(
