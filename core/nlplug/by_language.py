@@ -206,10 +206,19 @@ class StreamingByLanguage(ByLanguage, StreamingRunner):
     """As `ByLanguage`, for tasks that generate text."""
 
     def stream(self, item: TaskInput, options: TaskOptions) -> Generator[TextPiece, None, None]:
-        place = self._choice.place(item, options)
-        runner = cast("StreamingRunner", self._runners[place])  # as of every model of the task
+        place, runner = self._runner(item, options)
         self._count(place, 1)
         return runner.stream(item, self._of(place, options))
+
+    def alternatives(
+        self, item: TaskInput, options: TaskOptions, part: int, count: int
+    ) -> list[str]:
+        place, runner = self._runner(item, options)
+        return runner.alternatives(item, self._of(place, options), part, count)
+
+    def _runner(self, item: TaskInput, options: TaskOptions) -> tuple[int, StreamingRunner]:
+        place = self._choice.place(item, options)
+        return place, cast("StreamingRunner", self._runners[place])  # as of every model of the task
 
 
 class _Joined(Answers):
