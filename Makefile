@@ -39,13 +39,16 @@ PIP = $(BIN)/python -m pip install --disable-pip-version-check -q -c $(CONSTRAIN
 TESTS5 := tests/core tests/webui tests/plugins
 MEMBERS := core $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml))) webui
 CODE := core/nlplug $(wildcard plugins/*/nlplug_*) webui/nlplug_webui tools
-# The recipe of the plugin that carries the model; of all plugins without MODEL.
-RECIPES = $(foreach model,$(wildcard plugins/*/nlplug_*/models/$(MODEL)),\
-	$(word 1,$(subst /nlplug_, ,$(model)))/recipe/make.py)
+# The recipe of MODEL is in a folder of its name, else it is that of the plugin; without MODEL: all.
+RECIPE_OF = $(or $(wildcard plugins/*/recipe/$(MODEL)/make.py),\
+	$(foreach model,$(wildcard plugins/*/nlplug_*/models/$(MODEL)),\
+	$(word 1,$(subst /nlplug_, ,$(model)))/recipe/make.py))
+RECIPES = $(strip $(if $(filter-out *,$(MODEL)),$(RECIPE_OF),\
+	$(wildcard plugins/*/recipe/make.py plugins/*/recipe/*/make.py)))
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt constraints5.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test5 fuzz mutants gate-cases soak lint format docs docs-serve release-check nox bench models version api clean
+.PHONY: help demo test test5 fuzz mutants gate-cases soak axe way-pictures lint format docs docs-serve release-check nox bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -56,7 +59,7 @@ demo: $(VENV)/.run-installed ## Serve the web UI and the HTTP interface on http:
 	$(BIN)/nlplug webui --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev-installed ## Run all tests (PYTEST_ARGS="-k …" for some)
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test5: ## Run the tests of training, export and the web UI on transformers 5, in $(VENV5)
 	$(MAKE) test VENV=$(VENV5) EXTRA=train5 PYTEST_ARGS="$(TESTS5) $(PYTEST_ARGS)"
@@ -72,6 +75,13 @@ gate-cases: $(VENV)/.dev-installed ## Run the acceptance suite of the quality ga
 
 soak: $(VENV)/.dev-installed ## Run a server under twice its sustainable load for 10 minutes (SOAK_ARGS="--seconds 60")
 	$(BIN)/python tools/soak.py --update-docs $(SOAK_ARGS)
+
+axe: $(VENV)/.dev-installed ## Check the accessibility of all pages of the web UI (AXE_ARGS="--page translation")
+	$(PIP) axe-playwright-python
+	$(BIN)/python tools/axe.py $(AXE_ARGS)
+
+way-pictures: $(VENV)/.dev-installed ## Take the pictures of docs/workshop.md
+	$(BIN)/python tools/way_pictures.py
 
 lint: $(VENV)/.dev-installed ## Check style, formatting, types, and the English of docs and help
 	$(BIN)/ruff check .

@@ -12,11 +12,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from quiet import foreign_share, own_cpu, usage, wait_until_quiet
+from quiet import Patience, foreign_share, own_cpu, usage
 
 HERE = Path(__file__).parent
 FOREIGN_LIMIT = 0.04
-"""Share of the CPUs that others may use during a measurement; above it, it is repeated."""
+"""Share of the CPUs that others may use during a measurement. Above it the measurement is repeated
+while the run has patience left, else the round counts as disturbed."""
 
 
 class ContenderFailed(RuntimeError):
@@ -92,7 +93,7 @@ class Record:
 
     @property
     def dirty(self) -> int:
-        """How many measurements stayed above the limit after all repeats."""
+        """Number of disturbed rounds."""
         return sum(share > FOREIGN_LIMIT for share in self.foreign)
 
 
@@ -132,29 +133,23 @@ def processes(
 
 
 def measured(
-    process: Process, command: str, *, repeats: int, patience: float, **arguments: Any
+    process: Process, command: str, *, patience: Patience, **arguments: Any
 ) -> tuple[dict[str, Any], float]:
-    """One measurement and the foreign share during it; repeated while the machine is not quiet.
+    """One measurement, and the share of the CPUs that others used; see `Patience.cleanest`.
 
     Args:
         process: The contender.
         command: ``go``, ``one`` or ``pace``.
-        repeats: How often a dirty measurement is tried again; the cleanest one is kept.
-        patience: Seconds to wait for a quiet moment before each try.
+        patience: Of the run.
+        **arguments: Of the command.
     """
-    best: tuple[dict[str, Any], float] | None = None
-    for attempt in range(repeats + 1):
-        if attempt:
-            wait_until_quiet(FOREIGN_LIMIT, patience)
+
+    def once() -> tuple[dict[str, Any], float]:
         before, own = usage(), own_cpu()
         answer = process.ask(command, **arguments)
-        share = foreign_share(before, usage(), own_cpu() - own + answer["cpu"])
-        if best is None or share < best[1]:
-            best = answer, share
-        if share <= FOREIGN_LIMIT:
-            break
-    assert best is not None
-    return best
+        return answer, foreign_share(before, usage(), own_cpu() - own + answer["cpu"])
+
+    return patience.cleanest(once, FOREIGN_LIMIT)
 
 
 def turns(names: Sequence[str], rounds: int) -> Iterator[list[str]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from arena import FOREIGN_LIMIT, Process, Record, turns
 from contenders import CLASSIFICATION, CPUS
-from quiet import foreign_share, own_cpu, usage, wait_until_quiet
+from quiet import Patience, foreign_share, own_cpu, usage
 
 NAMES = ("transformers", "torch-bf16", "optimum-fp32", "optimum-int8", "nlplug-fp32", "nlplug-int8")
 SWEPT = 200
@@ -76,19 +76,16 @@ def _choose(name: str, team: Sequence[Process], record: Record, say: Callable[[s
 def _measure(
     team: Sequence[Process], count: int, options: argparse.Namespace
 ) -> tuple[float, float]:
-    """Texts per second of the team, and the share of the CPUs that others used; the best try."""
-    tries = []
-    for attempt in range(options.repeats + 1):
-        if attempt:
-            wait_until_quiet(FOREIGN_LIMIT, options.patience)
+    """Texts per second of the team, and the share of the CPUs that others used."""
+
+    def once() -> tuple[float, float]:
         before, own = usage(), own_cpu()
         answers = _all(team, "go")
         used = own_cpu() - own + sum(answer["cpu"] for answer in answers)
-        tries.append((foreign_share(before, usage(), used), _rate(answers, count)))
-        if tries[-1][0] <= FOREIGN_LIMIT:
-            break
-    share, rate = min(tries)
-    return rate, share
+        return _rate(answers, count), foreign_share(before, usage(), used)
+
+    patience: Patience = options.patience
+    return patience.cleanest(once, FOREIGN_LIMIT)
 
 
 def _all(team: Sequence[Process], command: str, **arguments: Any) -> list[dict[str, Any]]:

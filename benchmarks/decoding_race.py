@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from arena import ContenderFailed, Process, Record, measured, processes, turns
 from decoding import COMPLETE, Case
@@ -145,7 +144,9 @@ def _prepared(
         tried = [earlier[name].settings]
     for settings in tried if len(tried) > 1 else []:
         process.ask("prepare", settings=settings, case=asked)
-        answer, _ = measured(process, "pace", **_tries(options), seconds=options.seconds / 2)
+        answer, _ = measured(
+            process, "pace", patience=options.patience, seconds=options.seconds / 2
+        )
         rate = answer["tokens"] / answer["seconds"]
         record.sweep.append((settings, rate))
         say(f"sweep  {name:26} {rate:8.1f} tokens/s  {settings}")
@@ -158,13 +159,9 @@ def _prepared(
 
 def _round(process: Process, case: Case, record: Record, options: argparse.Namespace) -> None:
     process.ask("prepare", settings=record.settings, case=asdict(case))
-    answer, share = measured(process, "pace", **_tries(options), seconds=options.seconds)
+    answer, share = measured(process, "pace", patience=options.patience, seconds=options.seconds)
     record.values.append(answer["tokens"] / answer["seconds"])
     record.foreign.append(share)
-
-
-def _tries(options: argparse.Namespace) -> dict[str, Any]:
-    return {"repeats": options.repeats, "patience": options.patience}
 
 
 def streaming(options: argparse.Namespace, log: Path, say: Say) -> Streaming:
@@ -176,7 +173,7 @@ def streaming(options: argparse.Namespace, log: Path, say: Say) -> Streaming:
             answer, _ = measured(
                 started["gpt2-nlplug-int8"],
                 "first_token",
-                **_tries(options),
+                patience=options.patience,
                 prompt=prompt,
                 calls=calls,
             )

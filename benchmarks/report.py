@@ -11,12 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
-from arena import Record
+from arena import FOREIGN_LIMIT, Record
 from bar import Bar
 from decoding_race import Decoded, Streaming
 from decoding_report import decoding_bars, decoding_table, streaming_table
 from parts import DECODING, PARTS
-from quiet import cpu_name
+from quiet import cpu_facts
 from startup import Start
 
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
@@ -59,10 +59,11 @@ def bars(results: Results) -> list[Bar]:
     """The goals, of the parts that were run."""
     found: list[Bar] = []
     for key, measured in results.throughput.items():
-        rate = {name: record.median for name, record in measured.records.items()}
+        records = measured.records
         for title, target, name, peer in PARTS[key].goals:
-            if name in rate and peer in rate:
-                found.append(Bar(title, target, rate[name] / rate[peer], "×", True))
+            if name in records and peer in records:
+                ratio = median(_ratios(records[name], records[peer]))
+                found.append(Bar(title, target, ratio, "×", True))
     found += decoding_bars(results.decoding, results.streaming)
     one = {name: record.median for name, record in results.latency.items()}
     for precision in ("int8", "fp32"):
@@ -131,11 +132,13 @@ def _machine() -> str:
             versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
-    name, cpus = cpu_name()
+    name, cpus, sets = cpu_facts()
     return (
-        f"{name}, {cpus} cores; Python {platform.python_version()}, {', '.join(versions)}. "
+        f"{name}, {cpus} cores ({', '.join(sets)}); Python {platform.python_version()}, "
+        f"{', '.join(versions)}. "
         "Every contender runs in its own process, at its best batch size and thread setting, "
-        "alternating; medians (lowest to highest). For decoding, settings are sessions × threads."
+        "alternating; medians (lowest to highest). A ratio is the median of those of each round. "
+        "For decoding, settings are sessions × threads."
     )
 
 
@@ -166,11 +169,7 @@ def _throughput(key: str, measured: Throughput) -> str:
             f"| {_ratio(record, records.get(f'{prefix}bare-{precision}'))} "
             f"| {_same(record, peer)} |"
         )
-    dirty = {name: record.dirty for name, record in records.items() if record.dirty}
-    if dirty:
-        counts = ", ".join(f"{name} {count}" for name, count in dirty.items())
-        lines += ["", f"Rounds in which others used the machine all the same: {counts}."]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_disturbed(records, measured.rounds)])
 
 
 def _cores(measured: Throughput) -> str:
@@ -190,7 +189,15 @@ def _cores(measured: Throughput) -> str:
             f"| {_ratio(record, records.get('transformers'))} "
             f"| {_ratio(record, records.get('optimum-int8'))} |"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_disturbed(records, measured.rounds)])
+
+
+def _disturbed(records: Mapping[str, Record], rounds: int) -> list[str]:
+    """A line with the rounds in which other processes used the machine too; empty without any."""
+    counts = [f"{name} {record.dirty}" for name, record in records.items() if record.dirty]
+    limit = f"{100 * FOREIGN_LIMIT:g} %"
+    text = f"Of {rounds} rounds disturbed (others used more than {limit} of the CPUs): "
+    return ["", f"{text}{', '.join(counts)}."] if counts else []
 
 
 def _settings(settings: Mapping[str, object]) -> str:
@@ -206,7 +213,15 @@ def _settings(settings: Mapping[str, object]) -> str:
 
 
 def _ratio(record: Record, peer: Record | None) -> str:
-    return "" if peer is None or peer is record else f"{record.median / peer.median:.2f}"
+    """The median of the ratios of each round, which both run after each other, and their range."""
+    if peer is None or peer is record:
+        return ""
+    ratios = _ratios(record, peer)
+    return f"{median(ratios):.2f} ({_spread(ratios, 2)})"
+
+
+def _ratios(record: Record, peer: Record) -> list[float]:
+    return [one / other for one, other in zip(record.values, peer.values, strict=True)]
 
 
 def _same(record: Record, peer: Record | None) -> str:

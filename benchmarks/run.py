@@ -33,6 +33,7 @@ from decoding_race import (
 )
 from models import COMPLETE
 from parts import CONTENDERS, DECODERS, DECODING, PARTS, Part
+from quiet import Patience
 from report import Results, Throughput, bars, markdown, update_page
 from startup import Start, measure
 
@@ -89,8 +90,7 @@ def run_part(part: str, options: argparse.Namespace, log: Path, results: Results
             options.work,
             Path(sys.executable).parent / "nlplug",
             3 if options.quick else 7,
-            repeats=options.repeats,
-            patience=options.patience,
+            options.patience,
         )
 
 
@@ -113,8 +113,12 @@ def _arguments() -> argparse.Namespace:
     add("--update-docs", action="store_true", help="put the tables into docs/benchmarks.md")
     add("--reuse-settings", action="store_true", help="skip the sweeps: settings of the last run")
     add("--check", action="store_true", help="exit with 1 where a bar is not met")
-    add("--repeats", type=int, default=4, help="tries more while others use the machine")
-    add("--patience", type=float, default=20.0, help="seconds to wait for a quiet moment")
+    add(
+        "--patience",
+        type=float,
+        help="seconds of the whole run to wait for quiet moments and to measure again (900; quick: "
+        "60)",
+    )
     add("--work", type=Path, default=ROOT / "benchmarks" / ".work", help="where the models go")
     add("--results", type=Path, default=RESULTS, help="where the figures go")
     add("--base", type=Path, help="a MiniLM-L6 checkpoint to use instead of the pip package's")
@@ -122,6 +126,8 @@ def _arguments() -> argparse.Namespace:
     add("--renew", action="store_true", help="of the models that decode, export our own again")
     options = parser.parse_args()
     options.calls = 100 if options.quick else 400
+    seconds = 60.0 if options.quick else 900.0
+    options.patience = Patience(seconds if options.patience is None else options.patience)
     options.seconds = options.seconds or (0.05 if options.quick else 0.8)
     asked = [part.strip() for part in options.only.split(",") if part.strip()]
     options.only = [part for part in CHOICES if part in asked]
@@ -206,9 +212,7 @@ def throughput(
             process.ask("prepare", settings=records[name].settings, count=count)
         for number, order in enumerate(turns(names, rounds), 1):
             for name in order:
-                answer, share = measured(
-                    running[name], "go", repeats=options.repeats, patience=options.patience
-                )
+                answer, share = measured(running[name], "go", patience=options.patience)
                 record = records[name]
                 record.values.append(count / answer["seconds"])
                 record.foreign.append(share)
@@ -229,7 +233,7 @@ def sweep(
         process.ask("prepare", settings=settings, count=count)
         rates = []
         for _ in range(2):
-            answer, _ = measured(process, "go", repeats=options.repeats, patience=options.patience)
+            answer, _ = measured(process, "go", patience=options.patience)
             rates.append(count / answer["seconds"])
         record.sweep.append((settings, max(rates)))
         say(f"sweep    {name:16} {max(rates):8.1f} texts/s  {settings}")
@@ -242,7 +246,6 @@ def latency(
     """Seconds per call for one short text, in alternating groups of a few dozen calls."""
     names = [n for n in CLASSIFICATION if n in options.contenders and n != "torch-bf16"]
     records = {name: Record() for name in names}
-    arguments = {"repeats": options.repeats, "patience": options.patience}
     with processes(names, options.work, log) as running:
         for name, process in running.items():
             known = options.reuse_settings and name in earlier
@@ -250,7 +253,7 @@ def latency(
                 records[name].settings = earlier[name].settings
             for settings in LATENCY_SWEEP.get(name, []) if not known else []:
                 process.ask("prepare_one", settings=settings)
-                answer, _ = measured(process, "one", calls=40, **arguments)
+                answer, _ = measured(process, "one", calls=40, patience=options.patience)
                 middle = sorted(answer["times"])[20]
                 records[name].sweep.append((settings, 1 / middle))
                 say(f"sweep    {name:14} {1000 * middle:8.2f} ms  {settings}")
@@ -259,7 +262,7 @@ def latency(
             process.ask("prepare_one", settings=records[name].settings)
         for order in turns(names, options.calls // 20):
             for name in order:
-                answer, share = measured(running[name], "one", calls=20, **arguments)
+                answer, share = measured(running[name], "one", calls=20, patience=options.patience)
                 records[name].values += answer["times"]
                 records[name].foreign.append(share)
     return records

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from arena import FOREIGN_LIMIT, turns
-from quiet import foreign_share, own_cpu, usage, wait_until_quiet
+from quiet import Patience, foreign_share, own_cpu, usage
 
 TEXT = "I loved every minute of it, and so did the children."
 
@@ -71,34 +71,24 @@ def commands(work: Path, command: Path) -> dict[str, Start]:
     }
 
 
-def measure(
-    work: Path, command: Path, rounds: int, *, repeats: int, patience: float
-) -> dict[str, Start]:
+def measure(work: Path, command: Path, rounds: int, patience: Patience) -> dict[str, Start]:
     """Run each command once per round, alternating, after one run that warms the file cache."""
-    starts = commands(work, command)
+    starts, log = commands(work, command), work / "startup.log"
     for start in starts.values():
-        _once(start, work / "startup.log")
+        _once(start, log)
     for order in turns(list(starts), rounds):
         for name in order:
             start = starts[name]
-            best: tuple[float, float, float] | None = None
-            for attempt in range(repeats + 1):
-                if attempt:
-                    wait_until_quiet(FOREIGN_LIMIT, patience)
-                run = _once(start, work / "startup.log")
-                if best is None or run[2] < best[2]:
-                    best = run
-                if run[2] <= 2 * FOREIGN_LIMIT:  # a tick of 10 ms weighs more in so short a run
-                    break
-            assert best is not None
-            start.seconds.append(best[0])
-            start.peak.append(best[1])
-            start.foreign.append(best[2])
+            # A tick of 10 ms weighs more in so short a run.
+            run, share = patience.cleanest(lambda s=start: _once(s, log), 2 * FOREIGN_LIMIT)
+            start.seconds.append(run[0])
+            start.peak.append(run[1])
+            start.foreign.append(share)
     return starts
 
 
-def _once(start: Start, log: Path) -> tuple[float, float, float]:
-    """Seconds, peak MB and foreign share of one run.
+def _once(start: Start, log: Path) -> tuple[tuple[float, float], float]:
+    """Seconds and peak MB of one run, and the share of the CPUs that others used.
 
     Raises:
         RuntimeError: The command failed.
@@ -114,4 +104,5 @@ def _once(start: Start, log: Path) -> tuple[float, float, float]:
         raise RuntimeError(f"{start.title} failed; see {log}")
     # os.times() counts children apart, so the child's time is added here.
     cpu = used.ru_utime + used.ru_stime + own_cpu() - own
-    return after.wall - before.wall, used.ru_maxrss / 1024, foreign_share(before, after, cpu)
+    found = after.wall - before.wall, used.ru_maxrss / 1024
+    return found, foreign_share(before, after, cpu)

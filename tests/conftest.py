@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import threading
+from collections import Counter
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -100,8 +101,22 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     show(terminalreporter, config.getoption(REPORT))
 
 
+_LONG = ("e2e", "install")
+
+
+def _turn(item: pytest.Item, tests: Counter[Path]) -> tuple[bool, int]:
+    """When a test runs: files whose few tests take long come first, then those with most tests.
+
+    A worker that began the last of them would work alone at the end.
+    """
+    folder = item.path.relative_to(ROOT / "tests").parent
+    return not (folder == Path() or folder.parts[0] in _LONG), -tests[item.path]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need a CUDA device are skipped where ONNX Runtime sees none."""
+    """Order the files, and skip the tests for a CUDA device where ONNX Runtime sees none."""
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (*_turn(item, tests), item.path))
     if not any(item.get_closest_marker("gpu") for item in items):
         return
     import onnxruntime

@@ -94,7 +94,7 @@ class RecipeRun:
 
 
 def recipe_run(
-    doc: str, *, task: str, output: Path, base: str = BASE, package: str = BASE_PACKAGE
+    doc: str, *, task: str, output: Path, base: str = BASE, package: str | None = BASE_PACKAGE
 ) -> RecipeRun:
     """Read a recipe's command line.
 
@@ -121,9 +121,9 @@ def recipe_run(
     return RecipeRun(given.data, given.work, given.base, given.output, given.calibrate)
 
 
-def base_of(hub_id: str, package: str) -> str:
+def base_of(hub_id: str, package: str | None) -> str:
     """The checkpoint in an installed package that contains it, else its id on the Hub."""
-    spec = find_spec(package)
+    spec = find_spec(package) if package else None
     folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
     return str(folder) if folder and folder.is_dir() else hub_id
 

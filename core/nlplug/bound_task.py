@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from nlplug.arguments import name_rules
+from nlplug.by_language import ByLanguage, ModelChoice, StreamingByLanguage
 from nlplug.errors import MissingAttribute, OptionError, warn
 from nlplug.language_guard import LanguageGuard
 from nlplug.model_views import (
@@ -20,15 +21,14 @@ from nlplug.model_views import (
     dtype_of,
 )
 from nlplug.models.bundle import Bundle
-from nlplug.models.precision import preferred_precision
-from nlplug.models.tuned import tuned_for
+from nlplug.models.tuned import precision_and_device
 from nlplug.settings import load_settings
 from nlplug.validation import make_input, make_options
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from nlplug.task import Task
+    from nlplug.task import Runner, Task
 
 _OVERRIDE = "To change how inputs are read or answers are made, write a plugin whose TaskModel has "
 _INSTEAD = {
@@ -51,6 +51,8 @@ class BoundTask:
     Args:
         definition: The task.
         bundle: The model.
+        others: Models of further languages; each input is answered by one that knows its language,
+            else by ``bundle``.
         precision: A precision of the bundle, or ``auto``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         threads: CPU threads; None: ``NLPLUG_THREADS``, else the CPUs that the process may use.
@@ -80,6 +82,7 @@ class BoundTask:
         definition: Task,
         bundle: Bundle,
         *,
+        others: Sequence[Bundle] = (),
         precision: str = "auto",
         device: str = "auto",
         threads: int | None = None,
@@ -89,7 +92,9 @@ class BoundTask:
         self.definition = definition
         self.task = name or definition.name
         self.bundle = bundle
+        self._choice = ModelChoice(definition, (bundle, *others))
         self._setup = {
+            "others": [other.path.resolve() for other in others],
             "precision": precision,
             "device": device,
             "threads": threads,
@@ -102,6 +107,7 @@ class BoundTask:
             option: value
             for option, value in definition.default_options(bundle).items()
             if option in definition.Options.model_fields
+            and not others  # else each model has its own
         }
         preset = definition.adapt(options or {})
         rules = self._rules
@@ -111,19 +117,45 @@ class BoundTask:
         self._model_defaults = frozenset(known) - self._preset
         make_options(definition, self._defaults)
         threads = threads if threads is not None else load_settings().threads
-        tuned = tuned_for(bundle) if precision == device == "auto" else None
-        if tuned is not None:
-            precision, device = tuned.precision, tuned.device
-        self.precision = precision if precision != "auto" else preferred_precision(bundle, device)
-        self._guard = LanguageGuard(definition, bundle)
-        self._runner = definition.load(
-            bundle, precision=self.precision, device=device, threads=threads
-        )
+        self._guard = LanguageGuard(definition, self._choice)
+
+        self.precision, _ = precision_and_device(bundle, precision, device)
+
+        def load(model: Bundle) -> Runner:
+            chosen, place = precision_and_device(model, precision, device)
+            return definition.load(model, precision=chosen, device=place, threads=threads)
+
+        kind = StreamingByLanguage if definition.family.streams else ByLanguage
+        self._runner = kind(definition, self._choice, load) if others else load(bundle)
 
     @property
     def device(self) -> DeviceName:
         """The device that the model runs on: ``cpu`` or ``cuda:N``."""
         return DeviceName(self._runner.device)
+
+    @property
+    def bundles(self) -> tuple[Bundle, ...]:
+        """The models: several if they answer by the language of the text."""
+        return self._choice.bundles
+
+    @property
+    def answered(self) -> Mapping[str, int]:
+        """Number of inputs so far by the model that answered them; empty if there is one model."""
+        return dict(self._runner.answered) if isinstance(self._runner, ByLanguage) else {}
+
+    def bundle_for(self, item: Any, options: Mapping[str, Any] | None = None) -> Bundle:
+        """The model that answers an input.
+
+        Args:
+            item: A text, a dict of the fields, or the task's ``Input``.
+            options: Options of the call.
+
+        Raises:
+            InputError: The input is malformed.
+            OptionError: An option is invalid.
+        """
+        parsed = make_options(self.definition, {**self._defaults, **(options or {})})
+        return self.bundles[self._choice.place(make_input(self.definition, item), parsed)]
 
     @property
     def concurrency(self) -> int:
@@ -223,8 +255,9 @@ class BoundTask:
         return _rebuilt, (type(self), self.definition, self.bundle.path.resolve(), self._setup)
 
     def __repr__(self) -> str:
+        names = ", ".join(bundle.name for bundle in self._choice.bundles)
         return (
-            f"Pipeline(task={self.task!r}, model={self.bundle.name!r}, "
+            f"Pipeline(task={self.task!r}, model={names!r}, "
             f"precision={self.precision!r}, device={str(self.device)!r})"
         )
 
@@ -241,4 +274,5 @@ def _rebuilt(
     kind: type[BoundTask], definition: Task, path: Path, setup: Mapping[str, Any]
 ) -> BoundTask:
     """A pipeline like another one, which may be in another process."""
-    return kind(definition, Bundle.open(path), **setup)
+    others = [Bundle.open(other) for other in setup["others"]]
+    return kind(definition, Bundle.open(path), **{**setup, "others": others})

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from nlplug.errors import ForeignTextError, MissingExtra
+from nlplug.runtime.shared import Lazy
 from nlplug.task import TaskOptions, chinese
 from nlplug.text.foreign import HINT, UNKNOWN, ForeignTexts
 from nlplug.text.language import (
@@ -27,6 +28,7 @@ from nlplug.text.language import (
 from nlplug.validation import make_options
 
 if TYPE_CHECKING:
+    from nlplug.by_language import ModelChoice
     from nlplug.models.bundle import Bundle
     from nlplug.runtime.tokenizer import Tokenizer
     from nlplug.task import Task, TaskInput
@@ -58,12 +60,13 @@ class LanguageGuard:
 
     Args:
         task: The task.
-        bundle: The model.
+        choice: The model, or several of which one answers each input.
     """
 
-    def __init__(self, task: Task, bundle: Bundle) -> None:
+    def __init__(self, task: Task, choice: ModelChoice) -> None:
         self._task = task
-        self._bundle = bundle
+        self._choice = choice
+        self._tokenizers = [Lazy(partial(_tokenizer, bundle)) for bundle in choice.bundles]
 
     def watched(
         self,
@@ -89,7 +92,7 @@ class LanguageGuard:
             yield from inputs
             return
         refuse = options.on_foreign == "error"
-        known = tuple(self._task.languages(self._bundle, options))
+        known = self._choice.languages(options)
         found.known = known
         if refuse and known_languages(known) and not is_available():
             raise MissingExtra(
@@ -99,7 +102,7 @@ class LanguageGuard:
             )
         for number, item in enumerate(inputs):
             found.total += 1
-            language = self._foreign(item, known)
+            language = self._foreign(item, options, known)
             if language is not None:
                 if refuse:
                     place = f"Input {number}" if numbered else ""
@@ -120,39 +123,56 @@ class LanguageGuard:
 
     def check_request(self, inputs: Sequence[TaskInput], given: Mapping[str, Any]) -> ForeignTexts:
         """As `check`, with the options of one call over the defaults of the model."""
-        defaults = self._task.default_options(self._bundle)
-        known = {k: v for k, v in defaults.items() if k in self._task.Options.model_fields}
-        return self.check(inputs, make_options(self._task, {**known, **given}))
+        return self.check(inputs, self._options(given))
 
-    def _foreign(self, item: TaskInput, known: Sequence[str]) -> str | None:
+    def models_of(self, inputs: Sequence[TaskInput], given: Mapping[str, Any]) -> Counter[str]:
+        """Number of inputs of a call by the model that answers them; empty if there is one model.
+
+        Args:
+            inputs: The inputs.
+            given: The options of the call.
+        """
+        bundles = self._choice.bundles
+        if len(bundles) == 1:
+            return Counter()
+        options = self._options(given)
+        return Counter(bundles[self._choice.place(item, options)].name for item in inputs)
+
+    def _options(self, given: Mapping[str, Any]) -> TaskOptions:
+        """The options of one call over the defaults of the model."""
+        defaults = self._task.default_options(self._choice.bundles[0])
+        known = {k: v for k, v in defaults.items() if k in self._task.Options.model_fields}
+        return make_options(self._task, {**known, **given})
+
+    def _foreign(self, item: TaskInput, options: TaskOptions, known: Sequence[str]) -> str | None:
         for text in self._task.texts(item):
             language = foreign_language(text, known)
-            if language is None and self._is_unknown(text):
-                language = UNKNOWN
+            if language is None and not text.isascii():
+                tokenizer = self._tokenizers[self._choice.place(item, options)].get()
+                language = UNKNOWN if _is_unknown(text, tokenizer) else None
             if language is not None:
                 return language
         return None
 
-    def _is_unknown(self, text: str) -> bool:
-        """Whether most tokens of the text are missing from the vocabulary."""
-        if text.isascii():
-            return False
-        sample = sample_of(text)
-        if not any(mark.isascii() and mark.isalnum() for mark in sample):
-            ids = self._tokenizer.ids(sample)
-            if ids.count(self._tokenizer.unk_token_id) == len(ids):
-                return True  # also a text of emoji, or of characters that the tokenizer drops
-        letters = [letter for letter in sample if letter.isalpha()]
-        others = sum(not letter.isascii() for letter in letters)
-        if others < max(_FEWEST_LETTERS, len(letters) * _OTHER_LETTERS):
-            return False
-        words = "".join(mark if mark.isalpha() else " " for mark in sample)
-        ids = self._tokenizer.ids(words)
-        unknown = ids.count(self._tokenizer.unk_token_id)
-        return 0 < unknown >= len(ids) * _UNKNOWN_SHARE
 
-    @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        from nlplug.runtime.tokenizer import load_tokenizer
+def _is_unknown(text: str, tokenizer: Tokenizer) -> bool:
+    """Whether most tokens of a text are missing from the vocabulary."""
+    sample = sample_of(text)
+    if not any(mark.isascii() and mark.isalnum() for mark in sample):
+        ids = tokenizer.ids(sample)
+        if ids.count(tokenizer.unk_token_id) == len(ids):
+            return True  # also a text of emoji, or of characters that the tokenizer drops
+    letters = [letter for letter in sample if letter.isalpha()]
+    others = sum(not letter.isascii() for letter in letters)
+    if others < max(_FEWEST_LETTERS, len(letters) * _OTHER_LETTERS):
+        return False
+    words = "".join(mark if mark.isalpha() else " " for mark in sample)
+    ids = tokenizer.ids(words)
+    unknown = ids.count(tokenizer.unk_token_id)
+    return 0 < unknown >= len(ids) * _UNKNOWN_SHARE
 
-        return load_tokenizer(self._bundle, offsets=False)
+
+def _tokenizer(bundle: Bundle) -> Tokenizer:
+    from nlplug.runtime.tokenizer import load_tokenizer
+
+    return load_tokenizer(bundle, offsets=False)

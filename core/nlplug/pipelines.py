@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -26,8 +25,8 @@ from nlplug.arguments import (
     read_task,
     task_of,
 )
-from nlplug.async_iterators import available_groups, iterate_in_thread
 from nlplug.bound_task import BoundTask
+from nlplug.by_language import AUTO, bundles_of
 from nlplug.errors import OptionError, UnknownTask, warn
 from nlplug.explanations.result import shaped
 from nlplug.inputs import (
@@ -51,6 +50,8 @@ if TYPE_CHECKING:
     from nlplug.runtime.answers import Answers, TextPiece
     from nlplug.task import TaskInput, TaskOptions
 
+_MOST_ALTERNATIVES = 16
+
 
 def pipeline(
     task: str | None = None,
@@ -68,6 +69,8 @@ def pipeline(
     Args:
         task: Name of an installed task, or the Hub's name for it; None to take the model's own.
         model: A folder, the name of a packaged or cached model, or a Hub id; None: the default.
+            ``auto``: the installed models of the task together; each input is answered by one that
+            knows its language.
         precision: A precision of the bundle, such as ``fp32``, ``fp16`` or ``int8``. ``auto``: on
             the CPU int8 if the quality gate measured it, on a GPU fp16 if present, else fp32.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; also, as in transformers, -1 for the
@@ -92,10 +95,11 @@ def pipeline(
     wanted = None if setup.precision == "auto" else setup.precision
     name = task
     task, named = (task, {}) if task in host.task_names() else read_task(task)
+    more: list[Bundle] = []
     if task is None:
-        if model is None:
+        if model is None or model == AUTO:
             raise UnknownTask(
-                "Neither a task nor a model was given.",
+                "No task was given, and no model that states one.",
                 hint=f"Name a task: {', '.join(host.task_names()) or 'none is installed'}.",
             )
         bundle = resolve(
@@ -110,12 +114,13 @@ def pipeline(
             raise no_model(found)
         if model is None and (without := name_rules(found, name).without_model):
             warn(without, UserWarning)
-        bundle = resolve(
-            source, host=host, precision=wanted, revision=revision, settings=setup.settings
+        bundle, *more = bundles_of(
+            found, source, host, precision=wanted, revision=revision, settings=setup.settings
         )
     return Pipeline(
         found,
         bundle,
+        others=more,
         precision=setup.precision_for(bundle),
         device=setup.device,
         threads=threads,
@@ -202,8 +207,21 @@ class Pipeline(BoundTask):
         parsed = make_options(self.definition, self._defaults | options)
         return self._guard.check([make_input(self.definition, value) for value in inputs], parsed)
 
+    def unchanged(self, inputs: Any, /, **options: Any) -> list[str]:
+        """The parts of one input that its answer keeps, such as the addresses in a translation.
+
+        Raises:
+            InputError: The input is malformed.
+        """
+        item = make_input(self.definition, inputs)
+        parsed = make_options(self.definition, self._defaults | options)
+        text = next(iter(self.definition.texts(item)), "")
+        return [text[start:end] for start, end in self.definition.unchanged(item, parsed)]
+
     async def acall(self, inputs: Any = None, /, **arguments: Any) -> Any:
         """As calling the pipeline, without blocking the event loop. Streams give a list."""
+        from nlplug.async_iterators import in_thread
+
         if isinstance(inputs, AsyncIterable):
             return [answer async for answer in self.amap(inputs, **arguments)]
 
@@ -211,7 +229,7 @@ class Pipeline(BoundTask):
             answer = self(inputs, **arguments)
             return list(answer) if isinstance(answer, Iterator) else answer
 
-        return await asyncio.to_thread(work)
+        return await in_thread(work)
 
     async def amap(
         self, inputs: Iterable[Any] | AsyncIterable[Any], /, **arguments: Any
@@ -221,10 +239,12 @@ class Pipeline(BoundTask):
         The inputs of an async iterable are answered in groups of those that are available, so a
         slow source does not delay answers.
         """
+        from nlplug.async_iterators import available_groups, in_thread, iterate_in_thread
+
         if isinstance(inputs, AsyncIterable):
             async for group in available_groups(inputs):
                 work = partial(self._gather, group, arguments)
-                for answer in await asyncio.to_thread(work):
+                for answer in await in_thread(work):
                     yield answer
             return
         answers = self._stream(inputs, *self._split(arguments))
@@ -245,15 +265,34 @@ class Pipeline(BoundTask):
             OptionError: Immediately: the task cannot stream, or an option is invalid.
             InputError: The input is malformed.
         """
-        fields, options, _ = self._split(arguments)
-        if not isinstance(self._runner, StreamingRunner):
-            raise OptionError(
-                f"The answers of the task {self.definition.name!r} cannot be streamed.",
-                hint="Call the pipeline, or use its map() for many inputs.",
-            )
-        item = self._item(self.definition.wrap(inputs), fields)
+        item, options, runner = self._streamed(inputs, arguments)
         self._guard.check([item], options).warn()
-        return self._runner.stream(item, options)
+        return runner.stream(item, options)
+
+    def alternatives(
+        self, inputs: Any = None, /, *, part: int, count: int = 5, **arguments: Any
+    ) -> list[str]:
+        """Other texts for one part of an answer, best first.
+
+        Args:
+            inputs: One input, as for a call.
+            part: Number of the part, as in `pieces`: of a translation, a sentence.
+            count: Maximum number of texts, from 1 to 16. The text of the answer may be one of them.
+            **arguments: Fields of the input, and options.
+
+        Returns:
+            The texts; empty if the part is not written by the model, or the task has no such texts.
+
+        Raises:
+            OptionError: The task cannot stream, or ``count`` or an option is invalid.
+            InputError: The input is malformed, or the answer has no such part.
+        """
+        if not 1 <= count <= _MOST_ALTERNATIVES:
+            raise OptionError(
+                f"count is {count}.", hint=f"Give a number from 1 to {_MOST_ALTERNATIVES}."
+            )
+        item, options, runner = self._streamed(inputs, arguments)
+        return runner.alternatives(item, options, part, count)
 
     def stream(self, inputs: Any = None, /, **arguments: Any) -> Generator[str, None, None]:
         """As `pieces`, but only the text; joined, it is the new text of the answer."""
@@ -265,14 +304,28 @@ class Pipeline(BoundTask):
         Python closes an abandoned generator at garbage collection. To stop immediately, close it:
         ``async with contextlib.aclosing(pipe.astream(...)) as text``.
         """
+        from nlplug.async_iterators import in_thread, iterate_in_thread
+
         # In a thread, because the first call loads the model.
-        stream = await asyncio.to_thread(partial(self.stream, inputs, **arguments))
+        stream = await in_thread(partial(self.stream, inputs, **arguments))
         async with iterate_in_thread(stream) as texts:
             async for text in texts:
                 yield text
 
     predict = transform = __call__
     """As calling the pipeline, under the names of scikit-learn."""
+
+    def _streamed(
+        self, inputs: Any, arguments: Mapping[str, Any]
+    ) -> tuple[TaskInput, TaskOptions, StreamingRunner]:
+        """One input, the options, and the runner; see `pieces` for the errors."""
+        fields, options, _ = self._split(arguments)
+        if not isinstance(self._runner, StreamingRunner):
+            raise OptionError(
+                f"The answers of the task {self.definition.name!r} cannot be streamed.",
+                hint="Call the pipeline, or use its map() for many inputs.",
+            )
+        return self._item(self.definition.wrap(inputs), fields), options, self._runner
 
     def _split(
         self, arguments: Mapping[str, Any]

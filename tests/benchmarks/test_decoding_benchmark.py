@@ -96,7 +96,7 @@ def test_a_quick_run_measures_tiny_models_to_the_end(root: Path, tmp_path: Path)
     from decoding_models import make
 
     make("gpt2", tmp_path / "tiny" / "gpt2", tmp_path, tiny=True, only=["nlplug"])
-    command = [sys.executable, str(root / "benchmarks" / "run.py"), "--quick", "--repeats", "0"]
+    command = [sys.executable, str(root / "benchmarks" / "run.py"), "--quick", "--patience", "0"]
     arguments = {
         "--only": "generation",
         "--contenders": "gpt2-nlplug-fp32,gpt2-nlplug-int8",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nlplug import pipeline
+from nlplug.by_language import ModelChoice
 from nlplug.families.sequence_classification import SequenceClassificationTask
 from nlplug.language_guard import LanguageGuard
 from nlplug.models.bundle import Bundle
@@ -39,7 +40,8 @@ def test_the_card_of_a_repository_states_its_languages(
     bundle = Bundle.open(made.path)
     assert bundle.languages == languages
     task = Mood()
-    found = LanguageGuard(task, bundle).check([make_input(task, FRENCH)], make_options(task, {}))
+    guard = LanguageGuard(task, ModelChoice(task, [bundle]))
+    found = guard.check([make_input(task, FRENCH)], make_options(task, {}))
     assert bool(found.found) is bool(languages)
 
 

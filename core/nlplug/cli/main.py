@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from nlplug.cli._context import host_of
+from nlplug.cli._stdout import own_stdout
 from nlplug.errors import (
     DeviceFallbackWarning,
     ForeignTextWarning,
@@ -101,7 +102,8 @@ class NlplugCommands(click.Group):
         """Run the command; its return value is not used as exit code."""
         super().invoke(ctx)
         # Detects a closed output pipe here instead of at the exit of the interpreter.
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
 
     def main(
         self,
@@ -115,7 +117,7 @@ class NlplugCommands(click.Group):
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
         try:
-            with warnings.catch_warnings():
+            with own_stdout(), warnings.catch_warnings():
                 warnings.showwarning = _show_warning
                 code = super().main(args, prog_name, complete_var, False, **extra)
         except Exception as error:

@@ -93,7 +93,9 @@ def _model_option(task: Task) -> click.Option:
     default = "default: the embedded model" if task.default_model else "required"
     fit = f" Suitable: {', '.join(task.suggested_models)}." if task.suggested_models else ""
     return click.Option(
-        ["--model"], help=f"Folder, name of a packaged model, or Hub id.{fit}  [{default}]"
+        ["--model"],
+        help="Folder, name of a packaged model, or Hub id. auto: the installed models of the task; "
+        f"the language of each text chooses one.{fit}  [{default}]",
     )
 
 
@@ -142,7 +144,7 @@ _STREAM = click.Option(
 def _run(task: Task, values: dict[str, Any]) -> None:
     from nlplug.cli._options import given
     from nlplug.pipelines import pipeline
-    from nlplug.plugins.isolation import stdout_to_stderr
+    from nlplug.plugins.isolation import exit_as_error, stdout_to_stderr
     from nlplug.results import answered_rows
 
     output = sys.stdout  # only for answers; output of plugins goes to stderr
@@ -168,14 +170,16 @@ def _run(task: Task, values: dict[str, Any]) -> None:
     if stream and target is not None:
         raise OptionError("Both --stream and --output were given.", hint="Give one of the two.")
     if stream is None:
-        whole = target is not None or skips is not None or not sys.stdout.isatty()
+        whole = target is not None or skips is not None or not (sys.stdout and sys.stdout.isatty())
         stream = None if task.family.streams and not whole else False
     with ExitStack() as stack:
         stack.callback(_report, file)
         if skips is not None:
             stack.enter_context(closing(skips))
         stack.enter_context(stdout_to_stderr())
+        stack.enter_context(exit_as_error(task.name))
         pipe = stack.enter_context(pipeline(task.name, host=host_of(), **setup))
+        stack.callback(_report_models, pipe)
         _checked(pipe, options)
         first = next(rows, None)
         if first is None:
@@ -196,6 +200,13 @@ def _report(file: DataFile | None) -> None:
     """Print how a file was read, but not for plain lines of standard input."""
     if file is not None and file.report.rows and (file.stream is None or file.kind != ".txt"):
         click.echo(str(file.report), err=True)
+
+
+def _report_models(pipe: Pipeline) -> None:
+    """Print which models answered, where the language of each text chose one."""
+    if pipe.answered:
+        counts = (f"{name} ({count:,})" for name, count in pipe.answered.items())
+        click.echo(f"Answered by {', '.join(counts)}", err=True)
 
 
 def _tell(

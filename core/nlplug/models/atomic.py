@@ -121,6 +121,13 @@ def restore_replaced(target: Path) -> None:
             aside.rename(target)
 
 
+def discard_folder(folder: Path) -> None:
+    """Remove a folder: out of the way in one step, then file by file."""
+    aside = _beside(folder)
+    folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
 def _beside(target: Path) -> Path:
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
 
@@ -150,17 +157,15 @@ def lock(path: Path) -> IO[str]:
     return file
 
 
-def try_lock(*paths: Path) -> IO[str] | None:
-    """Lock the first of ``paths`` that exists; None when none does or another process holds it."""
-    for path in paths:
-        try:
-            file = path.open("r+", encoding="utf-8")
-        except OSError:
-            continue
-        if _flock(file):
-            return file
-        file.close()
+def try_lock(path: Path) -> IO[str] | None:
+    """Lock a file; None if it does not exist or another process holds it."""
+    try:
+        file = path.open("r+", encoding="utf-8")
+    except OSError:
         return None
+    if _flock(file):
+        return file
+    file.close()
     return None
 
 

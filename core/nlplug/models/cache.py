@@ -16,9 +16,10 @@ from nlplug.errors import (
     ModelNotFound,
     NlplugError,
     OptionError,
+    explained,
 )
 from nlplug.models import hub
-from nlplug.models.atomic import exclusive
+from nlplug.models.atomic import discard_folder, exclusive
 from nlplug.models.bundle import Bundle
 from nlplug.models.hub import HubRef, HubRepo
 from nlplug.models.layout import (
@@ -32,7 +33,7 @@ from nlplug.models.layout import (
 from nlplug.models.manifest import MANIFEST_FILE, Manifest, PrecisionRecord
 from nlplug.models.repository import Repository
 from nlplug.models.verify import sha256_of
-from nlplug.models.writer import BundleWriter, discard_folder
+from nlplug.models.writer import BundleWriter
 from nlplug.settings import Settings
 
 _UNMEASURED = ("fp32", "fp16", "int8", "uint8")
@@ -146,7 +147,7 @@ def pull(
     except NlplugError:  # some are OSErrors too
         raise
     except OSError as error:
-        raise BundleError(
+        raise explained(error) or BundleError(
             f"The cache {settings.cache_dir} cannot be written: {error}.",
             hint="Free disk space, allow writing there, or set NLPLUG_CACHE to another folder.",
         ) from error

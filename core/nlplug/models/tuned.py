@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlplug.models.atomic import write_text
+from nlplug.models.precision import preferred_precision
 from nlplug.runtime.cpu import usable_cpus
 from nlplug.runtime.device import onnxruntime
 from nlplug.settings import load_settings
@@ -54,6 +55,22 @@ def tuned_for(bundle: Bundle) -> Tuned | None:
     except (OSError, ValueError, TypeError):  # a record that cannot be read is as none
         return None
     return tuned if tuned.precision in bundle.precisions else None
+
+
+def precision_and_device(bundle: Bundle, precision: str, device: str) -> tuple[str, str]:
+    """What a model runs in and on where ``auto`` leaves it open.
+
+    Args:
+        bundle: The model.
+        precision: A precision of the model, or ``auto``.
+        device: A device, or ``auto``.
+    """
+    tuned = tuned_for(bundle) if precision == device == "auto" else None
+    if tuned is not None:
+        return tuned.precision, tuned.device
+    if precision == "auto":
+        precision = preferred_precision(bundle, device)
+    return precision, device
 
 
 def remember(bundle: Bundle, tuned: Tuned) -> Path:

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import json
 import os
-import secrets
-import shutil
-import sys
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from nlplug.errors import BundleError, BundleIncomplete
 from nlplug.json_text import parse_json
-from nlplug.models.atomic import (
-    flush_folder,
-    lock,
-    replace_folder,
-    restore_replaced,
-    try_lock,
-    write_text,
-)
+from nlplug.models.atomic import Staged, write_text
 from nlplug.models.bundle import Bundle
 from nlplug.models.files import read_object
 from nlplug.models.layout import CONFIG_FILE, CONFIG_MARK
@@ -62,10 +51,14 @@ class BundleWriter:
         self._in_cache = in_cache
         self._overwrite = overwrite
         self.target.parent.mkdir(parents=True, exist_ok=True)
-        _clean_up_after_killed(self.target)
-        self._check_target()
-        self.folder, locked = _new_folder(self.target)
-        self._lock: IO[str] | None = locked
+        self._staged = Staged(self.target, folder=True)
+        self.folder = self._staged.path
+        self._open = True
+        try:
+            self._check_target()
+        except BundleError:
+            self._close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -76,10 +69,7 @@ class BundleWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._close()
 
     def commit(self, manifest: Manifest) -> Bundle:
         """Record every file, write the manifest last and rename the folder into place.
@@ -94,7 +84,7 @@ class BundleWriter:
             BundleError: A file that the manifest names is missing, a link leaves the folder, or
                 something that is no bundle came to stand at ``target``.
         """
-        if self._lock is None:
+        if not self._open:
             raise BundleError(f"The writer of {self.target} is closed already.")
         check_links(self.folder)
         if not self._in_cache:
@@ -109,17 +99,17 @@ class BundleWriter:
                         hint=f"Written were: {', '.join(records) or 'no files'}.",
                     )
         filled = Manifest.model_validate({**dict(manifest), "files": records})
-        flush_folder(self.folder)
         write_text(self.folder / PARTIAL_FILE, filled.to_json())
-        if sys.platform == "win32":  # an open file cannot be renamed there
-            self._lock.close()
         os.replace(self.folder / PARTIAL_FILE, self.folder / MANIFEST_FILE)
         Bundle.open(self.folder)
         self._check_target()
-        replace_folder(self.folder, self.target)
-        self._lock.close()
-        self._lock = None
+        self._staged.commit()
+        self._close()
         return Bundle.open(self.target)
+
+    def _close(self) -> None:
+        self._open = False
+        self._staged.discard()
 
     def _check_target(self) -> None:
         target = self.target
@@ -139,27 +129,6 @@ class BundleWriter:
                 f"{', …' if len(strangers) > 5 else ''}.",
                 hint="Replacing the bundle would delete them; name another folder.",
             )
-
-
-def discard_folder(folder: Path) -> None:
-    """Remove a bundle: out of the way in one step, then file by file."""
-    aside = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.partial"
-    folder.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _new_folder(target: Path) -> tuple[Path, IO[str]]:
-    """A new folder next to ``target``, and the lock on its marker.
-
-    The lock is held while writing and released by the system when the process dies: so the next
-    writer can distinguish leftover folders from those in use.
-    """
-    while True:
-        folder = target.parent / f".{target.name}.{secrets.token_hex(4)}.partial"
-        folder.mkdir()
-        # Another writer that is cleaning up may take the folder for left over while it is empty.
-        with contextlib.suppress(FileNotFoundError):
-            return folder, lock(folder / PARTIAL_FILE)
 
 
 def _strangers(target: Path) -> list[str]:
@@ -182,27 +151,3 @@ def _mark_config(path: Path) -> None:
     config = read_object(path)
     config[CONFIG_MARK] = FORMAT_VERSION
     write_text(path, json.dumps(config, ensure_ascii=False, indent=2) + "\n")
-
-
-def _clean_up_after_killed(target: Path) -> None:
-    """Remove temporary folders that killed writers of ``target`` left; put back what they moved."""
-    restore_replaced(target)
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
-        held = try_lock(left / PARTIAL_FILE, left / MANIFEST_FILE)
-        if held is not None:
-            shutil.rmtree(left, ignore_errors=True)
-            held.close()
-        else:
-            _remove_left_over(left)
-
-
-def _remove_left_over(folder: Path) -> None:
-    """Remove a folder that holds neither marker nor manifest; no writer is at work in such a one.
-
-    It was killed at its very start, or while it was removing the bundle that it had replaced.
-    """
-    with contextlib.suppress(OSError):  # someone else is removing it too
-        if not os.listdir(folder):
-            folder.rmdir()
-        elif not any((folder / name).exists() for name in (PARTIAL_FILE, MANIFEST_FILE)):
-            shutil.rmtree(folder)

@@ -12,7 +12,7 @@ import sys
 import threading
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -72,6 +72,28 @@ class Lazy(_Shared, Generic[T]):
         super()._start_anew()
         _abandoned.append(self._value)
         self._value = None
+
+
+class SharedValues(_Shared, Generic[T]):
+    """Values that are equal where their keys are; each lives as long as somebody uses it.
+
+    The values must allow weak references.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._values: weakref.WeakValueDictionary[Hashable, T] = weakref.WeakValueDictionary()
+
+    def get(self, key: Hashable, build: Callable[[], T]) -> T:
+        """The value of a key, which is built where nobody uses it yet.
+
+        Raises what ``build`` raises.
+        """
+        with self._lock:
+            value = self._values.get(key)
+            if value is None:
+                value = self._values[key] = build()
+            return value
 
 
 class WorkerPool(_Shared):

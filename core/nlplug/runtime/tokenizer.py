@@ -60,12 +60,11 @@ class Tokenizer:
         self.max_length = max_length
         self._offsets = offsets
         repository = repository or Repository(file.parent)
-        self._plain = read_tokenizer(file, repository)
-        self.pad_token_id: int | None = padding_id(self._plain, repository)
+        self._shared = read_tokenizer(file, repository)
+        self._plain = self._shared.rust
+        self.pad_token_id: int | None = padding_id(self._shared, repository)
         unknown = unknown_id(self._plain, repository)
         self.unk_token_id: int = unknown if unknown is not None else -1
-        self._plain.no_padding()
-        self._plain.no_truncation()
 
     @property
     def knows_words(self) -> bool:

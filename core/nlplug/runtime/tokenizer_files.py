@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors
@@ -12,6 +14,7 @@ from nlplug.errors import BundleError
 from nlplug.models.encryption import decrypted, is_encrypted
 from nlplug.models.layout import VOCABULARY_FILE
 from nlplug.models.repository import Repository
+from nlplug.runtime.shared import SharedValues
 
 _BERT_TOKENS = {"unk": "[UNK]", "sep": "[SEP]", "pad": "[PAD]", "cls": "[CLS]", "mask": "[MASK]"}
 _MPNET_TOKENS = {"unk": "[UNK]", "sep": "</s>", "pad": "<pad>", "cls": "<s>", "mask": "<mask>"}
@@ -21,10 +24,32 @@ _NORMALIZER = {
     "strip_accents": ("strip_accents", None),
     "tokenize_chinese_chars": ("handle_chinese_chars", True),
 }
+_READ = ("tokenizer_class", "add_prefix_space", *_NORMALIZER)
+"""What is read of tokenizer_config.json here."""
 
 
-def read_tokenizer(file: Path, repository: Repository) -> RustTokenizer:
-    """Read a tokenizer; without padding and truncation.
+class SharedTokenizer:
+    """A tokenizer of which all models with the same files use one copy; nobody may change it.
+
+    Args:
+        rust: The tokenizer. Its padding and truncation are switched off.
+
+    Attributes:
+        padding: The text of the token with which its file pads rows.
+    """
+
+    def __init__(self, rust: RustTokenizer) -> None:
+        self.padding: str | None = (rust.padding or {}).get("pad_token")
+        rust.no_padding()
+        rust.no_truncation()
+        self.rust = rust
+
+
+_SHARED: SharedValues[SharedTokenizer] = SharedValues()
+
+
+def read_tokenizer(file: Path, repository: Repository) -> SharedTokenizer:
+    """Read a tokenizer, or take the one that another model read from equal files.
 
     Args:
         file: ``tokenizer.json`` in any version, or a ``vocab.txt`` of word pieces.
@@ -34,37 +59,51 @@ def read_tokenizer(file: Path, repository: Repository) -> RustTokenizer:
         BundleError: The file is not a tokenizer.
         BundleLocked: The file is encrypted, and the key is missing or another one.
     """
-    if file.name == VOCABULARY_FILE:
-        return _from_vocabulary(file, repository)
-    content = decrypted(file) if is_encrypted(file) else None
     try:
-        tokenizer = (
-            RustTokenizer.from_file(str(file))
-            if content is None
-            else RustTokenizer.from_buffer(content)
-        )
+        content = decrypted(file) if is_encrypted(file) else file.read_bytes()
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    read = _from_vocabulary if file.name == VOCABULARY_FILE else _from_json
+    config = repository.tokenizer_config
+    settings = (
+        {name: config[name] for name in _READ if name in config},
+        repository.special_tokens,
+        repository.added_tokens,
+        repository.config.get("model_type"),
+    )
+    key = (read, sha256(content).digest(), json.dumps(settings, sort_keys=True, default=dict))
+    return _SHARED.get(key, lambda: SharedTokenizer(read(content, file, repository)))
+
+
+def _from_json(content: bytes, file: Path, repository: Repository) -> RustTokenizer:
+    try:
+        tokenizer = RustTokenizer.from_buffer(content)
     except Exception as error:  # tokenizers raises bare Exception
-        raise BundleError(
-            f"{file} is not a tokenizer that this version of `tokenizers` reads: {error}",
-            hint="Export the model again, or fetch it again with `nlplug models pull`.",
-        ) from error
+        raise _unreadable(file, error) from error
     _override(tokenizer, repository)
     _add_missing(tokenizer, repository.added_tokens)
     return tokenizer
 
 
-def padding_id(tokenizer: RustTokenizer, repository: Repository) -> int | None:
+def _unreadable(file: Path, error: Exception) -> BundleError:
+    return BundleError(
+        f"{file} is not a tokenizer that this version of `tokenizers` reads: {error}",
+        hint="Export the model again, or fetch it again with `nlplug models pull`.",
+    )
+
+
+def padding_id(shared: SharedTokenizer, repository: Repository) -> int | None:
     """The token that rows are padded with; None where no file names one.
 
     An id that ``config.json`` states comes first, as graphs that look for the last token of a row
     compare with that one. Then the tokenizer's files, and at last the customary names.
     """
+    tokenizer = shared.rust
     size = tokenizer.get_vocab_size()
     stated = [token for token in repository.token_ids("pad") if token < size]
     if stated:
         return stated[0]
-    padding = tokenizer.padding or {}
-    texts = (repository.special_tokens.get("pad"), padding.get("pad_token"), "[PAD]", "<pad>")
+    texts = (repository.special_tokens.get("pad"), shared.padding, "[PAD]", "<pad>")
     found = (tokenizer.token_to_id(text) for text in texts if text)
     return next((token for token in found if token is not None), None)
 
@@ -112,10 +151,9 @@ def _add_missing(tokenizer: RustTokenizer, added: Mapping[str, int]) -> None:
             tokenizer.add_tokens([AddedToken(text, normalized=False)])
 
 
-def _from_vocabulary(file: Path, repository: Repository) -> RustTokenizer:
+def _from_vocabulary(content: bytes, file: Path, repository: Repository) -> RustTokenizer:
     """The tokenizer of BERT and similar models from ``vocab.txt``, as transformers converts it."""
     try:
-        content = decrypted(file) if is_encrypted(file) else file.read_bytes()
         lines = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     except UnicodeDecodeError as error:
         raise BundleError(

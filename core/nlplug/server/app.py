@@ -51,6 +51,8 @@ _LARGE_BODY = 64 * 1024
 
 WARNINGS_HEADER = "X-Nlplug-Warnings"
 """The header with the warnings about an answer: a JSON list of texts."""
+MODELS_HEADER = "X-Nlplug-Models"
+"""The header with the models that answered by language: a JSON object of numbers of inputs."""
 
 
 def create_app(
@@ -243,13 +245,14 @@ async def _answer(request: Request, serving: Serving, served: Served) -> Respons
     # In a thread, because the first check loads what detects languages.
     found = await asyncio.to_thread(serving.foreign, served, call.inputs, call.options)
     notices = [message] if (message := str(found)) else []
+    models = serving.models_of(served, call.inputs, call.options)
     options = call.options
     if "on_foreign" in served.task.Options.model_fields:
         options = {**options, "on_foreign": "ignore"}  # it is done
     call = replace(call, options=options)
     if call.stream or call.details:
         response = await answer_in_pieces(request, serving, served, call)
-        return _with_notices(response, notices)
+        return _with_headers(response, notices, models)
     answers: list[Any] = []
     if call.inputs:
         answers = await answered(serving.submit(served, call.inputs, call.options), request)
@@ -258,11 +261,16 @@ async def _answer(request: Request, serving: Serving, served: Served) -> Respons
         value = huggingface.reply(served.task, answers, call)
         return json_reply({"results": value, "warnings": notices} if call.warnings else value)
 
-    return _with_notices(await asyncio.to_thread(reply) if large else reply(), notices)
+    response = await asyncio.to_thread(reply) if large else reply()
+    return _with_headers(response, notices, models)
 
 
-def _with_notices(response: Response, notices: list[str]) -> Response:
-    """The response with its warnings as a header: the replies of the protocols have no room."""
+def _with_headers(
+    response: Response, notices: Sequence[str], models: Mapping[str, int]
+) -> Response:
+    """The response with its facts as headers: the replies of the protocols have no room."""
     if notices:
         response.headers[WARNINGS_HEADER] = json.dumps(notices)
+    if models:
+        response.headers[MODELS_HEADER] = json.dumps(models)
     return response

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nlplug.by_language import AUTO
 from nlplug.errors import ModelNotFound, UnknownTask
 from nlplug.models.bundle import Bundle
 from nlplug.pipelines import Pipeline
@@ -26,6 +27,9 @@ Source = str | Path | Bundle | Pipeline
 @dataclass(frozen=True)
 class Served:
     """One served name under ``/models/``.
+
+    ``TASK-auto`` stands for the installed models of a task, where there are several: the language
+    of a text chooses one.
 
     Attributes:
         name: The name in the URL.
@@ -157,6 +161,10 @@ class Catalog:
             if spec.task in tasks:
                 model = Served(spec.name, tasks[spec.task], spec.name, key=spec.name, spec=spec)
                 self._served.setdefault(spec.name, model)
+        for task in tasks.values():
+            if sum(spec.path is not None for spec in self._host.models(task.name)) > 1:
+                name = f"{task.name}-{AUTO}"
+                self._served.setdefault(name, Served(name, task, AUTO, key=name))
 
     def _of_task(self, name: str, task: Task, model: str) -> Served:
         return Served(name, task, model, key=model, spec=self._host.find_model(model))

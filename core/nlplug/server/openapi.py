@@ -208,7 +208,12 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
                         "description": "Warnings about the answer, such as texts in languages "
                         "that the model does not know: a JSON list of texts.",
                         "schema": {"type": "string"},
-                    }
+                    },
+                    "X-Nlplug-Models": {
+                        "description": "Where the language of a text chooses the model: the number "
+                        "of texts by model, a JSON object.",
+                        "schema": {"type": "string"},
+                    },
                 },
                 "content": replies,
             }

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nlplug.by_language import bundles_of
 from nlplug.errors import ModelNotFound
 from nlplug.models.bundle import Bundle
-from nlplug.models.resolve import resolve
 from nlplug.pipelines import Pipeline, pipeline
 from nlplug.validation import no_model
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nlplug.task import Task
 
 AUTO = "auto"
+"""A model, precision or device that is left open."""
 
 _Key = tuple[str, str, str]
 
@@ -94,7 +95,7 @@ class ModelPool:
         return self.host.models(task)
 
     def bundle(self, task: Task, model: str | None) -> Bundle:
-        """Find a model and check that it fits the task.
+        """Find a model and check that it fits the task; for ``auto`` the first one.
 
         Raises:
             NlplugError: The model cannot be found, downloaded or used.
@@ -105,7 +106,7 @@ class ModelPool:
                 f"The task {task.name!r} has no model of its own.",
                 hint="Give a folder or a Hub id.",
             )
-        bundle = resolve(source, host=self.host)
+        bundle = bundles_of(task, source, self.host)[0]
         Pipeline(task, bundle).close()  # reads the small files, not the graph
         return bundle
 
@@ -158,6 +159,8 @@ class ModelPool:
         name = (model or "").strip() or task.default_model
         if name is None:
             raise no_model(task)
+        if name == AUTO:
+            return name
         if self.only_packaged and name not in {spec.name for spec in self.packaged(task.name)}:
             raise ModelNotFound(
                 f"This server offers only its installed models, and {name!r} is not one of them.",

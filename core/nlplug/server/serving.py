@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,8 +12,8 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from nlplug.by_language import ModelChoice, bundles_of
 from nlplug.language_guard import LanguageGuard
-from nlplug.models.resolve import resolve
 from nlplug.pipelines import Pipeline
 from nlplug.server.batch import length
 from nlplug.server.batching import GRACE, LAST_WAIT, Batcher
@@ -22,6 +23,7 @@ from nlplug.server.streaming import Stream, Streams
 from nlplug.text.foreign import ForeignTexts
 
 if TYPE_CHECKING:
+    from nlplug.models.bundle import Bundle
     from nlplug.plugins import PluginHost
     from nlplug.server.catalog import Catalog, Served
     from nlplug.server.pool import ModelPool
@@ -112,17 +114,30 @@ class Serving:
             ForeignTextError: There is one, and ``on_foreign`` is ``error``.
             ModelNotFound: There is no such model.
         """
+        return self._guard(served).check_request(inputs, options)
+
+    def models_of(
+        self, served: Served, inputs: Sequence[TaskInput], options: Mapping[str, Any]
+    ) -> Counter[str]:
+        """The models that answer by the language of the texts, with their numbers of inputs.
+
+        Empty where one model answers all.
+        """
+        return self._guard(served).models_of(inputs, options)
+
+    def _guard(self, served: Served) -> LanguageGuard:
         with self._lock:
             guard = self._guards.get(_key(served))
         if guard is None:
-            source = served.source
-            bundle = (
-                source.bundle if isinstance(source, Pipeline) else resolve(source, host=self.host)
-            )
-            guard = LanguageGuard(served.task, bundle)
+            guard = LanguageGuard(served.task, ModelChoice(served.task, self._bundles(served)))
             with self._lock:
                 self._guards[_key(served)] = guard
-        return guard.check_request(inputs, options)
+        return guard
+
+    def _bundles(self, served: Served) -> Sequence[Bundle]:
+        if isinstance(served.source, Pipeline):
+            return served.source.bundles
+        return bundles_of(served.task, served.source, self.host)
 
     def stream(self, served: Served, item: Any, options: dict[str, Any]) -> Stream:
         """Start the answer to one checked input, which this event loop reads piece by piece.

@@ -84,6 +84,8 @@ it is to of he my at as can get out up our us only more some than any much many
 _FREQUENT = {"en": frozenset(_ENGLISH.split())}
 _WORD = re.compile(r"""["'“”‘’«»(¿¡\[*]*+([^\W\d_]++(?:['’\-.][^\W\d_]++)*+)['’.,;:!?…)"”»\]*]*+""")
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
+# A Chinese character or kana, or a word of other letters.
+_PARTS = re.compile("[\u3040-\u30ff\u3400-\u9fff]|[^\\W\\d_\u3040-\u30ff\u3400-\u9fff]+")
 
 
 def is_available() -> bool:
@@ -156,6 +158,25 @@ def foreign_language(text: str, known: Collection[str]) -> str | None:
     if script == "Latin":
         return found or (best if len(words) >= _ENOUGH_WORDS else None)
     return found or script
+
+
+def script_share(text: str, known: Collection[str]) -> float:
+    """The share of a text that is in the scripts of some languages, from 0 to 1.
+
+    A Chinese character counts as much as a word of letters, so that a few names in Latin letters do
+    not make a Chinese sentence English.
+
+    Args:
+        text: Any text; at most 240 of its characters are inspected.
+        known: Codes of languages; unknown codes have no script.
+
+    Returns:
+        The share; 0 for a text without letters.
+    """
+    mine = _scripts(known_languages(tuple(known))) if known else frozenset()
+    scripts = [_script(part[0]) for part in _PARTS.findall(sample_of(text))]
+    total = len(scripts) - scripts.count("")
+    return sum(script in mine for script in scripts if script) / total if total else 0.0
 
 
 def _compared(

@@ -203,8 +203,9 @@ def _word_pieces(texts: Iterable[str], size: int, special: list[str], unknown: s
     trainer = trainers.WordPieceTrainer(
         vocab_size=size,
         special_tokens=special,
-        # A character needs two pieces, one at the beginning of a word and one within.
-        limit_alphabet=min(1000, (size - len(special)) // 2),
+        # Rare characters leave half of the vocabulary to longer pieces. A smaller limit would cut
+        # off most characters of Chinese, where each is a word.
+        limit_alphabet=(size - len(special)) // 2,
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)

@@ -403,6 +403,30 @@ def test_a_cache_that_cannot_be_written_is_named(
     assert "NLPLUG_CACHE" in str(caught.value.hint)
 
 
+LIMITED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from nlplug.cli.main import main
+import huggingface_hub
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+main(["models", "pull", "acme/tiny"])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of the size of a file")
+@pytest.mark.parametrize("most", [10, 600])
+def test_a_full_disk_is_told_and_leaves_nothing(hub: HubStandIn, most: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(most)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert "allows no larger file" in done.stderr
+    assert "cut off" not in done.stderr
+    assert list_cached(load_settings()) == []
+    resolve("acme/tiny").verify()
+    assert left_in_cache() == ["acme--tiny"]
+
+
 def test_several_that_pull_at_once_lose_nothing_of_one_another(hub: HubStandIn) -> None:
     with ThreadPoolExecutor(4) as pool:
         pulls = [

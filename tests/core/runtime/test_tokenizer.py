@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,12 @@ from fuzz_kit import bounded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as RustTokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import Whitespace
 
 from nlplug.errors import BundleError, InputError, OptionError
+from nlplug.models.repository import Repository
 from nlplug.runtime.tokenizer import Text, Tokenizer, load_tokenizer
 from nlplug.testing import tiny_text_classifier
 
@@ -176,3 +181,28 @@ def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path) -> None:
     file.write_text("{}")
     with pytest.raises(BundleError, match="tokenizer.json"):
         Tokenizer(file, max_length=8)
+
+
+def read(folder: Path, *, lowercase: bool, max_length: int) -> Tokenizer:
+    """A tokenizer whose casing is stated in a file beside its own."""
+    folder.mkdir()
+    rust = RustTokenizer(WordPiece({"[UNK]": 0, "word": 1, "<fill>": 2, "Word": 3}))
+    rust.normalizer = BertNormalizer()
+    rust.pre_tokenizer = Whitespace()
+    rust.enable_padding(pad_id=2, pad_token="<fill>")
+    file = folder / "tokenizer.json"
+    rust.save(str(file))
+    config = {"tokenizer_class": "BertTokenizer", "do_lower_case": lowercase}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    return Tokenizer(file, max_length=max_length, repository=Repository.read(folder))
+
+
+def test_models_with_equal_tokenizers_share_one(tmp_path: Path) -> None:
+    first = read(tmp_path / "first", lowercase=True, max_length=8)
+    second = read(tmp_path / "second", lowercase=True, max_length=9)
+    assert first._plain is second._plain
+    assert (first.max_length, second.max_length) == (8, 9)
+    assert first.pad_token_id == second.pad_token_id == 2
+    other = read(tmp_path / "other", lowercase=False, max_length=8)
+    assert other._plain is not first._plain
+    assert [each.ids("Word") for each in (first, second, other)] == [[1], [1], [3]]

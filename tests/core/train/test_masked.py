@@ -91,6 +91,12 @@ def test_of_many_letters_the_usual_ones_get_into_a_small_vocabulary() -> None:
     assert small.unk_token_id not in small("the good film")["input_ids"]
 
 
+def test_each_of_many_chinese_characters_gets_into_a_vocabulary_with_room() -> None:
+    signs = "".join(map(chr, range(0x4E00, 0x4E00 + 1200)))
+    tokenizer = train_masked_tokenizer([signs, signs], kind="wordpiece", size=2600, max_length=64)
+    assert tokenizer.tokenize(signs) == list(signs)
+
+
 def test_the_right_share_is_hidden_by_mask_other_token_or_nothing(tokenizer: Any) -> None:
     inputs, labels = items(MaskedContexts(texts(2000), tokenizer, length=64, seed=1))
     plain = ~np.isin(whole(inputs, labels), tokenizer.all_special_ids)

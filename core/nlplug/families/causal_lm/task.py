@@ -126,6 +126,10 @@ class CausalTask(Task):
         """Load the decoder graph, in the fast form or as Optimum exports it."""
         return CausalRunner(bundle, precision, device=device, threads=threads)
 
+    def chats(self, bundle: Bundle) -> bool:
+        """Whether the model has a chat template."""
+        return bundle.repository.chat_template() is not None
+
     def default_options(self, bundle: Bundle) -> dict[str, Any]:
         """The options of ``generation_config.json``, overridden by those of the manifest."""
         options: Any = self.Options

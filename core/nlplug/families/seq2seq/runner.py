@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nlplug.errors import OptionError
+from nlplug.errors import InputError, OptionError
 from nlplug.families.decoding_options import refuse_token_ids
 from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel, Written
 from nlplug.models.signature import Signature
@@ -132,6 +132,22 @@ class Seq2SeqRunner(StreamingRunner):
             return self._by_token(parts, options, decoding)
         return self._by_stretch(parts, options, decoding)
 
+    def alternatives(self, item: TaskInput, options: Any, part: int, count: int) -> list[str]:
+        """See `StreamingRunner.alternatives`: the best beams of a segment."""
+        parts = self._model.parts(item, options)
+        if not 0 <= part < len(parts):
+            raise InputError(
+                f"The answer has {len(parts)} parts, and no number {part}.",
+                hint="Ask for the answer again: its input or its options may have changed.",
+            )
+        chosen = parts[part]
+        if isinstance(chosen, str):
+            return []
+        changes = {"num_beams": count, "num_return_sequences": count, "do_sample": False}
+        beams = options.model_copy(update=changes)
+        [written] = self._write([(chosen, 0)], beams, self._model.decoding(beams))
+        return list(dict.fromkeys(written.versions))
+
     def open(self) -> None:
         """See `Runner.open`.
 
@@ -195,10 +211,10 @@ class Seq2SeqRunner(StreamingRunner):
     ) -> Generator[TextPiece, None, None]:
         """The one segment among the parts as it comes."""
         count, finish = 0, "eos"
-        for place, part in enumerate(parts, 1):
-            last = place == len(parts)
+        for place, part in enumerate(parts):
+            last = place == len(parts) - 1
             if isinstance(part, str):
-                yield TextPiece(part, finish if last else None, count)
+                yield TextPiece(part, finish if last else None, count, part=place)
                 continue
             trim = _Trim() if part.trims else None
             pieces = self._decoder.get().pieces(
@@ -208,17 +224,18 @@ class Seq2SeqRunner(StreamingRunner):
                 for piece in pieces:
                     count, finish = piece.tokens, piece.finish or finish
                     text = trim(piece.text) if trim else piece.text
-                    yield replace(piece, text=text, finish=piece.finish if last else None)
+                    ended = piece.finish if last else None
+                    yield replace(piece, text=text, finish=ended, part=place)
 
     def _by_stretch(
         self, parts: Sequence[Part], options: Any, decoding: DecodingOptions
     ) -> Generator[TextPiece, None, None]:
         count, finish = 0, "eos"
         with closing(self._stretches(parts, options, decoding, in_order=True)) as stretches:
-            for place, stretch in enumerate(stretches, 1):
+            for place, stretch in enumerate(stretches):
                 count, finish = count + stretch.tokens, stretch.finish or finish
-                ended = finish if place == len(parts) else None
-                yield TextPiece(stretch.versions[0], ended, count)
+                ended = finish if place == len(parts) - 1 else None
+                yield TextPiece(stretch.versions[0], ended, count, part=place)
 
     def _stretches(
         self,

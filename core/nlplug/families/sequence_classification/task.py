@@ -30,6 +30,7 @@ FAMILY = Family(
     scoring="nlplug.families.sequence_classification.scoring:ClassificationEvaluation",
     held_out="nlplug.families.sequence_classification.held_out:fit",
     hub_shape="nlplug.server.protocols.shapes:NESTED",
+    distils=True,
     labelled=True,
 )
 

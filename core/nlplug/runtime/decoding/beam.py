@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from nlplug.runtime.decoding.decoder import Decoder, Decoding
+from nlplug.runtime.decoding.decoder import Decoder, Decoding, check_logits
 from nlplug.runtime.decoding.history import Finish, History, Stopping
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.processors import (
@@ -57,6 +57,7 @@ def beam_search(
         InputError: A prompt is empty, too long, or of another vocabulary; or all tokens are banned.
         OptionError: A token of the options is not in the vocabulary.
         CancelledError: See `DecodingOptions.cancelled`.
+        BundleError: The graph gives logits that are NaN or infinite.
     """
     options.check_tokens(session.spec.vocabulary)
     beams = options.num_beams
@@ -73,6 +74,7 @@ def beam_search(
     with closing(decoding):
         while True:
             options.raise_if_cancelled()
+            check_logits(session, decoding.sound)
             values, tokens = candidates(decoding, history)
             parents, tokens = search.advance(values, tokens, stopping)
             alive = np.flatnonzero(~search.done)

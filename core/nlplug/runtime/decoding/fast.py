@@ -32,6 +32,7 @@ class FastDecoder:
 
     def __init__(self, sessions: Sessions, spec: DecoderSpec) -> None:
         self.sessions = sessions
+        self.path = sessions.path
         self.spec = spec
         sessions.plan(spec.one_thread, spec.lane_rows)
 
@@ -79,6 +80,12 @@ class Outputs:
     def next_tokens(self) -> np.ndarray:
         """The most likely token of each row, int64 of shape (rows,)."""
         return self._arrays["top_tokens"][:, 0]
+
+    @property
+    def sound(self) -> np.ndarray:
+        """See `Decoding.sound`: one NaN or infinity makes all probabilities NaN."""
+        sound: np.ndarray = self._arrays["top_share"][:, 0] > 0
+        return sound
 
     @property
     def ranking(self) -> Ranking | None:
@@ -151,6 +158,11 @@ class FastDecoding:
     def next_tokens(self) -> np.ndarray:
         """See `Decoding.next_tokens`."""
         return self._outputs.next_tokens
+
+    @property
+    def sound(self) -> np.ndarray:
+        """See `Decoding.sound`."""
+        return self._outputs.sound
 
     @property
     def ranking(self) -> Ranking | None:

@@ -80,6 +80,7 @@ class PlainDecoder:
     """
 
     def __init__(self, session: Any, path: Path, *, context: int) -> None:
+        self.path = path
         self.graph = graph = PlainGraph(session, path, _CAUSAL_INPUTS, DecoderSpec.metadata_key)
         past = [item for item in session.get_inputs() if item.name not in _CAUSAL_INPUTS]
         held = {graph.inputs[item.name] for item in past}
@@ -135,6 +136,12 @@ class PlainDecoding:
     def rows(self) -> int:
         """See `Decoding.rows`."""
         return len(self.lengths)
+
+    @property
+    def sound(self) -> np.ndarray:
+        """See `Decoding.sound`: to ``argmax`` NaN is the largest number."""
+        sound: np.ndarray = np.isfinite(self.logits[np.arange(self.rows), self.next_tokens])
+        return sound
 
     @property
     def ranking(self) -> Ranking | None:

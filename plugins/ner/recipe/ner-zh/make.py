@@ -1,0 +1,85 @@
+"""Train, export and embed the Chinese NER model: data to bundle in one command.
+
+    NLPLUG_DATA=… python plugins/ner/recipe/ner-zh/make.py
+
+Each step writes its result into the work folder; a run that was killed continues there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chinese import encoder, held_out
+from recipes import checkpoint_of, embed, evaluated, recipe_run, write_rows
+
+from nlplug.data import read_rows
+from nlplug.export.run import ExportConfig, export_model
+from nlplug_ner.task import NerTask
+
+HERE = Path(__file__).resolve().parent
+BUNDLE = HERE.parents[1] / "nlplug_ner" / "models" / HERE.name
+SET = Path("train") / "ner" / "zh_msra_train.jsonl.gz"
+# The window of the bundle. Longer texts have several that overlap.
+WINDOW = 256
+LICENSE = "training data for research use (see README.md)"
+DATA = [
+    {"name": "MSRA, SIGHAN 2006", "license": "none stated, research use", "cite": "Levow 2006"},
+    {"name": "Chinese texts of all sets, without labels", "license": "see docs of the encoder"},
+]
+
+
+def prepare(data: Path, target: Path) -> None:
+    """Write the rows for training, and those that judge it: half watch, half are measured last."""
+    parts: dict[str, list[dict[str, list[str]]]] = {"train": [], "eval": [], "measured": []}
+    for row in read_rows(data / SET):
+        text = "".join(row.values["tokens"])
+        part = ("eval", "measured")[len(text) % 2] if held_out(text) else "train"
+        parts[part].append({name: row.values[name] for name in ("tokens", "ner_tags")})
+    for part, rows in parts.items():
+        write_rows(target / f"{part}.jsonl.gz", rows)
+
+
+def main() -> None:
+    """Run all steps that are not yet done."""
+    run = recipe_run(__doc__, task=HERE.name, output=BUNDLE, base="", package=None)
+    files = run.files
+    rows, gate = files / "train.jsonl.gz", files / "eval.jsonl.gz"
+    if not (files / "measured.jsonl.gz").is_file():
+        prepare(run.data, files)
+    checkpoint = checkpoint_of(
+        NerTask(),
+        train=rows,
+        eval=gate,
+        settings=HERE / "train.toml",
+        output=run.work / BUNDLE.name,
+        base=run.base or str(encoder(run.data, run.work.parent / "encoder-zh")),
+    )
+    made = run.work / "bundle"
+    report = export_model(
+        ExportConfig(
+            source=checkpoint,
+            output=made,
+            task=NerTask(),
+            precisions=("int8",),
+            required=("int8",),
+            eval_data=gate,
+            calibration=rows,
+            name=BUNDLE.name,
+            max_length=WINDOW,
+            license=LICENSE,
+            data=DATA,
+            languages=("zh",),
+            description="Persons, organizations and places in Chinese: 6 layers of 256 in int8.",
+        )
+    )
+    for result in report.results:
+        print(result)
+    found = evaluated("ner", made, files / "measured.jsonl.gz").report
+    print(found)
+    figures = {f"@{name.upper()}@": f"{found[name]:.3f}" for name in ("f1", "precision", "recall")}
+    figures |= {f"@{label}@": f"{scores['f1']:.3f}" for label, scores in found["labels"].items()}
+    embed(made, run.output, HERE / "card.md", figures)
+
+
+if __name__ == "__main__":
+    main()

