@@ -199,7 +199,13 @@ def main() -> None:
     parser.add_argument("--update", action="store_true", help="write the table into docs/stacks.md")
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    heads = ("checkpoint", "`train`", "`train5`", "to PyTorch, `train`", "to PyTorch, `train5`")
+    heads: tuple[str, ...] = (
+        "checkpoint",
+        "`train`",
+        "`train5`",
+        "to PyTorch, `train`",
+        "to PyTorch, `train5`",
+    )
     heads = (*heads, "between both", "operators", "CPU time")
     table = f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}\n"
     with tempfile.TemporaryDirectory() as folder:
