@@ -11,6 +11,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 NOX_ARGS ?=
 SOAK_ARGS ?=
+FEDERATED_ARGS ?=
 MODELS_ARGS ?=
 MODEL ?= *
 TARGET ?=
@@ -48,7 +49,7 @@ RECIPES = $(strip $(if $(filter-out *,$(MODEL)),$(RECIPE_OF),\
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt constraints5.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test5 fuzz mutants gate-cases soak axe way-pictures lint format docs docs-serve release-check nox stacks bench models version api clean
+.PHONY: help demo test test5 fuzz mutants gate-cases soak federated axe way-pictures lint format docs docs-serve release-check nox stacks bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -75,6 +76,12 @@ gate-cases: $(VENV)/.dev-installed ## Run the acceptance suite of the quality ga
 
 soak: $(VENV)/.dev-installed ## Run a server under twice its sustainable load for 10 minutes (SOAK_ARGS="--seconds 60")
 	$(BIN)/python tools/soak.py --update-docs $(SOAK_ARGS)
+
+# Flower needs older versions of what the server needs, so it has an environment of its own.
+federated: ## Train with three clients on this machine, in $(VENV)-federated (FEDERATED_ARGS="--data rows.csv …")
+	$(MAKE) $(VENV)-federated/.dev-installed VENV=$(VENV)-federated
+	$(VENV)-federated/bin/python -m pip install --disable-pip-version-check -q 'flwr>=1.42,<2'
+	$(VENV)-federated/bin/python examples/federated/run.py $(FEDERATED_ARGS)
 
 axe: $(VENV)/.dev-installed ## Check the accessibility of all pages of the web UI (AXE_ARGS="--page translation")
 	$(PIP) axe-playwright-python

@@ -11,7 +11,6 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,6 @@ from nlplug.arguments import (
     read_task,
     task_of,
 )
-from nlplug.bound_task import BoundTask
 from nlplug.by_language import AUTO, bundles_of
 from nlplug.errors import OptionError, UnknownTask, warn
 from nlplug.explanations.result import shaped
@@ -39,12 +37,14 @@ from nlplug.inputs import (
     read_inputs,
     spread,
 )
+from nlplug.inside.view import InsideView
 from nlplug.models.bundle import Bundle
 from nlplug.models.resolve import resolve
 from nlplug.plugins import PluginHost
+from nlplug.runtime.answers import texts_of
 from nlplug.task import StreamingRunner
 from nlplug.text.foreign import ForeignTexts
-from nlplug.validation import make_input, make_options, no_model, split_arguments
+from nlplug.validation import make_input, no_model, split_arguments
 
 if TYPE_CHECKING:
     from nlplug.runtime.answers import Answers, TextPiece
@@ -129,7 +129,7 @@ def pipeline(
     )
 
 
-class Pipeline(BoundTask):
+class Pipeline(InsideView):
     """A task bound to a model; safe to call from several threads. See `BoundTask`."""
 
     def __call__(self, inputs: Any = None, /, *others: Any, **arguments: Any) -> Any:
@@ -194,7 +194,7 @@ class Pipeline(BoundTask):
         For servers and user interfaces. ``cancel()`` of the result stops the work from any thread;
         instead of a warning, its ``foreign`` counts the texts in other languages.
         """
-        parsed = make_options(self.definition, self._defaults | options)
+        parsed = self._options(options)
         return self._answers((make_input(self.definition, value) for value in inputs), parsed)
 
     def foreign(self, inputs: Iterable[Any], /, **options: Any) -> ForeignTexts:
@@ -204,7 +204,7 @@ class Pipeline(BoundTask):
             ForeignTextError: There is one, and ``on_foreign`` is ``error``.
             InputError: An input is malformed.
         """
-        parsed = make_options(self.definition, self._defaults | options)
+        parsed = self._options(options)
         return self._guard.check([make_input(self.definition, value) for value in inputs], parsed)
 
     def unchanged(self, inputs: Any, /, **options: Any) -> list[str]:
@@ -214,7 +214,7 @@ class Pipeline(BoundTask):
             InputError: The input is malformed.
         """
         item = make_input(self.definition, inputs)
-        parsed = make_options(self.definition, self._defaults | options)
+        parsed = self._options(options)
         text = next(iter(self.definition.texts(item)), "")
         return [text[start:end] for start, end in self.definition.unchanged(item, parsed)]
 
@@ -296,7 +296,7 @@ class Pipeline(BoundTask):
 
     def stream(self, inputs: Any = None, /, **arguments: Any) -> Generator[str, None, None]:
         """As `pieces`, but only the text; joined, it is the new text of the answer."""
-        return _texts(self.pieces(inputs, **arguments))
+        return texts_of(self.pieces(inputs, **arguments))
 
     async def astream(self, inputs: Any = None, /, **arguments: Any) -> AsyncGenerator[str]:
         """As `stream`, for ``async for``; leaving the loop early stops the generation.
@@ -319,20 +319,23 @@ class Pipeline(BoundTask):
         self, inputs: Any, arguments: Mapping[str, Any]
     ) -> tuple[TaskInput, TaskOptions, StreamingRunner]:
         """One input, the options, and the runner; see `pieces` for the errors."""
-        fields, options, _ = self._split(arguments)
         if not isinstance(self._runner, StreamingRunner):
             raise OptionError(
                 f"The answers of the task {self.definition.name!r} cannot be streamed.",
                 hint="Call the pipeline, or use its map() for many inputs.",
             )
-        return self._item(self.definition.wrap(inputs), fields), options, self._runner
+        return *self._one(inputs, arguments), self._runner
+
+    def _one(self, inputs: Any, arguments: Mapping[str, Any]) -> tuple[TaskInput, TaskOptions]:
+        fields, options, _ = self._split(arguments)
+        return self._item(self.definition.wrap(inputs), fields), options
 
     def _split(
         self, arguments: Mapping[str, Any]
     ) -> tuple[dict[str, Any], TaskOptions, frozenset[str]]:
         """Fields of the input, all options, and the names of given options and model defaults."""
         fields, given = split_arguments(self.definition, self.definition.adapt(arguments))
-        options = make_options(self.definition, self._defaults | given)
+        options = self._options(given)
         return fields, options, self._model_defaults | given.keys()
 
     def _gather(self, inputs: Iterable[Any], arguments: Mapping[str, Any]) -> list[Any]:
@@ -389,11 +392,3 @@ class Pipeline(BoundTask):
                 yield found if lists else found[0]
         finally:
             answers.foreign.warn()
-
-
-def _texts(pieces: Generator[TextPiece, None, None]) -> Generator[str, None, None]:
-    """The texts of pieces; closing this generator closes theirs."""
-    with closing(pieces):
-        for piece in pieces:
-            if piece.text:
-                yield piece.text

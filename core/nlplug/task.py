@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import SkipJsonSchema
 
+from nlplug.errors import OptionError
+
 if TYPE_CHECKING:
     from nlplug.argument_rules import Rule
     from nlplug.families.family import Family
+    from nlplug.inside.result import Inside, Request
     from nlplug.models.bundle import Bundle
     from nlplug.runtime.answers import Answers, TextPiece
 
@@ -157,6 +160,24 @@ class Runner(ABC):
             BundleError: The graph does not fit the task.
         """
 
+    def inside(self, item: TaskInput, options: TaskOptions, request: Request) -> Inside:
+        """What happens inside the model while it reads an input.
+
+        Args:
+            item: The input.
+            options: The options of the call.
+            request: What to look for.
+
+        Raises:
+            OptionError: This kind of model cannot be looked into, which is the default, or the
+                task does not have a part of the request.
+            InputError: The model cannot process the input.
+            BundleError: The graph does not show what was asked for.
+        """
+        raise OptionError(
+            "This kind of model cannot be looked into.", hint="Use a model of another task."
+        )
+
     @abstractmethod
     def open(self) -> None:
         """Load the model now instead of at the first input."""
@@ -226,6 +247,9 @@ class Task(ABC):
     """The kind of model: how it is trained, exported and evaluated."""
     base: ClassVar[str] = ""
     """Hub id of the checkpoint that training starts from if none is named; empty: none."""
+
+    replaces: ClassVar[Mapping[str, str]] = {}
+    """Of two options for one thing, the given one → the one whose default then has no effect."""
 
     rules: ClassVar[Mapping[str, Rule]] = {}
     """Rules of `adapt` by name of the argument; see `nlplug.argument_rules`."""

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from parity.compare import Tally
 from parity.texts import sentences
@@ -92,6 +93,34 @@ def test_texts(
             seen.add(str(own))
         counted.check(least=len(texts))
     assert len(seen) > 40
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_inside_is_what_the_checkpoint_computes(
+    name: str,
+    pair: Callable[..., tuple[Any, Any]],
+    folders: Callable[[str], tuple[Path, Path]],
+) -> None:
+    import torch
+    from transformers import AutoModelForSeq2SeqLM
+
+    mine, _ = pair(name, "text2text-generation")
+    found = mine.inside("the bridge was closed", max_new_tokens=4, parts="attention")
+    checkpoint, _ = folders(name)
+    model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint, attn_implementation="eager").eval()
+    maps = {one.name: one for one in found.attention}
+    source, text = ([token.id for token in maps["cross"].keys], maps["decoder"].queries)
+    with torch.no_grad():
+        expected = model(
+            torch.tensor([source]),
+            decoder_input_ids=torch.tensor([[token.id for token in text]]),
+            output_attentions=True,
+        )
+    for own in maps:
+        name_of_theirs = f"{own}_attentions"
+        theirs = np.stack([layer[0].numpy() for layer in expected[name_of_theirs]])
+        np.testing.assert_allclose(maps[own].weights, theirs, atol=1e-4)
+    assert maps.keys() == {"encoder", "decoder", "cross"}
 
 
 def test_the_shapes_are_those_of_transformers(pair: Callable[..., tuple[Any, Any]]) -> None:

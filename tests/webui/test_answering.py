@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
+from language_kit import CHINESE, ENGLISH, installed_languages
 
 from nlplug.plugins import PluginHost
 from nlplug.server.pool import ModelPool
@@ -153,3 +155,18 @@ def test_a_text_that_the_model_cannot_read_has_a_notice(form: Form) -> None:
     assert "The text looks like unknown characters. The answer may be wrong." in last
     *_, last = form.ask(do_sample=False, max_new_tokens=3)
     assert "np-foreign" not in last
+
+
+def test_the_model_that_the_language_chose_is_named(tmp_path: Path) -> None:
+    with installed_languages(tmp_path) as host:
+        pool = ModelPool(host)
+        task = host.task("leaning")
+        inputs, options = input_controls(task), option_controls(task)
+        card = ResultCard(Display.LABEL, EMPTY, str)  # type: ignore[arg-type]
+        card.outputs = [None] * 3
+        answering = Answering(task, pool, inputs, options, card)
+        for text, model in ((CHINESE, "zh"), (ENGLISH, "en")):
+            values = [text, "", *(control.to_form(control.initial) for control in options)]
+            found = answering.whole(Question("me", "en", "auto", "auto", {}, values))
+            assert f">{model}<" in "".join(map(str, found)), found
+        pool.close()

@@ -1,4 +1,4 @@
-"""The pages that compare models and list plugins, and the shortcuts, in a browser."""
+"""The pages that compare models, look inside and list plugins, and the shortcuts, in a browser."""
 
 from __future__ import annotations
 
@@ -75,6 +75,35 @@ def test_a_file_on_both_sides_and_its_report(comparing: Page, tmp_path: Path) ->
     comparing.locator("#np-c-ask-file").click()
     told = comparing.locator("#np-c-agree").inner_text()
     assert told == "Same answer on 100.00 % of 1 row; different on 0."
+
+
+def test_maps_probabilities_and_neighbors_by_keyboard(guest: Visitor) -> None:
+    page = guest.open("inside#/translation", width=390)
+    page.locator("#np-i-field-text").fill("The cat is black.")
+    page.locator("#np-i-ask").press("Enter")
+    cells = page.locator("#np-i-map tbody tr")
+    page.locator("#np-i-neighbors").wait_for()
+    caption = page.locator("#np-i-map caption")
+    assert "Generated text to the source" in caption.inner_text()
+    page.locator("#np-i-kind").select_option("0")
+    page.locator("#np-i-layer").focus()
+    page.keyboard.press("ArrowDown")
+    page.locator("#np-i-head").focus()
+    page.keyboard.press("ArrowDown")
+    assert caption.inner_text() == "Source to itself (encoder) · Layer: 1 · Head: 1"
+    assert [row.split()[0] for row in cells.all_inner_texts()][:2] == ["The", "cat"]
+    for row in cells.all_inner_texts():
+        assert 95 <= sum(map(int, row.split()[1:])) <= 105
+    told = page.locator("#np-i-probabilities tbody tr").all_inner_texts()
+    assert "chat" in told[1] and " %" in told[1]
+    assert "dogs" in page.locator("#np-i-neighbors").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.locator("#np-i-window").fill("2")
+    page.locator("#np-i-ask").click()
+    error = page.locator("form .np-error")
+    assert "window is 2" in error.inner_text()
+    guest.leave()
+    assert guest.foreign == []
 
 
 def test_the_gate_and_a_model_that_does_not_exist(comparing: Page) -> None:

@@ -1,4 +1,4 @@
-"""The routes of the pages that compare models and list plugins."""
+"""The routes of the pages that compare models, look inside them and list plugins."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nlplug import PluginHost
 from nlplug.workspace import DataSet, WorkspaceFolder
 from nlplug_webui.serving import make_app
 from nlplug_webui.workshop.compare import marked_rows
+from nlplug_webui.workshop.inside import SHOWN
 from nlplug_webui.workshop.plugins import CATALOGUE
 
 OURS = {"x-nlplug-page": "1"}
@@ -158,3 +159,15 @@ def test_the_catalogue_is_the_plugins_of_this_repository() -> None:
     folders = Path(__file__).parents[2] / "plugins"
     names = {path.parent.name.replace("_", "-") for path in folders.glob("*/pyproject.toml")}
     assert set(CATALOGUE) == names
+
+
+def test_inside_gives_maps_and_refuses_bad_input(client: TestClient) -> None:
+    path = "np-inside/tasks/sentiment"
+    found = client.post(path, json={"values": ["A wonderful film. " * 20, ""]}).json()
+    [attention] = found["attention"]
+    assert found["name"] == "sentiment-en@int8"
+    assert len(attention["queries"]) == len(attention["layers"][0][0]) == SHOWN < attention["of"]
+    bad = client.post(path, json={"values": ["A film", ""], "window": 2})
+    assert (bad.status_code, bad.json()["error"][:11]) == (422, "window is 2")
+    assert client.post(path, json={"values": []}).status_code == 422
+    assert client.post(path, json={"values": ["x"]}, headers={"x-nlplug-page": ""}).is_error

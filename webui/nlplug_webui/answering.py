@@ -22,7 +22,7 @@ from nlplug_webui.runs import Ending, Run, Runs
 from nlplug_webui.texts import duration, say
 from nlplug_webui.why import why_button_html, why_html
 from nlplug_webui.workshop.record import record_html
-from nlplug_webui.written import Written, call_html, kept_note_html
+from nlplug_webui.written import Written, call_html, detected_html, kept_note_html
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
@@ -154,7 +154,8 @@ class Answering:
                         html = growing_html(growing.text, question.language, before=before)
                         yield self._result.message(html)
             if run.ending in (None, Ending.STOPPED):
-                facts = self._told(question, growing, run) + self._facts(question, lease)
+                facts = self._told(question, growing, run)
+                facts += self._facts(question, lease, lease.pipeline.bundle_for(item, options).name)
                 yield self._result.answer(
                     self._written(question, growing, lease, item, options, before),
                     facts,
@@ -179,6 +180,8 @@ class Answering:
         parts = not task.family.continues_input and growing.finish is not None
         html = growing.written.html(language, before=before, parts=parts, kept=kept)
         call = call_html(task, question.model, question.precision, item, options) if parts else ""
+        bundle = lease.pipeline.bundle_for(item, options)
+        call += detected_html(task, bundle, item, options, language)
         return Shown(written_frame(html, language) + kept_note_html(kept, language) + call)
 
     def _pieces(
@@ -209,7 +212,7 @@ class Answering:
         why = self._why(answer, item, question.language)
         if is_explained(answer):
             answer = answer["answer"]
-        bundle = lease.pipeline.bundle
+        bundle = lease.pipeline.bundle_for(item, options)
         shown: Shown = show(
             self._task.display,
             self._task.tabular(answer),
@@ -220,7 +223,7 @@ class Answering:
         )
         return self._result.answer(
             replace(shown, tail=shown.tail + why),
-            [duration(seconds), *self._facts(question, lease)],
+            [duration(seconds), *self._facts(question, lease, bundle.name)],
             foreign_html(answers.foreign, question.language)
             + record_html(self._task, item, answer, bundle.labels),
             seconds=seconds,
@@ -248,9 +251,9 @@ class Answering:
     def _lease(self, question: Question) -> Any:
         return self._pool.lease(self._task, question.model, question.precision or AUTO)
 
-    def _facts(self, question: Question, lease: Lease) -> list[str]:
+    def _facts(self, question: Question, lease: Lease, model: str) -> list[str]:
         pipeline = lease.pipeline
-        facts = [pipeline.bundle.name, pipeline.precision, pipeline.device]
+        facts = [model, pipeline.precision, pipeline.device]
         if lease.loaded_in:
             spent = duration(lease.loaded_in)
             facts.append(say("loaded_in", question.language, time=spent))

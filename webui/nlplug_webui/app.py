@@ -21,11 +21,19 @@ from nlplug_webui.hookspecs import PanelContext
 from nlplug_webui.lasting import LastingFiles
 from nlplug_webui.messages import card_html
 from nlplug_webui.missing import MissingPages
-from nlplug_webui.pages import COMPARE_PAGE, HOME, PLUGINS_PAGE, WORKSPACE_PAGE, Page
+from nlplug_webui.pages import (
+    COMPARE_PAGE,
+    HOME,
+    INSIDE_PAGE,
+    PLUGINS_PAGE,
+    WORKSPACE_PAGE,
+    Page,
+)
 from nlplug_webui.private import PrivatePages
 from nlplug_webui.task_page import build_task_page, page_texts
 from nlplug_webui.texts import LANGUAGES, PREFIX, language_of, say, translations
 from nlplug_webui.workshop.compare import Comparing
+from nlplug_webui.workshop.inside import Insides
 from nlplug_webui.workshop.plugins import Plugins
 from nlplug_webui.workshop.products import Products
 from nlplug_webui.workshop.routes import Workshop, off
@@ -102,7 +110,7 @@ class WebUI:
                 self._page(demo, page, page.path)
         with demo.route(PLUGINS_PAGE, f"/{PLUGINS_PAGE}", show_in_navbar=False):
             self._plugins(demo)
-        for name in (WORKSPACE_PAGE, COMPARE_PAGE):
+        for name in (WORKSPACE_PAGE, COMPARE_PAGE, INSIDE_PAGE):
             with demo.route(name, f"/{name}", show_in_navbar=False):
                 self._scripted(name)
         return demo
@@ -194,6 +202,7 @@ def mount(
     router = off() if workspace is None else Workshop(workspace, host, pool).router
     app.include_router(router)
     app.include_router(Comparing(host, pool, workspace).router)
+    app.include_router(Insides(host, pool).router)
     app.include_router(Products(host, pool).router)
     app.include_router(Plugins(host, loopback=loopback, protected=protected).router)
     app.add_api_route(f"/{SCRIPTS}", scripts, methods=["GET"], include_in_schema=False)

@@ -42,7 +42,10 @@ _FIRST_STYLE = (
     ".nav-holder{display:none!important}"
     "gradio-app:not(:has(.np-header):has(.np-foot)) .np-page{visibility:hidden}"
 )
-_STYLES = ("style.css", "header.css", "work.css", "workshop.css", "tools.css", "products.css")
+_STYLES = (
+    *("style.css", "header.css", "work.css", "workshop.css", "tools.css", "products.css"),
+    "inside.css",
+)
 
 
 def head() -> str:

@@ -64,6 +64,8 @@ class ModelCard:
             names += self._task.suggested_models
         if first is not None and first not in names and not self._pool.only_packaged:
             names.insert(0, first)
+        if sum(spec.path is not None for spec in specs) > 1:
+            names.insert(1, AUTO)  # the language of the text chooses
         self.first = first
         closed = self._pool.only_packaged
         with gr.Column(elem_classes="np-card", elem_id="model-card"):

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 PLUGINS_PAGE = "plugins"
 WORKSPACE_PAGE = "workspace"
 COMPARE_PAGE = "compare"
-_NAMED = (COMPARE_PAGE, WORKSPACE_PAGE, PLUGINS_PAGE)
+INSIDE_PAGE = "inside"
+_NAMED = (COMPARE_PAGE, INSIDE_PAGE, WORKSPACE_PAGE, PLUGINS_PAGE)
 """Pages of their own, in the order of the navigation."""
 
 # First segments of the paths that Gradio uses.

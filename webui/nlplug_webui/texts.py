@@ -47,6 +47,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Two models, or two precisions of one model, on one text or on a file.",
         "zh": "在一段文本或一个文件上比较两个模型，或同一模型的两种精度。",
     },
+    "inside": {"en": "Inside", "zh": "内部"},
+    "inside_lead": {
+        "en": "Attention, probabilities of generated tokens and similar words inside a model.",
+        "zh": "模型内部的注意力、生成词元的概率和相似的词。",
+    },
     "plugins_none": {"en": "No plugin is installed", "zh": "没有安装插件"},
     "toggle_type": {"en": "Show or hide this type", "zh": "显示或隐藏此类型"},
     "token_probability": {"en": "Probability: {share}", "zh": "概率：{share}"},
@@ -57,6 +62,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "{n} 处保持不变",
     },
     "copy_link": {"en": "Copy link", "zh": "复制链接"},
+    "copied_partly": {
+        "en": "Copied without the text, which is too long for a link",
+        "zh": "已复制，但文本过长，链接中不含文本",
+    },
     "copy_link_hint": {
         "en": "A link with the text, the options and the model of this page",
         "zh": "包含此页的文本、选项和模型的链接",

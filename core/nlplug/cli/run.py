@@ -60,7 +60,7 @@ def _command(task: Task) -> click.Command:
             *inputs,
             *model_options(task.Options),
             *([_STREAM] if task.family.streams else []),
-            _model_option(task),
+            model_option(task),
             *_COMMON,
         ],
         callback=lambda **values: _run(task, values),
@@ -89,7 +89,8 @@ def _usage(task: Task) -> str:
     )
 
 
-def _model_option(task: Task) -> click.Option:
+def model_option(task: Task) -> click.Option:
+    """The option ``--model`` of a command of a task."""
     default = "default: the embedded model" if task.default_model else "required"
     fit = f" Suitable: {', '.join(task.suggested_models)}." if task.suggested_models else ""
     return click.Option(

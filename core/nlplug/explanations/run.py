@@ -104,7 +104,7 @@ def _explain(
         value=value,
         baseline=baseline,
         passes=passes.count,
-        words=_weighed(texts, units, weights),
+        words=weighed(texts, units, weights),
     )
 
 
@@ -125,7 +125,14 @@ def _within(units: Units, options: ExplanationOptions) -> Units:
     return grouped
 
 
-def _weighed(texts: Mapping[str, str], units: Units, weights: np.ndarray) -> list[WordWeight]:
+def weighed(texts: Mapping[str, str], units: Units, weights: np.ndarray) -> list[WordWeight]:
+    """The words of units with their weights.
+
+    Args:
+        texts: The texts by field.
+        units: The words.
+        weights: (units,).
+    """
     names, values = list(texts), list(texts.values())
     columns = (units.fields.tolist(), units.spans.tolist(), weights.tolist())
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -13,17 +14,23 @@ from nlplug.errors import OptionError
 from nlplug.explanations.contract import ExplainableModel
 from nlplug.explanations.options import ExplanationOptions
 from nlplug.explanations.run import explained
+from nlplug.inside.attention import AttentionReader
+from nlplug.inside.result import AttentionMap, Inside
+from nlplug.inside.tokens import neighbors, token_texts
 from nlplug.models.tuned import tuned_for
 from nlplug.runtime.answers import Answers
 from nlplug.runtime.batch_invariance import may_share_batches
 from nlplug.runtime.engine import Engine
+from nlplug.runtime.feeds import GraphFeeds
 from nlplug.runtime.model import Row, TaskModel
 from nlplug.runtime.session import OnnxExecutor
+from nlplug.runtime.tokenizer import load_tokenizer
 from nlplug.task import Runner, Task, TaskInput, TaskOptions, chinese
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nlplug.inside.result import Request
     from nlplug.models.bundle import Bundle
 
 __all__ = [
@@ -174,6 +181,29 @@ class GraphRunner(Runner):
                 )
             return explained(self._engine, self._model, inputs, options)
         return self._engine.map(inputs, options)
+
+    def inside(self, item: TaskInput, options: TaskOptions, request: Request) -> Inside:
+        """See `nlplug.task.Runner.inside`."""
+        request.lacks("probabilities")
+        (rows,) = self._model.encode([item], options)
+        row = rows[request.place(len(rows))]
+        tokenizer = load_tokenizer(request.bundle, offsets=False)
+        path, signature = self._executor.path, self._executor.signature
+        ids = [int(token) for token in row.features["input_ids"]]
+        tokens = token_texts(tokenizer, ids)
+        found = Inside(tokens, request.window, len(rows))
+        if "attention" in request.parts:
+            feeds = GraphFeeds(
+                signature,
+                pad_token_id=self._model.pad_token_id,
+                first_position=self._model.first_position,
+            )
+            layers, _ = AttentionReader(path).read(feeds.collate([row]))
+            layers = [layer[:, : len(ids), : len(ids)] for layer in layers]
+            found = replace(found, attention=[AttentionMap("self", tokens, tokens, layers)])
+        if "neighbors" in request.parts:
+            found = replace(found, neighbors=neighbors(path, tokenizer, ids, request.top))
+        return found
 
     def open(self) -> None:
         """Build the sessions for single batches and for many batches.

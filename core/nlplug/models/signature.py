@@ -7,13 +7,16 @@ takes a few milliseconds. Format: https://github.com/onnx/onnx/blob/main/onnx/on
 from __future__ import annotations
 
 import mmap
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from nlplug.errors import BundleError, NlplugError
 from nlplug.models.encryption import decrypted, is_encrypted
+from nlplug.models.protobuf import Buffer, fields, inner, string, text
 
 _TYPES = {
     1: "float32",
@@ -37,9 +40,8 @@ _SCALES_BY_BATCH = frozenset(
     {"DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul"}
 )
 
-_Buffer = mmap.mmap | bytes
-_Field = tuple[int, int, int]
-"""Number; then begin and end of the content, or for a number its value twice."""
+_TO_PROBABILITIES = frozenset({"Softmax", "Sigmoid"})
+_SAME_VALUES = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,16 @@ class Signature:
         source: Its file, for error messages.
         scales_by_batch: Whether it quantizes activations with one scale for the whole batch, so
             that the result of a row depends on the other rows.
+        probabilities: The outputs that are results of a softmax or a sigmoid.
+        unused: The inputs that no operator reads.
     """
 
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
     source: str = "the graph"
     scales_by_batch: bool = False
+    probabilities: frozenset[str] = frozenset()
+    unused: frozenset[str] = frozenset()
 
     @classmethod
     def of_names(cls, inputs: Iterable[str], outputs: Iterable[str] = ()) -> Signature:
@@ -90,7 +96,7 @@ class Signature:
         """
         try:
             state = path.stat()
-            inputs, outputs, by_batch = _read_file(path, state.st_mtime_ns, state.st_size)
+            contents = _read_file(path, state.st_mtime_ns, state.st_size)
         except NlplugError:  # some are ValueErrors too
             raise
         except (OSError, ValueError, IndexError) as error:
@@ -98,7 +104,14 @@ class Signature:
                 f"{path} is not an ONNX graph: {error}.",
                 hint="Check the bundle with `nlplug models verify`, or export the model again.",
             ) from None
-        return cls(inputs, outputs, str(path), by_batch)
+        return cls(
+            contents.inputs,
+            contents.outputs,
+            str(path),
+            contents.by_batch,
+            contents.probabilities,
+            contents.unused,
+        )
 
     @property
     def task(self) -> str:
@@ -124,14 +137,48 @@ class Signature:
             hint="Use a model that was trained for this task, or call the task of the model.",
         )
 
-    def size_of(self, name: str, axis: int) -> int | None:
-        """The size of an axis of an input, where it is fixed."""
-        shape = self.inputs[name].shape if name in self.inputs else None
-        return shape[axis] if shape is not None and len(shape) > axis else None
+    def fixed(self, axis: int) -> set[int]:
+        """The sizes that inputs of shape (rows, tokens) fix for an axis."""
+        shapes = (info.shape for info in self.inputs.values())
+        sizes = {shape[axis] for shape in shapes if shape is not None and len(shape) == 2}
+        return {size for size in sizes if size is not None}
 
 
-_Contents = tuple[dict[str, TensorInfo], dict[str, TensorInfo], bool]
-"""Inputs, outputs, and `Signature.scales_by_batch`."""
+def weights_outside(names: Iterable[str], folder: Path) -> set[str]:
+    """The files that the graphs of a folder keep weights in, by any name.
+
+    Args:
+        names: Files of the folder; those that are no graphs, or encrypted, name none.
+        folder: The folder.
+    """
+    return {
+        posixpath.normpath(posixpath.join(posixpath.dirname(name), place))
+        for name in names
+        if name.endswith(".onnx") and not is_encrypted(folder / name)
+        for place in _places_of_weights(folder / name)
+    }
+
+
+def _places_of_weights(path: Path) -> set[str]:
+    found = set()
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for entry in inner(data, 0, len(data), 7, 5, 13):
+                if text(data, *entry, 1) == "location":
+                    found.add(text(data, *entry, 2))
+    except (ValueError, IndexError):  # `Signature.read` names the file
+        return set()
+    return found
+
+
+class _Contents(NamedTuple):
+    """What is read from a file; see `Signature`."""
+
+    inputs: dict[str, TensorInfo]
+    outputs: dict[str, TensorInfo]
+    by_batch: bool
+    probabilities: frozenset[str]
+    unused: frozenset[str]
 
 
 @lru_cache(maxsize=64)
@@ -143,9 +190,9 @@ def _read_file(path: Path, modified: int, size: int) -> _Contents:
         return _read(data)
 
 
-def _read(data: _Buffer) -> _Contents:
+def _read(data: Buffer) -> _Contents:
     version, graph = 0, None
-    for number, begin, end in _fields(data, 0, len(data)):
+    for number, begin, end in fields(data, 0, len(data)):
         if number == 1:
             version = begin
         elif number == 7:
@@ -155,7 +202,7 @@ def _read(data: _Buffer) -> _Contents:
     inputs: dict[str, TensorInfo] = {}
     outputs: dict[str, TensorInfo] = {}
     weights: list[tuple[int, int]] = []
-    for number, begin, end in _fields(data, *graph):
+    for number, begin, end in fields(data, *graph):
         if number == 5:
             weights.append((begin, end))
         elif number in (11, 12):
@@ -163,83 +210,57 @@ def _read(data: _Buffer) -> _Contents:
             (inputs if number == 11 else outputs)[name] = info
     if version < _WEIGHTS_ARE_NO_INPUTS:
         for begin, end in weights:
-            inputs.pop(_text(data, begin, end, 8), None)
+            inputs.pop(text(data, begin, end, 8), None)
     if not inputs or not outputs:
         raise ValueError("it has no inputs or no outputs")
-    return inputs, outputs, any(name in _SCALES_BY_BATCH for name in _operators(data, *graph))
+    operators, unused = set(), set(inputs)
+    for node in _nodes(data, *graph):
+        operators.add(text(data, *node, 4))
+        if unused:
+            unused -= {string(data, *name) for name in inner(data, *node, 1)}
+    by_batch = not operators.isdisjoint(_SCALES_BY_BATCH)
+    found = _probabilities(data, *graph, outputs)
+    return _Contents(inputs, outputs, by_batch, found, frozenset(unused))
 
 
-def _operators(data: _Buffer, begin: int, end: int) -> Iterator[str]:
-    """The operators of a ``GraphProto``, with those of its branches."""
-    for node in _inner(data, begin, end, 1):
-        yield _text(data, *node, 4)
+def _probabilities(data: Buffer, begin: int, end: int, outputs: Iterable[str]) -> frozenset[str]:
+    """Those of the outputs that an operator of `_TO_PROBABILITIES` computes."""
+    wanted = {name: name for name in outputs}
+    found = set()
+    for node in reversed(list(inner(data, begin, end, 1))):  # they are in the order of the run
+        output = wanted.get(text(data, *node, 2))
+        if output is None:
+            continue
+        operator = text(data, *node, 4)
+        if operator in _TO_PROBABILITIES:
+            found.add(output)
+        elif operator in _SAME_VALUES:
+            wanted[text(data, *node, 1)] = output
+    return frozenset(found)
+
+
+def _nodes(data: Buffer, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """The nodes of a ``GraphProto``, with those of its branches."""
+    for node in inner(data, begin, end, 1):
+        yield node
         for number in (6, 11):  # a graph, or several, as the value of an attribute
-            for graph in _inner(data, *node, 5, number):
-                yield from _operators(data, *graph)
+            for graph in inner(data, *node, 5, number):
+                yield from _nodes(data, *graph)
 
 
-def _value(data: _Buffer, begin: int, end: int) -> tuple[str, TensorInfo]:
+def _value(data: Buffer, begin: int, end: int) -> tuple[str, TensorInfo]:
     """One ``ValueInfoProto``: its name, and the type and shape of its tensor."""
     kind: str = "unknown"
     shape: tuple[int | None, ...] | None = None
-    for tensor in _inner(data, begin, end, 2, 1):
-        for number, first, last in _fields(data, *tensor):
+    for tensor in inner(data, begin, end, 2, 1):
+        for number, first, last in fields(data, *tensor):
             if number == 1:
                 kind = _TYPES.get(first, f"type {first}")
             elif number == 2:
-                shape = tuple(_size(data, *axis) for axis in _inner(data, first, last, 1))
-    return _text(data, begin, end, 1), TensorInfo(kind, shape)
+                shape = tuple(_size(data, *axis) for axis in inner(data, first, last, 1))
+    return text(data, begin, end, 1), TensorInfo(kind, shape)
 
 
-def _size(data: _Buffer, begin: int, end: int) -> int | None:
-    sizes = (value for number, value, _ in _fields(data, begin, end) if number == 1)
+def _size(data: Buffer, begin: int, end: int) -> int | None:
+    sizes = (value for number, value, _ in fields(data, begin, end) if number == 1)
     return next((size for size in sizes if 0 < size < _LARGEST), None)  # -1 is written for "free"
-
-
-def _text(data: _Buffer, begin: int, end: int, wanted: int) -> str:
-    for first, last in _inner(data, begin, end, wanted):
-        return bytes(data[first:last]).decode("utf-8", "replace")
-    return ""
-
-
-def _inner(data: _Buffer, begin: int, end: int, *path: int) -> Iterator[tuple[int, int]]:
-    """The messages, or texts, at the end of a path of field numbers."""
-    for number, first, last in _fields(data, begin, end):
-        if number == path[0]:
-            if len(path) == 1:
-                yield first, last
-            else:
-                yield from _inner(data, first, last, *path[1:])
-
-
-def _fields(data: _Buffer, place: int, end: int) -> Iterator[_Field]:
-    while place < end:
-        key, place = _varint(data, place)
-        number, wire = key >> 3, key & 7
-        if wire == 0:
-            value, place = _varint(data, place)
-            yield number, value, value
-            continue
-        if wire == 2:
-            length, place = _varint(data, place)
-        elif wire in (1, 5):
-            length = 8 if wire == 1 else 4
-        else:
-            raise ValueError("its fields are malformed")
-        if number == 0 or place + length > end:
-            raise ValueError("its fields are malformed")
-        yield number, place, place + length
-        place += length
-
-
-def _varint(data: _Buffer, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-        shift += 7
-        if shift > 63:
-            raise ValueError("its fields are malformed")

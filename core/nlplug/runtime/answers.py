@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
+from contextlib import closing
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -77,3 +78,11 @@ def raise_if_cancelled(stop: Event) -> None:
     """
     if stop.is_set():
         raise CancelledError
+
+
+def texts_of(pieces: Generator[TextPiece, None, None]) -> Generator[str, None, None]:
+    """The texts of pieces; closing this generator closes theirs."""
+    with closing(pieces):
+        for piece in pieces:
+            if piece.text:
+                yield piece.text

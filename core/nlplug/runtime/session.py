@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # large batches to use all of its cores.
 _CPU_BUDGET = 384
 _GPU_BUDGET = 16_384
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 # By kind of device: the name of its library, the extra that installs it, and what else it needs.
 _BUILDS = {
     "cuda": ("CUDA", "gpu", "driver, CUDA or cuDNN"),
@@ -60,24 +61,36 @@ def session_options(threads: int) -> Any:
     return options
 
 
-def build_session(graph: Path | bytes, options: Any, device: Device | None = None) -> Any:
+def build_session(
+    graph: Path | bytes,
+    options: Any,
+    device: Device | None = None,
+    *,
+    weights_of: Path | None = None,
+) -> Any:
     """Build an ``InferenceSession``; the only place that does.
 
     Args:
         graph: The ``.onnx`` file, or its content.
         options: Made by `session_options`.
         device: Where it runs; None for the CPU.
+        weights_of: For a content, the ``.onnx`` file that it was made of, whose weights may be in
+            other files.
 
     Raises:
         BundleError: ONNX Runtime cannot load the graph.
         BundleLocked: The file is encrypted, and the key is missing or another one.
     """
     source: str | bytes = graph if isinstance(graph, bytes) else str(graph)
-    encrypted = isinstance(graph, Path) and is_encrypted(graph)
-    if isinstance(graph, Path) and encrypted:
-        source = decrypted(graph)
+    file = graph if isinstance(graph, Path) else weights_of
+    encrypted = file is not None and is_encrypted(file)
+    if file is not None and encrypted:
+        source = graph if isinstance(graph, bytes) else decrypted(file)
         # ONNX Runtime reads them while the session is built, until the end of this function.
-        weights = _weights_in_memory(graph, options)  # noqa: F841
+        weights = _weights_in_memory(file, options)  # noqa: F841
+    elif weights_of is not None:
+        folder = str(weights_of.parent.resolve())
+        options.add_session_config_entry(_WEIGHTS_FOLDER, folder)
     threads = options.intra_op_num_threads
     providers = (device or Device("cpu")).providers(threads, may_cache=not encrypted)
     try:

@@ -20,10 +20,12 @@ from hypothesis import strategies as st
 from nlplug import pipeline
 from nlplug.cli.main import main
 from nlplug.errors import BundleCorrupt, BundleIncomplete, BundleLocked, OptionError
+from nlplug.inside.part import GraphPart
 from nlplug.models import encryption
 from nlplug.models.bundle import Bundle
 from nlplug.models.encrypt import decrypt_bundle, encrypt_bundle
 from nlplug.models.encryption import decrypted_chunks, encrypt_file, is_encrypted
+from nlplug.models.graph import Graph
 from nlplug.models.manifest import Manifest, PrecisionRecord
 from nlplug.models.pack import PackConfig, pack_wheel
 from nlplug.models.trust import verify_wheel
@@ -89,6 +91,7 @@ def test_weights_outside_of_an_encrypted_graph_are_decrypted_too(
 ) -> None:
     monkeypatch.setenv("NLPLUG_MODEL_KEY", KEY)
     model = onnx.load(plain.onnx_file("fp32"))
+    weights = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
     with BundleWriter(tmp_path / "outside") as writer:
         (writer.folder / "onnx").mkdir()
         for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
@@ -109,6 +112,10 @@ def test_weights_outside_of_an_encrypted_graph_are_decrypted_too(
     answers = [pipeline("sentiment", model=one.path)("good") for one in (plain, locked)]
     assert answers[0][0]["label"] == answers[1][0]["label"]
     assert np.isclose(answers[0][0]["score"], answers[1][0]["score"])
+    graph = Graph.read(locked.onnx_file("fp32"))
+    kept = GraphPart(graph, sorted(graph.weights)).run({})
+    for name, weight in weights.items():
+        np.testing.assert_array_equal(kept[name], weight)
 
 
 def test_neither_weights_nor_vocabulary_can_be_read_without_the_key(

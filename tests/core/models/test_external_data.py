@@ -10,7 +10,9 @@ import pytest
 from onnx import helper
 
 from nlplug.errors import BundleError
+from nlplug.inside.part import GraphPart
 from nlplug.models.bundle import Bundle
+from nlplug.models.graph import Graph
 from nlplug.runtime.session import OnnxExecutor
 
 SECRET = np.arange(4, dtype=np.float32)
@@ -70,3 +72,6 @@ def test_a_path_inside_the_folder_is_read(folder: Path) -> None:
     executor = OnnxExecutor(Bundle.open(folder).onnx_file("fp32"), device="cpu", threads=1)
     assert executor.run({"x": np.zeros(4, np.float32)})["y"].tolist() == SECRET.tolist()
     executor.close()
+    part = GraphPart(Graph.read(executor.path), ["w", "y"])
+    found = part.run({"x": np.ones(4, np.float32)})
+    assert (found["y"] - found["w"]).tolist() == [1, 1, 1, 1]

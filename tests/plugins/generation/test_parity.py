@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from decoding_kit import CONTEXT
 from generation_kit import write_bundles, write_checkpoint
@@ -64,6 +65,30 @@ def test_texts_are_those_of_transformers(
     options = {"do_sample": False, "max_new_tokens": 12, **CASES[case]}
     assert pipes[graph](PROMPTS, **options) == theirs(PROMPTS, **options)
     assert pipes[graph](PROMPTS[2], **options) == theirs(PROMPTS[2], **options)
+
+
+@pytest.mark.parametrize("graph", ["fast", "plain"])
+def test_inside_is_what_the_checkpoint_computes(
+    pipes: dict[str, Pipeline], checkpoint: tuple[Path, Any], graph: str
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    options = {"do_sample": False, "max_new_tokens": 4}
+    found = pipes[graph].inside(PROMPTS[0], top=3, parts=["attention", "probabilities"], **options)
+    ids = [token.id for token in found.tokens]
+    model = AutoModelForCausalLM.from_pretrained(checkpoint[0], attn_implementation="eager").eval()
+    with torch.no_grad():
+        expected = model(torch.tensor([ids]), output_attentions=True)
+    maps = np.stack([layer[0].numpy() for layer in expected.attentions])
+    np.testing.assert_allclose(found.attention[0].weights, maps, atol=1e-4)
+    logits = expected.logits[0, -len(found.probabilities) :]
+    for made, shares in zip(found.probabilities, logits.softmax(-1), strict=True):
+        top = shares.topk(3)
+        assert made.id == made.alternatives[0].id
+        assert [one.id for one in made.alternatives] == top.indices.tolist()
+        given = [one.probability for one in made.alternatives]
+        assert given == pytest.approx(top.values.tolist(), abs=1e-4)
 
 
 @pytest.mark.parametrize("graph", ["fast", "plain"])

@@ -13,7 +13,7 @@ SCRIPTS = "np-workshop.js"
 _FOLDER = Path(__file__).parents[1] / "static" / "workshop"
 _ORDER = (
     *("kit", "editor", "correct", "charts", "datasets", "training", "report", "main"),
-    *("compare", "plugins", "shortcuts"),
+    *("compare", "inside", "plugins", "shortcuts"),
     *("products", "generation", "sentences", "translation", "entities", "history", "chat"),
 )
 

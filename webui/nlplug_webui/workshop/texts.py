@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from html import escape
 
 from nlplug_webui.texts import LANGUAGES
+from nlplug_webui.workshop.inside_texts import INSIDE
 from nlplug_webui.workshop.more_texts import MORE
 from nlplug_webui.workshop.product_texts import PRODUCTS
 
-ROOTS = {"workspace": "np-workshop", "compare": "np-compare", "plugins": "np-plugins"}
+ROOTS = {
+    "workspace": "np-workshop",
+    "compare": "np-compare",
+    "inside": "np-inside",
+    "plugins": "np-plugins",
+}
 """Page → id of the element that its script fills."""
 
 # Key → English, Chinese. {n} and the like are filled in by the scripts.
@@ -200,7 +206,7 @@ def workshop_texts(*, any_folder: bool, corrects: bool) -> dict[str, Mapping[str
     def root(name: str, language: str) -> str:
         place = LANGUAGES.index(language)
         texts = json.dumps(
-            {key: forms[place] for key, forms in (TEXTS | MORE | PRODUCTS).items()},
+            {key: forms[place] for key, forms in (TEXTS | MORE | PRODUCTS | INSIDE).items()},
             ensure_ascii=True,
         )
         if name == "np-correct":  # stands below the products, which have the texts

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from nlplug.errors import InputError, OptionError
 from nlplug.families.causal_lm.chat_template import ChatTemplate, append_text, chat_template_of
+from nlplug.families.causal_lm.inside import inside_causal
 from nlplug.families.causal_lm.options import (
     CausalInput,
     CausalOptions,
@@ -20,6 +21,7 @@ from nlplug.families.causal_lm.options import (
 )
 from nlplug.families.decoding_options import GenerationConfig, refuse_token_ids
 from nlplug.families.vocabulary import check_vocabulary
+from nlplug.inside.result import Inside, Request
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.runtime.batch_invariance import may_share_batches
@@ -79,6 +81,7 @@ class CausalRunner(StreamingRunner):
         self._window = bundle.max_length
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self._config = GenerationConfig.of(bundle)
+        self._config.check(bundle.name)
         self._bundle = bundle
         self._templates: dict[bool, ChatTemplate | None] = {}
         self._decoder = Lazy(self._open)
@@ -126,6 +129,28 @@ class CausalRunner(StreamingRunner):
             self._decoding(given, prompt),
             stop=given.stop,
             stop_kept=given.stop_strings,
+        )
+
+    def inside(self, item: TaskInput, options: TaskOptions, request: Request) -> Inside:
+        """See `Runner.inside`: of the prompt, and of the text that follows it."""
+        given = cast("CausalOptions", options)
+        prompt = self._prompt(cast("CausalInput", item), given)
+        text: Sequence[int] = ()
+        if request.parts != {"neighbors"}:
+            ((made, *_),) = self._texts(given).texts(
+                [prompt],
+                self._decoding(given, prompt),
+                stop=given.stop,
+                stop_kept=given.stop_strings,
+            )
+            text = made.tokens
+        return inside_causal(
+            request,
+            path=self._path,
+            decoder=self._decoder.get(),
+            tokenizer=self._tokenizer,
+            prompt=prompt.ids,
+            text=text,
         )
 
     def open(self) -> None:

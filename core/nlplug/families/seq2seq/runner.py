@@ -16,7 +16,9 @@ import numpy as np
 
 from nlplug.errors import InputError, OptionError
 from nlplug.families.decoding_options import refuse_token_ids
+from nlplug.families.seq2seq.inside import inside_seq2seq
 from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel, Written
+from nlplug.inside.result import Inside, Request
 from nlplug.models.signature import Signature
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.runtime.batch_invariance import may_share_batches
@@ -131,6 +133,28 @@ class Seq2SeqRunner(StreamingRunner):
         ):
             return self._by_token(parts, options, decoding)
         return self._by_stretch(parts, options, decoding)
+
+    def inside(self, item: TaskInput, options: Any, request: Request) -> Inside:
+        """See `Runner.inside`; a window is a segment of the input."""
+        parts = self._model.parts(item, options)
+        sources = [part.ids for part in parts if isinstance(part, Segment)]
+        number = request.place(len(sources))
+        decoder, text = self._decoder.get(), list[int]()
+        if request.parts != {"neighbors"}:
+            prompt, decoding = Prompt(sources[number]), self._model.decoding(options)
+            ((made, *_),) = decoder.texts(
+                [prompt], decoding, stop=options.stop, stop_kept=options.stop_strings
+            )
+            text = made.tokens
+        return inside_seq2seq(
+            request,
+            files=self._files,
+            decoder=decoder.decoder,
+            model=self._model,
+            sources=sources,
+            number=number,
+            text=text,
+        )
 
     def alternatives(self, item: TaskInput, options: Any, part: int, count: int) -> list[str]:
         """See `StreamingRunner.alternatives`: the best beams of a segment."""

@@ -68,19 +68,22 @@ class TextDecoder:
         decoder: The model.
         decode: From token ids to text without special tokens.
         rows: Maximum number of rows to decode together; of one prompt there may be more.
+
+    Attributes:
+        decoder: The model.
     """
 
     def __init__(
         self, decoder: Decoder, decode: Callable[[list[int]], str], *, rows: int = ROWS
     ) -> None:
-        self._decoder = decoder
+        self.decoder = decoder
         self._decode = decode
         self._rows = rows
 
     def begin(self, ids: Sequence[int] = (0,)) -> list[int]:
         """The tokens before the first new one: those of a prompt, or, in an encoder-decoder model,
         the start token."""
-        return list(self._decoder.decoder_prompts([ids])[0])
+        return list(self.decoder.decoder_prompts([ids])[0])
 
     def texts(
         self,
@@ -152,7 +155,7 @@ class TextDecoder:
 
     def _whole(self, prompts: Sequence[Prompt], options: DecodingOptions) -> list[list[Text]]:
         options = _numbered(options, prompts)
-        made = generate(self._decoder, [prompt.ids for prompt in prompts], options)
+        made = generate(self.decoder, [prompt.ids for prompt in prompts], options)
         return [
             [self._text(prompt, one) for one in texts]
             for prompt, texts in zip(prompts, made, strict=True)
@@ -208,7 +211,7 @@ class TextDecoder:
             options = options.model_copy(update={"stop_when": stopped})
         options = _numbered(options, prompts)
         ids = [prompt.ids for prompt in prompts]
-        with closing(stream(self._decoder, ids, options)) as tokens:
+        with closing(stream(self.decoder, ids, options)) as tokens:
             for token in tokens:
                 number = token.prompt * copies + token.sequence
                 # The stop condition is not called with an end token of the model.

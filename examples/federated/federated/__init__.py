@@ -1,0 +1,1 @@
+"""A classifier that several clients train together without sending their rows."""

@@ -1,0 +1,119 @@
+// The page that looks inside a model. The task is in the address: #/TASK.
+(() => {
+  const { say, el, get, post, messages, field, input, select, title, filled, errorCard } = npw;
+  const path = (page, task) => `./np-${page}/tasks${task === undefined ? "" : `/${encodeURIComponent(task)}`}`;
+  const percent = (share) => `${(share * 100).toFixed(1)} %`;
+  const token = (text) => el("bdi", { class: "np-i-token" }, text);
+  const list = (items) => el("ul", { class: "np-i-list" }, items.map((one) => el("li", {}, one)));
+  const strongest = 5;
+
+  const mean = (layers, shape) => {
+    const heads = layers.flat();
+    return shape.map((row, query) => row.map((_, key) => heads.reduce((sum, head) => sum + head[query][key], 0) / heads.length / 10));
+  };
+
+  // Numbers stand in all cells, so the shade says nothing that the text does not say.
+  const heatMap = (one, layer, head) => {
+    const layers = layer === "" ? one.layers : [one.layers[Number(layer)]];
+    const weights = mean(layers.map((heads) => (head === "" ? heads : [heads[Number(head)]])), one.layers[0][0]);
+    const links = weights.flatMap((row, query) => row.map((share, key) => ({ share, query, key })))
+      .sort((a, b) => b.share - a.share).slice(0, strongest);
+    const caption = `${say(`map_${one.name}`)} · ${say("layer")}: ${layer === "" ? say("mean") : Number(layer) + 1} · ${say("head")}: ${head === "" ? say("mean") : Number(head) + 1}`;
+    return [
+      el("div", { class: "np-w-wide np-i-map", tabindex: "0", role: "region", "aria-label": caption }, el("table", {},
+        el("caption", { class: "np-w-info" }, caption),
+        el("thead", {}, el("tr", {}, el("td"), one.keys.map((text) => el("th", { scope: "col" }, text)))),
+        el("tbody", {}, weights.map((row, query) => el("tr", {}, el("th", { scope: "row", title: one.queries[query] }, one.queries[query]),
+          row.map((share, key) => el("td", { style: `--shade:${Math.min(65, share).toFixed(0)}%`, title: say("link", { from: one.queries[query], to: one.keys[key], share: share.toFixed(1) }) }, share.toFixed(0)))))))),
+      el("h3", {}, say("strongest")),
+      el("ol", { class: "np-i-links" }, links.map(({ share, query, key }) => el("li", {}, say("link", { from: `“${one.queries[query]}”`, to: `“${one.keys[key]}”`, share: share.toFixed(1) })))),
+    ];
+  };
+
+  const attention = (maps) => {
+    const shown = el("div", { id: "np-i-map", "aria-live": "polite" });
+    const numbered = (count) => [["", say("mean")], ...Array.from({ length: count }, (_, place) => [String(place), String(place + 1)])];
+    const options = (box, pairs) => {
+      const kept = pairs.some(([value]) => value === box.value) ? box.value : "";
+      box.replaceChildren(...pairs.map(([value, text]) => el("option", { value, ".selected": value === kept }, text)));
+    };
+    const redraw = () => {
+      const one = maps[Number(kind.value)];
+      options(layer, numbered(one.layers.length));
+      options(head, numbered(Math.min(...(layer.value === "" ? one.layers : [one.layers[Number(layer.value)]]).map((heads) => heads.length))));
+      const part = one.of > Math.max(one.queries.length, one.keys.length);
+      shown.replaceChildren(...(part ? [el("p", { class: "np-w-info" }, say("attention_part", { n: Math.max(one.queries.length, one.keys.length), m: one.of }))] : []), ...heatMap(one, layer.value, head.value));
+    };
+    const last = String(maps.length - 1);
+    const kind = select("np-i-kind", maps.map((one, place) => [String(place), say(`map_${one.name}`)]), last, redraw);
+    const layer = select("np-i-layer", numbered(0), "", redraw);
+    const head = select("np-i-head", numbered(0), "", redraw);
+    redraw();
+    return el("section", { class: "np-card" }, el("h2", {}, say("attention")), el("p", { class: "np-w-info" }, say("attention_info")),
+      el("div", { class: "np-w-line" }, maps.length > 1 ? field("map", kind) : null, field("layer", layer), field("head", head)), shown);
+  };
+
+  const probabilities = (tokens) => el("section", { class: "np-card", id: "np-i-probabilities" }, el("h2", {}, say("inside_probabilities")), el("p", { class: "np-w-info" }, say("inside_probabilities_info")),
+    el("div", { class: "np-w-wide", tabindex: "0" }, el("table", { class: "np-w-rows" },
+      el("thead", {}, el("tr", {}, ["token", "probability", "inside_alternatives"].map((key) => el("th", { scope: "col" }, say(key))))),
+      el("tbody", {}, tokens.map((one) => el("tr", {}, el("td", {}, token(one.text)),
+        el("td", {}, el("span", { class: "np-i-bar", "aria-hidden": "true", style: `--share:${one.probability}` }), percent(one.probability)),
+        el("td", {}, list(one.alternatives.map((other) => el("span", {}, token(other.text), ` ${percent(other.probability)}`))))))))));
+
+  const neighbors = (tokens) => el("section", { class: "np-card", id: "np-i-neighbors" }, el("h2", {}, say("neighbors")), el("p", { class: "np-w-info" }, say("neighbors_info")),
+    el("dl", { class: "np-i-near" }, tokens.map((one) => el("div", {}, el("dt", {}, token(one.text)),
+      el("dd", {}, list(one.neighbors.map((other) => el("span", {}, token(other.text), ` ${other.cosine.toFixed(2)}`))))))));
+
+  const page = (task, offer) => {
+    const first = offer.models[0] ?? "";
+    const names = el("datalist", { id: "np-i-models" }, offer.models.map((value) => el("option", { value })));
+    const model = offer.any ? input("np-i-model", { list: names.id, ".value": first }) : select("np-i-model", offer.models.map((one) => [one, one]), first);
+    const window_ = input("np-i-window", { type: "number", min: 1, value: 1, required: true });
+    const inputs = offer.fields.map((one) => {
+      const attributes = { id: `np-i-field-${one.name}`, class: "np-w-input", dir: "auto", ".value": one.value ?? "" };
+      return el(one.lines > 1 ? "textarea" : "input", { ...attributes, rows: one.lines > 1 ? Math.min(one.lines, 4) : null });
+    });
+    const note = messages();
+    const shown = el("div", { id: "np-i-found", class: "np-w-page", "aria-live": "polite" });
+    const look = async (event) => {
+      event.preventDefault();
+      const ask = event.target.querySelector("button");
+      ask.disabled = true;
+      shown.replaceChildren(el("p", { class: "np-w-info" }, say("looking")));
+      const found = await note.trying(() => post(path("inside", task), { model: model.value, window: Number(window_.value), values: inputs.map((one) => one.value) }))();
+      shown.replaceChildren(...(found ? [
+        el("p", { class: "np-w-info" }, [found.name, found.windows > 1 ? say("window_of", { n: found.window, m: found.windows }) : ""].filter(Boolean).join(" · ")),
+        found.attention.length ? attention(found.attention) : null,
+        found.probabilities.length ? probabilities(found.probabilities) : null,
+        found.neighbors.length ? neighbors(found.neighbors) : null,
+      ].filter(Boolean) : []));
+      ask.disabled = false;
+    };
+    return [el("form", { class: "np-card", onsubmit: look }, field("model", model, offer.any ? "model_or_folder" : undefined), names,
+      offer.fields.map((one, place) => el("label", { class: "np-w-field" }, el("span", {}, title(one.title) ?? one.name), inputs[place])),
+      field("window", window_),
+      el("div", { class: "np-w-line" }, el("button", { type: "submit", class: "np-button np-w-primary", id: "np-i-ask" }, say("look"))), note.line), shown];
+  };
+
+  filled("np-inside", async (root) => {
+    try {
+      const tasks = await get(path("compare"));
+      const box = el("div", { class: "np-w-page" });
+      const show = async (name) => {
+        try { box.replaceChildren(...page(name, await get(path("compare", name)))); } catch (error) { box.replaceChildren(errorCard(error)); }
+        root.dataset.ready = name;
+      };
+      const asked = decodeURIComponent(location.hash.slice(2));
+      const first = tasks.find((one) => one.name === asked) ?? tasks[0];
+      const choose = (event) => {
+        history.replaceState(history.state, "", `#/${encodeURIComponent(event.target.value)}`);
+        show(event.target.value);
+      };
+      const chooser = select("np-i-task", tasks.map((one) => [one.name, title(one.title)]), first?.name, choose);
+      root.replaceChildren(el("div", { class: "np-w-page" }, el("div", { class: "np-w-line" }, field("task", chooser)), box));
+      if (first) await show(first.name);
+    } catch (error) {
+      root.replaceChildren(errorCard(error));
+    }
+  });
+})();

@@ -1,0 +1,85 @@
+"""The route behind the page that looks inside a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Body, Depends
+
+from nlplug import PluginHost
+from nlplug.errors import OptionError
+from nlplug.inside.result import AttentionMap, Inside
+from nlplug.server.pool import AUTO, ModelPool
+from nlplug_webui.fields import input_controls, input_values
+from nlplug_webui.workshop.requests import by_our_page
+
+PREFIX = "np-inside"
+"""First path segment of the route."""
+SHOWN = 48
+"""Largest number of tokens on each side of an attention map, and of generated tokens."""
+_PARTS = 1000
+
+
+class Insides:
+    """The route.
+
+    Args:
+        host: The plugins.
+        pool: The loaded models.
+    """
+
+    def __init__(self, host: PluginHost, pool: ModelPool) -> None:
+        self._host = host
+        self._pool = pool
+        self.router = APIRouter(
+            prefix=f"/{PREFIX}", dependencies=[Depends(by_our_page)], include_in_schema=False
+        )
+        self.router.add_api_route(
+            "/tasks/{task}", self.inside, methods=["POST"], response_model=None
+        )
+
+    def inside(
+        self,
+        task: str,
+        values: list[Any] = Body(),  # noqa: B008 - FastAPI's way
+        model: str = Body(""),
+        precision: str = Body(AUTO),
+        window: int = Body(1),
+    ) -> Any:
+        """What happens inside a model while it reads one input."""
+        found = self._host.task(task)
+        controls = input_controls(found)
+        if len(values) != len(controls):
+            raise OptionError(
+                f"'values' has {len(values)} elements.",
+                hint=f"Give one for each of {', '.join(control.name for control in controls)}.",
+            )
+        item = input_values(controls, values)
+        with self._pool.lease(found, model, precision) as lease:
+            name = f"{lease.pipeline.bundle.name}@{lease.pipeline.precision}"
+            return {"name": name, **_shown(lease.pipeline.inside(item, window=window))}
+
+
+def _shown(found: Inside) -> dict[str, Any]:
+    rest = Inside(
+        found.tokens,
+        found.window,
+        found.windows,
+        probabilities=found.probabilities[:SHOWN],
+        neighbors=found.neighbors,
+    )
+    return rest.to_dict() | {"attention": [_map(one) for one in found.attention]}
+
+
+def _map(found: AttentionMap) -> dict[str, Any]:
+    """One map; its weights are thousandths, so that an answer stays small."""
+    return {
+        "name": found.name,
+        "queries": [token.text for token in found.queries[:SHOWN]],
+        "keys": [token.text for token in found.keys[:SHOWN]],
+        "of": max(len(found.queries), len(found.keys)),
+        "layers": [
+            (layer[:, :SHOWN, :SHOWN] * _PARTS).round().astype(int).tolist()
+            for layer in found.layers
+        ],
+    }
