@@ -14,11 +14,8 @@ from nlplug.families.causal_lm.options import (
     is_chat,
 )
 from nlplug.families.causal_lm.runner import CausalRunner
-from nlplug.families.decoding_options import (
-    DECODING_RULES,
-    GenerationConfig,
-    with_generation_config,
-)
+from nlplug.families.decoding_options import GenerationConfig
+from nlplug.families.decoding_rules import DECODING_RULES, with_generation_config
 from nlplug.families.family import Family
 from nlplug.models.bundle import Bundle
 from nlplug.task import Display, StreamingRunner, Task, TaskInput, TaskOptions

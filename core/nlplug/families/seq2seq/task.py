@@ -13,11 +13,8 @@ from pydantic import BaseModel, create_model
 
 from nlplug.argument_rules import Rule, values
 from nlplug.errors import OptionError, warn
-from nlplug.families.decoding_options import (
-    DECODING_RULES,
-    GenerationConfig,
-    with_generation_config,
-)
+from nlplug.families.decoding_options import GenerationConfig
+from nlplug.families.decoding_rules import DECODING_RULES, with_generation_config
 from nlplug.families.family import Family
 from nlplug.families.seq2seq.model import Seq2SeqModel, graph_files, own_params
 from nlplug.families.seq2seq.options import Seq2SeqOptions
