@@ -49,7 +49,7 @@ RECIPES = $(strip $(if $(filter-out *,$(MODEL)),$(RECIPE_OF),\
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt constraints5.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test5 fuzz mutants gate-cases soak federated axe way-pictures lint format docs docs-serve release-check nox bench models version api clean
+.PHONY: help demo test test5 fuzz mutants gate-cases soak federated axe way-pictures lint format docs docs-serve release-check nox stacks bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -111,6 +111,9 @@ release-check: $(VENV)/.release-installed ## Build all distributions into dist/ 
 
 nox: $(VENV)/.release-installed ## Test with the newest and the lowest versions of the dependencies
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m nox $(NOX_ARGS)
+
+stacks: ## Export CHECKPOINTS="task=folder[,rows] ..." in $(VENV) and $(VENV5), and write the table into docs/stacks.md
+	$(BIN)/python benchmarks/stacks.py --first $(VENV) --second $(VENV5) --update $(CHECKPOINTS)
 
 bench: $(VENV)/.base-installed ## Measure against the peers and write the tables into docs/benchmarks.md
 	$(BIN)/python benchmarks/run.py --update-docs $(BENCH_ARGS)

@@ -27,6 +27,7 @@ WAYS: dict[str, tuple[str, list[str]]] = {
     "rslora": ("`--adapter rslora`", ["--adapter", "rslora", "--learning-rate", "1e-3"]),
     "seeds": ("`--seeds 3`", ["--seeds", "3"]),
     "search": ("`--search-minutes 3`", ["--search-minutes", "3"]),
+    "pruned": ("half of the feed-forward neurons, the whole model as teacher", []),
     "half": ("all weights, half of the rows", []),
     "taught": ("half of the rows, a teacher for the other half without labels", []),
 }
@@ -48,8 +49,14 @@ def main() -> None:
             title, arguments = WAYS[way]
             data = half if way in ("half", "taught") else train
             if way == "taught":
-                teacher = str(folder / "full")
-                arguments = ["--teacher", teacher, "--unlabelled", str(others)]
+                arguments = ["--teacher", str(folder / "full"), "--unlabelled", str(others)]
+            if way == "pruned":
+                smaller = folder / "smaller"
+                _run(
+                    ["prune", str(folder / "full.training" / "model"), "--data", str(train)],
+                    ["--output", str(smaller)],
+                )
+                arguments = ["--base", str(smaller), "--teacher", str(folder / "full")]
             output = folder / way
             seconds = _train(data, test, output, arguments, options)
             accuracy = _accuracy(output, test)
@@ -61,22 +68,27 @@ def _train(
 ) -> float:
     """CPU seconds of a run, the export included."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [str(Path(sys.executable).parent / "nlplug"), "train", "classification"]
-    command += ["--data", str(data), "--output", str(output), "--precisions", "fp32"]
-    command += ["--test", str(test), "--threads", str(options.threads), *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stderr[-2000:])
+    files = ["--data", str(data), "--output", str(output), "--test", str(test)]
+    settings = ["--precisions", "fp32", "--threads", str(options.threads)]
+    _run(["train", "classification"], files, settings, arguments)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _accuracy(bundle: Path, test: Path) -> float:
-    command = [str(Path(sys.executable).parent / "nlplug"), "evaluate", str(bundle)]
-    command += ["--task", "classification", "--data", str(test), "--format", "json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout)
+    words = ["--task", "classification", "--data", str(test), "--format", "json"]
+    found: dict[str, Any] = json.loads(_run(["evaluate", str(bundle)], words))
     return float(found["accuracy"])
+
+
+def _run(*parts: list[str]) -> str:
+    """The output of a command."""
+    words = [word for part in parts for word in part]
+    command = [str(Path(sys.executable).parent / "nlplug"), *words]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
+    return done.stdout
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> Path:

@@ -37,6 +37,10 @@ def write_classifier(
     declares_shape: bool = True,
     batch: int | str = "batch_size",
     length: int | str = "sequence_length",
+    mask_length: int | None = None,
+    reads_mask: bool = True,
+    hidden: str | None = None,
+    last: str | None = None,
 ) -> None:
     """Write a graph whose logits are the mean of its tokens' weights.
 
@@ -57,6 +61,10 @@ def write_classifier(
         declares_shape: Whether the outputs' shapes are declared.
         batch: Size of the first axis.
         length: Size of the second axis.
+        mask_length: That of the mask, where it differs.
+        reads_mask: Whether the mask plays a part.
+        hidden: Name of a further output: the weights of each token.
+        last: The operator that makes the first output of the logits, such as Softmax.
     """
     nodes = [helper.make_node("Gather", ["weights", ids], ["found"])]
     row = "found"
@@ -71,10 +79,13 @@ def write_classifier(
         row = f"{row}_{by}"
 
     if mask is not None:
-        shape = axes if mask_axes == 2 else [batch, 1, length, length]
+        shape = [batch, mask_length or length]
+        if mask_axes == 4:
+            shape = [batch, 1, length, length]
         inputs.append(helper.make_tensor_value_info(mask_name, TYPES[mask], shape))
-        nodes.append(helper.make_node("Cast", [mask_name], ["kept"], to=TensorProto.FLOAT))
-        counted = "kept"
+        if reads_mask:
+            nodes.append(helper.make_node("Cast", [mask_name], ["kept"], to=TensorProto.FLOAT))
+            counted = "kept"
     if pad is not None:
         nodes.append(helper.make_node("Equal", [ids, "pad"], ["padded"]))
         nodes.append(helper.make_node("Not", ["padded"], ["real"]))
@@ -90,16 +101,24 @@ def write_classifier(
         inputs.append(helper.make_tensor_value_info(name, TYPES[own], axes))
     if counted:
         scaled(counted)
+    first = outputs[0] if last is None else "raw"
     if per_token:
-        nodes.append(helper.make_node("Identity", [row], [outputs[0]]))
+        nodes.append(helper.make_node("Identity", [row], [first]))
     elif counted:
         nodes.append(helper.make_node("ReduceSum", [row, "middle"], ["total"], keepdims=0))
         nodes.append(helper.make_node("ReduceSum", [counted, "middle"], ["count"], keepdims=1))
-        nodes.append(helper.make_node("Div", ["total", "count"], [outputs[0]]))
+        nodes.append(helper.make_node("Div", ["total", "count"], [first]))
     else:
-        nodes.append(helper.make_node("ReduceMean", [row], [outputs[0]], axes=[1], keepdims=0))
+        nodes.append(helper.make_node("ReduceMean", [row], [first], axes=[1], keepdims=0))
+    if last is not None:
+        nodes.append(helper.make_node(last, ["raw"], [outputs[0]]))
     nodes += [helper.make_node("Neg", [outputs[0]], [name]) for name in outputs[1:]]
     made: list[Any] | None = [*(axes if per_token else axes[:1]), weights.shape[1]]
+    more = []
+    if hidden is not None:
+        nodes.append(helper.make_node("Identity", [row], [hidden]))
+        shape = [*axes, weights.shape[1]]
+        more = [helper.make_tensor_value_info(hidden, TensorProto.FLOAT, shape)]
     constants = {"last": [2], "middle": [1], "pad": [pad or 0]}
     graph = helper.make_graph(
         nodes,
@@ -108,7 +127,8 @@ def write_classifier(
         [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, made if declares_shape else None)
             for name in outputs
-        ],
+        ]
+        + more,
         [
             numpy_helper.from_array(weights.astype(np.float32), "weights"),
             *(

@@ -23,12 +23,12 @@ from nlplug.model_views import (
 from nlplug.models.bundle import Bundle
 from nlplug.models.tuned import precision_and_device
 from nlplug.settings import load_settings
-from nlplug.validation import make_input, make_options
+from nlplug.validation import make_input, make_options, merge_options
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from nlplug.task import Runner, Task
+    from nlplug.task import Runner, Task, TaskOptions
 
 _OVERRIDE = "To change how inputs are read or answers are made, write a plugin whose TaskModel has "
 _INSTEAD = {
@@ -111,7 +111,8 @@ class BoundTask:
         }
         preset = definition.adapt(options or {})
         rules = self._rules
-        self._defaults = {**rules.unless_stated, **known, **rules.options, **preset}
+        own = {**rules.unless_stated, **known, **rules.options}
+        self._defaults = merge_options(definition, own, preset)
         self._preset = frozenset(preset)
         # For `Task.shape` the model's defaults count as options of each call.
         self._model_defaults = frozenset(known) - self._preset
@@ -154,7 +155,7 @@ class BoundTask:
             InputError: The input is malformed.
             OptionError: An option is invalid.
         """
-        parsed = make_options(self.definition, {**self._defaults, **(options or {})})
+        parsed = self._options(options or {})
         return self.bundles[self._choice.place(make_input(self.definition, item), parsed)]
 
     @property
@@ -194,6 +195,10 @@ class BoundTask:
     def generation_config(self) -> ConfigView:
         """The options in force, by attribute."""
         return ConfigView(make_options(self.definition, self._defaults).model_dump())
+
+    def _options(self, given: Mapping[str, Any]) -> TaskOptions:
+        """The options of a call: those given, and the defaults that they do not replace."""
+        return make_options(self.definition, merge_options(self.definition, self._defaults, given))
 
     def check_model_type(self, supported_models: object) -> None:
         """Accepted as in transformers; the graph was checked when the pipeline was created."""

@@ -19,7 +19,7 @@ from nlplug.models.resolve import open_embedded, resolve
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.task import Runner, StreamingRunner
 from nlplug.text.language import foreign_language, script_share
-from nlplug.validation import make_options, no_model
+from nlplug.validation import make_options, merge_options, no_model
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
@@ -195,7 +195,7 @@ class ByLanguage(Runner):
         defaults = self._task.default_options(self._choice.bundles[place])
         known = {k: v for k, v in defaults.items() if k in self._task.Options.model_fields}
         given = {name: getattr(options, name) for name in options.model_fields_set}
-        return make_options(self._task, {**known, **given})
+        return make_options(self._task, merge_options(self._task, known, given))
 
     def _count(self, place: int, number: int) -> None:
         with self._lock:
@@ -206,10 +206,19 @@ class StreamingByLanguage(ByLanguage, StreamingRunner):
     """As `ByLanguage`, for tasks that generate text."""
 
     def stream(self, item: TaskInput, options: TaskOptions) -> Generator[TextPiece, None, None]:
-        place = self._choice.place(item, options)
-        runner = cast("StreamingRunner", self._runners[place])  # as of every model of the task
+        place, runner = self._runner(item, options)
         self._count(place, 1)
         return runner.stream(item, self._of(place, options))
+
+    def alternatives(
+        self, item: TaskInput, options: TaskOptions, part: int, count: int
+    ) -> list[str]:
+        place, runner = self._runner(item, options)
+        return runner.alternatives(item, self._of(place, options), part, count)
+
+    def _runner(self, item: TaskInput, options: TaskOptions) -> tuple[int, StreamingRunner]:
+        place = self._choice.place(item, options)
+        return place, cast("StreamingRunner", self._runners[place])  # as of every model of the task
 
 
 class _Joined(Answers):

@@ -44,7 +44,7 @@ from nlplug.plugins import PluginHost
 from nlplug.runtime.answers import texts_of
 from nlplug.task import StreamingRunner
 from nlplug.text.foreign import ForeignTexts
-from nlplug.validation import make_input, make_options, no_model, split_arguments
+from nlplug.validation import make_input, no_model, split_arguments
 
 if TYPE_CHECKING:
     from nlplug.runtime.answers import Answers, TextPiece
@@ -194,7 +194,7 @@ class Pipeline(InsideView):
         For servers and user interfaces. ``cancel()`` of the result stops the work from any thread;
         instead of a warning, its ``foreign`` counts the texts in other languages.
         """
-        parsed = make_options(self.definition, self._defaults | options)
+        parsed = self._options(options)
         return self._answers((make_input(self.definition, value) for value in inputs), parsed)
 
     def foreign(self, inputs: Iterable[Any], /, **options: Any) -> ForeignTexts:
@@ -204,7 +204,7 @@ class Pipeline(InsideView):
             ForeignTextError: There is one, and ``on_foreign`` is ``error``.
             InputError: An input is malformed.
         """
-        parsed = make_options(self.definition, self._defaults | options)
+        parsed = self._options(options)
         return self._guard.check([make_input(self.definition, value) for value in inputs], parsed)
 
     def unchanged(self, inputs: Any, /, **options: Any) -> list[str]:
@@ -214,7 +214,7 @@ class Pipeline(InsideView):
             InputError: The input is malformed.
         """
         item = make_input(self.definition, inputs)
-        parsed = make_options(self.definition, self._defaults | options)
+        parsed = self._options(options)
         text = next(iter(self.definition.texts(item)), "")
         return [text[start:end] for start, end in self.definition.unchanged(item, parsed)]
 
@@ -335,7 +335,7 @@ class Pipeline(InsideView):
     ) -> tuple[dict[str, Any], TaskOptions, frozenset[str]]:
         """Fields of the input, all options, and the names of given options and model defaults."""
         fields, given = split_arguments(self.definition, self.definition.adapt(arguments))
-        options = make_options(self.definition, self._defaults | given)
+        options = self._options(given)
         return fields, options, self._model_defaults | given.keys()
 
     def _gather(self, inputs: Iterable[Any], arguments: Mapping[str, Any]) -> list[Any]:

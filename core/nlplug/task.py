@@ -248,6 +248,9 @@ class Task(ABC):
     base: ClassVar[str] = ""
     """Hub id of the checkpoint that training starts from if none is named; empty: none."""
 
+    replaces: ClassVar[Mapping[str, str]] = {}
+    """Of two options for one thing, the given one → the one whose default then has no effect."""
+
     rules: ClassVar[Mapping[str, Rule]] = {}
     """Rules of `adapt` by name of the argument; see `nlplug.argument_rules`."""
 

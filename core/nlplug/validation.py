@@ -75,6 +75,15 @@ def _not_blank(task: Task, made: Checked) -> Checked:
     return made
 
 
+def merge_options(
+    task: Task, defaults: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The given options over the defaults that they do not replace; see `Task.replaces`."""
+    gone = {old for new, old in task.replaces.items() if given.get(new) is not None}
+    kept = {name: value for name, value in defaults.items() if name not in gone}
+    return {**kept, **given}
+
+
 def make_options(task: Task, values: Mapping[str, Any]) -> TaskOptions:
     """Validate the options of a call.
 

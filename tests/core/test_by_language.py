@@ -126,3 +126,9 @@ def test_a_chinese_character_counts_as_a_word() -> None:
     assert script_share("iPhone 很好用", ["zh"]) == pytest.approx(3 / 4)
     assert script_share("iPhone 很好用", ["en"]) == pytest.approx(1 / 4)
     assert script_share("12 + 3 = 15!", ["en"]) == 0
+
+
+def test_a_part_of_a_text_has_the_alternatives_of_the_chosen_model() -> None:
+    text = "Where is the station? Hello."
+    with pipeline("translation", "auto") as auto, pipeline("translation") as alone:
+        assert auto.alternatives(text, part=0) == alone.alternatives(text, part=0) != []

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tokenizers import Tokenizer
 
-from nlplug.testing import tiny_text_generator
+from nlplug.testing import tiny_text_generator, tiny_translator
 
 if TYPE_CHECKING:
     from playwright.sync_api import Download, Page
@@ -76,6 +77,37 @@ def test_the_languages_are_above_the_text_and_a_file_is_translated(
     page.locator("#np-whole .np-error", has_text="UTF-8").wait_for()
 
 
+def test_the_language_is_detected_and_the_languages_swap(open_page: Open, tmp_path: Path) -> None:
+    codes = ["__en__", "__fr__"]
+    words = {code: "x" for code in codes} | {"the": "le", "cat": "chat"}
+    folder = tiny_translator(
+        tmp_path / "both",
+        words,
+        tokenizer_config={"additional_special_tokens": codes},
+        config={"model_type": "m2m_100"},
+    ).path
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens(codes)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    page = open_page("translation")
+    page.locator("#np-languages").wait_for()
+    box = page.locator("#model input")
+    box.fill(str(folder))
+    box.press("Enter")
+    page.locator("#model-facts .np-model-name", has_text="both").wait_for()
+    page.locator("#np-src_lang").select_option("")
+    page.wait_for_function("() => nplug.value('src_lang') === ''")
+    page.locator("#np-tgt_lang").select_option("fr")
+    page.wait_for_function("() => nplug.value('tgt_lang') === 'fr'")
+    answered(page, "translation", "The cat sees the cat and the cat")
+    page.locator("#np-src_lang option", has_text="Detected: English").wait_for(state="attached")
+    page.locator("#np-src_lang").select_option("en")
+    page.locator("#np-swap:enabled").click()
+    page.wait_for_function("() => nplug.value('src_lang') === 'fr'")
+    assert page.evaluate("nplug.value('tgt_lang')") == "en"
+    assert page.locator("#np-src_lang").input_value() == "fr"
+
+
 def test_presets_set_options_and_a_text_goes_on(open_page: Open) -> None:
     page = open_page("generation")
     page.locator("#np-presets [data-preset=focused]").click()
@@ -96,7 +128,7 @@ def test_presets_set_options_and_a_text_goes_on(open_page: Open) -> None:
     assert page.locator("#generation-input-text textarea").input_value() == first
 
 
-def test_a_model_with_a_template_answers_in_turns(open_page: Open, tmp_path: Path) -> None:
+def test_a_model_with_a_template_answers_a_chat(open_page: Open, tmp_path: Path) -> None:
     template = "{% for m in messages %}{{ m.content }} {% endfor %}"
     tiny_text_generator(tmp_path / "chatty", chat_template=template)
     page = open_page("generation")

@@ -264,6 +264,11 @@ def test_the_code_is_of_what_is_on_the_page_and_runs(
 
 def test_an_address_without_a_page_says_so(open_page: Open, server: str) -> None:
     page = open_page("tone")
+    for method in ("get", "post"):
+        ask = getattr(page.request, method)
+        told = ask(f"{server}no-such-page", headers={"Accept": "application/json"})
+        assert told.status == 404
+        assert told.json()["error"] == f"There is no {method.upper()} /no-such-page here."
     answered = page.goto(f"{server}no-such-page")
     assert answered and answered.status == 404
     assert page.locator("h1").inner_text() == "Page not found"

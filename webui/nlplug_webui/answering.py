@@ -22,7 +22,7 @@ from nlplug_webui.runs import Ending, Run, Runs
 from nlplug_webui.texts import duration, say
 from nlplug_webui.why import why_button_html, why_html
 from nlplug_webui.workshop.record import record_html
-from nlplug_webui.written import Written, call_html, kept_note_html
+from nlplug_webui.written import Written, call_html, detected_html, kept_note_html
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
@@ -180,6 +180,8 @@ class Answering:
         parts = not task.family.continues_input and growing.finish is not None
         html = growing.written.html(language, before=before, parts=parts, kept=kept)
         call = call_html(task, question.model, question.precision, item, options) if parts else ""
+        bundle = lease.pipeline.bundle_for(item, options)
+        call += detected_html(task, bundle, item, options, language)
         return Shown(written_frame(html, language) + kept_note_html(kept, language) + call)
 
     def _pieces(

@@ -53,6 +53,15 @@ def error_html(error: BaseException, language: str, *, file: Path | None = None)
     return card_html(say(key, language), message, hint, language, style=f"np-error{friendly}")
 
 
+def shown_error(error: Exception) -> dict[str, str | None]:
+    """An error as JSON for a script; one that is a bug of a plugin is logged."""
+    if isinstance(error, NlplugError):
+        return {"error": error.message, "hint": error.hint}
+    _log.error("a task failed", exc_info=error)
+    hint = say("error_unexpected_hint", "en")
+    return {"error": f"{type(error).__name__}: {error}", "hint": hint}
+
+
 def foreign_html(found: ForeignTexts, language: str) -> str:
     """A notice about texts in languages that the model does not know; empty if there are none."""
     count = found.found.total()

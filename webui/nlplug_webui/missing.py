@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from starlette.requests import HTTPConnection
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nlplug_webui.texts import language_of, say
@@ -18,8 +18,14 @@ _STYLE = (
 )
 
 
+# How Gradio answers an address that it does not know.
+_GRADIO = b'{"detail":"Not Found"}'
+
+
 class MissingPages:
     """ASGI middleware that answers browsers with a page where the app answers 404.
+
+    Programs get the JSON of the app, and that of Gradio in the form of the server's errors.
 
     Args:
         app: The wrapped app.
@@ -30,8 +36,11 @@ class MissingPages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or scope["method"] != "GET" or not _by_browser(scope):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if scope["method"] != "GET" or not _by_browser(scope):
+            await self._app(scope, receive, _in_our_form(scope, receive, send))
             return
         missing = False
 
@@ -44,6 +53,33 @@ class MissingPages:
                 await send(message)
 
         await self._app(scope, receive, answer)
+
+
+def _in_our_form(scope: Scope, receive: Receive, send: Send) -> Send:
+    """Pass on all messages but Gradio's 404, which becomes an error in the form of the server."""
+    held: list[Message] = []
+
+    async def answer(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 404:
+            held.append(message)
+        elif held and message.get("body") == _GRADIO:
+            held.clear()
+            await _error(scope)(scope, receive, send)
+        else:
+            for first in [*held, message]:
+                await send(first)
+            held.clear()
+
+    return answer
+
+
+def _error(scope: Scope) -> JSONResponse:
+    body = {
+        "error": f"There is no {scope['method']} {scope['path']} here.",
+        "error_type": "not_found",
+        "hint": "GET /models lists the served models; POST /models/{name} runs one.",
+    }
+    return JSONResponse(body, status_code=404)
 
 
 def _by_browser(scope: Scope) -> bool:

@@ -108,6 +108,7 @@ def bar_html(language: str) -> str:
         f'<div class="np-result-bar"><h2>{escape(say("result", language))}</h2>'
         f'<span class="np-outdated">{escape(say("outdated", language))}</span>'
         f'<button type="button" class="np-copy" data-copy="link" data-done="✓ {copied}" '
+        f'data-partly="{escape(say("copied_partly", language))}" '
         f'title="{escape(say("copy_link_hint", language))}">{escape(say("copy_link", language))}'
         '</button><button type="button" class="np-copy" data-copy="answer" '
         f'data-done="✓ {copied}">{copy}</button></div>'

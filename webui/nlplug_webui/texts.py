@@ -62,6 +62,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "{n} 处保持不变",
     },
     "copy_link": {"en": "Copy link", "zh": "复制链接"},
+    "copied_partly": {
+        "en": "Copied without the text, which is too long for a link",
+        "zh": "已复制，但文本过长，链接中不含文本",
+    },
     "copy_link_hint": {
         "en": "A link with the text, the options and the model of this page",
         "zh": "包含此页的文本、选项和模型的链接",

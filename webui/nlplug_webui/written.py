@@ -11,10 +11,12 @@ from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from nlplug.task import Task
+from nlplug.task import Task, localize
+from nlplug.text.language import guess
 from nlplug_webui.texts import say
 
 if TYPE_CHECKING:
+    from nlplug.models.bundle import Bundle
     from nlplug.runtime.answers import TextPiece
 
 _MOST_KEPT = 200
@@ -88,6 +90,20 @@ def call_html(
     }
     data = escape(json.dumps(call, ensure_ascii=True, default=str))
     return f'<span hidden class="np-call" data-call="{data}"></span>'
+
+
+def detected_html(
+    task: Task, bundle: Bundle, item: Mapping[str, Any], options: Mapping[str, Any], language: str
+) -> str:
+    """A hidden element with the language of the input, if the model is told it by detection."""
+    sources = task.choices(bundle).get("src_lang", {})
+    if len(sources) < 2 or options.get("src_lang"):
+        return ""
+    text = next((value for value in item.values() if isinstance(value, str)), "")
+    found = guess(text, sources)
+    if found is None:
+        return ""
+    return f'<span hidden data-detected="{escape(localize(sources[found], language))}"></span>'
 
 
 class _Marks:

@@ -72,9 +72,12 @@ def compare(
     """
     from nlplug.evaluation.compare import compare as run
     from nlplug.evaluation.compare import document
+    from nlplug.evaluation.document import check_target
     from nlplug.pipelines import pipeline
     from nlplug.plugins.isolation import stdout_to_stderr
 
+    if output is not None:
+        check_target(output)  # before the work, which may take long
     file, columns = labelled_rows(
         data, text_column, label_column, cli_format, cli_delimiter, cli_encoding
     )

@@ -66,10 +66,13 @@ def evaluate(
     nlplug evaluate out/ --data dev.csv --precision int8 --output report/
     """
     from nlplug.evaluation import report
+    from nlplug.evaluation.document import check_target
     from nlplug.evaluation.run import evaluate as run
     from nlplug.pipelines import pipeline
     from nlplug.plugins.isolation import stdout_to_stderr
 
+    if output is not None:
+        check_target(output)  # before the work, which may take long
     file, columns = labelled_rows(
         data, text_column, label_column, cli_format, cli_delimiter, cli_encoding
     )

@@ -39,6 +39,7 @@ BUILTIN: dict[str, tuple[str, str]] = {
     "train": ("nlplug.cli.train:train", "Fine-tune a model of a task on labelled data."),
     "data": ("nlplug.cli.data:data", "Check data files before training."),
     "pretrain": ("nlplug.cli.pretrain:pretrain", "Train a tokenizer and a model from scratch."),
+    "prune": ("nlplug.cli.prune:prune", "Make the layers of a checkpoint narrower."),
     "export": ("nlplug.cli.export:export", "Export a model to ONNX behind the quality gate."),
     "evaluate": ("nlplug.cli.evaluate:evaluate", "Score a model on labelled data."),
     "compare": ("nlplug.cli.compare:compare", "Compare two models on labelled data."),

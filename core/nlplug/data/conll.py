@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from nlplug.data.formats import DataFile
 from nlplug.data.lines import LineReader, check_decoded
 from nlplug.data.rows import DataRow
-from nlplug.data.tags import OUTSIDE, canonical_tags, is_entity_tag, spans_of_tags, tags_of_spans
+from nlplug.data.tags import (
+    OUTSIDE,
+    TAG_COLUMN,
+    TOKEN_COLUMN,
+    canonical_tags,
+    is_entity_tag,
+    spans_of_tags,
+    tags_of_spans,
+)
 from nlplug.data.unusable import Unusable
 from nlplug.errors import DataError
 
@@ -20,6 +28,7 @@ _COLUMNS = re.compile(r"[ \t]+")
 _UNIVERSAL = 10
 """Columns of CoNLL-U (https://universaldependencies.org/format.html)."""
 _UPOS, _XPOS, _HEAD = 3, 4, 6
+_NO_TYPE = re.compile(r"[BIEMSLU][-_:]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,7 @@ def conll_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
     layout = _layout(lines.sample, file)
     file.report.format = str(layout) if layout else "CoNLL"
     file.report.unit = "sentences"
-    first = 0
+    first, seen = 0, False
     parts: list[list[str]] = []
     wrong: DataError | None = None
     for number, line in _with_end(lines):
@@ -83,6 +92,10 @@ def conll_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
             continue
         if layout is None or _is_comment(columns, layout, begins=not parts):
             continue
+        if not seen and not parts and _is_header(columns):
+            file.report.note("the first line names the columns")
+            continue
+        seen = True
         if layout.universal and not columns[0].isdecimal():
             continue
         first = first if parts or wrong is not None else number
@@ -120,6 +133,11 @@ def _is_comment(columns: Sequence[str], layout: ConllLayout, *, begins: bool) ->
     return layout.numbered or (begins and len(columns) != layout.width)
 
 
+def _is_header(columns: Sequence[str]) -> bool:
+    names = [column.lower() for column in columns]
+    return all(any(map(form.fullmatch, names)) for form in (TOKEN_COLUMN, TAG_COLUMN))
+
+
 def _check_width(columns: Sequence[str], layout: ConllLayout, place: str) -> None:
     if len(columns) == layout.width:
         return
@@ -148,6 +166,17 @@ def _as_bio(tags: list[str], place: str) -> list[str]:
     found = canonical_tags(tags)
     if found is not None:
         return tags_of_spans(spans_of_tags(found), len(found))
+    wrong = next((tag for tag in tags if _NO_TYPE.fullmatch(tag)), None)
+    if wrong is not None:
+        raise DataError(
+            f"{place}: the tag {wrong!r} has no type.",
+            hint="Tags are O, B-TYPE and I-TYPE throughout, or bare types throughout.",
+        )
+    if all(map(str.isdecimal, tags)):
+        raise DataError(
+            f"{place}: the tags are numbers, such as {tags[0]!r}, and nothing says what they mean.",
+            hint="Write the names of the tags, such as B-PER.",
+        )
     single = [tag for tag in tags if tag not in (OUTSIDE, OUTSIDE.lower())]
     if any(canonical_tags([tag]) for tag in single) and len(single) < len(tags):
         bad = next((tag for tag in single if canonical_tags([tag]) is None), single[-1])
@@ -166,8 +195,14 @@ def _layout(sample: list[str], file: DataFile) -> ConllLayout | None:
     """
     rows = [columns for line in sample if (columns := _split(line)) and columns[0] != _DOCUMENT]
     plain = [columns for columns in rows if not columns[0].startswith("#")] or rows
+    plain = plain[_is_header(plain[0]) if plain else 0 :]
     if not plain:
         return None
+    if all(_is_glued(cell) for columns in plain for cell in columns):
+        raise DataError(
+            f"{file.path}: a token and its tag have no blank between, as in {plain[0][0]!r}.",
+            hint="A line has one token and its tag, with a space or tab between.",
+        )
     width = Counter(map(len, plain)).most_common(1)[0][0]
     rows = [columns for columns in plain if len(columns) == width]
     if width == 1:
@@ -202,6 +237,12 @@ def _numbered(cells: list[list[str]], file: DataFile) -> ConllLayout:
     # Where there are two, the second holds entities within those of the first (GermEval).
     other = marked[1] if len(marked) > 1 else None
     return ConllLayout(width, 1, marked[0], numbered=True, other=other)
+
+
+def _is_glued(cell: str) -> bool:
+    """Whether a cell is a token and its tag without a blank between: ``Anna/B-PER``."""
+    parts = (cell.rpartition(mark) for mark in "/|_")
+    return any(token != "" and is_entity_tag(tag) for token, _, tag in parts)
 
 
 def _numbers(cells: Sequence[str]) -> bool:

@@ -50,6 +50,8 @@ class RowReader(Iterator[DataRow]):
         if self.file.on_skip is None:
             raise error
         reason = error.message.removeprefix(f"{self.file.path}:{line}: ")
+        if reason.startswith(f"{self.file.path}:"):  # another line of the same row
+            reason = f"line {reason.removeprefix(f'{self.file.path}:')}"
         self.file.report.skip(reason)
         self.file.on_skip(SkippedRow(self.file.path, line, reason, values))
 

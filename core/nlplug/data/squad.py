@@ -48,7 +48,7 @@ def _answers(question: Any, path: Path, place: str) -> dict[str, Any]:
         place = f"question {name!r}"
     if not isinstance(question, dict) or not isinstance(question.get("question"), str):
         raise DataError(f"{path}: {place} has no text 'question'.", hint=_SHAPE)
-    answers = [] if question.get("is_impossible") else _list(question, "answers", path, place)
+    answers = [] if question.get("is_impossible") else _pairs(question, path, place)
     for answer in answers:
         if not isinstance(answer, dict) or not isinstance(answer.get("text"), str):
             raise DataError(f"{path}: {place} has an answer without 'text'.", hint=_SHAPE)
@@ -60,6 +60,20 @@ def _answers(question: Any, path: Path, place: str) -> dict[str, Any]:
             "answer_start": [answer.get("answer_start") for answer in answers],
         },
     }
+
+
+def _pairs(question: dict[str, Any], path: Path, place: str) -> list[Any]:
+    """The answers of a question, each ``{"text": …, "answer_start": …}`` where it has one."""
+    given = question.get("answers")
+    if isinstance(given, dict) and isinstance(given.get("text"), list):
+        texts, starts = given["text"], given.get("answer_start")
+        if starts is None:
+            starts = [None] * len(texts)
+        if isinstance(starts, list) and len(starts) == len(texts):
+            pairs = zip(texts, starts, strict=True)
+            return [{"text": text, "answer_start": start} for text, start in pairs]
+    answers = _list(question, "answers", path, place)
+    return [{"text": answer} if isinstance(answer, str) else answer for answer in answers]
 
 
 def _list(value: Any, name: str, path: Path, place: str) -> list[Any]:

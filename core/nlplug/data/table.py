@@ -14,6 +14,7 @@ from nlplug.data.formats import DataFile
 from nlplug.data.lines import LineReader, check_decoded
 from nlplug.data.report import ReadReport
 from nlplug.data.rows import DataRow
+from nlplug.data.tags import TAG_COLUMN, TOKEN_COLUMN
 from nlplug.data.unusable import Unusable
 from nlplug.errors import DataError
 
@@ -24,13 +25,13 @@ _NAMES = {"\t": "tabs", ",": "commas"}
 _SAMPLE_ROWS = 200
 _LONGEST_FIELD = 1000
 """Lines that a quoted field of a table with tabs may have."""
+_MOST_AGAIN = 20
+"""Malformed records of a table of which all lines but the first are read again."""
 _OPEN = "unexpected end of data"
 """What the csv module says of a quoted field that does not end."""
 # A first line with which Excel is told the delimiter.
 _DECLARED = re.compile(r'"?sep=([^\w\s"]|\t)"?')
-# Names of the columns of a table with a token in each row, in small letters.
-_TOKEN = re.compile(r"tokens?|words?")
-_TAG = re.compile(r"(ner[_ ]?)?tags?|ner|iob|bio")
+# Of a table with a token in each row, in small letters.
 _SENTENCE = re.compile(r"sentence( #|[_ ]id|_idx)?|sent_id")
 
 
@@ -93,18 +94,36 @@ def _quoted_records(
     lines: Iterator[tuple[int, str]], delimiter: str, path: Path, *, before: int = 0
 ) -> Iterator[Record]:
     """Records with quoting as in RFC 4180, after so many lines; blank lines are left out."""
-    reader = csv.reader((line for _, line in lines), delimiter=delimiter, strict=True)
+    taken: list[str] = []  # the lines of the record that is being read
+    again: deque[str] = deque()  # lines of a malformed record, read again by themselves
+
+    def texts() -> Iterator[str]:
+        while True:
+            line = again.popleft() if again else next(lines, (0, None))[1]
+            if line is None:
+                return
+            taken.append(line)
+            yield line
+
+    reader = csv.reader(texts(), delimiter=delimiter, strict=True)
     start = before + 1  # a quoted field may hold line ends: the row is named by its first line
+    left = _MOST_AGAIN
     while True:
+        taken.clear()
         try:
             fields = next(reader, None)
         except csv.Error as error:
             yield start, _malformed(path, start, str(error))
-            start = before + reader.line_num + 1
+            left -= 1
+            if left > 0 and len(taken) > 1:  # a quote that does not end may have taken in rows
+                again.extendleft(reversed(taken[1:]))
+                reader = csv.reader(texts(), delimiter=delimiter, strict=True)
+                del taken[1:]
+            start += len(taken)
             continue
         if fields is None:
             return
-        number, start = start, before + reader.line_num + 1
+        number, start = start, start + len(taken)
         if fields:
             yield number, fields
 
@@ -273,7 +292,7 @@ class _Sentences:
         """For a table with columns of tokens, tags and sentence numbers; else None."""
         found = [
             next((name for name in header if names.fullmatch(name.lower())), None)
-            for names in (_TOKEN, _TAG, _SENTENCE)
+            for names in (TOKEN_COLUMN, TAG_COLUMN, _SENTENCE)
         ]
         token, tag, sentence = found
         if token is None or tag is None or sentence is None:

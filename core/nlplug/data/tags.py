@@ -9,6 +9,10 @@ Span = tuple[int, int, str]
 """First token, the one after the last, and the type."""
 
 OUTSIDE = "O"
+
+# Names of the columns of tokens and tags, in small letters.
+TOKEN_COLUMN = re.compile(r"tokens?|words?")
+TAG_COLUMN = re.compile(r"(ner[_ ]?)?tags?|ner|iob|bio")
 # IOB1, BIO (IOB2), BIOES, BMES and BILOU differ only in these letters.
 _ROLES = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S"}
 _BRACKET = re.compile(r"(?:\((?P<kind>[^\s()*]+)|(?=\*))\*?(?P<closes>\)?)")

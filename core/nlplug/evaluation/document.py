@@ -128,7 +128,7 @@ class Document:
             MissingExtra: matplotlib is not installed.
             OptionError: ``folder`` is a file, or has other content than an earlier report.
         """
-        _check_target(folder)
+        check_target(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with Staged(folder, folder=True) as staged:
             drawings = self._drawings()
@@ -157,7 +157,12 @@ class Document:
         return found
 
 
-def _check_target(folder: Path) -> None:
+def check_target(folder: Path) -> None:
+    """Check that a report may be written to a folder, which need not exist.
+
+    Raises:
+        OptionError: It is a file, or has other content than an earlier report.
+    """
     if not folder.exists():
         return
     if not folder.is_dir():

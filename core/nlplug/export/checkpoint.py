@@ -87,6 +87,7 @@ def load_checkpoint(source: str | Path, task: Task, *, allowed: tuple[str, ...] 
     if loading["missing_keys"] or loading["mismatched_keys"]:
         lacking = sorted(str(key) for key in loading["missing_keys"] or loading["mismatched_keys"])
         raise _lacking(lacking, name, task, model.base_model_prefix)
+    _check_tokens(model, name)
     stop_if_fatal(check_unread(model, loading["unexpected_keys"]), allowed, name)
     if not tokenizer.is_fast:
         raise ExportError(
@@ -131,6 +132,20 @@ def _misfit(error: RuntimeError, name: str) -> ExportError:
         f"The weights of {name} do not fit its config.json: {found[:300]}",
         hint="Labels (id2label, num_labels) and sizes there must be those of the weights.",
     )
+
+
+def _check_tokens(model: Any, name: str) -> None:
+    """Refuse models that read characters or pictures, such as CANINE."""
+    try:
+        table = model.get_input_embeddings()
+    except NotImplementedError:
+        table = None
+    if table is None:
+        raise ExportError(
+            f"{name} cannot be exported: models of the type {model.config.model_type!r} have no "
+            "embeddings of tokens.",
+            hint="Use a model that reads the tokens of a tokenizer.",
+        )
 
 
 def _check_labels(config: Any, name: str) -> None:

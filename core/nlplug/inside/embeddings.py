@@ -49,10 +49,10 @@ class InputEmbeddings:
             )
         self._name = found
         self._part = GraphPart(graph, [found], added)
-        signature = Signature.read(path)
-        self._type = np.dtype(signature.inputs[_IDS].type)
-        self._rows = signature.size_of(_IDS, 0) or 1
-        self._size = signature.size_of(_IDS, 1)
+        ids = Signature.read(path).inputs[_IDS]
+        rows, self._size = ids.shape or (None, None)
+        self._rows = rows or 1
+        self._type = np.dtype(ids.type)
 
     def vectors(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """The embeddings of tokens, scaled to length 1; float32 of shape (tokens, width)."""

@@ -10,7 +10,14 @@ from typing import Any
 
 from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete, ModelNotFound, OptionError
 from nlplug.models.files import AGAIN, changed_hint
-from nlplug.models.layout import CONFIG_FILE, CONFIG_MARK, MODEL_GRAPH, find_graphs, run_together
+from nlplug.models.layout import (
+    CONFIG_FILE,
+    CONFIG_MARK,
+    MODEL_GRAPH,
+    NO_LIMIT,
+    find_graphs,
+    run_together,
+)
 from nlplug.models.manifest import MANIFEST_FILE, PARTIAL_FILE, Manifest, PrecisionRecord
 from nlplug.models.repository import Repository, find_file
 from nlplug.models.signature import Signature
@@ -207,8 +214,11 @@ class Bundle:
         files = self.graphs.get(MODEL_GRAPH)
         if run_together(self.graphs) != (MODEL_GRAPH,) or not files:
             return stated
-        fixed = Signature.read(next(iter(files.values()))).size_of("input_ids", 1)
-        return stated if fixed is None else min(stated, fixed)
+        signature = Signature.read(next(iter(files.values())))
+        if signature.task == "text generation" and not (self.manifest and self.manifest.task):
+            # As in transformers, where the length in the tokenizer's files does not end a text.
+            stated = self.repository.positions or NO_LIMIT
+        return min({stated, *signature.fixed(1)})
 
     @cached_property
     def languages(self) -> list[str]:

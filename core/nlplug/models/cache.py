@@ -32,6 +32,7 @@ from nlplug.models.layout import (
 )
 from nlplug.models.manifest import MANIFEST_FILE, Manifest, PrecisionRecord
 from nlplug.models.repository import Repository
+from nlplug.models.signature import weights_outside
 from nlplug.models.verify import sha256_of
 from nlplug.models.writer import BundleWriter
 from nlplug.settings import Settings
@@ -179,6 +180,10 @@ def _pull(ref: HubRef, settings: Settings, precisions: Collection[str], update: 
         hub.fetch(ref, repo, missing, writer.folder, settings)
         if theirs:
             _check_against(theirs, names, writer.folder)
+        else:
+            more = sorted(weights_outside(names, writer.folder) & set(repo.files) - set(names))
+            missing = _reuse(reusable, more, writer.folder)
+            hub.fetch(ref, repo, missing, writer.folder, settings)
         return writer.commit(_describe(ref, repo, writer.folder, graphs, wanted, theirs))
 
 

@@ -30,3 +30,15 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BundleCorrupt(f"{path} holds no JSON object.", hint=AGAIN)
     return value
+
+
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        BundleCorrupt: The file is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BundleCorrupt(f"{path} is not in UTF-8: {error}.", hint=AGAIN) from None

@@ -17,8 +17,13 @@ CONFIDENCE_FILE = "confidence.json"
 """What held-out rows say about the scores of a model; only nlplug writes and reads it."""
 CARD_FILE = "README.md"
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
+TOOL_TEMPLATE_FILE = "additional_chat_templates/tool_use.jinja"
+"""The template of chats that have tools, where it is another one."""
 VOCABULARY_FILE = "vocab.txt"
 """One WordPiece per line; read only where there is no ``tokenizer.json``."""
+PAIRS_FILE = "vocab.json"
+MERGES_FILE = "merges.txt"
+"""Byte pairs and how they are merged; read only where there is neither of the other files."""
 TARGET_TOKENIZER_FILE = "target_tokenizer.json"
 """Tokenizer of the target texts, of a translation model with one vocabulary per language."""
 
@@ -31,6 +36,9 @@ So a copy without its manifest is not mistaken for a plain repository of the Hub
 MODEL_GRAPH = "model"
 ENCODER_GRAPH = "encoder_model"
 DECODER_GRAPH = "decoder_model_merged"
+FIRST_DECODER_GRAPH = "decoder_model"
+"""The first step of a decoder in two files; the other file runs all later steps."""
+NEXT_DECODER_GRAPH = "decoder_with_past_model"
 
 FOLDERS = ("", "onnx/", "tokenizer/")
 """Where a file may be within a repository; the first folder that has it wins."""
@@ -45,6 +53,7 @@ SIDE_FILES = (
     SENTENCE_CONFIG_FILE,
     CONFIDENCE_FILE,
     CHAT_TEMPLATE_FILE,
+    TOOL_TEMPLATE_FILE,
     TARGET_TOKENIZER_FILE,
 )
 """Files that the runtime reads in addition to the graphs; other files are not downloaded."""
@@ -58,7 +67,7 @@ _OPTIMIZED = re.compile(r"^(?P<stem>.+)_(?:optimized|O[1-4])$")
 _PLAIN = re.compile(r"^model_(?P<suffix>.+)$")
 
 # Graphs that cannot answer without others.
-_PARTS = frozenset({ENCODER_GRAPH, "decoder_model", "decoder_with_past_model"})
+_PARTS = frozenset({ENCODER_GRAPH, NEXT_DECODER_GRAPH})
 # These number positions from pad_token_id + 1, so that many of the embeddings are never used.
 _OFFSET_POSITIONS = frozenset(
     {
@@ -80,15 +89,17 @@ _OFFSET_POSITIONS = frozenset(
 )
 # Relative positions: the figure in the config is what the model was trained with, no limit.
 RELATIVE_POSITIONS = frozenset({"t5", "mt5", "umt5", "longt5", "xlnet"})
+# A config states one of these; some architectures have a name of their own.
+_POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
 _DEFAULT_WINDOW = 512
-_NO_LIMIT = 1_000_000  # transformers writes 1e30 for "none"
+NO_LIMIT = 1_000_000  # transformers writes 1e30 for "none"
 
 
 def side_files(names: Collection[str]) -> list[str]:
     """The files of a repository that the runtime reads in addition to the graphs, sorted."""
     wanted = list(SIDE_FILES)
     if not any(folder + TOKENIZER_FILE in names for folder in FOLDERS):
-        wanted.append(VOCABULARY_FILE)
+        wanted += [VOCABULARY_FILE, PAIRS_FILE, MERGES_FILE]
     found = (locate(name, names) for name in wanted)
     return sorted(path for path in found if path is not None)
 
@@ -150,8 +161,12 @@ def run_together(graphs: Collection[str]) -> tuple[str, ...]:
     Returns:
         Nothing where none of the known sets is whole.
     """
-    if ENCODER_GRAPH in graphs and DECODER_GRAPH in graphs:
-        return DECODER_GRAPH, ENCODER_GRAPH
+    if ENCODER_GRAPH in graphs:
+        if DECODER_GRAPH in graphs:
+            return DECODER_GRAPH, ENCODER_GRAPH
+        if FIRST_DECODER_GRAPH in graphs and NEXT_DECODER_GRAPH in graphs:
+            return FIRST_DECODER_GRAPH, ENCODER_GRAPH, NEXT_DECODER_GRAPH
+        return ()
     return next(((name,) for name in (MODEL_GRAPH, DECODER_GRAPH) if name in graphs), ())
 
 
@@ -172,10 +187,17 @@ def window_of(
         _limit(tokenizer_config.get("model_max_length")),
         _limit((sentence_config or {}).get("max_seq_length")),
     ]
-    if config.get("model_type") not in RELATIVE_POSITIONS:
-        positions = _limit(config.get("max_position_embeddings") or config.get("n_positions"))
-        limits.append(positions and positions - first_position_of(config))
+    limits.append(positions_of(config))
     return min((limit for limit in limits if limit and limit > 0), default=_DEFAULT_WINDOW)
+
+
+def positions_of(config: Mapping[str, Any]) -> int | None:
+    """Tokens that a model has positions for; None where its config states no limit."""
+    if config.get("model_type") in RELATIVE_POSITIONS:
+        return None
+    stated = (_limit(config.get(name)) for name in _POSITIONS)
+    positions = next((limit for limit in stated if limit), None)
+    return positions and positions - first_position_of(config)
 
 
 def first_position_of(config: Mapping[str, Any]) -> int:
@@ -189,7 +211,7 @@ def first_position_of(config: Mapping[str, Any]) -> int:
 def _limit(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value) if 0 < value < _NO_LIMIT else None
+    return int(value) if 0 < value < NO_LIMIT else None
 
 
 def states_labels(config: Mapping[str, Any]) -> bool:
@@ -201,8 +223,8 @@ def id2label_of(config: Mapping[str, Any]) -> dict[int, str]:
     """Label by id; ``LABEL_0``, … as transformers names them where the config does not.
 
     Raises:
-        ValueError: ``id2label`` or ``label2id`` is no mapping between labels and whole numbers, or
-            gives one id to two labels.
+        ValueError: ``id2label`` or ``label2id`` is no mapping between labels and whole numbers,
+            gives one id to two labels, or has a label that is neither a text nor a number.
     """
     name = "id2label" if config.get("id2label") else "label2id"
     given = config.get(name)
@@ -210,7 +232,7 @@ def id2label_of(config: Mapping[str, Any]) -> dict[int, str]:
         if not isinstance(given, Mapping):
             raise ValueError(f"{name} is {given!r}, not a mapping")
         pairs = given.items() if name == "id2label" else ((v, k) for k, v in given.items())
-        found = sorted((_id(key, name), str(label)) for key, label in pairs)
+        found = sorted((_id(key, name), _label(label, name)) for key, label in pairs)
         if len(dict(found)) < len(found):
             raise ValueError(f"{name} gives one id to two labels")
         return dict(found)
@@ -223,3 +245,9 @@ def _id(key: Any, name: str) -> int:
         return int(key)
     except (TypeError, ValueError):
         raise ValueError(f"{name} has the id {key!r}, not a whole number") from None
+
+
+def _label(value: Any, name: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"{name} has the label {value!r}, not a text")
+    return str(value)

@@ -26,6 +26,7 @@ from nlplug.models.package_text import (
     readme,
     wheel_files,
 )
+from nlplug.models.signature import weights_outside
 from nlplug.models.signing import sign
 from nlplug.models.verify import files_of, record_of
 
@@ -225,7 +226,9 @@ def _files(bundle: Bundle, kept: set[str]) -> dict[str, FileRecord]:
             for files in bundle.graphs.values()
             for path in files.values()
         ]
-        data = [name for graph in graphs for name in external_data_of(graph, there)]
+        data = {name for graph in graphs for name in external_data_of(graph, there)}
+        needed = [name for one in kept for name in bundle.record(one).by_graph.values()]
+        data |= weights_outside(needed, bundle.path) & there
         names = {*graphs, *data, *side_files(there), *(there & set(_CARDS))}
     run = run_together(bundle.graphs)
     for graph, files in bundle.graphs.items():

@@ -25,9 +25,12 @@ def whole_number(number: int, value: int) -> bytes:
 
 def text(data: Buffer, begin: int, end: int, wanted: int) -> str:
     """The first text with a field number in a message; empty if there is none."""
-    for first, last in inner(data, begin, end, wanted):
-        return bytes(data[first:last]).decode("utf-8", "replace")
-    return ""
+    return next((string(data, *found) for found in inner(data, begin, end, wanted)), "")
+
+
+def string(data: Buffer, begin: int, end: int) -> str:
+    """The text at a place; what is not valid becomes replacement characters."""
+    return bytes(data[begin:end]).decode("utf-8", "replace")
 
 
 def inner(data: Buffer, begin: int, end: int, *path: int) -> Iterator[tuple[int, int]]:

@@ -7,14 +7,14 @@ Repositories state the same fact in different files. The padding token, for exam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from nlplug.errors import BundleCorrupt, BundleIncomplete
-from nlplug.models.files import AGAIN, read_object
+from nlplug.models.files import AGAIN, read_object, read_text
 from nlplug.models.layout import (
     ADDED_TOKENS_FILE,
     CARD_FILE,
@@ -23,13 +23,17 @@ from nlplug.models.layout import (
     CONFIG_FILE,
     FOLDERS,
     GENERATION_CONFIG_FILE,
+    MERGES_FILE,
+    PAIRS_FILE,
     SENTENCE_CONFIG_FILE,
     SPECIAL_TOKENS_FILE,
     TOKENIZER_CONFIG_FILE,
     TOKENIZER_FILE,
+    TOOL_TEMPLATE_FILE,
     VOCABULARY_FILE,
     first_position_of,
     id2label_of,
+    positions_of,
     states_labels,
     window_of,
 )
@@ -58,6 +62,33 @@ _WORDPIECE_CLASSES = frozenset(
         for fast in ("", "Fast")
     }
 )
+# Likewise families whose vocab.json and merges.txt hold byte pairs without any other step.
+_BYTE_PAIR_MODELS = frozenset({"roberta", "bart", "longformer", "gpt2"})
+_BYTE_PAIR_CLASSES = frozenset(
+    f"{name}Tokenizer{fast}"
+    for name in ("Roberta", "Bart", "Longformer", "GPT2")
+    for fast in ("", "Fast")
+)
+
+
+@dataclass(frozen=True)
+class ListedToken:
+    """A token that a file beside ``tokenizer.json`` lists.
+
+    Attributes:
+        text: The text.
+        properties: ``special`` and, where the file states them, ``lstrip`` and so on.
+        number: The id that the file states; None where it states none.
+    """
+
+    text: str
+    properties: Mapping[str, bool]
+    number: int | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether the file states only the text."""
+        return self.number is None and len(self.properties) == 1
 
 
 @dataclass(frozen=True)
@@ -115,34 +146,61 @@ class Repository:
         As in transformers 4.57, ``special_tokens_map.json`` wins where ``tokenizer_config.json`` is
         of the old form, which does not list the added tokens.
         """
-        files = [self.special_tokens_map, self.tokenizer_config]
-        if "added_tokens_decoder" not in self.tokenizer_config:
-            files.reverse()
         found = {}
         for role in ROLES:
-            for values in files:
-                token = values.get(f"{role}_token")
-                text = token.get("content") if isinstance(token, Mapping) else token
-                if isinstance(text, str):
-                    found[role] = text
+            token = self._by_role(role)
+            text = token.get("content") if isinstance(token, Mapping) else token
+            if isinstance(text, str):
+                found[role] = text
         return found
 
-    @property
-    def _extra_tokens(self) -> Sequence[Any]:
-        """What transformers 5 lists as ``extra_special_tokens``; before, it named roles there."""
-        extra = self.tokenizer_config.get("extra_special_tokens")
-        return extra if isinstance(extra, list) else []
+    def _by_role(self, role: str) -> Any:
+        """What the files say of a special token: its text, its properties, or None."""
+        files = [self.tokenizer_config, self.special_tokens_map]
+        if "added_tokens_decoder" not in self.tokenizer_config:
+            files.reverse()
+        for values in files:
+            token = values.get(f"{role}_token")
+            text = token.get("content") if isinstance(token, Mapping) else token
+            if isinstance(text, str):
+                return token
+        return None
 
-    @property
-    def listed_tokens(self) -> list[str]:
-        """The further special and added tokens that ``tokenizer_config.json`` lists."""
-        listed = [
-            *(self.tokenizer_config.get("additional_special_tokens") or ()),
-            *self._extra_tokens,
-            *(self.tokenizer_config.get("added_tokens_decoder") or {}).values(),
+    @cached_property
+    def listed_tokens(self) -> list[ListedToken]:
+        """The tokens that the files beside ``tokenizer.json`` list: by id, then by name."""
+        roles = set(self.special_tokens.values())
+        found = []
+        for number, values in self._numbered():
+            text = values.get("content")
+            if isinstance(text, str) and text:
+                special = values.get("special") is True or text in roles
+                found.append(ListedToken(text, {**_properties(values), "special": special}, number))
+        named = [
+            *(self._by_role(role) for role in ROLES),
+            *_list(self.tokenizer_config.get("additional_special_tokens")),
+            *_list(self.special_tokens_map.get("additional_special_tokens")),
+            # What transformers 5 lists; before, a mapping named further roles here.
+            *_list(self.tokenizer_config.get("extra_special_tokens")),
         ]
-        texts = (token.get("content") if isinstance(token, dict) else token for token in listed)
-        return [text for text in texts if isinstance(text, str)]
+        for token in named:
+            text = token.get("content") if isinstance(token, Mapping) else token
+            if isinstance(text, str) and text:
+                values = _properties(token) if isinstance(token, Mapping) else {}
+                found.append(ListedToken(text, {**values, "special": True}))
+        return found
+
+    def _numbered(self) -> list[tuple[int, Mapping[str, Any]]]:
+        """Ids and properties in ``added_tokens_decoder``, else in ``added_tokens.json``."""
+        decoder = self.tokenizer_config.get("added_tokens_decoder")
+        if isinstance(decoder, Mapping):
+            pairs = [(int(key), one) for key, one in decoder.items() if key.isdecimal()]
+        else:
+            pairs = [(number, {"content": text}) for text, number in self.added_tokens.items()]
+        return sorted(
+            ((number, one) for number, one in pairs if isinstance(one, Mapping)),
+            key=lambda pair: pair[0],
+        )
 
     def token_ids(self, role: str) -> tuple[int, ...]:
         """The ids that ``config.json`` and ``generation_config.json`` state for a role."""
@@ -159,13 +217,18 @@ class Repository:
 
         Args:
             tools: Whether the chat has tools; some repositories have a template for that.
+
+        Raises:
+            BundleCorrupt: Its file is not in UTF-8.
         """
-        path = find_file(self.folder, CHAT_TEMPLATE_FILE)
+        path = find_file(self.folder, TOOL_TEMPLATE_FILE) if tools else None
+        path = path or find_file(self.folder, CHAT_TEMPLATE_FILE)
         source = self.tokenizer_config.get("chat_template")
         if path is not None:
-            source = path.read_text(encoding="utf-8")
+            source = read_text(path)
         if isinstance(source, list):  # several, by name
-            named = {item.get("name"): item.get("template") for item in source}
+            parts = [item for item in source if isinstance(item, Mapping)]
+            named = {item.get("name"): item.get("template") for item in parts}
             source = (named.get("tool_use") if tools else None) or named.get("default")
         return source if isinstance(source, str) else None
 
@@ -196,12 +259,20 @@ class Repository:
             return name in _WORDPIECE_CLASSES
         return self.config.get("model_type") in _WORDPIECE_MODELS
 
+    @property
+    def cuts_byte_pairs(self) -> bool:
+        """Whether the tokenizer is GPT-2's or RoBERTa's."""
+        name = self.tokenizer_config.get("tokenizer_class")
+        if isinstance(name, str):
+            return name in _BYTE_PAIR_CLASSES
+        return self.config.get("model_type") in _BYTE_PAIR_MODELS
+
     @cached_property
     def tokenizer_file(self) -> Path:
-        """``tokenizer.json``; where there is none, a ``vocab.txt`` of word pieces.
+        """``tokenizer.json``, else a ``vocab.txt`` of word pieces or a ``vocab.json`` of pairs.
 
         Raises:
-            BundleIncomplete: There is neither.
+            BundleIncomplete: There is none of them.
         """
         file = find_file(self.folder, TOKENIZER_FILE)
         if file is not None:
@@ -209,6 +280,9 @@ class Repository:
         file = find_file(self.folder, VOCABULARY_FILE)
         if file is not None and self.cuts_word_pieces:
             return file
+        pairs = find_file(self.folder, PAIRS_FILE)
+        if pairs is not None and self.cuts_byte_pairs and pairs.with_name(MERGES_FILE).is_file():
+            return pairs
         other = "" if file is None else f" Its {VOCABULARY_FILE} is not in the form of BERT's."
         raise BundleIncomplete(
             f"{self.folder} holds no {TOKENIZER_FILE}.{other}",
@@ -243,9 +317,23 @@ class Repository:
         return window_of(self.config, self.tokenizer_config, self.sentence_config)
 
     @property
+    def positions(self) -> int | None:
+        """Tokens that the model has positions for; None where its config states no limit."""
+        return positions_of(self.config)
+
+    @property
     def first_position(self) -> int:
         """The position of a row's first token, for graphs that want ``position_ids``."""
         return first_position_of(self.config)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _properties(values: Mapping[str, Any]) -> dict[str, bool]:
+    names = ("lstrip", "rstrip", "single_word", "normalized")
+    return {name: values[name] for name in names if isinstance(values.get(name), bool)}
 
 
 def find_file(folder: Path, name: str) -> Path | None:

@@ -7,14 +7,16 @@ takes a few milliseconds. Format: https://github.com/onnx/onnx/blob/main/onnx/on
 from __future__ import annotations
 
 import mmap
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from nlplug.errors import BundleError, NlplugError
 from nlplug.models.encryption import decrypted, is_encrypted
-from nlplug.models.protobuf import Buffer, fields, inner, text
+from nlplug.models.protobuf import Buffer, fields, inner, string, text
 
 _TYPES = {
     1: "float32",
@@ -37,6 +39,9 @@ _VOCABULARY = 2000
 _SCALES_BY_BATCH = frozenset(
     {"DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul"}
 )
+
+_TO_PROBABILITIES = frozenset({"Softmax", "Sigmoid"})
+_SAME_VALUES = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,16 @@ class Signature:
         source: Its file, for error messages.
         scales_by_batch: Whether it quantizes activations with one scale for the whole batch, so
             that the result of a row depends on the other rows.
+        probabilities: The outputs that are results of a softmax or a sigmoid.
+        unused: The inputs that no operator reads.
     """
 
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
     source: str = "the graph"
     scales_by_batch: bool = False
+    probabilities: frozenset[str] = frozenset()
+    unused: frozenset[str] = frozenset()
 
     @classmethod
     def of_names(cls, inputs: Iterable[str], outputs: Iterable[str] = ()) -> Signature:
@@ -87,7 +96,7 @@ class Signature:
         """
         try:
             state = path.stat()
-            inputs, outputs, by_batch = _read_file(path, state.st_mtime_ns, state.st_size)
+            contents = _read_file(path, state.st_mtime_ns, state.st_size)
         except NlplugError:  # some are ValueErrors too
             raise
         except (OSError, ValueError, IndexError) as error:
@@ -95,7 +104,14 @@ class Signature:
                 f"{path} is not an ONNX graph: {error}.",
                 hint="Check the bundle with `nlplug models verify`, or export the model again.",
             ) from None
-        return cls(inputs, outputs, str(path), by_batch)
+        return cls(
+            contents.inputs,
+            contents.outputs,
+            str(path),
+            contents.by_batch,
+            contents.probabilities,
+            contents.unused,
+        )
 
     @property
     def task(self) -> str:
@@ -121,14 +137,48 @@ class Signature:
             hint="Use a model that was trained for this task, or call the task of the model.",
         )
 
-    def size_of(self, name: str, axis: int) -> int | None:
-        """The size of an axis of an input, where it is fixed."""
-        shape = self.inputs[name].shape if name in self.inputs else None
-        return shape[axis] if shape is not None and len(shape) > axis else None
+    def fixed(self, axis: int) -> set[int]:
+        """The sizes that inputs of shape (rows, tokens) fix for an axis."""
+        shapes = (info.shape for info in self.inputs.values())
+        sizes = {shape[axis] for shape in shapes if shape is not None and len(shape) == 2}
+        return {size for size in sizes if size is not None}
 
 
-_Contents = tuple[dict[str, TensorInfo], dict[str, TensorInfo], bool]
-"""Inputs, outputs, and `Signature.scales_by_batch`."""
+def weights_outside(names: Iterable[str], folder: Path) -> set[str]:
+    """The files that the graphs of a folder keep weights in, by any name.
+
+    Args:
+        names: Files of the folder; those that are no graphs, or encrypted, name none.
+        folder: The folder.
+    """
+    return {
+        posixpath.normpath(posixpath.join(posixpath.dirname(name), place))
+        for name in names
+        if name.endswith(".onnx") and not is_encrypted(folder / name)
+        for place in _places_of_weights(folder / name)
+    }
+
+
+def _places_of_weights(path: Path) -> set[str]:
+    found = set()
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for entry in inner(data, 0, len(data), 7, 5, 13):
+                if text(data, *entry, 1) == "location":
+                    found.add(text(data, *entry, 2))
+    except (ValueError, IndexError):  # `Signature.read` names the file
+        return set()
+    return found
+
+
+class _Contents(NamedTuple):
+    """What is read from a file; see `Signature`."""
+
+    inputs: dict[str, TensorInfo]
+    outputs: dict[str, TensorInfo]
+    by_batch: bool
+    probabilities: frozenset[str]
+    unused: frozenset[str]
 
 
 @lru_cache(maxsize=64)
@@ -163,16 +213,39 @@ def _read(data: Buffer) -> _Contents:
             inputs.pop(text(data, begin, end, 8), None)
     if not inputs or not outputs:
         raise ValueError("it has no inputs or no outputs")
-    return inputs, outputs, any(name in _SCALES_BY_BATCH for name in _operators(data, *graph))
+    operators, unused = set(), set(inputs)
+    for node in _nodes(data, *graph):
+        operators.add(text(data, *node, 4))
+        if unused:
+            unused -= {string(data, *name) for name in inner(data, *node, 1)}
+    by_batch = not operators.isdisjoint(_SCALES_BY_BATCH)
+    found = _probabilities(data, *graph, outputs)
+    return _Contents(inputs, outputs, by_batch, found, frozenset(unused))
 
 
-def _operators(data: Buffer, begin: int, end: int) -> Iterator[str]:
-    """The operators of a ``GraphProto``, with those of its branches."""
+def _probabilities(data: Buffer, begin: int, end: int, outputs: Iterable[str]) -> frozenset[str]:
+    """Those of the outputs that an operator of `_TO_PROBABILITIES` computes."""
+    wanted = {name: name for name in outputs}
+    found = set()
+    for node in reversed(list(inner(data, begin, end, 1))):  # they are in the order of the run
+        output = wanted.get(text(data, *node, 2))
+        if output is None:
+            continue
+        operator = text(data, *node, 4)
+        if operator in _TO_PROBABILITIES:
+            found.add(output)
+        elif operator in _SAME_VALUES:
+            wanted[text(data, *node, 1)] = output
+    return frozenset(found)
+
+
+def _nodes(data: Buffer, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """The nodes of a ``GraphProto``, with those of its branches."""
     for node in inner(data, begin, end, 1):
-        yield text(data, *node, 4)
+        yield node
         for number in (6, 11):  # a graph, or several, as the value of an attribute
             for graph in inner(data, *node, 5, number):
-                yield from _operators(data, *graph)
+                yield from _nodes(data, *graph)
 
 
 def _value(data: Buffer, begin: int, end: int) -> tuple[str, TensorInfo]:

@@ -39,7 +39,7 @@ class GraphFeeds:
         rows: Rows that each run must have; None for any number.
         length: Tokens that each row must have; None for any number.
         pads: Whether rows of different lengths may be run together. They may not where padding
-            changes the answer: without a mask, or without a padding token.
+            changes the answer: without a mask that the graph reads, or without a padding token.
 
     Raises:
         BundleError: The graph has an input that cannot be fed; the message names it.
@@ -73,15 +73,23 @@ class GraphFeeds:
         self.names = frozenset(ours for ours, _ in self._declared.values())
         if "input_ids" not in self.names:
             raise self._refusal(signature, "it has no input_ids")
-        self.rows = signature.size_of("input_ids", 0)
-        self.length = signature.size_of("input_ids", 1)
-        self.pads = "attention_mask" in self.names and pad_token_id is not None
+        self.rows, self.length = (self._fixed(signature, axis) for axis in (0, 1))
+        masks = {name for name, (ours, _) in self._declared.items() if ours == "attention_mask"}
+        self.pads = bool(masks - signature.unused) and pad_token_id is not None
         if self.length is not None and pad_token_id is None:
             raise self._refusal(
                 signature,
                 f"each row must have {self.length} tokens, and the repository names no token to "
                 "pad with",
             )
+
+    def _fixed(self, signature: Signature, axis: int) -> int | None:
+        """The size of an axis that an input fixes, which is that of all inputs."""
+        sizes = signature.fixed(axis)
+        if len(sizes) > 1:
+            listed = ", ".join(map(str, sorted(sizes)))
+            raise self._refusal(signature, f"they fix {listed} as the size of axis {axis}")
+        return sizes.pop() if sizes else None
 
     def plan(self, lengths: Sequence[int], token_budget: int) -> list[list[int]]:
         """Group rows into batches; see `batching.plan`.
@@ -144,5 +152,6 @@ class GraphFeeds:
         return BundleError(
             f"The graph {self._source} needs the inputs {', '.join(sorted(signature.inputs))}; "
             f"{reason}.",
-            hint="Export it with `nlplug export`, which declares input_ids and attention_mask.",
+            hint="Export it with token ids and a mask as its inputs, as `nlplug export` does for "
+            "BERT. A model that needs other inputs cannot be used.",
         )

@@ -28,6 +28,7 @@ _HIDDEN = frozenset(
 _HEADS = frozenset({"logits", "start_logits", "end_logits"})
 _CACHE = ("present", "past_key_values", "encoder_", "cross")
 _SPANS = re.compile(r"start|end")
+_PROBABILITIES = re.compile(r"prob|softmax|sigmoid", re.IGNORECASE)
 
 
 class GraphOutputs:
@@ -49,8 +50,15 @@ class GraphOutputs:
         self._rank = model.output_rank
         self._labels = model.output_width
         self._token_level = model.token_level
-        self._names = _chosen(signature, model.required_outputs, model.output_rank)
+        self._names = _chosen(signature, model)
         for name in self._names.values():
+            if name in signature.probabilities or _PROBABILITIES.search(name):
+                raise BundleError(
+                    f"The graph {signature.source} gives {name} that are probabilities; this task "
+                    "computes them itself, from logits.",
+                    hint="Export the model again with `nlplug export`, which leaves the softmax "
+                    "out.",
+                )
             shape = signature.outputs[name].shape
             if shape is not None:
                 self._check_shape(name, shape)
@@ -111,9 +119,9 @@ def _meaning(rank: int) -> str:
     return {2: " (scores of a whole text)", 3: " (scores of each token)"}.get(rank, "")
 
 
-def _chosen(signature: Signature, required: frozenset[str], rank: int | None) -> dict[str, str]:
+def _chosen(signature: Signature, model: TaskModel[Any, Any]) -> dict[str, str]:
     """Which output is read under which name."""
-    there = signature.outputs
+    there, required = signature.outputs, model.required_outputs
     found = {name: name for name in required if name in there}
     missing = sorted(required - set(found), reverse=True)  # start before end
     free = [
@@ -122,12 +130,19 @@ def _chosen(signature: Signature, required: frozenset[str], rank: int | None) ->
         if name not in _HIDDEN | _HEADS and not name.startswith(_CACHE) and name not in found
     ]
     if len(missing) == len(required) and not _HEADS & set(there):
-        fitting = [name for name in free if _rank_of(signature, name) in (None, rank)]
+        fitting = [name for name in free if _fits(signature.outputs[name].shape, model)]
         named = [[other for other in free if _word(name) in other.lower()] for name in missing]
         if all(len(like) == 1 for like in named):
             found = {name: like[0] for name, like in zip(missing, named, strict=True)}
         elif len(missing) == 1:
             unnamed = [name for name in fitting or free if not _SPANS.search(name.lower())]
+            if len(unnamed) > 1:
+                raise BundleError(
+                    f"The graph {signature.source} gives {', '.join(unnamed)}; which of them are "
+                    f"the {missing[0]} is unknown.",
+                    hint=f"Name that output {missing[0]}, or export the model again with "
+                    "`nlplug export`.",
+                )
             found = dict(zip(missing, unnamed, strict=False))
         elif len(fitting) == len(missing):
             found = dict(zip(missing, fitting, strict=True))
@@ -143,6 +158,11 @@ def _word(name: str) -> str:
     return name.removesuffix("_logits")
 
 
-def _rank_of(signature: Signature, name: str) -> int | None:
-    shape = signature.outputs[name].shape
-    return None if shape is None else len(shape)
+def _fits(shape: Sequence[int | None] | None, model: TaskModel[Any, Any]) -> bool:
+    """Whether an output may be one that a task reads, as far as its shape is declared."""
+    if shape is None:
+        return True
+    if model.output_rank is not None and len(shape) != model.output_rank:
+        return False
+    width = shape[-1] if shape else None
+    return None in (width, model.output_width) or width == model.output_width

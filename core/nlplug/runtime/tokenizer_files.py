@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from codecs import BOM_UTF8
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as RustTokenizer
 
 from nlplug.errors import BundleError
+from nlplug.json_text import parse_json
 from nlplug.models.encryption import decrypted, is_encrypted
-from nlplug.models.layout import VOCABULARY_FILE
+from nlplug.models.layout import MERGES_FILE, PAIRS_FILE, VOCABULARY_FILE
 from nlplug.models.repository import Repository
 from nlplug.runtime.shared import SharedValues
 
@@ -24,8 +25,27 @@ _NORMALIZER = {
     "strip_accents": ("strip_accents", None),
     "tokenize_chinese_chars": ("handle_chinese_chars", True),
 }
-_READ = ("tokenizer_class", "add_prefix_space", *_NORMALIZER)
-"""What is read of tokenizer_config.json here."""
+_ROBERTA_TOKENS = {
+    **{"bos": "<s>", "eos": "</s>", "unk": "<unk>", "sep": "</s>"},
+    **{"pad": "<pad>", "cls": "<s>", "mask": "<mask>"},
+}
+_GPT2_TOKENS = dict.fromkeys(("bos", "eos", "unk"), "<|endoftext|>")
+_BETWEEN = b"\0"
+"""Between the content of vocab.json and that of merges.txt."""
+_READ = (
+    *("tokenizer_class", "add_prefix_space", "add_bos_token", "add_eos_token"),
+    *_NORMALIZER,
+)
+"""What is read of tokenizer_config.json here, in addition to the tokens that it lists."""
+# Whether a class puts its bos token before a text where tokenizer_config.json does not say so. All
+# of them replace the template of tokenizer.json.
+_BEGINS = {
+    "LlamaTokenizer": True,
+    "CodeLlamaTokenizer": True,
+    "GemmaTokenizer": True,
+    "CohereTokenizer": True,
+    "GPTNeoXTokenizer": False,
+}
 
 
 class SharedTokenizer:
@@ -52,7 +72,8 @@ def read_tokenizer(file: Path, repository: Repository) -> SharedTokenizer:
     """Read a tokenizer, or take the one that another model read from equal files.
 
     Args:
-        file: ``tokenizer.json`` in any version, or a ``vocab.txt`` of word pieces.
+        file: ``tokenizer.json`` in any version, a ``vocab.txt`` of word pieces, or a ``vocab.json``
+            of byte pairs with its ``merges.txt``.
         repository: Names the special tokens and overrides casing, accents and the prefix space.
 
     Raises:
@@ -60,28 +81,34 @@ def read_tokenizer(file: Path, repository: Repository) -> SharedTokenizer:
         BundleLocked: The file is encrypted, and the key is missing or another one.
     """
     try:
-        content = decrypted(file) if is_encrypted(file) else file.read_bytes()
+        content = _content(file)
+        if file.name == PAIRS_FILE:
+            content += _BETWEEN + _content(file.with_name(MERGES_FILE))
     except OSError as error:
         raise _unreadable(file, error) from error
-    read = _from_vocabulary if file.name == VOCABULARY_FILE else _from_json
+    read = {VOCABULARY_FILE: _from_vocabulary, PAIRS_FILE: _from_pairs}.get(file.name, _from_json)
     config = repository.tokenizer_config
     settings = (
         {name: config[name] for name in _READ if name in config},
         repository.special_tokens,
-        repository.added_tokens,
-        repository.config.get("model_type"),
+        [(token.text, token.properties, token.number) for token in repository.listed_tokens],
+        [repository.config.get(name) for name in ("model_type", "vocab_size")],
     )
     key = (read, sha256(content).digest(), json.dumps(settings, sort_keys=True, default=dict))
     return _SHARED.get(key, lambda: SharedTokenizer(read(content, file, repository)))
 
 
+def _content(file: Path) -> bytes:
+    return decrypted(file) if is_encrypted(file) else file.read_bytes()
+
+
 def _from_json(content: bytes, file: Path, repository: Repository) -> RustTokenizer:
     try:
-        tokenizer = RustTokenizer.from_buffer(content)
+        tokenizer = RustTokenizer.from_buffer(content.removeprefix(BOM_UTF8))
     except Exception as error:  # tokenizers raises bare Exception
         raise _unreadable(file, error) from error
     _override(tokenizer, repository)
-    _add_missing(tokenizer, repository.added_tokens)
+    _add_listed(tokenizer, repository)
     return tokenizer
 
 
@@ -142,19 +169,63 @@ def _override(tokenizer: RustTokenizer, repository: Repository) -> None:
         "add_prefix_space" in config or named
     ):
         tokenizer.pre_tokenizer.add_prefix_space = bool(config.get("add_prefix_space", False))
+    if named:
+        _override_frame(tokenizer, repository)
 
 
-def _add_missing(tokenizer: RustTokenizer, added: Mapping[str, int]) -> None:
-    """Add the tokens of ``added_tokens.json`` that ``tokenizer.json`` lacks, with their ids."""
-    for text, token in sorted(added.items(), key=lambda item: item[1]):
-        if token == tokenizer.get_vocab_size() and tokenizer.token_to_id(text) is None:
-            tokenizer.add_tokens([AddedToken(text, normalized=False)])
+def _override_frame(tokenizer: RustTokenizer, repository: Repository) -> None:
+    """Whether bos and eos tokens are put around texts, for the classes that decide it."""
+    config = repository.tokenizer_config
+    begins = _BEGINS.get(str(config["tokenizer_class"]).removesuffix("Fast"))
+    if begins is None:
+        return
+    used = {"bos": config.get("add_bos_token", begins), "eos": config.get("add_eos_token")}
+    texts = {role: repository.special_tokens.get(role) for role, adds in used.items() if adds}
+    ids = {text: tokenizer.token_to_id(text) for text in texts.values() if text is not None}
+    if len(ids) < len(set(texts.values())) or None in ids.values():
+        return
+    parts = [
+        " ".join(
+            f"{part}:{number}"
+            for part in (texts.get("bos"), f"${name}", texts.get("eos"))
+            if part is not None
+        )
+        for number, name in enumerate("AB")
+    ]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=parts[0], pair=" ".join(parts), special_tokens=list(ids.items())
+    )
+
+
+def _add_listed(tokenizer: RustTokenizer, repository: Repository) -> None:
+    """Add the tokens that the other files list and ``tokenizer.json`` lacks or has otherwise.
+
+    As in transformers 4.57: first the tokens that are listed with their ids, then the special
+    tokens. A token that the vocabulary lacks gets the next id; it is left out if the files state
+    another id, or if the model has no such token.
+    """
+    stated = repository.config.get("vocab_size")
+    following = tokenizer.get_vocab_size()
+    room = max(stated if type(stated) is int else 0, following)
+    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    added = []
+    for listed in repository.listed_tokens:
+        if listed.plain and listed.text in known:
+            continue
+        if tokenizer.token_to_id(listed.text) is None and listed.text not in known:
+            if following >= room if listed.number is None else following != listed.number:
+                continue
+            following += 1
+        known.add(listed.text)
+        added.append(AddedToken(listed.text, **listed.properties))
+    if added:
+        tokenizer.add_tokens(added)
 
 
 def _from_vocabulary(content: bytes, file: Path, repository: Repository) -> RustTokenizer:
     """The tokenizer of BERT and similar models from ``vocab.txt``, as transformers converts it."""
     try:
-        lines = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        lines = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     except UnicodeDecodeError as error:
         raise BundleError(
             f"{file} is not a vocabulary: {error}.", hint="Save the tokenizer as tokenizer.json."
@@ -187,5 +258,44 @@ def _from_vocabulary(content: bytes, file: Path, repository: Repository) -> Rust
     )
     tokenizer.decoder = decoders.WordPiece(prefix="##")
     tokenizer.add_special_tokens([text for text in tokens.values() if text in vocabulary])
-    _add_missing(tokenizer, repository.added_tokens)
+    _add_listed(tokenizer, repository)
+    return tokenizer
+
+
+def _from_pairs(content: bytes, file: Path, repository: Repository) -> RustTokenizer:
+    """The tokenizer of GPT-2 or RoBERTa, as transformers converts it."""
+    vocabulary, _, merges = content.partition(_BETWEEN)
+    try:
+        known = dict(parse_json(vocabulary))
+        lines = merges.decode("utf-8").split("\n")[1:]  # the first one is the version
+        model = models.BPE(known, [tuple(line.split()) for line in lines if line.strip()])
+    except Exception as error:  # tokenizers raises bare Exception
+        raise _unreadable(file, error) from error
+    config = repository.tokenizer_config
+    kind = f"{config.get('tokenizer_class')} {repository.config.get('model_type')}"
+    plain = "GPT2" in kind or (kind.startswith("None") and "gpt2" in kind)
+    tokens = {**(_GPT2_TOKENS if plain else _ROBERTA_TOKENS), **repository.special_tokens}
+    space = config.get("add_prefix_space") is True
+    tokenizer = RustTokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=space)
+    tokenizer.decoder = decoders.ByteLevel()
+    ids = {role: known.get(text) for role, text in tokens.items()}
+    if not plain and None not in (ids["sep"], ids["cls"]):
+        tokenizer.post_processor = processors.RobertaProcessing(
+            sep=(tokens["sep"], ids["sep"]), cls=(tokens["cls"], ids["cls"]), add_prefix_space=space
+        )
+    elif plain and config.get("add_bos_token") is True and ids["bos"] is not None:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{tokens['bos']}:0 $A:0",
+            pair=f"{tokens['bos']}:0 $A:0 $B:1",
+            special_tokens=[(tokens["bos"], ids["bos"])],
+        )
+    tokenizer.add_tokens(
+        [
+            AddedToken(text, lstrip=role == "mask", special=True, normalized=False)
+            for role, text in tokens.items()
+            if text in known
+        ]
+    )
+    _add_listed(tokenizer, repository)
     return tokenizer

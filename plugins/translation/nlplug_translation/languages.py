@@ -213,7 +213,7 @@ def languages_of(bundle: Bundle) -> Languages:
 
 def _tokens(bundle: Bundle, tokenizer: Tokenizer) -> tuple[dict[str, int], dict[str, int]]:
     """Language → token, of tokens that mark targets, and of those that name languages."""
-    texts = list(bundle.repository.listed_tokens)
+    texts = [token.text for token in bundle.repository.listed_tokens]
     if bundle.config.get("model_type") == "marian":
         texts += sorted(text for text in tokenizer.vocabulary() if text.startswith(">>"))
     marks = _matching(texts, _MARK, tokenizer)

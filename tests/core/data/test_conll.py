@@ -114,6 +114,8 @@ ANNA = [(["Anna", "lives", "there"], ["B-PER", "O", "O"])]
         "Anna B-PER NNP\nlives O VBZ\nthere O RB\n",
         "1\tAnna\tB-PER\tO\n2\tlives\tO\tO\n3\tthere\tO\tO\n",
         "0 Anna NNP B-PER\n1 lives VBZ O\n2 there RB O\n",
+        "Token Tag\nAnna B-PER\nlives O\nthere O\n",
+        "word\tpos\tner\nAnna\tNNP\tB-PER\nlives\tVBZ\tO\nthere\tRB\tO\n",
         "#\thttp://a.de\t[2009]\n1\tAnna\tB-PER\tO\n2\tlives\tO\tO\n3\tthere\tO\tO\n",
     ],
 )
@@ -175,6 +177,10 @@ def test_parts_of_speech_may_stand_first(tmp_path: Path) -> None:
     [
         ("Anna B-PER\nlives LOC\nthere O\n", "the tag 'LOC' is not of the scheme"),
         ("B-PER Anna NNP\nO lives VBZ\n", "not clear which of 3 columns"),
+        ("Anna/B-PER lives/O there/O\n", "no blank between, as in 'Anna/B-PER'"),
+        ("Anna_B-PER\nlives_O\n", "no blank between"),
+        ("Anna 1\nlives 0\n", "tags are numbers, such as '1'"),
+        ("Anna B-\nlives O\n", "the tag 'B-' has no type"),
         ("Anna NNP B-PER\nlives O\nthere RB O\n", ":2: 2 columns where the file has 3"),
     ],
 )
@@ -189,4 +195,4 @@ def test_a_broken_sentence_is_skipped_and_named(tmp_path: Path) -> None:
     skipped: list[SkippedRow] = []
     found = [row.values["tokens"] for row in read_rows(DataFile(path, on_skip=skipped.append))]
     assert found == [["a", "b"], ["e"]]
-    assert [row.line for row in skipped] == [4]
+    assert [(row.line, row.reason.split(",")[0]) for row in skipped] == [(4, "line 5: one column")]

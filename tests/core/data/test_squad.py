@@ -58,6 +58,13 @@ def test_a_file_of_version_1_gives_a_row_a_question(tmp_path: Path) -> None:
     assert [row.line for row in rows] == [1, 2]
 
 
+@pytest.mark.parametrize("answers", [["Rome"], {"text": ["Rome"], "answer_start": [14]}])
+def test_answers_may_be_texts_or_lists_of_columns(tmp_path: Path, answers: Any) -> None:
+    body = squad({"id": "a", "question": "?", "answers": answers})
+    (row,) = read_rows(written(tmp_path / "a.json", body))
+    assert answer_spans(row) == ((14, 18),)
+
+
 def test_an_impossible_question_of_version_2_has_no_answers(tmp_path: Path) -> None:
     plausible = [{"text": "Rome", "answer_start": 14}]
     body = squad(

@@ -165,6 +165,16 @@ def test_rows_that_cannot_be_read_are_skipped_and_counted_with_the_reason(tmp_pa
     assert "3 fields where the header has 2 (1)" in line
 
 
+@pytest.mark.parametrize("later", ["", 'd "quoted" word,2\n', '"e",2\n'])
+def test_a_quote_that_does_not_end_takes_no_other_row_with_it(tmp_path: Path, later: str) -> None:
+    skipped: list[SkippedRow] = []
+    content = f'text,label\na,1\n"A great start,1\nb,2\n{later}c,3\n'
+    rows, _ = read(tmp_path / "a.csv", content.encode(), on_skip=skipped.append)
+    own = [later.split(",")[0].strip('"')] if later else []
+    assert [row["text"] for row in rows] == ["a", "b", *own, "c"]
+    assert [row.line for row in skipped] == [3]
+
+
 def test_a_token_per_row_becomes_a_row_per_sentence(tmp_path: Path) -> None:
     content = (
         "Sentence #,Word,POS,Tag\nSentence: 1,Anna,NNP,B-per\n,sings,VB,O\n"

@@ -202,6 +202,13 @@ def _with_metadata(source: Path, target: Path, key: str, value: str | None) -> P
         ({"kv_heads": None}, "'nlplug.decoder' of .*changed.onnx lacks the key 'kv_heads'"),
         ({"context": "128"}, "has 'context' with the value '128'; it must be int"),
         ({"positions": 1}, "has 'positions' with the value 1; it must be bool"),
+        ({"positions": False}, "has 'positions' with the value False; the graph has True"),
+        ({"context": -5}, "has 'context' with the value -5; it must be 1 or more"),
+        ({"one_thread": -1}, "has 'one_thread' with the value -1; it must be 0 or more"),
+        ({"layers": 9}, "has 'layers' with the value 9; the graph has \\d"),
+        ({"kv_heads": 7}, "has 'kv_heads' with the value 7; the graph has \\d"),
+        ({"head_size": 99}, "has 'head_size' with the value 99; the graph has \\d"),
+        ({"vocabulary": 9**9}, "has 'vocabulary' with the value 387420489; the graph has"),
     ],
     ids=str,
 )

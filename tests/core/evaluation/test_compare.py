@@ -129,6 +129,9 @@ def test_the_command_compares_models_and_precisions(
     done = CliRunner().invoke(command, [f"{right.path}@int9", str(wrong.path), *options])
     assert isinstance(done.exception, OptionError)
     assert "int9" in str(done.exception)
+    done = CliRunner().invoke(command, [*words, "--output", str(data)])
+    assert done.stdout == ""
+    assert "is a file, not a folder" in str(done.exception)
 
 
 def test_the_mean_interval_of_scores_that_are_not_right_or_wrong_is_a_bootstrap() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,10 +96,27 @@ def test_scoring_keeps_the_best_label_only() -> None:
 
 
 def test_a_part_that_the_index_lists_and_that_is_missing_is_named(tmp_path: Path) -> None:
-    index = '{"weight_map": {"head.weight": "model-00001-of-00001.safetensors"}}'
+    index = '{"metadata": {}, "weight_map": {"head.weight": "model-00001-of-00001.safetensors"}}'
     (tmp_path / "model.safetensors.index.json").write_text(index, encoding="utf-8")
     (found,) = check_files(tmp_path)
     assert found.message.startswith("model-00001-of-00001.safetensors is missing")
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ([], "has no metadata"),
+        ({"metadata": {}}, "has no weight_map"),
+        ({"weight_map": {"a": "model.bin"}}, "has no metadata"),
+        ({"metadata": {}, "weight_map": ["a"]}, "has no weight_map"),
+        ({"metadata": {}, "weight_map": {"a": "../b.safetensors"}}, "file of a, which is no file"),
+        ({"metadata": {}, "weight_map": {"a": 1}}, "has 1 as the file of a"),
+    ],
+    ids=str,
+)
+def test_a_malformed_list_of_parts_is_named(index: Any, message: str, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    assert message in check_files(tmp_path)[0].message
 
 
 def test_a_changed_tensor_is_named_and_an_unreadable_record_is_an_error(

@@ -125,6 +125,25 @@ def test_no_code_of_a_checkpoint_is_run_by_a_training(
     assert not marker.exists()
 
 
+def test_a_model_of_characters_is_refused(
+    random_bert: Path, toy_task: Task, tmp_path: Path
+) -> None:
+    from transformers import CanineConfig, CanineForSequenceClassification
+
+    shutil.copytree(random_bert, tmp_path, dirs_exist_ok=True)
+    config = CanineConfig(
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        num_hash_buckets=64,
+        id2label={0: "negative", 1: "positive"},
+    )
+    CanineForSequenceClassification(config).save_pretrained(tmp_path)
+    with pytest.raises(ExportError, match="type 'canine' have no embeddings of tokens"):
+        load_checkpoint(tmp_path, toy_task)
+
+
 def test_quantized_weights_are_refused(random_bert: Path, tmp_path: Path) -> None:
     config = json.loads((random_bert / "config.json").read_bytes())
     config["quantization_config"] = {"quant_method": "fp8"}

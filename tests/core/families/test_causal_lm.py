@@ -24,6 +24,7 @@ from nlplug.errors import (
     OptionError,
 )
 from nlplug.families.causal_lm import CausalTask
+from nlplug.models.bundle import Bundle
 from nlplug.pipelines import Pipeline
 from nlplug.testing import tiny_text_classifier, tiny_text_generator, tiny_translator
 
@@ -308,8 +309,6 @@ class TestOptionsOfTheModel:
     def test_its_generation_config_stands_above_the_defaults_of_the_task(
         self, folder: Path, tmp_path: Path
     ) -> None:
-        from nlplug.models.bundle import Bundle
-
         bundle = tiny_text_generator(tmp_path)
         wanted = {"do_sample": False, "max_new_tokens": 3, "temperature": -1, "top_p": None}
         (tmp_path / "generation_config.json").write_text(json.dumps({**wanted, "eos_token_id": 0}))
@@ -317,6 +316,42 @@ class TestOptionsOfTheModel:
         assert tell.defaults == {"do_sample": False, "max_new_tokens": 3}
         assert new(tell("once")) == ["once upon a time"]
         assert new(tell("once", max_new_tokens=1)) == ["once upon"]
+
+    @pytest.mark.parametrize(
+        "setting",
+        [
+            {"guidance_scale": 1.5},
+            {"penalty_alpha": 0.6},
+            {"exponential_decay_length_penalty": [3, 1.5]},
+            {"sequence_bias": [[[1], -5.0]]},
+            {"num_beam_groups": 2},
+            {"token_healing": True},
+        ],
+        ids=lambda setting: next(iter(setting)),
+    )
+    def test_a_setting_that_would_give_other_texts_is_refused(
+        self, setting: dict[str, Any], tmp_path: Path
+    ) -> None:
+        neutral = {"guidance_scale": 1.0, "num_beam_groups": 1, "sequence_bias": None}
+        bundle = tiny_text_generator(tmp_path)
+        config = tmp_path / "generation_config.json"
+        config.write_text(json.dumps(neutral))
+        Pipeline(TaleTask(), Bundle.open(bundle.path))
+        config.write_text(json.dumps(setting))
+        with pytest.raises(BundleError, match=f"have {next(iter(setting))}=.* not offered"):
+            Pipeline(TaleTask(), Bundle.open(bundle.path))
+
+    def test_a_length_of_new_text_replaces_its_length_of_prompt_and_text(
+        self, tmp_path: Path
+    ) -> None:
+        bundle = tiny_text_generator(tmp_path)
+        (tmp_path / "generation_config.json").write_text('{"max_length": 2, "min_length": 9}')
+        bundle = Bundle.open(bundle.path)
+        tell = Pipeline(TaleTask(), bundle, options=GREEDY)
+        assert new(tell("once", min_new_tokens=0)) == ["once upon"]
+        assert new(tell("once upon", max_new_tokens=2, min_new_tokens=0)) == ["once upon a time"]
+        short = Pipeline(TaleTask(), bundle, options={**GREEDY, "max_new_tokens": 1})
+        assert new(short("once upon a", min_new_tokens=0)) == ["once upon a time"]
 
     def test_its_end_and_its_bad_words_hold(self, tmp_path: Path) -> None:
         vocabulary = json.loads((made(tmp_path).bundle.path / "tokenizer.json").read_text())

@@ -110,6 +110,23 @@ def test_a_file_of_its_own_wins_over_the_config(tmp_path: Path) -> None:
     assert template.render(CHATS[0]) == "file"
 
 
+def test_a_file_for_tools_is_taken_for_chats_with_tools(tmp_path: Path) -> None:
+    bundle = written(tmp_path, "config")
+    (tmp_path / "additional_chat_templates").mkdir()
+    (tmp_path / "additional_chat_templates" / "tool_use.jinja").write_bytes(b"\xef\xbb\xbftools")
+    for tools, expected in ((True, "tools"), (False, "config")):
+        template = chat_template_of(bundle, tools=tools)
+        assert template is not None
+        assert template.render(CHATS[0]) == expected
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    bundle = written(tmp_path, "config")
+    (tmp_path / "chat_template.jinja").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BundleError, match=r"chat_template\.jinja is not in UTF-8"):
+        chat_template_of(bundle)
+
+
 def test_of_several_the_default_is_taken(tmp_path: Path) -> None:
     several = [
         {"name": "tool_use", "template": "tools"},
@@ -301,6 +318,9 @@ HOSTILE = {
     "expandtabs": "{{ ('\t' * 99999).expandtabs(99999) }}",
     "translate": "{{ ('a' * 99999).translate({97: 'b' * 99999}) }}",
     "bytes": "{{ 'a'.encode().ljust(99999) }}",
+    "product of bytes": "{{ ('a'.encode() * 10**9) | length }}",
+    "bytes of a number": "{{ (1).to_bytes(10**9, 'big') | length }}",
+    "method of a type": "{{ (1).from_bytes('a' * 99999, 'big') }}{{ {}.fromkeys(range(9)) }}",
     "lists": "{{ ([[1]] * 400000) | sum(start=[]) }}",
     "json": "{{ ([[1] * 99] * 9999) | tojson(indent=99) }}",
     "json indent": "{{ [1] | tojson(indent=99999) }}",

@@ -105,6 +105,14 @@ def test_a_model_without_mask_token_is_refused(tmp_path: Path) -> None:
         Pipeline(Filling(), tiny_text_classifier(tmp_path))
 
 
+def test_the_mask_token_of_a_repository_that_names_none(fill: Pipeline, tmp_path: Path) -> None:
+    made = tiny_word_filler(tmp_path, WORDS, max_length=8)
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        (tmp_path / name).unlink(missing_ok=True)
+    with Pipeline(Filling(), Bundle.open(made.path), threads=1) as pipe:
+        assert pipe("the [MASK] of") == fill("the [MASK] of")
+
+
 def test_memory_is_bounded_by_the_vocabulary(tmp_path: Path) -> None:
     large = tiny_word_filler(tmp_path, config={"vocab_size": 250_000})
     model = MaskedLMModel(large)

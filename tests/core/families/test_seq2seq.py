@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from nlplug import Bundle, Pipeline
 from nlplug.errors import BundleError, InputError, OptionError
 from nlplug.families.seq2seq import Seq2SeqTask
+from nlplug.families.seq2seq.model import Seq2SeqModel
 from nlplug.testing import tiny_text_classifier, tiny_translator
 from nlplug.text.characters import without_spaces
 
@@ -132,6 +134,57 @@ def test_a_text_longer_than_the_window_is_refused_or_cut(write: Pipeline) -> Non
 def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no text-to-text model"):
         Pipeline(Rewriting(), tiny_text_classifier(tmp_path))
+
+
+def in_two_files(folder: Path) -> Path:
+    """A model whose decoder is in two files, one for the first step and one for all others."""
+    made = tiny_translator(folder, WORDS).path / "onnx"
+    (merged,) = made.glob("decoder_model_merged.onnx")
+    model = onnx.load(str(merged))
+    (flag,) = (value for value in model.graph.input if value.name == "use_cache_branch")
+    model.graph.input.remove(flag)
+    for name in ("decoder_model", "decoder_with_past_model"):
+        onnx.save(model, str(made / f"{name}.onnx"))
+    merged.unlink()
+    return made
+
+
+def test_a_decoder_in_two_files_answers_as_one_in_one_file(write: Pipeline, tmp_path: Path) -> None:
+    made = in_two_files(tmp_path)
+    with Pipeline(Rewriting(), Bundle.open(tmp_path), threads=1) as pipe:
+        texts = ["a cat sees a dog", "the dog"]
+        assert pipe(texts) == write(texts)
+        assert pipe(texts, num_beams=2) == write(texts, num_beams=2)
+    (made / "decoder_with_past_model.onnx").unlink()
+    with pytest.raises(BundleError, match=r"lacks a graph .*decoder_model, encoder_model"):
+        Pipeline(Rewriting(), Bundle.open(tmp_path))
+
+
+def test_graphs_without_a_common_precision_are_named(tmp_path: Path) -> None:
+    made = tiny_translator(tmp_path, WORDS).path / "onnx"
+    (made / "encoder_model.onnx").rename(made / "encoder_model_quantized.onnx")
+    with pytest.raises(BundleError, match=r"merged in fp32, encoder_model in int8"):
+        Pipeline(Rewriting(), Bundle.open(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("generation", "start"),
+    [
+        ({"decoder_start_token_id": 3, "bos_token_id": 2}, 3),
+        ({"bos_token_id": 2}, 2),
+        ({"decoder_start_token_id": None, "pad_token_id": 0}, 5),
+        (None, 5),
+    ],
+)
+def test_texts_begin_with_the_token_of_transformers(
+    generation: dict[str, Any] | None, start: int, tmp_path: Path
+) -> None:
+    config = {"decoder_start_token_id": 5, "bos_token_id": 4}
+    made = tiny_translator(tmp_path, WORDS, config=config)
+    (tmp_path / "generation_config.json").unlink(missing_ok=True)
+    if generation is not None:
+        (tmp_path / "generation_config.json").write_text(json.dumps(generation), encoding="utf-8")
+    assert Seq2SeqModel(Bundle.open(made.path), "summarization").start_token() == start
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path, bundle: Bundle) -> None:

@@ -21,6 +21,8 @@ from nlplug.errors import (
     OptionError,
 )
 from nlplug.models.bundle import Bundle
+from nlplug.models.layout import NO_LIMIT
+from nlplug.testing import tiny_text_generator
 
 WriteBundle = Callable[..., Bundle]
 
@@ -228,3 +230,21 @@ def test_opening_imports_nothing_heavy(bundle: Bundle) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
     assert done.stdout.decode().strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("config", "window"),
+    [
+        ({"max_position_embeddings": 64}, 64),
+        ({"n_positions": 48}, 48),
+        ({"max_seq_len": 40}, 40),
+        ({}, NO_LIMIT),
+    ],
+)
+def test_the_length_in_the_tokenizers_files_does_not_end_a_generated_text(
+    config: dict[str, int], window: int, tmp_path: Path
+) -> None:
+    made = tiny_text_generator(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "tokenizer_config.json").write_text('{"model_max_length": 16}')
+    assert Bundle.open(made.path).max_length == window

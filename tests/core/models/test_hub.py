@@ -6,10 +6,12 @@ import json
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import onnx
 import pytest
 from hub_stand_in import TOKEN, HubStandIn, Repo
 
@@ -27,6 +29,7 @@ from nlplug.models.bundle import Bundle
 from nlplug.models.cache import list_cached, models_folder, pull
 from nlplug.models.hub import HubRef
 from nlplug.models.manifest import PARTIAL_FILE
+from nlplug.models.pack import PackConfig, pack_wheel
 from nlplug.models.resolve import resolve
 from nlplug.settings import load_settings
 
@@ -77,6 +80,25 @@ def test_weights_outside_the_graph_come_with_it(
     resolve("acme/tiny", precision="fp32")
     assert set(data) <= set(hub.fetched())
     assert not set(others) & set(hub.fetched())
+
+
+def test_weights_outside_the_graph_may_have_any_name(
+    hub: HubStandIn, repository: dict[str, bytes], hub_layout: Path, tmp_path: Path
+) -> None:
+    graph = hub_layout / "onnx" / "model.onnx"
+    model = onnx.load(str(graph))
+    onnx.save(
+        model, str(graph), save_as_external_data=True, location="weights.bin", size_threshold=0
+    )
+    added = {f"onnx/{n}": (graph.parent / n).read_bytes() for n in ("model.onnx", "weights.bin")}
+    hub.repos["acme/tiny"].push({**repository, **added, "onnx/other.bin": b"not named"})
+    bundle = resolve("acme/tiny", precision="fp32")
+    assert "onnx/weights.bin" in hub.fetched()
+    assert "onnx/other.bin" not in hub.fetched()
+    bundle.verify()
+    config = PackConfig("tiny", task="sentiment", license="mit", force=True)
+    with zipfile.ZipFile(pack_wheel(Bundle.open(hub_layout), tmp_path, config)) as wheel:
+        assert [name for name in wheel.namelist() if name.endswith("onnx/weights.bin")]
 
 
 def test_the_layout_of_optimum_loads(hub: HubStandIn, repository: dict[str, bytes]) -> None:

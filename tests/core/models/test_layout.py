@@ -72,7 +72,8 @@ def test_an_optimized_file_is_taken_where_there_is_no_plain_one() -> None:
         (["classifier.onnx", "classifier_quantized.onnx"], ["model"]),
         (["onnx/model.onnx", "onnx/classifier.onnx"], ["classifier", "model"]),
         (["first.onnx", "second.onnx"], ["first", "second"]),
-        (["decoder_model.onnx"], ["decoder_model"]),
+        (["decoder_model.onnx"], ["model"]),
+        (["decoder_with_past_model.onnx"], ["decoder_with_past_model"]),
         (["encoder_model.onnx"], ["encoder_model"]),
     ],
 )
@@ -84,6 +85,7 @@ def test_side_files_are_taken_from_the_first_folder_that_has_them() -> None:
     names = {"config.json", "onnx/config.json", "onnx/tokenizer.json", "vocab.txt", "README.md"}
     assert side_files(names) == ["config.json", "onnx/tokenizer.json"]
     assert side_files({"config.json", "onnx/vocab.txt"}) == ["config.json", "onnx/vocab.txt"]
+    assert side_files({"vocab.json", "merges.txt"}) == ["merges.txt", "vocab.json"]
 
 
 def test_external_data_belongs_to_one_file() -> None:

@@ -5,6 +5,7 @@ The reference of an answer is the graph worked out by hand on the tokens that tr
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,10 +13,9 @@ import numpy as np
 import onnx
 import pytest
 from graph_kit import write_classifier
+from layout_rows import ANSWER, REFUSED
 from layouts_kit import (
-    ANSWER,
     LONG,
-    REFUSED,
     TEXTS,
     VOCABULARY,
     WEIGHTS,
@@ -39,10 +39,11 @@ def expected_ids(layout: Layout, folder: Path, text: str) -> list[int]:
     """The tokens of a text as transformers gives them, with all files in one folder."""
     copied = folder / "reference"
     copied.mkdir(exist_ok=True)
-    for name in ("tokenizer.json", "vocab.txt"):
+    for name in ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"):
         for place in (folder, folder / "onnx", folder / "tokenizer"):
             if (place / name).is_file():
-                (copied / name).write_bytes((place / name).read_bytes())
+                content = (place / name).read_bytes()
+                (copied / name).write_bytes(content.removeprefix(codecs.BOM_UTF8))
     for name in (
         "config.json",
         "tokenizer_config.json",
@@ -51,7 +52,8 @@ def expected_ids(layout: Layout, folder: Path, text: str) -> list[int]:
     ):
         for place in (folder, folder / "onnx"):
             if (place / name).is_file():
-                (copied / name).write_bytes((place / name).read_bytes())
+                content = (place / name).read_bytes()
+                (copied / name).write_bytes(content.removeprefix(codecs.BOM_UTF8))
     if layout.tokenizer_config is None and "vocab" not in layout.tokenizer:
         # Without this file transformers takes the defaults of the class; we take tokenizer.json.
         write(
@@ -68,7 +70,11 @@ def expected_logits(layout: Layout, ids: Sequence[int]) -> np.ndarray:
     (told, *_) = layout.graphs.values()
     kept = np.array([token != told.get("pad", -1) for token in ids])
     places = np.arange(layout.first, layout.first + len(ids)) if told.get("positions") else 1.0
-    rows = WEIGHTS[list(ids)] * np.broadcast_to(places, len(ids))[:, None] * kept[:, None]
+    rows = (
+        WEIGHTS[list(ids), : len(layout.labels)]
+        * np.broadcast_to(places, len(ids))[:, None]
+        * kept[:, None]
+    )
     logits: np.ndarray = rows.sum(axis=0) / (kept.sum() if "pad" in told else len(ids))
     return logits
 

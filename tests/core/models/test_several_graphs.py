@@ -64,6 +64,10 @@ def repository(repository: dict[str, bytes]) -> dict[str, bytes]:
         (["encoder_model", "decoder_model_merged"], ("decoder_model_merged", "encoder_model")),
         (["decoder_model_merged", "decoder_model"], ("decoder_model_merged",)),
         (["encoder_model", "decoder_model"], ()),
+        (
+            ["encoder_model", "decoder_model", "decoder_with_past_model"],
+            ("decoder_model", "encoder_model", "decoder_with_past_model"),
+        ),
         (["vision_model"], ()),
     ],
 )

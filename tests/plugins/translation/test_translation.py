@@ -110,6 +110,35 @@ def test_what_is_streamed_is_what_is_answered(translate: Pipeline, text: str, be
     assert "".join(pieces) == said(translate, text, num_beams=beams)
 
 
+@pytest.mark.parametrize("protect", [True, False])
+def test_a_sentence_has_other_texts_of_which_the_first_is_the_best_beam(
+    translate: Pipeline, protect: bool
+) -> None:
+    text = "The cat sees {x}. A dog sleeps."
+    parts: dict[int, str] = {}
+    for piece in translate.pieces(text, protect=protect):
+        parts[piece.part] = parts.get(piece.part, "") + piece.text
+    assert "".join(parts.values()) == said(translate, text, protect=protect)
+    written = [part for part, words in parts.items() if any(map(str.isalpha, words))]
+    for part in written:
+        others = translate.alternatives(text, part=part, count=3, protect=protect)
+        assert 1 <= len(others) <= 3
+        assert len(set(others)) == len(others)
+        assert parts[part] in others
+    assert translate.alternatives(text, part=written[0] + 1, protect=protect) == []  # a space
+    with pytest.raises(InputError, match="no number 99"):
+        translate.alternatives(text, part=99)
+    with pytest.raises(OptionError, match="count is 0"):
+        translate.alternatives(text, part=0, count=0)
+
+
+def test_what_stays_unchanged_is_named(translate: Pipeline) -> None:
+    text = "See {x} at 10:30 on https://example.com."
+    assert translate.unchanged(text) == ["{x}", "10:30", "https://example.com"]
+    assert translate.unchanged(text, protect=False) == []
+    assert translate.unchanged("a b", protect_patterns=["b"]) == ["b"]
+
+
 def test_one_sentence_comes_word_by_word_where_it_is_not_checked(translate: Pipeline) -> None:
     pieces = list(translate.pieces("the cat sees a dog", protect=False))
     assert [piece.text for piece in pieces if piece.text] == [

@@ -58,8 +58,11 @@
     if (button) {
       await copy(sources[button.dataset.copy](button));
       const before = button.textContent;
-      if (before === button.dataset.done) return;
-      button.textContent = button.dataset.done;
+      // A text that is too long for an address stays in this tab.
+      const partly = button.dataset.copy === "link" && new URLSearchParams(location.search).has("long");
+      const told = partly ? button.dataset.partly : button.dataset.done;
+      if (before === told) return;
+      button.textContent = told;
       setTimeout(() => { button.textContent = before; }, 1600);
     } else if (event.target.closest?.(".np-theme")) {
       const dark = document.body.classList.contains("dark");

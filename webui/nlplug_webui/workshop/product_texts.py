@@ -54,6 +54,7 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     "source_language": ("From", "从"),
     "target_language": ("To", "到"),
     "detect": ("Detect language", "自动识别"),
+    "detected": ("Detected: {language}", "已识别：{language}"),
     "swap": ("Swap the languages", "互换语言"),
     "no_swap": (
         "This model does not translate in the other direction.",

@@ -12,8 +12,9 @@ from starlette.responses import StreamingResponse
 
 from nlplug import PluginHost
 from nlplug.async_iterators import iterate_in_thread
-from nlplug.errors import NlplugError, OptionError
+from nlplug.errors import OptionError
 from nlplug.server.pool import AUTO, ModelPool
+from nlplug_webui.messages import shown_error
 from nlplug_webui.workshop.requests import by_our_page
 
 PREFIX = "np-products"
@@ -63,7 +64,7 @@ class Products:
     def alternatives(self, call: Call) -> Any:
         """Other texts for one part of an answer."""
         task = self._host.task(call.task)
-        with self._pool.lease(task, call.model, call.precision or AUTO) as lease:
+        with self._pool.lease(task, call.model or None, call.precision or AUTO) as lease:
             texts = lease.pipeline.alternatives(call.item, part=call.part, **call.options)
         return {"texts": texts}
 
@@ -84,10 +85,10 @@ class Products:
     def _pieces(self, call: Call) -> Any:
         try:
             task = self._host.task(call.task)
-            with self._pool.lease(task, call.model, call.precision or AUTO) as lease:
+            with self._pool.lease(task, call.model or None, call.precision or AUTO) as lease:
                 for piece in lease.pipeline.pieces(call.item, **call.options):
                     if piece.text:
                         yield {"text": piece.text}
             yield {"done": True}
-        except NlplugError as error:
-            yield {"error": error.message, "hint": error.hint}
+        except Exception as error:  # the reply has begun, so the page reads the error from it
+            yield shown_error(error)

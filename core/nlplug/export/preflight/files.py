@@ -11,6 +11,7 @@ from typing import Any
 from nlplug.export.preflight.findings import Finding, stop_if_fatal
 from nlplug.export.pretrained import untrained_model
 from nlplug.extras import require
+from nlplug.json_text import parse_json
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -57,12 +58,33 @@ def check_fit(
 
 def check_files(folder: Path) -> list[Finding]:
     """Truncated or unreadable files of a checkpoint folder, without reading the weights."""
-    found = list(_json_problems(folder))
+    found = [*_json_problems(folder), *_index_problems(folder)]
     for path in weight_files(folder):
         problem = _problem(path)
         if problem:
             found.append(Finding("files", f"{path.name} {problem}.", _AGAIN))
     return found
+
+
+def _index_problems(folder: Path) -> Iterator[Finding]:
+    """What transformers reads of the list of parts, and is not there."""
+    index = folder / _INDEX
+    if (folder / _WEIGHTS).exists() or not index.is_file():
+        return
+    try:
+        values = parse_json(index.read_bytes())
+    except ValueError:
+        return  # among the problems of JSON files
+    entries = values if isinstance(values, dict) else {}
+    for key in ("metadata", "weight_map"):
+        if not isinstance(entries.get(key), dict):
+            yield Finding("files", f"{_INDEX} has no {key}.", _AGAIN)
+            return
+    for name, part in entries["weight_map"].items():
+        if not isinstance(part, str) or Path(part).name != part:
+            message = f"{_INDEX} has {part!r} as the file of {name}, which is no file of the folder"
+            yield Finding("files", f"{message}.", _AGAIN)
+            return
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -72,9 +94,9 @@ def weight_files(folder: Path) -> list[Path]:
         return [path for path in [folder / _WEIGHTS] if path.exists()]
     try:
         parts = set(json.loads(index.read_bytes())["weight_map"].values())
+        return [folder / name for name in sorted(parts)]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
-    return [folder / name for name in sorted(parts)]
 
 
 def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:

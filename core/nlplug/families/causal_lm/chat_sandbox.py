@@ -46,7 +46,7 @@ _CHARACTERS = 32
 _WIDE = re.compile(r"\d{5,}|\*")
 # Their cost has no simple bound, and chat templates do not use them.
 _REMOVED_FILTERS = ("pprint", "striptags", "urlize", "wordwrap", "xmlattr")
-_REMOVED_METHODS = frozenset({"translate", "maketrans", "format_map"})
+_REMOVED_METHODS = frozenset({"encode", "translate", "maketrans", "format_map"})
 # With a space, so that no template can name them.
 _CHARGE, _CHECK, _CONCAT = "nlplug charge", "nlplug check", "nlplug concat"
 
@@ -169,8 +169,8 @@ class _ChatEnvironment(ImmutableSandboxedEnvironment):
         _charge(1)
         if isinstance(__obj, BuiltinMethodType):
             owner = __obj.__self__
-            if isinstance(owner, bytes):
-                raise TemplateLimitError("it uses bytes")
+            if isinstance(owner, int | float | type):  # such as (1).to_bytes(10**9)
+                raise TemplateLimitError(f"it uses the method {__obj.__name__} of a number or type")
             if isinstance(owner, str):
                 args = _check_arguments(__obj.__name__, (owner, *args), kwargs)[1:]
         return _checked(super().call(__context, __obj, *args, **kwargs))

@@ -81,6 +81,7 @@ class CausalRunner(StreamingRunner):
         self._window = bundle.max_length
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self._config = GenerationConfig.of(bundle)
+        self._config.check(bundle.name)
         self._bundle = bundle
         self._templates: dict[bool, ChatTemplate | None] = {}
         self._decoder = Lazy(self._open)

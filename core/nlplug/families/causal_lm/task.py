@@ -100,6 +100,11 @@ class CausalTask(Task):
         "skip_special_tokens": when_none(True),
     }
 
+    replaces: ClassVar[Mapping[str, str]] = {
+        "max_new_tokens": "max_length",
+        "min_new_tokens": "min_length",
+    }
+
     def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task.adapt`; ``max_new_tokens`` overrides ``max_length``."""
         left = with_generation_config(arguments)
@@ -108,7 +113,7 @@ class CausalTask(Task):
                 "return_tensors cannot be combined with return_text and return_full_text.",
                 hint="Token ids are those of prompt and new text; leave the others out.",
             )
-        for old, new in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
+        for new, old in self.replaces.items():
             if left.get(old) is not None and left.get(new) is not None:
                 warn(f"{old} is ignored, because {new} is given.", UserWarning)
             if left.get(new) is not None:

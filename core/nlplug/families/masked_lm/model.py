@@ -53,7 +53,9 @@ class MaskedLMModel(TaskModel[MaskedLMInput, MaskedLMOptions]):
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self.pad_token_id = self._tokenizer.pad_token_id
         self.first_position = bundle.repository.first_position
-        text = bundle.repository.special_tokens.get("mask")
+        stated = bundle.repository.special_tokens.get("mask")
+        known = (one for one in (stated, *MASKS) if self._tokenizer.token_id(one) is not None)
+        text = next(known, None)
         mask = self._tokenizer.token_id(text)
         if text is None or mask is None:
             raise BundleError(
@@ -65,8 +67,8 @@ class MaskedLMModel(TaskModel[MaskedLMInput, MaskedLMOptions]):
         self._mask = mask
         self._others = re.compile("|".join(re.escape(other) for other in MASKS if other != text))
         self._tidy = bundle.repository.tokenizer_config.get("clean_up_tokenization_spaces") is True
-        stated = bundle.config.get("vocab_size")
-        size = max(self._tokenizer.size, stated if type(stated) is int else 0)
+        rows = bundle.config.get("vocab_size")
+        size = max(self._tokenizer.size, rows if type(rows) is int else 0)
         self.token_budget = max(1, _BATCH_NUMBERS // size)
         self.largest_chunk = max(1, min(type(self).largest_chunk, _CHUNK_NUMBERS // size))
 

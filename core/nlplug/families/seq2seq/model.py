@@ -11,7 +11,14 @@ from nlplug.errors import BundleError, InputError
 from nlplug.families.decoding_options import GenerationConfig
 from nlplug.families.seq2seq.options import Seq2SeqOptions
 from nlplug.families.vocabulary import check_vocabulary
-from nlplug.models.layout import DECODER_GRAPH, ENCODER_GRAPH, RELATIVE_POSITIONS
+from nlplug.models.layout import (
+    DECODER_GRAPH,
+    ENCODER_GRAPH,
+    FIRST_DECODER_GRAPH,
+    NEXT_DECODER_GRAPH,
+    RELATIVE_POSITIONS,
+    run_together,
+)
 from nlplug.runtime.tokenizer import load_target_tokenizer, load_tokenizer
 from nlplug.text.characters import without_spaces
 
@@ -81,7 +88,7 @@ class Seq2SeqModel:
         task: Name of the task at the Hub, for what the model's config says of it.
 
     Raises:
-        BundleError: Its tokenizer cannot be used.
+        BundleError: Its tokenizer or its generation settings cannot be used.
     """
 
     def __init__(self, bundle: Bundle, task: str) -> None:
@@ -91,6 +98,7 @@ class Seq2SeqModel:
         self.tokenizer = load_tokenizer(bundle, offsets=target is not None)
         self.target = target or self.tokenizer
         self.generation = GenerationConfig.of(bundle)
+        self.generation.check(bundle.name)
         own = own_params(bundle, task).get("prefix")
         self.prefix = own if isinstance(own, str) else str(bundle.config.get("prefix") or "")
 
@@ -185,16 +193,18 @@ class Seq2SeqModel:
         return self.generation.decoding(options, self.target, eos=eos, **more)
 
     def start_token(self) -> int | None:
-        """The token that each text begins with; None where only the graph may tell."""
-        name = "decoder_start_token_id"
-        return next(
-            (
-                token
-                for config in (self.generation, GenerationConfig(self.bundle.config))
-                if (token := config.token(name)) is not None
-            ),
-            None,
+        """The token that each text begins with; None where only the graph may tell.
+
+        As in transformers, ``bos_token_id`` begins texts where the file with the generation
+        settings states no other token.
+        """
+        names = ("decoder_start_token_id", "bos_token_id")
+        stated = (
+            config.token(name)
+            for config in (self.generation, GenerationConfig(self.bundle.config))
+            for name in names
         )
+        return next((token for token in stated if token is not None), None)
 
     def positions(self) -> int | None:
         """Tokens that positions exist for, in a source and in a text; None for no limit."""
@@ -213,19 +223,32 @@ class Seq2SeqModel:
 
 
 def graph_files(bundle: Bundle, precision: str) -> tuple[Path, Path]:
-    """The graphs of a text-to-text model.
+    """The encoder and the decoder of a text-to-text model.
 
     Raises:
-        BundleError: The bundle is of another kind.
+        BundleError: The bundle is of another kind, or a graph is missing.
         OptionError: It lacks the precision.
     """
-    if ENCODER_GRAPH not in bundle.graphs or DECODER_GRAPH not in bundle.graphs:
+    decoder, *others = run_together(bundle.graphs) or ("",)
+    if ENCODER_GRAPH in others and not bundle.precisions:
+        found = (f"{name} in {', '.join(bundle.graphs[name])}" for name in (decoder, *others))
         raise BundleError(
-            f"The model {bundle.name!r} is for another task: it is no text-to-text model, as it "
-            f"holds {', '.join(sorted(bundle.graphs))}.",
-            hint=f"Such models have {ENCODER_GRAPH}.onnx and {DECODER_GRAPH}.onnx.",
+            f"The graphs of the model {bundle.name!r} have no common precision: "
+            f"{', '.join(found)}.",
+            hint="Fetch or export all of them in one precision.",
         )
-    return bundle.onnx_file(precision, ENCODER_GRAPH), bundle.onnx_file(precision, DECODER_GRAPH)
+    if ENCODER_GRAPH in others:
+        return bundle.onnx_file(precision, ENCODER_GRAPH), bundle.onnx_file(precision, decoder)
+    held = f"it holds {', '.join(sorted(bundle.graphs))}"
+    parts = {ENCODER_GRAPH, DECODER_GRAPH, FIRST_DECODER_GRAPH, NEXT_DECODER_GRAPH}
+    raise BundleError(
+        f"The model {bundle.name!r} lacks a graph of a text-to-text model: {held}."
+        if parts & bundle.graphs.keys()
+        else f"The model {bundle.name!r} is for another task: it is no text-to-text model, as "
+        f"{held}.",
+        hint=f"Such models have {ENCODER_GRAPH}.onnx and {DECODER_GRAPH}.onnx, or "
+        f"{ENCODER_GRAPH}.onnx, {FIRST_DECODER_GRAPH}.onnx and {NEXT_DECODER_GRAPH}.onnx.",
+    )
 
 
 def own_params(bundle: Bundle, task: str) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nlplug.errors import BundleError
+from nlplug.errors import BundleCorrupt, BundleError
 from nlplug.explanations.contract import (
     ExplainableModel,
     Target,
@@ -26,6 +26,8 @@ from nlplug.families.sequence_classification.options import (
 )
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.tokenizer import load_tokenizer
+
+_PROBLEMS = (None, "regression", "single_label_classification", "multi_label_classification")
 
 
 class SequenceClassificationModel(
@@ -54,7 +56,7 @@ class SequenceClassificationModel(
                 f"{', '.join(map(str, self.labels))}, not 0 to {len(self.labels) - 1}.",
                 hint="Correct id2label in config.json, or export the model again.",
             )
-        self._default = _activation(bundle.config, len(bundle.id2label))
+        self._default = _activation(bundle, len(self.labels))
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self.pad_token_id = self._tokenizer.pad_token_id
         # SentencePiece puts a bare "▁" before an unknown piece.
@@ -220,9 +222,18 @@ class SequenceClassificationModel(
         return window_stride(options, options.stride, self._tokenizer.max_length // 4)
 
 
-def _activation(config: Mapping[str, Any], labels: int) -> Activation:
-    """The activation that a model was trained for, as transformers 4.57's pipeline chooses it."""
-    problem = config.get("problem_type")
+def _activation(bundle: Bundle, labels: int) -> Activation:
+    """The activation that a model was trained for, as transformers 4.57's pipeline chooses it.
+
+    Raises:
+        BundleCorrupt: ``problem_type`` is none that transformers knows.
+    """
+    problem = bundle.config.get("problem_type")
+    if problem not in _PROBLEMS:
+        raise BundleCorrupt(
+            f"The config.json of {bundle.name!r} has the problem_type {problem!r}.",
+            hint=f"Write one of {', '.join(sorted(filter(None, _PROBLEMS)))}, or leave it out.",
+        )
     if problem == "regression":
         return "none"
     if problem == "multi_label_classification" or labels == 1:

@@ -17,6 +17,7 @@ The modules, in the order in which a prompt meets them:
 - `plain`, `plain_encoder_decoder`: graphs as Optimum exports them, for the same kinds.
 - `joined`: continuous batching: calls of several threads that run their steps together.
 - `sessions`: ONNX Runtime sessions, and the threads that share the rows.
+- `graph_session`: one session, whose errors name the file.
 - `scoring`: the logits of given texts, without decoding.
 
 One prompt goes through them like this. `TextDecoder` puts it into a batch and calls `generate`.

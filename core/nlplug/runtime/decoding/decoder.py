@@ -25,6 +25,7 @@ NO_LIMIT = 1_000_000
 """The context of a model whose positions are unlimited or unknown."""
 
 _TYPES = {"int": int, "bool": bool}
+_MAY_BE_ZERO = ("one_thread", "lane_rows", "start")
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,46 @@ class DecoderSpec:
         found: dict[str, Any] = {}
         for item in fields(cls):
             if item.name in values:
+                least = 0 if item.name in _MAY_BE_ZERO else 1
                 expected = _TYPES[str(item.type)]
                 if type(values[item.name]) is not expected:
                     value = f"{item.name!r} with the value {values[item.name]!r}"
                     raise _unreadable(where, f"has {value}; it must be {expected.__name__}")
+                if expected is int and values[item.name] < least:
+                    value = f"{item.name!r} with the value {values[item.name]}"
+                    raise _unreadable(where, f"has {value}; it must be {least} or more")
                 found[item.name] = values[item.name]
             elif item.default is MISSING:
                 raise _unreadable(where, f"lacks the key {item.name!r}")
         return cls(**found)
+
+    def check_graph(self, session: Any) -> None:
+        """Compare with what a fast graph declares.
+
+        Args:
+            session: The session of the graph.
+
+        Raises:
+            BundleError: Something differs, so that the metadata belong to another graph.
+        """
+        inputs = {item.name: item.shape for item in session.get_inputs()}
+        cache = [shape for name, shape in inputs.items() if name.startswith("past_key_values.")]
+        first = cache[0] if cache and len(cache[0]) == 4 else [None] * 4
+        logits = next((item.shape for item in session.get_outputs() if item.name == "logits"), None)
+        declared = {
+            "layers": len(cache) // 2,
+            "kv_heads": first[1],
+            "head_size": first[3],
+            "vocabulary": logits[-1] if logits else None,
+            "positions": "position_ids" in inputs,
+        }
+        for name, value in declared.items():
+            own = getattr(self, name)
+            if isinstance(value, int) and value != own:  # a free axis has a name instead of a size
+                where = f"{self.metadata_key!r} of {session}"
+                raise _unreadable(
+                    where, f"has {name!r} with the value {own}; the graph has {value}"
+                )
 
 
 @dataclass(frozen=True)

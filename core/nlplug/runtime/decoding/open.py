@@ -30,7 +30,9 @@ def open_decoder(path: Path, *, context: int | None = None, threads: int | None 
     sessions = Sessions(path, threads)
     described = sessions.metadata().get(DecoderSpec.metadata_key)
     if described is not None:
-        return FastDecoder(sessions, DecoderSpec.from_json(described, path))
+        spec = DecoderSpec.from_json(described, path)
+        spec.check_graph(sessions.first)
+        return FastDecoder(sessions, spec)
     session = sessions.open(sessions.threads)
     return PlainDecoder(session, path, context=NO_LIMIT if context is None else context)
 
@@ -67,6 +69,7 @@ def open_encoder_decoder(
     described = session.get_modelmeta().custom_metadata_map.get(EncoderDecoderSpec.metadata_key)
     spec = None if described is None else EncoderDecoderSpec.from_json(described, decoder)
     if spec is not None and spec.fast:
+        spec.check_graph(session)
         spec = spec if start is None else replace(spec, start=start)
         return FastEncoderDecoder(open_session(encoder, threads), session, spec, decoder)
     return PlainEncoderDecoder(

@@ -20,12 +20,20 @@ from nlplug.runtime.decoding.decoder import (
     check_room,
     padded,
 )
+from nlplug.runtime.decoding.graph_session import check_numbers
 from nlplug.runtime.decoding.ranking import Ranking
 from nlplug.runtime.device import onnxruntime
 
 _CACHE = re.compile(r"present\.\d+\.(?:(?:decoder|encoder)\.)?(?:key|value)")
 FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-_CAUSAL_INPUTS = {"input_ids", "attention_mask", "position_ids", "use_cache_branch"}
+_FED = {**FLOATS, "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_}
+_CAUSAL_INPUTS = {
+    "input_ids",
+    "attention_mask",
+    "position_ids",
+    "use_cache_branch",
+    "num_logits_to_keep",
+}
 
 
 class PlainGraph:
@@ -65,6 +73,24 @@ class PlainGraph:
                 f"metadata lack the entry {metadata!r}, so it was read as an export of Optimum.",
                 hint="Export the model again with `nlplug export`.",
             )
+        for item in session.get_inputs():
+            fixed = [size for size in item.shape[:2] if isinstance(size, int)]
+            if item.name in known and len(item.shape) == 2 and fixed:
+                raise BundleError(
+                    f"{path} fixes the shape of {item.name} to {item.shape}; decoding needs any "
+                    "number of rows and tokens.",
+                    hint="Export the model again with `nlplug export`.",
+                )
+            if item.type not in _FED:
+                raise BundleError(
+                    f"{path} has the input {item.name} of the type {item.type}.",
+                    hint="Export the model again with `nlplug export`.",
+                )
+
+    def value(self, name: str, array: np.ndarray) -> Any:
+        """The value of an input, in its type, in memory of ONNX Runtime."""
+        made: np.ndarray = np.ascontiguousarray(array, _FED[self.types[name]]).reshape(array.shape)
+        return onnxruntime().OrtValue.ortvalue_from_numpy(made)
 
 
 class PlainDecoder:
@@ -92,9 +118,7 @@ class PlainDecoder:
         self.dtype = FLOATS.get(past[0].type, np.float32)
         self.spec = DecoderSpec(
             layers=len(past) // 2,
-            kv_heads=past[0].shape[1],
-            head_size=past[0].shape[3],
-            vocabulary=graph.outputs["logits"][-1],
+            **cache_sizes(past[0].shape, graph.outputs["logits"], path),
             context=context,
             positions="position_ids" in graph.inputs,
         )
@@ -184,11 +208,10 @@ class PlainDecoding:
             cache: The outputs to hold for the next step.
         """
         binding = graph.session.io_binding()
-        make = onnxruntime().OrtValue.ortvalue_from_numpy
         values = {}  # a bound value is only a pointer: the arrays must live until the run ends
         for name, held in graph.inputs.items():
             value = self._values.get(held)
-            values[name] = make(np.ascontiguousarray(feeds[name])) if value is None else value
+            values[name] = graph.value(name, feeds[name]) if value is None else value
             binding.bind_ortvalue_input(name, values[name])
         for name in ("logits", *cache):
             binding.bind_output(name, "cpu")
@@ -196,7 +219,9 @@ class PlainDecoding:
         # A session that records activations binds further outputs after these.
         logits, *made = binding.get_outputs()[: 1 + len(cache)]
         self.logits = logits.numpy()[:, -1].astype(np.float32, copy=False)
-        self.next_tokens = self.logits.argmax(axis=1)
+        self.next_tokens = self.logits.argmax(axis=1)  # of NaN the first
+        best = np.take_along_axis(self.logits, self.next_tokens[:, None], axis=1)
+        check_numbers(best, graph.session)
         self._values.update(zip(cache, made, strict=True))
 
 
@@ -230,8 +255,35 @@ class PlainCausalDecoding(PlainDecoding):
             "position_ids": np.maximum(self._mask.cumsum(axis=1) - 1, 0)[:, -new:],
             # Merged graphs have two branches, for the prompt and for the steps after it.
             "use_cache_branch": np.array([new < self._mask.shape[1]]),
+            "num_logits_to_keep": np.array(0),  # all
         }
         self.run(self._graph, feeds, self._graph.cache)
+
+
+def cache_sizes(cache: Sequence[Any], logits: Sequence[Any], path: Path) -> dict[str, int]:
+    """The sizes that a graph declares, as `DecoderSpec` calls them.
+
+    Args:
+        cache: Shape of a key or value: (rows, heads, tokens, head size).
+        logits: Shape of the logits.
+        path: The file, for the message.
+
+    Raises:
+        BundleError: A size is not declared.
+    """
+    declared = {
+        "kv_heads": cache[1] if len(cache) == 4 else None,
+        "head_size": cache[3] if len(cache) == 4 else None,
+        "vocabulary": logits[-1] if logits else None,
+    }
+    found = {name: size for name, size in declared.items() if isinstance(size, int)}
+    if len(found) < len(declared):
+        missing = ", ".join(name for name in declared if name not in found)
+        raise BundleError(
+            f"The shapes that {path} declares lack sizes: {missing}.",
+            hint="Export the model again with `nlplug export`.",
+        )
+    return found
 
 
 def empty_cache(spec: DecoderSpec, rows: int, dtype: Any) -> Any:

@@ -21,9 +21,14 @@ from nlplug.runtime.decoding.decoder import (
     check_room,
     padded,
 )
-from nlplug.runtime.decoding.plain import FLOATS, PlainDecoding, PlainGraph, empty_cache
+from nlplug.runtime.decoding.plain import (
+    FLOATS,
+    PlainDecoding,
+    PlainGraph,
+    cache_sizes,
+    empty_cache,
+)
 from nlplug.runtime.decoding.sessions import open_session
-from nlplug.runtime.device import onnxruntime
 
 _STATES = "encoder_hidden_states"
 _ENCODER_INPUTS = {"input_ids", "attention_mask"}
@@ -87,12 +92,10 @@ class PlainEncoderDecoder:
             self.next = PlainGraph(open_session(path, threads), path, _DECODER_INPUTS, key)
         self.own = tuple(name for name in self.first.cache if ".decoder." in name)
         self.dtype = FLOATS.get(self.first.types.get(_STATES, ""), np.float32)
-        shape = outputs[self.own[0]]
+        sizes = cache_sizes(outputs[self.own[0]], outputs["logits"], decoder)
         self.spec = spec or EncoderDecoderSpec(
             layers=len(self.own) // 2,
-            kv_heads=shape[1],
-            head_size=shape[3],
-            vocabulary=outputs["logits"][-1],
+            **sizes,
             context=NO_LIMIT,
             positions=False,
             start=-1,
@@ -125,11 +128,11 @@ class PlainEncoderDecoder:
         """Read sources; returns the attention mask and the hidden states."""
         mask = padded([[1] * len(prompt) for prompt in prompts])
         feeds = {"input_ids": padded(prompts), "attention_mask": mask}
-        make = onnxruntime().OrtValue.ortvalue_from_numpy
         session = self.encoder.session
         binding = session.io_binding()
-        for name in self.encoder.inputs:
-            binding.bind_ortvalue_input(name, make(feeds[name]))
+        values = {name: self.encoder.value(name, feeds[name]) for name in self.encoder.inputs}
+        for name, value in values.items():
+            binding.bind_ortvalue_input(name, value)
         binding.bind_output(next(iter(self.encoder.outputs)), "cpu")
         session.run_with_iobinding(binding)
         return mask, binding.get_outputs()[0]

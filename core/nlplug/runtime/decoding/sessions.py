@@ -14,6 +14,7 @@ import numpy as np
 
 from nlplug.runtime.cpu import usable_cpus
 from nlplug.runtime.decoding.decoder import Decoding
+from nlplug.runtime.decoding.graph_session import GraphSession
 from nlplug.runtime.decoding.ranking import Ranking
 from nlplug.runtime.session import build_session, session_options, thread_count
 from nlplug.runtime.shared import WorkerPool
@@ -23,8 +24,8 @@ _SMALL_FILE = 32_000_000
 _Result = TypeVar("_Result")
 
 
-def open_session(path: Path, threads: int | None) -> Any:
-    """An ``InferenceSession`` on the CPU, configured for decoding.
+def open_session(path: Path, threads: int | None) -> GraphSession:
+    """A session on the CPU, configured for decoding.
 
     Args:
         path: The ``.onnx`` file.
@@ -38,7 +39,7 @@ def open_session(path: Path, threads: int | None) -> Any:
     options = session_options(thread_count(threads))
     # Shapes change with every step, so a memory pattern would never be used again.
     options.enable_mem_pattern = False
-    return build_session(path, options)
+    return GraphSession(build_session(path, options), path)
 
 
 class Sessions:
@@ -61,7 +62,7 @@ class Sessions:
     def __init__(self, path: Path, threads: int | None) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._opened: dict[int, Any] = {}
+        self._opened: dict[int, GraphSession] = {}
         self.threads = threads if threads is not None else usable_cpus()
         self._pool = WorkerPool(max(1, self.threads - 1), "nlplug-decoding")
         # The session that a single row is most likely to use.
@@ -74,9 +75,14 @@ class Sessions:
         """The numbers of threads of the open sessions."""
         return tuple(self._opened)
 
+    @property
+    def first(self) -> GraphSession:
+        """The session that a single row is most likely to use."""
+        return self.open(self._first)
+
     def metadata(self) -> dict[str, str]:
         """The metadata of the graph."""
-        found: dict[str, str] = self.open(self._first).get_modelmeta().custom_metadata_map
+        found: dict[str, str] = self.first.get_modelmeta().custom_metadata_map
         return found
 
     def plan(self, one_thread: int, rows_per_thread: int) -> None:
@@ -110,8 +116,8 @@ class Sessions:
             self._pool,
         )
 
-    def open(self, threads: int) -> Any:
-        """The ``InferenceSession`` with this number of threads."""
+    def open(self, threads: int) -> GraphSession:
+        """The session with this number of threads."""
         with self._lock:
             if threads not in self._opened:
                 self._opened[threads] = open_session(self.path, threads)

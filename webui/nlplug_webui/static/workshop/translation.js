@@ -16,12 +16,15 @@
     const form = document.getElementById("try-card");
     const old = document.getElementById("np-languages");
     if (!form || !sources?.length || !targets?.length) { old?.remove(); return; }
-    const shown = JSON.stringify([sources, targets, chosen("src_lang"), chosen("tgt_lang")]);
+    const found = document.querySelector("#result [data-detected]")?.dataset.detected;
+    const detect = found ? say("detected", { language: found }) : say("detect");
+    const shown = JSON.stringify([sources, targets, chosen("src_lang"), chosen("tgt_lang"), detect]);
     if (old?.dataset.shown === shown) return;
     const one = (key, name, offered, empty) => el("label", { class: "np-language" }, el("span", {}, say(name)),
       el("select", { class: "np-w-input", id: `np-${key}`, onchange: (event) => nplug.set({ [key]: event.target.value }) }, options(key, offered, empty)));
-    const from = chosen("src_lang") || (sources.length === 1 ? sources[0][1] : "");
-    const to = chosen("tgt_lang") || (targets.length === 1 ? targets[0][1] : "");
+    const named = (offered) => offered.map(([, value]) => value).filter(Boolean);
+    const from = chosen("src_lang") || (named(sources).length === 1 ? named(sources)[0] : "");
+    const to = chosen("tgt_lang") || (named(targets).length === 1 ? named(targets)[0] : "");
     const both = sources.some(([, value]) => value === to) && targets.some(([, value]) => value === from) && from && to && from !== to;
     const swap = () => {
       const [first] = nplug.form.fields.filter((field) => field.input);
@@ -29,7 +32,7 @@
       nplug.set({ src_lang: to, tgt_lang: from, ...(answer ? { [first.key]: answer } : {}) }, nplug.run);
     };
     const bar = el("div", { class: "np-languages", id: "np-languages", "data-shown": shown },
-      one("src_lang", "source_language", sources, sources.filter(([, value]) => value).length > 1 ? say("detect") : null),
+      one("src_lang", "source_language", sources, named(sources).length > 1 ? detect : null),
       el("button", { type: "button", class: "np-button", id: "np-swap", "aria-label": say("swap"), title: say(both ? "swap" : "no_swap"), disabled: !both, onclick: swap }, "⇄"),
       one("tgt_lang", "target_language", targets, null));
     if (old) old.replaceWith(bar);
