@@ -48,7 +48,7 @@ RECIPES = $(strip $(if $(filter-out *,$(MODEL)),$(RECIPE_OF),\
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt constraints5.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test5 fuzz mutants gate-cases soak lint format docs docs-serve release-check nox bench models version api clean
+.PHONY: help demo test test5 fuzz mutants gate-cases soak axe way-pictures lint format docs docs-serve release-check nox bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -75,6 +75,13 @@ gate-cases: $(VENV)/.dev-installed ## Run the acceptance suite of the quality ga
 
 soak: $(VENV)/.dev-installed ## Run a server under twice its sustainable load for 10 minutes (SOAK_ARGS="--seconds 60")
 	$(BIN)/python tools/soak.py --update-docs $(SOAK_ARGS)
+
+axe: $(VENV)/.dev-installed ## Check the accessibility of all pages of the web UI (AXE_ARGS="--page translation")
+	$(PIP) axe-playwright-python
+	$(BIN)/python tools/axe.py $(AXE_ARGS)
+
+way-pictures: $(VENV)/.dev-installed ## Take the pictures of docs/workshop.md
+	$(BIN)/python tools/way_pictures.py
 
 lint: $(VENV)/.dev-installed ## Check style, formatting, types, and the English of docs and help
 	$(BIN)/ruff check .

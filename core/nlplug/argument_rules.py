@@ -21,14 +21,23 @@ def ignored(name: str, value: Any) -> Mapping[str, Any]:
 
 
 def only(*accepted: Any, hint: str) -> Rule:
-    """A rule that accepts these values, which change nothing here, and refuses others."""
+    """A rule that accepts these values, which change nothing here, and refuses others.
+
+    Numbers are compared by value, and a list also equals a list of a derived type.
+    """
 
     def rule(name: str, value: Any) -> Mapping[str, Any]:
-        if any(value is one or (type(value) is type(one) and value == one) for one in accepted):
+        if any(_same(value, one) for one in accepted):
             return {}
         raise OptionError(f"{name}={shown(value)} is not available.", hint=hint)
 
     return rule
+
+
+def _same(value: Any, one: Any) -> bool:
+    if type(one) in (int, float):
+        return type(value) in (int, float) and bool(value == one)
+    return value is one or (isinstance(value, type(one)) and bool(value == one))
 
 
 def renamed(new: str) -> Rule:
@@ -80,6 +89,33 @@ def at_least(least: int) -> Rule:
     return rule
 
 
+def return_tensors(name: str, value: Any) -> Mapping[str, Any]:
+    """The rule of ``return_tensors``, which takes the names of frameworks too."""
+    if isinstance(value, str):
+        if value not in ("np", "pt", "tf"):
+            raise OptionError(f"{name} is {shown(value)}.", hint="Give True or False.")
+        if value != "np":
+            warn(f"{name}={value!r} gives arrays of numpy, not tensors.", UserWarning)
+        value = True
+    return {} if value is None else {name: value}
+
+
+def tokenizer_arguments(name: str, value: Any) -> Mapping[str, Any]:
+    """The rule of ``tokenizer_kwargs`` or ``tokenize_kwargs``, the arguments of a tokenizer."""
+    given = {} if value is None else value
+    known = isinstance(given, Mapping) and set(given) <= {*_OF_TOKENIZER, *_WITHOUT_EFFECT}
+    if not known or given.get("add_special_tokens") not in (None, True):
+        raise OptionError(
+            f"{name}={shown(value)} is not available.",
+            hint=f"Give a dict with {' and '.join(_OF_TOKENIZER)}, or these as options.",
+        )
+    return {key: given[key] for key in _OF_TOKENIZER if key in given}
+
+
+_OF_TOKENIZER = ("truncation", "max_length")
+_WITHOUT_EFFECT = ("padding", "add_special_tokens")
+
+
 def _windows(name: str, value: Any) -> Mapping[str, Any]:
     if value not in (False, None):
         warn(f"{name} is ignored: long texts are read completely, in windows.", UserWarning)
@@ -90,8 +126,15 @@ CALL_RULES: Mapping[str, Rule] = {
     "batch_size": at_least(1),
     "num_workers": at_least(0),
     "padding": ignored,
-    "pad_to_multiple_of": ignored,
-    "verbose": ignored,
+    **dict.fromkeys(("pad_to_multiple_of", "padding_side", "verbose"), ignored),
+    **dict.fromkeys(("return_token_type_ids", "return_attention_mask"), ignored),
+    **dict.fromkeys(
+        ("return_overflowing_tokens", "return_special_tokens_mask", "return_offsets_mapping"),
+        only(None, False, hint="Leave it out, or call the pipeline's tokenizer."),
+    ),
+    "return_length": ignored,
+    "add_special_tokens": only(None, True, hint="Leave it out: the model defines them."),
+    "is_split_into_words": only(None, False, hint="Join the words with spaces."),
     "truncation": _windows,
     "return_tensors": only(False, None, hint="Leave it out: answers are plain Python values."),
 }

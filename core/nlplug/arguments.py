@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.argument_rules import Rule, ignored, only, shown
 from nlplug.errors import OptionError, UnknownTask, warn
 from nlplug.runtime.device import device_name
+from nlplug.settings import Settings, load_settings
 from nlplug.task import NameRules
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def named_inputs(
 
 
 def _as_words(inputs: Any) -> Any:
-    """A list of words as one input, and a list of such lists as several."""
+    """A list with the words of one input, or of several: as in transformers always a list."""
     if not isinstance(inputs, list | tuple):
         raise OptionError(
             f"The input is a {type(inputs).__name__}, with is_split_into_words=True.",
@@ -79,7 +80,7 @@ def _as_words(inputs: Any) -> Any:
         )
     if inputs and all(isinstance(part, list | tuple) for part in inputs):
         return [{"words": list(part)} for part in inputs]
-    return {"words": list(inputs)}
+    return [{"words": list(inputs)}]
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,16 @@ class Setup:
         precision: A precision of the bundle, or ``auto``.
         preferred: The precision that a ``dtype`` means, used if the bundle has it.
         options: Defaults for the options of calls.
+        settings: How a model of the Hub is found.
+        model: The model, in its subfolder if one was given.
     """
 
     device: str
     precision: str
     preferred: str | None
     options: dict[str, Any]
+    settings: Settings
+    model: Any
 
     def precision_for(self, bundle: Bundle) -> str:
         """The precision to load from a bundle."""
@@ -146,8 +151,47 @@ def read_setup(model: Any, device: Any, precision: str, arguments: Mapping[str, 
     for source in (left, nested):
         for name in [name for name in source if name in _SETUP_RULES]:
             _SETUP_RULES[name](name, source.pop(name))
+    hub = {name: source.pop(name) for source in (nested, left) for name in _HUB if name in source}
     preferred = next((found for one in dtypes if (found := _precision_of(one))), None)
-    return Setup(device_name(device), precision, preferred, left)
+    return Setup(
+        device_name(device),
+        precision,
+        preferred,
+        left,
+        _hub_settings(hub),
+        _in_subfolder(model, hub.get("subfolder")),
+    )
+
+
+def _hub_settings(given: Mapping[str, Any]) -> Settings:
+    """The settings of the environment, with those that the caller gave for the Hub."""
+    if "use_auth_token" in given:
+        warn("use_auth_token is an old name; use token.", FutureWarning)
+    token = given.get("token", given.get("use_auth_token"))
+    if not isinstance(token, str | bool | None):
+        raise OptionError(
+            f"token is an object of type {type(token).__name__}.",
+            hint="Give the token as a text, True for the saved one, or False for none.",
+        )
+    settings = load_settings()
+    cache = given.get("cache_dir")
+    return replace(
+        settings,
+        cache_dir=settings.cache_dir if cache is None else Path(cache).expanduser(),
+        offline=settings.offline or bool(given.get("local_files_only")),
+        hub_token=token,
+    )
+
+
+def _in_subfolder(model: Any, subfolder: str | None) -> Any:
+    if not subfolder:
+        return model
+    if not isinstance(model, str | Path) or not Path(model).is_dir():
+        raise OptionError(
+            f"subfolder={shown(subfolder)} is for a folder of this machine.",
+            hint="Download the folder of the model with hf download, and give its path.",
+        )
+    return Path(model) / subfolder
 
 
 def read_task(name: str | None) -> tuple[str | None, dict[str, Any]]:
@@ -203,15 +247,6 @@ def check_model(model: Any) -> None:
         )
 
 
-def _logged_in(name: str, value: Any) -> Mapping[str, Any]:
-    if isinstance(value, str):  # which the message must not show
-        raise OptionError(
-            f"{name} cannot be given here.",
-            hint="Set the environment variable HF_TOKEN, or log in once with: hf auth login",
-        )
-    return {}
-
-
 def _trusted(name: str, value: Any) -> Mapping[str, Any]:
     if value:
         warn(f"{name} is ignored: no code of a repository is run.", UserWarning)
@@ -220,7 +255,7 @@ def _trusted(name: str, value: Any) -> Mapping[str, Any]:
 
 def _check_names(nested: Mapping[str, Any]) -> None:
     for name in nested:
-        if name not in _SETUP_RULES and name not in ("dtype", "torch_dtype", "load_in_8bit"):
+        if name not in {*_SETUP_RULES, *_HUB, "dtype", "torch_dtype", "load_in_8bit"}:
             raise OptionError(
                 f"model_kwargs has {name!r}, which is not available.",
                 hint="It is for loading a model into PyTorch; leave it out.",
@@ -228,6 +263,9 @@ def _check_names(nested: Mapping[str, Any]) -> None:
 
 
 def _mapped(place: Any, device: Any) -> Any:
+    if isinstance(place, Mapping) and len(set(place.values())) == 1:
+        [place] = set(place.values())
+        place = device_name(place)
     if not isinstance(place, str) or device != "auto":
         raise OptionError(
             f"device_map={shown(place)} is not available.",
@@ -250,22 +288,27 @@ def _precision_of(dtype: Any) -> str | None:
     )
 
 
+_HUB = ("cache_dir", "local_files_only", "subfolder", "token", "use_auth_token")
+"""Arguments about finding a model of the Hub."""
 _OWN_CODE = "Leave it out; write a plugin for a pipeline of your own: nlplug plugins new NAME"
 _NO_EFFECT = only(None, False, hint="Leave it out: it has no effect on texts.")
 _SETUP_RULES: Mapping[str, Rule] = {
     "framework": only(None, "pt", "ort", hint="Leave it out: models run on ONNX Runtime."),
     "use_fast": only(None, True, hint="Leave it out: there are only fast tokenizers."),
-    "token": _logged_in,
-    "use_auth_token": _logged_in,
     "trust_remote_code": _trusted,
     "code_revision": ignored,
     "attn_implementation": ignored,
     "low_cpu_mem_usage": ignored,
     "use_safetensors": ignored,
     "pipeline_class": only(None, hint=_OWN_CODE),
-    "cache_dir": only(None, hint="Set the environment variable NLPLUG_CACHE."),
-    "local_files_only": only(None, False, hint="Set the environment variable NLPLUG_OFFLINE to 1."),
-    "subfolder": only(None, "", hint="Give the folder of the model itself."),
+    **dict.fromkeys(
+        ("force_download", "ignore_mismatched_sizes", "output_attentions", "output_hidden_states"),
+        only(None, False, hint="Leave it out: models are not loaded into PyTorch."),
+    ),
+    **dict.fromkeys(
+        ("max_memory", "offload_folder", "proxies", "quantization_config", "variant"),
+        only(None, hint="Leave it out: models are not loaded into PyTorch."),
+    ),
     **dict.fromkeys(
         ("feature_extractor", "image_processor", "processor", "modelcard", "binary_output"),
         _NO_EFFECT,

@@ -72,6 +72,8 @@ class BoundTask:
     """
 
     feature_extractor = image_processor = processor = modelcard = assistant_model = None
+    prefix = default_input_names = None
+    binary_output = False
     framework = "ort"
     """ONNX Runtime, where transformers has ``pt``."""
 
@@ -205,9 +207,21 @@ class BoundTask:
         """Does nothing: a model stays on its device."""
         return nullcontext()
 
-    def create_sample(self, **fields: Any) -> dict[str, Any]:
-        """One input from its fields, which must not be lists."""
-        return make_input(self.definition, fields).model_dump(exclude_unset=True)
+    def create_sample(self, *values: Any, **fields: Any) -> dict[str, Any]:
+        """One input from its fields, by position or by name; they must not be lists.
+
+        Raises:
+            InputError: A field is missing, unknown or of another type.
+            OptionError: There are more values than fields.
+        """
+        names = list(self.definition.Input.model_fields)
+        if len(values) > len(names):
+            raise OptionError(
+                f"{len(values)} values are given for the {len(names)} field(s) of an input.",
+                hint=f"The fields are: {', '.join(names)}.",
+            )
+        given = dict(zip(names, values, strict=False)) | fields
+        return make_input(self.definition, given).model_dump(exclude_unset=True)
 
     def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:
         """Copy the model to a folder, from which it can be loaded.

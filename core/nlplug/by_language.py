@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from itertools import islice
+from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, cast
 
@@ -56,6 +57,25 @@ def installed_models(task: Task, host: PluginHost) -> list[Bundle]:
     if not found:
         raise no_model(task)
     return found
+
+
+def bundles_of(
+    task: Task, model: str | Path | Bundle, host: PluginHost, **how: Any
+) -> list[Bundle]:
+    """The models behind a name: those of ``auto``, else the one that `resolve` finds.
+
+    Args:
+        task: The task.
+        model: ``auto``, or see `resolve`.
+        host: See `resolve`.
+        **how: Further arguments of `resolve`.
+
+    Raises:
+        NlplugError: As `installed_models` and `resolve` do.
+    """
+    if model == AUTO:
+        return installed_models(task, host)
+    return [resolve(model, host=host, **how)]
 
 
 class ModelChoice:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+_SHOWN = 60
 
-def parse_json(text: str | bytes) -> Any:
+
+def parse_json(text: str | bytes | bytearray) -> Any:
     """The value of a JSON text, as ``json.loads`` gives it.
 
     ``json.loads`` raises a RecursionError for deep nesting, and a ValueError without a place for
@@ -23,3 +25,20 @@ def parse_json(text: str | bytes) -> Any:
         raise json.JSONDecodeError("nested too deeply", "", 0) from None
     except ValueError as error:
         raise json.JSONDecodeError(str(error), "", 0) from None
+
+
+def json_type(value: Any) -> str:
+    """Name of the type of a JSON value for errors: ``an array``, ``null``, …"""
+    names = {str: "a string", list: "an array", bool: "a boolean", dict: "an object"}
+    return "null" if value is None else names.get(type(value), "a number")
+
+
+def json_shown(value: Any) -> str:
+    """A JSON value for errors: its type, and how a file has it, as in ``a number, NaN``."""
+    if value is None:
+        return "null"
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=repr)
+    except (ValueError, RecursionError):
+        return json_type(value)
+    return f"{json_type(value)}, {text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'}"

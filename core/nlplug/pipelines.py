@@ -26,7 +26,7 @@ from nlplug.arguments import (
     task_of,
 )
 from nlplug.bound_task import BoundTask
-from nlplug.by_language import AUTO, installed_models
+from nlplug.by_language import AUTO, bundles_of
 from nlplug.errors import OptionError, UnknownTask, warn
 from nlplug.explanations.result import shaped
 from nlplug.inputs import (
@@ -49,6 +49,8 @@ from nlplug.validation import make_input, no_model, split_arguments
 if TYPE_CHECKING:
     from nlplug.runtime.answers import Answers, TextPiece
     from nlplug.task import TaskInput, TaskOptions
+
+_MOST_ALTERNATIVES = 16
 
 
 def pipeline(
@@ -100,20 +102,21 @@ def pipeline(
                 "No task was given, and no model that states one.",
                 hint=f"Name a task: {', '.join(host.task_names()) or 'none is installed'}.",
             )
-        bundle = resolve(model, host=host, precision=wanted, revision=revision)
+        bundle = resolve(
+            setup.model, host=host, precision=wanted, revision=revision, settings=setup.settings
+        )
         name = task_of(bundle)
         found = host.task(name)
     else:
         found = host.task(task)
-        source = model if model is not None else found.default_model
+        source = setup.model if model is not None else found.default_model
         if source is None:
             raise no_model(found)
         if model is None and (without := name_rules(found, name).without_model):
             warn(without, UserWarning)
-        if source == AUTO:
-            bundle, *more = installed_models(found, host)
-        else:
-            bundle = resolve(source, host=host, precision=wanted, revision=revision)
+        bundle, *more = bundles_of(
+            found, source, host, precision=wanted, revision=revision, settings=setup.settings
+        )
     return Pipeline(
         found,
         bundle,
@@ -204,6 +207,17 @@ class Pipeline(BoundTask):
         parsed = self._options(options)
         return self._guard.check([make_input(self.definition, value) for value in inputs], parsed)
 
+    def unchanged(self, inputs: Any, /, **options: Any) -> list[str]:
+        """The parts of one input that its answer keeps, such as the addresses in a translation.
+
+        Raises:
+            InputError: The input is malformed.
+        """
+        item = make_input(self.definition, inputs)
+        parsed = self._options(options)
+        text = next(iter(self.definition.texts(item)), "")
+        return [text[start:end] for start, end in self.definition.unchanged(item, parsed)]
+
     async def acall(self, inputs: Any = None, /, **arguments: Any) -> Any:
         """As calling the pipeline, without blocking the event loop. Streams give a list."""
         from nlplug.async_iterators import in_thread
@@ -251,15 +265,34 @@ class Pipeline(BoundTask):
             OptionError: Immediately: the task cannot stream, or an option is invalid.
             InputError: The input is malformed.
         """
-        fields, options, _ = self._split(arguments)
-        if not isinstance(self._runner, StreamingRunner):
-            raise OptionError(
-                f"The answers of the task {self.definition.name!r} cannot be streamed.",
-                hint="Call the pipeline, or use its map() for many inputs.",
-            )
-        item = self._item(self.definition.wrap(inputs), fields)
+        item, options, runner = self._streamed(inputs, arguments)
         self._guard.check([item], options).warn()
-        return self._runner.stream(item, options)
+        return runner.stream(item, options)
+
+    def alternatives(
+        self, inputs: Any = None, /, *, part: int, count: int = 5, **arguments: Any
+    ) -> list[str]:
+        """Other texts for one part of an answer, best first.
+
+        Args:
+            inputs: One input, as for a call.
+            part: Number of the part, as in `pieces`: of a translation, a sentence.
+            count: Maximum number of texts, from 1 to 16. The text of the answer may be one of them.
+            **arguments: Fields of the input, and options.
+
+        Returns:
+            The texts; empty if the part is not written by the model, or the task has no such texts.
+
+        Raises:
+            OptionError: The task cannot stream, or ``count`` or an option is invalid.
+            InputError: The input is malformed, or the answer has no such part.
+        """
+        if not 1 <= count <= _MOST_ALTERNATIVES:
+            raise OptionError(
+                f"count is {count}.", hint=f"Give a number from 1 to {_MOST_ALTERNATIVES}."
+            )
+        item, options, runner = self._streamed(inputs, arguments)
+        return runner.alternatives(item, options, part, count)
 
     def stream(self, inputs: Any = None, /, **arguments: Any) -> Generator[str, None, None]:
         """As `pieces`, but only the text; joined, it is the new text of the answer."""
@@ -281,6 +314,18 @@ class Pipeline(BoundTask):
 
     predict = transform = __call__
     """As calling the pipeline, under the names of scikit-learn."""
+
+    def _streamed(
+        self, inputs: Any, arguments: Mapping[str, Any]
+    ) -> tuple[TaskInput, TaskOptions, StreamingRunner]:
+        """One input, the options, and the runner; see `pieces` for the errors."""
+        fields, options, _ = self._split(arguments)
+        if not isinstance(self._runner, StreamingRunner):
+            raise OptionError(
+                f"The answers of the task {self.definition.name!r} cannot be streamed.",
+                hint="Call the pipeline, or use its map() for many inputs.",
+            )
+        return self._item(self.definition.wrap(inputs), fields), options, self._runner
 
     def _split(
         self, arguments: Mapping[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -27,6 +27,8 @@ class Settings:
         plugin_timeout: Seconds that importing a plugin may take (``NLPLUG_PLUGIN_TIMEOUT``), 0 for
             no limit; None: not set.
         hub_endpoint: Base address of the Hub (``HF_ENDPOINT``).
+        hub_token: The token for the Hub, False for none; None: the one that huggingface_hub finds
+            (``HF_TOKEN``, ``hf auth login``).
         threads: Threads for inference (``NLPLUG_THREADS``); None: all usable CPUs.
         batch_invariant: Run one text at a time where a graph takes scales from each batch, so that
             the other texts cannot change its scores (``NLPLUG_BATCH_INVARIANT``).
@@ -48,6 +50,7 @@ class Settings:
     verify: bool
     verify_key: Path | None
     debug: bool
+    hub_token: str | bool | None = field(default=None, repr=False)
 
 
 def load_settings() -> Settings:

@@ -73,7 +73,8 @@ def chinese(
         title: Title of the field in Chinese.
         description: Description of the field in Chinese.
         advanced: Whether the UI shows the field only on demand.
-        **marks: Further marks, such as ``whole=True``.
+        **marks: Further marks, such as ``whole=True``. ``slider=1000`` is the end of the slider on
+            a page, where larger values are valid too.
     """
     shown = {"advanced": True} if advanced else {}
     return {**shown, **marks, "zh": {"title": title, "description": description}}
@@ -181,6 +182,22 @@ class StreamingRunner(Runner):
             OptionError: The answer cannot be streamed with these options.
         """
 
+    def alternatives(
+        self, item: TaskInput, options: TaskOptions, part: int, count: int
+    ) -> list[str]:
+        """Other texts for one part of an answer, best first; empty if the family has none.
+
+        Args:
+            item: The input.
+            options: Of the answer.
+            part: Number of the part, as in the pieces of `stream`.
+            count: Maximum number of texts; the text of the answer itself may be one of them.
+
+        Raises:
+            InputError: The answer has no such part.
+        """
+        return []
+
 
 class Task(ABC):
     """A task that a plugin registers: its names, types, examples and how it loads a model."""
@@ -255,6 +272,14 @@ class Task(ABC):
     def texts(self, item: TaskInput) -> list[str]:
         """The texts of an input whose language the model has to know."""
         return [value for value in vars(item).values() if isinstance(value, str)]
+
+    def chats(self, bundle: Bundle) -> bool:
+        """Whether an input may be a chat: a list of messages with role and content."""
+        return False
+
+    def unchanged(self, item: TaskInput, options: TaskOptions) -> Sequence[tuple[int, int]]:
+        """Start and end of the parts of an input's text that the answer has unchanged."""
+        return ()
 
     def choices(self, bundle: Bundle) -> Mapping[str, Mapping[str, Localized]]:
         """The values that a model offers for options, such as its languages.

@@ -52,8 +52,7 @@ def make_input(task: Task, value: Any) -> TaskInput:
     if not isinstance(value, Mapping):
         names = ", ".join(task.Input.model_fields)
         raise InputError(
-            f"The task {task.name!r} cannot take {type(value).__name__} {_short(value)} "
-            "as an input.",
+            f"The task {task.name!r} cannot take {_short(value)} as an input.",
             hint=f"Pass a string, or a dict with the fields: {names}.",
         )
     try:

@@ -4,75 +4,26 @@ from __future__ import annotations
 
 import json
 import pickle
-import sys
 from collections.abc import Iterator
 from itertools import count
 
 import pytest
 from click.testing import CliRunner
 from fastapi.testclient import TestClient
-from plugin_zoo import install
+from language_kit import CHINESE, ENGLISH, FRENCH, GERMAN, installed_languages
 
 from nlplug import Pipeline, pipeline
 from nlplug.cli.main import main
 from nlplug.errors import InputError, OptionError, UnknownTask
 from nlplug.plugins import PluginHost
 from nlplug.server.app import create_app
-from nlplug.testing import tiny_text_classifier
 from nlplug.text.language import script_share
-
-PLUGIN = """
-from pathlib import Path
-
-from nlplug import ModelSpec, hookimpl
-from nlplug.families.sequence_classification import SequenceClassificationTask
-
-
-class LeaningTask(SequenceClassificationTask):
-    name = "leaning"
-    title = "Leaning"
-    description = "Which way a text leans."
-    default_model = "leaning-en"
-
-
-@hookimpl
-def register_tasks():
-    return [LeaningTask()]
-
-
-@hookimpl
-def register_models():
-    here = Path(__file__).parent
-    return [
-        ModelSpec(name=f"leaning-{code}", task="leaning", path=here / code)
-        for code in ("zh", "de", "en", "en2")
-    ]
-"""
-ENGLISH = "that was a very good film and i would see it again"
-CHINESE = "我喜欢这部电影"
-GERMAN = "das war ein wirklich guter film und wir kommen gerne wieder"
-FRENCH = "c'est un très bon film que je voudrais revoir avec mes amis"
-WORDS = {
-    "en": {"good": (-4.0, 4.0)},
-    "en2": {"good": (4.0, -4.0)},
-    "zh": {CHINESE: (-3.0, 3.0)},
-    "de": {"guter": (-2.0, 2.0)},
-}
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginHost]:
-    site = tmp_path_factory.mktemp("site")
-    install(
-        site, "nlplug-leaning", {"leaning_plugin": PLUGIN}, plugins={"leaning": "leaning_plugin"}
-    )
-    for code, words in WORDS.items():
-        made = tiny_text_classifier(site / code, words)
-        (made.path / "README.md").write_text(f"---\nlanguage: {code[:2]}\n---\n")
-    sys.path.insert(0, str(site))
-    yield PluginHost.discover(path=[str(site)])
-    sys.path.remove(str(site))
-    sys.modules.pop("leaning_plugin", None)
+    with installed_languages(tmp_path_factory.mktemp("site")) as found:
+        yield found
 
 
 @pytest.fixture

@@ -43,8 +43,8 @@ def test_a_string_fills_the_first_field() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (5, "cannot take int 5"),
-        (b"fine", "cannot take bytes"),
+        (5, "cannot take 5 as an input"),
+        (b"fine", "cannot take b'fine' as"),
         ({"txt": "fine"}, "text"),
         ({"text": 5}, "text is 5"),
         ({"text": "a", "extra": 1}, "'extra'"),

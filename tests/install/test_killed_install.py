@@ -58,18 +58,19 @@ def watch():
 if "KILL_AT" in os.environ:
     watch()
 """
-METADATA = "Metadata-Version: 2.1\nName: nlplug-late\nVersion: 1.0\n"
+# Before the old version is copied, while pip removes it, and while it writes the new one.
+STEPS = (12, 15, 19)
+METADATA = "Metadata-Version: 2.1\nName: nlplug-late\nVersion: {}\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
-@pytest.fixture
-def wheel(tmp_path: Path) -> Path:
-    path = tmp_path / "nlplug_late-1.0-py3-none-any.whl"
-    info = "nlplug_late-1.0.dist-info"
+def make_wheel(folder: Path, version: str) -> Path:
+    path = folder / f"nlplug_late-{version}-py3-none-any.whl"
+    info = f"nlplug_late-{version}.dist-info"
     files = {
-        "nlplug_late_kit.py": KIT,
+        "nlplug_late_kit.py": f"{KIT}# {version}",
         "nlplug_late/__init__.py": PLUGIN,
-        f"{info}/METADATA": METADATA,
+        f"{info}/METADATA": METADATA.format(version),
         f"{info}/WHEEL": WHEEL,
         f"{info}/entry_points.txt": "[nlplug]\nlate = nlplug_late\n",
     }
@@ -95,25 +96,53 @@ def install(environment: Environment, wheel: Path, *, kill_at: int) -> int:
     return done.returncode
 
 
-def state(environment: Environment) -> str:
-    """What ``nlplug plugins list`` says of the plugin."""
+def state(environment: Environment) -> tuple[str, str]:
+    """What ``nlplug plugins list`` says of the plugin: its state and its version."""
     listed = json.loads(environment.nlplug("plugins", "list", "--json"))
-    return next((str(one["state"]) for one in listed if one["name"] == "late"), "absent")
+    found = [(one["state"], one["version"]) for one in listed if one["name"] == "late"]
+    return found[0] if found else ("absent", "")
 
 
-def test_a_killed_installation_can_be_run_again(wheel: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def watched(tmp_path: Path) -> Environment:
+    """An environment whose commands can be killed."""
     environment = make_environment(tmp_path)
-    (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
-    (site / "killer.py").write_text(KILLER)
-    (site / "killer.pth").write_text("import killer\n")
+    (site(tmp_path) / "killer.py").write_text(KILLER)
+    (site(tmp_path) / "killer.pth").write_text("import killer\n")
+    return environment
+
+
+def site(folder: Path) -> Path:
+    (found,) = (folder / "env").glob("lib/python*/site-packages")
+    return found
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(name for name in os.listdir(site(folder)) if "late" in name)
+
+
+def test_a_killed_installation_can_be_run_again(watched: Environment, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "1.0")
     killed = 0
-    for kill_at in (1, 6, 8, 10, 100):
-        code = install(environment, wheel, kill_at=kill_at)
+    for kill_at in (1, 8, 10, 100):
+        code = install(watched, wheel, kill_at=kill_at)
         killed += code != 0
-        assert state(environment) in ("absent", "available"), "nlplug works"
-        environment.nlplug("plugins", "install", str(wheel))
-        environment.nlplug("plugins", "check", "late")
-        environment.nlplug("plugins", "uninstall", "nlplug-late", "-y")
-        left = [name for name in os.listdir(site) if "late" in name]
-        assert left == [], "nothing of the killed one stays"
-    assert killed == 4
+        assert state(watched)[0] in ("absent", "available"), "nlplug works"
+        watched.nlplug("plugins", "install", str(wheel))
+        watched.nlplug("plugins", "check", "late")
+        watched.nlplug("plugins", "uninstall", "nlplug-late", "-y")
+        assert left(tmp_path) == [], "nothing of the killed one stays"
+    assert killed == 3
+
+
+def test_a_killed_upgrade_leaves_the_old_version(watched: Environment, tmp_path: Path) -> None:
+    old, new = make_wheel(tmp_path, "1.0"), make_wheel(tmp_path, "2.0")
+    watched.nlplug("plugins", "install", str(old))
+    whole = left(tmp_path)
+    for kill_at in STEPS:
+        assert install(watched, new, kill_at=kill_at) == -signal.SIGKILL, kill_at
+        assert state(watched) == ("available", "1.0"), kill_at
+        assert left(tmp_path) == whole, kill_at
+    watched.nlplug("plugins", "check", "late")
+    watched.nlplug("plugins", "install", str(new))
+    assert state(watched) == ("available", "2.0")

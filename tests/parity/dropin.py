@@ -119,6 +119,20 @@ CALLS = [
     Call("text-classification", "", "pipe.tokenizer.pad_token_id"),
     Call("text-classification", "", "pipe.preprocess(TEXT)"),
     Call("text-classification", "", "pipe(3)"),
+    Call(
+        "text-classification",
+        "",
+        "pipe({'text': TEXT, 'text_pair': TEXT * 9}, truncation=True, max_length=20)",
+    ),
+    Call("text-classification", "device_map={'': 'cpu'}", "pipe(TEXT)"),
+    Call(
+        "text-classification",
+        "model_kwargs={'cache_dir': 'models', 'local_files_only': True}",
+        "pipe(TEXT)",
+    ),
+    Call("text-classification", "", "pipe.tokenizer([(TEXT, 'a')]).input_ids"),
+    Call("text-classification", "", "pipe.tokenizer.batch_decode([[5, 6], [7]])"),
+    Call("text-classification", "", "pipe.tokenizer.special_tokens_map"),
     Call("token-classification", "", "pipe(TEXT)"),
     Call("token-classification", "", "pipe([TEXT, TEXT])"),
     Call("token-classification", "", "pipe('')"),
@@ -151,6 +165,7 @@ CALLS = [
     ),
     Call("question-answering", "", "pipe('Where?', CONTEXT)"),
     Call("question-answering", "", "pipe(question='', context=CONTEXT)"),
+    Call("question-answering", "", "pipe(question='Where?', context=CONTEXT, top_k=None)"),
     Call("question-answering", "", "pipe.create_sample(question='Where?', context=CONTEXT)"),
     Call("fill-mask", "", "pipe('This is a simple [MASK].')"),
     Call("fill-mask", "", "pipe(['This is a simple [MASK].'])"),
@@ -160,6 +175,7 @@ CALLS = [
     Call("fill-mask", "", "pipe('This is a [MASK].', targets=['in', 'of'])"),
     Call("fill-mask", "", "pipe('A [MASK].', tokenizer_kwargs={'truncation': True})"),
     Call("fill-mask", "", "pipe('No mask here')"),
+    Call("fill-mask", "", "pipe('A [MASK].', tokenizer_kwargs={'add_special_tokens': True})"),
     Call("zero-shot-classification", "", "pipe(TEXT, candidate_labels=['urgent', 'phone'])"),
     Call("zero-shot-classification", "", "pipe(TEXT, candidate_labels='urgent, phone')"),
     Call("zero-shot-classification", "", "pipe(TEXT, ['urgent', 'phone'], multi_label=True)"),
@@ -178,6 +194,12 @@ CALLS = [
     Call("text2text-generation", "", "pipe(TEXT, num_return_sequences=2, max_new_tokens=5)"),
     Call("text2text-generation", "", "pipe(TEXT, do_sample=False, num_beams=1, max_new_tokens=5)"),
     Call("text2text-generation", "max_new_tokens=5", "pipe(TEXT, return_tensors=True)"),
+    Call(
+        "summarization",
+        "max_new_tokens=5, num_return_sequences=2",
+        "pipe([TEXT, 'a'], return_tensors=True)",
+    ),
+    Call("summarization", "max_new_tokens=5", "pipe(TEXT, max_time=60.0, num_beam_groups=1)"),
     Call("translation_en_to_fr", "max_new_tokens=6", "pipe('How old are you?')"),
     Call("translation", "max_new_tokens=6", "pipe(['How old are you?', 'Fine'])"),
     Call("translation_xx_to_yy", "max_new_tokens=6", "pipe(text for text in ['Fine', 'Good'])"),
@@ -208,7 +230,24 @@ CALLS = [
         "do_sample=False",
         "pipe('My', max_new_tokens=9, skip_special_tokens=False)",
     ),
-    Call("text-generation", "max_new_tokens=4", "pipe('My', return_tensors=True)"),
+    Call(
+        "text-generation",
+        "max_new_tokens=4, do_sample=False",
+        "pipe(['My', 'We'], return_tensors=True)",
+    ),
+    Call("text-generation", "do_sample=False", "pipe('My', max_length=12, max_time=60.0)"),
+    Call("text-generation", "max_length=12", "pipe('My', max_new_tokens=3, do_sample=False)"),
+    Call(
+        "text-generation",
+        "max_new_tokens=4, do_sample=False",
+        "pipe(TEXT, tokenizer_encode_kwargs={'truncation': True, 'max_length': 4})",
+    ),
+    Call("text-generation", "max_new_tokens=4", "pipe(TEXT, top_k=1, temperature=50.0)"),
+    Call(
+        "text-generation",
+        "max_new_tokens=4, do_sample=False",
+        "pipe('My', guidance_scale=1.0, penalty_alpha=0.0, output_attentions=False)",
+    ),
     Call(
         "text-generation",
         "",
@@ -259,6 +298,8 @@ def alike(own: Any, other: Any) -> bool:
             and len(own) == len(other)
             and all(alike(one, two) for one, two in zip(own, other, strict=True))
         )
+    if isinstance(own, np.ndarray):  # where transformers has a tensor
+        return alike(own.tolist(), other.tolist())
     if isinstance(other, float | np.floating):
         return math.isclose(own, float(other), abs_tol=_TOLERANCE)
     return bool(own == other)

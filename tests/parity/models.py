@@ -30,6 +30,7 @@ _HEADS = {
     "token-classification": "AutoModelForTokenClassification",
     "question-answering": "AutoModelForQuestionAnswering",
     "fill-mask": "AutoModelForMaskedLM",
+    "feature-extraction": "AutoModel",
     "zero-shot-classification": "AutoModelForSequenceClassification",
 }
 
@@ -62,7 +63,7 @@ def make_checkpoint(
 
     tokenizer = architecture.tokenizer([_plain(text) for text in documents(80, 600)])
     labels: tuple[str, ...] = ()
-    if hub_task not in ("question-answering", "fill-mask"):
+    if hub_task not in ("question-answering", "fill-mask", "feature-extraction"):
         labels = _LABELS.get(hub_task, TOPICS)
         settings["id2label"] = dict(enumerate(labels))
         settings["label2id"] = {label: index for index, label in enumerate(labels)}
@@ -79,7 +80,7 @@ def make_checkpoint(
     torch.manual_seed(7)
     model = getattr(transformers, _HEADS[hub_task]).from_config(config)
     _spread(model)
-    if hub_task != "fill-mask":
+    if hub_task not in ("fill-mask", "feature-extraction"):
         _even_out(model, tokenizer, architecture)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from parity.compare import Tally
 from parity.models import ARCHITECTURES
@@ -68,6 +69,31 @@ def test_fill_mask(
         ):
             counted.add(fillings(own), fillings(other), where=text)
         counted.check(least=len(texts))
+
+
+@pytest.mark.parametrize("architecture", ["BERT", "RoBERTa"])
+def test_feature_extraction(
+    architecture: str,
+    ours: Callable[..., Any],
+    theirs: Callable[..., Any],
+    tally: Callable[..., Tally],
+) -> None:
+    """An answer is a vector; it is equal if no number differs by more than 1e-4."""
+    task = "feature-extraction"
+    mine, pipe = ours(architecture, task), theirs(architecture, task)
+    texts = fitting(pipe.tokenizer, TEXTS)
+    counted = tally(task, architecture, "one vector per token")
+    pooled = tally(task, architecture, "the mean of a text")
+    means = mine(texts, pool="mean", return_tensors=True)
+    for text, own, mean, other in zip(texts, mine(texts), means, pipe(texts), strict=True):
+        [vectors], right = own, np.array(other)
+        assert np.shape(own) == right.shape
+        gaps = np.abs(np.array(vectors) - right[0]).max(axis=1) > 1e-4
+        counted.add(list(enumerate(map(float, gaps))), [(at, 0.0) for at in range(len(gaps))])
+        gap = np.abs(mean - right[0].mean(axis=0)).max() > 1e-4
+        pooled.add([(text, float(gap))], [(text, 0.0)])
+    counted.check(least=500)
+    pooled.check(least=len(texts))
 
 
 def test_one_text_and_many_have_the_shape_of_transformers(

@@ -33,6 +33,10 @@ class DeviceLike:
         return "device"
 
 
+class Empty(list[Any]):
+    """As an empty ``LogitsProcessorList``."""
+
+
 class Unknown:
     """An object of a class that nothing here knows; its name is the same in each process."""
 
@@ -65,6 +69,8 @@ def pipes() -> Callable[[str], Pipeline]:
         {"device": DEVICE},
         {"device_map": "auto"},
         {"device_map": "cpu"},
+        {"device": -2},
+        {"device_map": {"": "cpu"}},
         {"batch_size": 8},
         {"batch_size": 8, "num_workers": 2},
         {"framework": "pt"},
@@ -73,7 +79,8 @@ def pipes() -> Callable[[str], Pipeline]:
         {"trust_remote_code": False},
         {"token": None},
         {"token": True},
-        {"use_auth_token": False},
+        {"token": "hf_secret", "model_kwargs": {"local_files_only": True}},
+        {"model_kwargs": {"cache_dir": "no-such-folder", "force_download": False}},
         {"revision": "main"},
         {"model_kwargs": {}},
         {"model_kwargs": {"attn_implementation": "sdpa", "low_cpu_mem_usage": True}},
@@ -111,6 +118,7 @@ def test_arguments_without_an_effect_are_accepted(arguments: dict[str, Any]) -> 
         ({"torch_dtype": "float16"}, "has no precision fp16"),
         ({"dtype": "torch.float32"}, "has no precision fp32"),
         ({"dtype": "bfloat16"}, "no such precision"),
+        ({"use_auth_token": "hf_secret"}, "an old name; use token"),
     ],
     ids=str,
 )
@@ -128,23 +136,20 @@ def test_what_cannot_be_done_is_a_warning_where_the_answer_is_the_same(
     ("arguments", "kind", "hint"),
     [
         ({"device": "mps"}, DeviceError, "'cuda:N'"),
-        ({"device": -2}, DeviceError, "'cuda:N'"),
         ({"device": True}, DeviceError, "'cuda:N'"),
-        ({"device_map": {"": 0}}, OptionError, "give only device"),
+        ({"device_map": {"encoder": 0, "head": "cpu"}}, OptionError, "give only device"),
         ({"device_map": "auto", "device": 0}, OptionError, "give only device"),
         ({"batch_size": 0}, OptionError, "whole number of 1"),
         ({"framework": "tf"}, OptionError, "ONNX Runtime"),
         ({"use_fast": False}, OptionError, "fast tokenizers"),
-        ({"token": "hf_secret"}, OptionError, "HF_TOKEN"),
-        ({"use_auth_token": "hf_secret"}, OptionError, "HF_TOKEN"),
+        ({"token": ["hf_secret"]}, OptionError, "as a text"),
+        ({"subfolder": "b", "model": "owner/name"}, OptionError, "give its path"),
         ({"tokenizer": "bert-base-cased"}, OptionError, "Leave tokenizer out"),
         ({"config": UNKNOWN}, OptionError, "Leave config out"),
-        ({"model_kwargs": {"quantization_config": 1}}, OptionError, "leave it out"),
+        ({"model_kwargs": {"quantization_config": 1}}, OptionError, "Leave it out"),
         ({"model_kwargs": 3}, OptionError, "dict"),
         ({"pipeline_class": Pipeline}, OptionError, "write a plugin"),
         ({"torch_dtype": "float8"}, OptionError, "precision"),
-        ({"cache_dir": "/tmp"}, OptionError, "NLPLUG_CACHE"),
-        ({"local_files_only": True}, OptionError, "NLPLUG_OFFLINE"),
         ({"model": UNKNOWN}, OptionError, "nlplug export"),
         ({"nonsense": 1}, OptionError, "Its options are"),
     ],
@@ -252,6 +257,19 @@ def test_old_options_of_ner_choose_a_strategy(
     assert pipeline("ner", device="cpu", **arguments)(text) == wanted
 
 
+def test_truncation_of_a_pair_cuts_the_longer_text(pipes: Callable[[str], Pipeline]) -> None:
+    sentiment = pipes("sentiment-analysis")
+    pair = {"text": GOOD, "text_pair": LONG}
+    # [CLS] I loved it [SEP] I loved it [SEP]
+    cut: dict[str, Any] = {"truncation": True, "max_length": 9}
+
+    assert sentiment(pair, **cut) == sentiment({"text": GOOD, "text_pair": GOOD})
+    assert sentiment({"text": LONG, "text_pair": LONG}, **cut) == sentiment(pair, **cut)
+    assert sentiment(pair, **cut | {"truncation": "only_second"}) == sentiment(pair, **cut)
+    with pytest.raises(InputError, match="leaves no room"):
+        sentiment(pair, **cut | {"truncation": "only_first"})
+
+
 def test_ner_reads_long_texts_completely_and_says_so(pipes: Callable[[str], Pipeline]) -> None:
     with pytest.warns(UserWarning, match="truncation is ignored"):
         assert pipes("ner")("Rome", truncation=True) == pipes("ner")("Rome")
@@ -290,6 +308,12 @@ def test_a_question_and_its_context_may_be_positional(pipes: Callable[[str], Pip
         ({"max_length": 400}, {}),
         ({"generation_config": {"do_sample": False}}, {"do_sample": False}),
         ({"generation_config": {"top_k": 3}, "top_k": 1}, {"top_k": 1}),
+        ({"max_time": 600, "num_beam_groups": 1, "guidance_scale": 1.0}, {}),
+        ({"do_sample": True, "top_k": 1, "temperature": 50.0}, {"do_sample": False}),
+        ({"top_k": 10**9}, {"top_k": 0}),
+        ({"add_special_tokens": True, "output_attentions": False}, {}),
+        ({"tokenizer_encode_kwargs": {"truncation": True, "padding": True}}, {}),
+        ({"logits_processor": Empty(), "return_offsets_mapping": False}, {}),
         ({"compile_config": None, "skip_special_tokens": True, "num_beam_groups": None}, {}),
     ],
     ids=str,
@@ -313,14 +337,17 @@ def test_arguments_of_generation(
         {"logits_processor": [UNKNOWN]},
         {"output_scores": True},
         {"num_beam_groups": 2},
-        {"return_tensors": True},
+        {"return_tensors": "jax"},
+        {"return_tensors": True, "return_full_text": True},
+        {"tokenizer_encode_kwargs": {"return_length": True}},
+        {"guidance_scale": 1.5},
         {"prefix": 1},
         {"eos_token_id": -1},
         {"suppress_tokens": "a"},
         {"handle_long_generation": "other"},
         {"max_length": "twelve"},
         {"batch_size": "2"},
-        {"max_time": 1},
+        {"max_time": 0},
     ],
     ids=str,
 )
@@ -346,6 +373,60 @@ def test_max_length_counts_the_prompt(pipes: Callable[[str], Pipeline]) -> None:
         tell(prompts[1], max_length=prompt_sizes[1])
     with pytest.warns(UserWarning, match="max_length is ignored"):
         tell(OPENING, max_length=12, max_new_tokens=2)
+
+
+def test_max_new_tokens_of_a_call_overrides_the_length_of_the_pipeline() -> None:
+    pipe = pipeline("text-generation", device="cpu", max_length=12, do_sample=False)
+    plain = pipeline("text-generation", device="cpu", do_sample=False)
+
+    assert pipe(OPENING) == plain(OPENING, max_length=12)
+    assert pipe(OPENING, max_new_tokens=2) == plain(OPENING, max_new_tokens=2)
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_a_time_limit_ends_a_text_with_the_next_token(
+    beams: int, pipes: Callable[[str], Pipeline]
+) -> None:
+    common: dict[str, Any] = {"do_sample": False, "num_beams": beams, "details": True}
+    [cut] = pipes("text-generation")(OPENING, max_time=1e-9, **common)
+
+    assert cut["details"]["generated_tokens"] == 1
+    assert cut["details"]["finish_reason"] == "length"
+
+
+def test_a_prompt_can_be_cut_for_the_model_only(pipes: Callable[[str], Pipeline]) -> None:
+    tell = pipes("text-generation")
+    common: dict[str, Any] = {"max_new_tokens": 4, "do_sample": False}
+    size = len(tell.tokenizer.encode(OPENING))
+    cut = {"tokenizer_encode_kwargs": {"truncation": True, "max_length": size}}
+
+    [whole] = tell(OPENING, **common)
+    [answer] = tell(f"{OPENING} there was a king", **common, **cut)
+
+    new = whole["generated_text"].removeprefix(OPENING)
+    assert answer["generated_text"] == f"{OPENING} there was a king{new}"
+
+
+def test_token_ids_are_returned_instead_of_the_text(pipes: Callable[[str], Pipeline]) -> None:
+    tell, translate = pipes("text-generation"), pipes("translation")
+    common: dict[str, Any] = {"max_new_tokens": 4, "do_sample": False}
+    [text] = tell(OPENING, **common)
+    [ids] = tell(OPENING, return_tensors=True, **common)
+    assert (
+        tell.tokenizer.decode(ids["generated_token_ids"], skip_special_tokens=True)
+        == (text["generated_text"])
+    )
+    with pytest.raises(OptionError, match="a stream consists of text"):
+        tell.stream(OPENING, return_tensors=True)
+
+    beams: dict[str, Any] = {"num_beams": 3, "num_return_sequences": 2, "return_tensors": True}
+    with pytest.warns(UserWarning, match="arrays of numpy"):
+        [one] = translate("Good morning", return_tensors="pt")
+    two = translate("Good morning. How are you? Fine.", **beams)
+    assert [list(answer) for answer in two] == [["translation_token_ids"]] * 2
+    assert one["translation_token_ids"].dtype == "int64"
+    assert len({answer["translation_token_ids"].shape for answer in two}) == 1
+    assert two[0]["translation_token_ids"].shape > one["translation_token_ids"].shape
 
 
 def test_an_empty_prompt_begins_with_the_start_token(pipes: Callable[[str], Pipeline]) -> None:

@@ -193,6 +193,9 @@ def test_the_tokenizer_can_be_called(pipes: Callable[[str], Pipeline]) -> None:
     assert tokenizer(GOOD, add_special_tokens=False)["input_ids"] == ids[1:-1]
     with pytest.raises(OptionError, match="return_tensors"):
         tokenizer(GOOD, return_tensors="pt")
+    for name in ("return_offsets_mapping", "is_split_into_words", "nonsense"):
+        with pytest.raises(OptionError, match=name):
+            tokenizer(GOOD, **{name: True})
     with pytest.raises(MissingAttribute, match="nonsense"):
         tokenizer.nonsense  # noqa: B018 - reading it raises
 
@@ -206,6 +209,16 @@ def test_the_tokenizer_is_that_of_transformers(pipes: Callable[[str], Pipeline])
     assert pipe.tokenizer(texts) == dict(other(texts))
     assert pipe.tokenizer(texts, padding=True) == dict(other(texts, padding=True))
     assert pipe.tokenizer(GOOD, BAD) == dict(other(GOOD, BAD))
+    assert pipe.tokenizer([(GOOD, BAD)]) == dict(other([(GOOD, BAD)]))
+    assert pipe.tokenizer(GOOD).input_ids == other(GOOD).input_ids
+    padded = {"padding": "max_length", "max_length": 20, "truncation": True}
+    assert pipe.tokenizer(texts, **padded) == dict(other(texts, **padded))
+    ids = other(texts)["input_ids"]
+    assert pipe.tokenizer.batch_decode(ids) == other.batch_decode(ids)
+    for name in ("special_tokens_map", "padding_side", "truncation_side"):
+        assert getattr(pipe.tokenizer, name) == getattr(other, name)
+    for name in ("all_special_tokens", "all_special_ids"):
+        assert sorted(getattr(pipe.tokenizer, name)) == sorted(getattr(other, name))
     for name in ("cls", "sep", "pad", "unk", "mask", "bos", "eos"):
         assert getattr(pipe.tokenizer, f"{name}_token") == getattr(other, f"{name}_token")
         assert getattr(pipe.tokenizer, f"{name}_token_id") == getattr(other, f"{name}_token_id")

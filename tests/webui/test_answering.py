@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
+from language_kit import CHINESE, ENGLISH, installed_languages
 
 from nlplug.plugins import PluginHost
 from nlplug.server.pool import ModelPool
@@ -52,13 +56,22 @@ def form(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Form]:
     pool.close()
 
 
+def shown(html: str) -> str:
+    """The text content of the generated text."""
+    found = re.search(r'<div class="np-text">(.*?)</div>', html, re.DOTALL)
+    assert found is not None
+    return unescape(re.sub(r"<[^>]*>", "", found[1]))
+
+
 def test_the_text_grows_until_it_is_whole(form: Form) -> None:
     *before, last = form.ask(do_sample=False, max_new_tokens=2000)
     assert len(before) >= 2
     assert all("np-growing" in html for html in before)
     assert [len(html) for html in before] == sorted(len(html) for html in before)
     assert "np-answer" in last
-    assert '<span class="np-given">once upon</span> a time there was' in last
+    assert '<span class="np-given">once upon</span>' in last
+    assert shown(last).startswith("once upon a time there was")
+    assert re.search(r'title="Probability: [\d.]+%"> a</span>', last)
     for part in (
         "2,000 tokens",
         "tokens per second",
@@ -71,7 +84,7 @@ def test_the_text_grows_until_it_is_whole(form: Form) -> None:
 def test_the_prompt_can_be_left_out(form: Form) -> None:
     *_, last = form.ask(do_sample=False, max_new_tokens=3, return_full_text=False)
     assert "np-given" not in last
-    assert '<div class="np-text"> a time there</div>' in last
+    assert shown(last) == " a time there"
 
 
 def test_a_text_that_is_stopped_is_kept(form: Form) -> None:
@@ -142,3 +155,18 @@ def test_a_text_that_the_model_cannot_read_has_a_notice(form: Form) -> None:
     assert "The text looks like unknown characters. The answer may be wrong." in last
     *_, last = form.ask(do_sample=False, max_new_tokens=3)
     assert "np-foreign" not in last
+
+
+def test_the_model_that_the_language_chose_is_named(tmp_path: Path) -> None:
+    with installed_languages(tmp_path) as host:
+        pool = ModelPool(host)
+        task = host.task("leaning")
+        inputs, options = input_controls(task), option_controls(task)
+        card = ResultCard(Display.LABEL, EMPTY, str)  # type: ignore[arg-type]
+        card.outputs = [None] * 3
+        answering = Answering(task, pool, inputs, options, card)
+        for text, model in ((CHINESE, "zh"), (ENGLISH, "en")):
+            values = [text, "", *(control.to_form(control.initial) for control in options)]
+            found = answering.whole(Question("me", "en", "auto", "auto", {}, values))
+            assert f">{model}<" in "".join(map(str, found)), found
+        pool.close()

@@ -71,6 +71,10 @@ def test_a_file_on_both_sides_and_its_report(comparing: Page, tmp_path: Path) ->
     error = comparing.locator("form .np-error")
     assert "dev.csv" in error.inner_text()
     assert comparing.locator("#np-c-agree").count() == 0
+    comparing.locator("#np-c-labelled").uncheck()
+    comparing.locator("#np-c-ask-file").click()
+    told = comparing.locator("#np-c-agree").inner_text()
+    assert told == "Same answer on 100.00 % of 1 row; different on 0."
 
 
 def test_the_gate_and_a_model_that_does_not_exist(comparing: Page) -> None:

@@ -118,6 +118,17 @@ def test_each_type_has_its_control(options: dict[str, Control], name: str, kind:
     assert options[name].kind is kind
 
 
+def test_a_slider_may_end_below_the_largest_valid_value() -> None:
+    class Long(TaskOptions):
+        tokens: int = Field(5, ge=1, le=10**6, json_schema_extra={"slider": 100})
+
+    class Made2(Made):
+        Options: ClassVar[type[TaskOptions]] = Long
+
+    [control] = option_controls(Made2())
+    assert (control.kind, control.low, control.high) == (Kind.SLIDER, 1, 100)
+
+
 def test_sliders_have_the_declared_bounds(options: dict[str, Control]) -> None:
     assert (options["threshold"].low, options["threshold"].high) == (0, 1)
     assert options["threshold"].step == 0.01

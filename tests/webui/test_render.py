@@ -71,7 +71,7 @@ def test_spans_are_counted_marked_and_listed() -> None:
         (".", None),
     ]
     assert "2 found" in found.head
-    assert "PER 2" in found.head
+    assert "Person (PER) 2" in found.head
     assert re.findall(r"<th[^>]*>(\w+)<", found.tail) == ["type", "text", "start", "end", "score"]
     assert found.tail.count("<tr>") == 3
 

@@ -49,6 +49,12 @@ def address_has(page: Page, part: str) -> None:
     page.wait_for_function("part => location.search.includes(part)", arg=part)
 
 
+def follow(page: Page, address: str) -> None:
+    """Open a page by the menu."""
+    page.locator(".np-menu summary").click()
+    page.locator(f".np-menu-links a[href='{address}']").click()
+
+
 def test_the_answer_appears_while_typing(open_page: Open) -> None:
     page = ready(open_page("tone"))
     type_text(page, "a good day")
@@ -127,7 +133,7 @@ def test_the_answer_can_be_copied(open_page: Open) -> None:
     page = ready(open_page("tone", permissions=["clipboard-read", "clipboard-write"]))
     type_text(page, "good")
     state(page, "current")
-    page.locator("#result .np-result-bar .np-copy").click()
+    page.locator("#result .np-result-bar [data-copy=answer]").click()
     page.locator(".np-copy", has_text="Copied").wait_for()
     lines = page.evaluate("navigator.clipboard.readText()").splitlines()
     assert [line.split("\t")[0] for line in lines] == ["positive", "negative"]
@@ -161,9 +167,9 @@ def test_a_page_opened_again_in_the_tab_has_its_text(open_page: Open, visitor: V
     page = ready(open_page("tone"))
     type_text(page, "good")
     address_has(page, "text=good")
-    page.locator(".np-nav a", has_text="Find words").click()
+    follow(page, "./spans")
     page.locator("h1", has_text="Find words").wait_for()
-    page.locator(".np-nav a[href='./tone']").click()
+    follow(page, "./tone")
     value_is(page, "good")
     fresh = ready(open_page("tone"))
     assert fresh.locator(BOX).input_value() == ""

@@ -115,7 +115,7 @@ def test_from_corrections_to_a_wheel(
         page.locator("#np-data-train").click()
         page.locator("#np-train-base").fill(str(base))
         page.locator("#np-train-name").fill("mine")
-        page.locator("details summary").first.click()
+        page.locator(".np-page details summary").first.click()
         for name, value in (
             ("epochs", "300"),
             ("batch_size", "4"),

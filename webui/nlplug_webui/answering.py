@@ -12,16 +12,17 @@ from nlplug.errors import OptionError
 from nlplug.explanations.options import ExplanationOptions
 from nlplug.explanations.result import is_explained
 from nlplug.server.pool import AUTO, Lease, ModelPool
-from nlplug.task import Task
+from nlplug.task import Display, Task
 from nlplug_webui.fields import Control, for_model, input_values, option_values
 from nlplug_webui.forms import control_id
 from nlplug_webui.messages import error_html, foreign_html
-from nlplug_webui.render import Shown, growing_html, show
+from nlplug_webui.render import MAX_CHARACTERS, Shown, growing_html, show, written_frame
 from nlplug_webui.result import ResultCard
 from nlplug_webui.runs import Ending, Run, Runs
 from nlplug_webui.texts import duration, say
 from nlplug_webui.why import why_button_html, why_html
 from nlplug_webui.workshop.record import record_html
+from nlplug_webui.written import Written, call_html, kept_note_html
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
@@ -58,6 +59,7 @@ class _Growing:
 
     started: float
     text: str = ""
+    written: Written = field(default_factory=Written)
     tokens: int = 0
     first: float = 0.0
     finish: str | None = None
@@ -67,6 +69,7 @@ class _Growing:
         if piece.tokens and not self.tokens:
             self.first = time.perf_counter() - self.started
         self.text += piece.text
+        self.written.take(piece)
         self.tokens = piece.tokens
         self.finish = piece.finish
 
@@ -151,18 +154,33 @@ class Answering:
                         html = growing_html(growing.text, question.language, before=before)
                         yield self._result.message(html)
             if run.ending in (None, Ending.STOPPED):
-                facts = self._told(question, growing, run) + self._facts(question, lease)
+                facts = self._told(question, growing, run)
+                facts += self._facts(question, lease, lease.pipeline.bundle_for(item, options).name)
                 yield self._result.answer(
-                    show(
-                        self._task.display,
-                        before + growing.text,
-                        item,
-                        question.language,
-                        before=before,
-                    ),
+                    self._written(question, growing, lease, item, options, before),
                     facts,
                     notice + record_html(self._task, item, growing.text, []),
                 )
+
+    def _written(
+        self,
+        question: Question,
+        growing: _Growing,
+        lease: Lease,
+        item: dict[str, Any],
+        options: Mapping[str, Any],
+        before: str,
+    ) -> Shown:
+        """A text with its tokens or sentences, if it is short enough for these."""
+        task, language = self._task, question.language
+        whole = before + growing.text
+        if task.display is not Display.TEXT or not whole or len(whole) > MAX_CHARACTERS:
+            return show(task.display, whole, item, language, before=before)
+        kept = lease.pipeline.unchanged(item, **options)
+        parts = not task.family.continues_input and growing.finish is not None
+        html = growing.written.html(language, before=before, parts=parts, kept=kept)
+        call = call_html(task, question.model, question.precision, item, options) if parts else ""
+        return Shown(written_frame(html, language) + kept_note_html(kept, language) + call)
 
     def _pieces(
         self, question: Question, pipeline: Pipeline, item: Any, options: Mapping[str, Any]
@@ -173,8 +191,11 @@ class Answering:
         """
         try:
             found = pipeline.foreign([item], **options)
-            if "on_foreign" in self._task.Options.model_fields:
+            names = self._task.Options.model_fields
+            if "on_foreign" in names:
                 options = {**options, "on_foreign": "ignore"}  # it is done
+            if "details" in names:
+                options = {**options, "details": True}  # with the probabilities of the tokens
             return foreign_html(found, question.language), pipeline.pieces(item, **options)
         except OptionError:
             return "", None
@@ -189,7 +210,7 @@ class Answering:
         why = self._why(answer, item, question.language)
         if is_explained(answer):
             answer = answer["answer"]
-        bundle = lease.pipeline.bundle
+        bundle = lease.pipeline.bundle_for(item, options)
         shown: Shown = show(
             self._task.display,
             self._task.tabular(answer),
@@ -200,7 +221,7 @@ class Answering:
         )
         return self._result.answer(
             replace(shown, tail=shown.tail + why),
-            [duration(seconds), *self._facts(question, lease)],
+            [duration(seconds), *self._facts(question, lease, bundle.name)],
             foreign_html(answers.foreign, question.language)
             + record_html(self._task, item, answer, bundle.labels),
             seconds=seconds,
@@ -228,9 +249,9 @@ class Answering:
     def _lease(self, question: Question) -> Any:
         return self._pool.lease(self._task, question.model, question.precision or AUTO)
 
-    def _facts(self, question: Question, lease: Lease) -> list[str]:
+    def _facts(self, question: Question, lease: Lease, model: str) -> list[str]:
         pipeline = lease.pipeline
-        facts = [pipeline.bundle.name, pipeline.precision, pipeline.device]
+        facts = [model, pipeline.precision, pipeline.device]
         if lease.loaded_in:
             spent = duration(lease.loaded_in)
             facts.append(say("loaded_in", question.language, time=spent))

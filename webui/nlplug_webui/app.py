@@ -27,6 +27,7 @@ from nlplug_webui.task_page import build_task_page, page_texts
 from nlplug_webui.texts import LANGUAGES, PREFIX, language_of, say, translations
 from nlplug_webui.workshop.compare import Comparing
 from nlplug_webui.workshop.plugins import Plugins
+from nlplug_webui.workshop.products import Products
 from nlplug_webui.workshop.routes import Workshop, off
 from nlplug_webui.workshop.scripts import SCRIPTS, scripts
 from nlplug_webui.workshop.texts import workshop_texts
@@ -193,6 +194,7 @@ def mount(
     router = off() if workspace is None else Workshop(workspace, host, pool).router
     app.include_router(router)
     app.include_router(Comparing(host, pool, workspace).router)
+    app.include_router(Products(host, pool).router)
     app.include_router(Plugins(host, loopback=loopback, protected=protected).router)
     app.add_api_route(f"/{SCRIPTS}", scripts, methods=["GET"], include_in_schema=False)
     static = StaticFiles(directory=look_and_feel.STATIC)

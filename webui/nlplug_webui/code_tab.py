@@ -97,5 +97,7 @@ class CodeTab:
         """The name under ``/models/`` of a model, or None."""
         if not model or model == self._task.default_model:
             return self._task.name
+        if model == AUTO:
+            return f"{self._task.name}-{AUTO}"
         names = {spec.name for spec in self._pool.packaged(self._task.name)}
         return model if model in names else None

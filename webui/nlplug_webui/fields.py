@@ -343,7 +343,8 @@ def _enum(shape: Mapping[str, Any]) -> list[Any]:
 
 def _bounds(shape: Mapping[str, Any]) -> tuple[float | None, float | None, bool]:
     whole = shape.get("type") == "integer"
-    low, high = shape.get("minimum"), shape.get("maximum")
+    # The mark "slider" is the end of a slider, where larger values are valid too.
+    low, high = shape.get("minimum"), shape.get("slider", shape.get("maximum"))
     # An exclusive bound becomes an inclusive one, one step inside.
     gap = 1 if whole else 0.01
     if low is None and "exclusiveMinimum" in shape:

@@ -36,13 +36,13 @@ STATIC = Path(__file__).with_name("static")
 """The folder of the style sheets and scripts."""
 STATIC_PATH = "np-static"
 """First path segment of their addresses."""
-_SCRIPTS = ("look.js", "address.js", "page.js")
+_SCRIPTS = ("look.js", "header.js", "address.js", "page.js")
 # Gradio draws a page in several steps: it is shown when it is complete, so that nothing moves.
 _FIRST_STYLE = (
     ".nav-holder{display:none!important}"
     "gradio-app:not(:has(.np-header):has(.np-foot)) .np-page{visibility:hidden}"
 )
-_STYLES = ("style.css", "work.css", "workshop.css", "tools.css")
+_STYLES = ("style.css", "header.css", "work.css", "workshop.css", "tools.css", "products.css")
 
 
 def head() -> str:
@@ -114,9 +114,9 @@ def theme() -> gr.themes.Base:
         input_shadow_focus="0 0 0 3px rgb(13 118 108 / 14%)",
         input_shadow_focus_dark="0 0 0 3px rgb(76 194 179 / 20%)",
         button_primary_background_fill="#0d766c",
-        button_primary_background_fill_dark="#17877b",
+        button_primary_background_fill_dark="#14796e",
         button_primary_background_fill_hover="#0a625a",
-        button_primary_background_fill_hover_dark="#1c9b8d",
+        button_primary_background_fill_hover_dark="#106a60",
         button_primary_text_color="#ffffff",
         button_primary_border_color="transparent",
         button_secondary_background_fill="transparent",

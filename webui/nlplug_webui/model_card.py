@@ -12,6 +12,7 @@ import gradio as gr
 
 from nlplug.models.bundle import Bundle
 from nlplug.models.spec import ModelSpec
+from nlplug.models.tuned import Tuned
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
 from nlplug_webui.events import AT_ONCE
@@ -19,7 +20,7 @@ from nlplug_webui.fields import Control, for_model
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
 from nlplug_webui.models import describe
-from nlplug_webui.page_state import defaults_html
+from nlplug_webui.page_state import choices_html, defaults_html
 from nlplug_webui.texts import language_of, say, visitor_of
 
 _LABELS_SHOWN = 6
@@ -63,6 +64,8 @@ class ModelCard:
             names += self._task.suggested_models
         if first is not None and first not in names and not self._pool.only_packaged:
             names.insert(0, first)
+        if sum(spec.path is not None for spec in specs) > 1:
+            names.insert(1, AUTO)  # the language of the text chooses
         self.first = first
         closed = self._pool.only_packaged
         with gr.Column(elem_classes="np-card", elem_id="model-card"):
@@ -158,10 +161,14 @@ class ModelCard:
             return [gr.update(choices=[AUTO], value=AUTO), card, *self._kept(synced)]
         choices = [AUTO, *facts["precisions"]]
         defaults = self._task.default_options(bundle)
+        offered = self._offered(bundle, language)
         return [
             gr.update(choices=choices, value=AUTO, interactive=len(choices) > 2),
-            facts_html(facts, language) + defaults_html(self._options, self._inputs, defaults),
-            *self._synced(synced, defaults, self._offered(bundle, language)),
+            facts_html(facts, language)
+            + defaults_html(self._options, self._inputs, defaults)
+            + choices_html(offered)
+            + f'<span hidden data-chats="{str(self._task.chats(bundle)).lower()}"></span>',
+            *self._synced(synced, defaults, offered),
         ]
 
     def _kept(self, synced: Mapping[str, Any]) -> list[Any]:
@@ -209,6 +216,7 @@ def facts_html(facts: dict[str, Any], language: str) -> str:
         ("languages", ", ".join(facts["languages"])),
         ("size", readable_size(facts["size"])),
         ("license", facts["license"]),
+        ("tuned", _tuned(facts["tuned"], language)),
     ]
     items = "".join(
         f"<div><dt>{escape(say(key, language))}</dt><dd>{escape(value)}</dd></div>"
@@ -218,6 +226,16 @@ def facts_html(facts: dict[str, Any], language: str) -> str:
     title = f'<p class="np-model-name" title="{escape(facts["path"])}">{escape(facts["name"])}</p>'
     told = f"<p>{escape(facts['description'])}</p>" if facts["description"] else ""
     return f"{title}{told}<dl>{items}</dl>"
+
+
+def _tuned(tuned: Tuned | None, language: str) -> str:
+    """The settings that ``nlplug models tune`` measured as the fastest ones."""
+    if tuned is None:
+        return ""
+    rate = f"{tuned.rate:,.0f}"
+    ratio = f"{tuned.ratio:.2f}"
+    where = f"{tuned.precision}, {tuned.device}"
+    return say("tuned_as", language, settings=where, rate=rate, ratio=ratio)
 
 
 def readable_size(size: int) -> str:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nlplug.models.tuned import tuned_for
+
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
 
 
 def describe(bundle: Bundle) -> dict[str, Any]:
-    """Facts about a model: name, precisions, labels, licence, languages, size in bytes."""
+    """Facts about a model: name, precisions, labels, licence, languages, size in bytes.
+
+    ``tuned`` is what ``nlplug models tune`` found to be fastest on this machine, or None.
+    """
     manifest = bundle.manifest
     files = {path for graphs in bundle.graphs.values() for path in graphs.values()}
     precisions = sorted({name for graphs in bundle.graphs.values() for name in graphs})
@@ -23,4 +28,5 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         "precisions": precisions,
         "size": sum(path.stat().st_size for path in files if path.is_file()),
         "path": str(bundle.path),
+        "tuned": tuned_for(bundle),
     }

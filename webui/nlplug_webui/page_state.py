@@ -44,7 +44,12 @@ def form_json(
         fields.append(_field(control, option_key(control.name, inputs)) | {"input": False})
     if not any(field.get("required") for field in fields) and inputs:
         fields[2]["required"] = True
-    form = {"task": task.name, "live": not task.family.streams, "fields": fields}
+    form = {
+        "task": task.name,
+        "live": not task.family.streams,
+        "continues": task.family.streams and task.family.continues_input,
+        "fields": fields,
+    }
     return json.dumps(form, ensure_ascii=True)
 
 
@@ -58,6 +63,11 @@ def defaults_html(
         if control.name in defaults
     }
     return f'<span hidden data-defaults="{escape(json.dumps(values))}"></span>'
+
+
+def choices_html(offered: Mapping[str, Sequence[tuple[str, str]]]) -> str:
+    """The values that a model offers for options, each with its title, for scripts."""
+    return f'<span hidden data-choices="{escape(json.dumps(offered))}"></span>' if offered else ""
 
 
 def _field(control: Control, key: str) -> dict[str, Any]:

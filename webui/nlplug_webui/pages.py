@@ -94,6 +94,7 @@ def header_html(pages: Iterable[Page], current: str, language: str, api: str | N
     if api:
         more += f'<a href="{escape(api)}">{escape(say("api", language))}</a>'
     theme = escape(say("theme", language))
+    pages_label = escape(say("pages", language))
     names = {page.path: localize(page.title, language) for page in pages}
     names |= {name: say(name, language) for name in _NAMED}
     title = f"{names[current]} · nlplug" if current in names else "nlplug"
@@ -104,13 +105,27 @@ def header_html(pages: Iterable[Page], current: str, language: str, api: str | N
         '<a class="np-brand" href="./" aria-label="nlplug">'
         '<svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="9"/>'
         '<path d="M11 7v6M21 7v6M8 13h16v3a8 8 0 0 1-16 0zM16 24v3"/></svg>'
-        f'<span>nlplug</span></a><nav class="np-nav">{items}</nav>'
-        f'<nav class="np-nav np-nav-end">{more}'
+        f"<span>nlplug</span></a>{_menu(items, more, language)}"
+        f'<nav class="np-nav np-nav-end" aria-label="{pages_label}">{more}'
         '<button type="button" class="np-keys-open" '
         f'title="{shortcuts}" aria-label="{shortcuts}">?</button>'
         '<button type="button" class="np-theme" '
         f'title="{theme}" aria-label="{theme}">◐</button>'
         "</nav></header>"
+    )
+
+
+def _menu(items: str, more: str, language: str) -> str:
+    """The links to the tasks on one line, and a menu with all links.
+
+    ``static/header.js`` hides the links that do not fit; on a phone there is only the menu.
+    """
+    label = escape(say("task_pages", language))
+    return (
+        f'<nav class="np-nav np-nav-tasks" aria-label="{label}">{items}</nav>'
+        f'<details class="np-menu"><summary>{escape(say("menu", language))}</summary>'
+        f'<nav class="np-menu-links" aria-label="{escape(say("menu", language))}">{items}'
+        f'<span class="np-menu-more">{more}</span></nav></details>'
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from nlplug.explanations.result import is_explained
 from nlplug.task import Display
+from nlplug_webui.label_names import label_name
 from nlplug_webui.spans import Marked, Spans, group
 from nlplug_webui.texts import TEXTS, say
 
@@ -103,23 +104,39 @@ def _show_spans(spans: Spans, language: str, labels: Sequence[str]) -> Shown:
     for row in table:
         if row.get("answer") == "":
             row["answer"] = say("no_answer_short", language)
+    tail = table_html(table, language, total=len(spans.rows)) + _spans_html(spans)
     if not any(name is not None for _, name in marked.segments):
-        return Shown(head, None, table_html(table, language, total=len(spans.rows)))
-    return Shown(head, marked, note + table_html(table, language, total=len(spans.rows)))
+        return Shown(head, None, tail)
+    return Shown(head, marked, note + tail)
+
+
+def _spans_html(spans: Spans) -> str:
+    """A hidden element with the text and all spans, for the downloads."""
+    data = escape(json.dumps(spans.every(), ensure_ascii=True, default=str))
+    text = escape(spans.text)
+    return f'<span hidden class="np-spans" data-text="{text}" data-spans="{data}"></span>'
 
 
 def _counts_html(spans: Spans, language: str) -> str:
     """The number of spans of each type."""
     kinds = Counter(group(row) for row in spans.rows if group(row)).most_common()
     told = say("found", language, n=f"{len(spans.rows):,}")
+    hint = escape(say("toggle_type", language))
     parts = "".join(
-        f'<span class="np-chip">{escape(name)} {count:,}</span>'
+        f'<button type="button" class="np-chip np-type" aria-pressed="true" title="{hint}" '
+        f'data-type="{escape(name)}">{_type_html(name, language)} {count:,}</button>'
         for name, count in kinds[:_KINDS_SHOWN]
     )
     if len(kinds) > _KINDS_SHOWN:
         more = say("more", language, n=len(kinds) - _KINDS_SHOWN)
         parts += f'<span class="np-chip">{escape(more)}</span>'
     return f'<p class="np-counts"><strong>{escape(told)}</strong>{parts}</p>'
+
+
+def _type_html(label: str, language: str) -> str:
+    """A label with the name that it stands for, if that is known."""
+    name = label_name(label, language)
+    return f"{escape(name)} ({escape(label)})" if name else escape(label)
 
 
 def _best_html(row: Mapping[str, Any], language: str) -> str:
@@ -173,16 +190,22 @@ def texts_html(texts: Sequence[str], language: str, *, before: str = "") -> str:
         language: Language of the texts around them.
         before: The part at the start of a text that the model did not generate.
     """
-    copy, copied = escape(say("copy", language)), escape(say("copied", language))
-    button = (
-        f'<button type="button" class="np-copy" data-done="✓ {copied}" '
-        f'data-copy="written">{copy}</button>'
-    )
     return "".join(
-        '<section class="np-written"><div class="np-written-tools">'
-        f"{f'<span>{place}</span>' if len(texts) > 1 else ''}{button}</div>"
-        f"{text_html(text, language, before=before)}</section>"
+        written_frame(
+            text_html(text, language, before=before), language, place if len(texts) > 1 else None
+        )
         for place, text in enumerate(texts, 1)
+    )
+
+
+def written_frame(html: str, language: str, number: int | None = None) -> str:
+    """A generated text with its copy button, and its number if it is one of several."""
+    copy, copied = escape(say("copy", language)), escape(say("copied", language))
+    return (
+        '<section class="np-written"><div class="np-written-tools">'
+        f"{f'<span>{number}</span>' if number is not None else ''}"
+        f'<button type="button" class="np-copy" data-done="✓ {copied}" '
+        f'data-copy="written">{copy}</button></div>{html}</section>'
     )
 
 

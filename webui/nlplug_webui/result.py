@@ -54,6 +54,8 @@ class ResultCard:
                     elem_classes="np-marked",
                 )
                 self.outputs += [marked, gr.HTML("", elem_id="result-tail")]
+            # Scripts add the tools of the task here: presets, downloads, the history.
+            gr.HTML(self._translate("products:root"), elem_classes="np-products-frame")
             # The script of the workspace shows here how to confirm or correct the answer.
             gr.HTML(self._translate("workshop:correct"), elem_classes="np-correct-frame")
 
@@ -105,8 +107,10 @@ def bar_html(language: str) -> str:
     return (
         f'<div class="np-result-bar"><h2>{escape(say("result", language))}</h2>'
         f'<span class="np-outdated">{escape(say("outdated", language))}</span>'
-        f'<button type="button" class="np-copy" data-copy="answer" data-done="✓ {copied}">{copy}'
-        "</button></div>"
+        f'<button type="button" class="np-copy" data-copy="link" data-done="✓ {copied}" '
+        f'title="{escape(say("copy_link_hint", language))}">{escape(say("copy_link", language))}'
+        '</button><button type="button" class="np-copy" data-copy="answer" '
+        f'data-done="✓ {copied}">{copy}</button></div>'
     )
 
 

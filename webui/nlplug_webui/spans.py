@@ -70,6 +70,10 @@ class Spans:
         """One row per span: first the fields of interest, then all others."""
         return [self._row(place, row) for place, row in enumerate(self.rows[:MAX_ROWS], 1)]
 
+    def every(self) -> list[dict[str, Any]]:
+        """As `table`, for all spans."""
+        return [self._row(place, row) for place, row in enumerate(self.rows, 1)]
+
     def mark(self, labels: Sequence[str] = ()) -> Marked:
         """The part of the text to show, with marks; of overlapping spans the first one is marked.
 

@@ -73,12 +73,14 @@ def compare(
     from nlplug.evaluation.compare import compare as run
     from nlplug.evaluation.compare import document
     from nlplug.pipelines import pipeline
+    from nlplug.plugins.isolation import stdout_to_stderr
 
     file, columns = labelled_rows(
         data, text_column, label_column, cli_format, cli_delimiter, cli_encoding
     )
     host = ctx.meta.get("nlplug.host")
     with ExitStack() as stack:
+        stack.enter_context(stdout_to_stderr())
         pipes: list[Pipeline] = []
         for model, precision in map(_named, (first, second)):
             name = task or (pipes[0].definition.name if pipes else None)

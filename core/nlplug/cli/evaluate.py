@@ -68,18 +68,22 @@ def evaluate(
     from nlplug.evaluation import report
     from nlplug.evaluation.run import evaluate as run
     from nlplug.pipelines import pipeline
+    from nlplug.plugins.isolation import stdout_to_stderr
 
     file, columns = labelled_rows(
         data, text_column, label_column, cli_format, cli_delimiter, cli_encoding
     )
-    with pipeline(
-        task,
-        model,
-        precision=precision,
-        device=device,
-        threads=threads,
-        host=ctx.meta.get("nlplug.host"),
-    ) as pipe:
+    with (
+        stdout_to_stderr(),
+        pipeline(
+            task,
+            model,
+            precision=precision,
+            device=device,
+            threads=threads,
+            host=ctx.meta.get("nlplug.host"),
+        ) as pipe,
+    ):
         show = _counter() if sys.stderr.isatty() else None
         result = run(pipe, file, limit=limit, progress=show, **columns)
     if show is not None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from nlplug.cli._context import host_of
+from nlplug.cli._stdout import own_stdout
 from nlplug.errors import (
     DeviceFallbackWarning,
     ForeignTextWarning,
@@ -34,6 +35,7 @@ BUILTIN: dict[str, tuple[str, str]] = {
     "train": ("nlplug.cli.train:train", "Fine-tune a model of a task on labelled data."),
     "data": ("nlplug.cli.data:data", "Check data files before training."),
     "pretrain": ("nlplug.cli.pretrain:pretrain", "Train a tokenizer and a model from scratch."),
+    "prune": ("nlplug.cli.prune:prune", "Make the layers of a checkpoint narrower."),
     "export": ("nlplug.cli.export:export", "Export a model to ONNX behind the quality gate."),
     "evaluate": ("nlplug.cli.evaluate:evaluate", "Score a model on labelled data."),
     "compare": ("nlplug.cli.compare:compare", "Compare two models on labelled data."),
@@ -101,7 +103,8 @@ class NlplugCommands(click.Group):
         """Run the command; its return value is not used as exit code."""
         super().invoke(ctx)
         # Detects a closed output pipe here instead of at the exit of the interpreter.
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
 
     def main(
         self,
@@ -115,7 +118,7 @@ class NlplugCommands(click.Group):
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
         try:
-            with warnings.catch_warnings():
+            with own_stdout(), warnings.catch_warnings():
                 warnings.showwarning = _show_warning
                 code = super().main(args, prog_name, complete_var, False, **extra)
         except Exception as error:

@@ -27,6 +27,10 @@ _TO_PIP = {"ignore_unknown_options": True}
 @click.group()
 def plugins() -> None:
     """List, install, check and create plugins."""
+    from nlplug.plugins.kept import restore
+
+    for name in restore():
+        click.echo(f"Restored {name}, which a killed command had begun to replace.", err=True)
 
 
 @plugins.command("list")
@@ -72,6 +76,7 @@ def install(names: tuple[str, ...], editable: bool, upgrade: bool, exact: bool) 
     """
     from nlplug.errors import OptionError
     from nlplug.plugins import installer
+    from nlplug.plugins.kept import kept
     from nlplug.plugins.metadata import scan
 
     wanted = [name for name in names if not name.startswith("-")]
@@ -85,7 +90,8 @@ def install(names: tuple[str, ...], editable: bool, upgrade: bool, exact: bool) 
         arguments += ["-e", requirement] if editable else [requirement]
     for name in installer.remove_leftovers(requirements):
         click.echo(f"Removed what a killed installation had left of {name}.", err=True)
-    installer.run(["install", *arguments])
+    with kept(installer.name_of(requirement) for requirement in requirements):
+        installer.run(["install", *arguments])
     for entry in scan().entries:
         if entry not in before:
             click.echo(
@@ -103,6 +109,7 @@ def uninstall(names: tuple[str, ...], yes: bool) -> None:
     NAME is a plugin or a distribution.
     """
     from nlplug.plugins import installer
+    from nlplug.plugins.kept import kept
     from nlplug.plugins.metadata import scan
 
     inventory = scan()
@@ -117,7 +124,8 @@ def uninstall(names: tuple[str, ...], yes: bool) -> None:
         click.confirm("Remove?", abort=True)
     arguments = [name for name in names if name.startswith("-")]
     arguments += ["-y"] if installer.uses_pip() else []
-    installer.run(["uninstall", *arguments, *dists])
+    with kept(dists):
+        installer.run(["uninstall", *arguments, *dists])
 
 
 @plugins.command()

@@ -144,7 +144,7 @@ _STREAM = click.Option(
 def _run(task: Task, values: dict[str, Any]) -> None:
     from nlplug.cli._options import given
     from nlplug.pipelines import pipeline
-    from nlplug.plugins.isolation import stdout_to_stderr
+    from nlplug.plugins.isolation import exit_as_error, stdout_to_stderr
     from nlplug.results import answered_rows
 
     output = sys.stdout  # only for answers; output of plugins goes to stderr
@@ -170,13 +170,14 @@ def _run(task: Task, values: dict[str, Any]) -> None:
     if stream and target is not None:
         raise OptionError("Both --stream and --output were given.", hint="Give one of the two.")
     if stream is None:
-        whole = target is not None or skips is not None or not sys.stdout.isatty()
+        whole = target is not None or skips is not None or not (sys.stdout and sys.stdout.isatty())
         stream = None if task.family.streams and not whole else False
     with ExitStack() as stack:
         stack.callback(_report, file)
         if skips is not None:
             stack.enter_context(closing(skips))
         stack.enter_context(stdout_to_stderr())
+        stack.enter_context(exit_as_error(task.name))
         pipe = stack.enter_context(pipeline(task.name, host=host_of(), **setup))
         stack.callback(_report_models, pipe)
         _checked(pipe, options)

@@ -14,7 +14,7 @@ from nlplug.data.rows import DataRow
 from nlplug.data.squad import squad_rows
 from nlplug.data.unusable import Unusable
 from nlplug.errors import DataError
-from nlplug.json_text import parse_json
+from nlplug.json_text import json_shown, parse_json
 
 _ARRAY = "A .json file holds one array of objects; one object per line is .jsonl."
 
@@ -84,7 +84,8 @@ def _values(file: DataFile, lines: LineReader) -> Iterator[DataRow | Unusable]:
         values = _inside(values, file)
     if not isinstance(values, list):
         raise DataError(
-            f"{path}:1: holds a JSON {type(values).__name__}, not an array of objects.", hint=_ARRAY
+            f"{path}:1: the file is {json_shown(values)}; it should be an array of objects.",
+            hint=_ARRAY,
         )
     for number, value in enumerate(values, start=1):
         try:
@@ -130,7 +131,7 @@ def _inside(values: dict[str, Any], file: DataFile) -> Any:
             hint='Write rows instead, with pandas: to_json(file, orient="records").',
         )
     raise DataError(
-        f"{file.path}:1: holds a JSON dict with {', '.join(map(repr, list(values)[:10]))}, not "
+        f"{file.path}:1: holds an object with {', '.join(map(repr, list(values)[:10]))}, not "
         "an array of objects.",
         hint=_ARRAY,
     )
@@ -147,7 +148,7 @@ def _object(values: Any, path: Path, number: int) -> DataRow:
     values = tool_row(values, f"{path}:{number}")
     if not isinstance(values, dict):
         raise DataError(
-            f"{path}:{number}: a JSON {type(values).__name__}, not an object.",
+            f"{path}:{number}: the row is {json_shown(values)}; it should be an object.",
             hint='A row looks like {"text": "…", "label": "…"}.',
         )
     return DataRow(values, path, number)

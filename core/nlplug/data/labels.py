@@ -10,6 +10,7 @@ from typing import Any
 
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
+from nlplug.json_text import json_shown
 
 LABEL_COLUMNS = ("label", "labels")
 _SEPARATORS = ("|", ";", ",")
@@ -43,8 +44,9 @@ def label_name(value: Any, row: DataRow, column: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise DataError(
-        f"{row.where}: the column {column!r} holds {value!r}, which is no label.",
-        hint="A label is a name or a whole number.",
+        f"{row.where}: the column {column!r} holds {json_shown(value)}, which is no label.",
+        hint="A label is a name or a whole number. A missing value is no label; write the name of "
+        "a label as a string.",
     )
 
 

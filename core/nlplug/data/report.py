@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -126,6 +127,8 @@ def _labels(value: Any) -> Iterable[str]:
                 yield from _labels(item[-1] if item else None)
             else:
                 yield from _labels(item)
+    elif isinstance(value, float) and not math.isfinite(value):
+        return  # a missing value, as pandas writes it to JSON
     elif value is not None and value != "" and not isinstance(value, dict):
         yield str(value).strip()[:_CUT]
 

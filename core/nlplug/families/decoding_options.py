@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Protocol, Self, runtime_checkable
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from nlplug.argument_rules import Rule, ignored, only, renamed, shown, when_default, when_none
-from nlplug.errors import BundleError, OptionError, warn
+from nlplug.argument_rules import (
+    Rule,
+    ignored,
+    only,
+    renamed,
+    return_tensors,
+    shown,
+    when_default,
+    when_none,
+)
+from nlplug.errors import OptionError, warn
 from nlplug.language_guard import LanguageOptions
 from nlplug.models.bundle import Bundle
-from nlplug.runtime.decoding.options import Allowed, DecodingOptions, DecodingSettings
+from nlplug.runtime.decoding.options import Allowed, DecodingOptions
+from nlplug.runtime.decoding.settings import DecodingSettings
 from nlplug.runtime.tokenizer import Tokenizer
 from nlplug.task import chinese
 
@@ -131,6 +142,13 @@ class TextDecodingOptions(LanguageOptions, DecodingSettings):
         "不会生成的词元序列。",
     )
 
+    return_tensors: SkipJsonSchema[bool] = Field(
+        default=False,
+        title="Return token ids",
+        description="Return the ids of the tokens instead of the text.",
+        json_schema_extra=chinese("返回词元编号", "返回词元的编号而不是文本。", advanced=True),
+    )
+
     @field_validator("stop", "stop_strings", "bad_words")
     @classmethod
     def _no_empty_texts(cls, texts: list[str]) -> list[str]:
@@ -149,8 +167,21 @@ class TextDecodingOptions(LanguageOptions, DecodingSettings):
         return self
 
 
+def refuse_token_ids(options: TextDecodingOptions) -> None:
+    """Refuse token ids where a text is streamed.
+
+    Raises:
+        OptionError: ``return_tensors`` is set.
+    """
+    if options.return_tensors:
+        raise OptionError(
+            "return_tensors is True, but a stream consists of text.",
+            hint="Leave it out, or call the pipeline.",
+        )
+
+
 _NO_OBJECTS = only(None, [], hint="Use stop, bad_words or prefix_allowed_tokens_fn.")
-_NOT_OFFERED = only(None, False, hint="This way of decoding is not offered; leave it out.")
+_not_offered = partial(only, hint="This way of decoding is not offered; leave it out.")
 _IN_MODEL = only(None, hint="Write it into generation_config.json of the model.")
 _DETAILS = only(None, False, hint="Use details=True of text generation.")
 
@@ -191,6 +222,7 @@ def with_generation_config(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 DECODING_RULES: Mapping[str, Rule] = {
+    "return_tensors": return_tensors,
     "stop_sequence": renamed("stop"),
     "stop_strings": when_none([]),
     "temperature": when_none(1.0),
@@ -213,20 +245,31 @@ DECODING_RULES: Mapping[str, Rule] = {
     ),
     **dict.fromkeys(
         (
-            *("constraints", "custom_generate", "diversity_penalty", "dola_layers"),
-            *("encoder_no_repeat_ngram_size", "encoder_repetition_penalty", "epsilon_cutoff"),
-            *("eta_cutoff", "exponential_decay_length_penalty", "force_words_ids"),
-            *("guidance_scale", "max_time", "negative_prompt_ids", "num_assistant_tokens"),
-            *("num_beam_groups", "penalty_alpha", "prompt_lookup_num_tokens"),
+            *("assistant_early_exit", "constraints", "custom_generate", "dola_layers"),
+            *("exponential_decay_length_penalty", "force_words_ids", "is_assistant"),
+            *("negative_prompt_ids", "num_assistant_tokens", "prompt_lookup_num_tokens"),
             *("renormalize_logits", "sequence_bias", "token_healing", "watermarking_config"),
         ),
-        _NOT_OFFERED,
+        _not_offered(None, False),
     ),
+    **dict.fromkeys(
+        ("diversity_penalty", "encoder_no_repeat_ngram_size", "epsilon_cutoff", "eta_cutoff"),
+        _not_offered(None, 0),
+    ),
+    "penalty_alpha": _not_offered(None, 0),
+    **dict.fromkeys(
+        ("encoder_repetition_penalty", "guidance_scale", "num_beam_groups"),
+        _not_offered(None, 1),
+    ),
+    **dict.fromkeys(("cache_config", "prefill_chunk_size", "return_legacy_cache"), ignored),
     "decoder_start_token_id": _IN_MODEL,
     **dict.fromkeys(("return_dict_in_generate", "output_scores", "output_logits"), _DETAILS),
+    **dict.fromkeys(
+        ("output_attentions", "output_hidden_states"),
+        only(None, False, hint="Leave it out: the graph does not return them."),
+    ),
     "tokenizer": ignored,
     "skip_special_tokens": only(None, True, hint="Special tokens are always left out."),
-    "add_special_tokens": only(None, True, hint="Leave it out: the model defines them."),
     "return_type": only(None, hint="Leave it out: answers are texts."),
     **dict.fromkeys(
         ("assistant_model", "assistant_tokenizer"),
@@ -236,22 +279,6 @@ DECODING_RULES: Mapping[str, Rule] = {
     "logits_processor": _NO_OBJECTS,
 }
 """Rules of `nlplug.task.Task.adapt` for arguments of ``generate`` and of its pipelines."""
-
-
-_NEUTRAL: Mapping[str, Any] = {
-    **dict.fromkeys(
-        (
-            *("constraints", "dola_layers", "exponential_decay_length_penalty"),
-            *("force_words_ids", "sequence_bias", "watermarking_config"),
-        )
-    ),
-    **dict.fromkeys(("encoder_repetition_penalty", "guidance_scale", "num_beam_groups"), 1),
-    **dict.fromkeys(
-        ("diversity_penalty", "encoder_no_repeat_ngram_size", "epsilon_cutoff", "eta_cutoff"), 0
-    ),
-    **dict.fromkeys(("penalty_alpha", "token_healing"), 0),
-}
-"""Settings that change texts and are not offered, with the value that changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -273,25 +300,6 @@ class GenerationConfig:
         """
         found = bundle.repository.generation
         return cls({name: value for name, value in found.items() if value is not None})
-
-    def check(self, name: str) -> None:
-        """Refuse settings with which transformers would write other texts.
-
-        Args:
-            name: The name of the model.
-
-        Raises:
-            BundleError: One is not offered here.
-        """
-        for setting, neutral in _NEUTRAL.items():
-            value = self.values.get(setting)
-            if value is not None and value != neutral and value not in ([], {}):
-                raise BundleError(
-                    f"The generation settings of {name!r} have {setting}={shown(value)}, which is "
-                    "not offered.",
-                    hint="Remove it from generation_config.json, or from config.json where there "
-                    "is no such file, if texts without it are wanted.",
-                )
 
     def tokens(self, name: str) -> tuple[int, ...]:
         """The tokens of an entry such as ``eos_token_id``; empty if it is missing."""

@@ -16,6 +16,7 @@ from nlplug.errors import (
     ModelNotFound,
     NlplugError,
     OptionError,
+    explained,
 )
 from nlplug.models import hub
 from nlplug.models.atomic import discard_folder, exclusive
@@ -147,7 +148,7 @@ def pull(
     except NlplugError:  # some are OSErrors too
         raise
     except OSError as error:
-        raise BundleError(
+        raise explained(error) or BundleError(
             f"The cache {settings.cache_dir} cannot be written: {error}.",
             hint="Free disk space, allow writing there, or set NLPLUG_CACHE to another folder.",
         ) from error

@@ -22,6 +22,7 @@ from nlplug.errors import (
     NlplugError,
     OfflineError,
     OptionError,
+    explained,
 )
 from nlplug.models.verify import sha256_of
 from nlplug.settings import Settings
@@ -128,7 +129,12 @@ def look_up(ref: HubRef, settings: Settings, *, revision: str | None = None) -> 
     _refuse_offline(ref, settings)
     from huggingface_hub import HfApi
 
-    api = HfApi(endpoint=settings.hub_endpoint, library_name="nlplug", library_version=__version__)
+    api = HfApi(
+        endpoint=settings.hub_endpoint,
+        token=settings.hub_token,
+        library_name="nlplug",
+        library_version=__version__,
+    )
     with _translated(ref, settings):
         info: Any = api.model_info(
             ref.repo,
@@ -164,6 +170,7 @@ def fetch(ref: HubRef, repo: HubRepo, names: list[str], folder: Path, settings: 
         ModelNotFound: The repository or a file of it is gone, or not accessible.
         BundleIncomplete: The connection was lost.
         BundleCorrupt: A file arrived with another content.
+        DiskFull: There is no room for a file.
     """
     _refuse_offline(ref, settings)
     from huggingface_hub import hf_hub_download
@@ -176,6 +183,7 @@ def fetch(ref: HubRef, repo: HubRepo, names: list[str], folder: Path, settings: 
                 revision=repo.commit,
                 local_dir=folder,
                 endpoint=settings.hub_endpoint,
+                token=settings.hub_token,
                 library_name="nlplug",
                 library_version=__version__,
             )
@@ -212,6 +220,8 @@ def _translate(
     from huggingface_hub import errors
 
     where = settings.hub_endpoint
+    if full := explained(error):  # while a file was written
+        return full
     if isinstance(error, errors.OfflineModeIsEnabled):
         return OfflineError(
             f"{ref} must be downloaded, but huggingface_hub is set to offline mode.",

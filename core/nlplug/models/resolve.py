@@ -27,6 +27,7 @@ def resolve(
     precision: str | None = None,
     revision: str | None = None,
     fetch: bool = True,
+    settings: Settings | None = None,
 ) -> Bundle:
     """Find a model: a folder, then a packaged one, then the cache, then the Hub.
 
@@ -37,6 +38,7 @@ def resolve(
             the repository's best choice.
         revision: Branch, tag or commit of a model on the Hub.
         fetch: Whether models that are not on this machine may be downloaded from the Hub.
+        settings: Where the cache is, and how the Hub is asked; None: those of the environment.
 
     Raises:
         ModelNotFound: Nothing of this name anywhere.
@@ -45,8 +47,9 @@ def resolve(
         BundleError: It is there, and cannot be used, or it is not what ``NLPLUG_VERIFY`` and
             ``NLPLUG_VERIFY_KEY`` ask for.
     """
-    bundle = _find(model, host, precision, revision, fetch)
-    verify_for_use(bundle, load_settings())
+    settings = settings or load_settings()
+    bundle = _find(model, host, precision, revision, fetch, settings)
+    verify_for_use(bundle, settings)
     return bundle
 
 
@@ -56,6 +59,7 @@ def _find(
     precision: str | None,
     revision: str | None,
     fetch: bool,
+    settings: Settings,
 ) -> Bundle:
     if isinstance(model, Bundle):
         return model
@@ -68,7 +72,7 @@ def _find(
     ref = _hub_ref(spec.hub_id if spec and spec.hub_id else model, revision)
     if ref is None:
         raise _unknown(model, host)
-    return _from_hub(ref, load_settings(), precision=precision, fetch=fetch)
+    return _from_hub(ref, settings, precision=precision, fetch=fetch)
 
 
 def is_path(model: str) -> bool:

@@ -90,7 +90,7 @@ def remove_leftovers(requirements: Sequence[str]) -> list[str]:
         requirements: What is to be installed now. Besides these, only distributions whose names
             begin with ``nlplug`` are looked at: other tools may write no such file.
     """
-    wanted = {normalize(name) for name in map(_name_of, requirements) if name}
+    wanted = {normalize(name) for name in map(name_of, requirements) if name}
     removed = []
     for record in sorted(Path(sysconfig.get_path("purelib")).glob("*.dist-info")):
         name = normalize(record.name.split("-")[0])
@@ -101,7 +101,7 @@ def remove_leftovers(requirements: Sequence[str]) -> list[str]:
     return removed
 
 
-def _name_of(requirement: str) -> str:
+def name_of(requirement: str) -> str:
     """The name of the distribution, as far as it can be told without the installer."""
     path = Path(requirement)
     if path.is_dir():

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import TextIO, TypeVar
 
+from nlplug.errors import PluginError
+
 T = TypeVar("T")
 
 
@@ -62,6 +64,22 @@ def run_isolated(work: Callable[[], T], limit: float | None) -> T:
             return results[0]
         frame = sys._current_frames().get(thread.ident or 0)
         raise StillRunning(limit, traceback.StackSummary.extract(traceback.walk_stack(frame)))
+
+
+@contextmanager
+def exit_as_error(task: str) -> Iterator[None]:
+    """Report a task that ends the program by ``sys.exit``.
+
+    Raises:
+        PluginError: Instead of the SystemExit, which is its cause.
+    """
+    try:
+        yield
+    except SystemExit as end:
+        raise PluginError(
+            f"The task {task!r} called sys.exit({end.code!r}).",
+            hint="NLPLUG_DEBUG=1 prints where. Report it to the authors of its plugin.",
+        ) from end
 
 
 _lock = threading.Lock()

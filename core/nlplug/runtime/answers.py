@@ -22,6 +22,7 @@ class TextPiece:
         ids: The tokens since the piece before, where the pieces come with the tokens. They may be
             several, for a character is never split, and what may be a stop text is held back.
         logprobs: Of each of these, where they were asked for.
+        part: Number of the part of the answer that the text belongs to, such as a sentence, from 0.
     """
 
     text: str
@@ -29,6 +30,7 @@ class TextPiece:
     tokens: int = 0
     ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
+    part: int = 0
 
 
 class Answers(Iterator[Any]):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex
 
 from nlplug.errors import DeviceError, DeviceFallbackWarning, warn
 from nlplug.extras import require
@@ -122,16 +123,17 @@ def device_name(device: object) -> str:
     """The name of a device that is given as transformers accepts it.
 
     Args:
-        device: A name; -1 for the CPU, another number for that GPU; None for the default; or an
-            object whose text is a name, such as a ``torch.device``.
+        device: A name; a negative number for the CPU, another number for that GPU; None for the
+            default; or an object whose text is a name, such as a ``torch.device``.
 
     Raises:
         DeviceError: There is no such device.
     """
     if device is None:
         return "auto"
-    if isinstance(device, int) and not isinstance(device, bool):
-        name = "cpu" if device == -1 else f"cuda:{device}"
+    if isinstance(device, SupportsIndex) and not isinstance(device, bool):
+        number = index(device)
+        name = "cpu" if number < 0 else f"cuda:{number}"
     else:
         name = "cpu" if str(device) == "cpu:0" else str(device)
     if name != "auto":

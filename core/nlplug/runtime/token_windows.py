@@ -45,3 +45,19 @@ class TokenWindow:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def longest_first(first: int, second: int, room: int) -> tuple[int, int]:
+    """The lengths of two texts after the longer one was cut off, then both, as in tokenizers.
+
+    Args:
+        first: Number of tokens of the first text.
+        second: Number of tokens of the second text.
+        room: Number of tokens to keep, fewer than both have.
+    """
+    short = min(first, second)
+    long = max(short, room - short)
+    if short + long > room:
+        short = room // 2
+        long = room - short
+    return (long, short) if first > second else (short, long)

@@ -15,7 +15,7 @@ from tokenizers.models import BPE, WordLevel, WordPiece
 from nlplug.errors import BundleError, InputError
 from nlplug.models.layout import TARGET_TOKENIZER_FILE
 from nlplug.models.repository import Repository
-from nlplug.runtime.token_windows import PairFrame, TokenWindow
+from nlplug.runtime.token_windows import PairFrame, TokenWindow, longest_first
 from nlplug.runtime.tokenizer_files import padding_id, read_tokenizer, unknown_id
 from nlplug.text.windows import window_spans
 from nlplug.validation import check_text
@@ -217,7 +217,8 @@ class Tokenizer:
         Args:
             texts: Texts, or (text, pair) tuples.
             stride: Tokens that neighbouring windows share.
-            strategy: Which text of a pair is cut into windows: ``only_first`` or ``only_second``.
+            strategy: Which text of a pair is cut into windows: ``only_first`` or ``only_second``;
+                ``longest_first``: both are cut off, which leaves one window.
             max_length: Tokens of a window, if fewer than the model's.
 
         Raises:
@@ -299,10 +300,15 @@ class Tokenizer:
         return [TokenWindow(one) for one in self.windows(own, stride=stride, max_length=limit)]
 
     def truncate(
-        self, texts: Sequence[Text], *, max_length: int | None = None
+        self,
+        texts: Sequence[Text],
+        *,
+        max_length: int | None = None,
+        strategy: str = "longest_first",
     ) -> list[list[TokenWindow]]:
         """Tokenize and keep only the first window, as ``truncation=True`` does elsewhere."""
-        return [row[:1] for row in self.encode(texts, max_length=max_length)]
+        rows = self.encode(texts, max_length=max_length, strategy=strategy)
+        return [row[:1] for row in rows]
 
     def _pair_windows(
         self, ids: list[int], encoding: Encoding, stride: int, strategy: str, limit: int
@@ -312,9 +318,13 @@ class Tokenizer:
         for token, sequence in zip(ids, encoding.sequence_ids, strict=True):
             if sequence is not None:
                 parts[sequence].append(token)
+        room = limit - len(frame.before) - len(frame.between) - len(frame.after)
+        if strategy == "longest_first":
+            kept = longest_first(len(parts[0]), len(parts[1]), max(room, 0))
+            return [frame.join(*(part[:size] for part, size in zip(parts, kept, strict=True)))]
         cut = 0 if strategy == "only_first" else 1
         taken = len(parts[1 - cut])
-        room = limit - len(frame.before) - len(frame.between) - len(frame.after) - taken
+        room -= taken
         if room < 1:
             raise InputError(
                 f"One text of the pair has {taken} tokens and leaves no room for the other: "

@@ -6,6 +6,7 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from nlplug import json_text
 from nlplug.errors import InputError, RequestTooLarge, UnsupportedEncoding
 
 if TYPE_CHECKING:
@@ -45,16 +46,16 @@ async def read_body(request: Request, max_body: int) -> bytearray:
     return body
 
 
-def parse_json(body: bytearray) -> Any:
+def parse_json(body: bytes | bytearray) -> Any:
     """The value of a JSON text.
 
     Raises:
         InputError: The text is not JSON.
     """
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, json.JSONDecodeError) else type(error).__name__
+        return json_text.parse_json(body)
+    except json.JSONDecodeError as error:
+        reason = str(error) if error.doc else error.msg
         raise InputError(
             f"The body is not valid JSON: {reason}." if body else "The body is empty.",
             hint='Send {"inputs": "…", "parameters": {}}.',

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlplug.by_language import AUTO, installed_models
+from nlplug.by_language import bundles_of
 from nlplug.errors import ModelNotFound
 from nlplug.models.bundle import Bundle
-from nlplug.models.resolve import resolve
 from nlplug.pipelines import Pipeline, pipeline
 from nlplug.validation import no_model
 
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from nlplug.models.spec import ModelSpec
     from nlplug.plugins import PluginHost
     from nlplug.task import Task
+
+AUTO = "auto"
+"""A model, precision or device that is left open."""
 
 _Key = tuple[str, str, str]
 
@@ -104,9 +106,7 @@ class ModelPool:
                 f"The task {task.name!r} has no model of its own.",
                 hint="Give a folder or a Hub id.",
             )
-        if source == AUTO:
-            return installed_models(task, self.host)[0]
-        bundle = resolve(source, host=self.host)
+        bundle = bundles_of(task, source, self.host)[0]
         Pipeline(task, bundle).close()  # reads the small files, not the graph
         return bundle
 

@@ -12,9 +12,8 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from nlplug.by_language import AUTO, ModelChoice, installed_models
+from nlplug.by_language import ModelChoice, bundles_of
 from nlplug.language_guard import LanguageGuard
-from nlplug.models.resolve import resolve
 from nlplug.pipelines import Pipeline
 from nlplug.server.batch import length
 from nlplug.server.batching import GRACE, LAST_WAIT, Batcher
@@ -138,9 +137,7 @@ class Serving:
     def _bundles(self, served: Served) -> Sequence[Bundle]:
         if isinstance(served.source, Pipeline):
             return served.source.bundles
-        if served.source == AUTO:
-            return installed_models(served.task, self.host)
-        return [resolve(served.source, host=self.host)]
+        return bundles_of(served.task, served.source, self.host)
 
     def stream(self, served: Served, item: Any, options: dict[str, Any]) -> Stream:
         """Start the answer to one checked input, which this event loop reads piece by piece.

@@ -5,6 +5,7 @@ Each function writes a model whose answers a test can work out by hand, and open
 
 from __future__ import annotations
 
+from nlplug.testing.encoder import tiny_encoder
 from nlplug.testing.question_answerer import tiny_question_answerer
 from nlplug.testing.text_classifier import tiny_text_classifier
 from nlplug.testing.text_generator import tiny_text_generator
@@ -15,6 +16,7 @@ from nlplug.testing.writing import SPECIAL_TOKENS
 
 __all__ = [
     "SPECIAL_TOKENS",
+    "tiny_encoder",
     "tiny_question_answerer",
     "tiny_text_classifier",
     "tiny_text_generator",

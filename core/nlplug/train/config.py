@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nlplug.data.formats import DataFile
 from nlplug.errors import OptionError
+from nlplug.train.ways import WaysConfig
 
 Settings = TypeVar("Settings", bound=BaseModel)
 Tracker = Literal["tensorboard", "wandb", "mlflow"]
@@ -243,7 +244,7 @@ class _WindowConfig(RunConfig):
     )
 
 
-class TrainConfig(_ResultConfig, LoopConfig, _WindowConfig, _StartConfig):
+class TrainConfig(_ResultConfig, WaysConfig, LoopConfig, _WindowConfig, _StartConfig):
     """Settings of a training run; those without a default must be given.
 
     A family with further settings has a subclass, which its record names. The settings of the last

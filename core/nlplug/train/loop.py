@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +17,6 @@ from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
     TrainerCallback,
-    TrainingArguments,
     set_seed,
 )
 from transformers.integrations import get_reporting_integration_callbacks
@@ -27,15 +25,17 @@ from nlplug.errors import TrainingError
 from nlplug.export.preflight.record import write_record
 from nlplug.export.quiet import no_progress_bars
 from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
-from nlplug.export.stack import transformers_major
 from nlplug.models.atomic import Staged
+from nlplug.train.adapters import add_adapters, merge_adapters
+from nlplug.train.arguments import environment, training_arguments
 from nlplug.train.callbacks import KeepCheckpoints, ShowProgress, StopOnSignal
 from nlplug.train.config import TrainConfig
 from nlplug.train.interrupt import Interruption, interruptible
-from nlplug.train.probe import START
+from nlplug.train.probe import START, Probe
 from nlplug.train.processes import group, is_main, main_first
 from nlplug.train.quantized import simulate_int8
 from nlplug.train.recipe import Recipe
+from nlplug.train.seeds import mean_of, put_best, put_mean, state_of
 from nlplug.train.served import in_evaluation
 from nlplug.train.trainer import MarkComplete, RecipeTrainer, SaveByTime, WriteCurve, freeze
 from nlplug.train.trials import (
@@ -48,7 +48,6 @@ from nlplug.train.trials import (
 from nlplug.train.workspace import EVALUATED, Workspace, complete_checkpoints
 
 _log = logging.getLogger(__name__)
-_TRACKING = "tracking"
 _users_log = logging.getLogger("nlplug.train")
 
 
@@ -87,11 +86,42 @@ def run_loop(
         if config.threads:
             torch.set_num_threads(config.threads)
         tokenizer = _tokenizer(config)
-        with _environment(config, work), no_progress_bars():
+        with environment(config, work), no_progress_bars():
             run = _Run(recipe, config, work, tokenizer, interruption, callbacks)
             if eval_examples:
                 return run.with_evaluation(train_examples, eval_examples)
             return run.on_all_rows(train_examples, folds)
+
+
+def trial_of(
+    recipe: Recipe,
+    config: TrainConfig,
+    work: Workspace,
+    examples: Sequence[Any],
+    folds: Sequence[int],
+    *,
+    most: int | None = None,
+) -> Trial:
+    """The scores of settings on rows that did not train the model; stores no model.
+
+    Args:
+        recipe: The recipe, which has read the rows.
+        config: The settings.
+        work: A folder for what is not kept.
+        examples: All rows.
+        folds: The fold of each row, counted from 0.
+        most: Largest number of folds that are scored.
+
+    Raises:
+        TrainingError: The base cannot be loaded, or the device is not available.
+        TrainingInterrupted: The run was stopped by SIGINT or SIGTERM.
+    """
+    with interruptible(work) as interruption:
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        with environment(config, work), no_progress_bars():
+            run = _Run(recipe, config, work, _tokenizer(config), interruption, ())
+            return run.trial(examples, folds, most=most)
 
 
 def _tokenizer(config: TrainConfig) -> PreTrainedTokenizerBase:
@@ -153,6 +183,11 @@ class _Run:
         trainer = self._trainer(model, train_set, evaluator, work.folder, evaluates=True)
         self._train(trainer)
         scores = _finish(trainer, recipe, self._config, work)
+        if (seeds := self._config.seeds) > 1:
+            again = self._again(train_set, probe)
+            scores = put_best(
+                model, again, seeds, work.folder, recipe=recipe, evaluator=evaluator, scores=scores
+            )
         trial = Trial(
             recipe.metric,
             recipe.higher_is_better,
@@ -175,16 +210,7 @@ class _Run:
         recipe, work = self._recipe, self._work
         trial = Trial.read(work.trial_file)
         if trial is None or work.checkpoint is None:
-            with TemporaryDirectory(dir=work.folder) as folder:
-                trial = cross_validate(
-                    recipe,
-                    examples,
-                    folds,
-                    self._tokenizer,
-                    work,
-                    model=self._model,
-                    train=lambda model, rows: self._trial_run(model, rows, Path(folder)),
-                )
+            trial = self.trial(examples, folds)
             trial.write(work.trial_file)
         model = self._model()
         train_set = recipe.dataset(examples, self._tokenizer)
@@ -192,28 +218,80 @@ class _Run:
             probe = put_probe(recipe, model, train_set, self._tokenizer)
             if probe is not None and not trial.keeps_probe:
                 probe.put(model, share=START)
+        elif self._config.seeds > 1:  # the further runs start from it too
+            probe = put_probe(recipe, self._model(), train_set, self._tokenizer)
+        else:
+            probe = None
         steps = 0
         if not trial.keeps_probe:
             trainer = self._trainer(model, train_set, dict, work.folder, evaluates=False)
             self._train(trainer)
             steps = trainer.state.global_step
+            if (seeds := self._config.seeds) > 1:
+                put_mean(model, self._again(train_set, probe), seeds, work.folder)
         scores = {} if trial.score is None else {recipe.metric: trial.score}
         self._save(model, trial, scores, steps)
         return scores
+
+    def trial(
+        self, examples: Sequence[Any], folds: Sequence[int], *, most: int | None = None
+    ) -> Trial:
+        """Compare the probe with fine-tuning on folds of the rows, at most on ``most`` of them."""
+        with TemporaryDirectory(dir=self._work.folder) as folder:
+            return cross_validate(
+                self._recipe,
+                examples,
+                folds,
+                self._tokenizer,
+                self._work,
+                model=self._model,
+                train=lambda model, rows: self._trial_run(model, rows, Path(folder)),
+                most=most,
+            )
 
     def _model(self) -> PreTrainedModel:
         set_seed(self._config.seed)  # before the model is created: its head is random
         with _loading(self._config):
             model = self._recipe.model()
+        if self._config.adapter != "none":
+            add_adapters(model, self._config)
+            return model
         if self._config.simulate_int8:
             simulate_int8(model)
         freeze(model, self._config.freeze, self._config.freeze_layers)
         return model
 
     def _trial_run(self, model: PreTrainedModel, rows: Any, folder: Path) -> None:
-        arguments = _arguments(self._recipe, self._config, folder, evaluates=False, tracked=False)
+        """Train a model in place, as the run itself would, with all its seeds."""
+        start = state_of(model) if self._config.seeds > 1 else {}
+        states = []
+        for number in range(self._config.seeds):
+            if number:
+                model.load_state_dict(start)
+            self._train_once(model, rows, folder, number)
+            if start:
+                states.append(state_of(model))
+        if states:
+            model.load_state_dict(mean_of(states))
+
+    def _again(self, rows: Any, probe: Probe | None) -> Callable[[int], PreTrainedModel]:
+        """A function that trains a new model with another seed."""
+
+        def run(number: int) -> PreTrainedModel:
+            model = self._model()
+            if probe is not None:
+                probe.put(model, share=START)
+            with TemporaryDirectory(dir=self._work.folder) as folder:
+                self._train_once(model, rows, Path(folder), number)
+            return model
+
+        return run
+
+    def _train_once(self, model: PreTrainedModel, rows: Any, folder: Path, number: int) -> None:
+        config = self._config.model_copy(update={"seed": self._config.seed + number})
+        arguments = training_arguments(self._recipe, config, folder, evaluates=False, tracked=False)
         trainer = RecipeTrainer(
-            self._recipe, self._config, model, arguments, self._tokenizer, rows, dict, []
+            self._recipe, config, model, arguments, self._tokenizer, rows, dict, []
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
@@ -233,7 +311,7 @@ class _Run:
         if config.patience and evaluates:
             callbacks.append(EarlyStoppingCallback(config.patience))
         callbacks += self._callbacks
-        arguments = _arguments(self._recipe, config, folder, evaluates=evaluates)
+        arguments = training_arguments(self._recipe, config, folder, evaluates=evaluates)
         trainer = RecipeTrainer(
             self._recipe, config, model, arguments, self._tokenizer, rows, evaluator, callbacks
         )
@@ -254,74 +332,12 @@ class _Run:
     def _save(
         self, model: PreTrainedModel, trial: Trial, scores: dict[str, float], steps: int
     ) -> None:
+        merge_adapters(model)
         with main_first() as main:
             if main:
                 _users_log.info("%s", trial)
                 trial.write(self._work.trial_file)
                 _write(model, self._tokenizer, self._work, scores, steps)
-
-
-@contextmanager
-def _environment(config: TrainConfig, work: Workspace) -> Iterator[None]:
-    """Let the settings choose the precision and the tracking folder of this run only.
-
-    transformers 4 writes the precision into the environment and leaves it there, so a later run of
-    the same process, or a process that it starts, would train in it whatever its settings are.
-    transformers 5 takes the folder of TensorBoard from the environment alone.
-    """
-    values = {
-        "ACCELERATE_MIXED_PRECISION": "bf16" if config.bf16 else "no",
-        "TENSORBOARD_LOGGING_DIR": str(work.folder / _TRACKING),
-    }
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _arguments(
-    recipe: Recipe, config: TrainConfig, folder: Path, *, evaluates: bool, tracked: bool = True
-) -> TrainingArguments:
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("No CUDA device is available.", hint="Use --device cpu.")
-    steps = ("steps" if config.eval_steps else "epoch") if evaluates else "no"
-    renamed: dict[str, Any]
-    if transformers_major() >= 5:  # a number of steps below 1 is a share of all steps
-        renamed = {"warmup_steps": config.warmup}
-    else:
-        renamed = {"warmup_ratio": config.warmup, "logging_dir": str(folder / _TRACKING)}
-    return TrainingArguments(
-        **renamed,
-        output_dir=str(folder),
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_size,
-        gradient_accumulation_steps=config.accumulation,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type=config.schedule,
-        weight_decay=config.weight_decay,
-        bf16=config.bf16,
-        use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
-        seed=config.seed,
-        eval_strategy=steps,
-        save_strategy=steps,
-        eval_steps=config.eval_steps,
-        save_steps=config.eval_steps or 500,
-        load_best_model_at_end=evaluates,
-        metric_for_best_model=recipe.metric,
-        greater_is_better=recipe.higher_is_better,
-        logging_steps=20,
-        disable_tqdm=True,
-        report_to=[*config.report_to] if tracked and config.report_to else "none",
-        dataloader_pin_memory=False,
-        remove_unused_columns=False,
-        label_names=["labels"],
-    )
 
 
 def _finish(
@@ -332,8 +348,9 @@ def _finish(
     scores = trainer.evaluate()
     last = complete_checkpoints(work.folder, EVALUATED)[-config.average :]
     if len(last) > 1:
-        best = {k: v.detach().clone() for k, v in trainer.model.state_dict().items()}
-        trainer.model.load_state_dict(_mean(last), strict=False)
+        best = state_of(trainer.model)
+        states = [load_file(path / "model.safetensors") for path in last]
+        trainer.model.load_state_dict(mean_of(states), strict=False)
         averaged = trainer.evaluate()
         _log.info("average of %d: %s, best one: %s", len(last), averaged[key], scores[key])
         gain = averaged[key] - scores[key]
@@ -346,14 +363,6 @@ def _finish(
 
 def _scores(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name.removeprefix("eval_"): float(value) for name, value in metrics.items()}
-
-
-def _mean(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
-    states = [load_file(path / "model.safetensors") for path in checkpoints]
-    return {
-        name: torch.stack([state[name].float() for state in states]).mean(0).to(value.dtype)
-        for name, value in states[0].items()
-    }
 
 
 def _write(

@@ -111,6 +111,21 @@ class Recipe(ABC):
     def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         """The loss of one training batch, averaged over its rows (a scalar)."""
 
+    def taught(self, examples: Sequence[Example], texts: Iterable[DataRow]) -> list[Example]:
+        """The training examples with the answers of ``config.teacher``.
+
+        Only for families whose record has ``distils``.
+
+        Args:
+            examples: The training examples.
+            texts: Rows without labels; the result has an example for each.
+
+        Raises:
+            TrainingError: The labels of the teacher are others than those of the rows.
+            NlplugError: The teacher cannot be loaded, or cannot answer a text.
+        """
+        raise NotImplementedError
+
     def calibrate(
         self,
         model: PreTrainedModel,

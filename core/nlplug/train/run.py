@@ -21,10 +21,13 @@ from nlplug.train.extensions import NO_EXTENSIONS, Extensions
 from nlplug.train.plan import CHOSEN, FEW_ROWS, described, planned, write_settings
 from nlplug.train.processes import is_alone, is_main, main_first
 from nlplug.train.rows import RunRows, folds, read_run, with_test
+from nlplug.train.sources import read_sources
+from nlplug.train.ways import check_ways
 
 if TYPE_CHECKING:
     from nlplug.data.check import DataCheck
     from nlplug.data.contents import Contents
+    from nlplug.data.rows import DataRow
     from nlplug.export.run import ExportReport
     from nlplug.task import Task
     from nlplug.train.config import RunConfig, TrainConfig
@@ -90,6 +93,7 @@ def _fine_tune(
     given = set(config.model_fields_set)
     for tracker in config.report_to:
         _require_tracker(tracker)
+    check_ways(task, config)
     config = config.model_copy(update={"base": resolve_base(task, config.base)})
     if config.resume:
         config = recalled(config, CHOSEN)
@@ -97,7 +101,8 @@ def _fine_tune(
     if work.finished:
         return work, config
     contents = contents_of(task, config)
-    few = FEW_ROWS if task.family.plan and is_alone() else 0
+    # In a cross-validation, texts without labels would be scored too.
+    few = FEW_ROWS if task.family.plan and is_alone() and not config.unlabelled else 0
     key = _recipe(task, config).key if contents is None else contents.key
     rows = read_run(config, key, few=few)
     if gate:
@@ -117,7 +122,19 @@ def _fine_tune(
     work = Workspace.open(config)
     recipe.fit(rows.train)
     examples = recipe.examples(rows.train), recipe.examples(rows.eval)
+    if config.teacher:
+        texts = _unlabelled(config)
+        examples = recipe.taught(examples[0], texts), examples[1]
     test = recipe.examples(rows.test)
+    strata = map(recipe.stratum, examples[0])
+    parts = [] if examples[1] else folds([key(row) for row in rows.train], [*strata])
+    found = None
+    if config.search_minutes and work.checkpoint is None:
+        from nlplug.train.search import search, searched
+
+        found = search(recipe, config, *examples, parts, given)
+        recipe.config = config = searched(config, found)
+        work = Workspace.open(config)
     with main_first() as main:
         if main:
             work.start()
@@ -132,13 +149,19 @@ def _fine_tune(
                 _write(recipe, test, work.test_file)
             if check is not None:
                 work.check_file.write_text(json.dumps(check.to_dict(), indent=2), encoding="utf-8")
+            if found is not None:
+                work.search_file.write_text(json.dumps(found.to_dict(), indent=2), encoding="utf-8")
 
     from nlplug.train.loop import run_loop
 
-    strata = map(recipe.stratum, examples[0])
-    parts = [] if examples[1] else folds([key(row) for row in rows.train], [*strata])
     run_loop(recipe, config, work, *examples, parts, extensions.callbacks)
     return work, config
+
+
+def _unlabelled(config: TrainConfig) -> list[DataRow]:
+    if not config.unlabelled:
+        return []
+    return read_sources(config.unlabelled, split="train", limit=None, file=config.data_file)
 
 
 def read_examples(recipe: Recipe, config: RunConfig) -> tuple[list[Example], list[Example]]:

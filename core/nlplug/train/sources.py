@@ -71,7 +71,11 @@ def read_sources(
         left = None if limit is None else limit - len(rows)
         rows += read_source(source, split=split, limit=left, file=file, reports=reports)
     if not rows:
-        raise DataError(f"No rows in {', '.join(sources)}.", hint="Check the data files.")
+        reasons = [str(report) for report in reports or () if report.skipped]
+        raise DataError(
+            f"No rows in {', '.join(sources)}.",
+            hint=reasons[0] if reasons else "Check the data files.",
+        )
     return rows
 
 

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 _RECENT = 20
 """Number of batches whose mean loss is shown as progress."""
-_LAYER = re.compile(r"\.(?:layers?|h|block)\.(\d+)\.")
+LAYER = re.compile(r"\.(?:layers?|h|block)\.(\d+)\.")
+"""The number of the layer in the name of a parameter."""
 
 
 class MarkComplete(TrainerCallback):
@@ -264,14 +265,14 @@ def parameter_groups(model: Any, config: TrainConfig) -> list[dict[str, Any]]:
     The head has ``learning_rate``, the top layer ``layer_decay`` times that, and each lower layer
     ``layer_decay`` times the rate of the layer above it; the embeddings are the lowest.
     """
-    layers = [int(m[1]) for name, _ in model.named_parameters() if (m := _LAYER.search(name))]
+    layers = [int(m[1]) for name, _ in model.named_parameters() if (m := LAYER.search(name))]
     depth = max(layers, default=-1) + 1
     base: str = model.base_model_prefix + "."
     groups: dict[tuple[int, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        if layer := _LAYER.search(name):
+        if layer := LAYER.search(name):
             distance = depth - int(layer[1])
         elif name.startswith(base):
             distance = 1 if "pooler" in name else depth + 1
@@ -298,7 +299,7 @@ def freeze(model: Any, part: str, layers: int = 0) -> None:
         layers: Number of lowest layers to exclude as well; above 0, also the embeddings.
     """
     for name, parameter in model.base_model.named_parameters():
-        layer = _LAYER.search(f".{name}")
+        layer = LAYER.search(f".{name}")
         depth = int(layer[1]) if layer else -1 if "embed" in name else None
         low = depth is not None and depth < layers and layers > 0
         if part == "encoder" or low or (part == "embeddings" and depth == -1):

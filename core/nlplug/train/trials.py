@@ -120,6 +120,7 @@ def cross_validate(
     *,
     model: Callable[[], PreTrainedModel],
     train: Train,
+    most: int | None = None,
 ) -> Trial:
     """Compare the probe with fine-tuning on folds of the training rows.
 
@@ -134,6 +135,7 @@ def cross_validate(
         work: Folder for the rows of a fold.
         model: Makes a model with the weights of the base.
         train: Fine-tunes it.
+        most: Largest number of folds; None: all that are needed.
     """
     trial = Trial(recipe.metric, recipe.higher_is_better, rows=0)
     for fold in range(max(folds) + 1):
@@ -153,7 +155,7 @@ def cross_validate(
         found["tuned"] = score_of(evaluator, candidate, trial.metric)
         _log.info("Fold %d: %s", fold + 1, _shown(found))
         _add(trial, found, len(held))
-        if trial.rows >= _ENOUGH:
+        if trial.rows >= _ENOUGH or trial.folds == most:
             break
     work.fold_file.unlink(missing_ok=True)
     return trial

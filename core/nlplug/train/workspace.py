@@ -196,6 +196,11 @@ class Workspace:
         self.probe_file.with_suffix(".json").write_text(text, encoding="utf-8")
 
     @property
+    def search_file(self) -> Path:
+        """The settings that a search tried, as JSON."""
+        return self.folder / "search.json"
+
+    @property
     def check_file(self) -> Path:
         """The check of the data, as JSON."""
         return self.folder / "check.json"
@@ -225,6 +230,8 @@ class Workspace:
         self._write_record(self.folder, finished=True, scores=dict(scores), **facts)
         for path in self.folder.glob("checkpoint-*"):
             shutil.rmtree(path)
+        for path in self.folder.glob("seed-*.safetensors"):
+            path.unlink()
 
     def result(self) -> dict[str, Any]:
         """The values that ``finish`` recorded."""

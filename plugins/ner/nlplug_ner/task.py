@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from nlplug.argument_rules import Rule, values, when_default
+from nlplug.argument_rules import Rule, ignored, only, values, when_default
 from nlplug.errors import warn
 from nlplug.families.token_classification import (
     TokenClassificationModel,
@@ -143,6 +143,10 @@ class NerTask(TokenClassificationTask):
             {name: name for name in get_args(Strategy)} | {None: "none"}
         ),
         "stride": when_default,
+        "ignore_labels": when_default,
+        "delimiter": ignored,
+        "is_split_into_words": only(None, False, hint="Give it in each call."),
+        "offset_mapping": only(None, hint="Leave it out: positions are those of the tokenizer."),
     }
     examples: ClassVar[Sequence[Example]] = (
         Example({"text": "Angela Merkel met Barack Obama in Berlin."}),

@@ -29,13 +29,38 @@ _WORD = (
 )
 _HOST = r"(?:[\w-]{1,63}\.){1,8}(?:com|org|net|edu|gov|io|dev|info|eu|co\.uk)"
 _NO_URL = r"\s\x00-\x1f\x7f-\x9f<>\"`{}|\\^（）。，、；：！？「」『』“”‘’《》【】"
+# Forms of names in programs that no text has otherwise: std::vector, max_length, getName, print().
+_FILE = (
+    r"md|txt|rst|pdf|docx?|xlsx?|pptx?|csv|tsv|jsonl?|ya?ml|toml|ini|cfg|conf|log|xml|html?|css|js"
+    r"|ts|py|ipynb|java|cpp|hpp|rs|go|rb|php|sql|sh|bat|exe|zip|tar|gz|whl|onnx|png|jpe?g|gif|svg"
+)
+_HEX = r"[0-9A-Fa-f]{1,4}"
+_NAMES = (
+    rf"(?<![\w:])(?:{_HEX}:){{5,7}}{_HEX}(?![\w:])",
+    r"\[(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}\](?::\d{1,5})?",
+    r"(?<![\w:])[\w.~]{0,60}(?::{2,}+[\w~]{0,60})+(?:\(\))?",
+    r"(?<![\w@.-])(?:~|\.{1,2})?(?:/[\w.@+-]{1,60}){2,}/?(?<![.])",
+    r"(?<![\w@./-])(?:~|\.{1,2})/[\w.@+-]{0,60}(?<![.])",
+    r"(?<![^\s(\"'])/[A-Za-z][\w-]{0,60}(?![\w/])",
+    rf"(?<![\w@./-])\.?[\w-]{{1,60}}(?:\.[\w-]{{1,60}}){{0,4}}\.(?:{_FILE})(?![\w-])",
+    r"(?<![^\s(\"'])\.[a-z][\w-]{1,60}(?:[.:\#][a-z][\w-]{1,60}){0,4}(?!\w)",
+    r"(?<![\w.])(?:[A-Za-z]\w{0,60}\.){0,4}[A-Za-z]\w{0,60}\(\)",
+    r"(?<!\w)_{0,2}[A-Za-z][A-Za-z0-9]{0,60}(?:_[A-Za-z0-9]{1,60}){1,12}(?!\w)",
+    r"(?<!\w)[a-z]{2,30}(?:[A-Z][a-z0-9]{1,30}){1,8}(?!\w)",
+    r"(?<![\w+])[A-Za-z]\w{0,20}(?:\+[A-Za-z]\w{0,20}){1,4}(?![\w+])",
+    r"(?<!\w)[A-Z](?:\+\+|\#)(?![\w+\#])",
+    r"\$\([^()\n]{1,100}\)",
+    r"(?:[-=~]>|<[-=]|[-+*/!=:<>]=|&&|\|\|)=?",
+    r"(?<!\S)[=+^|~](?!\S)",
+    r"\#{3,}|={3,}|\*{3,}|~{3,}|\+{3,}|\${3,}|\|{3,}|;{2,}",
+)
 _FORMAT = r"[-+\#0]{0,4}\d{0,4}(?:\.\d{1,4})?(?:hh?|ll?|[jzLq])?[diouxXeEfFgGcspn@]"
 _KINDS = {
     "url": (
         rf"(?:(?:https?|ftps?|file|ssh|git)://|www\.|mailto:)[^{_NO_URL}]+",
         rf"(?<![\w@.-]){_HOST}(?:/[^{_NO_URL}]*)?(?![\w@-])",
     ),
-    "email": (r"(?<![\w.+-])[\w.+-]++@[\w-]+(?:\.[\w-]+)+",),
+    "email": (r"(?<![\w.+%~-])[\w.+%~-]++@[\w-]+(?:\.[\w-]+)+",),
     # A path of Windows, whose backslashes are no escapes.
     "path": (r"(?<!\w)[A-Za-z]:\\[^\s\"<>|]*",),
     "break": (
@@ -48,6 +73,7 @@ _KINDS = {
         r"&(?:\#\d{1,7}|\#x[0-9A-Fa-f]{1,6}|[A-Za-z]{2,10});",
     ),
     "code": (r"```(?s:.{0,20000}?)```", r"`[^`\n]{1,200}`"),
+    "name": _NAMES,
     "placeholder": (
         r"%\([^()\s]{1,64}\)" + _FORMAT,
         rf"%(?:\d{{1,2}}\$)?{_FORMAT}(?![A-Za-z])",
@@ -90,8 +116,9 @@ class Span:
         end: Behind its last.
         text: Its text, in the source and in the translation.
         kind: ``url``, ``email``, ``path``, ``break`` (a tag or escape that ends a line), ``tag``,
-            ``code``, ``placeholder``, ``emoji``, ``number``, ``word`` (a word with a digit),
-            ``custom`` (of a user's pattern), or ``unknown`` (not in the model's vocabulary).
+            ``code``, ``name`` (of a program: ``std::vector``), ``placeholder``, ``emoji``,
+            ``number``, ``word`` (a word with a digit), ``custom`` (of a user's pattern), or
+            ``unknown`` (not in the model's vocabulary).
     """
 
     start: int

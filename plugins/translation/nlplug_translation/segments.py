@@ -9,13 +9,13 @@ from itertools import zip_longest
 from typing import ClassVar
 
 from nlplug.families.seq2seq import Again, Part, Segment, Written
-from nlplug_translation.checks import has_fitting_length, is_faithful
+from nlplug_translation.checks import has_fitting_length, has_more, is_brief, is_faithful
 from nlplug_translation.excerpt import Excerpt
 from nlplug_translation.invisible import visible
 from nlplug_translation.languages import Route
 from nlplug_translation.masks import Masked, masked
 from nlplug_translation.protected import APART, Pattern, Span, spans, united
-from nlplug_translation.sentences import is_spaced
+from nlplug_translation.sentences import has_clauses, is_spaced
 from nlplug_translation.vocabulary import Vocabulary
 
 _NUMBER = frozenset({"number"})
@@ -59,8 +59,15 @@ class Checked(Segment):
         """The translations; what does not pass is made of smaller stretches, or is the source."""
         texts = [self._checked(one) for one in written]
         mended = self._mended(again) if None in texts else []
+        brief = any(
+            text is not None and is_brief(len(self.ids), len(one.tokens))
+            for text, one in zip(texts, written, strict=True)
+        )
+        halved = self._halved(again) if brief else []
         return [
-            mended[min(number, len(mended) - 1)] if text is None else text
+            mended[min(number, len(mended) - 1)]
+            if text is None
+            else self._fuller(text, halved[min(number, len(halved) - 1)] if halved else "")
             for number, text in enumerate(texts)
         ]
 
@@ -101,9 +108,26 @@ class Checked(Segment):
         if excerpt.kept and writer.protect:
             parts = list(writer.around(excerpt, cut))
         elif self.rounds < _ROUNDS and (halves := excerpt.halves()):
-            left, between, right = writer.parted(halves)
-            parts = [*writer.pieces(left, cut), between, *writer.pieces(right, cut)]
+            parts = writer.joined(halves, cut)
         return put_together(parts, again)
+
+    def _halved(self, again: Again) -> list[str]:
+        """The versions made of the two halves, where these are clauses; else none."""
+        if self.rounds >= _ROUNDS or not has_clauses(self.excerpt.text):
+            return []
+        halves = self.excerpt.halves()
+        cut = replace(self, rounds=self.rounds + 1)
+        return put_together(self.writer.joined(halves, cut), again) if halves else []
+
+    def _fuller(self, text: str, halved: str) -> str:
+        """The translation, or that of its halves where this has a clause that it lacks."""
+        if not has_more(text, halved):
+            return text
+        source, kept = self.excerpt.text, self.excerpt.kept
+        halves = self.excerpt.halves()
+        stays = halves is not None and (halves[0].text in halved or halves[2].text in halved)
+        faithful = is_faithful(source, halved, kept, self.writer.patterns)
+        return halved if faithful and not stays else text
 
 
 @dataclass(frozen=True)
@@ -238,6 +262,11 @@ class Writer:
             yield text
             if span:
                 yield span.text
+
+    def joined(self, halves: tuple[Excerpt, str, Excerpt], like: Checked) -> list[Part]:
+        """The parts of two halves, and what is between them."""
+        left, between, right = self.parted(halves)
+        return [*self.pieces(left, like), between, *self.pieces(right, like)]
 
     def parted(self, halves: tuple[Excerpt, str, Excerpt]) -> tuple[Excerpt, str, Excerpt]:
         """Halves with a space between them, if their scripts have none and the target's has."""

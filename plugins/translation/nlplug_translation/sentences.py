@@ -99,6 +99,11 @@ def halve(text: str) -> int:
     return place
 
 
+def has_clauses(text: str) -> bool:
+    """Whether a sentence has places to cut between clauses."""
+    return any(cuts.search(text) for cuts in _CUTS[:-1])
+
+
 def is_spaced(letter: str) -> bool:
     """Whether a character belongs to a word of a script that has spaces between words."""
     return letter.isalnum() and _SPACELESS.match(letter) is None

@@ -13,6 +13,7 @@ from nlplug.text.language_codes import title
 from nlplug_translation.languages import Languages, languages_of
 from nlplug_translation.model import TranslationModel
 from nlplug_translation.options import TranslationInput, TranslationOptions
+from nlplug_translation.protected import compiled, spans
 
 
 class TranslationTask(Seq2SeqTask):
@@ -58,6 +59,15 @@ class TranslationTask(Seq2SeqTask):
         """The stated source language, else the source languages of the model."""
         stated = cast("TranslationOptions", options).src_lang
         return [stated] if stated is not None else self._known(bundle).sources
+
+    def unchanged(self, item: TaskInput, options: TaskOptions) -> Sequence[tuple[int, int]]:
+        """Addresses, placeholders, numbers and what else the options protect."""
+        wanted = cast("TranslationOptions", options)
+        if not wanted.protect:
+            return ()
+        patterns = [compiled(pattern) for pattern in wanted.protect_patterns]
+        text = cast("TranslationInput", item).text
+        return [(span.start, span.end) for span in spans(text, patterns)]
 
     def choices(self, bundle: Bundle) -> Mapping[str, Mapping[str, Localized]]:
         """The languages of a model."""

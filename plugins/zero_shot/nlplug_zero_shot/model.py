@@ -88,7 +88,8 @@ class ZeroShotModel(TaskModel[TextInput, ZeroShotOptions]):
             for hypothesis in hypotheses
         ]
         given = options.model_dump(include=_SHARED, exclude_unset=True)
-        windows = self._pairs.encode(pairs, SequenceClassificationOptions(**given))
+        shared = SequenceClassificationOptions(truncated_text="only_first", **given)
+        windows = self._pairs.encode(pairs, shared)
         return [
             [
                 LabelRow(row.features, row.meta, label)

@@ -55,8 +55,14 @@ def test_flat_rows_are_found(tmp_path: Path, name: str, content: str) -> None:
         ({"train": FLAT, "test": FLAT}, "several arrays: 'train', 'test'"),
         ({"text": ["a", "b"], "label": [1, 0]}, "the columns 'text', 'label'"),
         ({"text": {"0": "a"}, "label": {"0": 1}}, "the columns 'text', 'label'"),
-        ({"text": "a"}, "a JSON dict with 'text'"),
+        ({"text": "a"}, "an object with 'text'"),
         ("[" * 100_000, "nested too deeply"),
+        ("3", "the file is a number, 3; it should be an array"),
+        ("null", "the file is null; it should be"),
+        ('"a text"', 'the file is a string, "a text"; it should be'),
+        ("[NaN]", "the row is a number, NaN; it should be an object"),
+        ('[["a"]]', 'the row is an array, ["a"]; it should be an object'),
+        ("[true]", "the row is a boolean, true; it should be an object"),
     ],
 )
 def test_what_is_ambiguous_is_refused_and_named(tmp_path: Path, content: Any, words: str) -> None:

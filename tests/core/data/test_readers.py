@@ -87,10 +87,10 @@ def test_a_limit_stops_before_the_next_row_is_looked_at(tmp_path: Path) -> None:
     ("name", "content", "line", "word"),
     [
         ("a.jsonl", '{"text": "a"}\n\n{"text": \n', 3, "not JSON"),
-        ("a.jsonl", '{"text": "a"}\n["b"]\n', 2, "list"),
+        ("a.jsonl", '{"text": "a"}\n["b"]\n', 2, "an array"),
         ("a.json", '[\n{"text": "a"},\n{"text" "b"}]', 3, "not JSON"),
-        ("a.json", '{"text": "a"}', 1, "dict"),
-        ("a.json", '[{"text": "a"}, 7]', 2, "int"),
+        ("a.json", '{"text": "a"}', 1, "an object with 'text'"),
+        ("a.json", '[{"text": "a"}, 7]', 2, "a number, 7"),
         ("a.csv", "text,label\na,b\na,b,c\n", 3, "3 fields"),
         ("a.csv", 'text,label\na,b\n"a"x,b\n', 3, "table"),
         ("a.csv", "text,text\na,b\n", 1, "more than once"),

@@ -16,6 +16,8 @@ from nlplug.errors import BundleError, InputError, OptionError
 from nlplug.runtime.decoding.generate import generate, stream
 from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
+from nlplug.runtime.decoding.scoring import token_logits
+from nlplug.testing import tiny_text_generator
 
 pytestmark = pytest.mark.train
 GREEDY = DecodingOptions(max_new_tokens=24, eos=(END,))
@@ -251,3 +253,47 @@ def test_a_cancelled_decoding_ends_before_its_next_step(
             DecodingOptions(cancelled=cancelled, **long, **settings),
         )
     assert len(asked) == 5
+
+
+WAYS = [
+    DecodingOptions(max_new_tokens=3),
+    DecodingOptions(max_new_tokens=3, num_beams=3),
+    DecodingOptions(max_new_tokens=3, do_sample=True, seed=1),
+]
+
+
+def _broken(form: str, value: float, folder: Path, whole: Path) -> Path:
+    """A graph of which one logit has this value, after the token 2."""
+    if form == "plain":
+        tiny_text_generator(folder, {"a": {"b": value}})
+        return folder / "onnx" / "model.onnx"
+    import onnx
+
+    graph = onnx.load(str(whole))
+    tensor = next(one for one in graph.graph.initializer if one.dims[:1] == [VOCABULARY])
+    values = onnx.numpy_helper.to_array(tensor).copy()
+    values[5] = value
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(graph, str(folder / "broken.onnx"))
+    return folder / "broken.onnx"
+
+
+@pytest.mark.parametrize("form", ["fast", "plain"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_logits_that_are_no_numbers_are_refused_with_the_name_of_the_graph(
+    pair: PairOf, tmp_path: Path, form: str, value: float
+) -> None:
+    path = _broken(form, value, tmp_path, pair("gpt2").session.path)
+    decoder = open_decoder(path, threads=1)
+    for options in WAYS:
+        with pytest.raises(BundleError, match=f"The graph {path} gives logits that are NaN"):
+            generate(decoder, [[2]], options)
+    with pytest.raises(BundleError, match="NaN or infinite"):
+        list(token_logits(decoder, [[2]], [[3, 4]]))
+
+
+def test_a_model_may_exclude_a_token_by_minus_infinity(tmp_path: Path) -> None:
+    tiny_text_generator(tmp_path, {"a": {"b": -np.inf, "c": 4.0}})
+    decoder = open_decoder(tmp_path / "onnx" / "model.onnx", threads=1)
+    for options in WAYS[:2]:
+        assert generate(decoder, [[2]], options)[0][0].tokens[0] == 4

@@ -24,7 +24,7 @@ class Steps:
 
     def __init__(self, session: FastDecoder) -> None:
         self._session = session
-        self.spec = session.spec
+        self.spec, self.path = session.spec, session.path
 
     def decoder_prompts(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
         return prompts

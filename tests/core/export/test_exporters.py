@@ -48,6 +48,7 @@ HEADS = {
     "token-classification": "AutoModelForTokenClassification",
     "question-answering": "AutoModelForQuestionAnswering",
     "fill-mask": "AutoModelForMaskedLM",
+    "feature-extraction": "AutoModel",
 }
 # Each architecture once with a head, and BERT with each.
 CASES = [(name, "text-classification") for name in ENCODERS]

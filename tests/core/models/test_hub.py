@@ -15,6 +15,7 @@ import onnx
 import pytest
 from hub_stand_in import TOKEN, HubStandIn, Repo
 
+from nlplug.arguments import read_setup
 from nlplug.errors import (
     BundleCorrupt,
     BundleError,
@@ -318,6 +319,20 @@ def test_the_users_token_opens_a_gated_repository_and_is_never_logged(
     assert TOKEN not in caplog.text + "".join(capfd.readouterr())
 
 
+def test_token_and_cache_may_be_arguments_of_a_pipeline(hub: HubStandIn, tmp_path: Path) -> None:
+    hub.repos["acme/tiny"].gated = True
+    found = read_setup("acme/tiny", "cpu", "auto", {"token": TOKEN, "cache_dir": str(tmp_path)})
+
+    bundle = resolve("acme/tiny", settings=found.settings)
+
+    assert bundle.path.is_relative_to(tmp_path)
+    assert f"Bearer {TOKEN}" in hub.tokens
+    assert TOKEN not in repr(found)
+    away = read_setup("acme/tiny", "cpu", "auto", {"local_files_only": True})
+    with pytest.raises(OfflineError):
+        resolve("acme/tiny", settings=away.settings)
+
+
 @pytest.mark.parametrize("variable", ["NLPLUG_OFFLINE", "HF_HUB_OFFLINE"])
 def test_offline_nothing_is_asked(
     hub: HubStandIn, monkeypatch: pytest.MonkeyPatch, variable: str
@@ -408,6 +423,30 @@ def test_a_cache_that_cannot_be_written_is_named(
     with pytest.raises(BundleError, match="cannot be written") as caught:
         resolve("acme/tiny")
     assert "NLPLUG_CACHE" in str(caught.value.hint)
+
+
+LIMITED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from nlplug.cli.main import main
+import huggingface_hub
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+main(["models", "pull", "acme/tiny"])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of the size of a file")
+@pytest.mark.parametrize("most", [10, 600])
+def test_a_full_disk_is_told_and_leaves_nothing(hub: HubStandIn, most: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(most)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert "allows no larger file" in done.stderr
+    assert "cut off" not in done.stderr
+    assert list_cached(load_settings()) == []
+    resolve("acme/tiny").verify()
+    assert left_in_cache() == ["acme--tiny"]
 
 
 def test_several_that_pull_at_once_lose_nothing_of_one_another(hub: HubStandIn) -> None:

@@ -76,8 +76,10 @@ def test_a_task_may_have_labels_of_its_own(toy_task: Task, config: Make) -> None
     [
         ({"text": "a", "label": "other"}, "unknown label 'other'"),
         ({"text": "a", "label": 7}, "unknown label '7'"),
-        ({"text": "a", "label": 0.5}, "holds 0.5, which is no label"),
-        ({"text": "a", "label": True}, "holds True, which is no label"),
+        ({"text": "a", "label": 0.5}, "holds a number, 0.5, which is no label"),
+        ({"text": "a", "label": True}, "holds a boolean, true, which is no label"),
+        ({"text": "a", "label": float("nan")}, "holds a number, NaN, which is no label"),
+        ({"text": "a", "label": ["b", None]}, "holds null, which is no label"),
         ({"text": "a", "label": None}, "the column 'label' is empty"),
         ({"text": "a", "label": ""}, "the column 'label' is empty"),
         ({"text": "a", "tag": "x"}, "the column 'label' is missing"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nlplug.data import DataRow, open_writer
+from nlplug.data.formats import DataFile
 from nlplug.errors import DataError
 from nlplug.train.sources import hold_out, read_source, read_sources
 
@@ -84,6 +85,20 @@ def test_files_without_rows_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\n")
     with pytest.raises(DataError, match="No rows"):
         read_sources([str(tmp_path / "a.csv")], split="train", limit=None)
+
+
+def test_if_no_row_of_a_file_can_be_read_the_error_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('["a", "b"]\n[1]\n')
+    with pytest.raises(DataError) as caught:
+        read_sources([str(path)], split="train", limit=None, file=skipping, reports=[])
+    assert caught.value.message == f"No rows in {path}."
+    assert "2 skipped: the row is an array" in (caught.value.hint or "")
+
+
+def skipping(path: Path) -> DataFile:
+    """A file whose rows that cannot be read are left out."""
+    return DataFile(path, on_skip=lambda _: None)
 
 
 def test_holding_out_goes_by_the_text_and_not_by_its_place() -> None:

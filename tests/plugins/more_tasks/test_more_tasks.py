@@ -1,4 +1,4 @@
-"""Tasks without a model of their own: zero-shot, fill-mask, summarization, text to text."""
+"""Tasks without a model of their own: features, zero-shot, fill-mask, summarization, …"""
 
 from __future__ import annotations
 
@@ -18,13 +18,24 @@ from starlette.testclient import TestClient
 
 from nlplug import Pipeline, PluginHost, pipeline
 from nlplug.cli.main import main
-from nlplug.errors import BundleError, OptionError
+from nlplug.errors import BundleError, InputError, OptionError
 from nlplug.server import create_app
 from nlplug.server.pool import ModelPool
-from nlplug.testing import tiny_text_classifier, tiny_translator, tiny_word_filler
+from nlplug.testing import (
+    tiny_encoder,
+    tiny_text_classifier,
+    tiny_translator,
+    tiny_word_filler,
+)
 
 HUB = int(version("huggingface_hub").partition(".")[0])
-TASKS = ("fill-mask", "zero-shot-classification", "summarization", "text2text-generation")
+TASKS = (
+    "feature-extraction",
+    "fill-mask",
+    "zero-shot-classification",
+    "summarization",
+    "text2text-generation",
+)
 # Each word of a pair counts for contradiction, neutral, entailment.
 NLI = {"sport": (-3.0, 0.0, 3.0), "music": (3.0, 0.0, -3.0), "match": (0.0, 0.0, 1.0)}
 TEXT = "who won the match"
@@ -33,10 +44,11 @@ TEXT = "who won the match"
 @pytest.fixture(scope="module")
 def pipes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pipeline]]:
     folder = tmp_path_factory.mktemp("models")
+    tiny_encoder(folder / "feature-extraction", max_length=8)
     tiny_word_filler(folder / "fill-mask")
     labels = ("contradiction", "neutral", "ENTAILMENT")
     tiny_text_classifier(folder / "zero-shot-classification", NLI, labels=labels, max_length=16)
-    for name in TASKS[2:]:
+    for name in TASKS[3:]:
         tiny_translator(folder / name)
     with ExitStack() as stack:
         yield {
@@ -53,6 +65,45 @@ def classify(pipes: dict[str, Pipeline]) -> Pipeline:
 def address(pipes: dict[str, Pipeline]) -> Iterator[str]:
     with running(create_app(PluginHost.discover(), models=pipes, only=True)) as found:
         yield found
+
+
+def test_features_are_vectors_of_tokens_or_of_texts(pipes: dict[str, Pipeline]) -> None:
+    embed = pipes["feature-extraction"]
+    zero, cat, car = [0.0, 0.0], [1.0, 0.0], [0.0, 2.0]
+
+    assert embed("cat car") == [[zero, cat, car, zero]]
+    assert embed(["cat", "cat car"], batch_size=2) == [[[zero, cat, zero]], embed("cat car")]
+    assert embed("") == [[zero, zero]]
+    assert embed(["car car"], pool="mean") == [[0.0, 1.0]]
+    assert embed("car", pool="mean", normalize=True) == [0.0, 1.0]
+    assert embed("", pool="mean", normalize=True) == embed("car", pool="cls") == zero
+    assert embed("cat car", return_tensors=True).shape == (1, 4, 2)
+    with pytest.raises(InputError, match="has 9 tokens; .* room for 6"):
+        embed("cat " * 9)
+    cut = embed("cat " * 9, tokenize_kwargs={"truncation": True, "max_length": 5})
+    assert cut == embed("cat cat cat")
+    with pytest.raises(OptionError, match="tokenize_kwargs"):
+        embed("cat", tokenize_kwargs={"return_length": True})
+
+
+def test_features_over_http_and_in_a_table(
+    address: str, pipes: dict[str, Pipeline], tmp_path: Path
+) -> None:
+    embed = pipes["feature-extraction"]
+    client = InferenceClient(f"{address}/models/feature-extraction")
+    assert client.feature_extraction("cat car").tolist() == embed("cat car")
+    given = {"inputs": ["car"], "parameters": {"pool": "mean", "normalize": True}}
+    reply = TestClient(create_app(models=pipes, only=True)).post(
+        "/models/feature-extraction", json=given
+    )
+    assert reply.json() == [[0.0, 1.0]]
+    target = tmp_path / "out.csv"
+    command = ["run", "feature-extraction", "--model", str(embed.bundle.path), "cat"]
+    done = CliRunner().invoke(main, [*command, "--output", str(target)])
+    assert done.exit_code == 0, done.output
+    with target.open(encoding="utf-8") as file:
+        found = [json.loads(row["vector"]) for row in csv.DictReader(file)]
+    assert found == embed("cat")[0]
 
 
 def test_the_labels_come_best_first_and_their_scores_add_up_to_one(classify: Pipeline) -> None:

@@ -32,7 +32,7 @@ def found(entities: list[dict[str, Any]]) -> list[tuple[str, list[int]]]:
 
 
 def test_a_list_of_words_is_one_text(ner: Pipeline) -> None:
-    entities = ner(WORDS, is_split_into_words=True)
+    [entities] = ner(WORDS, is_split_into_words=True)
 
     assert found(entities) == INDICES
     text = " ".join(WORDS)
@@ -83,6 +83,8 @@ def test_is_split_into_words_needs_a_list(ner: Pipeline) -> None:
         ner("Rome", is_split_into_words=True)
     with pytest.raises(OptionError, match="delimiter"):
         ner(WORDS, is_split_into_words=True, delimiter="")
+    with pytest.raises(OptionError, match="is_split_into_words"):
+        pipeline("ner", is_split_into_words=True)
     assert ner("Rome", is_split_into_words=False) == ner("Rome")
 
 

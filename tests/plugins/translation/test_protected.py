@@ -29,6 +29,40 @@ KEPT += [
     *("{count, plural, one {# item} other {# items}}", "{a, select, x {He {n}} other {They}}"),
     *(":name", "@id", "%name%", "[name]", "__NAME__", r"\n", "[First Name]", ":smile:", "%1"),
     *("<!-- a -- <b> -->", r"C:\new\x", "<%= x %>", "@scope/pack"),
+    *(
+        "::1",
+        "[::1]:8080",
+        "fe80::1",
+        "std::vector",
+        "a::b::c()",
+        "3::4",
+        "::before",
+        "aa:bb:cc:dd:ee:ff",
+    ),
+    *(
+        "/usr/local/bin",
+        "~/notes",
+        "./run.sh",
+        "../lib",
+        "README.md",
+        ".gitignore",
+        "/help",
+        "$(pwd)",
+    ),
+    *(
+        "max_length",
+        "getUserName",
+        "os.path()",
+        "Ctrl+C",
+        "C++",
+        "F#",
+        "->",
+        "!=",
+        ":=",
+        "&&",
+        "###",
+    ),
+    *("user%example@test.org", ".btn-primary:hover"),
     *("-5°C", "-5kg", "-£5m", "#hashtag", "#été", "--verbose", "--dry-run", "%%title%%"),
 ]
 WORDS = ["hello", "the cat", "I", "A4", "1st", "what?", "(so)", "it's", "我有", "and,", "$"]
@@ -50,7 +84,9 @@ def test_each_kind_is_known_as_a_whole(text: str) -> None:
         "[x]",
         "see: this",
         "a@b",
-        "C#",
+        "and/or he / she",
+        "YouTube, McDonald's",
+        "One.Two",
         "so--this",
         "so {this",
         "[the link](x)",
@@ -240,12 +276,22 @@ def test_a_sentence_longer_than_the_best_length_is_cut_at_clauses() -> None:
     assert [source.split()[0] for source in sources] == ["he", "when"]
 
 
-def test_a_translation_that_is_far_too_short_is_made_of_its_halves() -> None:
+@pytest.mark.parametrize("brief", ["OUI", "WHEN HE CAME HOME, OK"])
+def test_a_translation_without_all_clauses_is_made_of_its_halves(brief: str) -> None:
     def say(source: str) -> str:
-        return source.upper() if len(source) < 30 else "OUI"
+        return source.upper() if len(source) < 30 else brief
 
     text = "when he came home, he saw the wide sea"
     assert answer(writer(room=400).parts(text), say) == text.upper()
+
+
+@pytest.mark.parametrize("half", ["OUI", "{x}", "3"])
+def test_a_brief_translation_stays_where_its_halves_say_no_more(half: str) -> None:
+    def say(source: str) -> str:
+        return half if len(source) < 30 else "IL VIT LA GRANDE MER"
+
+    text = "when he came home, he saw the wide sea"
+    assert answer(writer(room=400).parts(text), say) == "IL VIT LA GRANDE MER"
 
 
 def test_tags_stay_in_order_and_what_they_hold_is_translated() -> None:

@@ -46,6 +46,7 @@
   };
 
   const sources = {
+    link: () => location.href,
     value: (button) => button.dataset.value,
     written: (button) => button.closest(".np-written").querySelector(".np-text").textContent,
     answer: (button) => answerText(button.closest("#result")),

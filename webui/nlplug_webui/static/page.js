@@ -15,13 +15,14 @@ window.nplug = (() => {
   let cleared = 0;
   let seen = "";
   let byItself = false;
+  let wanted = null; // values that a script asks for: {changes, then}
   let resume = false; // the page is open, and its values are not back yet
   let restoring = false;
   let restored = null;
   let timer = null;
   let writing = null;
   let coding = null;
-  const asked = new Map();
+  const calls = new Map();
   const costs = [];
 
   const find = (selector) => document.querySelector(selector);
@@ -58,7 +59,7 @@ window.nplug = (() => {
     const card = find("#result");
     if (!card || !form) return;
     const reply = shown();
-    const of = asked.get(reply?.dataset.asked);
+    const of = calls.get(reply?.dataset.asked);
     const state = waiting !== null ? "busy" : !reply ? "empty" : of === current ? "current" : "outdated";
     if (card.dataset.state !== state) card.dataset.state = state;
   };
@@ -72,6 +73,13 @@ window.nplug = (() => {
       byItself = true;
       press("#np-ask");
     }, PAUSE);
+  };
+
+  // The form has the values that a script asked for.
+  const filled = (asked) => {
+    if (!wanted || wanted !== asked) return;
+    wanted = null;
+    asked.then?.();
   };
 
   const refreshCode = () => {
@@ -105,6 +113,7 @@ window.nplug = (() => {
       const seconds = Number(reply.querySelector("[data-seconds]")?.dataset.seconds ?? find("#result-tail [data-seconds]")?.dataset.seconds);
       if (seconds) costs.splice(0, costs.length, ...costs.slice(-2), seconds / Math.max(length(), SHORT));
       region.textContent = reply.innerText.slice(0, 300);
+      document.dispatchEvent(new CustomEvent("nplug:answered"));
       if (Number(seen) <= cleared && blank()) press("#clear");
     }
     mark();
@@ -166,12 +175,37 @@ window.nplug = (() => {
 
     // The values of the address, after opening or when the browser went back or forward.
     returned() {
+      if (wanted) {
+        setTimeout(filled, 400, wanted); // where the form had these values before, nothing changes
+        return form.fields.map((field) => (field.key in wanted.changes ? wanted.changes[field.key] : same));
+      }
       const { values: found, keys } = address.read({ resume });
       restored = { values: found, keys };
       const open = resume && !keys.length;
       resume = false;
       return open ? found.map(() => same) : found;
     },
+
+    // Sets fields of the form, by their names in the address; `then` runs afterwards.
+    set(changes, then = null) {
+      wanted = { changes, then };
+      press("#np-restore");
+    },
+
+    // The value of a field by its name; undefined if there is none.
+    value: (key) => (form && values ? values[form.fields.findIndex((field) => field.key === key)] : undefined),
+    has: (key) => Boolean(form?.fields.some((field) => field.key === key)),
+    get form() { return form; },
+    // The query of the address for the values of the form.
+    link() {
+      clearTimeout(writing);
+      address.write(values);
+      return location.search;
+    },
+    // The values of the address, which has changed.
+    again: () => press("#np-restore"),
+    // Whether the answer on the page is the one of the form.
+    current: () => Boolean(form && shown()) && find("#result").dataset.state === "current",
 
     // The card of the model has set its defaults: precision and options of the address come back.
     reapplied() {
@@ -180,10 +214,12 @@ window.nplug = (() => {
     },
 
     changed(now) {
+      if (wanted && form.fields.every((field, place) => !(field.key in wanted.changes) || now[place] === wanted.changes[field.key])) filled(wanted);
       if (!form || resume || !take(now.slice(0, form.fields.length))) return;
       mark();
       schedule();
       refreshCode();
+      document.dispatchEvent(new CustomEvent("nplug:changed"));
     },
 
     // A call begins: gives it a token, which comes back with its answer.
@@ -193,8 +229,8 @@ window.nplug = (() => {
       clearTimeout(timer);
       token += 1;
       waiting = String(token);
-      asked.set(waiting, current);
-      asked.delete(String(token - 20));
+      calls.set(waiting, current);
+      calls.delete(String(token - 20));
       if (!byItself) {
         commit();
         if (window.innerWidth < 860) find("#result")?.scrollIntoView({ block: "start" });

@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from nlplug import PluginHost, Task
 from nlplug.data import DataFile
 from nlplug.errors import NlplugError, OptionError
+from nlplug.evaluation.agreement import agreement
 from nlplug.evaluation.compare import compare, document
 from nlplug.evaluation.run import graph_size
 from nlplug.models.bundle import Bundle
@@ -85,13 +86,14 @@ class Comparing:
             second: str = "",
             second_precision: str = AUTO,
             limit: int = _ROWS,
+            labelled: bool = True,
         ) -> Any:
             sides = [
                 Choice(model=first, precision=first_precision),
                 Choice(model=second, precision=second_precision),
             ]
             content = await request.body()
-            return await run_in_threadpool(self.file, task, name, content, sides, limit)
+            return await run_in_threadpool(self.file, task, name, content, sides, limit, labelled)
 
     def tasks(self) -> Any:
         """The tasks."""
@@ -173,9 +175,15 @@ class Comparing:
         return {"sides": answered, "same": not any(differs for _, differs in parts)}
 
     def file(
-        self, task: str, name: str, content: bytes, sides: Sequence[Choice], limit: int
+        self,
+        task: str,
+        name: str,
+        content: bytes,
+        sides: Sequence[Choice],
+        limit: int,
+        labelled: bool = True,
     ) -> Any:
-        """The comparison on the rows of an uploaded file, and its report as an HTML page."""
+        """The comparison on the rows of an uploaded file; with right answers also its report."""
         if limit < 1:
             raise OptionError(f"'limit' is {limit}.", hint="Give a number of rows from 1.")
         found = self._host.task(task)
@@ -187,8 +195,11 @@ class Comparing:
                 for side in sides
             ]
             first, second = (lease.pipeline for lease in leases)
+            data = DataFile(path, limits=LIMITS)
             try:
-                result = compare(first, second, DataFile(path, limits=LIMITS), limit=limit)
+                if not labelled:
+                    return agreement(first, second, data, limit=limit).to_dict()
+                result = compare(first, second, data, limit=limit)
             except NlplugError as error:
                 error.message = error.message.replace(str(path), path.name)
                 raise

@@ -15,14 +15,18 @@ MORE: dict[str, tuple[str, str]] = {
     "on_text": ("On one text", "比较一段文本"),
     "on_file": ("On a file", "比较一个文件"),
     "on_file_info": (
-        "A file with the right answers, in any format that `nlplug compare` reads. The "
-        "speed is measured on this machine.",
-        "带有正确答案的文件，可用 `nlplug compare` 支持的任何格式。速度在本机测得。",
+        "With the right answers: a file in any format that nlplug compare reads. Without: a file "
+        "of inputs, as on the tab Batch; then only the agreement and the different answers are "
+        "shown. The speed is measured on this machine.",
+        "带有正确答案：可用 nlplug compare 支持的任何格式。没有正确答案：与“批量”相同的输入文件，"
+        "此时只显示一致率和不同的结果。速度在本机测得。",
     ),
     "no_scores": (
-        "Answers of this task have no scoring, so files cannot be compared.",
-        "此任务的结果没有评分方法，无法比较文件。",
+        "A file of inputs, as on the tab Batch. Answers of this task have no scoring, so only the "
+        "agreement and the different answers are shown.",
+        "与“批量”相同的输入文件。此任务的结果没有评分方法，因此只显示一致率和不同的结果。",
     ),
+    "labelled": ("The file has the right answers", "文件带有正确答案"),
     "file": ("File", "文件"),
     "limit": ("Maximum number of rows", "最大行数"),
     "compare": ("Compare", "比较"),

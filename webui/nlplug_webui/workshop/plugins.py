@@ -17,6 +17,10 @@ PREFIX = "np-plugins"
 """First path segment of the routes."""
 CATALOGUE: dict[str, tuple[str, str]] = {
     "classification": ("Classification of short texts, such as intents.", "短文本分类，例如意图。"),
+    "feature-extraction": (
+        "Vectors of tokens and texts (embeddings).",
+        "词元与文本的向量（嵌入）。",
+    ),
     "fill-mask": ("Words for a gap in a text.", "为文本中的空缺填词。"),
     "generation": ("Text generation and chat.", "文本生成与对话。"),
     "ner": ("Named entities in a text.", "文本中的命名实体。"),

@@ -24,6 +24,7 @@ from nlplug.workspace import DataSet, TrainingRun, WorkspaceFolder
 from nlplug.workspace.browse import known_labels, most_uncertain, view
 from nlplug.workspace.datasets import corrections_of
 from nlplug.workspace.exchange import FORMATS, export
+from nlplug.workspace.gpus import gpus
 from nlplug.workspace.reports import rows_behind, wheel
 from nlplug.workspace.trainings import check_packages, plan
 from nlplug_webui.workshop.requests import by_our_page
@@ -110,6 +111,7 @@ class Workshop:
             "runs": [self._about(run) for run in TrainingRun.all(self._workspace)],
             "missing": _missing(),
             "formats": list(FORMATS),
+            "gpus": vars(gpus()),
         }
 
     def create(self, name: str = Body(), task: str = Body()) -> Any:

@@ -14,6 +14,7 @@ _FOLDER = Path(__file__).parents[1] / "static" / "workshop"
 _ORDER = (
     *("kit", "editor", "correct", "charts", "datasets", "training", "report", "main"),
     *("compare", "plugins", "shortcuts"),
+    *("products", "generation", "sentences", "translation", "entities", "history", "chat"),
 )
 
 

@@ -8,6 +8,7 @@ from html import escape
 
 from nlplug_webui.texts import LANGUAGES
 from nlplug_webui.workshop.more_texts import MORE
+from nlplug_webui.workshop.product_texts import PRODUCTS
 
 ROOTS = {"workspace": "np-workshop", "compare": "np-compare", "plugins": "np-plugins"}
 """Page → id of the element that its script fills."""
@@ -199,8 +200,11 @@ def workshop_texts(*, any_folder: bool, corrects: bool) -> dict[str, Mapping[str
     def root(name: str, language: str) -> str:
         place = LANGUAGES.index(language)
         texts = json.dumps(
-            {key: forms[place] for key, forms in (TEXTS | MORE).items()}, ensure_ascii=True
+            {key: forms[place] for key, forms in (TEXTS | MORE | PRODUCTS).items()},
+            ensure_ascii=True,
         )
+        if name == "np-correct":  # stands below the products, which have the texts
+            texts = "{}"
         return (
             f'<div id="{name}" class="np-workshop" data-texts="{escape(texts)}" '
             f'data-language="{language}" data-folders="{str(any_folder).lower()}"></div>'
@@ -215,4 +219,5 @@ def workshop_texts(*, any_folder: bool, corrects: bool) -> dict[str, Mapping[str
             for page, element in ROOTS.items()
         },
         "workshop:correct": correct,
+        "products:root": {name: root("np-products", name) for name in LANGUAGES},
     }

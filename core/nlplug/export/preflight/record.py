@@ -35,6 +35,7 @@ PROBES = (
 )
 """Texts in lower and upper case, with numbers, accents and punctuation."""
 
+_COMPARED = ("logits", "last_hidden_state")
 _FORMAT = 1
 _NUMBERS = 24
 _DRAWN, _LENGTH = 6, 16
@@ -157,12 +158,12 @@ def _outputs(model: Any, tokenizer: Any) -> list[np.ndarray]:
             more["decoder_input_ids"] = torch.arange(4, device=model.device)[None]
         with torch.inference_mode():
             output = model(input_ids=kept, attention_mask=torch.ones_like(kept), **more)
-        logits = [
+        compared = [
             value
             for name, value in output.items()
-            if name.endswith("logits") and isinstance(value, torch.Tensor)
+            if name.endswith(_COMPARED) and isinstance(value, torch.Tensor)
         ]
-        numbers = torch.cat([value.flatten().float().cpu() for value in logits]).numpy()
+        numbers = torch.cat([value.flatten().float().cpu() for value in compared]).numpy()
         places = np.linspace(0, len(numbers) - 1, min(_NUMBERS, len(numbers))).astype(np.int64)
         found.append(numbers[places])
     return found

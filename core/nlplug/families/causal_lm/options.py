@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 from nlplug.families.decoding_options import TextDecodingOptions
 from nlplug.json_text import parse_json
-from nlplug.runtime.decoding.options import DoSample, Temperature
+from nlplug.runtime.decoding.settings import DoSample, Temperature
 from nlplug.task import TaskInput, chinese
 
 
@@ -160,6 +160,26 @@ class CausalOptions(TextDecodingOptions):
         description="Leave special tokens out of the new text.",
         json_schema_extra=chinese("省略特殊词元", "新文本中不包含特殊词元。", advanced=True),
     )
+    add_special_tokens: SkipJsonSchema[bool] = Field(
+        default=True,
+        title="Add special tokens",
+        description="Put the special tokens of the model before a prompt; chats have their own.",
+        json_schema_extra=chinese(
+            "添加特殊词元", "在提示之前加上模型的特殊词元；对话使用自己的。", advanced=True
+        ),
+    )
+    prompt_length: SkipJsonSchema[int | None] = Field(
+        default=None,
+        ge=1,
+        title="Prompt length",
+        description="Number of tokens of the prompt that the model reads, special tokens included. "
+        "The end of a longer prompt is not read. Empty: all tokens.",
+        json_schema_extra=chinese(
+            "提示长度",
+            "模型读取的提示词元数（含特殊词元）；更长的提示不读其末尾。留空：全部。",
+            advanced=True,
+        ),
+    )
     details: bool = Field(
         default=False,
         title="Details",
@@ -197,6 +217,13 @@ class GeneratedText(TypedDict):
     """One text; for a chat, its messages including the new one."""
 
     generated_text: str | list[Message]
+    details: NotRequired[Details]
+
+
+class GeneratedTokens(TypedDict):
+    """With ``return_tensors``: the ids of the tokens of the prompt and of the new text."""
+
+    generated_token_ids: list[int]
     details: NotRequired[Details]
 
 

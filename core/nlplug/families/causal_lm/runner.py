@@ -14,10 +14,12 @@ from nlplug.families.causal_lm.options import (
     CausalOptions,
     Details,
     GeneratedText,
+    GeneratedTokens,
     Message,
     TokenDetails,
 )
-from nlplug.families.decoding_options import GenerationConfig
+from nlplug.families.decoding_options import GenerationConfig, refuse_token_ids
+from nlplug.families.generation_settings import check_settings
 from nlplug.families.vocabulary import check_vocabulary
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
@@ -78,7 +80,7 @@ class CausalRunner(StreamingRunner):
         self._window = bundle.max_length
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self._config = GenerationConfig.of(bundle)
-        self._config.check(bundle.name)
+        check_settings(self._config.values, bundle.name)
         self._bundle = bundle
         self._templates: dict[bool, ChatTemplate | None] = {}
         self._decoder = Lazy(self._open)
@@ -113,6 +115,7 @@ class CausalRunner(StreamingRunner):
             OptionError: Immediately: several texts or beam search, which cannot be streamed.
         """
         given = cast("CausalOptions", options)
+        refuse_token_ids(given)
         for name in ("num_beams", "num_return_sequences"):
             if (value := getattr(given, name)) > 1:
                 raise OptionError(
@@ -141,7 +144,7 @@ class CausalRunner(StreamingRunner):
 
     def _steps(
         self, inputs: Iterable[TaskInput], options: CausalOptions, stop: threading.Event
-    ) -> Generator[list[GeneratedText], None, None]:
+    ) -> Generator[list[GeneratedText | GeneratedTokens], None, None]:
         first = 0
         # Lengths that count the prompt differ between prompts, so these are answered alone.
         alone = options.max_length is not None or options.min_length is not None
@@ -152,9 +155,9 @@ class CausalRunner(StreamingRunner):
             answers = self._texts(options).texts(
                 prompts, decoding, stop=options.stop, stop_kept=options.stop_strings
             )
-            for item, texts in zip(chunk, answers, strict=True):
+            for item, prompt, texts in zip(chunk, prompts, answers, strict=True):
                 raise_if_cancelled(stop)
-                yield [self._answer(item, text, options) for text in texts]
+                yield [self._answer(item, prompt, text, options) for text in texts]
             first += len(chunk)
 
     def _open(self) -> Decoder:
@@ -195,6 +198,7 @@ class CausalRunner(StreamingRunner):
         """
         if isinstance(item.text, str):
             begin, ids = self._tokenizer.prompt(options.prefix + item.text)
+            begin = begin if options.add_special_tokens else []
         else:
             begin, ids = [], self._tokenizer.ids(self._rendered(item.text, options))
         if not ids and not begin and item.text == "":
@@ -204,6 +208,9 @@ class CausalRunner(StreamingRunner):
                 "The prompt is empty." if not item.text else "The prompt has no tokens.",
                 hint="Give at least one word.",
             )
+        if options.prompt_length is not None:
+            begin = begin[: options.prompt_length]
+            ids = ids[: options.prompt_length - len(begin)]
         context = self._decoder.get().spec.context
         if len(begin) + len(ids) > context:
             if options.truncation == "error":
@@ -234,7 +241,20 @@ class CausalRunner(StreamingRunner):
             variables=options.chat_template_kwargs,
         )
 
-    def _answer(self, item: CausalInput, made: Text, options: CausalOptions) -> GeneratedText:
+    def _answer(
+        self, item: CausalInput, prompt: Prompt, made: Text, options: CausalOptions
+    ) -> GeneratedText | GeneratedTokens:
+        answer: GeneratedText | GeneratedTokens
+        if options.return_tensors:
+            answer = GeneratedTokens(generated_token_ids=[*prompt.ids, *made.tokens])
+        else:
+            answer = GeneratedText(generated_text=self._whole(item, made, options))
+        if options.details:
+            answer["details"] = self._details(made, options)
+        return answer
+
+    def _whole(self, item: CausalInput, made: Text, options: CausalOptions) -> str | list[Message]:
+        """The text of an answer, with its prompt if the options say so."""
         whole: str | list[Message] = made.text
         if options.return_full_text:
             if isinstance(item.text, str):
@@ -244,10 +264,7 @@ class CausalRunner(StreamingRunner):
                 whole = [*before, cast("Message", append_text(last, made.text))]
             else:
                 whole = [*item.text, Message(role="assistant", content=made.text)]
-        answer = GeneratedText(generated_text=whole)
-        if options.details:
-            answer["details"] = self._details(made, options)
-        return answer
+        return whole
 
     def _details(self, made: Text, options: CausalOptions) -> Details:
         logprobs: Sequence[float | None] = made.logprobs or [None] * len(made.tokens)

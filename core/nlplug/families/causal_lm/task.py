@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
-from nlplug.argument_rules import Rule, ignored, only, values, when_none
-from nlplug.errors import warn
+from nlplug.argument_rules import Rule, ignored, only, shown, values, when_none
+from nlplug.errors import OptionError, warn
 from nlplug.families.causal_lm.options import (
     CausalInput,
     CausalOptions,
@@ -46,6 +46,25 @@ def hole(name: str, value: Any) -> Mapping[str, Any]:
     return only(None, hint="Use truncation.")(name, value) if value != "hole" else _LEFT
 
 
+def of_tokenizer(name: str, value: Any) -> Mapping[str, Any]:
+    """The rule of ``tokenizer_encode_kwargs``, the arguments of a tokenizer."""
+    given = {} if value is None else value
+    if not isinstance(given, Mapping) or not set(given) <= _TOKENIZER_ARGUMENTS:
+        raise OptionError(
+            f"{name}={shown(value)} is not available.",
+            hint=f"Give a dict with {', '.join(sorted(_TOKENIZER_ARGUMENTS))}; the variables of a "
+            "chat template are the option chat_template_kwargs.",
+        )
+    found: dict[str, Any] = {}
+    if given.get("truncation") not in (None, False, "do_not_truncate"):
+        length = given.get("max_length")
+        found = {"truncation": "left"} if length is None else {"prompt_length": length}
+    if "add_special_tokens" in given:
+        found["add_special_tokens"] = given["add_special_tokens"]
+    return found
+
+
+_TOKENIZER_ARGUMENTS = {"add_special_tokens", "max_length", "padding", "truncation"}
 _LEFT: Mapping[str, Any] = {"truncation": "left"}
 
 
@@ -70,8 +89,13 @@ class CausalTask(Task):
         "handle_long_generation": hole,
         "clean_up_tokenization_spaces": ignored,
         "truncation": values(
-            {None: "error", False: "error", "do_not_truncate": "error", True: "left"}
+            {
+                **dict.fromkeys((None, False, "do_not_truncate"), "error"),
+                **dict.fromkeys((True, "longest_first", "only_first"), "left"),
+            }
         ),
+        "tokenizer_encode_kwargs": of_tokenizer,
+        "add_special_tokens": when_none(True),
         "prefix": when_none(""),
         "skip_special_tokens": when_none(True),
     }
@@ -84,10 +108,16 @@ class CausalTask(Task):
     def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task.adapt`; ``max_new_tokens`` overrides ``max_length``."""
         left = with_generation_config(arguments)
+        if left.get("return_tensors") and {"return_text", "return_full_text"} & left.keys():
+            raise OptionError(
+                "return_tensors cannot be combined with return_text and return_full_text.",
+                hint="Token ids are those of prompt and new text; leave the others out.",
+            )
         for new, old in self.replaces.items():
             if left.get(old) is not None and left.get(new) is not None:
                 warn(f"{old} is ignored, because {new} is given.", UserWarning)
-                del left[old]
+            if left.get(new) is not None:
+                left[old] = None  # also overrides the one that the pipeline was created with
         return super().adapt(left)
 
     def load(
@@ -100,6 +130,10 @@ class CausalTask(Task):
     ) -> StreamingRunner:
         """Load the decoder graph, in the fast form or as Optimum exports it."""
         return CausalRunner(bundle, precision, device=device, threads=threads)
+
+    def chats(self, bundle: Bundle) -> bool:
+        """Whether the model has a chat template."""
+        return bundle.repository.chat_template() is not None
 
     def default_options(self, bundle: Bundle) -> dict[str, Any]:
         """The options of ``generation_config.json``, overridden by those of the manifest."""

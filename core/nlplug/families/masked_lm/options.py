@@ -34,10 +34,9 @@ class MaskedLMOptions(LanguageOptions):
     top_k: int = Field(
         default=5,
         ge=1,
-        le=1000,
         title="Number of predictions",
         description="Number of predictions for each mask, best first.",
-        json_schema_extra=chinese("预测数量", "每个掩码返回得分最高的几个预测。"),
+        json_schema_extra=chinese("预测数量", "每个掩码返回得分最高的几个预测。", slider=1000),
     )
     targets: Annotated[
         list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)

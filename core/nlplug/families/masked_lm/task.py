@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from nlplug.argument_rules import Rule, shown, when_default
-from nlplug.errors import OptionError
+from nlplug.argument_rules import Rule, tokenizer_arguments, when_default
 from nlplug.families.family import Family
 from nlplug.families.masked_lm.model import MaskedLMModel
 from nlplug.families.masked_lm.options import Filling, MaskedLMInput, MaskedLMOptions
@@ -26,18 +25,6 @@ FAMILY = Family(
 )
 _DEEPEST = 4
 """Number of the last word that the gate masks: it must be within short windows."""
-_TOKENIZER_ARGUMENTS = ("truncation", "max_length")
-
-
-def _of_tokenizer(name: str, value: Any) -> Mapping[str, Any]:
-    """The rule for ``tokenizer_kwargs``, the arguments of a tokenizer."""
-    values = {} if value is None else value
-    if not isinstance(values, Mapping) or not set(values) <= {*_TOKENIZER_ARGUMENTS, "padding"}:
-        raise OptionError(
-            f"{name}={shown(value)} is not available.",
-            hint=f"Give a dict with {' and '.join(_TOKENIZER_ARGUMENTS)}, or these as options.",
-        )
-    return {key: values[key] for key in _TOKENIZER_ARGUMENTS if key in values}
 
 
 class MaskedLMTask(OnePassTask):
@@ -54,7 +41,7 @@ class MaskedLMTask(OnePassTask):
     Output: ClassVar[Any] = list[Filling] | list[list[Filling]]
     display: ClassVar[Display] = Display.TABLE
     rules: ClassVar[Mapping[str, Rule]] = {
-        "tokenizer_kwargs": _of_tokenizer,
+        "tokenizer_kwargs": tokenizer_arguments,
         "top_k": when_default,
         "targets": when_default,
     }

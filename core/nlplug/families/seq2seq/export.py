@@ -113,7 +113,7 @@ def fix_scales(
                 hint="Export the model from its checkpoint with `nlplug export`.",
             )
         spec = EncoderDecoderSpec.from_json(described, draft.path)
-        opened = FastEncoderDecoder(encoder, decoder, spec)
+        opened = FastEncoderDecoder(encoder, decoder, spec, draft.path)
         for prompt in prompts:
             generate(opened, [prompt], rows.options)
 

@@ -6,13 +6,16 @@ import threading
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from nlplug.errors import OptionError
+import numpy as np
+
+from nlplug.errors import InputError, OptionError
+from nlplug.families.decoding_options import refuse_token_ids
 from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel, Written
 from nlplug.models.signature import Signature
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
@@ -36,11 +39,13 @@ class Stretch:
 
     Attributes:
         versions: Its text, once for each version of the answer; a single one serves all.
+        ids: The ids of the tokens of each version; empty for a part that stays as it was.
         tokens: How many were decoded for it.
         finish: Why its text ended; None for one that stays as it was.
     """
 
     versions: list[str]
+    ids: list[list[int]] = field(default_factory=list)
     tokens: int = 0
     finish: str | None = None
 
@@ -109,6 +114,7 @@ class Seq2SeqRunner(StreamingRunner):
             OptionError: Several versions were asked for.
         """
         decoding = self._model.decoding(options)
+        refuse_token_ids(options)
         if decoding.num_return_sequences > 1:
             raise OptionError(
                 f"num_return_sequences is {decoding.num_return_sequences}: only one text can be "
@@ -126,6 +132,22 @@ class Seq2SeqRunner(StreamingRunner):
             return self._by_token(parts, options, decoding)
         return self._by_stretch(parts, options, decoding)
 
+    def alternatives(self, item: TaskInput, options: Any, part: int, count: int) -> list[str]:
+        """See `StreamingRunner.alternatives`: the best beams of a segment."""
+        parts = self._model.parts(item, options)
+        if not 0 <= part < len(parts):
+            raise InputError(
+                f"The answer has {len(parts)} parts, and no number {part}.",
+                hint="Ask for the answer again: its input or its options may have changed.",
+            )
+        chosen = parts[part]
+        if isinstance(chosen, str):
+            return []
+        changes = {"num_beams": count, "num_return_sequences": count, "do_sample": False}
+        beams = options.model_copy(update=changes)
+        [written] = self._write([(chosen, 0)], beams, self._model.decoding(beams))
+        return list(dict.fromkeys(written.versions))
+
     def open(self) -> None:
         """See `Runner.open`.
 
@@ -141,7 +163,7 @@ class Seq2SeqRunner(StreamingRunner):
 
     def _steps(
         self, inputs: Iterable[TaskInput], options: Any, stop: threading.Event
-    ) -> Generator[list[dict[str, str]], None, None]:
+    ) -> Generator[list[dict[str, Any]], None, None]:
         decoding = self._model.decoding(options, cancelled=stop.is_set)
         count = decoding.num_return_sequences
         first = 0
@@ -153,8 +175,11 @@ class Seq2SeqRunner(StreamingRunner):
             with closing(stretches):
                 for own in parts:
                     raise_if_cancelled(stop)
-                    texts = _versions(list(islice(stretches, len(own))), count)
-                    yield [{self._key: text} for text in texts]
+                    made = list(islice(stretches, len(own)))
+                    if options.return_tensors:
+                        yield self._token_ids(made, count)
+                    else:
+                        yield [{self._key: text} for text in _versions(made, count)]
 
     def _open(self) -> TextDecoder:
         encoder, decoder = self._files
@@ -168,15 +193,28 @@ class Seq2SeqRunner(StreamingRunner):
         self._model.check(opened.spec)
         return TextDecoder(opened, self._model.target.decode)
 
+    def _token_ids(self, made: Sequence[Stretch], count: int) -> list[dict[str, Any]]:
+        """The ids of each version, int64 of shape (tokens,), as ``generate`` returns them: after
+        the start token, and padded to the longest version."""
+        start = self._decoder.get().begin()
+        pad = self._model.target.pad_token_id or 0
+        versions = _joined([stretch.ids for stretch in made], count)
+        longest = max(map(len, versions))
+        key = f"{self._key.removesuffix('_text')}_token_ids"
+        return [
+            {key: np.array([*start, *ids, *[pad] * (longest - len(ids))], dtype=np.int64)}
+            for ids in versions
+        ]
+
     def _by_token(
         self, parts: Sequence[Part], options: Any, decoding: DecodingOptions
     ) -> Generator[TextPiece, None, None]:
         """The one segment among the parts as it comes."""
         count, finish = 0, "eos"
-        for place, part in enumerate(parts, 1):
-            last = place == len(parts)
+        for place, part in enumerate(parts):
+            last = place == len(parts) - 1
             if isinstance(part, str):
-                yield TextPiece(part, finish if last else None, count)
+                yield TextPiece(part, finish if last else None, count, part=place)
                 continue
             trim = _Trim() if part.trims else None
             pieces = self._decoder.get().pieces(
@@ -186,17 +224,18 @@ class Seq2SeqRunner(StreamingRunner):
                 for piece in pieces:
                     count, finish = piece.tokens, piece.finish or finish
                     text = trim(piece.text) if trim else piece.text
-                    yield replace(piece, text=text, finish=piece.finish if last else None)
+                    ended = piece.finish if last else None
+                    yield replace(piece, text=text, finish=ended, part=place)
 
     def _by_stretch(
         self, parts: Sequence[Part], options: Any, decoding: DecodingOptions
     ) -> Generator[TextPiece, None, None]:
         count, finish = 0, "eos"
         with closing(self._stretches(parts, options, decoding, in_order=True)) as stretches:
-            for place, stretch in enumerate(stretches, 1):
+            for place, stretch in enumerate(stretches):
                 count, finish = count + stretch.tokens, stretch.finish or finish
-                ended = finish if place == len(parts) else None
-                yield TextPiece(stretch.versions[0], ended, count)
+                ended = finish if place == len(parts) - 1 else None
+                yield TextPiece(stretch.versions[0], ended, count, part=place)
 
     def _stretches(
         self,
@@ -261,12 +300,15 @@ class Seq2SeqRunner(StreamingRunner):
         stretches = []
         for (segment, number), texts in zip(segments, made, strict=True):
             tokens = sum(len(text.tokens) for text in texts)
+            ids = [text.tokens for text in texts]
 
             def again(more: Sequence[Segment], number: int = number) -> list[list[str]]:
-                nonlocal tokens
+                nonlocal ids, tokens
                 parts = [(one, number) for one in more]
                 rewritten = self._write(parts, options, decoding) if parts else []
                 tokens += sum(stretch.tokens for stretch in rewritten)
+                if rewritten:
+                    ids = _joined([stretch.ids for stretch in rewritten], len(ids))
                 return [stretch.versions for stretch in rewritten]
 
             written = [
@@ -278,7 +320,7 @@ class Seq2SeqRunner(StreamingRunner):
                 for text in texts
             ]
             versions = segment.finished(written, again)
-            stretches.append(Stretch(versions, tokens, texts[0].finish))
+            stretches.append(Stretch(versions, ids, tokens, texts[0].finish))
         return stretches
 
 
@@ -312,6 +354,14 @@ def _first_places(parts: Sequence[Part], *, alone: bool) -> dict[int, int]:
         for place, part in enumerate(parts)
         if isinstance(part, Segment)
     }
+
+
+def _joined(parts: Sequence[list[list[int]]], count: int) -> list[list[int]]:
+    """The ids of each version of several parts; a part with one version has it in all."""
+    return [
+        [token for part in parts if part for token in part[min(number, len(part) - 1)]]
+        for number in range(count)
+    ]
 
 
 def _versions(stretches: Sequence[Stretch], count: int) -> list[str]:

@@ -23,6 +23,7 @@ from nlplug.families.seq2seq.model import Seq2SeqModel, graph_files, own_params
 from nlplug.families.seq2seq.options import Seq2SeqOptions
 from nlplug.families.seq2seq.runner import Seq2SeqRunner
 from nlplug.models.bundle import Bundle
+from nlplug.runtime.decoding.settings import LONGEST
 from nlplug.task import Display, StreamingRunner, Task, TaskInput, TextInput
 
 FAMILY = Family(
@@ -42,9 +43,6 @@ FAMILY = Family(
     pretraining="nlplug.families.seq2seq.settings:Seq2SeqPretrainConfig",
     architectures=("marian",),
 )
-
-_LONGEST = 4096
-"""Upper bound of the length options, in tokens."""
 
 
 class Seq2SeqTask(Task):
@@ -117,7 +115,7 @@ class Seq2SeqTask(Task):
         for old, new in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
             limit = found.get(old)
             if type(limit) is int and limit > 1:
-                found.setdefault(new, min(limit - 1, _LONGEST))
+                found.setdefault(new, min(limit - 1, LONGEST))
         return GenerationConfig(found).default_options(self.Options) | bundle.options
 
     def shape(

@@ -81,7 +81,9 @@ class SequenceClassificationModel(
             item.text if item.text_pair is None else (item.text, item.text_pair) for item in inputs
         ]
         groups = (
-            self._tokenizer.truncate(texts, max_length=options.max_length)
+            self._tokenizer.truncate(
+                texts, max_length=options.max_length, strategy=options.truncated_text
+            )
             if options.truncation
             else self._tokenizer.encode(texts, stride=self._stride(options))
         )
@@ -185,7 +187,9 @@ class SequenceClassificationModel(
         """See `ExplainableModel.places`."""
         text = item.text if item.text_pair is None else (item.text, item.text_pair)
         if options.truncation:
-            return self._tokenizer.places(text, max_length=options.max_length)[:1]
+            return self._tokenizer.places(
+                text, max_length=options.max_length, strategy=options.truncated_text
+            )[:1]
         return self._tokenizer.places(text, stride=self._stride(options))
 
     def target(

@@ -126,6 +126,17 @@ class SequenceClassificationOptions(ExplanationOptions, LanguageOptions):
         ),
     )
     truncation: Truncation = False
+    truncated_text: SkipJsonSchema[Literal["longest_first", "only_first", "only_second"]] = Field(
+        default="longest_first",
+        title="Truncated text of a pair",
+        description="With truncation: which text of a pair loses its end; longest_first: the "
+        "longer one, until both have the same length, then both.",
+        json_schema_extra=chinese(
+            "截断句对中的哪段",
+            "截断时舍去句对中哪段文本的末尾；longest_first：先截较长的一段，等长后两段同截。",
+            advanced=True,
+        ),
+    )
     stride: Stride = 64
     max_length: MaxLength = None
     return_all_scores: SkipJsonSchema[bool] = Field(

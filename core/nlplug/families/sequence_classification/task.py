@@ -30,8 +30,16 @@ FAMILY = Family(
     scoring="nlplug.families.sequence_classification.scoring:ClassificationEvaluation",
     held_out="nlplug.families.sequence_classification.held_out:fit",
     hub_shape="nlplug.server.protocols.shapes:NESTED",
+    distils=True,
     labelled=True,
 )
+
+
+def truncated(name: str, value: Any) -> Mapping[str, Any]:
+    """The rule of ``truncation``, which may name the text of a pair to cut."""
+    if value in ("only_first", "only_second"):
+        return {name: True, "truncated_text": value}
+    return values({None: False, "do_not_truncate": False, "longest_first": True})(name, value)
 
 
 class SequenceClassificationTask(OnePassTask):
@@ -54,14 +62,7 @@ class SequenceClassificationTask(OnePassTask):
         "function_to_apply": values(
             {"softmax": "softmax", "sigmoid": "sigmoid", "none": "none", "default": None}
         ),
-        "truncation": values(
-            {
-                None: False,
-                "do_not_truncate": False,
-                "longest_first": True,
-                "only_first": True,
-            }
-        ),
+        "truncation": truncated,
         "stride": when_default,
     }
 

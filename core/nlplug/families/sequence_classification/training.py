@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from nlplug.errors import DataError, TrainingError
 from nlplug.export.pooling import KEY, pooling_of
 from nlplug.families.sequence_classification.contents import LabelledTexts
 from nlplug.families.sequence_classification.temperature import MIN_ROWS, fit_temperature, improves
+from nlplug.models.resolve import resolve
+from nlplug.pipelines import Pipeline
 from nlplug.settings import load_settings
 from nlplug.train.checkpoint import load_base
 from nlplug.train.plan import FEW_ROWS
@@ -79,6 +81,11 @@ class SequenceClassificationRecipe(Recipe):
         return self.contrast > 0
 
     @property
+    def _is_soft(self) -> bool:
+        """Whether a row has a number for each label, and not the id of one."""
+        return bool(self.config.soft_column or self.config.teacher)
+
+    @property
     def multi_label(self) -> bool:
         """Whether a text may have several labels."""
         return self.contents.scheme.several
@@ -97,6 +104,49 @@ class SequenceClassificationRecipe(Recipe):
             LabelledText(self.contents.key(row), self.contents.ids(row), self._soft(row))
             for row in rows
         ]
+
+    def taught(
+        self, examples: Sequence[LabelledText], texts: Iterable[DataRow]
+    ) -> list[LabelledText]:
+        """See `Recipe.taught`: soft labels, which are softened scores mixed with the labels."""
+        share = self.config.teacher_share
+        more = [self.contents.key(row) for row in texts]
+        found = self._scores([*(example.text for example in examples), *more])
+        known = [replace(each, soft=None) for each in examples]  # the teacher replaces the column
+        targets = np.stack([self._target(example) for example in known]) if known else found[:0]
+        mixed = (1 - share) * targets + share * found[: len(known)]
+        return [
+            *(replace(each, soft=tuple(row)) for each, row in zip(known, mixed, strict=True)),
+            *(
+                LabelledText(text, self._likely(row), tuple(row))
+                for text, row in zip(more, found[len(known) :], strict=True)
+            ),
+        ]
+
+    def _scores(self, texts: Sequence[str]) -> np.ndarray:
+        """The scores of the teacher, softened by the temperature, shape (texts, labels)."""
+        with Pipeline(self.task, resolve(self.config.teacher)) as teacher:
+            labels = teacher.bundle.labels
+            if set(labels) != set(self.labels):
+                raise TrainingError(
+                    f"The labels of the teacher {self.config.teacher!r} are "
+                    f"{', '.join(labels[:10])}; those of the rows are "
+                    f"{', '.join(self.labels[:10])}.",
+                    hint="Use a teacher with the same labels.",
+                )
+            answers = teacher.answers(texts, top_k=None, min_score=0.0, on_foreign="ignore")
+            scores = [{each["label"]: each["score"] for each in answer} for answer in answers]
+        array = np.array([[row[label] for label in self.labels] for row in scores])
+        powers = np.power(np.clip(array, 1e-7, 1.0), 1 / self.config.teacher_temperature)
+        if not self.multi_label:
+            return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        others = np.power(np.clip(1 - array, 1e-7, 1.0), 1 / self.config.teacher_temperature)
+        return np.asarray(powers / (powers + others))
+
+    def _likely(self, scores: np.ndarray) -> tuple[int, ...]:
+        if self.multi_label:
+            return tuple(np.flatnonzero(scores >= 0.5).tolist())
+        return (int(scores.argmax()),)
 
     def stratum(self, example: LabelledText) -> str:
         return str(example.labels)
@@ -200,7 +250,7 @@ class SequenceClassificationRecipe(Recipe):
 
     def _contrast(self, rows: int) -> float:
         """The weight of the loss on pairs of rows."""
-        if self.multi_label or self.config.soft_column:
+        if self.multi_label or self._is_soft:
             return 0.0
         if self.config.contrast is not None:
             return self.config.contrast
@@ -226,7 +276,7 @@ class SequenceClassificationRecipe(Recipe):
         """The id of the label; with several or soft labels one number per label, (labels,)."""
         if example.soft is not None:
             return np.array(example.soft, dtype=np.float32)
-        if not self.multi_label and not self.config.soft_column:
+        if not self.multi_label and not self._is_soft:
             return np.array(example.labels[0], dtype=np.int64)
         target = np.zeros(len(self.labels), dtype=np.float32)
         target[list(example.labels)] = 1.0

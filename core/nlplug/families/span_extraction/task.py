@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from nlplug.argument_rules import Rule, renamed
+from nlplug.argument_rules import Rule, renamed, when_default
 from nlplug.families.family import Family
 from nlplug.families.one_pass import OnePassTask
 from nlplug.families.span_extraction.model import SpanExtractionModel
@@ -56,7 +56,10 @@ class SpanExtractionTask(OnePassTask):
     Output: ClassVar[Any] = Answer | list[Answer]
     """One answer for ``top_k=1``, else a list, as in transformers and the Hub API."""
     name_rules: ClassVar[Mapping[str, NameRules]] = {"question-answering": NameRules(unwraps=True)}
-    rules: ClassVar[Mapping[str, Rule]] = {"topk": renamed("top_k")}
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "topk": renamed("top_k"),
+        "top_k": when_default,
+    }
     display: ClassVar[Display] = Display.HIGHLIGHT
     answers_invisible: ClassVar[bool] = True
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from nlplug.runtime.decoding.decoder import Decoder, Decoding
+from nlplug.runtime.decoding.decoder import Decoder, Decoding, check_logits
 from nlplug.runtime.decoding.history import Finish, History, Stopping
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.processors import (
@@ -57,6 +57,7 @@ def beam_search(
         InputError: A prompt is empty, too long, or of another vocabulary; or all tokens are banned.
         OptionError: A token of the options is not in the vocabulary.
         CancelledError: See `DecodingOptions.cancelled`.
+        BundleError: The graph gives logits that are NaN or infinite.
     """
     options.check_tokens(session.spec.vocabulary)
     beams = options.num_beams
@@ -64,7 +65,7 @@ def beam_search(
     decoding = session.start(prompts, room=room, copies=beams)
     texts = session.decoder_prompts(prompts)
     history = History(texts, room, beams)
-    stopping = Stopping(options.max_new_tokens, session.spec.context, options.eos)
+    stopping = options.stopping(session.spec.context)
     longest = max(len(text) for text in texts)
     # All prompts of one search have the same length limit: that of the longest prompt.
     limit = min(options.max_new_tokens, session.spec.context + 1 - longest)
@@ -73,6 +74,7 @@ def beam_search(
     with closing(decoding):
         while True:
             options.raise_if_cancelled()
+            check_logits(session, decoding.sound)
             values, tokens = candidates(decoding, history)
             parents, tokens = search.advance(values, tokens, stopping)
             alive = np.flatnonzero(~search.done)
@@ -120,10 +122,10 @@ class _State:
 
     Attributes:
         origin: The number of each prompt in the call, int64 of shape (prompts,).
-        tokens: The running beams, int64 of shape (prompts, beams, limit).
+        tokens: The running beams, int64 of shape (prompts, beams, room).
         scores: The sums of their log-probabilities, float32 of shape (prompts, beams).
         ended: Whether an ended text is there, bool of shape (prompts, beams).
-        ended_tokens: The ended texts, best first, int64 of shape (prompts, beams, limit).
+        ended_tokens: The ended texts, best first, int64 of shape (prompts, beams, room).
         ended_lengths: Their lengths, int64 of shape (prompts, beams).
         ended_scores: Their scores with the length penalty, float32 of shape (prompts, beams).
         done: Whether the search of a prompt has ended, bool of shape (prompts,).
@@ -139,19 +141,31 @@ class _State:
     done: np.ndarray
 
     @classmethod
-    def initial(cls, prompts: int, beams: int, limit: int) -> _State:
+    def initial(cls, prompts: int, beams: int, room: int) -> _State:
         """No text has ended, and all beams are equal, so only the first of each prompt counts."""
         scores = np.full((prompts, beams), _NEVER)
         scores[:, 0] = 0
         return cls(
             origin=np.arange(prompts),
-            tokens=np.zeros((prompts, beams, limit), np.int64),
+            tokens=np.zeros((prompts, beams, room), np.int64),
             scores=scores,
             ended=np.zeros((prompts, beams), bool),
-            ended_tokens=np.zeros((prompts, beams, limit), np.int64),
+            ended_tokens=np.zeros((prompts, beams, room), np.int64),
             ended_lengths=np.zeros((prompts, beams), np.int64),
             ended_scores=np.full((prompts, beams), _NEVER),
             done=np.zeros(prompts, bool),
+        )
+
+    def with_room(self, length: int) -> _State:
+        """The state with room for texts of this length."""
+        room = self.tokens.shape[2]
+        if length <= room:
+            return self
+        wider = ((0, 0), (0, 0), (0, room))
+        return replace(
+            self,
+            tokens=np.pad(self.tokens, wider),
+            ended_tokens=np.pad(self.ended_tokens, wider),
         )
 
     def select(self, prompts: np.ndarray) -> _State:
@@ -178,7 +192,7 @@ class _Search:
         # Each end token may end each beam; enough continuations must be left.
         self.width = max(2, 1 + len(options.eos)) * options.num_beams
         self._generated = 0
-        self._state = _State.initial(prompts, options.num_beams, limit)
+        self._state = _State.initial(prompts, options.num_beams, min(limit, _FIRST_ROOM))
         self.results: list[list[Beam]] = [[] for _ in range(prompts)]
 
     @property
@@ -203,7 +217,8 @@ class _Search:
         Raises:
             InputError: No beam of a prompt can continue, and no text of it has ended.
         """
-        state, beams = self._state, self._options.num_beams
+        self._state = state = self._state.with_room(self._generated + 1)
+        beams = self._options.num_beams
         prompts, count = len(state.origin), values.shape[1]
         totals = values.reshape(prompts, beams, count) + state.scores[:, :, None]
         totals = totals.reshape(prompts, -1)
@@ -218,6 +233,8 @@ class _Search:
         texts = state.tokens[each, parents]
         texts[:, :, self._generated] = tokens
         self._generated += 1
+        if stopping.late:
+            self._limit = self._generated
         hits = stopping.ended(tokens) | (self._generated >= self._limit)
 
         running = totals + np.where(hits, _NEVER, np.float32(0))

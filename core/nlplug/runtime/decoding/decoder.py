@@ -169,6 +169,10 @@ class Decoding(Protocol):
         """The most likely token of each row, int64 of shape (rows,); may be overwritten too."""
 
     @property
+    def sound(self) -> np.ndarray:
+        """Whether no logit of a row is NaN or infinity, and some are numbers: bool, (rows,)."""
+
+    @property
     def ranking(self) -> Ranking | None:
         """The most likely tokens after the last step; None if `rank` did not ask before it."""
 
@@ -212,6 +216,10 @@ class Decoder(Protocol):
     @property
     def spec(self) -> DecoderSpec:
         """Its shape."""
+
+    @property
+    def path(self) -> Path:
+        """The file of its graph, for messages."""
 
     def decoder_prompts(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
         """The tokens that the decoder starts from.
@@ -269,6 +277,23 @@ def check_room(spec: DecoderSpec, filled: int) -> None:
         raise InputError(
             f"The text has reached the model's context of {spec.context} tokens.",
             hint="Give a shorter prompt or a smaller max_new_tokens.",
+        )
+
+
+def check_logits(decoder: Decoder, sound: np.ndarray) -> None:
+    """Refuse the logits of a broken graph; a token that a model excludes may have minus infinity.
+
+    Args:
+        decoder: The model.
+        sound: See `Decoding.sound`.
+
+    Raises:
+        BundleError: Those of a row are no numbers.
+    """
+    if not sound.all():
+        raise BundleError(
+            f"The graph {decoder.path} gives logits that are NaN or infinite.",
+            hint="Try another precision, or export the model again.",
         )
 
 

@@ -17,7 +17,6 @@ from nlplug.runtime.decoding.decoder import (
     check_room,
     padded,
 )
-from nlplug.runtime.decoding.graph_session import check_numbers
 from nlplug.runtime.decoding.ranking import Ranking
 from nlplug.runtime.decoding.sessions import Sessions
 from nlplug.runtime.device import onnxruntime
@@ -33,6 +32,7 @@ class FastDecoder:
 
     def __init__(self, sessions: Sessions, spec: DecoderSpec) -> None:
         self.sessions = sessions
+        self.path = sessions.path
         self.spec = spec
         sessions.plan(spec.one_thread, spec.lane_rows)
 
@@ -82,6 +82,12 @@ class Outputs:
         return self._arrays["top_tokens"][:, 0]
 
     @property
+    def sound(self) -> np.ndarray:
+        """See `Decoding.sound`: one NaN or infinity makes all probabilities NaN."""
+        sound: np.ndarray = self._arrays["top_share"][:, 0] > 0
+        return sound
+
+    @property
     def ranking(self) -> Ranking | None:
         """The most likely tokens; None if fewer than ``count`` were bound."""
         logits, tokens = self._arrays["top_logits"], self._arrays["top_tokens"]
@@ -104,10 +110,6 @@ class Outputs:
         binding.bind_ortvalue_input("top", make(self._top))
         for name, values in self._arrays.items():
             binding.bind_ortvalue_output(name, make(values))
-
-    def check(self, session: Any) -> None:
-        """Refuse logits that are NaN; see `check_numbers`."""
-        check_numbers(self._arrays["top_share"], session)
 
     def select(self, rows: np.ndarray) -> None:
         """Continue with these rows, in this order; `bind` again before the next step."""
@@ -158,6 +160,11 @@ class FastDecoding:
         return self._outputs.next_tokens
 
     @property
+    def sound(self) -> np.ndarray:
+        """See `Decoding.sound`."""
+        return self._outputs.sound
+
+    @property
     def ranking(self) -> Ranking | None:
         """See `Decoding.ranking`."""
         return self._outputs.ranking
@@ -185,7 +192,6 @@ class FastDecoding:
         self._ids[:, 0] = tokens
         self._total[...] = filled + 1
         self._session.run_with_iobinding(self._binding)
-        self._outputs.check(self._session)
         # The graph reads lengths and positions as they are before a step.
         self.lengths += 1
         self._positions += 1
@@ -251,7 +257,6 @@ class FastCausalDecoding(FastDecoding):
         lengths = np.array([len(prompt) for prompt in prompts], np.int32)
         super().__init__(session, spec, lengths, int(lengths.max()) + room)
         session.run_with_iobinding(self.bind(prompt_inputs(spec, prompts, lengths)))
-        self._outputs.check(session)
         if copies > 1:
             self.cache.repeat(copies, lengths)
             self.select(np.repeat(np.arange(len(prompts)), copies))

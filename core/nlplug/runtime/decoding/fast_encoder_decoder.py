@@ -6,6 +6,7 @@ The encoder reads each source once and returns the keys and values of all cross 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,11 @@ class FastEncoderDecoder:
         encoder: The ``InferenceSession`` of the encoder's graph.
         decoder: The ``InferenceSession`` of the decoder's graph.
         spec: The content of the decoder's metadata.
+        path: The file of the decoder, for messages.
     """
 
-    def __init__(self, encoder: Any, decoder: Any, spec: EncoderDecoderSpec) -> None:
+    def __init__(self, encoder: Any, decoder: Any, spec: EncoderDecoderSpec, path: Path) -> None:
+        self.path = path
         self.encoder = encoder
         self.session = decoder
         self.spec = spec

@@ -11,8 +11,8 @@ import numpy as np
 
 from nlplug.errors import OptionError
 from nlplug.runtime.decoding.beam import beam_search
-from nlplug.runtime.decoding.decoder import Decoder, Decoding
-from nlplug.runtime.decoding.history import Finish, History, Stopping
+from nlplug.runtime.decoding.decoder import Decoder, Decoding, check_logits
+from nlplug.runtime.decoding.history import Finish, History
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.processors import (
     Processor,
@@ -132,6 +132,7 @@ def generate(
         InputError: A prompt is empty, too long, or of another vocabulary.
         OptionError: A token of the options is not in the vocabulary.
         CancelledError: See `DecodingOptions.cancelled`.
+        BundleError: The graph gives logits that are NaN or infinite.
     """
     if options.num_beams > 1:
         return [
@@ -179,17 +180,12 @@ def decode(
     room = min(options.max_new_tokens, _FIRST_ROOM)
     decoding = session.start(prompts, room=room, copies=copies)
     history = History(session.decoder_prompts(prompts), room, copies)
-    stopping = Stopping(
-        options.max_new_tokens,
-        session.spec.context,
-        options.eos,
-        options.stop_sequences,
-        options.stop_when,
-    )
+    stopping = options.stopping(session.spec.context)
     choose = _TokenChoice(options, decoding)
     with closing(decoding):
         while True:
             options.raise_if_cancelled()
+            check_logits(session, decoding.sound)
             tokens = choose(decoding, history)
             logprobs = _logprobs(decoding, tokens) if options.logprobs else None
             history.append(tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -90,6 +91,7 @@ class Stopping:
         eos: Tokens that end a row.
         sequences: Sequences of tokens that end a row.
         stop_when: Called with the number of a text and its new token; True ends the text.
+        deadline: Value of `time.monotonic` from which each text ends with its next token.
     """
 
     max_new_tokens: int
@@ -97,6 +99,12 @@ class Stopping:
     eos: tuple[int, ...] = ()
     sequences: tuple[tuple[int, ...], ...] = ()
     stop_when: StopWhen | None = None
+    deadline: float | None = None
+
+    @property
+    def late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
 
     def ended(self, tokens: np.ndarray) -> np.ndarray:
         """Which of some tokens are in ``eos``, as booleans of the same shape."""
@@ -113,7 +121,7 @@ class Stopping:
             tokens: int64 of shape (rows,).
         """
         found: list[Finish | None] = [None] * len(tokens)
-        if history.generated >= self.max_new_tokens:
+        if history.generated >= self.max_new_tokens or self.late:
             found = ["length"] * len(tokens)
         elif history.longest > self.context:
             # The last token needs no position: nothing is computed after it.

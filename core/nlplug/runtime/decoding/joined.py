@@ -13,6 +13,7 @@ batch with a copy of its rows and joins again with its next step.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from threading import Condition, Lock
 from time import monotonic
 from typing import Any
@@ -49,6 +50,11 @@ class JoinedDecoder:
     def spec(self) -> DecoderSpec:
         """See `Decoder.spec`."""
         return self._decoder.spec
+
+    @property
+    def path(self) -> Path:
+        """See `Decoder.path`."""
+        return self._decoder.path
 
     def decoder_prompts(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
         """See `Decoder.decoder_prompts`."""
@@ -112,6 +118,12 @@ class JoinedDecoding:
         """See `Decoding.next_tokens`."""
         with self._owner.lock:
             return self._own(self.decoding.next_tokens)
+
+    @property
+    def sound(self) -> np.ndarray:
+        """See `Decoding.sound`."""
+        with self._owner.lock:
+            return self._own(self.decoding.sound)
 
     @property
     def ranking(self) -> Ranking | None:

@@ -71,7 +71,7 @@ def open_encoder_decoder(
     if spec is not None and spec.fast:
         spec.check_graph(session)
         spec = spec if start is None else replace(spec, start=start)
-        return FastEncoderDecoder(open_session(encoder, threads), session, spec)
+        return FastEncoderDecoder(open_session(encoder, threads), session, spec, decoder)
     return PlainEncoderDecoder(
         encoder, decoder, session, spec=spec, start=start, context=context, threads=threads
     )

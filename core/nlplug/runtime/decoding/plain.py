@@ -20,7 +20,6 @@ from nlplug.runtime.decoding.decoder import (
     check_room,
     padded,
 )
-from nlplug.runtime.decoding.graph_session import check_numbers
 from nlplug.runtime.decoding.ranking import Ranking
 from nlplug.runtime.device import onnxruntime
 
@@ -106,6 +105,7 @@ class PlainDecoder:
     """
 
     def __init__(self, session: Any, path: Path, *, context: int) -> None:
+        self.path = path
         self.graph = graph = PlainGraph(session, path, _CAUSAL_INPUTS, DecoderSpec.metadata_key)
         past = [item for item in session.get_inputs() if item.name not in _CAUSAL_INPUTS]
         held = {graph.inputs[item.name] for item in past}
@@ -161,6 +161,12 @@ class PlainDecoding:
         return len(self.lengths)
 
     @property
+    def sound(self) -> np.ndarray:
+        """See `Decoding.sound`: to ``argmax`` NaN is the largest number."""
+        sound: np.ndarray = np.isfinite(self.logits[np.arange(self.rows), self.next_tokens])
+        return sound
+
+    @property
     def ranking(self) -> Ranking | None:
         """See `Decoding.ranking`: None, a plain graph does not rank."""
         return None
@@ -212,9 +218,7 @@ class PlainDecoding:
         # A session that records activations binds further outputs after these.
         logits, *made = binding.get_outputs()[: 1 + len(cache)]
         self.logits = logits.numpy()[:, -1].astype(np.float32, copy=False)
-        self.next_tokens = self.logits.argmax(axis=1)  # of NaN the first
-        best = np.take_along_axis(self.logits, self.next_tokens[:, None], axis=1)
-        check_numbers(best, graph.session)
+        self.next_tokens = self.logits.argmax(axis=1)
         self._values.update(zip(cache, made, strict=True))
 
 

@@ -72,6 +72,7 @@ class PlainEncoderDecoder:
         context: int | None,
         threads: int | None,
     ) -> None:
+        self.path = decoder
         key = EncoderDecoderSpec.metadata_key
         self.first = PlainGraph(session, decoder, _DECODER_INPUTS, key)
         self.encoder = PlainGraph(open_session(encoder, threads), encoder, _ENCODER_INPUTS, key)

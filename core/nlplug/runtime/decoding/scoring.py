@@ -13,7 +13,7 @@ import numpy as np
 
 from nlplug.errors import OptionError
 from nlplug.runtime.decoding.cache import Cache
-from nlplug.runtime.decoding.decoder import Decoder, check_prompts
+from nlplug.runtime.decoding.decoder import Decoder, check_logits, check_prompts
 from nlplug.runtime.decoding.fast import FastDecoder, prompt_inputs
 from nlplug.runtime.decoding.ranking import log_sum_exp
 from nlplug.runtime.device import onnxruntime
@@ -41,6 +41,7 @@ def token_logits(
 
     Raises:
         InputError: A prompt or text is empty, too long, or of another vocabulary.
+        BundleError: The graph gives logits that are NaN or infinite.
     """
     rows = zip(prompts, texts, strict=True)
     most = max(1, _NUMBERS // decoder.spec.vocabulary)
@@ -51,9 +52,12 @@ def token_logits(
                 break
         first, second = [prompt for prompt, _ in batch], [text for _, text in batch]
         if isinstance(decoder, FastDecoder):
-            yield from _one_pass(decoder, first, second)
+            made = _one_pass(decoder, first, second)
         else:
-            yield from _step_by_step(decoder, first, second)
+            made = _step_by_step(decoder, first, second)
+        for logits in made:
+            check_logits(decoder, np.isfinite(logits.max(axis=1)))
+            yield logits
 
 
 def nats(logits: np.ndarray, tokens: Tokens) -> np.ndarray:

@@ -162,6 +162,11 @@ class ParallelDecoding:
         return np.concatenate([part.next_tokens for part in self._parts])
 
     @property
+    def sound(self) -> np.ndarray:
+        """See `Decoding.sound`."""
+        return np.concatenate([part.sound for part in self._parts])
+
+    @property
     def ranking(self) -> Ranking | None:
         """See `Decoding.ranking`."""
         made = [ranking for part in self._parts if (ranking := part.ranking) is not None]

@@ -77,6 +77,11 @@ class TextDecoder:
         self._decode = decode
         self._rows = rows
 
+    def begin(self, ids: Sequence[int] = (0,)) -> list[int]:
+        """The tokens before the first new one: those of a prompt, or, in an encoder-decoder model,
+        the start token."""
+        return list(self._decoder.decoder_prompts([ids])[0])
+
     def texts(
         self,
         prompts: Sequence[Prompt],

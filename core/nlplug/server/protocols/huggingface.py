@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import InputError, OptionError
 from nlplug.families.family import load
+from nlplug.json_text import json_shown
 from nlplug.server.protocols import text_generation
-from nlplug.server.protocols.shapes import Call, Shape, json_type
+from nlplug.server.protocols.shapes import Call, Shape
 from nlplug.task import python_only
 from nlplug.validation import make_input, make_options
 
@@ -46,7 +47,7 @@ def parse(body: Any, task: Task, limits: Limits) -> Call:
     """
     if not isinstance(body, dict):
         raise InputError(
-            f"The body is {json_type(body)}, not an object.",
+            f"The body is {json_shown(body)}; it should be an object.",
             hint='Send {"inputs": "…", "parameters": {}}.',
         )
     if "inputs" not in body:
@@ -103,7 +104,10 @@ def _input(task: Task, value: Any, path: str) -> TaskInput:
 def _flag(body: Mapping[str, Any], name: str) -> bool:
     value = body.get(name)
     if not isinstance(value, bool | None):
-        raise InputError(f"{name}: this is {json_type(value)}.", hint="Send true or false.")
+        raise InputError(
+            f"{name}: this is {json_shown(value)}; it should be true or false.",
+            hint="Send true or false.",
+        )
     return bool(value)
 
 
@@ -128,7 +132,7 @@ def _parameters(parameters: Any) -> dict[str, Any]:
         return {}
     if not isinstance(parameters, dict):
         raise InputError(
-            f"parameters: this is {json_type(parameters)}, not an object.",
+            f"parameters: this is {json_shown(parameters)}; it should be an object.",
             hint='Send {"parameters": {"name": value}}.',
         )
     return dict(parameters)

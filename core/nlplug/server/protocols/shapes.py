@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import InputError
+from nlplug.json_text import json_shown
 
 if TYPE_CHECKING:
     from nlplug.task import TaskInput
@@ -79,16 +80,10 @@ def _generating(parameters: Mapping[str, Any], known: Mapping[str, Any]) -> dict
     more = options.pop("generate_parameters", None) or {}
     if not isinstance(more, dict):
         raise InputError(
-            f"parameters: generate_parameters is {json_type(more)}, not an object.",
+            f"parameters: generate_parameters is {json_shown(more)}; it should be an object.",
             hint='Send {"generate_parameters": {"num_beams": 4}}.',
         )
     return {**more, **options}
-
-
-def json_type(value: Any) -> str:
-    """Name of the type of a JSON value for errors: ``an array``, ``null``, …"""
-    names = {str: "a string", list: "an array", bool: "a boolean", dict: "an object"}
-    return "null" if value is None else names.get(type(value), "a number")
 
 
 PLAIN = Shape(_plain)

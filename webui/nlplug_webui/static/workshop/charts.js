@@ -12,7 +12,7 @@ npw.charts = (() => {
     made.append(...children);
     return made;
   };
-  const short = (value) => (Math.abs(value) >= 100 ? value.toFixed(0) : Number(value.toPrecision(3)).toString());
+  const short = (value) => (value && Math.abs(value) < 0.001 ? value.toExponential(1) : Math.abs(value) >= 100 ? value.toFixed(0) : Number(value.toPrecision(3)).toString());
   const frame = (title, ...parts) => el("figure", { class: "np-w-chart" }, el("figcaption", {}, title),
     svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title }, ...parts));
   const label = (x, y, text, anchor) => svg("text", { x, y, "text-anchor": anchor }, text);

@@ -70,19 +70,25 @@
 
   const compared = (result) => {
     const { report, ...values } = result;
+    const judged = "metric" in result; // else the file has no right answers
     const scored = result.disagreements.some((one) => one.scores.some(Boolean));
     const given = (one, place) => (scored ? `${one.answers[place]} (${one.scores[place].toFixed(3)})` : one.answers[place]);
-    const { mean, low, high } = result.gain;
     const number = (value) => value.toFixed(4);
+    const gain = () => {
+      const { mean, low, high } = result.gain;
+      return el("p", { class: "np-w-info" }, say("gain", { metric: result.metric, mean: number(mean), low: number(low), high: number(high) }));
+    };
+    const pace = (one) => [megabytes(one.size), one.rate.toFixed(0), milliseconds(one.cpu)];
+    const names = result.sides.map((one) => one.name);
     return [
       el("p", { id: "np-c-agree" }, el("strong", {}, say("agree", { share: percent(result.agreement), n: result.rows, m: result.different }))),
-      el("p", { class: "np-w-info" }, say("gain", { metric: result.metric, mean: number(mean), low: number(low), high: number(high) })),
-      table([say("model"), result.metric, say("interval"), say("size"), say("speed"), say("cpu")], result.sides.map((one) => [
-        one.name, number(one.score), one.interval.map(number).join(" – "), megabytes(one.size), one.rate.toFixed(0), milliseconds(one.cpu)])),
-      el("div", { class: "np-w-line" }, download("download_report", "report.html", "text/html", report), download("download_json", "comparison.json", "application/json", JSON.stringify(values, null, 2))),
+      judged ? gain() : null,
+      table([say("model"), ...(judged ? [result.metric, say("interval")] : []), say("size"), say("speed"), say("cpu")], result.sides.map((one) => [
+        one.name, ...(judged ? [number(one.score), one.interval.map(number).join(" – ")] : []), ...pace(one)])),
+      el("div", { class: "np-w-line" }, judged ? download("download_report", "report.html", "text/html", report) : null, download("download_json", "comparison.json", "application/json", JSON.stringify(values, null, 2))),
       result.disagreements.length ? el("h3", {}, say("disagreements", { n: result.disagreements.length, m: result.different })) : null,
-      result.disagreements.length ? table([say("place"), say("text"), say("truth"), result.sides[0].name, result.sides[1].name],
-        result.disagreements.map((one) => [one.source, one.input, one.truth, given(one, 0), given(one, 1)])) : null,
+      result.disagreements.length ? table([say("place"), say("text"), ...(judged ? [say("truth")] : []), ...names],
+        result.disagreements.map((one) => [one.source, one.input, ...(judged ? [one.truth] : []), given(one, 0), given(one, 1)])) : null,
     ].filter(Boolean);
   };
 
@@ -121,15 +127,17 @@
 
     const file = input("np-c-file", { type: "file", required: true });
     const limit = input("np-c-limit", { type: "number", min: 1, value: 1000, required: true });
+    const labelled = el("input", { type: "checkbox", id: "np-c-labelled", ".checked": offer.scores, disabled: !offer.scores });
     const noteFile = messages();
     const shownFile = el("div", { id: "np-c-result", "aria-live": "polite" });
     const [one, two] = sides;
     const rows = el("form", { class: "np-card", onsubmit: asking(noteFile, shownFile, async () => {
       const query = new URLSearchParams({ name: file.files[0].name, first: one.value().model, first_precision: one.value().precision,
-        second: two.value().model, second_precision: two.value().precision, limit: limit.value });
+        second: two.value().model, second_precision: two.value().precision, limit: limit.value, labelled: labelled.checked });
       return compared(await npw.upload(`${path("tasks", task, "file")}?${query}`, file.files[0]));
     }) }, el("h2", {}, say("on_file")), el("p", { class: "np-w-info" }, say(offer.scores ? "on_file_info" : "no_scores")),
-    offer.scores ? el("div", { class: "np-w-line" }, field("file", file), field("limit", limit), el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask-file" }, say("compare"))) : null, noteFile.line, shownFile);
+    el("div", { class: "np-w-line" }, field("file", file), field("limit", limit), el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask-file" }, say("compare"))),
+    el("label", { class: "np-live" }, labelled, el("span", {}, say("labelled"))), noteFile.line, shownFile);
     return [el("section", { class: "np-card" }, el("div", { class: "np-c-beside" }, sides.map((each) => each.shown))), text, rows, gates];
   };
 

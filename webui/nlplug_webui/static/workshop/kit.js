@@ -2,7 +2,7 @@
 window.npw = (() => {
   let texts = null;
 
-  const rootOf = () => document.querySelector("#np-workshop, #np-compare, #np-plugins, #np-correct");
+  const rootOf = () => document.querySelector("#np-workshop, #np-compare, #np-plugins, #np-products");
   const dataset = () => rootOf()?.dataset ?? {};
 
   // The text of a key, with {names} replaced; {name:one|many} is the form for that number.

@@ -25,6 +25,12 @@ npw.training = (() => {
   const missing = (error) => el("div", { class: "np-card-message np-error", role: "alert", id: "np-train-missing" },
     el("strong", {}, say("missing")), el("p", {}, error.error), el("pre", {}, error.hint ?? ""));
 
+  const gpuNote = ({ names, used }) => {
+    if (!names.length) return null;
+    const each = [...new Set(names)].map((name) => { const count = names.filter((one) => one === name).length; return count > 1 ? `${count} × ${name}` : name; });
+    return el("p", { class: "np-w-info", id: "np-train-gpu" }, say(used ? "gpu_used" : "gpu_unused", { names: each.join(", ") }));
+  };
+
   const page = (name, overview) => {
     const note = messages();
     const data = overview.datasets.find((one) => one.name === name);
@@ -66,6 +72,7 @@ npw.training = (() => {
       el("p", {}, el("a", { href: `#/data/${name}` }, `← ${name}`)),
       el("section", { class: "np-card" }, el("h2", {}, say("train_on", { name })),
         overview.missing ? missing(overview.missing) : null,
+        gpuNote(overview.gpus),
         checked,
         el("form", { onsubmit: (event) => { event.preventDefault(); start(); } },
           el("div", { class: "np-w-line" }, field("name", named), field("base", base, "base_info")),

@@ -1,0 +1,161 @@
+"""Two models, or two precisions of one, on the same rows without right answers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from nlplug.errors import DataError, OptionError
+from nlplug.evaluation.run import graph_size, shortened
+from nlplug.inputs import read_inputs
+from nlplug.results import answer_rows
+
+if TYPE_CHECKING:
+    from nlplug.data.formats import DataFile
+    from nlplug.pipelines import Pipeline
+    from nlplug.task import Task
+
+_DISAGREEMENTS = 50
+
+
+@dataclass(frozen=True)
+class Pace:
+    """One of the models.
+
+    Attributes:
+        name: Its name, with the precision.
+        size: Bytes of the graphs.
+        rate: Rows per second.
+        cpu: CPU time per row, in seconds.
+    """
+
+    name: str
+    size: int
+    rate: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row that the models answer differently.
+
+    Attributes:
+        source: ``file:line``.
+        input: The beginning of the input.
+        answers: The answers of the first and of the second model.
+        scores: The scores that the models gave them; 0 if answers have no scores.
+    """
+
+    source: str
+    input: str
+    answers: tuple[str, str]
+    scores: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often two models give the same answer.
+
+    Attributes:
+        task: Name of the task.
+        data: Name of the file.
+        rows: Number of rows.
+        sides: The first and the second model.
+        agreement: Share of the rows with the same answer; scores may differ.
+        different: Number of rows with different answers.
+        disagreements: The first of these, most confident first.
+    """
+
+    task: str
+    data: str
+    rows: int
+    sides: tuple[Pace, Pace]
+    agreement: float
+    different: int
+    disagreements: list[Difference]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        return asdict(self)
+
+
+def agreement(
+    first: Pipeline, second: Pipeline, data: DataFile, *, limit: int | None = None
+) -> Agreement:
+    """Run two pipelines over a file and count the rows with the same answer.
+
+    The file needs no right answers. Of labels with scores the first one is compared, of other
+    answers everything but the scores.
+
+    Args:
+        first: One model.
+        second: The other model, of the same task.
+        data: A file of inputs, as for a batch.
+        limit: Maximum number of rows, from the beginning of the file.
+
+    Raises:
+        OptionError: The models are of different tasks.
+        DataError: The file cannot be read, or there are no rows.
+        InputError: A row cannot be answered; the message names file and line.
+    """
+    task = first.definition
+    if task.name != second.definition.name:
+        raise OptionError(
+            f"The models are for different tasks, {task.name!r} and {second.definition.name!r}.",
+            hint="Compare models of one task.",
+        )
+    rows = list(islice(read_inputs(task, data), limit))
+    if not rows:
+        raise DataError(f"{data.path} holds no rows.", hint="Give a file with rows of inputs.")
+    inputs = [dict(row.values) for row in rows]
+    (one, given), (other, also) = _answered(first, inputs), _answered(second, inputs)
+    pairs = list(zip(given, also, strict=True))
+    different = [place for place, (a, b) in enumerate(pairs) if a[0] != b[0]]
+    chosen = sorted(different, key=lambda place: -max(score for _, score in pairs[place]))
+    return Agreement(
+        task=task.name,
+        data=data.path.name,
+        rows=len(rows),
+        sides=(one, other),
+        agreement=1 - len(different) / len(rows),
+        different=len(different),
+        disagreements=[
+            Difference(
+                f"{data.path.name}:{rows[place].row.line}",
+                shortened(" | ".join(map(str, filter(None, inputs[place].values())))),
+                (shortened(pairs[place][0][0]), shortened(pairs[place][1][0])),
+                (round(pairs[place][0][1], 6), round(pairs[place][1][1], 6)),
+            )
+            for place in chosen[:_DISAGREEMENTS]
+        ],
+    )
+
+
+Decided = tuple[str, float]
+"""The decision of an answer as a text, and its score."""
+
+
+def _answered(pipe: Pipeline, inputs: list[dict[str, Any]]) -> tuple[Pace, list[Decided]]:
+    """The pace of a model, and its decisions."""
+    pipe([dict(inputs[0])])  # the first call after loading is slower, and is not timed
+    start, cpu = time.perf_counter(), time.process_time()
+    decided = [_decided(pipe.definition, answer) for answer in pipe.answers(inputs)]
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    pace = Pace(
+        name=f"{pipe.bundle.name}@{pipe.precision}",
+        size=graph_size(pipe.bundle, pipe.precision),
+        rate=len(inputs) / seconds if seconds else 0.0,
+        cpu=cpu / len(inputs),
+    )
+    return pace, decided
+
+
+def _decided(task: Task, answer: Any) -> Decided:
+    rows = answer_rows(task, answer)
+    if rows and all("label" in row and "score" in row for row in rows):  # labels, best first
+        return str(rows[0]["label"]), float(rows[0]["score"])
+    texts = [str(value) for row in rows for value in row.values() if type(value) is not float]
+    scores = [value for row in rows for value in row.values() if type(value) is float]
+    return " | ".join(texts), max(scores, default=0.0)

@@ -1,0 +1,73 @@
+"""Inputs and options of tasks that return the hidden states of an encoder."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
+
+from nlplug.language_guard import LanguageOptions
+from nlplug.task import TaskInput, chinese
+
+Pool = Literal["none", "mean", "cls"]
+
+
+class FeatureInput(TaskInput):
+    """One text."""
+
+    text: str = Field(
+        title="Text",
+        description="The text to encode.",
+        json_schema_extra=chinese("文本", "要编码的文本。"),
+    )
+
+
+class FeatureOptions(LanguageOptions):
+    """One vector per token or per text, and what happens to long texts."""
+
+    pool: Pool = Field(
+        default="none",
+        title="Pooling",
+        description="none: one vector per token, special tokens included; mean: one vector per "
+        "text, the mean over its tokens; cls: the vector of its first token.",
+        json_schema_extra=chinese(
+            "池化",
+            "none：每个词元（含特殊词元）一个向量；mean：每段文本一个向量，即其词元的平均；"
+            "cls：第一个词元的向量。",
+        ),
+    )
+    normalize: bool = Field(
+        default=False,
+        title="Normalize",
+        description="With pooling: divide a vector by its length, so that the dot product of two "
+        "vectors is their cosine.",
+        json_schema_extra=chinese(
+            "归一化", "池化时：向量除以其长度，使两个向量的点积等于余弦相似度。"
+        ),
+    )
+    truncation: bool = Field(
+        default=False,
+        title="Truncate long texts",
+        description="Remove the end of a text that is longer than the model's window. Off: such a "
+        "text is an error.",
+        json_schema_extra=chinese(
+            "截断长文本", "截去文本超出模型窗口的末尾；关闭则报错。", advanced=True
+        ),
+    )
+    max_length: SkipJsonSchema[int | None] = Field(
+        default=None,
+        ge=1,
+        title="Maximum length",
+        description="With truncation: number of tokens to keep, special tokens included. Empty: "
+        "the model's window.",
+        json_schema_extra=chinese(
+            "最大长度", "截断时保留的词元数（含特殊词元）。留空：模型的窗口。", advanced=True
+        ),
+    )
+    return_tensors: SkipJsonSchema[bool] = Field(
+        default=False,
+        title="Return arrays",
+        description="Return arrays of numpy instead of lists.",
+        json_schema_extra=chinese("返回数组", "返回 numpy 数组而不是列表。", advanced=True),
+    )

@@ -1,0 +1,1 @@
+"""Feature extraction as a plugin of nlplug."""

@@ -1,0 +1,176 @@
+"""The tools of the pages of tasks: alternatives, files, presets, types, the history, the menu."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nlplug.testing import tiny_text_generator
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Download, Page
+
+pytestmark = pytest.mark.browser
+
+Open = Callable[..., "Page"]
+CURRENT = "() => document.querySelector('#result')?.dataset.state === 'current'"
+
+
+def answered(page: Page, task: str, text: str) -> Page:
+    page.locator("#model-facts .np-model-name").wait_for()
+    page.locator(f"#{task}-input-text textarea").fill(text)
+    page.locator("#run").click()
+    page.locator("#result .np-answer").wait_for()
+    page.wait_for_function(CURRENT)
+    return page
+
+
+def saved(download: Download) -> str:
+    return Path(download.path()).read_text("utf-8")
+
+
+def test_another_text_for_a_sentence_takes_its_place(open_page: Open) -> None:
+    text = "Where is the nearest train station? Hello {name}!"
+    page = answered(open_page("translation"), "translation", text)
+    assert page.locator(".np-kept").all_inner_texts() == ["{name}"]
+    sentences = page.locator(".np-part-button")
+    first, second = sentences.all_inner_texts()
+    sentences.first.focus()
+    page.keyboard.press("Enter")
+    other = page.locator("#np-alternatives button").first
+    other.wait_for()
+    wanted = other.inner_text()
+    assert wanted != first
+    page.keyboard.press("Enter")  # the first one has the focus
+    page.locator("#np-alternatives").wait_for(state="detached")
+    assert page.locator("#result .np-text").inner_text() == f"{wanted} {second}"
+    record = page.locator("#result .np-record").get_attribute("data-record") or ""
+    assert json.loads(record)["value"] == f"{wanted} {second}"
+
+
+def test_the_languages_are_above_the_text_and_a_file_is_translated(
+    open_page: Open, tmp_path: Path
+) -> None:
+    page = open_page("translation")
+    page.locator("#np-languages").wait_for()
+    assert page.locator("#np-src_lang").input_value() == "en"
+    assert page.locator("#np-tgt_lang").input_value() == "fr"
+    assert page.locator("#np-swap").is_disabled()  # the model has one direction
+    film = tmp_path / "film.srt"
+    film.write_text("1\n00:00:01,000 --> 00:00:02,500\nTwo children are dancing.\n", "utf-8")
+    page.locator("#np-whole summary").click()
+    page.locator("#np-whole-file").set_input_files(film)
+    page.locator("#np-whole-done").wait_for()
+    with page.expect_download() as download:
+        page.locator("#np-whole-save").click()
+    assert download.value.suggested_filename == "film.fr.srt"
+    lines = saved(download.value).splitlines()
+    assert lines[:2] == film.read_text("utf-8").splitlines()[:2]
+    assert "enfants" in lines[2]
+    film.write_bytes(b"\xff\xfe\x00")
+    page.locator("#np-whole-file").set_input_files(film)
+    page.locator("#np-whole .np-error", has_text="UTF-8").wait_for()
+
+
+def test_presets_set_options_and_a_text_goes_on(open_page: Open) -> None:
+    page = open_page("generation")
+    page.locator("#np-presets [data-preset=focused]").click()
+    page.wait_for_function("() => window.nplug.value('temperature') === 0")
+    box = page.locator("#generation-option-max_new_tokens input[type=number]")
+    box.fill("5")
+    box.press("Tab")
+    answered(page, "generation", "Once upon a time")
+    chances = page.locator("#result .np-token").evaluate_all("all => all.map(one => one.title)")
+    assert chances and all("Probability: " in chance for chance in chances)
+    first = page.locator("#result .np-text").inner_text()
+    page.locator("#np-continue").click()
+    page.wait_for_function(
+        "first => { const now = document.querySelector('#result .np-text').innerText;"
+        " return now.startsWith(first) && now.length > first.length; }",
+        arg=first,
+    )
+    assert page.locator("#generation-input-text textarea").input_value() == first
+
+
+def test_a_model_with_a_template_answers_in_turns(open_page: Open, tmp_path: Path) -> None:
+    template = "{% for m in messages %}{{ m.content }} {% endfor %}"
+    tiny_text_generator(tmp_path / "chatty", chat_template=template)
+    page = open_page("generation")
+    page.locator("#model-facts .np-model-name").wait_for()
+    assert page.locator("#np-chat").count() == 0  # the embedded model has no template
+    box = page.locator("#model input")
+    box.fill(str(tmp_path / "chatty"))
+    box.press("Enter")
+    page.locator("#np-chat").wait_for()
+    page.locator("#np-presets [data-preset=focused]").click()
+    page.wait_for_function("() => window.nplug.value('temperature') === 0")
+    page.locator("#np-chat-box").fill("once")
+    page.keyboard.press("Enter")
+    turns = page.locator(".np-chat-turn")
+    page.locator("[data-chat=again]").wait_for()
+    page.locator("#np-chat-send:enabled").wait_for()
+    assert turns.count() == 2
+    assert turns.first.locator(".np-chat-text").inner_text() == "once"
+    said = turns.last.locator(".np-chat-text").inner_text()
+    assert said.strip().startswith("upon a time")
+    page.locator("[data-chat=edit_message]").click()
+    assert (turns.count(), page.locator("#np-chat-box").input_value()) == (0, "once")
+    page.locator("#np-chat-switch [data-mode=prompt]").click()
+    assert page.locator("#generation-input-text").is_visible()
+
+
+def test_types_of_entities_have_names_can_be_hidden_and_are_saved(open_page: Open) -> None:
+    page = answered(open_page("ner"), "ner", "Angela Merkel met Barack Obama in Berlin.")
+    chips = page.locator("#result .np-type")
+    assert chips.all_inner_texts() == ["Person (PER) 2", "Place (LOC) 1"]
+    chips.first.click()
+    assert chips.first.get_attribute("aria-pressed") == "false"
+    assert page.locator("#marked .np-type-off").count() == 2
+    assert page.locator("#result-tail tbody tr:visible").count() == 1
+    with page.expect_download() as download:
+        page.locator("[data-export=json]").click()
+    assert [span["text"] for span in json.loads(saved(download.value))["spans"]] == ["Berlin"]
+    with page.expect_download() as download:
+        page.locator("[data-export=html]").click()
+    assert '<mark title="LOC">Berlin <small>LOC</small></mark>.' in saved(download.value)
+
+
+def test_calls_are_remembered_on_request_and_come_back(open_page: Open) -> None:
+    page = answered(open_page("tone"), "tone", "good")
+    page.locator("#np-history summary").click()
+    assert page.evaluate("localStorage.getItem('nplug:history')") is None  # nobody asked for it
+    page.locator("#np-history-keep").check()
+    entries = page.locator("#np-history-list a")
+    entries.first.wait_for()
+    try:
+        answered(page, "tone", "dull")
+        entries.nth(1).wait_for()
+        assert "dull" in entries.first.inner_text() and "negative" in entries.first.inner_text()
+        entries.nth(1).click()
+        page.wait_for_function(
+            "() => document.querySelector('#tone-input-text textarea').value === 'good'"
+        )
+        assert "text=good" in page.url
+    finally:
+        page.locator("#np-history-keep").uncheck()
+    assert page.evaluate("localStorage.getItem('nplug:history')") is None
+
+
+@pytest.mark.parametrize(("width", "shown"), [(1280, True), (390, False)])
+def test_the_header_is_one_line_with_a_menu_of_all_pages(
+    open_page: Open, width: int, shown: bool
+) -> None:
+    page = open_page("translation", width=width)
+    page.locator(".np-foot").wait_for()
+    header = page.locator(".np-header").bounding_box()
+    assert header is not None and header["height"] < 80
+    assert page.locator(".np-nav-tasks [aria-current]").is_visible() == shown
+    page.locator(".np-menu summary").click()
+    links = page.locator(".np-menu-links > a")
+    assert links.count() > 10
+    page.keyboard.press("Escape")
+    assert not links.first.is_visible()

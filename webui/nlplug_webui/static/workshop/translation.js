@@ -1,0 +1,89 @@
+// Tasks with a source and a target language: the languages above the text, and whole text files.
+(() => {
+  const { say, el, messages, errorCard } = npw;
+  const LARGEST = 2000000;
+
+  const chosen = (key) => String(nplug.value(key) ?? "");
+  const choices = () => JSON.parse(document.querySelector("[data-choices]")?.dataset.choices ?? "{}");
+
+  const options = (key, offered, empty) => {
+    const pairs = offered.some(([, value]) => value === "") || !empty ? offered : [[empty, ""], ...offered];
+    return pairs.map(([title, value]) => el("option", { value, ".selected": value === chosen(key) }, value === "" && empty ? empty : title));
+  };
+
+  const languages = () => {
+    const { src_lang: sources, tgt_lang: targets } = choices();
+    const form = document.getElementById("try-card");
+    const old = document.getElementById("np-languages");
+    if (!form || !sources?.length || !targets?.length) { old?.remove(); return; }
+    const shown = JSON.stringify([sources, targets, chosen("src_lang"), chosen("tgt_lang")]);
+    if (old?.dataset.shown === shown) return;
+    const one = (key, name, offered, empty) => el("label", { class: "np-language" }, el("span", {}, say(name)),
+      el("select", { class: "np-w-input", id: `np-${key}`, onchange: (event) => nplug.set({ [key]: event.target.value }) }, options(key, offered, empty)));
+    const from = chosen("src_lang") || (sources.length === 1 ? sources[0][1] : "");
+    const to = chosen("tgt_lang") || (targets.length === 1 ? targets[0][1] : "");
+    const both = sources.some(([, value]) => value === to) && targets.some(([, value]) => value === from) && from && to && from !== to;
+    const swap = () => {
+      const [first] = nplug.form.fields.filter((field) => field.input);
+      const answer = nplug.current() ? document.querySelector("#result .np-written .np-text")?.textContent : null;
+      nplug.set({ src_lang: to, tgt_lang: from, ...(answer ? { [first.key]: answer } : {}) }, nplug.run);
+    };
+    const bar = el("div", { class: "np-languages", id: "np-languages", "data-shown": shown },
+      one("src_lang", "source_language", sources, sources.filter(([, value]) => value).length > 1 ? say("detect") : null),
+      el("button", { type: "button", class: "np-button", id: "np-swap", "aria-label": say("swap"), title: say(both ? "swap" : "no_swap"), disabled: !both, onclick: swap }, "⇄"),
+      one("tgt_lang", "target_language", targets, null));
+    if (old) old.replaceWith(bar);
+    else form.prepend(bar);
+  };
+
+  const whole = () => {
+    const note = messages();
+    let stopping = null;
+    const file = el("input", { type: "file", id: "np-whole-file", accept: ".txt,.md,.srt,.vtt,text/plain,text/markdown" });
+    const stop = el("button", { type: "button", class: "np-button", hidden: true, onclick: () => stopping?.abort() }, say("stop"));
+    const work = async (given) => {
+      if (given.size > LARGEST) throw new Error(say("file_large"));
+      let text;
+      try { text = new TextDecoder("utf-8", { fatal: true }).decode(await given.arrayBuffer()); } catch (_) { throw new Error(say("file_not_text")); }
+      const [first] = nplug.form.fields.filter((field) => field.input);
+      const kept = Object.fromEntries(["src_lang", "tgt_lang"].filter((key) => chosen(key)).map((key) => [key, chosen(key)]));
+      const call = { task: nplug.form.task, model: chosen("model") || null, precision: chosen("precision"), item: { [first.key]: text }, options: kept };
+      stopping = new AbortController();
+      const target = given.name.replace(/(\.[^.]+)?$/, (end) => `.${chosen("tgt_lang") || "translated"}${end}`);
+      let made = "";
+      let ended = "file_stopped";
+      try {
+        for await (const line of npTools.lines("./np-products/whole", call, stopping.signal)) {
+          if (line.done) ended = "file_done";
+          made += line.text ?? "";
+          note.tell(el("p", {}, say("file_busy", { name: given.name, share: `${Math.min(99, Math.round((100 * made.length) / Math.max(1, text.length)))} %` })));
+        }
+      } catch (error) {
+        if (error.name !== "AbortError") throw error;
+      }
+      note.tell(el("p", { id: "np-whole-done" }, say(ended, { name: given.name }), " ",
+        el("button", { type: "button", class: "np-button", id: "np-whole-save", onclick: () => npTools.save(target, "text/plain;charset=utf-8", made) }, say("save_as", { name: target }))));
+    };
+    file.onchange = async () => {
+      if (!file.files[0]) return;
+      stop.hidden = false;
+      try { await work(file.files[0]); } catch (error) { note.tell(errorCard(error)); }
+      stop.hidden = true;
+      file.value = "";
+    };
+    return el("details", { class: "np-fold" }, el("summary", {}, say("whole_file")),
+      el("p", { class: "np-w-info" }, say("whole_file_info")),
+      el("div", { class: "np-w-line" }, el("label", { class: "np-w-field" }, el("span", { class: "np-unseen" }, say("whole_file")), file), stop), note.line);
+  };
+
+  npTools.add(() => {
+    if (!nplug.has("src_lang") || !nplug.has("tgt_lang")) return;
+    languages();
+    npTools.place("np-whole", whole, "try-card");
+  });
+  // The card of the model and the options change without an answer.
+  new MutationObserver(() => {
+    if (window.nplug.form && nplug.has("src_lang") && document.getElementById("np-products")) languages();
+  }).observe(document.body, { childList: true, subtree: true });
+  document.addEventListener("nplug:changed", () => nplug.has("src_lang") && languages());
+})();

@@ -1,0 +1,93 @@
+"""The routes behind the tools on the pages of tasks: alternatives, whole files, and chats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from starlette.responses import StreamingResponse
+
+from nlplug import PluginHost
+from nlplug.async_iterators import iterate_in_thread
+from nlplug.errors import NlplugError, OptionError
+from nlplug.server.pool import AUTO, ModelPool
+from nlplug_webui.workshop.requests import by_our_page
+
+PREFIX = "np-products"
+"""First path segment of the routes."""
+_LONGEST = 2_000_000
+
+
+class Call(BaseModel):
+    """A call of a page.
+
+    Attributes:
+        task: Name of the task.
+        model: A name, folder or Hub id; empty: the default model of the task.
+        precision: ``auto``, or a precision of the model.
+        item: The fields of the input.
+        options: The options that differ from the defaults.
+        part: Number of the part of the answer.
+    """
+
+    task: str
+    model: str | None = None
+    precision: str = AUTO
+    item: dict[str, Any]
+    options: dict[str, Any] = Field(default_factory=dict)
+    part: int = 0
+
+
+class Products:
+    """The routes.
+
+    Args:
+        host: The plugins.
+        pool: The loaded models.
+    """
+
+    def __init__(self, host: PluginHost, pool: ModelPool) -> None:
+        self._host = host
+        self._pool = pool
+        self.router = APIRouter(
+            prefix=f"/{PREFIX}", dependencies=[Depends(by_our_page)], include_in_schema=False
+        )
+        self.router.add_api_route(
+            "/alternatives", self.alternatives, methods=["POST"], response_model=None
+        )
+        self.router.add_api_route("/whole", self.whole, methods=["POST"], response_model=None)
+
+    def alternatives(self, call: Call) -> Any:
+        """Other texts for one part of an answer."""
+        task = self._host.task(call.task)
+        with self._pool.lease(task, call.model, call.precision or AUTO) as lease:
+            texts = lease.pipeline.alternatives(call.item, part=call.part, **call.options)
+        return {"texts": texts}
+
+    async def whole(self, call: Call) -> StreamingResponse:
+        """The answer to a long text, one JSON value per line: its pieces, or an error."""
+        size = len(json.dumps(call.item, ensure_ascii=False))
+        if size > _LONGEST:
+            raise OptionError(
+                f"The text has {size:,} characters.", hint=f"Send at most {_LONGEST:,}."
+            )
+        return StreamingResponse(self._lines(call), media_type="application/x-ndjson")
+
+    async def _lines(self, call: Call) -> AsyncIterator[str]:
+        async with iterate_in_thread(self._pieces(call)) as lines:
+            async for line in lines:
+                yield json.dumps(line, ensure_ascii=False) + "\n"
+
+    def _pieces(self, call: Call) -> Any:
+        try:
+            task = self._host.task(call.task)
+            with self._pool.lease(task, call.model, call.precision or AUTO) as lease:
+                for piece in lease.pipeline.pieces(call.item, **call.options):
+                    if piece.text:
+                        yield {"text": piece.text}
+            yield {"done": True}
+        except NlplugError as error:
+            yield {"error": error.message, "hint": error.hint}
