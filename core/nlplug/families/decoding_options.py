@@ -9,10 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from nlplug.argument_rules import (
-    shown,
-)
-from nlplug.errors import BundleError, OptionError
+from nlplug.errors import OptionError
 from nlplug.language_guard import LanguageOptions
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.decoding.options import Allowed, DecodingOptions
@@ -172,22 +169,6 @@ def refuse_token_ids(options: TextDecodingOptions) -> None:
         )
 
 
-_NEUTRAL: Mapping[str, Any] = {
-    **dict.fromkeys(
-        (
-            *("constraints", "dola_layers", "exponential_decay_length_penalty"),
-            *("force_words_ids", "sequence_bias", "watermarking_config"),
-        )
-    ),
-    **dict.fromkeys(("encoder_repetition_penalty", "guidance_scale", "num_beam_groups"), 1),
-    **dict.fromkeys(
-        ("diversity_penalty", "encoder_no_repeat_ngram_size", "epsilon_cutoff", "eta_cutoff"), 0
-    ),
-    **dict.fromkeys(("penalty_alpha", "token_healing"), 0),
-}
-"""Settings that change texts and are not offered, with the value that changes nothing."""
-
-
 @dataclass(frozen=True)
 class GenerationConfig:
     """The generation settings of a model: ``generation_config.json``, else its ``config.json``.
@@ -207,25 +188,6 @@ class GenerationConfig:
         """
         found = bundle.repository.generation
         return cls({name: value for name, value in found.items() if value is not None})
-
-    def check(self, name: str) -> None:
-        """Refuse settings with which transformers would write other texts.
-
-        Args:
-            name: The name of the model.
-
-        Raises:
-            BundleError: One is not offered here.
-        """
-        for setting, neutral in _NEUTRAL.items():
-            value = self.values.get(setting)
-            if value is not None and value != neutral and value not in ([], {}):
-                raise BundleError(
-                    f"The generation settings of {name!r} have {setting}={shown(value)}, which is "
-                    "not offered.",
-                    hint="Remove it from generation_config.json, or from config.json where there "
-                    "is no such file, if texts without it are wanted.",
-                )
 
     def tokens(self, name: str) -> tuple[int, ...]:
         """The tokens of an entry such as ``eos_token_id``; empty if it is missing."""

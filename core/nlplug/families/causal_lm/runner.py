@@ -20,6 +20,7 @@ from nlplug.families.causal_lm.options import (
     TokenDetails,
 )
 from nlplug.families.decoding_options import GenerationConfig, refuse_token_ids
+from nlplug.families.generation_settings import check_settings
 from nlplug.families.vocabulary import check_vocabulary
 from nlplug.inside.result import Inside, Request
 from nlplug.models.bundle import Bundle
@@ -81,7 +82,7 @@ class CausalRunner(StreamingRunner):
         self._window = bundle.max_length
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self._config = GenerationConfig.of(bundle)
-        self._config.check(bundle.name)
+        check_settings(self._config.values, bundle.name)
         self._bundle = bundle
         self._templates: dict[bool, ChatTemplate | None] = {}
         self._decoder = Lazy(self._open)

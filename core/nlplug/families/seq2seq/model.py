@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nlplug.errors import BundleError, InputError
 from nlplug.families.decoding_options import GenerationConfig
+from nlplug.families.generation_settings import check_settings
 from nlplug.families.seq2seq.options import Seq2SeqOptions
 from nlplug.families.vocabulary import check_vocabulary
 from nlplug.models.layout import (
@@ -98,7 +99,7 @@ class Seq2SeqModel:
         self.tokenizer = load_tokenizer(bundle, offsets=target is not None)
         self.target = target or self.tokenizer
         self.generation = GenerationConfig.of(bundle)
-        self.generation.check(bundle.name)
+        check_settings(self.generation.values, bundle.name)
         own = own_params(bundle, task).get("prefix")
         self.prefix = own if isinstance(own, str) else str(bundle.config.get("prefix") or "")
 

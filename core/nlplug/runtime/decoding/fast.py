@@ -17,7 +17,6 @@ from nlplug.runtime.decoding.decoder import (
     check_room,
     padded,
 )
-from nlplug.runtime.decoding.graph_session import check_numbers
 from nlplug.runtime.decoding.ranking import Ranking
 from nlplug.runtime.decoding.sessions import Sessions
 from nlplug.runtime.device import onnxruntime
@@ -112,10 +111,6 @@ class Outputs:
         for name, values in self._arrays.items():
             binding.bind_ortvalue_output(name, make(values))
 
-    def check(self, session: Any) -> None:
-        """Refuse logits that are NaN; see `check_numbers`."""
-        check_numbers(self._arrays["top_share"], session)
-
     def select(self, rows: np.ndarray) -> None:
         """Continue with these rows, in this order; `bind` again before the next step."""
         self._arrays = {name: values[rows] for name, values in self._arrays.items()}
@@ -197,7 +192,6 @@ class FastDecoding:
         self._ids[:, 0] = tokens
         self._total[...] = filled + 1
         self._session.run_with_iobinding(self._binding)
-        self._outputs.check(self._session)
         # The graph reads lengths and positions as they are before a step.
         self.lengths += 1
         self._positions += 1
@@ -263,7 +257,6 @@ class FastCausalDecoding(FastDecoding):
         lengths = np.array([len(prompt) for prompt in prompts], np.int32)
         super().__init__(session, spec, lengths, int(lengths.max()) + room)
         session.run_with_iobinding(self.bind(prompt_inputs(spec, prompts, lengths)))
-        self._outputs.check(session)
         if copies > 1:
             self.cache.repeat(copies, lengths)
             self.select(np.repeat(np.arange(len(prompts)), copies))

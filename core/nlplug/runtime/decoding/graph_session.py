@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nlplug.errors import BundleError
 from nlplug.runtime.session import first_line
 
@@ -55,20 +53,3 @@ class GraphSession:
                 f"ONNX Runtime cannot run {self._path}: {first_line(error)}",
                 hint="Export the model again with `nlplug export`.",
             ) from error
-
-
-def check_numbers(values: np.ndarray, session: Any) -> None:
-    """Refuse scores of tokens that are NaN.
-
-    Args:
-        values: One number per row that is NaN if a logit of the row is.
-        session: The session that computed them, for the message.
-
-    Raises:
-        BundleError: A number is NaN.
-    """
-    if np.isnan(values).any():
-        raise BundleError(
-            f"The graph {session} gives logits that are NaN.",
-            hint="Try another precision, or export the model again.",
-        )
