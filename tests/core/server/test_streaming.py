@@ -198,7 +198,7 @@ def test_a_client_that_goes_away_before_the_first_piece_ends_it_too(
         (body("! a"), "There is no word '!'."),
         (body(max_new_tokens="many"), "parameters: Wrong option"),
         ({"inputs": ["a"], "stream": True}, "stream: only a single input can be streamed"),
-        ({"inputs": "a", "stream": 1}, "stream: this is a number."),
+        ({"inputs": "a", "stream": 1}, "stream: this is a number, 1"),
         ({"inputs": "a", "parameters": {"details": "yes"}}, "parameters: details is 'yes'"),
         (
             {"inputs": ["a"], "parameters": {"details": True}},
