@@ -60,6 +60,8 @@ class Page:
 def collect(host: PluginHost, reserved: Collection[str] = ()) -> list[Page]:
     """The pages of all tasks that load, and the panels of plugins; a panel replaces a task page.
 
+    Tasks with a model of their own come first, in the order of their names.
+
     Args:
         host: The plugins; all of them are loaded.
         reserved: First path segments that are in use, such as those of the HTTP API.
@@ -70,6 +72,8 @@ def collect(host: PluginHost, reserved: Collection[str] = ()) -> list[Page]:
     # A plugin whose panels were refused loses its tasks too.
     alive = set(host.task_names())
     names = [name for name in tasks if name in alive]
+    # Tasks that answer at once come first; the others need a model first.
+    names.sort(key=lambda name: tasks[name].default_model is None)
     names += [name for name in panels if name not in names]
     taken = {*_NAMED, "", *_GRADIO, *reserved}
     pages = []
