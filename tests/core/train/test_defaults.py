@@ -115,7 +115,9 @@ def test_few_rows_are_cross_validated_and_all_of_them_train(
     assert "cross-validation" in report
     # The stored settings repeat the run.
     stored = tomllib.loads((work / "settings.toml").read_text())
-    again = SequenceClassificationConfig.model_validate(stored | {"output": tmp_path / "again"})
+    again = SequenceClassificationConfig.model_validate(
+        stored | {"output": tmp_path / "again", "precisions": ["fp32"]}
+    )
     train(toy_task, again)
     repeated = json.loads((tmp_path / "again.training" / "trial.json").read_text())
     assert repeated == trial
