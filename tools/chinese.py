@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recipes import labelled, pretrained_of, share, write_rows
+from recipes import RecipeRun, checkpoint_of, labelled, pretrained_of, share, write_rows
 
 from nlplug.data import read_rows
+from nlplug.export.config import ExportConfig
+from nlplug.export.run import export_model
+from nlplug.task import Task
 from nlplug.train.vocabulary import train_masked_tokenizer
 
 SETTINGS = Path(__file__).with_suffix(".toml")
@@ -22,6 +25,11 @@ LONGEST = 256
 """Tokens of a context, as in the settings."""
 HELD_OUT = 0.03
 """Share of each labelled set that no training sees, also not this one."""
+TEXTS = {
+    "name": "The Chinese texts of all shared sets, without labels",
+    "license": "various; some for research use only",
+}
+"""What the encoder was trained on, for the record of a model."""
 _EVAL = 0.002
 _HAN = re.compile("[\u4e00-\u9fff]")
 _FEWEST = 4
@@ -76,3 +84,44 @@ def encoder(data: Path, work: Path) -> Path:
     return pretrained_of(
         train=train, eval=test, settings=SETTINGS, output=work / "encoder", tokenizer=vocabulary
     )
+
+
+def trained_and_exported(
+    task: Task, run: RecipeRun, *, name: str, settings: Path, **record: Any
+) -> Path:
+    """The int8 bundle of a model that starts from the encoder, behind the gate.
+
+    Args:
+        task: The task.
+        run: The run, with ``train.jsonl.gz`` and ``eval.jsonl.gz`` in its files.
+        name: Name of the model.
+        settings: Settings of its training.
+        **record: Further arguments of `ExportConfig`: window, licence, data, description.
+    """
+    rows, gate = run.files / "train.jsonl.gz", run.files / "eval.jsonl.gz"
+    checkpoint = checkpoint_of(
+        task,
+        train=rows,
+        eval=gate,
+        settings=settings,
+        output=run.work / name,
+        base=run.base or str(encoder(run.data, run.work.parent / "encoder-zh")),
+    )
+    made = run.work / "bundle"
+    report = export_model(
+        ExportConfig(
+            source=checkpoint,
+            output=made,
+            task=task,
+            precisions=("int8",),
+            required=("int8",),
+            eval_data=gate,
+            calibration=rows,
+            name=name,
+            languages=("zh",),
+            **record,
+        )
+    )
+    for result in report.results:
+        print(result)
+    return made

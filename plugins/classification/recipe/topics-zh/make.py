@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chinese import encoder, held_out
-from recipes import checkpoint_of, embed, evaluated, labelled, recipe_run, score, write_rows
+from chinese import TEXTS, held_out, trained_and_exported
+from recipes import embed, evaluated, labelled, recipe_run, score, write_rows
 
 from nlplug import Bundle
 from nlplug.data import read_rows
 from nlplug.evaluation.held_out import add_held_out
-from nlplug.export.run import ExportConfig, export_model
 from nlplug_classification.task import ClassificationTask
 
 HERE = Path(__file__).resolve().parent
@@ -38,7 +37,7 @@ LICENSE = "training data for research use (see README.md)"
 DATA = [
     {"name": "THUCNews, titles", "license": "free for research", "source": "thuctc.thunlp.org"},
     {"name": "Toutiao, titles", "license": "none stated, research use"},
-    {"name": "Chinese texts of all sets, without labels", "license": "see docs of the encoder"},
+    TEXTS,
 ]
 
 
@@ -59,37 +58,19 @@ def prepare(data: Path, target: Path) -> None:
 def main() -> None:
     """Run all steps that are not yet done."""
     run = recipe_run(__doc__, task=HERE.name, output=BUNDLE, base="", package=None)
-    rows, gate = run.files / "train.jsonl.gz", run.files / "eval.jsonl.gz"
+    gate = run.files / "eval.jsonl.gz"
     if not gate.is_file():
         prepare(run.data, run.files)
-    checkpoint = checkpoint_of(
+    made = trained_and_exported(
         ClassificationTask(),
-        train=rows,
-        eval=gate,
+        run,
+        name=BUNDLE.name,
         settings=HERE / "train.toml",
-        output=run.work / BUNDLE.name,
-        base=run.base or str(encoder(run.data, run.work.parent / "encoder-zh")),
+        max_length=WINDOW,
+        license=LICENSE,
+        data=DATA,
+        description="10 topics of Chinese news titles: 6 layers of 256 in int8.",
     )
-    made = run.work / "bundle"
-    report = export_model(
-        ExportConfig(
-            source=checkpoint,
-            output=made,
-            task=ClassificationTask(),
-            precisions=("int8",),
-            required=("int8",),
-            eval_data=gate,
-            calibration=rows,
-            name=BUNDLE.name,
-            max_length=WINDOW,
-            license=LICENSE,
-            data=DATA,
-            languages=("zh",),
-            description="10 topics of Chinese news titles: 6 layers of 256 in int8.",
-        )
-    )
-    for result in report.results:
-        print(result)
     add_held_out(ClassificationTask(), Bundle.open(made), gate)
     test = run.data / "dev" / SET / TEST
     figures = {

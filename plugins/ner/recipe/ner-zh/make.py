@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chinese import encoder, held_out
-from recipes import checkpoint_of, embed, evaluated, recipe_run, write_rows
+from chinese import TEXTS, held_out, trained_and_exported
+from recipes import embed, evaluated, recipe_run, write_rows
 
 from nlplug.data import read_rows
-from nlplug.export.run import ExportConfig, export_model
 from nlplug_ner.task import NerTask
 
 HERE = Path(__file__).resolve().parent
@@ -24,7 +23,7 @@ WINDOW = 256
 LICENSE = "training data for research use (see README.md)"
 DATA = [
     {"name": "MSRA, SIGHAN 2006", "license": "none stated, research use", "cite": "Levow 2006"},
-    {"name": "Chinese texts of all sets, without labels", "license": "see docs of the encoder"},
+    TEXTS,
 ]
 
 
@@ -43,37 +42,18 @@ def main() -> None:
     """Run all steps that are not yet done."""
     run = recipe_run(__doc__, task=HERE.name, output=BUNDLE, base="", package=None)
     files = run.files
-    rows, gate = files / "train.jsonl.gz", files / "eval.jsonl.gz"
     if not (files / "measured.jsonl.gz").is_file():
         prepare(run.data, files)
-    checkpoint = checkpoint_of(
+    made = trained_and_exported(
         NerTask(),
-        train=rows,
-        eval=gate,
+        run,
+        name=BUNDLE.name,
         settings=HERE / "train.toml",
-        output=run.work / BUNDLE.name,
-        base=run.base or str(encoder(run.data, run.work.parent / "encoder-zh")),
+        max_length=WINDOW,
+        license=LICENSE,
+        data=DATA,
+        description="Persons, organizations and places in Chinese: 6 layers of 256 in int8.",
     )
-    made = run.work / "bundle"
-    report = export_model(
-        ExportConfig(
-            source=checkpoint,
-            output=made,
-            task=NerTask(),
-            precisions=("int8",),
-            required=("int8",),
-            eval_data=gate,
-            calibration=rows,
-            name=BUNDLE.name,
-            max_length=WINDOW,
-            license=LICENSE,
-            data=DATA,
-            languages=("zh",),
-            description="Persons, organizations and places in Chinese: 6 layers of 256 in int8.",
-        )
-    )
-    for result in report.results:
-        print(result)
     found = evaluated("ner", made, files / "measured.jsonl.gz").report
     print(found)
     figures = {f"@{name.upper()}@": f"{found[name]:.3f}" for name in ("f1", "precision", "recall")}
