@@ -46,6 +46,7 @@ from nlplug.version import __version__
 
 if TYPE_CHECKING:
     from nlplug.server.catalog import Served
+    from nlplug.text.foreign import ForeignTexts
 
 _LARGE_BODY = 64 * 1024
 
@@ -242,10 +243,14 @@ async def _answer(request: Request, serving: Serving, served: Served) -> Respons
     # In a thread: checking a large body must not block other clients.
     large = len(body) > _LARGE_BODY
     call = await asyncio.to_thread(parse) if large else parse()
+
+    def check() -> tuple[ForeignTexts, Mapping[str, int]]:
+        found = serving.foreign(served, call.inputs, call.options)
+        return found, serving.models_of(served, call.inputs, call.options)
+
     # In a thread, because the first check loads what detects languages.
-    found = await asyncio.to_thread(serving.foreign, served, call.inputs, call.options)
+    found, models = await asyncio.to_thread(check)
     notices = [message] if (message := str(found)) else []
-    models = serving.models_of(served, call.inputs, call.options)
     options = call.options
     if "on_foreign" in served.task.Options.model_fields:
         options = {**options, "on_foreign": "ignore"}  # it is done
