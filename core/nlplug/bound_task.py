@@ -23,7 +23,7 @@ from nlplug.model_views import (
 from nlplug.models.bundle import Bundle
 from nlplug.models.tuned import precision_and_device
 from nlplug.settings import load_settings
-from nlplug.validation import make_input, make_options, merge_options
+from nlplug.validation import make_input, make_options, merge_options, model_defaults
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -102,13 +102,8 @@ class BoundTask:
             "name": name,
         }
         self._rules = name_rules(definition, self.task)
-        # Another task may run the same model, so unknown option names are not an error.
-        known = {
-            option: value
-            for option, value in definition.default_options(bundle).items()
-            if option in definition.Options.model_fields
-            and not others  # else each model has its own
-        }
+        # Of several models each has its own.
+        known = {} if others else model_defaults(definition, bundle)
         preset = definition.adapt(options or {})
         rules = self._rules
         own = {**rules.unless_stated, **known, **rules.options}

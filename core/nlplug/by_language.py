@@ -19,7 +19,7 @@ from nlplug.models.resolve import open_embedded, resolve
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.task import Runner, StreamingRunner
 from nlplug.text.language import foreign_language, script_share
-from nlplug.validation import make_options, merge_options, no_model
+from nlplug.validation import make_options, no_model, options_for
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
@@ -192,10 +192,8 @@ class ByLanguage(Runner):
 
     def _of(self, place: int, options: TaskOptions) -> TaskOptions:
         """The options of a call over the defaults of a model."""
-        defaults = self._task.default_options(self._choice.bundles[place])
-        known = {k: v for k, v in defaults.items() if k in self._task.Options.model_fields}
         given = {name: getattr(options, name) for name in options.model_fields_set}
-        return make_options(self._task, merge_options(self._task, known, given))
+        return options_for(self._task, self._choice.bundles[place], given)
 
     def _count(self, place: int, number: int) -> None:
         with self._lock:

@@ -25,7 +25,7 @@ from nlplug.text.language import (
     known_languages,
     sample_of,
 )
-from nlplug.validation import make_options, merge_options
+from nlplug.validation import options_for
 
 if TYPE_CHECKING:
     from nlplug.by_language import ModelChoice
@@ -140,9 +140,7 @@ class LanguageGuard:
 
     def _options(self, given: Mapping[str, Any]) -> TaskOptions:
         """The options of one call over the defaults of the model."""
-        defaults = self._task.default_options(self._choice.bundles[0])
-        known = {k: v for k, v in defaults.items() if k in self._task.Options.model_fields}
-        return make_options(self._task, merge_options(self._task, known, given))
+        return options_for(self._task, self._choice.bundles[0], given)
 
     def _foreign(self, item: TaskInput, options: TaskOptions, known: Sequence[str]) -> str | None:
         for text in self._task.texts(item):

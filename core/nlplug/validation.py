@@ -13,6 +13,7 @@ from nlplug.errors import InputError, NlplugError, OptionError, UnknownOption
 from nlplug.text.characters import is_blank
 
 if TYPE_CHECKING:
+    from nlplug.models.bundle import Bundle
     from nlplug.task import Task, TaskInput, TaskOptions
 
 Checked = TypeVar("Checked", bound=BaseModel)
@@ -82,6 +83,17 @@ def merge_options(
     gone = {old for new, old in task.replaces.items() if given.get(new) is not None}
     kept = {name: value for name, value in defaults.items() if name not in gone}
     return {**kept, **given}
+
+
+def model_defaults(task: Task, bundle: Bundle) -> dict[str, Any]:
+    """The defaults of a model that are options of the task: other tasks may run it too."""
+    known = task.Options.model_fields
+    return {name: value for name, value in task.default_options(bundle).items() if name in known}
+
+
+def options_for(task: Task, bundle: Bundle, given: Mapping[str, Any]) -> TaskOptions:
+    """The given options over the defaults of a model; raises as `make_options` does."""
+    return make_options(task, merge_options(task, model_defaults(task, bundle), given))
 
 
 def make_options(task: Task, values: Mapping[str, Any]) -> TaskOptions:
