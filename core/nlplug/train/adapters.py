@@ -57,18 +57,14 @@ def add_adapters(model: PreTrainedModel, config: TrainConfig) -> None:
 
 
 def merge_adapters(model: PreTrainedModel) -> None:
-    """Add the adapters to the weights, and remove them; a model without any does not change."""
-    found = [(name, module) for name, module in model.named_modules() if _is_adapted(module)]
-    for name, module in found:
-        module.merge(safe_merge=True)
-        parent, _, own = name.rpartition(".")
-        setattr(model.get_submodule(parent), own, module.get_base_layer())
-    if found:
-        del model.peft_config
-
-
-def _is_adapted(module: Any) -> bool:
-    return any(kind.__name__ == "LoraLayer" for kind in type(module).__mro__)
+    """Add the adapters that `add_adapters` made to the weights, and remove them."""
+    adapted = require("peft.tuners.lora", EXTRA, purpose="Training with adapters").LoraLayer
+    for name, module in [*model.named_modules()]:
+        if isinstance(module, adapted):
+            module.merge(safe_merge=True)
+            parent, _, own = name.rpartition(".")
+            setattr(model.get_submodule(parent), own, module.get_base_layer())
+    del model.peft_config
 
 
 def _is_output(model: PreTrainedModel, parameter: Any) -> bool:

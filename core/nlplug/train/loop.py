@@ -82,15 +82,10 @@ def run_loop(
         TrainingError: The base cannot be loaded, or the device is not available.
         TrainingInterrupted: The run was stopped by SIGINT or SIGTERM; it can be resumed.
     """
-    with interruptible(work) as interruption:
-        if config.threads:
-            torch.set_num_threads(config.threads)
-        tokenizer = _tokenizer(config)
-        with environment(config, work), no_progress_bars():
-            run = _Run(recipe, config, work, tokenizer, interruption, callbacks)
-            if eval_examples:
-                return run.with_evaluation(train_examples, eval_examples)
-            return run.on_all_rows(train_examples, folds)
+    with _run(recipe, config, work, callbacks) as run:
+        if eval_examples:
+            return run.with_evaluation(train_examples, eval_examples)
+        return run.on_all_rows(train_examples, folds)
 
 
 def trial_of(
@@ -116,12 +111,21 @@ def trial_of(
         TrainingError: The base cannot be loaded, or the device is not available.
         TrainingInterrupted: The run was stopped by SIGINT or SIGTERM.
     """
+    with _run(recipe, config, work) as run:
+        return run.trial(examples, folds, most=most)
+
+
+@contextmanager
+def _run(
+    recipe: Recipe, config: TrainConfig, work: Workspace, callbacks: Sequence[TrainerCallback] = ()
+) -> Iterator[_Run]:
+    """A run with its threads, environment and handlers of signals."""
     with interruptible(work) as interruption:
         if config.threads:
             torch.set_num_threads(config.threads)
+        tokenizer = _tokenizer(config)
         with environment(config, work), no_progress_bars():
-            run = _Run(recipe, config, work, _tokenizer(config), interruption, ())
-            return run.trial(examples, folds, most=most)
+            yield _Run(recipe, config, work, tokenizer, interruption, callbacks)
 
 
 def _tokenizer(config: TrainConfig) -> PreTrainedTokenizerBase:
@@ -332,7 +336,8 @@ class _Run:
     def _save(
         self, model: PreTrainedModel, trial: Trial, scores: dict[str, float], steps: int
     ) -> None:
-        merge_adapters(model)
+        if self._config.adapter != "none":
+            merge_adapters(model)
         with main_first() as main:
             if main:
                 _users_log.info("%s", trial)
