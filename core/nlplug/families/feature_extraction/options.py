@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
+from nlplug.families.truncation import MaxLength, Truncation
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
 
@@ -46,25 +47,8 @@ class FeatureOptions(LanguageOptions):
             "归一化", "池化时：向量除以其长度，使两个向量的点积等于余弦相似度。"
         ),
     )
-    truncation: bool = Field(
-        default=False,
-        title="Truncate long texts",
-        description="Remove the end of a text that is longer than the model's window. Off: such a "
-        "text is an error.",
-        json_schema_extra=chinese(
-            "截断长文本", "截去文本超出模型窗口的末尾；关闭则报错。", advanced=True
-        ),
-    )
-    max_length: SkipJsonSchema[int | None] = Field(
-        default=None,
-        ge=1,
-        title="Maximum length",
-        description="With truncation: number of tokens to keep, special tokens included. Empty: "
-        "the model's window.",
-        json_schema_extra=chinese(
-            "最大长度", "截断时保留的词元数（含特殊词元）。留空：模型的窗口。", advanced=True
-        ),
-    )
+    truncation: Truncation = False
+    max_length: MaxLength = None
     return_tensors: SkipJsonSchema[bool] = Field(
         default=False,
         title="Return arrays",

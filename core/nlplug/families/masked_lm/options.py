@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
-from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
+from nlplug.families.truncation import MaxLength, Truncation
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
 
@@ -53,25 +53,8 @@ class MaskedLMOptions(LanguageOptions):
             "并给出警告。留空：全部词元。",
         ),
     )
-    truncation: bool = Field(
-        default=False,
-        title="Truncate long texts",
-        description="Remove the end of a text that is longer than the model's window. Off: such a "
-        "text is an error.",
-        json_schema_extra=chinese(
-            "截断长文本", "截去文本超出模型窗口的末尾；关闭则报错。", advanced=True
-        ),
-    )
-    max_length: SkipJsonSchema[int | None] = Field(
-        default=None,
-        ge=1,
-        title="Maximum length",
-        description="With truncation: number of tokens to keep, special tokens included. Empty: "
-        "the model's window.",
-        json_schema_extra=chinese(
-            "最大长度", "截断时保留的词元数（含特殊词元）。留空：模型的窗口。", advanced=True
-        ),
-    )
+    truncation: Truncation = False
+    max_length: MaxLength = None
 
 
 class Filling(TypedDict):

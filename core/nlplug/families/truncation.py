@@ -1,0 +1,34 @@
+"""The options of families that read a text in one window: whether and where a longer one ends."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
+
+from nlplug.task import chinese
+
+Truncation = Annotated[
+    bool,
+    Field(
+        title="Truncate long texts",
+        description="Remove the end of a text that is longer than the model's window. Off: such a "
+        "text is an error.",
+        json_schema_extra=chinese(
+            "截断长文本", "截去文本超出模型窗口的末尾；关闭则报错。", advanced=True
+        ),
+    ),
+]
+MaxLength = Annotated[
+    SkipJsonSchema[int | None],
+    Field(
+        ge=1,
+        title="Maximum length",
+        description="With truncation: number of tokens to keep, special tokens included. Empty: "
+        "the model's window.",
+        json_schema_extra=chinese(
+            "最大长度", "截断时保留的词元数（含特殊词元）。留空：模型的窗口。", advanced=True
+        ),
+    ),
+]
