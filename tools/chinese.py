@@ -11,9 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recipes import RecipeRun, checkpoint_of, labelled, pretrained_of, share, write_rows
+from recipes import (
+    RecipeRun,
+    checkpoint_of,
+    embed,
+    evaluated,
+    labelled,
+    pretrained_of,
+    score,
+    share,
+    write_rows,
+)
 
+from nlplug import Bundle
 from nlplug.data import read_rows
+from nlplug.evaluation.held_out import add_held_out
 from nlplug.export.config import ExportConfig
 from nlplug.export.run import export_model
 from nlplug.task import Task
@@ -125,3 +137,26 @@ def trained_and_exported(
     for result in report.results:
         print(result)
     return made
+
+
+def classifier_embedded(
+    task: Task, run: RecipeRun, test: Path, folder: Path, **record: Any
+) -> None:
+    """Make a classifier, measure it and embed it.
+
+    Args:
+        task: The task.
+        run: See `trained_and_exported`.
+        test: Labelled rows for the figures of the card.
+        folder: The folder of the recipe, with ``train.toml`` and ``card.md``; its name is that of
+            the model.
+        **record: See `trained_and_exported`.
+    """
+    settings = folder / "train.toml"
+    made = trained_and_exported(task, run, name=folder.name, settings=settings, **record)
+    add_held_out(task, Bundle.open(made), run.files / "eval.jsonl.gz")
+    figures = {
+        "@ACCURACY@": f"{score(task.name, made, test):.3f}",
+        "@ECE@": f"{evaluated(task.name, made, test).report['ece']:.3f}",
+    }
+    embed(made, run.output, folder / "card.md", figures)

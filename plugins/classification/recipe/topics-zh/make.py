@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chinese import TEXTS, held_out, trained_and_exported
-from recipes import embed, evaluated, labelled, recipe_run, score, write_rows
+from chinese import TEXTS, classifier_embedded, held_out
+from recipes import labelled, recipe_run, write_rows
 
-from nlplug import Bundle
 from nlplug.data import read_rows
-from nlplug.evaluation.held_out import add_held_out
 from nlplug_classification.task import ClassificationTask
 
 HERE = Path(__file__).resolve().parent
@@ -58,26 +56,18 @@ def prepare(data: Path, target: Path) -> None:
 def main() -> None:
     """Run all steps that are not yet done."""
     run = recipe_run(__doc__, task=HERE.name, output=BUNDLE, base="", package=None)
-    gate = run.files / "eval.jsonl.gz"
-    if not gate.is_file():
+    if not (run.files / "eval.jsonl.gz").is_file():
         prepare(run.data, run.files)
-    made = trained_and_exported(
+    classifier_embedded(
         ClassificationTask(),
         run,
-        name=BUNDLE.name,
-        settings=HERE / "train.toml",
+        run.data / "dev" / SET / TEST,
+        HERE,
         max_length=WINDOW,
         license=LICENSE,
         data=DATA,
         description="10 topics of Chinese news titles: 6 layers of 256 in int8.",
     )
-    add_held_out(ClassificationTask(), Bundle.open(made), gate)
-    test = run.data / "dev" / SET / TEST
-    figures = {
-        "@ACCURACY@": f"{score('classification', made, test):.3f}",
-        "@ECE@": f"{evaluated('classification', made, test).report['ece']:.3f}",
-    }
-    embed(made, run.output, HERE / "card.md", figures)
 
 
 if __name__ == "__main__":
