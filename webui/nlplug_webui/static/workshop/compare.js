@@ -1,6 +1,6 @@
 // The page that compares two models. The task is in the address: #/TASK.
 (() => {
-  const { say, el, get, post, messages, field, input, select, title, filled, errorCard } = npw;
+  const { say, el, get, post, messages, field, input, select, title, byTask, errorCard } = npw;
   const path = (...parts) => `./np-compare/${parts.map(encodeURIComponent).join("/")}`;
   const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
   const percent = (share) => `${(share * 100).toFixed(2)} %`;
@@ -141,25 +141,5 @@
     return [el("section", { class: "np-card" }, el("div", { class: "np-c-beside" }, sides.map((each) => each.shown))), text, rows, gates];
   };
 
-  filled("np-compare", async (root) => {
-    try {
-      const tasks = await get(path("tasks"));
-      const box = el("div", { class: "np-w-page" });
-      const show = async (name) => {
-        try { box.replaceChildren(...page(name, await get(path("tasks", name)))); } catch (error) { box.replaceChildren(errorCard(error)); }
-        root.dataset.ready = name;
-      };
-      const asked = decodeURIComponent(location.hash.slice(2));
-      const first = tasks.find((one) => one.name === asked) ?? tasks[0];
-      const choose = (event) => {
-        history.replaceState(history.state, "", `#/${encodeURIComponent(event.target.value)}`);
-        show(event.target.value);
-      };
-      const chooser = select("np-c-task", tasks.map((one) => [one.name, title(one.title)]), first?.name, choose);
-      root.replaceChildren(el("div", { class: "np-w-page" }, el("div", { class: "np-w-line" }, field("task", chooser)), box));
-      if (first) await show(first.name);
-    } catch (error) {
-      root.replaceChildren(errorCard(error));
-    }
-  });
+  byTask("np-compare", "np-c-task", () => get(path("tasks")), (name) => get(path("tasks", name)), page);
 })();

@@ -1,6 +1,6 @@
 // The page that looks inside a model. The task is in the address: #/TASK.
 (() => {
-  const { say, el, get, post, messages, field, input, select, title, filled, errorCard } = npw;
+  const { say, el, get, post, messages, field, input, select, title, byTask } = npw;
   const path = (page, task) => `./np-${page}/tasks${task === undefined ? "" : `/${encodeURIComponent(task)}`}`;
   const percent = (share) => `${(share * 100).toFixed(1)} %`;
   const token = (text) => el("bdi", { class: "np-i-token" }, text);
@@ -95,25 +95,5 @@
       el("div", { class: "np-w-line" }, el("button", { type: "submit", class: "np-button np-w-primary", id: "np-i-ask" }, say("look"))), note.line), shown];
   };
 
-  filled("np-inside", async (root) => {
-    try {
-      const tasks = await get(path("compare"));
-      const box = el("div", { class: "np-w-page" });
-      const show = async (name) => {
-        try { box.replaceChildren(...page(name, await get(path("compare", name)))); } catch (error) { box.replaceChildren(errorCard(error)); }
-        root.dataset.ready = name;
-      };
-      const asked = decodeURIComponent(location.hash.slice(2));
-      const first = tasks.find((one) => one.name === asked) ?? tasks[0];
-      const choose = (event) => {
-        history.replaceState(history.state, "", `#/${encodeURIComponent(event.target.value)}`);
-        show(event.target.value);
-      };
-      const chooser = select("np-i-task", tasks.map((one) => [one.name, title(one.title)]), first?.name, choose);
-      root.replaceChildren(el("div", { class: "np-w-page" }, el("div", { class: "np-w-line" }, field("task", chooser)), box));
-      if (first) await show(first.name);
-    } catch (error) {
-      root.replaceChildren(errorCard(error));
-    }
-  });
+  byTask("np-inside", "np-i-task", () => get(path("compare")), (name) => get(path("compare", name)), page);
 })();
