@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -90,7 +90,7 @@ class ModelCard:
             )
             self._facts = gr.HTML("", elem_id="model-facts", elem_classes="np-model-facts")
         self.synced = gr.State({})
-        self._changes: deque[str] = deque(maxlen=_VISITORS)
+        self._changes: OrderedDict[str, str | None] = OrderedDict()
 
     def wire(
         self, inputs: Sequence[Control], options: Sequence[Control], parts: Sequence[Any]
@@ -137,16 +137,21 @@ class ModelCard:
     ) -> list[Any]:
         """After `_opened`: show the model that the visitor chose in the meantime, if any.
 
-        `_opened` and `_changed` are separate requests, and the later one may be answered first.
+        `_opened`, `_changed` and this are separate requests, and a later one may be answered first.
+        So nothing is shown here if the visitor has chosen another model since this one was sent.
         """
-        if visitor_of(request) in self._changes:
+        if (model or None) != self.first and model == self._changes.get(visitor_of(request), model):
             return self._picked(request, model, synced)
         return [gr.skip() for _ in range(3 + len(self._options))]
 
     def _changed(
         self, request: gr.Request, model: str | None, synced: Mapping[str, Any]
     ) -> list[Any]:
-        self._changes.append(visitor_of(request))
+        visitor = visitor_of(request)
+        self._changes[visitor] = model
+        self._changes.move_to_end(visitor)
+        while len(self._changes) > _VISITORS:
+            self._changes.popitem(last=False)
         return self._picked(request, model, synced)
 
     def _picked(

@@ -1,0 +1,60 @@
+"""What the card of the model shows while requests of one page overtake each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+from language_kit import installed_languages
+
+from nlplug.server.pool import ModelPool
+from nlplug_webui.model_card import ModelCard
+
+ME: Any = SimpleNamespace(session_hash="me", headers={}, query_params={}, cookies={})
+FIRST, OTHER, GONE = "leaning-en", "leaning-zh", "/no/such/folder"
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Iterator[ModelCard]:
+    with installed_languages(tmp_path) as host:
+        pool = ModelPool(host)
+        with gr.Blocks() as blocks:
+            made = ModelCard(host.task("leaning"), pool, blocks, lambda key: key)
+            made.build()
+            made.wire([], [], [])
+        yield made
+        pool.close()
+
+
+def facts(found: list[Any]) -> str:
+    """The facts of an update; empty if the card stays as it is."""
+    return found[1] if isinstance(found[1], str) else ""
+
+
+def test_the_last_step_of_opening_does_not_hide_a_later_choice(card: ModelCard) -> None:
+    assert "np-model-name" in facts(card._opened(ME, FIRST, {}))
+    assert "np-error" in facts(card._changed(ME, GONE, {}))
+    # It was sent before the choice, and is answered after it.
+    assert facts(card._settled(ME, FIRST, {})) == ""
+
+
+def test_the_last_step_of_opening_shows_a_choice_that_opening_has_hidden(card: ModelCard) -> None:
+    card._changed(ME, OTHER, {})
+    assert facts(card._opened(ME, FIRST, {})) == ""
+    assert "np-model-name" in facts(card._settled(ME, OTHER, {}))
+    card._changed(ME, GONE, {})
+    assert facts(card._settled(ME, OTHER, {})) == ""
+
+
+def test_a_choice_before_the_page_sends_changes_is_shown(card: ModelCard) -> None:
+    assert "np-error" not in facts(card._opened(ME, GONE, {}))  # it only names it
+    assert "np-error" in facts(card._settled(ME, GONE, {}))
+
+
+def test_opening_alone_changes_nothing_more(card: ModelCard) -> None:
+    card._opened(ME, FIRST, {})
+    assert facts(card._settled(ME, FIRST, {})) == ""
