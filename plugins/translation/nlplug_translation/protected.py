@@ -280,8 +280,8 @@ def mend(text: str, wanted: Sequence[str]) -> str | None:
 
 
 def digits(text: str) -> str:
-    """The digits of a text, in their order."""
-    return "".join(filter(str.isdigit, text))
+    """The digits of a text, and characters such as ½ and Ⅳ, in their order."""
+    return "".join(char for char in text if char.isnumeric() and not char.isalpha())
 
 
 def _trimmed(url: str) -> str:
