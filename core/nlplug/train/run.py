@@ -272,7 +272,7 @@ def _record_held_out(task: Task, config: TrainConfig, work: Workspace) -> None:
             threads=config.threads,
         )
     except DataError as error:
-        _log.info("No label sets (coverage): %s", error.message)
+        _log.info("Nothing is fitted to the held-out rows: %s", error.message)
 
 
 def _check_learned(config: TrainConfig, work: Workspace) -> None:
