@@ -325,6 +325,10 @@ class Task(ABC):
         known = {**self.Options.model_fields, **self.Input.model_fields}
         return adapt(arguments, self.rules, known)
 
+    def attributes(self, bundle: Bundle) -> Mapping[str, Any]:
+        """Further attributes of a pipeline, as transformers' pipeline of this task has them."""
+        return {}
+
     def tabular(self, answer: Any) -> Any:
         """One answer in the form for tables: a dict, or a list of dicts, of plain values.
 
