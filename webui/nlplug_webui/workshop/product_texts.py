@@ -46,6 +46,8 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     ),
     "alternatives": ("Alternatives", "其他译法"),
     "no_alternatives": ("No other text for this part.", "此部分没有其他译法。"),
+    "from_word": ("Change from a word on", "从某个词开始修改"),
+    "whole_part": ("whole sentence", "整句"),
     "current": ("Shown now", "当前"),
     "edited": (
         "Changed by you. Confirm or correct stores the changed text.",
