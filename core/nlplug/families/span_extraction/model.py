@@ -19,7 +19,7 @@ from nlplug.families.span_extraction.options import (
     SpanExtractionInput,
     SpanExtractionOptions,
 )
-from nlplug.families.span_extraction.spans import NBest, best_spans, probabilities
+from nlplug.families.span_extraction.spans import NBest, best_spans, distinct_spans, probabilities
 from nlplug.families.span_extraction.windows import Window, WindowMaker, read_context
 from nlplug.runtime.tokenizer import load_tokenizer
 
@@ -110,13 +110,14 @@ class SpanExtractionModel(ExplainableModel[SpanExtractionInput, SpanExtractionOp
             start, no_start = _probabilities(output["start_logits"], window)
             end, no_end = _probabilities(output["end_logits"], window)
             lowest = min(lowest, no_start * no_end)
+            find = distinct_spans if options.distinct else best_spans
             found.add(
                 window.span(first, last, score)
-                for first, last, score in best_spans(start, end, count, options.max_answer_len)
+                for first, last, score in find(start, end, count, options.max_answer_len)
             )
         answers = [
             Answer(answer=item.context[start:end], score=score, start=start, end=end)
-            for score, start, end in found.best(options.top_k)
+            for score, start, end in found.best(options.top_k, distinct=options.distinct)
         ]
         if options.handle_impossible_answer or not answers:
             nothing = lowest if options.handle_impossible_answer else 0.0

@@ -23,8 +23,11 @@ class SpanExtractionInput(TaskInput):
     )
     context: str = Field(
         title="Context",
-        description="The text that contains the answer, of any length.",
-        json_schema_extra=chinese("上下文", "包含答案的文本，长度不限。", minLength=1),
+        description="The text that contains the answer, of any length. It may consist of several "
+        "passages.",
+        json_schema_extra=chinese(
+            "上下文", "包含答案的文本，长度不限，可由多个段落组成。", minLength=1
+        ),
     )
 
 
@@ -40,6 +43,12 @@ class SpanExtractionOptions(ExplanationOptions, LanguageOptions):
         json_schema_extra=chinese(
             "答案数量", "返回得分最高的几个答案。1 返回一个答案，大于 1 返回列表。"
         ),
+    )
+    distinct: bool = Field(
+        default=False,
+        title="Answers at different places",
+        description="Leave out answers that overlap a better one.",
+        json_schema_extra=chinese("不同位置的答案", "去掉与更好答案重叠的答案。"),
     )
     handle_impossible_answer: bool = Field(
         default=False,
