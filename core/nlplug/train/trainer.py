@@ -176,6 +176,7 @@ class RecipeTrainer(Trainer):
     ) -> None:
         self._recipe = recipe
         self._config = config
+        self._tokenizer = tokenizer
         self._evaluator = evaluator
         self._losses: deque[torch.Tensor] = deque(maxlen=_RECENT)
         super().__init__(
@@ -217,6 +218,10 @@ class RecipeTrainer(Trainer):
             loss = self._recipe.loss(outputs, labels)
         self._losses.append(loss.detach())
         return (loss, outputs) if return_outputs else loss
+
+    def facts(self) -> dict[str, Any]:
+        """What the record of the run says about the training, with keys of `RESULT`."""
+        return {"steps": self.state.global_step}
 
     def recent_loss(self) -> float | None:
         """Mean loss of the last batches of this process; None before the first one."""
