@@ -12,7 +12,7 @@ import pytest
 from toy_set import toy_rows, write_jsonl
 
 from nlplug.errors import MissingExtra, OptionError, TrainingError
-from nlplug.families.token_classification import TokenClassificationTask
+from nlplug.families.span_extraction import SpanExtractionTask
 from nlplug.task import Task
 from nlplug.testing import tiny_text_classifier
 from nlplug.train.config import TrainConfig
@@ -171,12 +171,14 @@ def test_ways_that_do_not_fit_together_are_refused(
         fine_tune(toy_task, config(**given))
 
 
-def test_a_family_without_distillation_is_named(config: Make) -> None:
-    class Names(TokenClassificationTask):
-        name = title = description = "names"
+def test_a_family_without_a_way_is_named(config: Make) -> None:
+    class Answers(SpanExtractionTask):
+        name = title = description = "answers"
 
-    with pytest.raises(OptionError, match="token_classification"):
-        fine_tune(Names(), config(teacher="x"))
+    with pytest.raises(OptionError, match="span_extraction"):
+        fine_tune(Answers(), config(teacher="x"))
+    with pytest.raises(OptionError, match="span_extraction"):
+        fine_tune(Answers(), config(private_epsilon=8))
 
 
 def test_a_missing_package_is_named(
