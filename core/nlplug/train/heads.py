@@ -16,7 +16,7 @@ from torch import nn
 
 from nlplug.errors import TrainingError
 from nlplug.export.stack import transformers_major
-from nlplug.train.trainer import LAYER
+from nlplug.train.layers import LAYER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

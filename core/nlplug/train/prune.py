@@ -25,8 +25,8 @@ from nlplug.export.pretrained import load_config, load_model
 from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
 from nlplug.models.atomic import Staged
 from nlplug.train.heads import head_layers, remove_heads
+from nlplug.train.layers import LAYER
 from nlplug.train.probe import inputs_of
-from nlplug.train.trainer import LAYER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -62,6 +62,19 @@ class WaysConfig(BaseModel):
         default=2.0,
         description="Temperature that softens the scores of --teacher: above 1 they are more even.",
     )
+    teacher_states: str = Field(
+        default="",
+        json_schema_extra={"private": ""},
+        description="PyTorch checkpoint whose hidden states are learned too, a folder or a Hub id, "
+        "with the tokenizer and the hidden size of the base, such as the model that a pruned base "
+        "is from.",
+    )
+    teacher_states_weight: float = Field(
+        gt=0,
+        default=1.0,
+        description="Weight of the loss of --teacher-states: the squared error relative to the "
+        "size of the states of the teacher, as a mean over the layers.",
+    )
     unlabelled: list[str] = Field(
         default=[],
         description="Files of texts without labels, which only --teacher answers.",
@@ -125,12 +138,13 @@ def check_ways(task: Task, config: WaysConfig) -> None:
             f"unlabelled is {config.unlabelled!r}, and there is no teacher.",
             hint="Name a model that answers these texts, with --teacher.",
         )
-    if config.teacher and not task.family.distils:
-        raise OptionError(
-            f"teacher is {config.teacher!r}, but the family {task.family.name!r} of the task "
-            f"{task.name!r} does not learn from a teacher.",
-            hint="Leave teacher out.",
-        )
+    for name in ("teacher", "teacher_states"):
+        if getattr(config, name) and not task.family.distils:
+            raise OptionError(
+                f"{name} is {getattr(config, name)!r}, but the family {task.family.name!r} of the "
+                f"task {task.name!r} does not learn from a teacher.",
+                hint=f"Leave {name} out.",
+            )
     if config.private_delta and not config.private_epsilon:
         raise OptionError(
             f"private_delta is {config.private_delta}, and there is no private_epsilon.",
