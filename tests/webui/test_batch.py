@@ -38,7 +38,8 @@ def pipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 
 def last(pipe: Pipeline, source: Path, folder: Path, **columns: str) -> Progress:
     found = look(pipe.definition, source)
-    *_, end = run_batch(pipe, source, {**found.picked, **columns}, {}, folder, total=found.rows)
+    picked = {**found.picked, **columns}
+    *_, end = run_batch(pipe, source, picked, {}, folder, total=found.rows, kept=found.columns)
     return end
 
 
@@ -60,6 +61,9 @@ def test_every_format_is_answered(pipe: Pipeline, tmp_path: Path, name: str, con
     assert end.jsonl is not None
     lines = [json.loads(line) for line in end.jsonl.read_text(encoding="utf-8").splitlines()]
     assert [line["answer"][0]["label"] for line in lines] == ["positive", "negative"]
+    assert end.csv is not None
+    table = list(read_rows(end.csv))
+    assert ("more" in table[0].values) == ("more" in content)
 
 
 def test_columns_are_picked_by_name_and_never_guessed(tmp_path: Path) -> None:

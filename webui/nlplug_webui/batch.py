@@ -47,7 +47,7 @@ class FileLook:
 
     Attributes:
         rows: Number of rows.
-        columns: Names of the columns, in the order of the first row.
+        columns: Names of the columns of all rows, those of the first row first.
         picked: For each input field of the task its column, or None.
         understood: One line that reports how the file was read.
     """
@@ -132,9 +132,10 @@ def look(task: Task, source: Path) -> FileLook:
     """
     bad: list[SkippedRow] = []
     file = DataFile(source, limits=LIMITS, on_skip=lambda row: None if bad else bad.append(row))
-    columns: tuple[str, ...] = ()
+    found: dict[str, None] = {}
     for row in read_rows(file):
-        columns = columns or tuple(map(str, row.values))
+        found.update(dict.fromkeys(map(str, row.values)))
+    columns = tuple(found)
     if bad and not file.report.rows:
         raise no_row(source, bad[0])
     if file.report.rows == 0:
@@ -162,6 +163,7 @@ def run_batch(
     *,
     total: int,
     same: Mapping[str, Any] | None = None,
+    kept: Sequence[str] = (),
     language: str = "en",
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
@@ -175,6 +177,8 @@ def run_batch(
         options: Options of the task.
         folder: Folder for the result files.
         total: Number of rows, as counted by `look`.
+        kept: Columns of the file for the tables, as `look` finds them; those of the first row come
+            first.
         same: Fields with the same value in every row, such as one question about many texts.
         language: Language of the preview.
         stop: Whether to end before the next row; the rows before it are kept.
@@ -227,7 +231,10 @@ def run_batch(
         for one, result in _until_failure(answered, failures):
             row = one.row
             found = _rows(task, result)
-            names = names or ([*row.values], list(found[0]) or answer_columns(task))
+            names = names or (
+                [*dict.fromkeys([*row.values, *kept])],
+                list(found[0]) or answer_columns(task),
+            )
             for each in found:
                 flat = _flat(row.values, each, *names)
                 table.write(flat)

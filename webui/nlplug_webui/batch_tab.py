@@ -209,6 +209,7 @@ class BatchTab:
                     Path(folder),
                     total=found.rows,
                     same=same,
+                    kept=found.columns,
                     language=language,
                     stop=lambda: run.ending is not None,
                 ):
