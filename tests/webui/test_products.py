@@ -81,6 +81,14 @@ def test_the_languages_are_above_the_text_and_a_file_is_translated(
     lines = saved(download.value).splitlines()
     assert lines[:2] == film.read_text("utf-8").splitlines()[:2]
     assert "enfants" in lines[2]
+    site = tmp_path / "index.html"
+    site.write_text("<style>p > b {}</style><p>Two <b>children</b> are\ndancing.</p>", "utf-8")
+    page.locator("#np-whole-file").set_input_files(site)
+    with page.expect_download() as download:
+        page.locator("#np-whole-save", has_text="index.fr.html").click()
+    made = saved(download.value)
+    assert made.startswith("<style>p > b {}</style><p>")
+    assert "enfants</b>" in made
     film.write_bytes(b"\xff\xfe\x00")
     page.locator("#np-whole-file").set_input_files(film)
     page.locator("#np-whole .np-error", has_text="UTF-8").wait_for()

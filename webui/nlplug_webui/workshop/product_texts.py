@@ -64,9 +64,10 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     ),
     "whole_file": ("Translate a text file", "翻译文本文件"),
     "whole_file_info": (
-        "Text, Markdown, SubRip or WebVTT (.txt, .md, .srt, .vtt), in UTF-8, at most 2 MB. Lines, "
-        "times and placeholders stay.",
-        "UTF-8 编码的 .txt、.md、.srt、.vtt 文件，最大 2 MB。换行、时间和占位符保持不变。",
+        "Text, Markdown, SubRip, WebVTT or HTML (.txt, .md, .srt, .vtt, .html), in UTF-8, at most "
+        "2 MB. Lines, times, placeholders, tags and scripts stay.",
+        "UTF-8 编码的 .txt、.md、.srt、.vtt、.html 文件，最大 2 MB。换行、时间、占位符、标签和脚本"
+        "保持不变。",
     ),
     "file_large": ("The file is larger than 2 MB.", "文件超过 2 MB。"),
     "file_not_text": ("The file is not text in UTF-8.", "文件不是 UTF-8 文本。"),

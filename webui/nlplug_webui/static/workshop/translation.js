@@ -42,7 +42,7 @@
   const whole = () => {
     const note = messages();
     let stopping = null;
-    const file = el("input", { type: "file", id: "np-whole-file", accept: ".txt,.md,.srt,.vtt,text/plain,text/markdown" });
+    const file = el("input", { type: "file", id: "np-whole-file", accept: `.txt,.md,.srt,.vtt,text/plain,text/markdown${nplug.has("tag_handling") ? ",.html,.htm,text/html" : ""}` });
     const stop = el("button", { type: "button", class: "np-button", hidden: true, onclick: () => stopping?.abort() }, say("stop"));
     const work = async (given) => {
       if (given.size > LARGEST) throw new Error(say("file_large"));
@@ -50,6 +50,8 @@
       try { text = new TextDecoder("utf-8", { fatal: true }).decode(await given.arrayBuffer()); } catch (_) { throw new Error(say("file_not_text")); }
       const [first] = nplug.form.fields.filter((field) => field.input);
       const kept = Object.fromEntries(["src_lang", "tgt_lang"].filter((key) => chosen(key)).map((key) => [key, chosen(key)]));
+      const html = nplug.has("tag_handling") && /\.html?$/i.test(given.name);
+      if (html) kept.tag_handling = "html";
       const call = { task: nplug.form.task, model: chosen("model") || null, precision: chosen("precision"), item: { [first.key]: text }, options: kept };
       stopping = new AbortController();
       const target = given.name.replace(/(\.[^.]+)?$/, (end) => `.${chosen("tgt_lang") || "translated"}${end}`);
@@ -65,7 +67,7 @@
         if (error.name !== "AbortError") throw error;
       }
       note.tell(el("p", { id: "np-whole-done" }, say(ended, { name: given.name }), " ",
-        el("button", { type: "button", class: "np-button", id: "np-whole-save", onclick: () => npTools.save(target, "text/plain;charset=utf-8", made) }, say("save_as", { name: target }))));
+        el("button", { type: "button", class: "np-button", id: "np-whole-save", onclick: () => npTools.save(target, `text/${html ? "html" : "plain"};charset=utf-8`, made) }, say("save_as", { name: target }))));
     };
     file.onchange = async () => {
       if (!file.files[0]) return;
