@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tokenizers import Tokenizer
 
+from nlplug.models.manifest import Manifest
+from nlplug.models.writer import BundleWriter
 from nlplug.testing import tiny_text_generator, tiny_translator
 
 if TYPE_CHECKING:
@@ -69,7 +72,7 @@ def test_the_languages_are_above_the_text_and_a_file_is_translated(
     page.locator("#np-languages").wait_for()
     assert page.locator("#np-src_lang").input_value() == "en"
     assert page.locator("#np-tgt_lang").input_value() == "fr"
-    assert page.locator("#np-swap").is_disabled()  # the model has one direction
+    assert page.locator("#np-swap").is_disabled()  # no model has the other direction
     film = tmp_path / "film.srt"
     film.write_text("1\n00:00:01,000 --> 00:00:02,500\nTwo children are dancing.\n", "utf-8")
     page.locator("#np-whole summary").click()
@@ -123,6 +126,35 @@ def test_the_language_is_detected_and_the_languages_swap(open_page: Open, tmp_pa
     page.wait_for_function("() => nplug.value('src_lang') === 'fr'")
     assert page.evaluate("nplug.value('tgt_lang')") == "en"
     assert page.locator("#np-src_lang").input_value() == "fr"
+
+
+def test_the_swap_changes_to_a_model_of_the_other_direction(
+    open_page: Open, cache: Path, tmp_path: Path
+) -> None:
+    pair = {"source_lang": "fr", "target_lang": "en"}
+    words = {"le": "the", "chat": "cat", "dort": "sleeps"}
+    tiny = tiny_translator(tmp_path / "tiny", words, tokenizer_config=pair).path
+    folder = cache / "models" / "acme--fr-en"
+    with BundleWriter(folder, in_cache=True) as writer:
+        shutil.copytree(tiny, writer.folder, dirs_exist_ok=True)
+        writer.commit(Manifest(name="acme/fr-en", hub_task="translation"))
+    try:
+        page = answered(open_page("translation"), "translation", "The cat sleeps.")
+        french = page.locator("#result .np-text").inner_text()
+        swap = page.locator("#np-swap:enabled")
+        assert "acme/fr-en" in (swap.get_attribute("title") or "")
+        swap.click()
+        page.wait_for_function("() => nplug.value('model') === 'acme/fr-en'")
+        page.locator("#result .np-facts", has_text="acme/fr-en").wait_for()
+        page.wait_for_function(CURRENT)
+        assert page.locator("#translation-input-text textarea").input_value() == french
+        assert "cat" in page.locator("#result .np-text").inner_text()
+        page.locator("#np-src_lang option:checked", has_text="French").wait_for(state="attached")
+        page.locator("#np-swap:enabled").click()
+        page.wait_for_function("() => nplug.value('model') === 'translation-en-fr'")
+        page.locator("#np-src_lang option:checked", has_text="English").wait_for(state="attached")
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_presets_set_options_and_a_text_goes_on(open_page: Open) -> None:

@@ -58,9 +58,10 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     "detect": ("Detect language", "自动识别"),
     "detected": ("Detected: {language}", "已识别：{language}"),
     "swap": ("Swap the languages", "互换语言"),
+    "swap_model": ("Swap the languages: use {model}", "互换语言：改用 {model}"),
     "no_swap": (
-        "This model does not translate in the other direction.",
-        "此模型不支持反方向翻译。",
+        "Neither this model nor another one on this machine translates in the other direction.",
+        "此模型和本机的其他模型都不支持反方向翻译。",
     ),
     "whole_file": ("Translate a text file", "翻译文本文件"),
     "whole_file_info": (
