@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tokenizers import Tokenizer
+from webui_kit import cached_translator
 
-from nlplug.models.manifest import Manifest
-from nlplug.models.writer import BundleWriter
 from nlplug.testing import tiny_text_generator, tiny_translator
 
 if TYPE_CHECKING:
@@ -131,13 +130,7 @@ def test_the_language_is_detected_and_the_languages_swap(open_page: Open, tmp_pa
 def test_the_swap_changes_to_a_model_of_the_other_direction(
     open_page: Open, cache: Path, tmp_path: Path
 ) -> None:
-    pair = {"source_lang": "fr", "target_lang": "en"}
-    words = {"le": "the", "chat": "cat", "dort": "sleeps"}
-    tiny = tiny_translator(tmp_path / "tiny", words, tokenizer_config=pair).path
-    folder = cache / "models" / "acme--fr-en"
-    with BundleWriter(folder, in_cache=True) as writer:
-        shutil.copytree(tiny, writer.folder, dirs_exist_ok=True)
-        writer.commit(Manifest(name="acme/fr-en", hub_task="translation"))
+    folder = cached_translator(cache, tmp_path)
     try:
         page = answered(open_page("translation"), "translation", "The cat sleeps.")
         french = page.locator("#result .np-text").inner_text()
