@@ -309,6 +309,16 @@ class Task(ABC):
         """Start and end of the parts of an input's text that the answer has unchanged."""
         return ()
 
+    def passes(self, options: Mapping[str, Any]) -> int:
+        """About how many times the model reads an input, at most.
+
+        A server answers an input that takes long beside the short ones.
+
+        Args:
+            options: The options of the call.
+        """
+        return 1
+
     def choices(self, bundle: Bundle) -> Mapping[str, Mapping[str, Localized]]:
         """The values that a model offers for options, such as its languages.
 

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from nlplug.data.report import ReadReport
 from nlplug.data.writers import open_writer
-from nlplug.errors import DataError, GateRefused, MissingExtra, NothingLearned, TrainingError
+from nlplug.errors import (
+    DataError,
+    GateRefused,
+    MissingExtra,
+    NothingLearned,
+    TrainingError,
+    TrainingInterrupted,
+)
 from nlplug.extras import require
 from nlplug.families.family import load
 from nlplug.train.base import resolve_base
@@ -22,7 +29,7 @@ from nlplug.train.plan import CHOSEN, FEW_ROWS, described, planned, write_settin
 from nlplug.train.processes import is_alone, is_main, main_first
 from nlplug.train.rows import RunRows, folds, read_run, with_test
 from nlplug.train.sources import read_sources
-from nlplug.train.ways import check_ways
+from nlplug.train.ways import check_ways, holds_rows_out, with_privacy
 
 if TYPE_CHECKING:
     from nlplug.data.check import DataCheck
@@ -37,7 +44,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("nlplug.train")
 _data_log = logging.getLogger("nlplug.data")
 _SCALED = 512
-"""Maximum number of training rows that the scales of int8 activations are chosen on."""
+"""Maximum number of rows that the scales of int8 activations are chosen on."""
 
 
 def train(task: Task, config: TrainConfig, extensions: Extensions = NO_EXTENSIONS) -> Path:
@@ -94,6 +101,7 @@ def _fine_tune(
     for tracker in config.report_to:
         _require_tracker(tracker)
     check_ways(task, config)
+    config = with_privacy(config)
     config = config.model_copy(update={"base": resolve_base(task, config.base)})
     if config.resume:
         config = recalled(config, CHOSEN)
@@ -101,8 +109,7 @@ def _fine_tune(
     if work.finished:
         return work, config
     contents = contents_of(task, config)
-    # In a cross-validation, texts without labels would be scored too.
-    few = FEW_ROWS if task.family.plan and is_alone() and not config.unlabelled else 0
+    few = FEW_ROWS if task.family.plan and is_alone() and not holds_rows_out(config) else 0
     key = _recipe(task, config).key if contents is None else contents.key
     rows = read_run(config, key, few=few)
     if gate:
@@ -112,6 +119,9 @@ def _fine_tune(
     if check is None:
         _log_files(rows.reports)
     _require_modules()
+    from nlplug.train.loop import check_base, run_loop
+
+    check_base(config)
     if task.family.plan:
         from nlplug.train.precision import with_precision
 
@@ -143,7 +153,9 @@ def _fine_tune(
                 _write(recipe, examples[1], work.eval_file)
             else:
                 _write(recipe, examples[0], work.rows_file)
-            some = random.Random(config.seed).sample(examples[0], min(_SCALED, len(examples[0])))
+            # The scales of int8 activations are values that rows have, without noise.
+            scaled = examples[1] if config.private_epsilon else examples[0]
+            some = random.Random(config.seed).sample(scaled, min(_SCALED, len(scaled)))
             _write(recipe, some, work.calibration_file)
             if test:
                 _write(recipe, test, work.test_file)
@@ -152,9 +164,12 @@ def _fine_tune(
             if found is not None:
                 work.search_file.write_text(json.dumps(found.to_dict(), indent=2), encoding="utf-8")
 
-    from nlplug.train.loop import run_loop
-
-    run_loop(recipe, config, work, *examples, parts, extensions.callbacks)
+    try:
+        run_loop(recipe, config, work, *examples, parts, extensions.callbacks)
+    except TrainingError as error:
+        if is_main() and not isinstance(error, TrainingInterrupted):
+            work.remove_unless_begun()
+        raise
     return work, config
 
 
@@ -272,7 +287,7 @@ def _record_held_out(task: Task, config: TrainConfig, work: Workspace) -> None:
             threads=config.threads,
         )
     except DataError as error:
-        _log.info("No label sets (coverage): %s", error.message)
+        _log.info("Nothing is fitted to the held-out rows: %s", error.message)
 
 
 def _check_learned(config: TrainConfig, work: Workspace) -> None:
@@ -302,6 +317,7 @@ def _export(task: Task, config: TrainConfig, work: Workspace) -> ExportReport:
     from nlplug.export.run import export_model
 
     files = {"train": config.data, "eval": config.eval, "test": config.test}
+    privacy = work.result().get("privacy", {})
     return export_model(
         ExportConfig(
             source=work.model,
@@ -315,10 +331,13 @@ def _export(task: Task, config: TrainConfig, work: Workspace) -> ExportReport:
             allow=("answers",) if config.allow_trivial else (),
             license=config.license,
             data=[
-                {"source": os.path.basename(source), "part": part, "sha256": digest(Path(source))}
+                {"source": os.path.basename(source), "part": part}
+                # With the digest of a file, a guess of one of its rows could be confirmed.
+                | ({} if privacy else {"sha256": digest(Path(source))})
                 for part, sources in files.items()
                 for source in sources
             ],
+            privacy=privacy,
             languages=config.languages,
             name=config.name or config.output.name,
             description=config.description,

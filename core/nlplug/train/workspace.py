@@ -46,7 +46,7 @@ COMPLETE = "complete"
 """File that is written into a checkpoint last; checkpoints without it are ignored."""
 EVALUATED = "evaluated"
 """File in a complete checkpoint that was evaluated."""
-RESULT = ("baselines", "scores", "steps", "processes", "backend")
+RESULT = ("baselines", "scores", "steps", "privacy", "processes", "backend")
 """Keys in the record of a finished run besides its settings."""
 
 
@@ -219,6 +219,11 @@ class Workspace:
             if path not in keep:
                 shutil.rmtree(path)
         self._write_record(self.folder, finished=False)
+
+    def remove_unless_begun(self) -> None:
+        """Remove the folder of a run that failed before it had anything to continue from."""
+        if not self.model.exists() and not complete_checkpoints(self.folder):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def finish(self, scores: Mapping[str, float], facts: Mapping[str, Any]) -> None:
         """Record that ``model`` is complete, and delete the checkpoints.

@@ -313,7 +313,7 @@ class TestOptionsOfTheModel:
         self, folder: Path, tmp_path: Path
     ) -> None:
         bundle = tiny_text_generator(tmp_path)
-        wanted = {"do_sample": False, "max_new_tokens": 3, "temperature": -1, "top_p": None}
+        wanted = {"do_sample": False, "max_new_tokens": 3, "top_p": None}
         (tmp_path / "generation_config.json").write_text(json.dumps({**wanted, "eos_token_id": 0}))
         tell = Pipeline(TaleTask(), Bundle.open(bundle.path))
         assert tell.defaults == {"do_sample": False, "max_new_tokens": 3}
@@ -343,6 +343,33 @@ class TestOptionsOfTheModel:
         config.write_text(json.dumps(setting))
         with pytest.raises(BundleError, match=f"have {next(iter(setting))}=.* not offered"):
             Pipeline(TaleTask(), Bundle.open(bundle.path))
+
+    @pytest.mark.parametrize(
+        ("setting", "words"),
+        [
+            ({"temperature": -1}, "have temperature=-1: Input should be greater"),
+            ({"num_beams": 2.5}, "have num_beams=2.5: Input should be a valid integer"),
+            ({"eos_token_id": "x"}, "have eos_token_id='x': Input should be a valid list"),
+            ({"bad_words_ids": [["a"]]}, "have bad_words_ids="),
+            ({"stop_strings": [""]}, "An empty text is not allowed"),
+        ],
+        ids=lambda setting: next(iter(setting)),
+    )
+    def test_a_setting_out_of_its_bounds_is_refused(
+        self, setting: dict[str, Any], words: str, tmp_path: Path
+    ) -> None:
+        bundle = tiny_text_generator(tmp_path)
+        (tmp_path / "generation_config.json").write_text(json.dumps(setting))
+        with pytest.raises(BundleError, match=words):
+            Pipeline(TaleTask(), Bundle.open(bundle.path))
+
+    def test_a_setting_may_need_another_of_the_call(self, tmp_path: Path) -> None:
+        bundle = tiny_text_generator(tmp_path)
+        (tmp_path / "generation_config.json").write_text('{"min_new_tokens": 300}')
+        with pytest.raises(OptionError, match="min_new_tokens is 300, above max_new_tokens"):
+            Pipeline(TaleTask(), Bundle.open(bundle.path))
+        tell = Pipeline(TaleTask(), Bundle.open(bundle.path), options={"max_new_tokens": 300})
+        assert tell.defaults["min_new_tokens"] == 300
 
     def test_a_length_of_new_text_replaces_its_length_of_prompt_and_text(
         self, tmp_path: Path

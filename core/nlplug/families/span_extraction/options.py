@@ -56,6 +56,20 @@ class SpanExtractionOptions(ExplanationOptions, LanguageOptions):
         description='Also consider "no answer": an empty text with its score.',
         json_schema_extra=chinese("允许无答案", "也考虑“无答案”：空文本及其得分。"),
     )
+    null_score_diff_threshold: float = Field(
+        default=0.0,
+        ge=-1000,
+        le=1000,
+        title="Threshold of no answer",
+        description='If "no answer" is allowed: it is given if the logarithm of its score exceeds '
+        "that of the best answer by more than this. Below 0: more often; above 0: more rarely.",
+        json_schema_extra=chinese(
+            "无答案阈值",
+            "允许无答案时：若“无答案”得分的对数比最佳答案得分的对数高出该值以上，则回答“无答案”。"
+            "小于 0：更常回答；大于 0：更少回答。",
+            advanced=True,
+        ),
+    )
     min_score: float = min_score(
         'Answer "no answer" if the best score is below this value. With a higher number of '
         "answers, the answers with their scores follow it. 0: never.",
