@@ -9,6 +9,7 @@ computed row by row; a model for which they differ is refused.
 from __future__ import annotations
 
 import secrets
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -130,7 +131,7 @@ class PrivateTrainer(RecipeTrainer):
             found = self._row_losses(model, part)
             losses.append(found.detach())
             # Of an empty batch there is one row, which does not count.
-            (found.sum() if rows else 0 * found.sum()).backward()
+            _backward(found.sum() if rows else 0 * found.sum())
         self._losses.append(torch.cat(losses).mean())
         return self._losses[-1]
 
@@ -171,7 +172,7 @@ class PrivateTrainer(RecipeTrainer):
             module.training = True
         try:
             hooks = kind(self.model, loss_reduction="sum")
-            self._row_losses(self.model, batch).sum().backward()
+            _backward(self._row_losses(self.model, batch).sum())
             trained = [(n, w) for n, w in self.model.named_parameters() if w.requires_grad]
             exact = {name: torch.stack([found[name] for found in expected]) for name, _ in trained}
             least = _TOLERANCE**2 * max(float(value.norm()) for value in exact.values())
@@ -198,6 +199,13 @@ class PrivateTrainer(RecipeTrainer):
         loss = self._row_losses(self.model, alone).sum()
         found = torch.autograd.grad(loss, weights, allow_unused=True)
         return {n: value for n, value in zip(names, found, strict=True) if value is not None}
+
+
+def _backward(loss: torch.Tensor) -> None:
+    with warnings.catch_warnings():
+        # The first trained layer has inputs without gradients, because embeddings are not trained.
+        warnings.filterwarnings("ignore", message="Full backward hook is firing")
+        loss.backward()
 
 
 def _same(found: Any, exact: torch.Tensor, least: float) -> bool:

@@ -296,7 +296,7 @@ def test_a_teacher_tells_tokens_of_another_tokenizer(
     recipe = TokenClassificationRecipe(ToyTags(), settings)
     examples = recipe.examples([row({"text": "anna saw rome", "spans": [[0, 4, "PER"]]})])
     text = "anna left bergheim"  # one token of the teacher, berg and ##heim of the student
-    dataset = recipe.dataset(recipe.taught(examples, [row({"text": text})]), tokenizer)
+    dataset = recipe.dataset(recipe.taught(examples, [row({"tokens": text.split()})]), tokenizer)
     batch = recipe.collate([dataset[0], dataset[1]], tokenizer)
     labels, told = batch["labels"][..., 0], batch["labels"][..., 1:]
     assert labels[0].tolist() == [-100, ENTITIES.index("B-PER"), 0, 0, -100, -100]
