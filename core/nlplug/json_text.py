@@ -8,23 +8,42 @@ from typing import Any
 _SHOWN = 60
 
 
-def parse_json(text: str | bytes | bytearray) -> Any:
+def parse_json(text: str | bytes | bytearray, *, unique_keys: bool = False) -> Any:
     """The value of a JSON text, as ``json.loads`` gives it.
 
     ``json.loads`` raises a RecursionError for deep nesting, and a ValueError without a place for
     an integer of thousands of digits and for bytes that are not UTF-8.
 
+    Args:
+        text: The text.
+        unique_keys: Whether an object that has a key twice cannot be parsed; otherwise the last
+            value counts.
+
     Raises:
         JSONDecodeError: For any text that cannot be parsed.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_unique if unique_keys else None)
     except json.JSONDecodeError:
         raise
     except RecursionError:
         raise json.JSONDecodeError("nested too deeply", "", 0) from None
     except ValueError as error:
         raise json.JSONDecodeError(str(error), "", 0) from None
+
+
+def json_fault(error: json.JSONDecodeError) -> str:
+    """What is wrong with a JSON text, and at which column if that is known."""
+    return f"{error.msg} at column {error.colno}" if error.doc else error.msg
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise json.JSONDecodeError(f"the key {twice!r} is repeated in an object", "", 0)
+    return found
 
 
 def json_type(value: Any) -> str:

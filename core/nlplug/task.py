@@ -204,7 +204,12 @@ class StreamingRunner(Runner):
         """
 
     def alternatives(
-        self, item: TaskInput, options: TaskOptions, part: int, count: int
+        self,
+        item: TaskInput,
+        options: TaskOptions,
+        part: int,
+        count: int,
+        before: str | None = None,
     ) -> list[str]:
         """Other texts for one part of an answer, best first; empty if the family has none.
 
@@ -213,6 +218,8 @@ class StreamingRunner(Runner):
             options: Of the answer.
             part: Number of the part, as in the pieces of `stream`.
             count: Maximum number of texts; the text of the answer itself may be one of them.
+            before: The beginning of the part that stays: the texts differ from the next word on.
+                None: the whole part may differ.
 
         Raises:
             InputError: The answer has no such part.
@@ -302,6 +309,16 @@ class Task(ABC):
         """Start and end of the parts of an input's text that the answer has unchanged."""
         return ()
 
+    def passes(self, options: Mapping[str, Any]) -> int:
+        """About how many times the model reads an input, at most.
+
+        A server answers an input that takes long beside the short ones.
+
+        Args:
+            options: The options of the call.
+        """
+        return 1
+
     def choices(self, bundle: Bundle) -> Mapping[str, Mapping[str, Localized]]:
         """The values that a model offers for options, such as its languages.
 
@@ -324,6 +341,10 @@ class Task(ABC):
 
         known = {**self.Options.model_fields, **self.Input.model_fields}
         return adapt(arguments, self.rules, known)
+
+    def attributes(self, bundle: Bundle) -> Mapping[str, Any]:
+        """Further attributes of a pipeline, as transformers' pipeline of this task has them."""
+        return {}
 
     def tabular(self, answer: Any) -> Any:
         """One answer in the form for tables: a dict, or a list of dicts, of plain values.

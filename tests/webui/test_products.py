@@ -42,10 +42,19 @@ def test_another_text_for_a_sentence_takes_its_place(open_page: Open) -> None:
     first, second = sentences.all_inner_texts()
     sentences.first.focus()
     page.keyboard.press("Enter")
-    other = page.locator("#np-alternatives button").first
+    other = page.locator("#np-alternatives .np-other").first
     other.wait_for()
     wanted = other.inner_text()
     assert wanted != first
+    page.keyboard.press("Escape")
+    head, *_ = first.split()
+    sentences.first.click(position={"x": 2, "y": 10})  # the first word
+    page.locator("#np-alternatives .np-word[aria-pressed=true]", has_text=head).wait_for()
+    page.locator("#np-alternatives [data-word='1']").click()  # the second one
+    other.wait_for()
+    wanted = other.inner_text()
+    assert wanted.split()[0] == head
+    assert wanted.split()[1] != first.split()[1]
     page.keyboard.press("Enter")  # the first one has the focus
     page.locator("#np-alternatives").wait_for(state="detached")
     assert page.locator("#result .np-text").inner_text() == f"{wanted} {second}"

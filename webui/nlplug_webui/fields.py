@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nlplug.errors import InputError, OptionError
+from nlplug.json_text import json_fault, parse_json
 from nlplug.task import Display, Localized, Task, localize
 from nlplug_webui.texts import LANGUAGES, say
 
@@ -138,13 +139,10 @@ class Control:
         if not text.strip():
             return None
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as error:
-            reason = str(error)
-            if isinstance(error, json.JSONDecodeError):
-                reason = f"{error.msg} at column {error.colno}"
+            return parse_json(text, unique_keys=True)
+        except json.JSONDecodeError as error:
             raise InputError(
-                f"The field {self.name!r} is not JSON ({reason}).",
+                f"The field {self.name!r} is not JSON ({json_fault(error)}).",
                 hint='Write a list like ["a", "b"] or an object like {"a": 1}.',
             ) from None
 

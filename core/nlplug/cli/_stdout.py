@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import sys
@@ -13,8 +14,9 @@ from contextlib import contextmanager, suppress
 def own_stdout() -> Iterator[None]:
     """Keep stdout for ``sys.stdout``: what is written to its descriptor otherwise goes to stderr.
 
-    Libraries in C, child processes and ``sys.__stdout__`` write to the descriptor itself. Nothing
-    changes where ``sys.stdout`` is another stream, or stdout or stderr is closed.
+    Libraries in C, child processes and ``sys.__stdout__`` write to the descriptor itself. What
+    plugins print when the interpreter exits goes to stderr too. Nothing changes where
+    ``sys.stdout`` is another stream, or stdout or stderr is closed.
     """
     stdout = sys.__stdout__
     ours = _moved(stdout) if stdout is sys.stdout else None
@@ -35,6 +37,16 @@ def own_stdout() -> Iterator[None]:
             stream.flush()
         os.dup2(ours, 1)
         sys.stdout = stdout
+        atexit.unregister(_leave)
+        atexit.register(_leave)  # the last one that is registered runs first
+
+
+def _leave() -> None:
+    """Lead stdout to stderr at the exit of the interpreter, before functions of plugins run."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        os.dup2(2, 1)
+    sys.stdout = sys.stderr
 
 
 def _moved(stdout: io.TextIOWrapper | None) -> int | None:

@@ -125,7 +125,9 @@ class NlplugCommands(click.Group):
             with own_stdout(), warnings.catch_warnings():
                 warnings.showwarning = _show_warning
                 code = super().main(args, prog_name, complete_var, False, **extra)
-        except Exception as error:
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a panic of a library in Rust is no Exception
             code = _report(explained(error) or error)
         sys.exit(code or 0)
 
@@ -146,7 +148,7 @@ def _show_warning(
         click.echo(text, file=file, err=True, nl=False)
 
 
-def _report(error: Exception) -> int:
+def _report(error: BaseException) -> int:
     """Print an error for users and return the exit code."""
     if isinstance(error, click.Abort):
         if isinstance(error.__cause__, KeyboardInterrupt):

@@ -14,7 +14,7 @@ from nlplug.data.rows import DataRow
 from nlplug.data.squad import squad_rows
 from nlplug.data.unusable import Unusable
 from nlplug.errors import DataError
-from nlplug.json_text import json_shown, parse_json
+from nlplug.json_text import json_fault, json_shown, parse_json
 
 _ARRAY = "A .json file holds one array of objects; one object per line is .jsonl."
 
@@ -59,10 +59,10 @@ def _lines(lines: LineReader, file: DataFile) -> Iterator[DataRow | Unusable]:
 
 def _parsed(text: str, path: Path, number: int) -> Any:
     try:
-        return parse_json(text)
+        return parse_json(text, unique_keys=True)
     except json.JSONDecodeError as error:
         raise DataError(
-            f"{path}:{number}: not JSON ({error.msg} at column {error.colno}).",
+            f"{path}:{number}: not JSON ({json_fault(error)}).",
             hint="Each line of a .jsonl file is one JSON object.",
         ) from None
 
@@ -75,11 +75,10 @@ def _values(file: DataFile, lines: LineReader) -> Iterator[DataRow | Unusable]:
         parts.append(line)
     text = "".join(parts)
     try:
-        values = parse_json(text)
+        values = parse_json(text, unique_keys=True)
     except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}:{error.lineno}: not JSON ({error.msg} at column {error.colno}).", hint=_ARRAY
-        ) from None
+        place = f"{path}:{error.lineno}" if error.doc else path
+        raise DataError(f"{place}: not JSON ({json_fault(error)}).", hint=_ARRAY) from None
     if isinstance(values, dict):
         values = _inside(values, file)
     if not isinstance(values, list):

@@ -61,8 +61,12 @@ class LineReader:
             file.report.note("lines end with a carriage return")
         self._end = "\r" if old_mac else "\n"
         lines = text.split(self._end)
-        # The last element follows the last line end: it is empty, or a line that may continue.
-        self.sample = [line.rstrip("\r") for line in (lines[:-1] if len(lines) > 1 else lines)]
+        # The last element follows the last line end: it is empty, or a line that may continue
+        # behind the sample.
+        whole = file.stream is None and len(head) < SAMPLE and file.path.is_file()
+        if len(lines) > 1 and not (whole and lines[-1]):
+            del lines[-1]
+        self.sample = [line.rstrip("\r") for line in lines]
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         """Line numbers from 1, and lines with their ends.

@@ -63,7 +63,7 @@ class DataRow:
         if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
             return value
         try:
-            return parse_json(value)
+            return parse_json(value, unique_keys=True)
         except json.JSONDecodeError:
             pass
         try:

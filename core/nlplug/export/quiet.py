@@ -9,24 +9,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
-_LOGGERS = ("", "onnxruntime", "optimum", "torch", "torch.onnx", "transformers")
+_HUB = "huggingface_hub"
+"""The logger that prints each attempt to reach the Hub, with the errors of its libraries."""
+_LOGGERS = ("", _HUB, "onnxruntime", "optimum", "torch", "torch.onnx", "transformers")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Log errors only and show no progress bars; other code checks for missing weights."""
-    loggers = [logging.getLogger(name or None) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), no_progress_bars(), _errors_only(*_LOGGERS):
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            with no_progress_bars():
-                yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+        yield
+
+
+@contextmanager
+def quiet_hub() -> Iterator[None]:
+    """Hide the failed attempts to reach the Hub, whose error tells the outcome."""
+    with _errors_only(_HUB):
+        yield
+
+
+@contextmanager
+def _errors_only(*names: str) -> Iterator[None]:
+    loggers = [logging.getLogger(name or None) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager

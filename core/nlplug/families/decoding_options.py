@@ -9,7 +9,8 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from nlplug.errors import OptionError
+from nlplug.argument_rules import shown
+from nlplug.errors import BundleError, OptionError
 from nlplug.language_guard import LanguageOptions
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.decoding.options import Allowed, DecodingOptions
@@ -199,21 +200,36 @@ class GenerationConfig:
         """The token of an entry; the first one of several; None if it is missing."""
         return next(iter(self.tokens(name)), None)
 
-    def default_options(self, options: type[TextDecodingOptions]) -> dict[str, Any]:
+    def default_options(self, options: type[TextDecodingOptions], model: str) -> dict[str, Any]:
         """The values of options for which the model has a default of its own.
 
-        Values that are out of an option's bounds are ignored.
+        Args:
+            options: The options of the task.
+            model: Name of the model for errors.
+
+        Raises:
+            BundleError: A value is of the wrong type or out of the bounds of its option.
         """
         values = dict(self.values)
         if "stop_strings" in values:
             values["stop"] = values["stop_strings"]
         found = {}
         for name in options.model_fields:
-            if name in values and name not in (*_TOKENS, "stop_strings"):
-                try:
-                    options.model_validate({name: values[name]})
-                except (ValidationError, OptionError):
-                    continue
+            if name not in values:
+                continue
+            try:
+                options.model_validate({name: values[name]})
+            except ValidationError as error:
+                # Without a place it contradicts another option, which the call may give.
+                faults = [fault["msg"] for fault in error.errors() if fault["loc"]]
+                if faults:
+                    raise BundleError(
+                        f"The generation settings of {model!r} have {name}="
+                        f"{shown(values[name])}: {faults[0]}.",
+                        hint="Correct it in generation_config.json, or in config.json where there "
+                        "is no such file.",
+                    ) from None
+            if name not in (*_TOKENS, "stop_strings"):
                 found[name] = values[name]
         return found
 

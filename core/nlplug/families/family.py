@@ -39,8 +39,9 @@ class Family:
         exporter: The function that builds and checks the graphs, as `nlplug.export.one_pass.make`.
         calibrator: The function that fixes the scales of a bundle's int8 graphs, as
             `nlplug.export.one_pass.calibrate`.
-        held_out: The function that fits the record of held-out rows of a model (temperature, label
-            sets), as `nlplug.families.sequence_classification.held_out.fit`; empty: no record.
+        held_out: The function that fits to held-out rows what decides about the answers of a model
+            (temperature, label sets, a threshold), as
+            `nlplug.families.sequence_classification.held_out.fit`; empty: nothing is fitted.
         gate_inputs: A function ``(sentences) -> list[dict]`` that makes inputs for the quality gate
             if no data is given; empty: the examples of the task are used.
         gate_options: Options that the gate sets, where a task cannot answer with its defaults.

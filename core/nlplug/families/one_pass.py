@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,6 +86,11 @@ class OnePassTask(Task):
         Raises:
             BundleError: The bundle's model does not fit this task.
         """
+
+    def passes(self, options: Mapping[str, Any]) -> int:
+        """See `Task.passes`; an explanation takes many."""
+        most = ExplanationOptions.model_fields["explain_passes"].default
+        return options.get("explain_passes", most) if options.get("explain") else 1
 
     def load(
         self,

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from nlplug.task import TaskInput
 
 Item = TypeVar("Item", bound=TaskInput)
+
+
+def length(item: TaskInput) -> int:
+    """Number of characters of the texts in an input, also of those in lists."""
+    return sum(map(_characters, vars(item).values()))
+
+
+def _characters(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return 0
+    return sum(map(_characters, value))
 
 
 def chunks(
@@ -27,7 +42,7 @@ def chunks(
     held = 0
     for item in inputs:
         chunk.append(item)
-        held += sum(len(value) for value in vars(item).values() if isinstance(value, str))
+        held += length(item)
         if len(chunk) >= size or held >= characters:
             yield chunk
             chunk, held = [], 0

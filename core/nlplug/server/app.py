@@ -19,7 +19,7 @@ from starlette.routing import Route
 from nlplug.plugins import PluginHost
 from nlplug.server.body import parse_json, read_body
 from nlplug.server.catalog import Catalog, Source
-from nlplug.server.containment import contained
+from nlplug.server.containment import contained, contained_async
 from nlplug.server.describe import describe_models, describe_tasks, failed_plugins
 from nlplug.server.events import EventStream
 from nlplug.server.guard import Guard
@@ -206,7 +206,7 @@ def _add_model_routes(app: FastAPI, serving: Serving) -> None:
         try:
             served = serving.catalog.find(name, task)
             label = served.name
-            with contained():
+            with contained_async():
                 response = await within(serving.limits.timeout, _answer(request, serving, served))
         except ClientDisconnect:
             response = Response(status_code=CLIENT_GONE)
@@ -245,8 +245,9 @@ async def _answer(request: Request, serving: Serving, served: Served) -> Respons
     call = await asyncio.to_thread(parse) if large else parse()
 
     def check() -> tuple[ForeignTexts, Mapping[str, int]]:
-        found = serving.foreign(served, call.inputs, call.options)
-        return found, serving.models_of(served, call.inputs, call.options)
+        with contained():
+            found = serving.foreign(served, call.inputs, call.options)
+            return found, serving.models_of(served, call.inputs, call.options)
 
     # In a thread, because the first check loads what detects languages.
     found, models = await asyncio.to_thread(check)
@@ -263,8 +264,9 @@ async def _answer(request: Request, serving: Serving, served: Served) -> Respons
         answers = await answered(serving.submit(served, call.inputs, call.options), request)
 
     def reply() -> Response:
-        value = huggingface.reply(served.task, answers, call)
-        return json_reply({"results": value, "warnings": notices} if call.warnings else value)
+        with contained():
+            value = huggingface.reply(served.task, answers, call)
+            return json_reply({"results": value, "warnings": notices} if call.warnings else value)
 
     response = await asyncio.to_thread(reply) if large else reply()
     return _with_headers(response, notices, models)

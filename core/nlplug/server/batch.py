@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from nlplug.runtime.batching import length
+
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
     from nlplug.runtime.answers import Answers
@@ -50,14 +52,14 @@ class Share:
         """Whether no client waits for the answers any more."""
         return self.job.future.cancelled()
 
+    @property
+    def last(self) -> bool:
+        """Whether no input of the request is left after these."""
+        return len(self.job.answers) + len(self.inputs) == len(self.job.inputs)
+
     def size(self) -> int:
         """Estimated amount of work, in characters."""
         return len(self.inputs) + sum(map(length, self.inputs))
-
-
-def length(item: TaskInput) -> int:
-    """Number of characters of the texts in an input."""
-    return sum(len(value) for value in vars(item).values() if isinstance(value, str))
 
 
 class Batch:

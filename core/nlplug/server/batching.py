@@ -266,6 +266,9 @@ class Batcher:
                 later.append(job)
                 continue
             share = job.next(room, characters)
+            if shares and not share.last:  # the others shall not wait for a part that fills a batch
+                later.append(job)
+                continue
             shares.append(share)
             room -= len(share.inputs)
             characters -= share.size()

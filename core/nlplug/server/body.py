@@ -53,7 +53,7 @@ def parse_json(body: bytes | bytearray) -> Any:
         InputError: The text is not JSON.
     """
     try:
-        return json_text.parse_json(body)
+        return json_text.parse_json(body, unique_keys=True)
     except json.JSONDecodeError as error:
         reason = str(error) if error.doc else error.msg
         raise InputError(

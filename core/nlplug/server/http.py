@@ -108,10 +108,13 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
     Raises:
         RequestTimeout: The work took longer.
     """
+    deadline = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds):
+        async with deadline:
             return await work
     except TimeoutError:
+        if not deadline.expired():
+            raise  # an error of the work itself
         raise RequestTimeout(
             f"The request was not answered within {seconds:g} seconds.",
             hint="Send shorter or fewer inputs, or start the server with a larger --timeout.",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nlplug.by_language import ModelChoice, bundles_of
 from nlplug.language_guard import LanguageGuard
 from nlplug.pipelines import Pipeline
-from nlplug.server.batch import length
+from nlplug.runtime.batching import length
 from nlplug.server.batching import GRACE, LAST_WAIT, Batcher
 from nlplug.server.limits import Limits
 from nlplug.server.metrics import Metrics
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("nlplug.server")
 
 LONG = 4000
-"""Number of characters from which an input is long. Long inputs have a separate queue and separate
-threads, so that short ones never wait for them."""
+"""Number of characters from which an input is long, times how often the model reads them. Long
+inputs have a separate queue and separate threads, so that short ones never wait for them."""
 _LONG_LANES = 4
 """Number of batches with long inputs that are answered at the same time, by turns."""
 
@@ -101,7 +101,8 @@ class Serving:
         Raises:
             Overloaded: The model's queue is full.
         """
-        long = any(length(item) > LONG for item in inputs)
+        passes = served.task.passes(options)
+        long = any(length(item) * passes > LONG for item in inputs)
         batchers = self._long if long else self._batchers
         return self._batcher(served, batchers).submit(inputs, options)
 

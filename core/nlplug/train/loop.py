@@ -23,7 +23,7 @@ from transformers.integrations import get_reporting_integration_callbacks
 
 from nlplug.errors import TrainingError
 from nlplug.export.preflight.record import write_record
-from nlplug.export.quiet import no_progress_bars
+from nlplug.export.quiet import no_progress_bars, quiet_hub
 from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
 from nlplug.models.atomic import Staged
 from nlplug.train.adapters import add_adapters, merge_adapters
@@ -137,10 +137,20 @@ def _tokenizer(config: TrainConfig) -> PreTrainedTokenizerBase:
         return tokenizer
 
 
+def check_base(config: TrainConfig) -> None:
+    """Check that the base can be reached, before anything is written.
+
+    Raises:
+        TrainingError: Its tokenizer cannot be loaded.
+    """
+    _tokenizer(config)
+
+
 @contextmanager
 def _loading(config: TrainConfig) -> Iterator[None]:
     try:
-        yield
+        with quiet_hub():
+            yield
     except (OSError, ValueError) as error:
         raise TrainingError(
             f"The base {config.base!r} cannot be loaded: {str(error).splitlines()[0]}",

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from nlplug.data.report import ReadReport
 from nlplug.data.writers import open_writer
-from nlplug.errors import DataError, GateRefused, MissingExtra, NothingLearned, TrainingError
+from nlplug.errors import (
+    DataError,
+    GateRefused,
+    MissingExtra,
+    NothingLearned,
+    TrainingError,
+    TrainingInterrupted,
+)
 from nlplug.extras import require
 from nlplug.families.family import load
 from nlplug.train.base import resolve_base
@@ -112,6 +119,9 @@ def _fine_tune(
     if check is None:
         _log_files(rows.reports)
     _require_modules()
+    from nlplug.train.loop import check_base, run_loop
+
+    check_base(config)
     if task.family.plan:
         from nlplug.train.precision import with_precision
 
@@ -154,9 +164,12 @@ def _fine_tune(
             if found is not None:
                 work.search_file.write_text(json.dumps(found.to_dict(), indent=2), encoding="utf-8")
 
-    from nlplug.train.loop import run_loop
-
-    run_loop(recipe, config, work, *examples, parts, extensions.callbacks)
+    try:
+        run_loop(recipe, config, work, *examples, parts, extensions.callbacks)
+    except TrainingError as error:
+        if is_main() and not isinstance(error, TrainingInterrupted):
+            work.remove_unless_begun()
+        raise
     return work, config
 
 
@@ -274,7 +287,7 @@ def _record_held_out(task: Task, config: TrainConfig, work: Workspace) -> None:
             threads=config.threads,
         )
     except DataError as error:
-        _log.info("No label sets (coverage): %s", error.message)
+        _log.info("Nothing is fitted to the held-out rows: %s", error.message)
 
 
 def _check_learned(config: TrainConfig, work: Workspace) -> None:

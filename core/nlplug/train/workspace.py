@@ -220,6 +220,11 @@ class Workspace:
                 shutil.rmtree(path)
         self._write_record(self.folder, finished=False)
 
+    def remove_unless_begun(self) -> None:
+        """Remove the folder of a run that failed before it had anything to continue from."""
+        if not self.model.exists() and not complete_checkpoints(self.folder):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def finish(self, scores: Mapping[str, float], facts: Mapping[str, Any]) -> None:
         """Record that ``model`` is complete, and delete the checkpoints.
 

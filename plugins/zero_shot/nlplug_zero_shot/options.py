@@ -16,7 +16,7 @@ PLACE = "{}"
 """The part of a template that is replaced by the label."""
 
 
-def _labels(value: Any) -> Any:
+def split_labels(value: Any) -> Any:
     """A text with commas as the labels in it, as transformers does."""
     if isinstance(value, str):
         return [label.strip() for label in value.split(",") if label.strip()]
@@ -26,7 +26,7 @@ def _labels(value: Any) -> Any:
 class ZeroShotOptions(LanguageOptions):
     """The labels, and how a label becomes a hypothesis about the text."""
 
-    candidate_labels: Annotated[list[str], BeforeValidator(_labels)] = Field(
+    candidate_labels: Annotated[list[str], BeforeValidator(split_labels)] = Field(
         default=[],
         max_length=1000,
         title="Labels",

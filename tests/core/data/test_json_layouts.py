@@ -38,6 +38,7 @@ LINES = "".join(json.dumps(row) + "\n" for row in FLAT)
     ("name", "content"),
     [
         ("a.json", LINES),
+        ("a.json", LINES.rstrip()),
         ("a.jsonl", json.dumps(FLAT)),
         ("a.jsonl", json.dumps(FLAT, indent=2)),
         ("a.json", json.dumps({"data": FLAT})),
@@ -62,6 +63,8 @@ def test_flat_rows_are_found(tmp_path: Path, name: str, content: str) -> None:
         ('"a text"', 'the file is a string, "a text"; it should be'),
         ("[NaN]", "the row is a number, NaN; it should be an object"),
         ('[["a"]]', 'the row is an array, ["a"]; it should be an object'),
+        ('[{"text": "a", "label": 1, "label": 2}]', "json: not JSON (the key 'label' is repeated"),
+        ('{"text": "a", "text": "b"}\n{"text": "c"}', "json:1: not JSON (the key 'text' is repea"),
         ("[true]", "the row is a boolean, true; it should be an object"),
     ],
 )

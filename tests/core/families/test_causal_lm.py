@@ -223,6 +223,9 @@ def test_details_tell_each_token_with_its_log_probability(tell: Pipeline) -> Non
 
 
 def test_beams_find_the_likeliest_texts_best_first(tell: Pipeline) -> None:
+    sampled = {"do_sample": True, "seed": 5, "num_beams": 2, "temperature": 9.0}
+    assert tell("upon a", **sampled) == tell("upon a", **sampled)
+    assert tell("upon a", **sampled) != tell("upon a", num_beams=2)
     several = tell("upon a", num_beams=3, num_return_sequences=2, max_new_tokens=2)
     assert new(several)[0] == "upon a time there"
     assert new(several)[1] == "upon a king"
@@ -310,7 +313,7 @@ class TestOptionsOfTheModel:
         self, folder: Path, tmp_path: Path
     ) -> None:
         bundle = tiny_text_generator(tmp_path)
-        wanted = {"do_sample": False, "max_new_tokens": 3, "temperature": -1, "top_p": None}
+        wanted = {"do_sample": False, "max_new_tokens": 3, "top_p": None}
         (tmp_path / "generation_config.json").write_text(json.dumps({**wanted, "eos_token_id": 0}))
         tell = Pipeline(TaleTask(), Bundle.open(bundle.path))
         assert tell.defaults == {"do_sample": False, "max_new_tokens": 3}
@@ -340,6 +343,33 @@ class TestOptionsOfTheModel:
         config.write_text(json.dumps(setting))
         with pytest.raises(BundleError, match=f"have {next(iter(setting))}=.* not offered"):
             Pipeline(TaleTask(), Bundle.open(bundle.path))
+
+    @pytest.mark.parametrize(
+        ("setting", "words"),
+        [
+            ({"temperature": -1}, "have temperature=-1: Input should be greater"),
+            ({"num_beams": 2.5}, "have num_beams=2.5: Input should be a valid integer"),
+            ({"eos_token_id": "x"}, "have eos_token_id='x': Input should be a valid list"),
+            ({"bad_words_ids": [["a"]]}, "have bad_words_ids="),
+            ({"stop_strings": [""]}, "An empty text is not allowed"),
+        ],
+        ids=lambda setting: next(iter(setting)),
+    )
+    def test_a_setting_out_of_its_bounds_is_refused(
+        self, setting: dict[str, Any], words: str, tmp_path: Path
+    ) -> None:
+        bundle = tiny_text_generator(tmp_path)
+        (tmp_path / "generation_config.json").write_text(json.dumps(setting))
+        with pytest.raises(BundleError, match=words):
+            Pipeline(TaleTask(), Bundle.open(bundle.path))
+
+    def test_a_setting_may_need_another_of_the_call(self, tmp_path: Path) -> None:
+        bundle = tiny_text_generator(tmp_path)
+        (tmp_path / "generation_config.json").write_text('{"min_new_tokens": 300}')
+        with pytest.raises(OptionError, match="min_new_tokens is 300, above max_new_tokens"):
+            Pipeline(TaleTask(), Bundle.open(bundle.path))
+        tell = Pipeline(TaleTask(), Bundle.open(bundle.path), options={"max_new_tokens": 300})
+        assert tell.defaults["min_new_tokens"] == 300
 
     def test_a_length_of_new_text_replaces_its_length_of_prompt_and_text(
         self, tmp_path: Path
@@ -431,7 +461,6 @@ class TestBadInput:
     @pytest.mark.parametrize(
         "options",
         [
-            {"num_beams": 2, "do_sample": True},
             {"num_beams": 2, "stop": ["a"]},
             {"num_beams": 2, "num_return_sequences": 3},
             {"num_return_sequences": 2},

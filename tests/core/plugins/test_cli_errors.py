@@ -99,6 +99,13 @@ def test_a_value_that_a_command_returns_is_no_exit_code(write: Write) -> None:
     assert fail(write, "return 3").exit_code == 0
 
 
+def test_a_panic_of_a_library_is_one_line(write: Write) -> None:
+    done = fail(write, "raise BaseException('index out of bounds')")
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[0] == "Error: BaseException: index out of bounds"
+
+
 def test_an_interrupt_is_quiet_and_exits_with_130(write: Write) -> None:
     done = fail(write, "raise KeyboardInterrupt")
 

@@ -81,6 +81,18 @@ def test_a_large_request_takes_turns_with_small_ones(
     assert gate.batches[1:] == [["good"] * 4, ["bad", "good", "good"]]
 
 
+def test_a_small_request_does_not_wait_for_a_part_that_fills_a_batch(
+    batcher: Batcher, gated: Pipeline, gate: Gate
+) -> None:
+    hold(batcher, gated, gate)
+    large = batcher.submit(texts(gated, *["good"] * 9), {})
+    small = batcher.submit(texts(gated, "bad"), {})
+    gate.opened.set()
+    assert labels(large.result(WAIT)) == ["positive"] * 9
+    assert labels(small.result(WAIT)) == ["negative"]
+    assert gate.batches[1:] == [["good"] * 4, ["bad"], ["good"] * 4, ["good"]]
+
+
 def test_a_full_queue_refuses(batcher: Batcher, gated: Pipeline, gate: Gate) -> None:
     hold(batcher, gated, gate)
     for _ in range(3):

@@ -55,6 +55,10 @@ class ExplodingTask(SequenceClassificationTask):
         ('["good"]', "The body is an array"),
         ("", "The body is empty"),
         ("{", "The body is not valid JSON"),
+        (
+            '{"inputs": "good", "parameters": {"top_k": 1, "top_k": 2}}',
+            "The body is not valid JSON: the key 'top_k' is repeated",
+        ),
         ("[" * 100_000, "The body is not valid JSON"),
         ('{"inputs": "\\ud800"}', "inputs: Wrong input of the task 'tone': text holds the lone"),
         ('{"inputs": ["good", "\\ud800"]}', "inputs.1: "),

@@ -150,7 +150,7 @@ def test_a_batch_is_bounded_by_its_characters(
     assert labels(large) == ["positive"] * 6
     assert labels(small) == ["negative"] * 2
     three = ["good good"] * 3
-    assert gate.batches == [["first"], three, ["bad", "bad", *three[:2]], ["good " * 30]]
+    assert gate.batches == [["first"], three, ["bad", "bad"], [*three[:2], "good " * 30]]
     assert batcher.close()
 
 
@@ -177,15 +177,19 @@ def test_a_document_waits_neither_for_another_one_nor_for_short_texts(
     served = serving.catalog.find("holding")
 
     def ask(text: str) -> Future[list[Any]]:
-        future: Future[list[Any]] = serving.submit(served, [pipe.definition.Input(text=text)], {})  # type: ignore[call-arg]
+        options = {"explain": True} if "explained" in text else {}  # the model reads it many times
+        item = pipe.definition.Input(text=text)  # type: ignore[call-arg]
+        future: Future[list[Any]] = serving.submit(served, [item], options)
         return future
 
     short = [f"hold{number} good" for number in range(3)]
-    documents = [f"hold{number} " + "good " * LONG for number in (3, 4)]
+    documents = ["hold3 " + "good " * LONG, "hold4 good, explained"]
     held = held_one_by_one(task, ask, [*short, *documents])
     assert labels(ask("bad " * LONG)) == ["negative"]
     assert not any(one.done() for one in held)
     task.let_go.set()
-    assert [labels(one) for one in held] == [["positive"]] * 5
+    explained = held.pop().result(WAIT)
+    assert explained[0]["answer"][0]["label"] == "positive"
+    assert [labels(one) for one in held] == [["positive"]] * 4
     serving.close()
     assert serving.stuck == []

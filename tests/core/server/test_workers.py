@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import errno
 import os
 from collections.abc import Callable, Iterator
@@ -38,6 +40,10 @@ FAILURES = {
     "exit": SystemExit(3),
     "interrupt": KeyboardInterrupt(),
     "panic": Panic("index out of bounds"),
+    "cancelled": asyncio.CancelledError(),
+    "cancelled future": concurrent.futures.CancelledError(),
+    "generator exit": GeneratorExit(),
+    "timeout": TimeoutError("a connection of the plugin"),
     "full": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x"),
 }
 
@@ -65,7 +71,7 @@ def fragile(bundle: Bundle) -> Iterator[Pipeline]:
         yield pipe
 
 
-@pytest.mark.parametrize("failure", ["exit", "interrupt", "panic"])
+@pytest.mark.parametrize("failure", sorted(FAILURES.keys() - {"full"}))
 def test_a_failure_of_any_kind_fails_one_request_alone(
     empty_host: PluginHost, fragile: Pipeline, connect: Connect, failure: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -192,9 +193,21 @@ def test_without_evaluation_data_a_share_is_held_out(toy_task: Task, config: Mak
     assert 0 < held < 72
 
 
-def test_a_base_that_is_not_there_is_named(toy_task: Task, config: Make, tmp_path: Path) -> None:
+def test_a_base_that_cannot_be_loaded_leaves_what_was_there(
+    toy_task: Task, config: Make, tiny_bert: Path, tmp_path: Path
+) -> None:
+    folder = Workspace.of(config()).folder
+    without_weights = shutil.copytree(
+        tiny_bert, tmp_path / "base", ignore=shutil.ignore_patterns("*.safetensors")
+    )
+    with pytest.raises(TrainingError, match="cannot be loaded"):
+        fine_tune(toy_task, config(base=str(without_weights)))
+    assert not folder.exists()
+
+    kept = fine_tune(toy_task, config(epochs=1))
     with pytest.raises(TrainingError, match="nowhere"):
         fine_tune(toy_task, config(base=str(tmp_path / "nowhere")))
+    assert (kept / "model.safetensors").is_file()
 
 
 def test_a_task_without_a_recipe_says_so(toy_task: Task, config: Make) -> None:

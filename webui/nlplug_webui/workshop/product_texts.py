@@ -46,6 +46,8 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     ),
     "alternatives": ("Alternatives", "其他译法"),
     "no_alternatives": ("No other text for this part.", "此部分没有其他译法。"),
+    "from_word": ("Change from a word on", "从某个词开始修改"),
+    "whole_part": ("whole sentence", "整句"),
     "current": ("Shown now", "当前"),
     "edited": (
         "Changed by you. Confirm or correct stores the changed text.",
@@ -73,6 +75,7 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     "file_stopped": ("Stopped. The file has what was done.", "已停止。文件包含已完成的部分。"),
     "stop": ("Stop", "停止"),
     "save_as": ("Download {name}", "下载 {name}"),
+    "to_mark": ("Show in the text", "在文中显示"),
     "export": ("Download:", "下载："),
     "history": ("History", "历史记录"),
     "history_keep": (

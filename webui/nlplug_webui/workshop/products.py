@@ -32,6 +32,7 @@ class Call(BaseModel):
         item: The fields of the input.
         options: The options that differ from the defaults.
         part: Number of the part of the answer.
+        before: For alternatives: the beginning of the part that stays; None for the whole part.
     """
 
     task: str
@@ -40,6 +41,7 @@ class Call(BaseModel):
     item: dict[str, Any]
     options: dict[str, Any] = Field(default_factory=dict)
     part: int = 0
+    before: str | None = None
 
 
 class Products:
@@ -65,7 +67,9 @@ class Products:
         """Other texts for one part of an answer."""
         task = self._host.task(call.task)
         with self._pool.lease(task, call.model or None, call.precision or AUTO) as lease:
-            texts = lease.pipeline.alternatives(call.item, part=call.part, **call.options)
+            texts = lease.pipeline.alternatives(
+                call.item, part=call.part, before=call.before, **call.options
+            )
         return {"texts": texts}
 
     async def whole(self, call: Call) -> StreamingResponse:

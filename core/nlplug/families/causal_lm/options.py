@@ -44,9 +44,11 @@ def _with_content(message: Any) -> Any:
 def _from_json(value: Any) -> Any:
     """JSON texts, as a command line and a form give them, as values."""
     if isinstance(value, str):
-        return parse_json(value)
+        return parse_json(value, unique_keys=True)
     if isinstance(value, list):
-        return [parse_json(item) if isinstance(item, str) else item for item in value]
+        return [
+            parse_json(item, unique_keys=True) if isinstance(item, str) else item for item in value
+        ]
     return value
 
 

@@ -135,7 +135,8 @@ class CausalTask(Task):
     def default_options(self, bundle: Bundle) -> dict[str, Any]:
         """The options of ``generation_config.json``, overridden by those of the manifest."""
         options: Any = self.Options
-        return GenerationConfig.of(bundle).default_options(options) | bundle.options
+        config = GenerationConfig.of(bundle)
+        return config.default_options(options, bundle.name) | bundle.options
 
     def texts(self, item: TaskInput) -> list[str]:
         """The prompt, or the texts of the messages that users wrote."""

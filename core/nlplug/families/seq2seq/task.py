@@ -113,7 +113,8 @@ class Seq2SeqTask(Task):
             limit = found.get(old)
             if type(limit) is int and limit > 1:
                 found.setdefault(new, min(limit - 1, LONGEST))
-        return GenerationConfig(found).default_options(self.Options) | bundle.options
+        config = GenerationConfig(found)
+        return config.default_options(self.Options, bundle.name) | bundle.options
 
     def shape(
         self,
