@@ -2,8 +2,8 @@
 
 Opacus computes the gradient of each row, clips it and adds the noise. Its hooks take the first axis
 of a layer's input for the rows, which is wrong where rows share a computation, such as that of
-positions. So embeddings are not trained, and the first rows are compared with gradients that are
-computed row by row; a model for which they differ is refused.
+positions. So embeddings are not trained, and the gradients of two rows are compared with those that
+are computed row by row; a model for which they differ is refused.
 """
 
 from __future__ import annotations
@@ -158,7 +158,9 @@ class PrivateTrainer(RecipeTrainer):
             TrainingError: They differ.
         """
         kind = require("opacus.grad_sample", EXTRA, purpose=PURPOSE).GradSampleHooks
-        items = [self.train_dataset[row] for row in range(min(2, len(self.train_dataset)))]
+        lengths: list[int] = self.train_dataset.lengths()
+        longest = sorted(range(len(lengths)), key=lengths.__getitem__)[-2:]
+        items = [self.train_dataset[row] for row in longest]
         batch = self._prepare_inputs(self._recipe.collate(items, self._tokenizer))
         self.model.eval()  # without dropout, which would differ
         precision = self.model.dtype

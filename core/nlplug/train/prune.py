@@ -21,7 +21,7 @@ from torch import nn
 from nlplug.data.annotated import text_of
 from nlplug.data.formats import DataFile
 from nlplug.data.readers import read_rows
-from nlplug.errors import OptionError, TrainingError
+from nlplug.errors import DataError, OptionError, TrainingError
 from nlplug.export.pretrained import load_config, load_model
 from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
 from nlplug.models.atomic import Staged
@@ -64,7 +64,7 @@ def prune(
     Raises:
         OptionError: A share is not above 0 and at most 1, or both are 1, or ``output`` exists.
         TrainingError: The architecture has no layers of this form.
-        DataError: The file cannot be read.
+        DataError: The file cannot be read, or has no rows.
     """
     for name, share in (("keep", keep), ("keep_heads", keep_heads)):
         if not 0 < share <= 1:
@@ -85,6 +85,8 @@ def prune(
             hint="Give a folder with config.json, weights and tokenizer, or a Hub id.",
         ) from None
     texts = [text_of(row, text_column) for row in read_rows(data, limit=_ROWS)]
+    if not texts:
+        raise DataError(f"{data.path} has no rows.", hint="Give a file of texts.")
     batches = [
         tokenizer(
             texts[i : i + _BATCH],

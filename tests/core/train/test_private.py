@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nlplug.data import read_rows
-from nlplug.errors import NlplugError, OptionError, TrainingError
+from nlplug.errors import OptionError, TrainingError
 from nlplug.models.bundle import Bundle
 from nlplug.models.card import model_card
 from nlplug.task import Task
@@ -189,5 +189,12 @@ def test_what_the_noise_does_not_cover_is_refused(
 def test_a_budget_that_is_none_or_cannot_be_kept_is_refused(
     config: Make, given: dict[str, Any], named: str
 ) -> None:
-    with pytest.raises(NlplugError, match=named):
+    with pytest.raises(OptionError, match=named):
         privacy_of(config(**{"private_epsilon": 8, **given}), rows=72)
+
+
+def test_a_delta_that_is_too_large_leaves_no_folder(toy_task: Task, config: Make) -> None:
+    settings = config(private_epsilon=8, private_delta=0.02)
+    with pytest.raises(OptionError, match="private_delta"):
+        fine_tune(toy_task, settings)
+    assert not Workspace.of(settings).folder.exists()

@@ -13,7 +13,7 @@ from toy_set import toy_rows, write_jsonl
 
 from nlplug.cli.main import main
 from nlplug.data.formats import DataFile
-from nlplug.errors import NlplugError, OptionError, TrainingError
+from nlplug.errors import DataError, NlplugError, OptionError, TrainingError
 from nlplug.models.bundle import Bundle
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
@@ -129,6 +129,12 @@ def test_heads_are_refused_with_transformers_5(
 def test_a_share_out_of_bounds_is_refused(tiny_bert: Path, texts: Path, keep: float) -> None:
     with pytest.raises(OptionError, match="keep"):
         prune(str(tiny_bert), texts.with_name("out"), DataFile(texts), keep=keep)
+
+
+def test_a_file_without_rows_is_named(tiny_bert: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.jsonl").write_text("")
+    with pytest.raises(DataError, match=r"none\.jsonl"):
+        prune(str(tiny_bert), tmp_path / "out", DataFile(tmp_path / "none.jsonl"), keep=0.5)
 
 
 def test_what_is_no_checkpoint_is_named(texts: Path, tmp_path: Path) -> None:
