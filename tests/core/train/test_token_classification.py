@@ -320,14 +320,14 @@ def test_texts_without_labels_teach_names_that_no_row_has(
     data = write_conll(tmp_path / "few.conll", [[("anna", "B-PER"), ("saw", "O")]] * 2)
     dev = write_conll(tmp_path / "dev.conll", sentences(24, 1))
     texts = tmp_path / "texts.txt"
-    texts.write_text("\n".join(" ".join(word for word, _ in one) for one in sentences(96, 0)))
+    texts.write_text("\n".join(" ".join(word for word, _ in one) for one in sentences(64, 0)))
     settings = config(
         base=str(english),
         data=[str(data)],
         eval=[str(dev)],
         labels=ENTITIES,
         epochs=12,
-        eval_steps=156,
+        eval_steps=108,
     ).model_copy(update={"teacher": str(teacher.path), "unlabelled": [str(texts)]})
     folder = fine_tune(ToyTags(), settings)
     record = json.loads((folder.parent / "run.json").read_text())
