@@ -63,6 +63,10 @@ WAYS: dict[str, Way] = {
     "both": Way("half of both, teacher", _TAUGHT, ["--keep-heads", "0.5"]),
     "states": Way("half of both, teacher and states", _TAUGHT + _STATES, ["--keep-heads", "0.5"]),
     "private": Way("`--private-epsilon 8`", [*_PRIVATE, "--private-epsilon", "8"]),
+    "private-lora": Way(
+        "`--private-epsilon 8 --adapter lora`",
+        [*_PRIVATE, "--private-epsilon", "8", "--adapter", "lora"],
+    ),
     "half": Way("all weights, half of the rows", half=True),
     "taught": Way(
         "half of the rows, a teacher for the others",
