@@ -67,6 +67,7 @@ class PrivateTrainer(RecipeTrainer):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._private: Any = None
         super().__init__(*args, **kwargs)
         self._privacy = privacy_of(self._config, len(self.train_dataset))
         device = self.args.device
@@ -92,9 +93,9 @@ class PrivateTrainer(RecipeTrainer):
         super().log(shown, *args, **kwargs)
 
     def create_optimizer(self) -> torch.optim.Optimizer:
-        if getattr(self, "_private", None) is None:
+        if self._private is None:
             optimizers = require("opacus.optimizers", EXTRA, purpose=PURPOSE)
-            self._private: Any = optimizers.DPOptimizer(
+            self._private = optimizers.DPOptimizer(
                 super().create_optimizer(),
                 noise_multiplier=self._privacy.noise,
                 max_grad_norm=self._privacy.clip,
