@@ -186,12 +186,17 @@ def _hub_settings(given: Mapping[str, Any]) -> Settings:
 def _in_subfolder(model: Any, subfolder: str | None) -> Any:
     if not subfolder:
         return model
-    if not isinstance(model, str | Path) or not Path(model).is_dir():
-        raise OptionError(
-            f"subfolder={shown(subfolder)} is for a folder of this machine.",
-            hint="Download the folder of the model with hf download, and give its path.",
-        )
-    return Path(model) / subfolder
+    if isinstance(model, str | Path) and Path(model).is_dir():
+        return Path(model) / subfolder
+    from nlplug.models.hub import HubRef
+
+    ref = HubRef.parse(f"{model}//{subfolder}")
+    if ref is not None:
+        return str(ref)
+    raise OptionError(
+        f"subfolder={shown(subfolder)} needs a model with folders.",
+        hint="Give a folder or a Hub id (owner/name) as model.",
+    )
 
 
 def read_task(name: str | None) -> tuple[str | None, dict[str, Any]]:

@@ -264,6 +264,10 @@ class BoundTask:
     if not TYPE_CHECKING:  # else type checkers would accept any name
 
         def __getattr__(self, name: str) -> Any:
+            if not name.startswith("_"):  # also asked for before __init__, by copy and pickle
+                found = self.definition.attributes(self.bundle)
+                if name in found:
+                    return found[name]
             raise MissingAttribute(
                 f"A pipeline has no attribute {name!r}.",
                 hint=_INSTEAD.get(name, "See docs/dropin.md for the attributes of transformers."),

@@ -209,10 +209,15 @@ class StreamingByLanguage(ByLanguage, StreamingRunner):
         return runner.stream(item, self._of(place, options))
 
     def alternatives(
-        self, item: TaskInput, options: TaskOptions, part: int, count: int
+        self,
+        item: TaskInput,
+        options: TaskOptions,
+        part: int,
+        count: int,
+        before: str | None = None,
     ) -> list[str]:
         place, runner = self._runner(item, options)
-        return runner.alternatives(item, self._of(place, options), part, count)
+        return runner.alternatives(item, self._of(place, options), part, count, before)
 
     def _runner(self, item: TaskInput, options: TaskOptions) -> tuple[int, StreamingRunner]:
         place = self._choice.place(item, options)

@@ -18,8 +18,8 @@ from nlplug.errors import ForeignTextError, MissingExtra
 from nlplug.runtime.shared import Lazy
 from nlplug.task import TaskOptions, chinese
 from nlplug.text.foreign import HINT, UNKNOWN, ForeignTexts
+from nlplug.text.identifier import PACKAGE
 from nlplug.text.language import (
-    PACKAGE,
     foreign_language,
     is_available,
     known_languages,

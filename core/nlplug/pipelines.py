@@ -204,8 +204,8 @@ class Pipeline(InsideView):
             ForeignTextError: There is one, and ``on_foreign`` is ``error``.
             InputError: An input is malformed.
         """
-        parsed = self._options(options)
-        return self._guard.check([make_input(self.definition, value) for value in inputs], parsed)
+        items = [make_input(self.definition, value) for value in inputs]
+        return self._guard.check(items, self._options(options))
 
     def unchanged(self, inputs: Any, /, **options: Any) -> list[str]:
         """The parts of one input that its answer keeps, such as the addresses in a translation.
@@ -214,9 +214,9 @@ class Pipeline(InsideView):
             InputError: The input is malformed.
         """
         item = make_input(self.definition, inputs)
-        parsed = self._options(options)
+        spans = self.definition.unchanged(item, self._options(options))
         text = next(iter(self.definition.texts(item)), "")
-        return [text[start:end] for start, end in self.definition.unchanged(item, parsed)]
+        return [text[start:end] for start, end in spans]
 
     async def acall(self, inputs: Any = None, /, **arguments: Any) -> Any:
         """As calling the pipeline, without blocking the event loop. Streams give a list."""
@@ -243,8 +243,7 @@ class Pipeline(InsideView):
 
         if isinstance(inputs, AsyncIterable):
             async for group in available_groups(inputs):
-                work = partial(self._gather, group, arguments)
-                for answer in await in_thread(work):
+                for answer in await in_thread(partial(self._gather, group, arguments)):
                     yield answer
             return
         answers = self._stream(inputs, *self._split(arguments))
@@ -270,7 +269,14 @@ class Pipeline(InsideView):
         return runner.stream(item, options)
 
     def alternatives(
-        self, inputs: Any = None, /, *, part: int, count: int = 5, **arguments: Any
+        self,
+        inputs: Any = None,
+        /,
+        *,
+        part: int,
+        count: int = 5,
+        before: str | None = None,
+        **arguments: Any,
     ) -> list[str]:
         """Other texts for one part of an answer, best first.
 
@@ -278,6 +284,7 @@ class Pipeline(InsideView):
             inputs: One input, as for a call.
             part: Number of the part, as in `pieces`: of a translation, a sentence.
             count: Maximum number of texts, from 1 to 16. The text of the answer may be one of them.
+            before: The beginning of the part that stays: texts differ from the next word on.
             **arguments: Fields of the input, and options.
 
         Returns:
@@ -288,11 +295,9 @@ class Pipeline(InsideView):
             InputError: The input is malformed, or the answer has no such part.
         """
         if not 1 <= count <= _MOST_ALTERNATIVES:
-            raise OptionError(
-                f"count is {count}.", hint=f"Give a number from 1 to {_MOST_ALTERNATIVES}."
-            )
+            raise OptionError(f"count is {count}.", hint=f"Give 1 to {_MOST_ALTERNATIVES}.")
         item, options, runner = self._streamed(inputs, arguments)
-        return runner.alternatives(item, options, part, count)
+        return runner.alternatives(item, options, part, count, before)
 
     def stream(self, inputs: Any = None, /, **arguments: Any) -> Generator[str, None, None]:
         """As `pieces`, but only the text; joined, it is the new text of the answer."""

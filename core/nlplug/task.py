@@ -204,7 +204,12 @@ class StreamingRunner(Runner):
         """
 
     def alternatives(
-        self, item: TaskInput, options: TaskOptions, part: int, count: int
+        self,
+        item: TaskInput,
+        options: TaskOptions,
+        part: int,
+        count: int,
+        before: str | None = None,
     ) -> list[str]:
         """Other texts for one part of an answer, best first; empty if the family has none.
 
@@ -213,6 +218,8 @@ class StreamingRunner(Runner):
             options: Of the answer.
             part: Number of the part, as in the pieces of `stream`.
             count: Maximum number of texts; the text of the answer itself may be one of them.
+            before: The beginning of the part that stays: the texts differ from the next word on.
+                None: the whole part may differ.
 
         Raises:
             InputError: The answer has no such part.
@@ -334,6 +341,10 @@ class Task(ABC):
 
         known = {**self.Options.model_fields, **self.Input.model_fields}
         return adapt(arguments, self.rules, known)
+
+    def attributes(self, bundle: Bundle) -> Mapping[str, Any]:
+        """Further attributes of a pipeline, as transformers' pipeline of this task has them."""
+        return {}
 
     def tabular(self, answer: Any) -> Any:
         """One answer in the form for tables: a dict, or a list of dicts, of plain values.

@@ -75,6 +75,7 @@ def test_a_file_on_both_sides_and_its_report(comparing: Page, tmp_path: Path) ->
     comparing.locator("#np-c-ask-file").click()
     told = comparing.locator("#np-c-agree").inner_text()
     assert told == "Same answer on 100.00 % of 1 row; different on 0."
+    assert comparing.locator("#np-c-download_report").count() == 1
 
 
 def test_maps_probabilities_and_neighbors_by_keyboard(guest: Visitor) -> None:

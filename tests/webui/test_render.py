@@ -95,6 +95,32 @@ def test_the_best_answer_is_told_and_marked_in_the_field_that_holds_it() -> None
     assert re.findall(r"<th[^>]*>([#\w]+)<", found.tail) == ["#", "answer", "start", "end", "score"]
 
 
+def test_of_a_long_text_each_passage_with_an_answer_is_shown_and_each_row_leads_to_its_mark() -> (
+    None
+):
+    filler = "Nothing here. " * 300
+    passages = [filler, "He was born in Rome.", filler, f"{filler}She met him in Pisa.", "The end."]
+    context = "\n\n".join(passages)
+    rome, pisa = context.index("Rome"), context.index("Pisa")
+    answers = [
+        {"answer": "Pisa", "score": 0.6, "start": pisa, "end": pisa + 4},
+        {"answer": "in Pisa", "score": 0.2, "start": pisa - 3, "end": pisa + 4},
+        {"answer": "Rome", "score": 0.1, "start": rome, "end": rome + 4},
+        {"answer": "", "score": 0.05, "start": 0, "end": 0},
+    ]
+    found = shown(Display.HIGHLIGHT, answers, question="Where?", context=context)
+    assert found.marked is not None
+    whole = "".join(part for part, _ in found.marked.segments)
+    assert "… He was born in Rome. …\n\n…" in whole
+    assert "The end." not in whole
+    assert [name for _, name in found.marked.segments if name] == ["3", "1"]
+    assert found.marked.marks == [1, 1, 0, None]
+    assert "2 parts of the text are shown" in found.tail
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", found.tail)
+    assert cells[0::6] == ["1", "2", "3", "4"]
+    assert cells[2::6] == ["4", "4", "2", ""]
+
+
 @pytest.mark.parametrize(
     ("language", "words"), [("en", "No answer in this text"), ("zh", "文中没有答案")]
 )

@@ -133,6 +133,13 @@ def test_the_answer_is_told_marked_and_listed(open_page: Open, models: Path) -> 
     assert ("Paris", "1") in marks(page)
     assert cells(page)[0][:4] == ["1", "Paris", "16", "21"]
     assert len(cells(page)) == 2
+    ask(page, "qa", question="Where?", context="Nothing. " * 600 + "\n\nIt is in Paris.")
+    assert cells(page)[0][:3] == ["1", "Paris", "2"]
+    page.locator("#result-tail .np-to-mark").first.focus()
+    page.keyboard.press("Enter")
+    found = page.locator("#marked .np-mark-found")
+    assert found.locator(".label").inner_text() == "1"
+    assert found.evaluate("(one) => one.getBoundingClientRect().bottom <= innerHeight")
 
 
 def test_no_answer_is_said_in_words(open_page: Open, models: Path) -> None:

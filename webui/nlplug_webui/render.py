@@ -91,12 +91,15 @@ def _show_spans(spans: Spans, language: str, labels: Sequence[str]) -> Shown:
     marked = spans.mark(labels)
     head = _best_html(spans.rows[0], language) if spans.answers else _counts_html(spans, language)
     note = ""
-    if not marked.whole:
+    if marked.shown < marked.total:
+        (start, end), *others = marked.parts
         part = say(
-            "part_shown",
+            "parts_shown" if others else "part_shown",
             language,
-            start=f"{marked.start + 1:,}",
-            end=f"{marked.end:,}",
+            n=len(marked.parts),
+            shown=f"{marked.shown:,}",
+            start=f"{start + 1:,}",
+            end=f"{end:,}",
             total=f"{marked.total:,}",
         )
         note = f'<p class="np-note np-part">{escape(part)}</p>'
@@ -104,17 +107,20 @@ def _show_spans(spans: Spans, language: str, labels: Sequence[str]) -> Shown:
     for row in table:
         if row.get("answer") == "":
             row["answer"] = say("no_answer_short", language)
-    tail = table_html(table, language, total=len(spans.rows)) + _spans_html(spans)
+    tail = table_html(table, language, total=len(spans.rows)) + _spans_html(spans, marked)
     if not any(name is not None for _, name in marked.segments):
         return Shown(head, None, tail)
     return Shown(head, marked, note + tail)
 
 
-def _spans_html(spans: Spans) -> str:
-    """A hidden element with the text and all spans, for the downloads."""
+def _spans_html(spans: Spans, marked: Marked) -> str:
+    """A hidden element with the text and all spans for the downloads, and the marks of the rows."""
     data = escape(json.dumps(spans.every(), ensure_ascii=True, default=str))
     text = escape(spans.text)
-    return f'<span hidden class="np-spans" data-text="{text}" data-spans="{data}"></span>'
+    return (
+        f'<span hidden class="np-spans" data-text="{text}" data-spans="{data}" '
+        f'data-marked="{json.dumps(marked.marks)}"></span>'
+    )
 
 
 def _counts_html(spans: Spans, language: str) -> str:

@@ -1,17 +1,24 @@
-"""Spans of a text: the part of the text to show, its marks, and the table of all spans.
+"""Spans of a text: the parts of the text to show, their marks, and the table of all spans.
 
-Entities are shown from the beginning of the text, answers to a question in the text around the
-best one. The number of characters, marks and rows on a page is bounded.
+Entities are shown from the beginning of the text. Of a text that answers questions, each passage
+is shown that has one of the best answers; blank lines separate passages. The number of characters,
+marks and rows on a page is bounded.
 """
 
 from __future__ import annotations
 
+import re
+from bisect import bisect
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 MAX_CHARACTERS = 20_000
 EXCERPT = 3_000
+"""Characters around an answer."""
+MAX_PASSAGES = 20
 MAX_MARKS = 1_000
 MAX_ROWS = 500
 
@@ -27,29 +34,33 @@ COLORS = (
     "#7d5138",
 )
 _GAP = "… "
+_BETWEEN = re.compile(r"\n[^\S\n]*\n\s*")
 
 
 @dataclass(frozen=True)
 class Marked:
-    """A part of a text with its spans marked.
+    """Parts of a text with their spans marked.
 
     Attributes:
         segments: Pieces of the text, each with the name of its mark or None.
         colors: Colours by name.
-        start, end: The part of the text, in characters.
+        marks: For each row of the table the index of the mark that shows it, in the order of the
+            text; a span that overlaps a better one is shown by the mark of that one. None: not
+            shown.
+        parts: Start and end of each part of the text, in characters.
         total: Number of characters of the whole text.
     """
 
     segments: list[tuple[str, str | None]]
     colors: dict[str, str]
-    start: int
-    end: int
+    marks: list[int | None]
+    parts: list[tuple[int, int]]
     total: int
 
     @property
-    def whole(self) -> bool:
-        """Whether the part is the whole text."""
-        return self.end - self.start == self.total
+    def shown(self) -> int:
+        """Number of characters of the parts."""
+        return sum(end - start for start, end in self.parts)
 
 
 @dataclass(frozen=True)
@@ -75,33 +86,42 @@ class Spans:
         return [self._row(place, row) for place, row in enumerate(self.rows, 1)]
 
     def mark(self, labels: Sequence[str] = ()) -> Marked:
-        """The part of the text to show, with marks; of overlapping spans the first one is marked.
+        """The parts of the text to show, with marks; of overlapping spans the first is marked.
 
         Args:
             labels: The labels of the model, so that each keeps its colour in all texts.
         """
-        found: list[tuple[int, int, str]] = []
-        taken: list[tuple[int, int]] = []
+        found: list[tuple[int, int, int]] = []
+        over: dict[int, list[int]] = defaultdict(list)
         for place, row in self._order():
             start, end = int(row["start"]), int(row["end"])
             if not 0 <= start < end <= len(self.text):
                 continue
             # Entities are in the order of the text, so comparing with the last one is enough.
-            before = taken if self.answers else taken[-1:]
-            if all(end <= first or start >= last for first, last in before):
-                taken.append((start, end))
-                found.append((start, end, group(row) or str(place)))
-        focus = found[0][:2] if found else (0, 0)
-        first, last = self._window(*focus)
-        shown = sorted(span for span in found if span[0] >= first and span[1] <= last)
+            before = found if self.answers else found[-1:]
+            over[place] = [of for first, last, of in before if first < end and start < last]
+            if not over[place]:
+                found.append((start, end, place))
+        parts = self._parts([span[:2] for span in found])
+        shown = [
+            span
+            for span in sorted(found)
+            if any(first <= span[0] and span[1] <= last for first, last in parts)
+        ]
         if len(shown) > MAX_MARKS:
             shown = shown[:MAX_MARKS]
             last = shown[-1][1]
+            parts = [(start, min(end, last)) for start, end in parts if start < last]
+        numbers = {place: number for number, (*_, place) in enumerate(shown)}
+        named = [(*span, group(self.rows[span[2] - 1]) or str(span[2])) for span in shown]
         return Marked(
-            segments=_segments(self.text, shown, first, last),
-            colors=_colors([name for *_, name in shown], labels),
-            start=first,
-            end=last,
+            segments=_segments(self.text, [(a, b, name) for a, b, _, name in named], parts),
+            colors=_colors([name for *_, name in named], labels),
+            marks=[
+                numbers.get(place, next((numbers[of] for of in over[place] if of in numbers), None))
+                for place in range(1, min(len(self.rows), MAX_ROWS) + 1)
+            ],
+            parts=parts,
             total=len(self.text),
         )
 
@@ -112,11 +132,40 @@ class Spans:
             return placed[:MAX_ROWS]
         return sorted(placed, key=lambda each: (int(each[1]["start"]), -int(each[1]["end"])))
 
-    def _window(self, start: int, end: int) -> tuple[int, int]:
-        """The part of the text around a span to show, cut between words if possible."""
+    @cached_property
+    def _passages(self) -> list[tuple[int, int]]:
+        """Start and end of each passage of the text."""
+        breaks = [match.span() for match in _BETWEEN.finditer(self.text.rstrip())]
+        starts = [0, *(end for _, end in breaks)]
+        return list(zip(starts, [*(start for start, _ in breaks), len(self.text)], strict=True))
+
+    def _passage(self, start: int) -> int:
+        """The number of the passage at this position, from 1."""
+        return bisect(self._passages, start, key=lambda passage: passage[0])
+
+    def _parts(self, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The parts of the text to show around spans, the most important span first."""
         size = EXCERPT if self.answers else MAX_CHARACTERS
         if len(self.text) <= size:
-            return 0, len(self.text)
+            return [(0, len(self.text))]
+        first = spans[0] if spans else (0, 0)
+        if not self.answers or len(spans) < 2:
+            return [self._window(*first, size)]
+        windows = []
+        for start, end in spans[:MAX_PASSAGES]:
+            low, high = self._window(start, end, size)
+            own, behind = self._passages[self._passage(start) - 1]
+            windows.append((max(low, own), max(end, min(high, behind))))
+        parts = [min(windows)]
+        for low, high in sorted(windows)[1:]:
+            if low <= parts[-1][1]:
+                parts[-1] = parts[-1][0], max(high, parts[-1][1])
+            else:
+                parts.append((low, high))
+        return parts
+
+    def _window(self, start: int, end: int, size: int) -> tuple[int, int]:
+        """The text around a span, cut between words if possible."""
         first = 0 if end <= size // 2 else max(0, start - size // 3)
         last = min(len(self.text), max(first + size, end))
         if first:
@@ -132,9 +181,12 @@ class Spans:
         text = self.text[start:end]
         score = row.get("score")
         if self.answers:
+            several = len(self._passages) > 1
+            passage = self._passage(start) if row["answer"] else None
             return {
                 "rank": place,
                 "answer": row["answer"],
+                **({"passage": passage} if several else {}),
                 "start": start,
                 "end": end,
                 "score": score,
@@ -150,17 +202,19 @@ def group(row: Mapping[str, Any]) -> str:
 
 
 def _segments(
-    text: str, spans: Sequence[tuple[int, int, str]], first: int, last: int
+    text: str, spans: Sequence[tuple[int, int, str]], parts: Sequence[tuple[int, int]]
 ) -> list[tuple[str, str | None]]:
-    parts: list[tuple[str, str | None]] = [(_GAP, None)] if first else []
-    at = first
-    for start, end, name in spans:
-        if start > at:
-            parts.append((text[at:start], None))
-        parts.append((text[start:end], name))
-        at = end
-    tail = text[at:last] + (f" {_GAP.strip()}" if last < len(text) else "")
-    return [*parts, (tail, None)] if tail else parts
+    found: list[tuple[str, str | None]] = []
+    waiting = ""
+    for number, (first, last) in enumerate(parts):
+        waiting += ("\n\n" if number else "") + (_GAP if first else "")
+        at = first
+        for start, end, name in spans:
+            if first <= start and end <= last:
+                found += [(waiting + text[at:start], None), (text[start:end], name)]
+                at, waiting = end, ""
+        waiting += text[at:last] + (f" {_GAP.strip()}" if last < len(text) else "")
+    return [(part, name) for part, name in [*found, (waiting, None)] if part]
 
 
 def _colors(names: Sequence[str], labels: Sequence[str]) -> dict[str, str]:

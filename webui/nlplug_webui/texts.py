@@ -137,6 +137,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Characters {start} to {end} of {total} are shown.",
         "zh": "仅显示第 {start} 到第 {end} 个字符，共 {total} 个。",
     },
+    "parts_shown": {
+        "en": "{n} parts of the text are shown: {shown} of {total} characters.",
+        "zh": "显示文本的 {n} 个部分：共 {total} 个字符中的 {shown} 个。",
+    },
     "rows_of": {
         "en": "The first {n} of {total} rows are shown.",
         "zh": "仅显示前 {n} 行，共 {total} 行。",
@@ -300,6 +304,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "col_text": {"en": "text", "zh": "文本"},
     "col_rank": {"en": "#", "zh": "#"},
     "col_answer": {"en": "answer", "zh": "答案"},
+    "col_passage": {"en": "passage", "zh": "段落"},
     "col_type": {"en": "type", "zh": "类型"},
     "col_start": {"en": "start", "zh": "起始"},
     "col_end": {"en": "end", "zh": "结束"},

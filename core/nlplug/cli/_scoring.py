@@ -16,8 +16,7 @@ data_option = click.option(
     "--data",
     type=click.Path(path_type=Path),
     required=True,
-    help="File with labelled rows: .csv, .tsv, .jsonl, .json, .conll, .bio (also .gz), .parquet, "
-    ".xlsx.",
+    help="File with the rows: .csv, .tsv, .jsonl, .json, .conll, .bio (also .gz), .parquet, .xlsx.",
 )
 device_option = click.option(
     "--device",

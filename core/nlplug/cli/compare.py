@@ -1,4 +1,4 @@
-"""``nlplug compare``: two models, or two precisions of one, on the same labelled rows."""
+"""``nlplug compare``: two models, or two precisions of one, on the same rows."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from nlplug.cli._scoring import (
     text_column_option,
     threads_option,
 )
+from nlplug.errors import OptionError
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 @click.argument("second")
 @click.option("--task", help="Name of the task.  [default: the task of FIRST]")
 @data_option
+@click.option(
+    "--unlabelled",
+    is_flag=True,
+    help="The rows have no right answers, as in a file for nlplug run: show how often both models "
+    "give the same answer, and the rows where they do not.",
+)
 @device_option
 @threads_option
 @click.option("--limit", type=click.IntRange(1), help="Compare only this number of rows.")
@@ -46,6 +53,7 @@ def compare(
     second: str,
     task: str | None,
     data: Path,
+    unlabelled: bool,
     device: str,
     threads: int | None,
     limit: int | None,
@@ -57,7 +65,7 @@ def compare(
     cli_delimiter: str | None,
     cli_encoding: str | None,
 ) -> None:
-    """Compare two models on the same labelled rows.
+    """Compare two models on the same rows.
 
     FIRST and SECOND are folders, names of installed models, or Hub ids. MODEL@PRECISION selects a
     precision, so a model can be compared with itself.
@@ -65,19 +73,24 @@ def compare(
     \b
     nlplug compare old/ new/ --data dev.csv
     nlplug compare out@fp32 out@int8 --data dev.csv --output report/
+    nlplug compare old/ new/ --data texts.txt --unlabelled
 
     The comparison has the scores, the difference with its 95 % interval (paired bootstrap),
     McNemar's test, the share of rows with the same answer, the rows with different answers (most
     confident first), and size and speed.
     """
-    from nlplug.evaluation.compare import compare as run
-    from nlplug.evaluation.compare import document
+    from nlplug.evaluation import agreement, compare
     from nlplug.evaluation.document import check_target
     from nlplug.pipelines import pipeline
     from nlplug.plugins.isolation import stdout_to_stderr
 
     if output is not None:
         check_target(output)  # before the work, which may take long
+    if unlabelled and label_column is not None:
+        raise OptionError(
+            "--label-column names right answers, and --unlabelled says that there are none.",
+            hint="Leave one of them out.",
+        )
     file, columns = labelled_rows(
         data, text_column, label_column, cli_format, cli_delimiter, cli_encoding
     )
@@ -91,9 +104,24 @@ def compare(
                 name, model, precision=precision, device=device, threads=threads, host=host
             )
             pipes.append(stack.enter_context(made))
-        result = run(pipes[0], pipes[1], file, limit=limit, **columns)
+        first_pipe, second_pipe = pipes
+        scored = first_pipe.definition
+        if unlabelled:
+            page = agreement.document(
+                agreement.agreement(
+                    first_pipe, second_pipe, file, limit=limit, text_column=text_column
+                )
+            )
+        elif scored.family.scoring:
+            page = compare.document(
+                compare.compare(first_pipe, second_pipe, file, limit=limit, **columns)
+            )
+        else:
+            raise OptionError(
+                f"Answers of the task {scored.name!r} cannot be scored.",
+                hint="Compare without right answers: --unlabelled",
+            )
     click.echo(str(file.report), err=True)
-    page = document(result)
     shown = {"table": page.text, "json": page.json, "markdown": page.markdown}
     click.echo(shown[shape]().rstrip())
     if output is not None:

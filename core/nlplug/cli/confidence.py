@@ -52,12 +52,16 @@ def confidence(
     cli_delimiter: str | None,
     cli_encoding: str | None,
 ) -> None:
-    """Make the scores of a classifier probabilities, and allow label sets (coverage).
+    """Fit the scores of a model to rows that did not train it; the weights stay as they are.
 
-    The rows must not have trained the model; at least 200 are needed. A temperature is stored if it
-    lowers the calibration error, and the scores of the right labels for label sets. The weights
-    stay as they are. A default min_score of the model is moved, so that the same share of the rows
-    has a lower score.
+    Of a classifier, the scores become probabilities, and label sets (coverage) are allowed: a
+    temperature is stored if it lowers the calibration error, and the scores of the right labels. A
+    default min_score is moved, so that the same share of the rows has a lower score. At least 200
+    rows are needed.
+
+    Of a model that answers questions, null_score_diff_threshold is fitted: how far the score of
+    "no answer" must exceed that of the best answer. At least 50 questions with and 50 without an
+    answer are needed.
 
     \b
     nlplug models confidence runs/mine --data held-out.csv

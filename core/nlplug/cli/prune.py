@@ -1,4 +1,4 @@
-"""``nlplug prune``: make the feed-forward layers of a checkpoint narrower."""
+"""``nlplug prune``: remove feed-forward neurons and attention heads of a checkpoint."""
 
 from __future__ import annotations
 
@@ -18,21 +18,30 @@ from nlplug.cli._context import show_log
     "--data",
     type=click.Path(path_type=Path),
     required=True,
-    help="File of texts to measure the neurons on; 256 rows are read.",
+    help="File of texts to measure neurons and heads on; 256 rows are read.",
 )
 @click.option(
     "--keep",
     type=float,
     default=0.5,
     show_default=True,
-    help="Share of the feed-forward neurons that stay.",
+    help="Share of the feed-forward neurons that stay; 1: all.",
+)
+@click.option(
+    "--keep-heads",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Share of the attention heads that stay; 1: all.",
 )
 @click.option("--text-column", default="text", show_default=True, help="Column with the text.")
-def prune(checkpoint: str, output: Path, data: Path, keep: float, text_column: str) -> None:
-    """Write a smaller checkpoint: the least useful feed-forward neurons are removed.
+def prune(
+    checkpoint: str, output: Path, data: Path, keep: float, keep_heads: float, text_column: str
+) -> None:
+    """Write a smaller checkpoint: the least useful neurons and attention heads are removed.
 
     \b
-    nlplug prune out.training/model --data rows.csv --keep 0.5 --output smaller
+    nlplug prune out.training/model --data rows.csv --keep 0.5 --keep-heads 0.5 --output smaller
     nlplug train classification --base smaller --teacher out --data rows.csv --output small
 
     CHECKPOINT is a PyTorch checkpoint: a folder or a Hub id. The result has lost quality and has to
@@ -46,5 +55,8 @@ def prune(checkpoint: str, output: Path, data: Path, keep: float, text_column: s
     from nlplug.train.prune import prune as run
 
     show_log("nlplug.train")
-    folder = run(checkpoint, output, DataFile(data), keep=keep, text_column=text_column)
+    file = DataFile(data)
+    folder = run(
+        checkpoint, output, file, keep=keep, keep_heads=keep_heads, text_column=text_column
+    )
     click.echo(f"The checkpoint is in {folder}.")

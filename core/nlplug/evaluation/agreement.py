@@ -8,6 +8,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import DataError, OptionError
+from nlplug.evaluation.base import Table
+from nlplug.evaluation.document import Document, Section
 from nlplug.evaluation.run import graph_size, shortened
 from nlplug.inputs import read_inputs
 from nlplug.results import answer_rows
@@ -82,7 +84,12 @@ class Agreement:
 
 
 def agreement(
-    first: Pipeline, second: Pipeline, data: DataFile, *, limit: int | None = None
+    first: Pipeline,
+    second: Pipeline,
+    data: DataFile,
+    *,
+    limit: int | None = None,
+    text_column: str | None = None,
 ) -> Agreement:
     """Run two pipelines over a file and count the rows with the same answer.
 
@@ -94,6 +101,7 @@ def agreement(
         second: The other model, of the same task.
         data: A file of inputs, as for a batch.
         limit: Maximum number of rows, from the beginning of the file.
+        text_column: Column with the first field of the input; None: the column of its name.
 
     Raises:
         OptionError: The models are of different tasks.
@@ -106,7 +114,7 @@ def agreement(
             f"The models are for different tasks, {task.name!r} and {second.definition.name!r}.",
             hint="Compare models of one task.",
         )
-    rows = list(islice(read_inputs(task, data), limit))
+    rows = list(islice(read_inputs(task, data, text_column=text_column), limit))
     if not rows:
         raise DataError(f"{data.path} holds no rows.", hint="Give a file with rows of inputs.")
     inputs = [dict(row.values) for row in rows]
@@ -130,6 +138,50 @@ def agreement(
             )
             for place in chosen[:_DISAGREEMENTS]
         ],
+    )
+
+
+def document(result: Agreement) -> Document:
+    """The report of a comparison without right answers."""
+    first, second = (side.name for side in result.sides)
+    paces: list[list[Any]] = [
+        [side.name, f"{side.size / 1e6:.2f} MB", f"{side.rate:,.0f}", f"{side.cpu * 1000:.2f}"]
+        for side in result.sides
+    ]
+    sections = [
+        Section(
+            "Side by side",
+            table=Table("", ["model", "size", "rows/s", "CPU ms per row"], paces),
+            brief=True,
+        )
+    ]
+    if result.disagreements:
+        scored = any(any(one.scores) for one in result.disagreements)
+        score = ["score"] if scored else []
+        rows: list[list[Any]] = [
+            [
+                one.source,
+                *(
+                    value
+                    for answer, number in zip(one.answers, one.scores, strict=True)
+                    for value in (answer, number)[: 1 + scored]
+                ),
+                one.input,
+            ]
+            for one in result.disagreements
+        ]
+        header = ["row", first, *score, second, *score, "input"]
+        title = f"Different answers ({len(rows):,} of {result.different:,}, most confident first)"
+        sections.append(Section(title, table=Table("", header, rows)))
+    return Document(
+        title=f"{first} and {second} on {result.data}",
+        summary=[
+            f"{first} and {second} give the same answer to {result.agreement:.2%} of "
+            f"{result.rows:,} rows; {result.different:,} answers differ.",
+            f"{result.task}: {result.rows:,} rows of {result.data}, without right answers",
+        ],
+        sections=sections,
+        values=result.to_dict(),
     )
 
 

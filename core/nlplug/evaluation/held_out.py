@@ -28,7 +28,7 @@ class HeldOut:
     """What held-out rows say about the scores of a model.
 
     Attributes:
-        record: Content of ``confidence.json``; its form is that of the family.
+        record: Content of ``confidence.json``; its form is that of the family. Empty: no file.
         options: Default options of the model that change with it.
         figures: Numbers for people, such as the calibration error before and after.
     """
@@ -72,7 +72,7 @@ def add_held_out(
         raise OptionError(
             f"The family {task.family.name!r} of the task {task.name!r} has no record of held-out "
             "rows.",
-            hint="Models that classify texts have one. min_score needs no record.",
+            hint="Models that classify texts or answer questions have one. min_score needs none.",
         )
     if bundle.manifest is None:
         raise BundleIncomplete(
@@ -93,7 +93,8 @@ def add_held_out(
         for name in bundle.manifest.files:
             (writer.folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.path / name, writer.folder / name)
-        text = json.dumps(dict(found.record)) + "\n"
-        (writer.folder / CONFIDENCE_FILE).write_text(text, encoding="utf-8")
+        if found.record:
+            text = json.dumps(dict(found.record)) + "\n"
+            (writer.folder / CONFIDENCE_FILE).write_text(text, encoding="utf-8")
         written = writer.commit(manifest)
     return written, result | dict(found.options)

@@ -40,6 +40,7 @@ class ExportConfig:
         options: Default options of this model that differ from those of the task.
         license: SPDX identifier or a short text.
         data: What it was trained on, one record per data set.
+        privacy: The differential privacy of its training, see `nlplug.train.privacy.Privacy`.
         languages: ISO 639-1 codes.
         description: One line.
         card: Text of the bundle's ``README.md``; empty: a card made from the manifest.
@@ -63,6 +64,7 @@ class ExportConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
     license: str = ""
     data: Sequence[Mapping[str, Any]] = ()
+    privacy: Mapping[str, Any] = field(default_factory=dict)
     languages: Sequence[str] = ()
     description: str = ""
     card: str = ""

@@ -77,6 +77,7 @@ def make_manifest(
         },
         license=config.license,
         data=[dict(record) for record in config.data],
+        privacy=dict(config.privacy),
         tools=tool_versions(),
         description=config.description,
         source={

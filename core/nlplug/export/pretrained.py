@@ -15,6 +15,7 @@ from typing import Any
 from nlplug.errors import ExportError
 from nlplug.export.architectures import tested
 from nlplug.export.pooling import KEY, pooled_class
+from nlplug.export.stack import transformers_major
 from nlplug.extras import require
 
 _UNSAFE = (
@@ -56,6 +57,11 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
     if getattr(config, "quantization_config", None) is not None:
         # Reading such weights can load kernels, and nothing here computes with them.
         raise ValueError("Its weights are quantized (quantization_config in config.json).")
+    if values.get("pruned_heads") and transformers_major() >= 5:
+        # transformers 5 would replace the weights of these layers with random ones.
+        raise ValueError(
+            "Its attention heads are pruned, which needs transformers 4 (extra train)."
+        )
     config.name_or_path = str(name)
     return config
 

@@ -39,13 +39,16 @@ class Family:
         exporter: The function that builds and checks the graphs, as `nlplug.export.one_pass.make`.
         calibrator: The function that fixes the scales of a bundle's int8 graphs, as
             `nlplug.export.one_pass.calibrate`.
-        held_out: The function that fits the record of held-out rows of a model (temperature, label
-            sets), as `nlplug.families.sequence_classification.held_out.fit`; empty: no record.
+        held_out: The function that fits to held-out rows what decides about the answers of a model
+            (temperature, label sets, a threshold), as
+            `nlplug.families.sequence_classification.held_out.fit`; empty: nothing is fitted.
         gate_inputs: A function ``(sentences) -> list[dict]`` that makes inputs for the quality gate
             if no data is given; empty: the examples of the task are used.
         gate_options: Options that the gate sets, where a task cannot answer with its defaults.
         hub_shape: The `nlplug.server.protocols.shapes.Shape` of its replies over HTTP.
         distils: Whether its recipe learns from a teacher; see `nlplug.train.recipe.Recipe.taught`.
+        private: Whether its training can be differentially private: an item of the training set is
+            of one row, and `nlplug.train.recipe.Recipe.loss` needs nothing but ``logits``.
         labelled: Whether its models have labels, which the manifest of a bundle lists.
         streams: Whether an answer is a text that can be returned while it is generated.
         continues_input: Whether an answer continues the text of its input.
@@ -70,6 +73,7 @@ class Family:
     gate_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     hub_shape: str = "nlplug.server.protocols.shapes:PLAIN"
     distils: bool = False
+    private: bool = False
     labelled: bool = False
     streams: bool = False
     continues_input: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -59,10 +59,12 @@ def models_folder(settings: Settings) -> Path:
 
 
 def folder_of(ref: HubRef, settings: Settings) -> Path:
-    """The folder of one model: ``owner--name``, or ``owner--name@revision``."""
+    """The folder of one model: ``owner--name``, with ``@revision`` and ``#subfolder`` if given."""
     name = ref.repo.replace("/", "--")
     if ref.revision:
         name += f"@{quote(ref.revision, safe='')}"
+    if ref.subfolder:
+        name += f"#{quote(ref.subfolder, safe='')}"
     return models_folder(settings) / name
 
 
@@ -89,8 +91,10 @@ def list_cached(settings: Settings) -> list[CachedModel]:
     found = []
     folder = models_folder(settings)
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        name, _, revision = path.name.partition("@")
-        ref = HubRef.parse(name.replace("--", "/"), unquote(revision) or None)
+        rest, _, subfolder = path.name.partition("#")
+        name, _, revision = rest.partition("@")
+        text = name.replace("--", "/") + (f"//{unquote(subfolder)}" if subfolder else "")
+        ref = HubRef.parse(text, unquote(revision) or None)
         if ref is None or not path.is_dir():
             continue
         try:
@@ -221,10 +225,13 @@ def _graphs_of(ref: HubRef, repo: HubRepo, theirs: Manifest | None) -> dict[str,
     run = run_together(graphs)
     graphs = {name: files for name, files in graphs.items() if not run or name in run}
     if locate(CONFIG_FILE, repo.files) is None or not graphs:
+        where = f"The folder {ref.subfolder} of the" if ref.subfolder else "The"
         raise BundleIncomplete(
-            f"The repository {ref.repo} holds no ONNX model "
+            f"{where} repository {ref.repo} holds no ONNX model "
             "(looked for config.json and onnx/*.onnx or *.onnx).",
-            hint=f"Export it: nlplug export {ref.repo} --output FOLDER",
+            hint=f"Leave the folder out if its root has config.json: {replace(ref, subfolder='')}"
+            if ref.subfolder
+            else f"Export it: nlplug export {ref.repo} --output FOLDER",
         )
     return graphs
 
@@ -302,6 +309,8 @@ def _describe(
     theirs: Manifest | None,
 ) -> Manifest:
     source = {"hub_id": ref.repo, "commit": repo.commit}
+    if ref.subfolder:
+        source["subfolder"] = ref.subfolder
     if theirs:
         kept = {name: record for name, record in theirs.precisions.items() if name in wanted}
         return theirs.model_copy(update={"precisions": kept, "files": {}, "source": source})

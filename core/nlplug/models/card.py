@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nlplug.models.manifest import Manifest
@@ -35,6 +35,8 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     yield from (f"- {name}: {value}" for name, value in facts.items() if value)
     yield ""
     yield from _gate(manifest)
+    if manifest.privacy:
+        yield from ("## Privacy", "", *privacy_lines(manifest.privacy), "")
     if manifest.data:
         yield from ("## Data", "")
         for record in manifest.data:
@@ -44,6 +46,26 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     if manifest.tools:
         tools = ", ".join(f"{name} {version}" for name, version in manifest.tools.items())
         yield from ("## Made with", "", tools, "")
+
+
+def privacy_lines(privacy: Mapping[str, Any]) -> list[str]:
+    """What the differential privacy of a training covers, as two paragraphs with a blank line.
+
+    Args:
+        privacy: As in the manifest.
+    """
+    values = {**privacy, "opacus": privacy.get("opacus", "-")}
+    return [
+        "Trained with differential privacy (DP-SGD): epsilon = {epsilon:.2f}, delta = {delta:.2g} "
+        "for one of {rows:,} training rows, over {steps:,} steps with a sample rate of "
+        "{sample_rate:.4g}. Gradients were clipped to a norm of {clip:g}, the noise multiplier is "
+        "{noise:.3f}. Accountant: {accountant} of Opacus {opacus}.".format(**values),
+        "",
+        "This covers the rows that the weights were trained on, each by itself: who is in several "
+        "rows is protected less. It does not cover the base, the names of the labels, and the "
+        "number of rows; nor the held-out rows, which chose the checkpoint, scaled the scores and "
+        "the int8 activations, and gave the scores of this card.",
+    ]
 
 
 def _gate(manifest: Manifest) -> Iterator[str]:

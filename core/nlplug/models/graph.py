@@ -33,6 +33,12 @@ _NAMED = {_WEIGHT: 8, _INPUT: 1}
 _BRANCH, _BRANCHES = 6, 11
 _INT = 2
 """The type of an attribute that is a whole number."""
+_TYPE, _RAW, _ELSEWHERE, _PLACE = 2, 9, 13, 14
+"""Parts of a weight: its type, its content, the entries that name the file of its content."""
+_OF_BYTES = frozenset({2, 3})
+"""The types uint8 and int8, which may begin at any address."""
+_LARGE = 1 << 16
+"""Bytes of a weight from which it is mapped."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +192,62 @@ class Graph:
         named = [message(_OUTPUT, message(1, name.encode())) for name in outputs]
         content = b"".join([*nodes, message(2, b"part"), *rest, *named])
         return b"".join([*model, message(_GRAPH, content)])
+
+
+def with_mapped_weights(path: Path) -> bytes | None:
+    """A graph whose large int8 weights stay in its file, where the system reads what is touched.
+
+    ONNX Runtime maps weights that are outside a graph into memory, and copies those inside. So
+    this graph names its own file as that of its weights.
+
+    Args:
+        path: The ``.onnx`` file, without links, in whose folder ONNX Runtime looks for weights.
+
+    Returns:
+        The graph; None if it has no such weights.
+
+    Raises:
+        OSError, ValueError, IndexError: The file cannot be read as a graph.
+    """
+    model, found = list[bytes](), False
+    with _opened(path) as data:
+        for number, begin, end in whole_fields(data, 0, len(data)):
+            if number != _GRAPH:
+                model.append(data[begin:end])
+                continue
+            [(_, first, last)] = fields(data, begin, end)
+            parts = list[bytes]()
+            for inner_number, start, after in whole_fields(data, first, last):
+                part = _mapped(data, start, after, path.name) if inner_number == _WEIGHT else None
+                found = found or part is not None
+                parts.append(data[start:after] if part is None else part)
+            model.append(message(_GRAPH, b"".join(parts)))
+    return b"".join(model) if found else None
+
+
+def _mapped(data: Buffer, begin: int, end: int, file: str) -> bytes | None:
+    """A weight whose content stays at its place in the file; None if it is to be copied."""
+    if end - begin < _LARGE:
+        return None
+    [(_, first, last)] = fields(data, begin, end)
+    kept, content, kind = list[bytes](), (0, 0), 0
+    for (number, start, after), (_, low, high) in zip(
+        whole_fields(data, first, last), fields(data, first, last), strict=True
+    ):
+        if number == _RAW:
+            content = low, high
+            continue
+        kind = low if number == _TYPE else kind
+        kept.append(data[start:after])
+    low, high = content
+    if kind not in _OF_BYTES or high - low < _LARGE:
+        return None
+    entries = {"location": file, "offset": str(low), "length": str(high - low)}
+    kept += [
+        message(_ELSEWHERE, message(1, key.encode()) + message(2, value.encode()))
+        for key, value in entries.items()
+    ]
+    return message(_WEIGHT, b"".join([*kept, whole_number(_PLACE, 1)]))
 
 
 def _node(content: bytes) -> Node:

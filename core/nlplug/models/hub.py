@@ -7,12 +7,13 @@ sends the token of the user as usual (``HF_TOKEN``, ``hf auth login``).
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nlplug.errors import (
@@ -32,6 +33,8 @@ _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?"
 _HUB_ID = re.compile(rf"\A(?P<repo>{_PART}/{_PART})(?:@(?P<revision>\S+))?")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 _LISTING_SECONDS = 30.0
+_ARRIVED = ".arrived"
+"""Folder of files that are being fetched."""
 _NETWORK_MODULES = frozenset({"requests", "urllib3", "httpx", "httpx2", "httpcore", "httpcore2"})
 
 
@@ -42,21 +45,33 @@ class HubRef:
     Attributes:
         repo: ``owner/name``.
         revision: Branch, tag or commit; None for the default branch.
+        subfolder: The folder of the repository that holds the model; empty for its root.
     """
 
     repo: str
     revision: str | None = None
+    subfolder: str = ""
 
     def __str__(self) -> str:
-        return f"{self.repo}@{self.revision}" if self.revision else self.repo
+        text = f"{self.repo}@{self.revision}" if self.revision else self.repo
+        return f"{text}//{self.subfolder}" if self.subfolder else text
+
+    def inside(self, name: str) -> str:
+        """The name in the repository of a file of the model."""
+        return f"{self.subfolder}/{name}" if self.subfolder else name
 
     @classmethod
     def parse(cls, text: str, revision: str | None = None) -> HubRef | None:
-        """Read ``owner/name`` or ``owner/name@revision``; None when ``text`` is no such id.
+        """Read ``owner/name``, ``owner/name@revision``, or one of these with ``//subfolder``.
+
+        Returns:
+            None if ``text`` is no such id.
 
         Raises:
-            OptionError: The revision is malformed, or given twice with different values.
+            OptionError: The revision or the subfolder is malformed, or the revision is given twice
+                with different values.
         """
+        text, slashes, subfolder = text.partition("//")
         match = _HUB_ID.fullmatch(text)
         if match is None or ".." in match["repo"] or "--" in match["repo"]:
             return None
@@ -71,7 +86,14 @@ class HubRef:
                 f"{chosen!r} is no revision of a repository.",
                 hint="Give a branch, a tag or a commit.",
             )
-        return cls(match["repo"], chosen)
+        parts = PurePosixPath(subfolder).parts
+        if slashes and (not parts or {"..", "/"} & {*parts} or "\\" in subfolder):
+            raise OptionError(
+                f"{subfolder!r} is no folder of a repository.",
+                hint="Give the path of a folder from the root of the repository, such as "
+                f"{text}//models/small.",
+            )
+        return cls(match["repo"], chosen, "/".join(parts))
 
 
 @dataclass(frozen=True)
@@ -104,7 +126,7 @@ class HubFile:
 
 @dataclass(frozen=True)
 class HubRepo:
-    """What a repository holds at one commit."""
+    """What a repository, or the subfolder of one that is asked for, holds at one commit."""
 
     repo: str
     commit: str
@@ -115,7 +137,7 @@ class HubRepo:
 
 
 def look_up(ref: HubRef, settings: Settings, *, revision: str | None = None) -> HubRepo:
-    """List a repository: one request.
+    """List the files of a model: one request. Names are relative to its subfolder.
 
     Args:
         ref: The model.
@@ -144,17 +166,19 @@ def look_up(ref: HubRef, settings: Settings, *, revision: str | None = None) -> 
         )
     card = info.card_data.to_dict() if info.card_data else {}
     languages = card.get("language") or []
+    start = ref.inside("")
     return HubRepo(
         repo=ref.repo,
         commit=info.sha,
         files={
-            item.rfilename: HubFile(
-                item.rfilename,
+            (name := item.rfilename.removeprefix(start)): HubFile(
+                name,
                 item.size,
                 item.lfs.sha256 if item.lfs else None,
                 None if item.lfs else item.blob_id,
             )
             for item in info.siblings or ()
+            if item.rfilename.startswith(start)
         },
         hub_task=info.pipeline_tag or "",
         license=str(card.get("license") or ""),
@@ -175,21 +199,24 @@ def fetch(ref: HubRef, repo: HubRepo, names: list[str], folder: Path, settings: 
     _refuse_offline(ref, settings)
     from huggingface_hub import hf_hub_download
 
+    arrived = folder / _ARRIVED
     for name in names:
-        with _translated(ref, settings, fetching=name):
-            hf_hub_download(
+        with _translated(ref, settings, fetching=ref.inside(name)):
+            path = hf_hub_download(
                 ref.repo,
-                name,
+                ref.inside(name),
                 revision=repo.commit,
-                local_dir=folder,
+                local_dir=arrived,
                 endpoint=settings.hub_endpoint,
                 token=settings.hub_token,
                 library_name="nlplug",
                 library_version=__version__,
             )
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, folder / name)
         repo.files[name].check(folder / name)
-    # Internal files that hf_hub_download writes next to the downloaded ones.
-    shutil.rmtree(folder / ".cache", ignore_errors=True)
+    # With the internal files that hf_hub_download writes next to the downloaded ones.
+    shutil.rmtree(arrived, ignore_errors=True)
 
 
 def _refuse_offline(ref: HubRef, settings: Settings) -> None:

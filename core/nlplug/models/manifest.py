@@ -119,6 +119,8 @@ class Manifest(BaseModel):
         metrics: The task's metrics of the model as a whole.
         license: SPDX identifier or a short text.
         data: What it was trained on and measured with: one free record per data set.
+        privacy: The differential privacy of its training: epsilon, delta and the mechanism; empty
+            if there was none.
         tools: Version of each tool that made it.
         created: ISO 8601 time, UTC.
         description: One line.
@@ -138,6 +140,7 @@ class Manifest(BaseModel):
     metrics: dict[str, Any] = {}
     license: str = ""
     data: list[dict[str, Any]] = []
+    privacy: dict[str, Any] = {}
     tools: dict[str, str] = {}
     created: str = Field(default_factory=_now)
     description: str = ""

@@ -50,7 +50,7 @@ def push(
         UploadError: The Hub cannot be reached, or refuses the upload.
     """
     ref = HubRef.parse(repo)
-    if ref is None or ref.revision:
+    if ref is None or str(ref) != ref.repo:
         raise OptionError(
             f"{repo!r} is no name of a repository.", hint="Give owner/name, such as acme/tickets."
         )

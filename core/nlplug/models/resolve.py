@@ -32,7 +32,8 @@ def resolve(
     """Find a model: a folder, then a packaged one, then the cache, then the Hub.
 
     Args:
-        model: A folder, the name of a packaged model, or ``owner/name[@revision]`` on the Hub.
+        model: A folder, the name of a packaged model, or ``owner/name[@revision][//subfolder]``
+            on the Hub.
         host: Where packaged models are registered; None for the installed plugins.
         precision: Fetched where it is missing in the cache; None for whichever is there, else
             the repository's best choice.
@@ -161,7 +162,7 @@ def _unknown(model: str, host: PluginHost | None) -> ModelNotFound:
     if "/" in model:
         return ModelNotFound(
             f"{model!r} is neither a folder nor a Hub id.",
-            hint="A Hub id is owner/name, or owner/name@revision.",
+            hint="A Hub id is owner/name, owner/name@revision or owner/name//subfolder.",
         )
     known = sorted(spec.name for spec in _host(host).models())
     from difflib import get_close_matches

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import BundleError, DeviceFallbackWarning, OptionError, warn
 from nlplug.models.encryption import decrypted, is_encrypted
+from nlplug.models.graph import with_mapped_weights
 from nlplug.models.layout import external_data_of
 from nlplug.models.signature import Signature
 from nlplug.runtime.cpu import usable_cpus
@@ -91,8 +94,12 @@ def build_session(
     elif weights_of is not None:
         folder = str(weights_of.parent.resolve())
         options.add_session_config_entry(_WEIGHTS_FOLDER, folder)
-    threads = options.intra_op_num_threads
-    providers = (device or Device("cpu")).providers(threads, may_cache=not encrypted)
+    device, threads = device or Device("cpu"), options.intra_op_num_threads
+    providers = device.providers(threads, may_cache=not encrypted)
+    if isinstance(graph, Path) and not encrypted and device.kind == "cpu":
+        session = _mapped_session(graph.resolve(), options, providers)
+        if session is not None:
+            return session
     try:
         return onnxruntime().InferenceSession(source, options, providers=providers)
     except Exception as error:  # onnxruntime raises classes of its own without a common base
@@ -101,6 +108,22 @@ def build_session(
             f"ONNX Runtime cannot load {name}: {first_line(error)}",
             hint="Check the bundle with `nlplug models verify`, or export the model again.",
         ) from error
+
+
+def _mapped_session(graph: Path, options: Any, providers: Any) -> Any:
+    """A session that shares int8 weights with the file, and so with other processes.
+
+    None if there are none, and also if ONNX Runtime refuses: then the file itself is loaded, or
+    named in the error.
+    """
+    if sys.platform == "win32":  # where a mapped file cannot be replaced
+        return None
+    with suppress(Exception):
+        content = with_mapped_weights(graph)
+        if content is not None:
+            options.add_session_config_entry(_WEIGHTS_FOLDER, str(graph.parent))
+            return onnxruntime().InferenceSession(content, options, providers=providers)
+    return None
 
 
 def _weights_in_memory(graph: Path, options: Any) -> list[bytes]:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from nlplug.by_language import bundles_of
 from nlplug.errors import ModelNotFound
 from nlplug.models.bundle import Bundle
+from nlplug.models.inventory import inventory
 from nlplug.pipelines import Pipeline, pipeline
 from nlplug.server.containment import contained
+from nlplug.settings import load_settings
 from nlplug.validation import no_model
 
 if TYPE_CHECKING:
@@ -94,6 +96,19 @@ class ModelPool:
     def packaged(self, task: str) -> list[ModelSpec]:
         """The models that installed packages register for a task."""
         return self.host.models(task)
+
+    def local(self, task: Task) -> list[str]:
+        """The models of a task that are on this machine: those that packages embed, and unless
+        only installed models are offered those in the cache."""
+        if self.only_packaged:
+            return [spec.name for spec in self.packaged(task.name) if spec.path is not None]
+        return [
+            entry.name
+            for entry in inventory(self.host, load_settings())
+            if entry.where != "hub"
+            and entry.error is None
+            and entry.task in (task.name, task.hub_task)
+        ]
 
     def bundle(self, task: Task, model: str | None) -> Bundle:
         """Find a model and check that it fits the task; for ``auto`` the first one.

@@ -16,11 +16,11 @@ from functools import lru_cache
 from importlib.util import find_spec
 
 from nlplug.errors import MissingExtra
-from nlplug.extras import require
+from nlplug.runtime.shared import Lazy
+from nlplug.text.identifier import PACKAGE, load_rank
 from nlplug.text.language_codes import base
 
-PACKAGE = "py3langid"
-"""The package that distinguishes languages of one script; it takes about 75 MB when loaded."""
+_RANK = Lazy(load_rank)
 _SAMPLE = 240
 """Number of characters that are inspected: half from the beginning, half from the middle."""
 _MARGIN = 20.0
@@ -99,14 +99,12 @@ def ranked(text: str) -> list[tuple[str, float]]:
     Raises:
         MissingExtra: py3langid is not installed.
     """
-    try:
-        found: list[tuple[str, float]] = require(PACKAGE, "", purpose="").rank(text)
-    except MissingExtra as error:
+    if not is_available():
         raise MissingExtra(
             f"The package {PACKAGE!r}, which detects the language of a text, is not installed.",
             hint=f"pip install {PACKAGE}",
-        ) from error
-    return found
+        )
+    return _RANK.get()(text)
 
 
 def guess(text: str, known: Iterable[str]) -> str | None:

@@ -12,7 +12,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from nlplug.extras import require
-from nlplug.train.trainer import LAYER
+from nlplug.train.layers import LAYER
 from nlplug.train.ways import EXTRA
 
 if TYPE_CHECKING:

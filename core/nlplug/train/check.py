@@ -12,6 +12,7 @@ from nlplug.families.family import load
 from nlplug.train.base import resolve_base
 from nlplug.train.plan import FEW_ROWS, planned
 from nlplug.train.rows import read_run, with_test
+from nlplug.train.ways import holds_rows_out
 
 if TYPE_CHECKING:
     from nlplug.data.rows import DataRow
@@ -86,7 +87,7 @@ def check_files(task: Task, config: TrainConfig) -> tuple[DataCheck, TrainConfig
         except DataError:
             return ""  # the check reports the row
 
-    few = FEW_ROWS if task.family.plan else 0
+    few = FEW_ROWS if task.family.plan and not holds_rows_out(config) else 0
     rows = with_test(read_run(config, key, skip=True, few=few), config, key)
     config = planned(config, task.family, len(rows.train))
     return check_run(contents, rows, config), config

@@ -106,12 +106,14 @@ class LoopConfig(RunConfig):
     batch_tokens: int | None = Field(
         ge=16,
         default=None,
+        json_schema_extra={"private": None},
         description="Tokens per batch, padding included, instead of --batch-size rows. Rows of "
         "similar length are batched together.",
     )
     accumulation: int = Field(
         ge=1,
         default=1,
+        json_schema_extra={"private": 1},
         description="Batches whose gradients are accumulated for one optimizer step.",
     )
     learning_rate: LearningRate = 5e-5
@@ -168,9 +170,14 @@ class LoopConfig(RunConfig):
     )
     simulate_int8: bool = Field(
         default=False,
+        json_schema_extra={"private": False},
         description="Round weights and activations as in an int8 export while training.",
     )
-    bf16: bool = Field(default=False, description="Train with bfloat16 mixed precision.")
+    bf16: bool = Field(
+        default=False,
+        json_schema_extra={"private": False},
+        description="Train with bfloat16 mixed precision.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="Device to train on."
     )
@@ -306,12 +313,13 @@ class EncoderConfig(TrainConfig):
     )
     bf16: bool = Field(
         default=False,
-        json_schema_extra={"chosen": True},
+        json_schema_extra={"chosen": True, "private": False},
         description="Train with bfloat16 mixed precision. Default: on a CPU that multiplies "
         "bfloat16 matrices at least twice as fast as float32.",
     )
     probe: bool = Field(
         default=True,
+        json_schema_extra={"private": False},
         description="Fit a linear probe on the base first. Fine-tuning starts from it, and it is "
         "the result if fine-tuning is not better.",
     )

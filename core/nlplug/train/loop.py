@@ -31,6 +31,7 @@ from nlplug.train.arguments import environment, training_arguments
 from nlplug.train.callbacks import KeepCheckpoints, ShowProgress, StopOnSignal
 from nlplug.train.config import TrainConfig
 from nlplug.train.interrupt import Interruption, interruptible
+from nlplug.train.private import PrivateTrainer
 from nlplug.train.probe import START, Probe
 from nlplug.train.processes import group, is_main, main_first
 from nlplug.train.quantized import simulate_int8
@@ -216,7 +217,7 @@ class _Run:
         if changed := recipe.calibrate(model, eval_examples, self._tokenizer):
             with in_evaluation(model):
                 scores = evaluator(model) | changed
-        self._save(model, trial, scores, trainer.state.global_step)
+        self._save(model, trial, scores, trainer.facts())
         return scores
 
     def on_all_rows(self, examples: Sequence[Any], folds: Sequence[int]) -> dict[str, float]:
@@ -236,15 +237,15 @@ class _Run:
             probe = put_probe(recipe, self._model(), train_set, self._tokenizer)
         else:
             probe = None
-        steps = 0
+        facts: dict[str, Any] = {"steps": 0}
         if not trial.keeps_probe:
             trainer = self._trainer(model, train_set, dict, work.folder, evaluates=False)
             self._train(trainer)
-            steps = trainer.state.global_step
+            facts = trainer.facts()
             if (seeds := self._config.seeds) > 1:
                 put_mean(model, self._again(train_set, probe), seeds, work.folder)
         scores = {} if trial.score is None else {recipe.metric: trial.score}
-        self._save(model, trial, scores, steps)
+        self._save(model, trial, scores, facts)
         return scores
 
     def trial(
@@ -326,7 +327,8 @@ class _Run:
             callbacks.append(EarlyStoppingCallback(config.patience))
         callbacks += self._callbacks
         arguments = training_arguments(self._recipe, config, folder, evaluates=evaluates)
-        trainer = RecipeTrainer(
+        kind = PrivateTrainer if config.private_epsilon else RecipeTrainer
+        trainer = kind(
             self._recipe, config, model, arguments, self._tokenizer, rows, evaluator, callbacks
         )
         trainer.remove_callback(PrinterCallback)
@@ -344,7 +346,7 @@ class _Run:
         self._interruption.raise_if_received()
 
     def _save(
-        self, model: PreTrainedModel, trial: Trial, scores: dict[str, float], steps: int
+        self, model: PreTrainedModel, trial: Trial, scores: dict[str, float], facts: dict[str, Any]
     ) -> None:
         if self._config.adapter != "none":
             merge_adapters(model)
@@ -352,7 +354,7 @@ class _Run:
             if main:
                 _users_log.info("%s", trial)
                 trial.write(self._work.trial_file)
-                _write(model, self._tokenizer, self._work, scores, steps)
+                _write(model, self._tokenizer, self._work, scores, facts)
 
 
 def _finish(
@@ -385,11 +387,11 @@ def _write(
     tokenizer: PreTrainedTokenizerBase,
     work: Workspace,
     scores: dict[str, float],
-    steps: int,
+    facts: dict[str, Any],
 ) -> None:
     with Staged(work.model, folder=True) as staged:
         model.save_pretrained(staged.path)
         save_tokenizer(tokenizer, staged.path)
         write_record(staged.path, model, tokenizer)
         staged.commit()
-    work.finish(scores, {"steps": steps, **group()})
+    work.finish(scores, {**facts, **group()})

@@ -1,8 +1,8 @@
-"""Structured pruning: a checkpoint with narrower feed-forward layers.
+"""Structured pruning: a checkpoint with narrower feed-forward layers and fewer attention heads.
 
-The neurons that contribute least to the output of their layer are removed from the matrices, so
-that the result is a smaller model of the same architecture. It has lost quality and is trained
-again, best with the whole model as its teacher.
+The neurons and heads that contribute least to the output of their layer are removed from the
+matrices, so that the result is a smaller model of the same architecture. It has lost quality and is
+trained again, best with the whole model as its teacher.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from nlplug.data.annotated import text_of
 from nlplug.data.formats import DataFile
 from nlplug.data.readers import read_rows
-from nlplug.errors import OptionError, TrainingError
+from nlplug.errors import DataError, OptionError, TrainingError
 from nlplug.export.pretrained import load_config, load_model
 from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
 from nlplug.models.atomic import Staged
+from nlplug.train.heads import head_layers, remove_heads
+from nlplug.train.layers import LAYER
 from nlplug.train.probe import inputs_of
-from nlplug.train.trainer import LAYER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -38,27 +40,39 @@ _MULTIPLE = 8
 
 
 def prune(
-    checkpoint: str, output: Path, data: DataFile, *, keep: float, text_column: str = "text"
+    checkpoint: str,
+    output: Path,
+    data: DataFile,
+    *,
+    keep: float,
+    keep_heads: float = 1.0,
+    text_column: str = "text",
 ) -> Path:
-    """Write a checkpoint whose feed-forward layers are narrower.
+    """Write a checkpoint whose layers have fewer feed-forward neurons and attention heads.
 
-    A neuron counts by the mean size of its activation on the texts, times the length of the vector
-    that it adds. The same number of neurons stays in all layers.
+    A neuron or a head counts by the mean length of the vector that it adds to its layer, on the
+    texts. The same number of neurons and of heads stays in all layers.
 
     Args:
         checkpoint: A folder or a Hub id.
         output: Folder of the new checkpoint.
         data: Texts to measure the activations on; 256 of them are read.
-        keep: Share of the neurons that stay, between 0 and 1.
-        text_column: Column with the text.
+        keep: Share of the neurons that stay, above 0; 1: all.
+        keep_heads: Share of the attention heads that stay, above 0; 1: all.
+        text_column: Column with the text; rows without it may have tokens.
 
     Raises:
-        OptionError: ``keep`` is not between 0 and 1, or ``output`` exists.
-        TrainingError: The architecture has no feed-forward layers of this form.
-        DataError: The file cannot be read.
+        OptionError: A share is not above 0 and at most 1, or both are 1, or ``output`` exists.
+        TrainingError: The architecture has no layers of this form.
+        DataError: The file cannot be read, or has no rows.
     """
-    if not 0 < keep < 1:
-        raise OptionError(f"keep is {keep}.", hint="Give a share between 0 and 1, such as 0.5.")
+    for name, share in (("keep", keep), ("keep_heads", keep_heads)):
+        if not 0 < share <= 1:
+            raise OptionError(f"{name} is {share}.", hint="Give a share up to 1, such as 0.5.")
+    if keep == keep_heads == 1:
+        raise OptionError(
+            "keep and keep_heads are 1, so nothing is removed.", hint="Give a share below 1."
+        )
     if output.exists():
         raise OptionError(f"{output} exists.", hint="Name another folder.")
     try:
@@ -70,13 +84,32 @@ def prune(
             f"The checkpoint {checkpoint!r} cannot be loaded: {str(error).splitlines()[0]}",
             hint="Give a folder with config.json, weights and tokenizer, or a Hub id.",
         ) from None
-    texts = [row.text(text_column) for row in read_rows(data, limit=_ROWS)]
+    texts = [text_of(row, text_column) for row in read_rows(data, limit=_ROWS)]
+    if not texts:
+        raise DataError(f"{data.path} has no rows.", hint="Give a file of texts.")
+    batches = [
+        tokenizer(
+            texts[i : i + _BATCH],
+            padding=True,
+            truncation=True,
+            max_length=_LONGEST,
+            return_tensors="pt",
+        )
+        for i in range(0, len(texts), _BATCH)
+    ]
     before = model.num_parameters()
-    width = _narrow(model, tokenizer, texts, keep)
+    done = []
+    if keep_heads < 1:
+        done.append(
+            "{1} attention heads instead of {0}".format(*_remove_heads(model, batches, keep_heads))
+        )
+    if keep < 1:
+        done.append(
+            "{1} feed-forward neurons instead of {0}".format(*_narrow(model, batches, keep))
+        )
     _log.info(
-        "Feed-forward layers of %d neurons instead of %d; %.1f M parameters instead of %.1f M.",
-        width[1],
-        width[0],
+        "In each layer %s; %.1f M parameters instead of %.1f M.",
+        " and ".join(done),
         model.num_parameters() / 1e6,
         before / 1e6,
     )
@@ -97,9 +130,17 @@ def _class_of(config: Any) -> Any:
     return found or transformers.AutoModel
 
 
-def _narrow(
-    model: PreTrainedModel, tokenizer: Any, texts: Sequence[str], keep: float
-) -> tuple[int, int]:
+def _remove_heads(model: PreTrainedModel, batches: Sequence[Any], keep: float) -> tuple[int, int]:
+    """Remove heads; returns the number of a layer before and after."""
+    layers = head_layers(model)
+    most = max(len(each.heads) for each in layers)
+    kept = max(1, int(most * keep))
+    sizes = _sums(model, batches, [each.output for each in layers], [each.added for each in layers])
+    remove_heads(model, layers, sizes, kept, dict(batches[0]))
+    return most, kept
+
+
+def _narrow(model: PreTrainedModel, batches: Sequence[Any], keep: float) -> tuple[int, int]:
     """Remove neurons; returns the width before and after."""
     name = next((name for name in _WIDTHS if hasattr(model.config, name)), None)
     width = getattr(model.config, name) if name else 0
@@ -111,7 +152,8 @@ def _narrow(
             hint="Encoders such as BERT, RoBERTa, MPNet and DistilBERT can.",
         )
     kept = max(_MULTIPLE, int(width * keep) // _MULTIPLE * _MULTIPLE)
-    sizes = _activations(model, tokenizer, texts, [down for _, down in blocks])
+    downs = [down for _, down in blocks]
+    sizes = _sums(model, batches, downs, [lambda inputs: inputs.abs().sum(0)] * len(downs))
     with torch.no_grad():
         for (ups, down), size in zip(blocks, sizes, strict=True):
             score = size * down.weight.norm(dim=0)
@@ -140,30 +182,23 @@ def _blocks(
     return [(ups, downs[0]) for ups, downs in found.values() if ups and len(downs) == 1]
 
 
-def _activations(
-    model: PreTrainedModel, tokenizer: Any, texts: Sequence[str], layers: Sequence[nn.Linear]
+def _sums(
+    model: PreTrainedModel,
+    batches: Sequence[Any],
+    layers: Sequence[nn.Linear],
+    measures: Sequence[Callable[[torch.Tensor], torch.Tensor]],
 ) -> list[torch.Tensor]:
-    """The mean size of each input of some layers, over all tokens of the texts."""
-    totals = [torch.zeros(layer.in_features) for layer in layers]
-    count = 0
+    """For each layer the sum of a measure of its inputs, shape (tokens, inputs), over all texts."""
+    totals: list[list[torch.Tensor]] = [[] for _ in layers]
     model.eval()
     with ExitStack() as stack, torch.inference_mode():
         seen = [stack.enter_context(inputs_of(layer)) for layer in layers]
-        for batch in _batches(texts):
-            encoded = tokenizer(
-                batch, padding=True, truncation=True, max_length=_LONGEST, return_tensors="pt"
-            )
-            model(**encoded)
-            tokens = encoded["attention_mask"].bool()
-            count += int(tokens.sum())
-            for total, inputs in zip(totals, seen, strict=True):
-                total += inputs.pop()[tokens].abs().sum(0)
-    return [total / max(count, 1) for total in totals]
-
-
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(texts), _BATCH):
-        yield list(texts[start : start + _BATCH])
+        for batch in batches:
+            model(**batch)
+            tokens = batch["attention_mask"].bool()
+            for total, inputs, measure in zip(totals, seen, measures, strict=True):
+                total.append(measure(inputs.pop()[tokens]))
+    return [torch.stack(total).sum(0) for total in totals]
 
 
 def _keep(layer: nn.Linear, index: torch.Tensor, *, dim: int) -> None:

@@ -14,6 +14,7 @@ from nlplug.evaluation.report import model_sections, provenance, score_line, sco
 from nlplug.evaluation.run import EvaluationResult, evaluate
 from nlplug.families.family import load
 from nlplug.models.bundle import Bundle
+from nlplug.models.card import privacy_lines
 from nlplug.pipelines import Pipeline
 from nlplug.train.trials import Trial
 
@@ -48,6 +49,7 @@ def training_report(task: Task, config: TrainConfig, work: Workspace) -> Documen
         sections=[
             *score_sections(result),
             *model_sections(result.manifest),
+            *_privacy(run),
             *_data(run["check"]),
             Section("Settings", table=_settings(config), detail=True),
             provenance(result),
@@ -92,15 +94,26 @@ def _run(config: TrainConfig, work: Workspace, metric: str) -> dict[str, Any]:
     """What the folder of a run says about it, as JSON values."""
     record = work.result()
     check: dict[str, Any] = {}
-    if work.check_file.is_file():
+    privacy = record.get("privacy", {})
+    # The check counts and quotes training rows.
+    if not privacy and work.check_file.is_file():
         check = json.loads(work.check_file.read_text(encoding="utf-8"))
     return {
         "selection": record.get("scores", {}),
         "steps": record.get("steps"),
+        "privacy": privacy,
         "curve": _curve(work, metric),
         "check": check,
         "settings": config.model_dump(mode="json"),
     }
+
+
+def _privacy(run: Mapping[str, Any]) -> list[Section]:
+    if not run["privacy"]:
+        return []
+    text = " ".join(filter(None, privacy_lines(run["privacy"])))
+    text += " The wrong answers in this report are held-out rows."
+    return [Section("Privacy", text, brief=True)]
 
 
 def _learning(

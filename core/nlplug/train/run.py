@@ -29,7 +29,7 @@ from nlplug.train.plan import CHOSEN, FEW_ROWS, described, planned, write_settin
 from nlplug.train.processes import is_alone, is_main, main_first
 from nlplug.train.rows import RunRows, folds, read_run, with_test
 from nlplug.train.sources import read_sources
-from nlplug.train.ways import check_ways
+from nlplug.train.ways import check_ways, holds_rows_out, with_privacy
 
 if TYPE_CHECKING:
     from nlplug.data.check import DataCheck
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("nlplug.train")
 _data_log = logging.getLogger("nlplug.data")
 _SCALED = 512
-"""Maximum number of training rows that the scales of int8 activations are chosen on."""
+"""Maximum number of rows that the scales of int8 activations are chosen on."""
 
 
 def train(task: Task, config: TrainConfig, extensions: Extensions = NO_EXTENSIONS) -> Path:
@@ -101,6 +101,7 @@ def _fine_tune(
     for tracker in config.report_to:
         _require_tracker(tracker)
     check_ways(task, config)
+    config = with_privacy(config)
     config = config.model_copy(update={"base": resolve_base(task, config.base)})
     if config.resume:
         config = recalled(config, CHOSEN)
@@ -108,8 +109,7 @@ def _fine_tune(
     if work.finished:
         return work, config
     contents = contents_of(task, config)
-    # In a cross-validation, texts without labels would be scored too.
-    few = FEW_ROWS if task.family.plan and is_alone() and not config.unlabelled else 0
+    few = FEW_ROWS if task.family.plan and is_alone() and not holds_rows_out(config) else 0
     key = _recipe(task, config).key if contents is None else contents.key
     rows = read_run(config, key, few=few)
     if gate:
@@ -128,6 +128,10 @@ def _fine_tune(
         config = with_precision(config)
         if is_main():
             _log.info("%s", described(config, given))
+    if config.private_epsilon:
+        from nlplug.train.privacy import privacy_of
+
+        _log.info("%s", privacy_of(config, len(rows.train)))
     recipe = _recipe(task, config, extensions)
     work = Workspace.open(config)
     recipe.fit(rows.train)
@@ -153,7 +157,9 @@ def _fine_tune(
                 _write(recipe, examples[1], work.eval_file)
             else:
                 _write(recipe, examples[0], work.rows_file)
-            some = random.Random(config.seed).sample(examples[0], min(_SCALED, len(examples[0])))
+            # The scales of int8 activations are values that rows have, without noise.
+            scaled = examples[1] if config.private_epsilon else examples[0]
+            some = random.Random(config.seed).sample(scaled, min(_SCALED, len(scaled)))
             _write(recipe, some, work.calibration_file)
             if test:
                 _write(recipe, test, work.test_file)
@@ -285,7 +291,7 @@ def _record_held_out(task: Task, config: TrainConfig, work: Workspace) -> None:
             threads=config.threads,
         )
     except DataError as error:
-        _log.info("No label sets (coverage): %s", error.message)
+        _log.info("Nothing is fitted to the held-out rows: %s", error.message)
 
 
 def _check_learned(config: TrainConfig, work: Workspace) -> None:
@@ -315,6 +321,7 @@ def _export(task: Task, config: TrainConfig, work: Workspace) -> ExportReport:
     from nlplug.export.run import export_model
 
     files = {"train": config.data, "eval": config.eval, "test": config.test}
+    privacy = work.result().get("privacy", {})
     return export_model(
         ExportConfig(
             source=work.model,
@@ -328,10 +335,13 @@ def _export(task: Task, config: TrainConfig, work: Workspace) -> ExportReport:
             allow=("answers",) if config.allow_trivial else (),
             license=config.license,
             data=[
-                {"source": os.path.basename(source), "part": part, "sha256": digest(Path(source))}
+                {"source": os.path.basename(source), "part": part}
+                # With the digest of a file, a guess of one of its rows could be confirmed.
+                | ({} if privacy else {"sha256": digest(Path(source))})
                 for part, sources in files.items()
                 for source in sources
             ],
+            privacy=privacy,
             languages=config.languages,
             name=config.name or config.output.name,
             description=config.description,

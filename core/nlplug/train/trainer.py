@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,11 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from nlplug.train.layers import LAYER
 from nlplug.train.probe import inputs_of, output_layer
 from nlplug.train.processes import broadcast, is_main
 from nlplug.train.served import in_evaluation
+from nlplug.train.states import StatesTeacher
 from nlplug.train.training_set import TrainingSet
 from nlplug.train.workspace import COMPLETE
 
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 
 _RECENT = 20
 """Number of batches whose mean loss is shown as progress."""
-LAYER = re.compile(r"\.(?:layers?|h|block)\.(\d+)\.")
-"""The number of the layer in the name of a parameter."""
 
 
 class MarkComplete(TrainerCallback):
@@ -176,6 +176,7 @@ class RecipeTrainer(Trainer):
     ) -> None:
         self._recipe = recipe
         self._config = config
+        self._tokenizer = tokenizer
         self._evaluator = evaluator
         self._losses: deque[torch.Tensor] = deque(maxlen=_RECENT)
         super().__init__(
@@ -188,6 +189,9 @@ class RecipeTrainer(Trainer):
             data_collator=lambda features: recipe.collate(features, tokenizer),
             callbacks=callbacks,
         )
+        self._teacher = None
+        if config.teacher_states:
+            self._teacher = StatesTeacher(config.teacher_states, model, tokenizer)
         # Our loss is a mean over the rows, so Trainer must divide it when accumulating.
         self.model_accepts_loss_kwargs = False
 
@@ -208,15 +212,26 @@ class RecipeTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         labels = inputs.pop("labels")
-        if self._recipe.reads_vectors:
-            with inputs_of(output_layer(model)) as seen:
-                outputs = model(**inputs)
-            loss = self._recipe.loss({**outputs, "vectors": seen[-1]}, labels)
-        else:
+        with ExitStack() as stack:
+            vectors: list[torch.Tensor] = []
+            states: list[torch.Tensor] = []
+            if self._recipe.reads_vectors:
+                vectors = stack.enter_context(inputs_of(output_layer(model)))
+            if self._teacher is not None:
+                states = stack.enter_context(self._teacher.recorded(model))
             outputs = model(**inputs)
-            loss = self._recipe.loss(outputs, labels)
+        loss = self._recipe.loss(
+            {**outputs, "vectors": vectors[-1]} if vectors else outputs, labels
+        )
+        if self._teacher is not None:
+            weight = self._config.teacher_states_weight
+            loss = loss + weight * self._teacher.loss(inputs, states)
         self._losses.append(loss.detach())
         return (loss, outputs) if return_outputs else loss
+
+    def facts(self) -> dict[str, Any]:
+        """What the record of the run says about the training, with keys of `RESULT`."""
+        return {"steps": self.state.global_step}
 
     def recent_loss(self) -> float | None:
         """Mean loss of the last batches of this process; None before the first one."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field
+from pydantic.fields import FieldInfo
 
 from nlplug.errors import MissingExtra, OptionError
 from nlplug.train.processes import is_alone
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 
 EXTRA = "ways"
 """The extra that installs what some of the ways need."""
-_PACKAGES = {"adapter": "peft", "search_minutes": "optuna"}
+_PACKAGES = {"adapter": "peft", "private_epsilon": "opacus", "search_minutes": "optuna"}
+_PRIVATE = "private"
+"""Key of a setting's ``json_schema_extra``: the value that it has in a differentially private run.
+
+Such settings let the model depend on training rows in a way that the noise does not cover.
+"""
+Settings = TypeVar("Settings", bound="WaysConfig")
 
 
 class WaysConfig(BaseModel):
@@ -34,11 +41,13 @@ class WaysConfig(BaseModel):
         ge=1,
         le=16,
         default=1,
+        json_schema_extra={"private": 1},
         description="Number of runs with different seeds. The mean of their weights is the result "
         "if its score is not worse than that of the best run.",
     )
     teacher: str = Field(
         default="",
+        json_schema_extra={"private": ""},
         description="Model whose answers are learned besides the labels (distillation): a folder, "
         "the name of a packaged model, or a Hub id with ONNX files.",
     )
@@ -53,6 +62,19 @@ class WaysConfig(BaseModel):
         default=2.0,
         description="Temperature that softens the scores of --teacher: above 1 they are more even.",
     )
+    teacher_states: str = Field(
+        default="",
+        json_schema_extra={"private": ""},
+        description="PyTorch checkpoint whose hidden states are learned too, a folder or a Hub id, "
+        "with the tokenizer and the hidden size of the base, such as the model that a pruned base "
+        "is from.",
+    )
+    teacher_states_weight: float = Field(
+        gt=0,
+        default=1.0,
+        description="Weight of the loss of --teacher-states: the squared error relative to the "
+        "size of the states of the teacher, as a mean over the layers.",
+    )
     unlabelled: list[str] = Field(
         default=[],
         description="Files of texts without labels, which only --teacher answers.",
@@ -60,8 +82,28 @@ class WaysConfig(BaseModel):
     search_minutes: float | None = Field(
         gt=0,
         default=None,
+        json_schema_extra={"private": None},
         description="Minutes to search for better settings before the run: learning rate, epochs, "
         "batch size, layer decay and label smoothing, of those that are not given.",
+    )
+    private_epsilon: float | None = Field(
+        gt=0,
+        default=None,
+        description="Train with differential privacy (DP-SGD, Abadi et al. 2016): the privacy loss "
+        "epsilon of a training row is at most this. Smaller: more noise. Embeddings are not "
+        "trained.",
+    )
+    private_delta: float | None = Field(
+        gt=0,
+        lt=1,
+        default=None,
+        description="The delta of --private-epsilon, less than 1 / number of training rows. "
+        "Default: a tenth of that.",
+    )
+    private_clip: float = Field(
+        gt=0,
+        default=1.0,
+        description="Maximum norm of the gradient of a row with --private-epsilon.",
     )
 
 
@@ -96,9 +138,75 @@ def check_ways(task: Task, config: WaysConfig) -> None:
             f"unlabelled is {config.unlabelled!r}, and there is no teacher.",
             hint="Name a model that answers these texts, with --teacher.",
         )
-    if config.teacher and not task.family.distils:
+    for name in ("teacher", "teacher_states"):
+        if getattr(config, name) and not task.family.distils:
+            raise OptionError(
+                f"{name} is {getattr(config, name)!r}, but the family {task.family.name!r} of the "
+                f"task {task.name!r} does not learn from a teacher.",
+                hint=f"Leave {name} out.",
+            )
+    if config.private_delta and not config.private_epsilon:
         raise OptionError(
-            f"teacher is {config.teacher!r}, but the family {task.family.name!r} of the task "
-            f"{task.name!r} does not learn from a teacher.",
-            hint="Leave teacher out.",
+            f"private_delta is {config.private_delta}, and there is no private_epsilon.",
+            hint="Give the privacy loss of a row with --private-epsilon, such as 8.",
         )
+    if config.private_epsilon:
+        _check_private(task, config)
+
+
+def with_privacy(config: Settings) -> Settings:
+    """The settings, in which a differentially private run has no others than it can have.
+
+    Args:
+        config: Settings that `check_ways` has passed. Without ``private_epsilon`` they stay.
+    """
+    if not config.private_epsilon:
+        return config
+    return config.model_copy(update=dict(_private_values(config)))
+
+
+def holds_rows_out(config: WaysConfig) -> bool:
+    """Whether the run needs evaluation rows even if there are few rows.
+
+    A cross-validation would score texts that have no labels, and would train on private rows for
+    scores that no noise covers.
+    """
+    return bool(config.unlabelled or config.private_epsilon)
+
+
+def _check_private(task: Task, config: WaysConfig) -> None:
+    """Check that nothing depends on training rows in a way that the noise does not cover.
+
+    Raises:
+        OptionError: A setting does, or the family has no such training.
+    """
+    if not task.family.private:
+        raise OptionError(
+            f"private_epsilon is {config.private_epsilon}, but the family {task.family.name!r} of "
+            f"the task {task.name!r} has no differentially private training.",
+            hint="Leave private_epsilon out.",
+        )
+    if not is_alone():
+        raise OptionError(
+            "private_epsilon is for runs of one process.",
+            hint="Leave it out, or start the run without torchrun.",
+        )
+    for name, wanted in _private_values(config).items():
+        value = getattr(config, name)
+        if name in config.model_fields_set and value != wanted:
+            raise OptionError(
+                f"private_epsilon is {config.private_epsilon}, and {name} is {value!r}: the result "
+                "would tell more about a training row than the noise covers.",
+                hint=f"Leave {name} out.",
+            )
+
+
+def _private_values(config: WaysConfig) -> dict[str, Any]:
+    """The settings that have one value in a differentially private run."""
+    fields: dict[str, FieldInfo] = type(config).model_fields
+    extras = {name: field.json_schema_extra for name, field in fields.items()}
+    return {
+        name: extra[_PRIVATE]
+        for name, extra in extras.items()
+        if isinstance(extra, dict) and _PRIVATE in extra
+    }

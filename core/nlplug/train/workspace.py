@@ -46,7 +46,7 @@ COMPLETE = "complete"
 """File that is written into a checkpoint last; checkpoints without it are ignored."""
 EVALUATED = "evaluated"
 """File in a complete checkpoint that was evaluated."""
-RESULT = ("baselines", "scores", "steps", "processes", "backend")
+RESULT = ("baselines", "scores", "steps", "privacy", "processes", "backend")
 """Keys in the record of a finished run besides its settings."""
 
 

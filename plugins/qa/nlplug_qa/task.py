@@ -45,4 +45,13 @@ class QaTask(SpanExtractionTask):
             },
             {"handle_impossible_answer": True},
         ),
+        Example(
+            {
+                "question": "When was the bridge built?",
+                "context": "The first bridge was built in 1842 and burned down in 1870.\n\n"
+                "The second one, of iron, was the work of Clara Weiss.\n\n"
+                "The bridge of today dates from 1961 and carries two lanes of cars and a tram.",
+            },
+            {"top_k": 3, "distinct": True},
+        ),
     )

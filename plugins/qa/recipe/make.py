@@ -12,9 +12,11 @@ from pathlib import Path
 from prepare import prepare
 from recipes import checkpoint_of, embed, mean, recalibrate, recipe_run
 
+from nlplug.evaluation.held_out import add_held_out
 from nlplug.evaluation.run import evaluate
 from nlplug.export.quantize import Quantization
 from nlplug.export.run import ExportConfig, export_model
+from nlplug.models.bundle import Bundle
 from nlplug.pipelines import pipeline
 from nlplug_qa.task import QaTask
 
@@ -118,6 +120,7 @@ def main() -> None:
         recalibrate(QaTask(), BUNDLE, made, rows=rows, gate=gate)
     else:
         export(train(run.files, run.work, run.base), rows, gate, made)
+    add_held_out(QaTask(), Bundle.open(made), held_out)  # the threshold of "no answer"
     marks = figures(made, run.data / XQUAD, held_out)
     print(marks)
     embed(made, run.output, HERE / "card.md", marks)

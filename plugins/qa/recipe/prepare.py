@@ -12,7 +12,7 @@ Reads ``$NLPLUG_DATA/train/qa/*.jsonl.gz`` and writes into a folder:
 - ``eval.jsonl.gz``: questions with answers on held-out paragraphs of SQuAD, to watch training and
   to gate the export.
 - ``no_answer.jsonl.gz``: all questions on those paragraphs, also those without an answer, for the
-  figures in the model card only.
+  threshold of "no answer" and the figures in the model card only.
 """
 
 from __future__ import annotations

@@ -22,6 +22,11 @@ from nlplug_zero_shot.options import PLACE, ZeroShotAnswer, ZeroShotOptions
 _SHARED = {"truncation", "stride", "max_length", "on_foreign"}
 
 
+def entailment_id(labels: Mapping[int, str]) -> int:
+    """Id of the label for entailment; -1 if there is none, as in transformers."""
+    return next((at for at, label in labels.items() if label.lower().startswith("entail")), -1)
+
+
 @dataclass(slots=True)
 class LabelRow(Row):
     """A window of a text with the hypothesis of one label.
@@ -55,9 +60,7 @@ class ZeroShotModel(TaskModel[TextInput, ZeroShotOptions]):
         self.pad_token_id = self._pairs.pad_token_id
         self.first_position = self._pairs.first_position
         labels = self._pairs.labels
-        self.entailment = next(
-            (at for at, label in labels.items() if label.lower().startswith("entail")), -1
-        )
+        self.entailment = entailment_id(labels)
         """Id of the label for entailment."""
         if self.entailment < 0 or len(labels) < 2:
             raise BundleError(

@@ -12,7 +12,7 @@ from nlplug.families.one_pass import OnePassTask
 from nlplug.families.sequence_classification import FAMILY
 from nlplug.models.bundle import Bundle
 from nlplug.task import Display, Example, Localized, TaskOptions
-from nlplug_zero_shot.model import ZeroShotModel
+from nlplug_zero_shot.model import ZeroShotModel, entailment_id
 from nlplug_zero_shot.options import ZeroShotAnswer, ZeroShotOptions, split_labels
 
 _TEXT = "The home side turned the match around in the last minute."
@@ -78,6 +78,10 @@ class ZeroShotTask(OnePassTask):
     def passes(self, options: Mapping[str, Any]) -> int:
         """See `Task.passes`: one per label."""
         return max(1, len(split_labels(options.get("candidate_labels") or [])))
+
+    def attributes(self, bundle: Bundle) -> Mapping[str, Any]:
+        """``entailment_id``, the id of the label for entailment."""
+        return {"entailment_id": entailment_id(bundle.id2label)}
 
     def tabular(self, answer: ZeroShotAnswer) -> list[dict[str, Any]]:
         """One row per label, best first."""

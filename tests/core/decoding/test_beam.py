@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from decoding_kit import END, Pair, prompts, reference
 from nlplug.errors import OptionError
 from nlplug.runtime.decoding.generate import generate, stream
 from nlplug.runtime.decoding.options import DecodingOptions
+from nlplug.runtime.decoding.sampling import set_seed
 
 pytestmark = pytest.mark.train
 PairOf = Callable[[str], Pair]
@@ -30,6 +32,7 @@ PairOf = Callable[[str], Pair]
         {"early_stopping": "never"},
         {"early_stopping": "never", "length_penalty": 2.0},
         {"num_beams": 7, "max_new_tokens": 5},
+        {"num_beams": 40, "max_new_tokens": 5},
         {"repetition_penalty": 1.5},
         {"no_repeat_ngram_size": 2, "min_new_tokens": 6},
     ],
@@ -52,6 +55,50 @@ def test_prompts_of_unequal_lengths_do_not_disturb_each_other(pair: PairOf, name
         pair(name).session, texts, DecodingOptions(max_new_tokens=24, num_beams=3, eos=(END,))
     )
     assert [[text.tokens for text in row] for row in made] == expected
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_beams": 2, "top_k": 9, "temperature": 0.25},
+        {"num_beams": 3, "top_p": 0.2, "top_k": 0, "eos": (END, 7)},
+        {"num_beams": 2, "min_p": 0.9, "top_k": 0, "length_penalty": 0.5, "eos": (END, 7)},
+    ],
+    ids=lambda settings: ",".join(settings),
+)
+def test_sampled_beams_have_the_distribution_of_those_of_transformers(
+    pair: PairOf, settings: dict[str, Any]
+) -> None:
+    import torch
+
+    count, text = 400, [5, 9, 23]
+    eos = settings.pop("eos", (END,))
+    given = {"do_sample": True, "max_new_tokens": 3, **settings}
+    torch.manual_seed(2)
+    expected = reference(pair("gpt2").model, [text] * count, eos_token_id=[*eos], **given)
+    set_seed(2)
+    made = generate(pair("gpt2").session, [text] * count, DecodingOptions(eos=eos, **given))
+
+    both = [Counter(str(texts) for texts in expected)]
+    both.append(Counter(str([one.tokens for one in texts]) for texts in made))
+    common = [key for key, number in (both[0] + both[1]).items() if number >= 8]
+    pairs = np.array([[side[key] for side in both] for key in common])
+    pairs = np.vstack([pairs, count - pairs.sum(axis=0)])
+    pairs = pairs[pairs.sum(axis=1) > 0]
+    # The chi-squared statistic of two samples of the same size, within 5 standard deviations.
+    statistic = float(((pairs[:, 0] - pairs[:, 1]) ** 2 / pairs.sum(axis=1)).sum())
+    free = len(pairs) - 1
+    assert free >= 3
+    assert statistic < free + 5 * (2 * free) ** 0.5
+
+
+def test_sampled_beams_of_one_seed_are_the_same_for_each_prompt(pair: PairOf) -> None:
+    texts = prompts(4, seed=4)
+    options = DecodingOptions(num_beams=2, do_sample=True, seed=3, max_new_tokens=8, eos=(END,))
+    together = generate(pair("gpt2").session, texts, options)
+    assert together == [generate(pair("gpt2").session, [text], options)[0] for text in texts]
+    plain = options.model_copy(update={"do_sample": False})
+    assert generate(pair("gpt2").session, texts, plain) != together
 
 
 def test_several_tokens_may_end_a_text(pair: PairOf) -> None:
@@ -117,7 +164,7 @@ def test_beams_end_where_the_context_is_full(pair: PairOf) -> None:
     ("settings", "message"),
     [
         ({"num_beams": 2, "num_return_sequences": 3}, "3, but there are 2 beams"),
-        ({"num_beams": 2, "do_sample": True}, "do_sample"),
+        ({"num_beams": 1025}, "num_beams is 1025"),
         ({"num_beams": 2, "logprobs": True}, "logprobs"),
         ({"num_return_sequences": 2}, "same text"),
         ({"max_new_tokens": 0}, "max_new_tokens is 0"),

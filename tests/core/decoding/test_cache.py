@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nlplug.errors import OptionError
 from nlplug.runtime.decoding import cache as module
 from nlplug.runtime.decoding.cache import Cache
 from nlplug.runtime.decoding.decoder import DecoderSpec
@@ -310,3 +312,10 @@ def test_large_memory_grows_and_is_empty_at_first() -> None:
     assert cache.reserve(321, 320)
     np.testing.assert_array_equal(cache._memory[..., :320, :], before)
     assert not cache._memory[..., 320:, :].any()
+
+
+def test_a_cache_that_the_machine_cannot_hold_is_refused_with_its_size() -> None:
+    endless = replace(SPEC, context=1 << 60)
+    with pytest.raises(OptionError, match=r"1,024 rows with .* GB") as refused:
+        Cache(endless, 1024, 1 << 50)
+    assert "num_beams" in str(refused.value.hint)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from nlplug import pipeline
+from nlplug.cli.compare import compare as command
 from nlplug.data import DataFile
 from nlplug.errors import DataError, InputError, OptionError
 from nlplug.evaluation.agreement import agreement
-from nlplug.testing import tiny_text_classifier
+from nlplug.testing import tiny_encoder, tiny_text_classifier
 
 WORDS = {"good": (3.0, 0.0), "bad": (0.0, 3.0), "odd": (1.0, 0.0)}
 
@@ -36,6 +39,30 @@ def test_different_first_labels_are_disagreements_most_confident_first(tmp_path:
     assert found.disagreements[0].input == "good"
     assert [side.name for side in found.sides] == ["one@fp32", "two@fp32"]
     assert agreement(*models, file(tmp_path, "text", "odd", "bad"), limit=1).rows == 1
+
+
+def test_the_command_reports_agreement_of_rows_without_right_answers(tmp_path: Path) -> None:
+    for name, words in (("one", WORDS), ("two", WORDS | {"odd": (0.0, 1.0)})):
+        tiny_text_classifier(tmp_path / name, words)
+    data = file(tmp_path, "review", "good", "odd", "bad").path
+    models = [str(tmp_path / "one"), str(tmp_path / "two"), "--task", "classification"]
+    given = [*models, "--data", str(data), "--text-column", "review"]
+    done = CliRunner().invoke(command, [*given, "--unlabelled", "--output", str(tmp_path / "out")])
+    assert done.exception is None
+    assert "the same answer to 66.67% of 3 rows; 1 answers differ" in done.stdout
+    assert "inputs.csv:3" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    refused = CliRunner().invoke(command, [*given, "--unlabelled", "--label-column", "x"])
+    assert isinstance(refused.exception, OptionError)
+
+
+def test_answers_without_metrics_are_compared_without_right_answers(tmp_path: Path) -> None:
+    tiny_encoder(tmp_path / "one", max_length=8)
+    data = file(tmp_path, "text", "good").path
+    given = [str(tmp_path / "one")] * 2 + ["--task", "feature-extraction", "--data", str(data)]
+    refused = CliRunner().invoke(command, given)
+    assert "--unlabelled" in str(refused.exception)
+    done = CliRunner().invoke(command, [*given, "--unlabelled", "--format", "json"])
+    assert json.loads(done.stdout)["agreement"] == 1.0
 
 
 def test_what_cannot_be_compared_is_one_error(tmp_path: Path) -> None:

@@ -223,6 +223,9 @@ def test_details_tell_each_token_with_its_log_probability(tell: Pipeline) -> Non
 
 
 def test_beams_find_the_likeliest_texts_best_first(tell: Pipeline) -> None:
+    sampled = {"do_sample": True, "seed": 5, "num_beams": 2, "temperature": 9.0}
+    assert tell("upon a", **sampled) == tell("upon a", **sampled)
+    assert tell("upon a", **sampled) != tell("upon a", num_beams=2)
     several = tell("upon a", num_beams=3, num_return_sequences=2, max_new_tokens=2)
     assert new(several)[0] == "upon a time there"
     assert new(several)[1] == "upon a king"
@@ -458,7 +461,6 @@ class TestBadInput:
     @pytest.mark.parametrize(
         "options",
         [
-            {"num_beams": 2, "do_sample": True},
             {"num_beams": 2, "stop": ["a"]},
             {"num_beams": 2, "num_return_sequences": 3},
             {"num_return_sequences": 2},

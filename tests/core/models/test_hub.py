@@ -195,6 +195,38 @@ def test_a_revision_has_a_folder_of_its_own(hub: HubStandIn, repository: dict[st
     ]
 
 
+def test_a_model_may_be_in_a_subfolder_of_a_repository(
+    hub: HubStandIn, repository: dict[str, bytes]
+) -> None:
+    inner = {f"small/v 1/{name}": content for name, content in repository.items()}
+    repo = hub.repos["acme/tiny"]
+    repo.push({"config.json": b"of another model", **inner}, branch="v2")
+    given = {"subfolder": "small/v 1/"}
+
+    found = read_setup("acme/tiny", "cpu", "auto", given)
+    bundle = resolve(found.model, revision="v2", settings=found.settings)
+
+    bundle.verify()
+    assert found.model == "acme/tiny//small/v 1"
+    assert bundle.name == "acme/tiny@v2//small/v 1"
+    assert bundle.manifest is not None
+    assert bundle.manifest.source["subfolder"] == "small/v 1"
+    assert bundle.onnx_file("fp32") == bundle.path / "onnx" / "model.onnx"
+    assert not [path for path in bundle.path.rglob("*") if "small" in path.name]
+    [cached] = list_cached(load_settings())
+    assert cached.ref == HubRef("acme/tiny", "v2", "small/v 1")
+    assert set(hub.fetched()) <= set(inner)
+    pull(cached.ref, load_settings(), precisions=["fp16"])
+    assert set(resolve("acme/tiny@v2//small/v 1").precisions) == {"fp16", "fp32"}
+
+
+def test_a_subfolder_without_a_model_is_named(hub: HubStandIn) -> None:
+    with pytest.raises(BundleIncomplete, match="The folder onnx of the repository") as caught:
+        resolve("acme/tiny//onnx")
+    assert str(caught.value.hint).endswith(": acme/tiny")
+    assert left_in_cache() == []
+
+
 def test_a_precision_that_the_repository_lacks_lists_those_it_has(hub: HubStandIn) -> None:
     with pytest.raises(OptionError, match="no precision 'bnb4'") as caught:
         resolve("acme/tiny", precision="bnb4")

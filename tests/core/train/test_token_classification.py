@@ -27,7 +27,9 @@ from nlplug.families.token_classification.training import (
     token_roles,
 )
 from nlplug.models.bundle import Bundle
+from nlplug.testing import tiny_token_classifier
 from nlplug.train.config import TrainConfig
+from nlplug.train.run import fine_tune
 
 pytestmark = pytest.mark.train
 
@@ -263,6 +265,73 @@ def test_a_conll_file_becomes_a_bundle_that_names_entities(english: Path, tmp_pa
     assert report["metric"] == "f1"
     assert report["f1"] > 0.95
     assert report["labels"].keys() == {"LOC", "PER"}
+
+
+@pytest.fixture(scope="session")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Knows all names, has other tokens, and its labels in another order than `ENTITIES`."""
+    labels = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
+
+    def sure(label: str) -> list[float]:
+        return [8.0 * (name == label) for name in labels]
+
+    words = dict.fromkeys((*FILLERS, "."), sure("O"))
+    words |= dict.fromkeys(FIRST, sure("B-PER")) | dict.fromkeys(LAST, sure("I-PER"))
+    words |= {"new": sure("B-LOC"), "york": sure("I-LOC"), "ro": sure("B-LOC")}
+    words |= {"##me": sure("I-LOC"), "oslo": sure("B-LOC"), "bergheim": sure("B-LOC")}
+    folder = tmp_path_factory.mktemp("teacher")
+    return tiny_token_classifier(folder, words, labels=labels)
+
+
+def test_a_teacher_tells_tokens_of_another_tokenizer(
+    config: Make, english: Path, tokenizer: Any, teacher: Bundle
+) -> None:
+    settings = config(
+        base=str(english),
+        labels=ENTITIES,
+        teacher=str(teacher.path),
+        teacher_share=0.25,
+        teacher_temperature=1.0,
+    )
+    recipe = TokenClassificationRecipe(ToyTags(), settings)
+    examples = recipe.examples([row({"text": "anna saw rome", "spans": [[0, 4, "PER"]]})])
+    text = "anna left bergheim"  # one token of the teacher, berg and ##heim of the student
+    dataset = recipe.dataset(recipe.taught(examples, [row({"tokens": text.split()})]), tokenizer)
+    batch = recipe.collate([dataset[0], dataset[1]], tokenizer)
+    labels, told = batch["labels"][..., 0], batch["labels"][..., 1:]
+    assert labels[0].tolist() == [-100, ENTITIES.index("B-PER"), 0, 0, -100, -100]
+    assert labels[1].tolist() == [-100] * 6
+    likely = [[ENTITIES[place] for place in told[i, 1:-1].argmax(-1)] for i in (0, 1)]
+    assert likely[0][:3] == ["B-PER", "O", "B-LOC"]
+    assert likely[1] == ["B-PER", "O", "B-LOC", "I-LOC"]
+    shares = told.sum(-1)
+    assert torch.allclose(shares[0], torch.tensor([0.0, 0.25, 0.25, 0.25, 0.0, 0.0]))
+    assert torch.allclose(shares[1], torch.tensor([0.0, 1.0, 1.0, 1.0, 1.0, 0.0]))
+    logits = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0))
+    scores = logits.log_softmax(-1)
+    hard = [-scores[0, place, int(labels[0, place])] for place in (1, 2, 3)]
+    expected = (0.75 * sum(hard) - (told * scores).sum()) / 7
+    assert torch.allclose(recipe.loss({"logits": logits}, batch["labels"]), expected)
+
+
+def test_texts_without_labels_teach_names_that_no_row_has(
+    config: Make, english: Path, teacher: Bundle, tmp_path: Path
+) -> None:
+    data = write_conll(tmp_path / "few.conll", [[("anna", "B-PER"), ("saw", "O")]] * 2)
+    dev = write_conll(tmp_path / "dev.conll", sentences(24, 1))
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(" ".join(word for word, _ in one) for one in sentences(64, 0)))
+    settings = config(
+        base=str(english),
+        data=[str(data)],
+        eval=[str(dev)],
+        labels=ENTITIES,
+        epochs=12,
+        eval_steps=108,
+    ).model_copy(update={"teacher": str(teacher.path), "unlabelled": [str(texts)]})
+    folder = fine_tune(ToyTags(), settings)
+    record = json.loads((folder.parent / "run.json").read_text())
+    assert record["scores"]["f1"] > 0.9
 
 
 SURNAMES, GIVEN = "张王李赵陈", "伟芳娜敏静强磊洋"

@@ -12,7 +12,7 @@ import pytest
 from toy_set import toy_rows, write_jsonl
 
 from nlplug.errors import MissingExtra, OptionError, TrainingError
-from nlplug.families.token_classification import TokenClassificationTask
+from nlplug.families.span_extraction import SpanExtractionTask
 from nlplug.task import Task
 from nlplug.testing import tiny_text_classifier
 from nlplug.train.config import TrainConfig
@@ -139,6 +139,46 @@ def test_a_teacher_with_other_labels_is_refused(
         fine_tune(toy_task, config(teacher=str(teacher.path)))
 
 
+def test_hidden_states_of_a_teacher_are_learned(
+    toy_task: Task, config: Make, tiny_bert: Path, tmp_path: Path
+) -> None:
+    import torch
+    from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
+
+    from nlplug.train.states import StatesTeacher
+
+    shape = BertConfig.from_pretrained(tiny_bert, num_hidden_layers=1, intermediate_size=24)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
+    torch.manual_seed(1)
+    BertModel(shape).save_pretrained(tmp_path / "student")
+    tokenizer.save_pretrained(tmp_path / "student")
+    inputs = tokenizer(["a good film", "bad"], padding=True, return_tensors="pt")
+    settings = config(
+        base=str(tmp_path / "student"), teacher_states=str(tiny_bert), teacher_states_weight=10.0
+    )
+    errors = []
+    for folder in (tmp_path / "student", fine_tune(toy_task, settings)):
+        student = AutoModel.from_pretrained(folder)
+        teacher = StatesTeacher(str(tiny_bert), student, tokenizer)
+        with torch.no_grad(), teacher.recorded(student) as states:
+            student.eval()(**inputs)
+        assert len(states) == 1
+        errors.append(float(teacher.loss(inputs, states)))
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_hidden_states_of_another_shape_are_refused(
+    toy_task: Task, config: Make, tiny_bert: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    shape = BertConfig.from_pretrained(tiny_bert, hidden_size=8)
+    BertModel(shape).save_pretrained(tmp_path / "narrow")
+    AutoTokenizer.from_pretrained(tiny_bert).save_pretrained(tmp_path / "narrow")
+    with pytest.raises(TrainingError, match="hidden size is 8"):
+        fine_tune(toy_task, config(teacher_states=str(tmp_path / "narrow")))
+
+
 def test_a_search_begins_with_the_plan_and_keeps_what_is_given(
     toy_task: Task, config: Make
 ) -> None:
@@ -171,12 +211,14 @@ def test_ways_that_do_not_fit_together_are_refused(
         fine_tune(toy_task, config(**given))
 
 
-def test_a_family_without_distillation_is_named(config: Make) -> None:
-    class Names(TokenClassificationTask):
-        name = title = description = "names"
+def test_a_family_without_a_way_is_named(config: Make) -> None:
+    class Answers(SpanExtractionTask):
+        name = title = description = "answers"
 
-    with pytest.raises(OptionError, match="token_classification"):
-        fine_tune(Names(), config(teacher="x"))
+    with pytest.raises(OptionError, match="span_extraction"):
+        fine_tune(Answers(), config(teacher="x"))
+    with pytest.raises(OptionError, match="span_extraction"):
+        fine_tune(Answers(), config(private_epsilon=8))
 
 
 def test_a_missing_package_is_named(

@@ -111,7 +111,6 @@ def test_a_prompt_that_is_too_long_stops_at_its_row_or_is_skipped(
         (["", "--no-do-sample"], "The prompt is empty."),
         (["the", "--stream", "--output", "x.jsonl"], "Both --stream and --output were given."),
         (["the", "--stream", "--num-beams", "2"], "num_beams is 2"),
-        (["the", "--num-beams", "2", "--do-sample"], "do_sample cannot be combined with num_beams"),
         (["the", "--max-new-tokens", "0"], "max_new_tokens is 0"),
     ],
 )

@@ -146,6 +146,11 @@ def test_a_blank_label_is_refused(classify: Pipeline) -> None:
         classify(TEXT, candidate_labels=["sport", " "])
 
 
+def test_the_id_of_entailment_is_an_attribute_of_zero_shot_only(pipes: dict[str, Pipeline]) -> None:
+    asked: dict[str, Any] = {name: getattr(pipes[name], "entailment_id", None) for name in TASKS}
+    assert asked == {**dict.fromkeys(TASKS), "zero-shot-classification": 2}
+
+
 def test_a_model_without_entailment_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="natural language inference"):
         pipeline("zero-shot-classification", tiny_text_classifier(tmp_path).path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,17 @@ def texts(answers: Any) -> Any:
 
 
 # How it is called, and what comes back
+
+
+def test_distinct_answers_do_not_overlap(ask: Pipeline) -> None:
+    given = {"question": "Where?", "context": f"{PARIS} {YORK}", "top_k": 6}
+    every, apart = ask(**given), ask(**given, distinct=True)
+    assert apart[0] == every[0]
+    places = sorted((one["start"], one["end"]) for one in apart)
+    assert len(places) > 1
+    assert all(end <= start for (_, end), (start, _) in pairwise(places))
+    best = every[0]
+    assert any(one["start"] < best["end"] and best["start"] < one["end"] for one in every[1:])
 
 
 def test_an_answer_below_the_minimum_score_is_no_answer(ask: Pipeline) -> None:

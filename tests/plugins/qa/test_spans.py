@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlplug.families.span_extraction.spans import NBest, ScoredSpan, best_spans, probabilities
+from nlplug.families.span_extraction.spans import (
+    NBest,
+    ScoredSpan,
+    best_spans,
+    distinct_spans,
+    probabilities,
+)
 
 CONTEXT = "It was Paris, not paris or  Rome."
 
@@ -93,10 +99,15 @@ def test_the_best_spans_are_those_of_a_search_through_all(
             for first in range(tokens)
             for last in range(first, min(tokens, first + longest))
         ),
-    )[:count]
-    spans = best_spans(start, end, count, longest)
-    assert [span[:2] for span in spans] == [(first, last) for _, first, last in every]
-    assert [span[2] for span in spans] == pytest.approx([-score for score, *_ in every])
+    )
+    apart: list[tuple[float, int, int]] = []
+    for score, first, last in every:
+        if all(last < other or first > end_of for _, other, end_of in apart):
+            apart.append((score, first, last))
+    for find, expected in ((best_spans, every[:count]), (distinct_spans, apart[:count])):
+        spans = find(start, end, count, longest)
+        assert [span[:2] for span in spans] == [(first, last) for _, first, last in expected]
+        assert [span[2] for span in spans] == pytest.approx([-score for score, *_ in expected])
 
 
 def test_the_same_text_is_one_answer_whose_scores_add_scores() -> None:

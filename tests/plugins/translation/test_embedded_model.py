@@ -110,6 +110,17 @@ def test_what_it_cannot_write_stays(translate: Pipeline, text: str, answer: str)
     assert translate(text) == [{"translation_text": answer}]
 
 
+def test_other_words_may_come_from_any_word_of_a_sentence_on(translate: Pipeline) -> None:
+    text = "The weather is nice and we are going to the sea."
+    words = translate(text)[0]["translation_text"].split()
+    for place in range(0, len(words), 2):
+        before = " ".join(words[:place])
+        others = translate.alternatives(text, part=0, before=before)
+        assert len(others) >= 2
+        assert all(other.startswith(before) for other in others)
+        assert len({other.split()[place] for other in others}) == len(others)
+
+
 @pytest.mark.parametrize("beams", [1, 4])
 def test_a_sentence_that_it_knows_nothing_of_is_translated_all_the_same(
     translate: Pipeline, beams: int

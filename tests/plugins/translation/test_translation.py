@@ -132,6 +132,21 @@ def test_a_sentence_has_other_texts_of_which_the_first_is_the_best_beam(
         translate.alternatives(text, part=0, count=0)
 
 
+@pytest.mark.parametrize("beams", [1, 3])
+def test_other_texts_from_a_word_on_keep_what_is_before_it(translate: Pipeline, beams: int) -> None:
+    text = "The cat sees {x}. A dog sleeps."
+    first = said(translate, text).partition(".")[0]
+    words = first.split()
+    for place in range(len(words)):
+        before = " ".join(words[:place])
+        others = translate.alternatives(text, part=0, before=before, num_beams=beams)
+        assert all(other.startswith(before) and "{x}" in other for other in others)
+    before = words[0]
+    assert translate.alternatives(text, part=0, before=before)[0] == f"{first}."
+    assert translate.alternatives(text, part=0, before="Москва") == []  # no such tokens
+    assert translate.alternatives(text, part=1, before="") == []  # a space
+
+
 def test_what_stays_unchanged_is_named(translate: Pipeline) -> None:
     text = "See {x} at 10:30 on https://example.com."
     assert translate.unchanged(text) == ["{x}", "10:30", "https://example.com"]

@@ -188,6 +188,7 @@ window.nplug = (() => {
 
     // Sets fields of the form, by their names in the address; `then` runs afterwards.
     set(changes, then = null) {
+      if ("model" in changes) restored = null;
       wanted = { changes, then };
       press("#np-restore");
     },

@@ -20,6 +20,7 @@ from nlplug import PluginHost, Task
 from nlplug.data import DataFile
 from nlplug.errors import NlplugError, OptionError
 from nlplug.evaluation.agreement import agreement
+from nlplug.evaluation.agreement import document as agreement_document
 from nlplug.evaluation.compare import compare, document
 from nlplug.evaluation.run import graph_size
 from nlplug.models.bundle import Bundle
@@ -197,13 +198,14 @@ class Comparing:
             first, second = (lease.pipeline for lease in leases)
             data = DataFile(path, limits=LIMITS)
             try:
-                if not labelled:
-                    return agreement(first, second, data, limit=limit).to_dict()
-                result = compare(first, second, data, limit=limit)
+                if labelled:
+                    page = document(compare(first, second, data, limit=limit))
+                else:
+                    page = agreement_document(agreement(first, second, data, limit=limit))
             except NlplugError as error:
                 error.message = error.message.replace(str(path), path.name)
                 raise
-        return {**result.to_dict(), "report": document(result).html()}
+        return {**page.values, "report": page.html()}
 
     def _trained(self, task: Task) -> list[str]:
         if self._workspace is None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
     from nlplug.runtime.decoding.decoder import DecoderSpec
     from nlplug.runtime.decoding.options import DecodingOptions
+    from nlplug.runtime.decoding.text import Text
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,12 @@ class Seq2SeqModel:
         """The model's text as it is given out."""
         text = text.strip() if segment.trims else text
         return without_spaces(text) if options.clean_up_tokenization_spaces else text
+
+    def written(self, made: Text, segment: Segment, options: Seq2SeqOptions) -> Written:
+        """What the model wrote for a segment, as `Segment.finished` takes it."""
+        return Written(
+            self.tidied(made.text, segment, options), made.finish == "length", made.tokens
+        )
 
     def decoding(self, options: Seq2SeqOptions, **more: Any) -> DecodingOptions:
         """The options of a call with the special tokens of the model.

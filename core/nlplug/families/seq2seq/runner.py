@@ -16,8 +16,9 @@ import numpy as np
 
 from nlplug.errors import InputError, OptionError
 from nlplug.families.decoding_options import refuse_token_ids
+from nlplug.families.seq2seq.alternatives import other_endings
 from nlplug.families.seq2seq.inside import inside_seq2seq
-from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel, Written
+from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel
 from nlplug.inside.result import Inside, Request
 from nlplug.models.signature import Signature
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
@@ -156,8 +157,10 @@ class Seq2SeqRunner(StreamingRunner):
             text=text,
         )
 
-    def alternatives(self, item: TaskInput, options: Any, part: int, count: int) -> list[str]:
-        """See `StreamingRunner.alternatives`: the best beams of a segment."""
+    def alternatives(
+        self, item: TaskInput, options: Any, part: int, count: int, before: str | None = None
+    ) -> list[str]:
+        """See `StreamingRunner.alternatives`: the best beams of a segment, or other endings."""
         parts = self._model.parts(item, options)
         if not 0 <= part < len(parts):
             raise InputError(
@@ -167,6 +170,10 @@ class Seq2SeqRunner(StreamingRunner):
         chosen = parts[part]
         if isinstance(chosen, str):
             return []
+        if before is not None:
+            return other_endings(
+                self._decoder.get(), self._model, chosen, options, before=before, count=count
+            )
         changes = {"num_beams": count, "num_return_sequences": count, "do_sample": False}
         beams = options.model_copy(update=changes)
         [written] = self._write([(chosen, 0)], beams, self._model.decoding(beams))
@@ -335,14 +342,7 @@ class Seq2SeqRunner(StreamingRunner):
                     ids = _joined([stretch.ids for stretch in rewritten], len(ids))
                 return [stretch.versions for stretch in rewritten]
 
-            written = [
-                Written(
-                    self._model.tidied(text.text, segment, options),
-                    text.finish == "length",
-                    text.tokens,
-                )
-                for text in texts
-            ]
+            written = [self._model.written(text, segment, options) for text in texts]
             versions = segment.finished(written, again)
             stretches.append(Stretch(versions, ids, tokens, texts[0].finish))
         return stretches

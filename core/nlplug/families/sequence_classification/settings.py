@@ -32,6 +32,7 @@ class SequenceClassificationConfig(LabelledConfig):
     contrast: float | None = Field(
         default=None,
         ge=0,
+        json_schema_extra={"private": 0.0},
         description="Weight of a loss on pairs of rows, in addition to that of the labels: the "
         "cosine of the vectors of two rows is to be 1 if they have the same label, else 0. Only "
         "for rows with one label. Default: 5 for a sentence encoder with fewer than 2,000 rows and "
@@ -44,5 +45,7 @@ class SequenceClassificationConfig(LabelledConfig):
         "the calibration error.",
     )
     class_weights: ClassWeights = Field(
-        default="none", description="balanced: weight the loss by inverse class frequency."
+        default="none",
+        json_schema_extra={"private": "none"},
+        description="balanced: weight the loss by inverse class frequency.",
     )

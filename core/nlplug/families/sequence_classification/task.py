@@ -31,6 +31,7 @@ FAMILY = Family(
     held_out="nlplug.families.sequence_classification.held_out:fit",
     hub_shape="nlplug.server.protocols.shapes:NESTED",
     distils=True,
+    private=True,
     labelled=True,
 )
 

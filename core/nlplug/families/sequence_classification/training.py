@@ -26,6 +26,7 @@ from nlplug.train.checkpoint import load_base
 from nlplug.train.plan import FEW_ROWS
 from nlplug.train.recipe import Recipe
 from nlplug.train.served import in_evaluation
+from nlplug.train.teacher import check_labels, softened
 from nlplug.train.windows import WindowedTexts, stacked
 
 if TYPE_CHECKING:
@@ -126,22 +127,14 @@ class SequenceClassificationRecipe(Recipe):
     def _scores(self, texts: Sequence[str]) -> np.ndarray:
         """The scores of the teacher, softened by the temperature, shape (texts, labels)."""
         with Pipeline(self.task, resolve(self.config.teacher)) as teacher:
-            labels = teacher.bundle.labels
-            if set(labels) != set(self.labels):
-                raise TrainingError(
-                    f"The labels of the teacher {self.config.teacher!r} are "
-                    f"{', '.join(labels[:10])}; those of the rows are "
-                    f"{', '.join(self.labels[:10])}.",
-                    hint="Use a teacher with the same labels.",
-                )
+            check_labels(self.config.teacher, teacher.bundle.labels, self.labels)
             answers = teacher.answers(texts, top_k=None, min_score=0.0, on_foreign="ignore")
             scores = [{each["label"]: each["score"] for each in answer} for answer in answers]
         array = np.array([[row[label] for label in self.labels] for row in scores])
-        powers = np.power(np.clip(array, 1e-7, 1.0), 1 / self.config.teacher_temperature)
         if not self.multi_label:
-            return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-        others = np.power(np.clip(1 - array, 1e-7, 1.0), 1 / self.config.teacher_temperature)
-        return np.asarray(powers / (powers + others))
+            return softened(array, self.config.teacher_temperature)
+        both = np.stack([array, 1 - array], axis=-1)  # each label is a choice of its own
+        return softened(both, self.config.teacher_temperature)[..., 0]
 
     def _likely(self, scores: np.ndarray) -> tuple[int, ...]:
         if self.multi_label:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,7 +19,7 @@ from nlplug.families.span_extraction.options import (
     SpanExtractionInput,
     SpanExtractionOptions,
 )
-from nlplug.families.span_extraction.spans import NBest, best_spans, probabilities
+from nlplug.families.span_extraction.spans import NBest, best_spans, distinct_spans, probabilities
 from nlplug.families.span_extraction.windows import Window, WindowMaker, read_context
 from nlplug.runtime.tokenizer import load_tokenizer
 
@@ -95,8 +97,9 @@ class SpanExtractionModel(ExplainableModel[SpanExtractionInput, SpanExtractionOp
     ) -> Answer | list[Answer]:
         """The best answer, or a list of the best answers if ``top_k`` is above 1.
 
-        The answer is the empty text with start and end 0 if "no answer" has the best score, if
-        the best score is below ``min_score``, or if the context contains no possible answer.
+        The answer is the empty text with start and end 0 if the score of "no answer" exceeds the
+        best one (see ``null_score_diff_threshold``), if the best score is below ``min_score``, or
+        if the context contains no possible answer.
         """
         # Several spans may become the same answer when extended to words.
         count = options.top_k * 2 + 10 if options.align_to_words else options.top_k
@@ -107,18 +110,20 @@ class SpanExtractionModel(ExplainableModel[SpanExtractionInput, SpanExtractionOp
             start, no_start = _probabilities(output["start_logits"], window)
             end, no_end = _probabilities(output["end_logits"], window)
             lowest = min(lowest, no_start * no_end)
+            find = distinct_spans if options.distinct else best_spans
             found.add(
                 window.span(first, last, score)
-                for first, last, score in best_spans(start, end, count, options.max_answer_len)
+                for first, last, score in find(start, end, count, options.max_answer_len)
             )
         answers = [
             Answer(answer=item.context[start:end], score=score, start=start, end=end)
-            for score, start, end in found.best(options.top_k)
+            for score, start, end in found.best(options.top_k, distinct=options.distinct)
         ]
         if options.handle_impossible_answer or not answers:
             nothing = lowest if options.handle_impossible_answer else 0.0
-            answers.append(Answer(answer="", score=nothing, start=0, end=0))
-            answers.sort(key=lambda answer: answer["score"], reverse=True)
+            ahead = _logarithm(nothing) - options.null_score_diff_threshold
+            place = sum(_logarithm(answer["score"]) >= ahead for answer in answers)
+            answers.insert(place, Answer(answer="", score=nothing, start=0, end=0))
         best = answers[0]
         if best["answer"] and best["score"] < options.min_score:
             others = [answer for answer in answers if answer["answer"]]
@@ -198,6 +203,10 @@ def _question(text: str, ids: list[int]) -> list[int]:
 def _probabilities(logits: np.ndarray, window: Window) -> tuple[np.ndarray, float]:
     null = None if window.null is None else float(logits[window.null])
     return probabilities(logits[window.place : window.place + len(window.starts)], null)
+
+
+def _logarithm(score: float) -> float:
+    return math.log(max(score, sys.float_info.min))
 
 
 def _leading(frame: PairFrame) -> int | None:

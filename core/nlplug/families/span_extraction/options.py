@@ -23,8 +23,11 @@ class SpanExtractionInput(TaskInput):
     )
     context: str = Field(
         title="Context",
-        description="The text that contains the answer, of any length.",
-        json_schema_extra=chinese("上下文", "包含答案的文本，长度不限。", minLength=1),
+        description="The text that contains the answer, of any length. It may consist of several "
+        "passages.",
+        json_schema_extra=chinese(
+            "上下文", "包含答案的文本，长度不限，可由多个段落组成。", minLength=1
+        ),
     )
 
 
@@ -41,11 +44,31 @@ class SpanExtractionOptions(ExplanationOptions, LanguageOptions):
             "答案数量", "返回得分最高的几个答案。1 返回一个答案，大于 1 返回列表。"
         ),
     )
+    distinct: bool = Field(
+        default=False,
+        title="Answers at different places",
+        description="Leave out answers that overlap a better one.",
+        json_schema_extra=chinese("不同位置的答案", "去掉与更好答案重叠的答案。"),
+    )
     handle_impossible_answer: bool = Field(
         default=False,
         title="Allow no answer",
         description='Also consider "no answer": an empty text with its score.',
         json_schema_extra=chinese("允许无答案", "也考虑“无答案”：空文本及其得分。"),
+    )
+    null_score_diff_threshold: float = Field(
+        default=0.0,
+        ge=-1000,
+        le=1000,
+        title="Threshold of no answer",
+        description='If "no answer" is allowed: it is given if the logarithm of its score exceeds '
+        "that of the best answer by more than this. Below 0: more often; above 0: more rarely.",
+        json_schema_extra=chinese(
+            "无答案阈值",
+            "允许无答案时：若“无答案”得分的对数比最佳答案得分的对数高出该值以上，则回答“无答案”。"
+            "小于 0：更常回答；大于 0：更少回答。",
+            advanced=True,
+        ),
     )
     min_score: float = min_score(
         'Answer "no answer" if the best score is below this value. With a higher number of '

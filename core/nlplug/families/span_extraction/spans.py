@@ -105,6 +105,27 @@ def best_spans(
     ]
 
 
+def distinct_spans(
+    start: np.ndarray, end: np.ndarray, count: int, max_answer_len: int
+) -> list[tuple[int, int, float]]:
+    """As `best_spans`, without spans that overlap a better one."""
+    width = min(max_answer_len, len(start))
+    scores = np.zeros((len(start), width))
+    for length in range(width):
+        scores[: len(start) - length, length] = start[: len(start) - length] * end[length:]
+    found: list[tuple[int, int, float]] = []
+    while scores.size and len(found) < count:
+        first, length = divmod(int(scores.argmax()), width)
+        score, last = float(scores[first, length]), first + length
+        if score <= 0:
+            break
+        found.append((first, last, score))
+        scores[first : last + 1] = 0
+        for before in range(max(0, first - width + 1), first):
+            scores[before, first - before :] = 0
+    return found
+
+
 class NBest:
     """Collects the spans of all windows and merges those with the same text.
 
@@ -137,15 +158,23 @@ class NBest:
             before = self._totals.get(key, 0.0)
             self._totals[key] = before + total if self._add_scores else max(before, total)
 
-    def best(self, count: int) -> list[ScoredSpan]:
-        """At most ``count`` answers with different texts, best first, without outer spaces."""
+    def best(self, count: int, *, distinct: bool = False) -> list[ScoredSpan]:
+        """At most ``count`` answers with different texts, best first, without outer spaces.
+
+        Args:
+            count: Maximum number of answers.
+            distinct: Whether to leave out answers that overlap a better one.
+        """
         found: dict[str, ScoredSpan] = {}
         for key in sorted(self._totals, key=self._totals.__getitem__, reverse=True):
             _, start, end = self._best[key]
             text = self._context[start:end]
             start += len(text) - len(text.lstrip())
             text = text.strip()
-            if text and text.lower() not in found:
+            taken = distinct and any(
+                start < other.end and other.start < start + len(text) for other in found.values()
+            )
+            if text and text.lower() not in found and not taken:
                 found[text.lower()] = ScoredSpan(self._totals[key], start, start + len(text))
                 if len(found) == count:
                     break

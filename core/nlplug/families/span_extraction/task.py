@@ -27,6 +27,7 @@ FAMILY = Family(
     corrections="nlplug.families.span_extraction.corrections:AnswerCorrections",
     plan="nlplug.train.plan:encoder_plan",
     scoring="nlplug.families.span_extraction.scoring:SpanExtractionEvaluation",
+    held_out="nlplug.families.span_extraction.held_out:fit",
     gate_inputs="nlplug.families.span_extraction.task:gate_inputs",
 )
 

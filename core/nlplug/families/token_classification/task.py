@@ -25,6 +25,8 @@ FAMILY = Family(
     corrections="nlplug.families.token_classification.corrections:SpanCorrections",
     plan="nlplug.train.plan:encoder_plan",
     scoring="nlplug.families.token_classification.scoring:TokenClassificationEvaluation",
+    distils=True,
+    private=True,
     labelled=True,
 )
 

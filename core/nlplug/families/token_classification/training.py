@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from transformers import AutoModelForTokenClassification
 
-from nlplug.data.annotated import LABEL_SET, AnnotatedText
+from nlplug.data.annotated import LABEL_SET, AnnotatedText, text_of
 from nlplug.data.rows import DataRow
 from nlplug.data.tags import OUTSIDE, Span, type_of
 from nlplug.errors import DataError, TrainingError
 from nlplug.families.token_classification.contents import AnnotatedTexts
+from nlplug.families.token_classification.tagged_text import trim
+from nlplug.families.token_classification.teaching import TaughtText, aligned, teacher_scores
+from nlplug.models.resolve import resolve
 from nlplug.train.checkpoint import load_base
 from nlplug.train.documents import IGNORED
 from nlplug.train.recipe import Recipe
+from nlplug.train.teacher import check_labels, softened
 from nlplug.train.windows import WindowedTexts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from nlplug.task import Task
+    from nlplug.families.token_classification.task import TokenClassificationTask
     from nlplug.train.config import LabelledConfig
 
 
@@ -43,9 +48,10 @@ class TokenClassificationRecipe(Recipe):
     negative logarithm of the summed probability of ``O`` and these types.
     """
 
+    task: TokenClassificationTask
     config: LabelledConfig
 
-    def __init__(self, task: Task, config: LabelledConfig) -> None:
+    def __init__(self, task: TokenClassificationTask, config: LabelledConfig) -> None:
         super().__init__(task, config)
         self.labels: list[str] = list(config.labels)
         if len(set(self.labels)) != len(self.labels):
@@ -90,6 +96,24 @@ class TokenClassificationRecipe(Recipe):
             found.append(example)
         return found
 
+    def taught(self, examples: Sequence[AnnotatedText], texts: Iterable[DataRow]) -> list[Any]:
+        """See `Recipe.taught`: texts with the probabilities of the teacher for its tokens."""
+        known = [
+            *((example, self.config.teacher_share) for example in examples),
+            *((AnnotatedText(text_of(row, self.config.text_column), ()), 1.0) for row in texts),
+        ]
+        bundle = resolve(self.config.teacher)
+        check_labels(self.config.teacher, bundle.labels, self.labels)
+        all_texts = [example.text for example, _ in known]
+        told = [
+            replace(one, scores=softened(one.scores, self.config.teacher_temperature))
+            for one in teacher_scores(self.task, bundle, all_texts, labels=self.labels)
+        ]
+        return [
+            TaughtText(one.text, one.spans, one.label_set, one.words, one.tags, found, share)
+            for (one, share), found in zip(known, told, strict=True)
+        ]
+
     def row(self, example: AnnotatedText) -> dict[str, Any]:
         names = ("start", "end", "label")
         spans = [dict(zip(names, span, strict=True)) for span in example.spans]
@@ -107,6 +131,12 @@ class TokenClassificationRecipe(Recipe):
         targets = [
             self._targets(example, places) for example, places in zip(examples, roles, strict=True)
         ]
+        if self.config.teacher:
+            places = token_offsets(texts, tokenizer)
+            targets = [
+                self._taught_targets(example, hard, offsets)
+                for example, hard, offsets in zip(examples, targets, places, strict=True)
+            ]
         return WindowedTokens(
             texts, targets, tokenizer, max_length=self.config.max_length, seed=self.config.seed
         )
@@ -118,17 +148,36 @@ class TokenClassificationRecipe(Recipe):
         batch: dict[str, torch.Tensor] = dict(
             tokenizer.pad(inputs, padding_side="right", return_tensors="pt")
         )
-        labels = np.full(batch["input_ids"].shape, IGNORED, dtype=np.int64)
+        size = batch["input_ids"].shape
+        first = features[0]["labels"]
+        labels = np.stack([unlabelled(size[1], first)] * size[0])
         for row, item in zip(labels, features, strict=True):
             row[: len(item["labels"])] = item["labels"]
         batch["labels"] = torch.from_numpy(labels)
         return batch
 
     def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        if labels.ndim == 3:
+            return self._taught_loss(outputs["logits"], labels[..., 0].long(), labels[..., 1:])
         counted = labels != IGNORED
         logits = outputs["logits"][counted].float()
         allowed = self._allowed(logits.device)[labels[counted]]
         return marginal_loss(logits, allowed, self.config.label_smoothing)
+
+    def _taught_loss(
+        self, logits: torch.Tensor, hard: torch.Tensor, soft: torch.Tensor
+    ) -> torch.Tensor:
+        """The mean loss of tokens by label and teacher, weighted as in `_taught_targets`."""
+        labelled, taught = hard != IGNORED, soft.sum(-1)
+        counted = labelled | (taught > 0)
+        logits = logits[counted].float()
+        if not len(logits):
+            return logits.sum()
+        allowed = self._allowed(logits.device)[hard.where(labelled, 0)[counted]]
+        known = marginal_losses(logits, allowed, self.config.label_smoothing)
+        told = -(soft[counted] * logits.log_softmax(-1)).sum(-1)
+        weight = (1 - taught).where(labelled, 0)[counted]
+        return (weight * known + told).mean()
 
     @property
     def plain(self) -> bool:
@@ -150,6 +199,30 @@ class TokenClassificationRecipe(Recipe):
             forms = (f"{'BI'[role]}-{label}", f"{'IB'[role]}-{label}", label)
             values.append(next(ids[form] for form in forms if form in ids))
         return np.array(values, dtype=np.int64)
+
+    def _taught_targets(
+        self, example: Any, hard: np.ndarray, offsets: Sequence[tuple[int, int]]
+    ) -> np.ndarray:
+        """The target of each token, then the probabilities of the teacher times its share."""
+        found = np.zeros((len(hard), 1 + len(self.labels)), dtype=np.float32)
+        taught: TaughtText = example
+        found[:, 0] = IGNORED if taught.share == 1 else hard
+        if taught.taught is not None and len(hard):
+            starts, ends = trim(taught.text, np.array(offsets).reshape(-1, 2))
+            places = [*zip(starts.tolist(), ends.tolist(), strict=True)]
+            found[:, 1:] = taught.share * aligned(taught.taught, places, self._inside)
+        return found
+
+    @property
+    def _inside(self) -> list[int]:
+        """For each label the one of a token that continues it."""
+        ids = {label: i for i, label in enumerate(self.labels)}
+        if self.plain:
+            return [*ids.values()]
+        return [
+            ids.get(f"I-{type_of(label)}", i) if label[:2] == "B-" else i
+            for label, i in ids.items()
+        ]
 
     def _ambiguous_target(self, label_set: frozenset[str]) -> int:
         """The target of unmarked tokens if only these types were annotated."""
@@ -188,9 +261,16 @@ def marginal_loss(
     """
     if not len(logits):
         return logits.sum()
+    return marginal_losses(logits, allowed, smoothing).mean()
+
+
+def marginal_losses(
+    logits: torch.Tensor, allowed: torch.Tensor, smoothing: float = 0.0
+) -> torch.Tensor:
+    """As `marginal_loss`, for each token, shape (tokens,)."""
     scores = logits.log_softmax(-1)
     wanted = scores.masked_fill(~allowed, -torch.inf).logsumexp(-1)
-    return -((1 - smoothing) * wanted + smoothing * scores.mean(-1)).mean()
+    return -((1 - smoothing) * wanted + smoothing * scores.mean(-1))
 
 
 def _bio(types: Iterable[str]) -> list[str]:
@@ -208,9 +288,32 @@ class WindowedTokens(WindowedTexts):
         begin = self.begin(index)
         item = self.features(index, begin)
         labels = self._targets[index][begin : begin + self._room]
-        row = np.full(len(item["input_ids"]), IGNORED, dtype=np.int64)
+        row = unlabelled(len(item["input_ids"]), labels)
         row[self._frame.before : self._frame.before + len(labels)] = labels
         return {**item, "labels": row}
+
+
+def unlabelled(tokens: int, like: np.ndarray) -> np.ndarray:
+    """Targets of tokens that no loss counts, in the form of other targets.
+
+    Args:
+        tokens: Number of tokens.
+        like: Shape (tokens,), or (tokens, 1 + labels) with the probabilities of a teacher.
+    """
+    row = np.zeros((tokens, *like.shape[1:]), dtype=like.dtype)
+    row.reshape(tokens, -1)[:, 0] = IGNORED
+    return row
+
+
+def token_offsets(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase
+) -> Iterator[list[tuple[int, int]]]:
+    """The characters of each token of each text, without special tokens."""
+    for start in range(0, len(texts), _PART):  # in parts, to bound the memory
+        part = list(texts[start : start + _PART])
+        yield from tokenizer(
+            part, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )["offset_mapping"]
 
 
 def token_roles(
@@ -222,15 +325,8 @@ def token_roles(
         For each text, for each token (without special tokens): the index of the span or -1, and 0
         for the first token of the span, else 1. A token that overlaps a span is in it.
     """
-    roles: list[list[tuple[int, int]]] = []
-    for start in range(0, len(texts), _PART):  # in parts, to bound the memory
-        part = slice(start, start + _PART)
-        offsets = tokenizer(
-            list(texts[part]), add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )["offset_mapping"]
-        for text, marked, places in zip(texts[part], spans[part], offsets, strict=True):
-            roles.append(_roles(text, marked, places))
-    return roles
+    offsets = token_offsets(texts, tokenizer)
+    return [_roles(*each) for each in zip(texts, spans, offsets, strict=True)]
 
 
 def _roles(

@@ -5,7 +5,8 @@ The modules, in the order in which a prompt meets them:
 - `text`: batches of prompts with similar lengths; tokens become text, stop texts end it.
 - `options`: every option, declared once, and the immutable `DecodingOptions` of one call.
 - `generate`: `generate` and `stream`; the loop of greedy decoding and sampling.
-- `beam`: the loop of beam search.
+- `beam`: the loop of beam search, and of beam sampling.
+- `beam_candidates`: the tokens that the beams may continue with.
 - `processors`: penalties, bans and forced tokens, which change the logits.
 - `sampling`: temperature, top-k, top-p, min-p and typical-p, and the random choice.
 - `ranking`: the most likely tokens, from the graph or by numpy.

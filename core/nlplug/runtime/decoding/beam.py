@@ -1,4 +1,4 @@
-"""Beam search, with the scores, the order and the stopping rules of transformers."""
+"""Beam search and beam sampling, with the scores, order and stopping rules of transformers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,11 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from nlplug.runtime.decoding.decoder import Decoder, Decoding, check_logits
+from nlplug.runtime.decoding.beam_candidates import Continuations, candidates
+from nlplug.runtime.decoding.decoder import Decoder, check_logits
 from nlplug.runtime.decoding.history import Finish, History, Stopping
 from nlplug.runtime.decoding.options import DecodingOptions
-from nlplug.runtime.decoding.processors import (
-    Processor,
-    active_processors,
-    max_banned,
-    no_token_left,
-    process_scores,
-)
-from nlplug.runtime.decoding.ranking import log_softmax, rank, top_sorted
+from nlplug.runtime.decoding.processors import no_token_left
 
 _FIRST_ROOM = 64
 _NEVER = np.float32(-1e9)
@@ -49,6 +43,7 @@ def beam_search(
         prompts: Token ids.
         options: ``num_beams``, ``num_return_sequences``, ``length_penalty``, ``early_stopping``,
             and what changes the scores; a text ends at one of ``eos`` or at ``max_new_tokens``.
+            With ``do_sample`` the continuations are sampled, and the best of them are kept.
 
     Returns:
         For each prompt its ``num_return_sequences`` best texts, the best first.
@@ -70,13 +65,12 @@ def beam_search(
     # All prompts of one search have the same length limit: that of the longest prompt.
     limit = min(options.max_new_tokens, session.spec.context + 1 - longest)
     search = _Search(len(prompts), options, limit)
-    candidates = _Candidates(decoding, options.processors(), search.width)
+    find = candidates(decoding, options, search.width)
     with closing(decoding):
         while True:
             options.raise_if_cancelled()
             check_logits(session, decoding.sound)
-            values, tokens = candidates(decoding, history)
-            parents, tokens = search.advance(values, tokens, stopping)
+            parents, tokens = search.advance(find(decoding, history), stopping)
             alive = np.flatnonzero(~search.done)
             if not len(alive):
                 return search.results
@@ -90,30 +84,6 @@ def beam_search(
                 search.keep(order[::beams] // beams)
                 tokens = tokens[order]
             decoding.step(tokens)
-
-
-class _Candidates:
-    """The ``width`` largest log-probabilities of each row, and their tokens."""
-
-    def __init__(self, decoding: Decoding, processors: Sequence[Processor], width: int) -> None:
-        self._processors = processors
-        self._vocabulary = decoding.logits.shape[1]
-        self._width = min(width, self._vocabulary)
-        size = self._width + max_banned(processors)
-        self._ranks = size <= self._vocabulary and decoding.rank(size)
-
-    def __call__(self, decoding: Decoding, history: History) -> tuple[np.ndarray, np.ndarray]:
-        active, banned = active_processors(self._processors, history)
-        if banned is None or len(banned) == self._vocabulary:
-            scores = process_scores(log_softmax(decoding.logits), active, history)
-            return top_sorted(scores, self._width)
-        ranking = decoding.ranking if self._ranks else None
-        if ranking is None:
-            size = min(self._width + len(banned), self._vocabulary)
-            ranking = rank(decoding.logits, size)
-        best = ranking.without(banned)
-        values = best.logits[:, : self._width] - best.log_sums
-        return values, best.tokens[:, : self._width]
 
 
 @dataclass
@@ -200,14 +170,11 @@ class _Search:
         """Whether the search of each prompt has ended, bool of shape (prompts,)."""
         return self._state.done
 
-    def advance(
-        self, values: np.ndarray, places: np.ndarray, stopping: Stopping
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def advance(self, found: Continuations, stopping: Stopping) -> tuple[np.ndarray, np.ndarray]:
         """Continue each prompt with its best continuations.
 
         Args:
-            values: Log-probabilities, shape (prompts * beams, n).
-            places: The tokens that they belong to, of the same shape.
+            found: The continuations of all beams, arrays of shape (prompts * beams, n).
             stopping: Says which tokens end a text.
 
         Returns:
@@ -219,17 +186,18 @@ class _Search:
         """
         self._state = state = self._state.with_room(self._generated + 1)
         beams = self._options.num_beams
-        prompts, count = len(state.origin), values.shape[1]
-        totals = values.reshape(prompts, beams, count) + state.scores[:, :, None]
+        prompts, count = len(state.origin), found.values.shape[1]
+        totals = found.values.reshape(prompts, beams, count) + state.scores[:, :, None]
         totals = totals.reshape(prompts, -1)
-        order = np.argsort(-totals, axis=1, kind="stable")[:, : self.width]
+        keys = totals if found.noise is None else totals + found.noise.reshape(prompts, -1)
+        order = np.argsort(-keys, axis=1, kind="stable")[:, : self.width]
         each = np.arange(prompts)[:, None]
         totals = totals[each, order]
         lost = totals[:, 0] == -np.inf
         if (lost & ~state.ended.any(axis=1)).any():
             raise no_token_left()
         parents = order // count
-        tokens = places.reshape(prompts, -1)[each, order]
+        tokens = found.tokens.reshape(prompts, -1)[each, order]
         texts = state.tokens[each, parents]
         texts[:, :, self._generated] = tokens
         self._generated += 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nlplug.errors import OptionError
 from nlplug.runtime.decoding.decoder import DecoderSpec
 from nlplug.runtime.device import onnxruntime
 
@@ -175,7 +176,16 @@ class Cache:
             return np.zeros(shape, np.float32)
         # Straight from the system: pages that were never written to take no memory, and all of it
         # is given back. The allocator keeps freed blocks, and clears them when it uses them again.
-        return np.frombuffer(mmap.mmap(-1, size), np.float32).reshape(shape)
+        try:
+            block = mmap.mmap(-1, size)
+        except (OSError, OverflowError):
+            raise OptionError(
+                f"The keys and values of {rows:,} rows with {capacity:,} tokens take "
+                f"{size / 1e9:,.1f} GB, more than this machine can give.",
+                hint="Lower num_beams, num_return_sequences or max_new_tokens, or give fewer "
+                "inputs at a time.",
+            ) from None
+        return np.frombuffer(block, np.float32).reshape(shape)
 
 
 def _rounded(tokens: int) -> int:

@@ -93,11 +93,12 @@ class Sampler:
             return self.top_k + 1 if self.top_k < min(vocabulary, _MOST_RANKED) else 0
         return min(_FIRST_GUESS, vocabulary) if self.top_p < 1.0 or self.min_p > 0.0 else 0
 
-    def filtered(self, scores: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+    def filtered(self, scores: np.ndarray, least: int = 1) -> tuple[np.ndarray | None, np.ndarray]:
         """The tokens of a row that the filters keep.
 
         Args:
             scores: float32 of shape (vocabulary,).
+            least: Each filter keeps at least this many tokens.
 
         Returns:
             The tokens, None for the whole vocabulary in its order, and for each a weight that is
@@ -110,21 +111,26 @@ class Sampler:
         if not np.isfinite(peak):
             raise no_token_left()
         if 0 < self.top_k < len(scores):
-            tokens: np.ndarray | None = descending(scores, top_places(scores, self.top_k))
+            count = min(max(self.top_k, least), len(scores))
+            tokens: np.ndarray | None = descending(scores, top_places(scores, count))
             weights = self._weights(scores[tokens], peak)
             if self.top_p < 1.0:
-                weights = weights[: _enough(weights, self.top_p * weights.sum(dtype=np.float64))]
+                mass = self.top_p * weights.sum(dtype=np.float64)
+                weights = weights[: max(least, _enough(weights, mass))]
         elif self.top_p < 1.0:
-            tokens, weights = self._likeliest(scores, peak)
+            tokens, weights = self._likeliest(scores, peak, least)
         else:
             tokens, weights = None, self._weights(scores, peak)
         if self.min_p > 0.0:
+            limit = np.float32(self.min_p)
+            if least > 1:
+                limit = min(limit, weights[top_places(weights, min(least, len(weights)))].min())
             if tokens is None:
-                tokens = descending(scores, np.flatnonzero(weights >= self.min_p))
+                tokens = descending(scores, np.flatnonzero(weights >= limit))
                 weights = weights[tokens]
-            weights = np.where(weights < self.min_p, np.float32(0), weights)
+            weights = np.where(weights < limit, np.float32(0), weights)
         if self.typical_p < 1.0:
-            weights = _typical(weights, self.typical_p)
+            weights = _typical(weights, self.typical_p, least)
         return (tokens if tokens is None else tokens[: len(weights)]), weights
 
     def _sampled(self, scores: np.ndarray, number: float) -> int:
@@ -203,7 +209,9 @@ class Sampler:
         weights: np.ndarray = np.exp(distance)
         return weights
 
-    def _likeliest(self, scores: np.ndarray, peak: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _likeliest(
+        self, scores: np.ndarray, peak: np.ndarray, least: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The beginning of the ranking that has the probability ``top_p``."""
         every = self._weights(scores, peak)
         wanted = self.top_p * every.sum()
@@ -212,7 +220,7 @@ class Sampler:
         if enough == len(tokens) < len(scores):
             tokens = np.argsort(-scores)
             enough = _enough(every[tokens], wanted)
-        return tokens, every[tokens[:enough]]
+        return tokens, every[tokens[: max(least, enough)]]
 
 
 class _Fresh:
@@ -278,7 +286,7 @@ def _enough(weights: np.ndarray, mass: float) -> int:
     return max(1, int(np.searchsorted(before, mass, side="left")))
 
 
-def _typical(weights: np.ndarray, mass: float) -> np.ndarray:
+def _typical(weights: np.ndarray, mass: float, least: int = 1) -> np.ndarray:
     """Set the weights to 0 whose information content is furthest from the entropy."""
     shares = weights / weights.sum()
     surprise = np.full_like(shares, np.inf)
@@ -286,6 +294,7 @@ def _typical(weights: np.ndarray, mass: float) -> np.ndarray:
     surprise[some] = -np.log(shares[some])
     far = np.abs(surprise - (shares[some] * surprise[some]).sum())
     order = np.argsort(far, kind="stable")
-    last = min(int((shares[order].cumsum() < mass).sum()), len(order) - 1)
+    last = max(least - 1, int((shares[order].cumsum() < mass).sum()))
+    last = min(last, len(order) - 1)
     removed = far > far[order[last]]
     return np.where(removed, np.float32(0), weights)

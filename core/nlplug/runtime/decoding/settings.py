@@ -18,14 +18,19 @@ EarlyStopping = Annotated[
 
 LONGEST = 1_000_000
 """Upper bound of the options that are a number of tokens."""
+MOST_TEXTS = 1024
+"""Upper bound of the options that are a number of texts per input: all are decoded together."""
 
 DoSample = Annotated[
     bool,
     Field(
         title="Sample",
-        description="Sample tokens instead of taking the most likely one. Not possible with beams.",
+        description="Sample tokens instead of taking the most likely one. With beams: sample the "
+        "continuations that the beams are chosen from; only if it is set in the call.",
         json_schema_extra=chinese(
-            "采样", "按概率采样词元，而不是取最可能的词元。不能与束搜索同用。"
+            "采样",
+            "按概率采样词元，而不是取最可能的词元。束搜索时：采样候选后续，再从中选出各束；"
+            "仅在调用中设置时有效。",
         ),
     ),
 ]
@@ -134,19 +139,28 @@ class DecodingSettings(BaseModel):
     num_beams: int = Field(
         default=1,
         ge=1,
-        le=32,
+        le=MOST_TEXTS,
         title="Beams",
-        description="Number of beams of a beam search. 1: no beam search.",
-        json_schema_extra=chinese("束宽", "束搜索的束数。1：不用束搜索。", advanced=True),
+        description="Number of beams of a beam search. 1: no beam search. Time and memory grow "
+        "with it.",
+        json_schema_extra=chinese(
+            "束宽",
+            "束搜索的束数。1：不用束搜索。时间和内存随之增加。",
+            advanced=True,
+            slider=32,
+        ),
     )
     num_return_sequences: int = Field(
         default=1,
         ge=1,
-        le=32,
+        le=MOST_TEXTS,
         title="Texts per input",
         description="Number of texts per input: sampled ones, or the best beams.",
         json_schema_extra=chinese(
-            "返回数量", "每个输入返回的文本数：多次采样，或最好的几条束。", advanced=True
+            "返回数量",
+            "每个输入返回的文本数：多次采样，或最好的几条束。",
+            advanced=True,
+            slider=32,
         ),
     )
     length_penalty: float = Field(
@@ -227,8 +241,10 @@ class DecodingSettings(BaseModel):
 
     @property
     def samples(self) -> bool:
-        """Whether tokens are sampled: a temperature of 0 and beams take the most likely ones."""
-        return self.do_sample and self.temperature > 0 and self.num_beams == 1
+        """Whether tokens are sampled: a temperature of 0 takes the most likely ones, as do beams
+        unless ``do_sample`` was given; the default of a task is not for beams."""
+        given = self.num_beams == 1 or "do_sample" in self.model_fields_set
+        return self.do_sample and self.temperature > 0 and given
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -237,12 +253,6 @@ class DecodingSettings(BaseModel):
                 f"min_new_tokens is {self.min_new_tokens}, above max_new_tokens, "
                 f"{self.max_new_tokens}.",
                 hint="Lower min_new_tokens or raise max_new_tokens.",
-            )
-        # A default of the task is ignored with beams; a value of the call is an error.
-        if self.num_beams > 1 and self.do_sample and "do_sample" in self.model_fields_set:
-            raise OptionError(
-                f"do_sample cannot be combined with num_beams={self.num_beams}.",
-                hint="Set num_beams to 1, or do_sample to false.",
             )
         if self.num_beams > 1 and self.num_return_sequences > self.num_beams:
             raise OptionError(

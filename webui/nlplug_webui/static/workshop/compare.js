@@ -85,7 +85,7 @@
       judged ? gain() : null,
       table([say("model"), ...(judged ? [result.metric, say("interval")] : []), say("size"), say("speed"), say("cpu")], result.sides.map((one) => [
         one.name, ...(judged ? [number(one.score), one.interval.map(number).join(" – ")] : []), ...pace(one)])),
-      el("div", { class: "np-w-line" }, judged ? download("download_report", "report.html", "text/html", report) : null, download("download_json", "comparison.json", "application/json", JSON.stringify(values, null, 2))),
+      el("div", { class: "np-w-line" }, download("download_report", "report.html", "text/html", report), download("download_json", "comparison.json", "application/json", JSON.stringify(values, null, 2))),
       result.disagreements.length ? el("h3", {}, say("disagreements", { n: result.disagreements.length, m: result.different })) : null,
       result.disagreements.length ? table([say("place"), say("text"), ...(judged ? [say("truth")] : []), ...names],
         result.disagreements.map((one) => [one.source, one.input, ...(judged ? [one.truth] : []), given(one, 0), given(one, 1)])) : null,

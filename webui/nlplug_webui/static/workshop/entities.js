@@ -23,15 +23,21 @@
     if (!hidden.delete(type)) hidden.add(type);
     apply();
   });
-  // A row leads to its mark in the text.
+  // A row with a mark leads to it; its text is a button, for the keyboard.
+  const marked = () => JSON.parse(document.querySelector("#result .np-spans")?.dataset.marked ?? "[]");
+  npTools.add(() => marked().forEach((mark, place) => {
+    const cell = table()[place + 1]?.cells[1];
+    if (mark === null || !cell || cell.querySelector("button")) return;
+    cell.parentElement.classList.add("np-row-marked");
+    cell.replaceChildren(el("button", { type: "button", class: "np-to-mark", title: say("to_mark") }, cell.textContent));
+  }));
   document.addEventListener("click", (event) => {
-    const row = event.target.closest?.("#result-tail tbody tr");
-    if (!row || !document.querySelector("#result .np-spans") || row.closest(".np-why")) return;
+    const row = event.target.closest?.("#result-tail .np-row-marked");
+    if (!row) return;
     const marks = [...document.querySelectorAll("#marked .token.highlighted")];
-    const ranked = !document.querySelector("#result .np-type"); // answers have their rank as name
-    const mark = ranked ? marks.find((one) => one.querySelector(".label").textContent === row.cells[0].textContent) : marks[row.rowIndex - 1];
+    const mark = marks[marked()[row.rowIndex - 1]];
     marks.forEach((one) => one.classList.toggle("np-mark-found", one === mark));
-    mark?.scrollIntoView({ block: "nearest" });
+    mark?.scrollIntoView({ block: "center" });
   });
 
   // The minimum score is a line on the bars.
