@@ -16,6 +16,7 @@ from nlplug.errors import ModelNotFound
 from nlplug.models.bundle import Bundle
 from nlplug.models.inventory import inventory
 from nlplug.pipelines import Pipeline, pipeline
+from nlplug.server.containment import contained
 from nlplug.settings import load_settings
 from nlplug.validation import no_model
 
@@ -138,28 +139,35 @@ class ModelPool:
 
         Raises:
             NlplugError: The model cannot be found, downloaded or loaded.
+            RuntimeError: The model raised what would end a thread; see `contained`.
         """
         source = self._source(task, model)
         chosen = self._precision if precision in ("", AUTO) else precision
         name = str(source.path if isinstance(source, Bundle) else source or "")
         entry = self._take((task.name, name, chosen))
         try:
-            with entry.lock:  # other leases of this model wait until it is loaded
-                started = time.perf_counter()
-                fresh = entry.pipeline is None
-                if entry.pipeline is None:
-                    entry.pipeline = pipeline(
-                        task.name,
-                        source,
-                        precision=chosen,
-                        device=self._device,
-                        threads=self._threads,
-                        host=self.host,
-                    )
-                spent = time.perf_counter() - started if fresh else 0.0
-            yield Lease(entry.pipeline, spent)
+            with contained(GeneratorExit):
+                yield self._opened(entry, task, source, chosen)
         finally:
             self._give(entry)
+
+    def _opened(
+        self, entry: _Entry, task: Task, source: str | Path | Bundle | None, precision: str
+    ) -> Lease:
+        with entry.lock:  # other leases of this model wait until it is loaded
+            started = time.perf_counter()
+            fresh = entry.pipeline is None
+            if entry.pipeline is None:
+                entry.pipeline = pipeline(
+                    task.name,
+                    source,
+                    precision=precision,
+                    device=self._device,
+                    threads=self._threads,
+                    host=self.host,
+                )
+            spent = time.perf_counter() - started if fresh else 0.0
+        return Lease(entry.pipeline, spent)
 
     def close(self) -> None:
         """Close all models without a lease."""
