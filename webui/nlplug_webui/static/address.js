@@ -56,6 +56,7 @@ window.nplugAddress = (() => {
 
   return {
     open(opened) { form = opened; },
+    initial,
 
     // Values by the address: {values, keys}, or null if it names no field.
     read({ resume }) {

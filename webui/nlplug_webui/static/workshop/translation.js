@@ -10,7 +10,7 @@
   const options = (key, offered, empty) => {
     const named = offered.filter(([, value]) => value);
     // A model with one language needs no choice.
-    if (named.length === 1 && chosen(key) === "") return [el("option", { value: "" }, named[0][0])];
+    if (named.length === 1 && named.length < offered.length && chosen(key) === "") return [el("option", { value: "" }, named[0][0])];
     const pairs = offered.some(([, value]) => value === "") || !empty ? offered : [[empty, ""], ...offered];
     return pairs.map(([title, value]) => el("option", { value, ".selected": value === chosen(key) }, value === "" && empty ? empty : title));
   };
