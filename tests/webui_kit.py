@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,6 +16,10 @@ from urllib.parse import urlsplit
 
 from plugin_zoo import install, install_zoo
 
+from nlplug.models.manifest import Manifest
+from nlplug.models.writer import BundleWriter
+from nlplug.testing import tiny_translator
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Request
 
@@ -22,6 +27,19 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 WAIT = 300.0
 """Seconds after which something that never happens fails the test."""
+
+
+def cached_translator(cache: Path, folder: Path) -> Path:
+    """Put the model acme/fr-en into a cache, as if it was downloaded; its folder there."""
+    pair = {"source_lang": "fr", "target_lang": "en"}
+    words = {"le": "the", "chat": "cat", "dort": "sleeps"}
+    tiny = tiny_translator(folder / "tiny", words, tokenizer_config=pair).path
+    target = cache / "models" / "acme--fr-en"
+    with BundleWriter(target, in_cache=True) as writer:
+        shutil.copytree(tiny, writer.folder, dirs_exist_ok=True)
+        writer.commit(Manifest(name="acme/fr-en", hub_task="translation"))
+    return target
+
 
 PALETTE = '''
 """Tasks that show their answers in other ways than bars, and one that fails, on one tiny model."""

@@ -264,8 +264,9 @@ class BoundTask:
     if not TYPE_CHECKING:  # else type checkers would accept any name
 
         def __getattr__(self, name: str) -> Any:
-            if not name.startswith("_"):  # also asked for before __init__, by copy and pickle
-                found = self.definition.attributes(self.bundle)
+            own = vars(self)
+            if {"definition", "bundle"} <= own.keys():  # missing before __init__
+                found = own["definition"].attributes(own["bundle"])
                 if name in found:
                     return found[name]
             raise MissingAttribute(

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nlplug.errors import InputError, NlplugError, OptionError
+from nlplug.errors import InputError, NlplugError, OptionError, warn
 from nlplug.explanations.result import is_explained
 
 if TYPE_CHECKING:
@@ -71,17 +71,28 @@ def table_rows(
 ) -> Iterator[dict[str, Any]]:
     """Rows with their answers, as rows that all have the same columns: those of the first one.
 
+    Warns once about each column that only later rows have.
+
     Args:
         task: What answered; its output says the columns where the first answer is empty.
         answered: Rows with answers.
     """
     columns: list[str] | None = None
+    known: set[str] = set()
     names: dict[str, str] = {}
     for row, answer in answered:
         found = answer_rows(task, answer)
         if columns is None:
-            columns = list(row)
+            columns, known = list(row), set(row)
             names = {name: free_name(name, row) for name in _columns(task, found[0])}
+        if more := row.keys() - known:
+            known |= more
+            named = ", ".join(repr(name) for name in row if name in more)
+            warn(
+                f"The table lacks the column {named} of a later row: the first row has the "
+                "columns. An output that ends in .jsonl keeps all of them.",
+                UserWarning,
+            )
         for one in found:
             kept = {column: row.get(column) for column in columns}
             yield kept | {at: one.get(name) for name, at in names.items()}

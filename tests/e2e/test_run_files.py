@@ -81,6 +81,32 @@ def test_json_lines_on_standard_input_are_noticed(bundle: Bundle, stdin: str | b
     assert "JSON Lines" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "stdin",
+    [
+        '[{"text": "good"}, {"text": "bad"}]\n',
+        '[\n  {\n    "text": "good"\n  },\n  {\n    "text": "bad"\n  }\n]\n',
+        '[{"text": "good"},\n {"text": "bad"}]',
+    ],
+)
+def test_an_array_of_rows_on_standard_input_is_noticed(bundle: Bundle, stdin: str) -> None:
+    assert answers(run(bundle, stdin=stdin)) == ["positive", "negative"]
+
+
+def test_an_object_of_several_lines_is_not_taken_for_texts(bundle: Bundle) -> None:
+    refused = run(bundle, stdin='{\n  "text": "good"\n}\n')
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "not an array of objects" in refused.stderr
+
+
+def test_a_column_of_a_later_row_is_not_lost_in_silence(bundle: Bundle, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.csv"
+    source.write_text('{"text": "good"}\n{"text": "bad", "note": "x"}\n')
+    done = run(bundle, "--input", source, "--output", target)
+    assert "Warning: The table lacks the column 'note' of a later row" in done.stderr
+    assert len(target.read_text().splitlines()) == 3
+
+
 def test_an_object_without_the_field_is_refused_unless_it_is_called_text(bundle: Bundle) -> None:
     refused = run(bundle, stdin='{"note": "good"}\n')
     assert refused.exit_code == 2

@@ -60,10 +60,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of the server."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def server(site: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running ``nlplug webui`` that may not fetch anything."""
     folders = {
-        "NLPLUG_CACHE": str(tmp_path_factory.mktemp("cache")),
+        "NLPLUG_CACHE": str(cache),
         "GRADIO_TEMP_DIR": str(tmp_path_factory.mktemp("uploads")),
     }
     with web_server(site=site, environment={"NLPLUG_OFFLINE": "1", **folders}) as address:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from asyncio import CancelledError
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -147,6 +148,33 @@ def test_what_is_wrong_takes_the_place_of_the_text(
     *_, last = form.ask(**options)
     assert "np-card-message" in last
     assert words in last
+
+
+@pytest.mark.parametrize(
+    "failure", [SystemExit(3), KeyboardInterrupt(), BaseException("panic"), CancelledError()]
+)
+@pytest.mark.parametrize("grows", [False, True])
+def test_what_would_end_a_thread_is_an_error_on_the_page(
+    form: Form, failure: BaseException, grows: bool
+) -> None:
+    class Failing(Answering):
+        def _answer(self, *_: Any) -> list[Any]:
+            raise failure
+
+    class FailingForm(Form):
+        def whole(self) -> str:
+            values = ["once", *(c.to_form(c.initial) for c in self.options)]
+            question = Question("me", "en", self.model, "auto", {}, values)
+            (html,) = self.answering.whole(question)
+            return str(html)
+
+    task, pool = form.answering._task, form.answering._pool
+    failing = FailingForm(task, pool, form.model)
+    failing.answering = Failing(
+        task, pool, failing.inputs, failing.options, failing.answering._result
+    )
+    html = [*failing.ask(num_return_sequences=2)][-1] if grows else failing.whole()
+    assert f"{type(failure).__name__} was raised" in html
 
 
 def test_a_text_that_the_model_cannot_read_has_a_notice(form: Form) -> None:

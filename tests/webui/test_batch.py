@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openpyxl import load_workbook
 
-from nlplug import Pipeline
+from nlplug import Bundle, Pipeline
 from nlplug.data import read_rows
 from nlplug.errors import DataError
-from nlplug.families.sequence_classification import SequenceClassificationTask
+from nlplug.families.sequence_classification import (
+    SequenceClassificationModel,
+    SequenceClassificationTask,
+)
 from nlplug.task import Display, TaskInput
 from nlplug.testing import tiny_text_classifier
 from nlplug_webui.batch import PREVIEW_ROWS, Progress, Tally, look, run_batch
@@ -34,7 +38,8 @@ def pipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 
 def last(pipe: Pipeline, source: Path, folder: Path, **columns: str) -> Progress:
     found = look(pipe.definition, source)
-    *_, end = run_batch(pipe, source, {**found.picked, **columns}, {}, folder, total=found.rows)
+    picked = {**found.picked, **columns}
+    *_, end = run_batch(pipe, source, picked, {}, folder, total=found.rows, kept=found.columns)
     return end
 
 
@@ -56,6 +61,9 @@ def test_every_format_is_answered(pipe: Pipeline, tmp_path: Path, name: str, con
     assert end.jsonl is not None
     lines = [json.loads(line) for line in end.jsonl.read_text(encoding="utf-8").splitlines()]
     assert [line["answer"][0]["label"] for line in lines] == ["positive", "negative"]
+    assert end.csv is not None
+    table = list(read_rows(end.csv))
+    assert ("more" in table[0].values) == ("more" in content)
 
 
 def test_columns_are_picked_by_name_and_never_guessed(tmp_path: Path) -> None:
@@ -139,6 +147,27 @@ def test_a_stopped_run_keeps_what_is_done(pipe: Pipeline, tmp_path: Path) -> Non
     assert end.stopped and end.done == 10 and end.csv is not None and end.jsonl is not None
     assert len(list(read_rows(end.csv))) == len(list(read_rows(end.jsonl))) == 10
     assert "Stopped after 10 of 50 rows" in progress_html(end, "en")
+
+
+def test_a_run_that_fails_keeps_what_is_done(pipe: Pipeline, tmp_path: Path) -> None:
+    class Fragile(Tone):
+        def bind(self, bundle: Bundle) -> SequenceClassificationModel:
+            class Model(SequenceClassificationModel):
+                def decode(self, item: Any, *rest: Any) -> Any:
+                    if item.text == "fail":
+                        raise SystemExit(3)
+                    return super().decode(item, *rest)
+
+            return Model(bundle)
+
+    source = tmp_path / "rows.txt"
+    source.write_text("good\nbad\nfail\ngood\n", encoding="utf-8")
+    with Pipeline(Fragile(), pipe.bundle, threads=1) as fragile:
+        run = run_batch(fragile, source, {"text": "text"}, {}, tmp_path, total=4)
+        end = next(now for now in run if now.csv is not None)
+        assert end.stopped and len(list(read_rows(end.csv))) == 2
+        with pytest.raises(RuntimeError, match="SystemExit was raised"):
+            next(run)
 
 
 def test_the_table_is_an_excel_workbook_too(pipe: Pipeline, tmp_path: Path) -> None:

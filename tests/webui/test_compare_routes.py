@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from webui_kit import cached_translator
 
 from nlplug import PluginHost
+from nlplug.server.pool import ModelPool
 from nlplug.workspace import DataSet, WorkspaceFolder
 from nlplug_webui.serving import make_app
 from nlplug_webui.workshop.compare import marked_rows
 from nlplug_webui.workshop.inside import SHOWN
 from nlplug_webui.workshop.plugins import CATALOGUE
+from nlplug_webui.workshop.products import Products
 
 OURS = {"x-nlplug-page": "1"}
 ROWS = "text,label\nA wonderful film,positive\nDreadful and boring,negative\n"
@@ -110,6 +114,30 @@ def test_a_server_for_others_offers_installed_models_only() -> None:
     assert closed.get("np-compare/tasks/sentiment").json()["models"] == ["sentiment-en"]
     reply = closed.get("np-compare/tasks/sentiment/model", params={"model": "/etc"})
     assert (reply.status_code, "installed models" in reply.json()["error"]) == (404, True)
+
+
+def test_a_model_of_a_direction_is_found_on_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NLPLUG_CACHE", str(tmp_path / "cache"))
+    host = PluginHost.discover()
+
+    def client_of_pool(*, closed: bool) -> TestClient:
+        app = FastAPI()
+        app.include_router(Products(host, ModelPool(host, only_packaged=closed)).router)
+        return TestClient(app, headers=OURS)
+
+    every, closed = client_of_pool(closed=False), client_of_pool(closed=True)
+
+    def found(client: TestClient, source: str, target: str) -> Any:
+        body = {"task": "translation", "source": source, "target": target}
+        return client.post("np-products/direction", json=body).json()["model"]
+
+    assert found(every, "eng", "fr") == found(closed, "en", "fra") == "translation-en-fr"
+    assert found(every, "fr", "en") is None
+    cached_translator(tmp_path / "cache", tmp_path)
+    assert found(every, "fr", "en") == "acme/fr-en"
+    assert found(closed, "fr", "en") is None
 
 
 def test_models_of_the_workspace_can_be_compared(tmp_path: Path) -> None:

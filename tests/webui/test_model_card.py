@@ -11,8 +11,10 @@ import gradio as gr
 import pytest
 from language_kit import installed_languages
 
+from nlplug import PluginHost
 from nlplug.server.pool import ModelPool
 from nlplug_webui.model_card import ModelCard
+from nlplug_webui.task_page import TaskPage
 
 ME: Any = SimpleNamespace(session_hash="me", headers={}, query_params={}, cookies={})
 FIRST, OTHER, GONE = "leaning-en", "leaning-zh", "/no/such/folder"
@@ -53,6 +55,19 @@ def test_the_last_step_of_opening_shows_a_choice_that_opening_has_hidden(card: M
 def test_a_choice_before_the_page_sends_changes_is_shown(card: ModelCard) -> None:
     assert "np-error" not in facts(card._opened(ME, GONE, {}))  # it only names it
     assert "np-error" in facts(card._settled(ME, GONE, {}))
+
+
+def test_a_form_begins_with_the_defaults_of_its_model() -> None:
+    """Who answers before the card of the model is there sees and gets what the model wants."""
+    host = PluginHost.discover()
+    pool = ModelPool(host)
+    with gr.Blocks() as blocks:
+        TaskPage(host.task("ner"), pool, blocks, lambda key: key).build()
+    pool.close()
+    values = {block.elem_id: getattr(block, "value", None) for block in blocks.blocks.values()}
+    assert values["ner-option-aggregation_strategy"] == "first"
+    states = [block.value for block in blocks.blocks.values() if isinstance(block, gr.State)]
+    assert {"aggregation_strategy": "first"} in states
 
 
 def test_opening_alone_changes_nothing_more(card: ModelCard) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tokenizers import Tokenizer
+from webui_kit import cached_translator
 
 from nlplug.testing import tiny_text_generator, tiny_translator
 
@@ -66,10 +68,10 @@ def test_the_languages_are_above_the_text_and_a_file_is_translated(
     open_page: Open, tmp_path: Path
 ) -> None:
     page = open_page("translation")
-    page.locator("#np-languages").wait_for()
-    assert page.locator("#np-src_lang").input_value() == "en"
-    assert page.locator("#np-tgt_lang").input_value() == "fr"
-    assert page.locator("#np-swap").is_disabled()  # the model has one direction
+    # The languages of the model come first, and then its defaults.
+    page.locator("#np-src_lang option:checked[value=en]").wait_for(state="attached")
+    page.locator("#np-tgt_lang option:checked[value=fr]").wait_for(state="attached")
+    assert page.locator("#np-swap").is_disabled()  # no model has the other direction
     film = tmp_path / "film.srt"
     film.write_text("1\n00:00:01,000 --> 00:00:02,500\nTwo children are dancing.\n", "utf-8")
     page.locator("#np-whole summary").click()
@@ -81,6 +83,14 @@ def test_the_languages_are_above_the_text_and_a_file_is_translated(
     lines = saved(download.value).splitlines()
     assert lines[:2] == film.read_text("utf-8").splitlines()[:2]
     assert "enfants" in lines[2]
+    site = tmp_path / "index.html"
+    site.write_text("<style>p > b {}</style><p>Two <b>children</b> are\ndancing.</p>", "utf-8")
+    page.locator("#np-whole-file").set_input_files(site)
+    with page.expect_download() as download:
+        page.locator("#np-whole-save", has_text="index.fr.html").click()
+    made = saved(download.value)
+    assert made.startswith("<style>p > b {}</style><p>")
+    assert "enfants</b>" in made
     film.write_bytes(b"\xff\xfe\x00")
     page.locator("#np-whole-file").set_input_files(film)
     page.locator("#np-whole .np-error", has_text="UTF-8").wait_for()
@@ -115,6 +125,29 @@ def test_the_language_is_detected_and_the_languages_swap(open_page: Open, tmp_pa
     page.wait_for_function("() => nplug.value('src_lang') === 'fr'")
     assert page.evaluate("nplug.value('tgt_lang')") == "en"
     assert page.locator("#np-src_lang").input_value() == "fr"
+
+
+def test_the_swap_changes_to_a_model_of_the_other_direction(
+    open_page: Open, cache: Path, tmp_path: Path
+) -> None:
+    folder = cached_translator(cache, tmp_path)
+    try:
+        page = answered(open_page("translation"), "translation", "The cat sleeps.")
+        french = page.locator("#result .np-text").inner_text()
+        swap = page.locator("#np-swap:enabled")
+        assert "acme/fr-en" in (swap.get_attribute("title") or "")
+        swap.click()
+        page.wait_for_function("() => nplug.value('model') === 'acme/fr-en'")
+        page.locator("#result .np-facts", has_text="acme/fr-en").wait_for()
+        page.wait_for_function(CURRENT)
+        assert page.locator("#translation-input-text textarea").input_value() == french
+        assert "cat" in page.locator("#result .np-text").inner_text()
+        page.locator("#np-src_lang option:checked", has_text="French").wait_for(state="attached")
+        page.locator("#np-swap:enabled").click()
+        page.wait_for_function("() => nplug.value('model') === 'translation-en-fr'")
+        page.locator("#np-src_lang option:checked", has_text="English").wait_for(state="attached")
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_presets_set_options_and_a_text_goes_on(open_page: Open) -> None:

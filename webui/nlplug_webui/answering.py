@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nlplug.errors import OptionError
 from nlplug.explanations.options import ExplanationOptions
 from nlplug.explanations.result import is_explained
+from nlplug.server.containment import contained
 from nlplug.server.pool import AUTO, Lease, ModelPool
 from nlplug.task import Display, Task
 from nlplug_webui.fields import Control, for_model, input_values, option_values
@@ -111,7 +112,7 @@ class Answering:
         """The values of the result card for the answer or the error."""
         try:
             item, options = self._read(question)
-            with self._lease(question) as lease:
+            with contained(), self._lease(question) as lease:
                 return self._answer(question, lease, item, options)
         except Exception as error:
             return self._result.message(error_html(error, question.language))

@@ -22,6 +22,7 @@ from nlplug.data import (
 from nlplug.errors import DataError, InputError
 from nlplug.inputs import InputRow, no_column, pick_columns, placed, value_of
 from nlplug.results import answer_columns, answer_rows, answered_rows, free_name
+from nlplug.server.containment import contained
 from nlplug.task import Display
 from nlplug.text.foreign import ForeignTexts
 from nlplug.validation import make_input
@@ -46,7 +47,7 @@ class FileLook:
 
     Attributes:
         rows: Number of rows.
-        columns: Names of the columns, in the order of the first row.
+        columns: Names of the columns of all rows, those of the first row first.
         picked: For each input field of the task its column, or None.
         understood: One line that reports how the file was read.
     """
@@ -131,9 +132,10 @@ def look(task: Task, source: Path) -> FileLook:
     """
     bad: list[SkippedRow] = []
     file = DataFile(source, limits=LIMITS, on_skip=lambda row: None if bad else bad.append(row))
-    columns: tuple[str, ...] = ()
+    found: dict[str, None] = {}
     for row in read_rows(file):
-        columns = columns or tuple(map(str, row.values))
+        found.update(dict.fromkeys(map(str, row.values)))
+    columns = tuple(found)
     if bad and not file.report.rows:
         raise no_row(source, bad[0])
     if file.report.rows == 0:
@@ -161,6 +163,7 @@ def run_batch(
     *,
     total: int,
     same: Mapping[str, Any] | None = None,
+    kept: Sequence[str] = (),
     language: str = "en",
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
@@ -174,6 +177,8 @@ def run_batch(
         options: Options of the task.
         folder: Folder for the result files.
         total: Number of rows, as counted by `look`.
+        kept: Columns of the file for the tables, as `look` finds them; those of the first row come
+            first.
         same: Fields with the same value in every row, such as one question about many texts.
         language: Language of the preview.
         stop: Whether to end before the next row; the rows before it are kept.
@@ -184,12 +189,15 @@ def run_batch(
 
     Raises:
         DataError: The file cannot be read, or none of its rows can be answered.
+        Exception: What the model or the file raised after some rows; the files of these rows were
+            yielded before.
     """
     task = pipeline.definition
     stem = f"{source.name.removesuffix('.gz').rsplit('.', 1)[0]}-{task.name}"
     csv_file, jsonl_file = folder / f"{stem}.csv", folder / f"{stem}.jsonl"
     rejected_file = folder / f"{stem}.skipped.jsonl"
     now = Progress(0, total)
+    failures: list[Exception] = []
     started = shown = clock()
     with ExitStack() as stack:
         rejects: list[RowWriter] = []
@@ -220,10 +228,13 @@ def run_batch(
         lines = stack.enter_context(open_writer(jsonl_file))
         sheet = stack.enter_context(_Sheet(csv_file.with_suffix(".xlsx")))
         names: tuple[list[str], list[str]] | None = None
-        for one, result in answered:
+        for one, result in _until_failure(answered, failures):
             row = one.row
             found = _rows(task, result)
-            names = names or ([*row.values], list(found[0]) or answer_columns(task))
+            names = names or (
+                [*dict.fromkeys([*row.values, *kept])],
+                list(found[0]) or answer_columns(task),
+            )
             for each in found:
                 flat = _flat(row.values, each, *names)
                 table.write(flat)
@@ -241,12 +252,28 @@ def run_batch(
             if clock() - shown >= _UPDATE_SECONDS:
                 shown = clock()
                 yield now
+        if failures and not now.done:
+            raise failures[0]
         if first and not now.done:
             raise no_row(source, first[0])
+    now.stopped = now.stopped or bool(failures)
     now.seconds = clock() - started
     now.csv, now.jsonl, now.excel = csv_file, jsonl_file, sheet.path
     now.rejected = rejected_file if first else None
     yield now
+    if failures:
+        raise failures[0]
+
+
+def _until_failure(
+    answered: Iterable[tuple[InputRow, Any]], failures: list[Exception]
+) -> Iterator[tuple[InputRow, Any]]:
+    """The answers before an error, which is added to ``failures``."""
+    try:
+        with contained(GeneratorExit):
+            yield from answered
+    except Exception as error:
+        failures.append(error)
 
 
 class _Sheet:

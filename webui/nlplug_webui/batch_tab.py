@@ -182,6 +182,7 @@ class BatchTab:
         run = self._runs.start(visitor)
         count, place = len(self._options), len(self._options) + len(self._inputs)
         source = Path(file) if file else None
+        now: Progress | None = None
         try:
             if source is None:
                 raise DataError(
@@ -208,12 +209,17 @@ class BatchTab:
                     Path(folder),
                     total=found.rows,
                     same=same,
+                    kept=found.columns,
                     language=language,
                     stop=lambda: run.ending is not None,
                 ):
                     yield [progress_html(now, language), *_ready(now)]
         except Exception as error:
-            yield [error_html(error, language, file=source), *idle]
+            shown = error_html(error, language, file=source)
+            if now is None or now.csv is None:
+                yield [shown, *idle]
+            else:  # the rows before the error are there to be downloaded
+                yield [shown + progress_html(now, language), *(gr.skip() for _ in idle)]
         finally:
             self._runs.done(visitor, run)
 

@@ -33,6 +33,7 @@ class ModelCard:
     Attributes:
         name, precision: The components.
         first: The model that the page shows first.
+        defaults: Its defaults of the options.
         synced: State of the page: the model's options that the form shows as defaults.
 
     Args:
@@ -44,7 +45,6 @@ class ModelCard:
 
     name: gr.Dropdown
     precision: gr.Dropdown
-    first: str | None
     synced: gr.State
 
     def __init__(
@@ -54,19 +54,21 @@ class ModelCard:
         self._pool = pool
         self._blocks = blocks
         self._translate = translate
+        names = [spec.name for spec in pool.packaged(task.name)]
+        self.first = task.default_model or next(iter(names), None)
+        self.defaults = _defaults(pool, task, self.first)
 
     def build(self) -> None:
         """Build the card inside the open Blocks."""
         specs = self._pool.packaged(self._task.name)
         names = [spec.name for spec in specs]
-        first = self._task.default_model or next(iter(names), None)
+        first = self.first
         if not self._pool.only_packaged:
             names += self._task.suggested_models
         if first is not None and first not in names and not self._pool.only_packaged:
             names.insert(0, first)
         if sum(spec.path is not None for spec in specs) > 1:
             names.insert(1, AUTO)  # the language of the text chooses
-        self.first = first
         closed = self._pool.only_packaged
         with gr.Column(elem_classes="np-card", elem_id="model-card"):
             gr.HTML(self._translate("model"), elem_classes="np-card-title")
@@ -89,7 +91,7 @@ class ModelCard:
                 interactive=True,
             )
             self._facts = gr.HTML("", elem_id="model-facts", elem_classes="np-model-facts")
-        self.synced = gr.State({})
+        self.synced = gr.State(dict(self.defaults))
         self._changes: OrderedDict[str, str | None] = OrderedDict()
 
     def wire(
@@ -205,6 +207,17 @@ class ModelCard:
                 changes["value"] = new.to_form(new.initial)
             updates.append(gr.update(**changes) if changes else gr.skip())
         return [dict(now), *updates]
+
+
+def _defaults(pool: ModelPool, task: Task, model: str | None) -> dict[str, Any]:
+    """The defaults of a model that is on disk; empty if it cannot be used, as its card tells."""
+    spec = next((spec for spec in pool.packaged(task.name) if spec.name == model), None)
+    if spec is None or spec.path is None:
+        return {}
+    try:
+        return dict(task.default_options(Bundle.open(Path(spec.path))))
+    except Exception:
+        return {}
 
 
 def facts_html(facts: dict[str, Any], language: str) -> str:

@@ -23,13 +23,18 @@ def option_key(name: str, inputs: Sequence[Control]) -> str:
 
 
 def form_json(
-    task: Task, model: str | None, inputs: Sequence[Control], options: Sequence[Control]
+    task: Task,
+    model: str | None,
+    defaults: Mapping[str, Any],
+    inputs: Sequence[Control],
+    options: Sequence[Control],
 ) -> str:
     """The form as JSON for `nplug.opened` of ``static/page.js``.
 
     Args:
         task: The task.
         model: The model that the page shows first.
+        defaults: Its defaults.
         inputs, options: The controls, in the order of their components.
     """
     fields: list[dict[str, Any]] = [
@@ -40,8 +45,9 @@ def form_json(
         key = f"input-{control.name}" if control.name in _TAKEN else control.name
         required = control.default is ... and control.kind is Kind.TEXT
         fields.append(_field(control, key) | {"input": True, "required": required})
-    for control in options:
-        fields.append(_field(control, option_key(control.name, inputs)) | {"input": False})
+    for control, first in zip(options, for_model(options, defaults), strict=True):
+        field = _field(control, option_key(control.name, inputs)) | {"input": False}
+        fields.append(field | {"first": first.to_form(first.initial)})
     if not any(field.get("required") for field in fields) and inputs:
         fields[2]["required"] = True
     form = {

@@ -74,6 +74,7 @@ class TaskPage:
         self._translate = translate
         self._inputs = input_controls(task)
         self._options = option_controls(task)
+        self._model = ModelCard(task, pool, blocks, translate)
 
     def build(self) -> None:
         """Build the page inside the open Blocks."""
@@ -94,7 +95,7 @@ class TaskPage:
                 with gr.Column(elem_classes="np-area-options"):
                     self._options_card()
                 with gr.Column(elem_classes="np-area-model"):
-                    self._model_card()
+                    self._model.build()
         chosen = [self._model.name, self._model.precision]
         fields = [*self._input_parts, *self._option_parts]
         self._wire(chosen)
@@ -110,7 +111,8 @@ class TaskPage:
     def _keep(self, parts: list[Any]) -> None:
         """Wire the script that keeps the form in the address and asks while the visitor types."""
         silent: dict[str, Any] = {"fn": None, "api_visibility": "private"}
-        form = form_json(self.task, self._model.first, self._inputs, self._options)
+        first = self._model.first, self._model.defaults
+        form = form_json(self.task, *first, self._inputs, self._options)
         self._blocks.load(js=f"() => {{ nplug.opened({form}) }}", **silent)
         restore = gr.Button(elem_id="np-restore", elem_classes="np-script-only")
         restore.click(outputs=parts, js="() => nplug.returned()", **silent)
@@ -120,10 +122,6 @@ class TaskPage:
             js="(...values) => { nplug.changed(values) }",
             **silent,
         )
-
-    def _model_card(self) -> None:
-        self._model = ModelCard(self.task, self.pool, self._blocks, self._translate)
-        self._model.build()
 
     def _form_card(self) -> None:
         with gr.Column(elem_classes="np-card", elem_id="try-card"):
@@ -182,9 +180,11 @@ class TaskPage:
         parts: dict[str, Any] = {}
         with gr.Column(elem_classes="np-card", elem_id="options"):
             gr.HTML(self._translate("options"), elem_classes="np-card-title")
-            for control in (c for c in self._options if not c.advanced):
+            # From the start as the model wants them: a visitor may be faster than its card.
+            options = for_model(self._options, self._model.defaults)
+            for control in (c for c in options if not c.advanced):
                 parts[control.name] = component(control, prefix, self._translate)
-            folded = [c for c in self._options if c.advanced]
+            folded = [c for c in options if c.advanced]
             if folded:
                 with gr.Accordion(self._translate("more_options"), open=False):
                     for control in folded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import sys
@@ -114,19 +115,26 @@ def data_file(
     buffer = sys.stdin.buffer
     raw: Any = buffer.raw if isinstance(buffer, io.BufferedReader) else buffer
     stream = io.BufferedReader(raw, 1 << 18)
-    kind = reading["format"] or ("jsonl" if _begins_with_object(stream) else "txt")
+    kind = reading["format"] or _kind_of(stream)
     return DataFile(
         Path("standard input"), **{**reading, "format": kind}, stream=stream, on_skip=skips
     )
 
 
-def _begins_with_object(stream: io.BufferedReader) -> bool:
-    """Whether the first line that is not blank is a JSON object."""
-    head = stream.peek().lstrip().split(b"\n")[0]
+def _kind_of(stream: io.BufferedReader) -> str:
+    """The format by the first line that is not blank: rows of JSON, or one text per line."""
+    head = stream.peek().removeprefix(codecs.BOM_UTF8).lstrip().split(b"\n")[0].strip()
+    if head in (b"[", b"{", b"[{"):
+        return "json"
+    begun = head.startswith(b"[{") and not head.endswith(b"]")  # an array with a row per line
     try:
-        return isinstance(json.loads(head), dict)
+        value = json.loads(head[1:].rstrip(b", ") if begun else head)
     except (ValueError, RecursionError):
-        return False
+        return "txt"
+    if isinstance(value, dict):
+        return "json" if begun else "jsonl"
+    rows = isinstance(value, list) and value and all(isinstance(row, dict) for row in value)
+    return "json" if rows else "txt"
 
 
 def input_rows(

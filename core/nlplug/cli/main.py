@@ -18,6 +18,7 @@ import click
 from nlplug.cli._context import host_of
 from nlplug.cli._stdout import own_stdout
 from nlplug.errors import (
+    BatchDependenceWarning,
     DeviceFallbackWarning,
     ForeignTextWarning,
     NlplugError,
@@ -141,7 +142,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Print a warning for users in one line; others as Python does."""
-    if issubclass(category, ForeignTextWarning | DeviceFallbackWarning):
+    if category in (UserWarning, ForeignTextWarning, DeviceFallbackWarning, BatchDependenceWarning):
         click.echo(f"Warning: {message}", err=True)
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)

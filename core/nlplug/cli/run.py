@@ -26,7 +26,7 @@ from nlplug.cli._inputs import (
 )
 from nlplug.cli._options import reading_options
 from nlplug.cli._tasks import TaskGroup
-from nlplug.errors import NlplugError, OptionError
+from nlplug.errors import NlplugError, OptionError, PluginError
 
 if TYPE_CHECKING:
     from nlplug.data.formats import DataFile
@@ -192,9 +192,19 @@ def _run(task: Task, values: dict[str, Any]) -> None:
         answered = answered_rows(partial(pipe.map, **options), rows, reject=reject)
         if target is None:
             for _, answer in answered:
-                click.echo(json.dumps(answer, ensure_ascii=False), file=output)
+                click.echo(_json_of(task, answer), file=output)
         else:
             _write(task, target, ((row.row.values, answer) for row, answer in answered))
+
+
+def _json_of(task: Task, answer: Any) -> str:
+    try:
+        return json.dumps(answer, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise PluginError(
+            f"An answer of the task {task.name!r} cannot be written as JSON: {error}.",
+            hint="Report it to the authors of its plugin.",
+        ) from error
 
 
 def _report(file: DataFile | None) -> None:

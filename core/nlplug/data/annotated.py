@@ -44,6 +44,17 @@ def tokens_column(row: DataRow) -> bool:
     return "tokens" in row.values
 
 
+def text_of(row: DataRow, text_column: str = "text") -> str:
+    """The text of a row, or that of its tokens; annotations are not read.
+
+    Raises:
+        DataError: The row has neither; names file and line.
+    """
+    if text_column in row.values or not tokens_column(row):
+        return row.text(text_column)
+    return join([str(token).strip() for token in _list(row, "tokens")])[0]
+
+
 def annotated(
     row: DataRow,
     *,

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+from unicodedata import normalize
 
 from nlplug.data.contents import Content, Contents
 from nlplug.data.report import ReadReport
@@ -35,6 +36,8 @@ _LANGUAGES_OF = 1000
 """Training texts whose language is guessed."""
 _SPACES = re.compile(r"[\W_]+")
 # Between letters or digits: 'C++' and 'C', or the grades 'A-' and 'A', are different labels.
+_MISSING = frozenset({"nan", "null", "none", "n/a", "na", "<na>", "#n/a"})
+"""Labels as programs write a missing value, in small letters."""
 _LABEL_SPACES = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")
 # UTF-8 that was read as cp1252: 'é' became 'Ã©', a quotation mark 'â€™'.
 _MISREAD = re.compile("Ã[\u00a0-\u00bf\u0080-\u009f]|â€[™œ\u009d“”¢¦]|\ufffd")
@@ -303,12 +306,16 @@ def _duplicates(train: _Read) -> Iterable[Finding]:
 def _spellings(labels: Mapping[str, int]) -> Iterable[Finding]:
     groups: dict[str, list[str]] = defaultdict(list)
     for label in labels:
-        groups[_LABEL_SPACES.sub(" ", label.casefold())].append(label)
+        groups[_LABEL_SPACES.sub(" ", normalize("NFC", label.casefold()))].append(label)
     for names in groups.values():
         if len(names) > 1:
             listed = ", ".join(f"{name!r} ({labels[name]:,})" for name in sorted(names))
-            message = f"Labels differ only in case, spaces or hyphens: {listed}"
+            message = f"Labels differ only in case, spaces, hyphens or Unicode form: {listed}"
             yield Finding("warning", "label_spelling", message, sum(labels[n] for n in names))
+    if missing := [name for name in labels if name.casefold() in _MISSING]:
+        listed = ", ".join(f"{name!r} ({labels[name]:,})" for name in sorted(missing))
+        message = f"Labels look like missing values: {listed}"
+        yield Finding("warning", "empty_label", message, sum(labels[n] for n in missing))
 
 
 def _balance(labels: Mapping[str, int], others: Mapping[str, _Read]) -> Iterable[Finding]:

@@ -41,6 +41,7 @@ class ConllLayout:
         tag: Index of the column of tags.
         numbered: Whether the first column numbers the tokens of a sentence.
         other: Index of another column of entity tags, which is not read; None if there is none.
+        entities: Whether the tags are entity tags.
     """
 
     width: int
@@ -48,6 +49,7 @@ class ConllLayout:
     tag: int
     numbered: bool = False
     other: int | None = None
+    entities: bool = False
 
     @property
     def universal(self) -> bool:
@@ -71,7 +73,7 @@ def conll_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
     (``B-PER``, ``B_PER``, ``B:PER``, ``PER-B``, ``b-per``) are given as BIO; other tags, such as
     parts of speech, as they are.
     ``-DOCSTART-`` lines are left out, and so are comments: lines that begin with ``#`` before a
-    sentence and have another number of columns than the tokens.
+    sentence and have another number of columns than the tokens, or no entity tag among such.
 
     Raises:
         DataError: The columns of the file cannot be recognized; names the columns found.
@@ -130,7 +132,13 @@ def _sentence(
 def _is_comment(columns: Sequence[str], layout: ConllLayout, *, begins: bool) -> bool:
     if not columns[0].startswith("#"):
         return False
-    return layout.numbered or (begins and len(columns) != layout.width)
+    return layout.numbered or (
+        begins
+        and (
+            len(columns) != layout.width
+            or (layout.entities and canonical_tags([columns[layout.tag]]) is None)
+        )
+    )
 
 
 def _is_header(columns: Sequence[str]) -> bool:
@@ -178,7 +186,8 @@ def _as_bio(tags: list[str], place: str) -> list[str]:
             hint="Write the names of the tags, such as B-PER.",
         )
     single = [tag for tag in tags if tag not in (OUTSIDE, OUTSIDE.lower())]
-    if any(canonical_tags([tag]) for tag in single) and len(single) < len(tags):
+    entities = [tag for tag in single if canonical_tags([tag])]
+    if any(map(is_entity_tag, entities)) or (entities and len(single) < len(tags)):
         bad = next((tag for tag in single if canonical_tags([tag]) is None), single[-1])
         raise DataError(
             f"{place}: the tag {bad!r} is not of the scheme of the others.",
@@ -212,17 +221,31 @@ def _layout(sample: list[str], file: DataFile) -> ConllLayout | None:
         return _numbered(cells, file)
     marked = [index for index in range(width) if _is_entities(cells[index])]
     if width - 1 in marked:
-        return ConllLayout(width, 0, width - 1)
+        return ConllLayout(width, _token(cells, width - 1), width - 1, entities=True)
     if not marked:
         tag_first = width == 2 and _looks_like_tags(cells[0]) and not _looks_like_tags(cells[1])
         return ConllLayout(width, *((1, 0) if tag_first else (0, width - 1)))
     if len(marked) == 1 and (marked[0] or width == 2):
-        return ConllLayout(width, 0 if marked[0] else 1, marked[0])
+        token = _token(cells, marked[0]) if marked[0] else 1
+        return ConllLayout(width, token, marked[0], entities=True)
     raise DataError(
         f"{file.path}: it is not clear which of {width} columns is the token and which the tag.",
         hint=f"Entity tags are in column {', '.join(str(index + 1) for index in marked)}. Write "
         "lines with the token first and its tag last.",
     )
+
+
+def _token(cells: list[list[str]], tag: int) -> int:
+    """The column of tokens before that of tags: the first one, or the one after their numbers where
+    the first one names the document of the tokens (CoNLL-2012)."""
+    for place in reversed(range(1, tag - 1)):
+        if _numbers(cells[place]) and all(map(str.isdecimal, cells[place])):
+            numbers = list(map(int, cells[place]))
+            goes_on = [index for index in range(1, len(numbers)) if numbers[index]]
+            names = cells[0]
+            if goes_on and all(names[index] == names[index - 1] for index in goes_on):
+                return place + 1
+    return 0
 
 
 def _numbered(cells: list[list[str]], file: DataFile) -> ConllLayout:

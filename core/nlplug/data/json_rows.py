@@ -86,6 +86,9 @@ def _values(file: DataFile, lines: LineReader) -> Iterator[DataRow | Unusable]:
             f"{path}:1: the file is {json_shown(values)}; it should be an array of objects.",
             hint=_ARRAY,
         )
+    if values and all(isinstance(value, dict) and "paragraphs" in value for value in values):
+        file.report.format = "SQuAD"
+        values = list(squad_rows(values, path))
     for number, value in enumerate(values, start=1):
         try:
             row = _object(value, path, number)

@@ -156,7 +156,9 @@ def _span(text: Any, start: Any, context: str, row: DataRow) -> tuple[int, int]:
         return found, found + len(text)
     try:
         begin = int(start)
-    except (TypeError, ValueError):
+        if isinstance(start, bool) or (isinstance(start, float) and start != begin):
+            begin = -1
+    except (TypeError, ValueError, OverflowError):
         begin = -1
     if begin < 0 or context[begin : begin + len(text)] != text:
         raise DataError(

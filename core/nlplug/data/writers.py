@@ -86,7 +86,7 @@ class RowWriter:
         if self._kind in (".csv", ".tsv", ".xlsx"):
             self._write_table(row, self._file)
         else:
-            text = json.dumps(dict(row), ensure_ascii=False)
+            text = _json_of(dict(row))
             if self._kind == ".json":
                 self._file.write("[\n" if self.count == 0 else ",\n")
                 self._file.write(text)
@@ -165,6 +165,22 @@ def _cut(path: Path) -> int:
     return count
 
 
+def _json_of(row: dict[str, Any]) -> str:
+    """A row as JSON, which has no NaN and no infinity: they become null, as pandas writes them."""
+    try:
+        return json.dumps(row, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(row), ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _line(fields: Sequence[str], separator: str) -> str:
     """One line of a table; the csv module would leave a lone carriage return unquoted."""
     marks = (separator, '"', "\n", "\r")
@@ -177,10 +193,12 @@ def _line(fields: Sequence[str], separator: str) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Nested values as JSON, so that a table can be read back; None as an empty field."""
-    if value is None:
+    """Nested values as JSON, so that a table can be read back; None and NaN as an empty field."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    if isinstance(value, dict | list):
+        return json.dumps(_finite(value), ensure_ascii=False)
+    return str(value)
 
 
 def _number(value: Any) -> Any:

@@ -49,6 +49,8 @@ class TaskModel(ABC, Generic[I, O]):
     each of its tokens. None: any."""
     output_width: int | None = None
     """Size of the last axis of each required output, such as the number of labels. None: any."""
+    output_least: int = 0
+    """Least size of the last axis of each required output, such as that of the vocabulary."""
     pad_token_id: int | None = 0
     """What ``input_ids`` are padded with; None where the model has no such token, so that only rows
     of the same length are run together."""

@@ -49,6 +49,7 @@ class GraphOutputs:
         self._signature = signature
         self._rank = model.output_rank
         self._labels = model.output_width
+        self._least = model.output_least
         self._token_level = model.token_level
         self._names = _chosen(signature, model)
         for name in self._names.values():
@@ -106,13 +107,22 @@ class GraphOutputs:
                 f"its {name} have {rank} axes{_meaning(rank)}, and this task reads "
                 f"{self._rank}{_meaning(self._rank)}"
             )
+        if width is not None and width < self._least:
+            raise self._signature.for_another_task(
+                f"its {name} have {width} values{_per(self._token_level)}, and this task reads one "
+                f"for each of {self._least:,} tokens"
+            )
         if self._labels is not None and width is not None and width != self._labels:
             raise BundleError(
                 f"The graph {self._signature.source} gives {width} {name}"
-                f"{' per token' if self._token_level else ''}, but its config.json names "
+                f"{_per(self._token_level)}, but its config.json names "
                 f"{self._labels} labels.",
                 hint="Correct id2label in config.json, or export the model again.",
             )
+
+
+def _per(token_level: bool) -> str:
+    return " per token" if token_level else ""
 
 
 def _meaning(rank: int) -> str:

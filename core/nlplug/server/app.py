@@ -19,7 +19,7 @@ from starlette.routing import Route
 from nlplug.plugins import PluginHost
 from nlplug.server.body import parse_json, read_body
 from nlplug.server.catalog import Catalog, Source
-from nlplug.server.containment import contained, contained_async
+from nlplug.server.containment import AWAITING, contained
 from nlplug.server.describe import describe_models, describe_tasks, failed_plugins
 from nlplug.server.events import EventStream
 from nlplug.server.guard import Guard
@@ -206,7 +206,7 @@ def _add_model_routes(app: FastAPI, serving: Serving) -> None:
         try:
             served = serving.catalog.find(name, task)
             label = served.name
-            with contained_async():
+            with contained(*AWAITING):
                 response = await within(serving.limits.timeout, _answer(request, serving, served))
         except ClientDisconnect:
             response = Response(status_code=CLIENT_GONE)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nlplug.errors import NlplugError, RequestTooLarge, Unauthorized, UnknownHost
 from nlplug.server import login
-from nlplug.server.containment import contained_async
+from nlplug.server.containment import AWAITING, contained
 from nlplug.server.http import error_reply
 from nlplug.server.listening import is_loopback
 
@@ -67,7 +67,7 @@ class Guard:
         except NlplugError as error:
             await _refuse(connection, error, receive, send)
             return
-        with contained_async():
+        with contained(*AWAITING):
             await self._app(scope, receive, send)
 
     def _check_host(self, connection: HTTPConnection) -> None:

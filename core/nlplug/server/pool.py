@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 from nlplug.by_language import bundles_of
 from nlplug.errors import ModelNotFound
 from nlplug.models.bundle import Bundle
+from nlplug.models.inventory import inventory
 from nlplug.pipelines import Pipeline, pipeline
+from nlplug.server.containment import contained
+from nlplug.settings import load_settings
 from nlplug.validation import no_model
 
 if TYPE_CHECKING:
@@ -94,6 +97,19 @@ class ModelPool:
         """The models that installed packages register for a task."""
         return self.host.models(task)
 
+    def local(self, task: Task) -> list[str]:
+        """The models of a task that are on this machine: those that packages embed, and unless
+        only installed models are offered those in the cache."""
+        if self.only_packaged:
+            return [spec.name for spec in self.packaged(task.name) if spec.path is not None]
+        return [
+            entry.name
+            for entry in inventory(self.host, load_settings())
+            if entry.where != "hub"
+            and entry.error is None
+            and entry.task in (task.name, task.hub_task)
+        ]
+
     def bundle(self, task: Task, model: str | None) -> Bundle:
         """Find a model and check that it fits the task; for ``auto`` the first one.
 
@@ -123,28 +139,35 @@ class ModelPool:
 
         Raises:
             NlplugError: The model cannot be found, downloaded or loaded.
+            RuntimeError: The model raised what would end a thread; see `contained`.
         """
         source = self._source(task, model)
         chosen = self._precision if precision in ("", AUTO) else precision
         name = str(source.path if isinstance(source, Bundle) else source or "")
         entry = self._take((task.name, name, chosen))
         try:
-            with entry.lock:  # other leases of this model wait until it is loaded
-                started = time.perf_counter()
-                fresh = entry.pipeline is None
-                if entry.pipeline is None:
-                    entry.pipeline = pipeline(
-                        task.name,
-                        source,
-                        precision=chosen,
-                        device=self._device,
-                        threads=self._threads,
-                        host=self.host,
-                    )
-                spent = time.perf_counter() - started if fresh else 0.0
-            yield Lease(entry.pipeline, spent)
+            with contained(GeneratorExit):
+                yield self._opened(entry, task, source, chosen)
         finally:
             self._give(entry)
+
+    def _opened(
+        self, entry: _Entry, task: Task, source: str | Path | Bundle | None, precision: str
+    ) -> Lease:
+        with entry.lock:  # other leases of this model wait until it is loaded
+            started = time.perf_counter()
+            fresh = entry.pipeline is None
+            if entry.pipeline is None:
+                entry.pipeline = pipeline(
+                    task.name,
+                    source,
+                    precision=precision,
+                    device=self._device,
+                    threads=self._threads,
+                    host=self.host,
+                )
+            spent = time.perf_counter() - started if fresh else 0.0
+        return Lease(entry.pipeline, spent)
 
     def close(self) -> None:
         """Close all models without a lease."""

@@ -49,6 +49,13 @@ class Privacy:
     sample_rate: float
     steps: int
 
+    def __str__(self) -> str:
+        return (
+            f"Differential privacy: epsilon {self.epsilon:.2f}, delta {self.delta:.2g} after "
+            f"{self.steps:,} steps with a noise multiplier of {self.noise:.3f}; a row is in a step "
+            f"with a probability of {self.sample_rate:.4g}."
+        )
+
     def after(self, steps: int) -> Privacy:
         """The same mechanism after another number of steps."""
         epsilon = _spent(self.noise, self.sample_rate, steps, self.delta)

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from nlplug.data.annotated import text_of
 from nlplug.data.formats import DataFile
 from nlplug.data.readers import read_rows
-from nlplug.errors import OptionError, TrainingError
+from nlplug.errors import DataError, OptionError, TrainingError
 from nlplug.export.pretrained import load_config, load_model
 from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
 from nlplug.models.atomic import Staged
@@ -58,12 +59,12 @@ def prune(
         data: Texts to measure the activations on; 256 of them are read.
         keep: Share of the neurons that stay, above 0; 1: all.
         keep_heads: Share of the attention heads that stay, above 0; 1: all.
-        text_column: Column with the text.
+        text_column: Column with the text; rows without it may have tokens.
 
     Raises:
         OptionError: A share is not above 0 and at most 1, or both are 1, or ``output`` exists.
         TrainingError: The architecture has no layers of this form.
-        DataError: The file cannot be read.
+        DataError: The file cannot be read, or has no rows.
     """
     for name, share in (("keep", keep), ("keep_heads", keep_heads)):
         if not 0 < share <= 1:
@@ -83,7 +84,9 @@ def prune(
             f"The checkpoint {checkpoint!r} cannot be loaded: {str(error).splitlines()[0]}",
             hint="Give a folder with config.json, weights and tokenizer, or a Hub id.",
         ) from None
-    texts = [row.text(text_column) for row in read_rows(data, limit=_ROWS)]
+    texts = [text_of(row, text_column) for row in read_rows(data, limit=_ROWS)]
+    if not texts:
+        raise DataError(f"{data.path} has no rows.", hint="Give a file of texts.")
     batches = [
         tokenizer(
             texts[i : i + _BATCH],

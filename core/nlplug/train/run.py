@@ -128,6 +128,10 @@ def _fine_tune(
         config = with_precision(config)
         if is_main():
             _log.info("%s", described(config, given))
+    if config.private_epsilon:
+        from nlplug.train.privacy import privacy_of
+
+        _log.info("%s", privacy_of(config, len(rows.train)))
     recipe = _recipe(task, config, extensions)
     work = Workspace.open(config)
     recipe.fit(rows.train)

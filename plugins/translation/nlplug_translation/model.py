@@ -10,6 +10,7 @@ from nlplug.text.language import guess
 from nlplug.text.language_codes import SPACELESS, base
 from nlplug_translation.languages import Languages
 from nlplug_translation.layout import Piece, lay_out
+from nlplug_translation.markup import MarkupPiece, markup_pieces, restored
 from nlplug_translation.protected import compiled
 from nlplug_translation.segments import Writer
 from nlplug_translation.vocabulary import Vocabulary
@@ -39,13 +40,16 @@ class TranslationModel(Seq2SeqModel):
         """The sentences of a text, and the text between them."""
         named, text = self.languages.marked(item.text, options.tgt_lang)
         target = self.languages.target(named)
+        markup = options.tag_handling == "html"
+        pieces = markup_pieces(text, target) if markup else [MarkupPiece(text, str)]
+        plain = " ".join(piece.text for piece in pieces if piece.restore) if markup else text
         patterns = [compiled(pattern) for pattern in options.protect_patterns]
         room = self.tokenizer.max_length
         truncate = options.truncation != "do_not_truncate"
         checked = options.sentences and options.protect and not truncate
         writer = Writer(
             vocabulary=self.vocabulary,
-            route=self.languages.route(self._source(text, options), target),
+            route=self.languages.route(self._source(plain, options), target),
             room=room,
             limit=min(options.max_new_tokens, self.positions() or options.max_new_tokens),
             best=options.best_length if checked else room,
@@ -56,7 +60,22 @@ class TranslationModel(Seq2SeqModel):
             spaced=base(target or "") not in SPACELESS,
         )
         parts: list[Part] = []
-        pieces = lay_out(text, split=options.sentences, protect=options.protect, patterns=patterns)
+        for piece in pieces:
+            if piece.restore is None:
+                parts.append(piece.text)
+            elif markup:
+                own = self._sentences(piece.text, writer, options)
+                parts += [restored(part, piece.restore) for part in own]
+            else:
+                parts += self._sentences(piece.text, writer, options)
+        return parts
+
+    def _sentences(self, text: str, writer: Writer, options: TranslationOptions) -> list[Part]:
+        """The sentences of a text without markup, and the text between them."""
+        parts: list[Part] = []
+        pieces = lay_out(
+            text, split=options.sentences, protect=options.protect, patterns=writer.patterns
+        )
         for before, piece, after in _neighbours(pieces):
             if piece.translate:
                 if writer.spaced and before and before.translate:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Literal, Self
 
+from pydantic import Field, field_validator, model_validator
+
+from nlplug.errors import OptionError
 from nlplug.families.seq2seq import Seq2SeqOptions
 from nlplug.task import TaskInput, chinese
 from nlplug_translation.protected import compiled
@@ -75,6 +78,19 @@ class TranslationOptions(Seq2SeqOptions):
             advanced=True,
         ),
     )
+    tag_handling: Literal["none", "html"] = Field(
+        default="none",
+        title="Markup",
+        description="html: the text is an HTML document or a part of one. Its tags, scripts, "
+        "styles, comments and code stay; the text between tags and in attributes such as alt is "
+        "translated. Needs protect.",
+        json_schema_extra=chinese(
+            "标记语言",
+            "html：文本是 HTML 文档或其片段。标签、脚本、样式、注释和代码不变，"
+            "翻译标签之间的文本和 alt 等属性。需要开启保护。",
+            advanced=True,
+        ),
+    )
     best_length: int = Field(
         default=60,
         ge=8,
@@ -96,3 +112,12 @@ class TranslationOptions(Seq2SeqOptions):
         for pattern in patterns:
             compiled(pattern)
         return patterns
+
+    @model_validator(mode="after")
+    def _protects_tags(self) -> Self:
+        if self.tag_handling == "html" and not self.protect:
+            raise OptionError(
+                "tag_handling is html, but protect is off, so tags would go to the model.",
+                hint="Set protect to true.",
+            )
+        return self

@@ -63,7 +63,7 @@ class TranslationTask(Seq2SeqTask):
     def unchanged(self, item: TaskInput, options: TaskOptions) -> Sequence[tuple[int, int]]:
         """Addresses, placeholders, numbers and what else the options protect."""
         wanted = cast("TranslationOptions", options)
-        if not wanted.protect:
+        if not wanted.protect or wanted.tag_handling == "html":
             return ()
         patterns = [compiled(pattern) for pattern in wanted.protect_patterns]
         text = cast("TranslationInput", item).text

@@ -98,6 +98,13 @@ def test_labels_that_differ_only_in_spelling_are_named() -> None:
     assert "'not spam' (6)" in message
 
 
+def test_labels_of_other_unicode_forms_or_like_missing_values_are_named() -> None:
+    labels = ["caf\u00e9", "cafe\u0301", "nan"] * 6
+    check = checked([row(line, f"text {line}", label) for line, label in enumerate(labels)])
+    assert "'caf\u00e9' (6)" in found(check, "label_spelling").message
+    assert found(check, "empty_label").message == "Labels look like missing values: 'nan' (6)"
+
+
 def test_labels_that_differ_in_their_signs_are_different() -> None:
     labels = ["C", "C++", "C#", "A-", "A", "A+"] * 5
     check = checked([row(line, f"text {line}", label) for line, label in enumerate(labels)])

@@ -134,6 +134,21 @@ def test_brackets_of_conll_2012_hold_several_tokens(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "#begin document (bc/cctv_1); part 000\n"
+        "bc/cctv_1 0 0 Anna NNP (TOP* - - - - (PERSON) -\n"
+        "bc/cctv_1 0 1 sings VBZ * - - - - * -\n\n#end document\n",
+        "doc1\t1\tAnna\tB-PERSON\ndoc1\t2\tsings\tO\n",
+        "# id 5cf6 domain=en\nAnna _ _ B-PERSON\nsings _ _ O\n",
+    ],
+    ids=["CoNLL-2012", "names of documents", "MultiCoNER"],
+)
+def test_names_of_documents_and_comments_are_no_tokens(tmp_path: Path, content: str) -> None:
+    assert rows(tmp_path / "a.conll", content) == [(["Anna", "sings"], ["B-PERSON", "O"])]
+
+
 @pytest.mark.parametrize("tags", [["n.s", "v.s"], ["(A*", "(B*"], ["(A*", "*"], ["*)", "*"]])
 def test_tags_that_only_look_like_entities_stay(tags: list[str]) -> None:
     assert canonical_tags(tags) is None
@@ -176,6 +191,8 @@ def test_parts_of_speech_may_stand_first(tmp_path: Path) -> None:
     ("content", "words"),
     [
         ("Anna B-PER\nlives LOC\nthere O\n", "the tag 'LOC' is not of the scheme"),
+        ("Anna B-PER\nlives 0\n", "the tag '0' is not of the scheme"),
+        ("Anna B-PER\nlives _\n", "the tag '_' is not of the scheme"),
         ("B-PER Anna NNP\nO lives VBZ\n", "not clear which of 3 columns"),
         ("Anna/B-PER lives/O there/O\n", "no blank between, as in 'Anna/B-PER'"),
         ("Anna_B-PER\nlives_O\n", "no blank between"),

@@ -123,6 +123,8 @@ def test_no_answer_is_an_empty_list_an_empty_cell_or_a_mark() -> None:
         ({"answer": "Paris"}, "'Paris' is not in the context"),
         ({"answer": "Bo", "answer_start": 9}, "'Bo' does not stand at 9 in the context"),
         ({"answer": "Bo", "answer_start": -8}, "'Bo' does not stand at -8"),
+        ({"answer": "Bo", "answer_start": 0.5}, "'Bo' does not stand at 0.5"),
+        ({"answer": "Bo", "answer_start": False}, "'Bo' does not stand at False"),
         ({"answer": "Bo", "answer_start": "late"}, "'Bo' does not stand at 'late'"),
         ({"answers": {"text": [""], "answer_start": [0]}}, "the answer '' is not a text"),
         ({"answers": "Bo"}, "the column 'answers' holds 'Bo'"),

@@ -54,6 +54,14 @@ def test_nested_values_stand_in_a_table_as_json(tmp_path: Path) -> None:
     assert next(read_rows(tmp_path / "out.csv")).values == {"labels": '["a", "b"]'}
 
 
+def test_what_json_does_not_have_becomes_null(tmp_path: Path) -> None:
+    row = {"text": "a", "n": float("nan"), "of": [1.5, {"x": float("inf")}]}
+    path = write(tmp_path / "out.jsonl", [row])
+    assert path.read_text() == '{"text": "a", "n": null, "of": [1.5, {"x": null}]}\n'
+    table = write(tmp_path / "out.csv", [row])
+    assert table.read_text().splitlines()[1] == 'a,,"[1.5, {""x"": null}]"'
+
+
 def test_an_exception_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
     path = write(tmp_path / "out.jsonl", ROWS)
     before = path.read_bytes()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nlplug.data import read_rows
-from nlplug.errors import NlplugError, OptionError, TrainingError
+from nlplug.errors import OptionError, TrainingError
 from nlplug.models.bundle import Bundle
 from nlplug.models.card import model_card
 from nlplug.task import Task
@@ -52,10 +52,10 @@ def test_a_private_run_learns_and_its_bundle_says_how_private_it_is(
         base=str(base),
         labels=["good", "bad"],  # so that its head is wrong
         private_epsilon=200,
-        epochs=60,
+        epochs=30,
         batch_size=72,  # all rows: the noise of a part of them takes seconds to compute
-        learning_rate=2e-3,
-        eval_steps=60,
+        learning_rate=4e-3,
+        eval_steps=30,
         precisions=["fp32"],
     )
     bundle = Bundle.open(train(toy_task, settings))
@@ -66,7 +66,7 @@ def test_a_private_run_learns_and_its_bundle_says_how_private_it_is(
     assert privacy == record["privacy"]
     assert 199 < privacy["epsilon"] <= 200
     assert privacy["delta"] == pytest.approx(0.1 / 72)
-    assert (privacy["rows"], privacy["steps"], privacy["sample_rate"]) == (72, 60, 1)
+    assert (privacy["rows"], privacy["steps"], privacy["sample_rate"]) == (72, 30, 1)
     assert f"epsilon = {privacy['epsilon']:.2f}" in model_card(bundle.manifest)
     report = settings.output.with_name("out.report")
     assert "differential privacy" in (report / "report.md").read_text()
@@ -141,22 +141,25 @@ def test_the_noise_is_not_known_from_the_seed(toy_task: Task, config: Make) -> N
 def test_a_model_whose_rows_share_a_computation_is_refused(
     toy_task: Task, config: Make, tiny_bert: Path
 ) -> None:
-    from transformers import AutoModelForSequenceClassification, DebertaV2Config
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
 
-    shape = DebertaV2Config(
-        vocab_size=60,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        relative_attention=True,
-        position_buckets=8,
-        pos_att_type=["p2c", "c2p"],
-        share_att_key=True,
-    )
-    model = AutoModelForSequenceClassification.from_config(shape)
-    with pytest.raises(TrainingError, match="deberta"):
-        trainer_of(toy_task, config(private_epsilon=8), model)
+    class Shared(BertForSequenceClassification):
+        """Adds the same numbers to all rows, as models with relative positions do in attention."""
+
+        def __init__(self, shape: BertConfig) -> None:
+            super().__init__(shape)
+            self.shared = torch.nn.Linear(16, 2)
+
+        def forward(self, **inputs: torch.Tensor) -> Any:
+            found = super().forward(**inputs)
+            found.logits = found.logits + self.shared(torch.ones(1, 16, dtype=self.dtype))
+            return found
+
+    with pytest.raises(TrainingError, match=r"each row.*shared\.weight"):
+        trainer_of(
+            toy_task, config(private_epsilon=8, batch_size=72), Shared.from_pretrained(tiny_bert)
+        )
 
 
 @pytest.mark.parametrize(
@@ -189,5 +192,12 @@ def test_what_the_noise_does_not_cover_is_refused(
 def test_a_budget_that_is_none_or_cannot_be_kept_is_refused(
     config: Make, given: dict[str, Any], named: str
 ) -> None:
-    with pytest.raises(NlplugError, match=named):
+    with pytest.raises(OptionError, match=named):
         privacy_of(config(**{"private_epsilon": 8, **given}), rows=72)
+
+
+def test_a_delta_that_is_too_large_leaves_no_folder(toy_task: Task, config: Make) -> None:
+    settings = config(private_epsilon=8, private_delta=0.02)
+    with pytest.raises(OptionError, match="private_delta"):
+        fine_tune(toy_task, settings)
+    assert not Workspace.of(settings).folder.exists()

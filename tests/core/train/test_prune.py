@@ -13,7 +13,7 @@ from toy_set import toy_rows, write_jsonl
 
 from nlplug.cli.main import main
 from nlplug.data.formats import DataFile
-from nlplug.errors import NlplugError, OptionError, TrainingError
+from nlplug.errors import DataError, NlplugError, OptionError, TrainingError
 from nlplug.models.bundle import Bundle
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
@@ -129,6 +129,29 @@ def test_heads_are_refused_with_transformers_5(
 def test_a_share_out_of_bounds_is_refused(tiny_bert: Path, texts: Path, keep: float) -> None:
     with pytest.raises(OptionError, match="keep"):
         prune(str(tiny_bert), texts.with_name("out"), DataFile(texts), keep=keep)
+
+
+@pytest.mark.skipif(FIVE, reason="transformers 5 cannot remove heads")
+def test_an_export_tries_no_other_number_of_heads_where_some_are_removed() -> None:
+    import numpy as np
+    from transformers import BertConfig, BertModel
+
+    from nlplug.export.preflight.alternatives import check_alternatives
+
+    shape = BertConfig(
+        vocab_size=8,
+        hidden_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        pruned_heads={0: [3]},
+    )
+    assert check_alternatives(BertModel(shape), lambda model: np.zeros(4)) == []
+
+
+def test_a_file_without_rows_is_named(tiny_bert: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.jsonl").write_text("")
+    with pytest.raises(DataError, match=r"none\.jsonl"):
+        prune(str(tiny_bert), tmp_path / "out", DataFile(tmp_path / "none.jsonl"), keep=0.5)
 
 
 def test_what_is_no_checkpoint_is_named(texts: Path, tmp_path: Path) -> None:

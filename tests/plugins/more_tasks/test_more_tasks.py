@@ -225,3 +225,8 @@ def test_the_parameters_of_a_task_are_those_of_the_model(tmp_path: Path) -> None
         assert pipe.defaults["num_beams"] == 2
     with pipeline("text2text-generation", bundle.path) as pipe:
         assert pipe("hello") == [{"generated_text": "bonjour"}]
+
+
+def test_a_model_that_labels_words_fills_no_masks() -> None:
+    with pytest.raises(BundleError, match="token classification: its logits have 9 values per"):
+        pipeline("fill-mask", "ner-en")("I am [MASK].")

@@ -15,10 +15,12 @@ window.nplugAddress = (() => {
   const last = () => `nplug:last:${location.pathname}`;
   const longOf = (search) => `nplug:long:${location.pathname}${search}`;
 
-  // The options that the model sets; the server writes them into the card of the model.
+  // The options that the model sets; the server writes them into the card of the model. Before the
+  // card is there, those of the model that the page shows first.
   const initial = (field) => {
     const node = document.querySelector("[data-defaults]");
-    const ofModel = node ? JSON.parse(node.dataset.defaults) : {};
+    if (!node) return "first" in field ? field.first : field.initial;
+    const ofModel = JSON.parse(node.dataset.defaults);
     return field.key in ofModel ? ofModel[field.key] : field.initial;
   };
   const encode = (value) => (value === null || value === undefined ? "" : String(value));
@@ -54,6 +56,7 @@ window.nplugAddress = (() => {
 
   return {
     open(opened) { form = opened; },
+    initial,
 
     // Values by the address: {values, keys}, or null if it names no field.
     read({ resume }) {
@@ -67,7 +70,7 @@ window.nplugAddress = (() => {
       const long = JSON.parse(store.get(longOf(search)) ?? "{}");
       const keys = form.fields.map((field) => field.key).filter((key) => params.has(key) || key in long);
       const values = form.fields.map((field) =>
-        keys.includes(field.key) ? decode(field, long[field.key] ?? params.get(field.key)) : field.initial);
+        keys.includes(field.key) ? decode(field, long[field.key] ?? params.get(field.key)) : initial(field));
       return { values, keys };
     },
 

@@ -188,12 +188,18 @@ window.nplug = (() => {
 
     // Sets fields of the form, by their names in the address; `then` runs afterwards.
     set(changes, then = null) {
+      if ("model" in changes) restored = null;
       wanted = { changes, then };
       press("#np-restore");
     },
 
-    // The value of a field by its name; undefined if there is none.
-    value: (key) => (form && values ? values[form.fields.findIndex((field) => field.key === key)] : undefined),
+    // The value of a field by its name; undefined if there is none. Until something of the form has
+    // changed, that is its first value.
+    value(key) {
+      const place = form ? form.fields.findIndex((field) => field.key === key) : -1;
+      if (place < 0) return undefined;
+      return values ? values[place] : address.initial(form.fields[place]);
+    },
     has: (key) => Boolean(form?.fields.some((field) => field.key === key)),
     get form() { return form; },
     // The query of the address for the values of the form.

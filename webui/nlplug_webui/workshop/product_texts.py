@@ -58,15 +58,17 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     "detect": ("Detect language", "自动识别"),
     "detected": ("Detected: {language}", "已识别：{language}"),
     "swap": ("Swap the languages", "互换语言"),
+    "swap_model": ("Swap the languages: use {model}", "互换语言：改用 {model}"),
     "no_swap": (
-        "This model does not translate in the other direction.",
-        "此模型不支持反方向翻译。",
+        "Neither this model nor another one on this machine translates in the other direction.",
+        "此模型和本机的其他模型都不支持反方向翻译。",
     ),
     "whole_file": ("Translate a text file", "翻译文本文件"),
     "whole_file_info": (
-        "Text, Markdown, SubRip or WebVTT (.txt, .md, .srt, .vtt), in UTF-8, at most 2 MB. Lines, "
-        "times and placeholders stay.",
-        "UTF-8 编码的 .txt、.md、.srt、.vtt 文件，最大 2 MB。换行、时间和占位符保持不变。",
+        "Text, Markdown, SubRip, WebVTT or HTML (.txt, .md, .srt, .vtt, .html), in UTF-8, at most "
+        "2 MB. Lines, times, placeholders, tags and scripts stay.",
+        "UTF-8 编码的 .txt、.md、.srt、.vtt、.html 文件，最大 2 MB。换行、时间、占位符、标签和脚本"
+        "保持不变。",
     ),
     "file_large": ("The file is larger than 2 MB.", "文件超过 2 MB。"),
     "file_not_text": ("The file is not text in UTF-8.", "文件不是 UTF-8 文本。"),

@@ -6,14 +6,15 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Body, Depends
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from nlplug import PluginHost
 from nlplug.async_iterators import iterate_in_thread
-from nlplug.errors import OptionError
+from nlplug.errors import NlplugError, OptionError
 from nlplug.server.pool import AUTO, ModelPool
+from nlplug.text.language_codes import base
 from nlplug_webui.messages import shown_error
 from nlplug_webui.workshop.requests import by_our_page
 
@@ -61,6 +62,9 @@ class Products:
         self.router.add_api_route(
             "/alternatives", self.alternatives, methods=["POST"], response_model=None
         )
+        self.router.add_api_route(
+            "/direction", self.direction, methods=["POST"], response_model=None
+        )
         self.router.add_api_route("/whole", self.whole, methods=["POST"], response_model=None)
 
     def alternatives(self, call: Call) -> Any:
@@ -71,6 +75,31 @@ class Products:
                 call.item, part=call.part, before=call.before, **call.options
             )
         return {"texts": texts}
+
+    def direction(
+        self,
+        task: str = Body(),
+        source: str = Body(),
+        target: str = Body(),
+    ) -> Any:
+        """A model on this machine that translates between two languages, with their codes.
+
+        A code is empty if the model has no choice. All are None if there is no such model.
+        """
+        found = self._host.task(task)
+        for name in self._pool.local(found):
+            try:
+                offered = found.choices(self._pool.bundle(found, name))
+            except NlplugError:  # a model for something else
+                continue
+            codes = {}
+            for key, wanted in (("src_lang", source), ("tgt_lang", target)):
+                known = {base(code): code for code in offered.get(key, {})}
+                if base(wanted) in known:
+                    codes[key] = known[base(wanted)] if len(known) > 1 else ""
+            if len(codes) == 2:
+                return {"model": name, **codes}
+        return dict.fromkeys(("model", "src_lang", "tgt_lang"))
 
     async def whole(self, call: Call) -> StreamingResponse:
         """The answer to a long text, one JSON value per line: its pieces, or an error."""

@@ -50,7 +50,9 @@ def check_alternatives(model: Any, score: Callable[[Any], np.ndarray]) -> list[F
 
 def _candidates(config: Any) -> Iterator[tuple[str, Any]]:
     hidden, heads = (getattr(config, name, None) for name in ("hidden_size", "num_attention_heads"))
-    if isinstance(hidden, int) and isinstance(heads, int):
+    # Where heads are pruned by their number, another number of heads would not fit the weights.
+    pruned = getattr(config, "pruned_heads", None)
+    if isinstance(hidden, int) and isinstance(heads, int) and not pruned:
         for size in _HEAD_SIZES:
             if hidden % size == 0 and hidden // size != heads:
                 yield "num_attention_heads", hidden // size

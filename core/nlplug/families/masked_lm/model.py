@@ -68,7 +68,9 @@ class MaskedLMModel(TaskModel[MaskedLMInput, MaskedLMOptions]):
         self._others = re.compile("|".join(re.escape(other) for other in MASKS if other != text))
         self._tidy = bundle.repository.tokenizer_config.get("clean_up_tokenization_spaces") is True
         rows = bundle.config.get("vocab_size")
-        size = max(self._tokenizer.size, rows if type(rows) is int else 0)
+        known_rows = rows if type(rows) is int else 0
+        size = max(self._tokenizer.size, known_rows)
+        self.output_least = min(self._tokenizer.size, known_rows) or mask + 1
         self.token_budget = max(1, _BATCH_NUMBERS // size)
         self.largest_chunk = max(1, min(type(self).largest_chunk, _CHUNK_NUMBERS // size))
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 MIN_ROWS = 50
 """Questions with and without an answer that are needed, of each."""
+_TOLERANCE = 0.01
+"""Of thresholds whose F1 differs by less than this, the one closest to 0 is taken.
+
+A few hundred rows do not tell them apart, and far from 0 most answers are withheld.
+"""
 _OPTION = "null_score_diff_threshold"
 _ASKED = {"handle_impossible_answer": True, "top_k": 1, "min_score": 0.0}
 _ALWAYS, _NEVER = -1000.0, 1000.0
@@ -24,7 +29,7 @@ _ALWAYS, _NEVER = -1000.0, 1000.0
 
 
 def fit(pipe: Pipeline, samples: Sequence[Sample], *, temperature: bool) -> HeldOut:
-    """The threshold with the highest mean F1 over the questions.
+    """The threshold with the highest mean F1 over the questions, as close to 0 as possible.
 
     The function `nlplug.families.family.Family.held_out`.
 
@@ -64,7 +69,9 @@ def fit(pipe: Pipeline, samples: Sequence[Sample], *, temperature: bool) -> Held
 
 
 def _best(margin: np.ndarray, overlap: np.ndarray, absent: np.ndarray) -> float:
-    """The threshold with the highest mean: the middle between two margins, 0 if none is better.
+    """The threshold with the highest mean, or one that is almost as good and closer to 0.
+
+    It is 0, or the middle between two margins.
 
     Args:
         margin: How far the logarithm of the score of "no answer" exceeds that of the best answer,
@@ -82,6 +89,9 @@ def _best(margin: np.ndarray, overlap: np.ndarray, absent: np.ndarray) -> float:
         ([ordered[0] - 1], (ordered[:-1] + ordered[1:]) / 2, [ordered[-1] + 1])
     )
     apart = np.concatenate(([True], ordered[:-1] != ordered[1:], [True]))
+    total = np.where(apart, total, -np.inf)
     now = np.where(margin > 0, absent, overlap).sum()
-    best = int(np.where(apart, total, -np.inf).argmax())
-    return round(float(borders[best]), 4) if total[best] > now else 0.0
+    least = total.max() - _TOLERANCE * len(margin)
+    if now >= least:
+        return 0.0
+    return round(float(min(borders[total >= least], key=abs)), 4)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForTokenClassification
 
-from nlplug.data.annotated import LABEL_SET, AnnotatedText
+from nlplug.data.annotated import LABEL_SET, AnnotatedText, text_of
 from nlplug.data.rows import DataRow
 from nlplug.data.tags import OUTSIDE, Span, type_of
 from nlplug.errors import DataError, TrainingError
@@ -100,7 +100,7 @@ class TokenClassificationRecipe(Recipe):
         """See `Recipe.taught`: texts with the probabilities of the teacher for its tokens."""
         known = [
             *((example, self.config.teacher_share) for example in examples),
-            *((AnnotatedText(row.text(self.config.text_column), ()), 1.0) for row in texts),
+            *((AnnotatedText(text_of(row, self.config.text_column), ()), 1.0) for row in texts),
         ]
         bundle = resolve(self.config.teacher)
         check_labels(self.config.teacher, bundle.labels, self.labels)
