@@ -54,11 +54,11 @@ RIGHT: dict[str, list[Any]] = {
         [("B-MISC", "World"), ("I-MISC", "Cup"), ("B-LOC", "Brazil"), ("B-LOC", "Germany")],
         [("LOC", "tokyo"), ("ORG", "united")],
     ],
-    "qa": ["Anna Weber", "March 1931", "thirty"],
+    "qa": ["Anna Weber", "March 1931", "thirty", "1842"],
     "sentiment": ["positive", "negative", "negative", "positive"],
     "translation": [
         "Où est la gare la plus proche ?",
-        "Un homme en T-shirt rouge joue de la guitare.\n\nDeux enfants dansent.",
+        "Un homme dans une chemise rouge joue de la guitare.\n\nDeux enfants sont en train de danser.",
         "Bonjour {name} ! Le train part à 10:30. Veuillez visiter https://example.com pour plus "
         "d'informations.",
     ],

@@ -97,7 +97,7 @@ def test_maps_probabilities_and_neighbors_by_keyboard(guest: Visitor) -> None:
         assert 95 <= sum(map(int, row.split()[1:])) <= 105
     told = page.locator("#np-i-probabilities tbody tr").all_inner_texts()
     assert "chat" in told[1] and " %" in told[1]
-    assert "dogs" in page.locator("#np-i-neighbors").inner_text()
+    assert "dark" in page.locator("#np-i-neighbors").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.locator("#np-i-window").fill("2")
     page.locator("#np-i-ask").click()

@@ -66,6 +66,17 @@ class Tokenizer:
         unknown = unknown_id(self._plain, repository)
         self.unk_token_id: int = unknown if unknown is not None else -1
 
+    @cached_property
+    def lacking(self) -> frozenset[int]:
+        """The tokens of characters that the vocabulary lacks.
+
+        They are the unknown token, and the bytes ``<0x00>`` to ``<0xFF>`` that a SentencePiece
+        vocabulary falls back to.
+        """
+        names = (self._plain.token_to_id(f"<0x{byte:02X}>") for byte in range(256))
+        unknown = () if self.unk_token_id < 0 else (self.unk_token_id,)
+        return frozenset((*unknown, *(token for token in names if token is not None)))
+
     @property
     def knows_words(self) -> bool:
         """Whether ``word_ids`` of its encodings number words, and not the parts between spaces.

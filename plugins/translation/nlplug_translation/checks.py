@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from unicodedata import category
 
 from nlplug_translation.protected import Pattern, Span, digits, spans
 
 # A part of a word four times in a row, or a few words three times.
 _STUTTER = re.compile(r"([^\W\d_]{1,8}?)\1{3}")
 _LOOP = re.compile(r"\b(\w[^.!?\n]{0,40}?)(?:\W{1,3}\1\b){2}", re.IGNORECASE)
+_SYMBOLS = frozenset({"Sc", "Sm", "So"})
+_NO_TEXT = "\ufffd"
+"""What stands for bytes that are no text."""
 # Below this many tokens a translation may be of any length within reason.
 _SHORT = 10
 _SHORTEST, _LONGEST, _MORE = 0.45, 2.5, 10
@@ -21,7 +25,7 @@ _LONG, _BRIEF, _LONGER = 20, 0.9, 1.2
 def is_faithful(
     source: str, target: str, kept: Sequence[Span], patterns: Sequence[Pattern] = ()
 ) -> bool:
-    """Whether a translation has what its source has of digits and protected spans, and no more.
+    """Whether a translation has the digits, symbols and protected spans of its source, and no more.
 
     Args:
         source: The source.
@@ -29,7 +33,9 @@ def is_faithful(
         kept: The protected spans of the source.
         patterns: A user's patterns among them.
     """
-    if not any(map(str.isalnum, target)) or Counter(digits(source)) != Counter(digits(target)):
+    if not any(map(str.isalnum, target)) or Counter(_signs(source)) != Counter(_signs(target)):
+        return False
+    if _NO_TEXT in target and _NO_TEXT not in source:
         return False
     wanted = [span for span in kept if span.kind != "unknown"]
     found = spans(target, patterns)
@@ -38,6 +44,13 @@ def is_faithful(
         and _tags(found) == _tags(wanted)
         and not any(form.search(target) and not form.search(source) for form in (_STUTTER, _LOOP))
     )
+
+
+def _signs(text: str) -> Iterator[str]:
+    """The digits of a text, and its symbols outside ASCII, such as an arrow or a degree sign."""
+    yield from digits(text)
+    if not text.isascii():
+        yield from (char for char in text if char > "\x7f" and category(char) in _SYMBOLS)
 
 
 def has_fitting_length(source: int, target: int) -> bool:

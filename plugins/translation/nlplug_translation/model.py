@@ -34,7 +34,7 @@ class TranslationModel(Seq2SeqModel):
     def __init__(self, bundle: Bundle) -> None:
         super().__init__(bundle, "translation")
         self.languages = Languages.of(bundle, self.tokenizer)
-        self.vocabulary = Vocabulary(self.tokens, self.tokenizer.unk_token_id)
+        self.vocabulary = Vocabulary(self.tokens, self.tokenizer.lacking)
 
     def parts(self, item: Any, options: TranslationOptions) -> list[Part]:
         """The sentences of a text, and the text between them."""

@@ -50,6 +50,8 @@ _NAMES = (
     r"(?<![\w+])[A-Za-z]\w{0,20}(?:\+[A-Za-z]\w{0,20}){1,4}(?![\w+])",
     r"(?<!\w)[A-Z](?:\+\+|\#)(?![\w+\#])",
     r"\$\([^()\n]{1,100}\)",
+    # An abbreviation with its number (HTTP 404), not among other words in capitals.
+    r"(?<![\w-])(?<![A-Z] )[A-Z]{2,5} \d{1,6}(?:\.\d{1,6}){0,3}(?![\w.-]*\w)(?! [A-Z]{2})",
     r"(?:[-=~]>|<[-=]|[-+*/!=:<>]=|&&|\|\|)=?",
     r"(?<!\S)[=+^|~](?!\S)",
     r"\#{3,}|={3,}|\*{3,}|~{3,}|\+{3,}|\${3,}|\|{3,}|;{2,}",
@@ -280,8 +282,8 @@ def mend(text: str, wanted: Sequence[str]) -> str | None:
 
 
 def digits(text: str) -> str:
-    """The digits of a text, in their order."""
-    return "".join(filter(str.isdigit, text))
+    """The digits of a text, and characters such as ½ and Ⅳ, in their order."""
+    return "".join(char for char in text if char.isnumeric() and not char.isalpha())
 
 
 def _trimmed(url: str) -> str:

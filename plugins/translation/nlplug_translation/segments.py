@@ -210,7 +210,7 @@ class Writer:
             elif (segment := self._segment(core, like)) is None:
                 halves, cut = core.halves(), True
                 rest += self.parted(halves)[::-1] if halves else (core.text,)
-            elif self.protect and self.vocabulary.unknown in segment.ids:
+            elif self.protect and self.vocabulary.lacks(segment.ids):
                 known = self.vocabulary.with_unknown(core)
                 rest.append(known if len(known.kept) > len(core.kept) else core.text)
             elif cut and isinstance(segment, Checked):

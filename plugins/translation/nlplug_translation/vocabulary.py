@@ -32,11 +32,11 @@ class Vocabulary:
 
     Attributes:
         tokens: From texts to their tokens, without special ones.
-        unknown: The token for what it lacks; -1 for none.
+        lacking: The tokens of characters that it lacks; see `Tokenizer.lacking`.
     """
 
     tokens: Callable[[Sequence[str]], Sequence[Sequence[int]]]
-    unknown: int = -1
+    lacking: frozenset[int] = frozenset()
 
     @cached_property
     def _folds(self) -> dict[int, str]:
@@ -46,8 +46,12 @@ class Vocabulary:
         return {
             ord(mark): fold
             for (mark, fold), own, its in both
-            if self.unknown in own and self.unknown not in its
+            if self.lacks(own) and not self.lacks(its)
         }
+
+    def lacks(self, tokens: Sequence[int]) -> bool:
+        """Whether it lacks a character of the text that has these tokens."""
+        return not self.lacking.isdisjoint(tokens)
 
     def folded(self, text: str) -> str:
         """A text with marks that the vocabulary has in the place of those that it lacks."""
@@ -90,4 +94,4 @@ class Vocabulary:
 
     def _lacking(self, spans: Sequence[Span]) -> list[Span]:
         ids = self.tokens([self.folded(span.text) for span in spans]) if spans else []
-        return [span for span, own in zip(spans, ids, strict=True) if self.unknown in own]
+        return [span for span, own in zip(spans, ids, strict=True) if self.lacks(own)]

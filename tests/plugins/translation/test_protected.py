@@ -120,7 +120,7 @@ def writer(*, room: int = 40, best: int = 4000, known: int = 0x110000, **more: A
         return [[number if number < known else 0 for number in map(ord, text)] for text in texts]
 
     route = Route("", (), (1,))
-    return Writer(Vocabulary(ids, 0), route, room=room, limit=room, best=best, **more)
+    return Writer(Vocabulary(ids, frozenset({0})), route, room=room, limit=room, best=best, **more)
 
 
 def answer(parts: Sequence[str | Segment], say: Callable[[str], str]) -> str:
