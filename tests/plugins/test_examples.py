@@ -58,7 +58,8 @@ RIGHT: dict[str, list[Any]] = {
     "sentiment": ["positive", "negative", "negative", "positive"],
     "translation": [
         "Où est la gare la plus proche ?",
-        "Un homme dans une chemise rouge joue de la guitare.\n\nDeux enfants sont en train de danser.",
+        "Un homme dans une chemise rouge joue de la guitare.\n\n"
+        "Deux enfants sont en train de danser.",
         "Bonjour {name} ! Le train part à 10:30. Veuillez visiter https://example.com pour plus "
         "d'informations.",
     ],

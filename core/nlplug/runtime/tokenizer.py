@@ -16,7 +16,7 @@ from nlplug.errors import BundleError, InputError
 from nlplug.models.layout import TARGET_TOKENIZER_FILE
 from nlplug.models.repository import Repository
 from nlplug.runtime.token_windows import PairFrame, TokenWindow, longest_first
-from nlplug.runtime.tokenizer_files import padding_id, read_tokenizer, unknown_id
+from nlplug.runtime.tokenizer_files import lacking_ids, padding_id, read_tokenizer, unknown_id
 from nlplug.text.windows import window_spans
 from nlplug.validation import check_text
 
@@ -65,17 +65,7 @@ class Tokenizer:
         self.pad_token_id: int | None = padding_id(self._shared, repository)
         unknown = unknown_id(self._plain, repository)
         self.unk_token_id: int = unknown if unknown is not None else -1
-
-    @cached_property
-    def lacking(self) -> frozenset[int]:
-        """The tokens of characters that the vocabulary lacks.
-
-        They are the unknown token, and the bytes ``<0x00>`` to ``<0xFF>`` that a SentencePiece
-        vocabulary falls back to.
-        """
-        names = (self._plain.token_to_id(f"<0x{byte:02X}>") for byte in range(256))
-        unknown = () if self.unk_token_id < 0 else (self.unk_token_id,)
-        return frozenset((*unknown, *(token for token in names if token is not None)))
+        self.lacking = lacking_ids(self._plain, self.unk_token_id)
 
     @property
     def knows_words(self) -> bool:
