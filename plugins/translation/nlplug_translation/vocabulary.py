@@ -32,7 +32,7 @@ class Vocabulary:
 
     Attributes:
         tokens: From texts to their tokens, without special ones.
-        lacking: The tokens of characters that it lacks; see `nlplug.runtime.tokenizer_files.lacking_ids`.
+        lacking: The tokens of characters that it lacks, bytes among them.
     """
 
     tokens: Callable[[Sequence[str]], Sequence[Sequence[int]]]
