@@ -49,7 +49,7 @@ RECIPES = $(strip $(if $(filter-out *,$(MODEL)),$(RECIPE_OF),\
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt constraints5.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test5 fuzz mutants gate-cases soak federated axe way-pictures lint format docs docs-serve release-check nox stacks bench models version api clean
+.PHONY: help demo test test5 fuzz long mutants gate-cases soak federated axe way-pictures lint format docs docs-serve release-check nox stacks bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -67,6 +67,9 @@ test5: ## Run the tests of training, export and the web UI on transformers 5, in
 
 fuzz: $(VENV)/.dev-installed ## Try many random inputs (FUZZ=20: 20 times as many as in make test)
 	NLPLUG_FUZZ=$(FUZZ) NLPLUG_FUZZ_TEXTS=20000 nice $(BIN)/python -m pytest -m fuzz $(PYTEST_ARGS)
+
+long: $(VENV)/.dev-installed ## Run the tests that make test leaves out because they take long
+	NLPLUG_LONG=1 nice $(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 mutants: $(VENV)/.dev-installed ## Test the tests with changed code and write docs/mutants.md (TARGET=cache for one target)
 	nice $(BIN)/python tools/mutants.py $(TARGET)

@@ -114,9 +114,16 @@ def _turn(item: pytest.Item, tests: Counter[Path]) -> tuple[bool, int]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the files, and skip the tests for a CUDA device where ONNX Runtime sees none."""
+    """Order the files, and skip the tests for a CUDA device where ONNX Runtime sees none.
+
+    Those that take long, and that other tests cover in part, are skipped unless `make long` runs.
+    """
     tests = Counter(item.path for item in items)
     items.sort(key=lambda item: (*_turn(item, tests), item.path))
+    if not os.environ.get("NLPLUG_LONG"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="NLPLUG_LONG is not set; see `make long`"))
     if not any(item.get_closest_marker("gpu") for item in items):
         return
     import onnxruntime

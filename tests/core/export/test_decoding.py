@@ -269,7 +269,7 @@ def write_t5(folder: Path, model_type: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("model_type", ["t5", "mt5"])
+@pytest.mark.parametrize("model_type", ["t5", pytest.param("mt5", marks=pytest.mark.long)])
 def test_a_t5_exports_and_answers(tmp_path: Path, model_type: str) -> None:
     report = export_model(
         ExportConfig(

@@ -146,7 +146,7 @@ def test_a_tokenizer_that_is_there_can_be_used(scratch: Make, tmp_path: Path) ->
     assert (first / "tokenizer.json").read_text() == (second / "tokenizer.json").read_text()
 
 
-@pytest.mark.parametrize("architecture", ["llama", "bert"])
+@pytest.mark.parametrize("architecture", [pytest.param("llama", marks=pytest.mark.long), "bert"])
 def test_a_resumed_run_ends_as_one_that_was_never_killed(
     scratch: Make, tmp_path: Path, architecture: str
 ) -> None:
@@ -170,6 +170,7 @@ def test_a_resumed_run_ends_as_one_that_was_never_killed(
     torch.testing.assert_close(resumed, whole, rtol=0, atol=0)
 
 
+@pytest.mark.long
 def test_two_processes_train_one_model(
     scratch: Make, tmp_path: Path, two_processes: Callable[..., str]
 ) -> None:

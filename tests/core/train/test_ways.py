@@ -105,6 +105,7 @@ def test_a_resumed_run_keeps_the_seeds_that_are_finished(
     assert numbers == [1, 2, 2]
 
 
+@pytest.mark.long
 def test_few_rows_are_averaged_in_the_cross_validation_too(
     toy_task: Task, config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
