@@ -209,20 +209,27 @@ def with_mapped_weights(path: Path) -> bytes | None:
     Raises:
         OSError, ValueError, IndexError: The file cannot be read as a graph.
     """
-    model, found = list[bytes](), False
     with _opened(path) as data:
+        mapped = {
+            start: part
+            for graph in inner(data, 0, len(data), _GRAPH)
+            for number, start, after in whole_fields(data, *graph)
+            if number == _WEIGHT and (part := _mapped(data, start, after, path.name))
+        }
+        if not mapped:
+            return None
+        model = list[bytes]()
         for number, begin, end in whole_fields(data, 0, len(data)):
             if number != _GRAPH:
                 model.append(data[begin:end])
                 continue
             [(_, first, last)] = fields(data, begin, end)
-            parts = list[bytes]()
-            for inner_number, start, after in whole_fields(data, first, last):
-                part = _mapped(data, start, after, path.name) if inner_number == _WEIGHT else None
-                found = found or part is not None
-                parts.append(data[start:after] if part is None else part)
+            parts = [
+                mapped.get(start) or data[start:after]
+                for _, start, after in whole_fields(data, first, last)
+            ]
             model.append(message(_GRAPH, b"".join(parts)))
-    return b"".join(model) if found else None
+    return b"".join(model)
 
 
 def _mapped(data: Buffer, begin: int, end: int, file: str) -> bytes | None:
