@@ -1,4 +1,4 @@
-"""The options of families that read a text in one window: whether and where a longer one ends."""
+"""The options of families that can cut a text: whether and where a longer one ends."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ Truncation = Annotated[
         ),
     ),
 ]
+"""The option ``truncation`` of tasks that read one window."""
 MaxLength = Annotated[
     SkipJsonSchema[int | None],
     Field(
@@ -32,3 +33,4 @@ MaxLength = Annotated[
         ),
     ),
 ]
+"""The option ``max_length`` of tasks that can truncate."""

@@ -10,23 +10,11 @@ from typing_extensions import TypedDict
 
 from nlplug.explanations.options import ExplainLabel, ExplanationOptions
 from nlplug.families.one_pass import Stride, min_score
+from nlplug.families.truncation import MaxLength
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
 
 Activation = Literal["softmax", "sigmoid", "none"]
-MaxLength = Annotated[
-    SkipJsonSchema[int | None],
-    Field(
-        ge=1,
-        title="Maximum length",
-        description="With truncation: number of tokens to keep, special tokens included. Empty: "
-        "the model's window.",
-        json_schema_extra=chinese(
-            "最大长度", "截断时保留的词元数（含特殊词元）。留空：模型的窗口。", advanced=True
-        ),
-    ),
-]
-"""The option ``max_length`` of tasks that can truncate."""
 Truncation = Annotated[
     bool,
     Field(

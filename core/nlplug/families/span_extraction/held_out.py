@@ -10,6 +10,7 @@ import numpy as np
 from nlplug.errors import DataError
 from nlplug.evaluation.held_out import HeldOut
 from nlplug.families.span_extraction.overlap import f1
+from nlplug.families.span_extraction.scoring import totals_by_kept
 
 if TYPE_CHECKING:
     from nlplug.evaluation.base import Sample
@@ -59,7 +60,7 @@ def fit(pipe: Pipeline, samples: Sequence[Sample], *, temperature: bool) -> Held
         for answers in (best, nothing)
     )
     margin = none - scores
-    threshold = _best(margin, overlap, ~answerable)
+    threshold = _best(margin, overlap, answerable)
 
     def mean(chosen: float) -> float:
         return float(np.where(margin > chosen, ~answerable, overlap).mean())
@@ -68,7 +69,7 @@ def fit(pipe: Pipeline, samples: Sequence[Sample], *, temperature: bool) -> Held
     return HeldOut({}, {_OPTION: threshold}, figures)
 
 
-def _best(margin: np.ndarray, overlap: np.ndarray, absent: np.ndarray) -> float:
+def _best(margin: np.ndarray, overlap: np.ndarray, answerable: np.ndarray) -> float:
     """The threshold with the highest mean, or one that is almost as good and closer to 0.
 
     It is 0, or the middle between two margins.
@@ -77,20 +78,14 @@ def _best(margin: np.ndarray, overlap: np.ndarray, absent: np.ndarray) -> float:
         margin: How far the logarithm of the score of "no answer" exceeds that of the best answer,
             shape (rows,).
         overlap: F1 of the best answers, same shape.
-        absent: Whether the question has no answer, same shape.
+        answerable: Whether the question has an answer, same shape.
     """
-    order = np.argsort(margin, kind="stable")
-    ordered = margin[order]
-    # With the first n rows in rising order answered, the others get "no answer".
-    answered = np.concatenate(([0.0], np.cumsum(overlap[order])))
-    withheld = np.concatenate((np.cumsum(absent[order][::-1])[::-1], [0.0]))
-    total = answered + withheld
+    ordered, total = totals_by_kept(overlap, answerable, -margin)
+    ordered = -ordered
     borders = np.concatenate(
         ([ordered[0] - 1], (ordered[:-1] + ordered[1:]) / 2, [ordered[-1] + 1])
     )
-    apart = np.concatenate(([True], ordered[:-1] != ordered[1:], [True]))
-    total = np.where(apart, total, -np.inf)
-    now = np.where(margin > 0, absent, overlap).sum()
+    now = np.where(margin > 0, ~answerable, overlap).sum()
     least = total.max() - _TOLERANCE * len(margin)
     if now >= least:
         return 0.0

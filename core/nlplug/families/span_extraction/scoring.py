@@ -151,18 +151,34 @@ def best_threshold(
     Returns:
         The mean F1 at the best threshold, and the threshold; 0 if no threshold is better.
     """
-    order = np.argsort(-scores, kind="stable")
-    # With the first n answers in falling order kept, the others count as "no answer".
-    kept = np.concatenate(([0.0], np.cumsum(overlap[order])))
-    dropped = np.concatenate((np.cumsum((~answerable[order])[::-1])[::-1], [0.0]))
-    total = kept + dropped
-    ordered = scores[order]
-    # Equal scores are not separated; answers below 0 are "no answer" at any threshold.
-    apart = np.concatenate(([True], ordered[:-1] != ordered[1:], [True]))
-    total[~apart] = -np.inf
+    ordered, total = totals_by_kept(overlap, answerable, scores)
+    # Answers below 0 are "no answer" at any threshold.
     best = int(len(total) - 1 - total[::-1].argmax())
     threshold = 0.0 if best == len(scores) else float(np.nextafter(ordered[best], np.inf))
     return float(total[best]) / max(1, len(scores)), max(0.0, threshold)
+
+
+def totals_by_kept(
+    overlap: np.ndarray, answerable: np.ndarray, scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of F1 if only the answers with the highest scores are kept.
+
+    Args:
+        overlap: F1 of the answers, shape (rows,).
+        answerable: Whether the question has an answer, same shape.
+        scores: Scores of the answers, same shape.
+
+    Returns:
+        The scores in falling order, and the sums with the first n answers kept and "no answer" for
+        the others, for n from 0 to rows: shape (rows + 1,). Minus infinity where that would
+        separate equal scores.
+    """
+    order = np.argsort(-scores, kind="stable")
+    kept = np.concatenate(([0.0], np.cumsum(overlap[order])))
+    dropped = np.concatenate((np.cumsum((~answerable[order])[::-1])[::-1], [0.0]))
+    ordered = scores[order]
+    apart = np.concatenate(([True], ordered[:-1] != ordered[1:], [True]))
+    return ordered, np.where(apart, kept + dropped, -np.inf)
 
 
 def _best(answer: Any) -> Mapping[str, Any]:
