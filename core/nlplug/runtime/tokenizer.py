@@ -16,7 +16,7 @@ from nlplug.errors import BundleError, InputError
 from nlplug.models.layout import TARGET_TOKENIZER_FILE
 from nlplug.models.repository import Repository
 from nlplug.runtime.token_windows import PairFrame, TokenWindow, longest_first
-from nlplug.runtime.tokenizer_files import lacking_ids, padding_id, read_tokenizer, unknown_id
+from nlplug.runtime.tokenizer_files import padding_id, read_tokenizer, unknown_id
 from nlplug.text.windows import window_spans
 from nlplug.validation import check_text
 
@@ -65,7 +65,6 @@ class Tokenizer:
         self.pad_token_id: int | None = padding_id(self._shared, repository)
         unknown = unknown_id(self._plain, repository)
         self.unk_token_id: int = unknown if unknown is not None else -1
-        self.lacking = lacking_ids(self._plain, self.unk_token_id)
 
     @property
     def knows_words(self) -> bool:

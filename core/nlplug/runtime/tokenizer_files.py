@@ -142,16 +142,6 @@ def unknown_id(tokenizer: RustTokenizer, repository: Repository) -> int | None:
     return next((token for token in found if token is not None), None)
 
 
-def lacking_ids(tokenizer: RustTokenizer, unknown: int) -> frozenset[int]:
-    """The tokens of characters that the vocabulary lacks.
-
-    They are the unknown token, if there is one, and the bytes ``<0x00>`` to ``<0xFF>`` that a
-    SentencePiece vocabulary falls back to.
-    """
-    names = (tokenizer.token_to_id(f"<0x{byte:02X}>") for byte in range(256))
-    return frozenset(token for token in (unknown, *names) if token is not None and token >= 0)
-
-
 def _unknown_of(model: models.Model) -> str | None:
     if isinstance(model, models.WordPiece | models.WordLevel | models.BPE):
         text: str | None = model.unk_token

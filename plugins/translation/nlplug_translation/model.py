@@ -13,7 +13,7 @@ from nlplug_translation.layout import Piece, lay_out
 from nlplug_translation.markup import MarkupPiece, markup_pieces, restored
 from nlplug_translation.protected import compiled
 from nlplug_translation.segments import Writer
-from nlplug_translation.vocabulary import Vocabulary
+from nlplug_translation.vocabulary import Vocabulary, lacking_ids
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
@@ -34,7 +34,7 @@ class TranslationModel(Seq2SeqModel):
     def __init__(self, bundle: Bundle) -> None:
         super().__init__(bundle, "translation")
         self.languages = Languages.of(bundle, self.tokenizer)
-        self.vocabulary = Vocabulary(self.tokens, self.tokenizer.lacking)
+        self.vocabulary = Vocabulary(self.tokens, lacking_ids(self.tokenizer))
 
     def parts(self, item: Any, options: TranslationOptions) -> list[Part]:
         """The sentences of a text, and the text between them."""

@@ -6,9 +6,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from nlplug_translation.excerpt import Excerpt
 from nlplug_translation.protected import Span, united
+
+if TYPE_CHECKING:
+    from nlplug.runtime.tokenizer import Tokenizer
 
 # Marks, and those of ASCII that stand for them where a vocabulary lacks them.
 _FOLDS = {
@@ -26,13 +30,24 @@ _RUNS = re.compile(
 )
 
 
+def lacking_ids(tokenizer: Tokenizer) -> frozenset[int]:
+    """The tokens of characters that a vocabulary lacks.
+
+    They are the unknown token, if there is one, and the bytes ``<0x00>`` to ``<0xFF>`` that a
+    SentencePiece vocabulary falls back to.
+    """
+    names = (tokenizer.token_id(f"<0x{byte:02X}>") for byte in range(256))
+    found = (tokenizer.unk_token_id, *names)
+    return frozenset(token for token in found if token is not None and token >= 0)
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The vocabulary of sources.
 
     Attributes:
         tokens: From texts to their tokens, without special ones.
-        lacking: The tokens of characters that it lacks, bytes among them.
+        lacking: The tokens of characters that it lacks; see `lacking_ids`.
     """
 
     tokens: Callable[[Sequence[str]], Sequence[Sequence[int]]]
