@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from docrunner import ROOT, blocks, check, run
+from docrunner import ROOT, blocks, check, check_sentences, run
 from server_kit import running
 
 from nlplug import PluginHost
@@ -26,6 +26,13 @@ PAGES = [
         *sorted((ROOT / "docs").glob("*.md")),
     ]
     if path != ROOT / "docs" / "plugins.md"
+]
+
+EVERY_PAGE = [
+    path
+    for pattern in ("*.md", "*/*.md", "plugins/*/README.md", "plugins/*/*/models/*/README.md")
+    for path in sorted(ROOT.glob(pattern))
+    if path.name != "CHANGELOG.md"
 ]
 
 
@@ -43,6 +50,11 @@ def test_blocks_that_do_not_run_name_only_what_exists(page: Path) -> None:
     for block in blocks(page):
         if block.not_run is not None:
             check(block)
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_sentences_name_only_commands_that_exist(page: Path) -> None:
+    check_sentences(page)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

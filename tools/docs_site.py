@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 # Importable through the line above.
 from api_page import LIST, definition  # noqa: E402
 
-TOP = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+TOP = ("CHANGELOG.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md")
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 COMMANDS = """# Commands
