@@ -63,6 +63,17 @@ def test_links_of_a_page_lead_to_files_that_exist(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_the_page_of_settings_has_every_environment_variable() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    read: set[str] = set()
+    for folder in ("core/nlplug", "webui/nlplug_webui", "plugins"):
+        for path in (ROOT / folder).rglob("*.py"):
+            read.update(re.findall(r'"(NLPLUG_[A-Z_]+)"', path.read_text(encoding="utf-8")))
+    assert read - {"NLPLUG_CONTRACT", "NLPLUG_DATA", "NLPLUG_TRAINING"} <= {
+        *re.findall(r"NLPLUG_[A-Z_]+", page)
+    }
+
+
 def test_the_readme_is_short() -> None:
     for name in ("README.md", "README.zh.md"):
         words = (ROOT / name).read_text(encoding="utf-8").split()
