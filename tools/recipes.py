@@ -61,6 +61,7 @@ def labelled(pairs: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
 
 def write_rows(path: Path, *parts: Iterable[Mapping[str, Any]]) -> int:
     """Write rows to a file, one part after the other; print their number, and return it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with open_writer(path) as writer:
         for row in chain.from_iterable(parts):
             writer.write(dict(row))

@@ -321,11 +321,19 @@ def _cause(error: BaseException) -> tuple[int | None, str]:
 
 
 def explained(error: BaseException) -> NlplugError | None:
-    """What an error of the operating system means for a user, or None where we do not know.
+    """What an error of the operating system, or a lack of memory, means for a user.
+
+    None where we do not know.
 
     Libraries that write files themselves (safetensors, torch) raise errors of their own, which only
     tell the cause in their text.
     """
+    if isinstance(error, MemoryError):
+        return NlplugError(
+            "There is not enough memory.",
+            hint="Give fewer or shorter inputs, or free some memory: close other programs and "
+            "pipelines.",
+        )
     number, where = _cause(error)
     if number == errno.EFBIG:
         return DiskFull(

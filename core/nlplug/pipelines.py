@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlplug.answer_values import check_answer
 from nlplug.arguments import (
     check_model,
     check_positional,
@@ -352,7 +353,7 @@ class Pipeline(InsideView):
         found = ForeignTexts()
         watched = self._guard.watched(items, options, found, numbered=numbered)
         answers = self._runner.map(watched, options)
-        answers.foreign = found
+        answers.foreign, answers.check = found, partial(check_answer, self.definition)
         return answers
 
     def _all(self, items: list[TaskInput], options: TaskOptions) -> list[Any]:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from nlplug.errors import InputError, NlplugError, OptionError, UnknownOption
-from nlplug.text.characters import is_blank
+from nlplug.text.characters import is_blank, lone_surrogate
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
     from nlplug.task import Task, TaskInput, TaskOptions
 
 Checked = TypeVar("Checked", bound=BaseModel)
-
-_LONE = re.compile("[\ud800-\udfff]")
 
 
 def split_arguments(
@@ -135,16 +132,14 @@ def check_text(text: str, name: str, kind: type[NlplugError] = InputError) -> No
     Raises:
         NlplugError: Of that kind: it holds a lone surrogate.
     """
-    if not text.isascii() and _LONE.search(text):
-        raise _not_unicode(text, name, kind)
+    if (place := lone_surrogate(text)) is not None:
+        raise _not_unicode(text[place], place, name, kind)
 
 
-def _not_unicode(text: str, name: str, kind: type[NlplugError]) -> NlplugError:
-    found = _LONE.search(text)
-    place = found.start() if found else 0
+def _not_unicode(mark: str, place: int, name: str, kind: type[NlplugError]) -> NlplugError:
     return kind(
-        f"{name} holds the lone surrogate {text[place : place + 1]!r} at character {place}, which "
-        "is not valid Unicode.",
+        f"{name} holds the lone surrogate {mark!r} at character {place}, which is "
+        "not valid Unicode.",
         hint="Decode the source with the right encoding, or drop such characters with "
         "text.encode('utf-8', 'ignore').decode().",
     )
@@ -206,7 +201,8 @@ def _explain(
     if first["type"] == "extra_forbidden":
         return kind(f"There is no {where!r} in the {what}.{rest}", hint=f"Leave {where!r} out.")
     if first["type"] == "string_unicode" and isinstance(first["input"], str):
-        return _not_unicode(first["input"], f"Wrong {what}: {where}", kind)
+        place = lone_surrogate(first["input"]) or 0
+        return _not_unicode(first["input"][place], place, f"Wrong {what}: {where}", kind)
     # What a validator says of its own comes with a word about its kind before it.
     said = str(own or first["msg"])
     return kind(

@@ -70,6 +70,12 @@ def test_its_graphs_do_not_take_scales_from_the_batch(pipe: Pipeline) -> None:
     assert pipe.bundle.scales_by_batch == []
 
 
+def test_its_loss_is_within_the_usual_budget_of_the_gate(pipe: Pipeline) -> None:
+    assert pipe.bundle.manifest is not None
+    assert pipe.bundle.manifest.metrics["gate"]["budget"] == 0.005
+    assert pipe.bundle.record("int8").metrics["loss"] <= 0.005
+
+
 def test_a_text_has_the_same_answer_alone_and_in_a_batch(pipe: Pipeline) -> None:
     inputs, options = INPUTS[pipe.definition.name]
     alone = [pipe([item], **options)[0] for item in inputs]

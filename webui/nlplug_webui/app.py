@@ -123,7 +123,8 @@ class WebUI:
             if failure is None:
                 self._fill(demo, page)
             else:
-                title, hint = say("error_page", "en"), say("error_unexpected_hint", "en")
+                title = say("error_page", "en")
+                hint = say("error_unexpected_hint", "en", plugin="the plugin of this page")
                 gr.HTML(card_html(title, failure, hint, "en", style="np-error"))
             gr.HTML(self._text("foot:html"))
 

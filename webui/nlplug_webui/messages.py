@@ -15,6 +15,7 @@ from nlplug.errors import (
     OfflineError,
     OptionError,
 )
+from nlplug.plugins import failed_plugin
 from nlplug.text.foreign import ForeignTexts
 from nlplug_webui.texts import say
 
@@ -34,8 +35,8 @@ def error_html(error: BaseException, language: str, *, file: Path | None = None)
     """An error as a card.
 
     Args:
-        error: The error. One of another class than `NlplugError` is a bug of a plugin; it is
-            logged too.
+        error: The error. One of another class than `NlplugError` is a bug; it is logged, and
+            the plugin is named.
         language: Language of the title.
         file: The uploaded file. The message names it without its folder.
     """
@@ -46,7 +47,7 @@ def error_html(error: BaseException, language: str, *, file: Path | None = None)
         _log.error("a task failed", exc_info=error)
         key = "error_other"
         message = f"{type(error).__name__}: {error}"
-        hint = say("error_unexpected_hint", language)
+        hint = _bug(error, language)
     if file is not None:
         message = message.replace(str(file), file.name)
     friendly = " np-error-mild" if isinstance(error, InputError) else ""
@@ -54,12 +55,15 @@ def error_html(error: BaseException, language: str, *, file: Path | None = None)
 
 
 def shown_error(error: Exception) -> dict[str, str | None]:
-    """An error as JSON for a script; one that is a bug of a plugin is logged."""
+    """An error as JSON for a script; one that is a bug is logged."""
     if isinstance(error, NlplugError):
         return {"error": error.message, "hint": error.hint}
     _log.error("a task failed", exc_info=error)
-    hint = say("error_unexpected_hint", "en")
-    return {"error": f"{type(error).__name__}: {error}", "hint": hint}
+    return {"error": f"{type(error).__name__}: {error}", "hint": _bug(error, "en")}
+
+
+def _bug(error: BaseException, language: str) -> str:
+    return say("error_unexpected_hint", language, plugin=failed_plugin(error) or "nlplug")
 
 
 def foreign_html(found: ForeignTexts, language: str) -> str:

@@ -254,8 +254,8 @@ TEXTS: dict[str, dict[str, str]] = {
     "error_other": {"en": "An error occurred", "zh": "出错了"},
     "error_page": {"en": "This page could not be built", "zh": "无法生成此页面"},
     "error_unexpected_hint": {
-        "en": "The plugin has a bug; your input is not the cause. See the server log for details.",
-        "zh": "这是插件的错误，与输入无关。详情见服务器日志。",
+        "en": "This is a bug in {plugin}; your input is not the cause. The server log has details.",
+        "zh": "这是 {plugin} 的错误，与输入无关。详情见服务器日志。",
     },
     "hint": {"en": "What to do", "zh": "怎么办"},
     "state_available": {"en": "installed", "zh": "已安装"},

@@ -24,6 +24,7 @@ from nlplug.errors import (
     NlplugError,
     explained,
 )
+from nlplug.plugins import failed_plugin
 from nlplug.settings import flag
 from nlplug.version import __version__
 
@@ -170,9 +171,10 @@ def _report(error: BaseException) -> int:
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     click.echo(f"Error: {text}", err=True)
-    where = "the issue tracker of the project (pip show --verbose nlplug prints its URL)"
+    dist = failed_plugin(error) or "nlplug"
+    where = f"the issue tracker of the project (pip show --verbose {dist} prints its URL)"
     more = "" if debug else ", with the traceback that NLPLUG_DEBUG=1 prints"
-    click.echo(f"Hint: This is a bug. Please report it to {where}{more}.", err=True)
+    click.echo(f"Hint: This is a bug in {dist}. Please report it to {where}{more}.", err=True)
     return 1
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from nlplug.answer_values import numpy_as_json
 from nlplug.cli._context import host_of
 from nlplug.cli._inputs import (
     Skips,
@@ -26,7 +27,7 @@ from nlplug.cli._inputs import (
 )
 from nlplug.cli._options import reading_options
 from nlplug.cli._tasks import TaskGroup
-from nlplug.errors import NlplugError, OptionError, PluginError
+from nlplug.errors import NlplugError, OptionError
 
 if TYPE_CHECKING:
     from nlplug.data.formats import DataFile
@@ -192,19 +193,13 @@ def _run(task: Task, values: dict[str, Any]) -> None:
         answered = answered_rows(partial(pipe.map, **options), rows, reject=reject)
         if target is None:
             for _, answer in answered:
-                click.echo(_json_of(task, answer), file=output)
+                click.echo(_json_of(answer), file=output)
         else:
             _write(task, target, ((row.row.values, answer) for row, answer in answered))
 
 
-def _json_of(task: Task, answer: Any) -> str:
-    try:
-        return json.dumps(answer, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise PluginError(
-            f"An answer of the task {task.name!r} cannot be written as JSON: {error}.",
-            hint="Report it to the authors of its plugin.",
-        ) from error
+def _json_of(answer: Any) -> str:
+    return json.dumps(answer, ensure_ascii=False, allow_nan=False, default=numpy_as_json)
 
 
 def _report(file: DataFile | None) -> None:

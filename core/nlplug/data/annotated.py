@@ -8,7 +8,14 @@ from itertools import pairwise
 from typing import Any
 
 from nlplug.data.rows import DataRow
-from nlplug.data.tags import OUTSIDE, Span, canonical_tags, is_entity_tag, spans_of_tags
+from nlplug.data.tags import (
+    OUTSIDE,
+    Span,
+    canonical_tags,
+    check_brackets,
+    is_entity_tag,
+    spans_of_tags,
+)
 from nlplug.errors import DataError
 
 TAG_COLUMNS = ("ner_tags", "labels", "tags")
@@ -120,6 +127,7 @@ def tagged_tokens(
                 f"{row.where}: {token!r} is no token.", hint="A token is a text that is not empty."
             )
     found = [_tag(tag, names, column, row) for tag in tags]
+    check_brackets(found, row.where)
     return [token.strip() for token in tokens], canonical_tags(found) or found
 
 

@@ -14,8 +14,11 @@ from nlplug.data.tags import (
     OUTSIDE,
     TAG_COLUMN,
     TOKEN_COLUMN,
+    are_brackets,
     canonical_tags,
+    check_brackets,
     is_entity_tag,
+    outer_entities,
     spans_of_tags,
     tags_of_spans,
 )
@@ -28,6 +31,10 @@ _COLUMNS = re.compile(r"[ \t]+")
 _UNIVERSAL = 10
 """Columns of CoNLL-U (https://universaldependencies.org/format.html)."""
 _UPOS, _XPOS, _HEAD = 3, 4, 6
+_LEAST_OF_2012 = 12
+"""Columns of CoNLL-2012; each predicate of a sentence adds one before the last."""
+_PART, _NUMBER, _WORD, _PARSE, _ENTITY = 1, 2, 3, 5, 10
+_INNER = "entities inside other entities are not read"
 _NO_TYPE = re.compile(r"[BIEMSLU][-_:]")
 
 
@@ -42,6 +49,7 @@ class ConllLayout:
         numbered: Whether the first column numbers the tokens of a sentence.
         other: Index of another column of entity tags, which is not read; None if there is none.
         entities: Whether the tags are entity tags.
+        wider: Whether lines may have more columns, as in CoNLL-2012.
     """
 
     width: int
@@ -50,14 +58,19 @@ class ConllLayout:
     numbered: bool = False
     other: int | None = None
     entities: bool = False
+    wider: bool = False
 
     @property
     def universal(self) -> bool:
         """Whether the file is CoNLL-U, with ranges and empty nodes that are no tokens."""
         return self.numbered and self.width == _UNIVERSAL
 
+    def fits(self, columns: Sequence[str]) -> bool:
+        """Whether a line has the columns of the layout."""
+        return len(columns) == self.width or (self.wider and len(columns) > self.width)
+
     def __str__(self) -> str:
-        name = "CoNLL-U" if self.universal else "CoNLL"
+        name = "CoNLL-U" if self.universal else "CoNLL-2012" if self.wider else "CoNLL"
         text = f"{name} with the token in column {self.token + 1} and the tag in {self.tag + 1}"
         if self.other is not None:
             text += f" of {self.width} (the entity tags in column {self.other + 1} are not read)"
@@ -123,20 +136,26 @@ def _sentence(
     tokens = [columns[layout.token] for columns in parts]
     tags = [columns[layout.tag] for columns in parts]
     try:
-        tags = _as_bio(tags, f"{file.path}:{first}")
+        tags, inner = _as_bio(tags, f"{file.path}:{first}")
     except DataError as error:
         return Unusable(first, {"tokens": tokens, "tags": tags}, error)
+    if inner and not any(_INNER in note for note in file.report.notes):
+        file.report.note(f"{_INNER}, first {inner[0]!r} in the sentence at line {first}")
     return DataRow({"tokens": tokens, "tags": tags}, file.path, first)
 
 
 def _is_comment(columns: Sequence[str], layout: ConllLayout, *, begins: bool) -> bool:
     if not columns[0].startswith("#"):
         return False
-    return layout.numbered or (
-        begins
-        and (
-            len(columns) != layout.width
-            or (layout.entities and canonical_tags([columns[layout.tag]]) is None)
+    return (
+        layout.numbered
+        or layout.wider
+        or (
+            begins
+            and (
+                not layout.fits(columns)
+                or (layout.entities and canonical_tags([columns[layout.tag]]) is None)
+            )
         )
     )
 
@@ -147,7 +166,7 @@ def _is_header(columns: Sequence[str]) -> bool:
 
 
 def _check_width(columns: Sequence[str], layout: ConllLayout, place: str) -> None:
-    if len(columns) == layout.width:
+    if layout.fits(columns):
         return
     if len(columns) == 1:
         raise DataError(
@@ -170,10 +189,13 @@ def _split(line: str) -> list[str]:
     return _COLUMNS.split(line)
 
 
-def _as_bio(tags: list[str], place: str) -> list[str]:
-    found = canonical_tags(tags)
+def _as_bio(tags: list[str], place: str) -> tuple[list[str], list[str]]:
+    """The tags as BIO where they are entity tags, and the types of the entities inside others."""
+    found, inner = (outer_entities(tags) if are_brackets(tags) else None) or (None, [])
+    found = found or canonical_tags(tags)
     if found is not None:
-        return tags_of_spans(spans_of_tags(found), len(found))
+        return tags_of_spans(spans_of_tags(found), len(found)), inner
+    check_brackets(tags, place)
     wrong = next((tag for tag in tags if _NO_TYPE.fullmatch(tag)), None)
     if wrong is not None:
         raise DataError(
@@ -193,7 +215,7 @@ def _as_bio(tags: list[str], place: str) -> list[str]:
             f"{place}: the tag {bad!r} is not of the scheme of the others.",
             hint="Tags are O, B-TYPE and I-TYPE throughout, or bare types throughout.",
         )
-    return tags
+    return tags, []
 
 
 def _layout(sample: list[str], file: DataFile) -> ConllLayout | None:
@@ -212,6 +234,8 @@ def _layout(sample: list[str], file: DataFile) -> ConllLayout | None:
             f"{file.path}: a token and its tag have no blank between, as in {plain[0][0]!r}.",
             hint="A line has one token and its tag, with a space or tab between.",
         )
+    if _is_2012(plain):
+        return ConllLayout(_LEAST_OF_2012, _WORD, _ENTITY, entities=True, wider=True)
     width = Counter(map(len, plain)).most_common(1)[0][0]
     rows = [columns for columns in plain if len(columns) == width]
     if width == 1:
@@ -220,6 +244,8 @@ def _layout(sample: list[str], file: DataFile) -> ConllLayout | None:
     if width > 2 and _numbers(cells[0]):
         return _numbered(cells, file)
     marked = [index for index in range(width) if _is_entities(cells[index])]
+    if not marked and outer_entities(cells[-1], cut_off=True) is not None:
+        marked = [width - 1]
     if width - 1 in marked:
         return ConllLayout(width, _token(cells, width - 1), width - 1, entities=True)
     if not marked:
@@ -246,6 +272,19 @@ def _token(cells: list[list[str]], tag: int) -> int:
             if goes_on and all(names[index] == names[index - 1] for index in goes_on):
                 return place + 1
     return 0
+
+
+def _is_2012(rows: list[list[str]]) -> bool:
+    """Whether lines are those of CoNLL-2012 (https://conll.cemantix.org/2012/data.html)."""
+    if min(map(len, rows)) < _LEAST_OF_2012:
+        return False
+    cells = list(zip(*(columns[:_LEAST_OF_2012] for columns in rows), strict=True))
+    return (
+        all(map(str.isdecimal, cells[_PART]))
+        and _numbers(cells[_NUMBER])
+        and any("(" in cell for cell in cells[_PARSE])
+        and outer_entities(cells[_ENTITY], cut_off=True) is not None
+    )
 
 
 def _numbered(cells: list[list[str]], file: DataFile) -> ConllLayout:
@@ -283,8 +322,11 @@ def _numbers(cells: Sequence[str]) -> bool:
 
 def _is_entities(cells: Sequence[str]) -> bool:
     """Whether a column holds entity tags, or nothing but ``O``."""
-    return canonical_tags(cells) is not None or (
-        OUTSIDE in cells and any(is_entity_tag(cell) for cell in cells if cell != OUTSIDE)
+    flat = outer_entities(cells, cut_off=True)
+    return (
+        (flat is not None and not flat[1])
+        or canonical_tags(cells) is not None
+        or (OUTSIDE in cells and any(is_entity_tag(cell) for cell in cells if cell != OUTSIDE))
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+from nlplug.errors import DataError
+
 Span = tuple[int, int, str]
 """First token, the one after the last, and the type."""
 
@@ -15,7 +17,7 @@ TOKEN_COLUMN = re.compile(r"tokens?|words?")
 TAG_COLUMN = re.compile(r"(ner[_ ]?)?tags?|ner|iob|bio")
 # IOB1, BIO (IOB2), BIOES, BMES and BILOU differ only in these letters.
 _ROLES = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S"}
-_BRACKET = re.compile(r"(?:\((?P<kind>[^\s()*]+)|(?=\*))\*?(?P<closes>\)?)")
+_BRACKETS = re.compile(r"(?P<kinds>(?:\([^\s()*]+)+|(?=\*))\*?(?P<closes>\)*)")
 _SMALL = "-_"
 """Separators beside which the letter of a role may be small; ``n.s`` is a part of speech."""
 
@@ -48,20 +50,68 @@ def canonical_tags(tags: Sequence[str]) -> list[str] | None:
 def _of_brackets(tags: Sequence[str]) -> list[str] | None:
     """Tags of brackets as ``O``, ``B-TYPE`` and ``I-TYPE``; None where they are not all such tags,
     or brackets are nested or not closed."""
+    found = outer_entities(tags)
+    return None if found is None or found[1] else found[0]
+
+
+def are_brackets(tags: Sequence[str]) -> bool:
+    """Whether all tags have the form of the brackets of CoNLL-2012, closed or not."""
+    return all(map(_BRACKETS.fullmatch, tags)) and any("(" in tag or ")" in tag for tag in tags)
+
+
+def outer_entities(
+    tags: Sequence[str], *, cut_off: bool = False
+) -> tuple[list[str], list[str]] | None:
+    """Tags of brackets as ``O``, ``B-TYPE`` and ``I-TYPE`` of the entities in no other entity.
+
+    Args:
+        tags: The tags, such as ``(ORG(GPE*)``, ``*)``.
+        cut_off: Whether more tags may follow, so that brackets may stay open.
+
+    Returns:
+        The tags, and the types of the entities inside others; None where a tag has another form, or
+        brackets do not match.
+    """
     found: list[str] = []
-    kind = ""
+    inner: list[str] = []
+    opened: list[str] = []
     for tag in tags:
-        match = _BRACKET.fullmatch(tag)
-        if match is None or (match["kind"] and kind):
+        match = _BRACKETS.fullmatch(tag)
+        if match is None:
             return None
-        role = "B" if match["kind"] else "I"
-        kind = match["kind"] or kind
-        found.append(f"{role}-{kind}" if kind else OUTSIDE)
-        if match["closes"]:
-            if not kind:
-                return None
-            kind = ""
-    return None if kind else found
+        begun = match["kinds"].split("(")[1:]
+        inner += begun if opened else begun[1:]
+        role = "I" if opened else "B"
+        opened += begun
+        found.append(f"{role}-{opened[0]}" if opened else OUTSIDE)
+        closes = len(match["closes"])
+        if closes > len(opened):
+            return None
+        del opened[len(opened) - closes :]
+    return None if opened and not cut_off else (found, inner)
+
+
+def check_brackets(tags: Sequence[str], place: str) -> None:
+    """Refuse tags of brackets that cannot be read as entities one after another.
+
+    Raises:
+        DataError: Brackets are nested, or do not match; names the place.
+    """
+    if not are_brackets(tags):
+        return
+    shown = next(tag for tag in tags if "(" in tag or ")" in tag)
+    if (found := outer_entities(tags)) is None:
+        raise DataError(
+            f"{place}: the brackets of the tags do not match, first {shown!r}.",
+            hint="(TYPE) is an entity of one token; (TYPE* begins one, and *) ends it in the same "
+            "sentence.",
+        )
+    if found[1]:
+        raise DataError(
+            f"{place}: an entity {found[1][0]!r} is inside another entity.",
+            hint="Keep the outer entities only, or write a CoNLL file: its outer entities are "
+            "read.",
+        )
 
 
 def _canonical(tag: str, separator: str, *, role_first: bool) -> str | None:

@@ -12,6 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+import numpy as np
+
+from nlplug.answer_values import numpy_as_json
 from nlplug.data.excel import ExcelSheet
 from nlplug.data.formats import CONLL, GZIP, data_format
 from nlplug.errors import DataError
@@ -140,6 +143,8 @@ class RowWriter:
         self._write_cells([row.get(name) for name in self._columns], file)
 
     def _write_cells(self, values: Sequence[Any], file: IO[str]) -> None:
+        plain = (np.ndarray, np.generic)
+        values = [value.tolist() if isinstance(value, plain) else value for value in values]
         if self._sheet is None:
             separator = "\t" if self._kind == ".tsv" else ","
             file.write(_line([_cell(value) for value in values], separator))
@@ -168,9 +173,9 @@ def _cut(path: Path) -> int:
 def _json_of(row: dict[str, Any]) -> str:
     """A row as JSON, which has no NaN and no infinity: they become null, as pandas writes them."""
     try:
-        return json.dumps(row, ensure_ascii=False, allow_nan=False)
+        return json.dumps(row, ensure_ascii=False, allow_nan=False, default=numpy_as_json)
     except ValueError:
-        return json.dumps(_finite(row), ensure_ascii=False)
+        return json.dumps(_finite(row), ensure_ascii=False, default=numpy_as_json)
 
 
 def _finite(value: Any) -> Any:
@@ -197,7 +202,7 @@ def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, dict | list):
-        return json.dumps(_finite(value), ensure_ascii=False)
+        return json.dumps(_finite(value), ensure_ascii=False, default=numpy_as_json)
     return str(value)
 
 

@@ -7,7 +7,8 @@ together. ``checking`` and ``installer`` are behind ``nlplug plugins check`` and
 
 from __future__ import annotations
 
+from nlplug.plugins.failures import failed_plugin
 from nlplug.plugins.host import SERVER_PLUGIN_TIMEOUT, PluginHost
 from nlplug.plugins.records import Plugin, PluginRecord
 
-__all__ = ["SERVER_PLUGIN_TIMEOUT", "Plugin", "PluginHost", "PluginRecord"]
+__all__ = ["SERVER_PLUGIN_TIMEOUT", "Plugin", "PluginHost", "PluginRecord", "failed_plugin"]

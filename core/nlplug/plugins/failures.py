@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nlplug.errors import NlplugError
 from nlplug.plugins.isolation import StillRunning
+from nlplug.plugins.metadata import scan
 
 _CORE = Path(__file__).parent.parent
 
@@ -66,6 +67,26 @@ def unexpected(error: BaseException, dist: object) -> Broken:
     broken = Broken(f"loading it failed: {describe(error)}", f"Report it to the authors of {dist}.")
     broken.__cause__ = error
     return broken
+
+
+def failed_plugin(error: BaseException) -> str | None:
+    """The distribution of the plugin whose code raised an error, or called what raised it.
+
+    None if no code of a plugin was running.
+    """
+    names = {
+        entry.target.partition(":")[0].partition(".")[0]: entry.dist for entry in scan().entries
+    }
+    current: BaseException | None = error
+    seen: set[int] = set()
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        for frame, _ in reversed(list(traceback.walk_tb(current.__traceback__))):
+            package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+            if package in names:
+                return names[package].name
+        current = current.__cause__ or current.__context__
+    return None
 
 
 def describe(error: BaseException) -> str:

@@ -45,10 +45,12 @@ class Answers(Iterator[Any]):
 
     Attributes:
         foreign: The inputs so far that are in a language which the model does not know.
+        check: Called with each answer before it is returned.
     """
 
     def __init__(self, steps: Callable[[Event], Generator[Any, None, None]]) -> None:
         self.foreign = ForeignTexts()
+        self.check: Callable[[Any], None] = _accept
         self._stop = Event()
         self._steps = steps(self._stop)
 
@@ -58,7 +60,9 @@ class Answers(Iterator[Any]):
         Raises:
             CancelledError: They were cancelled.
         """
-        return next(self._steps)
+        answer = next(self._steps)
+        self.check(answer)
+        return answer
 
     def cancel(self) -> None:
         """End the work with the batches or tokens that are computed now; for any thread."""
@@ -68,6 +72,10 @@ class Answers(Iterator[Any]):
         """End the work; for the thread that reads the answers."""
         self._stop.set()
         self._steps.close()
+
+
+def _accept(answer: Any) -> None:
+    """The check of answers that are not for callers of a pipeline."""
 
 
 def raise_if_cancelled(stop: Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
@@ -11,9 +12,11 @@ from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from nlplug.errors import PluginError
 from nlplug.runtime.answers import Answers, raise_if_cancelled
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.feeds import GraphFeeds
+from nlplug.runtime.model import Row
 from nlplug.runtime.outputs import GraphOutputs
 from nlplug.runtime.shared import WorkerPool
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nlplug.runtime.executor import Executor
-    from nlplug.runtime.model import Row, TaskModel
+    from nlplug.runtime.model import TaskModel
     from nlplug.task import TaskInput, TaskOptions
 
     Outputs = list[dict[str, np.ndarray]]
@@ -107,7 +110,7 @@ class Engine:
 
     def outputs(self, inputs: Sequence[TaskInput], options: TaskOptions) -> list[Outputs]:
         """What the task reads of the outputs: for each input and each of its rows, name → array."""
-        rows = self._model.encode(inputs, options)
+        rows = self._encode(inputs, options)
         return _regroup(rows, self._gather(self._submit(inputs, rows, Event())))
 
     def run_rows(self, rows: list[Row], stop: Event) -> Outputs:
@@ -140,7 +143,7 @@ class Engine:
             first = min(_FIRST_CHUNK, largest)
             for items in chunks(inputs, first, largest, characters=_CHUNK_CHARACTERS):
                 raise_if_cancelled(stop)
-                rows = self._model.encode(items, options)
+                rows = self._encode(items, options)
                 raise_if_cancelled(stop)
                 if not under_way and self._fits(rows):
                     yield from self._answer(items, rows, self._run_alone(rows), options, stop)
@@ -156,6 +159,27 @@ class Engine:
             # After an error, or when the caller stopped reading, nobody waits for these.
             for chunk in under_way:
                 chunk.cancel()
+
+    def _encode(self, items: Sequence[TaskInput], options: TaskOptions) -> list[list[Row]]:
+        """The rows of each input.
+
+        Raises:
+            PluginError: The task gives something else.
+        """
+        rows = self._model.encode(items, options)
+        if not (
+            isinstance(rows, list)
+            and len(rows) == len(items)
+            and all(isinstance(group, list) and group for group in rows)
+            and all(isinstance(row, Row) for group in rows for row in group)
+        ):
+            kind = type(self._model)
+            raise PluginError(
+                f"{kind.__module__}.{kind.__qualname__}.encode must return a list of at least one "
+                f"Row for each input; it returned {reprlib.repr(rows)} for {len(items)}.",
+                hint="Report it to the authors of its plugin.",
+            )
+        return rows
 
     def _fits(self, rows: list[list[Row]]) -> bool:
         """Whether all rows make one batch, which then gets all threads for itself."""

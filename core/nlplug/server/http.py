@@ -16,7 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from nlplug.errors import InputError, NlplugError, RequestTimeout, explained
+from nlplug.answer_values import numpy_as_json
+from nlplug.errors import InputError, NlplugError, PluginError, RequestTimeout, explained
+from nlplug.plugins import failed_plugin
 from nlplug.server.metrics import Metrics
 
 T = TypeVar("T")
@@ -30,7 +32,9 @@ _HEADERS = {429: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}
 
 def json_reply(value: Any, status: int = 200) -> Response:
     """A JSON response; invalid Unicode in texts is replaced."""
-    body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    body = json.dumps(
+        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=numpy_as_json
+    )
     return Response(
         body.encode("utf-8", "replace"),
         status_code=status,
@@ -50,8 +54,14 @@ def shown_error(error: Exception, metrics: Metrics | None = None) -> NlplugError
     error = explained(error) or error
     if not isinstance(error, NlplugError):
         _log.error("A request failed", exc_info=error)
-        error = NlplugError(
-            "Internal error of the server.", hint="The log of the server has the cause."
+        cause = "The log of the server has the cause."
+        dist = failed_plugin(error)
+        error = (
+            NlplugError("Internal error of the server.", hint=cause)
+            if dist is None
+            else PluginError(
+                f"The plugin {dist} has a bug.", hint=f"{cause} Report it to the authors of {dist}."
+            )
         )
     elif error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("%s: %s", type(error).__name__, error.message)

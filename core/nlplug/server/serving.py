@@ -16,7 +16,7 @@ from nlplug.by_language import ModelChoice, bundles_of
 from nlplug.language_guard import LanguageGuard
 from nlplug.pipelines import Pipeline
 from nlplug.runtime.batching import length
-from nlplug.server.batching import GRACE, LAST_WAIT, Batcher
+from nlplug.server.batching import GRACE, LAST_WAIT, PART, Batcher
 from nlplug.server.limits import Limits
 from nlplug.server.metrics import Metrics
 from nlplug.server.streaming import Stream, Streams
@@ -33,7 +33,8 @@ _log = logging.getLogger("nlplug.server")
 
 LONG = 4000
 """Number of characters from which an input is long, times how often the model reads them. Long
-inputs have a separate queue and separate threads, so that short ones never wait for them."""
+inputs have a separate queue and separate threads, so that short ones never wait for them. So have
+lists with more characters than a batch of short ones."""
 _LONG_LANES = 4
 """Number of batches with long inputs that are answered at the same time, by turns."""
 
@@ -102,7 +103,8 @@ class Serving:
             Overloaded: The model's queue is full.
         """
         passes = served.task.passes(options)
-        long = any(length(item) * passes > LONG for item in inputs)
+        sizes = [length(item) * passes for item in inputs]
+        long = max(sizes) > LONG or sum(sizes) > PART
         batchers = self._long if long else self._batchers
         return self._batcher(served, batchers).submit(inputs, options)
 

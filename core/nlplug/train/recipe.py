@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,17 @@ class Recipe(ABC):
     @abstractmethod
     def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         """The loss of one training batch, averaged over its rows (a scalar)."""
+
+    def narrowed(
+        self, model: torch.nn.Module, labels: torch.Tensor
+    ) -> AbstractContextManager[object]:
+        """While entered, the model may leave out what the loss of a training batch does not read.
+
+        Args:
+            model: The model that is trained.
+            labels: The labels of the batch.
+        """
+        return nullcontext()
 
     def taught(self, examples: Sequence[Example], texts: Iterable[DataRow]) -> list[Example]:
         """The training examples with the answers of ``config.teacher``.

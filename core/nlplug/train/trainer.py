@@ -219,6 +219,7 @@ class RecipeTrainer(Trainer):
                 vectors = stack.enter_context(inputs_of(output_layer(model)))
             if self._teacher is not None:
                 states = stack.enter_context(self._teacher.recorded(model))
+            stack.enter_context(self._recipe.narrowed(model, labels))
             outputs = model(**inputs)
         loss = self._recipe.loss(
             {**outputs, "vectors": vectors[-1]} if vectors else outputs, labels

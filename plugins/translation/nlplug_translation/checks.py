@@ -12,6 +12,23 @@ from nlplug_translation.protected import Pattern, Span, digits, spans
 # A part of a word four times in a row, or a few words three times.
 _STUTTER = re.compile(r"([^\W\d_]{1,8}?)\1{3}")
 _LOOP = re.compile(r"\b(\w[^.!?\n]{0,40}?)(?:\W{1,3}\1\b){2}", re.IGNORECASE)
+# A word or a few words twice in a row. "more and more and" has an idiom and the word after it.
+_APART = r"[^\w.!?\n]{1,3}+"
+_TWICE = re.compile(rf"\b(\w++(?:{_APART}\w++){{0,6}}?){_APART}\1\b", re.IGNORECASE)
+_WORDS_TWICE = re.compile(
+    rf"\b(?!(\w+ \w{{1,3}}) \1\b)(\w++(?:{_APART}\w++){{1,6}}?)[ \u00a0]\2\b", re.IGNORECASE
+)
+_WORD_TWICE = re.compile(r"\b([^\W\d_]{5,}) \1\b")
+# "Error 404", also before a colon; not the day of a month, whose number may come first.
+_NUMBERED = re.compile(r"(?:(?P<word>[^\W\d_]+) ){1,4}(?P<number>\d+)(?=$|[:,] )")
+_MONTH = re.compile(
+    r"(?:jan|feb|fév|fev|mar|mär|mrz|apr|avr|abr|may|mai|jun|juin|jul|juil|ene|aug|ao[uû]|ago|sep"
+    r"|oct|okt|nov|dec|dez|déc|dic)\w{0,7}",
+    re.IGNORECASE,
+)
+_EXAMINED = frozenset({"de", "en", "es", "fr"})
+"""Languages in which a word that is written twice is a mistake, and the number of a thing follows
+its name. In others plurals are formed by the former (Indonesian), and the latter is reversed."""
 _SYMBOLS = frozenset({"Sc", "Sm", "So"})
 _NO_TEXT = "\ufffd"
 """What stands for bytes that are no text."""
@@ -44,6 +61,39 @@ def is_faithful(
         and _tags(found) == _tags(wanted)
         and not any(form.search(target) and not form.search(source) for form in (_STUTTER, _LOOP))
     )
+
+
+def without_repeats(source: str, target: str, language: str | None) -> str:
+    """A translation without words that the model wrote twice in a row.
+
+    Of 5,775 translations of the embedded model 1.1 % had such words, and of 127,000 human ones at
+    most 0.05 %. Written once, they are nearer to the reference (mean chrF 51.5 before, 51.9 after).
+    Translations of the halves of these sentences are not nearer (50.7 before, 50.0 after).
+
+    Args:
+        source: The source. If it has a word or words twice in a row, the translation stays.
+        target: Its translation.
+        language: The language of the translation, if it is known.
+    """
+    if _TWICE.search(source):
+        return target
+    target = _WORDS_TWICE.sub(r"\2", target)
+    return _WORD_TWICE.sub(r"\1", target) if language in _EXAMINED else target
+
+
+def has_moved_number(source: str, target: str, language: str | None) -> bool:
+    """Whether the number of a thing became a number of things: ``404 errors`` for ``Error 404``.
+
+    Args:
+        source: The source.
+        target: Its translation.
+        language: The language of the translation, if it is known.
+    """
+    found = _NUMBERED.match(source) if language in _EXAMINED else None
+    if found is None or _MONTH.fullmatch(found["word"]):
+        return False
+    first = re.match(r"\d+", target)
+    return first is not None and first[0] == found["number"]
 
 
 def _signs(text: str) -> Iterator[str]:

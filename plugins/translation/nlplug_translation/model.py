@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.families.seq2seq import Part, Seq2SeqModel, Seq2SeqOptions
 from nlplug.text.language import guess
-from nlplug.text.language_codes import SPACELESS, base
+from nlplug.text.language_codes import base
 from nlplug_translation.languages import Languages
 from nlplug_translation.layout import Piece, lay_out
 from nlplug_translation.markup import MarkupPiece, markup_pieces, restored
@@ -57,7 +57,7 @@ class TranslationModel(Seq2SeqModel):
             patterns=patterns,
             protect=options.protect,
             truncate=truncate,
-            spaced=base(target or "") not in SPACELESS,
+            language=base(target) if target else None,
         )
         parts: list[Part] = []
         for piece in pieces:

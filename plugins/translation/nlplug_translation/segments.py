@@ -9,7 +9,15 @@ from itertools import zip_longest
 from typing import ClassVar
 
 from nlplug.families.seq2seq import Again, Part, Segment, Written
-from nlplug_translation.checks import has_fitting_length, has_more, is_brief, is_faithful
+from nlplug.text.language_codes import SPACELESS
+from nlplug_translation.checks import (
+    has_fitting_length,
+    has_more,
+    has_moved_number,
+    is_brief,
+    is_faithful,
+    without_repeats,
+)
 from nlplug_translation.excerpt import Excerpt
 from nlplug_translation.invisible import visible
 from nlplug_translation.languages import Route
@@ -89,8 +97,12 @@ class Checked(Segment):
             return restored  # room for less than the source takes: a part is what the user wants
         if not has_fitting_length(len(self.ids), len(one.tokens)):
             return None
-        faithful = is_faithful(source, restored, self.excerpt.kept, writer.patterns)
-        return restored if faithful else None
+        kept, patterns = self.excerpt.kept, writer.patterns
+        moved = has_moved_number(source, restored, writer.language)
+        if moved or not is_faithful(source, restored, kept, patterns):
+            return None
+        plain = without_repeats(source, restored, writer.language)
+        return plain if is_faithful(source, plain, kept, patterns) else restored
 
     def _mended(self, again: Again) -> list[str]:
         """The versions made of other segments. Each is smaller, or hides more from the model."""
@@ -150,7 +162,7 @@ class Writer:
         patterns: A user's patterns of what may not change.
         protect: Whether translations are checked, and some things may not change.
         truncate: Whether a text that is too long is truncated, and not translated in parts.
-        spaced: Whether the language of the translation has spaces between words.
+        language: The language of the translation, such as ``fr``; None if it is unknown.
     """
 
     vocabulary: Vocabulary
@@ -162,7 +174,12 @@ class Writer:
     patterns: Sequence[Pattern] = ()
     protect: bool = True
     truncate: bool = False
-    spaced: bool = True
+    language: str | None = None
+
+    @property
+    def spaced(self) -> bool:
+        """Whether the language of the translation has spaces between words."""
+        return self.language not in SPACELESS
 
     def parts(self, text: str) -> list[Part]:
         """The parts of one sentence."""

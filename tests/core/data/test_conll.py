@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from nlplug.data import DataFile, SkippedRow, open_writer, read_rows
+from nlplug.data.annotated import tagged_tokens
+from nlplug.data.rows import DataRow
 from nlplug.data.tags import canonical_tags, spans_of_tags, tags_of_spans
 from nlplug.errors import DataError
 
@@ -132,6 +134,39 @@ def test_brackets_of_conll_2012_hold_several_tokens(tmp_path: Path) -> None:
     assert rows(tmp_path / "a.conll", content) == [
         (["In", "New", "York", "Anna"], ["O", "B-GPE", "I-GPE", "B-PERSON"])
     ]
+
+
+OF_2012 = """#begin document (bc/cctv_1); part 000
+bc/cctv_1 0 0 In   IN  (TOP(S(PP* - - - A *       (LOC* -
+bc/cctv_1 0 1 New  NNP (NP*       - - - A (GPE*   *     (12
+bc/cctv_1 0 2 York NNP *))        - - - A *)      *)    12)
+
+bc/cctv_1 0 0 The  DT  (TOP(S(NP* - - - A (ORG(GPE*) *    *    (3
+bc/cctv_1 0 1 Bank NNP *)         - - - A *)      (V*) *    3)
+bc/cctv_1 0 2 said VBD *))        - - - A *       *    (V*) -
+#end document
+"""
+
+
+def test_files_of_conll_2012_have_a_column_per_predicate_and_outer_entities(tmp_path: Path) -> None:
+    found, line = understood(tmp_path / "a.conll", OF_2012)
+    assert found == [
+        (["In", "New", "York"], ["O", "B-GPE", "I-GPE"]),
+        (["The", "Bank", "said"], ["B-ORG", "I-ORG", "O"]),
+    ]
+    assert "CoNLL-2012 with the token in column 4 and the tag in 11" in line
+    assert (
+        "entities inside other entities are not read, first 'GPE' in the sentence at line 6" in line
+    )
+
+
+def test_brackets_that_do_not_match_are_refused_and_nested_ones_in_rows(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a.conll:3: the brackets of the tags do not match"):
+        rows(tmp_path / "a.conll", "Anna (PERSON)\n\nNew (GPE*\nYork *\n")
+    row = {"tokens": ["The", "Bank"], "tags": ["(ORG(GPE*)", "*)"]}
+    with pytest.raises(DataError, match="an entity 'GPE' is inside another entity") as caught:
+        tagged_tokens(DataRow(row, tmp_path / "a.jsonl", 1))
+    assert "Keep the outer entities only" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

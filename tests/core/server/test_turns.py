@@ -178,18 +178,19 @@ def test_a_document_waits_neither_for_another_one_nor_for_short_texts(
 
     def ask(text: str) -> Future[list[Any]]:
         options = {"explain": True} if "explained" in text else {}  # the model reads it many times
-        item = pipe.definition.Input(text=text)  # type: ignore[call-arg]
-        future: Future[list[Any]] = serving.submit(served, [item], options)
+        items = [pipe.definition.Input(text=part) for part in text.split("|")]  # type: ignore[call-arg]
+        future: Future[list[Any]] = serving.submit(served, items, options)
         return future
 
     short = [f"hold{number} good" for number in range(3)]
-    documents = ["hold3 " + "good " * LONG, "hold4 good, explained"]
+    texts = "|".join(["hold4 good", *["good " * (LONG // 6)] * 3])  # more than a batch
+    documents = ["hold3 " + "good " * LONG, texts, "hold5 good, explained"]
     held = held_one_by_one(task, ask, [*short, *documents])
     assert labels(ask("bad " * LONG)) == ["negative"]
     assert not any(one.done() for one in held)
     task.let_go.set()
     explained = held.pop().result(WAIT)
     assert explained[0]["answer"][0]["label"] == "positive"
-    assert [labels(one) for one in held] == [["positive"]] * 4
+    assert [labels(one) for one in held] == [["positive"]] * 4 + [["positive"] * 4]
     serving.close()
     assert serving.stuck == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from toy_set import VOCABULARY
+from transformers import AutoConfig, AutoModelForMaskedLM
 
 from nlplug.data import DataRow
 from nlplug.errors import DataError, TrainingError
@@ -165,6 +167,34 @@ def test_a_batch_without_a_hidden_token_costs_nothing(recipe: MaskedRecipe) -> N
     loss.backward()
     assert loss.item() == 0
     assert logits.grad is not None and not logits.grad.isnan().any()
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "modernbert", "roberta"])
+def test_logits_of_the_masked_tokens_alone_give_the_same_gradients(
+    kind: str, recipe: MaskedRecipe, tokenizer: Any
+) -> None:
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "pad_token_id": 0}
+    small["intermediate_size"] = 16
+    config = AutoConfig.for_model(kind, vocab_size=100, dropout=0.0, **small)
+    torch.manual_seed(0)
+    model = AutoModelForMaskedLM.from_config(config).eval()
+    dataset = recipe.held_out(texts(4), tokenizer)
+    batch = recipe.collate([dataset[index] for index in range(len(dataset))], tokenizer)
+    labels = batch.pop("labels")
+
+    def gradients(context: AbstractContextManager[object]) -> tuple[int, list[torch.Tensor]]:
+        model.zero_grad()
+        with context:
+            logits = model(**batch).logits
+        recipe.loss({"logits": logits}, labels).backward()
+        return logits.shape[1], [part.grad for part in model.parameters() if part.grad is not None]
+
+    _, whole = gradients(nullcontext())
+    tokens, narrow = gradients(recipe.narrowed(model, labels))
+    assert tokens == (labels != IGNORED).sum()
+    assert len(whole) == len(narrow)
+    for one, other in zip(whole, narrow, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_scores_by_hand(recipe: MaskedRecipe, tokenizer: Any) -> None:

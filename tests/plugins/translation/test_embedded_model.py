@@ -104,9 +104,11 @@ def test_each_example_is_translated_whole(
         ("THIS IS VERY IMPORTANT", "C'EST TRÈS IMPORTANT"),
         ("It costs £11million.", "Cela coûte £11million."),
         ("HTTP 404", "HTTP 404"),
+        ("Error 404", "Erreur 404"),
+        ("Customer Supplied Package", "Fichier fourni par client"),
     ],
 )
-def test_what_it_cannot_write_stays(translate: Pipeline, text: str, answer: str) -> None:
+def test_what_must_stay_or_be_written_once_is(translate: Pipeline, text: str, answer: str) -> None:
     assert translate(text) == [{"translation_text": answer}]
 
 

@@ -9,7 +9,7 @@ import pytest
 from linear_kit import UNITS, slow
 
 from nlplug.testing import tiny_translator
-from nlplug_translation.checks import is_faithful
+from nlplug_translation.checks import has_moved_number, is_faithful, without_repeats
 from nlplug_translation.invisible import visible
 from nlplug_translation.languages import languages_of
 from nlplug_translation.layout import lay_out
@@ -26,7 +26,12 @@ STEPS: dict[str, Callable[[str], object]] = {
     "halve": halve,
     "visible": lambda text: visible(text, spans(text)),
     "mend": lambda text: mend(text, [text]),
-    "is_faithful": lambda text: is_faithful(text, text, ()),
+    "checks": lambda text: (
+        is_faithful(text, text, ()),
+        without_repeats("a", text, "fr"),
+        without_repeats(text, "a", "fr"),
+        has_moved_number(text, text, "fr"),
+    ),
 }
 
 

@@ -333,6 +333,39 @@ def test_a_final_mark_that_was_not_there_is_taken_off(text: str, said: str, out:
     assert answer(writer().parts(text), lambda _: said) == out
 
 
+@pytest.mark.parametrize(
+    ("text", "said", "out"),
+    [
+        ("The rent.", "le loyer le loyer.", "le loyer."),
+        ("In red and black.", "en rouge et en noir et en noir.", "en rouge et en noir."),
+        ("A new house.", "une nouvelle nouvelle maison.", "une nouvelle maison."),
+        ("More and more detail.", "de plus en plus en détail.", "de plus en plus en détail."),
+        ("The boy, the boy.", "le petit le petit.", "le petit le petit."),
+        ("We stand.", "nous nous levons.", "nous nous levons."),
+        ("His name, his age.", "son nom, son nom.", "son nom, son nom."),
+    ],
+)
+def test_words_that_the_model_writes_twice_are_written_once(text: str, said: str, out: str) -> None:
+    assert answer(writer(language="fr").parts(text), lambda _: said) == out
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "out"),
+    [
+        ("fr", "Error 404", "Error 404"),
+        ("fr", "May 5", "5 of May"),
+        ("fr", "404 errors", "404 of errors"),
+        ("hu", "Room 12", "12 of Room"),
+    ],
+)
+def test_the_number_of_a_thing_stays_behind_its_name(language: str, text: str, out: str) -> None:
+    def said(source: str) -> str:
+        words, digits = re.sub(r"\d+", "", source).strip(), re.findall(r"\d+", source)
+        return f"{digits[0]} of {words}" if digits else words
+
+    assert answer(writer(language=language).parts(text), said) == out
+
+
 def test_a_users_patterns_are_kept() -> None:
     patterns = [Pattern(r"Stone and Miller|ACME-\w+"), Pattern("<<[^>]+>>")]
     text = "We are Stone and Miller of ACME-x, <<see it>>"

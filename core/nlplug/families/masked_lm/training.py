@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from nlplug.train.documents import (
 )
 from nlplug.train.language import LossRecipe
 from nlplug.train.packing import PackedTokens
+from nlplug.train.probe import output_layer
 from nlplug.train.vocabulary import train_masked_tokenizer
 from nlplug.train.windows import TextFrame
 
@@ -85,6 +87,27 @@ class MaskedRecipe(LossRecipe):
             "attention_mask": pad(ones, 0),
             "labels": pad((item["labels"] for item in features), IGNORED),
         }
+
+    @contextmanager
+    def narrowed(self, model: torch.nn.Module, labels: torch.Tensor) -> Iterator[None]:
+        """See `Recipe.narrowed`: logits of the masked tokens only, a quarter less work.
+
+        They are float (1, masked tokens, vocabulary).
+        """
+        masked = labels != IGNORED
+        handle = output_layer(model).register_forward_pre_hook(
+            lambda layer, inputs: inputs[0][masked][None]
+        )
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        """See `LanguageRecipe.loss`; the logits may be those of the masked tokens only."""
+        if outputs["logits"].shape[:2] != labels.shape:
+            labels = labels[labels != IGNORED][None]
+        return super().loss(outputs, labels)
 
     def sums(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         hits = (outputs["logits"].argmax(-1) == labels).sum(-1, keepdim=True)
