@@ -21,7 +21,19 @@ PLUGINS = sorted(path for path in ROOT.glob("plugins/*/nlplug_*") if path.is_dir
 PACKAGES = [CORE, *PLUGINS, WEBUI]
 
 TRAINING_LIBRARIES = {"torch", "transformers", "optimum", "datasets", "accelerate"}
-FAMILY_FREE = ("train", "export", "evaluation")
+FAMILY_FREE = (
+    "cli",
+    "data",
+    "evaluation",
+    "explanations",
+    "export",
+    "inside",
+    "plugins",
+    "server",
+    "text",
+    "train",
+    "workspace",
+)
 LONGEST_MODULE = 400
 
 
