@@ -304,6 +304,14 @@ def test_no_module_is_too_long_to_read_at_a_sitting() -> None:
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST_MODULE} == {}
 
 
+def test_the_map_of_decoding_names_each_module() -> None:
+    package = CORE / "runtime" / "decoding"
+    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
+    entries = [line.partition(":")[0] for line in text.splitlines() if line.startswith("- `")]
+    named = set(re.findall(r"`(\w+)`", " ".join(entries)))
+    assert named == {path.stem for path in modules(package)} - {"__init__"}
+
+
 def test_inputs_are_never_checked_by_assert() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
