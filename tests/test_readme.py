@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from docrunner import ROOT, blocks, check, run
+from docrunner import ROOT, blocks, check, check_sentences, run
 from server_kit import running
 
 from nlplug import PluginHost
@@ -26,6 +26,13 @@ PAGES = [
         *sorted((ROOT / "docs").glob("*.md")),
     ]
     if path != ROOT / "docs" / "plugins.md"
+]
+
+EVERY_PAGE = [
+    path
+    for pattern in ("*.md", "*/*.md", "plugins/*/README.md", "plugins/*/*/models/*/README.md")
+    for path in sorted(ROOT.glob(pattern))
+    if path.name != "CHANGELOG.md"
 ]
 
 
@@ -45,10 +52,26 @@ def test_blocks_that_do_not_run_name_only_what_exists(page: Path) -> None:
             check(block)
 
 
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_sentences_name_only_commands_that_exist(page: Path) -> None:
+    check_sentences(page)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_of_a_page_lead_to_files_that_exist(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_page_of_settings_has_every_environment_variable() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    read: set[str] = set()
+    for folder in ("core/nlplug", "webui/nlplug_webui", "plugins"):
+        for path in (ROOT / folder).rglob("*.py"):
+            read.update(re.findall(r'"(NLPLUG_[A-Z_]+)"', path.read_text(encoding="utf-8")))
+    assert read - {"NLPLUG_CONTRACT", "NLPLUG_DATA", "NLPLUG_TRAINING"} <= {
+        *re.findall(r"NLPLUG_[A-Z_]+", page)
+    }
 
 
 def test_the_readme_is_short() -> None:

@@ -21,7 +21,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 # Importable through the line above.
 from api_page import LIST, definition  # noqa: E402
 
-TOP = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+TOP = ("CHANGELOG.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md")
+_EXAMPLES = re.compile(r"<p>((?:(?:nlplug|torchrun) .*\n?)+)</p>")
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 COMMANDS = """# Commands
@@ -83,3 +84,10 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         return f"`{path.relative_to(ROOT)}`"
 
     return _LINK.sub(target, markdown)
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+    """Show the examples of commands as code; mkdocs-click makes one paragraph of their lines."""
+    if page.file.src_uri != "cli.md":
+        return html
+    return _EXAMPLES.sub(r'<div class="highlight"><pre><code>\1</code></pre></div>', html)

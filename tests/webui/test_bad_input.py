@@ -167,6 +167,7 @@ def test_a_prompt_from_right_to_left_stands_before_its_text(ask: Ask) -> None:
         ("classification", "qa", "gives start_logits, end_logits, but this task needs logits"),
         ("ner", "three-of-five", "gives 5 logits per token, but its config.json names 3 labels"),
         ("ner", "sentiment", "is for another task, text classification"),
+        ("ner", "unsendable", "which is not valid Unicode"),
         ("qa", "ner", "this task needs end_logits, start_logits"),
         ("generation", "ner", "is for another task, token classification"),
         ("translation", "generation", "is for another task: it is no text-to-text model"),
@@ -186,7 +187,3 @@ def test_labels_that_do_not_tell_beginning_from_inside_are_shown_as_they_are(
 ) -> None:
     card = ask("ner", "Anna Smith", model=folder / "bare")
     assert card.marks == [("Anna", "PER"), ("Smith", "MORE")]
-
-
-def test_a_label_that_cannot_be_sent_is_mended(ask: Ask, folder: Path) -> None:
-    assert ask("ner", "Anna Smith", model=folder / "unsendable").marks == [("Anna Smith", "?")]

@@ -10,7 +10,8 @@ from nlplug.errors import DataError
 
 _SHAPE = (
     'A row looks like {"translation": {"en": "…", "fr": "…"}} or {"source": "…", "target": "…"}; '
-    "--source and --target name its languages or columns."
+    "--source and --target, or --text-column and --label-column of nlplug evaluate, name its "
+    "languages or columns."
 )
 
 

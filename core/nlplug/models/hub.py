@@ -290,7 +290,10 @@ def _translate(
 
 
 def _lost(error: Exception, ref: HubRef, where: str, fetching: str | None) -> NlplugError:
-    cause = str(error.__cause__ or error).strip().split("\n")[0][:200]
+    first: BaseException = error  # what failed, such as a name that is not resolved
+    while inner := first.__cause__ or first.__context__:
+        first = inner
+    cause = (str(first).strip() or type(first).__name__).split("\n")[0][:200].rstrip(".") + "."
     if fetching:
         return BundleIncomplete(
             f"Fetching {fetching} of {ref} was cut off: {cause}",

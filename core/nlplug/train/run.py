@@ -244,7 +244,8 @@ def _recipe(task: Task, config: TrainConfig, extensions: Extensions = NO_EXTENSI
     if not task.family.training:
         raise TrainingError(
             f"The family {task.family.name!r} of the task {task.name!r} has no training.",
-            hint="Set Family.training to 'module:Class' of a nlplug.train.recipe.Recipe.",
+            hint="Its models are exported from a checkpoint: nlplug export. In a family of your "
+            "own, set Family.training to 'module:Class' of a nlplug.train.recipe.Recipe.",
         )
     _require_modules()
     extensions.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
+from nlplug import set_seed
 from nlplug.errors import InputError
 from nlplug.runtime.decoding.generate import Generated, generate
 from nlplug.runtime.decoding.open import open_decoder
@@ -310,3 +312,66 @@ def test_the_beams_of_each_prompt_continue_its_own_rows(tmp_path: Path) -> None:
 
     model.search("p", "q", "r", num_beams=2, max_new_tokens=5, allowed_tokens=allowed)
     assert seen == {(number, word) for number, pair in enumerate(pairs) for word in pair}
+
+
+def test_long_texts_keep_all_their_tokens(tmp_path: Path) -> None:
+    chances: Chances = {"a": {"b": 0.6, END: 0.4}, "b": {"c": 0.9, "a": 0.1}, "c": {"b": 1.0}}
+    model = Markov(tmp_path, chances, context=256)
+    given = {"num_beams": 2, "num_return_sequences": 2, "length_penalty": 0.0}
+    for length in (64, 65, 150):
+        [first, second] = model.search("a", "b", max_new_tokens=length, **given)
+        assert model.texts(first)[0] == END
+        assert model.texts(first)[1] == " ".join((["b", "c"] * length)[:length])
+        assert model.texts(second)[0] == " ".join((["c", "b"] * length)[:length])
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {"b c": 0.3714, "b d": 0.2333, "c d": 0.1607, "b <end>": 0.1111}),
+        ({"top_k": 3, "temperature": 0.5}, {"b c": 0.6301, "b d": 0.2580, "c d": 0.1117}),
+        ({"top_k": 1}, {"b c": 1.0}),  # at least one besides the end token
+    ],
+)
+def test_sampled_beams_are_drawn_without_replacement(
+    tmp_path: Path, settings: dict[str, Any], expected: dict[str, float]
+) -> None:
+    count, temperature = 1000, settings.get("temperature", 1.0)
+    model = Markov(tmp_path, FIVE)
+    set_seed(1)
+    given = {"num_beams": 2, "num_return_sequences": 2, "do_sample": True, "top_k": 0}
+    found = model.search(*["a"] * count, max_new_tokens=1, **(given | settings))
+    drawn = Counter(" ".join(model.texts(texts)) for texts in found)
+    for pair, share in expected.items():
+        deviation = math.sqrt(share * (1 - share) / count)
+        assert drawn[pair] / count == pytest.approx(share, abs=4 * deviation), pair
+    for one in found[0]:
+        score = math.log(FIVE["a"][model.words[one.tokens[0]]]) / temperature
+        assert one.score == pytest.approx(score, abs=1e-4)
+
+
+def test_beams_that_differ_are_continued_by_their_own_noise(tmp_path: Path) -> None:
+    """Of two steps, the first two texts are a sample without replacement of all texts."""
+    chances: Chances = {"a": {"b": 0.7, "c": 0.3}, "b": {"b": 0.2, "c": 0.8}, "c": {"c": 1.0}}
+    model = Markov(tmp_path, chances)
+    set_seed(1)
+    given = {"num_beams": 2, "num_return_sequences": 2, "do_sample": True, "max_new_tokens": 2}
+    found = model.search(*["a"] * 1000, **given)
+    for texts in found:
+        assert [len(one.tokens) for one in texts] == [2, 2]
+        for one, text in zip(texts, model.texts(texts), strict=True):
+            assert one.score == pytest.approx(model.score(text, penalty=1.0), abs=1e-4)
+    assert len({tuple(model.texts(texts)) for texts in found}) == 3
+
+
+def test_a_beam_without_a_token_is_left_out_of_the_sample(tmp_path: Path) -> None:
+    model = Markov(tmp_path, {"a": {"b": 0.6, "c": 0.4}, "b": {"b": 1.0}, "c": {"c": 1.0}})
+    a, b, c = (model.words.index(word) for word in "abc")
+    follows = {a: [b, c], b: [b]}  # nothing after ``c``
+
+    def allowed(number: int, ids: np.ndarray) -> list[int]:
+        return follows.get(int(ids[-1]), [])
+
+    given = {"num_beams": 2, "max_new_tokens": 4, "do_sample": True, "seed": 3}
+    [[found]] = model.search("a", allowed_tokens=allowed, **given)
+    assert model.texts([found]) == ["b b b b"]

@@ -17,6 +17,7 @@ from nlplug.families.seq2seq import Seq2SeqTask
 from nlplug.families.seq2seq.scoring import TranslationEvaluation, text_of
 from nlplug.task import Localized
 from nlplug.testing import tiny_translator
+from nlplug_translation.options import TranslationOptions
 
 pytestmark = pytest.mark.train
 
@@ -98,6 +99,13 @@ def test_languages_and_columns_can_be_named(tmp_path: Path) -> None:
     other = rows_file(tmp_path / "b.jsonl", {"article": "a long text", "summary": "text"})
     [sample] = TranslationEvaluation([]).samples(other, text="article", label="summary")
     assert (sample.input, sample.target) == ({"text": "a long text"}, "text")
+    evaluation = TranslationEvaluation([])
+    evaluation.configure(TranslationOptions(src_lang="de", tgt_lang="fr"))
+    [sample] = evaluation.samples(file)
+    assert (sample.input, sample.target) == ({"text": "rot"}, "rouge")
+    plain = rows_file(tmp_path / "c.jsonl", {"source": "red", "target": "rouge"})
+    [sample] = evaluation.samples(plain)
+    assert (sample.input, sample.target) == ({"text": "red"}, "rouge")
     with pytest.raises(OptionError, match="no column 'words'"):
         list(TranslationEvaluation([]).samples(file, words="en"))
     with pytest.raises(DataError, match=r"b\.jsonl:1: there is no 'target'"):

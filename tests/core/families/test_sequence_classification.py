@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nlplug.errors import OptionError
 from nlplug.families.sequence_classification import (
     SequenceClassificationInput,
     SequenceClassificationModel,
@@ -59,6 +60,25 @@ def test_a_cut_text_is_one_window(model: SequenceClassificationModel) -> None:
     [rows] = model.encode([item(LONG)], options(truncation=True))
     assert ids(rows) == [[CLS, *[GOOD] * 8, SEP]]
     assert rows[0].meta == 10
+    [rows] = model.encode([item(LONG)], options(truncation=True, max_length=5))
+    assert ids(rows) == [[CLS, *[GOOD] * 3, SEP]]
+
+
+def test_the_option_says_which_text_of_a_pair_is_cut(model: SequenceClassificationModel) -> None:
+    given = options(truncation=True, truncated_text="only_second")
+    [rows] = model.encode([item("good " * 5, "bad bad bad bad")], given)
+    assert ids(rows) == [[CLS, *[GOOD] * 5, SEP, BAD, BAD, SEP]]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [(None, "the model 'tiny\\d+' has none"), ("sigmoid", "the activation is 'sigmoid'")],
+)
+def test_a_set_of_labels_needs_a_softmax_and_a_record(
+    model: SequenceClassificationModel, function: str | None, message: str
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        model.encode([item("good")], options(coverage=0.9, function_to_apply=function))
 
 
 def test_a_second_text_follows_the_first_with_types_of_its_own(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import hashlib
 import json
 import re
 from datetime import date
@@ -21,6 +22,7 @@ from nlplug.models.manifest import (
     FileRecord,
     Manifest,
     PrecisionRecord,
+    is_listed,
     safe_relative,
 )
 
@@ -222,3 +224,55 @@ def test_the_size_is_that_of_all_files_and_a_single_graph_is_the_model() -> None
     assert Manifest(name="m", files=files).size == 7
     assert PrecisionRecord(file="a").by_graph == {"model": "a"}
     assert PrecisionRecord(file="a", graphs={"decoder": "a"}).by_graph == {"decoder": "a"}
+
+
+def test_a_manifest_states_the_digest_of_its_text(tmp_path: Path) -> None:
+    path = tmp_path / "nlplug.json"
+    text = Manifest(name="语", options={"stop": "x"}).to_json()
+    start, digest = re.fullmatch(r'(.*,\n  "digest": ")([0-9a-f]{64})"\n}\n', text, re.S).groups()  # type: ignore[union-attr]
+    empty = f'{start}"\n}}\n'
+    assert hashlib.sha256(empty.encode()).hexdigest() == digest
+    assert "语" in text
+
+    path.write_text(text, encoding="utf-8")
+    assert Manifest.read_verified(path).name == "语"
+    changed = [text + "\n", text.replace("语", "言"), text.replace(digest, "0" * 64), empty]
+    changed += [text.replace('"name"', '"more": 1, "name"'), text.replace('"x"', '"y"')]
+    for other in changed:
+        path.write_text(other, encoding="utf-8")
+        with pytest.raises(BundleCorrupt, match="was changed") as raised:
+            Manifest.read_verified(path)
+        assert raised.value.message.startswith(str(path))
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(BundleCorrupt, match="not valid JSON") as raised:
+        Manifest.read_verified(path)
+    assert raised.value.message.startswith(str(path))
+
+
+def test_a_manifest_without_a_digest_has_known_fields_only(tmp_path: Path) -> None:
+    path = tmp_path / "nlplug.json"
+    fields = json.loads(Manifest(name="m").to_json())
+    del fields["digest"]
+    path.write_text(json.dumps(fields))
+    assert Manifest.read_verified(path).name == "m"
+    path.write_text(json.dumps({"format_version": 1, "name": "m"}))
+    assert Manifest.read_verified(path).name == "m"
+    path.write_text(json.dumps(fields | {"more": 1}))
+    with pytest.raises(BundleCorrupt, match="was changed"):
+        Manifest.read_verified(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [
+        ("config.json", True),
+        ("nlplug.json", False),
+        ("model.sig", False),
+        (".gitattributes", False),
+        (".cache/huggingface/x", False),
+        (".cache/other", True),
+        (".gitattributes.txt", True),
+    ],
+)
+def test_what_a_manifest_lists(name: str, listed: bool) -> None:
+    assert is_listed(name) is listed

@@ -10,7 +10,14 @@ import pytest
 from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete
 from nlplug.models.files import AGAIN, changed_hint
 from nlplug.models.manifest import FileRecord, Manifest
-from nlplug.models.verify import check_links, files_of, record_of, sha256_of, verify_folder
+from nlplug.models.verify import (
+    check_links,
+    check_unlisted,
+    files_of,
+    record_of,
+    sha256_of,
+    verify_folder,
+)
 
 
 @pytest.fixture
@@ -91,3 +98,18 @@ def test_a_size_that_differs_is_enough(folder: Path) -> None:
     given = Manifest(name="m", files={"zero.txt": record.model_copy(update={"size": 9})})
     with pytest.raises(BundleCorrupt, match=r"zero\.txt is not the file"):
         verify_folder(folder, given)
+
+
+def test_files_that_the_manifest_does_not_list_are_named_up_to_five(folder: Path) -> None:
+    names = ("b/two.txt", "b/a/one.txt", "zero.txt", "a/three.txt")
+    whole = manifest(folder, *names)
+    (folder / "nlplug.json").write_text("{}")
+    check_unlisted(folder, whole)
+    for count, shown in [(1, "n0"), (5, "n0, n1, n2, n3, n4"), (6, "n0, n1, n2, n3, n4, …")]:
+        for number in range(count):
+            (folder / f"n{number}").write_text("x")
+        with pytest.raises(BundleCorrupt) as raised:
+            check_unlisted(folder, whole)
+        assert raised.value.message == (
+            f"{folder} holds files that its manifest does not list: {shown}."
+        )

@@ -17,7 +17,7 @@ from nlplug_sentiment.plugin import register_models
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    [spec] = register_models()
+    spec = next(iter(register_models()))
     assert spec.path is not None
     return Bundle.open(spec.path, verify=True)
 

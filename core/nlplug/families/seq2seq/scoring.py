@@ -58,9 +58,10 @@ class TranslationEvaluation(Evaluation):
         from nlplug.data.readers import read_rows
 
         check_columns(columns, _COLUMNS)
-        source = columns.get("text", self._languages[0])
-        target = columns.get("label", self._languages[1])
         for row in read_rows(path):
+            plain = {"source", "target"} <= row.values.keys()
+            source, target = ("", "") if plain else self._languages
+            source, target = columns.get("text", source), columns.get("label", target)
             pair = pairs_of(row, source, [target] if target else [])[0]
             yield Sample({"text": pair.source}, pair.target, row.where)
 
