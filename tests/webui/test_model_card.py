@@ -17,7 +17,7 @@ from nlplug_webui.model_card import ModelCard
 from nlplug_webui.task_page import TaskPage
 
 ME: Any = SimpleNamespace(session_hash="me", headers={}, query_params={}, cookies={})
-FIRST, OTHER, GONE = "leaning-en", "leaning-zh", "/no/such/folder"
+FIRST, OTHER, GONE = "auto", "leaning-zh", "/no/such/folder"
 
 
 @pytest.fixture
@@ -68,6 +68,14 @@ def test_a_form_begins_with_the_defaults_of_its_model() -> None:
     assert values["ner-option-aggregation_strategy"] == "first"
     states = [block.value for block in blocks.blocks.values() if isinstance(block, gr.State)]
     assert {"aggregation_strategy": "first"} in states
+
+
+def test_where_the_language_chooses_the_model_the_card_begins_so_and_names_all(
+    card: ModelCard,
+) -> None:
+    assert card.first == card.name.value == FIRST
+    assert "chooses the model: en (en), de (de), zh (zh)" in facts(card._opened(ME, FIRST, {}))
+    assert "chooses the model" not in facts(card._changed(ME, OTHER, {}))
 
 
 def test_opening_alone_changes_nothing_more(card: ModelCard) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from nlplug.errors import NlplugError
 from nlplug.models.bundle import Bundle
 from nlplug.models.spec import ModelSpec
 from nlplug.models.tuned import Tuned
@@ -55,21 +56,20 @@ class ModelCard:
         self._blocks = blocks
         self._translate = translate
         names = [spec.name for spec in pool.packaged(task.name)]
-        self.first = task.default_model or next(iter(names), None)
-        self.defaults = _defaults(pool, task, self.first)
+        default = task.default_model or next(iter(names), None)
+        self._by_language = _by_language(pool, task)
+        self.first = AUTO if self._by_language else default
+        self.defaults = _defaults(pool, task, default)
 
     def build(self) -> None:
         """Build the card inside the open Blocks."""
-        specs = self._pool.packaged(self._task.name)
-        names = [spec.name for spec in specs]
+        names = [spec.name for spec in self._pool.packaged(self._task.name)]
         first = self.first
         if not self._pool.only_packaged:
             names += self._task.suggested_models
-        if first is not None and first not in names and not self._pool.only_packaged:
-            names.insert(0, first)
-        if sum(spec.path is not None for spec in specs) > 1:
-            names.insert(1, AUTO)  # the language of the text chooses
         closed = self._pool.only_packaged
+        if first is not None and first not in names and (first == AUTO or not closed):
+            names.insert(0, first)
         with gr.Column(elem_classes="np-card", elem_id="model-card"):
             gr.HTML(self._translate("model"), elem_classes="np-card-title")
             self.name = gr.Dropdown(
@@ -127,7 +127,7 @@ class ModelCard:
     ) -> list[Any]:
         """When the page opens. Downloads nothing: a model that is not on disk is only named."""
         spec = next((s for s in self._pool.packaged(self._task.name) if s.name == model), None)
-        if spec is None or spec.path is None:
+        if model != AUTO and (spec is None or spec.path is None):
             found = [gr.update(), _spec_html(spec, language_of(request)), *self._kept(synced)]
         else:
             found = self._picked(request, model, synced)
@@ -166,12 +166,14 @@ class ModelCard:
         except Exception as error:
             card = error_html(error, language)
             return [gr.update(choices=[AUTO], value=AUTO), card, *self._kept(synced)]
+        told = _languages_html(self._by_language, language) if model == AUTO else ""
         choices = [AUTO, *facts["precisions"]]
         defaults = self._task.default_options(bundle)
         offered = self._offered(bundle, language)
         return [
             gr.update(choices=choices, value=AUTO, interactive=len(choices) > 2),
-            facts_html(facts, language)
+            told
+            + facts_html(facts, language)
             + defaults_html(self._options, self._inputs, defaults)
             + choices_html(offered)
             + f'<span hidden data-chats="{str(self._task.chats(bundle)).lower()}"></span>',
@@ -207,6 +209,20 @@ class ModelCard:
                 changes["value"] = new.to_form(new.initial)
             updates.append(gr.update(**changes) if changes else gr.skip())
         return [dict(now), *updates]
+
+
+def _by_language(pool: ModelPool, task: Task) -> list[Bundle]:
+    """The models that ``auto`` chooses from; empty if one cannot be used, as its card tells."""
+    try:
+        return pool.by_language(task)
+    except NlplugError:
+        return []
+
+
+def _languages_html(bundles: Sequence[Bundle], language: str) -> str:
+    """That the language of a text chooses the model, and which models there are."""
+    names = ", ".join(f"{bundle.name} ({', '.join(bundle.languages)})" for bundle in bundles)
+    return f"<p>{escape(say('by_language', language, names=names))}</p>"
 
 
 def _defaults(pool: ModelPool, task: Task, model: str | None) -> dict[str, Any]:

@@ -157,6 +157,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "已安装的模型、本机文件夹，或 Hub 模型名（owner/name）",
     },
     "model_info_installed": {"en": "An installed model", "zh": "已安装的模型"},
+    "by_language": {
+        "en": "The language of the text chooses the model: {names}",
+        "zh": "根据文本的语言选择模型：{names}",
+    },
     "precision": {"en": "Precision", "zh": "精度"},
     "precision_info": {"en": "auto: the fastest one", "zh": "auto：最快的精度"},
     "default": {"en": "default", "zh": "默认"},

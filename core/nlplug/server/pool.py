@@ -126,6 +126,13 @@ class ModelPool:
         Pipeline(task, bundle).close()  # reads the small files, not the graph
         return bundle
 
+    def by_language(self, task: Task) -> list[Bundle]:
+        """The models of a task that ``auto`` chooses from, one for each language; else empty."""
+        if sum(spec.path is not None for spec in self.packaged(task.name)) < 2:
+            return []
+        found = bundles_of(task, AUTO, self.host)
+        return found if len(found) > 1 else []
+
     @contextmanager
     def lease(
         self, task: Task, model: str | Path | Bundle | None = None, precision: str = AUTO

@@ -1,0 +1,98 @@
+"""The Chinese models inside the packages: whole, small, described, and chosen by the language."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nlplug import Bundle, Pipeline, pipeline
+from nlplug.plugins import PluginHost
+
+TASKS = {"sentiment": "sentiment-zh", "classification": "topics-zh", "ner": "ner-zh"}
+
+
+def rows_of(path: Path, count: int) -> list[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    return rows[:: len(rows) // count]
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def either(request: pytest.FixtureRequest) -> Iterator[Pipeline]:
+    with pipeline(request.param, "auto") as both:
+        yield both
+
+
+@pytest.mark.parametrize("name", TASKS.values())
+def test_each_is_int8_small_and_described(name: str) -> None:
+    spec = PluginHost.discover().find_model(name)
+    assert spec.path is not None
+    bundle = Bundle.open(spec.path, verify=True)
+    assert list(bundle.precisions) == ["int8"]
+    assert sum(file.stat().st_size for file in bundle.path.rglob("*") if file.is_file()) <= 12e6
+    manifest = bundle.manifest
+    assert manifest is not None
+    assert list(bundle.languages) == ["zh"]
+    assert manifest.license
+    assert manifest.data
+    assert manifest.precisions["int8"].metrics["loss"] <= 0.005
+    card = (bundle.path / "README.md").read_text(encoding="utf-8")
+    for word in ("licence", "bad at", "held-out" if name == "ner-zh" else "accuracy"):
+        assert word in card
+
+
+def test_the_language_of_a_text_chooses_its_model(either: Pipeline) -> None:
+    english = next(bundle.name for bundle in either.bundles if "en" in bundle.languages)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no text is foreign
+        either(["李雷昨天在北京大学见到了韩梅梅。", "Anna met her brother in Paris yesterday."])
+    assert either.answered == {TASKS[either.task]: 1, english: 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("房间很干净，服务员也很热情，下次还会来。", "positive"),
+        ("送餐太慢了，菜都凉了，味道也很差。", "negative"),
+        ("手机用了两天就坏了，客服也不理人。", "negative"),
+        ("书的内容很好，孩子非常喜欢。", "positive"),
+    ],
+)
+def test_reviews_are_judged(text: str, label: str) -> None:
+    with pipeline("sentiment", "sentiment-zh") as judge:
+        assert judge(text)[0]["label"] == label
+
+
+def test_names_are_found_where_they_stand() -> None:
+    text = "中国外交部长王毅今天在北京会见了来访的法国总统马克龙。"
+    with pipeline("ner", "ner-zh") as tagger:
+        found = tagger(text)
+    names = {(text[item["start"] : item["end"]], item["entity_group"]) for item in found}
+    assert names >= {("中国外交部", "ORG"), ("王毅", "PER"), ("北京", "LOC"), ("法国", "LOC")}
+
+
+@pytest.mark.parametrize(
+    ("task", "file", "least"),
+    [
+        ("sentiment", "sentiment/zh_reviews_test.jsonl.gz", 0.90),
+        ("classification", "topic/zh_thucnews_test.jsonl.gz", 0.85),
+    ],
+)
+def test_texts_kept_out_of_training_are_judged_as_well_as_asked(
+    task: str, file: str, least: float, data_folder: Path
+) -> None:
+    rows = rows_of(data_folder / "dev" / file, 500)
+    names = ("negative", "positive")
+    with pipeline(task, TASKS[task]) as judge:
+        answers = judge([row["text"] for row in rows])
+    hits = 0
+    for row, answer in zip(rows, answers, strict=True):
+        label = row["label"]
+        hits += answer["label"] == (names[label] if isinstance(label, int) else label)
+    assert hits / len(rows) >= least - 0.02  # a part of the rows is less certain than all
