@@ -231,6 +231,13 @@ def test_texts_end_at_the_maximum_length(tmp_path: Path, length: int) -> None:
     assert found[0].score == pytest.approx(math.log(0.9), abs=1e-4)
 
 
+def test_beams_end_with_the_next_token_when_the_time_is_over(tmp_path: Path) -> None:
+    model = Markov(tmp_path, {"a": {"a": 0.6, "b": 0.4}, "b": {"b": 1.0}})
+    given = {"num_beams": 2, "num_return_sequences": 2, "max_new_tokens": 9, "max_time": 1e-9}
+    for found in model.search("a", "b", **given):
+        assert [len(one.tokens) for one in found] == [1, 1]
+
+
 def test_as_many_beams_go_on_as_there_are_whatever_ends(tmp_path: Path) -> None:
     follows = {END: 0.45, "stop": 0.4, "d": 0.15}
     model = Markov(tmp_path, {"a": {"b": 0.6, "c": 0.4}, "b": follows, "c": follows, "d": {END: 1}})
