@@ -32,6 +32,9 @@ class NlplugError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Any, ...]:  # without calling an __init__ that needs more
+        return type(self).__new__, (type(self), *self.args), vars(self)
+
     def __str__(self) -> str:
         return f"{self.message}\nHint: {self.hint}" if self.hint else self.message
 

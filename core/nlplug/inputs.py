@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin, runtime_checkable
 
+import numpy as np
+
 from nlplug.errors import InputError
 from nlplug.validation import make_input
 
@@ -49,6 +51,13 @@ class SizedAnswers(Iterator[Any]):
     def close(self) -> None:
         """End the work."""
         self._answers.close()
+
+
+def is_one_input(task: Task, inputs: Any) -> bool:
+    """Whether a value is one input, or can only be refused as one."""
+    if isinstance(inputs, str | bytes | bytearray | memoryview | Mapping | task.Input):
+        return True
+    return isinstance(inputs, np.ndarray) and inputs.ndim == 0
 
 
 def items_of(inputs: IndexedInputs) -> Iterator[Any]:
@@ -98,6 +107,42 @@ def first_field(task: Task, given: Collection[str] = ()) -> str:
     """The field that a bare string fills: the first of those that are not given already."""
     names = list(task.Input.model_fields)
     return next((name for name in names if name not in given), names[0])
+
+
+def with_fields(task: Task, value: Any, fields: Mapping[str, Any]) -> Any:
+    """An input with the fields that are given by name.
+
+    Args:
+        task: The task.
+        value: A text, a dict of fields or an input; None: the fields by name are all.
+        fields: The fields by name.
+
+    Raises:
+        InputError: A field is given twice.
+    """
+    if value is None:
+        return fields
+    if not fields:
+        return value
+    if isinstance(value, str):
+        value = _named(task, value, fields)
+    elif not isinstance(value, Mapping):
+        value = make_input(task, value).model_dump(exclude_unset=True)
+    if twice := fields.keys() & value.keys():
+        raise _given_twice(min(twice))
+    return {**value, **fields}
+
+
+def _named(task: Task, text: str, fields: Mapping[str, Any]) -> dict[str, str]:
+    """A text by position, under the name of its field."""
+    needed = [name for name, field in task.Input.model_fields.items() if field.is_required()]
+    if needed and all(name in fields for name in needed):
+        raise _given_twice(needed[0])
+    return {first_field(task, fields): text}
+
+
+def _given_twice(name: str) -> InputError:
+    return InputError(f"The field {name!r} is given twice.", hint=f"Leave {name}= out.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +271,7 @@ def spread(task: Task, text: str | None, fields: dict[str, Any]) -> tuple[Any, d
     """Fields given as lists become a list of inputs; without any all stays as it is.
 
     Raises:
-        InputError: The lists are not of one length.
+        InputError: The lists are not of one length, or a field is given twice.
     """
     columns = {
         name: value
@@ -243,7 +288,7 @@ def spread(task: Task, text: str | None, fields: dict[str, Any]) -> tuple[Any, d
         )
     shared = {name: value for name, value in fields.items() if name not in columns}
     if text is not None:
-        shared[first_field(task, fields)] = text
+        shared |= _named(task, text, fields)
     rows = zip(*columns.values(), strict=True)
     return [{**shared, **dict(zip(columns, row, strict=True))} for row in rows], {}
 

@@ -31,12 +31,13 @@ from nlplug.explanations.result import shaped
 from nlplug.inputs import (
     IndexedInputs,
     SizedAnswers,
-    first_field,
+    is_one_input,
     items_of,
     known_columns,
     placed,
     read_inputs,
     spread,
+    with_fields,
 )
 from nlplug.inside.view import InsideView
 from nlplug.models.bundle import Bundle
@@ -165,7 +166,7 @@ class Pipeline(InsideView):
             items = [self._placed(number, value, fields) for number, value in enumerate(inputs)]
             single = self._rules.unwraps and len(items) == 1
             return self._shape(self._all(items, options), given, single=single)
-        if not isinstance(inputs, str | bytes | Mapping | self.definition.Input):
+        if not is_one_input(self.definition, inputs):
             if isinstance(inputs, IndexedInputs):
                 stream = self._stream(items_of(inputs), fields, options, given)
                 return SizedAnswers(stream, len(inputs))
@@ -371,15 +372,7 @@ class Pipeline(InsideView):
             return self._item(value, fields)
 
     def _item(self, value: Any, fields: Mapping[str, Any]) -> TaskInput:
-        if value is None:
-            value = fields
-        elif fields:
-            if isinstance(value, str):  # the first field that is not given for all inputs
-                value = {first_field(self.definition, fields): value}
-            elif not isinstance(value, Mapping):
-                value = make_input(self.definition, value).model_dump(exclude_unset=True)
-            value = {**value, **fields}
-        return make_input(self.definition, value)
+        return make_input(self.definition, with_fields(self.definition, value, fields))
 
     def _stream(
         self,

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"", "0", "false", "no", "off"}
+MOST_THREADS = 1024
+"""Largest number of threads; each takes memory and time to start."""
 
 
 def flag(name: str) -> bool:
@@ -57,8 +60,9 @@ def load_settings() -> Settings:
     """The settings as the environment has them now.
 
     Raises:
-        OptionError: ``NLPLUG_THREADS`` is not a positive whole number, or
-            ``NLPLUG_PLUGIN_TIMEOUT`` is not a number of seconds.
+        OptionError: ``NLPLUG_THREADS`` is not a whole number from 1 to 1024,
+            ``NLPLUG_PLUGIN_TIMEOUT`` is not a number of seconds, or a variable that means yes or no
+            has another value.
     """
     cache = os.environ.get("NLPLUG_CACHE")
     if cache:
@@ -69,18 +73,29 @@ def load_settings() -> Settings:
     only = os.environ.get("NLPLUG_PLUGINS")
     return Settings(
         cache_dir=cache_dir,
-        offline=flag("NLPLUG_OFFLINE") or flag("HF_HUB_OFFLINE"),
-        strict=flag("NLPLUG_STRICT"),
+        offline=_yes_or_no("NLPLUG_OFFLINE") or flag("HF_HUB_OFFLINE"),
+        strict=_yes_or_no("NLPLUG_STRICT"),
         plugins=frozenset(part.strip() for part in only.split(",") if part.strip())
         if only is not None
         else None,
         plugin_timeout=_plugin_timeout(),
         hub_endpoint=(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
         threads=_threads(),
-        batch_invariant=flag("NLPLUG_BATCH_INVARIANT"),
-        verify=flag("NLPLUG_VERIFY"),
+        batch_invariant=_yes_or_no("NLPLUG_BATCH_INVARIANT"),
+        verify=_yes_or_no("NLPLUG_VERIFY"),
         verify_key=Path(key).expanduser() if (key := os.environ.get("NLPLUG_VERIFY_KEY")) else None,
-        debug=flag("NLPLUG_DEBUG"),
+        debug=_yes_or_no("NLPLUG_DEBUG"),
+    )
+
+
+def _yes_or_no(name: str) -> bool:
+    raw = os.environ.get(name, "").strip().lower()
+    if raw in _TRUE | _FALSE:
+        return raw in _TRUE
+    from nlplug.errors import OptionError
+
+    raise OptionError(
+        f"{name} is {os.environ[name]!r}, which is neither yes nor no.", hint="Set it to 1 or to 0."
     )
 
 
@@ -88,11 +103,11 @@ def _threads() -> int | None:
     raw = os.environ.get("NLPLUG_THREADS")
     if not raw:
         return None
-    if not raw.isdigit() or int(raw) < 1:
+    if not raw.isdecimal() or not 1 <= int(raw[:9]) <= MOST_THREADS:
         from nlplug.errors import OptionError
 
         raise OptionError(
-            f"NLPLUG_THREADS is {raw!r}, which is not a positive whole number.",
+            f"NLPLUG_THREADS is {raw!r}, which is not a whole number from 1 to {MOST_THREADS}.",
             hint="Unset it, or set it to the number of threads to use, such as 2.",
         )
     return int(raw)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from nlplug import Pipeline, pipeline
+from nlplug import NlplugError, Pipeline, errors, pipeline
 from nlplug.data import DataRow
 from nlplug.errors import BundleError, DataError, InputError, OptionError
 from nlplug.families.sequence_classification import SequenceClassificationTask
@@ -285,3 +288,33 @@ def test_rows_keep_their_answers_in_a_long_stream(pipe: Pipeline) -> None:
     pairs = [(one.values, answer) for one, answer in answered_rows(pipe.map, inputs)]
     assert [row for row, _ in pairs] == rows
     assert all((row["text"] == "good") == (a["label"] == "positive") for row, a in pairs)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "fields"),
+    [("good", {"text": "bad"}), ({"text": "good"}, {"text": "bad"}), (["good"], {"text": "bad"})],
+)
+def test_a_field_that_is_given_twice_is_refused(
+    pipe: Pipeline, inputs: Any, fields: dict[str, str]
+) -> None:
+    with pytest.raises(InputError, match="The field 'text' is given twice"):
+        pipe(inputs, **fields)
+
+
+@pytest.mark.parametrize("inputs", [b"good", bytearray(b"good"), np.array("good")])
+def test_bytes_and_arrays_without_axes_are_no_inputs(pipe: Pipeline, inputs: Any) -> None:
+    with pytest.raises(InputError, match="cannot take .*good.* as an input"):
+        pipe(inputs)
+
+
+@pytest.mark.parametrize("error", [errors.InputError, errors.GateRefused, errors.DiskFull])
+def test_errors_can_be_pickled(error: type[NlplugError]) -> None:
+    made = error("It broke.", hint="Mend it.")
+    stopped = errors.TrainingInterrupted("Saved.", hint="Continue.", signal=2)
+    for one in (made, stopped):
+        for copied in (copy.copy(one), pickle.loads(pickle.dumps(one))):
+            assert (type(copied), str(copied), copied.exit_code) == (
+                type(one),
+                str(one),
+                one.exit_code,
+            )

@@ -22,6 +22,18 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# What files that are no text begin with, and what to do with them.
+_NO_TEXT = (
+    (b"\x1f\x8b", "a gzip file", "Let its name end with .gz, or unpack it."),
+    (b"PK\x03\x04", "a zip archive or an Office document", "Let the name of a workbook end with "
+     ".xlsx; unpack an archive, or save a document as text."),
+    (b"PAR1\x15", "a Parquet file", "Let its name end with .parquet."),
+    (b"\xd0\xcf\x11\xe0", "a document of an old Office version", "Save it as .xlsx or .csv."),
+    (b"%PDF-", "a PDF document", "Save its text as .txt."),
+    (b"BZh9", "a bzip2 file", "Unpack it."),
+    (b"\xfd7zXZ", "an xz file", "Unpack it."),
+    (b"\x28\xb5\x2f\xfd", "a zstd file", "Unpack it."),
+)  # fmt: skip
 _FAILURES = (UnicodeError, EOFError, zlib.error, OSError)
 _UNDECODED = re.compile("[\udc80-\udcff]")
 # Letters and signs of Western European languages that Latin-1 and cp1252 have in common or cp1252
@@ -43,7 +55,7 @@ class LineReader:
         sample: The first lines, without their ends; a last line that may be cut off is left out.
 
     Raises:
-        DataError: The file cannot be opened, or its encoding cannot be detected.
+        DataError: The file cannot be opened, is no text, or its encoding cannot be detected.
     """
 
     def __init__(self, file: DataFile, *, guess: bool = True) -> None:
@@ -51,6 +63,7 @@ class LineReader:
         self._number = 0
         self._buffer = self._guarded(self._open)
         head = self._guarded(lambda: self._buffer.peek(SAMPLE)[:SAMPLE])
+        self._refuse_no_text(head)
         self._encoding = file.encoding or self._detect(head, guess=guess)
         if self._encoding.removesuffix("-sig") != "utf-8":
             file.report.note(f"encoding {self._encoding}")
@@ -100,6 +113,11 @@ class LineReader:
                 text.close()
             elif not self._buffer.closed:
                 text.detach()  # the stream belongs to the caller
+
+    def _refuse_no_text(self, head: bytes) -> None:
+        for magic, what, hint in _NO_TEXT:
+            if head.startswith(magic):
+                raise DataError(f"{self._file.path}: this is {what}, not text.", hint=hint)
 
     def _place(self) -> str:
         return f"{self._file.path}:{max(1, self._number)}"

@@ -29,6 +29,7 @@ _MOST_AGAIN = 20
 """Malformed records of a table of which all lines but the first are read again."""
 _OPEN = "unexpected end of data"
 """What the csv module says of a quoted field that does not end."""
+_RETURN = "new-line character seen in unquoted field"
 # A first line with which Excel is told the delimiter.
 _DECLARED = re.compile(r'"?sep=([^\w\s"]|\t)"?')
 # Of a table with a token in each row, in small letters.
@@ -197,6 +198,11 @@ def _unquoted(text: str) -> tuple[list[str] | None, bool]:
 
 
 def _malformed(path: Path, number: int, reason: str) -> DataError:
+    if _RETURN in reason:
+        return DataError(
+            f"{path}:{number}: a carriage return is within a line.",
+            hint="End all lines in the same way, or put the field with it in quotes.",
+        )
     return DataError(
         f"{path}:{number}: not a row of the table ({reason}).",
         hint='A field with a quote in it is written "like ""this""".',

@@ -16,6 +16,7 @@ from nlplug.models.signature import Signature
 from nlplug.runtime.cpu import usable_cpus
 from nlplug.runtime.device import Device, onnxruntime, parse_device
 from nlplug.runtime.shared import Lazy
+from nlplug.settings import MOST_THREADS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,10 +38,13 @@ def thread_count(threads: int | None) -> int:
     """The threads to use; None for the CPUs that the process may use.
 
     Raises:
-        OptionError: ``threads`` is below 1.
+        OptionError: ``threads`` is below 1 or above `MOST_THREADS`.
     """
-    if threads is not None and threads < 1:
-        raise OptionError(f"threads is {threads}.", hint="Give a whole number from 1 up.")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise OptionError(
+            f"threads is {threads}.",
+            hint=f"Give a whole number from 1 to {MOST_THREADS}, such as that of the CPU cores.",
+        )
     return threads or usable_cpus()
 
 

@@ -234,11 +234,12 @@ def _add_model_routes(app: FastAPI, serving: Serving) -> None:
 
 async def _answer(request: Request, serving: Serving, served: Served) -> Response:
     body = await read_body(request, serving.limits.max_body)
+    agent = request.headers.get("user-agent", "")
 
     def parse() -> Call:
         with contained():
             serving.limits.check_body(body)
-            return huggingface.parse(parse_json(body), served.task, serving.limits)
+            return huggingface.parse(parse_json(body), served.task, serving.limits, agent=agent)
 
     # In a thread: checking a large body must not block other clients.
     large = len(body) > _LARGE_BODY

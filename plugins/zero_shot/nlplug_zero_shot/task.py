@@ -40,7 +40,7 @@ class ZeroShotTask(OnePassTask):
         FAMILY,
         training="",
         scoring="",
-        hub_shape="nlplug.server.protocols.shapes:PLAIN",
+        hub_shape="nlplug.server.protocols.shapes:RANKED",
         gate_options={"candidate_labels": ["travel", "sport", "weather", "a complaint"]},
     )
     Options: ClassVar[type[TaskOptions]] = ZeroShotOptions

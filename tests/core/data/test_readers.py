@@ -121,6 +121,15 @@ def test_a_file_that_is_no_gzip_is_named(tmp_path: Path) -> None:
     assert f"{path}:1: the gzip stream" in error(path).message
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ".txt", ".conll"])
+def test_a_packed_file_with_the_name_of_a_text_file_is_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(gzip.compress(b"text\nI loved it\n"))
+    with pytest.raises(DataError, match=r"this is a gzip file, not text") as caught:
+        list(read_rows(path))
+    assert caught.value.hint == "Let its name end with .gz, or unpack it."
+
+
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     path = write(tmp_path / "a.parquet", "text,label\n")

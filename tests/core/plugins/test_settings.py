@@ -8,7 +8,8 @@ import pytest
 from plugin_zoo import install
 
 from nlplug import PluginHost
-from nlplug.errors import PluginError, UnknownTask
+from nlplug.errors import OptionError, PluginError, UnknownTask
+from nlplug.settings import load_settings
 
 from .conftest import PREAMBLE
 
@@ -54,6 +55,25 @@ def test_a_disabled_plugin_cannot_fail(both: Path) -> None:
     host = PluginHost.discover(path=[str(both)], only=["aa"], strict=True)
 
     assert [task.name for task in host.tasks()] == ["aa"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OFFLINE", "maybe"),
+        ("VERIFY", "2"),
+        ("STRICT", "y es"),
+        ("THREADS", "1025"),
+        ("THREADS", "²"),
+    ],
+)
+def test_a_value_that_means_nothing_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"NLPLUG_{name}", value)
+
+    with pytest.raises(OptionError, match=f"NLPLUG_{name} is '{value}', which is n"):
+        load_settings()
 
 
 def test_strict_by_the_environment(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:

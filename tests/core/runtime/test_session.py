@@ -61,8 +61,8 @@ def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
         OnnxExecutor(broken).run(FEEDS)
 
 
-@pytest.mark.parametrize("threads", [0, -2])
-def test_threads_below_one_are_refused(bundle: Bundle, threads: int) -> None:
+@pytest.mark.parametrize("threads", [0, -2, 1025])
+def test_threads_out_of_bounds_are_refused(bundle: Bundle, threads: int) -> None:
     with pytest.raises(OptionError, match=str(threads)):
         OnnxExecutor(bundle.onnx_file("fp32"), threads=threads)
 

@@ -6,13 +6,13 @@ import csv
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from huggingface_hub import InferenceClient
+from huggingface_hub.errors import HfHubHTTPError
 from server_kit import running
 from starlette.testclient import TestClient
 
@@ -28,7 +28,6 @@ from nlplug.testing import (
     tiny_word_filler,
 )
 
-HUB = int(version("huggingface_hub").partition(".")[0])
 TASKS = (
     "feature-extraction",
     "fill-mask",
@@ -92,6 +91,11 @@ def test_features_over_http_and_in_a_table(
     embed = pipes["feature-extraction"]
     client = InferenceClient(f"{address}/models/feature-extraction")
     assert client.feature_extraction("cat car").tolist() == embed("cat car")
+    long = client.feature_extraction("car " * 9, normalize=True, truncate=True)
+    assert long.tolist() == embed("car " * 9, normalize=True, truncation=True)
+    for refused in ({"truncation_direction": "left"}, {"prompt_name": "query"}):
+        with pytest.raises(HfHubHTTPError, match=f"{next(iter(refused))} is"):
+            client.feature_extraction("car", **refused)
     given = {"inputs": ["car"], "parameters": {"pool": "mean", "normalize": True}}
     reply = TestClient(create_app(models=pipes, only=True)).post(
         "/models/feature-extraction", json=given
@@ -194,13 +198,28 @@ def test_the_client_fills_masks(address: str) -> None:
     assert one.token_str == "heart"
 
 
-@pytest.mark.skipif(HUB >= 2, reason="huggingface_hub 2 expects a list of labels with scores")
 def test_the_client_classifies(address: str) -> None:
     client = InferenceClient(f"{address}/models/zero-shot-classification")
     found = client.zero_shot_classification(
         TEXT, ["music", "sport"], multi_label=True, hypothesis_template="It is {}."
     )
     assert [one.label for one in found] == ["sport", "music"]
+
+
+@pytest.mark.parametrize("agent", ["unknown/None; hf_hub/1.1.7; python/3.12", "", "hf_hub/2.4.0"])
+def test_labels_of_one_text_and_of_several_in_the_form_that_the_client_expects(
+    pipes: dict[str, Pipeline], agent: str
+) -> None:
+    client = TestClient(create_app(models=pipes, only=True), headers={"user-agent": agent})
+
+    def ask(inputs: str | list[str]) -> Any:
+        body = {"inputs": inputs, "parameters": {"candidate_labels": ["music", "sport"]}}
+        return client.post("/models/zero-shot-classification", json=body).json()
+
+    one = ask(TEXT)
+    assert ask([TEXT, TEXT]) == [one, one]
+    labels = one["labels"] if "1.1" in agent else [each["label"] for each in one]
+    assert labels == ["sport", "music"]
 
 
 def test_the_client_summarizes(address: str) -> None:

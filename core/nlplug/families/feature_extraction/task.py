@@ -18,6 +18,7 @@ FAMILY = Family(
     name="feature_extraction",
     auto_class="AutoModel",
     exported_as="feature-extraction",
+    hub_shape="nlplug.server.protocols.shapes:VECTORS",
     gate_options={"truncation": True},
 )
 

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nlplug.runtime.cpu import usable_cpus
 from nlplug.runtime.decoding.decoder import Decoding
 from nlplug.runtime.decoding.graph_session import GraphSession
 from nlplug.runtime.decoding.ranking import Ranking
@@ -63,7 +62,7 @@ class Sessions:
         self.path = path
         self._lock = threading.Lock()
         self._opened: dict[int, GraphSession] = {}
-        self.threads = threads if threads is not None else usable_cpus()
+        self.threads = thread_count(threads)
         self._pool = WorkerPool(max(1, self.threads - 1), "nlplug-decoding")
         # The session that a single row is most likely to use.
         small = not path.is_file() or path.stat().st_size <= _SMALL_FILE

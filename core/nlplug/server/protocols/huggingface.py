@@ -32,13 +32,14 @@ def shape_of(task: Task) -> Shape:
     return shape
 
 
-def parse(body: Any, task: Task, limits: Limits) -> Call:
+def parse(body: Any, task: Task, limits: Limits, *, agent: str = "") -> Call:
     """Check the body of a request.
 
     Args:
         body: ``{"inputs": str | dict | list of these, "parameters": {…}, "stream": bool}``.
         task: The task.
         limits: The limits of a request.
+        agent: The name of the client.
 
     Raises:
         InputError: The body or an input is malformed; the message begins with the field's path.
@@ -54,8 +55,9 @@ def parse(body: Any, task: Task, limits: Limits) -> Call:
         raise InputError(
             "inputs: the body has no such field.", hint='Send {"inputs": "…", "parameters": {}}.'
         )
+    beside = shape_of(task).beside
     for name in body:
-        if name not in {"inputs", "parameters", "stream", "warnings"} | _IGNORED:
+        if name not in {"inputs", "parameters", "stream", "warnings"} | _IGNORED | beside:
             raise InputError(
                 f"{name}: the body cannot have this field.",
                 hint="Options of the task belong under parameters.",
@@ -70,6 +72,7 @@ def parse(body: Any, task: Task, limits: Limits) -> Call:
     )
     stream = _stream(task, _flag(body, "stream"), single)
     parameters = _parameters(body.get("parameters"))
+    parameters = {name: body[name] for name in beside if body.get(name) is not None} | parameters
     details = shape_of(task).details and text_generation.wants_details(parameters)
     options = _options(task, parameters)
     limits.check_options(options, len(inputs))
@@ -86,7 +89,7 @@ def parse(body: Any, task: Task, limits: Limits) -> Call:
         raise InputError(
             "warnings: a streamed answer has them in its headers only.", hint="Leave warnings out."
         )
-    return Call(inputs, options, single, stream, details, warnings)
+    return Call(inputs, options, single, stream, details, warnings, agent)
 
 
 def reply(task: Task, answers: list[Any], call: Call) -> Any:

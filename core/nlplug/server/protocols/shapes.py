@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ class Call:
         stream: Whether the answer is streamed.
         details: Whether the reply has details of the generation.
         warnings: Whether the reply is an object with the answer and the warnings about it.
+        agent: The name of the client, as its header ``User-Agent`` has it.
     """
 
     inputs: list[TaskInput]
@@ -32,6 +34,7 @@ class Call:
     stream: bool = False
     details: bool = False
     warnings: bool = False
+    agent: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Shape:
         presets: Options whose default differs from that of the task.
         accept: Converts the parameters of a request to options of the task.
         details: Whether requests may ask for details.
+        beside: Parameters that clients send beside ``inputs`` instead of under ``parameters``.
         schema: Builds the JSON schema of the reply from that of one answer.
     """
 
@@ -52,6 +56,7 @@ class Shape:
         lambda parameters, known: dict(parameters)
     )
     details: bool = False
+    beside: frozenset[str] = frozenset()
     schema: Callable[[dict[str, Any]], dict[str, Any]] = lambda one: {
         "anyOf": [one, {"type": "array", "items": one}]
     }
@@ -65,6 +70,55 @@ def _nested(answers: list[Any], call: Call) -> Any:
     # The client takes the first element of the reply for its one text: a flat list would silently
     # lose all labels but the first.
     return answers
+
+
+# Clients before huggingface_hub 1.2 expect the answer of the pipeline.
+_OLD_AGENT = re.compile(r"\bhf_hub/(?:0|1\.[01])\.")
+
+
+def _ranked(answers: list[Any], call: Call) -> Any:
+    if _OLD_AGENT.search(call.agent):
+        return _plain(answers, call)
+    ranked = [
+        [
+            {"label": label, "score": score}
+            for label, score in zip(answer["labels"], answer["scores"], strict=True)
+        ]
+        for answer in answers
+    ]
+    return _plain(ranked, call)
+
+
+def _ranked_schema(one: dict[str, Any]) -> dict[str, Any]:
+    ranked = {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["label", "score"],
+            "properties": {"label": {"type": "string"}, "score": {"type": "number"}},
+        },
+    }
+    forms = [one, ranked]
+    return {"anyOf": [*forms, *({"type": "array", "items": form} for form in forms)]}
+
+
+def _vectors(parameters: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of vectors under the names of Text Embeddings Inference, where they can be met."""
+    options = dict(parameters)
+    side = options.pop("truncation_direction", None)
+    if side is not None and str(side).lower() != "right":
+        raise InputError(
+            f"truncation_direction is {side!r}.", hint="Texts are cut at their end: leave it out."
+        )
+    for name, hint in (
+        ("prompt_name", "Write the prompt before the text."),
+        ("dimensions", "The vectors have all dimensions of the model."),
+    ):
+        if options.pop(name, None) is not None:
+            raise InputError(f"{name} is not available.", hint=f"{hint} Leave {name} out.")
+    if (truncate := options.pop("truncate", None)) is not None:
+        options.setdefault("truncation", truncate)
+    return options
 
 
 def _texts(answers: list[Any], call: Call) -> Any:
@@ -94,5 +148,15 @@ NESTED = Shape(
     schema=lambda one: {"type": "array", "items": one},
 )
 """One list of labels per input; all labels unless ``top_k`` is given."""
+RANKED = Shape(_ranked, schema=_ranked_schema)
+"""One list of all labels with their scores per input, best first."""
+VECTORS = Shape(
+    _plain,
+    accept=_vectors,
+    beside=frozenset(
+        {"normalize", "truncate", "truncation_direction", "prompt_name", "dimensions"}
+    ),
+)
+"""As `PLAIN`; clients send the options of vectors beside the inputs."""
 TEXTS = Shape(_texts, accept=_generating)
 """A list with one text per input."""
