@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlplug.errors import PluginError
-from nlplug.text.characters import lone_surrogate
+from nlplug.text.surrogates import lone_surrogate
 
 if TYPE_CHECKING:
     from nlplug.task import Task

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nlplug.errors import InputError, NlplugError, OptionError, UnknownOption
-from nlplug.text.characters import is_blank, lone_surrogate
+from nlplug.text.characters import is_blank
+from nlplug.text.surrogates import lone_surrogate
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle

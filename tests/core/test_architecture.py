@@ -21,7 +21,19 @@ PLUGINS = sorted(path for path in ROOT.glob("plugins/*/nlplug_*") if path.is_dir
 PACKAGES = [CORE, *PLUGINS, WEBUI]
 
 TRAINING_LIBRARIES = {"torch", "transformers", "optimum", "datasets", "accelerate"}
-FAMILY_FREE = ("train", "export", "evaluation")
+FAMILY_FREE = (
+    "cli",
+    "data",
+    "evaluation",
+    "explanations",
+    "export",
+    "inside",
+    "plugins",
+    "server",
+    "text",
+    "train",
+    "workspace",
+)
 LONGEST_MODULE = 400
 
 
@@ -290,6 +302,14 @@ def test_no_module_is_too_long_to_read_at_a_sitting() -> None:
         for path in modules(package)
     }
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST_MODULE} == {}
+
+
+def test_the_map_of_decoding_names_each_module() -> None:
+    package = CORE / "runtime" / "decoding"
+    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
+    entries = [line.partition(":")[0] for line in text.splitlines() if line.startswith("- `")]
+    named = set(re.findall(r"`(\w+)`", " ".join(entries)))
+    assert named == {path.stem for path in modules(package)} - {"__init__"}
 
 
 def test_inputs_are_never_checked_by_assert() -> None:

@@ -16,7 +16,7 @@ from nlplug.plugins import PluginHost
 from nlplug.server.pool import ModelPool
 from nlplug.task import Display, Task
 from nlplug.testing import tiny_text_generator
-from nlplug_webui.answering import Answering, Question
+from nlplug_webui.answering import Answering, PageRequest
 from nlplug_webui.fields import input_controls, option_controls
 from nlplug_webui.result import ResultCard
 from nlplug_webui.runs import Ending
@@ -42,7 +42,7 @@ class Form:
 
     def ask(self, text: str = "once upon", visitor: str = "me", **options: Any) -> Iterator[str]:
         values = [text, *(c.to_form(options.get(c.name, c.initial)) for c in self.options)]
-        question = Question(visitor, "en", self.model, "auto", {}, values)
+        question = PageRequest(visitor, "en", self.model, "auto", {}, values)
         for (html,) in self.answering.growing(question, EMPTY):
             yield html
 
@@ -164,7 +164,7 @@ def test_what_would_end_a_thread_is_an_error_on_the_page(
     class FailingForm(Form):
         def whole(self) -> str:
             values = ["once", *(c.to_form(c.initial) for c in self.options)]
-            question = Question("me", "en", self.model, "auto", {}, values)
+            question = PageRequest("me", "en", self.model, "auto", {}, values)
             (html,) = self.answering.whole(question)
             return str(html)
 
@@ -195,6 +195,6 @@ def test_the_model_that_the_language_chose_is_named(tmp_path: Path) -> None:
         answering = Answering(task, pool, inputs, options, card)
         for text, model in ((CHINESE, "zh"), (ENGLISH, "en")):
             values = [text, "", *(control.to_form(control.initial) for control in options)]
-            found = answering.whole(Question("me", "en", "auto", "auto", {}, values))
+            found = answering.whole(PageRequest("me", "en", "auto", "auto", {}, values))
             assert f">{model}<" in "".join(map(str, found)), found
         pool.close()

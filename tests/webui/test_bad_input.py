@@ -20,7 +20,7 @@ from nlplug.testing import (
     tiny_token_classifier,
     tiny_translator,
 )
-from nlplug_webui.answering import Answering, Question
+from nlplug_webui.answering import Answering, PageRequest
 from nlplug_webui.fields import input_controls, option_controls
 from nlplug_webui.result import ResultCard
 
@@ -97,7 +97,7 @@ def ask(folder: Path) -> Iterator[Ask]:
         answering = Answering(task, pool, inputs, options, card)
         given = [*texts, *(control.to_form(control.initial) for control in inputs[len(texts) :])]
         values = [*given, *(control.to_form(control.initial) for control in options)]
-        question = Question("me", "en", str(model or folder / name), "auto", {}, values)
+        question = PageRequest("me", "en", str(model or folder / name), "auto", {}, values)
         if task.family.streams:
             return Card(list(answering.growing(question, ""))[-1])
         return Card(answering.whole(question))

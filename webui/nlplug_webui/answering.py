@@ -35,7 +35,7 @@ _UPDATE_SECONDS = (0.1, 0.25)
 
 
 @dataclass(frozen=True)
-class Question:
+class PageRequest:
     """A request of a visitor.
 
     Attributes:
@@ -108,7 +108,7 @@ class Answering:
         self._options = options
         self._result = result
 
-    def whole(self, question: Question) -> list[Any]:
+    def whole(self, question: PageRequest) -> list[Any]:
         """The values of the result card for the answer or the error."""
         try:
             item, options = self._read(question)
@@ -117,7 +117,7 @@ class Answering:
         except Exception as error:
             return self._result.message(error_html(error, question.language))
 
-    def growing(self, question: Question, empty: str) -> Generator[list[Any], None, None]:
+    def growing(self, question: PageRequest, empty: str) -> Generator[list[Any], None, None]:
         """Yield the values of the result card while the text is generated; last: the whole answer.
 
         Closing the iterator ends the decoding, and so does an `Ending` of the visitor's run.
@@ -136,7 +136,7 @@ class Answering:
         if run.ending is Ending.CLEARED:
             yield self._result.nothing(empty)
 
-    def _grown(self, question: Question, run: Run) -> Iterator[list[Any]]:
+    def _grown(self, question: PageRequest, run: Run) -> Iterator[list[Any]]:
         item, options = self._read(question)
         before = self._before(item, options)
         yield self._result.message(growing_html("", question.language, before=before))
@@ -165,7 +165,7 @@ class Answering:
 
     def _written(
         self,
-        question: Question,
+        question: PageRequest,
         growing: _Growing,
         lease: Lease,
         item: dict[str, Any],
@@ -186,7 +186,7 @@ class Answering:
         return Shown(written_frame(html, language) + kept_note_html(kept, language) + call)
 
     def _pieces(
-        self, question: Question, pipeline: Pipeline, item: Any, options: Mapping[str, Any]
+        self, question: PageRequest, pipeline: Pipeline, item: Any, options: Mapping[str, Any]
     ) -> tuple[str, Generator[TextPiece, None, None] | None]:
         """A notice, and the pieces of the answer; None if the options ask for more than one text.
 
@@ -204,7 +204,7 @@ class Answering:
             return "", None
 
     def _answer(
-        self, question: Question, lease: Lease, item: Any, options: Mapping[str, Any]
+        self, question: PageRequest, lease: Lease, item: Any, options: Mapping[str, Any]
     ) -> list[Any]:
         started = time.perf_counter()
         answers = lease.pipeline.answers([item], **options)
@@ -238,7 +238,7 @@ class Answering:
             return why_button_html(control_id(f"{self._task.name}:option", "explain"), language)
         return ""
 
-    def _read(self, question: Question) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _read(self, question: PageRequest) -> tuple[dict[str, Any], dict[str, Any]]:
         """The input and the options of the form.
 
         Raises:
@@ -249,10 +249,10 @@ class Answering:
         controls = for_model(self._options, question.synced)
         return item, option_values(controls, question.values[count:])
 
-    def _lease(self, question: Question) -> Any:
+    def _lease(self, question: PageRequest) -> Any:
         return self._pool.lease(self._task, question.model, question.precision or AUTO)
 
-    def _facts(self, question: Question, lease: Lease, model: str) -> list[str]:
+    def _facts(self, question: PageRequest, lease: Lease, model: str) -> list[str]:
         pipeline = lease.pipeline
         facts = [model, pipeline.precision, pipeline.device]
         if lease.loaded_in:
@@ -260,7 +260,7 @@ class Answering:
             facts.append(say("loaded_in", question.language, time=spent))
         return facts
 
-    def _told(self, question: Question, growing: _Growing, run: Run) -> list[str]:
+    def _told(self, question: PageRequest, growing: _Growing, run: Run) -> list[str]:
         """Facts about a generated text: time, number of tokens, and why it ended."""
         language = question.language
         seconds = time.perf_counter() - growing.started

@@ -214,7 +214,13 @@ def input_values(controls: Sequence[Control], values: Sequence[Any]) -> dict[str
 
     Raises:
         InputError: A field cannot be read.
+        OptionError: There are more or fewer values than fields.
     """
+    if len(values) != len(controls):
+        raise OptionError(
+            f"'values' has {len(values)} elements.",
+            hint=f"Give one for each of {', '.join(control.name for control in controls)}.",
+        )
     read = {c.name: c.from_form(value) for c, value in zip(controls, values, strict=True)}
     return {
         control.name: read[control.name]

@@ -12,7 +12,7 @@ import gradio as gr
 from nlplug.server.pool import ModelPool
 from nlplug.task import Example, Task
 from nlplug_webui import snippets
-from nlplug_webui.answering import Answering, Question
+from nlplug_webui.answering import Answering, PageRequest
 from nlplug_webui.batch_tab import BatchTab
 from nlplug_webui.code_tab import CodeTab
 from nlplug_webui.events import AT_ONCE
@@ -333,9 +333,9 @@ def build_task_page(context: PanelContext, translate: Translate) -> None:
 
 def _question(
     request: gr.Request, model: str, precision: str, synced: Mapping[str, Any], values: Any
-) -> Question:
+) -> PageRequest:
     language = language_of(request)
-    return Question(visitor_of(request), language, model, precision, synced, values)
+    return PageRequest(visitor_of(request), language, model, precision, synced, values)
 
 
 def _empty(language: str) -> str:

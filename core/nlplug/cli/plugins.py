@@ -191,12 +191,9 @@ def check(ctx: click.Context, targets: tuple[str, ...], no_run: bool, as_json: b
     help="Folder for the new package.  [default: the current folder]",
 )
 @click.option(
-    "--family",
-    default="sequence-classification",
-    show_default=True,
-    help="The family of the task.",
+    "--family", help="The family of the task.  [default: the one of tasks that label whole texts]"
 )
-def new(name: str, directory: Path, family: str) -> None:
+def new(name: str, directory: Path, family: str | None) -> None:
     """Create a plugin package that works immediately.
 
     Before anything in it is changed, the package installs, passes its checks and tests, and answers

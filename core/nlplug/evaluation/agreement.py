@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
     from nlplug.task import Task
 
-_DISAGREEMENTS = 50
+DISAGREEMENTS = 50
+"""Largest number of different answers in a report."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,21 @@ class Agreement:
         return asdict(self)
 
 
+def common_task(first: Pipeline, second: Pipeline) -> Task:
+    """The task of both models.
+
+    Raises:
+        OptionError: They are of different tasks.
+    """
+    task, other = first.definition, second.definition
+    if task.name != other.name:
+        raise OptionError(
+            f"The models are for different tasks, {task.name!r} and {other.name!r}.",
+            hint="Compare models of one task, or name one for both by --task.",
+        )
+    return task
+
+
 def agreement(
     first: Pipeline,
     second: Pipeline,
@@ -108,12 +124,7 @@ def agreement(
         DataError: The file cannot be read, or there are no rows.
         InputError: A row cannot be answered; the message names file and line.
     """
-    task = first.definition
-    if task.name != second.definition.name:
-        raise OptionError(
-            f"The models are for different tasks, {task.name!r} and {second.definition.name!r}.",
-            hint="Compare models of one task.",
-        )
+    task = common_task(first, second)
     rows = list(islice(read_inputs(task, data, text_column=text_column), limit))
     if not rows:
         raise DataError(f"{data.path} holds no rows.", hint="Give a file with rows of inputs.")
@@ -136,7 +147,7 @@ def agreement(
                 (shortened(pairs[place][0][0]), shortened(pairs[place][1][0])),
                 (round(pairs[place][0][1], 6), round(pairs[place][1][1], 6)),
             )
-            for place in chosen[:_DISAGREEMENTS]
+            for place in chosen[:DISAGREEMENTS]
         ],
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nlplug.errors import OptionError
+from nlplug.evaluation.agreement import DISAGREEMENTS, Difference, Pace, common_task
 from nlplug.evaluation.base import Table
 from nlplug.evaluation.document import Document, Section
 from nlplug.evaluation.run import Answered, answer, digest, graph_size, samples_at, shortened, shown
@@ -21,48 +21,31 @@ if TYPE_CHECKING:
     from nlplug.data.formats import DataFile
     from nlplug.pipelines import Pipeline
 
-_DISAGREEMENTS = 50
 _WARM = 16
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of the models.
+class Side(Pace):
+    """One of the models, with its score.
 
     Attributes:
-        name: Its name, with the precision.
         score: The main metric.
         interval: Its 95 % interval.
-        size: Bytes of the graphs.
-        rate: Rows per second.
-        cpu: CPU time per row, in seconds.
     """
 
-    name: str
     score: float
     interval: tuple[float, float]
-    size: int
-    rate: float
-    cpu: float
 
 
 @dataclass(frozen=True)
-class Disagreement:
-    """A row that the models answer differently.
+class Disagreement(Difference):
+    """A row that the models answer differently, and its right answer.
 
     Attributes:
-        source: ``file:line``.
-        input: The beginning of the input.
         truth: The right answer.
-        answers: The answers of the first and of the second model.
-        scores: The scores that the models gave them.
     """
 
-    source: str
-    input: str
     truth: str
-    answers: tuple[str, str]
-    scores: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -127,12 +110,7 @@ def compare(
         OptionError: The models are of different tasks, or the family has no scoring.
         DataError: A row cannot be used, or there are no rows; the message names file and line.
     """
-    if first.definition.name != second.definition.name:
-        raise OptionError(
-            f"The models are for different tasks, {first.definition.name!r} and "
-            f"{second.definition.name!r}.",
-            hint="Compare models of one task, or name one for both by --task.",
-        )
+    task = common_task(first, second)
     path = data if isinstance(data, Path) else data.path
     pipes = (first, second)
     for pipe in pipes:  # the first rows after loading are slower, and are not timed
@@ -149,7 +127,7 @@ def compare(
     loss = paired_loss(worths[1], worths[0])
     scale = evaluation.scale
     return Comparison(
-        task=first.definition.name,
+        task=task.name,
         data=path.name,
         sha256=digest(path),
         rows=len(worths[0]),
@@ -270,15 +248,15 @@ def _disagreements(
         first, second = (run.evaluation.confidence(run.answers[index]) for run in runs)
         return round(first, 6), round(second, 6)
 
-    chosen = sorted(different, key=lambda index: -max(scores(index)))[:_DISAGREEMENTS]
+    chosen = sorted(different, key=lambda index: -max(scores(index)))[:DISAGREEMENTS]
     samples = samples_at(evaluation, data, chosen, columns)
     return [
         Disagreement(
             samples[index].source if index in samples else "",
             shown(samples.get(index)),
-            shortened(evaluation.truth(runs[0].targets[index])),
             (shortened(decisions[0][index]), shortened(decisions[1][index])),
             scores(index),
+            shortened(evaluation.truth(runs[0].targets[index])),
         )
         for index in chosen
     ]

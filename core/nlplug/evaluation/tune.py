@@ -45,7 +45,7 @@ _Settings = tuple[str, str, int | None]
 
 
 @dataclass(frozen=True)
-class Trial:
+class MeasuredSettings:
     """Settings that were measured.
 
     Attributes:
@@ -85,7 +85,7 @@ class TuneResult:
     """
 
     best: Tuned
-    trials: list[Trial]
+    trials: list[MeasuredSettings]
     rows: int
     path: Path
 
@@ -142,7 +142,7 @@ def tune(
         sizes: list[_Settings] = [(precision, device, size) for size in TOKEN_BUDGETS]
         gains |= _gains(task, bundle, usual, sizes, inputs, threads, seconds / 2)
     trials = [
-        Trial(
+        MeasuredSettings(
             *one,
             rate=gain.rate,
             ratio=gain.ratio,

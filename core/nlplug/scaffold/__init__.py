@@ -20,6 +20,7 @@ from nlplug.version import compatible_range
 _TEMPLATES = Path(__file__).parent
 _FIELD = re.compile(r"\{\{(\w+)\}\}")
 _SUFFIX = ".tmpl"
+_USUAL = "sequence-classification"
 _MODEL = "model"
 
 
@@ -28,13 +29,13 @@ def families() -> list[str]:
     return sorted(path.name for path in _TEMPLATES.iterdir() if (path / "package").is_dir())
 
 
-def write_package(name: str, directory: Path, *, family: str = "sequence-classification") -> Path:
+def write_package(name: str, directory: Path, *, family: str | None = None) -> Path:
     """Write the package ``nlplug-<name>`` and return its folder.
 
     Args:
         name: Name of the task: lower-case letters, digits, single hyphens.
         directory: The folder to write it into; made if missing.
-        family: The family of the task.
+        family: The family of the task; None: the one of tasks that label whole texts.
 
     Raises:
         OptionError: The name is not valid, or the family has no template.
@@ -45,6 +46,7 @@ def write_package(name: str, directory: Path, *, family: str = "sequence-classif
             f"{name!r} is no task name.",
             hint="Use lower-case letters, digits and single hyphens, such as 'reading-level'.",
         )
+    family = family or _USUAL
     if family not in families():
         raise OptionError(
             f"The family {family!r} has no template.",

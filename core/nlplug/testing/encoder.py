@@ -8,16 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nlplug.models.bundle import Bundle
-from nlplug.testing.writing import (
-    SPECIAL_TOKENS,
-    TEXT_AXES,
-    TEXT_INPUTS,
-    floats,
-    integers,
-    node,
-    save_graph,
-    write_bert,
-)
+from nlplug.testing.writing import SPECIAL_TOKENS, save_lookup, write_bert
 
 _WORDS = {"cat": (1.0, 0.0), "dog": (0.8, 0.6), "car": (0.0, 2.0)}
 
@@ -48,16 +39,5 @@ def tiny_encoder(
     vectors = np.zeros((len(vocabulary), hidden), dtype=np.float32)
     for word, vector in words.items():
         vectors[vocabulary[word]] = vector
-    save_graph(
-        folder / "onnx" / "model.onnx",
-        [
-            node("Cast", ["attention_mask"], ["mask"], to=1),
-            node("Unsqueeze", ["mask", "last"], ["mask3"]),
-            node("Gather", ["vectors", "input_ids"], ["rows"]),
-            node("Mul", ["rows", "mask3"], ["last_hidden_state"]),
-        ],
-        [integers(name) for name in TEXT_INPUTS],
-        [floats("last_hidden_state", (*TEXT_AXES, hidden))],
-        {"vectors": vectors, "last": [2]},
-    )
+    save_lookup(folder / "onnx" / "model.onnx", vectors, "last_hidden_state")
     return write_bert(folder, "Model", vocabulary, max_length=max_length, config=config)

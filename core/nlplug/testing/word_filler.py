@@ -8,16 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nlplug.models.bundle import Bundle
-from nlplug.testing.writing import (
-    SPECIAL_TOKENS,
-    TEXT_AXES,
-    TEXT_INPUTS,
-    floats,
-    integers,
-    node,
-    save_graph,
-    write_bert,
-)
+from nlplug.testing.writing import SPECIAL_TOKENS, save_lookup, write_bert
 
 _WORDS = {"capital": 5.0, "city": 4.0, "heart": 3.0}
 
@@ -48,18 +39,7 @@ def tiny_word_filler(
     weights = np.zeros((len(vocabulary), len(vocabulary)), dtype=np.float32)
     for word, weight in words.items():
         weights[:, vocabulary[word]] = weight
-    save_graph(
-        folder / "onnx" / "model.onnx",
-        [
-            node("Cast", ["attention_mask"], ["mask"], to=1),
-            node("Unsqueeze", ["mask", "last"], ["mask3"]),
-            node("Gather", ["weights", "input_ids"], ["rows"]),
-            node("Mul", ["rows", "mask3"], ["logits"]),
-        ],
-        [integers(name) for name in TEXT_INPUTS],
-        [floats("logits", (*TEXT_AXES, len(vocabulary)))],
-        {"weights": weights, "last": [2]},
-    )
+    save_lookup(folder / "onnx" / "model.onnx", weights, "logits")
     return write_bert(
         folder,
         "MaskedLM",

@@ -154,6 +154,31 @@ def save_graph(
     onnx.save(model, str(path))
 
 
+def save_lookup(path: Path, table: np.ndarray, output: str) -> None:
+    """Write a graph whose output for a token is its row of a table; padding has zeros.
+
+    Args:
+        path: The file; its folder is made if missing.
+        table: Float32, (vocabulary, n).
+        output: Name of the output, of shape (rows, tokens, n).
+
+    Raises:
+        MissingExtra: The ``onnx`` package is not installed.
+    """
+    save_graph(
+        path,
+        [
+            node("Cast", ["attention_mask"], ["mask"], to=1),
+            node("Unsqueeze", ["mask", "last"], ["mask3"]),
+            node("Gather", ["table", "input_ids"], ["rows"]),
+            node("Mul", ["rows", "mask3"], [output]),
+        ],
+        [integers(name) for name in TEXT_INPUTS],
+        [floats(output, (*TEXT_AXES, table.shape[1]))],
+        {"table": table, "last": [2]},
+    )
+
+
 def _onnx() -> Any:
     return require("onnx", "train", purpose="Writing a test model")
 

@@ -7,7 +7,6 @@ non-joiner belongs to neither side.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
 import numpy as np
@@ -30,8 +29,6 @@ _OTHERS_JOINED = (
 # empty pattern of Braille. They have other categories than invisible characters.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f")
 
-_LONE = re.compile("[\ud800-\udfff]")
-
 _SPACES = np.array([chr(code).isspace() for code in range(0x3002)])  # the last one is at 0x3000
 
 
@@ -46,12 +43,6 @@ def is_blank(text: str) -> bool:
         mark.isspace() or mark in _INVISIBLE or unicodedata.category(mark) in ("Cc", "Cf")
         for mark in text
     )
-
-
-def lone_surrogate(text: str) -> int | None:
-    """The index of the first lone surrogate, which no encoding can write; None if there is none."""
-    found = None if text.isascii() else _LONE.search(text)
-    return found.start() if found else None
 
 
 def are_spaces(codes: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ Strategy = Literal["none", "simple", "first", "average", "max"]
 
 
 @dataclass(frozen=True)
-class Runs:
+class TokenRuns:
     """Runs of tokens (tokens, words or entities), each with one label.
 
     Attributes:
@@ -67,14 +67,14 @@ class Scheme:
         self.begins = np.array([label[1:2] == "-" and label[0] in first for label in labels])
 
 
-def label_tokens(tags: Tags) -> Runs:
+def label_tokens(tags: Tags) -> TokenRuns:
     """Each token with its best label."""
     labels = tags.scores.argmax(axis=1)
     places = np.arange(len(tags))
-    return Runs(places, labels, tags.scores[places, labels], tags.shared)
+    return TokenRuns(places, labels, tags.scores[places, labels], tags.shared)
 
 
-def label_characters(tags: Tags, scheme: Scheme) -> Runs:
+def label_characters(tags: Tags, scheme: Scheme) -> TokenRuns:
     """As `label_tokens`, but the rest of a character is of the kind of its first token."""
     labels = tags.scores.argmax(axis=1)
     places = np.arange(len(tags))
@@ -83,10 +83,10 @@ def label_characters(tags: Tags, scheme: Scheme) -> Runs:
         owner = np.maximum.accumulate(np.where(tags.shared, 0, places))[rests]
         of_kind = scheme.kind == scheme.kind[labels[owner]][:, None]
         labels[rests] = np.where(of_kind, tags.scores[rests], -1).argmax(axis=1)
-    return Runs(places, labels, tags.scores[places, labels], tags.shared)
+    return TokenRuns(places, labels, tags.scores[places, labels], tags.shared)
 
 
-def label_words(tags: Tags, strategy: Strategy) -> Runs:
+def label_words(tags: Tags, strategy: Strategy) -> TokenRuns:
     """Each word with one label.
 
     Args:
@@ -108,11 +108,11 @@ def label_words(tags: Tags, strategy: Strategy) -> Runs:
         scores = tags.scores[firsts]
     labels = scores.argmax(axis=1)
     places = np.arange(len(firsts))
-    return Runs(firsts, labels, scores[places, labels], np.zeros(len(firsts), dtype=bool))
+    return TokenRuns(firsts, labels, scores[places, labels], np.zeros(len(firsts), dtype=bool))
 
 
-def group(runs: Runs, scheme: Scheme) -> Runs:
-    """Neighbours of one kind as one run, whose score is their mean; ``labels`` are kinds then.
+def group(runs: TokenRuns, scheme: Scheme) -> TokenRuns:
+    """Neighbors of one kind as one run, whose score is their mean; ``labels`` are kinds then.
 
     A ``B-`` begins a new run; an ``I-`` continues the run before where that is of the same kind,
     else it begins one as well.
@@ -124,4 +124,4 @@ def group(runs: Runs, scheme: Scheme) -> Runs:
     places = np.flatnonzero(begins)
     totals = np.add.reduceat(runs.scores.astype(np.float64), places)
     means = totals / np.diff(places, append=len(kinds))
-    return Runs(runs.firsts[places], kinds[places], means, runs.rests[places])
+    return TokenRuns(runs.firsts[places], kinds[places], means, runs.rests[places])

@@ -21,9 +21,9 @@ from nlplug.families.token_classification.tagged_text import Tags
 from nlplug.models.bundle import Bundle
 from nlplug.task import Example, Localized, NameRules, TaskOptions, chinese
 from nlplug_ner.aggregation import (
-    Runs,
     Scheme,
     Strategy,
+    TokenRuns,
     group,
     label_characters,
     label_tokens,
@@ -89,7 +89,7 @@ class NerModel(TokenClassificationModel):
 
 
 def _write(
-    tags: Tags, runs: Runs, names: Sequence[str], ignored: Sequence[str], *, tokens: bool
+    tags: Tags, runs: TokenRuns, names: Sequence[str], ignored: Sequence[str], *, tokens: bool
 ) -> list[WordLabel] | list[Entity]:
     """The runs as dicts, without runs of an ignored label and runs of no characters."""
     starts, ends = (tags.starts, tags.ends) if tokens else tags.spans(runs.firsts)

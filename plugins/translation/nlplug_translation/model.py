@@ -83,7 +83,7 @@ class TranslationModel(Seq2SeqModel):
         pieces = lay_out(
             text, split=options.sentences, protect=options.protect, patterns=writer.patterns
         )
-        for before, piece, after in _neighbours(pieces):
+        for before, piece, after in _neighbors(pieces):
             if piece.translate:
                 if writer.spaced and before and before.translate:
                     parts.append(" ")
@@ -109,6 +109,6 @@ class TranslationModel(Seq2SeqModel):
         return guess(text, languages.sources) or languages.sources[0]
 
 
-def _neighbours(pieces: list[Piece]) -> Iterator[tuple[Piece | None, Piece, Piece | None]]:
+def _neighbors(pieces: list[Piece]) -> Iterator[tuple[Piece | None, Piece, Piece | None]]:
     """Each piece between those before and behind it."""
     return zip([None, *pieces], pieces, [*pieces[1:], None], strict=False)

@@ -330,7 +330,7 @@ class Writer:
 def put_together(parts: Sequence[Part], again: Again) -> list[str]:
     """The versions of a text of which some parts stay and some are for the model.
 
-    A space separates the output of the model from a neighbouring word without one (in scripts that
+    A space separates the output of the model from a neighboring word without one (in scripts that
     write spaces).
     """
     made = again([part for part in parts if isinstance(part, Segment)])

@@ -15,8 +15,8 @@ from nlplug.data import DataRow
 from nlplug.errors import DataError
 from nlplug.families.causal_lm.training import (
     CausalRecipe,
-    Document,
     PackedDocuments,
+    PromptedText,
     SeparateDocuments,
 )
 from nlplug.train.config import TrainConfig
@@ -85,7 +85,7 @@ def test_texts_shorter_than_a_context_make_a_shorter_one(tokenizer: Any) -> None
 
 
 def test_of_a_prompt_and_its_completion_the_completion_is_learnt(tokenizer: Any) -> None:
-    document = Document(prompt="line 1", text="and more")
+    document = PromptedText(prompt="line 1", text="and more")
     item = SeparateDocuments([document], tokenizer, length=64)[0]
     learnt = item["labels"][item["labels"] != IGNORED]
     assert tokenizer.decode(learnt) == "and more<end>"
@@ -93,7 +93,7 @@ def test_of_a_prompt_and_its_completion_the_completion_is_learnt(tokenizer: Any)
 
 
 def test_a_prompt_that_is_too_long_loses_its_beginning(tokenizer: Any) -> None:
-    document = Document(prompt=" ".join(TEXTS), text="and more")
+    document = PromptedText(prompt=" ".join(TEXTS), text="and more")
     item = SeparateDocuments([document], tokenizer, length=12)[0]
     assert len(item["input_ids"]) == 12
     assert tokenizer.decode(item["labels"][item["labels"] != IGNORED]) == "and more<end>"
@@ -147,7 +147,7 @@ def test_a_chat_is_refused_with_what_to_write(recipe: CausalRecipe, column: str)
     with pytest.raises(DataError, match=f"a.jsonl:7: the row is a chat, in the column '{column}'"):
         recipe.examples([row])
     beside = DataRow(row.values | {"text": "a"}, row.source, row.line)
-    assert recipe.examples([beside]) == [Document("a")]
+    assert recipe.examples([beside]) == [PromptedText("a")]
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -145,11 +145,6 @@ class Comparing:
         """The answers of both models to one input, with differences marked."""
         found = self._host.task(task)
         controls = input_controls(found)
-        if len(values) != len(controls):
-            raise OptionError(
-                f"'values' has {len(values)} elements.",
-                hint=f"Give one for each of {', '.join(control.name for control in controls)}.",
-            )
         item = input_values(controls, values)
         answered: list[dict[str, Any]] = []
         answers: list[list[dict[str, Any]]] = []

@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import APIRouter, Body, Depends
 
 from nlplug import PluginHost
-from nlplug.errors import OptionError
 from nlplug.inside.result import AttentionMap, Inside
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug_webui.fields import input_controls, input_values
@@ -49,11 +48,6 @@ class Insides:
         """What happens inside a model while it reads one input."""
         found = self._host.task(task)
         controls = input_controls(found)
-        if len(values) != len(controls):
-            raise OptionError(
-                f"'values' has {len(values)} elements.",
-                hint=f"Give one for each of {', '.join(control.name for control in controls)}.",
-            )
         item = input_values(controls, values)
         with self._pool.lease(found, model, precision) as lease:
             name = f"{lease.pipeline.bundle.name}@{lease.pipeline.precision}"

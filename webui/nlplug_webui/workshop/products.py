@@ -23,7 +23,7 @@ PREFIX = "np-products"
 _LONGEST = 2_000_000
 
 
-class Call(BaseModel):
+class ToolCall(BaseModel):
     """A call of a page.
 
     Attributes:
@@ -67,7 +67,7 @@ class Products:
         )
         self.router.add_api_route("/whole", self.whole, methods=["POST"], response_model=None)
 
-    def alternatives(self, call: Call) -> Any:
+    def alternatives(self, call: ToolCall) -> Any:
         """Other texts for one part of an answer."""
         task = self._host.task(call.task)
         with self._pool.lease(task, call.model or None, call.precision or AUTO) as lease:
@@ -101,7 +101,7 @@ class Products:
                 return {"model": name, **codes}
         return dict.fromkeys(("model", "src_lang", "tgt_lang"))
 
-    async def whole(self, call: Call) -> StreamingResponse:
+    async def whole(self, call: ToolCall) -> StreamingResponse:
         """The answer to a long text, one JSON value per line: its pieces, or an error."""
         size = len(json.dumps(call.item, ensure_ascii=False))
         if size > _LONGEST:
@@ -110,12 +110,12 @@ class Products:
             )
         return StreamingResponse(self._lines(call), media_type="application/x-ndjson")
 
-    async def _lines(self, call: Call) -> AsyncIterator[str]:
+    async def _lines(self, call: ToolCall) -> AsyncIterator[str]:
         async with iterate_in_thread(self._pieces(call)) as lines:
             async for line in lines:
                 yield json.dumps(line, ensure_ascii=False) + "\n"
 
-    def _pieces(self, call: Call) -> Any:
+    def _pieces(self, call: ToolCall) -> Any:
         try:
             task = self._host.task(call.task)
             with self._pool.lease(task, call.model or None, call.precision or AUTO) as lease:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Document:
+class PromptedText:
     """A text to predict, and a prompt before it that is not predicted."""
 
     text: str
@@ -70,16 +70,16 @@ class CausalRecipe(LanguageRecipe):
     def fit(self, rows: Sequence[DataRow]) -> None:
         """Nothing to do: the shape of the model does not depend on the rows."""
 
-    def examples(self, rows: Iterable[DataRow]) -> list[Document]:
+    def examples(self, rows: Iterable[DataRow]) -> list[PromptedText]:
         return [self._document(row) for row in rows]
 
-    def row(self, example: Document) -> dict[str, Any]:
+    def row(self, example: PromptedText) -> dict[str, Any]:
         if example.prompt:
             return dict(zip(PAIR, (example.prompt, example.text), strict=True))
         return {self.config.text_column: example.text}
 
     def train_tokenizer(
-        self, examples: Sequence[Document], *, kind: Kind | None, size: int
+        self, examples: Sequence[PromptedText], *, kind: Kind | None, size: int
     ) -> PreTrainedTokenizerBase:
         return train_tokenizer(
             (document.prompt + document.text for document in examples),
@@ -93,7 +93,7 @@ class CausalRecipe(LanguageRecipe):
         return self.load(AutoModelForCausalLM)
 
     def dataset(
-        self, examples: Sequence[Document], tokenizer: PreTrainedTokenizerBase
+        self, examples: Sequence[PromptedText], tokenizer: PreTrainedTokenizerBase
     ) -> TrainingSet:
         length = self.config.max_length
         if not any(document.prompt for document in examples):
@@ -111,7 +111,7 @@ class CausalRecipe(LanguageRecipe):
         }
 
     def evaluator(
-        self, file: Path, examples: Sequence[Document], tokenizer: PreTrainedTokenizerBase
+        self, file: Path, examples: Sequence[PromptedText], tokenizer: PreTrainedTokenizerBase
     ) -> Evaluator:
         """See `Recipe.evaluator`: bits per byte, as in the scoring of the bundle."""
         scoring = TextGenerationEvaluation([])
@@ -134,9 +134,9 @@ class CausalRecipe(LanguageRecipe):
         make = {"llama": _llama, "gpt2": _gpt2}[config.architecture]
         return make(CausalPretrainConfig.model_validate(config), size, tokenizer)
 
-    def _document(self, row: DataRow) -> Document:
+    def _document(self, row: DataRow) -> PromptedText:
         prompt, text = self._contents.parts(row)
-        return Document(text, prompt)
+        return PromptedText(text, prompt)
 
 
 def _llama(config: CausalPretrainConfig, size: int, tokenizer: Any) -> PreTrainedModel:
@@ -220,7 +220,7 @@ class SeparateDocuments(TrainingSet):
 
     def __init__(
         self,
-        documents: Sequence[Document],
+        documents: Sequence[PromptedText],
         tokenizer: PreTrainedTokenizerBase,
         *,
         length: int,

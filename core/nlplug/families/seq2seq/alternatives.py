@@ -16,10 +16,6 @@ _MOST_TRIED = 64
 """Most tokens that are looked at to find those that begin a word."""
 
 
-class _Repaired(Exception):
-    """A text does not pass the checks of its segment."""
-
-
 def other_endings(
     decoder: TextDecoder,
     model: Seq2SeqModel,
@@ -67,11 +63,8 @@ def other_endings(
     )
     found: dict[str, str] = {}
     for (text,) in made:
-        try:
-            (version,) = segment.finished([model.written(text, segment, options)], _refuse)
-        except _Repaired:
-            continue
-        if version.startswith(start):
+        version = segment.at_once(model.written(text, segment, options))
+        if version is not None and version.startswith(start):
             word = next(iter(version[len(start) :].split()), "")
             if word not in start.split()[-1:]:  # a model may write a word twice
                 found.setdefault(word, version)
@@ -113,7 +106,3 @@ def _forced(
         return every if after is None else after(0, ids)
 
     return allowed
-
-
-def _refuse(segments: Sequence[Segment]) -> list[list[str]]:
-    raise _Repaired

@@ -161,15 +161,9 @@ def gate_rows(config: ExportConfig, draft: Bundle, model: Seq2SeqModel) -> Decod
             if isinstance(part, str):
                 return part
             text = model.tidied(model.target.decode(list(next(written))), part, options)
-            asked: list[Segment] = []
-
-            def again(more: Sequence[Segment]) -> list[list[str]]:
-                asked.extend(more)
-                return [[""] for _ in more]
-
-            finished = str(part.finished([Written(text)], again)[0])
+            finished: str | None = part.at_once(Written(text))
             # The gate compares first attempts: it does not let a model write a segment again.
-            return text if asked else finished
+            return text if finished is None else finished
 
         return ["".join(map(text_of, own)) for own in parts]
 

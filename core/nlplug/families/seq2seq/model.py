@@ -77,6 +77,17 @@ class Segment:
         """
         return [one.text for one in written]
 
+    def at_once(self, written: Written) -> str | None:
+        """One version; None if segments are to be written in the place of this one."""
+        asked: list[Segment] = []
+
+        def again(more: Sequence[Segment]) -> list[list[str]]:
+            asked.extend(more)
+            return [[""] for _ in more]
+
+        (text,) = self.finished([written], again)
+        return None if asked else text
+
 
 Part = str | Segment
 """Of an answer: text that stays as it is, or a segment for the model."""

@@ -3,7 +3,8 @@
 The modules, in the order in which a prompt meets them:
 
 - `text`: batches of prompts with similar lengths; tokens become text, stop texts end it.
-- `options`: every option, declared once, and the immutable `DecodingOptions` of one call.
+- `settings`: every option that a caller chooses, declared once.
+- `options`: these with the tokens of one model and the callbacks of one call (`DecodingOptions`).
 - `generate`: `generate` and `stream`; the loop of greedy decoding and sampling.
 - `beam`: the loop of beam search, and of beam sampling.
 - `beam_candidates`: the tokens that the beams may continue with.
