@@ -14,7 +14,7 @@ import pytest
 from nlplug import Bundle, Pipeline, pipeline
 from nlplug.plugins import PluginHost
 
-TASKS = {"sentiment": "sentiment-zh", "classification": "topics-zh", "ner": "ner-zh"}
+TASKS = {"sentiment": "sentiment-zh", "ner": "ner-zh"}
 
 
 def rows_of(path: Path, count: int) -> list[dict[str, Any]]:
@@ -77,22 +77,12 @@ def test_names_are_found_where_they_stand() -> None:
     assert names >= {("中国外交部", "ORG"), ("王毅", "PER"), ("北京", "LOC"), ("法国", "LOC")}
 
 
-@pytest.mark.parametrize(
-    ("task", "file", "least"),
-    [
-        ("sentiment", "sentiment/zh_reviews_test.jsonl.gz", 0.90),
-        ("classification", "topic/zh_thucnews_test.jsonl.gz", 0.85),
-    ],
-)
-def test_texts_kept_out_of_training_are_judged_as_well_as_asked(
-    task: str, file: str, least: float, data_folder: Path
-) -> None:
-    rows = rows_of(data_folder / "dev" / file, 500)
+def test_reviews_kept_out_of_training_are_judged_as_well_as_asked(data_folder: Path) -> None:
+    rows = rows_of(data_folder / "dev" / "sentiment" / "zh_reviews_test.jsonl.gz", 500)
     names = ("negative", "positive")
-    with pipeline(task, TASKS[task]) as judge:
+    with pipeline("sentiment", "sentiment-zh") as judge:
         answers = judge([row["text"] for row in rows])
-    hits = 0
-    for row, answer in zip(rows, answers, strict=True):
-        label = row["label"]
-        hits += answer["label"] == (names[label] if isinstance(label, int) else label)
-    assert hits / len(rows) >= least - 0.02  # a part of the rows is less certain than all
+    hits = [
+        answer["label"] == names[row["label"]] for answer, row in zip(answers, rows, strict=True)
+    ]
+    assert sum(hits) / len(hits) >= 0.88  # a part of the rows is less certain than all

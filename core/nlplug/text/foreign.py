@@ -10,7 +10,10 @@ from nlplug.text.language_codes import name_of
 
 UNKNOWN = "unknown characters"
 """What a text is in if most of its letters are missing in the vocabulary."""
-HINT = "Use a model for this language, or set on_foreign to ignore."
+HINT = (
+    "Use a model for this language (auto chooses from the installed ones), or set on_foreign to "
+    "ignore."
+)
 
 
 @dataclass
