@@ -229,7 +229,7 @@ class Writer:
                 rest += self.parted(halves)[::-1] if halves else (core.text,)
             elif self.protect and self.vocabulary.lacks(segment.ids):
                 known = self.vocabulary.with_unknown(core)
-                rest.append(known if len(known.kept) > len(core.kept) else core.text)
+                rest.append(known if known.kept != core.kept else core.text)
             elif cut and isinstance(segment, Checked):
                 yield replace(segment, rounds=max(1, segment.rounds))
             else:
