@@ -168,6 +168,17 @@ def test_models_of_the_workspace_can_be_compared(tmp_path: Path) -> None:
     assert str(model) in client.get("np-compare/tasks/sentiment").json()["models"]
 
 
+def test_a_translator_of_the_workspace_is_found_for_a_direction(tmp_path: Path) -> None:
+    host = PluginHost.discover()
+    model = cached_translator(tmp_path / "cache", tmp_path)
+    app = FastAPI()
+    pool = ModelPool(host, folders=lambda task: [str(model)] * (task == "translation"))
+    app.include_router(Products(host, pool).router)
+    body = {"task": "translation", "source": "fr", "target": "en"}
+    found = TestClient(app, headers=OURS).post("np-products/direction", json=body).json()
+    assert found["model"] == str(model)
+
+
 def test_the_count_of_a_data_set_follows_its_file(tmp_path: Path) -> None:
     workspace = WorkspaceFolder.open(tmp_path / "w", create=True)
     data = DataSet.create(workspace, "one", PluginHost.discover().task("sentiment"))

@@ -28,7 +28,6 @@ from nlplug.json_text import parse_json
 from nlplug.models.bundle import Bundle
 from nlplug.results import answer_rows
 from nlplug.server.pool import AUTO, Lease, ModelPool
-from nlplug.workspace import TrainingRun, WorkspaceFolder
 from nlplug_webui.batch import LIMITS
 from nlplug_webui.fields import Control, input_controls, input_values, option_controls
 from nlplug_webui.models import describe
@@ -60,15 +59,11 @@ class Comparing:
     Args:
         host: The plugins.
         pool: The loaded models.
-        workspace: The workspace whose models can be chosen, or None.
     """
 
-    def __init__(
-        self, host: PluginHost, pool: ModelPool, workspace: WorkspaceFolder | None
-    ) -> None:
+    def __init__(self, host: PluginHost, pool: ModelPool) -> None:
         self._host = host
         self._pool = pool
-        self._workspace = workspace
         self.router = APIRouter(
             prefix=f"/{PREFIX}", dependencies=[Depends(by_our_page)], include_in_schema=False
         )
@@ -112,7 +107,7 @@ class Comparing:
         names = [spec.name for spec in self._pool.packaged(found.name)]
         if not self._pool.only_packaged:
             names += [name for name in found.suggested_models if name not in names]
-            names += self._trained(found)
+            names += self._pool.folders(found.name)
         first = found.default_model or next(iter(names), "")
         example = next(iter(found.examples), None)
         given = example.input if example else {}
@@ -215,15 +210,6 @@ class Comparing:
                 error.message = error.message.replace(str(path), path.name)
                 raise
         return {**page.values, "report": page.html()}
-
-    def _trained(self, task: Task) -> list[str]:
-        if self._workspace is None:
-            return []
-        return [
-            str(run.model)
-            for run in TrainingRun.all(self._workspace)
-            if run.record.get("task") == task.name and run.model.is_dir()
-        ]
 
 
 def _warm(lease: Lease, item: Mapping[str, Any], options: Mapping[str, Any]) -> None:
