@@ -71,7 +71,7 @@ fuzz: $(VENV)/.dev-installed ## Try many random inputs (FUZZ=20: 20 times as man
 long: $(VENV)/.dev-installed ## Run the tests that make test leaves out because they take long
 	NLPLUG_LONG=1 nice $(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
-mutants: $(VENV)/.dev-installed ## Test the tests with changed code and write docs/mutants.md (TARGET=cache for one target)
+mutants: $(VENV)/.dev-installed ## Test the tests with changed code and write docs/mutants.md (TARGET=cache: one part of it)
 	nice $(BIN)/python tools/mutants.py $(TARGET)
 
 gate-cases: $(VENV)/.dev-installed ## Run the acceptance suite of the quality gate and write its table into docs/gate.md

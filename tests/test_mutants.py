@@ -47,6 +47,18 @@ def test_the_report_tells_the_reason_of_each_survivor() -> None:
     assert page.count("| yes |") == len(known) - 1 and page.count("| no |") == 1
 
 
+def test_the_part_of_one_target_is_updated() -> None:
+    left = [mutants.Survivor("a", "x = 1", "x = 2")]
+    known = [True] * len(SETTINGS["known"])
+    first, second = (mutants.Result(name, 8, left) for name in ("cache", "gate"))
+    page = mutants.report([first, second], SETTINGS, known)
+    better = mutants.Result("cache", 9, [])
+    assert mutants.updated(page, first, SETTINGS) == page
+    page = mutants.updated(page, better, SETTINGS)
+    assert page == mutants.report([better, second], SETTINGS, known)
+    assert mutants.updated(page, second, SETTINGS) == page
+
+
 def test_a_survivor_shows_the_changed_lines_alone() -> None:
     shown = (
         "# name: survived\n--- a.py\n+++ a.py\n@@ -1,2 +1,2 @@\n def f():\n-    x = 1\n+    x = 2"

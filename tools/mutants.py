@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -195,13 +196,12 @@ def notices(file: str, before: str, after: str, test: str) -> bool:
 
 def report(results: Sequence[Result], settings: dict[str, Any], known: Sequence[bool]) -> str:
     """The page ``docs/mutants.md``."""
-    harmless = settings["equivalent"]
     lines = [
         "# Mutation testing",
         "",
         "`make mutants` changes the code below, one place at a time, and runs the tests next to "
         "it. A change is killed when a test fails. `make mutants TARGET=cache` does so for one "
-        "target and writes nothing. The changes are those of "
+        "target and updates its part of this page. The changes are those of "
         "[mutmut](https://github.com/boxed/mutmut), without changes to texts of errors and to "
         "decorated functions, which it leaves out. `tools/mutants.toml` lists the functions and "
         f"the tests of each target. The tests must kill {GOAL:.0%} in each target.",
@@ -209,21 +209,33 @@ def report(results: Sequence[Result], settings: dict[str, Any], known: Sequence[
         "| Target | Mutants | Killed | Share |",
         "|---|---:|---:|---:|",
     ]
-    for one in results:
-        killed = one.mutants - len(one.survivors)
-        lines.append(f"| {one.target} | {one.mutants} | {killed} | {one.share:.1%} |")
+    lines += map(_row, results)
     lines += ["", "## Changes that tests once did not notice", ""]
     lines += ["| Change | Test that fails | Killed |", "|---|---|---|"]
     for row, killed in zip(settings["known"], known, strict=True):
         lines.append(f"| {row['title']} | `{row['test']}` | {'yes' if killed else 'no'} |")
     lines += ["", "## Survivors"]
-    for one in results:
-        lines += ["", f"### {one.target}", ""]
-        for left in one.survivors:
-            reasons = [row["reason"] for row in harmless if row["after"] in left.after]
-            lines.append(f"- `{left.before}` → `{left.after}`<br>{(*reasons, _OPEN)[0]}")
-        lines += [] if one.survivors else ["None."]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n\n" + "\n".join(_survivors(one, settings) for one in results)
+
+
+def updated(page: str, one: Result, settings: dict[str, Any]) -> str:
+    """The page with the new row and the new survivors of one target."""
+    page = re.sub(rf"^\| {one.target} \|.*$", lambda _: _row(one), page, flags=re.M)
+    section = rf"^### {one.target}\n.*?(?=\n###|\Z)"
+    return re.sub(section, lambda _: _survivors(one, settings), page, flags=re.M | re.S)
+
+
+def _row(one: Result) -> str:
+    killed = one.mutants - len(one.survivors)
+    return f"| {one.target} | {one.mutants} | {killed} | {one.share:.1%} |"
+
+
+def _survivors(one: Result, settings: dict[str, Any]) -> str:
+    lines = [f"### {one.target}", ""]
+    for left in one.survivors:
+        reasons = [row["reason"] for row in settings["equivalent"] if row["after"] in left.after]
+        lines.append(f"- `{left.before}` → `{left.after}`<br>{(*reasons, _OPEN)[0]}")
+    return "\n".join(lines if one.survivors else [*lines, "None."]) + "\n"
 
 
 def main() -> int:
@@ -242,8 +254,13 @@ def main() -> int:
     for row in [] if chosen else settings["known"]:
         known.append(notices(row["file"], row["before"], row["after"], row["test"]))
         print(f"{row['title']}: {'killed' if known[-1] else 'survived'}", flush=True)
-    if not chosen:
-        REPORT.write_text(report(results, settings, known), encoding="utf-8")
+    if chosen:
+        page = REPORT.read_text(encoding="utf-8")
+        for result in results:
+            page = updated(page, result, settings)
+    else:
+        page = report(results, settings, known)
+    REPORT.write_text(page, encoding="utf-8")
     return int(not all(known) or any(one.share < GOAL for one in results))
 
 

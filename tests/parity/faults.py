@@ -7,7 +7,7 @@ NER_FAULTS = {
     "seams": "windows answer each for itself; where they overlap the longer entity wins, so that "
     "entities are cut, doubled or lost there",
     "words": "first, average, max: what counts as a word is guessed from spaces and lengths, so "
-    "that punctuation counts to its neighbour, a Chinese sentence is one word and an accent makes "
+    "that punctuation counts to its neighbor, a Chinese sentence is one word and an accent makes "
     "a word part of the one before (huggingface/transformers#27876, #23322)",
     "characters": "simple: an entity begins or ends within a character that is several tokens",
     "spaces": "the space before a word counts to it (byte-level BPE, Unigram)",

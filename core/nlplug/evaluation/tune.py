@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
+from math import isfinite
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -124,11 +125,11 @@ def tune(
         **columns: Names of columns in the file.
 
     Raises:
-        OptionError: The task has no examples, or ``seconds`` is not positive.
+        OptionError: The task has no examples, or ``seconds`` is no finite number above 0.
         DataError: A row cannot be used, or there are no rows.
         BundleError: The model cannot be loaded.
     """
-    if seconds <= 0:
+    if not (isfinite(seconds) and seconds > 0):
         raise OptionError(f"seconds is {seconds}.", hint="Give a number above 0.")
     inputs, losses = _inputs_and_losses(task, bundle, data, threads, columns)
     devices = ["cpu", *(kind for kind in ("openvino", "cuda") if Device(kind).built_in)]

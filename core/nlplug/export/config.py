@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlplug.errors import OptionError
 from nlplug.export.quantize import FIXED, Quantization
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class ExportConfig:
         languages: ISO 639-1 codes.
         description: One line.
         card: Text of the bundle's ``README.md``; empty: a card made from the manifest.
+
+    Raises:
+        OptionError: ``budget`` or ``repair_seconds`` is out of bounds.
     """
 
     source: Path | str
@@ -68,6 +72,16 @@ class ExportConfig:
     languages: Sequence[str] = ()
     description: str = ""
     card: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.budget <= 1:  # also NaN, which no loss is above
+            raise OptionError(
+                f"budget is {self.budget}.", hint="Give a share from 0 to 1: 0.005 is half a point."
+            )
+        if not self.repair_seconds >= 0:
+            raise OptionError(
+                f"repair_seconds is {self.repair_seconds}.", hint="Give seconds from 0 up."
+            )
 
     @property
     def wanted(self) -> tuple[str, ...]:

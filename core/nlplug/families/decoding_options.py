@@ -170,6 +170,9 @@ def refuse_token_ids(options: TextDecodingOptions) -> None:
         )
 
 
+_LAST_TOKEN = 2**31 - 1
+
+
 @dataclass(frozen=True)
 class GenerationConfig:
     """The generation settings of a model: ``generation_config.json``, else its ``config.json``.
@@ -191,10 +194,20 @@ class GenerationConfig:
         return cls({name: value for name, value in found.items() if value is not None})
 
     def tokens(self, name: str) -> tuple[int, ...]:
-        """The tokens of an entry such as ``eos_token_id``; empty if it is missing."""
+        """The tokens of an entry such as ``eos_token_id``; empty if it is missing.
+
+        Raises:
+            BundleError: A number is larger than that of any token.
+        """
         value = self.values.get(name)
         values = value if isinstance(value, list) else [value]
-        return tuple(token for token in values if type(token) is int)
+        found = tuple(token for token in values if type(token) is int)
+        if found and max(found) > _LAST_TOKEN:
+            raise BundleError(
+                f"The generation settings have {name}={shown(value)}, which is no token.",
+                hint="Correct it in generation_config.json or config.json.",
+            )
+        return found
 
     def token(self, name: str) -> int | None:
         """The token of an entry; the first one of several; None if it is missing."""

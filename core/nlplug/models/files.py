@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from nlplug.errors import BundleCorrupt
 from nlplug.json_text import parse_json
 
+_SURROGATE = b"\\ud"
 AGAIN = "Write it again (`nlplug export`, `nlplug models pull`), or copy the folder whole."
 """The hint of errors about a damaged bundle."""
 
@@ -24,7 +26,14 @@ def read_object(path: Path) -> dict[str, Any]:
         BundleCorrupt: The file is not a JSON object.
     """
     try:
-        value = parse_json(path.read_bytes())
+        content = path.read_bytes()
+        value = parse_json(content)
+        if _SURROGATE in content.lower():
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BundleCorrupt(
+            f"{path} has a lone surrogate in a text, which is not valid Unicode.", hint=AGAIN
+        ) from None
     except ValueError as error:
         raise BundleCorrupt(f"{path} is not valid JSON: {error}.", hint=AGAIN) from None
     if not isinstance(value, dict):

@@ -6,8 +6,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from nlplug.text.surrogates import lone_surrogate
-
 CONFIG_FILE = "config.json"
 GENERATION_CONFIG_FILE = "generation_config.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -226,8 +224,7 @@ def id2label_of(config: Mapping[str, Any]) -> dict[int, str]:
 
     Raises:
         ValueError: ``id2label`` or ``label2id`` is no mapping between labels and whole numbers,
-            gives one id to two labels, or has a label that is neither a text nor a number, or not
-            valid Unicode.
+            gives one id to two labels, or has a label that is neither a text nor a number.
     """
     name = "id2label" if config.get("id2label") else "label2id"
     given = config.get(name)
@@ -253,6 +250,4 @@ def _id(key: Any, name: str) -> int:
 def _label(value: Any, name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"{name} has the label {value!r}, not a text")
-    if isinstance(value, str) and lone_surrogate(value) is not None:
-        raise ValueError(f"{name} has the label {value!r}, which is not valid Unicode")
     return str(value)

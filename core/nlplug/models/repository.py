@@ -120,7 +120,7 @@ class Repository:
         """Read the files of a folder, each at its root, in ``onnx/`` or in ``tokenizer/``.
 
         Raises:
-            BundleCorrupt: A file is broken JSON.
+            BundleCorrupt: A file is broken JSON, or ``model_type`` is no text.
         """
 
         def found(name: str) -> dict[str, Any] | None:
@@ -128,9 +128,13 @@ class Repository:
             return None if path is None else read_object(path)
 
         added = found(ADDED_TOKENS_FILE) or {}
+        config = found(CONFIG_FILE) or {}
+        if not isinstance(kind := config.get("model_type"), str | None):
+            path = find_file(folder, CONFIG_FILE)
+            raise BundleCorrupt(f"{path}: model_type is {kind!r}, not a text.", hint=AGAIN)
         return cls(
             folder=folder,
-            config=found(CONFIG_FILE) or {},
+            config=config,
             tokenizer_config=found(TOKENIZER_CONFIG_FILE) or {},
             generation_config=found(GENERATION_CONFIG_FILE),
             special_tokens_map=found(SPECIAL_TOKENS_FILE) or {},

@@ -56,7 +56,7 @@ def plan(
 ) -> list[list[int]]:
     """Group rows into batches of at most ``token_budget`` tokens, padding counted.
 
-    Rows are taken longest first: neighbours have nearly the same length, so little is padding,
+    Rows are taken longest first: neighbors have nearly the same length, so little is padding,
     and the short batches at the end even out the load of the workers.
 
     Args:

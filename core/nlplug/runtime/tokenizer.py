@@ -174,7 +174,7 @@ class Tokenizer:
 
         Args:
             ids: The text's tokens, from `pieces`.
-            stride: Tokens that neighbouring windows share.
+            stride: Tokens that neighboring windows share.
             max_length: Tokens of a window, if fewer than the model's.
 
         Raises:
@@ -216,7 +216,7 @@ class Tokenizer:
 
         Args:
             texts: Texts, or (text, pair) tuples.
-            stride: Tokens that neighbouring windows share.
+            stride: Tokens that neighboring windows share.
             strategy: Which text of a pair is cut into windows: ``only_first`` or ``only_second``;
                 ``longest_first``: both are cut off, which leaves one window.
             max_length: Tokens of a window, if fewer than the model's.

@@ -75,6 +75,8 @@ class Catalog:
         self._host = host
         self._only = only
         self._served: dict[str, Served] = {}
+        if task is not None:
+            host.task(task)  # also where no model needs it
         if not only:
             self._add_installed()
         for name, source in models.items():

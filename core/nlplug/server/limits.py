@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from math import isfinite
 from typing import Any
 
-from nlplug.errors import RequestTooLarge
+from nlplug.errors import OptionError, RequestTooLarge
 
 _MARKS = (b",", b"[", b"{")
 _STRING_OR_MARK = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*+"?|[,\[{]', re.DOTALL)
@@ -32,6 +33,9 @@ class Limits:
         max_connections: Largest number of open connections; fewer where the process may not open
             as many files.
         head_timeout: Seconds within which a client has to send the head of a request.
+
+    Raises:
+        OptionError: A limit is not a finite number above 0.
     """
 
     max_batch: int = 32
@@ -45,6 +49,12 @@ class Limits:
     max_upload: int = 256 * 1024 * 1024
     max_connections: int = 1000
     head_timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if not (isfinite(value) and value > 0):
+                raise OptionError(f"{limit.name} is {value}.", hint="Give a number above 0.")
 
     def check_body(self, body: bytes | bytearray) -> None:
         """Refuse JSON with more values than any request needs, before parsing it.

@@ -14,7 +14,7 @@ def window_spans(tokens: int, room: int, stride: int = 0) -> list[slice]:
     Args:
         tokens: Tokens of the text, without special tokens.
         room: Tokens of text that fit into a window.
-        stride: Tokens that neighbouring windows share.
+        stride: Tokens that neighboring windows share.
 
     Raises:
         OptionError: The stride leaves no room for new tokens in a window.

@@ -57,7 +57,7 @@ class _StartConfig(BaseModel):
 class RunConfig(BaseModel):
     """Data and output; every run has these settings."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     data: list[str] = Field(
         min_length=1,

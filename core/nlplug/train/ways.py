@@ -83,8 +83,8 @@ class WaysConfig(BaseModel):
         gt=0,
         default=None,
         json_schema_extra={"private": None},
-        description="Minutes to search for better settings before the run: learning rate, epochs, "
-        "batch size, layer decay and label smoothing, of those that are not given.",
+        description="Minutes to search for better settings before the run: those of learning rate, "
+        "epochs, batch size and layer decay that are not given.",
     )
     private_epsilon: float | None = Field(
         gt=0,

@@ -34,7 +34,7 @@ class Point:
 def tune(checkpoint: Path, file: Path, outside: str, *, accuracy: float) -> Point:
     """The point that finds the most out-of-scope texts with at least the required accuracy.
 
-    Of neighbouring confidences with the same recall the lowest is taken.
+    Of neighboring confidences with the same recall the lowest is taken.
 
     Args:
         checkpoint: The trained model.

@@ -112,7 +112,7 @@ def label_words(tags: Tags, strategy: Strategy) -> TokenRuns:
 
 
 def group(runs: TokenRuns, scheme: Scheme) -> TokenRuns:
-    """Neighbours of one kind as one run, whose score is their mean; ``labels`` are kinds then.
+    """Neighbors of one kind as one run, whose score is their mean; ``labels`` are kinds then.
 
     A ``B-`` begins a new run; an ``I-`` continues the run before where that is of the same kind,
     else it begins one as well.

@@ -4,7 +4,7 @@ Reads ``$NLPLUG_DATA/train/ner/NAME_train.jsonl.gz`` of conll2003_en, btc_tweets
 wikiann_en and gmb_en, and writes into a folder:
 
 - ``first.jsonl.gz``: everything for one epoch of the first run: several passes over each set, in
-  each of which other neighbouring sentences are put together, as the model is to read documents
+  each of which other neighboring sentences are put together, as the model is to read documents
   and not sentences. Sets that know no MISC say so (``label_set``).
 - ``train.jsonl.gz``: the same for the second run, with fewer passes, and with a share of the
   Groningen Meaning Bank, whose whole sentences say what is no name.
@@ -30,7 +30,7 @@ from nlplug.data.tags import Span, spans_of_tags, tags_of_spans
 
 THREE = ["PER", "ORG", "LOC"]
 SEED = 7
-# Neighbouring sentences of one article are held out together, because they contain the same names.
+# Neighboring sentences of one article are held out together, because they contain the same names.
 BLOCK = 100
 WNUT = {
     "person": "PER",

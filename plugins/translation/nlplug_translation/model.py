@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from nlplug.errors import BundleError
 from nlplug.families.seq2seq import Part, Seq2SeqModel, Seq2SeqOptions
 from nlplug.text.language import guess
 from nlplug.text.language_codes import base
@@ -28,11 +29,17 @@ class TranslationModel(Seq2SeqModel):
         bundle: A text-to-text model.
 
     Raises:
-        BundleError: Its tokenizer cannot be used.
+        BundleError: Its tokenizer cannot be used, or no token ends a text.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         super().__init__(bundle, "translation")
+        if not any(0 <= token < self.target.size for token in self.ends):
+            raise BundleError(
+                f"No token of the model {bundle.name!r} ends a translation: eos_token_id is "
+                "missing or not in the vocabulary.",
+                hint="Correct eos_token_id in generation_config.json or config.json.",
+            )
         self.languages = Languages.of(bundle, self.tokenizer)
         self.vocabulary = Vocabulary(self.tokens, lacking_ids(self.tokenizer))
 
@@ -76,7 +83,7 @@ class TranslationModel(Seq2SeqModel):
         pieces = lay_out(
             text, split=options.sentences, protect=options.protect, patterns=writer.patterns
         )
-        for before, piece, after in _neighbours(pieces):
+        for before, piece, after in _neighbors(pieces):
             if piece.translate:
                 if writer.spaced and before and before.translate:
                     parts.append(" ")
@@ -102,6 +109,6 @@ class TranslationModel(Seq2SeqModel):
         return guess(text, languages.sources) or languages.sources[0]
 
 
-def _neighbours(pieces: list[Piece]) -> Iterator[tuple[Piece | None, Piece, Piece | None]]:
+def _neighbors(pieces: list[Piece]) -> Iterator[tuple[Piece | None, Piece, Piece | None]]:
     """Each piece between those before and behind it."""
     return zip([None, *pieces], pieces, [*pieces[1:], None], strict=False)

@@ -229,7 +229,7 @@ class Writer:
                 rest += self.parted(halves)[::-1] if halves else (core.text,)
             elif self.protect and self.vocabulary.lacks(segment.ids):
                 known = self.vocabulary.with_unknown(core)
-                rest.append(known if len(known.kept) > len(core.kept) else core.text)
+                rest.append(known if known.kept != core.kept else core.text)
             elif cut and isinstance(segment, Checked):
                 yield replace(segment, rounds=max(1, segment.rounds))
             else:
@@ -330,7 +330,7 @@ class Writer:
 def put_together(parts: Sequence[Part], again: Again) -> list[str]:
     """The versions of a text of which some parts stay and some are for the model.
 
-    A space separates the output of the model from a neighbouring word without one (in scripts that
+    A space separates the output of the model from a neighboring word without one (in scripts that
     write spaces).
     """
     made = again([part for part in parts if isinstance(part, Segment)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,10 @@ class Vocabulary:
         ]
 
     def with_unknown(self, excerpt: Excerpt) -> Excerpt:
-        """A stretch whose words and marks that the vocabulary cannot write are spans, too."""
+        """A stretch whose words and marks that the vocabulary cannot write are spans, too.
+
+        Numbers in such digits, which the model would see, become words, which it does not.
+        """
         words = [
             Span(start + match.start(), start + match.end(), match[0], "unknown")
             for start, end in excerpt.between()
@@ -105,7 +108,9 @@ class Vocabulary:
                 for match in _RUNS.finditer(word.text)
             ]
             found += self._lacking(runs) or [word]
-        return Excerpt(excerpt.text, tuple(united(excerpt.text, [*excerpt.kept, *found])))
+        hidden = self._lacking([span for span in excerpt.kept if span.kind == "number"])
+        kept = [replace(one, kind="word") if one in hidden else one for one in excerpt.kept]
+        return Excerpt(excerpt.text, tuple(united(excerpt.text, [*kept, *found])))
 
     def _lacking(self, spans: Sequence[Span]) -> list[Span]:
         ids = self.tokens([self.folded(span.text) for span in spans]) if spans else []

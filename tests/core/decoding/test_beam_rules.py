@@ -231,6 +231,13 @@ def test_texts_end_at_the_maximum_length(tmp_path: Path, length: int) -> None:
     assert found[0].score == pytest.approx(math.log(0.9), abs=1e-4)
 
 
+def test_beams_end_with_the_next_token_when_the_time_is_over(tmp_path: Path) -> None:
+    model = Markov(tmp_path, {"a": {"a": 0.6, "b": 0.4}, "b": {"b": 1.0}})
+    given = {"num_beams": 2, "num_return_sequences": 2, "max_new_tokens": 9, "max_time": 1e-9}
+    for found in model.search("a", "b", **given):
+        assert [len(one.tokens) for one in found] == [1, 1]
+
+
 def test_as_many_beams_go_on_as_there_are_whatever_ends(tmp_path: Path) -> None:
     follows = {END: 0.45, "stop": 0.4, "d": 0.15}
     model = Markov(tmp_path, {"a": {"b": 0.6, "c": 0.4}, "b": follows, "c": follows, "d": {END: 1}})
@@ -364,6 +371,24 @@ def test_beams_that_differ_are_continued_by_their_own_noise(tmp_path: Path) -> N
     assert len({tuple(model.texts(texts)) for texts in found}) == 3
 
 
+def test_sampled_beams_follow_bans_and_the_seed(tmp_path: Path) -> None:
+    """Of 11 words only the banned one is never drawn, and half of the samples have ``b``."""
+    words = "cdefghijkl"
+    model = Markov(tmp_path, {"a": {"b": 0.5, **dict.fromkeys(words, 0.05)}})
+    given = {"num_beams": 2, "num_return_sequences": 2, "do_sample": True, "top_k": 0}
+    given |= {"max_new_tokens": 1, "suppress_tokens": (model.words.index("l"),)}
+    set_seed(1)
+    found = [model.texts(texts) for texts in model.search(*["a"] * 2000, **given)]
+    assert {text for texts in found for text in texts} == {"b", *words[:-1]}
+    # 0.5 / 0.95 in the first draw, else 0.5 / 0.9 in the second one
+    share = 1 - (0.45 / 0.95) * (0.4 / 0.9)
+    deviation = math.sqrt(share * (1 - share) / len(found))
+    drawn = sum("b" in texts for texts in found) / len(found)
+    assert drawn == pytest.approx(share, abs=4 * deviation)
+    alone = {str(model.search("a", seed=seed, **given)) for seed in (1, 1, 1, 2, 3)}
+    assert len(alone) == 3
+
+
 def test_a_beam_without_a_token_is_left_out_of_the_sample(tmp_path: Path) -> None:
     model = Markov(tmp_path, {"a": {"b": 0.6, "c": 0.4}, "b": {"b": 1.0}, "c": {"c": 1.0}})
     a, b, c = (model.words.index(word) for word in "abc")
@@ -373,5 +398,5 @@ def test_a_beam_without_a_token_is_left_out_of_the_sample(tmp_path: Path) -> Non
         return follows.get(int(ids[-1]), [])
 
     given = {"num_beams": 2, "max_new_tokens": 4, "do_sample": True, "seed": 3}
-    [[found]] = model.search("a", allowed_tokens=allowed, **given)
-    assert model.texts([found]) == ["b b b b"]
+    [[found], [other]] = model.search("a", "b", allowed_tokens=allowed, **given)
+    assert model.texts([found, other]) == ["b b b b"] * 2

@@ -148,3 +148,21 @@ def test_banned_tokens_never_come(pair: Callable[[str], Pair], settings: dict[st
     options = DecodingOptions(max_new_tokens=8, suppress_tokens=banned, **settings)
     for row in generate(session, texts, options):
         assert not set(row[0].tokens) & set(banned)
+
+
+def test_beams_of_a_ranking_are_those_of_all_scores(pair: Callable[[str], Pair]) -> None:
+    session, texts = pair("llama").session, prompts(4)
+    given = {"num_beams": 3, "num_return_sequences": 3, "max_new_tokens": 5, "eos": (END,)}
+    banned = {
+        token
+        for beams in generate(session, texts, DecodingOptions(**given))
+        for one in beams
+        for token in one.tokens
+    } - {END}
+    ranked = generate(session, texts, DecodingOptions(suppress_tokens=tuple(banned), **given))
+    others = [token for token in range(VOCABULARY) if token not in banned]
+    asked = DecodingOptions(allowed_tokens=lambda number, ids: others, **given)
+    expected = generate(session, texts, asked)
+    assert [[one.tokens for one in beams] for beams in ranked] == [
+        [one.tokens for one in beams] for beams in expected
+    ]

@@ -136,6 +136,12 @@ def test_a_task_without_examples_needs_rows(bundle: Bundle) -> None:
     assert "--data" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize("seconds", [0.0, float("nan"), float("inf")])
+def test_time_that_is_no_time_is_refused(bundle: Bundle, seconds: float) -> None:
+    with pytest.raises(OptionError, match="seconds is "):
+        tune(ToyTask(), bundle, seconds=seconds)
+
+
 def test_the_command_reports_and_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("nlplug_sentiment")
     monkeypatch.setenv("NLPLUG_CACHE", str(tmp_path / "cache"))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from gate_kit import run_of
 
+from nlplug.errors import OptionError
+from nlplug.export.config import ExportConfig
 from nlplug.export.gate import (
     EXPECTED_AGREEMENT,
     GateResult,
@@ -221,3 +224,11 @@ def test_the_means_of_a_single_number_and_the_border_of_a_yes() -> None:
     assert expected_regret(np.array([2.0]), np.array([0.0])) > 0.5  # zero is a no
     assert expected_regret(np.array([0.0]), np.array([1.0])) == 0.0
     assert expected_regret(np.array([0.3]), np.array([0.7])) == 0.0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"budget": math.nan}, {"budget": 2.0}, {"repair_seconds": math.nan}]
+)
+def test_a_budget_that_refuses_nothing_is_no_budget(wrong: dict[str, float]) -> None:
+    with pytest.raises(OptionError, match=f"{next(iter(wrong))} is "):
+        ExportConfig("model", Path("out"), None, **wrong)  # type: ignore[arg-type]  # no task is read

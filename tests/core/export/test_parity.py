@@ -8,7 +8,7 @@ from gate_kit import run_of
 
 from nlplug.export.gate import compare_outputs, expected_loss, refusal
 from nlplug.export.paired import PairedLoss
-from nlplug.export.parity import Parity, expected_regret
+from nlplug.export.parity import Parity, expected_regret, score_difference
 
 
 def test_differences_of_all_outputs_are_summed() -> None:
@@ -64,3 +64,10 @@ def test_a_refusal_tells_both_ends_of_a_wide_interval() -> None:
     assert "(95 % interval -50.00 to +75.00, 8 rows)" in refused
     assert "budget of 12.50 points" in refused
     assert "in 50.0% of the rows" in refused
+
+
+def test_the_difference_of_scores_is_that_of_probabilities() -> None:
+    one, other = np.log([[0.5, 0.5], [0.9, 0.1]]), np.log([[0.6, 0.4], [0.6, 0.4]])
+    assert score_difference(one, other) == pytest.approx(0.3)
+    one, other = np.array([[0.0, 2.0]]), np.array([[0.0, -2.0]])
+    assert score_difference(one, other, independent=True) == pytest.approx(np.tanh(1.0))

@@ -64,10 +64,15 @@ def test_a_cut_text_is_one_window(model: SequenceClassificationModel) -> None:
     assert ids(rows) == [[CLS, *[GOOD] * 3, SEP]]
 
 
-def test_the_option_says_which_text_of_a_pair_is_cut(model: SequenceClassificationModel) -> None:
-    given = options(truncation=True, truncated_text="only_second")
+@pytest.mark.parametrize(
+    ("cut", "kept"), [("only_second", (5, 2)), ("only_first", (3, 4)), ("longest_first", (4, 3))]
+)
+def test_the_option_says_which_text_of_a_pair_is_cut(
+    model: SequenceClassificationModel, cut: str, kept: tuple[int, int]
+) -> None:
+    given = options(truncation=True, truncated_text=cut)
     [rows] = model.encode([item("good " * 5, "bad bad bad bad")], given)
-    assert ids(rows) == [[CLS, *[GOOD] * 5, SEP, BAD, BAD, SEP]]
+    assert ids(rows) == [[CLS, *[GOOD] * kept[0], SEP, *[BAD] * kept[1], SEP]]
 
 
 @pytest.mark.parametrize(

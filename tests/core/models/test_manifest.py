@@ -228,6 +228,7 @@ def test_the_size_is_that_of_all_files_and_a_single_graph_is_the_model() -> None
 
 def test_a_manifest_states_the_digest_of_its_text(tmp_path: Path) -> None:
     path = tmp_path / "nlplug.json"
+    assert "\ud800" in Manifest(name="m", options={"stop": "\ud800"}).to_json()
     text = Manifest(name="语", options={"stop": "x"}).to_json()
     start, digest = re.fullmatch(r'(.*,\n  "digest": ")([0-9a-f]{64})"\n}\n', text, re.S).groups()  # type: ignore[union-attr]
     empty = f'{start}"\n}}\n'

@@ -68,9 +68,15 @@ def test_a_file_in_an_inner_folder_counts_where_the_root_has_none(tmp_path: Path
     assert (repository.window, repository.special_tokens) == (16, {"pad": "x"})
 
 
-@pytest.mark.parametrize("content", ["[1]", "{", '"x"', "[" * 100_000])
+@pytest.mark.parametrize("content", ["[1]", "{", '"x"', '{"a": "\\ud800"}', "[" * 100_000])
 @pytest.mark.parametrize("name", ["special_tokens_map.json", "added_tokens.json", "config.json"])
 def test_a_broken_file_is_named(name: str, content: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(BundleCorrupt, match=name):
+        Repository.read(tmp_path)
+
+
+def test_a_type_of_model_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": ["bert"]}')
+    with pytest.raises(BundleCorrupt, match=r"model_type is \['bert'\], not a text"):
         Repository.read(tmp_path)

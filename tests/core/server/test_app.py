@@ -224,6 +224,8 @@ def test_a_model_named_at_start_has_to_exist(host: PluginHost) -> None:
 def test_a_model_that_does_not_say_its_task_needs_one(host: PluginHost, bundle: Bundle) -> None:
     with pytest.raises(UnknownTask, match="'mine' does not state its task"):
         create_app(host, models={"mine": bundle})
+    with pytest.raises(UnknownTask, match="'nothing'"):
+        create_app(host, task="nothing")
 
 
 @pytest.mark.parametrize("setting", [{"default": "nothing"}, {"preload": ["nothing"]}])

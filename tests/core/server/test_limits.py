@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 
 from nlplug import PluginHost
-from nlplug.errors import RequestTooLarge
+from nlplug.errors import OptionError, RequestTooLarge
 from nlplug.server import create_app
 from nlplug.server.limits import Limits
 
@@ -38,6 +38,14 @@ def test_a_million_empty_values_are_refused_before_they_are_built(
     finally:
         tracemalloc.stop()
     assert peak < 2 * len(body)
+
+
+@pytest.mark.parametrize("limits", [{"timeout": float("nan")}, {"max_batch": 0}, {"max_body": -1}])
+def test_a_limit_that_is_no_number_above_0_is_refused(
+    host: PluginHost, limits: dict[str, float]
+) -> None:
+    with pytest.raises(OptionError, match=f"{next(iter(limits))} is .*"):
+        create_app(host, **limits)
 
 
 def test_one_long_text_full_of_marks_is_not_many_values() -> None:

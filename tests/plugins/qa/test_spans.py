@@ -163,3 +163,18 @@ def test_at_most_as_many_as_asked_for() -> None:
         ("Rome", 0.3),
         ("not", 0.2),
     ]
+
+
+def test_distinct_answers_leave_out_what_overlaps_a_better_one() -> None:
+    context = "New York City, Rome"
+    spans = [(0.9, "York", 1), (0.8, "New York", 1), (0.7, "York City", 1), (0.6, "New ", 1)]
+    spans += [(0.5, " City", 1), (0.4, "Rome", 1)]
+    found = nbest(*spans, context=context)
+    every = ["York", "New York", "York City", "New", "City", "Rome"]
+    assert [text for text, _ in told(found, context=context)] == every
+    apart = found.best(10, distinct=True)
+    assert [context[one.start : one.end] for one in apart] == ["York", "New", "City", "Rome"]
+    touching = nbest((0.9, "York", 1), (0.8, " City,", 1), (0.7, "New ", 1), context=context)
+    assert len(touching.best(10, distinct=True)) == 3
+    adjacent = nbest((0.9, "Yo", 1), (0.8, "rk", 1), (0.7, "w", 1), (0.6, "e", 1), context=context)
+    assert len(adjacent.best(10, distinct=True)) == 4

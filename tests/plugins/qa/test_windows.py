@@ -66,6 +66,7 @@ def test_rows_are_those_of_the_tokenizer(
         places = [place for place, of in enumerate(one.sequence_ids) if of == int(question_first)]
         window = row.meta
         assert window.place == places[0]
+        assert maker.question_place(len(places)) == one.sequence_ids.index(int(not question_first))
         assert [(int(a), int(b)) for a, b in zip(window.starts, window.ends, strict=True)] == [
             one.offsets[place] for place in places
         ]

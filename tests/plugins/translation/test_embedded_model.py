@@ -105,6 +105,7 @@ def test_each_example_is_translated_whole(
         ("It costs £11million.", "Cela coûte £11million."),
         ("HTTP 404", "HTTP 404"),
         ("Error 404", "Erreur 404"),
+        ("I have ١٢٣ books.", "J'ai ١٢٣ livres."),
         ("Customer Supplied Package", "Fichier fourni par client"),
     ],
 )

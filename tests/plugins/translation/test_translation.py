@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from nlplug import Bundle, Pipeline
 from nlplug.cli.main import main
-from nlplug.errors import InputError, MissingExtra, OptionError
+from nlplug.errors import BundleError, InputError, MissingExtra, OptionError
 from nlplug.testing import tiny_translator
 from nlplug_translation.task import TranslationTask
 
@@ -51,6 +51,23 @@ def said(pipe: Pipeline, text: str, **options: object) -> str:
 
 def run(bundle: Bundle, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["run", "translation", "--model", str(bundle.path), *arguments])
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"eos_token_id": None}, "No token of the model .* ends a translation"),
+        ({"eos_token_id": 1 << 20}, "No token of the model .* ends a translation"),
+        ({"eos_token_id": 1 << 40}, "eos_token_id=1099511627776, which is no token"),
+        ({"max_position_embeddings": 1}, "has 1 tokens, and special tokens leave no room"),
+    ],
+)
+def test_a_model_that_can_translate_nothing_is_refused(
+    tmp_path: Path, config: dict[str, int | None], message: str
+) -> None:
+    bundle = tiny_translator(tmp_path, config=config)
+    with pytest.raises(BundleError, match=message):
+        Pipeline(TranslationTask(), bundle)
 
 
 def test_answers_have_the_shapes_of_transformers(translate: Pipeline) -> None:

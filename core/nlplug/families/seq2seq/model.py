@@ -114,6 +114,13 @@ class Seq2SeqModel:
         check_settings(self.generation.values, bundle.name)
         own = own_params(bundle, task).get("prefix")
         self.prefix = own if isinstance(own, str) else str(bundle.config.get("prefix") or "")
+        if self.room < 1:
+            raise BundleError(
+                f"The window of {bundle.name!r} has {self.tokenizer.max_length} tokens, and "
+                "special tokens leave no room for a text.",
+                hint="Correct model_max_length in tokenizer_config.json or "
+                "max_position_embeddings in config.json.",
+            )
 
     def parts(self, item: Any, options: Any) -> list[Part]:
         """An answer's parts in their order, one at least.
@@ -207,9 +214,14 @@ class Seq2SeqModel:
             options: Those of the call.
             **more: Other fields of `DecodingOptions`.
         """
-        eos = tuple(options.eos_token_id or ()) or self.generation.tokens("eos_token_id")
-        eos = eos or GenerationConfig(self.bundle.config).tokens("eos_token_id")
+        eos = tuple(options.eos_token_id or ()) or self.ends
         return self.generation.decoding(options, self.target, eos=eos, **more)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens that end a text, as the files of the model state them."""
+        found = self.generation.tokens("eos_token_id")
+        return found or GenerationConfig(self.bundle.config).tokens("eos_token_id")
 
     def start_token(self) -> int | None:
         """The token that each text begins with; None where only the graph may tell.
