@@ -57,6 +57,12 @@ def test_a_choice_before_the_page_sends_changes_is_shown(card: ModelCard) -> Non
     assert "np-error" in facts(card._settled(ME, GONE, {}))
 
 
+def test_several_models_are_listed_with_their_languages(card: ModelCard) -> None:
+    assert card.name.choices[1] == ("auto", "auto")
+    named = {value: shown for shown, value in card.name.choices}
+    assert (named[FIRST], named[OTHER]) == (f"{FIRST} (en)", f"{OTHER} (zh)")
+
+
 def test_a_form_begins_with_the_defaults_of_its_model() -> None:
     """Who answers before the card of the model is there sees and gets what the model wants."""
     host = PluginHost.discover()
