@@ -1,4 +1,4 @@
-"""The documentation's screenshots: each task's page, some of them dark or on a phone.
+"""The documentation's screenshots: the pages of tasks, some of them dark.
 
     python webui/screenshots.py --output docs/images [--only ner-light] [--model FOLDER]
 
@@ -17,21 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, FloatRect, Page
 
 LIGHT: dict[str, Any] = {
-    "viewport": {"width": 1280, "height": 720},
-    "device_scale_factor": 1.5,
+    "viewport": {"width": 1280, "height": 900},
+    "device_scale_factor": 1,
     "color_scheme": "light",
 }
 DARK: dict[str, Any] = {**LIGHT, "color_scheme": "dark"}
-PHONE: dict[str, Any] = {
-    "viewport": {"width": 390, "height": 860},
-    "device_scale_factor": 2,
-    "is_mobile": True,
-    "has_touch": True,
-}
 
 NEWS = (
     "The World Health Organization opened an office in Nairobi on Monday. Its director, Grace "
@@ -54,7 +50,6 @@ class Shot:
         look: Of the browser.
         example: Which example is picked.
         fields: What is typed instead of it.
-        growing: Whether the text is still being made in the picture.
         explained: Whether the words that led to the answer are shown; the picture then has the
             whole result and not the menu above it.
     """
@@ -63,41 +58,21 @@ class Shot:
     look: dict[str, Any]
     example: int = 0
     fields: dict[str, str] = field(default_factory=dict)
-    growing: bool = False
     explained: bool = False
 
 
 SHOTS: dict[str, Shot] = {
-    "sentiment-light": Shot("sentiment", LIGHT),
     "explanation-light": Shot(
         "sentiment",
         LIGHT | {"viewport": {"width": 1280, "height": 1280}, "device_scale_factor": 1},
         fields={"text": "Great cast, but a dull plot"},
         explained=True,
     ),
-    "sentiment-dark": Shot("sentiment", DARK),
-    "sentiment-phone": Shot("sentiment", PHONE),
-    "classification-light": Shot("classification", LIGHT),
     "ner-light": Shot("ner", LIGHT, fields={"text": NEWS}),
-    "ner-phone": Shot("ner", PHONE),
-    "qa-light": Shot("qa", LIGHT, 1),
     "qa-dark": Shot("qa", DARK),
-    "generation-streaming": Shot("generation", LIGHT, growing=True),
     "generation-dark": Shot("generation", DARK),
     "translation-light": Shot("translation", LIGHT, fields={"text": LETTER}),
-    "translation-phone": Shot("translation", PHONE),
 }
-
-# A text that is being made does not wait for its picture: a copy of it takes its place.
-FREEZE = """() => {
-    const text = document.querySelector('.np-growing .np-text');
-    if (!text || text.textContent.length < 60) return false;
-    for (const name of ['#result-head', '#stop']) {
-        const node = document.querySelector(name);
-        node.replaceWith(node.cloneNode(true));
-    }
-    return true;
-}"""
 
 ANSWERED = """old => {
     const card = document.querySelector('#result');
@@ -160,20 +135,18 @@ def _shoot(browser: Browser, address: str, target: Path, shot: Shot, model: str 
     # Once more, so that the time shown is that of an answer and not of a cold start.
     before = page.locator("#result .np-reply").get_attribute("data-asked")
     page.locator("#run").click()
-    if shot.growing:
-        page.wait_for_function(FREEZE)
-    else:
-        page.wait_for_function(ANSWERED, arg=before)
-        page.wait_for_function(SETTLED)  # an answer is pale while its event runs
+    page.wait_for_function(ANSWERED, arg=before)
+    page.wait_for_function(SETTLED)  # an answer is pale while its event runs
     if shot.explained:
         page.locator(".np-why-button").click()
         page.locator("#result .np-why").wait_for()
         page.wait_for_function(SETTLED)
     page.evaluate("window.scrollTo(0, 0); document.activeElement?.blur()")
-    if shot.look.get("is_mobile"):  # its window ends above the result
-        page.evaluate("document.querySelector('.np-result-card').scrollIntoView({block: 'end'})")
     page.screenshot(path=target, clip=_whole_result(page) if shot.explained else None)
     context.close()
+    with Image.open(target) as picture:  # 256 colours are enough for a page, at a third of the size
+        small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    small.save(target, optimize=True)
     print(target)
 
 

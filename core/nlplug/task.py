@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from nlplug.errors import OptionError
@@ -101,7 +101,11 @@ def python_only(options: type[BaseModel]) -> list[str]:
 class TextInput(TaskInput):
     """The input of tasks that take one text."""
 
-    text: str
+    text: str = Field(
+        title="Text",
+        description="The text, of any length.",
+        json_schema_extra=chinese("文本", "任意长度的文本。"),
+    )
 
 
 @dataclass(frozen=True)

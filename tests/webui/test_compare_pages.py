@@ -45,12 +45,14 @@ def comparing(guest: Visitor) -> Iterator[Page]:
 
 def test_one_text_on_both_sides(comparing: Page) -> None:
     comparing.locator("#np-c-field-text").fill("A wonderful film")
+    comparing.locator(".np-c-options summary").click()
+    comparing.locator("#np-c-option-top_k").fill("2")
     comparing.locator("#np-c-ask").click()
     answers = comparing.locator(".np-c-answer")
     answers.nth(1).wait_for()
     for told in answers.all_inner_texts():
         assert "sentiment-en@int8" in told
-        assert "positive" in told
+        assert "positive" in told and "negative" in told
         assert " ms · " in told
     assert comparing.locator(".np-c-verdict").get_attribute("data-same") == "true"
 

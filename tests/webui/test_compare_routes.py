@@ -41,6 +41,9 @@ def test_the_choices_of_a_task_have_its_models_and_fields(client: TestClient) ->
     assert found["models"][0] == "sentiment-en"
     assert (found["any"], found["scores"]) == (True, True)
     assert found["fields"][0]["name"] == "text"
+    top_k = next(one for one in found["options"] if one["name"] == "top_k")
+    assert (top_k["kind"], top_k["value"]) == ("number", 1)
+    assert top_k["title"] == {"en": "Number of labels", "zh": "标签数量"}
 
 
 def test_a_model_has_its_sizes_and_the_record_of_its_gate(client: TestClient) -> None:
@@ -59,6 +62,15 @@ def test_one_text_is_answered_by_both(client: TestClient) -> None:
         assert side["name"] == "sentiment-en@int8"
         assert side["seconds"] > 0
         assert side["rows"][0]["label"] == [["positive", False]]
+
+
+def test_changed_options_apply_to_both(client: TestClient) -> None:
+    body = {"sides": [{}, {}], "values": ["A wonderful film", ""], "options": {"top_k": 2}}
+    found = client.post("np-compare/tasks/sentiment/text", json=body).json()
+    assert [len(side["rows"]) for side in found["sides"]] == [2, 2]
+    address = "np-compare/tasks/sentiment/file?name=a.csv&labelled=false&options="
+    reply = client.post(address + '{"min_score":1,"abstain_label":"none"}', content=ROWS.encode())
+    assert (reply.status_code, reply.json()["agreement"]) == (200, 1.0)
 
 
 def test_differences_are_marked_word_by_word() -> None:
@@ -87,6 +99,9 @@ def test_a_file_is_compared_as_on_the_command_line(client: TestClient) -> None:
         ("sentiment/file?name=a.csv", b"text\nx\n", 422, "a.csv"),
         ("sentiment/file?name=a.csv&limit=0", ROWS.encode(), 422, "'limit' is 0"),
         ("sentiment/file?name=a.csv&first=/nowhere", ROWS.encode(), 404, "/nowhere"),
+        ("sentiment/file?name=a.csv&options=[1]", ROWS.encode(), 422, "'options' is '[1]'"),
+        ('sentiment/file?name=a.csv&options={"x":1}', ROWS.encode(), 422, "no option 'x'"),
+        ('sentiment/file?name=a.csv&options={"top_k":2}', ROWS.encode(), 422, "'top_k' is always"),
         ("nothing/file?name=a.csv", ROWS.encode(), 404, "nothing"),
         ("sentiment/text", b'{"sides": [{}, {}], "values": []}', 422, "'values' has 0"),
         ("sentiment/text", b'{"sides": [{}], "values": ["a", ""]}', 422, "sides"),
@@ -152,6 +167,17 @@ def test_models_of_the_workspace_can_be_compared(tmp_path: Path) -> None:
     (folder / "run.json").write_text(json.dumps({"task": "sentiment"}))
     client = client_of(workspace=str(workspace.path))
     assert str(model) in client.get("np-compare/tasks/sentiment").json()["models"]
+
+
+def test_a_translator_of_the_workspace_is_found_for_a_direction(tmp_path: Path) -> None:
+    host = PluginHost.discover()
+    model = cached_translator(tmp_path / "cache", tmp_path)
+    app = FastAPI()
+    pool = ModelPool(host, folders=lambda task: [str(model)] * (task == "translation"))
+    app.include_router(Products(host, pool).router)
+    body = {"task": "translation", "source": "fr", "target": "en"}
+    found = TestClient(app, headers=OURS).post("np-products/direction", json=body).json()
+    assert found["model"] == str(model)
 
 
 def test_the_count_of_a_data_set_follows_its_file(tmp_path: Path) -> None:

@@ -10,16 +10,10 @@ import pytest
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from nlplug import Display, Task, TaskInput, TaskOptions
+from nlplug import Display, PluginHost, Task, TaskInput, TaskOptions
 from nlplug.errors import InputError, OptionError
 from nlplug.families.family import Family
 from nlplug.families.sequence_classification import SequenceClassificationTask
-from nlplug_classification.task import ClassificationTask
-from nlplug_generation.task import GenerationTask
-from nlplug_ner.task import NerTask
-from nlplug_qa.task import QaTask
-from nlplug_sentiment.task import SentimentTask
-from nlplug_translation.task import TranslationTask
 from nlplug_webui.fields import (
     UNSET,
     Control,
@@ -31,14 +25,7 @@ from nlplug_webui.fields import (
     option_values,
 )
 
-TASKS = [
-    SentimentTask(),
-    ClassificationTask(),
-    NerTask(),
-    QaTask(),
-    TranslationTask(),
-    GenerationTask(),
-]
+TASKS = PluginHost.discover().tasks()
 
 
 class Case(StrEnum):

@@ -57,6 +57,12 @@ def test_a_choice_before_the_page_sends_changes_is_shown(card: ModelCard) -> Non
     assert "np-error" in facts(card._settled(ME, GONE, {}))
 
 
+def test_several_models_are_listed_with_their_languages(card: ModelCard) -> None:
+    assert card.name.choices[1] == ("auto", "auto")
+    named = {value: shown for shown, value in card.name.choices}
+    assert (named[FIRST], named[OTHER]) == (f"{FIRST} (en)", f"{OTHER} (zh)")
+
+
 def test_a_form_begins_with_the_defaults_of_its_model() -> None:
     """Who answers before the card of the model is there sees and gets what the model wants."""
     host = PluginHost.discover()
@@ -70,12 +76,9 @@ def test_a_form_begins_with_the_defaults_of_its_model() -> None:
     assert {"aggregation_strategy": "first"} in states
 
 
-def test_where_the_language_chooses_the_model_the_card_begins_so_and_names_all(
-    card: ModelCard,
-) -> None:
+def test_a_page_with_models_for_several_languages_begins_with_auto(card: ModelCard) -> None:
     assert card.first == card.name.value == FIRST
-    assert "chooses the model: en (en), de (de), zh (zh)" in facts(card._opened(ME, FIRST, {}))
-    assert "chooses the model" not in facts(card._changed(ME, OTHER, {}))
+    assert "np-model-name" in facts(card._opened(ME, FIRST, {}))
 
 
 def test_opening_alone_changes_nothing_more(card: ModelCard) -> None:

@@ -202,7 +202,7 @@ def mount(
     pool = pool or ModelPool(host)
     router = off() if workspace is None else Workshop(workspace, host, pool).router
     app.include_router(router)
-    app.include_router(Comparing(host, pool, workspace).router)
+    app.include_router(Comparing(host, pool).router)
     app.include_router(Insides(host, pool).router)
     app.include_router(Products(host, pool).router)
     app.include_router(Plugins(host, loopback=loopback, protected=protected).router)

@@ -10,7 +10,6 @@ from typing import Any
 
 import gradio as gr
 
-from nlplug.errors import NlplugError
 from nlplug.models.bundle import Bundle
 from nlplug.models.spec import ModelSpec
 from nlplug.models.tuned import Tuned
@@ -57,28 +56,25 @@ class ModelCard:
         self._translate = translate
         names = [spec.name for spec in pool.packaged(task.name)]
         default = task.default_model or next(iter(names), None)
-        self._by_language = _by_language(pool, task)
-        self.first = AUTO if self._by_language else default
+        self.first = AUTO if pool.has_languages(task) else default
         self.defaults = _defaults(pool, task, default)
 
     def build(self) -> None:
         """Build the card inside the open Blocks."""
-        names = [spec.name for spec in self._pool.packaged(self._task.name)]
-        first = self.first
-        if not self._pool.only_packaged:
-            names += self._task.suggested_models
         closed = self._pool.only_packaged
-        if first is not None and first not in names and (first == AUTO or not closed):
-            names.insert(0, first)
+        choices = self._choices()
         with gr.Column(elem_classes="np-card", elem_id="model-card"):
             gr.HTML(self._translate("model"), elem_classes="np-card-title")
             self.name = gr.Dropdown(
-                choices=names,
-                value=first,
+                choices=choices,
+                value=self.first,
                 allow_custom_value=not closed,
                 show_label=False,
                 label=self._translate("model"),
-                info=self._translate("model_info_installed" if closed else "model_info"),
+                info=self._translate(
+                    ("model_info_installed" if closed else "model_info")
+                    + ("_auto" if any(value == AUTO for _, value in choices) else "")
+                ),
                 elem_id="model",
                 interactive=True,
             )
@@ -121,6 +117,27 @@ class ModelCard:
         self.name.change(self._changed, trigger_mode="always_last", **shown).then(**again)
         opened = self._blocks.load(self._opened, **shown).then(self._settled, **shown)
         opened.then(**again)
+        if not self._pool.only_packaged:  # models that were trained since the server started
+            self._blocks.load(self._listed, outputs=self.name, **AT_ONCE)
+
+    def _choices(self) -> list[tuple[str, str]]:
+        """The models to choose from, as (text, value); of several, with their languages."""
+        specs = self._pool.packaged(self._task.name)
+        installed = [spec for spec in specs if spec.path is not None]
+        several = len(installed) > 1
+        shown = [(_with_languages(spec) if several else spec.name, spec.name) for spec in specs]
+        names = [spec.name for spec in specs]
+        if not self._pool.only_packaged:
+            others = [*self._task.suggested_models, *self._pool.folders(self._task.name)]
+            shown += [(name, name) for name in others]
+            if self.first is not None and self.first not in [*names, *others, AUTO]:
+                shown.insert(0, (self.first, self.first))
+        if several:
+            shown.insert(1, (AUTO, AUTO))  # the language of the text chooses
+        return shown
+
+    def _listed(self) -> Any:
+        return gr.update(choices=self._choices())
 
     def _opened(
         self, request: gr.Request, model: str | None, synced: Mapping[str, Any]
@@ -166,14 +183,12 @@ class ModelCard:
         except Exception as error:
             card = error_html(error, language)
             return [gr.update(choices=[AUTO], value=AUTO), card, *self._kept(synced)]
-        told = _languages_html(self._by_language, language) if model == AUTO else ""
         choices = [AUTO, *facts["precisions"]]
         defaults = self._task.default_options(bundle)
         offered = self._offered(bundle, language)
         return [
             gr.update(choices=choices, value=AUTO, interactive=len(choices) > 2),
-            told
-            + facts_html(facts, language)
+            facts_html(facts, language)
             + defaults_html(self._options, self._inputs, defaults)
             + choices_html(offered)
             + f'<span hidden data-chats="{str(self._task.chats(bundle)).lower()}"></span>',
@@ -211,20 +226,6 @@ class ModelCard:
         return [dict(now), *updates]
 
 
-def _by_language(pool: ModelPool, task: Task) -> list[Bundle]:
-    """The models that ``auto`` chooses from; empty if one cannot be used, as its card tells."""
-    try:
-        return pool.by_language(task)
-    except NlplugError:
-        return []
-
-
-def _languages_html(bundles: Sequence[Bundle], language: str) -> str:
-    """That the language of a text chooses the model, and which models there are."""
-    names = ", ".join(f"{bundle.name} ({', '.join(bundle.languages)})" for bundle in bundles)
-    return f"<p>{escape(say('by_language', language, names=names))}</p>"
-
-
 def _defaults(pool: ModelPool, task: Task, model: str | None) -> dict[str, Any]:
     """The defaults of a model that is on disk; empty if it cannot be used, as its card tells."""
     spec = next((spec for spec in pool.packaged(task.name) if spec.name == model), None)
@@ -234,6 +235,17 @@ def _defaults(pool: ModelPool, task: Task, model: str | None) -> dict[str, Any]:
         return dict(task.default_options(Bundle.open(Path(spec.path))))
     except Exception:
         return {}
+
+
+def _with_languages(spec: ModelSpec) -> str:
+    """The name of an installed model, with its languages if it states them."""
+    if spec.path is None:
+        return spec.name
+    try:
+        languages = ", ".join(Bundle.open(Path(spec.path)).languages)
+    except NlplugError:  # its card tells what is wrong
+        return spec.name
+    return f"{spec.name} ({languages})" if languages else spec.name
 
 
 def facts_html(facts: dict[str, Any], language: str) -> str:

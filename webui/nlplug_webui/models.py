@@ -22,7 +22,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         "name": bundle.name,
         "description": manifest.description if manifest else "",
         "license": manifest.license if manifest else "",
-        "languages": list(manifest.languages) if manifest else [],
+        "languages": bundle.languages,
         "labels": bundle.labels,
         "max_length": bundle.max_length,
         "precisions": precisions,

@@ -91,7 +91,7 @@ def make_app(
     from nlplug.errors import ServerError
     from nlplug.server.app import create_app
     from nlplug.server.pool import ModelPool
-    from nlplug.workspace import WorkspaceFolder
+    from nlplug.workspace import WorkspaceFolder, trained_models
     from nlplug_webui.app import mount
 
     # Users cannot act on Gradio's warnings about its own dependencies.
@@ -99,7 +99,12 @@ def make_app(
     plugins = PluginHost.discover(only=set(tasks) or None, timeout=SERVER_PLUGIN_TIMEOUT)
     for name in tasks:
         plugins.task(name)
-    pool = ModelPool(plugins, only_packaged=not any_model)
+    opened: WorkspaceFolder | None = None
+
+    def folders(task: str) -> list[str]:
+        return [] if opened is None else trained_models(opened, task)
+
+    pool = ModelPool(plugins, only_packaged=not any_model, folders=folders)
     app = create_app(plugins, pool=pool, allowed_hosts=allowed_hosts)
     if workspace and open_to_all and not app.state.nlplug.protected:
         raise ServerError(

@@ -156,10 +156,16 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Name of an installed model, a folder on this machine, or a Hub id (owner/name)",
         "zh": "已安装的模型、本机文件夹，或 Hub 模型名（owner/name）",
     },
+    "model_info_auto": {
+        "en": "Name of an installed model, a folder on this machine, or a Hub id (owner/name). "
+        "auto: the installed model for the language of the text",
+        "zh": "已安装的模型、本机文件夹，或 Hub 模型名（owner/name）。"
+        "auto：按文本语言选择已安装的模型",
+    },
     "model_info_installed": {"en": "An installed model", "zh": "已安装的模型"},
-    "by_language": {
-        "en": "The language of the text chooses the model: {names}",
-        "zh": "根据文本的语言选择模型：{names}",
+    "model_info_installed_auto": {
+        "en": "An installed model. auto: the one for the language of the text",
+        "zh": "已安装的模型。auto：按文本语言选择",
     },
     "precision": {"en": "Precision", "zh": "精度"},
     "precision_info": {"en": "auto: the fastest one", "zh": "auto：最快的精度"},

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import click
+
+from nlplug.errors import OptionError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -91,6 +94,46 @@ def given(values: dict[str, Any]) -> dict[str, Any]:
         for name, value in values.items()
         if value is not None and value != ()
     }
+
+
+def named_options(
+    model: type[BaseModel], texts: Sequence[str], context: click.Context
+) -> dict[str, Any]:
+    """The options of a task that a command for all tasks takes as ``NAME=VALUE``.
+
+    Values are read as ``nlplug run`` reads them. A list is given by repeating its name. Names that
+    the model does not have are kept, so that the task refuses them with its own message.
+
+    Args:
+        model: The options of the task.
+        texts: The texts.
+        context: The context of the command.
+
+    Raises:
+        OptionError: A text has no ``=``, or an option that takes one value has several.
+        click.BadParameter: A value has the wrong type.
+    """
+    collected: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise OptionError(
+                f"--option is {text!r}.", hint="Write NAME=VALUE, such as --option top_k=3."
+            )
+        collected.setdefault(name.strip().replace("-", "_"), []).append(value)
+    known = {option.name: option for option in model_options(model)}
+    read: dict[str, Any] = {}
+    for name, values in collected.items():
+        option = known.get(name)
+        if len(values) > 1 and (option is None or not option.multiple):
+            raise OptionError(
+                f"--option gives {name!r} {len(values)} times.", hint="Give it one value."
+            )
+        if option is None:
+            read[name] = values[0]
+        else:
+            read[name] = option.process_value(context, values if option.multiple else values[0])
+    return given(read)
 
 
 NONE = object()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nlplug.cli._options import named_options
 from nlplug.cli._scoring import (
     ScoringCommand,
     data_option,
@@ -42,6 +43,14 @@ if TYPE_CHECKING:
 @label_column_option
 @shape_option
 @click.option(
+    "--option",
+    "options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Option of the task for both models, such as candidate_labels=news,sport. Repeat it for "
+    "several options, and for the values of a list. nlplug run TASK --help lists the options.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path),
     help="Folder to write report.html, report.md and report.json to.",
@@ -60,6 +69,7 @@ def compare(
     text_column: str | None,
     label_column: str | None,
     shape: str,
+    options: tuple[str, ...],
     output: Path | None,
     cli_format: str | None,
     cli_delimiter: str | None,
@@ -74,6 +84,7 @@ def compare(
     nlplug compare old/ new/ --data dev.csv
     nlplug compare out@fp32 out@int8 --data dev.csv --output report/
     nlplug compare old/ new/ --data texts.txt --unlabelled
+    nlplug compare old/ new/ --data texts.txt --unlabelled --option top_k=3
 
     The comparison has the scores, the difference with its 95 % interval (paired bootstrap),
     McNemar's test, the share of rows with the same answer, the rows with different answers (most
@@ -106,15 +117,21 @@ def compare(
             pipes.append(stack.enter_context(made))
         first_pipe, second_pipe = pipes
         scored = first_pipe.definition
+        own = named_options(scored.Options, options, ctx)
         if unlabelled:
             page = agreement.document(
                 agreement.agreement(
-                    first_pipe, second_pipe, file, limit=limit, text_column=text_column
+                    first_pipe,
+                    second_pipe,
+                    file,
+                    limit=limit,
+                    text_column=text_column,
+                    options=own,
                 )
             )
         elif scored.family.scoring:
             page = compare.document(
-                compare.compare(first_pipe, second_pipe, file, limit=limit, **columns)
+                compare.compare(first_pipe, second_pipe, file, limit=limit, options=own, **columns)
             )
         else:
             raise OptionError(

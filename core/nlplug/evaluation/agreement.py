@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,7 @@ def agreement(
     *,
     limit: int | None = None,
     text_column: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Agreement:
     """Run two pipelines over a file and count the rows with the same answer.
 
@@ -118,9 +120,10 @@ def agreement(
         data: A file of inputs, as for a batch.
         limit: Maximum number of rows, from the beginning of the file.
         text_column: Column with the first field of the input; None: the column of its name.
+        options: Options of the task for both models.
 
     Raises:
-        OptionError: The models are of different tasks.
+        OptionError: The models are of different tasks, or an option is invalid.
         DataError: The file cannot be read, or there are no rows.
         InputError: A row cannot be answered; the message names file and line.
     """
@@ -129,7 +132,9 @@ def agreement(
     if not rows:
         raise DataError(f"{data.path} holds no rows.", hint="Give a file with rows of inputs.")
     inputs = [dict(row.values) for row in rows]
-    (one, given), (other, also) = _answered(first, inputs), _answered(second, inputs)
+    (one, given), (other, also) = (
+        _answered(pipe, inputs, options or {}) for pipe in (first, second)
+    )
     pairs = list(zip(given, also, strict=True))
     different = [place for place, (a, b) in enumerate(pairs) if a[0] != b[0]]
     chosen = sorted(different, key=lambda place: -max(score for _, score in pairs[place]))
@@ -200,11 +205,13 @@ Decided = tuple[str, float]
 """The decision of an answer as a text, and its score."""
 
 
-def _answered(pipe: Pipeline, inputs: list[dict[str, Any]]) -> tuple[Pace, list[Decided]]:
+def _answered(
+    pipe: Pipeline, inputs: list[dict[str, Any]], options: Mapping[str, Any]
+) -> tuple[Pace, list[Decided]]:
     """The pace of a model, and its decisions."""
-    pipe([dict(inputs[0])])  # the first call after loading is slower, and is not timed
+    pipe([dict(inputs[0])], **options)  # the first call after loading is slower, and is not timed
     start, cpu = time.perf_counter(), time.process_time()
-    decided = [_decided(pipe.definition, answer) for answer in pipe.answers(inputs)]
+    decided = [_decided(pipe.definition, answer) for answer in pipe.answers(inputs, **options)]
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     pace = Pace(
         name=f"{pipe.bundle.name}@{pipe.precision}",

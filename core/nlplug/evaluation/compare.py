@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +95,7 @@ def compare(
     data: Path | DataFile,
     *,
     limit: int | None = None,
+    options: Mapping[str, Any] | None = None,
     **columns: str,
 ) -> Comparison:
     """Run two pipelines over a file and compare their answers row by row.
@@ -104,18 +105,28 @@ def compare(
         second: The other model, of the same task.
         data: A file with labels, and how to read it.
         limit: Maximum number of rows, from the beginning of the file.
+        options: Options of the task for both models, such as the candidate labels of zero-shot
+            classification.
         **columns: Names of columns in the file, such as ``text="review"``.
 
     Raises:
-        OptionError: The models are of different tasks, or the family has no scoring.
+        OptionError: The models are of different tasks, the family has no scoring, or an option
+            is invalid or has a fixed value during scoring.
         DataError: A row cannot be used, or there are no rows; the message names file and line.
     """
     task = common_task(first, second)
     path = data if isinstance(data, Path) else data.path
     pipes = (first, second)
     for pipe in pipes:  # the first rows after loading are slower, and are not timed
-        answer(pipe, copy.copy(data), limit=min(_WARM, limit or _WARM), progress=None, **columns)
-    runs = [answer(pipe, data, limit=limit, progress=None, **columns) for pipe in pipes]
+        answer(
+            pipe,
+            copy.copy(data),
+            options,
+            limit=min(_WARM, limit or _WARM),
+            progress=None,
+            **columns,
+        )
+    runs = [answer(pipe, data, options, limit=limit, progress=None, **columns) for pipe in pipes]
     worths = [run.evaluation.per_example(run.answers, run.targets) for run in runs]
     evaluation = runs[0].evaluation
     sides = tuple(map(_side, pipes, runs))

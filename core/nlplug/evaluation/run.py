@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug.errors import DataError
+from nlplug.errors import DataError, OptionError
 from nlplug.evaluation.base import Evaluation, evaluation_of, options_of
 from nlplug.evaluation.metrics import mean_interval
 
@@ -192,6 +192,8 @@ def evaluate(
 def answer(
     pipe: Pipeline,
     data: Path | DataFile,
+    options: Mapping[str, Any] | None = None,
+    /,
     *,
     limit: int | None = None,
     progress: Callable[[int], None] | None = None,
@@ -199,12 +201,30 @@ def answer(
 ) -> Answered:
     """Run a pipeline over a file; see `evaluate`.
 
+    Args:
+        pipe: The model.
+        data: The file.
+        options: Options of the task that override those of the pipeline.
+        limit: Maximum number of rows.
+        progress: See `evaluate`.
+        **columns: Names of columns in the file.
+
     Raises:
         DataError: A row cannot be used, or there are no rows; the message names file and line.
-        OptionError: The family of the task has no scoring.
+        OptionError: The family of the task has no scoring, or an option is invalid or has a fixed
+            value during scoring.
     """
     evaluation = evaluation_of(pipe.definition, pipe.bundle.labels)
-    options = options_of(pipe.definition, evaluation, pipe.defaults).model_dump(exclude_unset=True)
+    own = dict(options or {})
+    for name in own:
+        if name in evaluation.options:
+            raise OptionError(
+                f"The option {name!r} is always {evaluation.options[name]!r} while answers are "
+                "scored.",
+                hint="Leave it out, or compare without right answers (--unlabelled).",
+            )
+    every = options_of(pipe.definition, evaluation, {**pipe.defaults, **own})
+    options = every.model_dump(exclude_unset=True)
     targets: list[Any] = []
     start, cpu = time.perf_counter(), time.process_time()
     inputs = _inputs(evaluation.samples(data, **columns), targets, limit)

@@ -35,7 +35,7 @@ class Limits:
         head_timeout: Seconds within which a client has to send the head of a request.
 
     Raises:
-        OptionError: A limit is not a finite number above 0.
+        OptionError: A limit is not a finite number above 0; ``max_queue`` may be 0.
     """
 
     max_batch: int = 32
@@ -53,6 +53,8 @@ class Limits:
     def __post_init__(self) -> None:
         for limit in fields(self):
             value = getattr(self, limit.name)
+            if limit.name == "max_queue" and value == 0:
+                continue
             if not (isfinite(value) and value > 0):
                 raise OptionError(f"{limit.name} is {value}.", hint="Give a number above 0.")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlplug.by_language import bundles_of
-from nlplug.errors import ModelNotFound
+from nlplug.errors import ModelNotFound, NlplugError
 from nlplug.models.bundle import Bundle
 from nlplug.models.inventory import inventory
 from nlplug.pipelines import Pipeline, pipeline
@@ -72,6 +72,8 @@ class ModelPool:
         device: See `nlplug.pipeline`.
         precision: See `nlplug.pipeline`; used if a lease does not set one.
         threads: See `nlplug.pipeline`.
+        folders: Returns the folders of further models of a task on this machine, such as those of
+            a workspace, by the name of the task. None: there are none.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class ModelPool:
         device: str = AUTO,
         precision: str = AUTO,
         threads: int | None = None,
+        folders: Callable[[str], Sequence[str]] | None = None,
     ) -> None:
         self.host = host
         self.only_packaged = only_packaged
@@ -90,6 +93,7 @@ class ModelPool:
         self._device = device
         self._precision = precision
         self._threads = threads
+        self._folders = folders
         self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -97,18 +101,23 @@ class ModelPool:
         """The models that installed packages register for a task."""
         return self.host.models(task)
 
+    def folders(self, task: str) -> list[str]:
+        """The folders of further models of a task; none if only installed models are offered."""
+        return [] if self.only_packaged or self._folders is None else list(self._folders(task))
+
     def local(self, task: Task) -> list[str]:
         """The models of a task that are on this machine: those that packages embed, and unless
-        only installed models are offered those in the cache."""
+        only installed models are offered those in the cache and in `folders`."""
         if self.only_packaged:
             return [spec.name for spec in self.packaged(task.name) if spec.path is not None]
-        return [
+        found = [
             entry.name
             for entry in inventory(self.host, load_settings())
             if entry.where != "hub"
             and entry.error is None
             and entry.task in (task.name, task.hub_task)
         ]
+        return found + self.folders(task.name)
 
     def bundle(self, task: Task, model: str | None) -> Bundle:
         """Find a model and check that it fits the task; for ``auto`` the first one.
@@ -126,12 +135,14 @@ class ModelPool:
         Pipeline(task, bundle).close()  # reads the small files, not the graph
         return bundle
 
-    def by_language(self, task: Task) -> list[Bundle]:
-        """The models of a task that ``auto`` chooses from, one for each language; else empty."""
+    def has_languages(self, task: Task) -> bool:
+        """Whether ``auto`` chooses from several models of a task, by the language of a text."""
         if sum(spec.path is not None for spec in self.packaged(task.name)) < 2:
-            return []
-        found = bundles_of(task, AUTO, self.host)
-        return found if len(found) > 1 else []
+            return False
+        try:
+            return len(bundles_of(task, AUTO, self.host)) > 1
+        except NlplugError:  # the card of the model shows it
+            return False
 
     @contextmanager
     def lease(

@@ -125,6 +125,12 @@ def _protocol(most: int, head_timeout: float) -> type[asyncio.Protocol]:
             self._end_head()
             super().connection_lost(exc)
 
+        def send_400_response(self, msg: str) -> None:
+            super().send_400_response(msg)
+            if self.cycle is not None:  # its own reply cannot be sent any more
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+
         def _begin_head(self) -> None:
             self._timer = self.loop.call_later(head_timeout, self.transport.close)
 

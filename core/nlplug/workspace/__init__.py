@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from nlplug.workspace.datasets import DataSet, Part
 from nlplug.workspace.folder import WorkspaceFolder
-from nlplug.workspace.trainings import EFFORTS, TrainingRun
+from nlplug.workspace.trainings import EFFORTS, TrainingRun, trained_models
 
-__all__ = ["EFFORTS", "DataSet", "Part", "TrainingRun", "WorkspaceFolder"]
+__all__ = ["EFFORTS", "DataSet", "Part", "TrainingRun", "WorkspaceFolder", "trained_models"]

@@ -336,3 +336,17 @@ def _words(settings: Mapping[str, Any]) -> list[str]:
         else:
             words += [flag, str(value)]
     return words
+
+
+def trained_models(workspace: WorkspaceFolder, task: str) -> list[str]:
+    """The folders of the models that runs of a workspace have made for a task.
+
+    Args:
+        workspace: The workspace.
+        task: Name of the task.
+    """
+    return [
+        str(run.model)
+        for run in TrainingRun.all(workspace)
+        if run.record.get("task") == task and run.model.is_dir()
+    ]

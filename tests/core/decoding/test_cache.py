@@ -299,11 +299,12 @@ def test_added_and_taken_beams_know_what_they_have_in_common() -> None:
     for row, parent in enumerate(parents):
         held = rows.cache._memory[:, :, row, :, : lengths[parent]]
         np.testing.assert_array_equal(held, np.stack(tokens[parent], axis=3))
-    taken = rows.cache.take(np.array([4, 5]), lengths)
-    taken.follow(np.array([1, 1]), lengths[[4, 5]])
-    for row in range(2):
-        held = taken._memory[:, :, row, :, : lengths[5]]
-        np.testing.assert_array_equal(held, np.stack(tokens[parents[5]], axis=3))
+    for first, second in [(4, 5), (0, 4)]:
+        taken = rows.cache.take(np.array([first, second]), lengths)
+        taken.follow(np.array([1, 1]), lengths[[first, second]])
+        for row in range(2):
+            held = taken._memory[:, :, row, :, : lengths[second]]
+            np.testing.assert_array_equal(held, np.stack(tokens[parents[second]], axis=3))
 
 
 def test_large_memory_grows_and_is_empty_at_first() -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from nlplug import pipeline
 from nlplug.cli.compare import compare as command
@@ -63,6 +63,38 @@ def test_answers_without_metrics_are_compared_without_right_answers(tmp_path: Pa
     assert "--unlabelled" in str(refused.exception)
     done = CliRunner().invoke(command, [*given, "--unlabelled", "--format", "json"])
     assert json.loads(done.stdout)["agreement"] == 1.0
+
+
+def test_options_of_the_task_are_given_to_both_models(tmp_path: Path) -> None:
+    # Each word of a pair counts for contradiction and entailment.
+    nli = {"sport": (-3.0, 3.0), "music": (3.0, -3.0)}
+    for name, words in (("one", nli), ("two", {"music": (-3.0, 3.0)})):
+        tiny_text_classifier(
+            tmp_path / name, words, labels=("contradiction", "entailment"), max_length=16
+        )
+    data = file(tmp_path, "text,label", "match,sport").path
+    models = [str(tmp_path / "one"), str(tmp_path / "two"), "--task", "zero-shot-classification"]
+    given = [*models, "--data", str(data), "--unlabelled", "--format", "json"]
+
+    def run(*options: str) -> Result:
+        return CliRunner().invoke(command, [*given, *options])
+
+    done = run("--option", "candidate-labels=sport,music", "--option", "multi_label=true")
+    [found] = json.loads(done.stdout)["disagreements"]
+    assert found["answers"] == ["sport", "music"]
+    one_by_one = run("--option", "candidate_labels=music", "--option", "candidate_labels=sport")
+    assert json.loads(one_by_one.stdout)["disagreements"][0]["answers"] == ["sport", "music"]
+    assert "candidate_labels" in str(run().exception)
+    for options, told in (
+        (["multi_label"], "--option is 'multi_label'"),
+        (["multi_label=true", "multi_label=false"], "2 times"),
+        (["nothing=1"], "no option 'nothing'"),
+    ):
+        failed = run(*(part for text in options for part in ("--option", text)))
+        assert isinstance(failed.exception, OptionError)
+        assert told in str(failed.exception)
+    wrong = run("--option", "multi_label=perhaps")
+    assert (wrong.exit_code, "'perhaps'" in wrong.output) == (2, True)
 
 
 def test_what_cannot_be_compared_is_one_error(tmp_path: Path) -> None:

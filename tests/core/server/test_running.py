@@ -110,6 +110,21 @@ def test_a_second_head_that_does_not_come_is_not_waited_for(empty_host: PluginHo
         assert monotonic() - started < 4  # uvicorn alone keeps it for ever
 
 
+@pytest.mark.parametrize("name", ["127.0.0.1", "evil.example"])
+def test_a_body_that_is_malformed_is_one_reply_and_no_failure(
+    host: PluginHost, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = f"POST /models/tone HTTP/1.1\r\nHost: {name}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with served(host, Limits()) as address, socket.create_connection(address, WAIT) as one:
+        one.sendall(f"{head}not a length\r\n".encode())
+        reply = b""
+        while part := one.recv(4096):
+            reply += part
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert reply.count(b"HTTP/1.1") == 1
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
 def test_an_answer_may_take_longer_than_a_head(host: PluginHost) -> None:
     with served(host, Limits(head_timeout=0.05)) as (name, port):
         answer = httpx.post(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 import time
@@ -23,13 +24,14 @@ from nlplug.evaluation.agreement import agreement
 from nlplug.evaluation.agreement import document as agreement_document
 from nlplug.evaluation.compare import compare, document
 from nlplug.evaluation.run import graph_size
+from nlplug.json_text import parse_json
 from nlplug.models.bundle import Bundle
 from nlplug.results import answer_rows
 from nlplug.server.pool import AUTO, Lease, ModelPool
-from nlplug.workspace import TrainingRun, WorkspaceFolder
 from nlplug_webui.batch import LIMITS
-from nlplug_webui.fields import input_controls, input_values
+from nlplug_webui.fields import Control, input_controls, input_values, option_controls
 from nlplug_webui.models import describe
+from nlplug_webui.texts import LANGUAGES
 from nlplug_webui.workshop.requests import by_our_page
 
 PREFIX = "np-compare"
@@ -57,15 +59,11 @@ class Comparing:
     Args:
         host: The plugins.
         pool: The loaded models.
-        workspace: The workspace whose models can be chosen, or None.
     """
 
-    def __init__(
-        self, host: PluginHost, pool: ModelPool, workspace: WorkspaceFolder | None
-    ) -> None:
+    def __init__(self, host: PluginHost, pool: ModelPool) -> None:
         self._host = host
         self._pool = pool
-        self._workspace = workspace
         self.router = APIRouter(
             prefix=f"/{PREFIX}", dependencies=[Depends(by_our_page)], include_in_schema=False
         )
@@ -88,13 +86,16 @@ class Comparing:
             second_precision: str = AUTO,
             limit: int = _ROWS,
             labelled: bool = True,
+            options: str = "{}",
         ) -> Any:
             sides = [
                 Choice(model=first, precision=first_precision),
                 Choice(model=second, precision=second_precision),
             ]
             content = await request.body()
-            return await run_in_threadpool(self.file, task, name, content, sides, limit, labelled)
+            return await run_in_threadpool(
+                self.file, task, name, content, sides, limit, labelled, _values(options)
+            )
 
     def tasks(self) -> Any:
         """The tasks."""
@@ -106,7 +107,7 @@ class Comparing:
         names = [spec.name for spec in self._pool.packaged(found.name)]
         if not self._pool.only_packaged:
             names += [name for name in found.suggested_models if name not in names]
-            names += self._trained(found)
+            names += self._pool.folders(found.name)
         first = found.default_model or next(iter(names), "")
         example = next(iter(found.examples), None)
         given = example.input if example else {}
@@ -115,13 +116,12 @@ class Comparing:
             "scores": bool(found.family.scoring),
             "models": [first, *(name for name in names if name != first)] if first else names,
             "fields": [
-                {
-                    "name": control.name,
-                    "title": dict(control.title),
-                    "lines": control.lines,
-                    "value": control.to_form(given.get(control.name, control.initial)),
-                }
+                _field(control, given.get(control.name, control.initial))
                 for control in input_controls(found)
+            ],
+            "options": [
+                _field(control, control.default)
+                for control in sorted(option_controls(found), key=lambda one: one.advanced)
             ],
         }
 
@@ -141,18 +141,23 @@ class Comparing:
         task: str,
         sides: list[Choice] = Body(min_length=2, max_length=2),  # noqa: B008 - FastAPI's way
         values: list[Any] = Body(),  # noqa: B008 - as above
+        options: dict[str, Any] = Body({}),  # noqa: B008 - as above
     ) -> Any:
-        """The answers of both models to one input, with differences marked."""
+        """The answers of both models to one input, with differences marked.
+
+        ``options`` are the options that were changed in the form, by name.
+        """
         found = self._host.task(task)
         controls = input_controls(found)
         item = input_values(controls, values)
+        given = _options(found, options)
         answered: list[dict[str, Any]] = []
         answers: list[list[dict[str, Any]]] = []
         for side in sides:
             with self._pool.lease(found, side.model, side.precision) as lease:
-                _warm(lease, item)
+                _warm(lease, item, given)
                 started = time.perf_counter()
-                answer = lease.pipeline([item])[0]
+                answer = lease.pipeline([item], **given)[0]
                 seconds = time.perf_counter() - started
                 answered.append(
                     {
@@ -178,11 +183,13 @@ class Comparing:
         sides: Sequence[Choice],
         limit: int,
         labelled: bool = True,
+        options: Mapping[str, Any] | None = None,
     ) -> Any:
         """The comparison on the rows of an uploaded file; with right answers also its report."""
         if limit < 1:
             raise OptionError(f"'limit' is {limit}.", hint="Give a number of rows from 1.")
         found = self._host.task(task)
+        own = _options(found, options or {})
         with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
             path = Path(folder) / Path(name).name[-_LONGEST_NAME:]
             path.write_bytes(content)
@@ -194,28 +201,57 @@ class Comparing:
             data = DataFile(path, limits=LIMITS)
             try:
                 if labelled:
-                    page = document(compare(first, second, data, limit=limit))
+                    page = document(compare(first, second, data, limit=limit, options=own))
                 else:
-                    page = agreement_document(agreement(first, second, data, limit=limit))
+                    page = agreement_document(
+                        agreement(first, second, data, limit=limit, options=own)
+                    )
             except NlplugError as error:
                 error.message = error.message.replace(str(path), path.name)
                 raise
         return {**page.values, "report": page.html()}
 
-    def _trained(self, task: Task) -> list[str]:
-        if self._workspace is None:
-            return []
-        return [
-            str(run.model)
-            for run in TrainingRun.all(self._workspace)
-            if run.record.get("task") == task.name and run.model.is_dir()
-        ]
 
-
-def _warm(lease: Lease, item: Mapping[str, Any]) -> None:
+def _warm(lease: Lease, item: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """One call that is not timed, if the model was just loaded: the first call is slower."""
     if lease.loaded_in:
-        lease.pipeline([dict(item)])
+        lease.pipeline([dict(item)], **options)
+
+
+def _field(control: Control, value: Any) -> dict[str, Any]:
+    """A control as the script of the page needs it."""
+    return {
+        "name": control.name,
+        "title": dict(control.title),
+        "help": dict(control.help),
+        "kind": control.kind.value,
+        "lines": control.lines,
+        "choices": {
+            language: control.named_choices(language) if control.choices else []
+            for language in LANGUAGES
+        },
+        "value": control.to_form(value),
+    }
+
+
+def _values(text: str) -> dict[str, Any]:
+    """The options in the address of a request."""
+    try:
+        values = parse_json(text, unique_keys=True)
+    except json.JSONDecodeError:
+        values = None
+    if not isinstance(values, dict):
+        raise OptionError(f"'options' is {text!r}.", hint="Give a JSON object.")
+    return values
+
+
+def _options(task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were changed in the form; names that the task lacks are kept."""
+    controls = {control.name: control for control in option_controls(task)}
+    return {
+        name: controls[name].from_form(value) if name in controls else value
+        for name, value in values.items()
+    }
 
 
 Row = dict[str, list[tuple[str, bool]]]

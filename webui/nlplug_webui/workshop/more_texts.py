@@ -12,6 +12,12 @@ MORE: dict[str, tuple[str, str]] = {
         "A name from the list, a folder or a Hub id.",
         "列表中的名称、文件夹或 Hub 标识。",
     ),
+    "options": ("Options of the task", "任务选项"),
+    "options_info": (
+        "They apply to both models. An option that you do not change has the default of each "
+        "model.",
+        "选项对两个模型都生效。未更改的选项使用各模型自己的默认值。",
+    ),
     "on_text": ("On one text", "比较一段文本"),
     "on_file": ("On a file", "比较一个文件"),
     "on_file_info": (

@@ -62,6 +62,23 @@
       one.rows.length ? table(names, one.rows.map((row) => names.map((name) => el("span", {}, cell(row[name] ?? []))))) : el("p", {}, say("nothing_found")));
   };
 
+  // The options of a task in a fold; `changed` gives the values that differ from those shown first.
+  const optionForm = (offered) => {
+    const made = offered.map((one) => {
+      const attributes = { id: `np-c-option-${one.name}`, class: "np-w-input", dir: "auto" };
+      const shown = one.kind === "choice" ? select(attributes.id, title(one.choices).map(([text, value]) => [value, text]), one.value)
+        : one.kind === "switch" ? el("input", { id: attributes.id, type: "checkbox", ".checked": one.value })
+        : one.kind === "number" || one.kind === "slider" ? el("input", { ...attributes, type: "number", step: "any", ".value": one.value ?? "" })
+        : el(one.lines > 1 ? "textarea" : "input", { ...attributes, rows: one.lines > 1 ? 3 : null, ".value": one.value ?? "" });
+      const read = () => (shown.type === "checkbox" ? shown.checked : shown.type === "number" ? (shown.value === "" ? null : Number(shown.value)) : shown.value);
+      const first = read();
+      return { name: one.name, read, first, shown: el("label", { class: shown.type === "checkbox" ? "np-live np-c-switch" : "np-w-field" }, shown.type === "checkbox" ? shown : null,
+        el("span", {}, title(one.title) ?? one.name), shown.type === "checkbox" ? null : shown, el("small", { class: "np-w-info" }, title(one.help))) };
+    });
+    const changed = () => Object.fromEntries(made.filter((one) => one.read() !== one.first).map((one) => [one.name, one.read()]));
+    return { changed, shown: el("details", { class: "np-card np-c-options" }, el("summary", {}, say("options")), el("p", { class: "np-w-info" }, say("options_info")), el("div", { class: "np-c-beside" }, made.map((one) => one.shown))) };
+  };
+
   const download = (key, name, type, content) => {
     const link = el("a", { class: "np-button", download: name, href: URL.createObjectURL(new Blob([content], { type })) }, say(key));
     link.id = `np-c-${key}`;
@@ -102,6 +119,7 @@
       gates.replaceChildren(el("h2", {}, say("gate")), ...models.filter((one) => !names.has(one.name) && names.add(one.name)).map(gate));
     };
     const sides = ["first", "second"].map((place) => side(place, offer, task, changed));
+    const options = optionForm(offer.options);
     // The buttons wait for the answer; an answer to an earlier question is never shown.
     const asking = (note, shown, work) => async (event) => {
       event.preventDefault();
@@ -120,7 +138,7 @@
     const note = messages();
     const shown = el("div", { id: "np-c-answers", "aria-live": "polite" });
     const text = el("form", { class: "np-card", onsubmit: asking(note, shown, async () => {
-      const found = await post(path("tasks", task, "text"), { sides: sides.map((one) => one.value()), values: inputs.map((one) => one.value) });
+      const found = await post(path("tasks", task, "text"), { sides: sides.map((one) => one.value()), values: inputs.map((one) => one.value), options: options.changed() });
       return [el("p", { class: "np-c-verdict", "data-same": String(found.same) }, say(found.same ? "same_answer" : "other_answer")), el("div", { class: "np-c-beside" }, found.sides.map(answer))];
     }) }, el("h2", {}, say("on_text")), offer.fields.map((one, place) => el("label", { class: "np-w-field" }, el("span", {}, title(one.title) ?? one.name), inputs[place])),
     el("div", { class: "np-w-line" }, el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask" }, say("compare"))), note.line, shown);
@@ -133,12 +151,12 @@
     const [one, two] = sides;
     const rows = el("form", { class: "np-card", onsubmit: asking(noteFile, shownFile, async () => {
       const query = new URLSearchParams({ name: file.files[0].name, first: one.value().model, first_precision: one.value().precision,
-        second: two.value().model, second_precision: two.value().precision, limit: limit.value, labelled: labelled.checked });
+        second: two.value().model, second_precision: two.value().precision, limit: limit.value, labelled: labelled.checked, options: JSON.stringify(options.changed()) });
       return compared(await npw.upload(`${path("tasks", task, "file")}?${query}`, file.files[0]));
     }) }, el("h2", {}, say("on_file")), el("p", { class: "np-w-info" }, say(offer.scores ? "on_file_info" : "no_scores")),
     el("div", { class: "np-w-line" }, field("file", file), field("limit", limit), el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask-file" }, say("compare"))),
     el("label", { class: "np-live" }, labelled, el("span", {}, say("labelled"))), noteFile.line, shownFile);
-    return [el("section", { class: "np-card" }, el("div", { class: "np-c-beside" }, sides.map((each) => each.shown))), text, rows, gates];
+    return [el("section", { class: "np-card" }, el("div", { class: "np-c-beside" }, sides.map((each) => each.shown))), options.shown, text, rows, gates];
   };
 
   byTask("np-compare", "np-c-task", () => get(path("tasks")), (name) => get(path("tasks", name)), page);
