@@ -60,7 +60,7 @@ def test_a_choice_before_the_page_sends_changes_is_shown(card: ModelCard) -> Non
 def test_several_models_are_listed_with_their_languages(card: ModelCard) -> None:
     assert card.name.choices[1] == ("auto", "auto")
     named = {value: shown for shown, value in card.name.choices}
-    assert (named[FIRST], named[OTHER]) == (f"{FIRST} (en)", f"{OTHER} (zh)")
+    assert (named["leaning-en"], named[OTHER]) == ("leaning-en (en)", f"{OTHER} (zh)")
 
 
 def test_a_form_begins_with_the_defaults_of_its_model() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from nlplug.errors import NlplugError
 from nlplug.models.bundle import Bundle
 from nlplug.models.spec import ModelSpec
 from nlplug.models.tuned import Tuned

@@ -1,4 +1,4 @@
-"""Registers the task and the models of this package."""
+"""Registers the task and the model of this package."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nlplug import ModelSpec, Task, hookimpl
 
 NLPLUG_CONTRACT = 2
 
-_MODELS = Path(__file__).parent / "models"
+_MODEL = Path(__file__).parent / "models" / "ner-en"
 
 
 @hookimpl
@@ -22,20 +22,13 @@ def register_tasks() -> Iterable[Task]:
 
 @hookimpl
 def register_models() -> Iterable[ModelSpec]:
-    """The embedded models, English and Chinese."""
+    """The embedded English model."""
     return [
         ModelSpec(
             name="ner-en",
             task="ner",
-            path=_MODELS / "ner-en",
+            path=_MODEL,
             description="English, 22.7 M parameters in int8; persons, organizations, places, more.",
             license="Apache-2.0 base; see its model card for the terms of its data",
-        ),
-        ModelSpec(
-            name="ner-zh",
-            task="ner",
-            path=_MODELS / "ner-zh",
-            description="Chinese, 10.4 M parameters in int8; names in news.",
-            license="Apache-2.0 base; trained on research-use data, see its model card",
-        ),
+        )
     ]
