@@ -63,6 +63,16 @@ def test_several_models_are_listed_with_their_languages(card: ModelCard) -> None
     assert (named["leaning-en"], named[OTHER]) == ("leaning-en (en)", f"{OTHER} (zh)")
 
 
+def test_models_of_a_workspace_are_listed_by_their_names() -> None:
+    host = PluginHost.discover()
+    pool = ModelPool(host, folders=lambda task: [f"/a/models/my-{task}"])
+    with gr.Blocks() as blocks:
+        made = ModelCard(host.task("qa"), pool, blocks, lambda key: key)
+        made.build()
+    pool.close()
+    assert ("my-qa", "/a/models/my-qa") in made.name.choices
+
+
 def test_a_form_begins_with_the_defaults_of_its_model() -> None:
     """Who answers before the card of the model is there sees and gets what the model wants."""
     host = PluginHost.discover()

@@ -129,8 +129,9 @@ class ModelCard:
         shown = [(_with_languages(spec) if several else spec.name, spec.name) for spec in specs]
         names = [spec.name for spec in specs]
         if not self._pool.only_packaged:
-            others = [*self._task.suggested_models, *self._pool.folders(self._task.name)]
-            shown += [(name, name) for name in others]
+            made = self._pool.folders(self._task.name)
+            others = [*self._task.suggested_models, *made]
+            shown += [(Path(name).name if name in made else name, name) for name in others]
             if self.first is not None and self.first not in [*names, *others, AUTO]:
                 shown.insert(0, (self.first, self.first))
         if several:
