@@ -10,7 +10,7 @@ Chinese models train the encoder where it is missing, and continue where it was 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ def with_vocabulary(base: str, tokenizer: Any) -> Any:
 
 
 def trained_and_exported(
-    task: Task, run: RecipeRun, *, name: str, settings: Path, **record: Any
+    task: Task, run: RecipeRun, *, name: str, stages: Sequence[Path], **record: Any
 ) -> Path:
     """The int8 bundle of a model that starts from the encoder, behind the gate.
 
@@ -156,18 +156,20 @@ def trained_and_exported(
         task: The task.
         run: The run, with ``train.jsonl.gz`` and ``eval.jsonl.gz`` in its files.
         name: Name of the model.
-        settings: Settings of its training.
+        stages: Files of settings of its trainings, each of which starts from the one before.
         **record: Further arguments of `ExportConfig`: window, licence, data, description.
     """
     rows, gate = run.files / "train.jsonl.gz", run.files / "eval.jsonl.gz"
-    checkpoint = checkpoint_of(
-        task,
-        train=rows,
-        eval=gate,
-        settings=settings,
-        output=run.work / name,
-        base=run.base or str(encoder(run.data, run.work.parent / "encoder-zh")),
-    )
+    checkpoint = Path(run.base) if run.base else encoder(run.data, run.work.parent / "encoder-zh")
+    for settings in stages:
+        checkpoint = checkpoint_of(
+            task,
+            train=rows,
+            eval=gate,
+            settings=settings,
+            output=run.work / settings.stem,
+            base=str(checkpoint),
+        )
     made = run.work / "bundle"
     report = export_model(
         ExportConfig(
@@ -189,7 +191,7 @@ def trained_and_exported(
 
 
 def classifier_embedded(
-    task: Task, run: RecipeRun, test: Path, folder: Path, **record: Any
+    task: Task, run: RecipeRun, test: Path, folder: Path, *names: str, **record: Any
 ) -> None:
     """Make a classifier, measure it and embed it.
 
@@ -197,12 +199,12 @@ def classifier_embedded(
         task: The task.
         run: See `trained_and_exported`.
         test: Labelled rows for the figures of the card.
-        folder: The folder of the recipe, with ``train.toml`` and ``card.md``; its name is that of
-            the model.
+        folder: The folder of the recipe, with ``card.md``; its name is that of the model.
+        *names: Names of the files of settings in this folder.
         **record: See `trained_and_exported`.
     """
-    settings = folder / "train.toml"
-    made = trained_and_exported(task, run, name=folder.name, settings=settings, **record)
+    stages = [folder / name for name in names]
+    made = trained_and_exported(task, run, name=folder.name, stages=stages, **record)
     add_held_out(task, Bundle.open(made), run.files / "eval.jsonl.gz")
     figures = {
         "@ACCURACY@": f"{score(task.name, made, test):.3f}",

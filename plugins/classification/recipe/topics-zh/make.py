@@ -63,6 +63,7 @@ def main() -> None:
         run,
         run.data / "dev" / SET / TEST,
         HERE,
+        "train.toml",
         max_length=WINDOW,
         license=LICENSE,
         data=DATA,

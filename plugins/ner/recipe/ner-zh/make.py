@@ -48,7 +48,7 @@ def main() -> None:
         NerTask(),
         run,
         name=BUNDLE.name,
-        settings=HERE / "train.toml",
+        stages=[HERE / "train.toml"],
         max_length=WINDOW,
         license=LICENSE,
         data=DATA,

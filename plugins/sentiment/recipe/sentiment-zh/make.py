@@ -53,6 +53,8 @@ def main() -> None:
         run,
         run.data / "dev" / SET / TEST,
         HERE,
+        "train.toml",
+        "again.toml",
         max_length=WINDOW,
         license=LICENSE,
         data=DATA,
