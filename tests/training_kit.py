@@ -37,8 +37,9 @@ def untrained_bert(folder: Path, texts: Iterable[str]) -> Path:
 
 
 def shown_commands(page: Sequence[Block]) -> list[tuple[str, str, Block]]:
-    """The commands of the blocks that a page does not run, each with the output shown below it."""
-    return [(*shown, block) for block in page if block.not_run for shown in commands(block)]
+    """The commands of the blocks that a page leaves to a test, each with the output below it."""
+    left = (block for block in page if block.not_run and "test" in block.not_run)
+    return [(*shown, block) for block in left for shown in commands(block)]
 
 
 def titles(examples: Iterable[tuple[str, str, Block]]) -> list[str]:

@@ -20,7 +20,7 @@ _WORDS_TWICE = re.compile(
 )
 _WORD_TWICE = re.compile(r"\b([^\W\d_]{5,}) \1\b")
 # "Error 404", also before a colon; not the day of a month, whose number may come first.
-_NUMBERED = re.compile(r"(?:(?P<word>[^\W\d_]+) ){1,4}(?P<number>\d+(?:[.,]\d+)*)(?=$|[:,] )")
+_NUMBERED = re.compile(r"\b(?:(?P<word>[^\W\d_]+) ){1,4}(?P<number>\d+(?:[.,]\d+)*)(?=$|[:,] )")
 _MONTH = re.compile(
     r"(?:jan|feb|fév|fev|mar|mär|mrz|apr|avr|abr|may|mai|jun|juin|jul|juil|ene|aug|ao[uû]|ago|sep"
     r"|oct|okt|nov|dec|dez|déc|dic)\w{0,7}",

@@ -50,8 +50,10 @@ class TaughtText(AnnotatedText):
 class _Teacher(TokenClassificationModel):
     """Answers with the probabilities of all tokens."""
 
-    def answer(self, tags: Tags, options: TokenClassificationOptions) -> list[TokenScores]:
-        return [TokenScores(tags.starts, tags.ends, tags.scores)]
+    def answer(
+        self, tags: Tags, options: TokenClassificationOptions
+    ) -> list[dict[str, np.ndarray]]:
+        return [{"starts": tags.starts, "ends": tags.ends, "scores": tags.scores}]
 
 
 def teacher_scores(
@@ -77,9 +79,10 @@ def teacher_scores(
 
     with Pipeline(Teaching(), bundle) as teacher:
         answers = list(teacher.answers(texts, min_score=0.0, on_foreign="ignore"))
-    empty = TokenScores(np.zeros(0, int), np.zeros(0, int), np.zeros((0, len(labels))))
+    empty = {"starts": np.zeros(0, int), "ends": np.zeros(0, int)}
+    empty["scores"] = np.zeros((0, len(bundle.labels)))
     return [
-        TokenScores(one.starts, one.ends, one.scores[:, order])
+        TokenScores(one["starts"], one["ends"], one["scores"][:, order])
         for one in (answer[0] if answer else empty for answer in answers)
     ]
 
