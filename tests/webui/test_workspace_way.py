@@ -111,6 +111,7 @@ def test_from_corrections_to_a_wheel(
 
         page.locator("#np-correct-stored a").click()
         page.locator("#np-data-train").wait_for()
+        page.locator(".np-w-rows tr").nth(29).wait_for()  # the rows come after the page
         assert page.locator(".np-w-rows tr").count() == 30
         page.locator("#np-data-train").click()
         page.locator("#np-train-base").fill(str(base))
@@ -136,6 +137,7 @@ def test_from_corrections_to_a_wheel(
         server.stop()
         server.start()
         page.locator("#np-report-scores").wait_for(timeout=WAIT * 1000)
+        page.locator("#np-report-gate tbody tr").first.wait_for()
         assert page.locator("#np-report-gate tbody tr").count() == 1
         page.locator(".np-w-cell:not([disabled])").first.click()
         page.locator("#np-report-behind table").wait_for()
