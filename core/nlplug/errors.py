@@ -11,6 +11,7 @@ import errno
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any, ClassVar, Self
 
@@ -321,6 +322,16 @@ def _cause(error: BaseException) -> tuple[int | None, str]:
     if _TORCH in text:
         return errno.ENOSPC, ""
     return next((one for one in _NO_SPACE if os.strerror(one) in text), None), ""
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, the one that led to it, and so on; each once."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        yield current
+        seen.add(id(current))
+        current = current.__cause__ or current.__context__
 
 
 def explained(error: BaseException) -> NlplugError | None:

@@ -15,7 +15,11 @@ MOST_THREADS = 1024
 
 def flag(name: str) -> bool:
     """Whether the variable ``name`` is set to something that means yes."""
-    return os.environ.get(name, "").strip().lower() in _TRUE
+    return _word(name) in _TRUE
+
+
+def _word(name: str) -> str:
+    return os.environ.get(name, "").strip().lower()
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,10 @@ def load_settings() -> Settings:
 
 
 def _yes_or_no(name: str) -> bool:
-    raw = os.environ.get(name, "").strip().lower()
-    if raw in _TRUE | _FALSE:
-        return raw in _TRUE
+    if flag(name):
+        return True
+    if _word(name) in _FALSE:
+        return False
     from nlplug.errors import OptionError
 
     raise OptionError(

@@ -23,6 +23,7 @@ from nlplug.errors import (
     NlplugError,
     OfflineError,
     OptionError,
+    causes,
     explained,
 )
 from nlplug.models.verify import sha256_of
@@ -290,9 +291,7 @@ def _translate(
 
 
 def _lost(error: Exception, ref: HubRef, where: str, fetching: str | None) -> NlplugError:
-    first: BaseException = error  # what failed, such as a name that is not resolved
-    while inner := first.__cause__ or first.__context__:
-        first = inner
+    *_, first = causes(error)  # what failed, such as a name that is not resolved
     cause = (str(first).strip() or type(first).__name__).split("\n")[0][:200].rstrip(".") + "."
     if fetching:
         return BundleIncomplete(

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
-from nlplug.errors import NlplugError
+from nlplug.errors import NlplugError, causes
 from nlplug.plugins.isolation import StillRunning
 from nlplug.plugins.metadata import scan
 
@@ -77,15 +77,11 @@ def failed_plugin(error: BaseException) -> str | None:
     names = {
         entry.target.partition(":")[0].partition(".")[0]: entry.dist for entry in scan().entries
     }
-    current: BaseException | None = error
-    seen: set[int] = set()
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        for frame, _ in reversed(list(traceback.walk_tb(current.__traceback__))):
+    for one in causes(error):
+        for frame, _ in reversed(list(traceback.walk_tb(one.__traceback__))):
             package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
             if package in names:
                 return names[package].name
-        current = current.__cause__ or current.__context__
     return None
 
 

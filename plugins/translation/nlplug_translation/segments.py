@@ -102,7 +102,9 @@ class Checked(Segment):
         if moved or not is_faithful(source, restored, kept, patterns):
             return None
         plain = without_repeats(source, restored, writer.language)
-        return plain if is_faithful(source, plain, kept, patterns) else restored
+        if plain == restored or is_faithful(source, plain, kept, patterns):
+            return plain
+        return restored
 
     def _mended(self, again: Again) -> list[str]:
         """The versions made of other segments. Each is smaller, or hides more from the model."""
