@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import BundleError, DeviceFallbackWarning, OptionError, warn
 from nlplug.models.encryption import decrypted, is_encrypted
+from nlplug.models.float_form import in_float
 from nlplug.models.graph import with_mapped_weights
 from nlplug.models.layout import external_data_of
 from nlplug.models.signature import Signature
@@ -288,6 +289,9 @@ class OnnxExecutor:
         options = session_options(threads)
         if self._device.kind == "cuda":
             options.log_severity_level = 4
+            graph = in_float(self.path)
+            if graph is not None:
+                return build_session(graph, options, self._device, weights_of=self.path)
         elif threads == 1:
             # Several threads run this session at once. Its arena would hand them memory that
             # another core wrote last, which costs a tenth of the throughput in int8; malloc keeps
