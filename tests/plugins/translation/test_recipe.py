@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-RECIPE = Path(__file__).parents[3] / "plugins" / "translation" / "recipe"
+ROOT = Path(__file__).parents[3]
+RECIPE, TOOLS = ROOT / "plugins" / "translation" / "recipe", ROOT / "tools"
 
 
 @pytest.fixture(autouse=True)
 def recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(RECIPE))
-    for name in ("prepare", "variants"):
+    for folder in (RECIPE, TOOLS):
+        monkeypatch.syspath_prepend(str(folder))
+    for name in ("pairs", "prepare", "variants"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
@@ -65,7 +67,8 @@ def test_each_phrase_is_two_texts_with_the_same_slots_in_the_same_order() -> Non
 
 
 def test_what_is_held_out_is_in_no_other_file(tmp_path: Path) -> None:
-    from prepare import FOREIGN, OPEN, RESTRICTED, key, prepare
+    from pairs import key
+    from prepare import FOREIGN, OPEN, RESTRICTED, prepare
 
     folder = tmp_path / "train" / "translation"
     folder.mkdir(parents=True)

@@ -1,0 +1,1 @@
+"""A translation model of several languages for nlplug."""
