@@ -1,7 +1,7 @@
-"""Make the training, validation and hold-out files of the embedded model.
+"""Make the training, validation and hold-out files of the model of several languages.
 
 Reads ``$NLPLUG_DATA/train/translation/*_en_*.jsonl.gz`` and the phrases of this recipe and of that
-of ``nlplug-translation``, and writes into a folder:
+of English to French, and writes into a folder:
 
 - ``train.jsonl.gz``: pairs of the openly licensed sets, each set more or less often; some pairs
   once more in other forms (see ``tools/variants.py``); phrases; things that are only copied.
@@ -94,7 +94,7 @@ COPIED = 6_000
 """Number of pairs with equal sides, for each language."""
 HERE = Path(__file__).parent
 PHRASES = HERE / "phrases.tsv"
-FRENCH = HERE.parents[1] / "translation" / "recipe" / PHRASES.name
+FRENCH = HERE.parent / PHRASES.name
 
 
 def written(language: str) -> Iterator[Pair]:

@@ -1,6 +1,6 @@
-"""Train, export and embed the model of several languages: data to bundle in one command.
+"""Train and export a model of several languages: data to bundle in one command.
 
-    NLPLUG_DATA=… python plugins/translation_more/recipe/make.py
+    NLPLUG_DATA=… python plugins/translation/recipe/translation-more/make.py
 
 Each step writes its result into the work folder; a run that was killed continues there.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pairs import part, write
 from prepare import SETS, languages_of, marked, prepare
-from recipes import embed, evaluated, pretrained_of, recipe_run
+from recipes import evaluated, pretrained_of, recipe_run
 
 from nlplug.data import read_rows
 from nlplug.data.pairs import language_token
@@ -22,7 +22,6 @@ from nlplug.train.vocabulary import train_tokenizer
 from nlplug_translation.task import TranslationTask
 
 HERE = Path(__file__).resolve().parent
-BUNDLE = HERE.parent / "nlplug_translation_more" / "models" / "translation-more"
 VOCABULARY = 18_000
 """Tokens, of which 256 are bytes."""
 READ = 4
@@ -64,7 +63,7 @@ DATA = [
     {"name": "Phrases of letters and programs, in the recipes", "license": "Apache-2.0"},
 ]
 SHOWN = ("tatoeba", "software", "manuals", "letters_business", "business_shop", "docs_prose")
-"""The held-out sets whose figures the card has."""
+"""The held-out sets that are measured."""
 CALIBRATED = 2_000
 """Training pairs from which those for the scales of activations are drawn."""
 
@@ -133,7 +132,7 @@ def export(checkpoint: Path, files: Path, target: Path) -> None:
             required=("int8",),
             eval_data=files / "gate.jsonl.gz",
             calibration=calibration(files / "train.jsonl.gz", files / "calibration.jsonl.gz"),
-            name=BUNDLE.name,
+            name=HERE.name,
             options={"best_length": 40},
             license=LICENSE,
             data=DATA,
@@ -146,35 +145,25 @@ def export(checkpoint: Path, files: Path, target: Path) -> None:
         print(result)
 
 
-def figures(made: Path, heldout: Path) -> dict[str, str]:
-    """BLEU and chrF of each direction and set with 4 beams, by the placeholders of the card."""
-    found = {}
+def measure(made: Path, heldout: Path) -> None:
+    """Print BLEU and chrF of each direction and set with 4 beams."""
     for language, domains in SETS.items():
         source, target = languages_of(language)
         for domain in SHOWN:
-            if domain not in domains:
-                continue
-            file = heldout / f"{source}-{target}_{domain}.jsonl.gz"
-            options = {"src_lang": source, "tgt_lang": target, "num_beams": 4}
-            report = evaluated("translation", made, file, **options).report
-            print(file.name, report, flush=True)
-            mark = f"{language}-{domain}".upper()
-            found |= {
-                f"@{mark}-{name.upper()}@": f"{report[name]:.1f}" for name in ("bleu", "chrf")
-            }
-            found[f"@{mark}-ROWS@"] = f"{report['rows']:,}"
-    return found
+            if domain in domains:
+                file = heldout / f"{source}-{target}_{domain}.jsonl.gz"
+                options = {"src_lang": source, "tgt_lang": target, "num_beams": 4}
+                print(file.name, evaluated("translation", made, file, **options).report, flush=True)
 
 
 def main() -> None:
     """Run all steps that are not yet done."""
-    run = recipe_run(__doc__, task="translation-more", output=BUNDLE, base="", package=None)
-    files = run.files
-    if not (files / "eval.jsonl.gz").is_file():
-        prepare(run.data, files)
-    made = run.work / "bundle"
-    export(Path(run.base) if run.base else train(files, run.work), files, made)
-    embed(made, run.output, HERE / "card.md", figures(made, files / "heldout"))
+    run = recipe_run(__doc__, task=HERE.name, base="", package=None)
+    if not (run.files / "eval.jsonl.gz").is_file():
+        prepare(run.data, run.files)
+    checkpoint = Path(run.base) if run.base else train(run.files, run.work)
+    export(checkpoint, run.files, run.output)
+    measure(run.output, run.files / "heldout")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,0 @@
-"""A translation model of several languages for nlplug."""
