@@ -55,8 +55,8 @@ def _state(graph: Any) -> dict[str, np.ndarray]:
         if name.startswith("bert.") and not name.endswith(("_int8", "_scale", "_smooth"))
     }
     for name in ("word_embeddings", "position_embeddings"):
-        weight = f"bert.embeddings.{name}.weight"
-        state[f"embeddings.{name}.weight"] = values[f"{weight}_int8"] * values[f"{weight}_scale"]
+        own = f"embeddings.{name}.weight"
+        state[own] = values[f"bert.{own}_int8"] * values[f"bert.{own}_scale"]
     attentions = [node for node in graph.node if node.op_type == "QAttention"]
     products = [node for node in graph.node if node.op_type == "MatMulIntegerToFloat"]
     for layer, node in enumerate(attentions):
@@ -67,8 +67,8 @@ def _state(graph: Any) -> dict[str, np.ndarray]:
         ):
             state[f"{start}.attention.self.{name}.weight"] = np.ascontiguousarray(part.T)
             state[f"{start}.attention.self.{name}.bias"] = shift
-        own = products[layer * len(_PRODUCTS) : (layer + 1) * len(_PRODUCTS)]
-        for name, product in zip(_PRODUCTS, own, strict=True):
+        behind = products[layer * len(_PRODUCTS) : (layer + 1) * len(_PRODUCTS)]
+        for name, product in zip(_PRODUCTS, behind, strict=True):
             weight, bias = _layer(product.input, (1, 6, 3), values, sources)
             state[f"{start}.{name}.weight"] = np.ascontiguousarray(weight.T)
             state[f"{start}.{name}.bias"] = bias
