@@ -13,7 +13,6 @@ from graph_kit import model_of, product
 from onnx import helper, numpy_helper
 
 from nlplug.models.float_form import in_float
-from nlplug.runtime.device import cuda_built_in
 from nlplug.runtime.session import OnnxExecutor, build_session, session_options
 
 X = np.random.default_rng(1).normal(size=(5, 8)).astype(np.float32)
@@ -116,7 +115,6 @@ def test_what_needs_the_rounded_values_stays_as_it_is(name: str, tmp_path: Path)
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not cuda_built_in(), reason="this ONNX Runtime has no CUDA")
 @pytest.mark.parametrize("operator", PRODUCTS)
 def test_an_int8_graph_runs_on_the_gpu(operator: str, tmp_path: Path) -> None:
     model = product(operator)
