@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prepare import prepare
-from recipes import checkpoint_of, embed, evaluated, recalibrate, recipe_run, score
+from recipes import branched, embed, evaluated, recalibrate, recipe_run, score
 
 from nlplug import Bundle
 from nlplug.evaluation.held_out import add_held_out
@@ -22,6 +22,8 @@ BUNDLE = HERE.parent / "nlplug_sentiment" / "models" / "sentiment-en"
 SST2_DEV = Path("dev") / "sentiment" / "sst2_dev.jsonl.gz"
 # The window of the bundle. Longer texts have several, whose logits are averaged.
 WINDOW = 256
+# The seeds of the runs whose mean is the model.
+SEEDS = (8, 9)
 LICENSE = "Apache-2.0 base model; training data for research use (see README.md)"
 DATA = [
     {"name": "SST-2", "license": "none stated, research use", "cite": "Socher et al. 2013"},
@@ -29,6 +31,11 @@ DATA = [
     {"name": "Customer reviews", "license": "none stated", "cite": "Hu & Liu 2004"},
     {"name": "IMDB", "license": "none stated, research use", "cite": "Maas et al. 2011"},
 ]
+
+
+def train(files: Path, work: Path, base: str) -> Path:
+    """The fine-tuned checkpoint."""
+    return branched(SentimentTask(), files=files, settings=HERE, work=work, base=base, seeds=SEEDS)
 
 
 def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:
@@ -60,19 +67,12 @@ def main() -> None:
     held_out = run.files / "imdb_heldout.jsonl.gz"
     if not held_out.is_file():
         prepare(run.data, run.files)
-    rows, gate = run.files / "train.jsonl.gz", run.files / "eval.jsonl.gz"
+    rows, gate = run.files / "last.jsonl.gz", run.files / "eval.jsonl.gz"
     made = run.work / "bundle"
     if run.calibrate:
         recalibrate(SentimentTask(), BUNDLE, made, rows=rows, gate=gate)
     else:
-        checkpoint = checkpoint_of(
-            SentimentTask(),
-            train=rows,
-            eval=gate,
-            settings=HERE / "train.toml",
-            output=run.work / BUNDLE.name,
-            base=run.base,
-        )
+        checkpoint = run.checkpoint or train(run.files, run.work, run.base)
         export(checkpoint, rows, gate, made)
     # Without a temperature: one that fits the sentences makes the scores of long reviews worse.
     add_held_out(SentimentTask(), Bundle.open(made), gate, temperature=False)
