@@ -6,7 +6,7 @@ Reads ``$NLPLUG_DATA/train/sentiment/*.jsonl.gz``, and for texts without judgeme
 into a folder:
 
 - ``first.jsonl.gz``: everything for one epoch of the first run. Sentences and phrases stand in it
-  three times (twice as tokenized in the source, once in ordinary spelling), the others once.
+  twice (as tokenized in the source, and in ordinary spelling), the others once.
 - ``last.jsonl.gz``: for the runs that go on from it: the same, with sentences and phrases once.
 - ``watch.jsonl.gz`` and ``eval.jsonl.gz``: sentences, customer reviews and long reviews held out by
   a hash, to choose the checkpoint and to gate the export. Phrases cut from a held-out sentence are
@@ -38,11 +38,10 @@ COMMENTS_HELD_OUT = 0.04
 FACTS = 3000
 MIXED = 3000
 POSITIVE = frozenset(
-    "admiration amusement approval caring excitement gratitude joy love optimism pride relief".split()
+    ["admiration", "amusement", "approval", "caring", "excitement", "gratitude", "joy", "love", "optimism", "pride", "relief"]
 )
 NEGATIVE = frozenset(
-    "anger annoyance disappointment disapproval disgust embarrassment fear grief nervousness "
-    "remorse sadness".split()
+    ["anger", "annoyance", "disappointment", "disapproval", "disgust", "embarrassment", "fear", "grief", "nervousness", "remorse", "sadness"]
 )
 UNDECIDED = [0.5, 0.5]
 
@@ -152,7 +151,7 @@ def prepare(data: Path, target: Path) -> None:
     ]
     others = rest + long[EVAL_LONG:]
     target.mkdir(parents=True, exist_ok=True)
-    write_rows(target / "first.jsonl.gz", labelled(short * 2 + usual + others), undecided(neither))
+    write_rows(target / "first.jsonl.gz", labelled(short + usual + others), undecided(neither))
     write_rows(target / "last.jsonl.gz", labelled(short + others), undecided(neither))
     for name in ("watch", "eval"):
         write_rows(target / f"{name}.jsonl.gz", labelled(held + long[:EVAL_LONG]))
