@@ -38,10 +38,12 @@ COMMENTS_HELD_OUT = 0.04
 FACTS = 3000
 MIXED = 3000
 POSITIVE = frozenset(
-    ["admiration", "amusement", "approval", "caring", "excitement", "gratitude", "joy", "love", "optimism", "pride", "relief"]
+    {"admiration", "amusement", "approval", "caring", "excitement", "gratitude", "joy", "love"}
+    | {"optimism", "pride", "relief"}
 )
 NEGATIVE = frozenset(
-    ["anger", "annoyance", "disappointment", "disapproval", "disgust", "embarrassment", "fear", "grief", "nervousness", "remorse", "sadness"]
+    {"anger", "annoyance", "disappointment", "disapproval", "disgust", "embarrassment", "fear"}
+    | {"grief", "nervousness", "remorse", "sadness"}
 )
 UNDECIDED = [0.5, 0.5]
 
