@@ -24,7 +24,7 @@ SEEDS = (8, 9, 10)
 WINDOW = 256
 # A word has the label of its first token, as in training.
 OPTIONS = {"aggregation_strategy": "first"}
-LICENSE = "Apache-2.0 base model; CoNLL-2003 for research use (see README.md)"
+LICENSE = "Apache-2.0 base model; training data for research, not commercial (see README.md)"
 DATA = [
     {
         "name": "CoNLL-2003 (English)",

@@ -38,6 +38,13 @@ DATA = [
     },
     {"name": "QAMR", "license": "MIT", "cite": "Michael et al. 2018"},
     {"name": "FairytaleQA", "license": "Apache-2.0", "cite": "Xu et al. 2022"},
+    {
+        "name": "QED (Natural Questions)",
+        "license": "CC BY-SA 3.0",
+        "cite": "Lamm et al. 2021, Kwiatkowski et al. 2019",
+    },
+    {"name": "COVID-QA", "license": "Apache-2.0", "cite": "Möller et al. 2020"},
+    {"name": "PolicyQA", "license": "MIT", "cite": "Ahmad et al. 2020"},
 ]
 
 

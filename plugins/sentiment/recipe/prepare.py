@@ -1,9 +1,8 @@
 """Make the training, validation and hold-out files of the embedded model.
 
 Reads ``$NLPLUG_DATA/train/sentiment/*.jsonl.gz``, and for texts without judgement
-``$NLPLUG_DATA/train/qa/squad_dev_articles_train.jsonl.gz`` and
-``$NLPLUG_DATA/train/topic/{ag_news_train_part,banking77_train,clinc150_train}.jsonl.gz``. Writes
-into a folder:
+``$NLPLUG_DATA/train/qa/{squad_dev_articles,qamr}_train.jsonl.gz`` and
+``$NLPLUG_DATA/train/topic/{banking77,clinc150}_train.jsonl.gz``. Writes into a folder:
 
 - ``first.jsonl.gz``: everything for one epoch of the first run. Sentences and phrases stand in it
   twice (as tokenized in the source, and in ordinary spelling), the others once.
@@ -101,15 +100,20 @@ def comments(folder: Path) -> tuple[list[Labelled], list[str]]:
 
 
 def facts(train: Path) -> list[str]:
-    """Sentences of an encyclopedia, news, requests and questions: texts without a judgement."""
-    squad = read_rows(train / "qa" / "squad_dev_articles_train.jsonl.gz", columns=("context",))
-    found = [
-        [s for text in {row.values["context"] for row in squad} for s in _SENTENCE_END.split(text)]
-    ]
-    for name in ("ag_news_train_part", "banking77_train", "clinc150_train"):
-        rows = read_rows(train / "topic" / f"{name}.jsonl.gz", columns=("text",))
-        found.append([row.values["text"] for row in rows])
-    return [text for texts in found for text in sorted(set(texts), key=rank)[:FACTS]]
+    """Sentences of an encyclopedia, requests and questions: texts without a judgement."""
+    found = []
+    for name, column in (
+        ("qa/squad_dev_articles", "context"),
+        ("qa/qamr", "context"),
+        ("topic/banking77", "text"),
+        ("topic/clinc150", "text"),
+    ):
+        rows = read_rows(train / f"{name}_train.jsonl.gz", columns=(column,))
+        texts = {row.values[column] for row in rows}
+        if column == "context":
+            texts = {sentence for text in texts for sentence in _SENTENCE_END.split(text)}
+        found += sorted(texts, key=rank)[:FACTS]
+    return found
 
 
 def mixed(reviews: list[Labelled], count: int, chance: random.Random) -> Iterator[str]:
