@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.data import open_writer
 from nlplug.errors import BundleIncomplete, DataError
+from nlplug.export.preflight.record import RECORD_FILE
 from nlplug.extras import require
 
 if TYPE_CHECKING:
@@ -257,7 +258,8 @@ def mean(
     pairs = list(zip(states, shares, strict=True))
     total = {name: sum(state[name] * share for state, share in pairs) for name in states[-1]}
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(checkpoints[-1], target)
+    # The record of the last one says what it answers; the mean answers otherwise.
+    shutil.copytree(checkpoints[-1], target, ignore=shutil.ignore_patterns(RECORD_FILE))
     files.save_file(total, target / _WEIGHTS, metadata={"format": "pt"})
     return target
 
