@@ -99,14 +99,19 @@ class RecipeRun:
 
 
 def recipe_run(
-    doc: str, *, task: str, output: Path, base: str = BASE, package: str | None = BASE_PACKAGE
+    doc: str,
+    *,
+    task: str,
+    output: Path | None = None,
+    base: str = BASE,
+    package: str | None = BASE_PACKAGE,
 ) -> RecipeRun:
     """Read a recipe's command line.
 
     Args:
         doc: The recipe's docstring; its first line is the help.
         task: Names the work folder, ``models-work/<task>``.
-        output: Where the bundle goes if ``--output`` is not given.
+        output: Where the bundle goes if ``--output`` is not given; None: into the work folder.
         base: Hub id to start from if ``--base`` is not given.
         package: See `base_of`.
 
@@ -124,9 +129,8 @@ def recipe_run(
     given = parser.parse_args()
     if given.data is None:
         raise DataError("NLPLUG_DATA is not set.", hint="It names a folder with train/ and dev/.")
-    return RecipeRun(
-        given.data, given.work, given.base, given.output, given.calibrate, given.checkpoint
-    )
+    output = given.output or given.work / "model"
+    return RecipeRun(given.data, given.work, given.base, output, given.calibrate, given.checkpoint)
 
 
 def base_of(hub_id: str, package: str | None) -> str:
