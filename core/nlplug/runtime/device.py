@@ -101,6 +101,8 @@ class Device:
 
         Only a session knows whether the provider starts.
         """
+        if self.kind == "cpu":
+            return True
         return self.built_in and (self.kind != "cuda" or _has_driver())
 
 
