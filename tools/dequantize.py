@@ -7,6 +7,7 @@ channel, and the weights behind them the other way.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,11 @@ import onnx
 from onnx import numpy_helper
 
 from nlplug import Bundle
+from nlplug.export.pooling import KEY
+from nlplug.models.layout import CONFIG_MARK
 
+_OF_THE_BUNDLE = {CONFIG_MARK, KEY, "problem_type", "id2label", "label2id"}
+"""Entries of its ``config.json`` that are not those of the encoder."""
 _PRODUCTS = ("attention.output.dense", "intermediate.dense", "output.dense")
 
 
@@ -31,9 +36,10 @@ def dequantized(bundle: Bundle, target: Path) -> Path:
         ``target``.
     """
     import torch
-    from transformers import AutoConfig, AutoTokenizer, BertModel
+    from transformers import AutoTokenizer, BertConfig, BertModel
 
-    config = AutoConfig.from_pretrained(bundle.path)
+    values = json.loads((bundle.path / "config.json").read_text(encoding="utf-8"))
+    config = BertConfig(**{name: values[name] for name in values.keys() - _OF_THE_BUNDLE})
     model = BertModel(config, add_pooling_layer=False)
     graph = onnx.load(bundle.path / "onnx" / "model_int8.onnx").graph
     state = {name: torch.from_numpy(value) for name, value in _state(graph).items()}

@@ -140,6 +140,13 @@ def base_of(hub_id: str, package: str | None) -> str:
     return str(folder) if folder and folder.is_dir() else hub_id
 
 
+def suited(settings: Path) -> Path:
+    """The settings for this machine: ``NAME.gpu.toml`` beside them if there is one, and CUDA."""
+    gpu = settings.with_suffix(".gpu.toml")
+    torch = require("torch", "train", purpose="Training")
+    return gpu if gpu.is_file() and torch.cuda.is_available() else settings
+
+
 def checkpoint_of(
     task: Task, *, train: Path, eval: Path, settings: Path, output: Path, base: str, **others: Any
 ) -> Path:

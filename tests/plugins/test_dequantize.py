@@ -11,6 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from nlplug import Bundle, pipeline
+from nlplug.errors import NlplugError
 
 pytestmark = pytest.mark.train
 
@@ -31,6 +32,8 @@ def test_the_checkpoint_answers_as_the_int8_model(
 
     bundle = Bundle.open(MODEL)
     folder = dequantized(bundle, tmp_path / "checkpoint")
+    with pytest.raises(NlplugError, match="ONNX"):  # a checkpoint, and no bundle that lacks a file
+        Bundle.open(folder)
     model = AutoModel.from_pretrained(folder, add_pooling_layer=False).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     graph = onnx.load(bundle.path / "onnx" / "model_int8.onnx").graph

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from recipes import base_of, branched, embed, evaluated, mean, recipe_run, write_rows
+from recipes import base_of, branched, embed, evaluated, mean, recipe_run, suited, write_rows
 
 from nlplug.data import read_rows
 from nlplug.errors import BundleIncomplete, DataError
@@ -134,3 +134,15 @@ def test_the_mean_of_two_architectures_is_refused_and_nothing_is_lost(tmp_path: 
     with pytest.raises(ValueError, match="another architecture"):
         mean([tmp_path / "one", tmp_path / "two"], tmp_path / "mean")
     assert len(files.load_file(tmp_path / "mean" / "model.safetensors")["a"]) == 4
+
+
+def test_a_gpu_has_settings_of_its_own_where_there_are_some(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    one, other = tmp_path / "first.toml", tmp_path / "last.toml"
+    (tmp_path / "first.gpu.toml").touch()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [suited(one), suited(other)] == [tmp_path / "first.gpu.toml", other]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert suited(one) == one
