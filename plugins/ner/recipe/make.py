@@ -97,6 +97,7 @@ def figures(made: Path, files: dict[str, Path]) -> dict[str, str]:
         numbers = {"F": report["f1"], "P": report["precision"], "R": report["recall"]}
         print(file.name, report["micro"], report["labels"])
         found |= {f"@{mark}-{name}@": f"{value:.3f}" for name, value in numbers.items()}
+        found[f"@{mark}-ROWS@"] = f"{report['rows']:,}"
         found |= {
             f"@{mark}-{label}@": f"{scores['f1']:.3f}" for label, scores in report["labels"].items()
         }
