@@ -25,10 +25,12 @@ class Contender(ABC):
 
     Attributes:
         task: Our name of the task, and that of the folder its models are in.
+        environment: That of `environments.ENVIRONMENTS` which it runs in; "" for the benchmark's.
         sweep: The settings that are tried before the best of them competes.
     """
 
     task: ClassVar[str] = "sentiment"
+    environment: ClassVar[str] = ""
     sweep: ClassVar[list[Settings]] = [{}]
 
     def __init__(self, work: Path) -> None:

@@ -14,10 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from arena import FOREIGN_LIMIT, Process, Record, turns
-from contenders import CLASSIFICATION, CPUS
+from contenders import CPUS
+from environments import interpreter, ready
+from openvino_contenders import OPENVINO
+from parts import CONTENDERS
 from quiet import Patience, foreign_share, own_cpu, usage
 
-NAMES = ("transformers", "torch-bf16", "optimum-fp32", "optimum-int8", "nlplug-fp32", "nlplug-int8")
+NAMES = (
+    "transformers",
+    "torch-bf16",
+    "optimum-fp32",
+    "optimum-int8",
+    *OPENVINO,
+    "nlplug-fp32",
+    "nlplug-int8",
+)
 SWEPT = 200
 """Texts on which the settings are tried."""
 
@@ -31,7 +42,11 @@ def per_core(
         The number of texts of each process, the number of rounds, and texts per second of all
         processes together, by contender.
     """
-    names = [name for name in NAMES if name in options.contenders]
+    names = [
+        name
+        for name in NAMES
+        if name in options.contenders and ready(CONTENDERS[name].environment, options.work)
+    ]
     rounds = options.rounds or (1 if options.quick else 5)
     records = {name: Record() for name in names}
     with ExitStack() as stack:
@@ -52,7 +67,8 @@ def per_core(
 
 def _team(name: str, work: Path, log: Path, stack: ExitStack) -> list[Process]:
     """One process per core."""
-    team = [Process(name, work, log, cpu=cpu) for cpu in range(CPUS)]
+    python = interpreter(CONTENDERS[name].environment, work)
+    team = [Process(name, work, log, python, cpu=cpu) for cpu in range(CPUS)]
     for process in team:
         stack.callback(process.close)
     return team
@@ -61,8 +77,10 @@ def _team(name: str, work: Path, log: Path, stack: ExitStack) -> list[Process]:
 def _choose(name: str, team: Sequence[Process], record: Record, say: Callable[[str], None]) -> None:
     """The best settings with one thread."""
     tried: list[dict[str, Any]] = []
-    for settings in CLASSIFICATION[name].sweep:
-        own = settings | {key: 1 for key in ("torch_threads", "threads") if key in settings}
+    for settings in CONTENDERS[name].sweep:
+        own = settings | {
+            key: 1 for key in ("torch_threads", "threads", "streams") if key in settings
+        }
         if own not in tried:
             tried.append(own)
     for settings in tried if len(tried) > 1 else []:

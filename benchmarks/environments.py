@@ -53,6 +53,7 @@ ENVIRONMENTS = {
     environment.name: environment
     for environment in (
         Environment("ctranslate2", ("ctranslate2==4.8.0",)),
+        Environment("openvino", ("openvino==2026.4.1", "nncf==3.4.0", "onnx", "tokenizers")),
         # Its builder needs a newer transformers than the export does.
         Environment(
             "genai",
@@ -65,6 +66,11 @@ ENVIRONMENTS = {
         ),
     )
 }
+
+
+def ready(name: str, work: Path) -> bool:
+    """Whether an environment is there."""
+    return not name or (work / "environments" / name / "complete").exists()
 
 
 def interpreter(name: str, work: Path) -> Path:

@@ -8,6 +8,7 @@ from contenders import CLASSIFICATION, Contender
 from decoding import Case, Entry
 from decoding_contenders import GPT2, LLAMA, MARIAN
 from documents import NER, QA
+from openvino_contenders import OPENVINO
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Part:
 
 PARTS: dict[str, Part] = {
     "classification": Part(
-        CLASSIFICATION,
+        CLASSIFICATION | OPENVINO,
         "texts of mixed length",
         "transformers",
         (
@@ -42,6 +43,8 @@ PARTS: dict[str, Part] = {
             ("fp32 over optimum fp32", 1.8, "nlplug-fp32", "optimum-fp32"),
             ("int8 share of bare `session.run`", 0.93, "nlplug-int8", "bare-int8"),
             ("fp32 share of bare `session.run`", 0.93, "nlplug-fp32", "bare-fp32"),
+            ("int8 over OpenVINO int8", 1.15, "nlplug-int8", "openvino-int8"),
+            ("int8 over OpenVINO bf16", 1.15, "nlplug-int8", "openvino-bf16"),
         ),
         quick=400,
     ),

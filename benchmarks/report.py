@@ -25,6 +25,9 @@ TITLES = {
     "torch-bf16": "PyTorch by hand, bf16, length-sorted",
     "optimum-fp32": "optimum pipeline, fp32",
     "optimum-int8": "optimum pipeline, int8",
+    "openvino-fp32": "OpenVINO, fp32, length-sorted",
+    "openvino-bf16": "OpenVINO, bf16, length-sorted",
+    "openvino-int8": "OpenVINO, int8 by NNCF, length-sorted",
     "bare-fp32": "bare `session.run`, ideal batches, fp32",
     "bare-int8": "bare `session.run`, ideal batches, int8",
     "nlplug-fp32": "**nlplug, fp32**",
@@ -205,6 +208,7 @@ def _settings(settings: Mapping[str, object]) -> str:
         "batch_size": "batch {}",
         "torch_threads": "torch threads {}",
         "token_budget": "{} tokens per batch",
+        "streams": "streams {}",
     }
     known = [words[key].format(value) for key, value in settings.items() if key in words]
     if settings.get("exact"):

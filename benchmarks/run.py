@@ -31,7 +31,9 @@ from decoding_race import (
     outdated,
     streaming,
 )
+from environments import ENVIRONMENTS, interpreter, ready
 from models import COMPLETE
+from openvino_contenders import INT8, OPENVINO
 from parts import CONTENDERS, DECODERS, DECODING, PARTS, Part
 from quiet import Patience
 from report import Results, Throughput, bars, markdown, update_page
@@ -157,18 +159,33 @@ def prepare_models(options: argparse.Namespace) -> None:
         kind
         for key in options.only
         if key in PARTS or key in ("cores", "latency", "startup")
-        for kind in (PARTS[key].contenders if key in PARTS else CLASSIFICATION).values()
+        for name, kind in PARTS[key if key in PARTS else "classification"].contenders.items()
+        if name in options.contenders
     ]
     missing = sorted(
         {kind.task for kind in contenders if not (options.work / kind.task / COMPLETE).exists()}
     )
-    if not missing:
-        return
-    say(f"Making models for {', '.join(missing)} in {options.work}")
-    script = str(ROOT / "benchmarks" / "models.py")
-    base = ["--base", str(options.base)] if options.base else []
-    tasks = [word for task in missing for word in ("--task", task)]
-    subprocess.run([sys.executable, script, str(options.work), *base, *tasks], check=True)
+    if missing:
+        say(f"Making models for {', '.join(missing)} in {options.work}")
+        script = str(ROOT / "benchmarks" / "models.py")
+        base = ["--base", str(options.base)] if options.base else []
+        tasks = [word for task in missing for word in ("--task", task)]
+        subprocess.run([sys.executable, script, str(options.work), *base, *tasks], check=True)
+    # One text, and a fresh process, are not measured with it.
+    if {"classification", "cores"} & set(options.only) and set(OPENVINO) & set(options.contenders):
+        prepare_openvino(options)
+
+
+def prepare_openvino(options: argparse.Namespace) -> None:
+    """Make OpenVINO's environment and its int8 model, once; without a network it is left out."""
+    ENVIRONMENTS["openvino"].install(options.work)
+    folder = options.work / "sentiment"
+    if not ready("openvino", options.work):
+        say("OpenVINO is left out: its environment cannot be made")
+    elif not (folder / INT8).exists():
+        say(f"Making the int8 model of OpenVINO in {folder}")
+        script = str(ROOT / "benchmarks" / "openvino_contenders.py")
+        subprocess.run([interpreter("openvino", options.work), script, str(folder)], check=True)
 
 
 def prepare_decoders(options: argparse.Namespace) -> None:
@@ -196,10 +213,15 @@ def throughput(
     part: Part, options: argparse.Namespace, log: Path, earlier: Throughput | None
 ) -> Throughput:
     """Texts per second: first each contender's sweep, then the best settings, alternating."""
-    names = [name for name in part.contenders if name in options.contenders]
+    names = [
+        name
+        for name, kind in part.contenders.items()
+        if name in options.contenders and ready(kind.environment, options.work)
+    ]
     records = {name: Record() for name in names}
     rounds = options.rounds or (3 if options.quick else part.rounds)
-    with processes(names, options.work, log) as running:
+    pythons = {name: interpreter(part.contenders[name].environment, options.work) for name in names}
+    with processes(names, options.work, log, pythons) as running:
         count = min(process.ask("count_texts")["count"] for process in running.values())
         if options.quick:
             count = min(count, part.quick)

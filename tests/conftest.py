@@ -114,7 +114,7 @@ def _turn(item: pytest.Item, tests: Counter[Path]) -> tuple[bool, int]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the files, and skip the tests for a CUDA device where ONNX Runtime sees none.
+    """Order the files, and skip the tests for a CUDA device where there is none.
 
     Those that take long, and that other tests cover in part, are skipped unless `make long` runs.
     """
@@ -126,11 +126,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="NLPLUG_LONG is not set; see `make long`"))
     if not any(item.get_closest_marker("gpu") for item in items):
         return
-    import onnxruntime
+    from nlplug.runtime.device import Device
 
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+    if Device("cuda").present:
         return
-    skip = pytest.mark.skip(reason="this ONNX Runtime is built without CUDA")
+    skip = pytest.mark.skip(reason="this ONNX Runtime is built without CUDA, or there is no driver")
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(skip)

@@ -144,3 +144,60 @@ def write_classifier(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
         str(path),
     )
+
+
+def product(operator: str) -> onnx.ModelProto:
+    """x (rows, 8) → y (rows, 4), quantized by batch: as nlplug writes it, or as the Hub has it.
+
+    ``MatMulIntegerToFloat`` has a fixed scale, a zero point of the matrix, and a bias.
+    """
+    random = np.random.default_rng(0)
+    weights = {
+        "w": random.integers(-127, 127, (8, 4)).astype(np.int8),
+        "scale": np.full(1 if operator == "MatMulInteger" else 4, 0.01, np.float32),
+    }
+    if operator == "DynamicQuantizeMatMul":
+        nodes = [
+            helper.make_node(operator, ["x", "w", "scale"], ["y"], domain="com.microsoft"),
+        ]
+    elif operator == "MatMulIntegerToFloat":
+        weights |= {
+            "step": np.array(0.03, np.float32),
+            "zero": np.array(128, np.uint8),
+            "w_zero": np.array([1, -2, 3, 0], np.int8),
+            "bias": np.array([1, 2, -3, 4], np.float32),
+        }
+        inputs = ["q", "w", "step", "scale", "zero", "w_zero", "bias"]
+        nodes = [
+            helper.make_node("QuantizeLinear", ["x", "step", "zero"], ["q"]),
+            helper.make_node(operator, inputs, ["y"], domain="com.microsoft"),
+        ]
+    else:
+        nodes = [
+            helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "step", "zero"]),
+            helper.make_node("MatMulInteger", ["q", "w", "zero"], ["sum"]),
+            helper.make_node("Cast", ["sum"], ["float"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["step", "scale"], ["both"]),
+            helper.make_node("Mul", ["float", "both"], ["y"]),
+        ]
+    return model_of(nodes, weights, {"x": ["rows", 8]}, {"y": ["rows", 4]})
+
+
+def model_of(
+    nodes: Sequence[onnx.NodeProto],
+    weights: Mapping[str, np.ndarray],
+    inputs: Mapping[str, Sequence[int | str]],
+    outputs: Mapping[str, Sequence[int | str]],
+) -> onnx.ModelProto:
+    """A model of some nodes, whose inputs and outputs are float32."""
+    declared = [
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in of.items()
+        ]
+        for of in (inputs, outputs)
+    ]
+    constants = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    domains = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    graph = helper.make_graph(nodes, "test", *declared, constants)
+    return helper.make_model(graph, opset_imports=domains, ir_version=9)

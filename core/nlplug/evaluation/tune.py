@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 ACCURACY_BUDGET = 0.005
 """How much worse than floating point a precision may be on labelled rows, as a share of 1."""
 TOKEN_BUDGETS = (192, 384, 768, 1536)
+"""Tokens per batch to measure on a CPU."""
+LARGE_TOKEN_BUDGETS = (4096, 8192, 32_768, 65_536)
+"""The same on a GPU, which needs larger batches."""
 _ROWS = 128
 _FEW = 4
 _LEAST_GAIN = 1.03
@@ -132,14 +135,15 @@ def tune(
     if not (isfinite(seconds) and seconds > 0):
         raise OptionError(f"seconds is {seconds}.", hint="Give a number above 0.")
     inputs, losses = _inputs_and_losses(task, bundle, data, threads, columns)
-    devices = ["cpu", *(kind for kind in ("openvino", "cuda") if Device(kind).built_in)]
+    devices = ["cpu", *(kind for kind in ("openvino", "cuda") if Device(kind).present)]
     usual = preferred_precision(bundle, "auto"), parse_device("auto").kind, None
     first = [(name, device, None) for name in losses for device in devices]
     gains = _gains(task, bundle, usual, first, inputs, threads, seconds / 2)
     holding = [one for one in gains if _holds(losses[one[0]])]
     precision, device, _ = max(holding, key=lambda one: gains[one].ratio, default=usual)
     if isinstance(task, OnePassTask):
-        sizes: list[_Settings] = [(precision, device, size) for size in TOKEN_BUDGETS]
+        budgets = TOKEN_BUDGETS if parse_device(device).on_cpu else LARGE_TOKEN_BUDGETS
+        sizes: list[_Settings] = [(precision, device, size) for size in budgets]
         gains |= _gains(task, bundle, usual, sizes, inputs, threads, seconds / 2)
     trials = [
         MeasuredSettings(

@@ -37,7 +37,7 @@ class InputEmbeddings:
     def __init__(self, path: Path) -> None:
         graph = Graph.read(path)
         added = [
-            Node.gather(node.input(_TABLE_OF_FUSED), _IDS, f"{node.outputs[0]}.rows")
+            Node.made("Gather", (node.input(_TABLE_OF_FUSED), _IDS), f"{node.outputs[0]}.rows")
             for node in graph.nodes
             if node.op in _FUSED
         ]

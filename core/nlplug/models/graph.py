@@ -62,11 +62,20 @@ class Node:
     captured: frozenset[str] = frozenset()
 
     @classmethod
-    def gather(cls, table: str, indices: str, output: str) -> Node:
-        """A node that takes rows of a table."""
-        names = [message(1, table.encode()), message(1, indices.encode())]
-        content = b"".join([*names, message(2, output.encode()), message(4, b"Gather")])
-        return cls("Gather", (table, indices), (output,), content)
+    def made(cls, op: str, inputs: Sequence[str], output: str, attribute: bytes = b"") -> Node:
+        """A new node of ONNX's own operators.
+
+        Args:
+            op: The operator.
+            inputs: Names of values.
+            output: The name of its output.
+            attribute: An attribute as a field of the node.
+        """
+        names = [message(1, name.encode()) for name in inputs]
+        content = b"".join(
+            [*names, message(2, output.encode()), message(4, op.encode()), attribute]
+        )
+        return cls(op, tuple(inputs), (output,), content)
 
     def input(self, number: int) -> str:
         """The name of an input; empty if it is left out."""
@@ -103,6 +112,17 @@ class Node:
             for name, value in attributes.items()
         ]
         return replace(self, outputs=tuple(outputs), content=b"".join(kept))
+
+    def renamed(self, op: str, inputs: Sequence[str]) -> Node:
+        """The same node with another operator of the same set, and other inputs."""
+        kept = [
+            self.content[begin:end]
+            for number, begin, end in whole_fields(self.content, 0, len(self.content))
+            if number not in (1, 4)
+        ]
+        kept += [message(1, name.encode()) for name in inputs]
+        content = b"".join([*kept, message(4, op.encode())])
+        return replace(self, op=op, inputs=tuple(inputs), content=content)
 
     def _attribute(self, name: str) -> bytes:
         for begin, end in inner(self.content, 0, len(self.content), 5):
@@ -192,6 +212,24 @@ class Graph:
         named = [message(_OUTPUT, message(1, name.encode())) for name in outputs]
         content = b"".join([*nodes, message(2, b"part"), *rest, *named])
         return b"".join([*model, message(_GRAPH, content)])
+
+    def with_nodes(self, nodes: Iterable[Node]) -> bytes:
+        """The model with other nodes; weights that are in another file stay there."""
+        made = b"".join(message(_NODE, node.content) for node in nodes)
+        model = list[bytes]()
+        with _opened(self.path) as data:
+            for number, begin, end in whole_fields(data, 0, len(data)):
+                if number != _GRAPH:
+                    model.append(bytes(data[begin:end]))
+                    continue
+                [(_, first, last)] = fields(data, begin, end)
+                rest = [
+                    bytes(data[start:after])
+                    for part, start, after in whole_fields(data, first, last)
+                    if part != _NODE
+                ]
+                model.append(message(_GRAPH, b"".join([made, *rest])))
+        return b"".join(model)
 
 
 def with_mapped_weights(path: Path) -> bytes | None:

@@ -23,7 +23,9 @@ def preferred_precision(bundle: Bundle, device: str) -> str:
     A quantized graph without measured quality, such as one from the Hub, is used only if there is
     no other: such graphs may be much less accurate.
     """
-    kind = parse_device(device).kind
+    asked = parse_device(device)
+    # Without it the CPU answers.
+    kind = asked.kind if asked.present else "cpu"
     names = [name for name in _PREFERRED[kind] if name in bundle.precisions]
     trusted = [name for name in names if is_trusted(bundle, name)]
     return next(iter([*trusted, *names, *bundle.precisions]), "fp32")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
+import sys
 from dataclasses import dataclass
 from operator import index
 from typing import Any, SupportsIndex
@@ -92,14 +95,33 @@ class Device:
         """Whether the installed ONNX Runtime has the provider at all."""
         return self.provider in onnxruntime().get_available_providers()
 
+    @property
+    def present(self) -> bool:
+        """Whether ONNX Runtime has the provider, and for ``cuda`` this process a driver.
 
-def cuda_built_in() -> bool:
-    """Whether the installed ONNX Runtime has a CUDA provider at all."""
-    return Device("cuda").built_in
+        Only a session knows whether the provider starts.
+        """
+        if self.kind == "cpu":
+            return True
+        return self.built_in and (self.kind != "cuda" or _has_driver())
+
+
+def _has_driver() -> bool:
+    """Whether NVIDIA's driver is installed, and its cards are not hidden from this process.
+
+    CUDA is not initialized: a process that is forked afterwards could not use it.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def parse_device(name: str) -> Device:
-    """Read the name of a device; ``auto`` is CUDA where the build has it, else the CPU.
+    """Read the name of a device; ``auto`` is CUDA where it is present, else the CPU.
 
     Args:
         name: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``openvino``, ``openvino:cpu``,
@@ -109,7 +131,7 @@ def parse_device(name: str) -> Device:
         DeviceError: Any other name.
     """
     if name == "auto":
-        return Device("cuda") if cuda_built_in() else Device("cpu")
+        return cuda if (cuda := Device("cuda")).present else Device("cpu")
     kind, _, part = name.lower().partition(":")
     if kind == "openvino" and (part or "cpu") in _OPENVINO_DEVICES:
         return Device(kind, part=part or "cpu")

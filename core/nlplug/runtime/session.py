@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from functools import cached_property, partial
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import BundleError, DeviceFallbackWarning, OptionError, warn
 from nlplug.models.encryption import decrypted, is_encrypted
+from nlplug.models.float_form import in_float
 from nlplug.models.graph import with_mapped_weights
 from nlplug.models.layout import external_data_of
 from nlplug.models.signature import Signature
@@ -140,6 +142,20 @@ def _weights_in_memory(graph: Path, options: Any) -> list[bytes]:
     return contents
 
 
+def _load_libraries() -> str:
+    """Load CUDA and cuDNN from their pip wheels; returns the error of the first that is missing.
+
+    ONNX Runtime prints it to where a command prints its answers.
+    """
+    load = getattr(onnxruntime(), "preload_dlls", None)
+    if load is None:
+        return ""
+    with redirect_stdout(StringIO()) as printed:
+        load()
+    failed = (line for line in printed.getvalue().splitlines() if line.startswith("Failed"))
+    return next(failed, "").partition(": ")[2][:200]
+
+
 def first_line(error: Exception) -> str:
     """The first line of an error, of bounded length: ONNX Runtime appends stack traces."""
     return str(error).strip().split("\n")[0][:300]
@@ -186,19 +202,19 @@ class OnnxExecutor:
         device = self._device
         name, extra, parts = _BUILDS[device.kind]
         reason = f"this ONNX Runtime is built without {name}"
+        advice = f"Install the build with {name}"
         if device.built_in:
-            ort = onnxruntime()
-            if hasattr(ort, "preload_dlls"):  # CUDA and cuDNN from their pip wheels
-                ort.preload_dlls()
+            missing = _load_libraries() if device.kind == "cuda" else ""
             # The list of providers proves nothing: only the session says what it really runs on.
             if device.provider in self._alone.get().get_providers():
                 return
             self._alone.clear()
-            reason = f"ONNX Runtime could not start its {name} provider ({parts})"
+            reason = f"ONNX Runtime could not start its {name} provider ({missing or parts})"
+            advice = "Install a driver, if the machine has none, and the libraries"
         if asked != "auto":
             warn(
                 f"Asked for {asked!r}, running on the CPU: {reason}. "
-                f"Install the build with {name} with: pip install 'nlplug[{extra}]'",
+                f"{advice} with: pip install 'nlplug[{extra}]'",
                 DeviceFallbackWarning,
             )
         self._device = Device("cpu")
@@ -288,6 +304,9 @@ class OnnxExecutor:
         options = session_options(threads)
         if self._device.kind == "cuda":
             options.log_severity_level = 4
+            graph = in_float(self.path)
+            if graph is not None:
+                return build_session(graph, options, self._device, weights_of=self.path)
         elif threads == 1:
             # Several threads run this session at once. Its arena would hand them memory that
             # another core wrote last, which costs a tenth of the throughput in int8; malloc keeps

@@ -12,7 +12,8 @@ pytest.importorskip("onnx")
 
 import onnx
 from click.testing import CliRunner
-from onnx import TensorProto, helper, numpy_helper
+from graph_kit import product
+from onnx import TensorProto
 
 from nlplug.cli.main import main
 from nlplug.errors import ExportError, GateRefused, OptionError
@@ -37,36 +38,6 @@ def session_of(model: onnx.ModelProto) -> object:
     return onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-
-
-def product(operator: str) -> onnx.ModelProto:
-    """x (rows, 8) → y (rows, 4), quantized by batch: as nlplug writes it, or as the Hub has it."""
-    random = np.random.default_rng(0)
-    weights = {
-        "w": random.integers(-127, 127, (8, 4)).astype(np.int8),
-        "scale": np.full(4 if operator == "DynamicQuantizeMatMul" else 1, 0.01, np.float32),
-    }
-    if operator == "DynamicQuantizeMatMul":
-        nodes = [
-            helper.make_node(operator, ["x", "w", "scale"], ["y"], domain="com.microsoft"),
-        ]
-    else:
-        nodes = [
-            helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "step", "zero"]),
-            helper.make_node("MatMulInteger", ["q", "w", "zero"], ["sum"]),
-            helper.make_node("Cast", ["sum"], ["float"], to=TensorProto.FLOAT),
-            helper.make_node("Mul", ["step", "scale"], ["both"]),
-            helper.make_node("Mul", ["float", "both"], ["y"]),
-        ]
-    graph = helper.make_graph(
-        nodes,
-        "test",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 8])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", 4])],
-        [numpy_helper.from_array(array, name) for name, array in weights.items()],
-    )
-    domains = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(graph, opset_imports=domains, ir_version=9)
 
 
 @pytest.mark.parametrize("operator", ["DynamicQuantizeMatMul", "MatMulInteger"])
