@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.errors import BundleCorrupt, BundleIncomplete
-from nlplug.models.files import AGAIN, read_object, read_text
+from nlplug.models.files import AGAIN, read_list, read_object, read_text
 from nlplug.models.layout import (
     ADDED_TOKENS_FILE,
     CARD_FILE,
@@ -24,7 +24,9 @@ from nlplug.models.layout import (
     FOLDERS,
     GENERATION_CONFIG_FILE,
     MERGES_FILE,
+    MODULES_FILE,
     PAIRS_FILE,
+    POOLING_FILE,
     SENTENCE_CONFIG_FILE,
     SPECIAL_TOKENS_FILE,
     TOKENIZER_CONFIG_FILE,
@@ -33,6 +35,7 @@ from nlplug.models.layout import (
     VOCABULARY_FILE,
     first_position_of,
     id2label_of,
+    poolings_of,
     positions_of,
     states_labels,
     window_of,
@@ -69,6 +72,9 @@ _BYTE_PAIR_CLASSES = frozenset(
     for name in ("Roberta", "Bart", "Longformer", "GPT2")
     for fast in ("", "Fast")
 )
+
+_POOLED = {"Transformer", "Pooling", "Normalize"}
+"""Modules of sentence-transformers after which a vector of a text is its pooled tokens."""
 
 
 @dataclass(frozen=True)
@@ -249,6 +255,23 @@ class Repository:
         except Exception:  # the errors of its YAML parser; a broken card is no broken model
             return []
         return [stated] if isinstance(stated, str) else [str(one) for one in stated or ()]
+
+    @cached_property
+    def pooling(self) -> str | None:
+        """How sentence-transformers makes the vector of a text: ``mean``, ``cls`` or another way.
+
+        Several ways and further layers are joined by ``+``. None: its files are not there.
+
+        Raises:
+            BundleCorrupt: A file is broken JSON.
+        """
+        file = find_file(self.folder, POOLING_FILE)
+        if file is None:
+            return None
+        modules = find_file(self.folder, MODULES_FILE)
+        listed = [one for one in _list(modules and read_list(modules)) if isinstance(one, Mapping)]
+        names = [str(one.get("type")).rpartition(".")[2] for one in listed]
+        return "+".join([*poolings_of(read_object(file)), *(set(names) - _POOLED)])
 
     @property
     def padding_side(self) -> str:
