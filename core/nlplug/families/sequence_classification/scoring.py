@@ -27,8 +27,8 @@ _LABELS_SHOWN = 20
 _PAIRS = 20
 _ONE_LABEL = (
     "Rows have several labels, but the labels of the model exclude each other: their scores add up "
-    "to 1, so at most one is above one half. Train with --multi-label. If the labels of this model are "
-    "independent, its config.json lacks the problem_type multi_label_classification."
+    "to 1, so at most one is above one half. Train with --multi-label. If the labels of this model "
+    "are independent, its config.json lacks the problem_type multi_label_classification."
 )
 _SCOPE = {
     "in_scope_accuracy": "accuracy in scope",
