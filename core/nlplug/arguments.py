@@ -333,6 +333,6 @@ def task_of(bundle: Bundle) -> str:
     if not name:
         raise UnknownTask(
             f"The model {bundle.name!r} does not say which task it is for.",
-            hint="Name the task: pipeline('sentiment', model=…).",
+            hint="Name the task: pipeline('sentiment', model=…), or --task sentiment.",
         )
     return name
