@@ -45,7 +45,7 @@ def without_halves(texts: Sequence[str], shown: Sequence[bool]) -> list[str]:
     if not any(map(_TURNS.search, texts)):
         return list(texts)
     pending: dict[str, list[tuple[int, int]]] = {"\u202c": [], "\u2069": []}
-    halves: set[tuple[int, int]] = set()
+    halves: list[set[int]] = [set() for _ in texts]
     for number, text in enumerate(texts):
         for found in _TURNS.finditer(text):
             mark, place = found[0], (number, found.start())
@@ -54,10 +54,11 @@ def without_halves(texts: Sequence[str], shown: Sequence[bool]) -> list[str]:
             elif pending[mark]:
                 partner = pending[mark].pop()
                 if shown[partner[0]] != shown[number]:
-                    halves.add(partner if shown[number] else place)
+                    where, at = partner if shown[number] else place
+                    halves[where].add(at)
     return [
-        "".join(letter for at, letter in enumerate(text) if (number, at) not in halves)
-        for number, text in enumerate(texts)
+        "".join(letter for at, letter in enumerate(text) if at not in gone) if gone else text
+        for text, gone in zip(texts, halves, strict=True)
     ]
 
 

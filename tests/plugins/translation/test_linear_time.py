@@ -25,8 +25,7 @@ STEPS: dict[str, Callable[[str], object]] = {
     "sentences": sentences,
     "halve": halve,
     "direction": lambda text: without_halves(
-        [f"\u2066{text}", text, "\u202b" * len(text) + "\u202c\u2069" * len(text)],
-        [True, False, False],
+        ["\u2066", text, "\u2069" * len(text)], [False, True, False]
     ),
     "visible": lambda text: visible(text, spans(text)),
     "mend": lambda text: mend(text, [text]),
