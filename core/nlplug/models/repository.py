@@ -27,6 +27,7 @@ from nlplug.models.layout import (
     MODULES_FILE,
     PAIRS_FILE,
     POOLING_FILE,
+    READS_PADDING,
     SENTENCE_CONFIG_FILE,
     SPECIAL_TOKENS_FILE,
     TOKENIZER_CONFIG_FILE,
@@ -347,6 +348,11 @@ class Repository:
     def positions(self) -> int | None:
         """Tokens that the model has positions for; None where its config states no limit."""
         return positions_of(self.config)
+
+    @property
+    def reads_padding(self) -> bool:
+        """Whether the padding behind a text changes its answer, in spite of the mask."""
+        return self.config.get("model_type") in READS_PADDING
 
     @property
     def first_position(self) -> int:

@@ -34,6 +34,7 @@ class FeatureModel(TaskModel[FeatureInput, FeatureOptions]):
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self.pad_token_id = self._tokenizer.pad_token_id
         self.first_position = bundle.repository.first_position
+        self.pads = not bundle.repository.reads_padding
         self._repository = bundle.repository
 
     def encode(self, inputs: Sequence[FeatureInput], options: FeatureOptions) -> list[list[Row]]:
