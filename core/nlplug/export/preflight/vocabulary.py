@@ -64,7 +64,7 @@ def _beyond(tokenizer: Any, model: Any) -> Iterator[Finding]:
     table = model.get_input_embeddings()
     if table is None:
         return
-    rows = int(getattr(table, "weight", table).shape[0])  # Perceiver has a bare parameter
+    rows = int(table.weight.shape[0])
     outside = {token: at for token, at in tokenizer.get_vocab().items() if at >= rows}
     if outside:
         token = min(outside, key=outside.__getitem__)
