@@ -117,13 +117,16 @@ class Setup:
         return "auto"
 
 
-def read_setup(model: Any, device: Any, precision: str, arguments: Mapping[str, Any]) -> Setup:
+def read_setup(
+    model: Any, device: Any, precision: str | None, arguments: Mapping[str, Any]
+) -> Setup:
     """The settings of a pipeline, from the arguments of ``transformers.pipeline`` and ours.
 
     Raises:
         OptionError: An argument has no meaning here; the hint names the way.
         DeviceError: The device does not exist.
     """
+    precision = "auto" if precision is None else precision
     left = dict(arguments)
     loading = left.pop("model_kwargs", None) or {}
     if not isinstance(loading, Mapping):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from functools import cached_property, partial
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +39,12 @@ def thread_count(threads: int | None) -> int:
     """The threads to use; None for the CPUs that the process may use.
 
     Raises:
-        OptionError: ``threads`` is below 1 or above `MOST_THREADS`.
+        OptionError: ``threads`` is no whole number from 1 to `MOST_THREADS`.
     """
-    if threads is not None and not 1 <= threads <= MOST_THREADS:
+    whole = threads is None or isinstance(threads, Integral)
+    if not whole or (threads is not None and not 1 <= threads <= MOST_THREADS):
         raise OptionError(
-            f"threads is {threads}.",
+            f"threads is {threads!r}.",
             hint=f"Give a whole number from 1 to {MOST_THREADS}, such as that of the CPU cores.",
         )
     return threads or usable_cpus()
