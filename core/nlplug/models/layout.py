@@ -94,8 +94,8 @@ _OFFSET_POSITIONS = frozenset(
 )
 # Relative positions: the figure in the config is what the model was trained with, no limit.
 RELATIVE_POSITIONS = frozenset({"t5", "mt5", "umt5", "longt5", "xlnet"})
-# Convolutions (ConvBERT) and embeddings of three tokens (MobileBERT) read padding, whatever the mask
-# says.
+# Convolutions (ConvBERT) and embeddings of three tokens (MobileBERT) read padding in spite of the
+# mask.
 READS_PADDING = frozenset({"convbert", "mobilebert"})
 # A config states one of these; some architectures have a name of their own.
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
