@@ -74,7 +74,8 @@ def pipeline(
             ``auto``: the installed models of the task together; each input is answered by one that
             knows its language.
         precision: A precision of the bundle, such as ``fp32``, ``fp16`` or ``int8``. ``auto`` (or
-            None): on the CPU int8 if the quality gate measured it, on a GPU fp16 if present, else fp32.
+            None): on the CPU int8 if the quality gate measured it, on a GPU fp16 if present, else
+            fp32.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; also, as in transformers, -1 for the
             CPU, a number for that GPU, None, or a ``torch.device``.
         threads: CPU threads; None: the CPUs that the process may use.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,24 @@ def test_rows_of_a_model_that_reads_padding_are_not_padded(
             logits = model(**tokenizer(text, return_tensors="pt")).logits[0]
             expected = logits.softmax(-1).max().item()
             assert given[0]["score"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_graph_that_cannot_tell_two_texts_apart_is_refused(
+    make_checkpoint: Callable[..., Path], toy_task: Task, tmp_path: Path
+) -> None:
+    settings = {"attention_type": "original_full", "type_vocab_size": 2}
+    pairs = tmp_path / "pairs.jsonl"
+    row = {"text": "the film was good", "text_pair": "a dull plot", "label": "positive"}
+    pairs.write_text(json.dumps(row), encoding="utf-8")
+    config = ExportConfig(
+        make_checkpoint("big_bird", **settings),
+        tmp_path / "out",
+        toy_task,
+        precisions=["fp32"],
+        eval_data=pairs,
+    )
+    with pytest.raises(ExportError, match="graph of 'big_bird' has no input token_type_ids"):
+        export_model(config)
 
 
 def test_other_architectures_are_refused_by_name(
