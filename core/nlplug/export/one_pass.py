@@ -126,11 +126,9 @@ def _check_types(checkpoint: Checkpoint, rows: Sequence[Row], signature: Signatu
     The comparison with PyTorch does not show it: both get what the graph declares.
     """
     config, name = checkpoint.model.config, "token_type_ids"
-    reads = (
-        name in checkpoint.tokenizer.model_input_names
-        and (getattr(config, "type_vocab_size", None) or 0) > 1
-    )
-    if reads and name not in signature.inputs and any(name in row.features for row in rows):
+    types = getattr(config, "type_vocab_size", None) or 0
+    given = any(name in row.features for row in rows)
+    if given and types > 1 and name not in signature.inputs:
         raise ExportError(
             f"The graph of {config.model_type!r} has no input {name}, but the tokenizer gives them "
             "to tell two texts apart.",

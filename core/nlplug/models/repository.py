@@ -74,6 +74,20 @@ _BYTE_PAIR_CLASSES = frozenset(
     for fast in ("", "Fast")
 )
 
+# Families whose tokenizers give no token types, though their templates may have some.
+_UNTYPED_MODELS = {
+    "bart": "Bart",
+    "big_bird": "BigBird",
+    "camembert": "Camembert",
+    "distilbert": "DistilBert",
+    "longformer": "Longformer",
+    "mpnet": "MPNet",
+    "roberta": "Roberta",
+    "xlm-roberta": "XLMRoberta",
+}
+_UNTYPED_CLASSES = {
+    f"{name}Tokenizer{fast}" for name in _UNTYPED_MODELS.values() for fast in ("", "Fast")
+}
 _POOLED = {"Transformer", "Pooling", "Normalize"}
 """Modules of sentence-transformers after which a vector of a text is its pooled tokens."""
 
@@ -278,6 +292,17 @@ class Repository:
     def padding_side(self) -> str:
         """``right``, or ``left`` for a tokenizer that pads on the left."""
         return str(self.tokenizer_config.get("padding_side") or "right")
+
+    @property
+    def gives_types(self) -> bool:
+        """Whether a model is told which of two texts a token belongs to, as in transformers."""
+        names = self.tokenizer_config.get("model_input_names")
+        if isinstance(names, list):
+            return "token_type_ids" in names
+        name = self.tokenizer_config.get("tokenizer_class")
+        if isinstance(name, str):
+            return name not in _UNTYPED_CLASSES
+        return self.config.get("model_type") not in _UNTYPED_MODELS
 
     @property
     def cuts_word_pieces(self) -> bool:
