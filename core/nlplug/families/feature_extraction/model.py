@@ -73,13 +73,13 @@ class FeatureModel(TaskModel[FeatureInput, FeatureOptions]):
 
     def _pool(self) -> Pool:
         pool = self._repository.pooling or "mean"
-        if pool not in ("mean", "cls"):
-            raise BundleError(
-                f"The vectors of {self._name!r} are made by {pool}, which is not offered.",
-                hint="With pool=mean or pool=cls the vectors are others than those of "
-                "sentence-transformers.",
-            )
-        return pool
+        if pool == "mean" or pool == "cls":
+            return pool
+        raise BundleError(
+            f"The vectors of {self._name!r} are made by {pool}, which is not offered.",
+            hint="With pool=mean or pool=cls the vectors are others than those of "
+            "sentence-transformers.",
+        )
 
     def _row(self, ids: list[int], pool: Pool, options: FeatureOptions) -> Row:
         before, behind = self._tokenizer.text_frame
