@@ -14,6 +14,8 @@ from nlplug.models.bundle import Bundle
 from nlplug.runtime.tokenizer import load_tokenizer
 
 _HIDDEN = "last_hidden_state"
+_OFFERED: Mapping[str, Pool] = {"mean": "mean", "cls": "cls"}
+"""By the name in the files of sentence-transformers."""
 
 
 class FeatureModel(TaskModel[FeatureInput, FeatureOptions]):
@@ -72,14 +74,14 @@ class FeatureModel(TaskModel[FeatureInput, FeatureOptions]):
         return vectors.copy() if options.return_tensors else vectors.tolist()
 
     def _pool(self) -> Pool:
-        pool = self._repository.pooling or "mean"
-        if pool == "mean" or pool == "cls":
-            return pool
-        raise BundleError(
-            f"The vectors of {self._name!r} are made by {pool}, which is not offered.",
-            hint="With pool=mean or pool=cls the vectors are others than those of "
-            "sentence-transformers.",
-        )
+        stated = self._repository.pooling
+        if stated is not None and stated not in _OFFERED:
+            raise BundleError(
+                f"The vectors of {self._name!r} are made by {stated}, which is not offered.",
+                hint="With pool=mean or pool=cls the vectors are others than those of "
+                "sentence-transformers.",
+            )
+        return _OFFERED[stated or "mean"]
 
     def _row(self, ids: list[int], pool: Pool, options: FeatureOptions) -> Row:
         before, behind = self._tokenizer.text_frame
