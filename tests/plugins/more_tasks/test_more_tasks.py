@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner
 from huggingface_hub import InferenceClient
@@ -128,6 +129,12 @@ def test_features_over_http_and_in_a_table(
     assert client.sentence_similarity("cat", other_sentences=[]) == []
     with pytest.raises(HfHubHTTPError, match=r"inputs\.sentences\.1: "):
         client.sentence_similarity("cat", other_sentences=["car", 3])
+    pair = {"source_sentence": "cat", "sentences": ["car", "cat", ""]}
+    for pool, found in (("cls", [0.0] * 3), ("mean", [0.0, 1.0, 0.0])):
+        reply = httpx.post(client.model, json={"inputs": pair, "parameters": {"pool": pool}})
+        assert reply.json() == pytest.approx(found)
+    for wrong in ({"inputs": pair, "parameters": {"pool": "none"}}, {"inputs": {"sentences": []}}):
+        assert httpx.post(client.model, json=wrong).status_code == 422
     given = {"inputs": ["car"], "parameters": {"pool": "mean", "normalize": True}}
     reply = TestClient(create_app(models=pipes, only=True)).post(
         "/models/feature-extraction", json=given

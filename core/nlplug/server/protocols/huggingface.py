@@ -78,6 +78,12 @@ def parse(body: Any, task: Task, limits: Limits, *, agent: str = "") -> Call:
     parameters = {name: body[name] for name in beside if body.get(name) is not None} | parameters
     details = shape.details and text_generation.wants_details(parameters)
     options = _options(task, parameters, {} if variant is None else variant.presets)
+    for name, value in ({} if variant is None else variant.excluded).items():
+        if options.get(name) == value:
+            raise OptionError(
+                f"parameters: {name} cannot be {json_shown(value)} for these inputs.",
+                hint=f"Leave {name} out.",
+            )
     limits.check_options(options, len(inputs))
     if details and "details" in task.Options.model_fields:
         options["details"] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -47,11 +48,13 @@ class Variant:
     Attributes:
         inputs: The inputs of the task, each with its path in the body.
         presets: Options whose default differs from that of the task.
+        excluded: Values of options that this form cannot have.
         reply: Builds the reply from the answers, one per input.
     """
 
     inputs: Mapping[str, Any]
     presets: Mapping[str, Any]
+    excluded: Mapping[str, Any]
     reply: Callable[[list[Any]], Any]
 
 
@@ -162,11 +165,16 @@ def _similarity(inputs: Any) -> Variant | None:
 
     def cosines(vectors: list[list[float]]) -> list[float]:
         source, *found = vectors
-        return [sum(map(operator.mul, source, vector)) for vector in found]
+        sizes = (math.hypot(*source) * math.hypot(*vector) for vector in found)
+        return [
+            sum(map(operator.mul, source, vector)) / size if size else 0.0
+            for vector, size in zip(found, sizes, strict=True)
+        ]
 
     return Variant(
         {"inputs.source_sentence": inputs["source_sentence"], **paths},
-        {"pool": "auto", "normalize": True},
+        {"pool": "auto"},
+        {"pool": "none"},
         cosines,
     )
 
