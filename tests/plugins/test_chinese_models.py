@@ -1,17 +1,23 @@
-"""The Chinese model inside the package: whole, small, described, chosen by the language."""
+"""The Chinese models inside the packages: whole, small, described, and chosen by the language."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nlplug import Bundle, pipeline
+from nlplug import Bundle, Pipeline, pipeline
+from nlplug.data import read_rows
+from nlplug.evaluation.run import evaluate
 from nlplug.plugins import PluginHost
+
+TASKS = {"sentiment": "sentiment-zh", "ner": "ner-zh"}
 
 
 def rows_of(path: Path, count: int) -> list[dict[str, Any]]:
@@ -20,8 +26,15 @@ def rows_of(path: Path, count: int) -> list[dict[str, Any]]:
     return rows[:: len(rows) // count]
 
 
-def test_it_is_int8_small_and_described() -> None:
-    spec = PluginHost.discover().find_model("sentiment-zh")
+@pytest.fixture(scope="module", params=TASKS)
+def either(request: pytest.FixtureRequest) -> Iterator[Pipeline]:
+    with pipeline(request.param, "auto") as both:
+        yield both
+
+
+@pytest.mark.parametrize("name", TASKS.values())
+def test_each_is_int8_small_and_described(name: str) -> None:
+    spec = PluginHost.discover().find_model(name)
     assert spec.path is not None
     bundle = Bundle.open(spec.path, verify=True)
     assert list(bundle.precisions) == ["int8"]
@@ -33,15 +46,16 @@ def test_it_is_int8_small_and_described() -> None:
     assert manifest.data
     assert manifest.precisions["int8"].metrics["loss"] <= 0.005
     card = (bundle.path / "README.md").read_text(encoding="utf-8")
-    for word in ("licence", "bad at", "accuracy"):
+    for word in ("licence", "bad at", "held-out" if name == "ner-zh" else "accuracy"):
         assert word in card
 
 
-def test_the_language_of_a_text_chooses_the_model() -> None:
-    with warnings.catch_warnings(), pipeline("sentiment", "auto") as both:
+def test_the_language_of_a_text_chooses_its_model(either: Pipeline) -> None:
+    english = next(bundle.name for bundle in either.bundles if "en" in bundle.languages)
+    with warnings.catch_warnings():
         warnings.simplefilter("error")  # no text is foreign
-        both(["这家酒店的早餐很好吃。", "The breakfast of this hotel was very good."])
-        assert both.answered == {"sentiment-zh": 1, "sentiment-en": 1}
+        either(["李雷昨天在北京大学见到了韩梅梅。", "Anna met her brother in Paris yesterday."])
+    assert either.answered == {TASKS[either.task]: 1, english: 1}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +72,14 @@ def test_reviews_are_judged(text: str, label: str) -> None:
         assert judge(text)[0]["label"] == label
 
 
+def test_names_are_found_where_they_stand() -> None:
+    text = "中国外交部长王毅今天在北京会见了来访的法国总统马克龙。"
+    with pipeline("ner", "ner-zh") as tagger:
+        found = tagger(text)
+    names = {(text[item["start"] : item["end"]], item["entity_group"]) for item in found}
+    assert names >= {("中国外交部", "ORG"), ("王毅", "PER"), ("北京", "LOC"), ("法国", "LOC")}
+
+
 def test_reviews_kept_out_of_training_are_judged_as_well_as_asked(data_folder: Path) -> None:
     rows = rows_of(data_folder / "dev" / "sentiment" / "zh_reviews_test.jsonl.gz", 500)
     names = ("negative", "positive")
@@ -67,3 +89,24 @@ def test_reviews_kept_out_of_training_are_judged_as_well_as_asked(data_folder: P
         answer["label"] == names[row["label"]] for answer, row in zip(answers, rows, strict=True)
     ]
     assert sum(hits) / len(hits) >= 0.88  # a part of the rows is less certain than all
+
+
+def test_names_kept_out_of_training_are_found_as_well_as_the_card_says(
+    data_folder: Path, tmp_path: Path
+) -> None:
+    from chinese import held_out
+
+    file = tmp_path / "held-out.jsonl"
+    rows = []
+    for row in read_rows(data_folder / "train" / "ner" / "zh_msra_train.jsonl.gz"):
+        text = "".join(row.values["tokens"])
+        # Those of even length watched the training.
+        if len(text) % 2 and held_out(text):
+            rows.append(json.dumps(row.values))
+    file.write_text("\n".join(rows[::4]), encoding="utf-8")
+    with pipeline("ner", "ner-zh") as tagger:
+        found = evaluate(tagger, file).report["f1"]
+        card = (tagger.bundles[0].path / "README.md").read_text(encoding="utf-8")
+    stated = re.search(r"\| all .*\| ([0-9.]+) \|", card)
+    assert stated is not None
+    assert found >= float(stated[1]) - 0.05  # a part of the rows is less certain than all

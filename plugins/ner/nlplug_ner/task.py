@@ -128,8 +128,8 @@ class NerTask(TokenClassificationTask):
     title: ClassVar[Localized] = {"en": "Named entities", "zh": "命名实体识别"}
     description: ClassVar[Localized] = {
         "en": "Finds persons, organizations, places and other names in a text of any length. The "
-        "embedded model is for English.",
-        "zh": "找出文本中的人名、机构名、地名和其他专名，文本长度不限。内置模型适用于英文。",
+        "embedded models are for English and Chinese.",
+        "zh": "找出文本中的人名、机构名、地名和其他专名，文本长度不限。内置模型适用于英文和中文。",
     }
     Options: ClassVar[type[TaskOptions]] = NerOptions
     Output: ClassVar[Any] = list[Entity] | list[WordLabel]
