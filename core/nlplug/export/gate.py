@@ -238,6 +238,7 @@ class Gate:
             signature,
             pad_token_id=self._model.pad_token_id,
             first_position=self._model.first_position,
+            pads=self._model.pads,
         )
         outputs = GraphOutputs(signature, self._model)
 

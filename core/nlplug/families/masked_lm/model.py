@@ -53,6 +53,7 @@ class MaskedLMModel(TaskModel[MaskedLMInput, MaskedLMOptions]):
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self.pad_token_id = self._tokenizer.pad_token_id
         self.first_position = bundle.repository.first_position
+        self.pads = not bundle.repository.reads_padding
         stated = bundle.repository.special_tokens.get("mask")
         known = (one for one in (stated, *MASKS) if self._tokenizer.token_id(one) is not None)
         text = next(known, None)
