@@ -48,6 +48,7 @@ def test_one_text_on_both_sides(comparing: Page) -> None:
     comparing.locator(".np-c-options summary").click()
     comparing.locator("#np-c-option-top_k").fill("2")
     comparing.locator("#np-c-ask").click()
+    assert "Both sides are the same model" in comparing.locator("#np-c-alike").inner_text()
     answers = comparing.locator(".np-c-answer")
     answers.nth(1).wait_for()
     for told in answers.all_inner_texts():

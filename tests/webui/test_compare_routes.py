@@ -40,6 +40,7 @@ def test_the_choices_of_a_task_have_its_models_and_fields(client: TestClient) ->
     found = client.get("np-compare/tasks/sentiment").json()
     assert found["models"][0] == "sentiment-en"
     assert (found["any"], found["scores"]) == (True, True)
+    assert found["other"] is None  # the other installed model is for Chinese
     assert found["fields"][0]["name"] == "text"
     top_k = next(one for one in found["options"] if one["name"] == "top_k")
     assert (top_k["kind"], top_k["value"]) == ("number", 1)
@@ -166,7 +167,9 @@ def test_models_of_the_workspace_can_be_compared(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({"task": "sentiment"}))
     client = client_of(workspace=str(workspace.path))
-    assert str(model) in client.get("np-compare/tasks/sentiment").json()["models"]
+    found = client.get("np-compare/tasks/sentiment").json()
+    assert str(model) in found["models"]
+    assert found["other"] == str(model)
 
 
 def test_a_translator_of_the_workspace_is_found_for_a_direction(tmp_path: Path) -> None:

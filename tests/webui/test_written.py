@@ -13,7 +13,7 @@ from nlplug import PluginHost
 from nlplug.runtime.answers import TextPiece
 from nlplug.server.app import create_app
 from nlplug.server.pool import ModelPool
-from nlplug_webui.label_names import label_name
+from nlplug_webui.label_names import answers_of, label_name
 from nlplug_webui.workshop.products import Products
 from nlplug_webui.written import Written
 
@@ -54,6 +54,11 @@ def test_parts_are_buttons_and_what_is_kept_is_marked() -> None:
 )
 def test_common_labels_have_names(label: str, name: str) -> None:
     assert label_name(label, "en") == name
+
+
+def test_the_labels_of_a_model_are_shown_without_tags() -> None:
+    assert answers_of(["O", "B-LOC", "I-LOC", "B-XY"], "en") == ["Place (LOC)", "XY"]
+    assert answers_of(["LAW", "B-side"], "en") == ["LAW", "B-side"]
 
 
 @pytest.fixture(scope="module")

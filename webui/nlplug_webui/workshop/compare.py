@@ -7,7 +7,7 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from difflib import SequenceMatcher
 from itertools import chain
 from pathlib import Path
@@ -102,7 +102,11 @@ class Comparing:
         return [{"name": task.name, "title": _forms(task.title)} for task in self._host.tasks()]
 
     def models(self, task: str) -> Any:
-        """The fields of the input of a task, and the names of its models."""
+        """The fields of the input of a task, and the names of its models.
+
+        ``other`` is a model to compare the first one with: one on this machine that has a language
+        in common with it, or None.
+        """
         found = self._host.task(task)
         names = [spec.name for spec in self._pool.packaged(found.name)]
         if not self._pool.only_packaged:
@@ -115,6 +119,7 @@ class Comparing:
             "any": not self._pool.only_packaged,
             "scores": bool(found.family.scoring),
             "models": [first, *(name for name in names if name != first)] if first else names,
+            "other": self._other(found, first),
             "fields": [
                 _field(control, given.get(control.name, control.initial))
                 for control in input_controls(found)
@@ -124,6 +129,18 @@ class Comparing:
                 for control in sorted(option_controls(found), key=lambda one: one.advanced)
             ],
         }
+
+    def _other(self, task: Task, first: str) -> str | None:
+        if not first:
+            return None
+        with suppress(NlplugError):  # the page shows what is wrong with the first model
+            own = set(self._pool.bundle(task, first).languages)
+            for name in self._pool.local(task):
+                with suppress(NlplugError):
+                    known = self._pool.bundle(task, name).languages
+                    if name != first and (not own or not known or own.intersection(known)):
+                        return name
+        return None
 
     def model(self, task: str, model: str = "") -> Any:
         """Facts about a model: name, precisions with their size, and the record of its gate."""
