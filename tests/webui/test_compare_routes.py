@@ -19,7 +19,7 @@ from nlplug_webui.serving import make_app
 from nlplug_webui.workshop.compare import marked_rows
 from nlplug_webui.workshop.inside import SHOWN
 from nlplug_webui.workshop.plugins import CATALOGUE
-from nlplug_webui.workshop.products import Products
+from nlplug_webui.workshop.products import TaskTools
 
 OURS = {"x-nlplug-page": "1"}
 ROWS = "text,label\nA wonderful film,positive\nDreadful and boring,negative\n"
@@ -141,7 +141,7 @@ def test_a_model_of_a_direction_is_found_on_this_machine(
 
     def client_of_pool(*, closed: bool) -> TestClient:
         app = FastAPI()
-        app.include_router(Products(host, ModelPool(host, only_packaged=closed)).router)
+        app.include_router(TaskTools(host, ModelPool(host, only_packaged=closed)).router)
         return TestClient(app, headers=OURS)
 
     every, closed = client_of_pool(closed=False), client_of_pool(closed=True)
@@ -177,7 +177,7 @@ def test_a_translator_of_the_workspace_is_found_for_a_direction(tmp_path: Path) 
     model = cached_translator(tmp_path / "cache", tmp_path)
     app = FastAPI()
     pool = ModelPool(host, folders=lambda task: [str(model)] * (task == "translation"))
-    app.include_router(Products(host, pool).router)
+    app.include_router(TaskTools(host, pool).router)
     body = {"task": "translation", "source": "fr", "target": "en"}
     found = TestClient(app, headers=OURS).post("np-products/direction", json=body).json()
     assert found["model"] == str(model)

@@ -14,12 +14,12 @@ from nlplug.runtime.answers import TextPiece
 from nlplug.server.app import create_app
 from nlplug.server.pool import ModelPool
 from nlplug_webui.label_names import answers_of, label_name
-from nlplug_webui.workshop.products import Products
-from nlplug_webui.written import Written
+from nlplug_webui.workshop.products import TaskTools
+from nlplug_webui.written import WrittenText
 
 
-def written(*pieces: TextPiece) -> Written:
-    made = Written()
+def written(*pieces: TextPiece) -> WrittenText:
+    made = WrittenText()
     for piece in pieces:
         made.take(piece)
     return made
@@ -67,7 +67,7 @@ def client() -> TestClient:
     host = PluginHost.discover(only={"translation", "sentiment"})
     pool = ModelPool(host)
     app = create_app(host, pool=pool)
-    app.include_router(Products(host, pool).router)
+    app.include_router(TaskTools(host, pool).router)
     return TestClient(app, base_url="http://127.0.0.1", headers=headers)
 
 

@@ -34,7 +34,7 @@ from nlplug_webui.texts import LANGUAGES, PREFIX, language_of, say, translations
 from nlplug_webui.workshop.compare import Comparing
 from nlplug_webui.workshop.inside import Insides
 from nlplug_webui.workshop.plugins import Plugins
-from nlplug_webui.workshop.products import Products
+from nlplug_webui.workshop.products import TaskTools
 from nlplug_webui.workshop.routes import Workshop, off
 from nlplug_webui.workshop.scripts import routes as script_routes
 from nlplug_webui.workshop.texts import workshop_texts
@@ -203,7 +203,7 @@ def mount(
     app.include_router(router)
     app.include_router(Comparing(host, pool).router)
     app.include_router(Insides(host, pool).router)
-    app.include_router(Products(host, pool).router)
+    app.include_router(TaskTools(host, pool).router)
     app.include_router(Plugins(host, loopback=loopback, protected=protected).router)
     for path, answer in script_routes().items():
         app.add_api_route(path, answer, methods=["GET"], include_in_schema=False)

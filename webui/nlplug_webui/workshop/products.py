@@ -45,7 +45,7 @@ class ToolCall(BaseModel):
     before: str | None = None
 
 
-class Products:
+class TaskTools:
     """The routes.
 
     Args:
