@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import Body, Request
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
@@ -32,7 +32,7 @@ from nlplug_webui.batch import LIMITS
 from nlplug_webui.fields import Control, input_controls, input_values, option_controls
 from nlplug_webui.models import describe
 from nlplug_webui.texts import LANGUAGES
-from nlplug_webui.workshop.requests import by_our_page
+from nlplug_webui.workshop.requests import page_router
 
 PREFIX = "np-compare"
 """First path segment of the routes."""
@@ -64,16 +64,15 @@ class Comparing:
     def __init__(self, host: PluginHost, pool: ModelPool) -> None:
         self._host = host
         self._pool = pool
-        self.router = APIRouter(
-            prefix=f"/{PREFIX}", dependencies=[Depends(by_our_page)], include_in_schema=False
+        self.router = page_router(
+            PREFIX,
+            [
+                ("GET", "/tasks", self.tasks),
+                ("GET", "/tasks/{task}", self.models),
+                ("GET", "/tasks/{task}/model", self.model),
+                ("POST", "/tasks/{task}/text", self.text),
+            ],
         )
-        for method, path, answer in (
-            ("GET", "/tasks", self.tasks),
-            ("GET", "/tasks/{task}", self.models),
-            ("GET", "/tasks/{task}/model", self.model),
-            ("POST", "/tasks/{task}/text", self.text),
-        ):
-            self.router.add_api_route(path, answer, methods=[method], response_model=None)
 
         @self.router.post("/tasks/{task}/file", response_model=None)
         async def compare_file(
