@@ -25,6 +25,7 @@ from recipes import (
     labelled,
     score,
     share,
+    suited,
     write_rows,
 )
 
@@ -34,6 +35,7 @@ from nlplug.evaluation.held_out import add_held_out
 from nlplug.export.config import ExportConfig
 from nlplug.export.run import export_model
 from nlplug.models.atomic import Staged
+from nlplug.models.resolve import resolve
 from nlplug.task import Task
 from nlplug.train.vocabulary import train_masked_tokenizer
 from nlplug_fill_mask.task import FillMaskTask
@@ -110,10 +112,26 @@ def encoder(data: Path, work: Path) -> Path:
         FillMaskTask(),
         train=train,
         eval=test,
-        settings=SETTINGS,
+        settings=suited(SETTINGS),
         output=work / "encoder",
         base=str(start),
     )
+
+
+def embedded_encoder(work: Path) -> Path:
+    """The encoder inside the embedded sentiment-zh, in float32; its own checkpoint was not kept.
+
+    Args:
+        work: The folder of the checkpoint, which is written where it is missing.
+    """
+    from dequantize import dequantized
+
+    if not work.is_dir():
+        bundle = resolve("sentiment-zh")
+        with Staged(work, folder=True) as staged:
+            dequantized(bundle, staged.path)
+            staged.commit()
+    return work
 
 
 def with_vocabulary(base: str, tokenizer: Any) -> Any:
@@ -160,7 +178,12 @@ def trained_and_exported(
         **record: Further arguments of `ExportConfig`: window, licence, data, description.
     """
     rows, gate = run.files / "train.jsonl.gz", run.files / "eval.jsonl.gz"
-    checkpoint = Path(run.base) if run.base else encoder(run.data, run.work.parent / "encoder-zh")
+    if run.checkpoint is not None:
+        checkpoint, stages = run.checkpoint, ()
+    elif run.base:
+        checkpoint = Path(run.base)
+    else:
+        checkpoint = encoder(run.data, run.work.parent / "encoder-zh")
     for settings in stages:
         checkpoint = checkpoint_of(
             task,

@@ -12,7 +12,8 @@ these steps between. ``make models`` puts this folder on Python's path::
     embed(run.work / "bundle", run.output, HERE / "card.md", {"@SST@": f"{found:.3f}"})
 
 With ``--calibrate`` a recipe does not train: it fixes the scales of the embedded int8 graphs on the
-rows of its training (`recalibrate`), which needs no float32 checkpoint.
+rows of its training (`recalibrate`), which needs no float32 checkpoint. With ``--checkpoint`` it
+exports one that an earlier run left, such as one on a machine with a GPU.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.data import open_writer
 from nlplug.errors import BundleIncomplete, DataError
+from nlplug.export.preflight.record import RECORD_FILE
 from nlplug.extras import require
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class RecipeRun:
         base: Checkpoint to start from: a folder or a Hub id.
         output: Folder of the embedded bundle.
         calibrate: Whether to fix the scales of the embedded bundle instead of training.
+        checkpoint: A finished checkpoint to export instead of training; a folder.
     """
 
     data: Path
@@ -87,6 +90,7 @@ class RecipeRun:
     base: str
     output: Path
     calibrate: bool = False
+    checkpoint: Path | None = None
 
     @property
     def files(self) -> Path:
@@ -95,14 +99,19 @@ class RecipeRun:
 
 
 def recipe_run(
-    doc: str, *, task: str, output: Path, base: str = BASE, package: str | None = BASE_PACKAGE
+    doc: str,
+    *,
+    task: str,
+    output: Path | None = None,
+    base: str = BASE,
+    package: str | None = BASE_PACKAGE,
 ) -> RecipeRun:
     """Read a recipe's command line.
 
     Args:
         doc: The recipe's docstring; its first line is the help.
         task: Names the work folder, ``models-work/<task>``.
-        output: Where the bundle goes if ``--output`` is not given.
+        output: Where the bundle goes if ``--output`` is not given; None: into the work folder.
         base: Hub id to start from if ``--base`` is not given.
         package: See `base_of`.
 
@@ -116,10 +125,12 @@ def recipe_run(
     parser.add_argument("--base", default=base_of(base, package))
     parser.add_argument("--output", type=Path, default=output)
     parser.add_argument("--calibrate", action="store_true")
+    parser.add_argument("--checkpoint", type=Path)
     given = parser.parse_args()
     if given.data is None:
         raise DataError("NLPLUG_DATA is not set.", hint="It names a folder with train/ and dev/.")
-    return RecipeRun(given.data, given.work, given.base, given.output, given.calibrate)
+    output = given.output or given.work / "model"
+    return RecipeRun(given.data, given.work, given.base, output, given.calibrate, given.checkpoint)
 
 
 def base_of(hub_id: str, package: str | None) -> str:
@@ -129,8 +140,15 @@ def base_of(hub_id: str, package: str | None) -> str:
     return str(folder) if folder and folder.is_dir() else hub_id
 
 
+def suited(settings: Path) -> Path:
+    """The settings for this machine: ``NAME.gpu.toml`` beside them if there is one, and CUDA."""
+    gpu = settings.with_suffix(".gpu.toml")
+    torch = require("torch", "train", purpose="Training")
+    return gpu if gpu.is_file() and torch.cuda.is_available() else settings
+
+
 def checkpoint_of(
-    task: Task, *, train: Path, eval: Path, settings: Path, output: Path, base: str
+    task: Task, *, train: Path, eval: Path, settings: Path, output: Path, base: str, **others: Any
 ) -> Path:
     """The fine-tuned checkpoint; a run that was killed is resumed, a finished one not repeated.
 
@@ -141,15 +159,60 @@ def checkpoint_of(
         settings: TOML file with further settings of the task's training.
         output: The run lives in ``<output>.training``.
         base: Checkpoint to start from.
+        **others: Settings that replace those of the file.
     """
     from nlplug.families.family import load
     from nlplug.train.run import fine_tune
 
-    given: dict[str, Any] = tomllib.loads(settings.read_text(encoding="utf-8"))
+    given: dict[str, Any] = tomllib.loads(settings.read_text(encoding="utf-8")) | others
     # A recipe has rows of its own for the gate, so that all validation rows choose the checkpoint.
     files = {"data": [str(train)], "eval": [str(eval)], "test_share": 0.0}
     config = load(task.family.settings)(base=base, output=output, resume=True, **files, **given)
     return fine_tune(task, config)
+
+
+def branched(
+    task: Task,
+    *,
+    files: Path,
+    settings: Path,
+    work: Path,
+    base: str,
+    seeds: Sequence[int],
+    first: Mapping[str, Any] | None = None,
+    last: Mapping[str, Any] | None = None,
+) -> Path:
+    """The checkpoint of a run at a constant learning rate, and of the mean of runs from its end.
+
+    Runs that differ in their seeds only and begin at the same weights end near each other, so that
+    their mean is better than each of them (Wortsman et al. 2022).
+
+    Args:
+        task: The task that is trained.
+        files: The folder of ``first.jsonl.gz``, ``last.jsonl.gz``, and ``watch.jsonl.gz``, whose
+            rows choose the checkpoints.
+        settings: The folder of ``first.toml`` and ``last.toml``.
+        work: The folder of the runs.
+        base: Checkpoint to start from.
+        seeds: The seed of each run from the end of the first.
+        first: Settings of the first run that replace those of its file.
+        last: Likewise, of the others.
+    """
+
+    def run(stage: str, name: str, start: str, others: Mapping[str, Any]) -> Path:
+        return checkpoint_of(
+            task,
+            train=files / f"{stage}.jsonl.gz",
+            eval=files / "watch.jsonl.gz",
+            settings=settings / f"{stage}.toml",
+            output=work / name,
+            base=start,
+            **others,
+        )
+
+    start = str(run("first", "first", base, first or {}))
+    ends = [run("last", f"last-{seed}", start, {**(last or {}), "seed": seed}) for seed in seeds]
+    return mean(ends, work / "mean")
 
 
 def pretrained_of(
@@ -206,7 +269,8 @@ def mean(
     pairs = list(zip(states, shares, strict=True))
     total = {name: sum(state[name] * share for state, share in pairs) for name in states[-1]}
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(checkpoints[-1], target)
+    # The record of the last one says what it answers; the mean answers otherwise.
+    shutil.copytree(checkpoints[-1], target, ignore=shutil.ignore_patterns(RECORD_FILE))
     files.save_file(total, target / _WEIGHTS, metadata={"format": "pt"})
     return target
 

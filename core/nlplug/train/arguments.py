@@ -13,6 +13,7 @@ from transformers import TrainingArguments
 
 from nlplug.errors import TrainingError
 from nlplug.export.stack import transformers_major
+from nlplug.train.timed import ENDLESS
 
 if TYPE_CHECKING:
     from nlplug.train.config import TrainConfig
@@ -72,11 +73,11 @@ def training_arguments(
     return TrainingArguments(
         **renamed,
         output_dir=str(folder),
-        num_train_epochs=config.epochs,
+        num_train_epochs=ENDLESS if config.minutes else config.epochs,
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulation,
         learning_rate=config.learning_rate,
-        lr_scheduler_type=config.schedule,
+        lr_scheduler_type="constant" if config.minutes else config.schedule,
         weight_decay=config.weight_decay,
         bf16=config.bf16,
         use_cpu=config.device == "cpu" or not torch.cuda.is_available(),

@@ -53,7 +53,8 @@ def check_run(contents: Contents, rows: RunRows, config: TrainConfig) -> DataChe
         languages=config.languages or languages_of(config.base),
         lengths=lambda texts: measure(texts, config.base, config.max_length),
     )
-    check.estimate = estimate(len(rows.train), config.epochs, check.lengths, config.base)
+    if config.minutes is None:
+        check.estimate = estimate(len(rows.train), config.epochs, check.lengths, config.base)
     return check
 
 

@@ -125,6 +125,14 @@ class LoopConfig(RunConfig):
         "below it.",
     )
     schedule: Schedule = "linear"
+    minutes: float | None = Field(
+        gt=0,
+        default=None,
+        json_schema_extra={"private": None},
+        description="Minutes of training, evaluations included, instead of --epochs and "
+        "--schedule. The learning rate rises for the share --warmup of this time, and falls to "
+        "zero during its second half.",
+    )
     warmup: Warmup = 0.06
     weight_decay: WeightDecay = 0.01
     beta2: Beta2 = 0.999

@@ -333,7 +333,9 @@ class _Run:
         )
         trainer.remove_callback(PrinterCallback)
         metric = self._recipe.metric
-        trainer.add_callback(ShowProgress(trainer.recent_loss, metric, config.progress_seconds))
+        trainer.add_callback(
+            ShowProgress(trainer.recent_loss, metric, config.progress_seconds, config.minutes)
+        )
         return trainer
 
     def _train(self, trainer: RecipeTrainer) -> None:

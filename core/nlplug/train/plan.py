@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nlplug.data.lengths import base_file
+from nlplug.errors import OptionError
 from nlplug.families.family import Family, load
-from nlplug.train.config import TrainConfig
+from nlplug.train.config import LoopConfig, TrainConfig
+from nlplug.train.processes import is_alone
 
 Settings = TypeVar("Settings", bound=TrainConfig)
 Planner = Callable[[int, str], Mapping[str, Any]]
@@ -57,7 +59,7 @@ def planned(config: Settings, family: Family, rows: int) -> Settings:
     plan: Planner = load(family.plan)
     chosen = dict(plan(rows, config.base))
     given = config.model_fields_set
-    if "epochs" in given or "batch_size" in given:
+    if given & {"epochs", "minutes", "batch_size"}:
         chosen.pop("eval_steps", None)
     if "batch_tokens" in given:
         chosen.pop("batch_size", None)
@@ -105,6 +107,27 @@ def _hidden_size(base: str) -> int:
     return next((size for size in sizes if isinstance(size, int)), 768)
 
 
+def check_length(config: LoopConfig) -> None:
+    """Check that the settings which are given name one length of the run.
+
+    Raises:
+        OptionError: ``minutes`` is given together with what it replaces, or for several processes.
+    """
+    if config.minutes is None:
+        return
+    for name in ("epochs", "schedule"):
+        if name in config.model_fields_set:
+            raise OptionError(
+                f"minutes is {config.minutes:g}, and {name} is {getattr(config, name)!r}.",
+                hint=f"Give one of the two: minutes replaces {name}.",
+            )
+    if not is_alone():
+        raise OptionError(
+            "minutes is for runs of one process.",
+            hint="Give epochs, or start the run without torchrun.",
+        )
+
+
 def described(config: TrainConfig, given: set[str]) -> str:
     """The plan as a line to show.
 
@@ -112,7 +135,13 @@ def described(config: TrainConfig, given: set[str]) -> str:
         config: The planned settings.
         given: Names of the settings that the user gave.
     """
-    names = ("epochs", "batch_size", "learning_rate", "layer_decay", "warmup")
+    names = (
+        "minutes" if config.minutes else "epochs",
+        "batch_size",
+        "learning_rate",
+        "layer_decay",
+        "warmup",
+    )
     parts = []
     for name in names:
         origin = " (given)" if name in given else ""
@@ -134,6 +163,8 @@ def write_settings(config: TrainConfig, file: Path, given: set[str]) -> None:
             among them, because giving it holds rows out.
     """
     left_out = {"resume"} | ({"eval_share"} - given)
+    if config.minutes:
+        left_out |= {"epochs", "schedule"}
     values = config.model_dump(mode="json", exclude=left_out, exclude_none=True)
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
     text = "# Repeats this run: nlplug train TASK --config THIS_FILE\n" + "\n".join(lines) + "\n"

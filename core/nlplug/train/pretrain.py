@@ -18,6 +18,7 @@ from nlplug.extras import require
 from nlplug.families import BUILT_IN
 from nlplug.families.family import Family, load
 from nlplug.models.atomic import Staged
+from nlplug.train.plan import check_length
 from nlplug.train.processes import main_first
 from nlplug.train.run import read_examples
 from nlplug.train.workspace import Workspace, check_output
@@ -88,6 +89,7 @@ def pretrain(config: PretrainConfig) -> Path:
     from nlplug.train.loop import run_loop
 
     config.check()
+    check_length(config)
     family = _family(config.architecture)
     check_output(config.output, mark=REPORT, kind="pretrained model")
     work = Workspace.open(config)

@@ -25,7 +25,7 @@ from nlplug.extras import require
 from nlplug.families.family import load
 from nlplug.train.base import resolve_base
 from nlplug.train.extensions import NO_EXTENSIONS, Extensions
-from nlplug.train.plan import CHOSEN, FEW_ROWS, described, planned, write_settings
+from nlplug.train.plan import CHOSEN, FEW_ROWS, check_length, described, planned, write_settings
 from nlplug.train.processes import is_alone, is_main, main_first
 from nlplug.train.rows import RunRows, folds, read_run, with_test
 from nlplug.train.sources import read_sources
@@ -101,6 +101,7 @@ def _fine_tune(
     for tracker in config.report_to:
         _require_tracker(tracker)
     check_ways(task, config)
+    check_length(config)
     config = with_privacy(config)
     config = config.model_copy(update={"base": resolve_base(task, config.base)})
     if config.resume:

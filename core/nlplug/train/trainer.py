@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 from transformers import (
     PreTrainedModel,
@@ -29,6 +30,7 @@ from nlplug.train.probe import inputs_of, output_layer
 from nlplug.train.processes import broadcast, is_main
 from nlplug.train.served import in_evaluation
 from nlplug.train.states import StatesTeacher
+from nlplug.train.timed import EndInTime
 from nlplug.train.training_set import TrainingSet
 from nlplug.train.workspace import COMPLETE
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 _RECENT = 20
 """Number of batches whose mean loss is shown as progress."""
+_WORKERS = 2
+"""Processes that make the batches of a GPU, which would wait for them else."""
 
 
 class MarkComplete(TrainerCallback):
@@ -192,6 +196,9 @@ class RecipeTrainer(Trainer):
         self._teacher = None
         if config.teacher_states:
             self._teacher = StatesTeacher(config.teacher_states, model, tokenizer)
+        self._timed = EndInTime(config.minutes, config.warmup) if config.minutes else None
+        if self._timed is not None:
+            self.add_callback(self._timed)
         # Our loss is a mean over the rows, so Trainer must divide it when accumulating.
         self.model_accepts_loss_kwargs = False
 
@@ -259,13 +266,33 @@ class RecipeTrainer(Trainer):
             )
         return self.optimizer
 
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> Any:
+        if self._timed is not None and getattr(self, "lr_scheduler", None) is None:
+            self.lr_scheduler: Any = LambdaLR(optimizer or self.optimizer, self._timed.factor)
+        return super().create_scheduler(num_training_steps, optimizer)
+
     def get_train_dataloader(self) -> DataLoader[Any]:
-        if self._config.batch_tokens is None:
+        tokens, workers = (
+            self._config.batch_tokens,
+            _WORKERS if self.args.device.type == "cuda" else 0,
+        )
+        if tokens is None and not workers:
             loader: DataLoader[Any] = super().get_train_dataloader()
             return loader
-        batches = TokenBatches(self.train_dataset, self._config.batch_tokens, self.args.seed)
+        sampling: dict[str, Any] = (
+            {"batch_size": self._train_batch_size, "sampler": self._get_train_sampler()}
+            if tokens is None
+            else {"batch_sampler": TokenBatches(self.train_dataset, tokens, self.args.seed)}
+        )
         loader = DataLoader(
-            self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator
+            self.train_dataset,
+            collate_fn=self.data_collator,
+            num_workers=workers,
+            # Workers get the rows of an epoch by forking; a new process would need to pickle them.
+            multiprocessing_context="fork" if workers else None,
+            **sampling,
         )
         prepared: DataLoader[Any] = self.accelerator.prepare(loader)
         return prepared

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loops import is_stuck
 from prepare import prepare
-from recipes import checkpoint_of, embed, evaluated, pretrained_of, recipe_run
+from recipes import checkpoint_of, embed, evaluated, pretrained_of, recipe_run, suited
 
 from nlplug import pipeline
 from nlplug.data import read_rows
@@ -47,7 +47,7 @@ def train(files: Path, work: Path) -> Path:
     checkpoint = pretrained_of(
         train=files / "first.jsonl.gz",
         eval=held_out,
-        settings=HERE / "first.toml",
+        settings=suited(HERE / "first.toml"),
         output=work / "first",
     )
     for settings, output in (("second.toml", "second"), ("last.toml", BUNDLE.name)):
@@ -122,7 +122,7 @@ def main() -> None:
     files = run.files
     if not (files / "eval.jsonl.gz").is_file():
         prepare(run.data, files)
-    checkpoint = train(files, run.work)
+    checkpoint = run.checkpoint or train(files, run.work)
     made = run.work / "bundle"
     export(checkpoint, files / "eval.jsonl.gz", made)
     test = run.data / "dev" / "lm" / "fairytales_test.jsonl.gz"

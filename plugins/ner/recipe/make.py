@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prepare import prepare
-from recipes import checkpoint_of, embed, evaluated, recalibrate, recipe_run
+from recipes import branched, embed, evaluated, recalibrate, recipe_run
 
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_ner.task import NerTask
@@ -18,11 +18,13 @@ from nlplug_ner.task import NerTask
 HERE = Path(__file__).resolve().parent
 BUNDLE = HERE.parent / "nlplug_ner" / "models" / "ner-en"
 DEV = Path("dev") / "ner"
+# The seeds of the runs whose mean is the model.
+SEEDS = (8, 9, 10)
 # The window of the bundle. Longer texts have several that overlap.
 WINDOW = 256
 # A word has the label of its first token, as in training.
 OPTIONS = {"aggregation_strategy": "first"}
-LICENSE = "Apache-2.0 base model; CoNLL-2003 for research use (see README.md)"
+LICENSE = "Apache-2.0 base model; training data for research, not commercial (see README.md)"
 DATA = [
     {
         "name": "CoNLL-2003 (English)",
@@ -36,29 +38,18 @@ DATA = [
         "license": "ODC-BY; Wikipedia text CC-BY-SA",
         "cite": "Pan et al. 2017, Rahimi et al. 2019",
     },
+    {
+        "name": "WikiNEuRal (English)",
+        "license": "CC-BY-NC-SA-4.0",
+        "cite": "Tedeschi et al. 2021",
+    },
     {"name": "Groningen Meaning Bank", "license": "public domain", "cite": "Bos et al. 2017"},
 ]
 
 
 def train(files: Path, work: Path, base: str) -> Path:
-    """The fine-tuned checkpoint, by two runs; the second one continues from the first."""
-    held_out = files / "eval.jsonl.gz"
-    first = checkpoint_of(
-        NerTask(),
-        train=files / "first.jsonl.gz",
-        eval=held_out,
-        settings=HERE / "first.toml",
-        output=work / "first",
-        base=base,
-    )
-    return checkpoint_of(
-        NerTask(),
-        train=files / "train.jsonl.gz",
-        eval=held_out,
-        settings=HERE / "train.toml",
-        output=work / BUNDLE.name,
-        base=str(first),
-    )
+    """The fine-tuned checkpoint."""
+    return branched(NerTask(), files=files, settings=HERE, work=work, base=base, seeds=SEEDS)
 
 
 def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:
@@ -105,17 +96,18 @@ def main() -> None:
     files = run.files
     if not (files / "wnut17_dev.jsonl.gz").is_file():
         prepare(run.data, files)
-    rows, gate = files / "train.jsonl.gz", files / "eval.jsonl.gz"
+    rows, gate = files / "last.jsonl.gz", files / "eval.jsonl.gz"
     made = run.work / "bundle"
     if run.calibrate:
         recalibrate(NerTask(), BUNDLE, made, rows=rows, gate=gate)
     else:
-        export(train(files, run.work, run.base), rows, gate, made)
+        export(run.checkpoint or train(files, run.work, run.base), rows, gate, made)
     measured = {
         "CONLL": run.data / DEV / "conll2003_en_testa.jsonl.gz",
         "WNUT": files / "wnut17_dev.jsonl.gz",
         "BTC": files / "btc_heldout.jsonl.gz",
         "WIKI": files / "wikiann_heldout.jsonl.gz",
+        "NEURAL": files / "wikineural_heldout.jsonl.gz",
     }
     embed(made, run.output, HERE / "card.md", figures(made, measured))
 

@@ -1,16 +1,16 @@
 """Make the training, validation and hold-out files of the embedded model.
 
 Reads ``$NLPLUG_DATA/train/ner/NAME_train.jsonl.gz`` of conll2003_en, btc_tweets_en, wnut17,
-wikiann_en and gmb_en, and writes into a folder:
+wikiann_en, wikineural_en and gmb_en, and writes into a folder:
 
 - ``first.jsonl.gz``: everything for one epoch of the first run: several passes over each set, in
   each of which other neighboring sentences are put together, as the model is to read documents
   and not sentences. Sets that know no MISC say so (``label_set``).
-- ``train.jsonl.gz``: the same for the second run, with fewer passes, and with a share of the
-  Groningen Meaning Bank, whose whole sentences say what is no name.
-- ``eval.jsonl.gz``: sentences held out, to watch training and to gate the export.
-- ``btc_heldout.jsonl.gz``, ``wikiann_heldout.jsonl.gz``, and ``wnut17_dev.jsonl.gz`` (from
-  ``$NLPLUG_DATA/dev/ner``): for the figures in the model card only.
+- ``last.jsonl.gz``: the same for the runs that go on from it, with fewer passes over silver labels.
+- ``watch.jsonl.gz``: sentences held out, of all kinds, which choose the checkpoint.
+- ``eval.jsonl.gz``: the same and more of them, to gate the export.
+- ``btc_heldout.jsonl.gz``, ``wikiann_heldout.jsonl.gz``, ``wikineural_heldout.jsonl.gz``, and
+  ``wnut17_dev.jsonl.gz`` (from ``$NLPLUG_DATA/dev/ner``): for the figures in the model card only.
 
 All is mapped onto PER, ORG, LOC and MISC.
 """
@@ -218,38 +218,40 @@ def prepare(data: Path, target: Path) -> None:
     )
     wiki_held, wiki_eval, wiki = by_hash(load(source, "wikiann_en_train", as_they_are), 0.08, 0.1)
     wiki = list(without_markup(wiki[::2])) + wiki[1::2]
+    articles = blocks_of(load(source, "wikineural_en_train", as_they_are))
+    articles_held = [s for block in articles if block_share(block) < 0.05 for s in block]
+    articles_eval = [s for block in articles if 0.05 <= block_share(block) < 0.07 for s in block]
+    article_runs = [block for block in articles if block_share(block) >= 0.07]
     emerged = load(source, "wnut17_train", emerging)
-    chance = random.Random(SEED)
-    passes: list[Iterable[dict[str, object]]] = []
-    for _ in range(5):
-        passes += [rows(together(run, chance, alone=0.3, longest=150), None) for run in news_runs]
-    for _ in range(4):
-        for tweet_set in (tweets, emerged):
-            order = shuffled(tweet_set, chance)
-            passes.append(rows(together(order, chance, alone=0.6, longest=60), THREE))
-    for _ in range(2):
-        order = shuffled(wiki, chance)
-        passes.append(rows(together(order, chance, alone=0.5, longest=60), THREE))
-    target.mkdir(parents=True, exist_ok=True)
-    write_rows(target / "first.jsonl.gz", *passes)
     more = silver(load(source, "gmb_en_train", as_they_are), news)
     more_runs = [block for block in blocks_of(more) if block_share(block) < 0.2]
-    chance = random.Random(SEED + 1)
-    passes = [
-        rows(together(run, chance, alone=0.3, longest=150), None)
-        for run in (*news_runs * 3, *more_runs)
-    ]
-    for mixed in (tweets, emerged, wiki[: len(wiki) // 2]):
-        order = shuffled(mixed, chance)
-        passes.append(half_open(together(order, chance, alone=0.5, longest=60), chance))
-    write_rows(target / "train.jsonl.gz", *passes)
-    write_rows(
-        target / "eval.jsonl.gz",
-        rows(news_held, None),
-        rows(tweets_eval, THREE),
-        rows(wiki_eval, THREE),
-    )
+    chance = random.Random(SEED)
+
+    def documents(*runs: list[Sentence]) -> Iterator[dict[str, object]]:
+        for run in runs:
+            yield from rows(together(run, chance, alone=0.3, longest=150), None)
+
+    def posts(sentences: list[Sentence]) -> Iterator[Sentence]:
+        return together(shuffled(sentences, chance), chance, alone=0.5, longest=60)
+
+    passes: list[Iterable[dict[str, object]]] = []
+    for number in range(6):
+        passes += [documents(*news_runs), rows(posts(tweets), THREE), rows(posts(emerged), THREE)]
+        if number < 4:
+            passes.append(documents(*article_runs))
+        if number < 2:
+            passes += [documents(*more_runs), rows(posts(wiki), THREE)]
+    target.mkdir(parents=True, exist_ok=True)
+    write_rows(target / "first.jsonl.gz", *passes)
+    passes = [documents(*news_runs * 3, *article_runs * 2, *more_runs)]
+    for mixed in (tweets, tweets, emerged, emerged, wiki[: len(wiki) // 4]):
+        passes.append(half_open(posts(mixed), chance))
+    write_rows(target / "last.jsonl.gz", *passes)
+    parts = (news_held, None), (tweets_eval, THREE), (wiki_eval, THREE), (articles_eval, None)
+    write_rows(target / "watch.jsonl.gz", *(rows(part[::3], known) for part, known in parts))
+    write_rows(target / "eval.jsonl.gz", *(rows(part, known) for part, known in parts))
     write_rows(target / "btc_heldout.jsonl.gz", rows(tweets_held, THREE))
     write_rows(target / "wikiann_heldout.jsonl.gz", rows(wiki_held, THREE))
+    write_rows(target / "wikineural_heldout.jsonl.gz", rows(articles_held, None))
     comments = load(data / "dev" / "ner", "wnut17_dev", emerging)
     write_rows(target / "wnut17_dev.jsonl.gz", rows(comments, THREE))

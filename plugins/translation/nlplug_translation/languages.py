@@ -54,6 +54,7 @@ class Languages:
         codes: For models whose sources hold the token of their own language, and whose answers
             begin with that of the target: its id.
         prefixes: For models that select it by words before the text: these, by source and target.
+        pairs: The sources and targets that belong together; empty: all of them do.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Languages:
     marks: Mapping[str, int] = field(default_factory=dict)
     codes: Mapping[str, int] = field(default_factory=dict)
     prefixes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    pairs: Sequence[tuple[str, str]] = ()
 
     @classmethod
     def of(cls, bundle: Bundle, tokenizer: Tokenizer) -> Languages:
@@ -73,13 +75,22 @@ class Languages:
         source, target = _stated(bundle)
         if codes:
             return cls(bundle.name, tuple(codes), tuple(codes), frame, codes=codes)
+        params = _params(bundle.config)
         if marks:
-            return cls(bundle.name, source, tuple(marks), frame, marks=marks)
-        prefixes = _prefixes(bundle.config)
+            pairs = tuple(pair for pair in params if pair[1] in marks)
+            source = tuple(dict.fromkeys(pair[0] for pair in pairs)) or source
+            return cls(bundle.name, source, tuple(marks), frame, marks=marks, pairs=pairs)
+        prefixes = {
+            pair: own["prefix"]
+            for pair, own in params.items()
+            if isinstance(own.get("prefix"), str)
+        }
         if prefixes:
             sources = tuple(dict.fromkeys(pair[0] for pair in prefixes))
             targets = tuple(dict.fromkeys(pair[1] for pair in prefixes))
-            return cls(bundle.name, sources, targets, frame, prefixes=prefixes)
+            return cls(
+                bundle.name, sources, targets, frame, prefixes=prefixes, pairs=tuple(prefixes)
+            )
         return cls(bundle.name, source, target, frame)
 
     @property
@@ -95,16 +106,31 @@ class Languages:
         """
         return self._known(code, self.sources, "src_lang", "from")
 
-    def target(self, code: str | None) -> str | None:
+    def sources_of(self, code: str | None) -> Sequence[str]:
+        """The languages that it translates to a target; all of them if none is named.
+
+        Args:
+            code: The target; None, or one that it does not have: no target is named.
+        """
+        target = self._own(code, self.targets) if code else None
+        return [source for source, other in self.pairs if other == target] or self.sources
+
+    def target(self, code: str | None, source: str | None = None) -> str | None:
         """The model's own code of a language to translate to; None where there is but one way.
+
+        Args:
+            code: The language, if it is named.
+            source: The language of the text, if it is named.
 
         Raises:
             OptionError: It translates to others, or to several and none is named.
         """
         if code is not None:
             return self._known(code, self.targets, "tgt_lang", "to")
-        if len(self.targets) <= 1:
-            return next(iter(self.targets), None)
+        own = self._own(source, self.sources) if source else None
+        known = [other for first, other in self.pairs if first == own] or self.targets
+        if len(known) <= 1:
+            return next(iter(known), None)
         raise OptionError(
             f"The model {self.name!r} translates to several languages, and tgt_lang names none.",
             hint=f"Set tgt_lang to one of: {', '.join(self.targets)}.",
@@ -131,9 +157,11 @@ class Languages:
                 for part in (before, behind)
             )
         elif self.marks and target is not None:
+            if self.pairs:
+                self._pair(source, target)
             before = (*before, self.marks[target])
         elif self.prefixes:
-            return Route(self._prefix(source, target), before, behind)
+            return Route(self.prefixes[self._pair(source, target)], before, behind)
         return Route("", before, behind)
 
     def marked(self, text: str, target: str | None = None) -> tuple[str | None, str]:
@@ -167,19 +195,16 @@ class Languages:
             )
         return own, rest
 
-    def _prefix(self, source: str | None, target: str | None) -> str:
-        found = [
-            prefix
-            for (known, other), prefix in self.prefixes.items()
-            if source in (None, known) and other == target
-        ]
-        if not found:
-            pairs = ", ".join(f"{known} to {other}" for known, other in self.prefixes)
-            raise OptionError(
-                f"The model {self.name!r} does not translate from {source!r} to {target!r}.",
-                hint=f"It translates {pairs}.",
-            )
-        return found[0]
+    def _pair(self, source: str | None, target: str | None) -> tuple[str, str]:
+        """The first of the pairs with a target, and with a source if it is named."""
+        for pair in self.pairs:
+            if source in (None, pair[0]) and pair[1] == target:
+                return pair
+        pairs = ", ".join(f"{known} to {other}" for known, other in self.pairs)
+        raise OptionError(
+            f"The model {self.name!r} does not translate from {source!r} to {target!r}.",
+            hint=f"It translates {pairs}.",
+        )
 
     @staticmethod
     def _own(code: str, known: Sequence[str]) -> str | None:
@@ -235,13 +260,14 @@ def _matching(
     return codes
 
 
-def _prefixes(config: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    found = {}
+def _params(config: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """What a config says of translating from one language to another."""
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
     params = config.get("task_specific_params")
     for task, own in (params if isinstance(params, dict) else {}).items():
         match = _TASK.fullmatch(task)
-        if match and isinstance(own, dict) and isinstance(own.get("prefix"), str):
-            found[match[1], match[2]] = own["prefix"]
+        if match and isinstance(own, dict):
+            found[match[1], match[2]] = own
     return found
 
 

@@ -46,7 +46,7 @@ class TranslationModel(Seq2SeqModel):
     def parts(self, item: Any, options: TranslationOptions) -> list[Part]:
         """The sentences of a text, and the text between them."""
         named, text = self.languages.marked(item.text, options.tgt_lang)
-        target = self.languages.target(named)
+        target = self.languages.target(named, options.src_lang)
         markup = options.tag_handling == "html"
         pieces = markup_pieces(text, target) if markup else [MarkupPiece(text, str)]
         plain = " ".join(piece.text for piece in pieces if piece.restore) if markup else text

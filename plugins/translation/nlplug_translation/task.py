@@ -56,9 +56,11 @@ class TranslationTask(Seq2SeqTask):
         return TranslationModel(bundle)
 
     def languages(self, bundle: Bundle, options: TaskOptions) -> Sequence[str]:
-        """The stated source language, else the source languages of the model."""
-        stated = cast("TranslationOptions", options).src_lang
-        return [stated] if stated is not None else self._known(bundle).sources
+        """The stated source language, else those that the model translates to the target."""
+        wanted = cast("TranslationOptions", options)
+        if wanted.src_lang is not None:
+            return [wanted.src_lang]
+        return self._known(bundle).sources_of(wanted.tgt_lang)
 
     def unchanged(self, item: TaskInput, options: TaskOptions) -> Sequence[tuple[int, int]]:
         """Addresses, placeholders, numbers and what else the options protect."""

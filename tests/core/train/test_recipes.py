@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from recipes import base_of, checkpoint_of, embed, evaluated, mean, recipe_run
+from recipes import base_of, branched, embed, evaluated, mean, recipe_run, suited, write_rows
 
+from nlplug.data import read_rows
 from nlplug.errors import BundleIncomplete, DataError
+from nlplug.export.checkpoint import load_checkpoint
+from nlplug.export.config import ExportConfig
+from nlplug.export.preflight.run import check_checkpoint
 from nlplug.models.bundle import Bundle
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
@@ -26,27 +31,43 @@ threads = 1
 """
 
 
-def test_a_finished_checkpoint_is_not_trained_again(
+def test_runs_from_one_end_are_averaged_and_not_repeated(
     toy_task: Task, toy_files: tuple[Path, Path], tiny_bert: Path, tmp_path: Path
 ) -> None:
-    settings = tmp_path / "train.toml"
-    settings.write_text(SETTINGS)
-    data, dev = toy_files
+    files = pytest.importorskip("safetensors.torch")
+    for name, source in zip(
+        ("first", "last", "watch"), (*toy_files[:1] * 2, toy_files[1]), strict=True
+    ):
+        (tmp_path / f"{name}.toml").write_text(SETTINGS)
+        write_rows(tmp_path / f"{name}.jsonl.gz", (row.values for row in read_rows(source)))
 
     def run() -> Path:
-        return checkpoint_of(
+        return branched(
             toy_task,
-            train=data,
-            eval=dev,
-            settings=settings,
-            output=tmp_path / "toy",
+            files=tmp_path,
+            settings=tmp_path,
+            work=tmp_path / "work",
             base=str(tiny_bert),
+            seeds=(1, 2),
+            first={"seed": 5},
         )
 
-    made = run() / "model.safetensors"
-    first = made.stat().st_mtime_ns
-    assert run() / "model.safetensors" == made
-    assert made.stat().st_mtime_ns == first
+    made = run()
+    # The export reads the mean; the record of a single run would stop it.
+    wanted = ExportConfig(source=made, output=tmp_path / "bundle", task=toy_task)
+    check_checkpoint(load_checkpoint(made, toy_task), wanted)
+    state = files.load_file(made / "model.safetensors")
+    runs = [tmp_path / "work" / f"{name}.training" for name in ("first", "last-1", "last-2")]
+    ends = [files.load_file(run / "model" / "model.safetensors") for run in runs[1:]]
+    name = "classifier.weight"
+    assert (ends[0][name] != ends[1][name]).any()
+    assert (state[name] - (ends[0][name] + ends[1][name]) / 2).abs().max() < 1e-6
+    begun = [json.loads((run / "run.json").read_text())["config"] for run in runs]
+    assert [config["seed"] for config in begun] == [5, 1, 2]
+    assert begun[1]["base"] == begun[2]["base"] == str(runs[0] / "model")
+    times = [(run / "model" / "model.safetensors").stat().st_mtime_ns for run in runs]
+    run()
+    assert times == [(run / "model" / "model.safetensors").stat().st_mtime_ns for run in runs]
 
 
 def test_a_bundle_is_embedded_whole_with_its_card(
@@ -74,9 +95,12 @@ def test_a_recipe_is_told_where_the_data_is(
     monkeypatch.delenv("NLPLUG_DATA", raising=False)
     with pytest.raises(DataError, match="NLPLUG_DATA is not set"):
         recipe_run("Make it.", task="toy", output=tmp_path)
-    monkeypatch.setattr(sys, "argv", ["make.py", "--data", "sets", "--base", "some/model"])
+    monkeypatch.setattr(
+        sys, "argv", ["make.py", "--data", "sets", "--base", "some/model", "--checkpoint", "m"]
+    )
     run = recipe_run("Make it.", task="toy", output=tmp_path)
     assert (run.data, run.base, run.output) == (Path("sets"), "some/model", tmp_path)
+    assert run.checkpoint == Path("m")
     assert run.files == Path("models-work") / "toy" / "data"
 
 
@@ -110,3 +134,15 @@ def test_the_mean_of_two_architectures_is_refused_and_nothing_is_lost(tmp_path: 
     with pytest.raises(ValueError, match="another architecture"):
         mean([tmp_path / "one", tmp_path / "two"], tmp_path / "mean")
     assert len(files.load_file(tmp_path / "mean" / "model.safetensors")["a"]) == 4
+
+
+def test_a_gpu_has_settings_of_its_own_where_there_are_some(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    one, other = tmp_path / "first.toml", tmp_path / "last.toml"
+    (tmp_path / "first.gpu.toml").touch()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [suited(one), suited(other)] == [tmp_path / "first.gpu.toml", other]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert suited(one) == one

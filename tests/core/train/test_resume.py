@@ -6,12 +6,14 @@ import json
 import signal
 import subprocess
 import sys
+import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from nlplug.errors import TrainingError
+from nlplug.errors import OptionError, TrainingError
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
 from nlplug.train.run import fine_tune
@@ -119,3 +121,53 @@ def test_a_work_folder_of_somebody_else_is_left_alone(toy_task: Task, config: Ma
     with pytest.raises(TrainingError, match="is not the folder of a training run"):
         fine_tune(toy_task, config())
     assert (folder / "thesis.txt").read_text() == "all my work"
+
+
+def without(settings: TrainConfig, name: str) -> TrainConfig:
+    values = settings.model_dump(exclude_unset=True)
+    return type(settings).model_validate({key: values[key] for key in values if key != name})
+
+
+def test_a_run_of_minutes_ends_in_time_and_its_rate_rises_and_falls(
+    toy_task: Task, config: Make
+) -> None:
+    settings = without(config(minutes=0.03, warmup=0.2, learning_rate=0.01), "epochs")
+    begin = time.monotonic()
+    fine_tune(toy_task, settings)
+    assert time.monotonic() - begin < 30
+    work = Workspace.of(settings)
+    lines = map(json.loads, work.curve.read_text().splitlines())
+    rates = [line["learning_rate"] for line in lines if "learning_rate" in line]
+    top = rates.index(max(rates))
+    assert rates[:top] == sorted(rates[:top])
+    assert rates[top] == pytest.approx(0.01, rel=0.2)
+    assert rates[-1] < 0.005
+    written = tomllib.loads(work.settings_file.read_text())
+    assert written["minutes"] == 0.03
+    assert not {"epochs", "schedule"} & written.keys()  # so that the file repeats the run
+
+
+def test_a_resumed_run_of_minutes_has_the_rest_of_its_time(tmp_path: Path) -> None:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    from nlplug.train.timed import EndInTime
+
+    args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    state = TrainerState(global_step=7)
+    (tmp_path / "checkpoint-7").mkdir()
+    for spent, over in (("4.9", False), ("5.0", True)):
+        (tmp_path / "checkpoint-7" / "minutes").write_text(spent)
+        callback, control = EndInTime(5.0, 0.0), TrainerControl()
+        callback.on_train_begin(args, state, control)
+        callback.on_step_end(args, state, control)
+        assert control.should_training_stop is over
+        callback.on_save(args, state, control)
+        assert float((tmp_path / "checkpoint-7" / "minutes").read_text()) >= float(spent)
+
+
+def test_minutes_are_not_given_with_what_they_replace(toy_task: Task, config: Make) -> None:
+    with pytest.raises(OptionError, match=r"minutes is 1, and epochs is 6\.0"):
+        fine_tune(toy_task, config(minutes=1))
+    cosine = without(config(minutes=1, schedule="cosine"), "epochs")
+    with pytest.raises(OptionError, match="minutes is 1, and schedule is 'cosine'"):
+        fine_tune(toy_task, cosine)

@@ -173,3 +173,37 @@ def test_a_target_that_the_model_lacks_is_not_translated_as_text(
 def test_a_mark_is_no_way_to_tell_a_model_that_begins_its_answers_with_the_target() -> None:
     with pytest.raises(OptionError, match="only as tgt_lang"):
         CODES.marked(">>fr<< The cat")
+
+
+PAIRS = Languages(
+    "m",
+    ("en", "fr"),
+    ("de", "zh", "en"),
+    ((), ()),
+    marks={"de": 3, "zh": 4, "en": 5},
+    pairs=(("en", "de"), ("en", "zh"), ("fr", "en")),
+)
+
+
+def test_the_only_target_of_a_source_need_not_be_named() -> None:
+    assert PAIRS.target(None, "fr") == "en"
+    assert PAIRS.target("de") == "de"
+    with pytest.raises(OptionError, match="several languages"):
+        PAIRS.target(None, "en")
+    with pytest.raises(OptionError, match="several languages"):
+        PAIRS.target(None)
+
+
+def test_a_target_tells_from_which_languages_it_is_translated() -> None:
+    assert PAIRS.sources_of("en") == ["fr"]
+    assert PAIRS.sources_of("zh") == ["en"]
+    assert PAIRS.sources_of(None) == ("en", "fr")
+    assert MARIAN.sources_of("fr") == ("en",)
+
+
+def test_two_languages_that_do_not_belong_together_are_an_error_that_lists_the_pairs() -> None:
+    assert PAIRS.route("fr", "en").before == (5,)
+    assert PAIRS.route(None, "de").before == (3,)
+    with pytest.raises(OptionError, match="from 'fr' to 'de'") as error:
+        PAIRS.route("fr", "de")
+    assert error.value.hint == "It translates en to de, en to zh, fr to en."

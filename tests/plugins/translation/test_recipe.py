@@ -12,13 +12,18 @@ from typing import Any
 
 import pytest
 
-RECIPE = Path(__file__).parents[3] / "plugins" / "translation" / "recipe"
+ROOT = Path(__file__).parents[3]
+RECIPE, TOOLS = ROOT / "plugins" / "translation" / "recipe", ROOT / "tools"
+
+
+MORE = RECIPE / "translation-more"
 
 
 @pytest.fixture(autouse=True)
-def recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(RECIPE))
-    for name in ("prepare", "variants"):
+def recipe(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in (getattr(request, "param", RECIPE), TOOLS):
+        monkeypatch.syspath_prepend(str(folder))
+    for name in ("pairs", "prepare", "variants"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
@@ -33,6 +38,7 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> None:
         ("bare", ("It is late.", "Il est tard."), ("It is late", "Il est tard")),
         ("bare", ("Wait...", "Attends..."), None),
         ("curly", ("I'm here.", "J'y suis."), ("I’m here.", "J'y suis.")),
+        ("bare", ("It is late.", "天晚了。"), ("It is late", "天晚了")),
     ],
 )
 def test_a_pair_comes_in_other_forms(
@@ -54,18 +60,58 @@ def test_what_both_sides_share_is_changed_on_both_alike(variant: str) -> None:
     assert made[1] == f"J'ai vu {new} hier."
 
 
-def test_each_phrase_is_two_texts_with_the_same_slots_in_the_same_order() -> None:
-    lines = (RECIPE / "phrases.tsv").read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize("file", [RECIPE / "phrases.tsv", MORE / "phrases.tsv"])
+def test_each_phrase_has_the_same_slots_in_the_same_order_in_all_languages(file: Path) -> None:
+    lines = file.read_text(encoding="utf-8").splitlines()
     assert len(lines) >= 400
     for line in lines:
         sides = line.split("\t")
-        assert len(sides) == 2, line
-        english, french = ([*re.findall(r"\{.\}", side)] for side in sides)
-        assert english == french, line
+        assert len(sides) == (2 if file.parent == RECIPE else 4), line
+        slots = [re.findall(r"\{.\}", side) for side in sides]
+        assert all(found == slots[0] for found in slots), line
+
+
+def test_names_and_numbers_next_to_chinese_characters_are_found() -> None:
+    import variants
+
+    made = variants.marked(("Tom has 3 cats.", "Tom有3只猫。"), random.Random(0))
+    assert made is not None
+    assert "Tom" not in made[1]
+    assert re.findall(r"\d+", made[0]) == re.findall(r"\d+", made[1])
+    assert variants.joined(("A b.", "一。"), ("C d.", "二。")) == ("A b. C d.", "一。二。")
+
+
+@pytest.mark.parametrize("recipe", [MORE], indirect=True)
+def test_held_out_sentences_are_held_out_in_all_languages(tmp_path: Path) -> None:
+    from pairs import key
+    from prepare import SETS, prepare
+
+    folder = tmp_path / "train" / "translation"
+    folder.mkdir(parents=True)
+    chance = random.Random(0)
+    words = ["".join(chance.choices("bcdfgh", k=8)) for _ in range(120)]
+    for language, domains in SETS.items():
+        for name in domains:
+            text = "有" if language == "zh" else language
+            rows = [(f"It has {word}", f"{text} {word}") for word in words]
+            if language == "zh" and name == "tatoeba":
+                rows.append(("He is late", "他遲到了"))
+            write(folder / f"{name}_en_{language}.jsonl.gz", rows, language)
+    target = tmp_path / "made"
+    prepare(tmp_path, target)
+    held = {key(row["en"]) for file in (target / "heldout").iterdir() for row in read(file)}
+    rows = read(target / "train.jsonl.gz")
+    trained = [row for row in rows if len({*row.values()}) > 1]
+    assert len(held) > 20
+    assert not held & {key(row["en"]) for row in trained}
+    assert {tuple(row) for row in rows} == {("en", "de"), ("en", "es"), ("en", "zh"), ("fr", "en")}
+    assert not any("遲" in row.get("zh", "") for row in rows)
+    assert all(row["source"].startswith(">>") for row in read(target / "gate.jsonl.gz"))
 
 
 def test_what_is_held_out_is_in_no_other_file(tmp_path: Path) -> None:
-    from prepare import FOREIGN, OPEN, RESTRICTED, key, prepare
+    from pairs import key
+    from prepare import FOREIGN, OPEN, RESTRICTED, prepare
 
     folder = tmp_path / "train" / "translation"
     folder.mkdir(parents=True)

@@ -7,9 +7,10 @@ Each step writes its result into the work folder; a run that was killed continue
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from chinese import TEXTS, held_out, trained_and_exported
+from chinese import TEXTS, embedded_encoder, held_out, trained_and_exported
 from recipes import embed, evaluated, recipe_run, write_rows
 
 from nlplug.data import read_rows
@@ -23,6 +24,7 @@ WINDOW = 256
 LICENSE = "training data for research use (see README.md)"
 DATA = [
     {"name": "MSRA, SIGHAN 2006", "license": "none stated, research use", "cite": "Levow 2006"},
+    {"name": "Reviews of sentiment-zh", "license": "none stated, research use"},
     TEXTS,
 ]
 
@@ -44,6 +46,8 @@ def main() -> None:
     files = run.files
     if not (files / "measured.jsonl.gz").is_file():
         prepare(run.data, files)
+    if not run.base and run.checkpoint is None:
+        run = replace(run, base=str(embedded_encoder(run.work / "start")))
     made = trained_and_exported(
         NerTask(),
         run,
@@ -56,7 +60,9 @@ def main() -> None:
     )
     found = evaluated("ner", made, files / "measured.jsonl.gz").report
     print(found)
-    figures = {f"@{name.upper()}@": f"{found[name]:.3f}" for name in ("f1", "precision", "recall")}
+    rows = sum(1 for _ in read_rows(files / "measured.jsonl.gz"))
+    figures = {"@ROWS@": f"{rows:,}"}
+    figures |= {f"@{name.upper()}@": f"{found[name]:.3f}" for name in ("f1", "precision", "recall")}
     figures |= {f"@{label}@": f"{scores['f1']:.3f}" for label, scores in found["labels"].items()}
     embed(made, run.output, HERE / "card.md", figures)
 

@@ -10,14 +10,17 @@ import re
 from collections.abc import Callable, Iterator
 
 Pair = tuple[str, str]
-"""English and French."""
+"""A source and its target: English and another language, or the other way round."""
 
 Variant = Callable[[Pair, random.Random], Pair | None]
 
-_NAME = re.compile(r"(?<![\w'’-])[A-Z][a-z]{2,}(?![\w'’-])")
-_NUMBER = re.compile(r"(?<![\w.,:/-])\d+(?:[.:]\d+)?(?![\w.,:/-]*\d)")
-_WORD = re.compile(r"(?<![\w'’<>{}%&/.-])[^\W\d_]{3,}(?![\w'’<>{}%&/.-])")
+# Chinese characters stand next to names and numbers without a space.
+_L = r"0-9A-Za-z_\u00c0-\u024f"
+_NAME = re.compile(rf"(?<![{_L}'’-])[A-Z][a-z]{{2,}}(?![{_L}'’-])")
+_NUMBER = re.compile(rf"(?<![{_L}.,:/-])\d+(?:[.:]\d+)?(?![{_L}.,:/-]*\d)")
+_WORD = re.compile(rf"(?<![{_L}'’<>{{}}%&/.-])[A-Za-z\u00c0-\u024f]{{3,}}(?![{_L}'’<>{{}}%&/.-])")
 _STOPS = ".!?…"
+_FULL = "。！？"
 _FIXED = re.compile(r"[<>{}%$@\\]|://|__")
 _STARTS = (*"BCDFGJKLMNPRSTV", "Br", "Gr", "St")
 _VOWELS = ("a", "e", "i", "o", "u", "ai", "au", "ei", "ou")
@@ -52,7 +55,8 @@ def name(chance: random.Random) -> str:
     middle = "".join(
         chance.choice(_VOWELS) + chance.choice(_MIDDLES) for _ in range(chance.choice((0, 1, 1, 2)))
     )
-    return chance.choice(_STARTS) + middle + chance.choice(_VOWELS) + chance.choice(_ENDS)
+    start: str = chance.choice(_STARTS)
+    return start + middle + chance.choice(_VOWELS) + chance.choice(_ENDS)
 
 
 def full_name(chance: random.Random) -> str:
@@ -135,13 +139,13 @@ def stand_in(chance: random.Random) -> str:
 
 def shared(pair: Pair, form: re.Pattern[str]) -> list[str]:
     """Words of a form that both sides have, each just once."""
-    english, french = ({match[0] for match in form.finditer(text)} for text in pair)
-    return sorted(word for word in english & french if all(text.count(word) == 1 for text in pair))
+    english, other = ({match[0] for match in form.finditer(text)} for text in pair)
+    return sorted(word for word in english & other if all(text.count(word) == 1 for text in pair))
 
 
 def replaced(pair: Pair, word: str, new: str) -> Pair:
-    english, french = (text.replace(word, new, 1) for text in pair)
-    return english, french
+    english, other = (text.replace(word, new, 1) for text in pair)
+    return english, other
 
 
 def marked(pair: Pair, chance: random.Random) -> Pair | None:
@@ -188,20 +192,20 @@ def upper(pair: Pair, chance: random.Random) -> Pair | None:
 
 
 def lower(pair: Pair, chance: random.Random) -> Pair | None:
-    """Without capitals and full stop, as in a chat; the French side keeps those of names."""
-    english, french = pair
-    if _FIXED.search("".join(pair)) or not english[:1].isupper() or english[-1:] not in ".!?":
+    """Without capitals and full stop, as in a chat; the target keeps the capitals of names."""
+    source, target = pair
+    if _FIXED.search("".join(pair)) or not source[:1].isupper() or source[-1:] not in ".!?":
         return None
-    first = french.split(" ", 1)[0]
-    if first not in english and french[1:2].islower():
-        french = french[0].lower() + french[1:]
-    if english[-1] == "." and french[-1:] == ".":
-        english, french = english[:-1], french[:-1]
-    return english.lower(), french
+    first = target.split(" ", 1)[0]
+    if first not in source and target[1:2].islower():
+        target = target[0].lower() + target[1:]
+    if source[-1] == "." and target[-1:] in (".", "。"):
+        source, target = source[:-1], target[:-1]
+    return source.lower(), target
 
 
 def title(pair: Pair, chance: random.Random) -> Pair | None:
-    """A heading: each English word begins with a capital, as is not usual in French."""
+    """A heading: each word of the source begins with a capital, as is usual in English only."""
     words = pair[0].split(" ")
     if not 2 <= len(words) <= 8 or pair[0][-1:] in ".!?:" or _FIXED.search("".join(pair)):
         return None
@@ -210,22 +214,25 @@ def title(pair: Pair, chance: random.Random) -> Pair | None:
 
 def bare(pair: Pair, chance: random.Random) -> Pair | None:
     """Without the mark at the end: none in, none out."""
-    if any(text[-1:] != "." or text.endswith("..") for text in pair):
+    if any(text[-1:] not in (".", "。") or text.endswith("..") for text in pair):
         return None
-    english, french = (text[:-1].rstrip() for text in pair)
-    return english, french
+    english, other = (text[:-1].rstrip() for text in pair)
+    return english, other
 
 
 def curly(pair: Pair, chance: random.Random) -> Pair | None:
-    """With the apostrophes of a word processor on the English side."""
+    """With the apostrophes of a word processor in the source."""
     return (pair[0].replace("'", "’"), pair[1]) if "'" in pair[0] else None
 
 
 def joined(first: Pair, second: Pair) -> Pair | None:
-    """Two sentences one after the other."""
-    if any(pair[side][-1:] not in _STOPS for pair in (first, second) for side in (0, 1)):
+    """Two sentences one after the other; in Chinese without a space between them."""
+    if any(pair[0][-1:] not in _STOPS or not pair[0] for pair in (first, second)):
         return None
-    return f"{first[0]} {second[0]}", f"{first[1]} {second[1]}"
+    if any(pair[1][-1:] not in _STOPS + _FULL or not pair[1] for pair in (first, second)):
+        return None
+    space = "" if first[1][-1] in _FULL else " "
+    return f"{first[0]} {second[0]}", f"{first[1]}{space}{second[1]}"
 
 
 VARIANTS: tuple[tuple[Variant, float], ...] = (

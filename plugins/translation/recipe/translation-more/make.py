@@ -1,0 +1,170 @@
+"""Train and export a model of several languages: data to bundle in one command.
+
+    NLPLUG_DATA=… python plugins/translation/recipe/translation-more/make.py
+
+Each step writes its result into the work folder; a run that was killed continues there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from pairs import part, write
+from prepare import SETS, languages_of, marked, prepare
+from recipes import evaluated, pretrained_of, recipe_run
+
+from nlplug.data import read_rows
+from nlplug.data.pairs import language_token
+from nlplug.export.run import ExportConfig, export_model
+from nlplug.train.vocabulary import train_tokenizer
+from nlplug_translation.task import TranslationTask
+
+HERE = Path(__file__).resolve().parent
+VOCABULARY = 18_000
+"""Tokens, of which 256 are bytes."""
+READ = 4
+"""One of so many pairs is read for the vocabulary."""
+LONGEST = 128
+"""Maximum number of tokens per side, as in the settings."""
+LICENSE = "data under open licences, some CC-BY-SA and GPL (see README.md)"
+DATA = [
+    {"name": "Tatoeba", "license": "CC-BY-2.0-FR", "source": "manythings.org/anki"},
+    {
+        "name": "Software strings: LibreOffice, GNOME, KDE, WordPress, Microsoft and others",
+        "license": "MPL-2.0, GPL-2.0, GPL-3.0, MIT",
+    },
+    {
+        "name": "Manuals: LibreOffice help, GNOME help, git, tldr pages",
+        "license": "MPL-2.0, CC-BY-SA-3.0, GPL-2.0, CC-BY-4.0",
+    },
+    {
+        "name": "Documentation in prose: opensource.guide, React, Vue, Electron, Django, Mozilla",
+        "license": "CC-BY-4.0, CC-BY-SA-4.0, MIT, BSD-3-Clause, MPL-2.0",
+    },
+    {"name": "Wiktionary; Ding", "license": "CC-BY-SA-3.0; GPL-2.0-or-later"},
+    {"name": "Names of CLDR and iso-codes", "license": "Unicode-3.0, LGPL-2.1-or-later"},
+    {
+        "name": "Strings of business software and shops: OCA, Monica, Kimai, Indico, Magento packs",
+        "license": "AGPL-3.0, MIT, CC0-1.0",
+    },
+    {"name": "BConTrasT: dialogues, English and German", "license": "CC-BY-SA-4.0"},
+    {"name": "3AM: captions, English and Chinese", "license": "MIT"},
+    {"name": "Acts and regulations of Canada", "license": "Open Government Licence - Canada"},
+    {
+        "name": "Texts of Canadian government services",
+        "license": "Apache-2.0, MIT, Open Government Licence - Canada",
+    },
+    {"name": "TICO-19; SORMAS", "license": "CC0-1.0; GPL-3.0"},
+    {"name": "Python's documentation", "license": "PSF-2.0; translations CC0-1.0"},
+    {"name": "Bible and two novels", "license": "public domain"},
+    {"name": "African Storybook", "license": "CC-BY-3.0, CC-BY-4.0"},
+    {"name": "Phrases of letters and programs, in the recipes", "license": "Apache-2.0"},
+]
+SHOWN = ("tatoeba", "software", "manuals", "letters_business", "business_shop", "docs_prose")
+"""The held-out sets that are measured."""
+CALIBRATED = 2_000
+"""Training pairs from which those for the scales of activations are drawn."""
+
+
+def vocabulary(pairs: Path, target: Path) -> Path:
+    """The tokenizer, trained on a part of the pairs. It has no unknown tokens."""
+    if not (target / "tokenizer.json").is_file():
+        made = train_tokenizer(
+            texts(pairs),
+            kind="unigram-bytes",
+            size=VOCABULARY,
+            end="</s>",
+            max_length=LONGEST,
+            closed=True,
+            tokens=sorted(language_token(languages_of(language)[1]) for language in SETS),
+        )
+        made.save_pretrained(target)
+    return target
+
+
+def texts(pairs: Path) -> Iterator[str]:
+    """Both sides of a part of the pairs; not of those that are only copied."""
+    for row in read_rows(pairs):
+        first, second = row.values["translation"].values()
+        if first != second and part(first, READ, "vocabulary") == 0:
+            yield first
+            yield second
+
+
+def train(files: Path, work: Path) -> Path:
+    """The checkpoint, trained from scratch."""
+    pairs = files / "train.jsonl.gz"
+    return pretrained_of(
+        train=pairs,
+        eval=files / "eval.jsonl.gz",
+        settings=HERE / "train.toml",
+        output=work / "checkpoint",
+        tokenizer=vocabulary(pairs, work / "vocabulary"),
+    )
+
+
+def calibration(pairs: Path, target: Path) -> Path:
+    """Training pairs of all languages, whose sources say to which language they are translated."""
+    rows = [row.values["translation"] for row in read_rows(pairs)]
+    made = []
+    for row in rows[:: len(rows) // CALIBRATED]:
+        (_, source), (language, text) = row.items()
+        made += marked([(source, text)], language)
+    write(target, made, "target", source="source")
+    return target
+
+
+def export(checkpoint: Path, files: Path, target: Path) -> None:
+    """Export to int8; the gate compares it with PyTorch on pairs of all languages."""
+    directions = {name: languages_of(name) for name in SETS}
+    stated = {f"translation_{source}_to_{other}": {} for source, other in directions.values()}
+    config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+    config["task_specific_params"] = stated
+    (checkpoint / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    report = export_model(
+        ExportConfig(
+            source=checkpoint,
+            output=target,
+            task=TranslationTask(),
+            precisions=("int8",),
+            required=("int8",),
+            eval_data=files / "gate.jsonl.gz",
+            calibration=calibration(files / "train.jsonl.gz", files / "calibration.jsonl.gz"),
+            name=HERE.name,
+            options={"best_length": 40},
+            license=LICENSE,
+            data=DATA,
+            languages=tuple(sorted({"en", *SETS})),
+            description="English to German, Spanish and Chinese, and French to English; in int8.",
+        )
+    )
+    print(report.graph)
+    for result in report.results:
+        print(result)
+
+
+def measure(made: Path, heldout: Path) -> None:
+    """Print BLEU and chrF of each direction and set with 4 beams."""
+    for language, domains in SETS.items():
+        source, target = languages_of(language)
+        for domain in SHOWN:
+            if domain in domains:
+                file = heldout / f"{source}-{target}_{domain}.jsonl.gz"
+                options = {"src_lang": source, "tgt_lang": target, "num_beams": 4}
+                print(file.name, evaluated("translation", made, file, **options).report, flush=True)
+
+
+def main() -> None:
+    """Run all steps that are not yet done."""
+    run = recipe_run(__doc__, task=HERE.name, base="", package=None)
+    if not (run.files / "eval.jsonl.gz").is_file():
+        prepare(run.data, run.files)
+    checkpoint = Path(run.base) if run.base else train(run.files, run.work)
+    export(checkpoint, run.files, run.output)
+    measure(run.output, run.files / "heldout")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The float32 checkpoint of an embedded int8 BERT, to go on training where none was kept.
+
+The weights are those of the int8 graph times their scales. What the export changed so that
+activations round better is changed back: it scales the outputs of norms and of activations by
+channel, and the weights behind them the other way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from nlplug import Bundle
+from nlplug.export.pooling import KEY
+from nlplug.models.layout import CONFIG_MARK
+
+_OF_THE_BUNDLE = {CONFIG_MARK, KEY, "problem_type", "id2label", "label2id"}
+"""Entries of its ``config.json`` that are not those of the encoder."""
+_PRODUCTS = ("attention.output.dense", "intermediate.dense", "output.dense")
+
+
+def dequantized(bundle: Bundle, target: Path) -> Path:
+    """Write the encoder of a bundle as a checkpoint of ``BertModel`` with its tokenizer.
+
+    Args:
+        bundle: A bundle of a BERT whose int8 graph has fused attention and fixed scales.
+        target: The folder of the checkpoint.
+
+    Returns:
+        ``target``.
+    """
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    values = json.loads((bundle.path / "config.json").read_text(encoding="utf-8"))
+    config = BertConfig(**{name: values[name] for name in values.keys() - _OF_THE_BUNDLE})
+    model = BertModel(config, add_pooling_layer=False)
+    graph = onnx.load(bundle.path / "onnx" / "model_int8.onnx").graph
+    state = {name: torch.from_numpy(value) for name, value in _state(graph).items()}
+    model.load_state_dict(state)
+    model.save_pretrained(target)
+    AutoTokenizer.from_pretrained(bundle.path).save_pretrained(target)
+    return target
+
+
+def _state(graph: Any) -> dict[str, np.ndarray]:
+    values = {
+        initializer.name: numpy_helper.to_array(initializer).astype(np.float32)
+        for initializer in graph.initializer
+    }
+    sources = {output: node for node in graph.node for output in node.output}
+    state = {
+        name.removeprefix("bert."): value
+        for name, value in values.items()
+        if name.startswith("bert.") and not name.endswith(("_int8", "_scale", "_smooth"))
+    }
+    for name in ("word_embeddings", "position_embeddings"):
+        own = f"embeddings.{name}.weight"
+        state[own] = values[f"bert.{own}_int8"] * values[f"bert.{own}_scale"]
+    attentions = [node for node in graph.node if node.op_type == "QAttention"]
+    products = [node for node in graph.node if node.op_type == "MatMulIntegerToFloat"]
+    for layer, node in enumerate(attentions):
+        weight, bias = _layer(node.input, (1, 2, 4), values, sources)
+        start = f"encoder.layer.{layer}"
+        for name, part, shift in zip(
+            ("query", "key", "value"), np.split(weight, 3, 1), np.split(bias, 3), strict=True
+        ):
+            state[f"{start}.attention.self.{name}.weight"] = np.ascontiguousarray(part.T)
+            state[f"{start}.attention.self.{name}.bias"] = shift
+        behind = products[layer * len(_PRODUCTS) : (layer + 1) * len(_PRODUCTS)]
+        for name, product in zip(_PRODUCTS, behind, strict=True):
+            weight, bias = _layer(product.input, (1, 6, 3), values, sources)
+            state[f"{start}.{name}.weight"] = np.ascontiguousarray(weight.T)
+            state[f"{start}.{name}.bias"] = bias
+    return state
+
+
+def _layer(
+    inputs: Sequence[str],
+    places: tuple[int, int, int],
+    values: dict[str, np.ndarray],
+    sources: dict[str, Any],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weight (inputs, outputs) and bias of a product, as before the scaling of its inputs.
+
+    Args:
+        inputs: Names of the inputs of the product; the first one is quantized.
+        places: Where weight, bias and scale are among them.
+        values: All initializers.
+        sources: The node that computes a value.
+    """
+    weight, bias, scale = (values[inputs[place]] for place in places)
+    weight = weight * scale
+    node = sources[sources[inputs[0]].input[0]]
+    if node.op_type == "LayerNormalization" and node.input[1].endswith("_gamma"):
+        norm = next(
+            other
+            for other in sources.values()
+            if other.op_type == node.op_type
+            and other.input[0] == node.input[0]
+            and not other.input[1].endswith("_gamma")
+        )
+        factor = values[node.input[1]] / values[norm.input[1]]
+        moved = values[node.input[2]] - factor * values[norm.input[2]]
+        return factor[:, None] * weight, bias + moved @ weight
+    if node.op_type == "Mul" and node.input[1] in values:
+        return values[node.input[1]][:, None] * weight, bias
+    return weight, bias
