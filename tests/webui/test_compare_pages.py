@@ -118,6 +118,17 @@ def test_the_gate_and_a_model_that_does_not_exist(comparing: Page) -> None:
     assert "/nowhere" in comparing.locator(".np-c-side .np-error").inner_text()
 
 
+def test_an_error_is_explained_in_chinese(guest: Visitor) -> None:
+    page = guest.open("compare#/sentiment", locale="zh-CN")
+    model = page.locator("#np-c-second-model")
+    model.fill("acme/not-here")
+    model.press("Tab")
+    error = page.locator(".np-c-side .np-error")
+    assert "网络访问已关闭" in error.inner_text()
+    assert "acme/not-here" in error.locator(".np-original[lang=en]").inner_text()
+    guest.leave()
+
+
 def test_the_task_is_in_the_address(comparing: Page) -> None:
     comparing.locator("#np-c-task").select_option("ner")
     comparing.locator("#np-compare[data-ready=ner]").wait_for()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,16 @@ def test_the_choices_of_a_task_have_its_models_and_fields(client: TestClient) ->
     top_k = next(one for one in found["options"] if one["name"] == "top_k")
     assert (top_k["kind"], top_k["value"]) == ("number", 1)
     assert top_k["title"] == {"en": "Number of labels", "zh": "标签数量"}
+
+
+def test_the_scripts_of_the_pages_may_be_kept(client: TestClient) -> None:
+    page = client.get("/", headers={"accept": "text/html"}).text
+    scripts = re.findall(r'<script src="\./(np-[^"]+)"', page)
+    assert [address.partition("?")[0] for address in scripts] == ["np-page.js", "np-workshop.js"]
+    for address in scripts:
+        reply = client.get(address)
+        assert "immutable" in reply.headers["cache-control"]
+        assert "window.np" in reply.text
 
 
 def test_a_model_has_its_sizes_and_the_record_of_its_gate(client: TestClient) -> None:
