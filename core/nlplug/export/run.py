@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nlplug.errors import BundleError, ExportError, GateRefused, NlplugError, OptionError
 from nlplug.export.architectures import tested
 from nlplug.export.config import ExportConfig
-from nlplug.export.preflight.findings import Finding, check_allowed
+from nlplug.export.preflight.findings import CheckpointFinding, check_allowed
 from nlplug.families.family import load
 from nlplug.models.bundle import Bundle
 from nlplug.models.card import model_card
@@ -45,7 +45,7 @@ class ExportReport:
     rows: str
     reference: dict[str, float]
     graph: str
-    findings: Sequence[Finding] = ()
+    findings: Sequence[CheckpointFinding] = ()
     attempts: Sequence[Attempt] = ()
 
 

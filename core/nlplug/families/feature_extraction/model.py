@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nlplug.errors import BundleError, InputError
+from nlplug.errors import BundleError
 from nlplug.families.feature_extraction.options import FeatureInput, FeatureOptions, Pool
 from nlplug.families.one_pass import Row, TaskModel
+from nlplug.families.truncation import cut_to, room_of
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.tokenizer import load_tokenizer
 
@@ -85,16 +86,7 @@ class FeatureModel(TaskModel[FeatureInput, FeatureOptions]):
 
     def _row(self, ids: list[int], pool: Pool, options: FeatureOptions) -> Row:
         before, behind = self._tokenizer.text_frame
-        window = self._tokenizer.max_length
-        if options.truncation:
-            window = min(window, options.max_length or window)
-        room = window - len(before) - len(behind)
-        if len(ids) > room:
-            if not options.truncation:
-                raise InputError(
-                    f"The text has {len(ids)} tokens; the window of {self._name!r} has room for "
-                    f"{room}.",
-                    hint="Shorten it, or have its end cut off by truncation=True.",
-                )
-            ids = ids[: max(room, 0)]
+        cut = options.truncation
+        room = room_of(self._tokenizer, truncation=cut, max_length=options.max_length)
+        ids = cut_to(ids, room, self._name, truncation=cut)
         return Row({"input_ids": np.array([*before, *ids, *behind], np.int64)}, pool)
