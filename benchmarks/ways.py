@@ -51,6 +51,7 @@ class Way:
 
 _TAUGHT = ["--teacher", "{folder}/full"]
 _STATES = ["--teacher-states", "{folder}/full.training/model"]
+_TUNED = "--no-probe"
 _PRIVATE = ["--batch-size", "64", "--epochs", "20", "--learning-rate", "1e-3"]
 WAYS: dict[str, Way] = {
     "full": Way("all weights"),
@@ -62,6 +63,11 @@ WAYS: dict[str, Way] = {
     "heads": Way("half of the heads, teacher", _TAUGHT, ["--keep", "1", "--keep-heads", "0.5"]),
     "both": Way("half of both, teacher", _TAUGHT, ["--keep-heads", "0.5"]),
     "states": Way("half of both, teacher and states", _TAUGHT + _STATES, ["--keep-heads", "0.5"]),
+    # Fine-tuned in any case: a probe has no use for a teacher's states.
+    "both-tuned": Way("the same, `--no-probe`", [*_TAUGHT, _TUNED], ["--keep-heads", "0.5"]),
+    "states-tuned": Way(
+        "the same with states, `--no-probe`", [*_TAUGHT, *_STATES, _TUNED], ["--keep-heads", "0.5"]
+    ),
     "private": Way("`--private-epsilon 8`", [*_PRIVATE, "--private-epsilon", "8"]),
     "private-lora": Way(
         "`--private-epsilon 8 --adapter lora`",

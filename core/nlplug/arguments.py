@@ -117,13 +117,16 @@ class Setup:
         return "auto"
 
 
-def read_setup(model: Any, device: Any, precision: str, arguments: Mapping[str, Any]) -> Setup:
+def read_setup(
+    model: Any, device: Any, precision: str | None, arguments: Mapping[str, Any]
+) -> Setup:
     """The settings of a pipeline, from the arguments of ``transformers.pipeline`` and ours.
 
     Raises:
         OptionError: An argument has no meaning here; the hint names the way.
         DeviceError: The device does not exist.
     """
+    precision = "auto" if precision is None else precision
     left = dict(arguments)
     loading = left.pop("model_kwargs", None) or {}
     if not isinstance(loading, Mapping):
@@ -333,6 +336,6 @@ def task_of(bundle: Bundle) -> str:
     if not name:
         raise UnknownTask(
             f"The model {bundle.name!r} does not say which task it is for.",
-            hint="Name the task: pipeline('sentiment', model=…).",
+            hint="Name the task: pipeline('sentiment', model=…), or --task sentiment.",
         )
     return name

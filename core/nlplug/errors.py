@@ -134,6 +134,8 @@ class ModelNotFound(NlplugError, OSError):
 class OfflineError(ModelNotFound):
     """A model would have to be downloaded, but network access is turned off."""
 
+    error_type = "offline"
+
 
 class UploadError(NlplugError):
     """A model cannot be uploaded to the Hub."""

@@ -54,8 +54,9 @@ class SizedAnswers(Iterator[Any]):
 
 
 def is_one_input(task: Task, inputs: Any) -> bool:
-    """Whether a value is one input, or can only be refused as one."""
-    if isinstance(inputs, str | bytes | bytearray | memoryview | Mapping | task.Input):
+    """Whether a value is one input, or can only be refused as one, as a set, which has no order."""
+    refused = (bytes, bytearray, memoryview, set, frozenset)
+    if isinstance(inputs, (str, Mapping, task.Input, *refused)):
         return True
     return isinstance(inputs, np.ndarray) and inputs.ndim == 0
 

@@ -28,8 +28,10 @@ def parse_json(text: str | bytes | bytearray, *, unique_keys: bool = False) -> A
         raise
     except RecursionError:
         raise json.JSONDecodeError("nested too deeply", "", 0) from None
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         raise json.JSONDecodeError(str(error), "", 0) from None
+    except ValueError:
+        raise json.JSONDecodeError("a number has thousands of digits", "", 0) from None
 
 
 def json_fault(error: json.JSONDecodeError) -> str:

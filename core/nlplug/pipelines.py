@@ -59,7 +59,7 @@ def pipeline(
     task: str | None = None,
     model: str | Path | Bundle | None = None,
     *others: None,
-    precision: str = "auto",
+    precision: str | None = "auto",
     device: object = "auto",
     threads: int | None = None,
     revision: str | None = None,
@@ -73,8 +73,9 @@ def pipeline(
         model: A folder, the name of a packaged or cached model, or a Hub id; None: the default.
             ``auto``: the installed models of the task together; each input is answered by one that
             knows its language.
-        precision: A precision of the bundle, such as ``fp32``, ``fp16`` or ``int8``. ``auto``: on
-            the CPU int8 if the quality gate measured it, on a GPU fp16 if present, else fp32.
+        precision: A precision of the bundle, such as ``fp32``, ``fp16`` or ``int8``. ``auto`` (or
+            None): on the CPU int8 if the quality gate measured it, on a GPU fp16 if present, else
+            fp32.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; also, as in transformers, -1 for the
             CPU, a number for that GPU, None, or a ``torch.device``.
         threads: CPU threads; None: the CPUs that the process may use.

@@ -301,8 +301,8 @@ def test_a_field_that_is_given_twice_is_refused(
         pipe(inputs, **fields)
 
 
-@pytest.mark.parametrize("inputs", [b"good", bytearray(b"good"), np.array("good")])
-def test_bytes_and_arrays_without_axes_are_no_inputs(pipe: Pipeline, inputs: Any) -> None:
+@pytest.mark.parametrize("inputs", [b"good", bytearray(b"good"), np.array("good"), {"good"}])
+def test_bytes_sets_and_arrays_without_axes_are_no_inputs(pipe: Pipeline, inputs: Any) -> None:
     with pytest.raises(InputError, match="cannot take .*good.* as an input"):
         pipe(inputs)
 

@@ -60,6 +60,25 @@ def test_standard_input_without_a_text_is_an_error(bundle: Bundle, stdin: str) -
     ]
 
 
+def test_standard_streams_may_be_closed_or_lack_characters(tmp_path: Path) -> None:
+    labels = ("差评", "好评 😀")
+    model = str(tiny_text_classifier(tmp_path, labels=labels).path)
+    command = f"{sys.executable} -m nlplug run sentiment --model {model} "
+    done = run("--model", model, "good", PYTHONIOENCODING="ascii")
+    assert json.loads(done.stdout)["label"] == labels[1]
+    assert "\\u597d\\u8bc4" in done.stdout
+    for words, code, lines, shown in (
+        ("<&-", 2, 0, "Error: Nothing to answer"),
+        ("good >&- 2>&- <&-", 0, 0, ""),
+        ("--input <(printf 'good\\nbad\\n')", 0, 2, ""),
+    ):
+        closed = subprocess.run(
+            ["bash", "-c", command + words], capture_output=True, text=True, check=False
+        )
+        assert (closed.returncode, closed.stdout.count("\n")) == (code, lines), closed.stderr
+        assert shown in closed.stderr
+
+
 def test_blank_lines_between_texts_are_passed_over(bundle: Bundle) -> None:
     done = run("--model", str(bundle.path), stdin="good\n\n  \nbad\n")
     assert [json.loads(line)["label"] for line in done.stdout.splitlines()] == [

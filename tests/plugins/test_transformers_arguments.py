@@ -407,6 +407,12 @@ def test_a_prompt_can_be_cut_for_the_model_only(pipes: Callable[[str], Pipeline]
     new = whole["generated_text"].removeprefix(OPENING)
     assert answer["generated_text"] == f"{OPENING} there was a king{new}"
 
+    common |= {"prompt_length": 3, "truncation": "left", "return_tensors": True}
+    [made] = tell(f"{OPENING} there was a king", **common)
+    last = tell.tokenizer.encode(f"{OPENING} there was a king")[-2:]
+    assert list(made["generated_token_ids"])[1:3] == last
+    assert len(made["generated_token_ids"]) == 3 + 4
+
 
 def test_token_ids_are_returned_instead_of_the_text(pipes: Callable[[str], Pipeline]) -> None:
     tell, translate = pipes("text-generation"), pipes("translation")

@@ -20,7 +20,7 @@ from nlplug.families.sequence_classification import (
 from nlplug.task import Display, TaskInput
 from nlplug.testing import tiny_text_classifier
 from nlplug_webui.batch import PREVIEW_ROWS, Progress, Tally, look, run_batch
-from nlplug_webui.batch_report import progress_html, summary_html
+from nlplug_webui.batch_report import look_html, progress_html, summary_html
 
 
 class Tone(SequenceClassificationTask):
@@ -73,6 +73,18 @@ def test_columns_are_picked_by_name_and_never_guessed(tmp_path: Path) -> None:
     other.write_text("id,foo\n1,good\n", encoding="utf-8")
     assert look(Tone(), named).picked == {"text": "Text", "text_pair": None}
     assert look(Tone(), other).picked == {"text": None, "text_pair": None}
+
+
+def test_the_first_rows_of_a_file_are_shown(tmp_path: Path) -> None:
+    source = tmp_path / "rows.jsonl"
+    lines = [{"text": "<b>good</b>"}, *({"text": "x" * 999, "n": n} for n in range(9))]
+    source.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    found = look(Tone(), source)
+    assert found.columns == ("text", "n")
+    assert [(line, n) for line, (_, n) in found.first] == [(1, ""), *enumerate("0123", 2)]
+    shown = look_html(found, "en")
+    assert "&lt;b&gt;good" in shown and "x" * 300 not in shown
+    assert "The first 5 of 10 rows are shown." in shown
 
 
 def test_the_answer_never_hides_a_column_that_was_there(pipe: Pipeline, tmp_path: Path) -> None:

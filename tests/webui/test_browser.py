@@ -145,6 +145,9 @@ def test_a_file_is_answered_and_can_be_downloaded(open_page: Open, tmp_path: Pat
     page.get_by_role("radio", name="Batch").click()
     page.locator("#batch-file input[type=file]").set_input_files(source)
     page.get_by_text("2 rows, ready to run").wait_for()
+    shown = page.locator("#batch-result")
+    assert shown.locator("th").all_inner_texts() == ["line", "id", "review", "label"]
+    assert shown.locator("tbody td").all_inner_texts()[:4] == ["2", "7", "good", "x"]
     assert page.locator("#column-text input").input_value() == "", "no column is guessed"
     page.locator("#column-text input").click()
     page.get_by_role("option", name="review").click()
@@ -193,8 +196,7 @@ def test_a_stopped_batch_offers_what_is_done(open_page: Open, tmp_path: Path) ->
     page.locator("#batch-file input[type=file]").set_input_files(source)
     page.get_by_text("200,000 rows, ready to run").wait_for()
     page.locator("#batch-run").click()
-    page.get_by_text("of 200,000 rows").wait_for()
-    page.locator("#batch-result tbody tr").first.wait_for()
+    page.locator("#batch-result .np-progress ~ .np-table tbody tr").first.wait_for()
     page.locator("#batch-stop").click()
     page.get_by_text("Stopped after").wait_for()
     page.locator("#download-csv:not([disabled])").wait_for()

@@ -48,6 +48,7 @@ def test_one_text_on_both_sides(comparing: Page) -> None:
     comparing.locator(".np-c-options summary").click()
     comparing.locator("#np-c-option-top_k").fill("2")
     comparing.locator("#np-c-ask").click()
+    assert "Both sides are the same model" in comparing.locator("#np-c-alike").inner_text()
     answers = comparing.locator(".np-c-answer")
     answers.nth(1).wait_for()
     for told in answers.all_inner_texts():
@@ -115,6 +116,17 @@ def test_the_gate_and_a_model_that_does_not_exist(comparing: Page) -> None:
     comparing.locator("#np-c-second-model").fill("/nowhere")
     comparing.locator("#np-c-second-model").press("Tab")
     assert "/nowhere" in comparing.locator(".np-c-side .np-error").inner_text()
+
+
+def test_an_error_is_explained_in_chinese(guest: Visitor) -> None:
+    page = guest.open("compare#/sentiment", locale="zh-CN")
+    model = page.locator("#np-c-second-model")
+    model.fill("acme/not-here")
+    model.press("Tab")
+    error = page.locator(".np-c-side .np-error")
+    assert "网络访问已关闭" in error.inner_text()
+    assert "acme/not-here" in error.locator(".np-original[lang=en]").inner_text()
+    guest.leave()
 
 
 def test_the_task_is_in_the_address(comparing: Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from nlplug_webui.serving import make_app
 from nlplug_webui.workshop.compare import marked_rows
 from nlplug_webui.workshop.inside import SHOWN
 from nlplug_webui.workshop.plugins import CATALOGUE
-from nlplug_webui.workshop.products import Products
+from nlplug_webui.workshop.products import TaskTools
 
 OURS = {"x-nlplug-page": "1"}
 ROWS = "text,label\nA wonderful film,positive\nDreadful and boring,negative\n"
@@ -40,10 +41,21 @@ def test_the_choices_of_a_task_have_its_models_and_fields(client: TestClient) ->
     found = client.get("np-compare/tasks/sentiment").json()
     assert found["models"][0] == "sentiment-en"
     assert (found["any"], found["scores"]) == (True, True)
+    assert found["other"] is None  # the other installed model is for Chinese
     assert found["fields"][0]["name"] == "text"
     top_k = next(one for one in found["options"] if one["name"] == "top_k")
     assert (top_k["kind"], top_k["value"]) == ("number", 1)
     assert top_k["title"] == {"en": "Number of labels", "zh": "标签数量"}
+
+
+def test_the_scripts_of_the_pages_may_be_kept(client: TestClient) -> None:
+    page = client.get("/", headers={"accept": "text/html"}).text
+    scripts = re.findall(r'<script src="\./(np-[^"]+)"', page)
+    assert [address.partition("?")[0] for address in scripts] == ["np-page.js", "np-workshop.js"]
+    for address in scripts:
+        reply = client.get(address)
+        assert "immutable" in reply.headers["cache-control"]
+        assert "window.np" in reply.text
 
 
 def test_a_model_has_its_sizes_and_the_record_of_its_gate(client: TestClient) -> None:
@@ -140,7 +152,7 @@ def test_a_model_of_a_direction_is_found_on_this_machine(
 
     def client_of_pool(*, closed: bool) -> TestClient:
         app = FastAPI()
-        app.include_router(Products(host, ModelPool(host, only_packaged=closed)).router)
+        app.include_router(TaskTools(host, ModelPool(host, only_packaged=closed)).router)
         return TestClient(app, headers=OURS)
 
     every, closed = client_of_pool(closed=False), client_of_pool(closed=True)
@@ -166,7 +178,9 @@ def test_models_of_the_workspace_can_be_compared(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({"task": "sentiment"}))
     client = client_of(workspace=str(workspace.path))
-    assert str(model) in client.get("np-compare/tasks/sentiment").json()["models"]
+    found = client.get("np-compare/tasks/sentiment").json()
+    assert str(model) in found["models"]
+    assert found["other"] == str(model)
 
 
 def test_a_translator_of_the_workspace_is_found_for_a_direction(tmp_path: Path) -> None:
@@ -174,7 +188,7 @@ def test_a_translator_of_the_workspace_is_found_for_a_direction(tmp_path: Path) 
     model = cached_translator(tmp_path / "cache", tmp_path)
     app = FastAPI()
     pool = ModelPool(host, folders=lambda task: [str(model)] * (task == "translation"))
-    app.include_router(Products(host, pool).router)
+    app.include_router(TaskTools(host, pool).router)
     body = {"task": "translation", "source": "fr", "target": "en"}
     found = TestClient(app, headers=OURS).post("np-products/direction", json=body).json()
     assert found["model"] == str(model)

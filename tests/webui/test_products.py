@@ -204,7 +204,11 @@ def test_types_of_entities_have_names_can_be_hidden_and_are_saved(open_page: Ope
     chips.first.click()
     assert chips.first.get_attribute("aria-pressed") == "false"
     assert page.locator("#marked .np-type-off").count() == 2
-    assert page.locator("#result-tail tbody tr:visible").count() == 1
+    left = page.locator("#result-tail tbody tr:visible")
+    assert left.all_inner_texts() == ["Place (LOC)\tBerlin\t34\t40\t" + left.inner_text()[-6:]]
+    assert "labels Place (LOC), Other name (MISC)" in " ".join(
+        page.locator("#model-facts").inner_text().split()
+    )
     with page.expect_download() as download:
         page.locator("[data-export=json]").click()
     assert [span["text"] for span in json.loads(saved(download.value))["spans"]] == ["Berlin"]

@@ -102,9 +102,9 @@ def test_entities_are_marked_with_their_names_and_listed_with_their_places(
     assert "3 found" in said
     assert marks(page) == [("Anna Smith", "PER"), ("Rome", "LOC"), ("Paris", "LOC")]
     assert [row[:4] for row in cells(page)] == [
-        ["PER", "Anna Smith", "0", "10"],
-        ["LOC", "Rome", "16", "20"],
-        ["LOC", "Paris", "26", "31"],
+        ["Person (PER)", "Anna Smith", "0", "10"],
+        ["Place (LOC)", "Rome", "16", "20"],
+        ["Place (LOC)", "Paris", "26", "31"],
     ]
     ask(page, "ner", text="nobody")
     assert "Nothing found" in page.locator("#result").inner_text()

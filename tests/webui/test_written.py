@@ -13,13 +13,13 @@ from nlplug import PluginHost
 from nlplug.runtime.answers import TextPiece
 from nlplug.server.app import create_app
 from nlplug.server.pool import ModelPool
-from nlplug_webui.label_names import label_name
-from nlplug_webui.workshop.products import Products
-from nlplug_webui.written import Written
+from nlplug_webui.label_names import answers_of, label_name
+from nlplug_webui.workshop.products import TaskTools
+from nlplug_webui.written import WrittenText
 
 
-def written(*pieces: TextPiece) -> Written:
-    made = Written()
+def written(*pieces: TextPiece) -> WrittenText:
+    made = WrittenText()
     for piece in pieces:
         made.take(piece)
     return made
@@ -56,13 +56,18 @@ def test_common_labels_have_names(label: str, name: str) -> None:
     assert label_name(label, "en") == name
 
 
+def test_the_labels_of_a_model_are_shown_without_tags() -> None:
+    assert answers_of(["O", "B-LOC", "I-LOC", "B-XY"], "en") == ["Place (LOC)", "XY"]
+    assert answers_of(["LAW", "B-side"], "en") == ["LAW", "B-side"]
+
+
 @pytest.fixture(scope="module")
 def client() -> TestClient:
     headers = {"x-nlplug-page": "1"}
     host = PluginHost.discover(only={"translation", "sentiment"})
     pool = ModelPool(host)
     app = create_app(host, pool=pool)
-    app.include_router(Products(host, pool).router)
+    app.include_router(TaskTools(host, pool).router)
     return TestClient(app, base_url="http://127.0.0.1", headers=headers)
 
 

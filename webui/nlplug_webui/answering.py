@@ -23,7 +23,7 @@ from nlplug_webui.runs import Ending, Run, Runs
 from nlplug_webui.texts import duration, say
 from nlplug_webui.why import why_button_html, why_html
 from nlplug_webui.workshop.record import record_html
-from nlplug_webui.written import Written, call_html, detected_html, kept_note_html
+from nlplug_webui.written import WrittenText, call_html, detected_html, kept_note_html
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
@@ -60,7 +60,7 @@ class _Growing:
 
     started: float
     text: str = ""
-    written: Written = field(default_factory=Written)
+    written: WrittenText = field(default_factory=WrittenText)
     tokens: int = 0
     first: float = 0.0
     finish: str | None = None

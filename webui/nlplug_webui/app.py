@@ -12,7 +12,6 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr
 from gradio.i18n import I18nData
-from starlette.staticfiles import StaticFiles
 
 from nlplug.server.pool import ModelPool
 from nlplug_webui import look_and_feel, pages
@@ -35,9 +34,9 @@ from nlplug_webui.texts import LANGUAGES, PREFIX, language_of, say, translations
 from nlplug_webui.workshop.compare import Comparing
 from nlplug_webui.workshop.inside import Insides
 from nlplug_webui.workshop.plugins import Plugins
-from nlplug_webui.workshop.products import Products
+from nlplug_webui.workshop.products import TaskTools
 from nlplug_webui.workshop.routes import Workshop, off
-from nlplug_webui.workshop.scripts import SCRIPTS, scripts
+from nlplug_webui.workshop.scripts import routes as script_routes
 from nlplug_webui.workshop.texts import workshop_texts
 
 if TYPE_CHECKING:
@@ -204,11 +203,10 @@ def mount(
     app.include_router(router)
     app.include_router(Comparing(host, pool).router)
     app.include_router(Insides(host, pool).router)
-    app.include_router(Products(host, pool).router)
+    app.include_router(TaskTools(host, pool).router)
     app.include_router(Plugins(host, loopback=loopback, protected=protected).router)
-    app.add_api_route(f"/{SCRIPTS}", scripts, methods=["GET"], include_in_schema=False)
-    static = StaticFiles(directory=look_and_feel.STATIC)
-    app.mount(f"/{look_and_feel.STATIC_PATH}", static, name=look_and_feel.STATIC_PATH)
+    for path, answer in script_routes().items():
+        app.add_api_route(path, answer, methods=["GET"], include_in_schema=False)
     paths = [str(getattr(route, "path", "")) for route in app.routes]
     reserved = {path.strip("/").split("/")[0] for path in paths}
     ui = WebUI(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.data import (
     DataFile,
+    DataRow,
     ReadLimits,
     RowReader,
     RowWriter,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 LIMITS = ReadLimits(line=1 << 24, total=1 << 28)
 """Limits of an uploaded file: 16 Mi characters per line, 256 MiB after decompression."""
 PREVIEW_ROWS = 100
+LOOK_ROWS = 5
+"""Number of rows that are shown before a file is processed."""
 _UPDATE_SECONDS = 0.25
 _CELL = 240
 _MOST_TEXTS = 10_000
@@ -50,12 +53,14 @@ class FileLook:
         columns: Names of the columns of all rows, those of the first row first.
         picked: For each input field of the task its column, or None.
         understood: One line that reports how the file was read.
+        first: The first rows, shortened: line in the file, and one text for each of the columns.
     """
 
     rows: int
     columns: tuple[str, ...]
     picked: dict[str, str | None]
     understood: str = ""
+    first: tuple[tuple[int, tuple[str, ...]], ...] = ()
 
 
 @dataclass
@@ -133,8 +138,11 @@ def look(task: Task, source: Path) -> FileLook:
     bad: list[SkippedRow] = []
     file = DataFile(source, limits=LIMITS, on_skip=lambda row: None if bad else bad.append(row))
     found: dict[str, None] = {}
+    first: list[DataRow] = []
     for row in read_rows(file):
         found.update(dict.fromkeys(map(str, row.values)))
+        if len(first) < LOOK_ROWS:
+            first.append(row)
     columns = tuple(found)
     if bad and not file.report.rows:
         raise no_row(source, bad[0])
@@ -143,7 +151,13 @@ def look(task: Task, source: Path) -> FileLook:
     picked = _pick(task, columns, plain=file.kind == ".txt")
     # The visitor knows the name of the file, not the folder on the server.
     understood = replace(file.report, source=Path(source.name))
-    return FileLook(file.report.rows, columns, picked, str(understood))
+    cells = tuple((row.line, tuple(_cell(row.values.get(c)) for c in columns)) for row in first)
+    return FileLook(file.report.rows, columns, picked, str(understood), cells)
+
+
+def _cell(value: Any) -> str:
+    """A value of a row for a table."""
+    return "" if value is None else str(value)[:_CELL]
 
 
 def no_row(source: Path, first: SkippedRow) -> DataError:

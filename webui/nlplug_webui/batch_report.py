@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from nlplug_webui.batch import Progress, Tally
+from nlplug_webui.batch import FileLook, Progress, Tally
 from nlplug_webui.messages import foreign_html
 from nlplug_webui.texts import duration, say
 
@@ -37,6 +37,22 @@ def progress_html(now: Progress, language: str) -> str:
         parts.append(_table_html(heads, rows))
     if now.done > len(now.preview):
         shown = say("rows_shown", language, n=len(now.preview))
+        parts.append(f'<p class="np-note">{escape(shown)}</p>')
+    return "".join(parts)
+
+
+def look_html(found: FileLook, language: str) -> str:
+    """What was read from a file before it is processed: its size, how it was read, first rows."""
+    ready = say("batch_ready", language, n=f"{found.rows:,}")
+    heads = [say("number", language), *found.columns]
+    rows = [(str(line), *map(escape, cells)) for line, cells in found.first]
+    parts = [
+        f'<p class="np-progress-line">{escape(ready)}</p>',
+        f'<p class="np-note">{escape(found.understood)}</p>',
+        _table_html(heads, rows),
+    ]
+    if found.rows > len(rows):
+        shown = say("rows_of", language, n=len(rows), total=f"{found.rows:,}")
         parts.append(f'<p class="np-note">{escape(shown)}</p>')
     return "".join(parts)
 

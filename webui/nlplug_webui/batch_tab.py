@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from nlplug.errors import DataError
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
 from nlplug_webui.batch import Progress, look, run_batch
-from nlplug_webui.batch_report import progress_html
+from nlplug_webui.batch_report import look_html, progress_html
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model, input_controls, option_values
 from nlplug_webui.forms import Translate
@@ -143,12 +142,7 @@ class BatchTab:
             )
             for name, info in self._task.Input.model_fields.items()
         ]
-        ready = say("batch_ready", language, n=f"{found.rows:,}")
-        lines = (
-            f'<p class="np-progress-line">{escape(ready)}</p>'
-            f'<p class="np-note">{escape(found.understood)}</p>'
-        )
-        return [*updates, lines, *idle]
+        return [*updates, look_html(found, language), *idle]
 
     def _stopped(self, request: gr.Request) -> None:
         self._runs.end(str(request.session_hash), Ending.STOPPED)

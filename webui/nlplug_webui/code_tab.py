@@ -81,7 +81,7 @@ class CodeTab:
             return error_html(error, language)
         example = snippets.example(self._task)
         default = self._task.default_model
-        call = snippets.Call(
+        call = snippets.ExampleCall(
             task=self._task,
             # Until a text is entered, the text of the first example.
             item=item if any(str(value).strip() for value in item.values()) else example.item,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 # Label → English, Chinese.
 _NAMES: dict[str, tuple[str, str]] = {
     "PER": ("Person", "人物"),
@@ -37,6 +39,24 @@ def label_name(label: str, language: str) -> str:
         label: Such as ``PER`` or ``B-PER``.
         language: ``en`` or ``zh``.
     """
-    bare = label[2:] if label.startswith(_PREFIXES) else label
-    forms = _NAMES.get(bare.upper())
+    forms = _NAMES.get(bare(label).upper())
     return forms[language == "zh"] if forms else ""
+
+
+def named(label: str, language: str) -> str:
+    """A label with the name that it stands for, such as ``Person (PER)``; else the label."""
+    name = label_name(label, language)
+    return f"{name} ({label})" if name else label
+
+
+def answers_of(labels: Sequence[str], language: str) -> list[str]:
+    """What a model can answer: of tags (there is ``O``) the named types, else the labels."""
+    if "O" not in labels:
+        return list(labels)
+    types = dict.fromkeys(bare(label) for label in labels if label != "O")
+    return [named(label, language) for label in types]
+
+
+def bare(label: str) -> str:
+    """A label without the prefix of its tagging scheme: ``B-PER`` and ``I-PER`` are ``PER``."""
+    return label[2:] if label.startswith(_PREFIXES) else label

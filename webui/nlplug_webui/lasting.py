@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nlplug_webui.look_and_feel import STATIC_PATH
-
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -37,7 +35,5 @@ class LastingFiles:
 
 
 def _lasting(scope: Scope) -> bool:
-    """Names under ``/assets/`` have a hash; our own files have one in the query."""
-    path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
-    versioned = path.startswith(f"/{STATIC_PATH}/") and bool(scope["query_string"])
-    return path.startswith("/assets/") or versioned
+    """The names under ``/assets/`` have a hash."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", "")).startswith("/assets/")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.themes.utils import colors, sizes
 
-from nlplug_webui.workshop.scripts import workshop_address
+from nlplug_webui.workshop.scripts import tags
 
 _FONTS = (
     "ui-sans-serif",
@@ -33,10 +32,7 @@ _ICON = (
 )
 
 STATIC = Path(__file__).with_name("static")
-"""The folder of the style sheets and scripts."""
-STATIC_PATH = "np-static"
-"""First path segment of their addresses."""
-_SCRIPTS = ("look.js", "header.js", "address.js", "page.js")
+"""The folder of the style sheets."""
 # Gradio draws a page in several steps: it is shown when it is complete, so that nothing moves.
 _FIRST_STYLE = (
     ".nav-holder{display:none!important}"
@@ -53,19 +49,10 @@ def head() -> str:
 
     It is not given to Gradio, which adds it to a page only after the first events of the page.
     """
-    scripts = "".join(
-        f'<script src="./{STATIC_PATH}/{_versioned(name)}"></script>' for name in _SCRIPTS
-    )
-    scripts += f'<script src="./{workshop_address()}" defer></script>'
     return (
         f"<style>{_FIRST_STYLE}</style>"
-        f'<link rel="icon" href="{_ICON}"><meta name="color-scheme" content="light dark">{scripts}'
+        f'<link rel="icon" href="{_ICON}"><meta name="color-scheme" content="light dark">{tags()}'
     )
-
-
-def _versioned(name: str) -> str:
-    """The address of a file, which changes with its content, so that browsers may cache it."""
-    return f"{name}?{sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
 
 
 def theme() -> gr.themes.Base:

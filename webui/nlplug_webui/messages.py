@@ -17,6 +17,7 @@ from nlplug.errors import (
 )
 from nlplug.plugins import failed_plugin
 from nlplug.text.foreign import ForeignTexts
+from nlplug_webui.error_texts import Told, told
 from nlplug_webui.texts import say
 
 _log = logging.getLogger(__name__)
@@ -37,27 +38,35 @@ def error_html(error: BaseException, language: str, *, file: Path | None = None)
     Args:
         error: The error. One of another class than `NlplugError` is a bug; it is logged, and
             the plugin is named.
-        language: Language of the title.
+        language: Language of the card.
         file: The uploaded file. The message names it without its folder.
     """
+
+    def shown(text: str) -> str:
+        return text if file is None else text.replace(str(file), file.name)
+
     if isinstance(error, NlplugError):
         key = next((k for kind, k in _TITLES if isinstance(error, kind)), "error_other")
-        message, hint = error.message, error.hint
+        found = told(error, language, shown)
     else:
         _log.error("a task failed", exc_info=error)
         key = "error_other"
-        message = f"{type(error).__name__}: {error}"
-        hint = _bug(error, language)
-    if file is not None:
-        message = message.replace(str(file), file.name)
+        found = Told(shown(f"{type(error).__name__}: {error}"), _bug(error, language))
     friendly = " np-error-mild" if isinstance(error, InputError) else ""
-    return card_html(say(key, language), message, hint, language, style=f"np-error{friendly}")
+    return card_html(
+        say(key, language),
+        found.message,
+        found.hint,
+        language,
+        style=f"np-error{friendly}",
+        original=found.original,
+    )
 
 
 def shown_error(error: Exception) -> dict[str, str | None]:
     """An error as JSON for a script; one that is a bug is logged."""
     if isinstance(error, NlplugError):
-        return {"error": error.message, "hint": error.hint}
+        return {"error": error.message, "hint": error.hint, "error_type": error.error_type}
     _log.error("a task failed", exc_info=error)
     return {"error": f"{type(error).__name__}: {error}", "hint": _bug(error, "en")}
 
@@ -72,7 +81,7 @@ def foreign_html(found: ForeignTexts, language: str) -> str:
     if not count:
         return ""
     between = "、" if language == "zh" else ", "
-    told = say(
+    line = say(
         "foreign_one" if found.total == 1 else "foreign_many",
         language,
         n=f"{count:,}",
@@ -81,19 +90,29 @@ def foreign_html(found: ForeignTexts, language: str) -> str:
     )
     if found.known:
         known = between.join(found.known_languages(language))
-        told += " " + say("foreign_known", language, languages=known)
-    told += " " + say("foreign_answer", language)
-    return f'<p class="np-note np-foreign" role="status">{escape(told)}</p>'
+        line += " " + say("foreign_known", language, languages=known)
+    line += " " + say("foreign_answer", language)
+    return f'<p class="np-note np-foreign" role="status">{escape(line)}</p>'
 
 
-def card_html(title: str, message: str, hint: str | None, language: str, *, style: str) -> str:
-    """A card with a title, a message and an optional hint."""
+def card_html(
+    title: str,
+    message: str,
+    hint: str | None,
+    language: str,
+    *,
+    style: str,
+    original: str | None = None,
+) -> str:
+    """A card with a title, a message, and optionally a hint and the English original."""
     more = ""
     if hint:
         more = (
             f'<p class="np-hint"><strong>{escape(say("hint", language))}</strong> '
             f"{escape(hint)}</p>"
         )
+    if original:
+        more += f'<p class="np-original" lang="en">{escape(original)}</p>'
     return (
         f'<div class="np-card-message {style}" role="alert"><strong>{escape(title)}</strong>'
         f"<p>{escape(message)}</p>{more}</div>"

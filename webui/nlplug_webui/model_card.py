@@ -19,6 +19,7 @@ from nlplug.task import Task
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model
 from nlplug_webui.forms import Translate
+from nlplug_webui.label_names import answers_of
 from nlplug_webui.messages import error_html
 from nlplug_webui.models import describe
 from nlplug_webui.page_state import choices_html, defaults_html
@@ -253,11 +254,11 @@ def _with_languages(spec: ModelSpec) -> str:
 def facts_html(facts: dict[str, Any], language: str) -> str:
     """The result of `describe` as a short list."""
     # transformers writes these names into the configuration of a model without labels.
-    named = [label for label in facts["labels"] if not label.startswith("LABEL_")]
-    labels = named[:_LABELS_SHOWN]
-    shown = ", ".join(labels)
-    if len(named) > len(labels):
-        shown += " " + say("more", language, n=len(named) - len(labels))
+    labels = [label for label in facts["labels"] if not label.startswith("LABEL_")]
+    answers = answers_of(labels, language)
+    shown = ", ".join(answers[:_LABELS_SHOWN])
+    if len(answers) > _LABELS_SHOWN:
+        shown += " " + say("more", language, n=len(answers) - _LABELS_SHOWN)
     rows = [
         ("labels", shown),
         ("window", say("tokens", language, n=facts["max_length"])),

@@ -16,7 +16,7 @@ from typing import Any
 
 from nlplug.explanations.result import is_explained
 from nlplug.task import Display
-from nlplug_webui.label_names import label_name
+from nlplug_webui.label_names import named
 from nlplug_webui.spans import Marked, Spans, group
 from nlplug_webui.texts import TEXTS, say
 
@@ -107,6 +107,8 @@ def _show_spans(spans: Spans, language: str, labels: Sequence[str]) -> Shown:
     for row in table:
         if row.get("answer") == "":
             row["answer"] = say("no_answer_short", language)
+        if "type" in row:
+            row["type"] = named(row["type"], language)
     tail = table_html(table, language, total=len(spans.rows)) + _spans_html(spans, marked)
     if not any(name is not None for _, name in marked.segments):
         return Shown(head, None, tail)
@@ -130,19 +132,13 @@ def _counts_html(spans: Spans, language: str) -> str:
     hint = escape(say("toggle_type", language))
     parts = "".join(
         f'<button type="button" class="np-chip np-type" aria-pressed="true" title="{hint}" '
-        f'data-type="{escape(name)}">{_type_html(name, language)} {count:,}</button>'
+        f'data-type="{escape(name)}">{escape(named(name, language))} {count:,}</button>'
         for name, count in kinds[:_KINDS_SHOWN]
     )
     if len(kinds) > _KINDS_SHOWN:
         more = say("more", language, n=len(kinds) - _KINDS_SHOWN)
         parts += f'<span class="np-chip">{escape(more)}</span>'
     return f'<p class="np-counts"><strong>{escape(told)}</strong>{parts}</p>'
-
-
-def _type_html(label: str, language: str) -> str:
-    """A label with the name that it stands for, if that is known."""
-    name = label_name(label, language)
-    return f"{escape(name)} ({escape(label)})" if name else escape(label)
 
 
 def _best_html(row: Mapping[str, Any], language: str) -> str:

@@ -17,7 +17,7 @@ _WRAPPED = 88
 
 
 @dataclass(frozen=True)
-class Call:
+class ExampleCall:
     """A call of a task.
 
     Attributes:
@@ -39,13 +39,13 @@ class Call:
     served: str | None = None
 
 
-def example(task: Task) -> Call:
+def example(task: Task) -> ExampleCall:
     """The call of the first example of a task."""
     item = dict(task.examples[0].input) if task.examples else _placeholder(task)
-    return Call(task, item, served=task.name)
+    return ExampleCall(task, item, served=task.name)
 
 
-def html(call: Call, language: str) -> str:
+def html(call: ExampleCall, language: str) -> str:
     """The code for a call in each language, with copy buttons."""
     blocks = [("python", python(call)), ("terminal", terminal(call))]
     blocks += [("curl", curl(call)), ("javascript", javascript(call))]
@@ -61,12 +61,12 @@ def html(call: Call, language: str) -> str:
     return _note(call, language) + sections
 
 
-def python(call: Call) -> str:
+def python(call: ExampleCall) -> str:
     """The call in Python."""
     return f"{_pipeline(call)}\nprint(pipe({_arguments(call)}))"
 
 
-def streaming(call: Call) -> str:
+def streaming(call: ExampleCall) -> str:
     """The call in Python, with the text while it is generated."""
     return (
         f"{_pipeline(call)}\nfor text in pipe.stream({_arguments(call)}):\n"
@@ -74,7 +74,7 @@ def streaming(call: Call) -> str:
     )
 
 
-def terminal(call: Call) -> str:
+def terminal(call: ExampleCall) -> str:
     """The call on the command line."""
     words = ["nlplug run " + shlex.quote(call.task.name)]
     for name, value in {"model": call.model, "precision": call.precision}.items():
@@ -94,7 +94,7 @@ def terminal(call: Call) -> str:
     return _joined(words)
 
 
-def curl(call: Call) -> str:
+def curl(call: ExampleCall) -> str:
     """The call over HTTP, with curl."""
     body = shlex.quote(json.dumps(_body(call), ensure_ascii=False))
     return (
@@ -102,7 +102,7 @@ def curl(call: Call) -> str:
     )
 
 
-def javascript(call: Call) -> str:
+def javascript(call: ExampleCall) -> str:
     """The call over HTTP, in JavaScript."""
     body = json.dumps(_body(call), ensure_ascii=False, indent=2).replace("\n", "\n  ")
     return (
@@ -112,7 +112,7 @@ def javascript(call: Call) -> str:
     )
 
 
-def _note(call: Call, language: str) -> str:
+def _note(call: ExampleCall, language: str) -> str:
     """What HTTP cannot choose: a model that is not served here, and the precision."""
     notes = []
     if call.served is None:
@@ -126,7 +126,7 @@ def _placeholder(task: Task) -> dict[str, Any]:
     return {n: "…" for n, info in task.Input.model_fields.items() if info.is_required()}
 
 
-def _pipeline(call: Call) -> str:
+def _pipeline(call: ExampleCall) -> str:
     chosen = [repr(call.task.name)]
     if call.model is not None:
         chosen.append(f"model={call.model!r}")
@@ -135,7 +135,7 @@ def _pipeline(call: Call) -> str:
     return f"from nlplug import pipeline\n\npipe = pipeline({', '.join(chosen)})"
 
 
-def _arguments(call: Call) -> str:
+def _arguments(call: ExampleCall) -> str:
     given = [f"{key}={value!r}" for key, value in call.item.items()]
     if len(call.item) == 1:
         given = [repr(next(iter(call.item.values())))]
@@ -165,11 +165,11 @@ def _joined(words: list[str]) -> str:
     return line if len(line) <= _WRAPPED or "\n" in line else " \\\n  ".join(words)
 
 
-def _url(call: Call) -> str:
+def _url(call: ExampleCall) -> str:
     return f"{call.origin}/models/{call.served or 'NAME'}"
 
 
-def _body(call: Call) -> dict[str, Any]:
+def _body(call: ExampleCall) -> dict[str, Any]:
     single = len(call.item) == 1
     inputs: Any = next(iter(call.item.values())) if single else dict(call.item)
     return {"inputs": inputs} | ({"parameters": dict(call.options)} if call.options else {})

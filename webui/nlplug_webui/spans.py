@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from nlplug_webui.label_names import bare
+
 MAX_CHARACTERS = 20_000
 EXCERPT = 3_000
 """Characters around an answer."""
@@ -218,10 +220,5 @@ def _segments(
 
 
 def _colors(names: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
-    order = list(dict.fromkeys(_bare(name) for name in (*labels, *names) if name != "O"))
-    return {name: COLORS[order.index(_bare(name)) % len(COLORS)] for name in dict.fromkeys(names)}
-
-
-def _bare(label: str) -> str:
-    """A label without the prefix of its tagging scheme: ``B-PER`` and ``I-PER`` are ``PER``."""
-    return label[2:] if label[:2] in {"B-", "I-", "E-", "S-", "L-", "U-"} else label
+    order = list(dict.fromkeys(bare(name) for name in (*labels, *names) if name != "O"))
+    return {name: COLORS[order.index(bare(name)) % len(COLORS)] for name in dict.fromkeys(names)}

@@ -25,7 +25,7 @@ _MOST_TOKENS = 4000
 
 
 @dataclass
-class Written:
+class WrittenText:
     """The pieces of a text.
 
     Attributes:

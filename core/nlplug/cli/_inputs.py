@@ -102,7 +102,9 @@ def data_file(
     from nlplug.data.formats import DataFile
     from nlplug.inputs import first_field
 
-    if source is not None and str(source) != "-":
+    # A named pipe can be read once, as standard input.
+    pipe = source if source is not None and source.is_fifo() else None
+    if source is not None and str(source) != "-" and pipe is None:
         return DataFile(source, **reading, on_skip=skips)
     if not [name for name in required_fields(task) if name not in fields]:
         return None
@@ -112,12 +114,18 @@ def data_file(
             f"Nothing to answer: no {first}, no --input, and standard input is a terminal.",
             hint=f'nlplug run {task.name} "…", or pipe lines into it.',
         )
-    buffer = sys.stdin.buffer
-    raw: Any = buffer.raw if isinstance(buffer, io.BufferedReader) else buffer
+    if pipe is None:
+        buffer = sys.stdin.buffer
+        raw: Any = buffer.raw if isinstance(buffer, io.BufferedReader) else buffer
+    else:
+        raw = pipe.open("rb", buffering=0)
     stream = io.BufferedReader(raw, 1 << 18)
     kind = reading["format"] or _kind_of(stream)
     return DataFile(
-        Path("standard input"), **{**reading, "format": kind}, stream=stream, on_skip=skips
+        pipe or Path("standard input"),
+        **{**reading, "format": kind},
+        stream=stream,
+        on_skip=skips,
     )
 
 

@@ -1,13 +1,25 @@
-"""The descriptor of stdout, which only the output of a command is written to."""
+"""The standard streams of a command; only its output is written to the descriptor of stdout."""
 
 from __future__ import annotations
 
 import atexit
+import codecs
 import io
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+
+
+def open_streams() -> None:
+    """Open the null device for each standard stream that is closed.
+
+    Python has None for these; the next file that is opened would get their descriptor.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - it stays
 
 
 @contextmanager
@@ -15,8 +27,9 @@ def own_stdout() -> Iterator[None]:
     """Keep stdout for ``sys.stdout``: what is written to its descriptor otherwise goes to stderr.
 
     Libraries in C, child processes and ``sys.__stdout__`` write to the descriptor itself. What
-    plugins print when the interpreter exits goes to stderr too. Nothing changes where
-    ``sys.stdout`` is another stream, or stdout or stderr is closed.
+    plugins print when the interpreter exits goes to stderr too. Characters that the encoding of
+    stdout lacks are written as in JSON (``\\u4e2d``). Nothing changes where ``sys.stdout`` is
+    another stream, or stdout or stderr is closed.
     """
     stdout = sys.__stdout__
     ours = _moved(stdout) if stdout is sys.stdout else None
@@ -26,7 +39,7 @@ def own_stdout() -> Iterator[None]:
     sys.stdout = stream = io.TextIOWrapper(
         os.fdopen(ours, "wb"),
         encoding=stdout.encoding,
-        errors=stdout.errors,
+        errors=stdout.errors if codecs.lookup(stdout.encoding).name == "utf-8" else _ESCAPE,
         line_buffering=stdout.line_buffering,
         write_through=stdout.write_through,
     )
@@ -39,6 +52,16 @@ def own_stdout() -> Iterator[None]:
         sys.stdout = stdout
         atexit.unregister(_leave)
         atexit.register(_leave)  # the last one that is registered runs first
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+_ESCAPE = "nlplug.json"
+codecs.register_error(_ESCAPE, _escaped)
 
 
 def _leave() -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from nlplug.cli._context import host_of
-from nlplug.cli._stdout import own_stdout
+from nlplug.cli._stdout import open_streams, own_stdout
 from nlplug.errors import (
     BatchDependenceWarning,
     DeviceFallbackWarning,
@@ -124,6 +124,7 @@ class NlplugCommands(click.Group):
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
         try:
+            open_streams()
             with own_stdout(), warnings.catch_warnings():
                 warnings.showwarning = _show_warning
                 code = super().main(args, prog_name, complete_var, False, **extra)

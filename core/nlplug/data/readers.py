@@ -59,8 +59,12 @@ class RowReader(Iterator[DataRow]):
         file = self.file
         file.report = ReadReport(file.path)
         if file.stream is None and not file.path.is_file():
-            what = "is a folder, not a file" if file.path.is_dir() else "no such file"
-            raise DataError(f"{file.path}: {what}.", hint="Check the path of the data file.")
+            what, hint = "no such file", "Check the path of the data file."
+            if file.path.is_dir():
+                what = "is a folder, not a file"
+            elif file.path.exists():
+                what, hint = "is a pipe or a device, not a file", "Save its content in a file."
+            raise DataError(f"{file.path}: {what}.", hint=hint)
         if self._limit == 0:
             return
         for found in _READERS[file.kind](file):

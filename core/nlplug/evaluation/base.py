@@ -190,7 +190,9 @@ def evaluation_of(task: Task, labels: Sequence[str]) -> Evaluation:
     if not task.family.scoring:
         raise OptionError(
             f"The family {task.family.name!r} of the task {task.name!r} has no scoring.",
-            hint="Set Family.scoring to 'module:Class' of a nlplug.evaluation.base.Evaluation.",
+            hint="Compare two models without right answers: nlplug compare --unlabelled. In a "
+            "family of your own, set Family.scoring to 'module:Class' of a "
+            "nlplug.evaluation.base.Evaluation.",
         )
     evaluation: Evaluation = load(task.family.scoring)(labels)
     return evaluation

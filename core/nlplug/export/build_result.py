@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nlplug.export.calibration import Calibration
 from nlplug.export.gate import GateResult
-from nlplug.export.preflight.findings import Finding
+from nlplug.export.preflight.findings import CheckpointFinding
 from nlplug.export.repair.attempt import Attempt
 
 
@@ -35,6 +35,6 @@ class BuildResult:
     note: str
     labels: Sequence[str]
     max_length: int
-    findings: Sequence[Finding] = ()
+    findings: Sequence[CheckpointFinding] = ()
     attempts: Sequence[Attempt] = ()
     calibration: Calibration = field(default_factory=Calibration)

@@ -135,12 +135,12 @@ def _misfit(error: RuntimeError, name: str) -> ExportError:
 
 
 def _check_tokens(model: Any, name: str) -> None:
-    """Refuse models that read characters or pictures, such as CANINE."""
+    """Refuse models that read characters, bytes or pictures, such as CANINE and Perceiver."""
     try:
         table = model.get_input_embeddings()
     except NotImplementedError:
         table = None
-    if table is None:
+    if not hasattr(table, "weight"):
         raise ExportError(
             f"{name} cannot be exported: models of the type {model.config.model_type!r} have no "
             "embeddings of tokens.",

@@ -37,7 +37,7 @@ from nlplug.export.paired import PairedLoss, paired_loss
 from nlplug.export.parity import BATCH_TOLERANCE, Parity, expected_regret, score_difference
 from nlplug.export.preflight.alternatives import check_alternatives
 from nlplug.export.preflight.answers import check_answers
-from nlplug.export.preflight.findings import Finding
+from nlplug.export.preflight.findings import CheckpointFinding
 from nlplug.runtime.engine import Engine
 from nlplug.runtime.feeds import GraphFeeds
 from nlplug.runtime.outputs import GraphOutputs
@@ -165,7 +165,7 @@ class Gate:
         """The task's metrics of the PyTorch model; empty without labels."""
         return self._metrics(self._reference)
 
-    def check_reference(self, model: Any) -> list[Finding]:
+    def check_reference(self, model: Any) -> list[CheckpointFinding]:
         """What is wrong with the answers of the PyTorch model.
 
         Args:
@@ -178,7 +178,7 @@ class Gate:
         ]
         if bad:
             return [
-                Finding(
+                CheckpointFinding(
                     "answers",
                     f"PyTorch gives outputs that are NaN or infinite for {len(bad)} of "
                     f"{len(self._rows.inputs)} rows, the first is "
@@ -238,6 +238,7 @@ class Gate:
             signature,
             pad_token_id=self._model.pad_token_id,
             first_position=self._model.first_position,
+            pads=self._model.pads,
         )
         outputs = GraphOutputs(signature, self._model)
 

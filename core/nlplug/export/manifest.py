@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nlplug.export.checkpoint import Checkpoint
     from nlplug.export.config import ExportConfig
     from nlplug.export.gate import GateResult
-    from nlplug.export.preflight.findings import Finding
+    from nlplug.export.preflight.findings import CheckpointFinding
 
 _TOOLS = (
     "nlplug",
@@ -35,7 +35,7 @@ def make_manifest(
     config: ExportConfig,
     checkpoint: Checkpoint,
     made: BuildResult,
-    findings: Sequence[Finding] = (),
+    findings: Sequence[CheckpointFinding] = (),
 ) -> Manifest:
     """The manifest of a bundle, with the gate's result for each precision.
 

@@ -35,6 +35,8 @@ from nlplug.task import TaskOptions
 
 if TYPE_CHECKING:
     from nlplug.export.smooth import Feeds
+    from nlplug.models.signature import Signature
+    from nlplug.runtime.model import Row
 
 _ORDER = ("fp32", "fp16", "int8")
 _SHAPED = 64
@@ -83,16 +85,16 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
         findings = gate.check_reference(checkpoint.model)
         stop_if_fatal(findings, config.allow, checkpoint.name)
         encoded = model.encode(rows.inputs[:_SHAPED], options)
-        shape = difference_by_shape(
-            model, [row for windows in encoded for row in windows], reference, executor
-        )
+        samples = [row for windows in encoded for row in windows]
+        _check_types(checkpoint, samples, executor.signature)
+        shape = difference_by_shape(model, samples, reference, executor)
     finally:
         executor.close()
-    samples = calibration_rows(config, draft.labels) if "int8" in config.wanted else rows
-    feeds = calibration_feeds(model, samples.inputs, options, limit=_SMOOTHED)
+    texts = calibration_rows(config, draft.labels) if "int8" in config.wanted else rows
+    feeds = calibration_feeds(model, texts.inputs, options, limit=_SMOOTHED)
 
     def fix_scales() -> Calibration:
-        return fix_one_pass(config, Bundle.open(folder), "int8", model, options, samples)
+        return fix_one_pass(config, Bundle.open(folder), "int8", model, options, texts)
 
     made = _Precisions(config, fused, gate, folder, feeds, fix_scales)
     # fp32 first: if it differs from PyTorch, everything made from it is wrong.
@@ -116,6 +118,23 @@ def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildRes
         attempts=made.attempts,
         calibration=made.calibration,
     )
+
+
+def _check_types(checkpoint: Checkpoint, rows: Sequence[Row], signature: Signature) -> None:
+    """Refuse a graph that cannot be told which of two texts a token belongs to.
+
+    The comparison with PyTorch does not show it: both get what the graph declares.
+    """
+    config, name = checkpoint.model.config, "token_type_ids"
+    types = getattr(config, "type_vocab_size", None) or 0
+    given = any(name in row.features for row in rows)
+    if given and types > 1 and name not in signature.inputs:
+        raise ExportError(
+            f"The graph of {config.model_type!r} has no input {name}, but the tokenizer gives them "
+            "to tell two texts apart.",
+            hint="If the model was trained without them, save its tokenizer with "
+            "model_input_names=['input_ids', 'attention_mask'].",
+        )
 
 
 class _Precisions:

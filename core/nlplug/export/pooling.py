@@ -13,16 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nlplug.extras import require
+from nlplug.models.layout import POOLING_FILE, poolings_of
 
 Pooling = Literal["mean", "cls"]
 KEY = "sentence_pooling"
 """Key of a checkpoint's ``config.json``: its `Pooling`; missing: the head of transformers."""
 
-_FILE = "1_Pooling/config.json"
-_NAMES: dict[str, Pooling] = {
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_cls_token": "cls",
-}
+_KNOWN: dict[str, Pooling] = {"mean": "mean", "cls": "cls"}
 
 
 def pooling_of(base: str, *, offline: bool = False) -> Pooling | None:
@@ -39,7 +36,7 @@ def pooling_of(base: str, *, offline: bool = False) -> Pooling | None:
     try:
         found = hub.cached_file(
             base,
-            _FILE,
+            POOLING_FILE,
             local_files_only=offline,
             _raise_exceptions_for_gated_repo=False,
             _raise_exceptions_for_missing_entries=False,
@@ -53,9 +50,9 @@ def pooling_of(base: str, *, offline: bool = False) -> Pooling | None:
         values = json.loads(Path(found).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    chosen = [name for name, value in values.items() if name.startswith("pooling_mode_") and value]
+    chosen = poolings_of(values) if isinstance(values, dict) else []
     # The results of several poolings are concatenated, for which there is no classifier here.
-    return _NAMES.get(chosen[0]) if len(chosen) == 1 else None
+    return _KNOWN.get(chosen[0]) if len(chosen) == 1 else None
 
 
 def pooled_class(kind: Any) -> Any:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlplug.errors import ExportError, GateRefused, NlplugError, OptionError
+from nlplug.errors import BundleError, ExportError, GateRefused, NlplugError, OptionError
+from nlplug.export.architectures import tested
 from nlplug.export.config import ExportConfig
-from nlplug.export.preflight.findings import Finding, check_allowed
+from nlplug.export.preflight.findings import CheckpointFinding, check_allowed
 from nlplug.families.family import load
 from nlplug.models.bundle import Bundle
 from nlplug.models.card import model_card
@@ -43,7 +45,7 @@ class ExportReport:
     rows: str
     reference: dict[str, float]
     graph: str
-    findings: Sequence[Finding] = ()
+    findings: Sequence[CheckpointFinding] = ()
     attempts: Sequence[Attempt] = ()
 
 
@@ -75,7 +77,8 @@ def export_model(config: ExportConfig) -> ExportReport:
         work.mkdir()
         checkpoint = load_checkpoint(config.source, config.task, allowed=config.allow)
         findings = check_checkpoint(checkpoint, config)
-        made: BuildResult = load(config.task.family.exporter)(config, checkpoint, work)
+        with _told(checkpoint.model.config.model_type, work):
+            made: BuildResult = load(config.task.family.exporter)(config, checkpoint, work)
         _check_results(config, made.results, required)
         kept = [v for v in made.results if not v.refused and v.precision in config.wanted]
         _move(work, writer.folder, [made.files[result.precision] for result in kept])
@@ -93,6 +96,21 @@ def export_model(config: ExportConfig) -> ExportReport:
         [*findings, *made.findings],
         made.attempts,
     )
+
+
+@contextmanager
+def _told(architecture: str, work: Path) -> Iterator[None]:
+    """Name the architecture in errors about a graph that was made here, instead of its file."""
+    try:
+        yield
+    except BundleError as error:
+        if str(work) not in error.message:
+            raise
+        message = error.message.replace(f"{work}/onnx/", "")
+        raise ExportError(
+            f"The exported graph of the architecture {architecture!r} cannot be used. {message}",
+            hint=f"Architectures that are tested: {tested()}.",
+        ) from error
 
 
 def _check(config: ExportConfig) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
+from nlplug.errors import InputError
 from nlplug.task import chinese
+
+if TYPE_CHECKING:
+    from nlplug.runtime.tokenizer import Tokenizer
 
 Truncation = Annotated[
     bool,
@@ -34,3 +38,32 @@ MaxLength = Annotated[
     ),
 ]
 """The option ``max_length`` of tasks that can truncate."""
+
+
+def room_of(tokenizer: Tokenizer, *, truncation: bool, max_length: int | None) -> int:
+    """The number of tokens of a text for which a window has room beside the special tokens."""
+    before, behind = tokenizer.text_frame
+    window = tokenizer.max_length
+    if truncation:
+        window = min(window, max_length or window)
+    return window - len(before) - len(behind)
+
+
+def cut_to(ids: list[int], room: int, model: str, *, truncation: bool) -> list[int]:
+    """The tokens of a text, without its end where that is cut off.
+
+    Args:
+        ids: The tokens.
+        room: Number of tokens for which there is room.
+        model: Name of the model.
+        truncation: Whether the end may be cut off.
+
+    Raises:
+        InputError: The text is longer, and may not be cut.
+    """
+    if len(ids) > room and not truncation:
+        raise InputError(
+            f"The text has {len(ids)} tokens; the window of {model!r} has room for {room}.",
+            hint="Shorten it, or have its end cut off by truncation=True.",
+        )
+    return ids[: max(room, 0)]

@@ -25,19 +25,21 @@ def read_object(path: Path) -> dict[str, Any]:
     Raises:
         BundleCorrupt: The file is not a JSON object.
     """
-    try:
-        content = path.read_bytes()
-        value = parse_json(content)
-        if _SURROGATE in content.lower():
-            json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise BundleCorrupt(
-            f"{path} has a lone surrogate in a text, which is not valid Unicode.", hint=AGAIN
-        ) from None
-    except ValueError as error:
-        raise BundleCorrupt(f"{path} is not valid JSON: {error}.", hint=AGAIN) from None
+    value = _read_json(path)
     if not isinstance(value, dict):
         raise BundleCorrupt(f"{path} holds no JSON object.", hint=AGAIN)
+    return value
+
+
+def read_list(path: Path) -> list[Any]:
+    """Read a JSON file with a list.
+
+    Raises:
+        BundleCorrupt: The file is not a JSON list.
+    """
+    value = _read_json(path)
+    if not isinstance(value, list):
+        raise BundleCorrupt(f"{path} holds no JSON list.", hint=AGAIN)
     return value
 
 
@@ -51,3 +53,18 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise BundleCorrupt(f"{path} is not in UTF-8: {error}.", hint=AGAIN) from None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        content = path.read_bytes()
+        value = parse_json(content)
+        if _SURROGATE in content.lower():
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BundleCorrupt(
+            f"{path} has a lone surrogate in a text, which is not valid Unicode.", hint=AGAIN
+        ) from None
+    except ValueError as error:
+        raise BundleCorrupt(f"{path} is not valid JSON: {error}.", hint=AGAIN) from None
+    return value

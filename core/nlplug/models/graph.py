@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from nlplug.errors import BundleError, NlplugError
 from nlplug.models.encryption import decrypted, is_encrypted
 from nlplug.models.protobuf import (
     Buffer,
@@ -21,6 +20,7 @@ from nlplug.models.protobuf import (
     inner,
     message,
     packed,
+    read_as_graph,
     text,
     whole_fields,
     whole_number,
@@ -154,24 +154,16 @@ class Graph:
         Raises:
             BundleError: It is no ONNX graph, or is encrypted and the key is missing or wrong.
         """
-        try:
-            with _opened(path) as data:
-                nodes, weights, inputs = [], [], []
-                for graph in inner(data, 0, len(data), _GRAPH):
-                    for number, begin, end in fields(data, *graph):
-                        if number == _NODE:
-                            nodes.append(_node(bytes(data[begin:end])))
-                        elif number == _WEIGHT:
-                            weights.append(text(data, begin, end, 8))
-                        elif number == _INPUT:
-                            inputs.append(text(data, begin, end, 1))
-        except NlplugError:  # some are ValueErrors too
-            raise
-        except (OSError, ValueError, IndexError) as error:
-            raise BundleError(
-                f"{path} is not an ONNX graph: {error}.",
-                hint="Check the bundle with `nlplug models verify`, or export the model again.",
-            ) from None
+        with read_as_graph(path), _opened(path) as data:
+            nodes, weights, inputs = [], [], []
+            for graph in inner(data, 0, len(data), _GRAPH):
+                for number, begin, end in fields(data, *graph):
+                    if number == _NODE:
+                        nodes.append(_node(bytes(data[begin:end])))
+                    elif number == _WEIGHT:
+                        weights.append(text(data, begin, end, 8))
+                    elif number == _INPUT:
+                        inputs.append(text(data, begin, end, 1))
         known = frozenset(weights)
         return cls(path, tuple(nodes), known, tuple(name for name in inputs if name not in known))
 

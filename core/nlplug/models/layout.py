@@ -13,6 +13,9 @@ TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
 SENTENCE_CONFIG_FILE = "sentence_bert_config.json"
+MODULES_FILE = "modules.json"
+POOLING_FILE = "1_Pooling/config.json"
+"""How sentence-transformers makes one vector of the tokens' vectors."""
 CONFIDENCE_FILE = "confidence.json"
 """What held-out rows say about the scores of a model; only nlplug writes and reads it."""
 CARD_FILE = "README.md"
@@ -51,6 +54,8 @@ SIDE_FILES = (
     SPECIAL_TOKENS_FILE,
     ADDED_TOKENS_FILE,
     SENTENCE_CONFIG_FILE,
+    MODULES_FILE,
+    POOLING_FILE,
     CONFIDENCE_FILE,
     CHAT_TEMPLATE_FILE,
     TOOL_TEMPLATE_FILE,
@@ -89,9 +94,13 @@ _OFFSET_POSITIONS = frozenset(
 )
 # Relative positions: the figure in the config is what the model was trained with, no limit.
 RELATIVE_POSITIONS = frozenset({"t5", "mt5", "umt5", "longt5", "xlnet"})
+# Convolutions (ConvBERT) and embeddings of three tokens (MobileBERT) read padding in spite of the
+# mask.
+READS_PADDING = frozenset({"convbert", "mobilebert"})
 # A config states one of these; some architectures have a name of their own.
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
 _DEFAULT_WINDOW = 512
+_POOLING = "pooling_mode_"
 NO_LIMIT = 1_000_000  # transformers writes 1e30 for "none"
 
 
@@ -126,6 +135,18 @@ def graph_of(name: str) -> tuple[str, str] | None:
         return graph, "int8" if match["suffix"] == "quantized" else match["suffix"]
     match = _PLAIN.match(stem)
     return (MODEL_GRAPH, match["suffix"]) if match else (stem, "fp32")
+
+
+def poolings_of(values: Mapping[str, Any]) -> list[str]:
+    """The poolings that a `POOLING_FILE` states, such as ``mean`` and ``cls``.
+
+    Sentence-transformers concatenates the results of several.
+    """
+    stated = values.get("pooling_mode")  # of version 5; before, one flag for each
+    if stated is None:
+        stated = [name for name, on in values.items() if name.startswith(_POOLING) and on]
+    names = stated if isinstance(stated, list) else [stated]
+    return [re.sub(r"_tokens?$", "", str(name).removeprefix(_POOLING)) for name in names]
 
 
 def find_graphs(names: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -7,10 +7,28 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nlplug.errors import BundleError, NlplugError
 
 Buffer = mmap.mmap | bytes
 Field = tuple[int, int, int]
 """Number; then begin and end of the content, or for a number its value twice."""
+
+
+@contextmanager
+def read_as_graph(path: Path) -> Iterator[None]:
+    """Reads an ONNX graph; what it raises where the file is none becomes a `BundleError`."""
+    try:
+        yield
+    except NlplugError:  # some are ValueErrors too
+        raise
+    except (OSError, ValueError, IndexError) as error:
+        raise BundleError(
+            f"{path} is not an ONNX graph: {error}.",
+            hint="Check the bundle with `nlplug models verify`, or export the model again.",
+        ) from None
 
 
 def message(number: int, content: bytes) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.errors import BundleCorrupt, BundleIncomplete
-from nlplug.models.files import AGAIN, read_object, read_text
+from nlplug.models.files import AGAIN, read_list, read_object, read_text
 from nlplug.models.layout import (
     ADDED_TOKENS_FILE,
     CARD_FILE,
@@ -24,7 +24,10 @@ from nlplug.models.layout import (
     FOLDERS,
     GENERATION_CONFIG_FILE,
     MERGES_FILE,
+    MODULES_FILE,
     PAIRS_FILE,
+    POOLING_FILE,
+    READS_PADDING,
     SENTENCE_CONFIG_FILE,
     SPECIAL_TOKENS_FILE,
     TOKENIZER_CONFIG_FILE,
@@ -33,6 +36,7 @@ from nlplug.models.layout import (
     VOCABULARY_FILE,
     first_position_of,
     id2label_of,
+    poolings_of,
     positions_of,
     states_labels,
     window_of,
@@ -69,6 +73,23 @@ _BYTE_PAIR_CLASSES = frozenset(
     for name in ("Roberta", "Bart", "Longformer", "GPT2")
     for fast in ("", "Fast")
 )
+
+# Families whose tokenizers give no token types, though their templates may have some.
+_UNTYPED_MODELS = {
+    "bart": "Bart",
+    "big_bird": "BigBird",
+    "camembert": "Camembert",
+    "distilbert": "DistilBert",
+    "longformer": "Longformer",
+    "mpnet": "MPNet",
+    "roberta": "Roberta",
+    "xlm-roberta": "XLMRoberta",
+}
+_UNTYPED_CLASSES = {
+    f"{name}Tokenizer{fast}" for name in _UNTYPED_MODELS.values() for fast in ("", "Fast")
+}
+_POOLED = {"Transformer", "Pooling", "Normalize"}
+"""Modules of sentence-transformers after which a vector of a text is its pooled tokens."""
 
 
 @dataclass(frozen=True)
@@ -250,10 +271,38 @@ class Repository:
             return []
         return [stated] if isinstance(stated, str) else [str(one) for one in stated or ()]
 
+    @cached_property
+    def pooling(self) -> str | None:
+        """How sentence-transformers makes the vector of a text: ``mean``, ``cls`` or another way.
+
+        Several ways and further layers are joined by ``+``. None: its files are not there.
+
+        Raises:
+            BundleCorrupt: A file is broken JSON.
+        """
+        file = find_file(self.folder, POOLING_FILE)
+        if file is None:
+            return None
+        modules = find_file(self.folder, MODULES_FILE)
+        listed = [one for one in _list(modules and read_list(modules)) if isinstance(one, Mapping)]
+        names = [str(one.get("type")).rpartition(".")[2] for one in listed]
+        return "+".join([*poolings_of(read_object(file)), *(set(names) - _POOLED)])
+
     @property
     def padding_side(self) -> str:
         """``right``, or ``left`` for a tokenizer that pads on the left."""
         return str(self.tokenizer_config.get("padding_side") or "right")
+
+    @property
+    def gives_types(self) -> bool:
+        """Whether a model is told which of two texts a token belongs to, as in transformers."""
+        names = self.tokenizer_config.get("model_input_names")
+        if isinstance(names, list):
+            return "token_type_ids" in names
+        name = self.tokenizer_config.get("tokenizer_class")
+        if isinstance(name, str):
+            return name not in _UNTYPED_CLASSES
+        return self.config.get("model_type") not in _UNTYPED_MODELS
 
     @property
     def cuts_word_pieces(self) -> bool:
@@ -324,6 +373,11 @@ class Repository:
     def positions(self) -> int | None:
         """Tokens that the model has positions for; None where its config states no limit."""
         return positions_of(self.config)
+
+    @property
+    def reads_padding(self) -> bool:
+        """Whether the padding behind a text changes its answer, in spite of the mask."""
+        return self.config.get("model_type") in READS_PADDING
 
     @property
     def first_position(self) -> int:

@@ -164,7 +164,13 @@ def _unknown(model: str, host: PluginHost | None) -> ModelNotFound:
             f"{model!r} is neither a folder nor a Hub id.",
             hint="A Hub id is owner/name, owner/name@revision or owner/name//subfolder.",
         )
-    known = sorted(spec.name for spec in _host(host).models())
+    host = _host(host)
+    known = sorted(spec.name for spec in host.models())
+    if model in {*host.task_names(), *host.aliases()}:
+        return ModelNotFound(
+            f"There is no model {model!r}; this is the name of a task.",
+            hint=f"Its default model: --task {model} without a model, or pipeline({model!r}).",
+        )
     from difflib import get_close_matches
 
     close = get_close_matches(model, known, n=1)

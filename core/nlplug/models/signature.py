@@ -14,9 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from nlplug.errors import BundleError, NlplugError
+from nlplug.errors import BundleError
 from nlplug.models.encryption import decrypted, is_encrypted
-from nlplug.models.protobuf import Buffer, fields, inner, string, text
+from nlplug.models.protobuf import Buffer, fields, inner, read_as_graph, string, text
 
 _TYPES = {
     1: "float32",
@@ -94,16 +94,9 @@ class Signature:
             BundleError: The file is missing or is no ONNX graph, or it is encrypted and the key is
                 missing or wrong.
         """
-        try:
+        with read_as_graph(path):
             state = path.stat()
             contents = _read_file(path, state.st_mtime_ns, state.st_size)
-        except NlplugError:  # some are ValueErrors too
-            raise
-        except (OSError, ValueError, IndexError) as error:
-            raise BundleError(
-                f"{path} is not an ONNX graph: {error}.",
-                hint="Check the bundle with `nlplug models verify`, or export the model again.",
-            ) from None
         return cls(
             contents.inputs,
             contents.outputs,

@@ -90,6 +90,7 @@ class Engine:
             signature,
             pad_token_id=model.pad_token_id,
             first_position=model.first_position,
+            pads=model.pads,
             together=together,
         )
         self._outputs = GraphOutputs(signature, model)

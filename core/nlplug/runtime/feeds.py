@@ -32,6 +32,7 @@ class GraphFeeds:
         signature: What the graph declares.
         pad_token_id: The token that ``input_ids`` are padded with; None where there is none.
         first_position: The position of a row's first token.
+        pads: Whether the model's answers do not depend on padding.
         together: Whether rows may be run together.
 
     Attributes:
@@ -39,7 +40,8 @@ class GraphFeeds:
         rows: Rows that each run must have; None for any number.
         length: Tokens that each row must have; None for any number.
         pads: Whether rows of different lengths may be run together. They may not where padding
-            changes the answer: without a mask that the graph reads, or without a padding token.
+            changes the answer: without a mask that the graph reads, without a padding token, or
+            where the model reads it nevertheless.
 
     Raises:
         BundleError: The graph has an input that cannot be fed; the message names it.
@@ -51,6 +53,7 @@ class GraphFeeds:
         *,
         pad_token_id: int | None,
         first_position: int = 0,
+        pads: bool = True,
         together: bool = True,
     ) -> None:
         self._source = signature.source
@@ -75,7 +78,7 @@ class GraphFeeds:
             raise self._refusal(signature, "it has no input_ids")
         self.rows, self.length = (self._fixed(signature, axis) for axis in (0, 1))
         masks = {name for name, (ours, _) in self._declared.items() if ours == "attention_mask"}
-        self.pads = bool(masks - signature.unused) and pad_token_id is not None
+        self.pads = pads and bool(masks - signature.unused) and pad_token_id is not None
         if self.length is not None and pad_token_id is None:
             raise self._refusal(
                 signature,

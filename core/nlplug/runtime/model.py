@@ -55,6 +55,7 @@ class TaskModel(ABC, Generic[I, O]):
     """What ``input_ids`` are padded with; None where the model has no such token, so that only rows
     of the same length are run together."""
     first_position: int = 0
+    pads: bool = True
     """The position of a row's first token, for graphs that take ``position_ids``."""
     token_budget: int | None = None
     """Most tokens in a batch, for models with large outputs; None: as many as the device likes."""

@@ -6,6 +6,7 @@ import sys
 from contextlib import redirect_stdout, suppress
 from functools import cached_property, partial
 from io import StringIO
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +41,12 @@ def thread_count(threads: int | None) -> int:
     """The threads to use; None for the CPUs that the process may use.
 
     Raises:
-        OptionError: ``threads`` is below 1 or above `MOST_THREADS`.
+        OptionError: ``threads`` is no whole number from 1 to `MOST_THREADS`.
     """
-    if threads is not None and not 1 <= threads <= MOST_THREADS:
+    whole = threads is None or isinstance(threads, Integral)
+    if not whole or (threads is not None and not 1 <= threads <= MOST_THREADS):
         raise OptionError(
-            f"threads is {threads}.",
+            f"threads is {threads!r}.",
             hint=f"Give a whole number from 1 to {MOST_THREADS}, such as that of the CPU cores.",
         )
     return threads or usable_cpus()

@@ -63,6 +63,7 @@ class Tokenizer:
         self._shared = read_tokenizer(file, repository)
         self._plain = self._shared.rust
         self.pad_token_id: int | None = padding_id(self._shared, repository)
+        self._typed = repository.gives_types
         unknown = unknown_id(self._plain, repository)
         self.unk_token_id: int = unknown if unknown is not None else -1
 
@@ -200,7 +201,8 @@ class Tokenizer:
         cuts = [0, first[0], first[-1] + 1, second[0], second[-1] + 1, len(pair)]
         parts = [slice(*cut) for cut in pairwise(cuts)]
         ids = [tuple(pair.ids[part]) for part in parts]
-        types = [tuple(pair.type_ids[part]) for part in parts]
+        kinds = pair.type_ids if self._typed else [0] * len(pair)
+        types = [tuple(kinds[part]) for part in parts]
         types[1], types[3] = types[1][:1], types[3][:1]
         return PairFrame(ids[0], ids[2], ids[4], tuple(types))
 
@@ -292,7 +294,7 @@ class Tokenizer:
     ) -> list[TokenWindow]:
         """The windows of one encoding, of whose tokens only these ids are used."""
         if len(encoding) <= limit:
-            return [TokenWindow(ids, encoding.type_ids if pair else None)]
+            return [TokenWindow(ids, encoding.type_ids if pair and self._typed else None)]
         if pair:
             return self._pair_windows(ids, encoding, stride, strategy, limit)
         before, behind = self.text_frame

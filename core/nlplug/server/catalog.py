@@ -24,6 +24,10 @@ Source = str | Path | Bundle | Pipeline
 `Path` is always a folder."""
 
 
+_SHOWN = 100
+"""Characters of an unknown name that errors show."""
+
+
 @dataclass(frozen=True)
 class Served:
     """One served name under ``/models/``.
@@ -145,6 +149,7 @@ class Catalog:
             return ModelNotFound(
                 error.message, hint=f"{error.hint} Name it when you start the server."
             )
+        name = name if len(name) <= _SHOWN else f"{name[: _SHOWN - 1]}…"
         close = difflib.get_close_matches(name, self._served, n=1)
         guess = f"Did you mean {close[0]!r}? " if close else ""
         return ModelNotFound(

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.types import Receive
 
 from nlplug.answer_values import numpy_as_json
@@ -80,6 +81,8 @@ def install_error_handlers(app: FastAPI) -> None:
         status = error.status_code if isinstance(error, HTTPException) else 500
         response = json_reply(_describe(request, error, status), status)
         response.headers.update(getattr(error, "headers", None) or {})
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["Allow"] = ", ".join(_allowed(request))
         return response
 
     async def invalid(request: Request, error: Exception) -> Response:
@@ -92,6 +95,13 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, plain)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Exception, known)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes of a path; the error names only those of the first one."""
+    routes = [one for one in request.app.routes if one.matches(request.scope)[0] != Match.NONE]
+    found = {method for one in routes for method in getattr(one, "methods", None) or ()}
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
 def _describe(request: Request, error: Exception, status: int) -> dict[str, Any]:

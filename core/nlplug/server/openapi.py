@@ -167,6 +167,8 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
             },
         },
     }
+    if variant := shape_of(task).variant_schema:
+        body["properties"]["inputs"]["anyOf"].append(dict(variant))
     for name in sorted(shape_of(task).beside):
         body["properties"][name] = {"description": f"Parameter {name} of the model."}
     if task.family.streams:

@@ -8,6 +8,7 @@ into memory: the system reads the touched pages, and processes share them.
 from __future__ import annotations
 
 import lzma
+import shutil
 import zipfile
 from importlib import import_module
 from pathlib import Path
@@ -28,29 +29,44 @@ def load_rank() -> Callable[[str], list[tuple[str, float]]]:
     """The function ``rank`` of py3langid.
 
     Where the tables cannot be stored, or have another form in the installed version, it is the
-    function of the package itself.
+    function of the package itself. So it is where they are damaged; they are then removed, so that
+    the next start makes them again.
 
     Raises:
         ImportError: The package is not installed.
     """
     package: Any = import_module(PACKAGE)
+    rank: Callable[[str], list[tuple[str, float]]] = package.rank
     try:
-        rank: Callable[[str], list[tuple[str, float]]] = _mapped(package.langid).rank
+        source = Path(package.langid.MODEL_DIR, package.langid.MODEL_FILE)
+        state = source.stat()
+    except (OSError, AttributeError, TypeError):
+        return rank
+    name = f"{PACKAGE}-{state.st_size}-{state.st_mtime_ns}"
+    tables = load_settings().cache_dir / "languages" / name
+    try:
+        mapped = _mapped(package.langid, source, tables).rank
     except (OSError, EOFError, AttributeError, KeyError, TypeError, ValueError, lzma.LZMAError):
-        rank = package.rank
-    return rank
+        shutil.rmtree(tables, ignore_errors=True)
+        return rank
+
+    def ranked(text: str) -> list[tuple[str, float]]:
+        try:
+            found: list[tuple[str, float]] = mapped(text)
+        except LookupError:  # a number in the tables is no place in them
+            shutil.rmtree(tables, ignore_errors=True)
+            return rank(text)
+        return found
+
+    return ranked
 
 
-def _mapped(module: Any) -> Any:
+def _mapped(module: Any, source: Path, tables: Path) -> Any:
     """A ``LanguageIdentifier`` whose large tables are mapped files."""
     import numpy as np
 
-    source = Path(module.MODEL_DIR, module.MODEL_FILE)
-    state = source.stat()
-    folder = load_settings().cache_dir / "languages"
-    tables = folder / f"{PACKAGE}-{state.st_size}-{state.st_mtime_ns}"
     if not tables.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
+        tables.parent.mkdir(parents=True, exist_ok=True)
         with Staged(tables, folder=True) as staged:
             with lzma.open(source) as packed:
                 _extract(packed, staged.path)

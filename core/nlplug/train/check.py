@@ -39,7 +39,8 @@ def checked_contents(task: Task, config: TrainConfig) -> Contents:
     if contents is None:
         raise OptionError(
             f"The family {task.family.name!r} of the task {task.name!r} has no check of its data.",
-            hint="Set Family.contents to 'module:Class' of a nlplug.data.contents.Contents.",
+            hint="Its models are not trained on rows of yours. In a family of your own, set "
+            "Family.contents to 'module:Class' of a nlplug.data.contents.Contents.",
         )
     return contents
 
@@ -86,7 +87,7 @@ def check_files(task: Task, config: TrainConfig) -> tuple[DataCheck, TrainConfig
         try:
             return contents.key(row)
         except DataError:
-            return ""  # the check reports the row
+            return row.where  # the check reports the row
 
     few = FEW_ROWS if task.family.plan and not holds_rows_out(config) else 0
     rows = with_test(read_run(config, key, skip=True, few=few), config, key)

@@ -224,7 +224,8 @@ def corrections_of(task: Task) -> Corrections:
     if not task.family.corrections:
         raise OptionError(
             f"Answers of the task {task.name!r} cannot be corrected.",
-            hint="Set Family.corrections to a nlplug.data.corrections.Corrections.",
+            hint="Correct the rows in their file. In a family of your own, set Family.corrections "
+            "to 'module:Class' of a nlplug.data.corrections.Corrections.",
         )
     found: Corrections = load(task.family.corrections)()
     return found

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dequantize import dequantized
 from prepare import prepare
-from recipes import branched, embed, evaluated, recalibrate, recipe_run
+from recipes import branched, checkpoint_of, embed, evaluated, recalibrate, recipe_run
 
+from nlplug import Bundle
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_ner.task import NerTask
 
@@ -48,8 +50,19 @@ DATA = [
 
 
 def train(files: Path, work: Path, base: str) -> Path:
-    """The fine-tuned checkpoint."""
-    return branched(NerTask(), files=files, settings=HERE, work=work, base=base, seeds=SEEDS)
+    """The fine-tuned checkpoint: on a GPU from the base, else from the embedded model."""
+    import torch
+
+    if torch.cuda.is_available():
+        return branched(NerTask(), files=files, settings=HERE, work=work, base=base, seeds=SEEDS)
+    return checkpoint_of(
+        NerTask(),
+        train=files / "last.jsonl.gz",
+        eval=files / "watch.jsonl.gz",
+        settings=HERE / "again.toml",
+        output=work / "again",
+        base=str(dequantized(Bundle.open(BUNDLE), work / "start")),
+    )
 
 
 def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:
@@ -84,6 +97,7 @@ def figures(made: Path, files: dict[str, Path]) -> dict[str, str]:
         numbers = {"F": report["f1"], "P": report["precision"], "R": report["recall"]}
         print(file.name, report["micro"], report["labels"])
         found |= {f"@{mark}-{name}@": f"{value:.3f}" for name, value in numbers.items()}
+        found[f"@{mark}-ROWS@"] = f"{report['rows']:,}"
         found |= {
             f"@{mark}-{label}@": f"{scores['f1']:.3f}" for label, scores in report["labels"].items()
         }

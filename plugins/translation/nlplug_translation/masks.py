@@ -32,7 +32,7 @@ class Mask:
 
 
 @dataclass(frozen=True)
-class Masked:
+class MaskedText:
     """A text whose spans are masked.
 
     Attributes:
@@ -64,7 +64,7 @@ class Masked:
 
 def masked(
     text: str, kept: Sequence[Span], write: Callable[[str], str], *, shown: Collection[str]
-) -> Masked | None:
+) -> MaskedText | None:
     """A text with its spans masked.
 
     Args:
@@ -96,7 +96,7 @@ def masked(
         left, right = source[-1:], text[done : done + 1]
         source += f"{' ' * left.isalnum()}{number}{' ' * right.isalnum()}"
         masks.append(Mask(number, span.text, is_spaced(left), is_spaced(right)))
-    return Masked(source + write(text[done:]), tuple(masks), tuple(numbers))
+    return MaskedText(source + write(text[done:]), tuple(masks), tuple(numbers))
 
 
 def _groups(kept: Sequence[Span]) -> Iterator[Span]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import BundleError
 from nlplug.families.seq2seq import Part, Seq2SeqModel, Seq2SeqOptions
 from nlplug.text.language import guess
 from nlplug.text.language_codes import base
+from nlplug_translation.invisible import without_halves
 from nlplug_translation.languages import Languages
 from nlplug_translation.layout import Piece, lay_out
 from nlplug_translation.markup import MarkupPiece, markup_pieces, restored
@@ -83,6 +85,9 @@ class TranslationModel(Seq2SeqModel):
         pieces = lay_out(
             text, split=options.sentences, protect=options.protect, patterns=writer.patterns
         )
+        shown = [piece.translate for piece in pieces]
+        texts = without_halves([piece.text for piece in pieces], shown)
+        pieces = [replace(piece, text=text) for piece, text in zip(pieces, texts, strict=True)]
         for before, piece, after in _neighbors(pieces):
             if piece.translate:
                 if writer.spaced and before and before.translate:

@@ -21,7 +21,7 @@ from nlplug_translation.checks import (
 from nlplug_translation.excerpt import Excerpt
 from nlplug_translation.invisible import visible
 from nlplug_translation.languages import Route
-from nlplug_translation.masks import Masked, masked
+from nlplug_translation.masks import MaskedText, masked
 from nlplug_translation.protected import APART, Pattern, Span, spans, united
 from nlplug_translation.sentences import has_clauses, is_spaced
 from nlplug_translation.vocabulary import Vocabulary
@@ -57,7 +57,7 @@ class Checked(Segment):
     trims: ClassVar[bool] = True
     plain: ClassVar[bool] = False
     excerpt: Excerpt
-    masked: Masked
+    masked: MaskedText
     writer: Writer = field(compare=False)
     capitals: bool = False
     rounds: int = 0

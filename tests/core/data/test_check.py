@@ -232,6 +232,12 @@ def test_the_command_exits_by_severity(files: tuple[str, str], tmp_path: Path) -
     assert "no such file" in done.stderr
 
 
+def test_rows_of_another_task_are_told_by_what_they_lack(files: tuple[str, str]) -> None:
+    words = ["data", "check", "question-answering", files[0]]
+    done = CliRunner().invoke(main, words)
+    assert (done.exit_code, "20 rows: the column 'context' is missing" in done.stdout) == (1, True)
+
+
 def test_the_json_has_what_the_text_has(files: tuple[str, str]) -> None:
     values = json.loads(run(files[0], "--eval", files[1], "--json").stdout)
     assert values["rows"]["train"] == 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,8 @@ def test_a_null_in_a_needed_column_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "is a pipe or a device" in error(tmp_path / "pipe").message
     assert "no such file" in error(tmp_path / "a.csv").message
     assert "is a folder" in error(tmp_path).message
 

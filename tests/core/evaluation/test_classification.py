@@ -81,6 +81,17 @@ def test_the_best_label_is_the_answer() -> None:
     assert evaluation().per_example(answers, [1, 1]).tolist() == [1.0, 0.0]
 
 
+def test_a_model_of_one_label_for_each_text_is_noticed_if_rows_have_several() -> None:
+    alone = [answer(positive=0.9, negative=0.1), answer(negative=0.7, positive=0.3)]
+    with pytest.warns(UserWarning, match="labels of the model exclude each other"):
+        report = evaluation().report(alone, [(0, 1), (1,)])
+    rows = [row for table in evaluation().tables(report) for row in table.rows]
+    assert ["labels of the model exclude each other", "yes"] in rows
+    # No row has several labels, or the scores of the labels are independent.
+    for answers, right in ((alone, [(0,), (1,)]), ([answer(positive=0.9, negative=0.8)], [(0, 1)])):
+        assert "one_label_each" not in evaluation().report(answers, right)
+
+
 def test_the_report_holds_all_numbers_as_json() -> None:
     answers = [
         answer(positive=0.9, negative=0.1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +13,14 @@ pytest.importorskip("torch")
 
 from encoder_cases import CASES
 
+from nlplug import Pipeline
 from nlplug.errors import ExportError
 from nlplug.export.architectures import ENCODERS
 from nlplug.export.checkpoint import load_checkpoint
+from nlplug.export.config import ExportConfig
 from nlplug.export.exporters.exporter import installed_exporter
 from nlplug.export.fusion import fuse
+from nlplug.export.run import export_model
 from nlplug.task import Task
 
 pytestmark = pytest.mark.train
@@ -62,6 +66,43 @@ def test_the_graph_computes_what_pytorch_does(
     assert _stated(root, name) == fused.note.split(":")[0]
 
 
+def test_rows_of_a_model_that_reads_padding_are_not_padded(
+    make_checkpoint: Callable[..., Path], toy_task: Task, tmp_path: Path
+) -> None:
+    import transformers
+
+    source = make_checkpoint("convbert", embedding_size=32)
+    made = export_model(ExportConfig(source, tmp_path / "out", toy_task, precisions=["fp32"]))
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(source).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+    texts = ["good", "the film was so awful and we saw it again", "a dull plot"]
+    with Pipeline(toy_task, made.bundle, threads=1) as pipe:
+        together = pipe(texts, top_k=None)
+        for text, given in zip(texts, together, strict=True):
+            assert pipe(text, top_k=None) == given
+            logits = model(**tokenizer(text, return_tensors="pt")).logits[0]
+            expected = logits.softmax(-1).max().item()
+            assert given[0]["score"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_graph_that_cannot_tell_two_texts_apart_is_refused(
+    make_checkpoint: Callable[..., Path], toy_task: Task, tmp_path: Path
+) -> None:
+    settings = {"attention_type": "original_full", "type_vocab_size": 2}
+    pairs = tmp_path / "pairs.jsonl"
+    row = {"text": "the film was good", "text_pair": "a dull plot", "label": "positive"}
+    pairs.write_text(json.dumps(row), encoding="utf-8")
+    config = ExportConfig(
+        make_checkpoint("big_bird", **settings),
+        tmp_path / "out",
+        toy_task,
+        precisions=["fp32"],
+        eval_data=pairs,
+    )
+    with pytest.raises(ExportError, match="graph of 'big_bird' has no input token_type_ids"):
+        export_model(config)
+
+
 def test_other_architectures_are_refused_by_name(
     make_checkpoint: Callable[..., Path], toy_task: Task, tmp_path: Path
 ) -> None:
@@ -73,6 +114,13 @@ def test_other_architectures_are_refused_by_name(
     with pytest.raises(ExportError, match="neobert") as caught:
         load_checkpoint(folder, toy_task)
     assert "modernbert" in str(caught.value.hint)
+    boxes = make_checkpoint("layoutlm")
+    config = ExportConfig(boxes, tmp_path / "out", toy_task, precisions=["fp32"])
+    with pytest.raises(
+        ExportError, match="'layoutlm' cannot be used.*bbox cannot be fed"
+    ) as caught:
+        export_model(config)
+    assert str(tmp_path) not in caught.value.message
     other = make_checkpoint("fnet")
     with pytest.raises(ExportError, match="fnet") as caught:
         installed_exporter().one_pass(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fuzz_kit import bounded
@@ -109,6 +110,32 @@ def test_each_token_of_any_text_is_in_a_window_and_says_where_it_stands(
 def test_a_pair_is_one_row_with_two_types(tokenizer: Tokenizer) -> None:
     [[window]] = tokenizer.encode([("good", "bad")])
     assert window.type_ids == [0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("files", "typed"),
+    [
+        ({"tokenizer_config": {"model_input_names": ["input_ids", "attention_mask"]}}, False),
+        ({"tokenizer_config": {"model_input_names": ["input_ids", "token_type_ids"]}}, True),
+        ({"tokenizer_config": {"tokenizer_class": "DistilBertTokenizer"}}, False),
+        ({"tokenizer_config": {"tokenizer_class": "PreTrainedTokenizerFast"}}, True),
+        ({"config": {"model_type": "mpnet"}}, False),
+        ({"config": {"model_type": "bert"}}, True),
+    ],
+)
+def test_types_of_a_pair_are_those_that_transformers_gives(
+    files: dict[str, Any], typed: bool, tmp_path: Path
+) -> None:
+    bundle = tiny_text_classifier(tmp_path)
+    repository = Repository(bundle.path, **files)
+    tokenizer = Tokenizer(bundle.path / "tokenizer.json", max_length=10, repository=repository)
+    windows = [
+        *tokenizer.encode([("good", "bad")])[0],
+        *tokenizer.encode([("good " * 40, "bad")])[0],
+    ]
+    assert len(windows) > 3
+    assert all(any(window.type_ids or ()) == typed for window in windows)
+    assert any(map(any, tokenizer.pair_frame().types)) == typed
 
 
 def test_pieces_are_whole_texts_without_special_tokens(tokenizer: Tokenizer) -> None:

@@ -102,11 +102,15 @@ def test_a_wrong_address_is_answered_in_json(
     response = client.request(method, path, content='{"inputs": "good"}')
     assert (response.status_code, response.json()["error_type"]) == (status, kind)
     assert response.json()["hint"]
+    if status == 405:
+        assert response.headers["allow"] == ("POST" if path == "/" else "GET, HEAD, POST")
 
 
 def test_an_unknown_model_names_the_nearest_and_those_served(client: httpx.Client) -> None:
     hint = client.post("/models/ton", json={"inputs": "good"}).json()["hint"]
     assert hint.startswith("Did you mean 'tone'? Served are: tone, tone-tiny.")
+    long = client.post(f"/models/{'tone' * 5_000}", json={"inputs": "good"})
+    assert (long.status_code, len(long.content) < 500) == (404, True)
 
 
 def test_without_a_default_the_root_names_the_models(

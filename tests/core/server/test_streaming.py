@@ -135,6 +135,18 @@ def test_what_only_python_can_give_is_no_parameter(tale: httpx.Client, value: An
     assert "prefix_allowed_tokens_fn" not in tale.get("/tasks").text
 
 
+def test_only_the_last_tokens_of_a_long_prompt_are_read(tale: httpx.Client) -> None:
+    prompt = "once upon a time " * 40
+    answer = tale.post("/models/tale", json=body(prompt))
+    assert (answer.status_code, "context is 64" in answer.json()["error"]) == (422, True)
+    given = {"max_new_tokens": 3, "do_sample": False}
+    ask = inference(tale, "tale").text_generation
+    assert ask(prompt, truncate=9, **given) == ask("once upon a time", **given)
+    for name in ("truncate", "prompt_length"):
+        answer = tale.post("/models/tale", json=body("once", **{name: 0}))
+        assert (answer.status_code, "prompt_length" in answer.json()["error"]) == (422, True)
+
+
 def test_a_text_that_is_not_streamed_can_have_details(client: httpx.Client) -> None:
     found = inference(client).text_generation("a b", details=True, seed=3)
     assert found.generated_text == " a b a b"
@@ -151,8 +163,9 @@ def test_the_prompt_comes_first_where_the_full_text_is_asked_for(client: httpx.C
 def test_parameters_that_ask_for_nothing_are_passed_over(client: httpx.Client) -> None:
     found = inference(client).text_generation("a", best_of=1, watermark=False, top_n_tokens=0)
     assert found == " a a a a"
-    answer = client.post("/models/echo", json=body(watermark=True))
-    assert (answer.status_code, "watermark" in answer.json()["error"]) == (422, True)
+    for name, value in (("watermark", True), ("truncate", 3)):
+        answer = client.post("/models/echo", json=body(**{name: value}))
+        assert (answer.status_code, name in answer.json()["error"]) == (422, True)
 
 
 def test_each_event_is_sent_when_it_is_there(client: httpx.Client, task: EchoTask) -> None:

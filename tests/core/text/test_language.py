@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from linear_kit import slow
 
 from nlplug.errors import MissingExtra
+from nlplug.text.identifier import load_rank
 from nlplug.text.language import foreign_language, guess, plain_words
 
 
@@ -91,3 +94,14 @@ def test_without_the_package_the_script_alone_decides(monkeypatch: pytest.Monkey
 def test_a_text_takes_time_in_proportion_to_its_length() -> None:
     assert slow(lambda text: foreign_language(text, ["en"])) == []
     assert slow(lambda text: plain_words(text)) == []
+
+
+def test_damaged_tables_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NLPLUG_CACHE", str(tmp_path))
+    text = "Das ist ein schöner Film, den ich mag"
+    expected = load_rank()(text)[0]
+    (table,) = tmp_path.rglob("nextmove.npy")
+    content = table.read_bytes()
+    table.write_bytes((content[:128] + b"\xff" * 500_000 + content)[: len(content)])
+    assert load_rank()(text)[0] == expected
+    assert not table.exists()

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner
 from huggingface_hub import InferenceClient
@@ -85,6 +86,32 @@ def test_features_are_vectors_of_tokens_or_of_texts(pipes: dict[str, Pipeline]) 
         embed("cat", tokenize_kwargs={"return_length": True})
 
 
+@pytest.mark.parametrize(
+    ("stated", "modules", "vector"),
+    [
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, ["Pooling"], [0, 0]),
+        ({"pooling_mode": "mean"}, ["Transformer", "Pooling", "Normalize"], [0.0, 1.0]),
+        ({"pooling_mode": "lasttoken"}, [], "lasttoken"),
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True}, [], r"mean\+max"),
+        ({"pooling_mode": ["mean"]}, ["Pooling", "Dense"], r"mean\+Dense"),
+    ],
+)
+def test_the_files_of_sentence_transformers_name_the_pooling(
+    stated: dict[str, Any], modules: list[str], vector: Any, tmp_path: Path
+) -> None:
+    folder = tiny_encoder(tmp_path, max_length=8).path
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(stated))
+    listed = [{"type": f"sentence_transformers.models.{name}"} for name in modules]
+    (folder / "modules.json").write_text(json.dumps(listed))
+    with pipeline("feature-extraction", str(folder)) as embed:
+        if isinstance(vector, list):
+            assert embed("car car", pool="auto") == vector
+        else:
+            with pytest.raises(BundleError, match=f"are made by {vector}, which"):
+                embed("car car", pool="auto")
+
+
 def test_features_over_http_and_in_a_table(
     address: str, pipes: dict[str, Pipeline], tmp_path: Path
 ) -> None:
@@ -96,6 +123,18 @@ def test_features_over_http_and_in_a_table(
     for refused in ({"truncation_direction": "left"}, {"prompt_name": "query"}):
         with pytest.raises(HfHubHTTPError, match=f"{next(iter(refused))} is"):
             client.feature_extraction("car", **refused)
+    assert client.sentence_similarity("cat", ["cat cat", "car", "cat car car"]) == pytest.approx(
+        [1.0, 0.0, 1 / 17**0.5]
+    )
+    assert client.sentence_similarity("cat", other_sentences=[]) == []
+    with pytest.raises(HfHubHTTPError, match=r"inputs\.sentences\.1: "):
+        client.sentence_similarity("cat", other_sentences=["car", 3])
+    pair = {"source_sentence": "cat", "sentences": ["car", "cat", ""]}
+    for pool, found in (("cls", [0.0] * 3), ("mean", [0.0, 1.0, 0.0])):
+        reply = httpx.post(client.model, json={"inputs": pair, "parameters": {"pool": pool}})
+        assert reply.json() == pytest.approx(found)
+    for wrong in ({"inputs": pair, "parameters": {"pool": "none"}}, {"inputs": {"sentences": []}}):
+        assert httpx.post(client.model, json=wrong).status_code == 422
     given = {"inputs": ["car"], "parameters": {"pool": "mean", "normalize": True}}
     reply = TestClient(create_app(models=pipes, only=True)).post(
         "/models/feature-extraction", json=given

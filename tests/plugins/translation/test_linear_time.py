@@ -10,7 +10,7 @@ from linear_kit import UNITS, slow
 
 from nlplug.testing import tiny_translator
 from nlplug_translation.checks import has_moved_number, is_faithful, without_repeats
-from nlplug_translation.invisible import visible
+from nlplug_translation.invisible import visible, without_halves
 from nlplug_translation.languages import languages_of
 from nlplug_translation.layout import lay_out
 from nlplug_translation.model import TranslationModel
@@ -24,6 +24,9 @@ STEPS: dict[str, Callable[[str], object]] = {
     "lay_out": lay_out,
     "sentences": sentences,
     "halve": halve,
+    "direction": lambda text: without_halves(
+        ["\u2066", text, "\u2069" * len(text)], [False, True, False]
+    ),
     "visible": lambda text: visible(text, spans(text)),
     "mend": lambda text: mend(text, [text]),
     "checks": lambda text: (

@@ -241,7 +241,10 @@ def test_a_lone_surrogate_in_an_option_is_named(translate: Pipeline, name: str) 
     ("text", "answer"),
     [
         ("\ufeffThe cat\u200b.\n\u200e- a dog\u200e", "\ufeffLe chat.\n\u200e- un chien\u200e"),
-        ("the c\xada\u200bt \u2060sees\ufeff a\u202b dog\u202c", "le chat voit un chien\u202c"),
+        ("the c\xada\u200bt \u2060sees\ufeff a\u202b dog\u202c", "le chat voit un chien"),
+        ("\u2067the cat\u2069 sees a dog", "le chat voit un chien"),
+        ("\u202ethe cat sees a dog\u202c", "\u202ele chat voit un chien\u202c"),
+        ("\u2067the \u202bcat\u202c. a dog\u2069\u202c", "\u2067le chat. un chien\u2069\u202c"),
         ("the \x1b[31mcat\x1b[0m sees", "le \x1b[31mchat\x1b[0m voit"),
         ("the `a\u200bb` dog", "le `a\u200bb` chien"),
         ("<b>\u200bthe cat\u200b</b>", "<b>\u200ble chat\u200b</b>"),

@@ -7,13 +7,13 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from difflib import SequenceMatcher
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import Body, Request
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
@@ -32,7 +32,7 @@ from nlplug_webui.batch import LIMITS
 from nlplug_webui.fields import Control, input_controls, input_values, option_controls
 from nlplug_webui.models import describe
 from nlplug_webui.texts import LANGUAGES
-from nlplug_webui.workshop.requests import by_our_page
+from nlplug_webui.workshop.requests import page_router
 
 PREFIX = "np-compare"
 """First path segment of the routes."""
@@ -64,16 +64,15 @@ class Comparing:
     def __init__(self, host: PluginHost, pool: ModelPool) -> None:
         self._host = host
         self._pool = pool
-        self.router = APIRouter(
-            prefix=f"/{PREFIX}", dependencies=[Depends(by_our_page)], include_in_schema=False
+        self.router = page_router(
+            PREFIX,
+            [
+                ("GET", "/tasks", self.tasks),
+                ("GET", "/tasks/{task}", self.models),
+                ("GET", "/tasks/{task}/model", self.model),
+                ("POST", "/tasks/{task}/text", self.text),
+            ],
         )
-        for method, path, answer in (
-            ("GET", "/tasks", self.tasks),
-            ("GET", "/tasks/{task}", self.models),
-            ("GET", "/tasks/{task}/model", self.model),
-            ("POST", "/tasks/{task}/text", self.text),
-        ):
-            self.router.add_api_route(path, answer, methods=[method], response_model=None)
 
         @self.router.post("/tasks/{task}/file", response_model=None)
         async def compare_file(
@@ -102,7 +101,11 @@ class Comparing:
         return [{"name": task.name, "title": _forms(task.title)} for task in self._host.tasks()]
 
     def models(self, task: str) -> Any:
-        """The fields of the input of a task, and the names of its models."""
+        """The fields of the input of a task, and the names of its models.
+
+        ``other`` is a model to compare the first one with: one on this machine that has a language
+        in common with it, or None.
+        """
         found = self._host.task(task)
         names = [spec.name for spec in self._pool.packaged(found.name)]
         if not self._pool.only_packaged:
@@ -115,6 +118,7 @@ class Comparing:
             "any": not self._pool.only_packaged,
             "scores": bool(found.family.scoring),
             "models": [first, *(name for name in names if name != first)] if first else names,
+            "other": self._other(found, first),
             "fields": [
                 _field(control, given.get(control.name, control.initial))
                 for control in input_controls(found)
@@ -124,6 +128,18 @@ class Comparing:
                 for control in sorted(option_controls(found), key=lambda one: one.advanced)
             ],
         }
+
+    def _other(self, task: Task, first: str) -> str | None:
+        if not first:
+            return None
+        with suppress(NlplugError):  # the page shows what is wrong with the first model
+            own = set(self._pool.bundle(task, first).languages)
+            for name in self._pool.local(task):
+                with suppress(NlplugError):
+                    known = self._pool.bundle(task, name).languages
+                    if name != first and (not own or not known or own.intersection(known)):
+                        return name
+        return None
 
     def model(self, task: str, model: str = "") -> Any:
         """Facts about a model: name, precisions with their size, and the record of its gate."""

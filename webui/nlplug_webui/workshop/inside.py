@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import Body
 
 from nlplug import PluginHost
 from nlplug.inside.result import AttentionMap, Inside
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug_webui.fields import input_controls, input_values
-from nlplug_webui.workshop.requests import by_our_page
+from nlplug_webui.workshop.requests import page_router
 
 PREFIX = "np-inside"
 """First path segment of the route."""
@@ -30,12 +30,7 @@ class Insides:
     def __init__(self, host: PluginHost, pool: ModelPool) -> None:
         self._host = host
         self._pool = pool
-        self.router = APIRouter(
-            prefix=f"/{PREFIX}", dependencies=[Depends(by_our_page)], include_in_schema=False
-        )
-        self.router.add_api_route(
-            "/tasks/{task}", self.inside, methods=["POST"], response_model=None
-        )
+        self.router = page_router(PREFIX, [("POST", "/tasks/{task}", self.inside)])
 
     def inside(
         self,

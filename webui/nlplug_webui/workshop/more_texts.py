@@ -18,6 +18,18 @@ MORE: dict[str, tuple[str, str]] = {
         "model.",
         "选项对两个模型都生效。未更改的选项使用各模型自己的默认值。",
     ),
+    "alike": (
+        "Both sides are the same model in the same precision, so the answers will not differ. No "
+        "other one is installed on this server.",
+        "两侧是同一模型的同一精度，结果不会有差异。此服务器上没有安装其他可比较的模型。",
+    ),
+    "alike_any": (
+        "Both sides are the same model in the same precision, so the answers will not differ. "
+        "Enter another model on one side: a name from the list, a folder (such as one that you "
+        "exported with other precisions), or a Hub id.",
+        "两侧是同一模型的同一精度，结果不会有差异。请在其中一侧填写另一个模型：列表中的名称、"
+        "文件夹（例如以其他精度导出的模型）或 Hub 模型名。",
+    ),
     "on_text": ("On one text", "比较一段文本"),
     "on_file": ("On a file", "比较一个文件"),
     "on_file_info": (

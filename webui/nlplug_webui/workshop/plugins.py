@@ -7,11 +7,11 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import Body
 
 from nlplug import PluginHost
 from nlplug.errors import OptionError, PluginError
-from nlplug_webui.workshop.requests import by_our_page
+from nlplug_webui.workshop.requests import page_router
 
 PREFIX = "np-plugins"
 """First path segment of the routes."""
@@ -47,13 +47,13 @@ class Plugins:
     def __init__(self, host: PluginHost, *, loopback: bool, protected: bool) -> None:
         self._host = host
         self._off = None if loopback and protected else "no_login" if loopback else "no_loopback"
-        self.router = APIRouter(
-            prefix=f"/{PREFIX}", dependencies=[Depends(by_our_page)], include_in_schema=False
-        )
-        self.router.add_api_route("/list", self.list, methods=["GET"], response_model=None)
-        self.router.add_api_route("/install", self.install, methods=["POST"], response_model=None)
-        self.router.add_api_route(
-            "/uninstall", self.uninstall, methods=["POST"], response_model=None
+        self.router = page_router(
+            PREFIX,
+            [
+                ("GET", "/list", self.list),
+                ("POST", "/install", self.install),
+                ("POST", "/uninstall", self.uninstall),
+            ],
         )
 
     def list(self) -> Any:

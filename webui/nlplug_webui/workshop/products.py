@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import Body
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
@@ -16,7 +16,7 @@ from nlplug.errors import NlplugError, OptionError
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug.text.language_codes import base
 from nlplug_webui.messages import shown_error
-from nlplug_webui.workshop.requests import by_our_page
+from nlplug_webui.workshop.requests import page_router
 
 PREFIX = "np-products"
 """First path segment of the routes."""
@@ -45,7 +45,7 @@ class ToolCall(BaseModel):
     before: str | None = None
 
 
-class Products:
+class TaskTools:
     """The routes.
 
     Args:
@@ -56,16 +56,14 @@ class Products:
     def __init__(self, host: PluginHost, pool: ModelPool) -> None:
         self._host = host
         self._pool = pool
-        self.router = APIRouter(
-            prefix=f"/{PREFIX}", dependencies=[Depends(by_our_page)], include_in_schema=False
+        self.router = page_router(
+            PREFIX,
+            [
+                ("POST", "/alternatives", self.alternatives),
+                ("POST", "/direction", self.direction),
+                ("POST", "/whole", self.whole),
+            ],
         )
-        self.router.add_api_route(
-            "/alternatives", self.alternatives, methods=["POST"], response_model=None
-        )
-        self.router.add_api_route(
-            "/direction", self.direction, methods=["POST"], response_model=None
-        )
-        self.router.add_api_route("/whole", self.whole, methods=["POST"], response_model=None)
 
     def alternatives(self, call: ToolCall) -> Any:
         """Other texts for one part of an answer."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import APIRouter, Body, Request
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
@@ -27,7 +27,7 @@ from nlplug.workspace.exchange import FORMATS, export
 from nlplug.workspace.gpus import gpus
 from nlplug.workspace.reports import rows_behind, wheel
 from nlplug.workspace.trainings import check_packages, plan
-from nlplug_webui.workshop.requests import by_our_page
+from nlplug_webui.workshop.requests import page_router
 
 PREFIX = "np-workspace"
 """First path segment of the routes."""
@@ -48,9 +48,6 @@ class Workshop:
         self._workspace = workspace
         self._host = host
         self._pool = pool
-        self.router = APIRouter(
-            prefix=f"/{PREFIX}", dependencies=[Depends(by_our_page)], include_in_schema=False
-        )
         self._add()
 
     def _add(self) -> None:
@@ -73,8 +70,7 @@ class Workshop:
             ("GET", "/runs/{name}/behind", self.behind),
             ("GET", "/runs/{name}/wheel", self.download),
         ]
-        for method, path, answer in routes:
-            self.router.add_api_route(path, answer, methods=[method], response_model=None)
+        self.router = page_router(PREFIX, routes)
 
         @self.router.post("/datasets/{name}/import", response_model=None)
         async def import_rows(request: Request, name: str, file: str) -> Any:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from html import escape
 
+from nlplug_webui.error_texts import kind_texts
 from nlplug_webui.texts import LANGUAGES
 from nlplug_webui.workshop.inside_texts import INSIDE
 from nlplug_webui.workshop.more_texts import MORE
@@ -206,7 +207,10 @@ def workshop_texts(*, any_folder: bool, corrects: bool) -> dict[str, Mapping[str
     def root(name: str, language: str) -> str:
         place = LANGUAGES.index(language)
         texts = json.dumps(
-            {key: forms[place] for key, forms in (TEXTS | MORE | PRODUCTS | INSIDE).items()},
+            {
+                key: forms[place]
+                for key, forms in (TEXTS | MORE | PRODUCTS | INSIDE | kind_texts()).items()
+            },
             ensure_ascii=True,
         )
         if name == "np-correct":  # stands below the products, which have the texts

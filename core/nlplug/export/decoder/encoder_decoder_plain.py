@@ -8,7 +8,7 @@ from typing import Any
 from nlplug.export.decoder.encoder_decoder_weights import start_token
 from nlplug.export.exporters.exporter import installed_exporter
 from nlplug.extras import require
-from nlplug.models.layout import DECODER_GRAPH
+from nlplug.models.layout import DECODER_GRAPH, positions_of
 from nlplug.runtime.decoding.decoder import ENCODER_DECODER_KEY, NO_LIMIT, EncoderDecoderSpec
 
 
@@ -42,7 +42,7 @@ def _spec(model: Any, decoder: Any) -> EncoderDecoderSpec:
     }
     cache = outputs["present.0.decoder.key"]
     # Where positions are relative, there is no limit.
-    context = int(getattr(model.config, "max_position_embeddings", None) or NO_LIMIT)
+    context = positions_of(model.config.to_dict()) or NO_LIMIT
     return EncoderDecoderSpec(
         layers=sum(name.endswith("decoder.key") for name in outputs),
         kv_heads=cache[1],

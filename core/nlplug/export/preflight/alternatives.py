@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nlplug.export.paired import paired_loss
-from nlplug.export.preflight.findings import Finding
+from nlplug.export.preflight.findings import CheckpointFinding
 from nlplug.export.preflight.suspects import SETTINGS
 from nlplug.extras import require
 
@@ -22,7 +22,7 @@ _HEAD_SIZES = (32, 64)
 _GAIN = 0.03
 
 
-def check_alternatives(model: Any, score: Callable[[Any], np.ndarray]) -> list[Finding]:
+def check_alternatives(model: Any, score: Callable[[Any], np.ndarray]) -> list[CheckpointFinding]:
     """Try the usual values of settings that shapes do not show.
 
     Args:
@@ -39,7 +39,7 @@ def check_alternatives(model: Any, score: Callable[[Any], np.ndarray]) -> list[F
         return []
     gain, name, value = best
     return [
-        Finding(
+        CheckpointFinding(
             "answers",
             f"{name} is {getattr(model.config, name)!r} in config.json, and with {value!r} the "
             f"PyTorch model gains {gain * 100:.1f} points on {len(own)} of the rows.",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nlplug.evaluation.base import Evaluation
-from nlplug.export.preflight.findings import Finding
+from nlplug.export.preflight.findings import CheckpointFinding
 from nlplug.export.preflight.suspects import suspects
 
 _ROWS = 20
@@ -24,7 +24,7 @@ _LOOK = (
 
 def check_answers(
     evaluation: Evaluation, answers: Sequence[Any], targets: Sequence[Any], model: Any
-) -> list[Finding]:
+) -> list[CheckpointFinding]:
     """Swapped labels, one answer for everything, and no better than the commonest label.
 
     Args:
@@ -44,7 +44,7 @@ def check_answers(
         mended = sum(one == swapped.get(two, two) for one, two in pairs) / len(pairs)
         names = ", ".join(f"{one!r} means {two!r}" for one, two in sorted(swapped.items()))
         return [
-            Finding(
+            CheckpointFinding(
                 "answers",
                 f"The labels are swapped: {right:.1%} of {len(pairs)} answers are right, and "
                 f"{mended:.1%} would be if {names}.",
@@ -56,7 +56,7 @@ def check_answers(
     )
 
 
-def _no_better(pairs: Sequence[tuple[str, str]], model: Any) -> Iterator[Finding]:
+def _no_better(pairs: Sequence[tuple[str, str]], model: Any) -> Iterator[CheckpointFinding]:
     truth, given = (Counter(pair[side] for pair in pairs) for side in (0, 1))
     if len(pairs) < _ROWS or len(truth) < 2:
         return
@@ -72,15 +72,15 @@ def _no_better(pairs: Sequence[tuple[str, str]], model: Any) -> Iterator[Finding
         else f"is right for {right:.1%} of {len(pairs)} rows, and the label {label!r} alone would "
         f"be for {majority:.1%}"
     )
-    yield Finding("answers", f"The PyTorch model {what}.{suspects(model)}", _LOOK)
+    yield CheckpointFinding("answers", f"The PyTorch model {what}.{suspects(model)}", _LOOK)
 
 
 def _nothing_right(
     evaluation: Evaluation, answers: Sequence[Any], targets: Sequence[Any], model: Any
-) -> Iterator[Finding]:
+) -> Iterator[CheckpointFinding]:
     worth = evaluation.per_example(answers, targets)
     if evaluation.higher_is_better and not (worth > 0).any():
-        yield Finding(
+        yield CheckpointFinding(
             "answers",
             f"The PyTorch model has {evaluation.metric.replace('_', ' ')} 0 on {len(targets)} "
             f"rows.{suspects(model)}",

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nlplug.export.preflight.findings import Finding, stop_if_fatal
+from nlplug.export.preflight.findings import CheckpointFinding, stop_if_fatal
 from nlplug.export.pretrained import untrained_model
 from nlplug.extras import require
 from nlplug.json_text import parse_json
@@ -56,17 +56,17 @@ def check_fit(
     stop_if_fatal(found, allowed, name)
 
 
-def check_files(folder: Path) -> list[Finding]:
+def check_files(folder: Path) -> list[CheckpointFinding]:
     """Truncated or unreadable files of a checkpoint folder, without reading the weights."""
     found = [*_json_problems(folder), *_index_problems(folder)]
     for path in weight_files(folder):
         problem = _problem(path)
         if problem:
-            found.append(Finding("files", f"{path.name} {problem}.", _AGAIN))
+            found.append(CheckpointFinding("files", f"{path.name} {problem}.", _AGAIN))
     return found
 
 
-def _index_problems(folder: Path) -> Iterator[Finding]:
+def _index_problems(folder: Path) -> Iterator[CheckpointFinding]:
     """What transformers reads of the list of parts, and is not there."""
     index = folder / _INDEX
     if (folder / _WEIGHTS).exists() or not index.is_file():
@@ -78,12 +78,12 @@ def _index_problems(folder: Path) -> Iterator[Finding]:
     entries = values if isinstance(values, dict) else {}
     for key in ("metadata", "weight_map"):
         if not isinstance(entries.get(key), dict):
-            yield Finding("files", f"{_INDEX} has no {key}.", _AGAIN)
+            yield CheckpointFinding("files", f"{_INDEX} has no {key}.", _AGAIN)
             return
     for name, part in entries["weight_map"].items():
         if not isinstance(part, str) or Path(part).name != part:
             message = f"{_INDEX} has {part!r} as the file of {name}, which is no file of the folder"
-            yield Finding("files", f"{message}.", _AGAIN)
+            yield CheckpointFinding("files", f"{message}.", _AGAIN)
             return
 
 
@@ -109,7 +109,7 @@ def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:
     }
 
 
-def check_config(config: Any) -> list[Finding]:
+def check_config(config: Any) -> list[CheckpointFinding]:
     """Values of a configuration that no model works with.
 
     Args:
@@ -121,7 +121,7 @@ def check_config(config: Any) -> list[Finding]:
     own_size = _number(config, "head_dim") or _number(config, "d_kv")
     if hidden and heads and not own_size and hidden % heads:
         found.append(
-            Finding(
+            CheckpointFinding(
                 "config",
                 f"num_attention_heads is {heads} in config.json, which does not divide "
                 f"hidden_size {hidden}.",
@@ -132,7 +132,7 @@ def check_config(config: Any) -> list[Finding]:
         value = getattr(config, name, None)
         if isinstance(value, int | float) and not 0 < value <= _LARGEST_EPSILON:
             found.append(
-                Finding(
+                CheckpointFinding(
                     "config",
                     f"{name} is {value:g} in config.json; layer norms use 1e-12 to 1e-5.",
                     f"Set {name} to the value that the model was trained with.",
@@ -142,7 +142,7 @@ def check_config(config: Any) -> list[Finding]:
         value = getattr(config, name, None)
         if isinstance(value, str) and value not in activations:
             found.append(
-                Finding(
+                CheckpointFinding(
                     "config",
                     f"{name} is {value!r} in config.json, and there is no such activation.",
                     f"Set {name} to the function that the model was trained with, such as gelu.",
@@ -151,7 +151,7 @@ def check_config(config: Any) -> list[Finding]:
     return found
 
 
-def check_sizes(config: Any, auto_class: Any, shapes: Shapes) -> list[Finding]:
+def check_sizes(config: Any, auto_class: Any, shapes: Shapes) -> list[CheckpointFinding]:
     """Tensors whose shapes are not those that the configuration asks for.
 
     Args:
@@ -173,7 +173,7 @@ def check_sizes(config: Any, auto_class: Any, shapes: Shapes) -> list[Finding]:
         if given is not None and given != expected:
             reason = _reason(config, expected, given)
             found.append(
-                Finding(
+                CheckpointFinding(
                     "sizes",
                     f"{name} has the shape {_shape(given)}, but config.json asks for "
                     f"{_shape(expected)}{reason}.",
@@ -184,7 +184,7 @@ def check_sizes(config: Any, auto_class: Any, shapes: Shapes) -> list[Finding]:
     return found
 
 
-def check_unread(model: Any, unread: Collection[str]) -> list[Finding]:
+def check_unread(model: Any, unread: Collection[str]) -> list[CheckpointFinding]:
     """Tensors of layers that the file has and the loaded model does not.
 
     Args:
@@ -198,7 +198,7 @@ def check_unread(model: Any, unread: Collection[str]) -> list[Finding]:
         return []
     count = getattr(model.config, "num_hidden_layers", None)
     return [
-        Finding(
+        CheckpointFinding(
             "sizes",
             f"The file has {len(layers)} tensors of layers that the model does not have, such as "
             f"{layers[0]}: num_hidden_layers is {count} in config.json.",
@@ -207,13 +207,13 @@ def check_unread(model: Any, unread: Collection[str]) -> list[Finding]:
     ]
 
 
-def _json_problems(folder: Path) -> Iterator[Finding]:
+def _json_problems(folder: Path) -> Iterator[CheckpointFinding]:
     for path in sorted(folder.glob("*.json")):
         try:
             json.loads(path.read_bytes())
         except ValueError as error:
             size = path.stat().st_size
-            yield Finding(
+            yield CheckpointFinding(
                 "files", f"{path.name} ({size:,} bytes) is not valid JSON: {error}.", _AGAIN
             )
 

@@ -13,7 +13,7 @@ _SHOWN = 4
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckpointFinding:
     """One thing that is wrong with a checkpoint, or was mended in the loaded model.
 
     Attributes:
@@ -44,7 +44,9 @@ def check_allowed(allowed: Collection[str]) -> None:
             )
 
 
-def stop_if_fatal(findings: Sequence[Finding], allowed: Collection[str], name: str) -> None:
+def stop_if_fatal(
+    findings: Sequence[CheckpointFinding], allowed: Collection[str], name: str
+) -> None:
     """Stop the export if something fatal was found that is not allowed.
 
     Args:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nlplug.errors import ExportError
-from nlplug.export.preflight.findings import Finding
+from nlplug.export.preflight.findings import CheckpointFinding
 from nlplug.export.preflight.vocabulary import token_ids
 from nlplug.extras import require
 
@@ -83,7 +83,7 @@ def write_record(folder: Path, model: Any, tokenizer: Any) -> None:
     (folder / RECORD_FILE).write_text(text, encoding="utf-8")
 
 
-def check_record(folder: Path, model: Any, tokenizer: Any) -> list[Finding]:
+def check_record(folder: Path, model: Any, tokenizer: Any) -> list[CheckpointFinding]:
     """Compare a checkpoint with its record; nothing if it has none.
 
     Changed tensors that change none of the recorded numbers are not reported.
@@ -114,7 +114,7 @@ def check_record(folder: Path, model: Any, tokenizer: Any) -> list[Finding]:
         changes.append(f"changed tensors: {', '.join(tensors[:_SHOWN])}{more}")
     outputs = "" if np.isnan(worst) else f" Its outputs differ by {worst:.2g} of the largest."
     return [
-        Finding(
+        CheckpointFinding(
             "record",
             f"The checkpoint does not answer as it did when it was saved ({RECORD_FILE}): "
             f"{'; '.join(changes) or 'neither configuration, tokenizer nor tensors differ'}."

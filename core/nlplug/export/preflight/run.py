@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.data.readers import read_rows
-from nlplug.export.preflight.findings import Finding, stop_if_fatal
+from nlplug.export.preflight.findings import CheckpointFinding, stop_if_fatal
 from nlplug.export.preflight.record import check_record
 from nlplug.export.preflight.tensors import check_tensors
 from nlplug.export.preflight.tied import check_tied
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def check_checkpoint(checkpoint: Checkpoint, config: ExportConfig) -> list[Finding]:
+def check_checkpoint(checkpoint: Checkpoint, config: ExportConfig) -> list[CheckpointFinding]:
     """Check a loaded checkpoint; rows of its embeddings that no text reaches may be mended.
 
     Returns:

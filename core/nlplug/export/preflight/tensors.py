@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from nlplug.export.preflight.findings import Finding
+from nlplug.export.preflight.findings import CheckpointFinding
 from nlplug.extras import require
 
 _TRAIN_AGAIN = "Restore the tensor from an earlier copy of the checkpoint, or train it again."
 _FEW = 3
 
 
-def check_tensors(model: Any, tokenizer: Any, used: Collection[int]) -> list[Finding]:
+def check_tensors(model: Any, tokenizer: Any, used: Collection[int]) -> list[CheckpointFinding]:
     """Look at all weights; rows of the embeddings that no text reaches are mended in the model.
 
     Args:
@@ -27,7 +27,7 @@ def check_tensors(model: Any, tokenizer: Any, used: Collection[int]) -> list[Fin
         if isinstance(module, torch.nn.Embedding)
     }
     words = model.get_input_embeddings()
-    found: list[Finding] = []
+    found: list[CheckpointFinding] = []
     with torch.no_grad():
         for name, value in model.named_parameters():
             if not value.is_floating_point():
@@ -42,11 +42,11 @@ def check_tensors(model: Any, tokenizer: Any, used: Collection[int]) -> list[Fin
     return found
 
 
-def _bad_tensor(name: str, value: Any) -> Finding:
+def _bad_tensor(name: str, value: Any) -> CheckpointFinding:
     bad = ~value.isfinite()
     kind = "NaN" if bool(value.isnan().any()) else "infinite"
     first = [int(axis) for axis in bad.nonzero()[0]]
-    return Finding(
+    return CheckpointFinding(
         "tensors",
         f"{name} has {int(bad.sum())} of {value.numel()} values that are {kind}, the first at "
         f"{first}.",
@@ -54,7 +54,9 @@ def _bad_tensor(name: str, value: Any) -> Finding:
     )
 
 
-def _bad_rows(name: str, value: Any, tokenizer: Any, used: Collection[int]) -> Iterator[Finding]:
+def _bad_rows(
+    name: str, value: Any, tokenizer: Any, used: Collection[int]
+) -> Iterator[CheckpointFinding]:
     """Rows of the embeddings of tokens; those that the rows do not use become another row.
 
     A token that no text has and the padding, which attention ignores, become zeros; a token that
@@ -63,7 +65,7 @@ def _bad_rows(name: str, value: Any, tokenizer: Any, used: Collection[int]) -> I
     rows = [int(row) for row in (~value.isfinite().all(dim=1)).nonzero().flatten()]
     reached = [row for row in rows if row in used]
     if reached or len(rows) == len(value):
-        yield Finding(
+        yield CheckpointFinding(
             "tensors",
             f"{name} has values that are NaN or infinite in {_tokens(reached or rows, tokenizer)}; "
             "texts with these tokens have no answer.",
@@ -77,7 +79,7 @@ def _bad_rows(name: str, value: Any, tokenizer: Any, used: Collection[int]) -> I
     for row in rows:
         unreachable = row >= tokens or row == tokenizer.pad_token_id
         value[row] = 0.0 if unreachable else filling
-    yield Finding(
+    yield CheckpointFinding(
         "tensors",
         f"{name} has values that are NaN or infinite in {_tokens(rows, tokenizer)}. None of the "
         "rows compared has these tokens. Their rows are replaced: by zeros where no text can have "
@@ -88,7 +90,7 @@ def _bad_rows(name: str, value: Any, tokenizer: Any, used: Collection[int]) -> I
     )
 
 
-def _dead(name: str, value: Any, *, table: bool) -> Finding | None:
+def _dead(name: str, value: Any, *, table: bool) -> CheckpointFinding | None:
     """A matrix of zeros or of equal rows; tables with few rows may be so."""
     if name.endswith("bias") or value.shape[0] < 2 or (table and value.shape[0] <= 2):
         return None
@@ -98,7 +100,9 @@ def _dead(name: str, value: Any, *, table: bool) -> Finding | None:
         what = f"has {value.shape[0]} equal rows"
     else:
         return None
-    return Finding("tensors", f"{name} {what}: the model ignores its input there.", _TRAIN_AGAIN)
+    return CheckpointFinding(
+        "tensors", f"{name} {what}: the model ignores its input there.", _TRAIN_AGAIN
+    )
 
 
 def _tokens(rows: list[int], tokenizer: Any) -> str:

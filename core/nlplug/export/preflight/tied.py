@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.export.preflight.files import weight_files
-from nlplug.export.preflight.findings import Finding
+from nlplug.export.preflight.findings import CheckpointFinding
 from nlplug.extras import require
 
 
-def check_tied(folder: Path, model: Any) -> list[Finding]:
+def check_tied(folder: Path, model: Any) -> list[CheckpointFinding]:
     """Compare the stored tensors that the model has only once.
 
     Args:
@@ -24,7 +24,7 @@ def check_tied(folder: Path, model: Any) -> list[Finding]:
     stored = _stored(folder, {name for name, value in parameters if value is table.weight})
     first = next(iter(stored), "")
     return [
-        Finding(
+        CheckpointFinding(
             "tensors",
             f"config.json ties {name} to {first} (tie_word_embeddings), but {folder.name} has "
             "different values for the two, and only one of them would be used.",

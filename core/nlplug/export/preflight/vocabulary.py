@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nlplug.export.preflight.findings import Finding
+from nlplug.export.preflight.findings import CheckpointFinding
 from nlplug.models.layout import first_position_of
 
 _RESTORE = "Use the tokenizer files that the model was trained with."
@@ -25,7 +25,7 @@ _IGNORE_PADDING = frozenset(
 
 def check_tokenizer(
     tokenizer: Any, model: Any, folder: Path | None, texts: Sequence[str]
-) -> list[Finding]:
+) -> list[CheckpointFinding]:
     """Compare a tokenizer with the model and with the other files of its folder.
 
     Args:
@@ -60,7 +60,7 @@ def token_ids(tokenizer: Any, texts: Sequence[str], *, special: bool = True) -> 
     ]
 
 
-def _beyond(tokenizer: Any, model: Any) -> Iterator[Finding]:
+def _beyond(tokenizer: Any, model: Any) -> Iterator[CheckpointFinding]:
     table = model.get_input_embeddings()
     if table is None:
         return
@@ -68,7 +68,7 @@ def _beyond(tokenizer: Any, model: Any) -> Iterator[Finding]:
     outside = {token: at for token, at in tokenizer.get_vocab().items() if at >= rows}
     if outside:
         token = min(outside, key=outside.__getitem__)
-        yield Finding(
+        yield CheckpointFinding(
             "tokenizer",
             f"The tokenizer has {len(outside)} tokens whose ids are beyond the {rows} rows of the "
             f"embeddings, the first is {token!r} with the id {outside[token]}.",
@@ -76,7 +76,7 @@ def _beyond(tokenizer: Any, model: Any) -> Iterator[Finding]:
         )
 
 
-def _padding(tokenizer: Any, model: Any) -> Iterator[Finding]:
+def _padding(tokenizer: Any, model: Any) -> Iterator[CheckpointFinding]:
     config = model.config
     given, own = getattr(config, "pad_token_id", None), tokenizer.pad_token_id
     if given is None or own is None or given == own:
@@ -89,17 +89,17 @@ def _padding(tokenizer: Any, model: Any) -> Iterator[Finding]:
         f"({tokenizer.pad_token!r})"
     )
     if computes:
-        yield Finding(
+        yield CheckpointFinding(
             "tokenizer",
             f"{text}, and models of the type {config.model_type} compute with this id.",
             f"Set pad_token_id to {own} in config.json.",
         )
         return
     config.pad_token_id = own
-    yield Finding("tokenizer", f"{text}; the bundle has {own}.", fatal=False, mended=True)
+    yield CheckpointFinding("tokenizer", f"{text}; the bundle has {own}.", fatal=False, mended=True)
 
 
-def _case(tokenizer: Any) -> Iterator[Finding]:
+def _case(tokenizer: Any) -> Iterator[CheckpointFinding]:
     """A vocabulary without capital letters needs a tokenizer that lower-cases, if it can."""
     if "do_lower_case" not in tokenizer.init_kwargs:
         return
@@ -110,7 +110,7 @@ def _case(tokenizer: Any) -> Iterator[Finding]:
         return
     normalizer = tokenizer.backend_tokenizer.normalizer
     if (normalizer.normalize_str("ABC") if normalizer else "ABC") == "ABC":
-        yield Finding(
+        yield CheckpointFinding(
             "tokenizer",
             f"None of the {len(pieces)} tokens has a capital letter, but the tokenizer does not "
             "lower-case texts, so words with capitals become unknown tokens.",
@@ -119,14 +119,14 @@ def _case(tokenizer: Any) -> Iterator[Finding]:
         )
 
 
-def _unknown(tokenizer: Any, texts: Sequence[str]) -> Iterator[Finding]:
+def _unknown(tokenizer: Any, texts: Sequence[str]) -> Iterator[CheckpointFinding]:
     unknown = tokenizer.unk_token_id
     if unknown is None or not texts:
         return
     ids = [one for row in token_ids(tokenizer, texts, special=False) for one in row]
     share = ids.count(unknown) / max(1, len(ids))
     if len(ids) >= _TOKENS and share > _UNKNOWN:
-        yield Finding(
+        yield CheckpointFinding(
             "tokenizer",
             f"{share:.0%} of the tokens of the rows are unknown ({tokenizer.unk_token!r}).",
             f"{_RESTORE} If they are right, the rows are in a language that the model does not "
@@ -134,11 +134,11 @@ def _unknown(tokenizer: Any, texts: Sequence[str]) -> Iterator[Finding]:
         )
 
 
-def _window(tokenizer: Any, model: Any) -> Iterator[Finding]:
+def _window(tokenizer: Any, model: Any) -> Iterator[CheckpointFinding]:
     positions = getattr(model.config, "max_position_embeddings", None)
     window = tokenizer.model_max_length
     if type(positions) is int and window < _SHORTEST_WINDOW and positions >= 2 * window:
-        yield Finding(
+        yield CheckpointFinding(
             "tokenizer",
             f"model_max_length is {window} in tokenizer_config.json, but the model has "
             f"{positions} positions.",
@@ -146,7 +146,7 @@ def _window(tokenizer: Any, model: Any) -> Iterator[Finding]:
         )
 
 
-def _vocabulary_files(folder: Path) -> Iterator[Finding]:
+def _vocabulary_files(folder: Path) -> Iterator[CheckpointFinding]:
     """``tokenizer.json`` against the vocabulary and the settings in the same folder."""
     path = folder / "tokenizer.json"
     if not path.is_file():
@@ -158,7 +158,7 @@ def _vocabulary_files(folder: Path) -> Iterator[Finding]:
             moved = [token for token, at in other.items() if vocabulary.get(token, at) != at]
             if moved:
                 token = moved[0]
-                yield Finding(
+                yield CheckpointFinding(
                     "tokenizer",
                     f"tokenizer.json and {name} give {len(moved)} tokens other ids: {token!r} has "
                     f"{vocabulary[token]} and {other[token]}.",
@@ -169,7 +169,7 @@ def _vocabulary_files(folder: Path) -> Iterator[Finding]:
     normalizer = fast.get("normalizer") or {}
     one, two = asked.get("do_lower_case"), normalizer.get("lowercase")
     if isinstance(one, bool) and isinstance(two, bool) and one != two:
-        yield Finding(
+        yield CheckpointFinding(
             "tokenizer",
             f"do_lower_case is {json.dumps(one)} in tokenizer_config.json, but lowercase is "
             f"{json.dumps(two)} in tokenizer.json.",

@@ -10,7 +10,7 @@ from nlplug.evaluation.base import Table
 
 if TYPE_CHECKING:
     from nlplug.export.gate import GateResult
-    from nlplug.export.preflight.findings import Finding
+    from nlplug.export.preflight.findings import CheckpointFinding
 
 AS_CONFIGURED = "as configured"
 
@@ -96,7 +96,7 @@ def table_of(attempts: Sequence[Attempt]) -> Table:
     )
 
 
-def card_section(attempts: Sequence[Attempt], findings: Sequence[Finding]) -> str:
+def card_section(attempts: Sequence[Attempt], findings: Sequence[CheckpointFinding]) -> str:
     """The part of a model card about the gate, in Markdown."""
     from nlplug.evaluation.document import markdown_table
 

@@ -175,10 +175,12 @@ class CausalOptions(TextDecodingOptions):
         ge=1,
         title="Prompt length",
         description="Number of tokens of the prompt that the model reads, special tokens included. "
-        "The end of a longer prompt is not read. Empty: all tokens.",
+        "The end of a longer prompt is not read, or with truncation=left its beginning. Empty: all "
+        "tokens.",
         json_schema_extra=chinese(
             "提示长度",
-            "模型读取的提示词元数（含特殊词元）；更长的提示不读其末尾。留空：全部。",
+            "模型读取的提示词元数（含特殊词元）；更长的提示不读其末尾，"
+            "truncation=left 时不读其开头。留空：全部。",
             advanced=True,
         ),
     )

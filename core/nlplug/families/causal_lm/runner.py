@@ -234,7 +234,8 @@ class CausalRunner(StreamingRunner):
             )
         if options.prompt_length is not None:
             begin = begin[: options.prompt_length]
-            ids = ids[: options.prompt_length - len(begin)]
+            room = options.prompt_length - len(begin)
+            ids = ids[:room] if options.truncation == "error" else ids[max(0, len(ids) - room) :]
         context = self._decoder.get().spec.context
         if len(begin) + len(ids) > context:
             if options.truncation == "error":

@@ -7,13 +7,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nlplug.errors import InputError
+from nlplug.errors import BundleError
 from nlplug.families.feature_extraction.options import FeatureInput, FeatureOptions, Pool
 from nlplug.families.one_pass import Row, TaskModel
+from nlplug.families.truncation import cut_to, room_of
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.tokenizer import load_tokenizer
 
 _HIDDEN = "last_hidden_state"
+_OFFERED: Mapping[str, Pool] = {"mean": "mean", "cls": "cls"}
+"""By the name in the files of sentence-transformers."""
 
 
 class FeatureModel(TaskModel[FeatureInput, FeatureOptions]):
@@ -34,15 +37,19 @@ class FeatureModel(TaskModel[FeatureInput, FeatureOptions]):
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self.pad_token_id = self._tokenizer.pad_token_id
         self.first_position = bundle.repository.first_position
+        self.pads = not bundle.repository.reads_padding
+        self._repository = bundle.repository
 
     def encode(self, inputs: Sequence[FeatureInput], options: FeatureOptions) -> list[list[Row]]:
         """Tokenize; each text is one row.
 
         Raises:
             InputError: A text is too long and may not be truncated.
+            BundleError: ``pool`` is ``auto``, and the model makes vectors in another way.
         """
         found = self._tokenizer.pieces([item.text for item in inputs])
-        return [[self._row(one.ids, options)] for one in found]
+        pool = self._pool() if options.pool == "auto" else options.pool
+        return [[self._row(one.ids, pool, options)] for one in found]
 
     def condense(self, row: Row, outputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         """The hidden states: (tokens, hidden), or (hidden,) with pooling; float32."""
@@ -67,18 +74,19 @@ class FeatureModel(TaskModel[FeatureInput, FeatureOptions]):
             vectors = vectors / max(float(np.linalg.norm(vectors)), np.finfo(np.float32).tiny)
         return vectors.copy() if options.return_tensors else vectors.tolist()
 
-    def _row(self, ids: list[int], options: FeatureOptions) -> Row:
+    def _pool(self) -> Pool:
+        stated = self._repository.pooling
+        if stated is not None and stated not in _OFFERED:
+            raise BundleError(
+                f"The vectors of {self._name!r} are made by {stated}, which is not offered.",
+                hint="With pool=mean or pool=cls the vectors are others than those of "
+                "sentence-transformers.",
+            )
+        return _OFFERED[stated or "mean"]
+
+    def _row(self, ids: list[int], pool: Pool, options: FeatureOptions) -> Row:
         before, behind = self._tokenizer.text_frame
-        window = self._tokenizer.max_length
-        if options.truncation:
-            window = min(window, options.max_length or window)
-        room = window - len(before) - len(behind)
-        if len(ids) > room:
-            if not options.truncation:
-                raise InputError(
-                    f"The text has {len(ids)} tokens; the window of {self._name!r} has room for "
-                    f"{room}.",
-                    hint="Shorten it, or have its end cut off by truncation=True.",
-                )
-            ids = ids[: max(room, 0)]
-        return Row({"input_ids": np.array([*before, *ids, *behind], np.int64)}, options.pool)
+        cut = options.truncation
+        room = room_of(self._tokenizer, truncation=cut, max_length=options.max_length)
+        ids = cut_to(ids, room, self._name, truncation=cut)
+        return Row({"input_ids": np.array([*before, *ids, *behind], np.int64)}, pool)

@@ -11,7 +11,7 @@ from nlplug.families.truncation import MaxLength, Truncation
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import TaskInput, chinese
 
-Pool = Literal["none", "mean", "cls"]
+Pool = Literal["none", "mean", "cls", "auto"]
 
 
 class FeatureInput(TaskInput):
@@ -31,11 +31,13 @@ class FeatureOptions(LanguageOptions):
         default="none",
         title="Pooling",
         description="none: one vector per token, special tokens included; mean: one vector per "
-        "text, the mean over its tokens; cls: the vector of its first token.",
+        "text, the mean over its tokens; cls: the vector of its first token; auto: what the "
+        "files of sentence-transformers name, else mean.",
         json_schema_extra=chinese(
             "池化",
             "none：每个词元（含特殊词元）一个向量；mean：每段文本一个向量，即其词元的平均；"
-            "cls：第一个词元的向量。",
+            "cls：第一个词元的向量；auto：sentence-transformers 的文件所注明的，"
+            "未注明时为 mean。",
         ),
     )
     normalize: bool = Field(

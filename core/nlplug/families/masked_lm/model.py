@@ -12,6 +12,7 @@ import numpy as np
 from nlplug.errors import BundleError, InputError, OptionError, warn
 from nlplug.families.masked_lm.options import MASKS, Filling, MaskedLMInput, MaskedLMOptions
 from nlplug.families.one_pass import Row, TaskModel, softmax
+from nlplug.families.truncation import cut_to, room_of
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.tokenizer import load_tokenizer
 from nlplug.text.characters import without_spaces
@@ -53,6 +54,7 @@ class MaskedLMModel(TaskModel[MaskedLMInput, MaskedLMOptions]):
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self.pad_token_id = self._tokenizer.pad_token_id
         self.first_position = bundle.repository.first_position
+        self.pads = not bundle.repository.reads_padding
         stated = bundle.repository.special_tokens.get("mask")
         known = (one for one in (stated, *MASKS) if self._tokenizer.token_id(one) is not None)
         text = next(known, None)
@@ -118,28 +120,19 @@ class MaskedLMModel(TaskModel[MaskedLMInput, MaskedLMOptions]):
 
     def _row(self, ids: list[int], targets: np.ndarray | None, options: MaskedLMOptions) -> Row:
         before, behind = self._tokenizer.text_frame
-        window = self._tokenizer.max_length
-        if options.truncation:
-            window = min(window, options.max_length or window)
-        room = window - len(before) - len(behind)
+        cut = options.truncation
+        room = room_of(self._tokenizer, truncation=cut, max_length=options.max_length)
         if self._mask not in ids:
             raise InputError(
                 f"There is no mask token {self.mask_token!r} in the text.",
                 hint=f"Write {self.mask_token} in the place of the word to predict.",
             )
-        if len(ids) > room:
-            if not options.truncation:
-                raise InputError(
-                    f"The text has {len(ids)} tokens; the window of {self._name!r} has room for "
-                    f"{room}.",
-                    hint="Shorten it, or have its end cut off by truncation=True.",
-                )
-            ids = ids[: max(room, 0)]
-            if self._mask not in ids:
-                raise InputError(
-                    f"All masks are behind the first {room} tokens, where the text is cut off.",
-                    hint="Shorten the text before the mask.",
-                )
+        ids = cut_to(ids, room, self._name, truncation=cut)
+        if self._mask not in ids:
+            raise InputError(
+                f"All masks are behind the first {room} tokens, where the text is cut off.",
+                hint="Shorten the text before the mask.",
+            )
         whole = np.array([*before, *ids, *behind], dtype=np.int64)
         return Row({"input_ids": whole}, Masked(np.flatnonzero(whole == self._mask), targets))
 

@@ -50,6 +50,7 @@ class SequenceClassificationModel(
         self.labels = bundle.id2label
         self.output_width = len(self.labels)
         self.first_position = bundle.repository.first_position
+        self.pads = not bundle.repository.reads_padding
         if [*self.labels] != [*range(len(self.labels))]:
             raise BundleError(
                 f"The labels of the model {self._name!r} have the ids "

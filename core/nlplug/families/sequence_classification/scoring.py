@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from nlplug.errors import warn
 from nlplug.evaluation import metrics
 from nlplug.evaluation.base import Evaluation, Sample, Table, check_columns
 from nlplug.families.sequence_classification.options import SequenceClassificationOptions
@@ -24,6 +25,11 @@ _LARGEST_MATRIX = 12
 """A matrix with more columns does not fit on a terminal."""
 _LABELS_SHOWN = 20
 _PAIRS = 20
+_ONE_LABEL = (
+    "Rows have several labels, but the labels of the model exclude each other: their scores add up "
+    "to 1, so at most one is above one half. Train with --multi-label. If the labels of this model "
+    "are independent, its config.json lacks the problem_type multi_label_classification."
+)
 _SCOPE = {
     "in_scope_accuracy": "accuracy in scope",
     "out_of_scope_recall": "out of scope, recall",
@@ -111,6 +117,9 @@ class ClassificationEvaluation(Evaluation):
         }
         if self._multi:
             report["label_accuracy"] = float((truth == given).mean()) if rows else 0.0
+            if _one_label_each(scores, truth):
+                report["one_label_each"] = True
+                warn(_ONE_LABEL, UserWarning)
             confidence, correct = scores.ravel(), truth.ravel()
         else:
             confusion = metrics.confusion(truth, given)
@@ -190,6 +199,8 @@ class ClassificationEvaluation(Evaluation):
         ]
         if "label_accuracy" in report:
             totals.append(["accuracy of single labels", report["label_accuracy"]])
+        if report.get("one_label_each"):
+            totals.append(["labels of the model exclude each other", "yes"])
         totals += [
             ["F1, macro", report["macro"]["f1"]],
             ["F1, micro", report["micro"]["f1"]],
@@ -280,6 +291,12 @@ def _by_label(labels: Mapping[str, Mapping[str, Any]]) -> Table:
         shown = sorted(present, key=lambda item: item[1]["f1"])[:_LABELS_SHOWN]
     rows = [[label, *(values[name] for name in names)] for label, values in shown]
     return Table(title, ["label", *names], rows)
+
+
+def _one_label_each(scores: np.ndarray, truth: np.ndarray) -> bool:
+    """Whether the scores of each text add up to 1, though a text has several labels."""
+    several = bool((truth.sum(axis=1) > 1).any())
+    return several and bool(np.allclose(scores.sum(axis=1), 1.0, rtol=0.0, atol=1e-4))
 
 
 def _several(targets: Sequence[Any]) -> bool:

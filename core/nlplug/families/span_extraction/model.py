@@ -54,6 +54,7 @@ class SpanExtractionModel(ExplainableModel[SpanExtractionInput, SpanExtractionOp
         self.stand_in = stand_in_of(bundle, self._tokenizer)
         frame = self._tokenizer.pair_frame()
         self.first_position = bundle.repository.first_position
+        self.pads = not bundle.repository.reads_padding
         cls = bundle.repository.special_tokens.get("cls")
         self._windows = WindowMaker(
             frame,

@@ -40,6 +40,7 @@ class TokenClassificationModel(
         self.labels: list[str] = bundle.labels
         self.output_width = len(self.labels)
         self.first_position = bundle.repository.first_position
+        self.pads = not bundle.repository.reads_padding
         self._tokenizer = load_tokenizer(bundle)
         self._has_words = self._tokenizer.knows_words
         bare = None if self._has_words else self._tokenizer.token_id("▁")

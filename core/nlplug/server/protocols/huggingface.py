@@ -55,26 +55,35 @@ def parse(body: Any, task: Task, limits: Limits, *, agent: str = "") -> Call:
         raise InputError(
             "inputs: the body has no such field.", hint='Send {"inputs": "…", "parameters": {}}.'
         )
-    beside = shape_of(task).beside
+    shape = shape_of(task)
+    beside = shape.beside
     for name in body:
         if name not in {"inputs", "parameters", "stream", "warnings"} | _IGNORED | beside:
             raise InputError(
                 f"{name}: the body cannot have this field.",
                 hint="Options of the task belong under parameters.",
             )
-    raw = task.wrap(body["inputs"])
+    variant = shape.variant(body["inputs"])
+    raw = task.wrap(body["inputs"]) if variant is None else list(variant.inputs.values())
     limits.check_inputs(raw)
     single = not isinstance(raw, list)
-    inputs = (
-        [_input(task, raw, "inputs")]
-        if single
-        else [_input(task, value, f"inputs.{index}") for index, value in enumerate(raw)]
+    paths = (
+        ({"inputs": raw} if single else {f"inputs.{n}": value for n, value in enumerate(raw)})
+        if variant is None
+        else variant.inputs
     )
+    inputs = [_input(task, value, path) for path, value in paths.items()]
     stream = _stream(task, _flag(body, "stream"), single)
     parameters = _parameters(body.get("parameters"))
     parameters = {name: body[name] for name in beside if body.get(name) is not None} | parameters
-    details = shape_of(task).details and text_generation.wants_details(parameters)
-    options = _options(task, parameters)
+    details = shape.details and text_generation.wants_details(parameters)
+    options = _options(task, parameters, {} if variant is None else variant.presets)
+    for name, value in ({} if variant is None else variant.excluded).items():
+        if options.get(name) == value:
+            raise OptionError(
+                f"parameters: {name} cannot be {json_shown(value)} for these inputs.",
+                hint=f"Leave {name} out.",
+            )
     limits.check_options(options, len(inputs))
     if details and "details" in task.Options.model_fields:
         options["details"] = True
@@ -89,11 +98,13 @@ def parse(body: Any, task: Task, limits: Limits, *, agent: str = "") -> Call:
         raise InputError(
             "warnings: a streamed answer has them in its headers only.", hint="Leave warnings out."
         )
-    return Call(inputs, options, single, stream, details, warnings, agent)
+    return Call(inputs, options, single, stream, details, warnings, agent, variant)
 
 
 def reply(task: Task, answers: list[Any], call: Call) -> Any:
     """The reply to a request, from one answer per input."""
+    if call.variant is not None:
+        return call.variant.reply(answers)
     return shape_of(task).reply(answers, call)
 
 
@@ -141,14 +152,15 @@ def _parameters(parameters: Any) -> dict[str, Any]:
     return dict(parameters)
 
 
-def _options(task: Task, parameters: dict[str, Any]) -> dict[str, Any]:
+def _options(task: Task, parameters: dict[str, Any], presets: Mapping[str, Any]) -> dict[str, Any]:
     shape = shape_of(task)
     hidden = python_only(task.Options)
     known = {k: v for k, v in task.Options.model_fields.items() if k not in hidden}
-    presets = {name: value for name, value in shape.presets.items() if name in known}
+    presets = {**shape.presets, **presets}
+    presets = {name: value for name, value in presets.items() if name in known}
     options = presets | shape.accept(parameters, known)
     for name in hidden:
-        if name in options:
+        if name in parameters or (name in options and name not in shape.sets):
             raise OptionError(
                 f"parameters: The task {task.name!r} has no option {name!r} over HTTP.",
                 hint="It is only available in Python.",

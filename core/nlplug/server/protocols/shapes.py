@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ class Call:
         details: Whether the reply has details of the generation.
         warnings: Whether the reply is an object with the answer and the warnings about it.
         agent: The name of the client, as its header ``User-Agent`` has it.
+        variant: The form of the request, if it is not the usual one.
     """
 
     inputs: list[TaskInput]
@@ -35,6 +38,24 @@ class Call:
     details: bool = False
     warnings: bool = False
     agent: str = ""
+    variant: Variant | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Another form of request that a family answers.
+
+    Attributes:
+        inputs: The inputs of the task, each with its path in the body.
+        presets: Options whose default differs from that of the task.
+        excluded: Values of options that this form cannot have.
+        reply: Builds the reply from the answers, one per input.
+    """
+
+    inputs: Mapping[str, Any]
+    presets: Mapping[str, Any]
+    excluded: Mapping[str, Any]
+    reply: Callable[[list[Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -46,6 +67,9 @@ class Shape:
         presets: Options whose default differs from that of the task.
         accept: Converts the parameters of a request to options of the task.
         details: Whether requests may ask for details.
+        sets: Options of Python only that ``accept`` may set from a parameter of another name.
+        variant: Recognizes another form of request by its ``inputs``; None for the usual one.
+        variant_schema: The JSON schema of ``inputs`` in that form.
         beside: Parameters that clients send beside ``inputs`` instead of under ``parameters``.
         schema: Builds the JSON schema of the reply from that of one answer.
     """
@@ -56,6 +80,9 @@ class Shape:
         lambda parameters, known: dict(parameters)
     )
     details: bool = False
+    sets: frozenset[str] = frozenset()
+    variant: Callable[[Any], Variant | None] = lambda inputs: None
+    variant_schema: Mapping[str, Any] = field(default_factory=dict)
     beside: frozenset[str] = frozenset()
     schema: Callable[[dict[str, Any]], dict[str, Any]] = lambda one: {
         "anyOf": [one, {"type": "array", "items": one}]
@@ -121,6 +148,37 @@ def _vectors(parameters: Mapping[str, Any], known: Mapping[str, Any]) -> dict[st
     return options
 
 
+_PAIRED = {"source_sentence", "sentences"}
+
+
+def _similarity(inputs: Any) -> Variant | None:
+    """A sentence and others to compare it with: the answer is their cosines."""
+    if not isinstance(inputs, dict) or not _PAIRED & inputs.keys():
+        return None
+    others = inputs.get("sentences")
+    if inputs.keys() != _PAIRED or not isinstance(others, list):
+        raise InputError(
+            f"inputs: this is {json_shown(inputs)}.",
+            hint='Send {"source_sentence": "…", "sentences": ["…", "…"]}.',
+        )
+    paths = {f"inputs.sentences.{index}": text for index, text in enumerate(others)}
+
+    def cosines(vectors: list[list[float]]) -> list[float]:
+        source, *found = vectors
+        sizes = (math.hypot(*source) * math.hypot(*vector) for vector in found)
+        return [
+            sum(map(operator.mul, source, vector)) / size if size else 0.0
+            for vector, size in zip(found, sizes, strict=True)
+        ]
+
+    return Variant(
+        {"inputs.source_sentence": inputs["source_sentence"], **paths},
+        {"pool": "auto"},
+        {"pool": "none"},
+        cosines,
+    )
+
+
 def _texts(answers: list[Any], call: Call) -> Any:
     # Usually there is one text per input, and the reply is a flat list.
     if all(isinstance(answer, list) and len(answer) == 1 for answer in answers):
@@ -153,10 +211,23 @@ RANKED = Shape(_ranked, schema=_ranked_schema)
 VECTORS = Shape(
     _plain,
     accept=_vectors,
+    variant=_similarity,
+    variant_schema={
+        "type": "object",
+        "required": sorted(_PAIRED),
+        "additionalProperties": False,
+        "properties": {
+            "source_sentence": {"type": "string"},
+            "sentences": {"type": "array", "items": {"type": "string"}},
+        },
+    },
     beside=frozenset(
         {"normalize", "truncate", "truncation_direction", "prompt_name", "dimensions"}
     ),
 )
-"""As `PLAIN`; clients send the options of vectors beside the inputs."""
+"""As `PLAIN`; clients send the options of vectors beside the inputs.
+
+A sentence with others to compare it with gives one cosine for each of these.
+"""
 TEXTS = Shape(_texts, accept=_generating)
 """A list with one text per input."""

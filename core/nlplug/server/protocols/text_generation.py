@@ -22,7 +22,6 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "decoder_input_details": (None, False),
     "grammar": (None,),
     "top_n_tokens": (None, 0),
-    "truncate": (None,),
     "watermark": (None, False),
 }
 # Each of these parameters implies sampling.
@@ -44,6 +43,11 @@ def accept(parameters: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str,
     }
     if "stop_sequences" in options and "stop_sequences" not in known:
         options["stop"] = options.pop("stop_sequences")  # its name in older clients
+    longest = options.pop("truncate", None)
+    if longest is not None and "truncation" in known:
+        options |= {"prompt_length": longest, "truncation": "left"}
+    elif longest is not None:
+        options["truncate"] = longest  # the task refuses it
     if "do_sample" in known and "do_sample" not in options:
         beams = options.get("num_beams") or 1
         if beams == 1 and any(options.get(name) is not None for name in _DRAWING):
@@ -134,6 +138,7 @@ GENERATED = Shape(
     PLAIN.reply,
     presets={"return_full_text": False},  # the Hub does not include the prompt
     accept=accept,
+    sets=frozenset({"prompt_length"}),
     details=True,
 )
 """As `PLAIN`, with details on request."""

@@ -33,6 +33,7 @@
     const precision = select(`${id}-precision`, [["auto", "auto"]], "auto");
     const size = el("span", { class: "np-w-info" });
     const note = el("div", { "aria-live": "polite" });
+    let untouched = place === "second";
     const look = async () => {
       note.replaceChildren();
       const wanted = model.value;
@@ -40,7 +41,14 @@
         const found = await get(`${path("tasks", task, "model")}?${new URLSearchParams({ model: wanted })}`);
         if (wanted !== model.value) return;
         const names = Object.keys(found.precisions);
-        const chosen = place === "second" && names.length > 1 ? names[1] : names.length === 1 ? names[0] : "auto";
+        if (untouched && names.length < 2 && offer.other) {
+          untouched = false;
+          model.value = offer.other;
+          await look();
+          return;
+        }
+        untouched = false;
+        const chosen = place === "second" && wanted === first && names.length > 1 ? names[1] : names.length === 1 ? names[0] : "auto";
         precision.replaceChildren(...["auto", ...names].map((one) => el("option", { value: one, ".selected": one === chosen }, one)));
         size.textContent = names.map((one) => `${one}: ${megabytes(found.precisions[one])}`).join(", ");
         changed(place, found);
@@ -116,7 +124,15 @@
       known[place] = model;
       const models = Object.values(known).filter(Boolean);
       const names = new Set();
+      warn();
       gates.replaceChildren(el("h2", {}, say("gate")), ...models.filter((one) => !names.has(one.name) && names.add(one.name)).map(gate));
+    };
+    // Two sides that are the same cannot differ: the page says so, and how to get another model.
+    const alike = el("p", { class: "np-w-info", id: "np-c-alike", role: "status" });
+    const warn = () => {
+      const [one, two] = sides.map((each) => each.value());
+      const same = known.first && known.second && one.model === two.model && one.precision === two.precision;
+      alike.textContent = same ? say(offer.any ? "alike_any" : "alike") : "";
     };
     const sides = ["first", "second"].map((place) => side(place, offer, task, changed));
     const options = optionForm(offer.options);
@@ -156,7 +172,7 @@
     }) }, el("h2", {}, say("on_file")), el("p", { class: "np-w-info" }, say(offer.scores ? "on_file_info" : "no_scores")),
     el("div", { class: "np-w-line" }, field("file", file), field("limit", limit), el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask-file" }, say("compare"))),
     el("label", { class: "np-live" }, labelled, el("span", {}, say("labelled"))), noteFile.line, shownFile);
-    return [el("section", { class: "np-card" }, el("div", { class: "np-c-beside" }, sides.map((each) => each.shown))), options.shown, text, rows, gates];
+    return [el("section", { class: "np-card", onchange: warn }, el("div", { class: "np-c-beside" }, sides.map((each) => each.shown)), alike), options.shown, text, rows, gates];
   };
 
   byTask("np-compare", "np-c-task", () => get(path("tasks")), (name) => get(path("tasks", name)), page);

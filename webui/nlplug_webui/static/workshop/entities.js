@@ -13,7 +13,8 @@
       mark.classList.toggle("np-type-off", hidden.has(mark.querySelector(".label")?.textContent));
     });
     const typed = document.querySelector("#result .np-type");
-    if (typed) table().slice(1).forEach((row) => { row.hidden = hidden.has(row.cells[0].textContent); });
+    const spans = typed ? rows() : [];
+    if (typed) table().slice(1).forEach((row, place) => { row.hidden = hidden.has(spans[place]?.type); });
   };
 
   document.addEventListener("click", (event) => {

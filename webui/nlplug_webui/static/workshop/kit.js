@@ -5,10 +5,11 @@ window.npw = (() => {
   const rootOf = () => document.querySelector("#np-workshop, #np-compare, #np-inside, #np-plugins, #np-products");
   const dataset = () => rootOf()?.dataset ?? {};
 
+  const known = () => (texts ??= JSON.parse(dataset().texts ?? "{}"));
+
   // The text of a key, with {names} replaced; {name:one|many} is the form for that number.
   const say = (key, values = {}) => {
-    texts ??= JSON.parse(dataset().texts ?? "{}");
-    return (texts[key] ?? key).replace(/\{(\w+):([^|}]*)\|([^}]*)\}/g, (_, name, one, many) => (Number(values[name]) === 1 ? one : many))
+    return (known()[key] ?? key).replace(/\{(\w+):([^|}]*)\|([^}]*)\}/g, (_, name, one, many) => (Number(values[name]) === 1 ? one : many))
       .replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
   };
 
@@ -45,7 +46,10 @@ window.npw = (() => {
 
   const path = (...parts) => `./np-workspace/${parts.map(encodeURIComponent).join("/")}`;
 
-  // An answer of the server; a failure is an Error with `hint`.
+  // What a failed call tells: an Error with `hint` and `kind`.
+  const failure = (values, status) => Object.assign(new Error(values.error ?? status), { hint: values.hint, kind: values.error_type });
+
+  // An answer of the server; a failure is an Error as above.
   const request = async (method, address, body, signal) => {
     let reply;
     const raw = body instanceof Blob;
@@ -62,15 +66,21 @@ window.npw = (() => {
     }
     const values = await reply.json().catch(() => ({}));
     if (reply.ok) return values;
-    throw Object.assign(new Error(values.error ?? reply.statusText), { hint: values.hint });
+    throw failure(values, reply.statusText);
   };
   const get = (address, signal) => request("GET", address, undefined, signal);
   const post = (address, body = {}) => request("POST", address, body);
   const upload = (address, file) => request("POST", address, file);
   const remove = (address) => request("DELETE", address);
 
-  const errorCard = (error) => el("div", { class: "np-card-message np-error", role: "alert" },
-    el("strong", {}, error.message), error.hint ? el("p", {}, error.hint) : null);
+  // In other languages than English what the kind of an error means comes before its message.
+  const errorCard = (error) => {
+    const told = known()[`kind_${error.kind}`];
+    const lines = told
+      ? [el("strong", {}, told), el("p", {}, say(`kind_hint_${error.kind}`)), el("p", { class: "np-original", lang: "en" }, [error.message, error.hint].filter(Boolean).join(" "))]
+      : [el("strong", {}, error.message), error.hint ? el("p", {}, error.hint) : null];
+    return el("div", { class: "np-card-message np-error", role: "alert" }, lines);
+  };
 
   // A line that tells what happened, and a function that runs work and shows its failure there.
   const messages = () => {
@@ -137,5 +147,5 @@ window.npw = (() => {
 
   const title = (forms) => forms[dataset().language] ?? forms.en;
 
-  return { say, el, button, path, get, post, upload, remove, errorCard, messages, field, input, select, deleting, local, title, dataset, command, filled, byTask };
+  return { say, el, button, path, get, post, upload, remove, failure, errorCard, messages, field, input, select, deleting, local, title, dataset, command, filled, byTask };
 })();

@@ -31,8 +31,7 @@ window.npTools = (() => {
   // The values of a reply with one JSON value per line; an "error" among them is thrown.
   async function* lines(address, body, signal) {
     const reply = await fetch(address, { method: "POST", signal, body: JSON.stringify(body), headers: { "x-nlplug-page": "1", "content-type": "application/json" } });
-    const failure = (values) => Object.assign(new Error(values.error ?? reply.statusText), { hint: values.hint });
-    if (!reply.ok) throw failure(await reply.json().catch(() => ({})));
+    if (!reply.ok) throw npw.failure(await reply.json().catch(() => ({})), reply.statusText);
     const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
@@ -42,7 +41,7 @@ window.npTools = (() => {
       rest = parts.pop();
       for (const part of parts.filter(Boolean)) {
         const values = JSON.parse(part);
-        if (values.error) throw failure(values);
+        if (values.error) throw npw.failure(values);
         yield values;
       }
     }
