@@ -126,12 +126,7 @@ def embedded_encoder(work: Path) -> Path:
     """
     from dequantize import dequantized
 
-    if not work.is_dir():
-        bundle = resolve("sentiment-zh")
-        with Staged(work, folder=True) as staged:
-            dequantized(bundle, staged.path)
-            staged.commit()
-    return work
+    return dequantized(resolve("sentiment-zh"), work)
 
 
 def with_vocabulary(base: str, tokenizer: Any) -> Any:

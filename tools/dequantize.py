@@ -18,6 +18,7 @@ from onnx import numpy_helper
 
 from nlplug import Bundle
 from nlplug.export.pooling import KEY
+from nlplug.models.atomic import Staged
 from nlplug.models.layout import CONFIG_MARK
 
 _OF_THE_BUNDLE = {CONFIG_MARK, KEY, "problem_type", "id2label", "label2id"}
@@ -30,11 +31,13 @@ def dequantized(bundle: Bundle, target: Path) -> Path:
 
     Args:
         bundle: A bundle of a BERT whose int8 graph has fused attention and fixed scales.
-        target: The folder of the checkpoint.
+        target: The folder of the checkpoint, which is written where it is missing.
 
     Returns:
         ``target``.
     """
+    if target.is_dir():
+        return target
     import torch
     from transformers import AutoTokenizer, BertConfig, BertModel
 
@@ -44,8 +47,10 @@ def dequantized(bundle: Bundle, target: Path) -> Path:
     graph = onnx.load(bundle.path / "onnx" / "model_int8.onnx").graph
     state = {name: torch.from_numpy(value) for name, value in _state(graph).items()}
     model.load_state_dict(state)
-    model.save_pretrained(target)
-    AutoTokenizer.from_pretrained(bundle.path).save_pretrained(target)
+    with Staged(target, folder=True) as staged:
+        model.save_pretrained(staged.path)
+        AutoTokenizer.from_pretrained(bundle.path).save_pretrained(staged.path)
+        staged.commit()
     return target
 
 

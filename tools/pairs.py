@@ -48,6 +48,8 @@ class Parts:
     watched: Sequence[Pair]
 
 
+TOKENS = 128
+"""Maximum number of tokens per side, as in the settings."""
 MOST = 500
 """Maximum number of held-out pairs per set."""
 WATCHED = 80
@@ -197,3 +199,30 @@ def held_out(*parts: Parts) -> set[str]:
     """The keys of all pairs that are not trained on."""
     groups = (pairs for one in parts for pairs in (*one.tested.values(), one.watched))
     return {key(pair[0]) for pairs in groups for pair in pairs}
+
+
+def vocabulary(
+    texts: Iterable[str], target: Path, *, size: int, tokens: Sequence[str] = ()
+) -> Path:
+    """The folder of a tokenizer without unknown tokens, trained where it is missing.
+
+    Args:
+        texts: The texts, which are read only for the training.
+        target: The folder.
+        size: Number of tokens, of which 256 are bytes.
+        tokens: Those that name a target language.
+    """
+    from nlplug.train.vocabulary import train_tokenizer
+
+    if not (target / "tokenizer.json").is_file():
+        made = train_tokenizer(
+            texts,
+            kind="unigram-bytes",
+            size=size,
+            end="</s>",
+            max_length=TOKENS,
+            closed=True,
+            tokens=tokens,
+        )
+        made.save_pretrained(target)
+    return target

@@ -7,8 +7,10 @@ Each step writes its result into the work folder; a run that was killed continue
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+from pairs import vocabulary
 from prepare import OPEN, RESTRICTED, prepare
 from recipes import (
     checkpoint_of,
@@ -21,15 +23,12 @@ from recipes import (
 
 from nlplug.data import read_rows
 from nlplug.export.run import ExportConfig, export_model
-from nlplug.train.vocabulary import train_tokenizer
 from nlplug_translation.task import TranslationTask
 
 HERE = Path(__file__).resolve().parent
 BUNDLE = HERE.parent / "nlplug_translation" / "models" / "translation-en-fr"
 VOCABULARY = 10_000
 """Tokens, of which 256 are bytes."""
-LONGEST = 128
-"""Maximum number of tokens per side, as in the settings."""
 LICENSE = "data under open licences, some CC-BY-SA and GPL (see README.md)"
 DATA = [
     {"name": "Tatoeba", "license": "CC-BY-2.0-FR", "source": "manythings.org/anki"},
@@ -64,21 +63,12 @@ DATA = [
 ]
 
 
-def vocabulary(pairs: Path, target: Path) -> Path:
-    """The tokenizer, trained on the pairs whose sides differ. It has no unknown tokens."""
-    if not (target / "tokenizer.json").is_file():
-        sides = (row.values["translation"] for row in read_rows(pairs))
-        texts = (text for side in sides if side["en"] != side["fr"] for text in side.values())
-        made = train_tokenizer(
-            texts,
-            kind="unigram-bytes",
-            size=VOCABULARY,
-            end="</s>",
-            max_length=LONGEST,
-            closed=True,
-        )
-        made.save_pretrained(target)
-    return target
+def texts(pairs: Path) -> Iterator[str]:
+    """Both sides of the pairs that are not only copied."""
+    for row in read_rows(pairs):
+        side = row.values["translation"]
+        if side["en"] != side["fr"]:
+            yield from side.values()
 
 
 def train(files: Path, work: Path) -> Path:
@@ -89,7 +79,7 @@ def train(files: Path, work: Path) -> Path:
         eval=held_out,
         settings=HERE / "first.toml",
         output=work / "first",
-        tokenizer=vocabulary(pairs, work / "vocabulary"),
+        tokenizer=vocabulary(texts(pairs), work / "vocabulary", size=VOCABULARY),
     )
     return checkpoint_of(
         TranslationTask(),

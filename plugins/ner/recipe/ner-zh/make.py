@@ -60,8 +60,7 @@ def main() -> None:
     )
     found = evaluated("ner", made, files / "measured.jsonl.gz").report
     print(found)
-    rows = sum(1 for _ in read_rows(files / "measured.jsonl.gz"))
-    figures = {"@ROWS@": f"{rows:,}"}
+    figures = {"@ROWS@": f"{found['rows']:,}"}
     figures |= {f"@{name.upper()}@": f"{found[name]:.3f}" for name in ("f1", "precision", "recall")}
     figures |= {f"@{label}@": f"{scores['f1']:.3f}" for label, scores in found["labels"].items()}
     embed(made, run.output, HERE / "card.md", figures)

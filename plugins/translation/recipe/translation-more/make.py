@@ -11,14 +11,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from pairs import part, write
+from pairs import part, vocabulary, write
 from prepare import SETS, languages_of, marked, prepare
 from recipes import evaluated, pretrained_of, recipe_run
 
 from nlplug.data import read_rows
 from nlplug.data.pairs import language_token
 from nlplug.export.run import ExportConfig, export_model
-from nlplug.train.vocabulary import train_tokenizer
 from nlplug_translation.task import TranslationTask
 
 HERE = Path(__file__).resolve().parent
@@ -26,8 +25,6 @@ VOCABULARY = 18_000
 """Tokens, of which 256 are bytes."""
 READ = 4
 """One of so many pairs is read for the vocabulary."""
-LONGEST = 128
-"""Maximum number of tokens per side, as in the settings."""
 LICENSE = "data under open licences, some CC-BY-SA and GPL (see README.md)"
 DATA = [
     {"name": "Tatoeba", "license": "CC-BY-2.0-FR", "source": "manythings.org/anki"},
@@ -68,22 +65,6 @@ CALIBRATED = 2_000
 """Training pairs from which those for the scales of activations are drawn."""
 
 
-def vocabulary(pairs: Path, target: Path) -> Path:
-    """The tokenizer, trained on a part of the pairs. It has no unknown tokens."""
-    if not (target / "tokenizer.json").is_file():
-        made = train_tokenizer(
-            texts(pairs),
-            kind="unigram-bytes",
-            size=VOCABULARY,
-            end="</s>",
-            max_length=LONGEST,
-            closed=True,
-            tokens=sorted(language_token(languages_of(language)[1]) for language in SETS),
-        )
-        made.save_pretrained(target)
-    return target
-
-
 def texts(pairs: Path) -> Iterator[str]:
     """Both sides of a part of the pairs; not of those that are only copied."""
     for row in read_rows(pairs):
@@ -101,7 +82,12 @@ def train(files: Path, work: Path) -> Path:
         eval=files / "eval.jsonl.gz",
         settings=HERE / "train.toml",
         output=work / "checkpoint",
-        tokenizer=vocabulary(pairs, work / "vocabulary"),
+        tokenizer=vocabulary(
+            texts(pairs),
+            work / "vocabulary",
+            size=VOCABULARY,
+            tokens=sorted(language_token(languages_of(language)[1]) for language in SETS),
+        ),
     )
 
 
@@ -158,11 +144,10 @@ def measure(made: Path, heldout: Path) -> None:
 
 def main() -> None:
     """Run all steps that are not yet done."""
-    run = recipe_run(__doc__, task=HERE.name, base="", package=None)
+    run = recipe_run(__doc__, task=HERE.name)
     if not (run.files / "eval.jsonl.gz").is_file():
         prepare(run.data, run.files)
-    checkpoint = Path(run.base) if run.base else train(run.files, run.work)
-    export(checkpoint, run.files, run.output)
+    export(run.checkpoint or train(run.files, run.work), run.files, run.output)
     measure(run.output, run.files / "heldout")
 
 
