@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -29,8 +30,13 @@ def with_precision(config: Settings) -> Settings:
     on_gpu = config.device != "cpu" and torch.cuda.is_available()
     if "bf16" in config.model_fields_set or on_gpu or not is_alone():
         return config
-    fast = _seconds(torch.float32) >= _GAIN * _seconds(torch.bfloat16)
-    return config.model_copy(update={"bf16": fast})
+    return config.model_copy(update={"bf16": _is_fast()})
+
+
+@cache
+def _is_fast() -> bool:
+    """Whether this CPU is made for bfloat16; measured once, so that all runs here do the same."""
+    return _seconds(torch.float32) >= _GAIN * _seconds(torch.bfloat16)
 
 
 def _seconds(kind: torch.dtype) -> float:
