@@ -18,8 +18,7 @@ import pytest
 from hypothesis import settings
 
 # What the tests import makes objects by the million that stay. To look through them again and again
-# takes a quarter of the time of these imports, and of each training; see
-# `pytest_collection_finish`.
+# takes a quarter of the time of these imports, and of each training; see `pytest_runtestloop`.
 gc.disable()
 
 # How long an example takes depends on what else the machine does.
@@ -114,8 +113,12 @@ def _clean_environment(
     monkeypatch.setenv("NLPLUG_CACHE", str(tmp_path_factory.getbasetemp() / "nlplug-cache"))
 
 
-def pytest_collection_finish() -> None:
-    """From now on garbage is collected, seldom, and not looked for in what the imports made."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """From now on garbage is collected, seldom, and not looked for in what the imports made.
+
+    Unlike the end of collecting, this comes in the process that starts the workers too.
+    """
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
     gc.enable()
