@@ -18,7 +18,8 @@ import pytest
 from hypothesis import settings
 
 # What the tests import makes objects by the million that stay. To look through them again and again
-# takes a quarter of the time of these imports, and of each training; see `pytest_runtestloop`.
+# takes a quarter of the time of these imports, and half of that of the tests that train; see
+# `pytest_runtestloop`.
 gc.disable()
 
 # How long an example takes depends on what else the machine does.
