@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
 import threading
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +16,11 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+
+# What the tests import makes objects by the million that stay. To look through them again and again
+# takes a quarter of the time of these imports, and half of that of the tests that train; see
+# `pytest_runtestloop`.
+gc.disable()
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("nlplug", deadline=None)
@@ -67,6 +74,28 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def made_once(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Callable[[Path], None]], Path]:
+    """A folder that is made by the worker that asks for it first, and read by all of this run."""
+    from nlplug.models.atomic import exclusive
+
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # the folder of a worker is in that of the run
+
+    def folder(name: str, make: Callable[[Path], None]) -> Path:
+        made = shared / name
+        with exclusive(shared / f"{name}.lock"):
+            if not made.exists():
+                make(unfinished := tmp_path_factory.mktemp(name))
+                unfinished.rename(made)
+        return made
+
+    return folder
+
+
+@pytest.fixture(scope="session")
 def data_folder() -> Path:
     """The folder with ``train/`` and ``dev/`` that ``NLPLUG_DATA`` names; skips without it."""
     value = os.environ.get("NLPLUG_DATA")
@@ -85,6 +114,17 @@ def _clean_environment(
     monkeypatch.setenv("NLPLUG_CACHE", str(tmp_path_factory.getbasetemp() / "nlplug-cache"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """From now on garbage is collected, seldom, and not looked for in what the imports made.
+
+    Unlike the end of collecting, this comes in the process that starts the workers too.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+    gc.enable()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--parity-report", type=Path, metavar="FILE", help="write the parity tables as Markdown"
@@ -101,16 +141,15 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     show(terminalreporter, config.getoption(REPORT))
 
 
-_LONG = ("e2e", "install", "webui", "core/train", "core/export")
+_LONG = {"browser", "install", "train"}
 
 
-def _turn(item: pytest.Item, tests: Counter[Path]) -> tuple[bool, int]:
-    """When a test runs: files whose few tests take long come first, then those with most tests.
-
-    A worker that began the last of them would work alone at the end.
-    """
+def _takes_long(item: pytest.Item) -> bool:
+    """Whether a test starts commands, browsers or trainings, or reads a data set."""
     folder = item.path.relative_to(ROOT / "tests").parent.as_posix()
-    return not (folder == "." or folder.startswith(_LONG)), -tests[item.path]
+    marks = {mark.name for mark in item.iter_markers()}
+    names = getattr(item, "fixturenames", ())
+    return folder in (".", "e2e") or bool(_LONG & marks) or "data_folder" in names
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -118,8 +157,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Those that take long, and that other tests cover in part, are skipped unless `make long` runs.
     """
+    # A worker that began a file of a few long tests at the end would work alone, so these come
+    # first, and then those with most tests.
     tests = Counter(item.path for item in items)
-    items.sort(key=lambda item: (*_turn(item, tests), item.path))
+    long = {item.path for item in items if _takes_long(item)}
+    items.sort(key=lambda item: (item.path not in long, -tests[item.path], item.path))
     if not os.environ.get("NLPLUG_LONG"):
         for item in items:
             if item.get_closest_marker("long"):

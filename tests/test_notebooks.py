@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,15 @@ ENGLISH = sorted(path for path in FOLDER.glob("*.ipynb") if not path.name.endswi
 SHELL = (
     "import subprocess as _s, sys as _y; _y.exit(1) if _s.run({!r}, shell=True).returncode else 0"
 )
+# In the process of the notebook, which has imported what a training or an export needs.
+COMMAND = """
+from nlplug.cli.main import main as _main
+try:
+    _main({!r})
+except SystemExit as _end:
+    if _end.code:
+        raise
+"""
 
 
 def cells(notebook: Path) -> list[dict[str, Any]]:
@@ -28,14 +38,21 @@ def cells(notebook: Path) -> list[dict[str, Any]]:
 
 
 def program(notebook: Path) -> str:
-    """The code cells as one program; ``!command`` runs a command of the shell."""
+    """The code cells as one program; ``!command`` runs a command, of the shell or of nlplug."""
     sources = ["".join(c["source"]) for c in cells(notebook) if c["cell_type"] == "code"]
     return re.sub(
         r"^!(.+)$",
-        lambda match: SHELL.format(match[1]),
+        lambda match: command(match[1]),
         "\n".join(sources),
         flags=re.MULTILINE,
     )
+
+
+def command(line: str) -> str:
+    """The code that runs a line of the shell."""
+    name, *words = shlex.split(line)
+    plain = name == "nlplug" and not re.search(r"[|&;<>$*`]", line)
+    return COMMAND.format(words) if plain else SHELL.format(line)
 
 
 @pytest.mark.parametrize("notebook", ENGLISH, ids=lambda path: path.stem)

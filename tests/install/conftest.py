@@ -42,10 +42,14 @@ class Environment:
             check=False,
         )
 
-    def install(self, *what: str) -> None:
-        """pip install with the tested versions."""
+    def install(self, *what: str, compiled: bool = False) -> None:
+        """pip install with the tested versions; Python compiles the modules that are imported.
+
+        With ``compiled``, pip compiles all of them, as it does for users: half of its work.
+        """
         _pip(
             *("--python", str(self.bin / "python"), "install"),
+            *(() if compiled else ("--no-compile",)),
             *("-c", str(ROOT / "constraints.txt"), *what),
         )
 
@@ -58,10 +62,9 @@ class Environment:
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def wheels(made_once: Callable[[str, Callable[[Path], None]], Path]) -> dict[str, Path]:
     """The wheel of each member, by distribution."""
-    folder = tmp_path_factory.mktemp("wheels")
-    _pip_wheel(folder, *MEMBERS.values())
+    folder = made_once("wheels", lambda folder: _pip_wheel(folder, *MEMBERS.values()))
     return {name: next(folder.glob(f"{name.replace('-', '_')}-*.whl")) for name in MEMBERS}
 
 

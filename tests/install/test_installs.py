@@ -43,7 +43,7 @@ def growth(make_environment: Callable[[], Any], wheels: dict[str, Path]) -> Grow
     listed, asked_core = environment.run("nlplug", "plugins", "list"), environment.run(*ASK)
     environment.install(str(plugin))
     asked_without_runtime = environment.run(*ASK)
-    environment.install(f"{core}[cpu]", str(plugin))
+    environment.install(f"{core}[cpu]", str(plugin), compiled=True)  # its size is a test
     return Growth(environment, listed, asked_core, asked_without_runtime)
 
 

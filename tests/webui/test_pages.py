@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
+import gradio as gr
 import pytest
 from fastapi.testclient import TestClient
 from webui_kit import install
@@ -17,6 +19,7 @@ from nlplug.errors import ModelNotFound
 from nlplug.plugins import PluginHost
 from nlplug.server.pool import ModelPool
 from nlplug_webui import pages, plugin
+from nlplug_webui.app import WebUI
 from nlplug_webui.texts import LANGUAGES, TEXTS, language_of
 
 PANELS = """
@@ -26,6 +29,21 @@ from nlplug import hookimpl
 def register_panels():
     from nlplug_webui import Panel
     return [Panel(name=name, title=name, build=print) for name in {names}]
+"""
+
+ODD = """
+from nlplug import hookimpl
+
+@hookimpl(optionalhook=True)
+def register_panels():
+    import gradio as gr
+    from nlplug_webui import Panel
+
+    class Odd(gr.HTML):
+        def get_config(self, cls=None):
+            raise RuntimeError("no configuration")
+
+    return [Panel(name="odd", title="Odd", build=lambda context: Odd())]
 """
 
 
@@ -51,6 +69,36 @@ def test_every_task_and_panel_has_a_page(host: PluginHost) -> None:
         name: name
         for name in ("boom", "count", "drip", "shout", "spans", "tone", "hello", "halfway")
     }
+
+
+def test_the_configuration_of_all_pages_is_made_when_they_are_there(
+    host: PluginHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[gr.Blocks] = []
+    whole = gr.Blocks.get_config_file
+
+    def counted(blocks: gr.Blocks) -> Any:
+        made.append(blocks)
+        return whole(blocks)
+
+    monkeypatch.setattr(gr.Blocks, "get_config_file", counted)
+    ui = WebUI(host, ModelPool(host))
+    assert set(ui.failed_pages) == {"halfway"}
+    assert len(made) == len(ui.pages) - 1  # one trial of each page that can be built
+    assert ui.blocks not in made
+    names = {component["props"].get("elem_id") for component in whole(ui.blocks)["components"]}
+    assert {"tone-input-text", "plugins", "workspace"} <= names
+
+
+def test_a_page_without_a_configuration_is_replaced_by_its_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "nlplug-odd", {"odd_component": ODD}, plugins={"odd": "odd_component"})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    host = PluginHost.discover(path=[str(tmp_path)])
+    ui = WebUI(host, ModelPool(host))
+    assert ui.failed_pages == {"odd": "RuntimeError: no configuration"}
+    assert ui.blocks.get_config_file()["components"]
 
 
 def test_a_page_gives_way_to_addresses_that_are_taken(host: PluginHost) -> None:

@@ -49,6 +49,23 @@ _log = logging.getLogger(__name__)
 _FILES_KEPT_SECONDS = 3600
 
 
+class _Pages(gr.Blocks):
+    """A Gradio app whose configuration for browsers is made once, when all of its pages are there.
+
+    Gradio makes that of all pages so far at the end of each page, twice, and once more when the app
+    is mounted. Only the last one is used.
+
+    Attributes:
+        complete: Whether all pages are there.
+    """
+
+    complete = False
+
+    def get_config_file(self) -> Any:
+        """The configuration; empty until the pages are complete."""
+        return super().get_config_file() if self.complete else {}
+
+
 class WebUI:
     """Pages for the tasks of a host.
 
@@ -91,7 +108,7 @@ class WebUI:
         return self.i18n(PREFIX + key)
 
     def _build(self) -> gr.Blocks:
-        demo = gr.Blocks(
+        demo = _Pages(
             title="nlplug",
             analytics_enabled=False,
             fill_width=True,
@@ -112,6 +129,7 @@ class WebUI:
         for name in (WORKSPACE_PAGE, COMPARE_PAGE, INSIDE_PAGE):
             with demo.route(name, f"/{name}", show_in_navbar=False):
                 self._scripted(name)
+        demo.complete = True
         return demo
 
     def _page(self, demo: gr.Blocks, page: Page, current: str) -> None:
@@ -134,8 +152,10 @@ class WebUI:
             The error as text, or None.
         """
         try:
-            with gr.Blocks(analytics_enabled=False) as rehearsal:
+            with _Pages(analytics_enabled=False) as rehearsal:
                 self._fill(rehearsal, page)
+            rehearsal.complete = True
+            rehearsal.get_config_file()
         except Exception as error:
             _log.exception("the page %r cannot be built", page.name)
             return f"{type(error).__name__}: {error}"

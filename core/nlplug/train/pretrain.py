@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import OptionError, TrainingError
 from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
-from nlplug.extras import require
+from nlplug.extras import require_training
 from nlplug.families import BUILT_IN
 from nlplug.families.family import Family, load
 from nlplug.models.atomic import Staged
@@ -84,8 +84,7 @@ def pretrain(config: PretrainConfig) -> Path:
         OptionError: The settings cannot be combined.
         TrainingError: Training cannot start or continue.
     """
-    for module in ("torch", "transformers", "accelerate"):
-        require(module, "train", purpose="Training")
+    require_training()
     from nlplug.train.loop import run_loop
 
     config.check()

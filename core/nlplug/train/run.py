@@ -21,7 +21,7 @@ from nlplug.errors import (
     TrainingError,
     TrainingInterrupted,
 )
-from nlplug.extras import require
+from nlplug.extras import require_training
 from nlplug.families.family import load
 from nlplug.train.base import resolve_base
 from nlplug.train.extensions import NO_EXTENSIONS, Extensions
@@ -119,7 +119,7 @@ def _fine_tune(
     check = None if contents is None else _checked(contents, rows, config)
     if check is None:
         _log_files(rows.reports)
-    _require_modules()
+    require_training()
     from nlplug.train.loop import check_base, run_loop
 
     check_base(config)
@@ -248,14 +248,9 @@ def _recipe(task: Task, config: TrainConfig, extensions: Extensions = NO_EXTENSI
             hint="Its models are exported from a checkpoint: nlplug export. In a family of your "
             "own, set Family.training to 'module:Class' of a nlplug.train.recipe.Recipe.",
         )
-    _require_modules()
+    require_training()
     extensions.check()
     return extensions.recipe(load(task.family.training), task, config)
-
-
-def _require_modules() -> None:
-    for module in ("torch", "transformers", "accelerate"):
-        require(module, "train", purpose="Training")
 
 
 def _finish(task: Task, config: TrainConfig, work: Workspace) -> None:

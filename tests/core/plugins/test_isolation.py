@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from plugin_zoo import install
 
 from nlplug import PluginHost
 from nlplug.errors import PluginError
+from nlplug.extras import require
 
 from .conftest import PREAMBLE, Write
 
@@ -81,6 +84,20 @@ def test_a_missing_extra_keeps_its_own_hint(write: Write) -> None:
     )
 
     assert hint == "pip install 'nlplug[gpu]'"
+
+
+def test_no_garbage_is_looked_for_while_an_optional_library_is_imported(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (site / "large_library.py").write_text("import gc\ncollected = gc.isenabled()\n")
+    (site / "broken_library.py").write_text("raise RuntimeError\n")
+    monkeypatch.delitem(sys.modules, "large_library", raising=False)
+
+    assert not require("large_library", "train", purpose="Training").collected
+    assert gc.isenabled()
+    with pytest.raises(RuntimeError):
+        require("broken_library", "train", purpose="Training")
+    assert gc.isenabled()
 
 
 def test_an_entry_point_to_a_module_that_does_not_exist(site: Path) -> None:

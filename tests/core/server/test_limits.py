@@ -8,7 +8,7 @@ import resource
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
-from time import perf_counter
+from time import thread_time
 
 import httpx
 import pytest
@@ -56,10 +56,10 @@ def test_one_long_text_full_of_marks_is_not_many_values() -> None:
 def test_counting_takes_linear_time(pattern: str) -> None:
     def seconds(size: int) -> float:
         body = (pattern * size)[:size].encode()
-        started = perf_counter()
+        started = thread_time()
         with suppress(RequestTooLarge):
             Limits(max_inputs=10).check_body(body)
-        return perf_counter() - started
+        return thread_time() - started
 
     small = min(seconds(200_000) for _ in range(3))
     assert seconds(1_600_000) < 40 * small + 0.05

@@ -18,9 +18,9 @@ import httpx
 import pytest
 import uvicorn
 from plugin_zoo import install
-from server_kit import WAIT
+from server_kit import WAIT, Gate
 
-from nlplug import Bundle, PluginHost
+from nlplug import Bundle, Pipeline, PluginHost
 from nlplug.server import create_app
 from nlplug.server import running as server_running
 from nlplug.server.limits import Limits
@@ -62,11 +62,11 @@ def register_models():
 
 
 @contextmanager
-def served(host: PluginHost, limits: Limits) -> Iterator[tuple[str, int]]:
+def served(host: PluginHost, limits: Limits, **models: Pipeline) -> Iterator[tuple[str, int]]:
     """The address of a server that keeps ``limits``."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            create_app(host),
+            create_app(host, models=models),
             http=server_running._protocol(limits.max_connections, limits.head_timeout),
             log_level="warning",
         )
@@ -125,13 +125,23 @@ def test_a_body_that_is_malformed_is_one_reply_and_no_failure(
     assert [each for each in caplog.records if each.levelname == "ERROR"] == []
 
 
-def test_an_answer_may_take_longer_than_a_head(host: PluginHost) -> None:
-    with served(host, Limits(head_timeout=0.05)) as (name, port):
+def test_an_answer_may_take_longer_than_a_head(
+    empty_host: PluginHost, gated: Pipeline, gate: Gate
+) -> None:
+    def open_late() -> None:
+        assert gate.entered.wait(WAIT)
+        gate.opened.wait(0.6)
+        gate.opened.set()
+
+    with served(empty_host, Limits(head_timeout=0.3), gated=gated) as (name, port):
+        opening = Thread(target=open_late)
+        opening.start()
         answer = httpx.post(
-            f"http://{name}:{port}/models/tone", json={"inputs": ["good"] * 8000}, timeout=WAIT
+            f"http://{name}:{port}/models/gated", json={"inputs": "good"}, timeout=WAIT
         )
-        assert answer.elapsed.total_seconds() > 0.05
-        assert len(answer.json()) == 8000
+        opening.join()
+    assert answer.elapsed.total_seconds() > 0.5
+    assert answer.json()[0][0]["label"] == "positive"
 
 
 def test_connections_beyond_the_limit_are_closed_at_once(empty_host: PluginHost) -> None:

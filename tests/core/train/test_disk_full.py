@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from nlplug.cli.main import main
 from nlplug.errors import DiskFull, explained
 
-LIMITED = """
-import resource, signal, sys
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from nlplug.cli.main import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))
-main(sys.argv[1:])
-"""
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """As on a full disk, a write beyond so many bytes of a file is an error in this process."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def classifier(base: Path, folder: Path) -> Path:
@@ -44,13 +52,9 @@ def test_a_full_disk_is_told_and_what_was_there_stays(
         "train": ["train", "classification", "--data", str(toy_files[0]), "--base", str(tiny_bert)],
         "export": ["export", str(checkpoint), "--task", "classification", "--allow", "answers"],
     }[command]
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, *arguments, "--output", str(output / "model")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1, done.stderr
+    with no_file_above(15_000):
+        done = CliRunner().invoke(main, [*arguments, "--output", str(output / "model")])
+    assert done.exit_code == 1, done.output
     assert "no larger file" in done.stderr, done.stderr
     assert "report it" not in done.stderr
     assert not (output / "model").exists()

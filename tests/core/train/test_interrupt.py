@@ -8,9 +8,9 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -18,8 +18,9 @@ from click.testing import CliRunner
 from nlplug.cli.main import main
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
-from nlplug.train.run import fine_tune
-from nlplug.train.workspace import complete_checkpoints
+from nlplug.train.extensions import Extensions
+from nlplug.train.run import fine_tune, train
+from nlplug.train.workspace import Workspace, complete_checkpoints
 
 pytestmark = pytest.mark.train
 
@@ -114,22 +115,32 @@ def test_a_signal_saves_says_how_to_resume_and_the_resumed_run_ends_the_same(
     assert all(bool((first[name] == second[name]).all()) for name in second)
 
 
+class Killed(Exception):
+    """Stands for a kill: nothing is written after it."""
+
+
 def test_a_killed_run_loses_no_more_than_the_interval_of_the_checkpoints(
-    start: Start, tmp_path: Path
+    toy_task: Task, config: Callable[..., TrainConfig]
 ) -> None:
     """Without any evaluation, only the clock saves checkpoints."""
-    process = start("--save-minutes", "0.0001", "--eval-steps", "1000", "--epochs", "60")
-    at_step(process, 30)
-    deadline = time.monotonic() + 60
-    while not complete_checkpoints(tmp_path / "out.training"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
-    saved = complete_checkpoints(tmp_path / "out.training")
-    assert saved
-    assert not any((path / "evaluated").exists() for path in saved)
+    from transformers import TrainerCallback
+
+    settings = config(save_minutes=1e-9, eval_steps=1000)  # each step is too long
+    folder = Workspace.of(settings).folder
+    saved: list[Path] = []
+
+    class Kill(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **named: Any) -> None:
+            if state.global_step == 30:
+                saved.extend(complete_checkpoints(folder))
+                raise Killed
+
+    with pytest.raises(Killed):
+        train(toy_task, settings, Extensions(callbacks=[Kill()]))
+    assert saved[-1].name == "checkpoint-29"
     assert len(saved) <= 2  # a newer one replaces the one before it
+    assert complete_checkpoints(folder) == saved
+    assert not any((path / "evaluated").exists() for path in saved)
 
 
 def test_the_progress_line_has_loss_score_rate_and_remaining_time(words: Words) -> None:
