@@ -261,6 +261,12 @@ class RequestTimeout(NlplugError):
     error_type = "timeout"
 
 
+class BodyTimeout(RequestTimeout):
+    """The body of a request did not arrive within the server's time limit."""
+
+    http_status = 408
+
+
 class Unauthorized(NlplugError):
     """The server requires an API key; the request has none or a wrong one."""
 
