@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nlplug.errors import BundleError, NlplugError, explained
+from nlplug.models.files import hint_of
 
 Buffer = mmap.mmap | bytes
 Field = tuple[int, int, int]
@@ -33,9 +34,10 @@ def read_as_graph(path: Path) -> Iterator[None]:
 
 
 def _no_graph(path: Path, error: Exception) -> BundleError:
+    usual = "Check the bundle with `nlplug models verify`, or export the model again."
     return BundleError(
         f"{path} is not an ONNX graph: {error}.",
-        hint="Check the bundle with `nlplug models verify`, or export the model again.",
+        hint=hint_of(path, usual),
     )
 
 
