@@ -283,7 +283,7 @@ def _fits(sample: list[str], delimiter: str) -> bool:
         records = _tab_records(pairs, Path())
     else:
         records = _quoted_records(pairs, delimiter, Path())
-    widths = []
+    widths: list[int] = []
     for _, fields in records:
         if isinstance(fields, DataError):
             # The end of the sample may stand within a quoted field.
