@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from nlplug.runtime.decoding.sampling import set_seed
     from nlplug.task import Display, Example, Task, TaskInput, TaskOptions, TextInput
     from nlplug.train.python import TrainResult, train
+
+# When it is imported, ONNX Runtime writes an identifier of the device and a record of events into
+# the cache of the user, and later sends them to its makers, unless this variable is set before.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Imported on first use: `import nlplug` costs a few milliseconds, and a plugin module that needs
 # only the contract never loads ONNX Runtime.

@@ -261,6 +261,12 @@ class RequestTimeout(NlplugError):
     error_type = "timeout"
 
 
+class BodyTimeout(RequestTimeout):
+    """The body of a request did not arrive within the server's time limit."""
+
+    http_status = 408
+
+
 class Unauthorized(NlplugError):
     """The server requires an API key; the request has none or a wrong one."""
 
@@ -312,6 +318,18 @@ def _is_ours(frame: FrameType) -> bool:
 
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Other refusals of the operating system, none of which is a fault of a program, and what to do.
+_REFUSALS = {
+    errno.EACCES: "Give the user of this process permission, or choose another place.",
+    errno.EPERM: "Give the user of this process permission, or choose another place.",
+    errno.EROFS: "Choose a place that can be written, for example by TMPDIR or NLPLUG_CACHE.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n), or close other pipelines.",
+    errno.ENFILE: "Close other programs, or raise the limit of open files of the system.",
+    errno.ENAMETOOLONG: "Give a shorter name.",
+    errno.ELOOP: "Remove the symbolic link that leads to itself.",
+    errno.EIO: "The disk or the network drive may be damaged or gone; look into the system's log.",
+    errno.ESTALE: "The network drive has changed; start again.",
+}
 # What torch.save raises for any of them.
 _TORCH = "PytorchStreamWriter failed writing"
 
@@ -363,4 +381,6 @@ def explained(error: BaseException) -> NlplugError | None:
             f"The disk is full{where} ({os.strerror(number)}).",
             hint="Free some space, or set TMPDIR, NLPLUG_CACHE or the output to another disk.",
         )
+    if isinstance(error, OSError) and number in _REFUSALS and not isinstance(error, NlplugError):
+        return NlplugError(f"{os.strerror(number)}{where}.", hint=_REFUSALS[number])
     return None

@@ -34,6 +34,14 @@ def parse_json(text: str | bytes | bytearray, *, unique_keys: bool = False) -> A
         raise json.JSONDecodeError("a number has thousands of digits", "", 0) from None
 
 
+def is_json_object(text: str) -> bool:
+    """Whether a text is one JSON object."""
+    try:
+        return text.startswith("{") and isinstance(parse_json(text), dict)
+    except json.JSONDecodeError:
+        return False
+
+
 def json_fault(error: json.JSONDecodeError) -> str:
     """What is wrong with a JSON text, and at which column if that is known."""
     return f"{error.msg} at column {error.colno}" if error.doc else error.msg

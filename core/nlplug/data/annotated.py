@@ -13,6 +13,7 @@ from nlplug.data.tags import (
     Span,
     canonical_tags,
     check_brackets,
+    check_single,
     is_entity_tag,
     spans_of_tags,
 )
@@ -128,6 +129,7 @@ def tagged_tokens(
             )
     found = [_tag(tag, names, column, row) for tag in tags]
     check_brackets(found, row.where)
+    check_single(found, row.where)
     return [token.strip() for token in tokens], canonical_tags(found) or found
 
 

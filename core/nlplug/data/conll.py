@@ -17,6 +17,7 @@ from nlplug.data.tags import (
     are_brackets,
     canonical_tags,
     check_brackets,
+    check_single,
     is_entity_tag,
     outer_entities,
     spans_of_tags,
@@ -100,7 +101,7 @@ def conll_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
     wrong: DataError | None = None
     for number, line in _with_end(lines):
         columns = _split(line)
-        if not columns or columns[0] == _DOCUMENT:
+        if not columns or columns[0].startswith(_DOCUMENT):
             if layout is not None and (parts or wrong is not None):
                 yield _sentence(parts, layout, file, first, wrong)
             parts, wrong = [], None
@@ -191,6 +192,7 @@ def _split(line: str) -> list[str]:
 
 def _as_bio(tags: list[str], place: str) -> tuple[list[str], list[str]]:
     """The tags as BIO where they are entity tags, and the types of the entities inside others."""
+    check_single(tags, place)
     found, inner = (outer_entities(tags) if are_brackets(tags) else None) or (None, [])
     found = found or canonical_tags(tags)
     if found is not None:
@@ -224,7 +226,8 @@ def _layout(sample: list[str], file: DataFile) -> ConllLayout | None:
     Raises:
         DataError: Several layouts are possible.
     """
-    rows = [columns for line in sample if (columns := _split(line)) and columns[0] != _DOCUMENT]
+    rows = [columns for line in sample if (columns := _split(line))]
+    rows = [columns for columns in rows if not columns[0].startswith(_DOCUMENT)]
     plain = [columns for columns in rows if not columns[0].startswith("#")] or rows
     plain = plain[_is_header(plain[0]) if plain else 0 :]
     if not plain:
@@ -292,7 +295,8 @@ def _numbered(cells: list[list[str]], file: DataFile) -> ConllLayout:
     width = len(cells)
     if width == _UNIVERSAL and all(head == "_" or head.isdecimal() for head in cells[_HEAD]):
         tag = _XPOS if all(cell == "_" for cell in cells[_UPOS]) else _UPOS
-        return ConllLayout(width, 1, tag, numbered=True)
+        last = width - 1 if _is_entities(cells[-1]) else None
+        return ConllLayout(width, 1, tag, numbered=True, other=last)
     marked = [index for index in range(2, width) if _is_entities(cells[index])]
     if not marked:
         return ConllLayout(width, 1, width - 1, numbered=True)

@@ -1,10 +1,27 @@
-"""Rows as annotation tools export them: Label Studio, spaCy; doccano's are read where spans are."""
+"""Rows as annotation tools export them: Label Studio, spaCy, Prodigy.
+
+Those of doccano are read where spans are.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from nlplug.errors import DataError
+
+_MARKED = {"label", "spans", "accept", "_task_hash"}
+
+
+def is_rejected(value: Any) -> bool:
+    """Whether an annotator rejected or skipped what this row of Prodigy says.
+
+    See https://prodi.gy/docs/api-interfaces: such a row has the same fields as an accepted one.
+    """
+    return (
+        isinstance(value, dict)
+        and value.get("answer") in ("reject", "ignore")
+        and not _MARKED.isdisjoint(value)
+    )
 
 
 def tool_row(value: Any, place: str) -> Any:
@@ -21,6 +38,9 @@ def tool_row(value: Any, place: str) -> Any:
         for name in ("annotations", "completions"):
             if isinstance(value.get(name), list):
                 return _label_studio(value["data"], value[name], place)
+    if isinstance(value, dict) and "options" in value and isinstance(value.get("accept"), list):
+        chosen = value["accept"]  # https://prodi.gy/docs/api-interfaces#choice
+        return {"label": chosen[0] if len(chosen) == 1 else chosen, **value}
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
         return _spacy(value[0], value[1])
     return value

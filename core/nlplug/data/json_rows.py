@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nlplug.data.exports import tool_row
+from nlplug.data.exports import is_rejected, tool_row
 from nlplug.data.formats import DataFile
 from nlplug.data.lines import LineReader, check_decoded
 from nlplug.data.rows import DataRow
@@ -17,6 +17,8 @@ from nlplug.errors import DataError
 from nlplug.json_text import json_fault, json_shown, parse_json
 
 _ARRAY = "A .json file holds one array of objects; one object per line is .jsonl."
+
+_REJECTED = "rejected or ignored in Prodigy"
 
 
 def json_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
@@ -50,7 +52,11 @@ def _lines(lines: LineReader, file: DataFile) -> Iterator[DataRow | Unusable]:
             continue
         try:
             check_decoded(line, f"{file.path}:{number}")
-            row = _object(_parsed(line, file.path, number), file.path, number)
+            value = _parsed(line, file.path, number)
+            if is_rejected(value):
+                file.report.skip(_REJECTED)
+                continue
+            row = _object(value, file.path, number)
         except DataError as error:
             yield Unusable(number, {"text": line.rstrip("\r\n")}, error)
             continue
@@ -80,7 +86,7 @@ def _values(file: DataFile, lines: LineReader) -> Iterator[DataRow | Unusable]:
         place = f"{path}:{error.lineno}" if error.doc else path
         raise DataError(f"{place}: not JSON ({json_fault(error)}).", hint=_ARRAY) from None
     if isinstance(values, dict):
-        values = _inside(values, file)
+        values = [values] if "paragraphs" in values else _inside(values, file)
     if not isinstance(values, list):
         raise DataError(
             f"{path}:1: the file is {json_shown(values)}; it should be an array of objects.",
@@ -90,6 +96,9 @@ def _values(file: DataFile, lines: LineReader) -> Iterator[DataRow | Unusable]:
         file.report.format = "SQuAD"
         values = list(squad_rows(values, path))
     for number, value in enumerate(values, start=1):
+        if is_rejected(value):
+            file.report.skip(_REJECTED)
+            continue
         try:
             row = _object(value, path, number)
         except DataError as error:

@@ -91,6 +91,7 @@ class LabelScheme:
         if isinstance(value, str) and self.separator is not None:
             value = _parts(value, self.separator)
         if isinstance(value, list):
+            _refuse_vector(value, row, column)
             return [label_name(item, row, column) for item in value]
         if value is None or value == "":
             state = "is missing" if column not in row.values else "is empty"
@@ -109,6 +110,21 @@ class LabelScheme:
         if self.separator is not None:
             return f"several labels per row, separated by {self.separator!r}"
         return "several labels per row, as lists" if self.several else ""
+
+
+def _refuse_vector(values: list[Any], row: DataRow, column: str) -> None:
+    """Refuse 0 and 1 for each label of a list that is not there: their ids would be 0 and 1.
+
+    Raises:
+        DataError: The list has only these numbers, and not as a list of ids would.
+    """
+    numbers = all(isinstance(value, int | float) and value in (0, 1) for value in values)
+    if numbers and values != sorted(set(values)):
+        raise DataError(
+            f"{row.where}: the column {column!r} holds {values[:10]!r}, 0 or 1 for each label, and "
+            "nothing says what the labels are called.",
+            hint="Write the names of the labels, or a column of 0 and 1 for each of them.",
+        )
 
 
 def label_column(row: DataRow, column: str | None = None) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from nlplug.data.formats import GZIP, DataFile
 from nlplug.errors import DataError
+from nlplug.json_text import is_json_object
 
 SAMPLE = 1 << 18
 """Bytes at the beginning of a file by which its encoding, line ends and layout are detected."""
@@ -21,6 +22,13 @@ _BOMS = (
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# Encodings with zero bytes: bytes per character of ASCII, and which of them is not zero.
+_ZEROS = (
+    ("utf-32-le", 4, 0),
+    ("utf-32-be", 4, 3),
+    ("utf-16-le", 2, 0),
+    ("utf-16-be", 2, 1),
 )
 # What files that are no text begin with, and what to do with them.
 _NO_TEXT = (
@@ -33,6 +41,17 @@ _NO_TEXT = (
     (b"BZh9", "a bzip2 file", "Unpack it."),
     (b"\xfd7zXZ", "an xz file", "Unpack it."),
     (b"\x28\xb5\x2f\xfd", "a zstd file", "Unpack it."),
+    (b"7z\xbc\xaf", "a 7z archive", "Unpack it."),
+    (b"ARROW1", "an Arrow file", "Write it as .parquet."),
+    (b"\xff\xff\xff\xff", "an Arrow stream", "Write it as .parquet."),
+    (b"SQLite format 3\x00", "an SQLite database", "Write the rows as .csv."),
+    (b"\x89PNG", "an image", "Give a file with text."),
+    (b"\xff\xd8\xff", "an image", "Give a file with text."),
+    (b"\x7fELF", "a program", "Give a file with text."),
+    (b"\x93NUMPY", "an array of numpy", "Write the rows as .csv."),
+    (b"\x80\x04\x95", "a pickle", "Write the rows as .jsonl; a pickle is never loaded."),
+    (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS in place of the file",
+     "Fetch the file: git lfs pull"),
 )  # fmt: skip
 _FAILURES = (UnicodeError, EOFError, zlib.error, OSError)
 _UNDECODED = re.compile("[\udc80-\udcff]")
@@ -49,7 +68,7 @@ class LineReader:
 
     Args:
         file: The file and its settings; its report gets the encoding where that is not UTF-8.
-        guess: Whether an encoding that no byte-order mark names may be detected. JSON is UTF-8.
+        guess: Whether cp1252 may be detected. JSON is never in it.
 
     Attributes:
         sample: The first lines, without their ends; a last line that may be cut off is left out.
@@ -119,6 +138,20 @@ class LineReader:
             if head.startswith(magic):
                 raise DataError(f"{self._file.path}: this is {what}, not text.", hint=hint)
 
+    def refuse_json(self) -> None:
+        """Refuse rows of JSON under the name of another format, unless a format was given.
+
+        Raises:
+            DataError: The first line is an object, or begins an array of objects.
+        """
+        first = next((line.strip() for line in self.sample if line.strip()), "")
+        if self._file.format is None and (first.startswith("[{") or is_json_object(first)):
+            raise DataError(
+                f"{self._file.path}: this is JSON, and its name ends with {self._file.kind}.",
+                hint="Let its name end with .jsonl or .json, or give --format jsonl; --format txt "
+                "takes each line as a text.",
+            )
+
     def _place(self) -> str:
         return f"{self._file.path}:{max(1, self._number)}"
 
@@ -158,13 +191,12 @@ class LineReader:
         for mark, name in _BOMS:
             if head.startswith(mark):
                 return name
-        if guess and len(head) > 3 and 0 in head:
-            # Text in UTF-16 without a mark: nearly each character of ASCII has one zero byte.
-            for name, zeros, others in (
-                ("utf-16-le", head[1::2], head[::2]),
-                ("utf-16-be", head[::2], head[1::2]),
-            ):
-                if zeros.count(0) > 0.5 * len(zeros) and others.count(0) == 0:
+        if len(head) > 3 and 0 in head:
+            # Without a mark: nearly each character of ASCII has all but one of its bytes zero.
+            for name, width, place in _ZEROS:
+                parts = [head[index::width] for index in range(width)]
+                letters = parts.pop(place)
+                if 0 not in letters and all(2 * part.count(0) > len(part) for part in parts):
                     return name
         try:
             codecs.getincrementaldecoder("utf-8")().decode(head, final=False)

@@ -12,7 +12,7 @@ from nlplug.data.json_rows import json_rows
 from nlplug.data.lines import LineReader, check_decoded, too_large
 from nlplug.data.report import ReadReport, SkippedRow
 from nlplug.data.rows import DataRow
-from nlplug.data.table import table_rows
+from nlplug.data.table import header_names, table_rows
 from nlplug.data.unusable import Unusable
 from nlplug.errors import DataError, InputError
 from nlplug.extras import require
@@ -58,13 +58,8 @@ class RowReader(Iterator[DataRow]):
     def _read(self) -> Iterator[DataRow]:
         file = self.file
         file.report = ReadReport(file.path)
-        if file.stream is None and not file.path.is_file():
-            what, hint = "no such file", "Check the path of the data file."
-            if file.path.is_dir():
-                what = "is a folder, not a file"
-            elif file.path.exists():
-                what, hint = "is a pipe or a device, not a file", "Save its content in a file."
-            raise DataError(f"{file.path}: {what}.", hint=hint)
+        if file.stream is None:
+            _check_path(file.path)
         if self._limit == 0:
             return
         for found in _READERS[file.kind](file):
@@ -108,6 +103,21 @@ def read_rows(
     return RowReader(file, columns, limit)
 
 
+def _check_path(path: Path) -> None:
+    """Refuse what is no file that can be opened."""
+    what, hint = "no such file", "Check the path of the data file."
+    try:
+        if path.is_file():
+            return
+        if path.is_dir():
+            what = "is a folder, not a file"
+        elif path.exists():
+            what, hint = "is a pipe or a device, not a file", "Save its content in a file."
+    except OSError as error:  # a name that is too long, or a folder without permission
+        what = f"cannot be read ({error.strerror or error})"
+    raise DataError(f"{path}: {what}.", hint=hint)
+
+
 def _check_columns(row: DataRow, columns: Sequence[str]) -> None:
     for name in columns:
         if row.values.get(name) is None:
@@ -120,7 +130,9 @@ def _check_columns(row: DataRow, columns: Sequence[str]) -> None:
 
 def _text(file: DataFile) -> Iterator[DataRow | Unusable]:
     file.report.format = "plain text"
-    for number, line in LineReader(file):
+    lines = LineReader(file)
+    lines.refuse_json()
+    for number, line in lines:
         if text := line.strip():
             try:
                 check_decoded(text, f"{file.path}:{number}")
@@ -138,6 +150,7 @@ def _parquet(file: DataFile) -> Iterator[DataRow]:
     number = size = 0
     try:
         opened = parquet.ParquetFile(path if file.stream is None else file.stream)
+        header_names(opened.schema_arrow.names, path, 1)
         for batch in opened.iter_batches(batch_size=1024):
             size += batch.nbytes
             if file.limits.total is not None and size > file.limits.total:

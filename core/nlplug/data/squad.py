@@ -48,13 +48,14 @@ def _answers(question: Any, path: Path, place: str) -> dict[str, Any]:
         place = f"question {name!r}"
     if not isinstance(question, dict) or not isinstance(question.get("question"), str):
         raise DataError(f"{path}: {place} has no text 'question'.", hint=_SHAPE)
+    row = {"id": "" if name is None else str(name), "question": question["question"]}
+    if "answers" not in question and not question.get("is_impossible"):
+        return row  # as in a test set whose answers are kept back
     answers = [] if question.get("is_impossible") else _pairs(question, path, place)
     for answer in answers:
         if not isinstance(answer, dict) or not isinstance(answer.get("text"), str):
             raise DataError(f"{path}: {place} has an answer without 'text'.", hint=_SHAPE)
-    return {
-        "id": "" if name is None else str(name),
-        "question": question["question"],
+    return row | {
         "answers": {
             "text": [answer["text"] for answer in answers],
             "answer_start": [answer.get("answer_start") for answer in answers],

@@ -31,7 +31,7 @@ _OPEN = "unexpected end of data"
 """What the csv module says of a quoted field that does not end."""
 _RETURN = "new-line character seen in unquoted field"
 # A first line with which Excel is told the delimiter.
-_DECLARED = re.compile(r'"?sep=([^\w\s"]|\t)"?')
+_DECLARED = re.compile(r'"?(?i:sep)=([^\w\s"]|\t)"?')
 # Of a table with a token in each row, in small letters.
 _SENTENCE = re.compile(r"sentence( #|[_ ]id|_idx)?|sent_id")
 
@@ -46,6 +46,7 @@ def table_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
         DataError: No header, or two delimiters are equally plausible.
     """
     lines = LineReader(file)
+    lines.refuse_json()
     kind = file.kind
     declared = _DECLARED.fullmatch(lines.sample[0]) if lines.sample else None
     delimiter = (
@@ -71,8 +72,11 @@ def table_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
             yield Unusable(number, {}, fields)
             continue
         if header is None:
-            header = header_names(fields, file.path, number)
-            sentences = _Sentences.of(header, file)
+            if any(map(str.strip, fields)):
+                header = header_names(fields, file.path, number)
+                sentences = _Sentences.of(header, file)
+            continue
+        if repeats_header(header, fields, file):
             continue
         found = table_row(header, fields, file.path, number)
         if sentences is None or isinstance(found, Unusable):
@@ -209,6 +213,17 @@ def _malformed(path: Path, number: int, reason: str) -> DataError:
     )
 
 
+def repeats_header(header: list[str], fields: list[str], file: DataFile) -> bool:
+    """Whether a row is the header again, as where several files were joined; it is no row then.
+
+    In a table of one column it is a row: a text may be any word.
+    """
+    repeated = len(header) > 1 and [field.strip() for field in fields] == header
+    if repeated:
+        file.report.note("lines that repeat the header are left out")
+    return repeated
+
+
 def table_row(header: list[str], fields: list[str], path: Path, number: int) -> DataRow | Unusable:
     """One row of a table; it has as many fields as the header."""
     values = dict(zip(header, fields, strict=False))
@@ -261,21 +276,22 @@ def _delimiter(sample: list[str], usual: str, file: DataFile) -> str:
 
 def _fits(sample: list[str], delimiter: str) -> bool:
     """Whether the header has several columns, and all other rows of a sample have as many."""
-    if not sample or delimiter not in sample[0]:
+    if delimiter not in next((line for line in sample if line.strip()), ""):
         return False
     pairs = iter(list(enumerate((f"{line}\n" for line in sample), start=1)))
     if delimiter == "\t":
         records = _tab_records(pairs, Path())
     else:
         records = _quoted_records(pairs, delimiter, Path())
-    widths = []
+    widths: list[int] = []
     for _, fields in records:
         if isinstance(fields, DataError):
             # The end of the sample may stand within a quoted field.
             if _OPEN in fields.message:
                 break
             return False
-        widths.append(len(fields))
+        if widths or any(map(str.strip, fields)):
+            widths.append(len(fields))
         if len(widths) > _SAMPLE_ROWS:
             break
     return bool(widths) and widths[0] > 1 and set(widths) == {widths[0]}

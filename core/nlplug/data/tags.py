@@ -18,6 +18,7 @@ TAG_COLUMN = re.compile(r"(ner[_ ]?)?tags?|ner|iob|bio")
 # IOB1, BIO (IOB2), BIOES, BMES and BILOU differ only in these letters.
 _ROLES = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S"}
 _BRACKETS = re.compile(r"(?P<kinds>(?:\([^\s()*]+)+|(?=\*))\*?(?P<closes>\)*)")
+_SEVERAL = re.compile(r"(?:O|[BIEMSLU][-_][^|,;+]+)(?:[|,;+](?:O|[BIEMSLU][-_][^|,;+]+))+")
 _SMALL = "-_"
 """Separators beside which the letter of a role may be small; ``n.s`` is a part of speech."""
 
@@ -111,6 +112,20 @@ def check_brackets(tags: Sequence[str], place: str) -> None:
             f"{place}: an entity {found[1][0]!r} is inside another entity.",
             hint="Keep the outer entities only, or write a CoNLL file: its outer entities are "
             "read.",
+        )
+
+
+def check_single(tags: Sequence[str], place: str) -> None:
+    """Refuse a tag that names several entities, such as ``B-PER|B-ORG`` or ``B-PER,O``.
+
+    Raises:
+        DataError: There is one; names the place.
+    """
+    several = next((tag for tag in tags if _SEVERAL.fullmatch(tag)), None)
+    if several is not None:
+        raise DataError(
+            f"{place}: the tag {several!r} names several entities.",
+            hint="Give each token one tag, for example that of the outer entity.",
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.errors import BundleCorrupt, BundleError, BundleIncomplete, ModelNotFound, OptionError
-from nlplug.models.files import AGAIN, changed_hint
+from nlplug.models.files import AGAIN, changed_hint, hint_of
 from nlplug.models.layout import (
     CONFIG_FILE,
     CONFIG_MARK,
@@ -288,5 +288,5 @@ def _check_sizes(path: Path, manifest: Manifest) -> None:
         if size != record.size:
             raise BundleCorrupt(
                 f"{path / name} has {size} bytes; the manifest says {record.size}.",
-                hint=changed_hint(path),
+                hint=hint_of(path / name, changed_hint(path)),
             )

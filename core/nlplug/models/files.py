@@ -9,6 +9,7 @@ from typing import Any
 from nlplug.errors import BundleCorrupt
 from nlplug.json_text import parse_json
 
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _SURROGATE = b"\\ud"
 AGAIN = "Write it again (`nlplug export`, `nlplug models pull`), or copy the folder whole."
 """The hint of errors about a damaged bundle."""
@@ -17,6 +18,26 @@ AGAIN = "Write it again (`nlplug export`, `nlplug models pull`), or copy the fol
 def changed_hint(folder: Path) -> str:
     """The hint of errors about a file that is not the one the manifest describes."""
     return f"{AGAIN} If you changed the file on purpose: nlplug models seal {folder}"
+
+
+def hint_of(path: Path, usual: str) -> str:
+    """The hint of an error about a damaged file.
+
+    Args:
+        path: The file.
+        usual: The hint, unless the file is a pointer of Git LFS, which a clone without LFS has.
+    """
+    try:
+        with path.open("rb") as file:
+            is_pointer = file.read(len(_POINTER)) == _POINTER
+    except OSError:
+        return usual
+    return (
+        "The file is a pointer of Git LFS: run `git lfs pull` in the repository, or fetch the "
+        "model with `nlplug models pull`."
+        if is_pointer
+        else usual
+    )
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -66,5 +87,7 @@ def _read_json(path: Path) -> Any:
             f"{path} has a lone surrogate in a text, which is not valid Unicode.", hint=AGAIN
         ) from None
     except ValueError as error:
-        raise BundleCorrupt(f"{path} is not valid JSON: {error}.", hint=AGAIN) from None
+        raise BundleCorrupt(
+            f"{path} is not valid JSON: {error}.", hint=hint_of(path, AGAIN)
+        ) from None
     return value

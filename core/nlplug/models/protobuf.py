@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nlplug.errors import BundleError, NlplugError
+from nlplug.errors import BundleError, NlplugError, explained
+from nlplug.models.files import hint_of
 
 Buffer = mmap.mmap | bytes
 Field = tuple[int, int, int]
@@ -24,11 +25,20 @@ def read_as_graph(path: Path) -> Iterator[None]:
         yield
     except NlplugError:  # some are ValueErrors too
         raise
-    except (OSError, ValueError, IndexError) as error:
-        raise BundleError(
-            f"{path} is not an ONNX graph: {error}.",
-            hint="Check the bundle with `nlplug models verify`, or export the model again.",
-        ) from None
+    except OSError as error:
+        if (known := explained(error)) is not None:  # the file may be a graph all the same
+            raise known from None
+        raise _no_graph(path, error) from None
+    except (ValueError, IndexError) as error:
+        raise _no_graph(path, error) from None
+
+
+def _no_graph(path: Path, error: Exception) -> BundleError:
+    usual = "Check the bundle with `nlplug models verify`, or export the model again."
+    return BundleError(
+        f"{path} is not an ONNX graph: {error}.",
+        hint=hint_of(path, usual),
+    )
 
 
 def message(number: int, content: bytes) -> bytes:

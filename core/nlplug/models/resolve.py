@@ -6,7 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlplug.errors import BundleError, BundleIncomplete, ModelNotFound, OfflineError
+from nlplug.errors import (
+    BundleError,
+    BundleIncomplete,
+    ModelNotFound,
+    OfflineError,
+    explained,
+)
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import CONFIG_FILE
 from nlplug.models.manifest import MANIFEST_FILE, PARTIAL_FILE
@@ -49,7 +55,10 @@ def resolve(
             ``NLPLUG_VERIFY_KEY`` ask for.
     """
     settings = settings or load_settings()
-    bundle = _find(model, host, precision, revision, fetch, settings)
+    try:
+        bundle = _find(model, host, precision, revision, fetch, settings)
+    except OSError as error:  # a name that is too long, or a folder without permission
+        raise explained(error) or error from None
     verify_for_use(bundle, settings)
     return bundle
 

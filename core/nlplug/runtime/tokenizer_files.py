@@ -13,6 +13,7 @@ from tokenizers import Tokenizer as RustTokenizer
 from nlplug.errors import BundleError
 from nlplug.json_text import parse_json
 from nlplug.models.encryption import decrypted, is_encrypted
+from nlplug.models.files import hint_of
 from nlplug.models.layout import MERGES_FILE, PAIRS_FILE, VOCABULARY_FILE
 from nlplug.models.repository import Repository
 from nlplug.runtime.shared import SharedValues
@@ -113,9 +114,10 @@ def _from_json(content: bytes, file: Path, repository: Repository) -> RustTokeni
 
 
 def _unreadable(file: Path, error: Exception) -> BundleError:
+    usual = "Export the model again, or fetch it again with `nlplug models pull`."
     return BundleError(
         f"{file} is not a tokenizer that this version of `tokenizers` reads: {error}",
-        hint="Export the model again, or fetch it again with `nlplug models pull`.",
+        hint=hint_of(file, usual),
     )
 
 

@@ -206,8 +206,11 @@ def _add_model_routes(app: FastAPI, serving: Serving) -> None:
         try:
             served = serving.catalog.find(name, task)
             label = served.name
+            limit = serving.limits.timeout
             with contained(*AWAITING):
-                response = await within(serving.limits.timeout, _answer(request, serving, served))
+                body = await read_body(request, serving.limits.max_body, limit)
+                work = _answer(request, serving, served, body)
+                response = await within(limit, work, spent=perf_counter() - started)
         except ClientDisconnect:
             response = Response(status_code=CLIENT_GONE)
         except Exception as error:
@@ -228,12 +231,12 @@ def _add_model_routes(app: FastAPI, serving: Serving) -> None:
 
     # Plain routes, because FastAPI has nothing to check or inject here; the OpenAPI document
     # describes them by task. The most specific path comes first, because names may have slashes.
-    for path in ("/models/{name:path}/pipeline/{task}", "/models/{name:path}", "/"):
+    pipeline = "/models/{name:path}/pipeline/{task}"
+    for path in (pipeline, f"{pipeline}/", "/models/{name:path}", "/"):
         app.router.routes.append(Route(path, ask_model, methods=["POST"], include_in_schema=False))
 
 
-async def _answer(request: Request, serving: Serving, served: Served) -> Response:
-    body = await read_body(request, serving.limits.max_body)
+async def _answer(request: Request, serving: Serving, served: Served, body: bytearray) -> Response:
     agent = request.headers.get("user-agent", "")
 
     def parse() -> Call:

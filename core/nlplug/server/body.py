@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
 from nlplug import json_text
-from nlplug.errors import InputError, RequestTooLarge, UnsupportedEncoding
+from nlplug.errors import BodyTimeout, InputError, RequestTooLarge, UnsupportedEncoding
 
 if TYPE_CHECKING:
     from fastapi import Request
 
 
-async def read_body(request: Request, max_body: int) -> bytearray:
+async def read_body(request: Request, max_body: int, seconds: float) -> bytearray:
     """The body, decompressed, never holding more than ``max_body`` bytes.
 
     Raises:
+        BodyTimeout: It was not received within ``seconds``.
         RequestTooLarge: The body is larger, as sent or decompressed.
         UnsupportedEncoding: The content encoding is not gzip.
         InputError: The body is not valid gzip.
@@ -34,11 +36,20 @@ async def read_body(request: Request, max_body: int) -> bytearray:
     unpack = zlib.decompressobj(wbits=31) if encoding.endswith("gzip") else None
     body = bytearray()
     received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        body += _unpacked(unpack, chunk, max_body + 1 - len(body)) if unpack else chunk
-        if max(received, len(body)) > max_body:
-            raise _too_large(max_body)
+    deadline = asyncio.timeout(seconds)
+    try:
+        async with deadline:
+            async for chunk in request.stream():
+                received += len(chunk)
+                body += _unpacked(unpack, chunk, max_body + 1 - len(body)) if unpack else chunk
+                if max(received, len(body)) > max_body:
+                    raise _too_large(max_body)
+    except TimeoutError:
+        of = f" of {declared}" if declared.isdigit() else ""
+        raise BodyTimeout(
+            f"The body did not arrive within {seconds:g} seconds: {received}{of} bytes.",
+            hint="Send the whole body; check its Content-Length.",
+        ) from None
     if unpack is not None and not unpack.eof:
         raise _no_gzip("it ends early")
     if unpack is not None and unpack.unused_data:

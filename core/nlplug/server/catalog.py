@@ -127,6 +127,7 @@ class Catalog:
                     else "Install a task, such as: pip install nlplug-sentiment",
                 )
             return self._served[self.default]
+        name = name.rstrip("/") or name  # the end of a URL
         found = self._served.get(name) or self._alias(name)
         if found is None:
             raise self._missing(name)

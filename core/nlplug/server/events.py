@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from nlplug.server.batching import shutting_down
 from nlplug.server.http import CLIENT_GONE, unless_gone
 
 DONE = b"data: [DONE]\n\n"
@@ -56,6 +58,10 @@ class EventStream(Response):
             status = self.status_code
         except (ClientDisconnect, OSError):
             pass  # the client has gone
+        except asyncio.CancelledError:  # the time is over in which the server ends
+            with suppress(OSError, RuntimeError):
+                await send(_body(event(shutting_down().to_dict()), more=True))
+                await send(_body(b"", more=False))
         finally:
             for call in self._on_end:
                 call(status)
@@ -64,6 +70,10 @@ class EventStream(Response):
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
         async for chunk in self._events:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send(_body(chunk, more=True))
             await asyncio.sleep(0)  # nothing else here awaits; let other tasks run
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send(_body(b"", more=False))
+
+
+def _body(chunk: bytes, *, more: bool) -> Message:
+    return {"type": "http.response.body", "body": chunk, "more_body": more}

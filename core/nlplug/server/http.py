@@ -122,13 +122,13 @@ def _describe(request: Request, error: Exception, status: int) -> dict[str, Any]
     return {"error": str(detail), "error_type": "http"}
 
 
-async def within(seconds: float, work: Awaitable[T]) -> T:
-    """Await ``work``, cancelling it after ``seconds``.
+async def within(seconds: float, work: Awaitable[T], *, spent: float = 0.0) -> T:
+    """Await ``work``, cancelling it after ``seconds``, of which some may be ``spent``.
 
     Raises:
         RequestTimeout: The work took longer.
     """
-    deadline = asyncio.timeout(seconds)
+    deadline = asyncio.timeout(seconds - spent)
     try:
         async with deadline:
             return await work

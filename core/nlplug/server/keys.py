@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
-from time import time
+from time import monotonic
 
 from starlette.requests import HTTPConnection
 
@@ -28,16 +28,21 @@ def read_keys(api_key: str | None = None, file: str | Path | None = None) -> lis
             None too.
 
     Raises:
-        ServerError: The file cannot be read or has no keys. A server with
-            keys configured never starts without them.
+        ServerError: The file cannot be read, or there is no key in it or between the commas. A
+            server with keys configured never starts without them.
     """
     if api_key is None:
         api_key = os.environ.get("NLPLUG_API_KEY", "")
         file = file or os.environ.get("NLPLUG_API_KEYS_FILE")
     keys = [key.strip() for key in api_key.split(",") if key.strip()]
+    if api_key and not keys:
+        raise ServerError(
+            f"The API keys {api_key!r} hold no key.",
+            hint="Give one or more keys, separated by commas, or leave them out.",
+        )
     if file:
         try:
-            lines = Path(file).read_text("utf-8").splitlines()
+            lines = Path(file).read_text("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ServerError(
                 f"The file of API keys {str(file)!r} cannot be read: {error}.",
@@ -92,7 +97,8 @@ class Keys:
 
     def new_session(self) -> str:
         """The value of a cookie that is valid for twelve hours, or until the server ends."""
-        expires = str(int(time()) + SESSION_SECONDS)
+        # Not the time of day: when the clock is set, sessions neither end nor begin again.
+        expires = str(int(monotonic()) + SESSION_SECONDS)
         return f"{expires}.{self._sign(expires)}"
 
     def knows_session(self, cookie: str) -> bool:
@@ -101,7 +107,7 @@ class Keys:
         right = hmac.compare_digest(
             signature.encode("utf-8", "replace"), self._sign(expires).encode()
         )
-        return right and time() < int(expires)
+        return right and monotonic() < int(expires)
 
     def _sign(self, expires: str) -> str:
         text = expires.encode("utf-8", "replace")

@@ -22,6 +22,7 @@ _ERRORS = {
     "400": "A device or another setting of the server does not hold.",
     "401": "The API key is missing or wrong.",
     "404": "No such model is served.",
+    "408": "The body did not arrive in time.",
     "413": "The body, the inputs or the requested tokens exceed the limits.",
     "415": "The content encoding of the body is not gzip.",
     "421": "The name in the Host header is not a name of the server.",

@@ -7,6 +7,7 @@ into memory: the system reads the touched pages, and processes share them.
 
 from __future__ import annotations
 
+import io
 import lzma
 import shutil
 import zipfile
@@ -18,19 +19,30 @@ from nlplug.models.atomic import Staged
 from nlplug.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 PACKAGE = "py3langid"
 """The package that distinguishes languages of one script."""
 _TABLES = ("ptc", "pc", "classes", "nextmove", "nextmove_row", "out_feat")
+_FAILURES = (
+    OSError,
+    EOFError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+)
 
 
 def load_rank() -> Callable[[str], list[tuple[str, float]]]:
     """The function ``rank`` of py3langid.
 
-    Where the tables cannot be stored, or have another form in the installed version, it is the
-    function of the package itself. So it is where they are damaged; they are then removed, so that
-    the next start makes them again.
+    Where the tables cannot be stored, they are held in memory: the package itself would need room
+    for a temporary file. Where they have another form in the installed version, it is the function
+    of the package. Stored tables that are damaged are removed, so that the next start makes them
+    again.
 
     Raises:
         ImportError: The package is not installed.
@@ -46,9 +58,13 @@ def load_rank() -> Callable[[str], list[tuple[str, float]]]:
     tables = load_settings().cache_dir / "languages" / name
     try:
         mapped = _mapped(package.langid, source, tables).rank
-    except (OSError, EOFError, AttributeError, KeyError, TypeError, ValueError, lzma.LZMAError):
+    except _FAILURES:
         shutil.rmtree(tables, ignore_errors=True)
-        return rank
+        try:
+            held: Callable[[str], list[tuple[str, float]]] = _in_memory(package.langid, source).rank
+        except _FAILURES:
+            return rank
+        return held
 
     def ranked(text: str) -> list[tuple[str, float]]:
         try:
@@ -71,9 +87,23 @@ def _mapped(module: Any, source: Path, tables: Path) -> Any:
             with lzma.open(source) as packed:
                 _extract(packed, staged.path)
             staged.commit()
-    ptc, pc, classes, moves, rows, features = (
-        np.load(tables / f"{name}.npy", mmap_mode="r") for name in _TABLES
-    )
+    return _identifier(module, (np.load(tables / f"{n}.npy", mmap_mode="r") for n in _TABLES))
+
+
+def _in_memory(module: Any, source: Path) -> Any:
+    """A ``LanguageIdentifier`` that needs no room on a disk."""
+    import numpy as np
+
+    with lzma.open(source) as packed, zipfile.ZipFile(io.BytesIO(packed.read())) as archive:
+        arrays = [np.load(io.BytesIO(archive.read(f"{name}.npy"))) for name in _TABLES]
+    return _identifier(module, arrays)
+
+
+def _identifier(module: Any, arrays: Iterable[Any]) -> Any:
+    """A ``LanguageIdentifier`` with these tables, in the order of ``_TABLES``."""
+    import numpy as np
+
+    ptc, pc, classes, moves, rows, features = arrays
     # Single entries of a memoryview are Python's numbers, which takes a third of the time.
     return module.LanguageIdentifier(
         np.asarray(ptc),

@@ -56,7 +56,7 @@ class WorkspaceFolder:
                     f"{folder} is not a workspace.",
                     hint=f"Create one with: nlplug workspace create {path}",
                 )
-            if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            if folder.is_file() or (folder.is_dir() and not all(map(_begun, folder.iterdir()))):
                 raise OptionError(
                     f"{folder} is not empty and is not a workspace.",
                     hint="Choose a new or an empty folder.",
@@ -117,6 +117,12 @@ def write_json(file: Path, value: dict[str, Any]) -> None:
         text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
         staged.path.write_text(text, encoding="utf-8")
         staged.commit()
+
+
+def _begun(path: Path) -> bool:
+    """Whether this is what `_make` leaves when the disk is full or its process is killed."""
+    part = path.name in _PARTS and path.is_dir() and not any(path.iterdir())
+    return part or path.name.startswith(f".{_MARK}.")
 
 
 def _make(folder: Path) -> None:

@@ -41,8 +41,31 @@ def test_the_message_names_the_file(number: int) -> None:
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    assert explained(OSError(errno.EACCES, "no")) is None
+    assert explained(OSError(errno.ENOENT, "no")) is None
     assert explained(ValueError()) is None
+
+
+@pytest.mark.parametrize(
+    "number",
+    [errno.EACCES, errno.EROFS, errno.EMFILE, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO],
+)
+def test_a_refusal_of_the_system_is_no_bug(number: int) -> None:
+    told = explained(OSError(number, os.strerror(number), "/data/model.onnx"))
+    assert told is not None
+    assert told.message == f"{os.strerror(number)} at /data/model.onnx."
+    assert told.hint
+
+
+def test_a_model_whose_name_is_too_long_is_refused() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "nlplug", "models", "verify", "x" * 300],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith("Error: File name too long")
+    assert "bug" not in run.stderr
 
 
 def test_a_file_that_may_not_become_larger_is_explained() -> None:

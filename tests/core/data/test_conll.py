@@ -248,3 +248,31 @@ def test_a_broken_sentence_is_skipped_and_named(tmp_path: Path) -> None:
     found = [row.values["tokens"] for row in read_rows(DataFile(path, on_skip=skipped.append))]
     assert found == [["a", "b"], ["e"]]
     assert [(row.line, row.reason.split(",")[0]) for row in skipped] == [(4, "line 5: one column")]
+
+
+@pytest.mark.parametrize("document", ["-DOCSTART- (1)\tO", "-DOCSTART-\t-X-\tO"])
+def test_a_line_that_begins_a_document_is_no_token(tmp_path: Path, document: str) -> None:
+    content = f"{document}\n\nAnna\tB-PER\n\n{document}\n\nRome\tB-LOC\n"
+    assert rows(tmp_path / "a.conll", content) == [(["Anna"], ["B-PER"]), (["Rome"], ["B-LOC"])]
+
+
+@pytest.mark.parametrize("tag", ["B-PER|B-ORG", "B-PER,I-ORG", "B-PER|O", "O|B-PER", "B-PER+B-X"])
+def test_a_tag_of_several_entities_is_refused(tmp_path: Path, tag: str) -> None:
+    with pytest.raises(DataError, match=r"a\.conll:1: the tag .* names several entities") as caught:
+        rows(tmp_path / "a.conll", f"Anna {tag}\nsees O\n")
+    assert caught.value.hint
+    row = DataRow({"tokens": ["Anna", "sees"], "tags": [tag, "O"]}, tmp_path, 7)
+    with pytest.raises(DataError, match="names several entities"):
+        tagged_tokens(row)
+
+
+def test_entity_tags_beside_the_parts_of_speech_of_conll_u_are_mentioned(tmp_path: Path) -> None:
+    path = tmp_path / "a.conllu"
+    line = "1\tAnna\tAnna\tPROPN\tNNP\t_\t0\troot\t_\t{}\n"
+    path.write_text(line.format("B-PER") + "\n" + line.format("O"))
+    file = DataFile(path)
+    assert [row.values["tags"] for row in read_rows(file)] == [["PROPN"], ["PROPN"]]
+    assert "the entity tags in column 10 are not read" in str(file.report)
+    path.write_text(line.format("_"))
+    list(read_rows(file))
+    assert "not read" not in str(file.report)

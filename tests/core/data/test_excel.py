@@ -134,3 +134,12 @@ def test_what_is_no_workbook_is_refused_by_name(tmp_path: Path, content: bytes) 
     (tmp_path / "a.xlsx").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.xlsx:1: not readable as an Excel workbook"):
         values(tmp_path / "a.xlsx")
+
+
+def test_a_header_that_is_repeated_is_no_row(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for cells in (["text", "label"], ["good", "pos"], ["text", "label"], ["bad", "neg"]):
+        book.active.append(cells)
+    book.save(tmp_path / "a.xlsx")
+    assert [row.values["label"] for row in read_rows(tmp_path / "a.xlsx")] == ["pos", "neg"]

@@ -179,3 +179,30 @@ def test_spans_are_counted_by_their_labels(tmp_path: Path) -> None:
     file = DataFile(path)
     list(read_rows(file))
     assert file.report.labels == {"PER": 1}
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+@pytest.mark.parametrize("fields", [{"label": "POS"}, {"spans": []}, {"accept": []}])
+def test_rows_that_an_annotator_rejected_are_left_out(
+    tmp_path: Path, name: str, fields: dict[str, Any]
+) -> None:
+    rows = [
+        {"text": answer, **fields, "answer": answer} for answer in ("accept", "reject", "ignore")
+    ]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    path = tmp_path / name
+    path.write_text(lines if name.endswith("l") else json.dumps(rows))
+    file = DataFile(path)
+    assert [row.values["text"] for row in read_rows(file)] == ["accept"]
+    assert "rejected or ignored in Prodigy (2)" in str(file.report)
+
+
+def test_another_column_called_answer_says_nothing(tmp_path: Path) -> None:
+    rows = [{"question": "The reply?", "context": "reject it", "answer": "reject"}]
+    assert values(tmp_path / "a.json", rows) == rows
+
+
+def test_the_chosen_options_of_prodigy_are_labels(tmp_path: Path) -> None:
+    row = {"text": "a", "options": [{"id": "x"}, {"id": "y"}], "answer": "accept"}
+    found = values(tmp_path / "a.json", [{**row, "accept": ["x"]}, {**row, "accept": ["x", "y"]}])
+    assert [one["label"] for one in found] == ["x", ["x", "y"]]

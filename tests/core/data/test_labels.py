@@ -150,3 +150,17 @@ def test_scoring_reads_labels_as_training_does(values: dict[str, Any], found: An
 def test_an_unknown_label_is_named(value: Any) -> None:
     with pytest.raises(DataError, match=r"a\.csv:3: unknown label"):
         row_labels(DataRow({"label": value}, Path("a.csv"), 3), ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("value", [[0, 1, 0], [1.0, 0.0], [True, False], "[0, 0, 1]"])
+def test_a_vector_of_zeros_and_ones_is_no_list_of_ids(value: Any) -> None:
+    row = DataRow({"text": "a", "label": value}, Path("a.jsonl"), 3)
+    with pytest.raises(DataError, match=r"a\.jsonl:3: .*nothing says what the labels are called"):
+        label_scheme([row]).read(row)
+    with pytest.raises(DataError, match="nothing says what the labels are called"):
+        row_labels(row, ["neg", "pos", "mixed"])
+
+
+def test_a_list_of_ids_may_hold_zero_and_one() -> None:
+    row = DataRow({"text": "a", "label": [0, 1]}, Path("a.jsonl"), 3)
+    assert row_labels(row, ["neg", "pos", "mixed"]) == (0, 1)

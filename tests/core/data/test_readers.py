@@ -159,3 +159,17 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
 def test_an_unknown_format_lists_the_known_ones(tmp_path: Path) -> None:
     found = error(write(tmp_path / "rows.ods", "x"))
     assert ".jsonl" in str(found.hint)
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".csv", "loop.csv"])
+def test_a_name_that_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    assert "x" * 300 in str(error(tmp_path / name)) or "no such file" in str(error(tmp_path / name))
+
+
+def test_parquet_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.Table.from_arrays([pyarrow.array(["a"]), pyarrow.array(["b"])], ["text"] * 2)
+    parquet.write_table(table, tmp_path / "rows.parquet")
+    assert "'text' more than once" in error(tmp_path / "rows.parquet").message

@@ -83,7 +83,10 @@ def test_an_impossible_question_of_version_2_has_no_answers(tmp_path: Path) -> N
         ({"data": ["x"]}, r"data\[0\] has no list 'paragraphs'"),
         (squad(context=None), r"data\[0\]\.paragraphs\[0\] has no text 'context'"),
         (squad({"id": "q7", "answers": []}), "question 'q7' has no text 'question'"),
-        (squad({"question": "?"}), r"data\[0\]\.paragraphs\[0\]\.qas\[0\] has no list 'answers'"),
+        (
+            squad({"question": "?", "answers": 3}),
+            r"data\[0\]\.paragraphs\[0\]\.qas\[0\] has no list 'answers'",
+        ),
         (
             squad({"id": "q7", "question": "?", "answers": [{"answer_start": 0}]}),
             "question 'q7' has an answer without 'text'",
@@ -138,3 +141,17 @@ def test_an_answer_that_cannot_be_is_named_by_file_line_and_question(
 ) -> None:
     with pytest.raises(DataError, match=rf"a\.jsonl:3 \(question 'q1'\): .*{problem}"):
         spans(id="q1", **values)
+
+
+def test_questions_whose_answers_are_kept_back_are_rows_without_answers(tmp_path: Path) -> None:
+    path = written(tmp_path / "test.json", squad({"id": "a", "question": "?"}))
+    (row,) = read_rows(path)
+    assert "answers" not in row.values
+    with pytest.raises(DataError, match="'answers' is missing"):
+        answer_spans(row)
+
+
+def test_one_article_may_stand_without_a_list_around_it(tmp_path: Path) -> None:
+    body = squad(question("who", ("Ada", 0)))
+    path = written(tmp_path / "article.json", body["data"][0])
+    assert [row.values["id"] for row in read_rows(path)] == ["who"]

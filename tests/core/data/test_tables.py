@@ -214,3 +214,71 @@ def test_a_plain_file_and_a_parquet_file_have_the_limit_too(tmp_path: Path) -> N
     parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
     with pytest.raises(DataError, match="holds more than"):
         list(read_rows(DataFile(tmp_path / "a.parquet", limits=limits)))
+
+
+@pytest.mark.parametrize(("name", "mark"), [("a.csv", ","), ("a.tsv", "\t"), ("a.csv", ";")])
+def test_a_header_that_is_repeated_is_no_row(tmp_path: Path, name: str, mark: str) -> None:
+    lines = ("text,label", "good,pos", "text,label", "bad,neg")
+    content = "\n".join(line.replace(",", mark) for line in lines)
+    rows, line = read(tmp_path / name, content)
+    assert [row["label"] for row in rows] == ["pos", "neg"]
+    assert "lines that repeat the header are left out" in line
+
+
+def test_in_one_column_the_name_of_the_column_may_be_a_text(tmp_path: Path) -> None:
+    rows, line = read(tmp_path / "a.csv", "text\ngood\ntext\n")
+    assert [row["text"] for row in rows] == ["good", "text"]
+    assert "header" not in line
+
+
+@pytest.mark.parametrize("begin", ["\n\n", "   \n", " ; \n", "SEP=;\n"])
+def test_the_header_is_the_first_line_that_is_not_blank(tmp_path: Path, begin: str) -> None:
+    rows, line = read(tmp_path / "a.csv", f"{begin}text;label\ngood;pos\nbad;neg\n")
+    assert rows == [{"text": "good", "label": "pos"}, {"text": "bad", "label": "neg"}]
+    assert "';'" in line
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.csv", "text,label\nschön,1\n"), ("a.jsonl", '{"text": "schön", "label": "1"}\n')],
+)
+def test_wide_encodings_without_a_mark_are_detected(
+    tmp_path: Path, name: str, content: str, encoding: str
+) -> None:
+    rows, line = read(tmp_path / name, content.encode(encoding))
+    assert rows == [{"text": "schön", "label": "1"}]
+    assert encoding in line
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt"])
+@pytest.mark.parametrize("content", ['{"text": "good"}\n', '\n[{"text": "good"},\n{"text": ""}]'])
+def test_json_under_the_name_of_another_format_is_refused(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    error = refused(tmp_path / name, content)
+    assert "this is JSON" in error.message
+    assert "--format jsonl" in str(error.hint)
+
+
+def test_json_is_a_text_where_the_format_says_so(tmp_path: Path) -> None:
+    rows, _ = read(tmp_path / "a.txt", '{"text": "good"}\n', format="txt")
+    assert rows == [{"text": '{"text": "good"}'}]
+
+
+@pytest.mark.parametrize(
+    ("begin", "what"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "Git LFS"),
+        (b"ARROW1\0\0", "Arrow"),
+        (b"\xff\xff\xff\xff\x30\0", "Arrow"),
+        (b"SQLite format 3\0", "SQLite"),
+        (b"\x89PNG\r\n\x1a\n", "image"),
+        (b"\x80\x04\x95\x10", "pickle"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.jsonl"])
+def test_files_that_are_no_text_are_named(
+    tmp_path: Path, name: str, begin: bytes, what: str
+) -> None:
+    assert what in refused(tmp_path / name, begin).message

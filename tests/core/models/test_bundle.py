@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -18,10 +19,12 @@ from nlplug.errors import (
     BundleIncomplete,
     BundleVersionError,
     ModelNotFound,
+    NlplugError,
     OptionError,
 )
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import NO_LIMIT
+from nlplug.models.protobuf import read_as_graph
 from nlplug.testing import tiny_text_generator
 
 WriteBundle = Callable[..., Bundle]
@@ -248,3 +251,12 @@ def test_the_length_in_the_tokenizers_files_does_not_end_a_generated_text(
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "tokenizer_config.json").write_text('{"model_max_length": 16}')
     assert Bundle.open(made.path).max_length == window
+
+
+def test_a_graph_that_cannot_be_opened_is_not_called_damaged(tmp_path: Path) -> None:
+    with (
+        pytest.raises(NlplugError, match="Too many open files at model.onnx") as caught,
+        read_as_graph(tmp_path),
+    ):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "model.onnx")
+    assert not isinstance(caught.value, BundleError)

@@ -145,3 +145,13 @@ def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(BundleError, match=r"model\.onnx is not an ONNX graph"):
         Pipeline(Judge(), Bundle.open(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "config.json"])
+def test_a_pointer_of_git_lfs_is_named(tmp_path: Path, name: str) -> None:
+    build(ANSWER[0], tmp_path)
+    (tmp_path / name).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n")
+    with pytest.raises(BundleError) as caught:
+        Pipeline(Judge(), Bundle.open(tmp_path))
+    assert name in caught.value.message
+    assert "git lfs pull" in str(caught.value.hint)

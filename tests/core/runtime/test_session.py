@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -152,3 +155,11 @@ def test_the_gpu_gives_the_answer_of_the_cpu(bundle: Bundle) -> None:
     executor = OnnxExecutor(bundle.onnx_file("fp32"), device="cuda")
     assert executor.device == "cuda:0"
     np.testing.assert_allclose(executor.run(FEEDS)["logits"], [[-4 / 3, 4 / 3]], rtol=1e-3)
+
+
+def test_onnx_runtime_records_nothing_about_its_use(tmp_path: Path) -> None:
+    places = {name: str(tmp_path) for name in ("HOME", "XDG_CACHE_HOME", "TMPDIR")}
+    env = {name: v for name, v in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    code = "from nlplug.runtime.device import onnxruntime; onnxruntime().get_available_providers()"
+    subprocess.run([sys.executable, "-c", code], env=env | places, check=True)
+    assert list(tmp_path.rglob("*")) == []

@@ -263,3 +263,14 @@ def test_a_request_of_thousands_of_texts_is_answered_in_order(client: httpx.Clie
     answers = client.post("/models/tone", json={"inputs": words, "parameters": {"top_k": 1}}).json()
     expected = {"good": "positive", "bad": "negative", "dull": "negative"}
     assert [one[0]["label"] for one in answers] == [expected[word] for word in words]
+
+
+@pytest.mark.parametrize(
+    "path", ["/models/tone/", "/models/tone-tiny/", "/models/tone/pipeline/text-classification/"]
+)
+def test_a_slash_at_the_end_of_a_url_changes_nothing(client: httpx.Client, path: str) -> None:
+    answer = client.post(path, json={"inputs": "good"})
+    assert answer.status_code == 200
+    assert answer.json() == client.post(path.rstrip("/"), json={"inputs": "good"}).json()
+    if "pipeline" not in path:
+        assert client.get(path).json() == client.get(path.rstrip("/")).json()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ from starlette.websockets import WebSocketDisconnect
 from nlplug import PluginHost
 from nlplug.errors import ServerError
 from nlplug.server import create_app
-from nlplug.server.keys import COOKIE, Keys
+from nlplug.server.keys import COOKIE, SESSION_SECONDS, Keys
 
 Connect = Callable[[FastAPI], httpx.Client]
 BODY = {"inputs": "good"}
@@ -239,3 +240,26 @@ def test_an_upload_is_bounded(host: PluginHost, connect: Connect) -> None:
 def test_the_metrics_are_declared_as_text(client: httpx.Client) -> None:
     paths: Any = client.get("/openapi.json").json()["paths"]
     assert list(paths["/metrics"]["get"]["responses"]["200"]["content"]) == ["text/plain"]
+
+
+def test_keys_of_a_file_with_a_byte_order_mark_are_accepted(
+    host: PluginHost, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(b"\xef\xbb\xbffirst\r\n# old\r\nsecond\r\n")
+    client = TestClient(create_app(host, api_keys_file=file), base_url="http://localhost")
+    for key in ("first", "second"):
+        assert client.get("/models", headers={"X-API-Key": key}).status_code == 200
+
+
+@pytest.mark.parametrize("keys", [",", " ", " , "])
+def test_keys_that_hold_none_do_not_open_the_server(host: PluginHost, keys: str) -> None:
+    with pytest.raises(ServerError, match="hold no key"):
+        create_app(host, api_key=keys)
+
+
+def test_a_session_does_not_depend_on_the_clock_that_people_set() -> None:
+    keys = Keys(["key"])
+    session = keys.new_session()
+    assert keys.knows_session(session)
+    assert int(session.partition(".")[0]) <= monotonic() + SESSION_SECONDS

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
+from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from plugin_zoo import install
 from server_kit import WAIT, Gate
 
 from nlplug import Bundle, Pipeline, PluginHost
 from nlplug.server import create_app
 from nlplug.server import running as server_running
+from nlplug.server.events import EventStream
 from nlplug.server.limits import Limits
 
 HALF = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: "
@@ -237,3 +242,44 @@ def test_a_model_that_hangs_does_not_keep_the_server_from_ending(
         _, log = process.communicate(timeout=WAIT)
         assert "Models that did not end in time: hanging-tiny" in log
         asking.join(WAIT)
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 50", "Transfer-Encoding: chunked"])
+def test_a_body_that_does_not_come_is_the_fault_of_the_client(
+    host: PluginHost, connect: Callable[[FastAPI], httpx.Client], head: str
+) -> None:
+    address = connect(create_app(host, timeout=0.3)).base_url
+    with socket.create_connection((address.host, address.port), WAIT) as one:
+        one.sendall(f"POST /models/tone HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode())
+        one.sendall(b'3\r\n{"i\r\n' if "chunked" in head else b'{"i')
+        reply = one.recv(4096).decode()
+        reply += one.recv(4096).decode() if reply.endswith("\r\n\r\n") else ""
+    assert reply.startswith("HTTP/1.1 408 ")
+    assert "did not arrive within 0.3 seconds: 3" in reply
+
+
+def test_a_stream_that_is_cut_off_at_the_end_of_the_server_says_so() -> None:
+    sent: list[Any] = []
+
+    async def run() -> None:
+        async def events() -> AsyncIterator[bytes]:
+            yield b"data:1\n\n"
+            await asyncio.Event().wait()
+
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        answer = EventStream(events())({"type": "http"}, receive, send)
+        serving = asyncio.create_task(answer)
+        while len(sent) < 2:
+            await asyncio.sleep(0)
+        serving.cancel()  # as uvicorn does after its time to end
+        await serving
+
+    asyncio.run(run())
+    *_, last, end = sent
+    assert json.loads(last["body"].removeprefix(b"data:"))["error_type"] == "overloaded"
+    assert end == {"type": "http.response.body", "body": b"", "more_body": False}

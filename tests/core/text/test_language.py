@@ -105,3 +105,10 @@ def test_damaged_tables_are_made_again(tmp_path: Path, monkeypatch: pytest.Monke
     table.write_bytes((content[:128] + b"\xff" * 500_000 + content)[: len(content)])
     assert load_rank()(text)[0] == expected
     assert not table.exists()
+
+
+def test_no_room_is_needed_on_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NLPLUG_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    assert load_rank()("Das ist ein schöner Film, den ich mag")[0][0] == "de"

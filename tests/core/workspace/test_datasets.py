@@ -162,6 +162,17 @@ def test_rows_without_an_answer_are_texts_to_label(workspace: WorkspaceFolder) -
     assert [row.values for row in data.rows("unlabelled")] == [{"text": "unknown"}]
 
 
+def test_a_workspace_whose_creation_was_cut_off_can_be_created(tmp_path: Path) -> None:
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "models").mkdir()
+    (tmp_path / ".workspace.json.0123abcd.new").touch()
+    assert WorkspaceFolder.open(tmp_path, create=True).path == tmp_path
+    (tmp_path / "workspace.json").unlink()
+    (tmp_path / "models" / "mine").touch()
+    with pytest.raises(OptionError, match="is not empty"):
+        WorkspaceFolder.open(tmp_path, create=True)
+
+
 def test_other_folders_and_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="is not a workspace"):
         WorkspaceFolder.open(tmp_path)
