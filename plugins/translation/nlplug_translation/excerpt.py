@@ -15,7 +15,7 @@ _ROW = re.compile(r"\b([^\W\d_]{1,30})(?:[\s,]{1,3}\1\b){3,}", re.IGNORECASE)
 _SPLIT = re.compile(r"([\s,]+)")
 _BRACKETS = re.compile(r"[()\[\]]")
 _PARTNERS = {"(": ")", "[": "]"}
-_QUOTES = ('""', "“”", "„“", "«»", "‘’", "''")
+_QUOTES = (('"', '"'), ("“", "”"), ("„", "“"), ("«", "»"), ("‘", "’"), ("'", "'"))
 _TAG = re.compile(r"</?([A-Za-z][\w:-]*)")
 _TWO_LETTERS = re.compile(r"[^\W\d_]{2,}")
 

@@ -50,6 +50,8 @@ _NAMES = (
     r"(?<![\w+])[A-Za-z]\w{0,20}(?:\+[A-Za-z]\w{0,20}){1,4}(?![\w+])",
     r"(?<!\w)[A-Z](?:\+\+|\#)(?![\w+\#])",
     r"\$\([^()\n]{1,100}\)",
+    # Marks that are quoted, such as those that a password may have.
+    r"(?<![\w.,;:!?])\"[!\#-/:-@\[-`{-~]{1,10}\"(?!\w)",
     # An abbreviation with its number (HTTP 404), not among other words in capitals.
     r"(?<![\w-])(?<![A-Z\d] )[A-Z]{2,5} \d{1,6}(?:\.\d{1,6}){0,3}(?![\w.-]*\w)(?! [A-Z]{2})",
     r"(?:[-=~]>|<[-=]|[-+*/!=:<>]=|&&|\|\|)=?",

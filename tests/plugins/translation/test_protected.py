@@ -63,6 +63,7 @@ KEPT += [
         "###",
     ),
     *("user%example@test.org", ".btn-primary:hover"),
+    *('"_"', '"*.*"', '"/"'),
     *("-5°C", "-5kg", "-£5m", "#hashtag", "#été", "--verbose", "--dry-run", "%%title%%"),
 ]
 WORDS = ["hello", "the cat", "I", "A4", "1st", "what?", "(so)", "it's", "我有", "and,", "$"]
@@ -92,6 +93,8 @@ def test_each_kind_is_known_as_a_whole(text: str) -> None:
         "[the link](x)",
         "NO PARKING BETWEEN 8 AND 10",
         "FROM 9 TO 17",
+        'say "yes","no"',
+        '"A," he said. "B"',
     ],
 )
 def test_words_and_marks_are_not_taken_for_placeholders(text: str) -> None:
