@@ -32,6 +32,8 @@ its name. In others plurals are formed by the former (Indonesian), and the latte
 _SYMBOLS = frozenset({"Sc", "Sm", "So"})
 _NO_TEXT = "\ufffd"
 """What stands for bytes that are no text."""
+# A bracket around words; that of "file(s)" may become a plural without one.
+_BRACKET = re.compile(r"(?<!\S)\(")
 # Below this many tokens a translation may be of any length within reason.
 _SHORT = 10
 _SHORTEST, _LONGEST, _MORE = 0.45, 2.5, 10
@@ -101,6 +103,21 @@ def _signs(text: str) -> Iterator[str]:
     yield from digits(text)
     if not text.isascii():
         yield from (char for char in text if char > "\x7f" and category(char) in _SYMBOLS)
+
+
+def lacks_brackets(source: str, target: str) -> bool:
+    """Whether a translation lacks brackets that its source has, or the partner of one.
+
+    Args:
+        source: The source.
+        target: Its translation.
+    """
+    lost = target.count("(") < len(_BRACKET.findall(source))
+    return _is_closed(source) and (lost or not _is_closed(target))
+
+
+def _is_closed(text: str) -> bool:
+    return text.count("(") == text.count(")") and text.count("[") == text.count("]")
 
 
 def has_fitting_length(source: int, target: int) -> bool:

@@ -13,6 +13,9 @@ from nlplug_translation.sentences import halve, is_spaced
 
 _ROW = re.compile(r"\b([^\W\d_]{1,30})(?:[\s,]{1,3}\1\b){3,}", re.IGNORECASE)
 _SPLIT = re.compile(r"([\s,]+)")
+_BRACKETS = re.compile(r"[()\[\]]")
+_PARTNERS = {"(": ")", "[": "]"}
+_QUOTES = (('"', '"'), ("“", "”"), ("„", "“"), ("«", "»"), ("‘", "’"), ("'", "'"))
 _TAG = re.compile(r"</?([A-Za-z][\w:-]*)")
 _TWO_LETTERS = re.compile(r"[^\W\d_]{2,}")
 
@@ -56,8 +59,12 @@ class Excerpt:
         text = " ".join(self.text[a:b] for a, b in self.between())
         return text.isupper() and len(_TWO_LETTERS.findall(text)) > 1
 
-    def peeled(self) -> tuple[str, Excerpt, str]:
-        """What does not belong to the sentence at its ends: blanks, tags, and unknown marks."""
+    def peeled(self, *, quotes: bool = False) -> tuple[str, Excerpt, str]:
+        """What does not belong to the sentence at its ends: blanks, tags, and unknown marks.
+
+        Args:
+            quotes: Also quotation marks around the whole, and one that has no partner in it.
+        """
         text, kept = self.text, self.kept
         start, end, first, last = 0, len(text), 0, len(kept)
         while start < end:
@@ -74,6 +81,11 @@ class Excerpt:
                 end, last = kept[last - 1].start, last - 1
             else:
                 break
+        first, last = _quoted(text[start:end]) if quotes else (0, 0)
+        own = self.cut(start + first, end - last)
+        if (first or last) and len(own.kept) == len(self.cut(start, end).kept):
+            before, inner, behind = own.peeled(quotes=True)
+            return text[: start + first] + before, inner, behind + text[end - last :]
         return text[:start], self.cut(start, end), text[end:]
 
     def row(self) -> tuple[Excerpt | str, ...]:
@@ -102,6 +114,25 @@ class Excerpt:
             return None
         return self.cut(0, end), text[end:start], self.cut(start, len(text))
 
+    def at_brackets(self) -> list[Excerpt | str]:
+        """The excerpt cut at its outermost brackets; empty if one has no partner."""
+        parts: list[Excerpt | str] = []
+        opening, done, depth = "", 0, 0
+        for start, end in self.between():
+            for found in _BRACKETS.finditer(self.text, start, end):
+                mark = found[0]
+                if not depth and mark not in _PARTNERS:
+                    return []
+                opening = opening if depth else mark
+                if mark not in (opening, _PARTNERS[opening]):
+                    continue
+                outermost = depth == (mark != opening)
+                depth += 1 if mark == opening else -1
+                if outermost:
+                    parts += [self.cut(done, found.start()), mark]
+                    done = found.end()
+        return [] if depth else [*parts, self.cut(done, len(self.text))]
+
     def pairs(self) -> Iterator[tuple[int, int]]:
         """The outermost pairs of opening and closing tags, by their numbers among the spans."""
         opened: list[tuple[str, int]] = []
@@ -118,6 +149,18 @@ class Excerpt:
                     found.pop()
                 found.append((first, number))
         yield from found
+
+
+def _quoted(text: str) -> tuple[int, int]:
+    """Number of quotation marks at both ends that are around the whole, or have no partner."""
+    for first, last in _QUOTES if len(text) > 1 else ():
+        begins, ends, inner = text[0] == first, text[-1] == last, text[1:-1]
+        single = last in "’'"  # which may be an apostrophe too
+        if first in inner or (last in inner and not single):
+            continue
+        if (begins and ends) or (not single and (begins or ends)):
+            return int(begins), int(ends)
+    return 0, 0
 
 
 def _is_blank(letter: str) -> bool:

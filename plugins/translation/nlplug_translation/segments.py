@@ -16,6 +16,7 @@ from nlplug_translation.checks import (
     has_moved_number,
     is_brief,
     is_faithful,
+    lacks_brackets,
     without_repeats,
 )
 from nlplug_translation.excerpt import Excerpt
@@ -28,6 +29,8 @@ from nlplug_translation.vocabulary import Vocabulary
 
 _NUMBER = frozenset({"number"})
 _STOPS = ".!?…。！？"
+# What may follow them in the same sentence.
+_CLOSERS = "\"'”’»›)] "
 # How often a stretch is halved before its source stays as it is.
 _ROUNDS = 5
 _PRONOUN = re.compile(r"\bi\b")
@@ -72,10 +75,15 @@ class Checked(Segment):
             for text, one in zip(texts, written, strict=True)
         )
         halved = self._halved(again) if brief else []
+        source = self.excerpt.text
+        lacking = any(text is not None and lacks_brackets(source, text) for text in texts)
+        bracketed = self._bracketed(again) if lacking else []
         return [
-            mended[min(number, len(mended) - 1)]
+            _version(mended, number)
             if text is None
-            else self._fuller(text, halved[min(number, len(halved) - 1)] if halved else "")
+            else self._closed(
+                self._fuller(text, _version(halved, number)), _version(bracketed, number)
+            )
             for number, text in enumerate(texts)
         ]
 
@@ -88,7 +96,7 @@ class Checked(Segment):
             return text
         if writer.target_unknown in one.tokens:
             return None
-        if source[-1] not in _STOPS:
+        if source.rstrip(_CLOSERS)[-1:] not in _STOPS:
             text = text.rstrip(_STOPS).rstrip()
         if self.rounds and source[0].islower() and not text[1:2].isupper():
             text = text[:1].lower() + text[1:]
@@ -124,6 +132,19 @@ class Checked(Segment):
         elif self.rounds < _ROUNDS and (halves := excerpt.halves()):
             parts = writer.joined(halves, cut)
         return put_together(parts, again)
+
+    def _bracketed(self, again: Again) -> list[str]:
+        """The versions made of the stretches around brackets and in them."""
+        if self.rounds >= _ROUNDS:
+            return []
+        cut = replace(self, rounds=self.rounds + 1)
+        return put_together(list(self.writer.at_brackets(self.excerpt, cut)), again)
+
+    def _closed(self, text: str, bracketed: str) -> str:
+        """The translation, or that of its stretches where this has brackets that it lacks."""
+        source, kept, patterns = self.excerpt.text, self.excerpt.kept, self.writer.patterns
+        better = lacks_brackets(source, text) and is_faithful(source, bracketed, kept, patterns)
+        return bracketed if better and not lacks_brackets(source, bracketed) else text
 
     def _halved(self, again: Again) -> list[str]:
         """The versions made of the two halves, where these are clauses; else none."""
@@ -185,7 +206,7 @@ class Writer:
 
     def parts(self, text: str) -> list[Part]:
         """The parts of one sentence."""
-        before, excerpt, behind = self._excerpt(text).peeled()
+        before, excerpt, behind = self._excerpt(text).peeled(quotes=self.protect)
         shown = visible(excerpt.text, excerpt.kept)
         if shown != excerpt.text:  # numbers and addresses may be others now
             excerpt = self._excerpt(shown)
@@ -218,7 +239,7 @@ class Writer:
                 if piece:
                     yield piece
                 continue
-            before, core, behind = piece.peeled() if self.protect else ("", piece, "")
+            before, core, behind = piece.peeled(quotes=True) if self.protect else ("", piece, "")
             rest.append(behind)
             if before:
                 yield before
@@ -282,6 +303,14 @@ class Writer:
             if span:
                 yield span.text
 
+    def at_brackets(self, excerpt: Excerpt, like: Checked) -> Iterator[Part]:
+        """A stretch cut at its brackets."""
+        for part in excerpt.at_brackets():
+            if isinstance(part, str):
+                yield part
+            else:
+                yield from self.pieces(part, like)
+
     def joined(self, halves: tuple[Excerpt, str, Excerpt], like: Checked) -> list[Part]:
         """The parts of two halves, and what is between them."""
         left, between, right = self.parted(halves)
@@ -327,6 +356,11 @@ class Writer:
     def _ids(self, text: str) -> tuple[int, ...]:
         route = self.route
         return (*route.before, *self.vocabulary.ids(route.prefix + text), *route.behind)
+
+
+def _version(versions: Sequence[str], number: int) -> str:
+    """One of some versions, the last if there are fewer; empty if there is none."""
+    return versions[min(number, len(versions) - 1)] if versions else ""
 
 
 def put_together(parts: Sequence[Part], again: Again) -> list[str]:

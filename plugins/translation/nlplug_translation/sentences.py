@@ -22,6 +22,7 @@ _TITLE_WORDS = """
     mr mrs ms dr prof st sr sra srta gen col capt cmdr lt sgt maj rev hon sen rep gov pres messrs
     mm mme mlle dra hr fr frl dott sig ing dipl geb mt ft e.g i.e z.b d.h u.a v.a s.o s.u o.ä
     p.ex c.-à-d vs viz cf resp bzw evtl ggf inkl exkl zzgl bspw al ph.d rer nat phil sc
+    incl excl esp
 """
 _TITLES = frozenset(_TITLE_WORDS.split())
 # Those that only a number makes one: "No. 5", but "No. I am not."

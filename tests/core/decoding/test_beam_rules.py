@@ -202,13 +202,26 @@ def test_a_prompt_without_any_continuation_is_an_error(tmp_path: Path) -> None:
             model.search(*ids, num_beams=2, allowed_tokens=lambda number, ids: [])
 
 
-def test_all_prompts_end_where_the_context_of_the_longest_is_full(tmp_path: Path) -> None:
+def test_each_prompt_ends_where_its_own_context_is_full(tmp_path: Path) -> None:
     model = Markov(tmp_path, {"a": {"a": 0.9, "b": 0.1}, "b": {"b": 1.0}}, context=10)
     found = model.search("a", "a a a a", num_beams=2, max_new_tokens=50)
     # The last token needs no position.
-    assert [len(texts[0].tokens) for texts in found] == [7, 7]
+    assert [len(texts[0].tokens) for texts in found] == [10, 7]
     [[text]] = model.search("a a a a", num_beams=2, max_new_tokens=3)
     assert len(text.tokens) == 3
+
+
+@pytest.mark.parametrize("stopping", [False, True, "never"])
+def test_beams_at_the_end_of_the_context_do_not_depend_on_the_other_prompts(
+    tmp_path: Path, stopping: bool | str
+) -> None:
+    chances = {"a": {"a": 0.5, "b": 0.4, END: 0.1}, "b": {"b": 0.7, "a": 0.2, END: 0.1}}
+    model = Markov(tmp_path, chances, context=10)
+    prompts = ["a", "b a b a", "a b a b a b a", "b b", "a a a a a a a a a a"]
+    given = {"num_beams": 3, "num_return_sequences": 3, "max_new_tokens": 8, "length_penalty": 2.0}
+    together = model.search(*prompts, early_stopping=stopping, **given)
+    for prompt, texts in zip(prompts, together, strict=True):
+        assert model.search(prompt, early_stopping=stopping, **given) == [texts], prompt
 
 
 def test_a_text_that_ends_below_the_best_beams_is_not_taken(tmp_path: Path) -> None:

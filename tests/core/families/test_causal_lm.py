@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import aclosing
@@ -145,9 +146,29 @@ def test_a_stop_text_ends_the_answer_across_tokens_and_is_not_in_it(tell: Pipeli
     assert list(tell.pieces("once", stop=["time the"]))[-1].finish == "stop"
 
 
-def test_the_context_ends_the_text(tmp_path: Path) -> None:
+def test_the_context_ends_the_text_with_a_warning(tmp_path: Path) -> None:
     tell = made(tmp_path, max_length=8, options={"do_sample": False})
-    assert new(tell("once upon a")) == ["once upon a time there was a time there"]
+    short, long = "once upon a", "once upon a time there"
+    with pytest.warns(UserWarning, match="A text ended at the model's context of 8 tokens"):
+        assert new(tell(short)) == ["once upon a time there was a time there"]
+    with pytest.warns(UserWarning, match="limit of 5 new ones"):
+        found = tell([short, long], max_new_tokens=5, num_beams=2, details=True)
+    assert [texts[0]["details"]["generated_tokens"] for texts in found] == [5, 4]
+    with pytest.warns(UserWarning, match="2 texts ended at"):
+        tell([short, long], max_new_tokens=7)
+    with pytest.warns(UserWarning, match="A text ended at"):
+        assert len(list(tell.stream(long, max_new_tokens=7))) == 4
+
+
+def test_a_text_that_ends_by_itself_or_as_asked_has_no_warning(tmp_path: Path) -> None:
+    tell = made(tmp_path, max_length=8, options={"do_sample": False})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tell("the", max_new_tokens=100)
+        tell("once upon a", max_new_tokens=6)
+        tell(["once upon a", "a time"], max_new_tokens=6, num_beams=2)
+        list(tell.stream("once upon a time there was a", max_new_tokens=2))
+        tell("once upon a time there was a", stop=["there"], max_length=9)
 
 
 def test_a_word_that_is_banned_never_comes(tell: Pipeline) -> None:
@@ -455,7 +476,8 @@ class TestBadInput:
             {"generated_text": " time there was"}
         ]
         # However much is to be made, half of the context stays.
-        longest = tell(prompt, max_new_tokens=100, details=True)[0]["details"]
+        with pytest.warns(UserWarning, match="context of 8"):
+            longest = tell(prompt, max_new_tokens=100, details=True)[0]["details"]
         assert longest["generated_tokens"] == 8 - 4 + 1
 
     @pytest.mark.parametrize(

@@ -172,6 +172,26 @@ def test_an_earlier_name_of_the_option_is_understood(make: Make, intents: Bundle
     assert labels(make(intents, own={"abstain_below": 0.5})("hm")) == ["none"]
 
 
+def test_logits_abstain_by_the_probabilities_of_the_model(make: Make, intents: Bundle) -> None:
+    pipe = make(intents, min_score=0.5, function_to_apply="none")
+    assert pipe("hm") == make(intents, min_score=0.5)("hm")
+    [sure] = pipe("moon moon")
+    assert sure == make(intents, function_to_apply="none")("moon moon")[0]
+
+
+def test_a_model_without_probabilities_cannot_abstain(make: Make, tmp_path: Path) -> None:
+    weights, problem = {"moon": (3.0, 1.0)}, {"problem_type": "regression"}
+    prices = tiny_text_classifier(tmp_path, weights, labels=("low", "high"), config=problem)
+    with pytest.raises(OptionError, match="no probabilities"):
+        make(prices, min_score=0.5)("moon")
+    assert make(prices, min_score=0)("moon")[0]["score"] == 3.0 / 3
+
+
+def test_all_scores_are_those_of_an_abstaining_answer_too(make: Make, intents: Bundle) -> None:
+    answers = make(intents, min_score=0.5, return_all_scores=True)("hm")
+    assert len(answers[0]) == 1 + len(intents.labels)
+
+
 def test_the_abstaining_label_can_be_named(make: Make, intents: Bundle) -> None:
     pipe = make(intents, min_score=0.5)
     assert labels(pipe("hm", abstain_label="ask a human")) == ["ask a human"]

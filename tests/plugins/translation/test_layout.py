@@ -26,6 +26,7 @@ def split(text: str) -> list[str]:
     [
         "It rains.| We stay!| Why?| Because…| So be it.",
         "Dr. Smith met Mrs. J. R. Brown.| She left.",
+        "It costs $5 (incl. VAT), excl. Paris.| So what?",
         "He came at 5 p.m.| She left at 6 a.m. sharp.",
         "The U.S. Army paid $3.50.| It was 1,000.5 in 1990.| Then it fell.",
         "See No. 5 and p. 7.| No.| I am not.",

@@ -9,7 +9,13 @@ import pytest
 from linear_kit import UNITS, slow
 
 from nlplug.testing import tiny_translator
-from nlplug_translation.checks import has_moved_number, is_faithful, without_repeats
+from nlplug_translation.checks import (
+    has_moved_number,
+    is_faithful,
+    lacks_brackets,
+    without_repeats,
+)
+from nlplug_translation.excerpt import Excerpt
 from nlplug_translation.invisible import visible, without_halves
 from nlplug_translation.languages import languages_of
 from nlplug_translation.layout import lay_out
@@ -28,12 +34,15 @@ STEPS: dict[str, Callable[[str], object]] = {
         ["\u2066", text, "\u2069" * len(text)], [False, True, False]
     ),
     "visible": lambda text: visible(text, spans(text)),
+    "brackets": lambda text: Excerpt(text).at_brackets(),
+    "quotes": lambda text: Excerpt(text).peeled(quotes=True),
     "mend": lambda text: mend(text, [text]),
     "checks": lambda text: (
         is_faithful(text, text, ()),
         without_repeats("a", text, "fr"),
         without_repeats(text, "a", "fr"),
         has_moved_number(text, text, "fr"),
+        lacks_brackets(text, text),
     ),
 }
 

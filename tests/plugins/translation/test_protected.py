@@ -63,6 +63,7 @@ KEPT += [
         "###",
     ),
     *("user%example@test.org", ".btn-primary:hover"),
+    *('"_"', '"*.*"', '"/"'),
     *("-5°C", "-5kg", "-£5m", "#hashtag", "#été", "--verbose", "--dry-run", "%%title%%"),
 ]
 WORDS = ["hello", "the cat", "I", "A4", "1st", "what?", "(so)", "it's", "我有", "and,", "$"]
@@ -90,6 +91,10 @@ def test_each_kind_is_known_as_a_whole(text: str) -> None:
         "so--this",
         "so {this",
         "[the link](x)",
+        "NO PARKING BETWEEN 8 AND 10",
+        "FROM 9 TO 17",
+        'say "yes","no"',
+        '"A," he said. "B"',
     ],
 )
 def test_words_and_marks_are_not_taken_for_placeholders(text: str) -> None:
@@ -327,10 +332,57 @@ def test_a_row_of_one_word_is_translated_word_by_word() -> None:
         ("Sign in", "Connexion !", "Connexion"),
         ("Cancel", "Annuler.", "Annuler"),
         ("Stop!", "Arrêtez !", "Arrêtez !"),
+        ('He said, "Is it so?"', "Il dit : est-ce vrai ?", "Il dit : est-ce vrai ?"),
+        ("We go (all of us.)", "On y va (tous).", "On y va (tous)."),
+        ('He said "yes"', "Il dit oui.", "Il dit oui"),
     ],
 )
 def test_a_final_mark_that_was_not_there_is_taken_off(text: str, said: str, out: str) -> None:
     assert answer(writer().parts(text), lambda _: said) == out
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "said", "out"),
+    [
+        ('"Are you?"', "Are you?", "Êtes-vous ?", '"Êtes-vous ?"'),
+        ("<b>“It’s late.”</b>", "It’s late.", "Il est tard.", "<b>“Il est tard.”</b>"),
+        ("‘It’s late.’", "It’s late.", "Il est tard.", "‘Il est tard.’"),
+        ('They know."', "They know.", "Ils savent.", 'Ils savent."'),
+        ("«They know.", "They know.", "Ils savent.", "«Ils savent."),
+        ('"Go," he said.', '"Go," he said.', "« Va », dit-il.", "« Va », dit-il."),
+        ('"A" or "B"', '"A" or "B"', "« A » ou « B »", "« A » ou « B »"),
+        ("the dogs'", "the dogs'", "des chiens", "des chiens"),
+    ],
+)
+def test_quotation_marks_around_a_sentence_or_without_a_partner_stay(
+    text: str, source: str, said: str, out: str
+) -> None:
+    assert answer(writer().parts(text), {source: said}.__getitem__) == out
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "out"),
+    [
+        ("the cat (a dog) runs.", "le chat court.", "le chat (un chien) court."),
+        ("the cat (a dog) runs.", "le chat (un chien court.", "le chat (un chien) court."),
+        ("the cat [a dog] runs.", "le chat [un chien court.", "le chat [un chien] court."),
+        (
+            "the cat (a dog (the cat)) runs.",
+            "le chat et un chien.",
+            "le chat (un chien (le chat)) court.",
+        ),
+        ("the cat (a dog) runs.", "court (un chien) le chat.", "court (un chien) le chat."),
+        ("cat(s) run.", "les chats courent.", "les chats courent."),
+        ("the cat :) runs.", "le chat court.", "le chat court."),
+    ],
+)
+def test_what_is_in_brackets_is_not_lost(text: str, whole: str, out: str) -> None:
+    words = {"the": "le", "cat": "chat", "a": "un", "dog": "chien", "runs.": "court."}
+
+    def say(source: str) -> str:
+        return whole if source == text else re.sub(r"[\w.]+", lambda one: words[one[0]], source)
+
+    assert answer(writer().parts(text), say) == out
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any, cast
 
-from nlplug.errors import InputError, OptionError
+from nlplug.errors import InputError, OptionError, warn
 from nlplug.families.causal_lm.chat_template import ChatTemplate, append_text, chat_template_of
 from nlplug.families.causal_lm.inside import inside_causal
 from nlplug.families.causal_lm.options import (
@@ -125,12 +126,7 @@ class CausalRunner(StreamingRunner):
                     hint=f"Set {name} to 1, or do not stream.",
                 )
         prompt = self._prompt(cast("CausalInput", item), given)
-        return self._texts(given).pieces(
-            prompt,
-            self._decoding(given, prompt),
-            stop=given.stop,
-            stop_kept=given.stop_strings,
-        )
+        return self._pieces(prompt, given, self._decoding(given, prompt))
 
     def inside(self, item: TaskInput, options: TaskOptions, request: Request) -> Inside:
         """See `Runner.inside`: of the prompt, and of the text that follows it."""
@@ -166,6 +162,37 @@ class CausalRunner(StreamingRunner):
         """Release the graph; texts that are being generated keep it until they end."""
         self._decoder.clear()
 
+    def _pieces(
+        self, prompt: Prompt, options: CausalOptions, decoding: DecodingOptions
+    ) -> Generator[TextPiece, None, None]:
+        pieces = self._texts(options).pieces(
+            prompt, decoding, stop=options.stop, stop_kept=options.stop_strings
+        )
+        with closing(pieces):
+            for piece in pieces:
+                yield piece
+                if piece.finish == "length":
+                    self._warn_of_context([(prompt, piece.tokens)], decoding)
+
+    def _warn_of_context(
+        self, texts: Sequence[tuple[Prompt, int]], decoding: DecodingOptions
+    ) -> None:
+        """Warn of texts that ended because the model has no position for another token.
+
+        Args:
+            texts: For each text that ended at a length its prompt and its number of new tokens.
+            decoding: The options of the call.
+        """
+        context, most = self._decoder.get().spec.context, decoding.max_new_tokens
+        full = sum(len(prompt.ids) + new > context and new < most for prompt, new in texts)
+        if full:
+            what = "A text" if full == 1 else f"{full:,} texts"
+            warn(
+                f"{what} ended at the model's context of {context} tokens, before the limit of "
+                f"{most} new ones. Give a shorter prompt or a lower max_new_tokens.",
+                UserWarning,
+            )
+
     def _steps(
         self, inputs: Iterable[TaskInput], options: CausalOptions, stop: threading.Event
     ) -> Generator[list[GeneratedText | GeneratedTokens], None, None]:
@@ -179,9 +206,12 @@ class CausalRunner(StreamingRunner):
             answers = self._texts(options).texts(
                 prompts, decoding, stop=options.stop, stop_kept=options.stop_strings
             )
+            ended = []
             for item, prompt, texts in zip(chunk, prompts, answers, strict=True):
                 raise_if_cancelled(stop)
                 yield [self._answer(item, prompt, text, options) for text in texts]
+                ended += [(prompt, len(one.tokens)) for one in texts if one.finish == "length"]
+            self._warn_of_context(ended, decoding)
             first += len(chunk)
 
     def _open(self) -> Decoder:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nlplug.errors import BundleCorrupt, BundleError
+from nlplug.errors import BundleCorrupt, BundleError, OptionError
 from nlplug.explanations.contract import (
     ExplainableModel,
     Target,
@@ -74,10 +74,18 @@ class SequenceClassificationModel(
 
         Raises:
             OptionError: ``coverage`` is given, but the model has no record of held-out rows, or its
-                scores are not those of a softmax.
+                scores are not those of a softmax; or ``min_score`` is, but the model gives no
+                probabilities.
         """
+        activation = options.function_to_apply or self._default
         if options.coverage is not None:
-            self._confidence.check(self._name, options.function_to_apply or self._default)
+            self._confidence.check(self._name, activation)
+        elif options.min_score and activation == self._default == "none":
+            raise OptionError(
+                f"min_score is {options.min_score}, but the model {self._name!r} gives values that "
+                "are no probabilities.",
+                hint="Set min_score to 0.",
+            )
         texts = [
             item.text if item.text_pair is None else (item.text, item.text_pair) for item in inputs
         ]
@@ -113,26 +121,28 @@ class SequenceClassificationModel(
         ``abstain_label``, it is for texts that fit no other label: its score does not count as the
         best score, and the model also abstains if it is the highest of all. It also abstains from
         a text without any known token. The score of the abstain label is one minus the best score.
+        If ``function_to_apply`` is ``none``, the scores of the model's own activation count.
         """
         activation = options.function_to_apply or self._default
         logits = self.logits(rows, outputs)
-        if activation != "none":
-            logits = logits / np.float32(self._confidence.temperature)
-        scores = _apply(activation, logits)
+        calibrated = logits / np.float32(self._confidence.temperature)
+        scores = logits if activation == "none" else _apply(activation, calibrated)
         if options.coverage is not None:
             return self._covering(scores, options.coverage)
         answer = self.answer(scores, options)
         if not options.min_score:
             return answer
         name = options.abstain_label
-        best, sure = inside(scores, [i for i, label in self.labels.items() if label == name])
+        likely = _apply(self._default, calibrated) if activation == "none" else scores
+        best, sure = inside(likely, [i for i, label in self.labels.items() if label == name])
         if not self._knows_any(item, rows):
             best = 0.0
         elif sure and best >= options.min_score:
             return answer
         abstained = LabelScore(label=name, score=1.0 - best, abstained=True)
         others = [one for one in answer if one["label"] != name]
-        return [abstained, *others][: options.top_k]
+        found = [abstained, *others]
+        return found if options.return_all_scores else found[: options.top_k]
 
     def answer(
         self, scores: np.ndarray, options: SequenceClassificationOptions

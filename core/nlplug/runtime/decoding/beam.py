@@ -61,10 +61,9 @@ def beam_search(
     texts = session.decoder_prompts(prompts)
     history = History(texts, room, beams)
     stopping = options.stopping(session.spec.context)
-    longest = max(len(text) for text in texts)
-    # All prompts of one search have the same length limit: that of the longest prompt.
-    limit = min(options.max_new_tokens, session.spec.context + 1 - longest)
-    search = _Search(len(prompts), options, limit)
+    # The last token needs no position: nothing is computed after it.
+    places = [session.spec.context + 1 - len(text) for text in texts]
+    search = _Search(np.minimum(places, options.max_new_tokens), options)
     find = candidates(decoding, options, search.width)
     with closing(decoding):
         while True:
@@ -92,6 +91,7 @@ class _State:
 
     Attributes:
         origin: The number of each prompt in the call, int64 of shape (prompts,).
+        limits: Maximum number of new tokens of each prompt, of the same shape.
         tokens: The running beams, int64 of shape (prompts, beams, room).
         scores: The sums of their log-probabilities, float32 of shape (prompts, beams).
         ended: Whether an ended text is there, bool of shape (prompts, beams).
@@ -102,6 +102,7 @@ class _State:
     """
 
     origin: np.ndarray
+    limits: np.ndarray
     tokens: np.ndarray
     scores: np.ndarray
     ended: np.ndarray
@@ -111,12 +112,14 @@ class _State:
     done: np.ndarray
 
     @classmethod
-    def initial(cls, prompts: int, beams: int, room: int) -> _State:
+    def initial(cls, limits: np.ndarray, beams: int) -> _State:
         """No text has ended, and all beams are equal, so only the first of each prompt counts."""
+        prompts, room = len(limits), min(int(limits.max()), _FIRST_ROOM)
         scores = np.full((prompts, beams), _NEVER)
         scores[:, 0] = 0
         return cls(
             origin=np.arange(prompts),
+            limits=limits,
             tokens=np.zeros((prompts, beams, room), np.int64),
             scores=scores,
             ended=np.zeros((prompts, beams), bool),
@@ -147,23 +150,21 @@ class _Search:
     """The search over all prompts that are not done.
 
     Args:
-        prompts: Number of prompts.
+        limits: Maximum number of new tokens of each prompt, int64 of shape (prompts,).
         options: See `beam_search`.
-        limit: Maximum number of new tokens.
 
     Attributes:
         width: Number of continuations to compare per prompt.
         results: For each prompt that is done its best texts.
     """
 
-    def __init__(self, prompts: int, options: DecodingOptions, limit: int) -> None:
+    def __init__(self, limits: np.ndarray, options: DecodingOptions) -> None:
         self._options = options
-        self._limit = limit
         # Each end token may end each beam; enough continuations must be left.
         self.width = max(2, 1 + len(options.eos)) * options.num_beams
         self._generated = 0
-        self._state = _State.initial(prompts, options.num_beams, min(limit, _FIRST_ROOM))
-        self.results: list[list[Beam]] = [[] for _ in range(prompts)]
+        self._state = _State.initial(limits, options.num_beams)
+        self.results: list[list[Beam]] = [[] for _ in limits]
 
     @property
     def done(self) -> np.ndarray:
@@ -202,8 +203,8 @@ class _Search:
         texts[:, :, self._generated] = tokens
         self._generated += 1
         if stopping.late:
-            self._limit = self._generated
-        hits = stopping.ended(tokens) | (self._generated >= self._limit)
+            state.limits = np.full_like(state.limits, self._generated)
+        hits = stopping.ended(tokens) | (self._generated >= state.limits)[:, None]
 
         running = totals + np.where(hits, _NEVER, np.float32(0))
         best = np.argsort(-running, axis=1, kind="stable")[:, :beams]
@@ -240,19 +241,20 @@ class _Search:
         options, state = self._options, self._state
         # A running beam scores best at the longest length if longer texts are favoured.
         longest = options.early_stopping == "never" and options.length_penalty > 0
-        possible = state.scores[:, :1] / self._penalty(self._limit if longest else self._generated)
+        lengths = state.limits[:, None] if longest else self._generated
+        possible = state.scores[:, :1] / self._penalty(lengths)
         worst = np.where(state.ended, state.ended_scores.min(axis=1, keepdims=True), _NEVER)
         improvable = np.asarray((possible > worst).any(axis=1))
         full = state.ended.all(axis=1) & (options.early_stopping == "true")
-        state.done = ~improvable | full | (self._generated >= self._limit)
+        state.done = ~improvable | full | (self._generated >= state.limits)
         for prompt in np.flatnonzero(state.done).tolist():
             self.results[state.origin[prompt]] = [
                 self._beam(prompt, number, stopping)
                 for number in range(options.num_return_sequences)
             ]
 
-    def _penalty(self, length: int) -> np.float32:
-        return np.float32(float(length) ** self._options.length_penalty)
+    def _penalty(self, lengths: np.ndarray | int) -> np.ndarray:
+        return (np.asarray(lengths, np.float64) ** self._options.length_penalty).astype(np.float32)
 
     def _beam(self, prompt: int, number: int, stopping: Stopping) -> Beam:
         state = self._state
