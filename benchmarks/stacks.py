@@ -2,8 +2,8 @@
 
     python benchmarks/stacks.py --first .venv --second .venv5 sentiment=runs/mine,rows.jsonl …
 
-Each checkpoint is exported once per environment, with the quality gate on the same rows. The graphs
-are then run in this process, alternating, and compared. With ``--update`` the table of
+Each environment exports all checkpoints, with the quality gate on the same rows. The graphs are
+then run in this process, alternating, and compared. With ``--update`` the table of
 ``docs/stacks.md`` is written again.
 """
 
@@ -28,6 +28,7 @@ import onnxruntime as ort
 PAGE = Path(__file__).parents[1] / "docs" / "stacks.md"
 BEGIN, END = "<!-- stacks -->\n", "<!-- /stacks -->\n"
 _SHAPES = ((1, 7), (2, 20), (8, 40))
+_METRICS = ("accuracy", "f1", "chrf", "bits_per_byte")
 _ROUNDS = 15
 _SECONDS = 0.05
 _SYMBOLS = 16
@@ -42,35 +43,35 @@ class Subject:
         task: The task that it is for.
         checkpoint: Its folder.
         rows: A file with rows for the gate; None: the examples of the task.
+        text: As it is given.
     """
 
     task: str
     checkpoint: Path
     rows: Path | None
+    text: str
 
     @classmethod
     def parse(cls, text: str) -> Subject:
         """Read ``task=folder`` or ``task=folder,rows``."""
         task, _, where = text.partition("=")
         folder, _, rows = where.partition(",")
-        return cls(task, Path(folder), Path(rows) if rows else None)
+        return cls(task, Path(folder), Path(rows) if rows else None, text)
 
-    def export(self, environment: Path, folder: Path, count: int) -> dict[str, Any]:
-        """The manifest of the bundle that an environment makes of it, with fp32 only.
+    def export(self, folder: Path, count: int) -> None:
+        """Write the bundle that this environment makes of it, with fp32 only.
 
         Args:
-            environment: The folder of the environment.
             folder: Where the bundle is written.
             count: Maximum number of rows.
         """
-        command = [str(environment / "bin" / "nlplug"), "export", str(self.checkpoint)]
-        command += ["--task", self.task, "--output", str(folder), "--precision", "fp32"]
-        command += ["--data", str(self.rows), "--rows", str(count)] if self.rows else []
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
-        manifest: dict[str, Any] = json.loads((folder / "nlplug.json").read_text("utf-8"))
-        return manifest
+        from nlplug.export.config import ExportConfig
+        from nlplug.export.run import export_model
+        from nlplug.plugins import PluginHost
+
+        task = PluginHost.discover().task(self.task)
+        given = {} if self.rows is None else {"eval_data": self.rows, "eval_rows": count}
+        export_model(ExportConfig(self.checkpoint, folder, task, precisions=("fp32",), **given))
 
 
 def feeds_of(session: ort.InferenceSession, rows: int, tokens: int) -> dict[str, np.ndarray]:
@@ -148,24 +149,20 @@ def operators(path: Path) -> dict[str, int]:
 def metric_of(manifest: Mapping[str, Any]) -> str:
     """The metrics of float32, or how often its answers are those of PyTorch."""
     record = manifest["precisions"]["fp32"]
-    named = {
-        name: value
-        for name, value in record["metrics"].items()
-        if not name.startswith("loss") and isinstance(value, float)
-    }
-    if named:
-        name, value = next(iter(named.items()))
-        return f"{name} {100 * value:.2f}"
+    for name in _METRICS:
+        if name in record["metrics"]:
+            return f"{name} {100 * record['metrics'][name]:.2f}"
     return f"agreement {100 * record['parity']['agreement']:.2f}"
 
 
-def measure(subject: Subject, environments: list[Path], folder: Path, count: int) -> str:
-    """The row of a checkpoint in the table."""
-    bundles = [folder / f"{subject.task}-{number}" for number in range(2)]
-    manifests = [
-        subject.export(environment, bundle, count)
-        for environment, bundle in zip(environments, bundles, strict=True)
-    ]
+def measure(subject: Subject, bundles: list[Path]) -> str:
+    """The row of a checkpoint in the table.
+
+    Args:
+        subject: The checkpoint.
+        bundles: What both environments made of it.
+    """
+    manifests = [json.loads((bundle / "nlplug.json").read_text("utf-8")) for bundle in bundles]
     record = manifests[0]["precisions"]["fp32"]
     files = sorted((record["graphs"] or {"model": record["file"]}).values())
     worst, shown = 0.0, []
@@ -193,11 +190,18 @@ def main() -> None:
     """Export, compare, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("subjects", nargs="+", type=Subject.parse, metavar="TASK=FOLDER[,ROWS]")
-    parser.add_argument("--first", type=Path, required=True, help="environment of nlplug[train]")
-    parser.add_argument("--second", type=Path, required=True, help="environment of nlplug[train5]")
+    parser.add_argument("--first", type=Path, help="environment of nlplug[train]")
+    parser.add_argument("--second", type=Path, help="environment of nlplug[train5]")
+    parser.add_argument("--export", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     parser.add_argument("--rows", type=int, default=2000, help="rows for each gate, at most")
     parser.add_argument("--update", action="store_true", help="write the table into docs/stacks.md")
     given = parser.parse_args()
+    if given.export:
+        for number, subject in enumerate(given.subjects):
+            subject.export(given.export / str(number), given.rows)
+        return
+    if not (given.first and given.second):
+        parser.error("--first and --second are required")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     heads: tuple[str, ...] = (
         "checkpoint",
@@ -208,9 +212,15 @@ def main() -> None:
     )
     heads = (*heads, "between both", "operators", "CPU time")
     table = f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}\n"
-    with tempfile.TemporaryDirectory() as folder:
-        for subject in given.subjects:
-            row = measure(subject, [given.first, given.second], Path(folder), given.rows)
+    with tempfile.TemporaryDirectory() as name:
+        folders = [Path(name, one) for one in ("first", "second")]
+        for environment, folder in zip((given.first, given.second), folders, strict=True):
+            folder.mkdir()
+            words = [str(environment / "bin" / "python"), __file__, "--export", str(folder)]
+            subjects = [subject.text for subject in given.subjects]
+            subprocess.run([*words, "--rows", str(given.rows), *subjects], check=True)
+        for number, subject in enumerate(given.subjects):
+            row = measure(subject, [folder / str(number) for folder in folders])
             print(row, end="", flush=True)
             table += row
     if given.update:

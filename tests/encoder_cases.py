@@ -47,4 +47,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             "eos_token_id": 3,
         },
     ),
+    "EuroBERT (RoPE, RMS norms, gated layers)": (
+        "eurobert",
+        {"bos_token_id": 2, "eos_token_id": 3, "mask_token_id": 4},
+    ),
+    "NomicBERT (RoPE, gated layers)": ("nomic_bert", {}),
 }

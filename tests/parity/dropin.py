@@ -1,4 +1,4 @@
-"""The calls of the documentation of transformers 4.57, and what each does on both sides."""
+"""Calls of the pipelines of transformers 4.57, and what each does on both sides."""
 
 from __future__ import annotations
 
@@ -26,9 +26,22 @@ SAME, FORM, OTHER, REFUSED, BOTH, MORE = (
 _TOLERANCE = 1e-3
 
 
+class Numbered:
+    """Items by number, to be made a ``Dataset`` of PyTorch."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, number: int) -> str:
+        return "This is a test"
+
+
 @dataclass(frozen=True)
 class Call:
-    """One call of the documentation.
+    """One call of a pipeline.
 
     Attributes:
         task: The name that is given to ``pipeline``.
@@ -47,7 +60,7 @@ class Call:
             pipeline: The function ``pipeline`` of a side, which brings the model.
         """
         import torch
-        from transformers import GenerationConfig
+        from transformers import BitsAndBytesConfig, GenerationConfig
         from transformers.pipelines.pt_utils import KeyDataset
 
         names = {
@@ -56,7 +69,9 @@ class Call:
             "CHAT": CHAT,
             "CONTEXT": CONTEXT,
             "TEXT": TEXT,
+            "BitsAndBytesConfig": BitsAndBytesConfig,
             "GenerationConfig": GenerationConfig,
+            "Numbered": type("Numbered", (Numbered, torch.utils.data.Dataset), {}),
             "KeyDataset": KeyDataset,
             "data": [{"text": TEXT}, {"text": "This is great"}],
         }
@@ -68,8 +83,10 @@ class Call:
 
 _TEXTS = ("text-classification", "sentiment-analysis")
 _OLD = "return_all_scores=True"
+_NER = "`ner` is also the name of nlplug's task"
 DIFFERENT = {
-    ("ner", "pipe(TEXT)"): "`ner` is also the name of nlplug's task",
+    ("ner", "pipe(TEXT)"): _NER,
+    ("ner", "pipe('Hugging Face is a French company based in New York City.')"): _NER,
     ("ner", "pipe(TEXT.split(), is_split_into_words=True)"): "`ner` is also nlplug's name",
     ("question-answering", "pipe.create_sample(question='Where?', context=CONTEXT)"): "a dict",
 }
@@ -318,11 +335,24 @@ def form(value: Any) -> Any:
     return "float" if isinstance(value, float | np.floating) else type(value).__name__
 
 
-def table(rows: list[tuple[Call, str, str]]) -> str:
-    """The rows as Markdown."""
-    lines = ["| task | `pipeline(…)` | call | here | note |", "|---|---|---|---|---|"]
-    for call, found, note in rows:
+def table(rows: list[tuple[str, Call, str, str]]) -> str:
+    """The rows as Markdown.
+
+    Args:
+        rows: Where the call is documented, the call, what it does here, and a note.
+    """
+    shown = any(where for where, *_ in rows)
+    heads = [*(["documented in"] if shown else []), "task", "`pipeline(…)`", "call", "here", "note"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for where, call, found, note in rows:
         setup = f"`{call.setup}`" if call.setup else ""
-        cells = (f"`{call.task}`", setup, f"`{call.code}`", found, note.replace("|", "\\|"))
+        cells = (
+            f"`{call.task}`",
+            setup,
+            f"`{call.code}`",
+            found,
+            " ".join(note.split()).replace("|", "\\|"),
+        )
+        cells = (f"`{where}`", *cells) if shown else cells
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -20,6 +20,10 @@ _SIZE = {
 }
 _DISTIL = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
 _VOCABULARY = 1000
+_CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
 _SPREAD = 2.5
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG")
 TOPICS = ("sport", "politics", "music", "science", "food")
@@ -348,6 +352,7 @@ def make_generator(folder: Path) -> Path:
         model_max_length=WINDOW,
     )
     tokenizer.backend_tokenizer.post_processor = _no_template()
+    tokenizer.chat_template = _CHAT_TEMPLATE
     torch.manual_seed(7)
     config = transformers.GPT2Config(
         vocab_size=len(tokenizer),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from parity.dropin import CALLS, DIFFERENT, OTHER, REFUSED, table, verdict
+from parity.documented import CLASSES, PAGES, documented
+from parity.dropin import CALLS, DIFFERENT, OTHER, REFUSED, Call, table, verdict
 from parity.models import make_generator
 from parity.writers import WRITERS, make_writer
 
@@ -19,6 +20,10 @@ pytestmark = pytest.mark.train
 
 PAGE = Path("docs", "dropin.md")
 MARK = "<!-- made by pytest tests/parity/test_dropin.py --dropin-report -->\n"
+FURTHER = """## Further calls
+
+Chosen by hand, in other forms of the same arguments.
+"""
 WRITTEN = {"summarization": "T5", "text2text-generation": "T5", "translation": "Marian"}
 OWN = {
     "text-classification": "classification",
@@ -71,13 +76,18 @@ def test_the_table_of_calls_is_what_they_do(
         place = {} if "device" in setup or "device_map" in setup else {"device": "cpu"}
         return transformers.pipeline(task, str(paths(task)[0]), **place, **setup)
 
-    rows = [(call, *verdict(call, ours, theirs)) for call in CALLS]
-    found = table(rows)
+    def judged(calls: Iterable[tuple[str, Call]]) -> list[tuple[str, Call, str, str]]:
+        return [(where, call, *verdict(call, ours, theirs)) for where, call in calls]
+
+    written, chosen = judged(documented()), judged(("", call) for call in CALLS)
+    found = f"{table(written)}\n{FURTHER}\n{table(chosen)}"
     page = root / PAGE
     before, _, _ = page.read_text(encoding="utf-8").partition(MARK)
     if request.config.getoption("--dropin-report"):
         page.write_text(f"{before}{MARK}\n{found}", encoding="utf-8")
     assert page.read_text(encoding="utf-8") == f"{before}{MARK}\n{found}"
-    other = {(call.task, call.code) for call, outcome, _ in rows if outcome == OTHER}
+    rows = [*written, *chosen]
+    assert {where for where, *_ in written} == {*CLASSES, *PAGES}
+    other = {(call.task, call.code) for _, call, outcome, _ in rows if outcome == OTHER}
     assert other == DIFFERENT.keys()
-    assert len([row for row in rows if row[1] == REFUSED]) < 10
+    assert len([call for _, call, outcome, _ in rows if outcome == REFUSED]) < 10

@@ -11,7 +11,11 @@ import numpy as np
 
 from nlplug.export.exporters.marked_attention import fuse_marked, has_marks
 from nlplug.export.graph import GraphEditor, histogram
-from nlplug.export.passes import split_skip_layer_norm, use_contributed_gelu
+from nlplug.export.passes import (
+    put_attention_first,
+    split_skip_layer_norm,
+    use_contributed_gelu,
+)
 from nlplug.export.quiet import quiet
 from nlplug.export.reasons import reason_of
 from nlplug.extras import require
@@ -79,7 +83,9 @@ def _bert(plain: Any, config: Any) -> Any:
     # Without this fusion the tables can be quantized row by row.
     options.enable_embed_layer_norm = False
     graph = copy.deepcopy(plain)
-    use_contributed_gelu(GraphEditor(graph))
+    editor = GraphEditor(graph)
+    use_contributed_gelu(editor)
+    put_attention_first(editor)
     with quiet():  # it logs every node that it cannot fuse; the note has the outcome
         fused = optimizer.optimize_by_fusion(
             graph,

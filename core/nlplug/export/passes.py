@@ -81,6 +81,35 @@ def use_contributed_gelu(editor: GraphEditor) -> int:
     return editor.rewrite(change)
 
 
+def put_attention_first(editor: GraphEditor) -> int:
+    """Residual sums with the output of the attention as their first input.
+
+    ONNX Runtime's pattern follows the first ``Add`` among the inputs, which in the first layer of
+    ALBERT is the bias of the product that widens the embeddings.
+
+    Returns:
+        The number of changed nodes.
+    """
+
+    def change(node: Any) -> list[Any] | None:
+        if node.op_type != "Add" or not _is_attention(editor, node.input[1]):
+            return None
+        turned = [node.input[1], node.input[0]]
+        return [helper.make_node("Add", turned, list(node.output), name=node.name)]
+
+    return editor.rewrite(change)
+
+
+def _is_attention(editor: GraphEditor, name: str) -> bool:
+    """Whether a value is the biased product of joined heads."""
+    bias = editor.producer(name)
+    if bias is None or bias.op_type != "Add":
+        return False
+    product = next((editor.producer(one) for one in bias.input if _is_product(editor, one)), None)
+    joined = None if product is None else editor.producer(product.input[0])
+    return joined is not None and joined.op_type == "Reshape"
+
+
 def _is_product(editor: GraphEditor, name: str) -> bool:
     node = editor.producer(name)
     return node is not None and node.op_type in ("MatMul", "Gemm")

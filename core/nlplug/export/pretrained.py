@@ -41,11 +41,18 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
 
     Raises:
         OSError: There is no such configuration.
-        ExportError: transformers does not know its ``model_type``.
+        ExportError: transformers does not know its ``model_type``, or it is an adapter.
         MissingExtra: transformers is not installed.
     """
     transformers = require("transformers", "train", purpose="Loading a checkpoint")
     values, _ = transformers.PretrainedConfig.get_config_dict(str(name), local_files_only=offline)
+    if transformers.utils.find_adapter_config_file(str(name), local_files_only=offline):
+        # Where peft is installed, transformers would load the base that this file names instead.
+        raise ExportError(
+            f"{name} is an adapter of another model (adapter_config.json).",
+            hint="Merge it with peft: AutoPeftModel.from_pretrained(...).merge_and_unload(), then "
+            "save_pretrained(FOLDER).",
+        )
     if values.get("model_type") not in transformers.CONFIG_MAPPING:
         raise ExportError(
             f"{name} has the architecture {values.get('model_type')!r}, by its config.json, "

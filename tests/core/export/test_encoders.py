@@ -12,10 +12,11 @@ import pytest
 pytest.importorskip("torch")
 
 from encoder_cases import CASES
+from stack_kit import TRANSFORMERS, needs_optimum
 
 from nlplug import Pipeline
 from nlplug.errors import ExportError
-from nlplug.export.architectures import ENCODERS
+from nlplug.export.architectures import ENCODERS, ENCODERS_5
 from nlplug.export.checkpoint import load_checkpoint
 from nlplug.export.config import ExportConfig
 from nlplug.export.exporters.exporter import installed_exporter
@@ -27,13 +28,15 @@ pytestmark = pytest.mark.train
 
 SHAPES = ((1, 3), (2, 9), (3, 16), (5, 31), (8, 48))
 TOLERANCE = 1e-4
+UNKNOWN = frozenset() if TRANSFORMERS >= 5 else frozenset(ENCODERS_5)
+KNOWN = [name for name, (model_type, _) in CASES.items() if model_type not in UNKNOWN]
 
 
 def test_every_architecture_of_the_hint_is_tested() -> None:
-    assert {model_type for model_type, _ in CASES.values()} == set(ENCODERS)
+    assert {model_type for model_type, _ in CASES.values()} == {*ENCODERS, *ENCODERS_5}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", KNOWN)
 def test_the_graph_computes_what_pytorch_does(
     name: str, make_checkpoint: Callable[..., Path], toy_task: Task, root: Path, tmp_path: Path
 ) -> None:
@@ -69,51 +72,67 @@ def test_the_graph_computes_what_pytorch_does(
 def test_rows_of_a_model_that_reads_padding_are_not_padded(
     make_checkpoint: Callable[..., Path], toy_task: Task, tmp_path: Path
 ) -> None:
-    import transformers
-
     source = make_checkpoint("convbert", embedding_size=32)
     made = export_model(ExportConfig(source, tmp_path / "out", toy_task, precisions=["fp32"]))
-    model = transformers.AutoModelForSequenceClassification.from_pretrained(source).eval()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     texts = ["good", "the film was so awful and we saw it again", "a dull plot"]
     with Pipeline(toy_task, made.bundle, threads=1) as pipe:
         together = pipe(texts, top_k=None)
         for text, given in zip(texts, together, strict=True):
             assert pipe(text, top_k=None) == given
-            logits = model(**tokenizer(text, return_tensors="pt")).logits[0]
-            expected = logits.softmax(-1).max().item()
-            assert given[0]["score"] == pytest.approx(expected, abs=1e-5)
+            assert given[0]["score"] == pytest.approx(_score(source, text), abs=1e-5)
 
 
-def test_a_graph_that_cannot_tell_two_texts_apart_is_refused(
+def test_a_graph_tells_two_texts_apart_or_is_refused(
     make_checkpoint: Callable[..., Path], toy_task: Task, tmp_path: Path
 ) -> None:
     settings = {"attention_type": "original_full", "type_vocab_size": 2}
+    source = make_checkpoint("big_bird", **settings)
     pairs = tmp_path / "pairs.jsonl"
     row = {"text": "the film was good", "text_pair": "a dull plot", "label": "positive"}
     pairs.write_text(json.dumps(row), encoding="utf-8")
     config = ExportConfig(
-        make_checkpoint("big_bird", **settings),
-        tmp_path / "out",
-        toy_task,
-        precisions=["fp32"],
-        eval_data=pairs,
+        source, tmp_path / "out", toy_task, precisions=["fp32"], eval_data=pairs, budget=1.0
     )
-    with pytest.raises(ExportError, match="graph of 'big_bird' has no input token_type_ids"):
-        export_model(config)
+    if TRANSFORMERS < 5:  # Optimum leaves the input out
+        with pytest.raises(ExportError, match="graph of 'big_bird' has no input token_type_ids"):
+            export_model(config)
+        return
+    with Pipeline(toy_task, export_model(config).bundle, threads=1) as pipe:
+        del row["label"]
+        score = pipe(row, top_k=1)[0]["score"]
+    assert score == pytest.approx(_score(source, *row.values()), abs=1e-5)
 
 
-def test_other_architectures_are_refused_by_name(
-    make_checkpoint: Callable[..., Path], toy_task: Task, tmp_path: Path
+def _score(source: Path, *texts: str) -> float:
+    """The best score of PyTorch."""
+    import transformers
+
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(source).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+    best: float = model(**tokenizer(*texts, return_tensors="pt")).logits[0].softmax(-1).max().item()
+    return best
+
+
+@pytest.mark.parametrize("model_type", ["neobert", *sorted(UNKNOWN)])
+def test_architectures_that_transformers_does_not_have_are_refused_by_name(
+    model_type: str, make_checkpoint: Callable[..., Path], toy_task: Task, root: Path
 ) -> None:
     folder = make_checkpoint("bert")
     config = (folder / "config.json").read_text(encoding="utf-8")
     (folder / "config.json").write_text(
-        config.replace('"model_type": "bert"', '"model_type": "neobert"'), encoding="utf-8"
+        config.replace('"model_type": "bert"', f'"model_type": "{model_type}"'), encoding="utf-8"
     )
-    with pytest.raises(ExportError, match="neobert") as caught:
+    with pytest.raises(ExportError, match=f"architecture '{model_type}'") as caught:
         load_checkpoint(folder, toy_task)
     assert "modernbert" in str(caught.value.hint)
+    names = [name for name, (other, _) in CASES.items() if other == model_type] or ["NeoBERT"]
+    assert [_stated(root, name) for name in names] == ["refused"]
+
+
+@needs_optimum
+def test_other_architectures_are_refused_by_name(
+    make_checkpoint: Callable[..., Path], toy_task: Task, tmp_path: Path
+) -> None:
     boxes = make_checkpoint("layoutlm")
     config = ExportConfig(boxes, tmp_path / "out", toy_task, precisions=["fp32"])
     with pytest.raises(
@@ -130,7 +149,8 @@ def test_other_architectures_are_refused_by_name(
 
 
 def _stated(root: Path, name: str) -> str:
-    """The second column of the row of an architecture in docs/architectures.md."""
+    """What docs/architectures.md says of the graph of an architecture on this stack."""
     lines = (root / "docs" / "architectures.md").read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return next(row[2] for row in rows if row[0] == name)
+    column = 3 if TRANSFORMERS >= 5 else 2
+    return next(row[column] for row in rows if row[0] == name)

@@ -152,6 +152,18 @@ def test_quantized_weights_are_refused(random_bert: Path, tmp_path: Path) -> Non
         load_config(tmp_path)
 
 
+def test_an_adapter_is_refused_before_its_base_is_looked_for(
+    random_bert: Path, toy_task: Task, tmp_path: Path
+) -> None:
+    """transformers would load the weights of its base, and the adapter as a pickle."""
+    folder = tmp_path / "adapter"
+    shutil.copytree(random_bert, folder)
+    adapter = {"peft_type": "LORA", "base_model_name_or_path": "someone/else"}
+    (folder / "adapter_config.json").write_text(json.dumps(adapter), encoding="utf-8")
+    with pytest.raises(ExportError, match="is an adapter of another model"):
+        load_checkpoint(folder, toy_task)
+
+
 def test_pickled_weights_are_refused(random_bert: Path, tmp_path: Path) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification

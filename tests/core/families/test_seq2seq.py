@@ -232,10 +232,11 @@ def test_the_prefix_of_the_task_stands_before_the_text(tmp_path: Path) -> None:
 
 
 def test_spaces_before_marks_can_be_removed() -> None:
-    tokenizers = pytest.importorskip("transformers")
+    kind = pytest.importorskip("transformers").PreTrainedTokenizerBase
+    other = kind.__new__(kind)  # a method in transformers 5, which reads nothing of its object
 
     text = "It 's late , is n't it ? I 'm sure ' yes ' ! They 've gone ."
-    assert without_spaces(text) == tokenizers.PreTrainedTokenizerBase.clean_up_tokenization(text)
+    assert without_spaces(text) == other.clean_up_tokenization(text)
 
 
 def test_the_last_piece_is_the_last_token_and_says_why_the_text_ended(write: Pipeline) -> None:

@@ -11,7 +11,7 @@ import torch
 from transformers import DynamicCache
 
 from nlplug.errors import ExportError
-from nlplug.export.architectures import ENCODERS
+from nlplug.export.architectures import ENCODERS, ENCODERS_5
 from nlplug.export.exporters.marked_attention import define_marks, marked
 from nlplug.export.exporters.torch_names import name_by_module
 from nlplug.export.quiet import quiet
@@ -57,7 +57,7 @@ class TorchExporter:
                 outputs = [name for name, one in found.items() if isinstance(one, torch.Tensor)]
                 return _exported(model, given, shapes, list(given), outputs)
         except Exception as error:
-            raise _refusal(model, error, ", ".join(ENCODERS)) from error
+            raise _refusal(model, error, ", ".join(ENCODERS + ENCODERS_5)) from error
 
     def causal(self, model: Any, folder: Path) -> Any:
         """See `Exporter.causal`."""
