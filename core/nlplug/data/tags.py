@@ -1,4 +1,4 @@
-"""Tag schemes: one tag a token, read as spans of tokens and written from them."""
+"""Tag schemes: one tag per token, read as spans of tokens and written from them."""
 
 from __future__ import annotations
 
