@@ -42,6 +42,16 @@ def test_an_avoided_word_is_reported_on_its_line(prose: ModuleType) -> None:
     assert "Simply" in found.check_result.message
 
 
+def test_an_avoided_phrase_is_found_across_the_end_of_a_line(prose: ModuleType) -> None:
+    from proselint.tools import LintFile
+
+    settings = {"max_errors": 9, "checks": prose.linter()}
+
+    (found,) = LintFile("page", "They are measured in\nturns.").lint(settings)
+
+    assert "alternating" in found.check_result.message
+
+
 def test_the_help_of_options_of_subcommands_is_read(prose: ModuleType) -> None:
     @click.group()
     def program() -> None:

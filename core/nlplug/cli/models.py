@@ -32,8 +32,8 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def models() -> None:
     """List, download, seal, sign, encrypt and remove models.
 
-    A MODEL is a folder, the name of a packaged model, or owner/name[@revision][//subfolder] on the
-    Hub.
+    A MODEL is a folder, the name of a packaged model, or a repository of the Hub: owner/name, also
+    as owner/name@revision or owner/name//subfolder.
     """
 
 
