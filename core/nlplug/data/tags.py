@@ -23,7 +23,7 @@ _SMALL = "-_"
 
 
 def split_tag(tag: str) -> tuple[str, str] | None:
-    """Role (``B``, ``I``, ``E``, ``S`` or ``O``) and type of a tag; None if it is no entity tag."""
+    """Role (``B``, ``I``, ``E``, ``S`` or ``O``) and type of an entity tag; None for others."""
     if tag == OUTSIDE:
         return OUTSIDE, ""
     role, dash, kind = tag.partition("-")

@@ -82,7 +82,7 @@ class BundleWriter:
 
         Raises:
             BundleError: A file that the manifest names is missing, a link leaves the folder, or
-                something that is no bundle came to stand at ``target``.
+                something that is not a bundle came to stand at ``target``.
         """
         if not self._open:
             raise BundleError(f"The writer of {self.target} is closed already.")

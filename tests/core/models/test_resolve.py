@@ -159,7 +159,7 @@ def test_a_folder_without_a_model_is_named_as_such(
 ) -> None:
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelNotFound, match="The folder 'empty' is no model"):
+    with pytest.raises(ModelNotFound, match="The folder 'empty' is not a model"):
         resolve("empty", host=host)
 
 
