@@ -125,7 +125,7 @@ class BundleWriter:
         strangers = [] if self._in_cache else _strangers(target)
         if strangers:
             raise BundleError(
-                f"{target} holds files that are no part of a bundle: {', '.join(strangers[:5])}"
+                f"{target} holds files that are not part of a bundle: {', '.join(strangers[:5])}"
                 f"{', …' if len(strangers) > 5 else ''}.",
                 hint="Replacing the bundle would delete them; name another folder.",
             )

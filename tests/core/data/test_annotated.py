@@ -113,7 +113,7 @@ def test_every_token_stands_where_the_join_says(tokens: list[str]) -> None:
         ({"tokens": ["a"], "tags": [3]}, "nothing says what the ids mean"),
         ({"tokens": ["a"], "tags": [None]}, "None, which is not a tag"),
         ({"tokens": ["a", " "], "tags": ["O", "O"]}, "' ' is not a token"),
-        ({"tokens": [], "tags": []}, "an empty one"),
+        ({"tokens": [], "tags": []}, "or is empty"),
         ({"tokens": ["a"]}, "'tags' is missing"),
         ({"sentence": "a"}, "the column 'text' is missing"),
         ({"text": "a"}, "'entities' is missing"),
