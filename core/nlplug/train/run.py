@@ -155,9 +155,10 @@ def _fine_tune(
             work.start()
             write_settings(config, work.settings_file, given)
             _write_rows(recipe, config, work, *examples, test)
-            for part, file in ((check, work.check_file), (found, work.search_file)):
-                if part is not None:
-                    file.write_text(json.dumps(part.to_dict(), indent=2), encoding="utf-8")
+            if check is not None:
+                work.check_file.write_text(json.dumps(check.to_dict(), indent=2), encoding="utf-8")
+            if found is not None:
+                work.search_file.write_text(json.dumps(found.to_dict(), indent=2), encoding="utf-8")
 
     try:
         run_loop(recipe, config, work, *examples, parts, extensions.callbacks)
