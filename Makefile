@@ -104,7 +104,7 @@ format: $(VENV)/.dev-installed ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/.docs-installed ## Build the documentation site in build/docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --clean
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
 
 docs-serve: $(VENV)/.docs-installed ## Show the documentation site on http://127.0.0.1:8001
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8001

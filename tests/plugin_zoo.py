@@ -82,7 +82,7 @@ BROKEN = (
         "1.2",
         "zoo_misspelt",
         "from nlplug import hookimpl\n\n@hookimpl\ndef register_task():\n    return []\n",
-        cause="it implements 'register_task', which is no hook of nlplug",
+        cause="it implements 'register_task', which is not a hook of nlplug",
         hint="Did you mean 'register_tasks'?",
     ),
     Specimen(

@@ -1,4 +1,4 @@
-"""``make models MODEL=name`` starts a training once, and knows a running one by its command."""
+"""Targets: ``make models`` starts a training once; a warning ends ``make docs``."""
 
 from __future__ import annotations
 
@@ -47,3 +47,14 @@ def test_a_running_training_is_not_started_again(tmp_path: Path) -> None:
 
     assert done.returncode != 0
     assert "It is already running" in done.stderr
+
+
+def test_a_warning_ends_the_build_of_the_documentation() -> None:
+    """With ``--quiet``, MkDocs does not count the warnings that ``strict`` looks for."""
+    done = subprocess.run(
+        ["make", "-n", "docs"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    (build,) = [line for line in done.stdout.splitlines() if "mkdocs build" in line]
+
+    assert "quiet" not in build and " -q" not in build
+    assert "strict: true" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")

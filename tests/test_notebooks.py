@@ -18,6 +18,8 @@ pytestmark = pytest.mark.train
 
 FOLDER = ROOT / "docs" / "notebooks"
 ENGLISH = sorted(path for path in FOLDER.glob("*.ipynb") if not path.name.endswith(".zh.ipynb"))
+# The same code with other comments and texts, which `make long` runs too.
+CHINESE = [pytest.param(path.with_suffix(".zh.ipynb"), marks=pytest.mark.long) for path in ENGLISH]
 SHELL = (
     "import subprocess as _s, sys as _y; _y.exit(1) if _s.run({!r}, shell=True).returncode else 0"
 )
@@ -55,7 +57,7 @@ def command(line: str) -> str:
     return COMMAND.format(words) if plain else SHELL.format(line)
 
 
-@pytest.mark.parametrize("notebook", ENGLISH, ids=lambda path: path.stem)
+@pytest.mark.parametrize("notebook", [*ENGLISH, *CHINESE], ids=lambda path: path.stem)
 def test_a_notebook_runs(notebook: Path, tmp_path: Path) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(

@@ -31,15 +31,19 @@ def test_code_is_not_read_and_lines_stay_in_place(prose: ModuleType) -> None:
     assert text.splitlines()[7] == "A … good [text] ."
 
 
-def test_an_avoided_word_is_reported_on_its_line(prose: ModuleType) -> None:
+def test_an_avoided_phrase_is_reported_on_its_line_also_where_the_line_ends_in_it(
+    prose: ModuleType,
+) -> None:
     from proselint.tools import LintFile
 
     settings = {"max_errors": 9, "checks": prose.linter()}
 
-    (found,) = LintFile("page", "One line.\n\nSimply run it.").lint(settings)
+    (word,) = LintFile("page", "One line.\n\nSimply run it.").lint(settings)
+    (phrase,) = LintFile("page", "One line.\n\nThey are measured in\nturns.").lint(settings)
 
-    assert found.pos[0] == 3
-    assert "Simply" in found.check_result.message
+    assert (word.pos[0], phrase.pos[0]) == (3, 3)
+    assert "Simply" in word.check_result.message
+    assert "alternating" in phrase.check_result.message
 
 
 def test_the_help_of_options_of_subcommands_is_read(prose: ModuleType) -> None:

@@ -61,8 +61,10 @@ def help_texts(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
 def linter() -> dict[str, bool]:
     """Register all checks; which of them apply, the most specific first."""
     rules = tomllib.loads(RULES.read_text(encoding="utf-8"))
+    # A line may end between two words.
+    forms = {form.replace(" ", r"\s"): better for form, better in rules["avoid"].items()}
     avoid = Check(
-        check_type=PreferredForms(rules["avoid"]),
+        check_type=PreferredForms(forms),
         path="avoid",
         message="Instead of '{1}' write: {0}.",
     )

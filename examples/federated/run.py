@@ -27,7 +27,7 @@ _WAIT = 60
 
 
 def split(data: Path, clients: int, folder: Path) -> list[Path]:
-    """The rows of a file in turns as one file per client."""
+    """Deal the rows of a file out to one file per client."""
     rows = [row.values for row in read_rows(data)]
     files = []
     for number in range(clients):

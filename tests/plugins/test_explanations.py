@@ -183,10 +183,10 @@ def test_no_entity_has_no_explanation(ner: Pipeline) -> None:
 @pytest.mark.parametrize(
     ("task", "options", "message"),
     [
-        ("sentiment", {"explain_label": "neutral"}, "no label of the model"),
+        ("sentiment", {"explain_label": "neutral"}, "not a label of the model"),
         ("ner", {"explain_span": "Oslo"}, "not in the text"),
-        ("ner", {"explain_span": "met"}, "no entity of the answer"),
-        ("ner", {"explain_span": "met", "explain_label": "PERS"}, "no label of the model"),
+        ("ner", {"explain_span": "met"}, "not an entity of the answer"),
+        ("ner", {"explain_span": "met", "explain_label": "PERS"}, "not a label of the model"),
         ("qa", {"explain_span": "Oslo"}, "not in the context"),
     ],
 )
@@ -213,7 +213,7 @@ def test_the_command_line_prints_explanations_and_writes_them_to_tables(tmp_path
     assert second.endswith(",")
     done = runner.invoke(main, ["run", "sentiment", "--explain", "--explain-label", "x", "good"])
     assert done.exit_code != 0
-    assert "no label of the model" in done.stderr
+    assert "not a label of the model" in done.stderr
 
 
 def test_both_texts_of_a_pair_have_weights(sentiment: Pipeline) -> None:

@@ -172,7 +172,7 @@ def test_a_prompt_from_right_to_left_stands_before_its_text(ask: Ask) -> None:
         ("ner", "unsendable", "which is not valid Unicode"),
         ("qa", "ner", "this task needs end_logits, start_logits"),
         ("generation", "ner", "is for another task, token classification"),
-        ("translation", "generation", "is for another task: it is no text-to-text model"),
+        ("translation", "generation", "is for another task: it is not a text-to-text model"),
     ],
 )
 def test_a_model_that_does_not_fit_is_named_as_that(

@@ -9,7 +9,7 @@ import pytest
 import nlplug.errors
 from nlplug import pipeline
 from nlplug.errors import BundleCorrupt, NlplugError, OfflineError
-from nlplug_webui.error_texts import KINDS, told
+from nlplug_webui.error_texts import KINDS, error_text
 from nlplug_webui.messages import error_html
 
 
@@ -37,10 +37,10 @@ def test_the_commonest_messages_are_translated(
             pipe(item, **options)
 
     error = raised(ask)
-    found = told(error, "zh")
+    found = error_text(error, "zh")
     assert meaning in found.message and advice in (found.hint or "")
     assert found.original is None
-    assert told(error, "en").message == error.message
+    assert error_text(error, "en").message == error.message
 
 
 def test_of_other_errors_the_kind_is_translated_and_the_message_follows() -> None:
@@ -48,7 +48,7 @@ def test_of_other_errors_the_kind_is_translated_and_the_message_follows() -> Non
     card = error_html(error, "zh")
     assert "网络访问已关闭" in card
     assert '<p class="np-original" lang="en">acme/one is not on disk. Pull it.</p>' in card
-    assert "已损坏" in (told(BundleCorrupt("x"), "zh").message)
+    assert "已损坏" in (error_text(BundleCorrupt("x"), "zh").message)
     assert "np-original" not in error_html(error, "en")
 
 

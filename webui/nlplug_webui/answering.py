@@ -155,7 +155,7 @@ class Answering:
                         html = growing_html(growing.text, question.language, before=before)
                         yield self._result.message(html)
             if run.ending in (None, Ending.STOPPED):
-                facts = self._told(question, growing, run)
+                facts = self._generation_facts(question, growing, run)
                 facts += self._facts(question, lease, lease.pipeline.bundle_for(item, options).name)
                 yield self._result.answer(
                     self._written(question, growing, lease, item, options, before),
@@ -260,7 +260,7 @@ class Answering:
             facts.append(say("loaded_in", question.language, time=spent))
         return facts
 
-    def _told(self, question: PageRequest, growing: _Growing, run: Run) -> list[str]:
+    def _generation_facts(self, question: PageRequest, growing: _Growing, run: Run) -> list[str]:
         """Facts about a generated text: time, number of tokens, and why it ended."""
         language = question.language
         seconds = time.perf_counter() - growing.started

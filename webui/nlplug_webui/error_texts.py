@@ -72,7 +72,7 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Told:
+class ErrorText:
     """An error as a visitor reads it.
 
     Attributes:
@@ -86,7 +86,7 @@ class Told:
     original: str | None = None
 
 
-def told(error: NlplugError, language: str, shown: Callable[[str], str] = str) -> Told:
+def error_text(error: NlplugError, language: str, shown: Callable[[str], str] = str) -> ErrorText:
     """The error in a language.
 
     Args:
@@ -96,15 +96,15 @@ def told(error: NlplugError, language: str, shown: Callable[[str], str] = str) -
     """
     message = shown(error.message)
     if language != "zh":
-        return Told(message, error.hint)
+        return ErrorText(message, error.hint)
     whole = f"{message}\n{error.hint or ''}"
     for pattern, meaning, advice in _SENTENCES:
         if found := pattern.search(whole):
-            return Told(meaning.format(*found.groups()), advice.format(*found.groups()))
+            return ErrorText(meaning.format(*found.groups()), advice.format(*found.groups()))
     if error.error_type not in KINDS:
-        return Told(message, error.hint)
+        return ErrorText(message, error.hint)
     meaning, advice = KINDS[error.error_type]
-    return Told(meaning, advice, whole.replace("\n", " ").strip())
+    return ErrorText(meaning, advice, whole.replace("\n", " ").strip())
 
 
 def kind_texts() -> dict[str, tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from typing import Any
 
@@ -165,7 +165,7 @@ def input_controls(task: Task) -> list[Control]:
     # A form with a question also has the document that the question is about.
     tall |= {name: 7 for name in long if len(long) < len(plain)}
     return [
-        _with(control, lines=control.lines if control.lines > 1 else tall.get(control.name, 3))
+        replace(control, lines=control.lines if control.lines > 1 else tall.get(control.name, 3))
         if control.kind is Kind.TEXT and not is_short(control.name)
         else control
         for control in controls
@@ -187,7 +187,7 @@ def option_controls(task: Task) -> list[Control]:
     if task.display is not Display.LABEL:
         return controls
     return [
-        _with(control, initial=min(_DEFAULT_TOP_K, int(control.high or _DEFAULT_TOP_K)))
+        replace(control, initial=min(_DEFAULT_TOP_K, int(control.high or _DEFAULT_TOP_K)))
         if control.name == "top_k" and control.default == 1 and control.initial == 1
         else control
         for control in controls
@@ -202,7 +202,7 @@ def for_model(controls: Sequence[Control], options: Mapping[str, Any]) -> list[C
         options: ``Bundle.options``; names that the task does not have are ignored.
     """
     return [
-        _with(control, initial=options[control.name], default=options[control.name])
+        replace(control, initial=options[control.name], default=options[control.name])
         if control.name in options
         else control
         for control in controls
@@ -378,9 +378,3 @@ def _note(kind: Kind, low: float | None, high: float | None, language: str) -> s
     if low is not None:
         return say("at_least", language, low=low)
     return say("at_most", language, high=high) if high is not None else ""
-
-
-def _with(control: Control, **changes: Any) -> Control:
-    from dataclasses import replace
-
-    return replace(control, **changes)

@@ -17,7 +17,7 @@ from nlplug.errors import (
 )
 from nlplug.plugins import failed_plugin
 from nlplug.text.foreign import ForeignTexts
-from nlplug_webui.error_texts import Told, told
+from nlplug_webui.error_texts import ErrorText, error_text
 from nlplug_webui.texts import say
 
 _log = logging.getLogger(__name__)
@@ -47,11 +47,11 @@ def error_html(error: BaseException, language: str, *, file: Path | None = None)
 
     if isinstance(error, NlplugError):
         key = next((k for kind, k in _TITLES if isinstance(error, kind)), "error_other")
-        found = told(error, language, shown)
+        found = error_text(error, language, shown)
     else:
         _log.error("a task failed", exc_info=error)
         key = "error_other"
-        found = Told(shown(f"{type(error).__name__}: {error}"), _bug(error, language))
+        found = ErrorText(shown(f"{type(error).__name__}: {error}"), _bug(error, language))
     friendly = " np-error-mild" if isinstance(error, InputError) else ""
     return card_html(
         say(key, language),

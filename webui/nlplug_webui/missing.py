@@ -89,13 +89,13 @@ def _by_browser(scope: Scope) -> bool:
 def _page(scope: Scope) -> HTMLResponse:
     language = language_of(HTTPConnection(scope))
     title = escape(say("missing_title", language))
-    told = escape(say("missing", language, address=scope["path"]))
+    message = escape(say("missing", language, address=scope["path"]))
     home = escape(f"{scope.get('root_path', '')}/")
     return HTMLResponse(
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title} · nlplug</title><style>{_STYLE}</style></head><body><main>"
-        f"<h1>{title}</h1><p>{told}</p>"
+        f"<h1>{title}</h1><p>{message}</p>"
         f'<p><a href="{home}">{escape(say("missing_home", language))}</a></p></main></body></html>',
         status_code=404,
         headers={

@@ -273,8 +273,8 @@ def facts_html(facts: dict[str, Any], language: str) -> str:
         if value
     )
     title = f'<p class="np-model-name" title="{escape(facts["path"])}">{escape(facts["name"])}</p>'
-    told = f"<p>{escape(facts['description'])}</p>" if facts["description"] else ""
-    return f"{title}{told}<dl>{items}</dl>"
+    about = f"<p>{escape(facts['description'])}</p>" if facts["description"] else ""
+    return f"{title}{about}<dl>{items}</dl>"
 
 
 def _tuned(tuned: Tuned | None, language: str) -> str:
@@ -301,5 +301,5 @@ def _spec_html(spec: ModelSpec | None, language: str) -> str:
         return ""
     where = spec.hub_id or (Path(spec.path).name if spec.path else "")
     parts = [spec.description, where, readable_size(spec.size) if spec.size else "", spec.license]
-    told = " · ".join(escape(part) for part in parts if part)
-    return f"<p>{told}</p><p data-absent>{escape(say('not_fetched', language))}</p>"
+    about = " · ".join(escape(part) for part in parts if part)
+    return f"<p>{about}</p><p data-absent>{escape(say('not_fetched', language))}</p>"

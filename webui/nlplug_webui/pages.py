@@ -272,9 +272,9 @@ def _card(
         for key, value in facts.items()
         if value
     )
-    told = f'<p class="np-cause">{escape(cause)}</p>' if cause else ""
+    note = f'<p class="np-cause">{escape(cause)}</p>' if cause else ""
     if hint:
-        told += (
+        note += (
             f'<p class="np-hint"><strong>{escape(say("hint", language))}</strong> '
             f"{escape(hint)}</p>"
         )
@@ -282,5 +282,5 @@ def _card(
         f'<article class="np-plugin np-plugin-{escape(state)}" data-plugin="{escape(name)}">'
         f"<header><strong>{escape(name)}</strong><span>{escape(origin)}</span>"
         f'<span class="np-state">{escape(say(f"state_{state}", language))}</span></header>'
-        f"{told}<dl>{items}</dl></article>"
+        f"{note}<dl>{items}</dl></article>"
     )

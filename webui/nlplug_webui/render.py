@@ -128,7 +128,7 @@ def _spans_html(spans: Spans, marked: Marked) -> str:
 def _counts_html(spans: Spans, language: str) -> str:
     """The number of spans of each type."""
     kinds = Counter(group(row) for row in spans.rows if group(row)).most_common()
-    told = say("found", language, n=f"{len(spans.rows):,}")
+    found = say("found", language, n=f"{len(spans.rows):,}")
     hint = escape(say("toggle_type", language))
     parts = "".join(
         f'<button type="button" class="np-chip np-type" aria-pressed="true" title="{hint}" '
@@ -138,7 +138,7 @@ def _counts_html(spans: Spans, language: str) -> str:
     if len(kinds) > _KINDS_SHOWN:
         more = say("more", language, n=len(kinds) - _KINDS_SHOWN)
         parts += f'<span class="np-chip">{escape(more)}</span>'
-    return f'<p class="np-counts"><strong>{escape(told)}</strong>{parts}</p>'
+    return f'<p class="np-counts"><strong>{escape(found)}</strong>{parts}</p>'
 
 
 def _best_html(row: Mapping[str, Any], language: str) -> str:
@@ -226,9 +226,9 @@ def text_html(text: str, language: str, *, before: str = "") -> str:
 def growing_html(text: str, language: str, *, before: str = "") -> str:
     """A text that is being generated; only its end if it is long."""
     given = f'<span class="np-given">{escape(before[-MAX_CHARACTERS:])}</span>' if before else ""
-    told = f'<p class="np-note np-working" role="status">{escape(say("growing", language))}</p>'
+    note = f'<p class="np-note np-working" role="status">{escape(say("growing", language))}</p>'
     return (
-        f'<div class="np-growing" aria-busy="true">{told}<div class="np-text">{given}'
+        f'<div class="np-growing" aria-busy="true">{note}<div class="np-text">{given}'
         f'{escape(text[-MAX_CHARACTERS:])}<span class="np-caret" aria-hidden="true"></span></div>'
         "</div>"
     )

@@ -80,13 +80,13 @@ class ResultCard:
             for place, fact in enumerate(facts)
         )
         took = "" if seconds is None else f' data-seconds="{seconds:.4f}"'
-        told = f'<p class="np-facts"{took}>{chips}</p>'
+        line = f'<p class="np-facts"{took}>{chips}</p>'
         if self._display is not Display.HIGHLIGHT:
-            return [_mended(f'{notice}<div class="np-answer">{shown.html}</div>{told}')]
+            return [_mended(f'{notice}<div class="np-answer">{shown.html}</div>{line}')]
         return [
             _mended(f'{notice}<div class="np-answer">{shown.head}</div>'),
             _marked(shown.marked),
-            _mended(shown.tail + told),
+            _mended(shown.tail + line),
         ]
 
     def message(self, html: str) -> list[Any]:

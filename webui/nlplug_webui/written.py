@@ -73,8 +73,8 @@ def kept_note_html(kept: Sequence[str], language: str) -> str:
     """How many parts are unchanged; empty if there are none."""
     if not kept:
         return ""
-    told = escape(say("kept_count", language, n=len(kept)))
-    return f'<p class="np-note np-kept-note">{told}</p>'
+    note = escape(say("kept_count", language, n=len(kept)))
+    return f'<p class="np-note np-kept-note">{note}</p>'
 
 
 def call_html(

@@ -16,7 +16,7 @@ from nlplug.families.family import load
 if TYPE_CHECKING:
     from nlplug.task import Task
 
-_HELP = """Check the rows of FILE for training the task {task}.
+_HELP = """Check the rows of FILES for training the task {task}.
 
 \b
 nlplug data check {task} rows.csv

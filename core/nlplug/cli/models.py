@@ -32,8 +32,8 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def models() -> None:
     """List, download, seal, sign, encrypt and remove models.
 
-    A MODEL is a folder, the name of a packaged model, or owner/name[@revision][//subfolder] on the
-    Hub.
+    A MODEL is a folder, the name of a packaged model, or a repository of the Hub: owner/name, also
+    as owner/name@revision or owner/name//subfolder.
     """
 
 
@@ -88,7 +88,6 @@ def list_models(task: str | None, as_json: bool) -> None:
 def info(model: str, revision: str | None, as_json: bool) -> None:
     """Show the facts of a model: labels, files, metrics, licence."""
     from nlplug.models.inventory import size_of
-    from nlplug.models.tuned import tuned_for
 
     bundle = _open(model, revision)
     manifest = bundle.manifest
@@ -109,6 +108,16 @@ def info(model: str, revision: str | None, as_json: bool) -> None:
             }
         )
         return
+    _print_table([(name, value) for name, value in _facts(bundle) if value])
+    _print_table([("", ""), *_precision_rows(bundle)])
+
+
+def _facts(bundle: Bundle) -> list[tuple[str, str]]:
+    """Names and values of the facts of a model; a value that it does not state is empty."""
+    from nlplug.models.inventory import size_of
+    from nlplug.models.tuned import tuned_for
+
+    manifest = bundle.manifest
     facts: list[tuple[str, str]] = [("Name", bundle.name)]
     if manifest:
         facts += [
@@ -147,8 +156,13 @@ def info(model: str, revision: str | None, as_json: bool) -> None:
                 "texts of its batch",
             )
         )
-    _print_table([(name, value) for name, value in facts if value])
-    rows = [("", ""), ("PRECISION", "FILE", "SIZE", "METRICS", "PARITY")]
+    return facts
+
+
+def _precision_rows(bundle: Bundle) -> list[tuple[str, ...]]:
+    """The table of the precisions of a model, with its heads."""
+    manifest = bundle.manifest
+    rows: list[tuple[str, ...]] = [("PRECISION", "FILE", "SIZE", "METRICS", "PARITY")]
     for precision, path in sorted(bundle.precisions.items()):
         record = manifest.precisions.get(precision) if manifest else None
         rows.append(
@@ -160,7 +174,7 @@ def info(model: str, revision: str | None, as_json: bool) -> None:
                 _figures(record.parity) if record else "",
             )
         )
-    _print_table(rows)
+    return rows
 
 
 @models.command()

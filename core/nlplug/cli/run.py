@@ -187,8 +187,8 @@ def _run(task: Task, values: dict[str, Any]) -> None:
         if first is None:
             raise nothing_given(task, source, fields)
         rows = chain([first], rows)
-        if stream is not False and (stream or _tellable(pipe, first.values, options)):
-            return _tell(pipe, (row.values for row in rows), options, output)
+        if stream is not False and (stream or _can_stream(pipe, first.values, options)):
+            return _stream_answers(pipe, (row.values for row in rows), options, output)
         reject = None if skips is None else partial(rejected, file, skips)
         answered = answered_rows(partial(pipe.map, **options), rows, reject=reject)
         if target is None:
@@ -215,7 +215,7 @@ def _report_models(pipe: Pipeline) -> None:
         click.echo(f"Answered by {', '.join(counts)}", err=True)
 
 
-def _tell(
+def _stream_answers(
     pipe: Pipeline,
     rows: Iterator[Mapping[str, Any]],
     options: Mapping[str, Any],
@@ -233,7 +233,7 @@ def _tell(
             click.echo(file=output)
 
 
-def _tellable(pipe: Pipeline, row: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+def _can_stream(pipe: Pipeline, row: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
     """Whether the new text is the whole result that was asked for, and can be streamed."""
     from nlplug.task import only_whole
 

@@ -125,7 +125,8 @@ def tagged_tokens(
     for token in tokens:
         if not isinstance(token, str) or not token.strip():
             raise DataError(
-                f"{row.where}: {token!r} is no token.", hint="A token is a text that is not empty."
+                f"{row.where}: {token!r} is not a token.",
+                hint="A token is a text that is not empty.",
             )
     found = [_tag(tag, names, column, row) for tag in tags]
     check_brackets(found, row.where)
@@ -188,7 +189,7 @@ def _tag(tag: Any, names: Sequence[str], column: str, row: DataRow) -> str:
             hint="Give the tags in the order of their ids by --labels, or write names.",
         )
     raise DataError(
-        f"{row.where}: the column {column!r} holds {tag!r}, which is no tag.",
+        f"{row.where}: the column {column!r} holds {tag!r}, which is not a tag.",
         hint="A tag is a name such as B-LOC, or a whole number.",
     )
 
@@ -196,7 +197,7 @@ def _tag(tag: Any, names: Sequence[str], column: str, row: DataRow) -> str:
 def _list(row: DataRow, column: str) -> list[Any]:
     value = row.nested(column)
     if not isinstance(value, list) or not value:
-        state = "is missing" if column not in row.values else "is no list, or an empty one"
+        state = "is missing" if column not in row.values else "is not a list, or is empty"
         raise DataError(
             f"{row.where}: the column {column!r} {state}.",
             hint=f"The row has {', '.join(map(repr, row.values))}; "
@@ -209,7 +210,7 @@ def _spans(row: DataRow, text: str, label_column: str | None) -> list[Span]:
     column = label_column or next((name for name in SPAN_COLUMNS if name in row.values), "entities")
     values = row.nested(column)
     if not isinstance(values, list):
-        state = "is missing" if column not in row.values else "is no list"
+        state = "is missing" if column not in row.values else "is not a list"
         raise DataError(
             f"{row.where}: the column {column!r} {state}.",
             hint=f"The row has {', '.join(map(repr, row.values))}; "
@@ -238,7 +239,7 @@ def _span(value: Any, text: str, column: str, row: DataRow) -> Span:
         start = end = label = None
     if type(start) is not int or type(end) is not int or not isinstance(label, str) or not label:
         raise DataError(
-            f"{row.where}: the column {column!r} holds {value!r}, which is no span.",
+            f"{row.where}: the column {column!r} holds {value!r}, which is not a span.",
             hint='A span looks like {"start": 0, "end": 6, "label": "LOC"}.',
         )
     if not 0 <= start < end <= len(text) or not text[start:end].strip():

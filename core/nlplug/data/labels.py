@@ -44,9 +44,9 @@ def label_name(value: Any, row: DataRow, column: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise DataError(
-        f"{row.where}: the column {column!r} holds {json_shown(value)}, which is no label.",
-        hint="A label is a name or a whole number. A missing value is no label; write the name of "
-        "a label as a string.",
+        f"{row.where}: the column {column!r} holds {json_shown(value)}, which is not a label.",
+        hint="A label is a name or a whole number. A missing value is not a label; write the name "
+        "of a label as a string.",
     )
 
 
@@ -82,7 +82,7 @@ class LabelScheme:
         """The labels of a row, as names.
 
         Raises:
-            DataError: The row has no label where it needs one, or one that is no label.
+            DataError: The row has no label where it needs one, or one that is not a label.
         """
         if self.one_hot:
             return [name for name in self.one_hot if _on(row.values.get(name))]

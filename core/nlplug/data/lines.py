@@ -74,7 +74,7 @@ class LineReader:
         sample: The first lines, without their ends; a last line that may be cut off is left out.
 
     Raises:
-        DataError: The file cannot be opened, is no text, or its encoding cannot be detected.
+        DataError: The file cannot be opened, is not a text, or its encoding cannot be detected.
     """
 
     def __init__(self, file: DataFile, *, guess: bool = True) -> None:

@@ -44,7 +44,7 @@ def pairs_of(row: DataRow, source: str, targets: Sequence[str]) -> list[Pair]:
         targets: Languages or columns; none: ``target``, else all others.
 
     Raises:
-        DataError: No source or no target, or one that is no text; names file and line.
+        DataError: No source or no target, or one that is not a text; names file and line.
     """
     values = row.nested("translation") if "translation" in row.values else row.values
     if not isinstance(values, dict):

@@ -65,16 +65,24 @@ def _answers(question: Any, path: Path, place: str) -> dict[str, Any]:
 
 def _pairs(question: dict[str, Any], path: Path, place: str) -> list[Any]:
     """The answers of a question, each ``{"text": …, "answer_start": …}`` where it has one."""
-    given = question.get("answers")
-    if isinstance(given, dict) and isinstance(given.get("text"), list):
-        texts, starts = given["text"], given.get("answer_start")
-        if starts is None:
-            starts = [None] * len(texts)
-        if isinstance(starts, list) and len(starts) == len(texts):
-            pairs = zip(texts, starts, strict=True)
-            return [{"text": text, "answer_start": start} for text, start in pairs]
+    pairs = _columns(question.get("answers"))
+    if pairs is not None:
+        return [{"text": text, "answer_start": start} for text, start in pairs]
     answers = _list(question, "answers", path, place)
     return [{"text": answer} if isinstance(answer, str) else answer for answer in answers]
+
+
+def _columns(answers: Any) -> list[tuple[Any, Any]] | None:
+    """Pairs of an answer and its start (None if there are no starts), from ``{"text": […],
+    "answer_start": […]}``; None if the answers have another form."""
+    if not isinstance(answers, dict) or not isinstance(answers.get("text"), list):
+        return None
+    texts, starts = answers["text"], answers.get("answer_start")
+    if starts is None:
+        starts = [None] * len(texts)
+    if not isinstance(starts, list) or len(starts) != len(texts):
+        return None
+    return list(zip(texts, starts, strict=True))
 
 
 def _list(value: Any, name: str, path: Path, place: str) -> list[Any]:
@@ -117,14 +125,10 @@ def answer_spans(row: DataRow) -> tuple[tuple[int, int], ...]:
 def _given(row: DataRow) -> list[tuple[Any, Any]]:
     """Pairs of an answer and its start (None if the row has no start), as in the row."""
     value: Any = row.nested("answers")
-    if isinstance(value, dict) and isinstance(value.get("text"), list):
-        texts = value["text"]
-        starts = value.get("answer_start")
-        if starts is None:
-            starts = [None] * len(texts)
-        if isinstance(starts, list) and len(starts) == len(texts):
-            return list(zip(texts, starts, strict=True))
-    elif isinstance(value, list) and all(isinstance(item, dict) for item in value):
+    pairs = _columns(value)
+    if pairs is not None:
+        return pairs
+    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
         return [(item.get("text"), item.get("answer_start")) for item in value]
     elif isinstance(value, list) and all(isinstance(item, str) for item in value):
         return [(item, None) for item in value]
@@ -163,7 +167,7 @@ def _span(text: Any, start: Any, context: str, row: DataRow) -> tuple[int, int]:
         begin = -1
     if begin < 0 or context[begin : begin + len(text)] != text:
         raise DataError(
-            f"{_where(row)}: the answer {text!r} does not stand at {start!r} in the context.",
+            f"{_where(row)}: the answer {text!r} is not at position {start!r} of the context.",
             hint="answer_start counts characters from 0; leave it out to take the first place.",
         )
     return begin, begin + len(text)

@@ -1,4 +1,4 @@
-"""Tag schemes: one tag a token, read as spans of tokens and written from them."""
+"""Tag schemes: one tag per token, read as spans of tokens and written from them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SMALL = "-_"
 
 
 def split_tag(tag: str) -> tuple[str, str] | None:
-    """Role (``B``, ``I``, ``E``, ``S`` or ``O``) and type of a tag; None if it is no entity tag."""
+    """Role (``B``, ``I``, ``E``, ``S`` or ``O``) and type of an entity tag; None for others."""
     if tag == OUTSIDE:
         return OUTSIDE, ""
     role, dash, kind = tag.partition("-")

@@ -112,7 +112,7 @@ def label_ids(wanted: str, labels: Sequence[str]) -> list[int]:
         guess = f"Did you mean {close[0]!r}? " if close else ""
         shown = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
         raise OptionError(
-            f"explain_label is {wanted!r}, which is no label of the model.",
+            f"explain_label is {wanted!r}, which is not a label of the model.",
             hint=f"{guess}Its labels are: {shown}.",
         )
     return found

@@ -20,7 +20,8 @@ from nlplug.errors import OptionError
 from nlplug.export.graph import MICROSOFT, GraphEditor, attributes
 from nlplug.export.passes import split_bias_gelu
 
-FIXED, BATCH = SCALES = ("fixed", "batch")
+FIXED = "fixed"
+SCALES = (FIXED, "batch")
 _SMALLEST_TABLE = 1024
 
 

@@ -77,7 +77,7 @@ def export_model(config: ExportConfig) -> ExportReport:
         work.mkdir()
         checkpoint = load_checkpoint(config.source, config.task, allowed=config.allow)
         findings = check_checkpoint(checkpoint, config)
-        with _told(checkpoint.model.config.model_type, work):
+        with _named_in_errors(checkpoint.model.config.model_type, work):
             made: BuildResult = load(config.task.family.exporter)(config, checkpoint, work)
         _check_results(config, made.results, required)
         kept = [v for v in made.results if not v.refused and v.precision in config.wanted]
@@ -99,7 +99,7 @@ def export_model(config: ExportConfig) -> ExportReport:
 
 
 @contextmanager
-def _told(architecture: str, work: Path) -> Iterator[None]:
+def _named_in_errors(architecture: str, work: Path) -> Iterator[None]:
     """Name the architecture in errors about a graph that was made here, instead of its file."""
     try:
         yield

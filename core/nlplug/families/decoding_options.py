@@ -204,7 +204,7 @@ class GenerationConfig:
         found = tuple(token for token in values if type(token) is int)
         if found and max(found) > _LAST_TOKEN:
             raise BundleError(
-                f"The generation settings have {name}={shown(value)}, which is no token.",
+                f"The generation settings have {name}={shown(value)}, which is not a token.",
                 hint="Correct it in generation_config.json or config.json.",
             )
         return found

@@ -149,7 +149,7 @@ class GraphRunner(Runner):
         MissingExtra: No ONNX Runtime is installed.
         DeviceError: The device name is unknown.
         OptionError: ``threads`` is below 1.
-        BundleError: The file is no ONNX graph, has inputs that cannot be fed, or is for another
+        BundleError: The file is not an ONNX graph, has inputs that cannot be fed, or is for another
             task.
     """
 

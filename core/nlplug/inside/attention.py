@@ -57,7 +57,7 @@ class AttentionReader:
         more: The names of other values to return.
 
     Raises:
-        BundleError: The file is no ONNX graph, or it has no attention that is known.
+        BundleError: The file is not an ONNX graph, or it has no attention that is known.
     """
 
     def __init__(self, path: Path, more: Sequence[str] = ()) -> None:

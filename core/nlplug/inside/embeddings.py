@@ -31,7 +31,7 @@ class InputEmbeddings:
         path: The ``.onnx`` file.
 
     Raises:
-        BundleError: The file is no ONNX graph, or no table of embeddings was found in it.
+        BundleError: The file is not an ONNX graph, or no table of embeddings was found in it.
     """
 
     def __init__(self, path: Path) -> None:

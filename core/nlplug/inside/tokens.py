@@ -25,7 +25,7 @@ _BROKEN = "\ufffd"
 
 
 def token_text(tokenizer: Tokenizer, token: int) -> str:
-    """The text of a token; its name in the vocabulary where it is no text of its own."""
+    """The text of a token; its name in the vocabulary where it is not a text of its own."""
     decoded = tokenizer.decode([token], skip_special_tokens=False)
     if decoded.strip() and _BROKEN not in decoded:
         return decoded

@@ -161,7 +161,7 @@ class Bundle:
         """The inputs and outputs of a graph; arguments and errors as for `onnx_file`.
 
         Raises:
-            BundleError: The file is no ONNX graph.
+            BundleError: The file is not an ONNX graph.
         """
         return Signature.read(self.onnx_file(precision, graph))
 
@@ -170,7 +170,7 @@ class Bundle:
         """The precisions in which the scores of a text depend on the other texts of its batch.
 
         Raises:
-            BundleError: A file is no ONNX graph.
+            BundleError: A file is not an ONNX graph.
         """
         return [
             precision
@@ -208,7 +208,7 @@ class Bundle:
         """The model's window in tokens, special tokens included.
 
         Raises:
-            BundleError: The graph's file is no ONNX graph.
+            BundleError: The graph's file is not an ONNX graph.
         """
         stated = self.repository.window if self.manifest is None else self.manifest.max_length
         files = self.graphs.get(MODEL_GRAPH)
@@ -261,7 +261,7 @@ def _check_folder(path: Path) -> None:
         )
     if find_file(path, CONFIG_FILE) is None:
         raise BundleIncomplete(
-            f"{path} is no model folder: it holds no {CONFIG_FILE}.",
+            f"{path} is not a model folder: it holds no {CONFIG_FILE}.",
             hint="Name a folder with config.json, tokenizer.json and onnx/model.onnx.",
         )
 

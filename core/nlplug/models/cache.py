@@ -142,7 +142,7 @@ def pull(
         OfflineError: The network is switched off.
         ModelNotFound: There is no such repository, or no access to it.
         OptionError: The repository lacks a precision; the hint lists those it has.
-        BundleError: The repository is no model that can be run, or fetching it failed.
+        BundleError: The repository is not a model that can be run, or fetching it failed.
     """
     # One process at a time, so that two that add a precision do not overwrite each other.
     name = folder_of(ref, settings).name

@@ -46,7 +46,7 @@ def in_float(path: Path) -> bytes | None:
         The graph, whose weights may be in other files; None if it has nothing to change.
 
     Raises:
-        BundleError: It is no ONNX graph, or is encrypted and the key is missing or wrong.
+        BundleError: It is not an ONNX graph, or is encrypted and the key is missing or wrong.
     """
     graph = Graph.read(path)
     form = _FloatForm(graph)

@@ -152,7 +152,7 @@ class Graph:
         """Read the nodes of a file; the weights are skipped.
 
         Raises:
-            BundleError: It is no ONNX graph, or is encrypted and the key is missing or wrong.
+            BundleError: It is not an ONNX graph, or is encrypted and the key is missing or wrong.
         """
         with read_as_graph(path), _opened(path) as data:
             nodes, weights, inputs = [], [], []

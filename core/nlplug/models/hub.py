@@ -84,13 +84,13 @@ class HubRef:
         chosen = both.pop() if both else None
         if chosen and (not _REVISION.fullmatch(chosen) or ".." in chosen):
             raise OptionError(
-                f"{chosen!r} is no revision of a repository.",
+                f"{chosen!r} is not a revision of a repository.",
                 hint="Give a branch, a tag or a commit.",
             )
         parts = PurePosixPath(subfolder).parts
         if slashes and (not parts or {"..", "/"} & {*parts} or "\\" in subfolder):
             raise OptionError(
-                f"{subfolder!r} is no folder of a repository.",
+                f"{subfolder!r} is not a folder of a repository.",
                 hint="Give the path of a folder from the root of the repository, such as "
                 f"{text}//models/small.",
             )

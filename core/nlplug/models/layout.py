@@ -122,7 +122,7 @@ def graph_of(name: str) -> tuple[str, str] | None:
     """The graph and precision that a file holds: ``onnx/model_fp16.onnx`` → (model, fp16).
 
     Returns:
-        None when it is no ONNX file of a known layout (at the root or in ``onnx/``).
+        None when it is not an ONNX file of a known layout (at the root or in ``onnx/``).
     """
     folder, _, file = name.rpartition("/")
     if folder not in ("", "onnx") or not file.endswith(".onnx"):

@@ -230,7 +230,8 @@ class Manifest(BaseModel):
         version = raw.get("format_version") if isinstance(raw, dict) else None
         if type(version) is not int or version < 1:
             raise BundleCorrupt(
-                f"{where} is no manifest: format_version is {version!r}, not a positive integer.",
+                f"{where} is not a manifest: format_version is {version!r}, not a positive "
+                "integer.",
                 hint=again,
             )
         if version > FORMAT_VERSION:
@@ -244,6 +245,6 @@ class Manifest(BaseModel):
             first = error.errors(include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"])
             raise BundleCorrupt(
-                f"{where} is no valid manifest: {field + ': ' if field else ''}{first['msg']}.",
+                f"{where} is not a valid manifest: {field + ': ' if field else ''}{first['msg']}.",
                 hint=again,
             ) from None

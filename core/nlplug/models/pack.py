@@ -174,12 +174,12 @@ def check_gate(name: str, manifest: Manifest | None, precisions: Iterable[str]) 
 def _check(config: PackConfig) -> None:
     if not _NAME.fullmatch(config.name):
         raise OptionError(
-            f"{config.name!r} is no name for a packaged model.",
+            f"{config.name!r} is not a name for a packaged model.",
             hint="Use lower-case letters, digits, '-', '_' and '.', such as my-model.",
         )
     if not _VERSION.fullmatch(config.version):
         raise OptionError(
-            f"{config.version!r} is no version of a Python package.", hint="Such as 0.1.0."
+            f"{config.version!r} is not a version of a Python package.", hint="Such as 0.1.0."
         )
 
 

@@ -43,7 +43,7 @@ def push(
         Address of the commit.
 
     Raises:
-        OptionError: ``repo`` is no name of a repository.
+        OptionError: ``repo`` is not a name of a repository.
         GateRefused: A precision did not pass the quality gate.
         BundleError: The bundle has no manifest, or it is damaged.
         OfflineError: The network is switched off.
@@ -52,7 +52,8 @@ def push(
     ref = HubRef.parse(repo)
     if ref is None or str(ref) != ref.repo:
         raise OptionError(
-            f"{repo!r} is no name of a repository.", hint="Give owner/name, such as acme/tickets."
+            f"{repo!r} is not a name of a repository.",
+            hint="Give owner/name, such as acme/tickets.",
         )
     if bundle.manifest is None:
         raise BundleIncomplete(

@@ -141,7 +141,7 @@ class Repository:
         """Read the files of a folder, each at its root, in ``onnx/`` or in ``tokenizer/``.
 
         Raises:
-            BundleCorrupt: A file is broken JSON, or ``model_type`` is no text.
+            BundleCorrupt: A file is broken JSON, or ``model_type`` is not a text.
         """
 
         def found(name: str) -> dict[str, Any] | None:

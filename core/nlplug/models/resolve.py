@@ -164,7 +164,7 @@ def _from_hub(ref: HubRef, settings: Settings, *, precision: str | None, fetch: 
 def _unknown(model: str, host: PluginHost | None) -> ModelNotFound:
     if Path(model).is_dir():
         return ModelNotFound(
-            f"The folder {model!r} is no model: it holds no {CONFIG_FILE}, and no package or "
+            f"The folder {model!r} is not a model: it holds no {CONFIG_FILE}, and no package or "
             "Hub id has that name.",
             hint="Name a folder with config.json, tokenizer.json and onnx/model.onnx.",
         )

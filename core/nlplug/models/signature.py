@@ -91,7 +91,7 @@ class Signature:
         """Read the signature of an ``.onnx`` file.
 
         Raises:
-            BundleError: The file is missing or is no ONNX graph, or it is encrypted and the key is
+            BundleError: The file is missing, is not an ONNX graph, or is encrypted and the key is
                 missing or wrong.
         """
         with read_as_graph(path):

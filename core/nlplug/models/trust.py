@@ -72,7 +72,7 @@ def verify_wheel(wheel: Path, key: Path | None = None) -> list[str]:
 
     Raises:
         ModelNotFound: There is no such file.
-        BundleError: As for `verify_bundle`, or the file is no wheel with a model.
+        BundleError: As for `verify_bundle`, or the file is not a wheel with a model.
     """
     if not wheel.is_file():
         raise ModelNotFound(f"There is no file {wheel}.", hint="Check the path.")
@@ -121,7 +121,7 @@ def _readable(wheel: Path) -> Iterator[None]:
         RuntimeError,
     ) as error:
         raise BundleCorrupt(
-            f"{wheel} is no wheel that can be read: {error}.", hint=_AGAIN
+            f"{wheel} is not a wheel that can be read: {error}.", hint=_AGAIN
         ) from None
 
 
@@ -130,7 +130,7 @@ def _check_record(wheel: Path, archive: zipfile.ZipFile) -> list[str]:
     names = [name for name in archive.namelist() if not name.endswith("/")]
     records = [name for name in names if name.count("/") == 1 and name.endswith(_RECORD)]
     if len(records) != 1 or len(set(names)) != len(names):
-        raise BundleCorrupt(f"{wheel} is no wheel: it needs one file {_RECORD}.", hint=_AGAIN)
+        raise BundleCorrupt(f"{wheel} is not a wheel: it needs one file {_RECORD}.", hint=_AGAIN)
     rows = csv.reader(io.StringIO(archive.read(records[0]).decode()))
     stated = {name: digest for name, digest, _ in rows}
     for name in sorted({*names} ^ stated.keys()):

@@ -82,7 +82,7 @@ class BundleWriter:
 
         Raises:
             BundleError: A file that the manifest names is missing, a link leaves the folder, or
-                something that is no bundle came to stand at ``target``.
+                something that is not a bundle came to stand at ``target``.
         """
         if not self._open:
             raise BundleError(f"The writer of {self.target} is closed already.")
@@ -125,7 +125,7 @@ class BundleWriter:
         strangers = [] if self._in_cache else _strangers(target)
         if strangers:
             raise BundleError(
-                f"{target} holds files that are no part of a bundle: {', '.join(strangers[:5])}"
+                f"{target} holds files that are not part of a bundle: {', '.join(strangers[:5])}"
                 f"{', …' if len(strangers) > 5 else ''}.",
                 hint="Replacing the bundle would delete them; name another folder.",
             )

@@ -229,6 +229,6 @@ def _unzip(wheel: Path, site: Path) -> str:
             archive.extractall(site)
     except (OSError, zipfile.BadZipFile) as error:
         raise PluginError(
-            f"{wheel} is no wheel: {error}.", hint="Give a source folder or a .whl file."
+            f"{wheel} is not a wheel: {error}.", hint="Give a source folder or a .whl file."
         ) from None
     return normalize(wheel.name.split("-")[0])

@@ -114,7 +114,7 @@ def _bad_item(item: Any, wanted: type, noun: str, hook: str) -> Check:
     return Check(
         f"{hook} returned",
         False,
-        f"{item!r} of type {type(item).__name__}, which is no {noun}",
+        f"{item!r} of type {type(item).__name__}, which is not a {noun}",
         f"Return a list of nlplug.{wanted.__name__} objects.",
     )
 
@@ -123,7 +123,7 @@ def _name(task: Task) -> str:
     name = getattr(task, "name", None)
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise Broken(
-            f"{name!r} is no task name",
+            f"{name!r} is not a task name",
             "Use lower-case letters, digits and single hyphens, such as 'reading-level'.",
         )
     return name
@@ -135,7 +135,7 @@ def _text(attribute: str) -> Callable[[Task], str]:
         texts = list(value.values()) if isinstance(value, Mapping) else [value]
         if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
             raise Broken(
-                f"{value!r} is no text",
+                f"{value!r} is not a text",
                 f"Set {attribute} to a text, or to one text per language: "
                 '{"en": "Sentiment", "zh": "情感分析"}.',
             )
@@ -147,7 +147,7 @@ def _text(attribute: str) -> Callable[[Task], str]:
 def _input(task: Task) -> str:
     model = task.Input
     if not (isinstance(model, type) and issubclass(model, TaskInput)):
-        raise Broken(f"{model!r} is no subclass of nlplug.TaskInput", "Derive it from TaskInput.")
+        raise Broken(f"{model!r} is not a subclass of nlplug.TaskInput", "Derive it from that.")
     if not model.model_fields:
         raise Broken(f"{model.__name__} has no field", "Give it at least one field.")
     model.model_json_schema()
@@ -158,7 +158,7 @@ def _options(task: Task) -> str:
     model = task.Options
     if not (isinstance(model, type) and issubclass(model, TaskOptions)):
         raise Broken(
-            f"{model!r} is no subclass of nlplug.TaskOptions", "Derive it from TaskOptions."
+            f"{model!r} is not a subclass of nlplug.TaskOptions", "Derive it from TaskOptions."
         )
     needed = [name for name, field in model.model_fields.items() if field.is_required()]
     if needed:
@@ -200,7 +200,7 @@ def _display(task: Task) -> str:
 def _examples(task: Task) -> str:
     examples = task.examples
     if isinstance(examples, str) or not isinstance(examples, Sequence):
-        raise Broken(f"{examples!r} is no list of examples", "Give a list of nlplug.Example.")
+        raise Broken(f"{examples!r} is not a list of examples", "Give a list of nlplug.Example.")
     for position, example in enumerate(examples, 1):
         if not isinstance(example, Example):
             raise Broken(f"number {position} is {example!r}", "Give nlplug.Example(input={…}).")
@@ -220,7 +220,7 @@ def _family(task: Task) -> str:
     family = getattr(task, "family", None)
     if not isinstance(family, Family):
         raise Broken(
-            f"{family!r} is no family",
+            f"{family!r} is not a family",
             "Derive the task from one of nlplug.families, or set family to a Family of your own.",
         )
     for name in ("training", "settings", "scoring", "exporter", "gate_inputs", "hub_shape"):
@@ -236,7 +236,7 @@ def _family(task: Task) -> str:
 def _default_model(task: Task) -> str:
     value = task.default_model
     if value is not None and not (isinstance(value, str) and value):
-        raise Broken(f"{value!r} is no name of a model", "Give the name of a ModelSpec, or None.")
+        raise Broken(f"{value!r} is not a model's name", "Give the name of a ModelSpec, or None.")
     return value or "none"
 
 
@@ -244,7 +244,7 @@ def _hub_task(task: Task) -> str:
     value = getattr(task, "hub_task", None)
     if not isinstance(value, str) or not NAME.fullmatch(value):
         raise Broken(
-            f"{value!r} is no task of the Hub",
+            f"{value!r} is not a task of the Hub",
             "Name the Hugging Face task with the same shapes, such as 'text-classification'.",
         )
     return value

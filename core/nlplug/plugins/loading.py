@@ -197,7 +197,7 @@ class Loader:
         except pluggy.PluginValidationError as error:
             name = _hook_in(error, known)
             raise Broken(
-                f"it implements {name!r}, which is no hook of nlplug",
+                f"it implements {name!r}, which is not a hook of nlplug",
                 f"{nearest(name, known)}The hooks are {', '.join(known)}. A hook of an optional "
                 "package is written @hookimpl(optionalhook=True).",
             ) from error
@@ -277,7 +277,7 @@ class Loader:
         if not isinstance(answer, Iterable):
             given = "None" if answer is None else f"{answer!r} of type {type(answer).__name__}"
             raise Broken(
-                f"{hook} returned {given}, which is no list", f"Return a list from {hook}."
+                f"{hook} returned {given}, which is not a list", f"Return a list from {hook}."
             )
         # A generator runs only here.
         return self._run_hook(lambda: list(answer), hook, unit.dist.name)

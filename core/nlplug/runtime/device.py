@@ -163,7 +163,7 @@ def device_name(device: object) -> str:
     return name
 
 
-def settle_on_cpu(device: str, *, what: str = "text is decoded there") -> None:
+def warn_unless_cpu(device: str, *, what: str = "text is decoded there") -> None:
     """For what runs on the CPU only: check the name, and warn who asked for another device.
 
     Raises:

@@ -178,7 +178,7 @@ class OnnxExecutor:
 
     Raises:
         MissingExtra: No ONNX Runtime is installed.
-        BundleError: The file is no graph that ONNX Runtime can load.
+        BundleError: The file is not a graph that ONNX Runtime can load.
         DeviceError: The device name is unknown.
         OptionError: ``threads`` is below 1.
     """
@@ -241,7 +241,7 @@ class OnnxExecutor:
         """What the graph declares; opens no session.
 
         Raises:
-            BundleError: The file is no ONNX graph.
+            BundleError: The file is not an ONNX graph.
         """
         return Signature.read(self.path)
 

@@ -43,7 +43,7 @@ def write_package(name: str, directory: Path, *, family: str | None = None) -> P
     """
     if not NAME.fullmatch(name):
         raise OptionError(
-            f"{name!r} is no task name.",
+            f"{name!r} is not a task name.",
             hint="Use lower-case letters, digits and single hyphens, such as 'reading-level'.",
         )
     family = family or _USUAL

@@ -113,11 +113,11 @@ class Batch:
             self.stop()
 
     def _steps(self, answers: Iterator[Any]) -> Iterator[Any]:
-        while True:
-            if self._stopped:
-                raise CancelledError
-            try:
-                answer = next(answers)
-            except StopIteration:
-                return
+        self._raise_if_stopped()
+        for answer in answers:
             yield answer
+            self._raise_if_stopped()
+
+    def _raise_if_stopped(self) -> None:
+        if self._stopped:
+            raise CancelledError

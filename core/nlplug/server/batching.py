@@ -237,7 +237,7 @@ class Batcher:
                 self._refuse(error, *loads)
                 return None
         for loading in loads:
-            _settle(loading, self._model)
+            _complete(loading, self._model)
         return self._model
 
     def _refuse(self, error: Exception, *futures: Future[Any]) -> None:
@@ -247,7 +247,7 @@ class Batcher:
             self._jobs.clear()
             self._loads = []
         for future in [*futures, *loads, *(job.future for job in jobs)]:
-            _settle(future, error)
+            _complete(future, error)
 
     def _gather(self) -> list[Share]:
         """Take the next batch: the oldest request, and later ones with the same options.
@@ -284,7 +284,7 @@ class Batcher:
                 self._batches[current_thread()] = batch
         if batch is None:
             for share in shares:
-                _settle(share.job.future, shutting_down())
+                _complete(share.job.future, shutting_down())
             return
         self._sizes.observe(len(batch.inputs))
         try:
@@ -300,7 +300,7 @@ class Batcher:
             job = share.job
             job.answers.extend(result)
             if len(job.answers) == len(job.inputs):
-                _settle(job.future, job.answers)
+                _complete(job.future, job.answers)
             else:
                 self._go_on(job)
 
@@ -311,20 +311,20 @@ class Batcher:
                 self._jobs.append(job)
                 self._wake()
                 return
-        _settle(job.future, shutting_down())
+        _complete(job.future, shutting_down())
 
     def _mend(self, model: Pipeline, batch: Batch, error: Exception) -> None:
         """Answer the remaining requests of a batch that failed or was stopped."""
         if batch.stopped:
             self._answer(model, batch.shares)
         elif len(batch.shares) == 1:
-            _settle(batch.shares[0].job.future, error)
+            _complete(batch.shares[0].job.future, error)
         else:  # An error of one request must not affect the others.
             for share in batch.shares:
                 self._answer(model, [share])
 
 
-def _settle(future: Future[Any], result: Any) -> None:
+def _complete(future: Future[Any], result: Any) -> None:
     """Set a result or an exception, unless the future is done already."""
     if future.done() or not future.set_running_or_notify_cancel():
         return

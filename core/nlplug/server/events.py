@@ -18,9 +18,6 @@ from starlette.types import Message, Receive, Scope, Send
 from nlplug.server.batching import shutting_down
 from nlplug.server.http import CLIENT_GONE, unless_gone
 
-DONE = b"data: [DONE]\n\n"
-"""The last event, in protocols that have one."""
-
 # Some clients split lines at these characters too.
 _BREAKS = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: one path a served name, its schemas those of the task's pydantic models."""
+"""The OpenAPI document: one path per served name, with the schemas of its task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _REF = "#/components/schemas/{model}"
 _ERRORS = {
-    "400": "A device or another setting of the server does not hold.",
+    "400": "A setting of the server, such as its device, cannot be used.",
     "401": "The API key is missing or wrong.",
     "404": "No such model is served.",
     "408": "The body did not arrive in time.",
@@ -29,6 +29,18 @@ _ERRORS = {
     "422": "The inputs or parameters are malformed; the message begins with the field's path.",
     "429": "The queue is full; Retry-After says when to try again.",
     "504": "The request took too long.",
+}
+_HEADERS = {
+    "X-Nlplug-Warnings": {
+        "description": "Warnings about the answer, such as texts in languages that the model does "
+        "not know: a JSON list of texts.",
+        "schema": {"type": "string"},
+    },
+    "X-Nlplug-Models": {
+        "description": "Where the language of a text chooses the model: the number of texts by "
+        "model, a JSON object.",
+        "schema": {"type": "string"},
+    },
 }
 _ERROR_SCHEMA = {
     "type": "object",
@@ -150,8 +162,8 @@ def _task_components(task: Task) -> dict[str, Any]:
     return found
 
 
-def _operation(served: Served, operation_id: str) -> dict[str, Any]:
-    task = served.task
+def _request_body(task: Task) -> dict[str, Any]:
+    """The media type of a request to a model: its schema, and the examples of the task."""
     prefix = _title(task.name)
     one = {"anyOf": [{"type": "string"}, _ref(f"{prefix}Input")]}
     body: dict[str, Any] = {
@@ -186,7 +198,12 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
             }
             for number, example in enumerate(task.examples, 1)
         }
-    answer = shape_of(task).schema(_ref(f"{prefix}Output"))
+    return content
+
+
+def _operation(served: Served, operation_id: str) -> dict[str, Any]:
+    task = served.task
+    answer = shape_of(task).schema(_ref(f"{_title(task.name)}Output"))
     with_warnings = {
         "type": "object",
         "required": ["results", "warnings"],
@@ -204,22 +221,14 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
         "operationId": operation_id,
         "summary": localize(task.title),
         "description": localize(task.description),
-        "requestBody": {"required": True, "content": {"application/json": content}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": _request_body(task)},
+        },
         "responses": {
             "200": {
                 "description": "The answer.",
-                "headers": {
-                    "X-Nlplug-Warnings": {
-                        "description": "Warnings about the answer, such as texts in languages "
-                        "that the model does not know: a JSON list of texts.",
-                        "schema": {"type": "string"},
-                    },
-                    "X-Nlplug-Models": {
-                        "description": "Where the language of a text chooses the model: the number "
-                        "of texts by model, a JSON object.",
-                        "schema": {"type": "string"},
-                    },
-                },
+                "headers": _HEADERS,
                 "content": replies,
             }
         }

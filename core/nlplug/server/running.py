@@ -67,14 +67,14 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, started: Callable[[], object] | None) -> None:
         super().__init__(config)
-        self._tell = started
+        self._when_ready = started
         self._quiet_until = 0.0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(self._report)
         await super().startup(sockets)
-        if self._tell is not None and self.started:
-            self._tell()
+        if self._when_ready is not None and self.started:
+            self._when_ready()
 
     def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if "socket.accept()" not in context["message"]:

@@ -154,16 +154,7 @@ def _fine_tune(
         if main:
             work.start()
             write_settings(config, work.settings_file, given)
-            if examples[1]:
-                _write(recipe, examples[1], work.eval_file)
-            else:
-                _write(recipe, examples[0], work.rows_file)
-            # The scales of int8 activations are values that rows have, without noise.
-            scaled = examples[1] if config.private_epsilon else examples[0]
-            some = random.Random(config.seed).sample(scaled, min(_SCALED, len(scaled)))
-            _write(recipe, some, work.calibration_file)
-            if test:
-                _write(recipe, test, work.test_file)
+            _write_rows(recipe, config, work, *examples, test)
             if check is not None:
                 work.check_file.write_text(json.dumps(check.to_dict(), indent=2), encoding="utf-8")
             if found is not None:
@@ -176,6 +167,27 @@ def _fine_tune(
             work.remove_unless_begun()
         raise
     return work, config
+
+
+def _write_rows(
+    recipe: Recipe,
+    config: TrainConfig,
+    work: Workspace,
+    train_examples: list[Example],
+    eval_examples: list[Example],
+    test_examples: list[Example],
+) -> None:
+    """Write the rows that choose the checkpoint, calibrate int8, and are for gate and report."""
+    if eval_examples:
+        _write(recipe, eval_examples, work.eval_file)
+    else:
+        _write(recipe, train_examples, work.rows_file)
+    # The scales of int8 activations are values that rows have, without noise.
+    scaled = eval_examples if config.private_epsilon else train_examples
+    some = random.Random(config.seed).sample(scaled, min(_SCALED, len(scaled)))
+    _write(recipe, some, work.calibration_file)
+    if test_examples:
+        _write(recipe, test_examples, work.test_file)
 
 
 def _unlabelled(config: TrainConfig) -> list[DataRow]:

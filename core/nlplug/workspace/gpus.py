@@ -32,10 +32,10 @@ def gpus() -> Gpus:
         return Gpus((), False)
     command = [program, "--query-gpu=name", "--format=csv,noheader"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return Gpus((), False)
-    names = told.stdout.splitlines() if told.returncode == 0 else []
+    names = done.stdout.splitlines() if done.returncode == 0 else []
     return Gpus(tuple(name.strip() for name in names if name.strip()), _torch_uses_gpus())
 
 

@@ -187,11 +187,11 @@ class Languages:
         own = self._own(code, self.targets)
         if own is None or (self.codes and target != own):
             known = ", ".join(self.targets)
-            told = "Set tgt_lang to one of" if self.codes else "It translates to"
+            advice = "Set tgt_lang to one of" if self.codes else "It translates to"
             raise OptionError(
                 f"The text names its target with >>{code}<<; the model {self.name!r} "
                 + ("does not translate to it." if own is None else "accepts it only as tgt_lang."),
-                hint=f"{told}: {known}." if known else f"Leave >>{code}<< out.",
+                hint=f"{advice}: {known}." if known else f"Leave >>{code}<< out.",
             )
         return own, rest
 

@@ -109,7 +109,7 @@ def test_a_part_that_the_index_lists_and_that_is_missing_is_named(tmp_path: Path
         ({"metadata": {}}, "has no weight_map"),
         ({"weight_map": {"a": "model.bin"}}, "has no metadata"),
         ({"metadata": {}, "weight_map": ["a"]}, "has no weight_map"),
-        ({"metadata": {}, "weight_map": {"a": "../b.safetensors"}}, "file of a, which is no file"),
+        ({"metadata": {}, "weight_map": {"a": "../b.safetensors"}}, "file of a, which is not in"),
         ({"metadata": {}, "weight_map": {"a": 1}}, "has 1 as the file of a"),
     ],
     ids=str,

@@ -68,7 +68,7 @@ def test_targets_keep_their_scores_among_all_tokens(fill: Pipeline) -> None:
 
 
 def test_a_target_that_is_no_token_is_replaced_with_a_warning(fill: Pipeline) -> None:
-    with pytest.warns(UserWarning, match="'nowhere' is no single token"):
+    with pytest.warns(UserWarning, match="'nowhere' is not a single token"):
         assert fill("[MASK]", targets=["nowhere"])[0]["token_str"] == "[UNK]"
 
 

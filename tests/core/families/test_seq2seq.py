@@ -132,7 +132,7 @@ def test_a_text_longer_than_the_window_is_refused_or_cut(write: Pipeline) -> Non
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no text-to-text model"):
+    with pytest.raises(BundleError, match="not a text-to-text model"):
         Pipeline(Rewriting(), tiny_text_classifier(tmp_path))
 
 

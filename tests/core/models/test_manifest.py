@@ -208,14 +208,15 @@ def test_what_is_wrong_is_named_with_its_place() -> None:
     with pytest.raises(BundleCorrupt) as raised:
         Manifest.parse(text, where="here")
     assert raised.value.message == (
-        "here is no valid manifest: files.a.txt.size: Input should be greater than or equal to 0."
+        "here is not a valid manifest: files.a.txt.size: "
+        "Input should be greater than or equal to 0."
     )
     precision = {"fp32": {"file": "b.onnx"}}
     whole = {"format_version": 1, "name": "x", "files": {"a": {**record, "size": 1}}}
     with pytest.raises(BundleCorrupt) as raised:
         Manifest.parse(json.dumps({**whole, "precisions": precision}), where="here")
     assert raised.value.message == (
-        "here is no valid manifest: Value error, precision 'fp32' names 'b.onnx', not in files."
+        "here is not a valid manifest: Value error, precision 'fp32' names 'b.onnx', not in files."
     )
 
 

@@ -168,12 +168,12 @@ def test_a_damaged_bundle_is_not_packed(bundle: Bundle, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["My Model", "../x", "a/b", "", "-x", "x-", 'x"y', "x\ny"])
 def test_a_name_that_cannot_be_is_refused(bundle: Bundle, tmp_path: Path, name: str) -> None:
-    with pytest.raises(OptionError, match="no name for a packaged model"):
+    with pytest.raises(OptionError, match="not a name for a packaged model"):
         pack_wheel(bundle, tmp_path, PackConfig(name))
 
 
 def test_a_version_that_cannot_be_is_refused(bundle: Bundle, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="no version"):
+    with pytest.raises(OptionError, match="not a version"):
         pack_wheel(bundle, tmp_path, PackConfig("my-model", "latest"))
 
 

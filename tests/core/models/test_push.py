@@ -158,7 +158,7 @@ def test_the_hub_has_to_be_within_reach(
 def test_what_is_no_name_of_a_repository_is_refused(
     bundle: Bundle, writable: HubStandIn, name: str
 ) -> None:
-    with pytest.raises(OptionError, match="no name of a repository"):
+    with pytest.raises(OptionError, match="not a name of a repository"):
         push(bundle, name, load_settings())
 
 

@@ -124,7 +124,7 @@ def test_a_path_that_leads_nowhere_is_no_hub_id(
     hub: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises((ModelNotFound, BundleIncomplete), match=r"no folder|no model folder"):
+    with pytest.raises((ModelNotFound, BundleIncomplete), match=r"no folder|not a model folder"):
         resolve(written)
     assert hub.requests == []
 
@@ -144,7 +144,7 @@ def test_what_is_no_hub_id_is_never_asked_for(
 
 @pytest.mark.parametrize("revision", ["../../x", "a..b", "/etc", "-f", "a b"])
 def test_a_revision_that_is_none_is_refused(hub: HubStandIn, revision: str) -> None:
-    with pytest.raises(OptionError, match="no revision of a repository"):
+    with pytest.raises(OptionError, match="not a revision of a repository"):
         resolve("acme/tiny", revision=revision)
     assert hub.requests == []
 
@@ -159,7 +159,7 @@ def test_a_folder_without_a_model_is_named_as_such(
 ) -> None:
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelNotFound, match="The folder 'empty' is no model"):
+    with pytest.raises(ModelNotFound, match="The folder 'empty' is not a model"):
         resolve("empty", host=host)
 
 

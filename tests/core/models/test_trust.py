@@ -205,7 +205,7 @@ def test_what_is_no_wheel_with_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound):
         verify_wheel(tmp_path / "none.whl")
     (tmp_path / "text.whl").write_text("text")
-    with pytest.raises(BundleCorrupt, match="no wheel that can be read"):
+    with pytest.raises(BundleCorrupt, match="not a wheel that can be read"):
         verify_wheel(tmp_path / "text.whl")
     with zipfile.ZipFile(tmp_path / "empty.whl", "w") as archive:
         archive.writestr("m-1.dist-info/RECORD", "m-1.dist-info/RECORD,,\n")

@@ -34,16 +34,16 @@ def register_models():
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        ("name = 'Plain Task'", "Tried.name: 'Plain Task' is no task name"),
-        ("name = None", "Tried.name: None is no task name"),
-        ("title = ''", "Tried.title: '' is no text"),
-        ("title = {}", "Tried.title: {} is no text"),
-        ("title = {'en': 3}", "Tried.title: {'en': 3} is no text"),
-        ("description = 7", "Tried.description: 7 is no text"),
+        ("name = 'Plain Task'", "Tried.name: 'Plain Task' is not a task name"),
+        ("name = None", "Tried.name: None is not a task name"),
+        ("title = ''", "Tried.title: '' is not a text"),
+        ("title = {}", "Tried.title: {} is not a text"),
+        ("title = {'en': 3}", "Tried.title: {'en': 3} is not a text"),
+        ("description = 7", "Tried.description: 7 is not a text"),
         ("hub_task = 'Text Classification'", "Tried.hub_task: 'Text Classification'"),
-        ("Input = dict", "Tried.Input: <class 'dict'> is no subclass of nlplug.TaskInput"),
+        ("Input = dict", "Tried.Input: <class 'dict'> is not a subclass of nlplug.TaskInput"),
         ("Input = TaskInput", "Tried.Input: TaskInput has no field"),
-        ("Options = dict", "Tried.Options: <class 'dict'> is no subclass"),
+        ("Options = dict", "Tried.Options: <class 'dict'> is not a subclass"),
         ("class Options(TaskOptions):\n        k: int", "Tried.Options: k has no default"),
         (
             "class Options(TaskOptions):\n        text: str = ''",
@@ -55,7 +55,7 @@ def register_models():
         ),
         ("Output = 3", "Tried.Output: "),
         ("display = 'hologram'", "Tried.display: 'hologram' is no Display"),
-        ("examples = 'text'", "Tried.examples: 'text' is no list of examples"),
+        ("examples = 'text'", "Tried.examples: 'text' is not a list of examples"),
         ("examples = ['text']", "Tried.examples: number 1 is 'text'"),
         (
             "examples = [Example({'text': 'a'}), Example({'txt': 'a'})]",
@@ -65,8 +65,8 @@ def register_models():
             "examples = [Example({'text': 'a'}, {'top_k': 3})]",
             "Tried.examples: number 1 does not validate: ",
         ),
-        ("default_model = 3", "Tried.default_model: 3 is no name of a model"),
-        ("family = 'mine'", "Tried.family: 'mine' is no family"),
+        ("default_model = 3", "Tried.default_model: 3 is not a model's name"),
+        ("family = 'mine'", "Tried.family: 'mine' is not a family"),
         (
             "family = Family('mine', training='nlplug.train')",
             "Tried.family: training is 'nlplug.train', which is no 'module:name'",
@@ -106,7 +106,7 @@ def test_a_task_that_cannot_be_bound(write: Write) -> None:
 @pytest.mark.parametrize(
     ("spec", "cause"),
     [
-        ("'a/b'", "'a/b' of type str, which is no model"),
+        ("'a/b'", "'a/b' of type str, which is not a model"),
         ("ModelSpec('a/b', 'plain', hub_id='a/b')", "its name is 'a/b'"),
         ("ModelSpec('m', '', hub_id='a/b')", "model 'm': its task is ''"),
         ("ModelSpec('m', 'plain')", "model 'm': path is None and hub_id is None"),

@@ -160,10 +160,10 @@ def test_a_hook_of_an_optional_package_is_let_pass(write: Write) -> None:
 @pytest.mark.parametrize(
     ("answer", "cause", "hint"),
     [
-        ("None", "register_tasks returned None, which is no list", "Return a list"),
+        ("None", "register_tasks returned None, which is not a list", "Return a list"),
         ("7", "register_tasks returned 7 of type int", "Return a list"),
-        ("Plain()", "of type Plain, which is no list", "Return a list"),
-        ("'ab'", "'a' of type str, which is no task", "nlplug.Task objects"),
+        ("Plain()", "of type Plain, which is not a list", "Return a list"),
+        ("'ab'", "'a' of type str, which is not a task", "nlplug.Task objects"),
         ("[Plain]", "the class Plain instead of an instance", "Return [Plain()]"),
         ("(1 / 0 for _ in 'x')", "register_tasks raised ZeroDivisionError", "Report it"),
         ("exit(5)", "register_tasks raised SystemExit: 5", "Report it"),

@@ -136,7 +136,7 @@ def test_check_finds_what_an_author_breaks(
 
 @pytest.mark.parametrize("name", ["Mine", "my task", "-x", "a--b", "9", ""])
 def test_a_name_that_is_no_task_name_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OptionError, match="is no task name"):
+    with pytest.raises(OptionError, match="is not a task name"):
         write_package(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -113,5 +113,5 @@ def test_a_label_that_does_not_exist_cannot_be_explained(client: httpx.Client) -
     body = {"inputs": "good", "parameters": {"explain": True, "explain_label": "neutral"}}
     reply = client.post("/models/tone", json=body)
     assert reply.status_code == 422
-    assert "no label of the model" in reply.json()["error"]
+    assert "not a label of the model" in reply.json()["error"]
     assert reply.json()["hint"] == "Its labels are: negative, positive."

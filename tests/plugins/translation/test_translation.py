@@ -58,7 +58,7 @@ def run(bundle: Bundle, *arguments: str) -> Result:
     [
         ({"eos_token_id": None}, "No token of the model .* ends a translation"),
         ({"eos_token_id": 1 << 20}, "No token of the model .* ends a translation"),
-        ({"eos_token_id": 1 << 40}, "eos_token_id=1099511627776, which is no token"),
+        ({"eos_token_id": 1 << 40}, "eos_token_id=1099511627776, which is not a token"),
         ({"max_position_embeddings": 1}, "has 1 tokens, and special tokens leave no room"),
     ],
 )

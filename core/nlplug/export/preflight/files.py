@@ -82,7 +82,7 @@ def _index_problems(folder: Path) -> Iterator[CheckpointFinding]:
             return
     for name, part in entries["weight_map"].items():
         if not isinstance(part, str) or Path(part).name != part:
-            message = f"{_INDEX} has {part!r} as the file of {name}, which is no file of the folder"
+            message = f"{_INDEX} has {part!r} as the file of {name}, which is not in the folder"
             yield CheckpointFinding("files", f"{message}.", _AGAIN)
             return
 

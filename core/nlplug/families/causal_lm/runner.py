@@ -34,7 +34,7 @@ from nlplug.runtime.decoding.open import open_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.plain import PlainDecoder
 from nlplug.runtime.decoding.text import ROWS, Prompt, Text, TextDecoder
-from nlplug.runtime.device import settle_on_cpu
+from nlplug.runtime.device import warn_unless_cpu
 from nlplug.runtime.session import thread_count
 from nlplug.runtime.shared import Lazy
 from nlplug.runtime.tokenizer import load_tokenizer
@@ -71,7 +71,7 @@ class CausalRunner(StreamingRunner):
         threads: int | None = None,
     ) -> None:
         thread_count(threads)
-        settle_on_cpu(device)
+        warn_unless_cpu(device)
         self._name = bundle.name
         self._path = bundle.onnx_file(precision)
         signature = bundle.signature(precision)

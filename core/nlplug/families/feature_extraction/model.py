@@ -66,7 +66,7 @@ class FeatureModel(TaskModel[FeatureInput, FeatureOptions]):
         outputs: Sequence[Mapping[str, np.ndarray]],
         options: FeatureOptions,
     ) -> Any:
-        """The vectors as lists: [1][tokens][hidden], or [hidden] with pooling."""
+        """The vectors as nested lists, ``[1][tokens][hidden]``, or ``[hidden]`` with pooling."""
         vectors = outputs[0][_HIDDEN]
         if options.pool == "none":
             vectors = vectors[None]

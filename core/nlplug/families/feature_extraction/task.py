@@ -26,8 +26,8 @@ FAMILY = Family(
 class FeatureExtractionTask(OnePassTask):
     """Base of tasks that return hidden states; a subclass defines names and examples.
 
-    The answer to a text has the form of transformers: lists, [1][tokens][hidden], without padding.
-    With pooling it is one vector: a list, [hidden].
+    The answer to a text has the form of transformers: nested lists, ``[1][tokens][hidden]``,
+    without padding. With pooling it is one vector, ``[hidden]``.
     """
 
     family: ClassVar[Family] = FAMILY

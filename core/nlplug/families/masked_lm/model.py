@@ -165,7 +165,7 @@ class MaskedLMModel(TaskModel[MaskedLMInput, MaskedLMOptions]):
                     continue
                 token = pieces[0]
                 warn(
-                    f"The target {target!r} is no single token; "
+                    f"The target {target!r} is not a single token; "
                     f"{self._tokenizer.token_text(token)!r} is used instead.",
                     UserWarning,
                 )

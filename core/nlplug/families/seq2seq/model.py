@@ -275,7 +275,7 @@ def graph_files(bundle: Bundle, precision: str) -> tuple[Path, Path]:
     raise BundleError(
         f"The model {bundle.name!r} lacks a graph of a text-to-text model: {held}."
         if parts & bundle.graphs.keys()
-        else f"The model {bundle.name!r} is for another task: it is no text-to-text model, as "
+        else f"The model {bundle.name!r} is for another task: it is not a text-to-text model, as "
         f"{held}.",
         hint=f"Such models have {ENCODER_GRAPH}.onnx and {DECODER_GRAPH}.onnx, or "
         f"{ENCODER_GRAPH}.onnx, {FIRST_DECODER_GRAPH}.onnx and {NEXT_DECODER_GRAPH}.onnx.",

@@ -27,7 +27,7 @@ from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.open import open_encoder_decoder
 from nlplug.runtime.decoding.options import DecodingOptions
 from nlplug.runtime.decoding.text import ROWS, Prompt, TextDecoder, batches
-from nlplug.runtime.device import settle_on_cpu
+from nlplug.runtime.device import warn_unless_cpu
 from nlplug.runtime.session import thread_count
 from nlplug.runtime.shared import Lazy, WorkerPool
 from nlplug.task import StreamingRunner, TaskInput
@@ -83,7 +83,7 @@ class Seq2SeqRunner(StreamingRunner):
         threads: int | None = None,
     ) -> None:
         self._workers = thread_count(threads)
-        settle_on_cpu(device)
+        warn_unless_cpu(device)
         self._model = model
         self._files = encoder, decoder
         self._key = key

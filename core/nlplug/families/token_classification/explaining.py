@@ -40,7 +40,7 @@ def chosen_entity(
     if label is None:
         found = list(dict.fromkeys(text[one["start"] : one["end"]] for one in answer))
         raise OptionError(
-            f"explain_span is {wanted!r}, which is no entity of the answer.",
+            f"explain_span is {wanted!r}, which is not an entity of the answer.",
             hint="Also give the label to explain as explain_label"
             + (f", or one of the entities: {', '.join(found[:10])}." if found else "."),
         )

@@ -105,13 +105,13 @@ class TokenClassificationRecipe(Recipe):
         bundle = resolve(self.config.teacher)
         check_labels(self.config.teacher, bundle.labels, self.labels)
         all_texts = [example.text for example, _ in known]
-        told = [
+        softened_scores = [
             replace(one, scores=softened(one.scores, self.config.teacher_temperature))
             for one in teacher_scores(self.task, bundle, all_texts, labels=self.labels)
         ]
         return [
             TaughtText(one.text, one.spans, one.label_set, one.words, one.tags, found, share)
-            for (one, share), found in zip(known, told, strict=True)
+            for (one, share), found in zip(known, softened_scores, strict=True)
         ]
 
     def row(self, example: AnnotatedText) -> dict[str, Any]:
@@ -175,9 +175,9 @@ class TokenClassificationRecipe(Recipe):
             return logits.sum()
         allowed = self._allowed(logits.device)[hard.where(labelled, 0)[counted]]
         known = marginal_losses(logits, allowed, self.config.label_smoothing)
-        told = -(soft[counted] * logits.log_softmax(-1)).sum(-1)
+        by_teacher = -(soft[counted] * logits.log_softmax(-1)).sum(-1)
         weight = (1 - taught).where(labelled, 0)[counted]
-        return (weight * known + told).mean()
+        return (weight * known + by_teacher).mean()
 
     @property
     def plain(self) -> bool:

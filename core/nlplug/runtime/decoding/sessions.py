@@ -32,7 +32,7 @@ def open_session(path: Path, threads: int | None) -> GraphSession:
 
     Raises:
         MissingExtra: ONNX Runtime is not installed.
-        BundleError: The file is no graph that ONNX Runtime can load.
+        BundleError: The file is not a graph that ONNX Runtime can load.
         OptionError: ``threads`` is below 1.
     """
     options = session_options(thread_count(threads))
@@ -54,7 +54,7 @@ class Sessions:
 
     Raises:
         MissingExtra: ONNX Runtime is not installed.
-        BundleError: The file is no graph that ONNX Runtime can load.
+        BundleError: The file is not a graph that ONNX Runtime can load.
         OptionError: ``threads`` is below 1.
     """
 

@@ -106,8 +106,8 @@ class Telling:
         ids = piece.ids or (-1,)
         logprobs = piece.logprobs or (None,) * len(ids)
         *others, last = zip(ids, logprobs, strict=True)
-        told = [self._event(token, logprob, "") for token, logprob in others]
-        return [*told, self._event(*last, piece.text, ended=self.ended)]
+        events = [self._event(token, logprob, "") for token, logprob in others]
+        return [*events, self._event(*last, piece.text, ended=self.ended)]
 
     def reply(self) -> list[dict[str, Any]]:
         """The whole answer with its details, after the last piece."""
