@@ -75,10 +75,9 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     "file_busy": ("{name}: about {share} done", "{name}：约完成 {share}"),
     "file_done": ("{name} is translated.", "{name} 已翻译。"),
     "file_stopped": ("Stopped. The file has what was done.", "已停止。文件包含已完成的部分。"),
-    "stop": ("Stop", "停止"),
     "save_as": ("Download {name}", "下载 {name}"),
     "to_mark": ("Show in the text", "在文中显示"),
-    "export": ("Download:", "下载："),
+    "download": ("Download:", "下载："),
     "history": ("History", "历史记录"),
     "history_keep": (
         "Keep the last 50 calls in this browser",
