@@ -12,7 +12,7 @@ from starlette.responses import Response
 _FOLDER = Path(__file__).parents[1] / "static"
 _WORKSHOP = (
     *("kit", "editor", "correct", "charts", "datasets", "training", "report", "main"),
-    *("compare", "inside", "plugins", "shortcuts"),
+    *("by_task", "compare", "inside", "plugins", "shortcuts"),
     *("products", "generation", "sentences", "translation", "entities", "history", "chat"),
 )
 # Address → its parts, in their order.
