@@ -123,7 +123,11 @@ window.nplug = (() => {
     if (event.target.closest?.("#np-live")) {
       setting("live", String(event.target.checked));
       schedule();
-    } else if (event.target.name === "np-tab") refreshCode();
+    } else if (event.target.name === "np-tab") {
+      const tab = event.target.value; // is in the address, except for the first one
+      history.replaceState(history.state, "", location.pathname + location.search + (tab === "try" ? "" : `#${tab}`));
+      refreshCode();
+    }
   });
   document.addEventListener("click", (event) => {
     if (!event.target.closest?.("#clear")) return;
@@ -148,10 +152,21 @@ window.nplug = (() => {
   window.addEventListener("popstate", () => form && press("#np-restore"));
   window.addEventListener("pagehide", () => values && address.write(values));
 
+  // The tab that the address names, once it is there.
+  let bar = null;
+  const openTab = () => {
+    const now = find(".np-tabbar");
+    if (!now || now === bar) return;
+    bar = now;
+    const wanted = location.hash && bar.querySelector(`[value="${CSS.escape(location.hash.slice(1))}"]`);
+    if (wanted && !wanted.checked) wanted.click();
+  };
+
   const start = () => {
     document.body.append(region);
     new MutationObserver(() => {
       if (!form) return;
+      openTab();
       const box = find("#np-live input");
       if (box && box.checked !== live()) box.checked = live();
       if (resume && !restoring && box && find("#try-card textarea")) {

@@ -13,7 +13,7 @@ _FOLDER = Path(__file__).parents[1] / "static"
 _WORKSHOP = (
     *("kit", "editor", "correct", "charts", "datasets", "training", "report", "main"),
     *("by_task", "compare", "inside", "plugins", "shortcuts"),
-    *("products", "generation", "sentences", "translation", "entities", "history", "chat"),
+    *("products", "generation", "sentences", "translation", "entities", "history", "chat", "batch"),
 )
 # Address → its parts, in their order.
 _FILES = {
