@@ -25,7 +25,7 @@ PRODUCTS: dict[str, tuple[str, str]] = {
         "Write a message. Enter sends it, Shift + Enter begins a new line.",
         "请输入消息。Enter 发送，Shift + Enter 换行。",
     ),
-    "least_score": ("Minimum score: {score}", "最低分数：{score}"),
+    "least_score": ("Minimum score: {score}", "最低得分：{score}"),
     "presets": ("Style", "风格"),
     "preset_focused": ("Focused", "稳定"),
     "preset_balanced": ("Balanced", "均衡"),

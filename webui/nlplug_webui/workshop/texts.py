@@ -103,7 +103,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "base": ("Base", "基础模型"),
     "base_info": (
         "Folder or Hub id of a pretrained checkpoint. Empty: that of the task.",
-        "预训练检查点的文件夹或 Hub 编号。留空则使用任务的默认值。",
+        "预训练检查点的文件夹或 Hub 模型名。留空则使用任务的默认值。",
     ),
     "effort": ("Effort", "训练强度"),
     "effort_quick": ("Quick", "快速"),
