@@ -222,7 +222,9 @@ def test_marked_texts_are_counted_by_text_and_label() -> None:
 def test_the_remaining_time_follows_from_the_rows_so_far() -> None:
     now = Progress(done=20, total=100, seconds=10.0)
     assert now.left == 40.0
-    assert "about 40.0 s left" in progress_html(now, "en")
+    shown = progress_html(now, "en")
+    assert "about 40.0 s left" in shown
+    assert 'role="progressbar" aria-label="Progress"' in shown
 
 
 def test_foreign_rows_are_counted(pipe: Pipeline, tmp_path: Path) -> None:

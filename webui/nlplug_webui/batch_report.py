@@ -19,8 +19,10 @@ def progress_html(now: Progress, language: str) -> str:
     over = now.done + now.skipped
     share = 100.0 if finished and not now.stopped else 100.0 * over / max(now.total, 1)
     bar = (
-        f'<div class="np-progress" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{share:.0f}"><span style="width:{share:.1f}%"></span></div>'
+        f'<div class="np-progress" role="progressbar" '
+        f'aria-label="{escape(say("batch_progress", language))}" '
+        f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share:.0f}">'
+        f'<span style="width:{share:.1f}%"></span></div>'
     )
     parts = [_line_html(now, language), foreign_html(now.foreign, language), bar]
     if finished and now.excel is None:

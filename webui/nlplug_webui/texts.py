@@ -247,6 +247,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "The server does not have this batch any more. Process the file again.",
         "zh": "服务器上已没有这次批量处理的结果。请重新处理文件。",
     },
+    "batch_progress": {"en": "Progress", "zh": "进度"},
     "batch_scores": {"en": "Distribution of the scores", "zh": "得分分布"},
     "batch_summary": {"en": "Summary", "zh": "汇总"},
     "batch_texts": {"en": "Most frequent", "zh": "出现最多"},
