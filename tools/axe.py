@@ -79,6 +79,7 @@ def check(url: str, wanted: list[str] | None) -> int:
             context = browser.new_context(
                 locale="en-US", reduced_motion="reduce", bypass_csp=True, **settings
             )
+            context.set_default_timeout(300_000)  # machines may be busy
             for path in paths:
                 page = context.new_page()
                 _open(page, url + path)

@@ -22,6 +22,7 @@ window.nplug = (() => {
   let timer = null;
   let writing = null;
   let coding = null;
+  let bar = null; // the tabs
   const calls = new Map();
   const costs = [];
 
@@ -149,16 +150,20 @@ window.nplug = (() => {
   ["pointerdown", "keydown"].forEach((name) => document.addEventListener(name, (event) => {
     if (event.isTrusted && event.target.closest?.("#options, #model-card")) restored = null;
   }));
-  window.addEventListener("popstate", () => form && press("#np-restore"));
+  window.addEventListener("popstate", () => {
+    if (!form) return;
+    press("#np-restore");
+    bar = null;
+    openTab();
+  });
   window.addEventListener("pagehide", () => values && address.write(values));
 
   // The tab that the address names, once it is there.
-  let bar = null;
   const openTab = () => {
     const now = find(".np-tabbar");
     if (!now || now === bar) return;
     bar = now;
-    const wanted = location.hash && bar.querySelector(`[value="${CSS.escape(location.hash.slice(1))}"]`);
+    const wanted = bar.querySelector(`[value="${CSS.escape(location.hash.slice(1) || "try")}"]`);
     if (wanted && !wanted.checked) wanted.click();
   };
 
