@@ -210,13 +210,21 @@ def test_marked_texts_are_counted_by_text_and_label() -> None:
     tally.add([{"word": "Anna", "entity_group": "PER", "score": 0.5}])
     assert tally.labels == {"LOC": 2, "PER": 1}
     assert tally.texts.most_common(1) == [(("Ulm", "LOC"), 2)]
-    assert "Ulm · LOC 2" in summary_html(tally, "en")
+    shown = summary_html(tally, "en")
+    assert "Ulm · LOC 2" in shown
+    assert tally.bins == [0, 0, 0, 0, 0, 1, 0, 0, 0, 2]
+    assert "Distribution of the scores" in shown
+    tally = Tally()
+    tally.add([{"label": "raw", "score": 7.5}])
+    assert "Distribution of the scores" not in summary_html(tally, "en")
 
 
 def test_the_remaining_time_follows_from_the_rows_so_far() -> None:
     now = Progress(done=20, total=100, seconds=10.0)
     assert now.left == 40.0
-    assert "about 40.0 s left" in progress_html(now, "en")
+    shown = progress_html(now, "en")
+    assert "about 40.0 s left" in shown
+    assert 'role="progressbar" aria-label="Progress"' in shown
 
 
 def test_foreign_rows_are_counted(pipe: Pipeline, tmp_path: Path) -> None:

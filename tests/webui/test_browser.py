@@ -208,6 +208,26 @@ def test_a_stopped_batch_offers_what_is_done(open_page: Open, tmp_path: Path) ->
     assert f"Stopped after {rows:,} of" in page.locator("#batch-result").inner_text()
 
 
+def test_a_batch_goes_on_while_its_page_is_loaded_again(open_page: Open, tmp_path: Path) -> None:
+    source = tmp_path / "long.txt"
+    source.write_text("good\n" * 200_000, encoding="utf-8")
+    page = open_page("tone")
+    page.get_by_role("radio", name="Batch").click()
+    page.locator("#batch-file input[type=file]").set_input_files(source)
+    page.get_by_text("200,000 rows, ready to run").wait_for()
+    page.locator("#batch-run").click()
+    page.locator("#batch-result .np-progress ~ .np-table tbody tr").first.wait_for()
+    page.reload()
+    page.locator("#batch-result .np-progress ~ .np-table tbody tr").first.wait_for()
+    assert page.get_by_role("radio", name="Batch").is_checked()
+    page.locator("#batch-stop").click()
+    page.get_by_text("Stopped after").wait_for()
+    page.reload()
+    with page.expect_download() as download:
+        page.locator("#download-csv:not([disabled])").click()
+    assert Path(download.value.path()).read_text("utf-8").startswith("text,label,score\ngood,")
+
+
 def test_a_local_bundle_can_be_picked(open_page: Open, tmp_path: Path) -> None:
     tiny_text_classifier(
         tmp_path / "mood", {"sun": (9.0, 0.0), "rain": (0.0, 9.0)}, labels=("happy", "sad")

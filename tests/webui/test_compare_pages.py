@@ -103,9 +103,13 @@ def test_maps_probabilities_and_neighbors_by_keyboard(guest: Visitor) -> None:
     assert "dark" in page.locator("#np-i-neighbors").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.locator("#np-i-window").fill("2")
+    page.locator("#np-i-found .np-outdated").wait_for()
     page.locator("#np-i-ask").click()
     error = page.locator("form .np-error")
     assert "window is 2" in error.inner_text()
+    page.reload()
+    page.locator("#np-inside[data-ready=translation]").wait_for()
+    assert page.locator("#np-i-field-text").input_value() == "The cat is black."
     guest.leave()
     assert guest.foreign == []
 
@@ -135,6 +139,49 @@ def test_the_task_is_in_the_address(comparing: Page) -> None:
     comparing.reload()
     comparing.locator("#np-compare[data-ready=ner]").wait_for()
     assert comparing.locator("#np-c-task").input_value() == "ner"
+
+
+def test_fields_come_back_and_an_answer_is_marked_when_they_change(comparing: Page) -> None:
+    text = comparing.locator("#np-c-field-text")
+    text.fill("A wonderful film")
+    comparing.locator(".np-c-answer").nth(1).wait_for()  # without a click: both models are fast
+    comparing.locator("#np-c-live").uncheck()
+    comparing.locator("#np-c-second-precision").select_option("auto")
+    outdated = comparing.locator("#np-c-answers .np-outdated")
+    assert outdated.inner_text() == "Outdated: input or options have changed"
+    comparing.locator("#np-c-ask").click()
+    outdated.wait_for(state="detached")
+    assert comparing.locator(".np-c-answer [data-copy]").first.get_attribute("data-value") == (
+        comparing.locator(".np-c-answer tbody tr").first.inner_text()
+    )
+    text.fill("A dull film")
+    outdated.wait_for()
+    text.fill("A wonderful film")
+    outdated.wait_for(state="detached")
+    comparing.locator(".np-c-options summary").click()
+    comparing.locator("#np-c-option-top_k").fill("2")
+    comparing.reload()
+    comparing.locator("#np-c-option-top_k").wait_for()  # visible: its fold is open
+    assert text.input_value() == "A wonderful film"
+    assert comparing.locator("#np-c-option-top_k").input_value() == "2"
+    chosen = comparing.locator("#np-c-second-precision")
+    chosen.locator("option[value=int8]").wait_for(state="attached")
+    assert chosen.input_value() == "auto"
+    comparing.locator("#np-c-task").select_option("ner")
+    comparing.locator("#np-compare[data-ready=ner]").wait_for()
+    comparing.go_back()
+    comparing.locator("#np-compare[data-ready=sentiment]").wait_for()
+    assert text.input_value() == "A wonderful film"
+
+
+def test_a_text_too_long_for_an_address_comes_back_in_the_tab(comparing: Page) -> None:
+    long = "good " * 1000
+    comparing.locator("#np-c-live").uncheck()
+    comparing.locator("#np-c-field-text").fill(long)
+    assert len(comparing.url) < 2200
+    comparing.reload()
+    comparing.locator("#np-compare[data-ready=sentiment]").wait_for()
+    assert comparing.locator("#np-c-field-text").input_value() == long
 
 
 def test_plugins_have_commands_and_buttons_that_are_off(guest: Visitor) -> None:

@@ -51,7 +51,7 @@ def test_another_text_for_a_sentence_takes_its_place(open_page: Open) -> None:
     page.keyboard.press("Escape")
     head, *_ = first.split()
     sentences.first.click(position={"x": 2, "y": 10})  # the first word
-    page.locator("#np-alternatives .np-word[aria-pressed=true]", has_text=head).wait_for()
+    page.locator("#np-alternatives .np-from-word[aria-pressed=true]", has_text=head).wait_for()
     page.locator("#np-alternatives [data-word='1']").click()  # the second one
     other.wait_for()
     wanted = other.inner_text()
@@ -193,6 +193,13 @@ def test_a_model_with_a_template_answers_a_chat(open_page: Open, tmp_path: Path)
     assert said.strip().startswith("upon a time")
     page.locator("[data-chat=edit_message]").click()
     assert (turns.count(), page.locator("#np-chat-box").input_value()) == (0, "once")
+    page.locator("#np-chat summary").click()
+    page.locator("#np-chat-system").fill("Be short.")
+    page.locator("#np-chat-box").fill("upon")
+    page.reload()
+    page.locator("#np-chat").wait_for()
+    assert page.locator("#np-chat-system").input_value() == "Be short."
+    assert page.locator("#np-chat-box").input_value() == "upon"
     page.locator("#np-chat-switch [data-mode=prompt]").click()
     assert page.locator("#generation-input-text").is_visible()
 

@@ -46,6 +46,8 @@ def test_words_are_shaded_underlined_and_listed_with_signed_weights(open_page: O
         )
         if abs(weight) > 1:
             assert style == ("solid" if weight > 0 else "dashed")
+    last = page.locator(".np-word").last
+    assert last.evaluate("node => getComputedStyle(node).fontStyle") == "normal"
     sizes = [abs(weight) for weight, _ in listed.values()]
     assert sizes == sorted(sizes, reverse=True)
 

@@ -151,6 +151,10 @@ def test_rows_are_found_edited_and_deleted(visitor: Visitor, workspace: Workspac
     page.locator("#np-data-count", has_text="of 2").wait_for()
     page.locator("#np-data-label").select_option("b")
     page.locator("#np-data-count", has_text="of 1").wait_for()
+    page.reload()  # the filters are in the address
+    page.locator("#np-data-count", has_text="of 1").wait_for()
+    assert page.locator("#np-data-search").input_value() == "DAY"
+    assert page.locator("#np-data-label").input_value() == "b"
     page.locator(".np-w-rows button", has_text="Edit").click()
     page.locator('.np-w-rows .np-w-label[data-label="a"]').click()
     page.locator(".np-w-rows button", has_text="Save").click()

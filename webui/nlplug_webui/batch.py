@@ -70,11 +70,13 @@ class Tally:
     Attributes:
         labels: Label → number of answers, of classifications, or of marked texts.
         scores: Label → sum of the scores.
+        bins: Number of scores in each tenth from 0 to 1; other numbers are no probabilities.
         texts: Marked text and its label → number.
     """
 
     labels: Counter[str] = field(default_factory=Counter)
     scores: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    bins: list[int] = field(default_factory=lambda: [0] * 10)
     texts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -84,7 +86,10 @@ class Tally:
             if not isinstance(label, str):
                 continue
             self.labels[label] += 1
-            self.scores[label] += float(row.get("score") or 0.0)
+            score = float(row.get("score") or 0.0)
+            self.scores[label] += score
+            if 0.0 <= score <= 1.0:
+                self.bins[min(int(score * 10), 9)] += 1
             key = (str(row.get("word") or ""), label)
             if key[0] and (key in self.texts or len(self.texts) < _MOST_TEXTS):
                 self.texts[key] += 1

@@ -19,8 +19,10 @@ def progress_html(now: Progress, language: str) -> str:
     over = now.done + now.skipped
     share = 100.0 if finished and not now.stopped else 100.0 * over / max(now.total, 1)
     bar = (
-        f'<div class="np-progress" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{share:.0f}"><span style="width:{share:.1f}%"></span></div>'
+        f'<div class="np-progress" role="progressbar" '
+        f'aria-label="{escape(say("batch_progress", language))}" '
+        f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share:.0f}">'
+        f'<span style="width:{share:.1f}%"></span></div>'
     )
     parts = [_line_html(now, language), foreign_html(now.foreign, language), bar]
     if finished and now.excel is None:
@@ -39,6 +41,11 @@ def progress_html(now: Progress, language: str) -> str:
         shown = say("rows_shown", language, n=len(now.preview))
         parts.append(f'<p class="np-note">{escape(shown)}</p>')
     return "".join(parts)
+
+
+def waiting_html(language: str) -> str:
+    """The message that other files are processed first."""
+    return f'<p class="np-note" role="status">{escape(say("batch_waiting", language))}</p>'
 
 
 def look_html(found: FileLook, language: str) -> str:
@@ -77,6 +84,7 @@ def summary_html(tally: Tally, language: str) -> str:
     )
     more = len(tally.labels) - _LABELS_SHOWN
     note = f'<p class="np-note">{escape(say("more", language, n=more))}</p>' if more > 0 else ""
+    note += _scores_html(tally.bins, language)
     texts = ""
     if tally.texts:
         chips = "".join(
@@ -90,6 +98,21 @@ def summary_html(tally: Tally, language: str) -> str:
         f'<section class="np-summary" aria-label="{title}"><h3>{title}</h3>'
         f'<ul class="np-bars">{bars}</ul>{note}{texts}</section>'
     )
+
+
+def _scores_html(bins: Sequence[int], language: str) -> str:
+    """How many scores are in each tenth, as columns with their numbers."""
+    if not sum(bins):
+        return ""
+    most = max(bins)
+    columns = "".join(
+        f"<li><span>{count:,}</span>"
+        f'<span class="np-columns-bar" style="--share:{count / most:.3f}"></span>'
+        f"<small>{place / 10:.1f}–{(place + 1) / 10:.1f}</small></li>"
+        for place, count in enumerate(bins)
+    )
+    title = escape(say("batch_scores", language))
+    return f'<h4>{title}</h4><ol class="np-columns" aria-label="{title}">{columns}</ol>'
 
 
 def _line_html(now: Progress, language: str) -> str:

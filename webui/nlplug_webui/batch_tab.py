@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,25 @@ import gradio as gr
 from nlplug.errors import DataError
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
-from nlplug_webui.batch import Progress, look, run_batch
-from nlplug_webui.batch_report import look_html, progress_html
+from nlplug_webui.batch import FileLook, Progress, look, run_batch
+from nlplug_webui.batch_report import look_html, progress_html, waiting_html
+from nlplug_webui.batch_runs import BatchRun, BatchRuns
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model, input_controls, option_values
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
-from nlplug_webui.runs import Ending, Runs
 from nlplug_webui.texts import language_of, say
 
+_NOTHING = Progress(0, 0)
 _SUFFIXES = [".csv", ".tsv", ".jsonl", ".json", ".txt", ".gz", ".parquet", ".xlsx"]
 
 
 class BatchTab:
     """Runs a file through the task.
+
+    A batch belongs to the server and not to the event of the page that started it. The script of
+    the page (``static/workshop/batch.js``) keeps its name in the browser tab, so that a page that
+    is reloaded shows it again.
 
     Args:
         task: The task.
@@ -39,7 +44,7 @@ class BatchTab:
         self._translate = translate
         self._titles = {control.name: control.title for control in input_controls(task)}
         self._fields = list(self._titles)
-        self._runs = Runs()
+        self._runs = BatchRuns()
 
     def layout(self) -> None:
         """Build the tab inside the open Blocks."""
@@ -86,6 +91,8 @@ class BatchTab:
                     )
                     for kind in ("csv", "xlsx", "jsonl", "skipped")
                 ]
+        self._name = gr.Textbox(visible=False)
+        self._again = gr.Button(elem_id="np-batch-again", elem_classes="np-script-only")
 
     def wire(
         self, chosen: Sequence[Any], inputs: Sequence[Control], options: Sequence[Control]
@@ -108,20 +115,25 @@ class BatchTab:
             **{**AT_ONCE, "show_progress": "minimal"},
             show_progress_on=self._shown,
         )
+        streamed: dict[str, Any] = {
+            "outputs": outputs,
+            "api_visibility": "private",
+            "concurrency_limit": None,
+            "show_progress": "hidden",
+        }
         self._run.click(
             self._answered,
-            [self._file, *chosen, *self._columns],
-            outputs,
-            api_visibility="private",
-            concurrency_limit=2,
-            show_progress="hidden",
+            [self._name, self._file, *chosen, *self._columns],
+            js="(...call) => [npBatch(), ...call.slice(1)]",
+            **streamed,
         )
+        self._again.click(self._found, self._name, js="() => npBatch()", **streamed)
         # The run ends by itself and gives out its files, so the event is not cancelled.
-        self._stop.click(self._stopped, None, None, **AT_ONCE)
+        self._stop.click(self._stopped, self._name, None, js="() => npBatch()", **AT_ONCE)
 
     def _looked(self, request: gr.Request, file: str | None) -> list[Any]:
         language = language_of(request)
-        idle = _ready(Progress(0, 0))
+        idle = _ready(_NOTHING)
         nothing = [gr.update(visible=False, choices=[], value=None) for _ in self._fields]
         if not file:
             empty = self._translate(f"{self._task.name}:batch-empty")
@@ -144,8 +156,19 @@ class BatchTab:
         ]
         return [*updates, look_html(found, language), *idle]
 
-    def _stopped(self, request: gr.Request) -> None:
-        self._runs.end(str(request.session_hash), Ending.STOPPED)
+    def _stopped(self, name: str | None) -> None:
+        if (run := self._runs.find(name or "")) is not None:
+            run.stopping = True
+
+    async def _found(self, request: gr.Request, name: str | None) -> AsyncIterator[list[Any]]:
+        """The batch of a page that was reloaded."""
+        run = self._runs.find(name or "")
+        if run is None:
+            lost = say("batch_lost", language_of(request))
+            yield [f'<p class="np-note">{escape(lost)}</p>', *_ready(_NOTHING)]
+            return
+        async for shown in _watched(run):
+            yield shown
 
     def _several(self) -> bool:
         """Whether an input has several required fields, so that one may be the same in all rows."""
@@ -161,61 +184,85 @@ class BatchTab:
             if control.default is ... and columns[control.name] is None
         }
 
-    def _answered(
+    async def _answered(
         self,
         request: gr.Request,
+        name: str | None,
         file: str | None,
         model: str,
         precision: str,
         synced: Mapping[str, Any],
         *values: Any,
-    ) -> Iterator[list[Any]]:
+    ) -> AsyncIterator[list[Any]]:
+        """Start a batch and show it; the one of the same page before it is stopped."""
+        self._stopped(name)
         language = language_of(request)
-        idle = _ready(Progress(0, 0))
-        visitor = str(request.session_hash)
-        run = self._runs.start(visitor)
-        count, place = len(self._options), len(self._options) + len(self._inputs)
         source = Path(file) if file else None
-        now: Progress | None = None
+        chosen = model, precision
+
+        def work(run: BatchRun) -> Iterator[tuple[str, Progress]]:
+            return self._worked(run, language, source, chosen, values, synced)
+
+        async for shown in _watched(self._runs.start(work, (waiting_html(language), _NOTHING))):
+            yield shown
+
+    def _worked(
+        self,
+        run: BatchRun,
+        language: str,
+        source: Path | None,
+        chosen: tuple[str, str],
+        values: Sequence[Any],
+        synced: Mapping[str, Any],
+    ) -> Iterator[tuple[str, Progress]]:
+        """Answer the rows of a file: HTML of the progress, and the progress."""
+        now = _NOTHING
         try:
             if source is None:
                 raise DataError(
                     say("batch_no_file", language), hint=say("batch_no_file_hint", language)
                 )
-            options = option_values(for_model(self._options, synced), values[:count])
-            picked = dict(zip(self._fields, values[place:], strict=True))
             found = look(self._task, source)
-            columns = {
-                name: picked[name] if picked[name] in found.columns else None
-                for name in self._fields
-            }
-            same = self._same(columns, values[count:place])
-            yield [progress_html(Progress(0, found.rows), language), *idle]
-            with (
-                tempfile.TemporaryDirectory(prefix="nlplug-batch-") as folder,
-                self._pool.lease(self._task, model, precision or AUTO) as lease,
-            ):
+            options, columns, same = self._read(found, values, synced)
+            yield progress_html(Progress(0, found.rows), language), now
+            model, precision = chosen
+            with self._pool.lease(self._task, model, precision or AUTO) as lease:
                 for now in run_batch(
                     lease.pipeline,
                     source,
                     columns,
                     options,
-                    Path(folder),
+                    run.folder,
                     total=found.rows,
                     same=same,
                     kept=found.columns,
                     language=language,
-                    stop=lambda: run.ending is not None,
+                    stop=lambda: run.over,
                 ):
-                    yield [progress_html(now, language), *_ready(now)]
+                    yield progress_html(now, language), now
         except Exception as error:
             shown = error_html(error, language, file=source)
-            if now is None or now.csv is None:
-                yield [shown, *idle]
-            else:  # the rows before the error are there to be downloaded
-                yield [shown + progress_html(now, language), *(gr.skip() for _ in idle)]
-        finally:
-            self._runs.done(visitor, run)
+            # The rows before the error are there to be downloaded.
+            yield shown if now.csv is None else shown + progress_html(now, language), now
+
+    def _read(
+        self, found: FileLook, values: Sequence[Any], synced: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, str | None], dict[str, Any]]:
+        """The options, the column of each field, and the fields that are the same in all rows."""
+        count, place = len(self._options), len(self._options) + len(self._inputs)
+        options = option_values(for_model(self._options, synced), values[:count])
+        picked = dict(zip(self._fields, values[place:], strict=True))
+        columns = {
+            name: picked[name] if picked[name] in found.columns else None for name in self._fields
+        }
+        return options, columns, self._same(columns, values[count:place])
+
+
+async def _watched(run: BatchRun) -> AsyncIterator[list[Any]]:
+    """What the page of a batch shows; made anew each time, because Gradio changes its updates."""
+    mark = f'<span hidden data-batch="{run.id}"></span>'
+    async for shown, now in run.watch():
+        yield [mark + shown, *_ready(now)]
 
 
 def _ready(now: Progress) -> list[Any]:

@@ -239,9 +239,19 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "{n} {n:row|rows} cannot be processed and {n:is|are} skipped",
         "zh": "{n} 行无法处理，已跳过",
     },
+    "batch_waiting": {
+        "en": "Two other files are being processed. This one comes next.",
+        "zh": "正在处理另外两个文件，之后处理这个文件。",
+    },
+    "batch_lost": {
+        "en": "The server does not have this batch any more. Process the file again.",
+        "zh": "服务器上已没有这次批量处理的结果。请重新处理文件。",
+    },
+    "batch_progress": {"en": "Progress", "zh": "进度"},
+    "batch_scores": {"en": "Distribution of the scores", "zh": "得分分布"},
     "batch_summary": {"en": "Summary", "zh": "汇总"},
     "batch_texts": {"en": "Most frequent", "zh": "出现最多"},
-    "batch_label_count": {"en": "{n} · average score {score}", "zh": "{n} · 平均分数 {score}"},
+    "batch_label_count": {"en": "{n} · average score {score}", "zh": "{n} · 平均得分 {score}"},
     "no_excel": {
         "en": "The result does not fit into an Excel sheet.",
         "zh": "结果超出 Excel 工作表的限制。",

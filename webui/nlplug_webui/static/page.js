@@ -22,6 +22,7 @@ window.nplug = (() => {
   let timer = null;
   let writing = null;
   let coding = null;
+  let bar = null; // the tabs
   const calls = new Map();
   const costs = [];
 
@@ -123,7 +124,11 @@ window.nplug = (() => {
     if (event.target.closest?.("#np-live")) {
       setting("live", String(event.target.checked));
       schedule();
-    } else if (event.target.name === "np-tab") refreshCode();
+    } else if (event.target.name === "np-tab") {
+      const tab = event.target.value; // is in the address, except for the first one
+      history.replaceState(history.state, "", location.pathname + location.search + (tab === "try" ? "" : `#${tab}`));
+      refreshCode();
+    }
   });
   document.addEventListener("click", (event) => {
     if (!event.target.closest?.("#clear")) return;
@@ -145,13 +150,28 @@ window.nplug = (() => {
   ["pointerdown", "keydown"].forEach((name) => document.addEventListener(name, (event) => {
     if (event.isTrusted && event.target.closest?.("#options, #model-card")) restored = null;
   }));
-  window.addEventListener("popstate", () => form && press("#np-restore"));
+  window.addEventListener("popstate", () => {
+    if (!form) return;
+    press("#np-restore");
+    bar = null;
+    openTab();
+  });
   window.addEventListener("pagehide", () => values && address.write(values));
+
+  // The tab that the address names, once it is there.
+  const openTab = () => {
+    const now = find(".np-tabbar");
+    if (!now || now === bar) return;
+    bar = now;
+    const wanted = bar.querySelector(`[value="${CSS.escape(location.hash.slice(1) || "try")}"]`);
+    if (wanted && !wanted.checked) wanted.click();
+  };
 
   const start = () => {
     document.body.append(region);
     new MutationObserver(() => {
       if (!form) return;
+      openTab();
       const box = find("#np-live input");
       if (box && box.checked !== live()) box.checked = live();
       if (resume && !restoring && box && find("#try-card textarea")) {

@@ -117,6 +117,7 @@ class Comparing:
         return {
             "any": not self._pool.only_packaged,
             "scores": bool(found.family.scoring),
+            "live": not found.family.streams,
             "models": [first, *(name for name in names if name != first)] if first else names,
             "other": self._other(found, first),
             "fields": [

@@ -10,7 +10,7 @@ MORE: dict[str, tuple[str, str]] = {
     "second": ("Second", "第二个"),
     "model_or_folder": (
         "A name from the list, a folder or a Hub id.",
-        "列表中的名称、文件夹或 Hub 标识。",
+        "列表中的名称、文件夹或 Hub 模型名。",
     ),
     "options": ("Options of the task", "任务选项"),
     "options_info": (
@@ -51,7 +51,7 @@ MORE: dict[str, tuple[str, str]] = {
     "working": ("Comparing…", "正在比较……"),
     "same_answer": (
         "Same answer. Only the scores may differ.",
-        "结果相同，只有分数可能不同。",
+        "结果相同，只有得分可能不同。",
     ),
     "other_answer": (
         "The answers differ. Differences are underlined.",

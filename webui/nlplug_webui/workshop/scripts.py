@@ -12,8 +12,8 @@ from starlette.responses import Response
 _FOLDER = Path(__file__).parents[1] / "static"
 _WORKSHOP = (
     *("kit", "editor", "correct", "charts", "datasets", "training", "report", "main"),
-    *("compare", "inside", "plugins", "shortcuts"),
-    *("products", "generation", "sentences", "translation", "entities", "history", "chat"),
+    *("by_task", "compare", "inside", "plugins", "shortcuts"),
+    *("products", "generation", "sentences", "translation", "entities", "history", "chat", "batch"),
 )
 # Address → its parts, in their order.
 _FILES = {

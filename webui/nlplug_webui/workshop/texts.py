@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from html import escape
 
 from nlplug_webui.error_texts import kind_texts
-from nlplug_webui.texts import LANGUAGES
+from nlplug_webui.texts import LANGUAGES, say
 from nlplug_webui.workshop.inside_texts import INSIDE
 from nlplug_webui.workshop.more_texts import MORE
 from nlplug_webui.workshop.product_texts import PRODUCTS
@@ -19,6 +19,9 @@ ROOTS = {
     "plugins": "np-plugins",
 }
 """Page → id of the element that its script fills."""
+
+SHARED = ("copied_partly", "copy_link", "live", "outdated")
+"""Texts that the pages of tasks have too."""
 
 # Key → English, Chinese. {n} and the like are filled in by the scripts.
 TEXTS: dict[str, tuple[str, str]] = {
@@ -100,7 +103,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "base": ("Base", "基础模型"),
     "base_info": (
         "Folder or Hub id of a pretrained checkpoint. Empty: that of the task.",
-        "预训练检查点的文件夹或 Hub 编号。留空则使用任务的默认值。",
+        "预训练检查点的文件夹或 Hub 模型名。留空则使用任务的默认值。",
     ),
     "effort": ("Effort", "训练强度"),
     "effort_quick": ("Quick", "快速"),
@@ -210,7 +213,8 @@ def workshop_texts(*, any_folder: bool, corrects: bool) -> dict[str, Mapping[str
             {
                 key: forms[place]
                 for key, forms in (TEXTS | MORE | PRODUCTS | INSIDE | kind_texts()).items()
-            },
+            }
+            | {key: say(key, language) for key in SHARED},
             ensure_ascii=True,
         )
         if name == "np-correct":  # stands below the products, which have the texts

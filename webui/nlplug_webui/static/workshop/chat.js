@@ -7,16 +7,18 @@
   let writing = null; // the AbortController of the answer that is being written
 
   const key = () => `nplug:chat:${nplug.form.task}`;
-  const keep = () => { try { sessionStorage.setItem(key(), JSON.stringify(turns)); } catch (_) { /* full or off */ } };
-  const kept = () => { try { return JSON.parse(sessionStorage.getItem(key()) ?? "[]"); } catch (_) { return []; } };
+  const keep = (chat) => { try { sessionStorage.setItem(key(), JSON.stringify(chat)); } catch (_) { /* full or off */ } };
+  const kept = () => { try { return JSON.parse(sessionStorage.getItem(key()) ?? "{}"); } catch (_) { return {}; } };
 
   const options = () => Object.fromEntries(OPTIONS.map((name) => [name, nplug.value(name)]).filter(([, value]) => value !== null && value !== undefined && value !== ""));
 
   const build = () => {
     const log = el("div", { class: "np-chat-log", id: "np-chat-log", role: "log", "aria-live": "polite", tabindex: 0 });
     const note = el("div", {});
-    const system = el("textarea", { class: "np-w-input", id: "np-chat-system", rows: 2, dir: "auto" });
-    const box = el("textarea", { class: "np-w-input", id: "np-chat-box", rows: 2, dir: "auto", "aria-label": say("message"), placeholder: say("message") });
+    const before = kept();
+    const store = () => keep({ turns, system: system.value, draft: box.value });
+    const system = el("textarea", { class: "np-w-input", id: "np-chat-system", rows: 2, dir: "auto", ".value": before.system ?? "", oninput: () => store() });
+    const box = el("textarea", { class: "np-w-input", id: "np-chat-box", rows: 2, dir: "auto", "aria-label": say("message"), placeholder: say("message"), ".value": before.draft ?? "", oninput: () => store() });
     const send = el("button", { type: "submit", class: "np-button np-w-primary", id: "np-chat-send" }, say("send"));
     const stop = el("button", { type: "button", class: "np-button", id: "np-chat-stop", hidden: true, onclick: () => writing?.abort() }, say("stop"));
     const small = (name, onclick) => el("button", { type: "button", class: "np-copy", "data-chat": name, onclick }, say(name));
@@ -34,7 +36,7 @@
     const draw = () => {
       log.replaceChildren(...(turns.length ? turns.map(bubble) : [el("p", { class: "np-w-info" }, say("chat_none"))]));
       log.scrollTop = log.scrollHeight;
-      keep();
+      store();
     };
 
     const answer = async () => {
@@ -75,10 +77,10 @@
       answer();
     };
     box.onkeydown = (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event); };
-    turns = kept();
+    turns = before.turns ?? [];
     draw();
     return el("section", { class: "np-chat" },
-      el("details", { class: "np-fold" }, el("summary", {}, say("system")), el("label", { class: "np-w-field" }, el("span", { class: "np-unseen" }, say("system")), system, el("small", {}, say("system_info")))),
+      el("details", { class: "np-fold", open: Boolean(system.value) }, el("summary", {}, say("system")), el("label", { class: "np-w-field" }, el("span", { class: "np-unseen" }, say("system")), system, el("small", {}, say("system_info")))),
       log, note,
       el("form", { class: "np-chat-form", onsubmit: submit }, box, el("div", { class: "np-w-line" },
         el("button", { type: "button", class: "np-button", id: "np-chat-new", onclick: () => { writing?.abort(); turns = []; draw(); } }, say("new_chat")), stop, send)));

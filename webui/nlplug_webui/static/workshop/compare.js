@@ -1,7 +1,9 @@
 // The page that compares two models. The task is in the address: #/TASK.
 (() => {
-  const { say, el, get, post, messages, field, input, select, title, byTask, errorCard } = npw;
+  const { say, el, get, post, messages, field, input, select, title, local, byTask, asking, inputs, copyButton, errorCard } = npw;
   const path = (...parts) => `./np-compare/${parts.map(encodeURIComponent).join("/")}`;
+  const TYPING = 300; // milliseconds without a change before the page asks by itself
+  const FAST = 0.1; // seconds that both answers may take to be asked for while typing
   const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
   const percent = (share) => `${(share * 100).toFixed(2)} %`;
   const points = (value) => (typeof value === "number" ? `${value < 0 ? "" : "+"}${(value * 100).toFixed(2)}` : "");
@@ -23,17 +25,19 @@
   };
 
   // The choice of one model and its precision; tells `changed` about the model once it is known.
-  const side = (place, offer, task, changed) => {
+  const side = (place, offer, task, changed, given) => {
     const id = `np-c-${place}`;
     const list = el("datalist", { id: `${id}-list` }, offer.models.map((value) => el("option", { value })));
     const first = offer.models[0] ?? "";
+    const named = given[`${place}-model`] ?? first;
     const model = offer.any
-      ? input(`${id}-model`, { list: list.id, ".value": first, onchange: () => look() })
-      : select(`${id}-model`, offer.models.map((one) => [one, one]), first, () => look());
+      ? input(`${id}-model`, { list: list.id, ".value": named, onchange: () => look() })
+      : select(`${id}-model`, offer.models.map((one) => [one, one]), named, () => look());
     const precision = select(`${id}-precision`, [["auto", "auto"]], "auto");
     const size = el("span", { class: "np-w-info" });
     const note = el("div", { "aria-live": "polite" });
-    let untouched = place === "second";
+    let wished = given[`${place}-precision`]; // the one of the address, for the first model
+    let untouched = place === "second" && !(`${place}-model` in given);
     const look = async () => {
       note.replaceChildren();
       const wanted = model.value;
@@ -48,7 +52,9 @@
           return;
         }
         untouched = false;
-        const chosen = place === "second" && wanted === first && names.length > 1 ? names[1] : names.length === 1 ? names[0] : "auto";
+        const usual = place === "second" && wanted === first && names.length > 1 ? names[1] : names.length === 1 ? names[0] : "auto";
+        const chosen = ["auto", ...names].includes(wished) ? wished : usual;
+        wished = null;
         precision.replaceChildren(...["auto", ...names].map((one) => el("option", { value: one, ".selected": one === chosen }, one)));
         size.textContent = names.map((one) => `${one}: ${megabytes(found.precisions[one])}`).join(", ");
         changed(place, found);
@@ -59,20 +65,24 @@
     };
     look();
     const shown = el("fieldset", { class: "np-c-side" }, el("legend", {}, say(place)), field("model", model, offer.any ? "model_or_folder" : undefined), list, field("precision", precision), size, note);
-    return { shown, value: () => ({ model: model.value, precision: precision.value }) };
+    const value = () => ({ model: model.value, precision: precision.value });
+    const values = () => ({ [`${place}-model`]: model.value, [`${place}-precision`]: precision.value });
+    return { shown, value, values };
   };
 
   const answer = (one) => {
     const cell = (parts) => parts.map(([text, differs]) => (differs ? el("mark", { class: "np-c-mark" }, text) : text));
     const names = [...new Set(one.rows.flatMap((row) => Object.keys(row)))];
-    return el("article", { class: "np-c-answer" }, el("h3", {}, one.name),
+    const plain = one.rows.map((row) => names.map((name) => (row[name] ?? []).map(([text]) => text).join("")).join("\t")).join("\n");
+    return el("article", { class: "np-c-answer" }, el("div", { class: "np-w-head" }, el("h3", {}, one.name), one.rows.length ? copyButton(plain) : null),
       el("p", { class: "np-w-info" }, `${milliseconds(one.seconds)} · ${megabytes(one.size)}`),
       one.rows.length ? table(names, one.rows.map((row) => names.map((name) => el("span", {}, cell(row[name] ?? []))))) : el("p", {}, say("nothing_found")));
   };
 
   // The options of a task in a fold; `changed` gives the values that differ from those shown first.
-  const optionForm = (offered) => {
+  const optionForm = (offered, given) => {
     const made = offered.map((one) => {
+      const named = given[`option-${one.name}`];
       const attributes = { id: `np-c-option-${one.name}`, class: "np-w-input", dir: "auto" };
       const shown = one.kind === "choice" ? select(attributes.id, title(one.choices).map(([text, value]) => [value, text]), one.value)
         : one.kind === "switch" ? el("input", { id: attributes.id, type: "checkbox", ".checked": one.value })
@@ -80,11 +90,14 @@
         : el(one.lines > 1 ? "textarea" : "input", { ...attributes, rows: one.lines > 1 ? 3 : null, ".value": one.value ?? "" });
       const read = () => (shown.type === "checkbox" ? shown.checked : shown.type === "number" ? (shown.value === "" ? null : Number(shown.value)) : shown.value);
       const first = read();
+      if (named !== undefined && shown.type === "checkbox") shown.checked = named === "true";
+      else if (named !== undefined) shown.value = named;
       return { name: one.name, read, first, shown: el("label", { class: shown.type === "checkbox" ? "np-live np-c-switch" : "np-w-field" }, shown.type === "checkbox" ? shown : null,
         el("span", {}, title(one.title) ?? one.name), shown.type === "checkbox" ? null : shown, el("small", { class: "np-w-info" }, title(one.help))) };
     });
     const changed = () => Object.fromEntries(made.filter((one) => one.read() !== one.first).map((one) => [one.name, one.read()]));
-    return { changed, shown: el("details", { class: "np-card np-c-options" }, el("summary", {}, say("options")), el("p", { class: "np-w-info" }, say("options_info")), el("div", { class: "np-c-beside" }, made.map((one) => one.shown))) };
+    const values = () => Object.fromEntries(Object.entries(changed()).map(([name, value]) => [`option-${name}`, String(value ?? "")]));
+    return { changed, values, shown: el("details", { class: "np-card np-c-options", open: Object.keys(changed()).length > 0 }, el("summary", {}, say("options")), el("p", { class: "np-w-info" }, say("options_info")), el("div", { class: "np-c-beside" }, made.map((one) => one.shown))) };
   };
 
   const download = (key, name, type, content) => {
@@ -117,7 +130,7 @@
     ].filter(Boolean);
   };
 
-  const page = (task, offer) => {
+  const page = (task, offer, given) => {
     const gates = el("section", { class: "np-card", id: "np-c-gates" }, el("h2", {}, say("gate")));
     const known = {};
     const changed = (place, model) => {
@@ -134,45 +147,55 @@
       const same = known.first && known.second && one.model === two.model && one.precision === two.precision;
       alike.textContent = same ? say(offer.any ? "alike_any" : "alike") : "";
     };
-    const sides = ["first", "second"].map((place) => side(place, offer, task, changed));
-    const options = optionForm(offer.options);
-    // The buttons wait for the answer; an answer to an earlier question is never shown.
-    const asking = (note, shown, work) => async (event) => {
-      event.preventDefault();
-      const ask = event.target.querySelector("button");
-      ask.disabled = true;
-      shown.replaceChildren(el("p", { class: "np-w-info" }, say("working")));
-      const content = await note.trying(work)();
-      shown.replaceChildren(...(content ?? []));
-      ask.disabled = false;
+    const sides = ["first", "second"].map((place) => side(place, offer, task, changed, given));
+    const [one, two] = sides;
+    const options = optionForm(offer.options, given);
+    const text = inputs("np-c-field", offer.fields, given);
+    const values = () => ({ ...text.changed(), ...one.values(), ...two.values(), ...options.values() });
+    return {
+      values,
+      parts: [el("section", { class: "np-card", onchange: warn }, el("div", { class: "np-c-beside" }, sides.map((each) => each.shown)), alike), options.shown,
+        onText(task, offer, sides, options, text, values), onFile(task, offer, sides, options), gates],
     };
+  };
 
-    const inputs = offer.fields.map((one) => {
-      const attributes = { id: `np-c-field-${one.name}`, class: "np-w-input", dir: "auto", ".value": one.value ?? "" };
-      return el(one.lines > 1 ? "textarea" : "input", { ...attributes, rows: one.lines > 1 ? Math.min(one.lines, 4) : null });
-    });
+  const onText = (task, offer, sides, options, text, values) => {
     const note = messages();
     const shown = el("div", { id: "np-c-answers", "aria-live": "polite" });
-    const text = el("form", { class: "np-card", onsubmit: asking(note, shown, async () => {
-      const found = await post(path("tasks", task, "text"), { sides: sides.map((one) => one.value()), values: inputs.map((one) => one.value), options: options.changed() });
+    const live = el("input", { type: "checkbox", id: "np-c-live", ".checked": (local(`live:compare:${task}`) ?? String(offer.live)) === "true",
+      onchange: () => local(`live:compare:${task}`, String(live.checked)) });
+    let cost = 0; // seconds of the last answers
+    let timer = null;
+    const ask = asking(note, shown, "working", values, async (signal) => {
+      const found = await post(path("tasks", task, "text"), { sides: sides.map((one) => one.value()), values: text.values(), options: options.changed() }, signal);
+      cost = found.sides.reduce((sum, one) => sum + one.seconds, 0);
       return [el("p", { class: "np-c-verdict", "data-same": String(found.same) }, say(found.same ? "same_answer" : "other_answer")), el("div", { class: "np-c-beside" }, found.sides.map(answer))];
-    }) }, el("h2", {}, say("on_text")), offer.fields.map((one, place) => el("label", { class: "np-w-field" }, el("span", {}, title(one.title) ?? one.name), inputs[place])),
-    el("div", { class: "np-w-line" }, el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask" }, say("compare"))), note.line, shown);
+    });
+    const form = el("form", { class: "np-card", onsubmit: (event) => { clearTimeout(timer); ask(event); } }, el("h2", {}, say("on_text")), text.shown,
+      el("label", { class: "np-live" }, live, el("span", {}, say("live"))),
+      el("div", { class: "np-w-line" }, el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask" }, say("compare"))), note.line, shown);
+    form.addEventListener("input", (event) => {
+      clearTimeout(timer);
+      if (!live.checked || event.target === live || cost > FAST || !text.values().some((one) => one.trim())) return;
+      timer = setTimeout(() => form.isConnected && form.requestSubmit(), TYPING);
+    });
+    return form;
+  };
 
+  const onFile = (task, offer, sides, options) => {
     const file = input("np-c-file", { type: "file", required: true });
     const limit = input("np-c-limit", { type: "number", min: 1, value: 1000, required: true });
     const labelled = el("input", { type: "checkbox", id: "np-c-labelled", ".checked": offer.scores, disabled: !offer.scores });
-    const noteFile = messages();
-    const shownFile = el("div", { id: "np-c-result", "aria-live": "polite" });
+    const note = messages();
+    const shown = el("div", { id: "np-c-result", "aria-live": "polite" });
     const [one, two] = sides;
-    const rows = el("form", { class: "np-card", onsubmit: asking(noteFile, shownFile, async () => {
-      const query = new URLSearchParams({ name: file.files[0].name, first: one.value().model, first_precision: one.value().precision,
-        second: two.value().model, second_precision: two.value().precision, limit: limit.value, labelled: labelled.checked, options: JSON.stringify(options.changed()) });
-      return compared(await npw.upload(`${path("tasks", task, "file")}?${query}`, file.files[0]));
-    }) }, el("h2", {}, say("on_file")), el("p", { class: "np-w-info" }, say(offer.scores ? "on_file_info" : "no_scores")),
-    el("div", { class: "np-w-line" }, field("file", file), field("limit", limit), el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask-file" }, say("compare"))),
-    el("label", { class: "np-live" }, labelled, el("span", {}, say("labelled"))), noteFile.line, shownFile);
-    return [el("section", { class: "np-card", onchange: warn }, el("div", { class: "np-c-beside" }, sides.map((each) => each.shown)), alike), options.shown, text, rows, gates];
+    const query = () => ({ name: file.files[0]?.name ?? "", first: one.value().model, first_precision: one.value().precision,
+      second: two.value().model, second_precision: two.value().precision, limit: limit.value, labelled: labelled.checked, options: JSON.stringify(options.changed()) });
+    const ask = asking(note, shown, "working", query, async (signal) =>
+      compared(await npw.upload(`${path("tasks", task, "file")}?${new URLSearchParams(query())}`, file.files[0], signal)));
+    return el("form", { class: "np-card", onsubmit: ask }, el("h2", {}, say("on_file")), el("p", { class: "np-w-info" }, say(offer.scores ? "on_file_info" : "no_scores")),
+      el("div", { class: "np-w-line" }, field("file", file), field("limit", limit), el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask-file" }, say("compare"))),
+      el("label", { class: "np-live" }, labelled, el("span", {}, say("labelled"))), note.line, shown);
   };
 
   byTask("np-compare", "np-c-task", () => get(path("tasks")), (name) => get(path("tasks", name)), page);

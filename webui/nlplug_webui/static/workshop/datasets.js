@@ -13,7 +13,7 @@ npw.datasets = (() => {
     });
     const rows = overview.datasets.map((data) => el("li", { class: "np-w-item" },
       el("a", { href: `#/data/${data.name}` }, data.name),
-      el("span", {}, data.task), el("span", {}, say("rows", { n: data.rows })),
+      el("span", {}, npw.taskTitle(overview, data.task)), el("span", {}, say("rows", { n: data.rows })),
       data.unlabelled ? el("span", {}, say("unlabelled", { n: data.unlabelled })) : null,
       data.usable ? el("a", { href: `#/train/${data.name}` }, say("train")) : null,
       deleting(say("delete_data", { name: data.name }), note.trying(async () => { await remove(path("datasets", data.name)); refresh(); }))));
@@ -55,27 +55,36 @@ npw.datasets = (() => {
     return box;
   };
 
-  const page = (name, overview) => {
+  // `given`: the filters of the address.
+  const page = (name, overview, given) => {
     const note = messages();
-    const state = { part: "rows", search: "", label: "", repeated: false, start: 0 };
+    const unfiltered = { part: "rows", search: "", label: "", repeated: false, start: 0 };
+    const state = { part: given.get("part") ?? "rows", search: given.get("search") ?? "", label: given.get("label") ?? "",
+      repeated: given.get("repeated") === "true", start: Number(given.get("start") ?? 0) };
     const place = el("div", { class: "np-w-table" });
     const side = el("div", {});
     const chosen = new Map();
     let asking = null;
 
+    // The filters are in the address, so that a link or a reload shows the same rows.
+    const keep = () => {
+      const own = Object.entries(state).filter(([key, value]) => value !== unfiltered[key]);
+      history.replaceState(history.state, "", `#/data/${encodeURIComponent(name)}${own.length ? `?${new URLSearchParams(own)}` : ""}`);
+    };
     const load = note.trying(async () => {
       asking?.abort();
       asking = new AbortController();
       const query = new URLSearchParams(Object.entries(state).map(([key, value]) => [key, String(value)]));
       draw(await get(`${path("datasets", name)}?${query}`, asking.signal));
     });
-    const change = (values) => { Object.assign(state, { start: 0 }, values); chosen.clear(); load(); };
+    const turn = (start) => { state.start = start; keep(); load(); };
+    const change = (values) => { Object.assign(state, values); chosen.clear(); turn(0); };
 
-    const search = input("np-data-search", { type: "search", oninput: () => change({ search: search.value }) });
+    const search = input("np-data-search", { type: "search", ".value": state.search, oninput: () => change({ search: search.value }) });
     const labels = select("np-data-label", [["", say("all_labels")]], "", () => change({ label: labels.value }));
-    const repeated = el("input", { type: "checkbox", id: "np-data-repeated", onchange: () => change({ repeated: repeated.checked }) });
+    const repeated = el("input", { type: "checkbox", id: "np-data-repeated", ".checked": state.repeated, onchange: () => change({ repeated: repeated.checked }) });
     const repeatedText = el("span", {});
-    const tabs = ["rows", "unlabelled"].map((part) => el("button", { type: "button", class: "np-w-tab", "data-part": part, "aria-pressed": String(part === "rows"),
+    const tabs = ["rows", "unlabelled"].map((part) => el("button", { type: "button", class: "np-w-tab", "data-part": part, "aria-pressed": String(part === state.part),
       onclick: () => { tabs.forEach((tab) => tab.setAttribute("aria-pressed", String(tab.dataset.part === part))); change({ part }); } }, say(`tab_${part}`)));
 
     const draw = (view) => {
@@ -98,8 +107,8 @@ npw.datasets = (() => {
         view.rows.length ? el("table", { class: "np-w-rows" }, el("tbody", {}, body)) : el("p", { class: "np-w-info" }, say("none")),
         el("div", { class: "np-w-line" },
           el("span", { id: "np-data-count" }, view.found ? say("shown", { from: state.start + 1, to: last, n: view.found }) : ""),
-          state.start ? button("before", () => { state.start = Math.max(0, state.start - PAGE); load(); }) : null,
-          last < view.found ? button("next", () => { state.start += PAGE; load(); }) : null, removing));
+          state.start ? button("before", () => turn(Math.max(0, state.start - PAGE))) : null,
+          last < view.found ? button("next", () => turn(state.start + PAGE)) : null, removing));
       const most = Math.max(1, ...Object.values(view.labels));
       side.replaceChildren(...Object.keys(view.labels).length ? [el("h3", {}, say("balance")), ...Object.entries(view.labels).map(([one, n]) =>
         el("div", { class: "np-w-balance" }, el("span", {}, one), el("meter", { min: 0, max: most, value: n, "aria-label": one }), el("span", {}, String(n))))] : []);
@@ -156,7 +165,7 @@ npw.datasets = (() => {
     return el("div", { class: "np-w-page" },
       el("p", {}, el("a", { href: "#/" }, `← ${say("back")}`)),
       el("section", { class: "np-card" },
-        el("div", { class: "np-w-head" }, el("h2", {}, name), el("span", { class: "np-chip" }, about?.task ?? ""),
+        el("div", { class: "np-w-head" }, el("h2", {}, name), el("span", { class: "np-chip" }, about ? npw.taskTitle(overview, about.task) : ""),
           el("a", { class: "np-button np-w-primary", id: "np-data-train", href: `#/train/${name}` }, say("train"))),
         el("div", { class: "np-w-line" }, tabs, field("search", search), field("label", labels), el("label", { class: "np-w-check" }, repeated, repeatedText)),
         note.line, place, side),

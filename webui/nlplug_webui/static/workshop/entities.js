@@ -83,7 +83,7 @@
       const kept = () => rows().filter((row) => !hidden.has(row.type));
       const button = (kind, type, make) => el("button", { type: "button", class: "np-button", "data-export": kind, onclick: () => npTools.save(`${name}.${kind}`, type, make()) }, kind.toUpperCase());
       const text = () => document.querySelector("#result .np-spans").dataset.text;
-      return el("div", { class: "np-w-line", role: "group", "aria-label": say("export") }, el("span", { class: "np-w-info" }, say("export")),
+      return el("div", { class: "np-w-line", role: "group", "aria-label": say("download") }, el("span", { class: "np-w-info" }, say("download")),
         button("json", "application/json", () => JSON.stringify({ text: text(), spans: kept() }, null, 2)), button("csv", "text/csv", () => csv(kept())), button("html", "text/html", () => page(kept(), text())));
     }).hidden = !rows().length;
     apply();

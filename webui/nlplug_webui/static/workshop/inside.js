@@ -1,6 +1,6 @@
 // The page that looks inside a model. The task is in the address: #/TASK.
 (() => {
-  const { say, el, get, post, messages, field, input, select, title, byTask } = npw;
+  const { say, el, get, post, messages, field, input, select, byTask, asking, inputs } = npw;
   const path = (page, task) => `./np-${page}/tasks${task === undefined ? "" : `/${encodeURIComponent(task)}`}`;
   const percent = (share) => `${(share * 100).toFixed(1)} %`;
   const token = (text) => el("bdi", { class: "np-i-token" }, text);
@@ -64,35 +64,28 @@
     el("dl", { class: "np-i-near" }, tokens.map((one) => el("div", {}, el("dt", {}, token(one.text)),
       el("dd", {}, list(one.neighbors.map((other) => el("span", {}, token(other.text), ` ${other.cosine.toFixed(2)}`))))))));
 
-  const page = (task, offer) => {
-    const first = offer.models[0] ?? "";
+  const page = (task, offer, given) => {
+    const first = given.model ?? offer.models[0] ?? "";
     const names = el("datalist", { id: "np-i-models" }, offer.models.map((value) => el("option", { value })));
     const model = offer.any ? input("np-i-model", { list: names.id, ".value": first }) : select("np-i-model", offer.models.map((one) => [one, one]), first);
-    const window_ = input("np-i-window", { type: "number", min: 1, value: 1, required: true });
-    const inputs = offer.fields.map((one) => {
-      const attributes = { id: `np-i-field-${one.name}`, class: "np-w-input", dir: "auto", ".value": one.value ?? "" };
-      return el(one.lines > 1 ? "textarea" : "input", { ...attributes, rows: one.lines > 1 ? Math.min(one.lines, 4) : null });
-    });
+    const window_ = input("np-i-window", { type: "number", min: 1, value: given.window ?? 1, required: true });
+    const text = inputs("np-i-field", offer.fields, given);
+    const values = () => ({ ...text.changed(), model: model.value, window: window_.value });
     const note = messages();
     const shown = el("div", { id: "np-i-found", class: "np-w-page", "aria-live": "polite" });
-    const look = async (event) => {
-      event.preventDefault();
-      const ask = event.target.querySelector("button");
-      ask.disabled = true;
-      shown.replaceChildren(el("p", { class: "np-w-info" }, say("looking")));
-      const found = await note.trying(() => post(path("inside", task), { model: model.value, window: Number(window_.value), values: inputs.map((one) => one.value) }))();
-      shown.replaceChildren(...(found ? [
+    const look = asking(note, shown, "looking", values, async (signal) => {
+      const found = await post(path("inside", task), { model: model.value, window: Number(window_.value), values: text.values() }, signal);
+      return [
         el("p", { class: "np-w-info" }, [found.name, found.windows > 1 ? say("window_of", { n: found.window, m: found.windows }) : ""].filter(Boolean).join(" · ")),
         found.attention.length ? attention(found.attention) : null,
         found.probabilities.length ? probabilities(found.probabilities) : null,
         found.neighbors.length ? neighbors(found.neighbors) : null,
-      ].filter(Boolean) : []));
-      ask.disabled = false;
-    };
-    return [el("form", { class: "np-card", onsubmit: look }, field("model", model, offer.any ? "model_or_folder" : undefined), names,
-      offer.fields.map((one, place) => el("label", { class: "np-w-field" }, el("span", {}, title(one.title) ?? one.name), inputs[place])),
+      ];
+    });
+    const form = el("form", { class: "np-card", onsubmit: look }, field("model", model, offer.any ? "model_or_folder" : undefined), names, text.shown,
       field("window", window_),
-      el("div", { class: "np-w-line" }, el("button", { type: "submit", class: "np-button np-w-primary", id: "np-i-ask" }, say("look"))), note.line), shown];
+      el("div", { class: "np-w-line" }, el("button", { type: "submit", class: "np-button np-w-primary", id: "np-i-ask" }, say("look"))), note.line);
+    return { parts: [form, shown], values };
   };
 
   byTask("np-inside", "np-i-task", () => get(path("compare")), (name) => get(path("compare", name)), page);

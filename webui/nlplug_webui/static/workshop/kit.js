@@ -69,8 +69,8 @@ window.npw = (() => {
     throw failure(values, reply.statusText);
   };
   const get = (address, signal) => request("GET", address, undefined, signal);
-  const post = (address, body = {}) => request("POST", address, body);
-  const upload = (address, file) => request("POST", address, file);
+  const post = (address, body = {}, signal = undefined) => request("POST", address, body, signal);
+  const upload = (address, file, signal = undefined) => request("POST", address, file, signal);
   const remove = (address) => request("DELETE", address);
 
   // In other languages than English what the kind of an error means comes before its message.
@@ -101,30 +101,6 @@ window.npw = (() => {
   const select = (id, pairs, chosen, onchange) => el("select", { id, class: "np-w-input", onchange },
     pairs.map(([value, shown]) => el("option", { value, ".selected": value === chosen }, shown)));
 
-  // Fills a page that has a part for each task; the task is in the address: #/TASK.
-  // `tasks` and `offer` ask the server; `page` gives the elements of a task.
-  const byTask = (id, chooserId, tasks, offer, page) => filled(id, async (root) => {
-    try {
-      const found = await tasks();
-      const box = el("div", { class: "np-w-page" });
-      const show = async (name) => {
-        try { box.replaceChildren(...page(name, await offer(name))); } catch (error) { box.replaceChildren(errorCard(error)); }
-        root.dataset.ready = name;
-      };
-      const asked = decodeURIComponent(location.hash.slice(2));
-      const first = found.find((one) => one.name === asked) ?? found[0];
-      const choose = (event) => {
-        history.replaceState(history.state, "", `#/${encodeURIComponent(event.target.value)}`);
-        show(event.target.value);
-      };
-      const chooser = select(chooserId, found.map((one) => [one.name, title(one.title)]), first?.name, choose);
-      root.replaceChildren(el("div", { class: "np-w-page" }, el("div", { class: "np-w-line" }, field("task", chooser)), box));
-      if (first) await show(first.name);
-    } catch (error) {
-      root.replaceChildren(errorCard(error));
-    }
-  });
-
   // A button that deletes at the second click.
   const deleting = (question, work) => {
     let sure = false;
@@ -146,6 +122,8 @@ window.npw = (() => {
   };
 
   const title = (forms) => forms[dataset().language] ?? forms.en;
+  // The title of a task; its name where its plugin is not installed.
+  const taskTitle = (overview, name) => { const found = overview.tasks.find((one) => one.name === name); return found ? title(found.title) : name; };
 
-  return { say, el, button, path, get, post, upload, remove, failure, errorCard, messages, field, input, select, deleting, local, title, dataset, command, filled, byTask };
+  return { say, el, button, path, get, post, upload, remove, failure, errorCard, messages, field, input, select, deleting, local, title, taskTitle, dataset, command, copyButton, filled };
 })();

@@ -1,11 +1,12 @@
-// The address of the workspace page says what it shows: #/, #/data/NAME, #/train/NAME, #/run/NAME.
+// The address of the workspace page says what it shows: #/, #/data/NAME?FILTERS, #/train/NAME, #/run/NAME.
 (() => {
   const { say, el, get, path, errorCard } = npw;
   let turn = 0;
 
   const content = (overview) => {
-    const [, kind, name] = location.hash.split("/").map(decodeURIComponent);
-    if (kind === "data" && name) return npw.datasets.page(name, overview);
+    const [where, query = ""] = location.hash.split("?");
+    const [, kind, name] = where.split("/").map(decodeURIComponent);
+    if (kind === "data" && name) return npw.datasets.page(name, overview, new URLSearchParams(query));
     if (kind === "train" && name) return npw.training.page(name, overview);
     if (kind === "run" && name) return npw.training.run(name);
     return el("div", { class: "np-w-page" }, npw.datasets.list(overview, show), npw.training.list(overview, show),

@@ -48,7 +48,7 @@
     const now = part.textContent;
     const words = now.match(/\S+/g) ?? [];
     const found = el("div", { class: "np-alternatives-found", "aria-live": "polite" });
-    const chips = [...words, say("whole_part")].map((text, place) => el("button", { type: "button", class: "np-chip np-word", "data-word": place, onclick: () => show(place) }, text));
+    const chips = [...words, say("whole_part")].map((text, place) => el("button", { type: "button", class: "np-chip np-from-word", "data-word": place, onclick: () => show(place) }, text));
     const shown = el("div", { class: "np-alternatives", id: "np-alternatives", role: "dialog", "aria-label": say("alternatives") },
       words.length > 1 ? el("div", { class: "np-words", role: "group", "aria-label": say("from_word"), dir: "auto" }, el("span", { class: "np-w-info" }, say("from_word")), chips) : null, found);
     list = shown;

@@ -14,7 +14,7 @@ npw.training = (() => {
   const list = (overview, refresh) => {
     const note = messages();
     const rows = overview.runs.map((run) => el("li", { class: "np-w-item" },
-      el("a", { href: `#/run/${run.name}` }, run.name), el("span", {}, run.task), chip(run.state),
+      el("a", { href: `#/run/${run.name}` }, run.name), el("span", {}, npw.taskTitle(overview, run.task)), chip(run.state),
       run.state === "running" ? null : deleting(say("delete_run", { name: run.name }), note.trying(async () => { await remove(path("runs", run.name)); refresh(); }))));
     return el("section", { class: "np-card" }, el("h2", {}, say("runs")),
       rows.length ? el("ul", { class: "np-w-list" }, rows) : el("p", { class: "np-w-info" }, say("none")), note.line);

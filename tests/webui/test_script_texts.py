@@ -1,0 +1,26 @@
+"""The texts of the scripts: each key stands once, and each key that a script names is there."""
+
+from __future__ import annotations
+
+import re
+
+from nlplug_webui.error_texts import kind_texts
+from nlplug_webui.look_and_feel import STATIC
+from nlplug_webui.workshop.inside_texts import INSIDE
+from nlplug_webui.workshop.more_texts import MORE
+from nlplug_webui.workshop.product_texts import PRODUCTS
+from nlplug_webui.workshop.texts import SHARED, TEXTS
+
+TABLES = (TEXTS, MORE, PRODUCTS, INSIDE, kind_texts(), dict.fromkeys(SHARED, ("", "")))
+
+
+def test_no_table_hides_a_text_of_another() -> None:
+    keys = [key for table in TABLES for key in table]
+    assert sorted(keys) == sorted(set(keys))
+
+
+def test_every_key_that_a_script_names_has_a_text() -> None:
+    known = {key for table in TABLES for key in table}
+    for script in (STATIC / "workshop").glob("*.js"):
+        named = set(re.findall(r'\bsay\("([a-z_]+)"', script.read_text("utf-8")))
+        assert named <= known, script.name

@@ -1,0 +1,120 @@
+"""Batches in threads of their own: a page that is opened again finds its batch."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+_AT_ONCE = 2
+_KEPT = 20
+_KEPT_SECONDS = 3600.0
+_ALONE_SECONDS = 600.0
+_LOOK_SECONDS = 0.2
+
+
+class BatchRun:
+    """A batch that runs or has ended.
+
+    Attributes:
+        id: Its name; only the page that started it knows it.
+        shown: What its page shows now.
+        ended: Whether `shown` is final.
+        stopping: Whether somebody asked for its end.
+    """
+
+    def __init__(self) -> None:
+        self.id = secrets.token_urlsafe(16)
+        self.shown: Any = None
+        self.ended = False
+        self.stopping = False
+        self._folder = tempfile.TemporaryDirectory(prefix="nlplug-batch-")
+        self._watched = time.monotonic()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its files, which are there as long as the run is known."""
+        return Path(self._folder.name)
+
+    @property
+    def over(self) -> bool:
+        """Whether it shall end: it was stopped, or no page has looked at it for ten minutes."""
+        return self.stopping or self.unwatched > _ALONE_SECONDS
+
+    @property
+    def unwatched(self) -> float:
+        """Seconds since a page looked at it."""
+        return time.monotonic() - self._watched
+
+    async def watch(self) -> AsyncIterator[Any]:
+        """What the page shows, at each change and until the end; no thread waits for it."""
+        seen = None
+        while True:
+            self._watched = time.monotonic()
+            ended, shown = self.ended, self.shown
+            if shown is not None and shown is not seen:
+                seen = shown
+                yield shown
+            if ended:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def forget(self) -> None:
+        """Delete its files."""
+        self._folder.cleanup()
+
+
+class BatchRuns:
+    """The batches of all pages, at most two of them at work. Thread-safe.
+
+    The files of a run are kept for an hour after somebody looked at it, and those of the last 20.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[str, BatchRun] = {}
+        self._lock = threading.Lock()
+        self._places = threading.Semaphore(_AT_ONCE)
+
+    def start(self, work: Callable[[BatchRun], Iterator[Any]], waiting: Any) -> BatchRun:
+        """Start a batch.
+
+        Args:
+            work: Yields what the page shows; it looks at `BatchRun.over`.
+            waiting: What the page shows while two other batches are at work.
+        """
+        run = BatchRun()
+        with self._lock:
+            self._tidy()
+            self._runs[run.id] = run
+        arguments = (run, work, waiting)
+        threading.Thread(target=self._run, args=arguments, name="batch", daemon=True).start()
+        return run
+
+    def find(self, id: str) -> BatchRun | None:
+        """A run by its name; None if it is not known any more."""
+        return self._runs.get(id)
+
+    def _run(self, run: BatchRun, work: Callable[[BatchRun], Iterator[Any]], waiting: Any) -> None:
+        try:
+            if not self._places.acquire(blocking=False):
+                run.shown = waiting
+                self._places.acquire()
+            try:
+                for shown in work(run):
+                    run.shown = shown
+            finally:
+                self._places.release()
+        finally:
+            run.ended = True
+
+    def _tidy(self) -> None:
+        ended = [run for run in self._runs.values() if run.ended]
+        for place, run in enumerate(reversed(ended)):
+            if place >= _KEPT or run.unwatched > _KEPT_SECONDS:
+                del self._runs[run.id]
+                run.forget()
