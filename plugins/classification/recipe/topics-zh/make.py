@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,8 +39,8 @@ SAME = {
 # Sets of news, whose clauses are read without labels.
 NEWS = ("zh_cluener_train.jsonl.gz", "zh_msra_train.jsonl.gz")
 SHORTEST, LONGEST = 8, 30
-# Pairs of parts of titles, and how often a labelled title stands among them.
-MIXED, PASSES = 60_000, 3
+# How many of these clauses, how many pairs of parts of titles, and how often each labelled title.
+CLAUSES, MIXED, PASSES = 30_000, 100_000, 4
 WINDOW = 128
 _MARKS = re.compile("[，。！？；：]")
 LICENSE = "training data for research use (see README.md)"
@@ -65,7 +65,7 @@ def prepare(data: Path, target: Path) -> None:
     news = (data / "train" / "ner" / name for name in NEWS)
     unlabelled = [
         *(text for text, label in more if label not in SAME and not held_out(text)),
-        *(clause for file in news for text in texts_of(file) for clause in clauses(text)),
+        *chance.sample([part for file in news for part in clauses(file)], CLAUSES),
         *(mixed(chance, [text for text, _ in kept]) for _ in range(MIXED)),
     ]
     soft = (
@@ -78,9 +78,10 @@ def prepare(data: Path, target: Path) -> None:
     write_rows(target / "eval.jsonl.gz", labelled(row for row in rows if held_out(row[0])))
 
 
-def clauses(text: str) -> list[str]:
-    """The parts of a text that are as long as a title."""
-    return [part for part in _MARKS.split(text) if SHORTEST <= len(part) <= LONGEST]
+def clauses(file: Path) -> Iterator[str]:
+    """The parts of the texts of a file that are as long as a title."""
+    for text in texts_of(file):
+        yield from (part for part in _MARKS.split(text) if SHORTEST <= len(part) <= LONGEST)
 
 
 def mixed(chance: random.Random, titles: Sequence[str]) -> str:
@@ -106,6 +107,7 @@ def main() -> None:
         run.data / "dev" / SET / TEST,
         HERE,
         "train.toml",
+        "again.toml",
         max_length=WINDOW,
         license=LICENSE,
         data=DATA,
