@@ -67,11 +67,16 @@ def texts(data: Path) -> Iterator[str]:
     """The Chinese texts of all training sets, each once, without those that are held out."""
     seen = set()
     for file in sorted((data / "train").glob("*/*zh*.jsonl.gz")):
-        for row in read_rows(file):
-            for text in _texts_of(row.values):
-                if text not in seen and len(_HAN.findall(text)) >= _FEWEST and not held_out(text):
-                    seen.add(text)
-                    yield text
+        for text in texts_of(file):
+            if text not in seen and len(_HAN.findall(text)) >= _FEWEST and not held_out(text):
+                seen.add(text)
+                yield text
+
+
+def texts_of(file: Path) -> Iterator[str]:
+    """All texts of the rows of a file, whatever the rows are for."""
+    for row in read_rows(file):
+        yield from _texts_of(row.values)
 
 
 def _texts_of(row: dict[str, Any]) -> Iterator[str]:
@@ -118,15 +123,16 @@ def encoder(data: Path, work: Path) -> Path:
     )
 
 
-def embedded_encoder(work: Path) -> Path:
-    """The encoder inside the embedded sentiment-zh, in float32; its own checkpoint was not kept.
+def embedded_encoder(work: Path, *, of: str = "sentiment-zh") -> Path:
+    """The encoder inside an embedded model, in float32; the one before it was not kept.
 
     Args:
         work: The folder of the checkpoint, which is written where it is missing.
+        of: Name of the embedded model.
     """
     from dequantize import dequantized
 
-    return dequantized(resolve("sentiment-zh"), work)
+    return dequantized(resolve(of), work)
 
 
 def with_vocabulary(base: str, tokenizer: Any) -> Any:

@@ -23,15 +23,17 @@ from nlplug.models.layout import CONFIG_MARK
 
 _OF_THE_BUNDLE = {CONFIG_MARK, KEY, "problem_type", "id2label", "label2id"}
 """Entries of its ``config.json`` that are not those of the encoder."""
+_POOLER, _LAST = "bert.pooler.dense", ("classifier.", "qa_outputs.")
 _PRODUCTS = ("attention.output.dense", "intermediate.dense", "output.dense")
 
 
-def dequantized(bundle: Bundle, target: Path) -> Path:
+def dequantized(bundle: Bundle, target: Path, *, head: bool = False) -> Path:
     """Write the encoder of a bundle as a checkpoint of ``BertModel`` with its tokenizer.
 
     Args:
         bundle: A bundle of a BERT whose int8 graph has fused attention and fixed scales.
         target: The folder of the checkpoint, which is written where it is missing.
+        head: Write the whole model instead: the encoder, and the layer that answers its task.
 
     Returns:
         ``target``.
@@ -39,17 +41,23 @@ def dequantized(bundle: Bundle, target: Path) -> Path:
     if target.is_dir():
         return target
     import torch
-    from transformers import AutoTokenizer, BertConfig, BertModel
+    import transformers
 
     values = json.loads((bundle.path / "config.json").read_text(encoding="utf-8"))
-    config = BertConfig(**{name: values[name] for name in values.keys() - _OF_THE_BUNDLE})
-    model = BertModel(config, add_pooling_layer=False)
+    own = _OF_THE_BUNDLE - {"id2label", "label2id"} if head else _OF_THE_BUNDLE
+    config = transformers.BertConfig(**{name: values[name] for name in values.keys() - own})
     graph = onnx.load(bundle.path / "onnx" / "model_int8.onnx").graph
     state = {name: torch.from_numpy(value) for name, value in _state(graph).items()}
+    if head:
+        model = getattr(transformers, values["architectures"][0])(config)
+        state = {f"bert.{name}": value for name, value in state.items()}
+        state |= {name: torch.from_numpy(value) for name, value in _head(graph).items()}
+    else:
+        model = transformers.BertModel(config, add_pooling_layer=False)
     model.load_state_dict(state)
     with Staged(target, folder=True) as staged:
         model.save_pretrained(staged.path)
-        AutoTokenizer.from_pretrained(bundle.path).save_pretrained(staged.path)
+        transformers.AutoTokenizer.from_pretrained(bundle.path).save_pretrained(staged.path)
         staged.commit()
     return target
 
@@ -63,13 +71,15 @@ def _state(graph: Any) -> dict[str, np.ndarray]:
     state = {
         name.removeprefix("bert."): value
         for name, value in values.items()
-        if name.startswith("bert.") and not name.endswith(("_int8", "_scale", "_smooth"))
+        if name.startswith("bert.")
+        and not name.startswith(_POOLER)
+        and not name.endswith(("_int8", "_scale", "_smooth"))
     }
     for name in ("word_embeddings", "position_embeddings"):
         own = f"embeddings.{name}.weight"
         state[own] = values[f"bert.{own}_int8"] * values[f"bert.{own}_scale"]
     attentions = [node for node in graph.node if node.op_type == "QAttention"]
-    products = [node for node in graph.node if node.op_type == "MatMulIntegerToFloat"]
+    products = [node for node in graph.node if _is_product(node, values)]
     for layer, node in enumerate(attentions):
         weight, bias = _layer(node.input, (1, 2, 4), values, sources)
         start = f"encoder.layer.{layer}"
@@ -80,9 +90,37 @@ def _state(graph: Any) -> dict[str, np.ndarray]:
             state[f"{start}.attention.self.{name}.bias"] = shift
         behind = products[layer * len(_PRODUCTS) : (layer + 1) * len(_PRODUCTS)]
         for name, product in zip(_PRODUCTS, behind, strict=True):
-            weight, bias = _layer(product.input, (1, 6, 3), values, sources)
+            if product.op_type == "MatMul":  # left in float; its bias is under its own name
+                weight = values[product.input[1]]
+            else:
+                weight, bias = _layer(product.input, (1, 6, 3), values, sources)
+                state[f"{start}.{name}.bias"] = bias
             state[f"{start}.{name}.weight"] = np.ascontiguousarray(weight.T)
-            state[f"{start}.{name}.bias"] = bias
+    return state
+
+
+def _is_product(node: Any, values: dict[str, np.ndarray]) -> bool:
+    """Whether a node multiplies by weights, in int8 or in float."""
+    kind = node.op_type
+    return kind == "MatMulIntegerToFloat" or (kind == "MatMul" and node.input[1] in values)
+
+
+def _head(graph: Any) -> dict[str, np.ndarray]:
+    """Weights and biases of the layers behind the encoder."""
+    values = {value.name: numpy_helper.to_array(value).copy() for value in graph.initializer}
+    state = {
+        name: value
+        for name, value in values.items()
+        if name.endswith((".weight", ".bias")) and name.startswith((_POOLER, *_LAST))
+    }
+    if f"{_POOLER}.weight_t_int8" in values:
+        weight = values[f"{_POOLER}.weight_t_int8"] * values[f"{_POOLER}.weight_t_scale"]
+        state[f"{_POOLER}.weight"] = np.ascontiguousarray(weight.T)
+    bias = next(name for name in state if name.startswith(_LAST) and name.endswith(".bias"))
+    weight_name = f"{bias.removesuffix('.bias')}.weight"
+    if weight_name not in state:  # the product of a token's vector is written transposed
+        product = [node for node in graph.node if _is_product(node, values)][-1]
+        state[weight_name] = np.ascontiguousarray(values[product.input[1]].T)
     return state
 
 

@@ -83,6 +83,7 @@ class RecipeRun:
         output: Folder of the embedded bundle.
         calibrate: Whether to fix the scales of the embedded bundle instead of training.
         checkpoint: A finished checkpoint to export instead of training; a folder.
+        again: Whether to go on from the weights of the embedded model, if the recipe can do both.
     """
 
     data: Path
@@ -91,6 +92,7 @@ class RecipeRun:
     output: Path
     calibrate: bool = False
     checkpoint: Path | None = None
+    again: bool = False
 
     @property
     def files(self) -> Path:
@@ -126,11 +128,20 @@ def recipe_run(
     parser.add_argument("--output", type=Path, default=output)
     parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--again", action="store_true")
     given = parser.parse_args()
     if given.data is None:
         raise DataError("NLPLUG_DATA is not set.", hint="It names a folder with train/ and dev/.")
     output = given.output or given.work / "model"
-    return RecipeRun(given.data, given.work, given.base, output, given.calibrate, given.checkpoint)
+    return RecipeRun(
+        data=given.data,
+        work=given.work,
+        base=given.base,
+        output=output,
+        calibrate=given.calibrate,
+        checkpoint=given.checkpoint,
+        again=given.again,
+    )
 
 
 def base_of(hub_id: str, package: str | None) -> str:

@@ -12,6 +12,7 @@ from onnx import numpy_helper
 
 from nlplug import Bundle, pipeline
 from nlplug.errors import NlplugError
+from nlplug.models.resolve import resolve
 
 pytestmark = pytest.mark.train
 
@@ -47,3 +48,40 @@ def test_the_checkpoint_answers_as_the_int8_model(
             shares = np.exp(logits) / np.exp(logits).sum()
             found = {answer["label"]: answer["score"] for answer in classify(text)[0]}
             assert found["positive"] == pytest.approx(shares[1], abs=0.01)
+
+
+def test_with_its_head_the_checkpoint_is_the_whole_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from transformers import (
+        AutoModelForQuestionAnswering,
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+    )
+
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    monkeypatch.delitem(sys.modules, "dequantize", raising=False)
+    from dequantize import dequantized
+
+    folder = dequantized(resolve("sentiment-en"), tmp_path / "sentiment", head=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    judge = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    with pipeline("sentiment", "sentiment-en", top_k=None) as classify:
+        for text in ("I loved it.", "Not good, not bad.", "The bus leaves at noon."):
+            with torch.inference_mode():
+                shares = judge(**tokenizer(text, return_tensors="pt")).logits.softmax(-1)[0]
+            found = {answer["label"]: answer["score"] for answer in classify(text)[0]}
+            for place, label in judge.config.id2label.items():
+                assert found[label] == pytest.approx(shares[place].item(), abs=0.015)
+
+    folder = dequantized(resolve("qa-en"), tmp_path / "qa", head=True)  # products in float
+    finder = AutoModelForQuestionAnswering.from_pretrained(folder).eval()
+    question, page = "Where does the Rhine rise?", "The Rhine rises in the Swiss Alps."
+    inputs = AutoTokenizer.from_pretrained(folder)(question, page, return_tensors="pt")
+    with torch.inference_mode():
+        outputs = finder(**inputs)
+    first, last = outputs.start_logits.argmax(), outputs.end_logits.argmax()
+    found = tokenizer.decode(inputs["input_ids"][0, first : last + 1])
+    with pipeline("qa", "qa-en") as ask:
+        assert ask(question=question, context=page)["answer"].lower() == found

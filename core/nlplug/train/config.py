@@ -85,7 +85,9 @@ class RunConfig(BaseModel):
         ge=1, default=None, description="Maximum number of training rows to read."
     )
     max_eval_rows: int | None = Field(
-        ge=1, default=None, description="Maximum number of evaluation rows to use."
+        ge=1,
+        default=None,
+        description="Maximum number of evaluation rows to use, at equal distances in the file.",
     )
     resume: bool = Field(default=False, description="Continue an interrupted run.")
 

@@ -68,11 +68,8 @@ def read_run(config: RunConfig, key: Key, *, skip: bool = False, few: int = 0) -
         config.data, split="train", limit=config.max_rows, file=file, reports=reports
     )
     if config.eval:
-        limit = config.max_eval_rows
-        held = read_sources(
-            config.eval, split="validation", limit=limit, file=file, reports=reports
-        )
-        return RunRows(rows, held, reports=reports)
+        held = read_sources(config.eval, split="validation", limit=None, file=file, reports=reports)
+        return RunRows(rows, spread(held, config.max_eval_rows), reports=reports)
     if len(rows) < few and "eval_share" not in config.model_fields_set:
         if len({key(row) for row in rows}) < FOLDS:
             raise DataError(
@@ -86,7 +83,14 @@ def read_run(config: RunConfig, key: Key, *, skip: bool = False, few: int = 0) -
             f"None of the {len(rows)} rows is left for {'training' if not kept else 'evaluation'}.",
             hint="Give an evaluation file with --eval, or another --eval-share.",
         )
-    return RunRows(kept, held[: config.max_eval_rows], reports=reports)
+    return RunRows(kept, spread(held, config.max_eval_rows), reports=reports)
+
+
+def spread(rows: list[DataRow], limit: int | None) -> list[DataRow]:
+    """At most ``limit`` rows at equal distances: the first ones of a sorted file are all alike."""
+    if limit is None or len(rows) <= limit:
+        return rows
+    return [rows[place * len(rows) // limit] for place in range(limit)]
 
 
 def folds(keys: Sequence[str], strata: Sequence[str]) -> list[int]:

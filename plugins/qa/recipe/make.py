@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dequantize import dequantized
 from prepare import prepare
-from recipes import branched, embed, recalibrate, recipe_run
+from recipes import branched, checkpoint_of, embed, recalibrate, recipe_run
 
 from nlplug.evaluation.held_out import add_held_out
 from nlplug.evaluation.run import evaluate
@@ -49,8 +50,19 @@ DATA = [
 
 
 def train(files: Path, work: Path, base: str) -> Path:
-    """The fine-tuned checkpoint."""
-    return branched(QaTask(), files=files, settings=HERE, work=work, base=base, seeds=SEEDS)
+    """The fine-tuned checkpoint: on a GPU from the base, else from the embedded model."""
+    import torch
+
+    if torch.cuda.is_available():
+        return branched(QaTask(), files=files, settings=HERE, work=work, base=base, seeds=SEEDS)
+    return checkpoint_of(
+        QaTask(),
+        train=files / "last.jsonl.gz",
+        eval=files / "watch.jsonl.gz",
+        settings=HERE / "again.toml",
+        output=work / "again",
+        base=str(dequantized(Bundle.open(BUNDLE), work / "start", head=True)),
+    )
 
 
 def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:

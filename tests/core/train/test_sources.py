@@ -121,3 +121,21 @@ def test_what_was_understood_of_each_file_is_logged(
         f"{tmp_path / 'a.csv'}: 2 rows, CSV with ';'; columns 'text', 'label'; "
         "2 labels: 0101, 101; encoding cp1252."
     ]
+
+
+@pytest.mark.parametrize("separate", [True, False])
+def test_fewer_evaluation_rows_are_not_those_of_one_label(tmp_path: Path, separate: bool) -> None:
+    from nlplug.train.config import TrainConfig
+    from nlplug.train.rows import read_run
+
+    by_label = sorted(({"text": f"{i}", "label": "ab"[i % 2]} for i in range(100)), key=str)
+    by_label.sort(key=lambda row: row["label"])
+    file = tmp_path / "sorted.jsonl"
+    with open_writer(file) as writer:
+        for row in by_label:
+            writer.write(row)
+    files = {"data": [str(file)], "eval": [str(file)] if separate else []}
+    config = TrainConfig(base="base", output=tmp_path / "out", max_eval_rows=6, **files)
+    held = read_run(config, lambda row: str(row.values["text"])).eval
+    assert len(held) == 6
+    assert {row.values["label"] for row in held} == {"a", "b"}

@@ -7,10 +7,16 @@ Each step writes its result into the work folder; a run that was killed continue
 
 from __future__ import annotations
 
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from chinese import TEXTS, classifier_embedded, held_out
+import numpy as np
+from chinese import TEXTS, classifier_embedded, embedded_encoder, held_out, texts_of
 from recipes import labelled, recipe_run, write_rows
+from teacher import NaiveBayes
 
 from nlplug.data import read_rows
 from nlplug_classification.task import ClassificationTask
@@ -30,7 +36,13 @@ SAME = {
     "news_house": "realty",
     "news_tech": "science",
 }
+# Sets of news, whose clauses are read without labels.
+NEWS = ("zh_cluener_train.jsonl.gz", "zh_msra_train.jsonl.gz")
+SHORTEST, LONGEST = 8, 30
+# How many of these clauses, how many pairs of parts of titles, and how often each labelled title.
+CLAUSES, MIXED, PASSES = 30_000, 100_000, 4
 WINDOW = 128
+_MARKS = re.compile("[，。！？；：]")
 LICENSE = "training data for research use (see README.md)"
 DATA = [
     {"name": "THUCNews, titles", "license": "free for research", "source": "thuctc.thunlp.org"},
@@ -40,17 +52,45 @@ DATA = [
 
 
 def prepare(data: Path, target: Path) -> None:
-    """Write the rows for training, and those that watch it and judge the export."""
+    """Write the rows for training, and those that watch it and judge the export.
+
+    Texts without a label of these topics have the probabilities of the teacher in the column
+    ``soft``: titles of the second set, clauses of news, and pairs of parts of titles.
+    """
     folder = data / "train" / SET
     rows = [(row.values["text"].strip(), row.values["label"]) for row in read_rows(folder / TRAIN)]
-    more = [
-        (row.values["text"].strip(), SAME[row.values["label"]])
-        for row in read_rows(folder / MORE)
-        if row.values["label"] in SAME
-    ]
+    more = [(row.values["text"].strip(), row.values["label"]) for row in read_rows(folder / MORE)]
     kept = [row for row in rows if not held_out(row[0])]
-    write_rows(target / "train.jsonl.gz", labelled([*kept, *more]))
+    teacher, chance = NaiveBayes(kept), random.Random(5)
+    news = (data / "train" / "ner" / name for name in NEWS)
+    unlabelled = [
+        *(text for text, label in more if label not in SAME and not held_out(text)),
+        *chance.sample([part for file in news for part in clauses(file)], CLAUSES),
+        *(mixed(chance, [text for text, _ in kept]) for _ in range(MIXED)),
+    ]
+    soft = (
+        {"text": text, "label": teacher.labels[int(np.argmax(scores))], "soft": scores}
+        for text in unlabelled
+        for scores in [teacher(text)]
+    )
+    same = [(text, SAME[label]) for text, label in more if label in SAME]
+    write_rows(target / "train.jsonl.gz", *[labelled([*kept, *same])] * PASSES, soft)
     write_rows(target / "eval.jsonl.gz", labelled(row for row in rows if held_out(row[0])))
+
+
+def clauses(file: Path) -> Iterator[str]:
+    """The parts of the texts of a file that are as long as a title."""
+    for text in texts_of(file):
+        yield from (part for part in _MARKS.split(text) if SHORTEST <= len(part) <= LONGEST)
+
+
+def mixed(chance: random.Random, titles: Sequence[str]) -> str:
+    """Parts of two titles, one behind the other."""
+    parts = []
+    for title in chance.sample(titles, 2):
+        start, end = sorted((chance.randint(0, len(title)), chance.randint(0, len(title))))
+        parts.append(title[start:end])
+    return chance.choice(("", " ")).join(parts).strip() or titles[0]
 
 
 def main() -> None:
@@ -58,12 +98,16 @@ def main() -> None:
     run = recipe_run(__doc__, task=HERE.name, output=BUNDLE, base="", package=None)
     if not (run.files / "eval.jsonl.gz").is_file():
         prepare(run.data, run.files)
+    if not run.base and run.checkpoint is None:
+        # Its encoder has read news, also with labels.
+        run = replace(run, base=str(embedded_encoder(run.work / "start", of="ner-zh")))
     classifier_embedded(
         ClassificationTask(),
         run,
         run.data / "dev" / SET / TEST,
         HERE,
         "train.toml",
+        "again.toml",
         max_length=WINDOW,
         license=LICENSE,
         data=DATA,

@@ -7,9 +7,10 @@ Each step writes its result into the work folder; a run that was killed continue
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from chinese import TEXTS, classifier_embedded, held_out
+from chinese import TEXTS, classifier_embedded, embedded_encoder, held_out
 from recipes import labelled, recipe_run, write_rows
 
 from nlplug.data import read_rows
@@ -48,13 +49,16 @@ def main() -> None:
     run = recipe_run(__doc__, task=HERE.name, output=BUNDLE, base="", package=None)
     if not (run.files / "eval.jsonl.gz").is_file():
         prepare(run.data, run.files)
+    stages = ["train.toml", "again.toml"]
+    if run.again:
+        stages = ["more.toml"]
+        run = replace(run, base=str(embedded_encoder(run.work / "start")))
     classifier_embedded(
         SentimentTask(),
         run,
         run.data / "dev" / SET / TEST,
         HERE,
-        "train.toml",
-        "again.toml",
+        *stages,
         max_length=WINDOW,
         license=LICENSE,
         data=DATA,
