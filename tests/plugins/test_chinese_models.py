@@ -17,7 +17,7 @@ from nlplug.data import read_rows
 from nlplug.evaluation.run import evaluate
 from nlplug.plugins import PluginHost
 
-TASKS = {"sentiment": "sentiment-zh", "ner": "ner-zh"}
+TASKS = {"sentiment": "sentiment-zh", "ner": "ner-zh", "classification": "topics-zh"}
 
 
 def rows_of(path: Path, count: int) -> list[dict[str, Any]]:
@@ -70,6 +70,28 @@ def test_the_language_of_a_text_chooses_its_model(either: Pipeline) -> None:
 def test_reviews_are_judged(text: str, label: str) -> None:
     with pipeline("sentiment", "sentiment-zh") as judge:
         assert judge(text)[0]["label"] == label
+
+
+@pytest.mark.parametrize(
+    ("title", "topic"),
+    [
+        ("湖人加时险胜火箭，科比独得40分", "sports"),
+        ("2010年考研英语阅读理解复习指导", "education"),
+        ("沪指早盘低开低走，银行股领跌", "stocks"),
+        ("网游新资料片今日公测，新职业登场", "game"),
+    ],
+)
+def test_titles_have_their_topic(title: str, topic: str) -> None:
+    with pipeline("classification", "topics-zh") as sort:
+        assert sort(title)[0]["label"] == topic
+
+
+def test_titles_kept_out_of_training_are_sorted_as_well_as_the_card_says(data_folder: Path) -> None:
+    rows = rows_of(data_folder / "dev" / "topic" / "zh_thucnews_test.jsonl.gz", 500)
+    with pipeline("classification", "topics-zh") as sort:
+        answers = sort([row["text"] for row in rows])
+    hits = [answer["label"] == row["label"] for answer, row in zip(answers, rows, strict=True)]
+    assert sum(hits) / len(hits) >= 0.81  # a part of the rows is less certain than all
 
 
 def test_names_are_found_where_they_stand() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dequantize import dequantized
 from prepare import prepare
-from recipes import branched, checkpoint_of, embed, recalibrate, recipe_run
+from recipes import branched, checkpoint_of, embed, mean, recalibrate, recipe_run
 
 from nlplug.evaluation.held_out import add_held_out
 from nlplug.evaluation.run import evaluate
@@ -24,6 +24,9 @@ from nlplug_qa.task import QaTask
 HERE = Path(__file__).resolve().parent
 BUNDLE = HERE.parent / "nlplug_qa" / "models" / "qa-en"
 XQUAD = Path("dev") / "qa" / "xquad_en.jsonl.gz"
+# The share of the trained weights, where a training goes on from the embedded ones. The others keep
+# what the new questions do not need: F1 on XQuAD is higher, and lower where there is no answer.
+TRAINED = 0.7
 # The seeds of the runs whose mean is the model.
 SEEDS = (8, 9)
 # The products with the largest effect on the answer's position, as many as the size allows.
@@ -55,14 +58,16 @@ def train(files: Path, work: Path, base: str) -> Path:
 
     if torch.cuda.is_available():
         return branched(QaTask(), files=files, settings=HERE, work=work, base=base, seeds=SEEDS)
-    return checkpoint_of(
+    start = dequantized(Bundle.open(BUNDLE), work / "start", head=True)
+    trained = checkpoint_of(
         QaTask(),
         train=files / "last.jsonl.gz",
         eval=files / "watch.jsonl.gz",
         settings=HERE / "again.toml",
         output=work / "again",
-        base=str(dequantized(Bundle.open(BUNDLE), work / "start", head=True)),
+        base=str(start),
     )
+    return mean([start, trained], work / "mean", weights=[1 - TRAINED, TRAINED])
 
 
 def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:
