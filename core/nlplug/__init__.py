@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from nlplug.train.python import TrainResult, train
 
 # When it is imported, ONNX Runtime writes an identifier of the device and a record of events into
-# the cache of the user, and later sends them to its makers, unless this variable is set before.
+# the cache of the user, and it has code that sends them to its makers, unless this variable is set
+# before.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Imported on first use: `import nlplug` costs a few milliseconds, and a plugin module that needs
