@@ -324,8 +324,8 @@ class EncoderConfig(TrainConfig):
     bf16: bool = Field(
         default=False,
         json_schema_extra={"chosen": True, "private": False},
-        description="Train with bfloat16 mixed precision. Default: on a CPU that multiplies "
-        "bfloat16 matrices at least twice as fast as float32.",
+        description="Train with bfloat16 mixed precision. Default: on a CPU with instructions for "
+        "products of bfloat16 matrices (avx512_bf16, amx_bf16).",
     )
     probe: bool = Field(
         default=True,

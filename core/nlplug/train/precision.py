@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -15,10 +14,9 @@ if TYPE_CHECKING:
 
 Settings = TypeVar("Settings", bound="TrainConfig")
 
-_GAIN = 2.0
-"""Least ratio of the speeds: about 4 with instructions for bfloat16, and below 1 without."""
-_SIZE = 384
-_REPEATS = 5
+_CPU = Path("/proc/cpuinfo")
+_INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16"})
+"""Flags of CPUs on which a step in bfloat16 takes less than half of the time."""
 
 
 def with_precision(config: Settings) -> Settings:
@@ -30,21 +28,16 @@ def with_precision(config: Settings) -> Settings:
     on_gpu = config.device != "cpu" and torch.cuda.is_available()
     if "bf16" in config.model_fields_set or on_gpu or not is_alone():
         return config
-    return config.model_copy(update={"bf16": _is_fast()})
+    return config.model_copy(update={"bf16": has_bfloat16()})
 
 
-@cache
-def _is_fast() -> bool:
-    """Whether this CPU is made for bfloat16; measured once, so that all runs here do the same."""
-    return _seconds(torch.float32) >= _GAIN * _seconds(torch.bfloat16)
+def has_bfloat16(cpu: Path = _CPU) -> bool:
+    """Whether a CPU has instructions for products of bfloat16 matrices.
 
+    What it has is read and not measured: a resumed run must decide as the first one did, also where
+    other programs disturb a measurement.
 
-def _seconds(kind: torch.dtype) -> float:
-    """CPU seconds of a matrix product; the shortest of some, because other programs run."""
-    matrix = torch.ones(_SIZE, _SIZE, dtype=kind)
-    fastest = float("inf")
-    for _ in range(_REPEATS):
-        start = time.process_time()
-        matrix @ matrix
-        fastest = min(fastest, time.process_time() - start)
-    return fastest
+    Args:
+        cpu: What Linux says of it; on other systems there is no such file, and the answer is no.
+    """
+    return cpu.is_file() and not _INSTRUCTIONS.isdisjoint(cpu.read_text("utf-8").split())

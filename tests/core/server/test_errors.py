@@ -163,6 +163,7 @@ def test_a_request_that_takes_too_long_is_given_up(
     gate.opened.set()
     assert response.status_code == 504
     assert response.json()["error_type"] == "timeout"
+    assert response.json()["hint"].startswith("Send shorter or fewer inputs")
 
 
 def test_a_client_that_goes_away_takes_its_request_along(

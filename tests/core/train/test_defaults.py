@@ -18,7 +18,7 @@ from nlplug.models.bundle import Bundle
 from nlplug.task import Task
 from nlplug.train.base import resolve_base
 from nlplug.train.plan import planned
-from nlplug.train.precision import with_precision
+from nlplug.train.precision import has_bfloat16, with_precision
 from nlplug.train.rows import FOLDS, folds
 from nlplug.train.run import train
 
@@ -71,7 +71,7 @@ def test_few_rows_do_not_train_the_embeddings_of_a_sentence_encoder(
 
 
 def test_the_cpu_decides_on_bfloat16_where_the_settings_do_not(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def chosen(**given: Any) -> bool:
         values = {"data": ["d"], "output": "o", "device": "cpu", **given}
@@ -79,8 +79,13 @@ def test_the_cpu_decides_on_bfloat16_where_the_settings_do_not(
 
     assert chosen(bf16=True)
     assert not chosen(bf16=False)
-    assert len({chosen() for _ in range(5)}) == 1
-    monkeypatch.setenv("WORLD_SIZE", "2")  # each process would measure for itself
+    assert chosen() == has_bfloat16()
+    (tmp_path / "new").write_text("processor : 0\nflags : fpu avx2 avx512_bf16 amx_tile\n")
+    (tmp_path / "old").write_text("processor : 0\nflags : fpu avx2 avx512_vnni\n")
+    assert has_bfloat16(tmp_path / "new")
+    assert not has_bfloat16(tmp_path / "old")
+    assert not has_bfloat16(tmp_path / "none")
+    monkeypatch.setenv("WORLD_SIZE", "2")  # their machines may differ
     assert not chosen()
 
 
