@@ -30,6 +30,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlplug import Bundle
 from nlplug.data import open_writer
 from nlplug.errors import BundleIncomplete, DataError
 from nlplug.export.preflight.record import RECORD_FILE
@@ -107,6 +108,7 @@ def recipe_run(
     output: Path | None = None,
     base: str = BASE,
     package: str | None = BASE_PACKAGE,
+    again: bool = False,
 ) -> RecipeRun:
     """Read a recipe's command line.
 
@@ -116,6 +118,7 @@ def recipe_run(
         output: Where the bundle goes if ``--output`` is not given; None: into the work folder.
         base: Hub id to start from if ``--base`` is not given.
         package: See `base_of`.
+        again: Whether there is the option ``--again``; see `RecipeRun.again`.
 
     Raises:
         DataError: Neither ``--data`` nor ``NLPLUG_DATA`` is given.
@@ -128,7 +131,9 @@ def recipe_run(
     parser.add_argument("--output", type=Path, default=output)
     parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--again", action="store_true")
+    parser.set_defaults(again=False)
+    if again:
+        parser.add_argument("--again", action="store_true")
     given = parser.parse_args()
     if given.data is None:
         raise DataError("NLPLUG_DATA is not set.", hint="It names a folder with train/ and dev/.")
@@ -224,6 +229,49 @@ def branched(
     start = str(run("first", "first", base, first or {}))
     ends = [run("last", f"last-{seed}", start, {**(last or {}), "seed": seed}) for seed in seeds]
     return mean(ends, work / "mean")
+
+
+def fine_tuned(
+    task: Task,
+    bundle: Path,
+    *,
+    files: Path,
+    settings: Path,
+    work: Path,
+    base: str,
+    seeds: Sequence[int],
+    head: bool = False,
+    share: float = 1.0,
+) -> Path:
+    """The fine-tuned checkpoint: on a GPU from the base, else from the embedded model.
+
+    Args:
+        task: The task that is trained.
+        bundle: The embedded model, from whose weights a CPU goes on with ``again.toml``.
+        files: See `branched`.
+        settings: Likewise.
+        work: Likewise.
+        base: Likewise.
+        seeds: Likewise.
+        head: Whether to keep the layer that answers the task of the embedded model.
+        share: The share of the trained weights in the mean with those of the embedded model.
+    """
+    from dequantize import dequantized
+
+    if require("torch", "train", purpose="Training").cuda.is_available():
+        return branched(task, files=files, settings=settings, work=work, base=base, seeds=seeds)
+    start = dequantized(Bundle.open(bundle), work / "start", head=head)
+    trained = checkpoint_of(
+        task,
+        train=files / "last.jsonl.gz",
+        eval=files / "watch.jsonl.gz",
+        settings=settings / "again.toml",
+        output=work / "again",
+        base=str(start),
+    )
+    if share == 1:
+        return trained
+    return mean([start, trained], work / "mean", weights=[1 - share, share])
 
 
 def pretrained_of(

@@ -188,8 +188,9 @@ def test_bad_rows_of_a_file_are_named_and_the_others_answered(
     assert page.locator("#batch-result .np-summary .np-bar").count() == 1
 
 
-def test_a_stopped_batch_offers_what_is_done(open_page: Open, tmp_path: Path) -> None:
-    source = tmp_path / "long.txt"
+def long_batch(open_page: Open, folder: Path) -> Page:
+    """A page whose batch has begun and will take long."""
+    source = folder / "long.txt"
     source.write_text("good\n" * 200_000, encoding="utf-8")
     page = open_page("tone")
     page.get_by_role("radio", name="Batch").click()
@@ -197,6 +198,11 @@ def test_a_stopped_batch_offers_what_is_done(open_page: Open, tmp_path: Path) ->
     page.get_by_text("200,000 rows, ready to run").wait_for()
     page.locator("#batch-run").click()
     page.locator("#batch-result .np-progress ~ .np-table tbody tr").first.wait_for()
+    return page
+
+
+def test_a_stopped_batch_offers_what_is_done(open_page: Open, tmp_path: Path) -> None:
+    page = long_batch(open_page, tmp_path)
     page.locator("#batch-stop").click()
     page.get_by_text("Stopped after").wait_for()
     page.locator("#download-csv:not([disabled])").wait_for()
@@ -209,14 +215,7 @@ def test_a_stopped_batch_offers_what_is_done(open_page: Open, tmp_path: Path) ->
 
 
 def test_a_batch_goes_on_while_its_page_is_loaded_again(open_page: Open, tmp_path: Path) -> None:
-    source = tmp_path / "long.txt"
-    source.write_text("good\n" * 200_000, encoding="utf-8")
-    page = open_page("tone")
-    page.get_by_role("radio", name="Batch").click()
-    page.locator("#batch-file input[type=file]").set_input_files(source)
-    page.get_by_text("200,000 rows, ready to run").wait_for()
-    page.locator("#batch-run").click()
-    page.locator("#batch-result .np-progress ~ .np-table tbody tr").first.wait_for()
+    page = long_batch(open_page, tmp_path)
     page.reload()
     page.locator("#batch-result .np-progress ~ .np-table tbody tr").first.wait_for()
     assert page.get_by_role("radio", name="Batch").is_checked()

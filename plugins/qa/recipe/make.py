@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dequantize import dequantized
 from prepare import prepare
-from recipes import branched, checkpoint_of, embed, mean, recalibrate, recipe_run
+from recipes import embed, fine_tuned, recalibrate, recipe_run
 
 from nlplug.evaluation.held_out import add_held_out
 from nlplug.evaluation.run import evaluate
@@ -53,21 +52,18 @@ DATA = [
 
 
 def train(files: Path, work: Path, base: str) -> Path:
-    """The fine-tuned checkpoint: on a GPU from the base, else from the embedded model."""
-    import torch
-
-    if torch.cuda.is_available():
-        return branched(QaTask(), files=files, settings=HERE, work=work, base=base, seeds=SEEDS)
-    start = dequantized(Bundle.open(BUNDLE), work / "start", head=True)
-    trained = checkpoint_of(
+    """The fine-tuned checkpoint."""
+    return fine_tuned(
         QaTask(),
-        train=files / "last.jsonl.gz",
-        eval=files / "watch.jsonl.gz",
-        settings=HERE / "again.toml",
-        output=work / "again",
-        base=str(start),
+        BUNDLE,
+        files=files,
+        settings=HERE,
+        work=work,
+        base=base,
+        seeds=SEEDS,
+        head=True,
+        share=TRAINED,
     )
-    return mean([start, trained], work / "mean", weights=[1 - TRAINED, TRAINED])
 
 
 def export(checkpoint: Path, rows: Path, gate: Path, target: Path) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dequantize import dequantized
 from prepare import prepare
-from recipes import branched, checkpoint_of, embed, evaluated, recalibrate, recipe_run, score
+from recipes import embed, evaluated, fine_tuned, recalibrate, recipe_run, score
 
 from nlplug import Bundle
 from nlplug.data import read_rows
@@ -44,19 +43,16 @@ DATA = [
 
 
 def train(files: Path, work: Path, base: str) -> Path:
-    """The fine-tuned checkpoint: on a GPU from the base, else from the embedded model."""
-    import torch
-
-    if torch.cuda.is_available():
-        task = SentimentTask()
-        return branched(task, files=files, settings=HERE, work=work, base=base, seeds=SEEDS)
-    return checkpoint_of(
+    """The fine-tuned checkpoint."""
+    return fine_tuned(
         SentimentTask(),
-        train=files / "last.jsonl.gz",
-        eval=files / "watch.jsonl.gz",
-        settings=HERE / "again.toml",
-        output=work / "again",
-        base=str(dequantized(Bundle.open(BUNDLE), work / "start", head=True)),
+        BUNDLE,
+        files=files,
+        settings=HERE,
+        work=work,
+        base=base,
+        seeds=SEEDS,
+        head=True,
     )
 
 

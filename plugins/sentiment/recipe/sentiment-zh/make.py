@@ -46,7 +46,7 @@ def prepare(data: Path, target: Path) -> None:
 
 def main() -> None:
     """Run all steps that are not yet done."""
-    run = recipe_run(__doc__, task=HERE.name, output=BUNDLE, base="", package=None)
+    run = recipe_run(__doc__, task=HERE.name, output=BUNDLE, base="", package=None, again=True)
     if not (run.files / "eval.jsonl.gz").is_file():
         prepare(run.data, run.files)
     stages = ["train.toml", "again.toml"]
