@@ -110,7 +110,7 @@ class ShowProgress(TrainerCallback):
         loss: Returns the mean loss of the last steps; None before the first one.
         metric: Name of the score to show.
         seconds: Interval if standard error is not a terminal.
-        minutes: Length of the run; None: it has a number of steps.
+        left: Returns the seconds until a run of minutes ends; None: it has a number of steps.
     """
 
     def __init__(
@@ -118,9 +118,9 @@ class ShowProgress(TrainerCallback):
         loss: Callable[[], float | None],
         metric: str,
         seconds: float,
-        minutes: float | None = None,
+        left: Callable[[], float] | None = None,
     ) -> None:
-        self._minutes = minutes
+        self._left = left
         self._loss = loss
         self._metric = metric
         self._terminal = sys.stderr.isatty()
@@ -179,7 +179,7 @@ class ShowProgress(TrainerCallback):
         print(f"{begin}{line}", end=end, file=sys.stderr, flush=True)
 
     def _line(self, state: TrainerState) -> str:
-        of = "" if self._minutes else f" of {state.max_steps:,}"
+        of = "" if self._left else f" of {state.max_steps:,}"
         parts = [f"Step {state.global_step:,}{of}"]
         if (loss := self._loss()) is not None:
             parts.append(f"loss {loss:.4f}")
@@ -188,9 +188,7 @@ class ShowProgress(TrainerCallback):
         done, seconds = state.global_step - self._first, self._shown - self._begin
         if done and seconds:
             rate = done / seconds
-            left = (state.max_steps - state.global_step) / rate
-            if self._minutes:
-                left = max(0.0, 60 * self._minutes - seconds)
+            left = self._left() if self._left else (state.max_steps - state.global_step) / rate
             speed = f"{rate:.1f} steps/s" if rate >= 1 else f"{1 / rate:.1f} s/step"
             parts += [speed, f"{duration(left)} left"]
         return ", ".join(parts)

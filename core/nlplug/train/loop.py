@@ -332,9 +332,10 @@ class _Run:
             self._recipe, config, model, arguments, self._tokenizer, rows, evaluator, callbacks
         )
         trainer.remove_callback(PrinterCallback)
-        metric = self._recipe.metric
+        timed = trainer.timed
+        left = None if timed is None else lambda: timed.left
         trainer.add_callback(
-            ShowProgress(trainer.recent_loss, metric, config.progress_seconds, config.minutes)
+            ShowProgress(trainer.recent_loss, self._recipe.metric, config.progress_seconds, left)
         )
         return trainer
 

@@ -32,6 +32,11 @@ class EndInTime(TrainerCallback):
         self._begin = time.monotonic()
 
     @property
+    def left(self) -> float:
+        """The seconds until the run ends."""
+        return max(0.0, 60 * (self._minutes - self._spent))
+
+    @property
     def _spent(self) -> float:
         return (time.monotonic() - self._begin) / 60
 

@@ -196,9 +196,9 @@ class RecipeTrainer(Trainer):
         self._teacher = None
         if config.teacher_states:
             self._teacher = StatesTeacher(config.teacher_states, model, tokenizer)
-        self._timed = EndInTime(config.minutes, config.warmup) if config.minutes else None
-        if self._timed is not None:
-            self.add_callback(self._timed)
+        self.timed = EndInTime(config.minutes, config.warmup) if config.minutes else None
+        if self.timed is not None:
+            self.add_callback(self.timed)
         # Our loss is a mean over the rows, so Trainer must divide it when accumulating.
         self.model_accepts_loss_kwargs = False
 
@@ -269,8 +269,8 @@ class RecipeTrainer(Trainer):
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> Any:
-        if self._timed is not None and getattr(self, "lr_scheduler", None) is None:
-            self.lr_scheduler: Any = LambdaLR(optimizer or self.optimizer, self._timed.factor)
+        if self.timed is not None and getattr(self, "lr_scheduler", None) is None:
+            self.lr_scheduler: Any = LambdaLR(optimizer or self.optimizer, self.timed.factor)
         return super().create_scheduler(num_training_steps, optimizer)
 
     def get_train_dataloader(self) -> DataLoader[Any]:

@@ -159,6 +159,7 @@ def test_a_resumed_run_of_minutes_has_the_rest_of_its_time(tmp_path: Path) -> No
         (tmp_path / "checkpoint-7" / "minutes").write_text(spent)
         callback, control = EndInTime(5.0, 0.0), TrainerControl()
         callback.on_train_begin(args, state, control)
+        assert callback.left == pytest.approx(60 * (5 - float(spent)), abs=1)
         callback.on_step_end(args, state, control)
         assert control.should_training_stop is over
         callback.on_save(args, state, control)
