@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from nlplug.data.packed import PACKED
 from nlplug.errors import DataError
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
@@ -22,7 +23,7 @@ from nlplug_webui.messages import error_html
 from nlplug_webui.texts import language_of, say
 
 _NOTHING = Progress(0, 0)
-_SUFFIXES = [".csv", ".tsv", ".jsonl", ".json", ".txt", ".gz", ".parquet", ".xlsx"]
+_SUFFIXES = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".parquet", ".xlsx", *PACKED]
 
 
 class BatchTab:
