@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -100,6 +101,16 @@ class RowWriter:
             else:
                 self._file.write(text + "\n")
         self.count += 1
+
+    def flush(self) -> None:
+        """Write what is buffered to the disk; the target stays as it was.
+
+        Raises:
+            OSError: There is no room.
+        """
+        if self._file is not None and self._raw is not None:
+            self._file.flush()
+            os.fsync(self._raw.fileno())
 
     def __exit__(
         self,

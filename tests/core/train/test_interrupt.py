@@ -84,7 +84,11 @@ def at_step(process: subprocess.Popen[str], step: int) -> None:
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)],
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.long),
+    ],
 )
 def test_a_signal_saves_says_how_to_resume_and_the_resumed_run_ends_the_same(
     start: Start, words: Words, tmp_path: Path, number: signal.Signals, code: int
