@@ -74,8 +74,11 @@ def test_a_full_disk_keeps_what_was_there_and_the_command_works_again(
     checkpoint = classifier(tiny_bert, tmp_path / "checkpoint")
     data, dev = map(str, toy_files)
     arguments = {
-        "train": ["train", "sentiment", "--data", data, "--eval", dev, "--base", str(tiny_bert)]
-        + ["--epochs", "3", "--batch-size", "8", "--precisions", "fp32", "--save-minutes", "0.001"],
+        "train": [
+            *("train", "sentiment", "--data", data, "--eval", dev, "--base", str(tiny_bert)),
+            *("--labels", "bad,good", "--epochs", "12", "--batch-size", "8", "--learning-rate"),
+            *("0.005", "--precisions", "fp32", "--device", "cpu", "--save-minutes", "0.001"),
+        ],
         "export": ["export", str(checkpoint), "--task", "sentiment", "--allow", "answers"],
     }[command]
     with small_disk(tmp_path / "disk", megabytes=16) as disk:
