@@ -243,6 +243,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Two other files are being processed. This one comes next.",
         "zh": "正在处理另外两个文件，之后处理这个文件。",
     },
+    "batch_full": {"en": "{n} files are waiting already.", "zh": "已有 {n} 个文件在等待。"},
+    "batch_full_hint": {"en": "Try again in a few minutes.", "zh": "请过几分钟再试。"},
     "batch_lost": {
         "en": "The server does not have this batch any more. Process the file again.",
         "zh": "服务器上已没有这次批量处理的结果。请重新处理文件。",
