@@ -37,6 +37,10 @@ _NO_TEXT = (
     (b"PAR1\x15", "a Parquet file", "Let its name end with .parquet."),
     (b"\xd0\xcf\x11\xe0", "a document of an old Office version", "Save it as .xlsx or .csv."),
     (b"%PDF-", "a PDF document", "Save its text as .txt."),
+    (b"{\\rtf1", "an RTF document", "Save it as .txt."),
+    (b"<!DOCTYPE html", "a web page", "Download the file itself; it may need a login."),
+    (b"<!doctype html", "a web page", "Download the file itself; it may need a login."),
+    (b"<html", "a web page", "Download the file itself; it may need a login."),
     (b"BZh9", "a bzip2 file", "Let its name end with .bz2, or unpack it."),
     (b"\xfd7zXZ", "an xz file", "Let its name end with .xz, or unpack it."),
     (b"\x28\xb5\x2f\xfd", "a zstd file", "Unpack it."),
@@ -205,11 +209,8 @@ class LineReader:
                 letters = parts.pop(place)
                 if 0 not in letters and all(2 * part.count(0) > len(part) for part in parts):
                     return name
-        try:
-            codecs.getincrementaldecoder("utf-8")().decode(head, final=False)
-        except UnicodeDecodeError:
-            if guess and _is_western(head):
-                return "cp1252"
+        if guess and not _is_utf8(head) and _is_western(head):
+            return "cp1252"
         return "utf-8"
 
 
@@ -229,6 +230,15 @@ def check_decoded(text: str, place: str) -> None:
             f"{ord(found.group()) - 0xDC00:#04x}).",
             hint="Save the file as UTF-8, or name its encoding, such as --encoding cp1252.",
         )
+
+
+def _is_utf8(head: bytes) -> bool:
+    """Whether bytes are UTF-8, possibly with lone surrogates, which a row is refused for."""
+    try:
+        codecs.getincrementaldecoder("utf-8")("surrogatepass").decode(head, final=False)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_western(head: bytes) -> bool:

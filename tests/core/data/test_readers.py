@@ -211,3 +211,19 @@ def test_parquet_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> None
     table = pyarrow.Table.from_arrays([pyarrow.array(["a"]), pyarrow.array(["b"])], ["text"] * 2)
     parquet.write_table(table, tmp_path / "rows.parquet")
     assert "'text' more than once" in error(tmp_path / "rows.parquet").message
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [("<!DOCTYPE html>\n<html>Sign in</html>\n", "a web page"), ("{\\rtf1\\ansi a}", "an RTF")],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.tsv"])
+def test_a_page_or_document_under_another_name_is_refused(
+    tmp_path: Path, name: str, content: str, what: str
+) -> None:
+    assert f"this is {what}" in error(write(tmp_path / name, content)).message
+
+
+def test_lone_surrogates_are_not_taken_for_letters(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", b"text,label\ngood,x\n\xed\xa0\x80,x\n")
+    assert error(path).message.startswith(f"{path}:3: not UTF-8")
