@@ -188,6 +188,15 @@ def test_bad_rows_of_a_file_are_named_and_the_others_answered(
     assert page.locator("#batch-result .np-summary .np-bar").count() == 1
 
 
+def test_a_file_of_another_kind_is_refused_with_a_message(open_page: Open, tmp_path: Path) -> None:
+    source = tmp_path / "report.pdf"
+    source.write_bytes(b"%PDF-1.4")
+    page = open_page("tone")
+    page.get_by_role("radio", name="Batch").click()
+    page.locator("#batch-file input[type=file]").set_input_files(source)
+    page.get_by_text("Invalid file type").first.wait_for()
+
+
 def long_batch(open_page: Open, folder: Path) -> Page:
     """A page whose batch has begun and will take long."""
     source = folder / "long.txt"
