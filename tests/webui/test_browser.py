@@ -339,6 +339,17 @@ def test_chinese_browsers_get_chinese(open_page: Open) -> None:
     assert "选项无效" in ask(page, "good").inner_text()
 
 
+def test_the_facts_of_a_model_take_a_line_each_in_chinese(open_page: Open) -> None:
+    page = open_page("tone", locale="zh-CN")
+    page.locator("#model-facts dt").first.wait_for()
+    lines = page.locator("#model-facts :is(dt, dd)").evaluate_all(
+        "all => all.map((one) =>"
+        " one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).lineHeight))"
+    )
+    assert len(lines) >= 4
+    assert max(lines) < 1.5
+
+
 @pytest.mark.parametrize("path", ["", "tone", "spans", "plugins"])
 def test_nothing_is_wider_than_a_phone(open_page: Open, path: str) -> None:
     page = open_page(path, width=390, is_mobile=True, has_touch=True)
