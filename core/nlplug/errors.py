@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -330,8 +331,8 @@ _REFUSALS = {
     errno.EIO: "The disk or the network drive may be damaged or gone; look into the system's log.",
     errno.ESTALE: "The network drive has changed; start again.",
 }
-# What torch.save raises for any of them.
-_TORCH = "PytorchStreamWriter failed writing"
+# What torch.save raises for any of them, while it writes and when it closes the file.
+_TORCH = re.compile(r"PytorchStreamWriter failed writing|enforce fail at inline_container")
 
 
 def _cause(error: BaseException) -> tuple[int | None, str]:
@@ -339,7 +340,7 @@ def _cause(error: BaseException) -> tuple[int | None, str]:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno, f" at {error.filename}" if error.filename else ""
     text = str(error)
-    if _TORCH in text:
+    if _TORCH.search(text):
         return errno.ENOSPC, ""
     return next((one for one in _NO_SPACE if os.strerror(one) in text), None), ""
 

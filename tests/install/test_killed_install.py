@@ -1,4 +1,4 @@
-"""Whenever the installation of a plugin is killed: nlplug still works, and it can be run again."""
+"""An installation that is killed, or has no room: nlplug still works, and it can be run again."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from environment_kit import Environment, make_environment
+from small_disk_kit import small_disk
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups")
 
@@ -64,12 +65,13 @@ METADATA = "Metadata-Version: 2.1\nName: nlplug-late\nVersion: {}\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
-def make_wheel(folder: Path, version: str) -> Path:
+def make_wheel(folder: Path, version: str, *, size: int = 0) -> Path:
     path = folder / f"nlplug_late-{version}-py3-none-any.whl"
     info = f"nlplug_late-{version}.dist-info"
     files = {
         "nlplug_late_kit.py": f"{KIT}# {version}",
         "nlplug_late/__init__.py": PLUGIN,
+        "nlplug_late/weights.txt": "0" * size,
         f"{info}/METADATA": METADATA.format(version),
         f"{info}/WHEEL": WHEEL,
         f"{info}/entry_points.txt": "[nlplug]\nlate = nlplug_late\n",
@@ -146,3 +148,23 @@ def test_a_killed_upgrade_leaves_the_old_version(watched: Environment, tmp_path:
     watched.nlplug("plugins", "check", "late")
     watched.nlplug("plugins", "install", str(new))
     assert state(watched) == ("available", "2.0")
+
+
+def test_an_installation_on_a_full_disk_changes_nothing(tmp_path: Path) -> None:
+    old, new = (make_wheel(tmp_path, version, size=400_000) for version in ("1.0", "2.0"))
+    with small_disk(tmp_path / "disk", megabytes=2) as disk:
+        environment = make_environment(disk.folder)
+        environment.nlplug("plugins", "list")  # so that all is compiled
+        for size in (0, 100_000, 300_000):
+            disk.leave(size)
+            environment.nlplug("plugins", "install", str(old), code=4)
+            assert left(disk.folder) == []
+        disk.leave(900_000)
+        environment.nlplug("plugins", "install", str(old))
+        whole = left(disk.folder)
+        for size, code in ((0, 1), (300_000, 1), (600_000, 4)):
+            disk.leave(size)
+            environment.nlplug("plugins", "install", str(new), code=code)
+            assert state(environment) == ("available", "1.0")
+            assert left(disk.folder) == whole
+        environment.nlplug("plugins", "check", "late")

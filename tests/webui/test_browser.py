@@ -188,6 +188,15 @@ def test_bad_rows_of_a_file_are_named_and_the_others_answered(
     assert page.locator("#batch-result .np-summary .np-bar").count() == 1
 
 
+def test_a_file_of_another_kind_is_refused_with_a_message(open_page: Open, tmp_path: Path) -> None:
+    source = tmp_path / "report.pdf"
+    source.write_bytes(b"%PDF-1.4")
+    page = open_page("tone")
+    page.get_by_role("radio", name="Batch").click()
+    page.locator("#batch-file input[type=file]").set_input_files(source)
+    page.get_by_text("Invalid file type").first.wait_for()
+
+
 def long_batch(open_page: Open, folder: Path) -> Page:
     """A page whose batch has begun and will take long."""
     source = folder / "long.txt"
@@ -328,6 +337,17 @@ def test_chinese_browsers_get_chinese(open_page: Open) -> None:
     page.locator("#tone-option-function_to_apply label", has_text="默认").wait_for()
     page.locator("#tone-option-top_k input").fill("0")
     assert "选项无效" in ask(page, "good").inner_text()
+
+
+def test_the_facts_of_a_model_take_a_line_each_in_chinese(open_page: Open) -> None:
+    page = open_page("tone", locale="zh-CN")
+    page.locator("#model-facts dt").first.wait_for()
+    lines = page.locator("#model-facts :is(dt, dd)").evaluate_all(
+        "all => all.map((one) =>"
+        " one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).lineHeight))"
+    )
+    assert len(lines) >= 4
+    assert max(lines) < 1.5
 
 
 @pytest.mark.parametrize("path", ["", "tone", "spans", "plugins"])

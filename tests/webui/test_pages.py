@@ -184,6 +184,11 @@ def test_one_port_answers_people_and_programs(client: TestClient) -> None:
     assert "positive" in str(answered)
 
 
+def test_the_pages_link_to_the_http_api(client: TestClient) -> None:
+    assert "./openapi.json" in client.get("/", headers={"Accept": "text/html"}).text
+    assert client.get("/openapi.json").json()["openapi"]
+
+
 def test_pages_and_programs_share_one_model(
     client: TestClient, host: PluginHost, pool: ModelPool
 ) -> None:

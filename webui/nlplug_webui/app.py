@@ -233,7 +233,7 @@ def mount(
         host,
         pool,
         reserved=reserved,
-        api="./docs" if "/docs" in paths else None,
+        api="./openapi.json",  # a page of documentation would load from another host
         workspace=workspace is not None,
     )
     settings: dict[str, Any] = look_and_feel.settings()

@@ -20,6 +20,7 @@ from nlplug.data import (
     open_writer,
     read_rows,
 )
+from nlplug.data.packed import packing
 from nlplug.errors import DataError, InputError
 from nlplug.inputs import InputRow, no_column, pick_columns, placed, value_of
 from nlplug.results import answer_columns, answer_rows, answered_rows, free_name
@@ -212,7 +213,8 @@ def run_batch(
             yielded before.
     """
     task = pipeline.definition
-    stem = f"{source.name.removesuffix('.gz').rsplit('.', 1)[0]}-{task.name}"
+    plain = source.with_suffix("") if packing(source) else source
+    stem = f"{plain.stem}-{task.name}"
     csv_file, jsonl_file = folder / f"{stem}.csv", folder / f"{stem}.jsonl"
     rejected_file = folder / f"{stem}.skipped.jsonl"
     now = Progress(0, total)

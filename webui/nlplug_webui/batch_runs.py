@@ -1,21 +1,31 @@
-"""Batches in threads of their own: a page that is opened again finds its batch."""
+"""One queue of batches for all pages: a page that is opened again finds its batch."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from nlplug.server.pool import ModelPool
 
 _AT_ONCE = 2
+WAITING = 20
+"""Largest number of batches that wait while others are processed."""
 _KEPT = 20
 _KEPT_SECONDS = 3600.0
 _ALONE_SECONDS = 600.0
 _LOOK_SECONDS = 0.2
+
+
+_log = logging.getLogger("nlplug.webui")
 
 
 class BatchRun:
@@ -69,52 +79,78 @@ class BatchRun:
         self._folder.cleanup()
 
 
+Work = Callable[[BatchRun], Iterator[Any]]
+
+
 class BatchRuns:
-    """The batches of all pages, at most two of them at work. Thread-safe.
+    """The batches of all pages: at most two are processed, and 20 wait. Thread-safe.
 
     The files of a run are kept for an hour after somebody looked at it, and those of the last 20.
     """
 
     def __init__(self) -> None:
         self._runs: dict[str, BatchRun] = {}
+        self._queue: deque[tuple[BatchRun, Work]] = deque()
+        self._threads = 0
         self._lock = threading.Lock()
-        self._places = threading.Semaphore(_AT_ONCE)
 
-    def start(self, work: Callable[[BatchRun], Iterator[Any]], waiting: Any) -> BatchRun:
+    def start(self, work: Work, waiting: Any, full: Any) -> BatchRun:
         """Start a batch.
 
         Args:
             work: Yields what the page shows; it looks at `BatchRun.over`.
-            waiting: What the page shows while two other batches are at work.
+            waiting: What the page shows while two other batches are processed.
+            full: What it shows if too many wait; the batch has ended then.
         """
         run = BatchRun()
         with self._lock:
             self._tidy()
             self._runs[run.id] = run
-        arguments = (run, work, waiting)
-        threading.Thread(target=self._run, args=arguments, name="batch", daemon=True).start()
+            if self._threads < _AT_ONCE:
+                self._threads += 1
+                self._queue.append((run, work))
+                threading.Thread(target=self._process, name="batch", daemon=True).start()
+            elif len(self._queue) < WAITING:
+                run.shown = waiting
+                self._queue.append((run, work))
+            else:
+                run.shown = full
+                run.ended = True
         return run
 
     def find(self, id: str) -> BatchRun | None:
         """A run by its name; None if it is not known any more."""
         return self._runs.get(id)
 
-    def _run(self, run: BatchRun, work: Callable[[BatchRun], Iterator[Any]], waiting: Any) -> None:
-        try:
-            if not self._places.acquire(blocking=False):
-                run.shown = waiting
-                self._places.acquire()
+    def _process(self) -> None:
+        while True:
+            with self._lock:
+                if not self._queue:
+                    self._threads -= 1
+                    return
+                run, work = self._queue.popleft()
             try:
                 for shown in work(run):
                     run.shown = shown
+            except Exception:
+                _log.exception("A batch ended with an error.")
             finally:
-                self._places.release()
-        finally:
-            run.ended = True
+                run.ended = True
 
     def _tidy(self) -> None:
+        for run, _ in [entry for entry in self._queue if entry[0].over]:
+            run.ended = True
+        self._queue = deque(entry for entry in self._queue if not entry[0].ended)
         ended = [run for run in self._runs.values() if run.ended]
         for place, run in enumerate(reversed(ended)):
             if place >= _KEPT or run.unwatched > _KEPT_SECONDS:
                 del self._runs[run.id]
                 run.forget()
+
+
+_QUEUES: WeakKeyDictionary[ModelPool, BatchRuns] = WeakKeyDictionary()
+
+
+def runs_of(pool: ModelPool) -> BatchRuns:
+    """The queue of a server, which all its pages share as they share its models."""
+    return _QUEUES.setdefault(pool, BatchRuns())

@@ -9,12 +9,13 @@ from typing import Any
 
 import gradio as gr
 
-from nlplug.errors import DataError
+from nlplug.data.packed import PACKED
+from nlplug.errors import DataError, Overloaded
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
 from nlplug_webui.batch import FileLook, Progress, look, run_batch
 from nlplug_webui.batch_report import look_html, progress_html, waiting_html
-from nlplug_webui.batch_runs import BatchRun, BatchRuns
+from nlplug_webui.batch_runs import WAITING, BatchRun, runs_of
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model, input_controls, option_values
 from nlplug_webui.forms import Translate
@@ -22,7 +23,7 @@ from nlplug_webui.messages import error_html
 from nlplug_webui.texts import language_of, say
 
 _NOTHING = Progress(0, 0)
-_SUFFIXES = [".csv", ".tsv", ".jsonl", ".json", ".txt", ".gz", ".parquet", ".xlsx"]
+_SUFFIXES = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".parquet", ".xlsx", *PACKED]
 
 
 class BatchTab:
@@ -44,7 +45,7 @@ class BatchTab:
         self._translate = translate
         self._titles = {control.name: control.title for control in input_controls(task)}
         self._fields = list(self._titles)
-        self._runs = BatchRuns()
+        self._runs = runs_of(pool)
 
     def layout(self) -> None:
         """Build the tab inside the open Blocks."""
@@ -203,7 +204,12 @@ class BatchTab:
         def work(run: BatchRun) -> Iterator[tuple[str, Progress]]:
             return self._worked(run, language, source, chosen, values, synced)
 
-        async for shown in _watched(self._runs.start(work, (waiting_html(language), _NOTHING))):
+        full = Overloaded(
+            say("batch_full", language, n=WAITING), hint=say("batch_full_hint", language)
+        )
+        waiting, refused = waiting_html(language), error_html(full, language)
+        run = self._runs.start(work, (waiting, _NOTHING), (refused, _NOTHING))
+        async for shown in _watched(run):
             yield shown
 
     def _worked(

@@ -214,8 +214,8 @@ TEXTS: dict[str, dict[str, str]] = {
     "rows_shown": {"en": "The first {n} rows are shown.", "zh": "仅显示前 {n} 行。"},
     "upload": {"en": "Input file", "zh": "输入文件"},
     "upload_info": {
-        "en": "CSV, TSV, JSONL, JSON, TXT (one input per line), also .gz; Excel (.xlsx) or Parquet",
-        "zh": "CSV、TSV、JSONL、JSON、TXT（每行一条），也支持 .gz 压缩；Excel（.xlsx）或 Parquet",
+        "en": "CSV, TSV, JSONL, JSON, TXT (a line per input), also .gz, .bz2, .xz; Excel; Parquet",
+        "zh": "CSV、TSV、JSONL、JSON、TXT（每行一条），可用 .gz、.bz2、.xz 压缩；Excel；Parquet",
     },
     "column": {"en": "Column for “{field}”", "zh": "“{field}”所在的列"},
     "column_info": {"en": "Column of the file", "zh": "文件中的列"},
@@ -243,6 +243,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Two other files are being processed. This one comes next.",
         "zh": "正在处理另外两个文件，之后处理这个文件。",
     },
+    "batch_full": {"en": "{n} files are waiting already.", "zh": "已有 {n} 个文件在等待。"},
+    "batch_full_hint": {"en": "Try again in a few minutes.", "zh": "请过几分钟再试。"},
     "batch_lost": {
         "en": "The server does not have this batch any more. Process the file again.",
         "zh": "服务器上已没有这次批量处理的结果。请重新处理文件。",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from nlplug.cli._context import host_of
+from nlplug.cli._signals import Ended, ending_signals
 from nlplug.cli._stdout import open_streams, own_stdout
 from nlplug.errors import (
     BatchDependenceWarning,
@@ -125,7 +126,7 @@ class NlplugCommands(click.Group):
             return super().main(args, prog_name, complete_var, False, **extra)
         try:
             open_streams()
-            with own_stdout(), warnings.catch_warnings():
+            with ending_signals(), own_stdout(), warnings.catch_warnings():
                 warnings.showwarning = _show_warning
                 code = super().main(args, prog_name, complete_var, False, **extra)
         except (SystemExit, KeyboardInterrupt):
@@ -154,6 +155,8 @@ def _show_warning(
 def _report(error: BaseException) -> int:
     """Print an error for users and return the exit code."""
     if isinstance(error, click.Abort):
+        if isinstance(error.__cause__, Ended):
+            error.__cause__.deliver()
         if isinstance(error.__cause__, KeyboardInterrupt):
             return EXIT_INTERRUPTED
         click.echo("Aborted!", err=True)

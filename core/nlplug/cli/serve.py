@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlplug.cli._context import host_of
+from nlplug.cli._signals import Ended
 from nlplug.errors import OptionError
 from nlplug.extras import require
 from nlplug.server.listening import is_loopback, listen, url_of
@@ -152,6 +153,8 @@ def serve(
         try:
             # At the end the server waits as long as a client may wait.
             run(app, listener, limits=serving.limits, graceful=timeout, access_log=access_log)
+        except Ended:
+            raise
         except KeyboardInterrupt:
             return  # Ctrl-C is how a server ends
 

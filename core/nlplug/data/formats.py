@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from nlplug.data.packed import ARCHIVES, PACKED, unpacked_name
 from nlplug.data.report import ReadReport, SkippedRow
 from nlplug.errors import DataError, OptionError
 
@@ -15,7 +16,8 @@ CONLL = (".conll", ".conllu", ".bio", ".iob", ".iob2")
 FORMATS = (".csv", ".tsv", ".jsonl", ".json", *CONLL, ".txt", ".parquet", ".xlsx")
 FORMAT_NAMES = ("csv", "tsv", "jsonl", "json", "conll", "txt", "parquet", "xlsx")
 """The values of ``--format``."""
-GZIP = ".gz"
+# Other names of the same formats.
+_NAMED = {".ndjson": ".jsonl", ".jsonlines": ".jsonl"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +100,23 @@ class DataFile:
         return f".{self.format}" if self.format else data_format(self.path)
 
 
+def is_data_name(path: Path) -> bool:
+    """Whether a file of this name is a data file: `data_format` knows it, or it is an archive."""
+    return path.name.lower().endswith((*FORMATS, *_NAMED, *PACKED, *ARCHIVES))
+
+
 def data_format(path: Path) -> str:
-    """The format of a file by its name, without ``.gz``: one of ``FORMATS``.
+    """The format of a file by its name, without ``.gz`` and the like: one of ``FORMATS``.
 
     Raises:
         DataError: The name ends in none of them.
     """
-    name = path.name.lower().removesuffix(GZIP)
-    for suffix in FORMATS:
+    name = unpacked_name(path)
+    for suffix in (*FORMATS, *_NAMED):
         if name.endswith(suffix):
-            return suffix
+            return _NAMED.get(suffix, suffix)
     raise DataError(
         f"{path}: no reader for files of this name.",
-        hint=f"Use one of {', '.join(FORMATS)} (all but .parquet and .xlsx also with .gz), or name "
-        "the format by --format.",
+        hint=f"Use one of {', '.join(FORMATS)} (all but .parquet and .xlsx also with "
+        f"{', '.join(PACKED)}), or name the format by --format.",
     )

@@ -1,16 +1,15 @@
-"""Lines of a text file: gzip, encoding, line ends and limits."""
+"""Lines of a text file: encoding, line ends and limits."""
 
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from nlplug.data.formats import GZIP, DataFile
+from nlplug.data.formats import DataFile
+from nlplug.data.packed import Unpacked, is_damage, packing
 from nlplug.errors import DataError
 from nlplug.json_text import is_json_object
 
@@ -38,8 +37,12 @@ _NO_TEXT = (
     (b"PAR1\x15", "a Parquet file", "Let its name end with .parquet."),
     (b"\xd0\xcf\x11\xe0", "a document of an old Office version", "Save it as .xlsx or .csv."),
     (b"%PDF-", "a PDF document", "Save its text as .txt."),
-    (b"BZh9", "a bzip2 file", "Unpack it."),
-    (b"\xfd7zXZ", "an xz file", "Unpack it."),
+    (b"{\\rtf1", "an RTF document", "Save it as .txt."),
+    (b"<!DOCTYPE html", "a web page", "Download the file itself; it may need a login."),
+    (b"<!doctype html", "a web page", "Download the file itself; it may need a login."),
+    (b"<html", "a web page", "Download the file itself; it may need a login."),
+    (b"BZh9", "a bzip2 file", "Let its name end with .bz2, or unpack it."),
+    (b"\xfd7zXZ", "an xz file", "Let its name end with .xz, or unpack it."),
     (b"\x28\xb5\x2f\xfd", "a zstd file", "Unpack it."),
     (b"7z\xbc\xaf", "a 7z archive", "Unpack it."),
     (b"ARROW1", "an Arrow file", "Write it as .parquet."),
@@ -53,7 +56,6 @@ _NO_TEXT = (
     (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS in place of the file",
      "Fetch the file: git lfs pull"),
 )  # fmt: skip
-_FAILURES = (UnicodeError, EOFError, zlib.error, OSError)
 _UNDECODED = re.compile("[\udc80-\udcff]")
 # Letters and signs of Western European languages that Latin-1 and cp1252 have in common or cp1252
 # adds. Left out is what other encodings use for their own letters at the same codes.
@@ -125,7 +127,9 @@ class LineReader:
                         hint="Divide the file into lines, or check that it is a text file.",
                     )
                 yield self._number, line if self._end == "\n" else line.rstrip("\r") + "\n"
-        except _FAILURES as error:
+        except DataError:
+            raise
+        except Exception as error:
             raise self._explained(error) from None
         finally:
             if self._file.stream is None:
@@ -160,9 +164,8 @@ class LineReader:
         if file.stream is not None:
             stream: Any = file.stream
             return stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)
-        if file.path.name.lower().endswith(GZIP):
-            packed: Any = gzip.open(file.path, "rb")  # noqa: SIM115 - closed with the reader
-            return io.BufferedReader(_Measured(packed, file), SAMPLE)
+        if packing(file.path):
+            return io.BufferedReader(Unpacked(file.path, self._check_size), SAMPLE)
         if file.limits.total is not None and file.path.stat().st_size > file.limits.total:
             raise too_large(file)
         return io.BufferedReader(io.FileIO(file.path), SAMPLE)
@@ -170,22 +173,30 @@ class LineReader:
     def _guarded(self, read: Any) -> Any:
         try:
             return read()
-        except _FAILURES as error:
+        except DataError:
+            raise
+        except Exception as error:
             raise self._explained(error) from None
 
-    def _explained(self, error: Exception) -> DataError:
+    def _check_size(self, size: int) -> None:
+        if self._file.limits.total is not None and size > self._file.limits.total:
+            raise too_large(self._file)
+
+    def _explained(self, error: Exception) -> Exception:
         path, place = self._file.path, f"{self._file.path}:{self._number + 1}"
         if isinstance(error, UnicodeError):
             return DataError(
                 f"{place}: not {self._encoding} ({error}).",
                 hint="Save the file as UTF-8, or name its encoding by --encoding.",
             )
-        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+        if is_damage(error):
+            return DataError(
+                f"{place}: the compressed file is damaged or cut off ({error}).",
+                hint="Compress or copy the file again.",
+            )
+        if isinstance(error, OSError):
             return DataError(f"{path}: cannot be read ({error.strerror or error}).")
-        return DataError(
-            f"{place}: the gzip stream is damaged or cut off ({error}).",
-            hint="Compress or copy the file again.",
-        )
+        return error
 
     def _detect(self, head: bytes, *, guess: bool) -> str:
         for mark, name in _BOMS:
@@ -198,11 +209,8 @@ class LineReader:
                 letters = parts.pop(place)
                 if 0 not in letters and all(2 * part.count(0) > len(part) for part in parts):
                     return name
-        try:
-            codecs.getincrementaldecoder("utf-8")().decode(head, final=False)
-        except UnicodeDecodeError:
-            if guess and _is_western(head):
-                return "cp1252"
+        if guess and not _is_utf8(head) and _is_western(head):
+            return "cp1252"
         return "utf-8"
 
 
@@ -222,6 +230,15 @@ def check_decoded(text: str, place: str) -> None:
             f"{ord(found.group()) - 0xDC00:#04x}).",
             hint="Save the file as UTF-8, or name its encoding, such as --encoding cp1252.",
         )
+
+
+def _is_utf8(head: bytes) -> bool:
+    """Whether bytes are UTF-8, possibly with lone surrogates, which a row is refused for."""
+    try:
+        codecs.getincrementaldecoder("utf-8")("surrogatepass").decode(head, final=False)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_western(head: bytes) -> bool:
@@ -248,42 +265,3 @@ def too_large(file: DataFile) -> DataError:
         f"{file.path}: holds more than {file.limits.total:,} bytes.",
         hint="Divide the file, or use `nlplug run` with --input, which has no limit.",
     )
-
-
-class _Measured(io.RawIOBase):
-    """What a packed file holds, up to the limit of its settings.
-
-    What comes before a damaged place is given out before the error is raised.
-    """
-
-    def __init__(self, packed: gzip.GzipFile, file: DataFile) -> None:
-        self._packed = packed
-        self._file = file
-        self._size = 0
-        self._error: Exception | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        filled = 0
-        while filled < len(buffer) and self._error is None:
-            try:
-                part = self._packed.read1(len(buffer) - filled)
-            except (EOFError, zlib.error, OSError) as error:
-                self._error = error
-                break
-            if not part:
-                break
-            buffer[filled : filled + len(part)] = part
-            filled += len(part)
-        if self._error is not None and not filled:
-            raise self._error
-        self._size += filled
-        if self._file.limits.total is not None and self._size > self._file.limits.total:
-            raise too_large(self._file)
-        return filled
-
-    def close(self) -> None:
-        self._packed.close()
-        super().close()

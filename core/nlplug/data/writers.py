@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +17,12 @@ import numpy as np
 
 from nlplug.answer_values import numpy_as_json
 from nlplug.data.excel import ExcelSheet
-from nlplug.data.formats import CONLL, GZIP, data_format
+from nlplug.data.formats import CONLL, data_format
+from nlplug.data.packed import packing
 from nlplug.errors import DataError
 from nlplug.models.atomic import Staged
 
+_GZIP = ".gz"
 _EXACT = 2**53
 """Excel keeps numbers as doubles, so larger ones are written as text."""
 
@@ -40,14 +43,16 @@ class RowWriter:
 
     def __init__(self, path: Path, *, keep: bool = False) -> None:
         kind = data_format(path)
-        packed = path.name.lower().endswith(GZIP)
-        if kind in (".parquet", ".txt", *CONLL) or (kind == ".xlsx" and packed):
+        packed = packing(path)
+        no_kind = kind in (".parquet", ".txt", *CONLL) or (kind == ".xlsx" and packed)
+        if no_kind or packed not in (None, _GZIP):
             raise DataError(
-                f"{path}: rows cannot be written as {kind}.",
+                f"{path}: rows cannot be written as {kind if no_kind else packed}.",
                 hint="Write .jsonl, .json, .csv, .tsv (also with .gz) or .xlsx.",
             )
         self._path = path
         self._kind = kind
+        self._packed = packed is not None
         self._staged: Staged | None = None
         self._raw: IO[bytes] | None = None
         self._file: IO[str] | None = None
@@ -67,7 +72,7 @@ class RowWriter:
                 hint="The folder must exist and be writable.",
             ) from None
         binary: Any = self._raw
-        if self._path.name.lower().endswith(".gz"):
+        if self._packed:
             # No name and no time in the header: the same rows give the same bytes.
             binary = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0)
         # A lone surrogate, which a rejected row may hold, is written as JSON escapes it.
@@ -97,6 +102,16 @@ class RowWriter:
                 self._file.write(text + "\n")
         self.count += 1
 
+    def flush(self) -> None:
+        """Write what is buffered to the disk; the target stays as it was.
+
+        Raises:
+            OSError: There is no room.
+        """
+        if self._file is not None and self._raw is not None:
+            self._file.flush()
+            os.fsync(self._raw.fileno())
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -113,7 +128,7 @@ class RowWriter:
                     _close(file, self._raw)
                     if self._sheet is not None:
                         self._sheet.discard()
-                if keep and self._path.suffix.lower() == ".jsonl":
+                if keep and self._kind == ".jsonl" and not self._packed:
                     self.count = _cut(staged.path)
                     self.kept = beside(self._path, "partial")
                     staged.commit(self.kept)
@@ -221,11 +236,9 @@ def beside(path: Path, word: str, *, kind: str | None = None) -> Path:
         word: Word to insert before the suffix.
         kind: The suffix; None: that of the other file.
     """
-    packed = path.suffix if path.suffix.lower() == GZIP else ""
-    stem = path.name.removesuffix(packed)
-    suffix = data_format(path)
-    stem, suffix = stem[: -len(suffix)], stem[-len(suffix) :]
-    return path.with_name(f"{stem}.{word}{suffix + packed if kind is None else kind}")
+    packed = path.suffix if packing(path) else ""
+    plain = Path(path.name.removesuffix(packed))
+    return path.with_name(f"{plain.stem}.{word}{plain.suffix + packed if kind is None else kind}")
 
 
 def open_writer(path: str | Path, *, keep: bool = False) -> RowWriter:

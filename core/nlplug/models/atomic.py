@@ -150,6 +150,31 @@ def _locked(path: Path) -> int | None:
     return None
 
 
+@contextmanager
+def sole_user(folder: Path) -> Iterator[bool]:
+    """Hold a folder until the block is left; False if another process, or another block, holds it.
+
+    Where folders cannot be locked, as on Windows and some network drives, each holds it.
+    """
+    if sys.platform == "win32":
+        yield True
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:
+            pass
+        yield True
+    finally:
+        os.close(descriptor)
+
+
 def lock(path: Path) -> IO[str]:
     """Create ``path`` and hold a lock on it until the file is closed or the process dies."""
     file = path.open("w", encoding="utf-8")

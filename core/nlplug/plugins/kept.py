@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import IO
 
 from nlplug.plugins.metadata import normalize
 
@@ -24,22 +25,32 @@ _LIST, _LOCK = "files.json", "lock"
 def kept(names: Iterable[str]) -> Iterator[None]:
     """Keep a copy of distributions until the block is left; `restore` uses it if it is killed.
 
+    If the block fails, the distributions are as before, and what an installer had written of a new
+    one is removed.
+
     Args:
         names: Distributions; those that are not installed are left out.
     """
     from nlplug.models.atomic import lock  # not at the top: it imports pydantic
 
-    folders = [folder for name in names if name and (folder := _keep(name)) is not None]
-    locks = [lock(folder / _LOCK) for folder in folders]
+    before = _tops()
+    folders: list[Path] = []
+    locks: list[IO[str]] = []
     try:
+        for name in names:
+            if name and (folder := _keep(name)) is not None:
+                folders.append(folder)
+                locks.append(lock(folder / _LOCK))
         yield
-    except Exception:
+    except BaseException:  # also Ctrl-C
+        _remove_unfinished(_tops() - before)
         for folder in folders:
             _restore(folder)
         raise
     finally:
-        for folder, held in zip(folders, locks, strict=True):
+        for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
+        for held in locks:
             held.close()
 
 
@@ -68,6 +79,26 @@ def restore() -> list[str]:
         if name is not None:
             restored.append(name)
     return restored
+
+
+def _tops() -> set[str]:
+    """The names in the folder of packages, without those that pip and we move aside."""
+    return {name for name in os.listdir(_site()) if not name.startswith(("~", "."))}
+
+
+def _remove_unfinished(names: set[str]) -> None:
+    """Remove those that belong to no whole distribution."""
+    site = _site()
+    whole = [site / name for name in names if name.endswith(".dist-info")]
+    whole = [record for record in whole if _is_whole(record)]
+    owned = {record.name for record in whole}
+    for record in whole:
+        owned |= {Path(file).parts[0] for file in metadata.Distribution.at(record).files or ()}
+    for name in names - owned:
+        if (site / name).is_dir():
+            shutil.rmtree(site / name, ignore_errors=True)
+        else:
+            (site / name).unlink(missing_ok=True)
 
 
 def _site() -> Path:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -63,12 +66,33 @@ def run(
 
 
 class _Server(uvicorn.Server):
-    """Reports when it is ready, and at most once per minute that files run out."""
+    """Reports when it is ready, and at most once per minute that files run out.
+
+    SIGHUP, which comes when a terminal is closed, ends it as SIGTERM does, unless it is ignored
+    (``nohup``).
+    """
 
     def __init__(self, config: uvicorn.Config, started: Callable[[], object] | None) -> None:
         super().__init__(config)
         self._when_ready = started
         self._quiet_until = 0.0
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Those of uvicorn, and SIGHUP."""
+        number = getattr(signal, "SIGHUP", None)
+        before = number and signal.getsignal(number)
+        main = threading.current_thread() is threading.main_thread()
+        if number is None or before is signal.SIG_IGN or not main:
+            with super().capture_signals():
+                yield
+            return
+        signal.signal(number, lambda _, frame: self.handle_exit(signal.SIGTERM, frame))
+        try:
+            with super().capture_signals():
+                yield
+        finally:
+            signal.signal(number, before)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(self._report)

@@ -1,4 +1,4 @@
-"""Stops a run at SIGINT (Ctrl-C) or SIGTERM in a way that it can be resumed."""
+"""Stops a run at SIGINT (Ctrl-C), SIGTERM or SIGHUP in a way that it can be resumed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from nlplug.train.workspace import Workspace, complete_checkpoints
 if TYPE_CHECKING:
     from signal import Signals
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# SIGHUP comes when a terminal is closed; ``nohup`` ignores it, and Windows does not have it.
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 class Interruption:
@@ -54,7 +57,7 @@ class Interruption:
 
 @contextmanager
 def interruptible(work: Workspace) -> Iterator[Interruption]:
-    """A block of a run that SIGINT and SIGTERM end with an error that says how to resume.
+    """A block of a run that these signals end with an error that says how to resume.
 
     A signal that the process ignores stays ignored. Outside of the main thread, Python delivers no
     signals, so nothing changes there.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,13 +99,14 @@ def pretrain(config: PretrainConfig) -> Path:
     settings: TrainConfig = config.from_base(base, load(family.settings))
     recipe: LanguageRecipe = load(family.training)(None, settings)
     examples = read_examples(recipe, settings)
-    with main_first() as main:
-        if main:
-            work.start()
-            if not base.is_dir():
-                _make_base(recipe, config, examples[0], base)
-    run_loop(recipe, settings, work, *examples)
-    return _publish(config, work)
+    with ExitStack() as stack:
+        with main_first() as main:
+            if main:
+                stack.enter_context(work.started())
+                if not base.is_dir():
+                    _make_base(recipe, config, examples[0], base)
+        run_loop(recipe, settings, work, *examples)
+        return _publish(config, work)
 
 
 def _make_base(

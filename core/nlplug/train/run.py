@@ -7,6 +7,7 @@ import logging
 import os
 import random
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,10 +70,11 @@ def train(task: Task, config: TrainConfig, extensions: Extensions = NO_EXTENSION
     from nlplug.train.workspace import check_output
 
     check_output(config.output)
-    work, config = _fine_tune(task, config, gate=True, extensions=extensions)
-    if is_main():
-        with interruptible(work):
-            _finish(task, config, work)
+    with ExitStack() as stack:
+        work, config = _fine_tune(task, config, stack, gate=True, extensions=extensions)
+        if is_main():
+            with interruptible(work):
+                _finish(task, config, work)
     return config.output
 
 
@@ -87,13 +89,19 @@ def fine_tune(task: Task, config: TrainConfig) -> Path:
         TrainingError: Training cannot start or continue.
         TrainingInterrupted: The run was stopped by SIGINT or SIGTERM; it can be resumed.
     """
-    return _fine_tune(task, config, gate=False)[0].model
+    with ExitStack() as stack:
+        return _fine_tune(task, config, stack, gate=False)[0].model
 
 
 def _fine_tune(
-    task: Task, config: TrainConfig, *, gate: bool, extensions: Extensions = NO_EXTENSIONS
+    task: Task,
+    config: TrainConfig,
+    stack: ExitStack,
+    *,
+    gate: bool,
+    extensions: Extensions = NO_EXTENSIONS,
 ) -> tuple[Workspace, TrainConfig]:
-    """The folder of the finished run, and its settings with those that were chosen."""
+    """The folder of the finished run, which ``stack`` holds, and its settings with chosen ones."""
     from nlplug.train.check import contents_of
     from nlplug.train.workspace import Workspace, recalled
 
@@ -107,7 +115,12 @@ def _fine_tune(
     if config.resume:
         config = recalled(config, CHOSEN)
     work = Workspace.open(config)
+    if is_main():
+        with work.held():  # refused before anything is read
+            pass
     if work.finished:
+        if is_main():
+            stack.enter_context(work.held())
         return work, config
     contents = contents_of(task, config)
     few = FEW_ROWS if task.family.plan and is_alone() and not holds_rows_out(config) else 0
@@ -152,7 +165,7 @@ def _fine_tune(
         work = Workspace.open(config)
     with main_first() as main:
         if main:
-            work.start()
+            stack.enter_context(work.started())
             write_settings(config, work.settings_file, given)
             _write_rows(recipe, config, work, *examples, test)
             if check is not None:

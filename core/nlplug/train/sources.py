@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nlplug.data.formats import FORMATS, GZIP, DataFile
+from nlplug.data.formats import FORMATS, DataFile, is_data_name
 from nlplug.data.readers import read_rows
 from nlplug.data.report import ReadReport
 from nlplug.data.rows import DataRow
@@ -41,8 +41,7 @@ def read_source(
         DataError: The source is neither a file nor a data set, or a row cannot be read.
     """
     path = Path(source)
-    name = path.name.lower().removesuffix(GZIP)
-    if path.is_file() or name.endswith(FORMATS):
+    if path.is_file() or is_data_name(path):
         opened = file(path)
         yield from read_rows(opened, limit=limit)
         if reports is None:
@@ -104,8 +103,8 @@ def _dataset(source: str, split: str, limit: int | None) -> Iterator[DataRow]:
         raise DataError(
             f"{source!r} is neither a file nor a data set that `datasets` can load "
             f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}).",
-            hint=f"Data files end in {', '.join(FORMATS)} (also .gz); a data set is owner/name "
-            "or owner/name:split.",
+            hint=f"Data files end in {', '.join(FORMATS)} (also .gz, .bz2, .xz); a data set "
+            "is owner/name or owner/name:split.",
         ) from None
     names = _label_names(data)
     for number, values in enumerate(data, start=1):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nlplug.errors import TrainingError
 from nlplug.json_text import parse_json
-from nlplug.models.atomic import Staged
+from nlplug.models.atomic import Staged, sole_user
 from nlplug.train.config import RunConfig
 from nlplug.train.plan import CHOSEN
 
@@ -204,6 +205,36 @@ class Workspace:
     def check_file(self) -> Path:
         """The check of the data, as JSON."""
         return self.folder / "check.json"
+
+    @contextmanager
+    def started(self) -> Iterator[None]:
+        """Prepare the folder, and hold it until the block is left.
+
+        Raises:
+            TrainingError: Another process trains in the folder.
+        """
+        with self.held():  # what is there may be replaced
+            self.start()
+        with self.held():
+            yield
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training in the folder, if there is one.
+
+        Raises:
+            TrainingError: Another process trains in it.
+        """
+        if not self.folder.is_dir():
+            yield
+            return
+        with sole_user(self.folder) as ours:
+            if not ours:
+                raise TrainingError(
+                    f"Another process trains in {self.folder}.",
+                    hint="Wait until it has ended, or choose another --output.",
+                )
+            yield
 
     def start(self) -> None:
         """Prepare the folder: record the settings, delete all but the checkpoints to continue."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -112,8 +113,7 @@ class DataSet:
 
     def add(self, rows: Sequence[Mapping[str, Any]], part: Part = "rows") -> None:
         """Add rows at the end."""
-        with self._locked():
-            self._write([row.values for row in self.rows(part)] + [dict(row) for row in rows], part)
+        self._add({part: rows})
 
     def label(self, row: Mapping[str, Any], place: int, was: str) -> None:
         """Add a row, and remove the one that it answers from those without an answer.
@@ -128,8 +128,9 @@ class DataSet:
         """
         with self._locked():
             waiting = self._checked({place: was}, "unlabelled")
-            self._write([r.values for r in self.rows("rows")] + [dict(row)], "rows")
-            self._write([r for n, r in enumerate(waiting) if n != place], "unlabelled")
+            rest = [r for n, r in enumerate(waiting) if n != place]
+            rows = [r.values for r in self.rows("rows")]
+            self._write({"unlabelled": rest, "rows": [*rows, row]})
 
     def replace(self, place: int, was: str, row: Mapping[str, Any], part: Part = "rows") -> None:
         """Replace a row.
@@ -146,7 +147,7 @@ class DataSet:
         with self._locked():
             rows = self._checked({place: was}, part)
             rows[place] = dict(row)
-            self._write(rows, part)
+            self._write({part: rows})
 
     def remove(self, places: Mapping[int, str], part: Part = "rows") -> None:
         """Remove rows.
@@ -160,7 +161,7 @@ class DataSet:
         """
         with self._locked():
             rows = self._checked(places, part)
-            self._write([row for place, row in enumerate(rows) if place not in places], part)
+            self._write({part: [r for place, r in enumerate(rows) if place not in places]})
 
     def take(self, file: DataFile, corrections: Corrections) -> dict[Part, int]:
         """Add the rows of a file: those without an answer to the part ``unlabelled``.
@@ -175,8 +176,7 @@ class DataSet:
         known = [row for row in rows if corrections.has_value(row.values)]
         rest = [row for row in rows if not corrections.has_value(row.values)]
         new = [corrections.open_row(row) for row in rest]
-        self.add(corrections.rows(known), "rows")
-        self.add(new, "unlabelled")
+        self._add({"unlabelled": new, "rows": corrections.rows(known)})
         return {"rows": len(known), "unlabelled": len(new)}
 
     def delete(self) -> None:
@@ -197,10 +197,20 @@ class DataSet:
                 )
         return rows
 
-    def _write(self, rows: Sequence[Mapping[str, Any]], part: Part) -> None:
-        with open_writer(self.file(part)) as writer:
-            for row in rows:
-                writer.write(row)
+    def _add(self, parts: Mapping[Part, Sequence[Mapping[str, Any]]]) -> None:
+        with self._locked():
+            self._write(
+                {part: [*(r.values for r in self.rows(part)), *new] for part, new in parts.items()}
+            )
+
+    def _write(self, parts: Mapping[Part, Sequence[Mapping[str, Any]]]) -> None:
+        """Replace parts, the last one first; none of them if there is no room for one."""
+        with ExitStack() as stack:
+            for part, rows in parts.items():
+                writer = stack.enter_context(open_writer(self.file(part)))
+                for row in rows:
+                    writer.write(row)
+                writer.flush()
 
 
 @lru_cache(maxsize=1024)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 from pathlib import Path
 
 import pytest
 
-from nlplug.data import read_rows
+from nlplug.data import DataFile, ReadLimits, read_rows
 from nlplug.errors import DataError
 
 ROWS = [{"text": "good, “really” good", "label": "pos"}, {"text": 'a "bad" one', "label": "neg"}]
@@ -18,12 +20,18 @@ TSV = 'text\tlabel\ngood, “really” good\tpos\n"a ""bad"" one"\tneg\n'
 JSONL = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
 JSON = json.dumps(ROWS)
 
-CONTENTS = {".csv": CSV, ".tsv": TSV, ".jsonl": JSONL, ".json": JSON}
+CONTENTS = {".csv": CSV, ".tsv": TSV, ".jsonl": JSONL, ".ndjson": JSONL, ".json": JSON}
+COMPRESS = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".lzma": lambda raw: lzma.compress(raw, format=lzma.FORMAT_ALONE),
+}
 
 
 def write(path: Path, content: str | bytes) -> Path:
     raw = content.encode() if isinstance(content, str) else content
-    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
+    path.write_bytes(COMPRESS.get(path.suffix, bytes)(raw))
     return path
 
 
@@ -37,11 +45,41 @@ def error(path: Path, **options: object) -> DataError:
     return caught.value
 
 
-@pytest.mark.parametrize("gz", ["", ".gz"])
+@pytest.mark.parametrize("packed", ["", *COMPRESS])
 @pytest.mark.parametrize("suffix", CONTENTS)
-def test_every_text_format_gives_the_same_rows(tmp_path: Path, suffix: str, gz: str) -> None:
-    path = write(tmp_path / f"rows{suffix}{gz}", CONTENTS[suffix])
+def test_every_text_format_gives_the_same_rows(tmp_path: Path, suffix: str, packed: str) -> None:
+    path = write(tmp_path / f"rows{suffix}{packed}", CONTENTS[suffix])
     assert values(path) == ROWS
+
+
+@pytest.mark.parametrize("packed", COMPRESS)
+def test_a_compressed_file_that_is_damaged_is_named_with_the_line(
+    tmp_path: Path, packed: str
+) -> None:
+    path = tmp_path / f"a.jsonl{packed}"
+    path.write_bytes(COMPRESS[packed](b'{"text": "a"}\n' * 5)[:-12])
+    assert ": the compressed file is damaged or cut off" in error(path).message
+    path.write_bytes(b"text\na\n" * 9)
+    assert f"{path}:1: the compressed file is damaged" in error(path).message
+
+
+@pytest.mark.parametrize("packed", COMPRESS)
+def test_what_a_compressed_file_holds_is_limited(tmp_path: Path, packed: str) -> None:
+    path = write(tmp_path / f"a.txt{packed}", b"word\n" * 4_000_000)
+    file = DataFile(path, limits=ReadLimits(total=1 << 20))
+    with pytest.raises(DataError, match="holds more than 1,048,576 bytes"):
+        list(read_rows(file))
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("a.csv.zip", "unzip"), ("a.zip", "unzip"), ("a.jsonl.zst", "zstd -d"), ("a.tgz", "tar -xf")],
+)
+def test_an_archive_is_refused_by_name(tmp_path: Path, name: str, command: str) -> None:
+    path = write(tmp_path / name, "text\na\n")
+    found = error(path)
+    assert found.message == f"{path}: {path.suffix} files are not read."
+    assert f"Unpack it ({command} {name})" in str(found.hint)
 
 
 def test_parquet_gives_the_same_rows(tmp_path: Path) -> None:
@@ -113,13 +151,13 @@ def test_a_gzip_file_that_was_cut_off_is_named_with_the_line(tmp_path: Path) -> 
     whole = gzip.compress(b'{"text": "a"}\n' * 5)
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(whole[:-8])
-    assert f"{path}:6: the gzip stream" in error(path).message
+    assert f"{path}:6: the compressed file" in error(path).message
 
 
 def test_a_file_that_is_no_gzip_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_text(CSV)
-    assert f"{path}:1: the gzip stream" in error(path).message
+    assert f"{path}:1: the compressed file" in error(path).message
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ".txt", ".conll"])
@@ -173,3 +211,19 @@ def test_parquet_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> None
     table = pyarrow.Table.from_arrays([pyarrow.array(["a"]), pyarrow.array(["b"])], ["text"] * 2)
     parquet.write_table(table, tmp_path / "rows.parquet")
     assert "'text' more than once" in error(tmp_path / "rows.parquet").message
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [("<!DOCTYPE html>\n<html>Sign in</html>\n", "a web page"), ("{\\rtf1\\ansi a}", "an RTF")],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.tsv"])
+def test_a_page_or_document_under_another_name_is_refused(
+    tmp_path: Path, name: str, content: str, what: str
+) -> None:
+    assert f"this is {what}" in error(write(tmp_path / name, content)).message
+
+
+def test_lone_surrogates_are_not_taken_for_letters(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", b"text,label\ngood,x\n\xed\xa0\x80,x\n")
+    assert error(path).message.startswith(f"{path}:3: not UTF-8")

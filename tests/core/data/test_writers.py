@@ -93,3 +93,10 @@ def test_parquet_is_refused_with_what_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_writer(tmp_path / "out.parquet")
     assert ".jsonl" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("name", ["out.csv.bz2", "out.jsonl.xz", "out.csv.zip"])
+def test_a_compression_that_is_not_written_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"\.(bz2|xz|zip)"):
+        write(tmp_path / name, ROWS)
+    assert not list(tmp_path.iterdir())

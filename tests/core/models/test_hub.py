@@ -14,6 +14,7 @@ from pathlib import Path
 import onnx
 import pytest
 from hub_stand_in import TOKEN, HubStandIn, Repo
+from small_disk_kit import small_disk
 
 from nlplug.arguments import read_setup
 from nlplug.errors import (
@@ -21,6 +22,7 @@ from nlplug.errors import (
     BundleError,
     BundleIncomplete,
     BundleVersionError,
+    DiskFull,
     ModelNotFound,
     OfflineError,
     OptionError,
@@ -479,6 +481,28 @@ def test_a_full_disk_is_told_and_leaves_nothing(hub: HubStandIn, most: int) -> N
     assert list_cached(load_settings()) == []
     resolve("acme/tiny").verify()
     assert left_in_cache() == ["acme--tiny"]
+
+
+def test_a_pull_without_room_keeps_the_model_that_is_there(
+    hub: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk(tmp_path / "disk", megabytes=2) as disk:
+        monkeypatch.setenv("NLPLUG_CACHE", str(disk.folder / "cache"))
+        resolve("acme/tiny", precision="int8")
+        left = failures = 0
+        while True:
+            disk.leave(left)
+            try:
+                pull(TINY, load_settings(), precisions=["fp32"])
+            except DiskFull:
+                assert left_in_cache() == ["acme--tiny"]
+                assert sorted(resolve("acme/tiny").precisions) == ["int8"]
+                failures += 1
+                left += 4096
+            else:
+                break
+        assert failures
+        assert sorted(resolve("acme/tiny").precisions) == ["fp32", "int8"]
 
 
 def test_several_that_pull_at_once_lose_nothing_of_one_another(hub: HubStandIn) -> None:

@@ -100,8 +100,9 @@ def test_it_serves_what_is_named_and_says_where(env: dict[str, str], bundle: Bun
         assert httpx.post(address, json=BODY, timeout=WAIT).json()[0][0]["label"] == "positive"
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_told_to_end_it_answers_what_it_has_accepted(
-    tmp_path: Path, bundle: Bundle, env: dict[str, str]
+    tmp_path: Path, bundle: Bundle, env: dict[str, str], number: signal.Signals
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -121,7 +122,7 @@ def test_told_to_end_it_answers_what_it_has_accepted(
         asking = Thread(target=ask)
         asking.start()
         with pipe.open("w") as word:  # opens when the server reads: the request is under way
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
             word.write("go")
         asking.join(WAIT)
         assert answers[0].status_code == 200

@@ -84,7 +84,11 @@ def at_step(process: subprocess.Popen[str], step: int) -> None:
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)],
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.long),
+    ],
 )
 def test_a_signal_saves_says_how_to_resume_and_the_resumed_run_ends_the_same(
     start: Start, words: Words, tmp_path: Path, number: signal.Signals, code: int
@@ -113,6 +117,23 @@ def test_a_signal_saves_says_how_to_resume_and_the_resumed_run_ends_the_same(
         for name in ("out", "whole")
     )
     assert all(bool((first[name] == second[name]).all()) for name in second)
+
+
+@pytest.mark.parametrize("more", [[], ["--resume"]])
+def test_a_second_run_in_the_same_folder_is_refused(
+    start: Start, words: Words, tmp_path: Path, more: list[str]
+) -> None:
+    process = start()
+    at_step(process, 2)
+    second = CliRunner().invoke(main, words(*more))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert second.exit_code == 1
+    place = tmp_path / "out.training"
+    held = f"Error: Another process trains in {place}."
+    assert held in second.stderr or "holds an unfinished run" in second.stderr
+    assert complete_checkpoints(place), "the first run goes on"
+    in_this_process(words("--resume"))
 
 
 class Killed(Exception):
