@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def test_the_page_of_settings_has_every_environment_variable() -> None:
     assert read - {"NLPLUG_CONTRACT", "NLPLUG_DATA", "NLPLUG_TRAINING"} <= {
         *re.findall(r"NLPLUG_[A-Z_]+", page)
     }
+
+
+def test_the_first_page_lists_every_extra() -> None:
+    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`[^|]*`) \|", page, re.MULTILINE)
+    project = tomllib.loads((ROOT / "core" / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    assert {*extras} == {*re.findall(r"`(\w+)`", " ".join(cells))}
 
 
 def test_the_readme_is_short() -> None:

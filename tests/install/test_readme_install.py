@@ -110,7 +110,8 @@ def test_the_plugin_that_is_shown_whole_works_in_it(
 def clone(tmp_path: Path) -> tuple[Path, list[str]]:
     """The folder that the ``git clone`` of the page makes, and the commands that follow it."""
     (first, _), *others = commands(block_with("git clone"))
-    command = f"URL={shlex.quote(str(ROOT))}; {first.replace(' URL ', ' $URL ')}; pwd"
+    url = shlex.quote(f"file://{ROOT}")  # git does not shorten the history of a mere path
+    command = f"URL={url}; {first.replace(' URL ', ' $URL ')}; pwd"
     done = subprocess.run(
         ["bash", "-ec", command], cwd=tmp_path, capture_output=True, text=True, check=True
     )
