@@ -20,11 +20,11 @@ class ClassificationTask(SequenceClassificationTask):
     name = "classification"
     title: ClassVar[Localized] = {"en": "Classification", "zh": "文本分类"}
     description: ClassVar[Localized] = {
-        "en": "Assigns labels to a text. The model defines the labels. The embedded models "
-        "recognize 150 intents of requests to an assistant in English, and requests that are "
-        "none of them, and ten topics of news titles in Chinese.",
+        "en": "Assigns labels to a text. The model defines the labels. The embedded model "
+        "recognizes 150 intents of requests to an assistant in English, and requests that are "
+        "none of them.",
         "zh": "为文本分配标签，标签由模型定义。内置模型识别向英文助手提出的 150 种意图，"
-        "并能识别不属于其中任何一种的请求；另有一个模型把中文新闻标题分为十个主题。",
+        "并能识别不属于其中任何一种的请求。",
     }
     Options: ClassVar[type[TaskOptions]] = ClassificationOptions
     default_model = "intents-en"
