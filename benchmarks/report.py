@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import platform
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +19,7 @@ from quiet import cpu_facts
 from startup import Start
 
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
+_TITLE = "## "
 TITLES = {
     "transformers": "transformers pipeline, fp32",
     "torch-bf16": "PyTorch by hand, bf16, length-sorted",
@@ -99,16 +99,30 @@ def markdown(results: Results) -> str:
 
 
 def update_page(path: Path, text: str) -> None:
-    """Put ``text`` between the markers of a page.
+    """Put the tables of this processor between the markers of a page.
+
+    Those of other kinds of processor, each under its own title, stay behind them.
 
     Raises:
         ValueError: The markers are not there.
     """
-    old = path.read_text(encoding="utf-8")
-    pattern = re.compile(f"{re.escape(START)}.*?{re.escape(END)}", re.DOTALL)
-    if not pattern.search(old):
+    before, start, rest = path.read_text(encoding="utf-8").partition(START)
+    old, end, after = rest.partition(END)
+    if not end:
         raise ValueError(f"{path} lacks the markers {START} and {END}.")
-    path.write_text(pattern.sub(lambda _: f"{START}\n{text}\n{END}", old), encoding="utf-8")
+    title = f"{_TITLE}{processor()}\n"
+    others = [
+        part for part in old.split(f"\n{_TITLE}")[1:] if not f"{_TITLE}{part}".startswith(title)
+    ]
+    parts = [f"{title}\n{text}\n", *(f"{_TITLE}{part.strip()}\n" for part in others)]
+    tables = "\n".join(parts)
+    path.write_text(f"{before}{start}\n\n{tables}\n{end}{after}", encoding="utf-8")
+
+
+def processor() -> str:
+    """The kind of this processor, with the instruction sets that kernels use."""
+    name, cpus, sets = cpu_facts()
+    return f"{name}, {cpus} cores ({', '.join(sets)})"
 
 
 def agreement(record: Record, reference: Record) -> float:
@@ -135,10 +149,8 @@ def _machine() -> str:
             versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
-    name, cpus, sets = cpu_facts()
     return (
-        f"{name}, {cpus} cores ({', '.join(sets)}); Python {platform.python_version()}, "
-        f"{', '.join(versions)}. "
+        f"Python {platform.python_version()}, {', '.join(versions)}. "
         "Every contender runs in its own process, at its best batch size and thread setting, "
         "alternating; medians (lowest to highest). A ratio is the median of those of each round. "
         "For decoding, settings are sessions × threads."
@@ -177,8 +189,8 @@ def _throughput(key: str, measured: Throughput) -> str:
 
 def _cores(measured: Throughput) -> str:
     lines = [
-        f"**The same texts with one process per core**, each bound to its core, "
-        f"{measured.texts:,} texts per process, {measured.rounds} rounds:",
+        f"**Texts of mixed length with one process per core**, each bound to its core, "
+        f"{measured.texts:,} texts per process, MiniLM-L6 shape, {measured.rounds} rounds:",
         "",
         "| | settings | texts/s of all | × transformers | × optimum int8 |",
         "|---|---|---:|---:|---:|",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -36,7 +37,7 @@ from models import COMPLETE
 from openvino_contenders import INT8, OPENVINO
 from parts import CONTENDERS, DECODERS, DECODING, PARTS, Part
 from quiet import Patience
-from report import Results, Throughput, bars, markdown, update_page
+from report import Results, Throughput, bars, markdown, processor, update_page
 from startup import Start, measure
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -293,7 +294,12 @@ def latency(
 def raw_file(options: argparse.Namespace) -> Path:
     """Where every figure goes; quick runs apart, for their figures are not for comparison."""
     folder: Path = options.results
-    return folder / ("raw-quick.json" if options.quick else "raw.json")
+    return folder / f"{_slug()}.raw{'-quick' if options.quick else ''}.json"
+
+
+def _slug() -> str:
+    """The kind of processor in the name of a file: figures of two kinds are not compared."""
+    return "-".join(re.findall(r"[a-z0-9]+", processor().lower()))
 
 
 def load(options: argparse.Namespace) -> Results:
@@ -329,7 +335,7 @@ def _loaded(part: dict[str, Any]) -> Throughput:
 
 
 def save(results: Results, options: argparse.Namespace) -> None:
-    """Every figure to ``raw.json``; of runs that are not quick, the summary to ``latest.json``."""
+    """Every figure to the raw file; of runs that are not quick, a summary beside it."""
     options.results.mkdir(parents=True, exist_ok=True)
     raw_file(options).write_text(json.dumps(asdict(results)), encoding="utf-8")
     if options.quick:
@@ -376,7 +382,7 @@ def save(results: Results, options: argparse.Namespace) -> None:
         "bars": [asdict(bar) | {"met": bar.met} for bar in bars(results)],
     }
     text = json.dumps(summary, indent=1) + "\n"
-    (options.results / "latest.json").write_text(text, encoding="utf-8")
+    (options.results / f"{_slug()}.json").write_text(text, encoding="utf-8")
 
 
 def say(line: str) -> None:

@@ -96,13 +96,17 @@ def test_a_machine_that_is_never_quiet_costs_no_more_than_the_patience() -> None
     assert len(list(tries)) >= 45
 
 
-def test_the_readme_changes_between_its_markers_alone(tmp_path: Path) -> None:
-    from report import END, START, update_page
+def test_only_the_tables_of_this_processor_are_replaced(tmp_path: Path) -> None:
+    from report import END, START, processor, update_page
 
+    other = "## Another CPU, 8 cores (AVX2)\n\n| kept |\n"
     page = tmp_path / "benchmarks.md"
-    page.write_text(f"above\n{START}\nold\n{END}\nbelow\n", encoding="utf-8")
-    update_page(page, "| new |")
-    assert page.read_text(encoding="utf-8") == f"above\n{START}\n| new |\n{END}\nbelow\n"
+    page.write_text(f"above\n{START}\n\n{other}\n{END}\nbelow\n", encoding="utf-8")
+    for table in ("| first |", "| second |"):
+        update_page(page, table)
+        assert page.read_text(encoding="utf-8") == (
+            f"above\n{START}\n\n## {processor()}\n\n{table}\n\n{other}\n{END}\nbelow\n"
+        )
 
 
 def test_a_readme_without_markers_is_an_error(tmp_path: Path) -> None:

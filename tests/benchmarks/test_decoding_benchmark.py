@@ -111,7 +111,8 @@ def test_a_quick_run_measures_tiny_models_to_the_end(root: Path, tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     assert "| **nlplug, int8** |" in done.stdout
-    raw = json.loads((tmp_path / "raw-quick.json").read_text(encoding="utf-8"))
+    [file] = tmp_path.glob("*.raw-quick.json")
+    raw = json.loads(file.read_text(encoding="utf-8"))
     case = raw["decoding"]["generation"]["cases"]["batch 8"]
     assert {len(text) for record in case.values() for text in record["answers"]} == {8}
 

@@ -58,7 +58,10 @@ def test_with_its_head_the_checkpoint_is_the_whole_model(
         AutoModelForQuestionAnswering,
         AutoModelForSequenceClassification,
         AutoTokenizer,
+        BertForSequenceClassification,
     )
+
+    from nlplug.export.pooling import pooled_class
 
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     monkeypatch.delitem(sys.modules, "dequantize", raising=False)
@@ -74,6 +77,18 @@ def test_with_its_head_the_checkpoint_is_the_whole_model(
             found = {answer["label"]: answer["score"] for answer in classify(text)[0]}
             for place, label in judge.config.id2label.items():
                 assert found[label] == pytest.approx(shares[place].item(), abs=0.015)
+
+    # The mean of the vectors of its tokens, where transformers reads the first one.
+    folder = dequantized(resolve("topics-zh"), tmp_path / "topics", head=True)
+    kind = pooled_class(BertForSequenceClassification)
+    sorter, reader = kind.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    with pipeline("classification", "topics-zh", top_k=None) as classify:
+        for text in ("曼联主场击败切尔西", "央行下调存款准备金率"):
+            with torch.inference_mode():
+                shares = sorter(**reader(text, return_tensors="pt")).logits.softmax(-1)[0]
+            found = {answer["label"]: answer["score"] for answer in classify(text)[0]}
+            for place, label in sorter.config.id2label.items():
+                assert found[label] == pytest.approx(shares[place].item(), abs=0.06)
 
     folder = dequantized(resolve("qa-en"), tmp_path / "qa", head=True)  # products in float
     finder = AutoModelForQuestionAnswering.from_pretrained(folder).eval()
