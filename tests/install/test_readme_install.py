@@ -33,7 +33,7 @@ def block_with(text: str) -> Block:
 
 def requirements(block: Block, wheels: dict[str, Path]) -> list[str]:
     """What the ``pip install`` that begins a block names, as wheels of this checkout."""
-    words = shlex.split(commands(block)[0][0])
+    words = shlex.split(next(commands(block))[0])
     assert words[:2] == ["pip", "install"]
     names = [re.fullmatch(r"([\w-]+)(\[[\w,]+\])?", word) for word in words[2:]]
     return [f"{wheels[match[1]]}{match[2] or ''}" for match in names if match]
