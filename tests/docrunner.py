@@ -249,6 +249,10 @@ def _check_nlplug(words: list[str], where: str) -> None:
     assert not left, f"{where}\n{command.name} takes no argument {left[0]!r}"
 
 
+def _check_git(words: list[str], where: str) -> None:
+    assert words[0] in ("clone", "lfs"), f"{where}\nnothing here can check git {words[0]}"
+
+
 def _check_python(words: list[str], where: str) -> None:
     assert (ROOT / words[0]).is_file(), f"{where}\nthere is no {words[0]}"
 
@@ -268,6 +272,7 @@ def _check_pip(words: list[str], where: str) -> None:
 
 
 _CHECKERS = {
+    "git": _check_git,
     "make": _check_make,
     "nlplug": _check_nlplug,
     "pip": _check_pip,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from docrunner import Block, check
 from fastapi.testclient import TestClient
 from members import ROOT
@@ -18,6 +20,7 @@ from playwright.sync_api import sync_playwright
 from server_kit import running
 
 from nlplug import PluginHost
+from nlplug.cli.serve import serve
 from nlplug.server import create_app
 
 EXAMPLES = ROOT / "examples"
@@ -71,3 +74,24 @@ def test_the_container_runs_a_command_that_exists() -> None:
     words = tomllib.loads(f"command = {command}")["command"]
     install = next(line for line in lines if line.startswith("RUN")).removeprefix("RUN ")
     check(Block("console", f"$ {' '.join(words)}\n$ {install.split(' && ')[0]}\n", 1))
+
+
+def test_the_proxy_the_container_and_the_server_agree() -> None:
+    """Names, port, size of a body and times of the compose file, nginx and ``nlplug serve``."""
+    folder = EXAMPLES / "compose"
+    nginx = (folder / "nginx.conf").read_text(encoding="utf-8")
+    services = yaml.safe_load((folder / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    dockerfile = (folder / "Dockerfile").read_text(encoding="utf-8")
+    defaults = {option.name: option.default for option in serve.params}
+
+    def setting(name: str) -> str:
+        (found,) = re.findall(rf"^\s*{name} (.*?);", nginx, re.MULTILINE)
+        return str(found)
+
+    host, port = setting("proxy_pass").removeprefix("http://").split(":")
+    assert host in services
+    assert port == str(defaults["port"]) and f"EXPOSE {port}" in dockerfile
+    assert f'"--allowed-host", "{setting("server_name")}"' in dockerfile
+    assert setting("client_max_body_size") == f"{defaults['max_body']:g}m"
+    assert int(setting("proxy_read_timeout").rstrip("s")) > defaults["timeout"]
+    assert int(services[host]["stop_grace_period"].rstrip("s")) > defaults["timeout"]

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +73,14 @@ def test_the_page_of_settings_has_every_environment_variable() -> None:
     }
 
 
+def test_the_first_page_lists_every_extra() -> None:
+    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`[^|]*`) \|", page, re.MULTILINE)
+    project = tomllib.loads((ROOT / "core" / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    assert {*extras} == {*re.findall(r"`(\w+)`", " ".join(cells))}
+
+
 def test_the_readme_is_short() -> None:
     for name in ("README.md", "README.zh.md"):
         words = (ROOT / name).read_text(encoding="utf-8").split()
@@ -129,24 +136,6 @@ def test_the_file_tree_names_every_public_part_of_core() -> None:
         if not path.name.startswith("_")
     }
     assert parts - file_tree() == set()
-
-
-def test_the_plugin_that_the_readme_shows_whole_works(tmp_path: Path) -> None:
-    """Its two files, installed into a folder of their own, give the command that is shown."""
-    page = blocks(ROOT / "README.md")
-    for block in page:
-        if block.file:
-            run(block, tmp_path)
-    site = tmp_path / "site"
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    alone = ["--no-deps", "--no-build-isolation", "--target", str(site), "./nlplug-stars"]
-    subprocess.run([*pip, *alone], cwd=tmp_path, check=True, stdin=subprocess.DEVNULL)
-    shown = next(block for block in page if "./nlplug-stars" in block.text)
-    install, rest = shown.text.split("\n", 1)
-    assert install == "$ pip install ./nlplug-stars"
-    env = {"PYTHONPATH": str(site)}
-    run(replace(shown, text=rest), tmp_path, env)
-    run(replace(shown, text="$ nlplug plugins check stars\n"), tmp_path, env)
 
 
 def test_the_client_that_the_readme_shows_is_answered(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def test_a_plugin_accepts_one_minor_version(version: str, accepted: str) -> None
 
 def test_a_new_version_is_written_everywhere(tmp_path: Path) -> None:
     files = ["tools/set_version.py", "core/nlplug/version.py", "README.md", "docs/plugins.md"]
+    files += ["CITATION.cff"]
     files += [f"{folder}/pyproject.toml" for folder in (".", "plugins/ner", "webui")]
     for file in files:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +71,7 @@ def test_a_new_version_is_written_everywhere(tmp_path: Path) -> None:
     assert ner["dependencies"] == ["nlplug>=7.8,<7.9"]
     assert "nlplug[excel,server]>=7.8,<7.9" in webui["dependencies"]
     assert "nlplug>=7.8,<7.9" in (tmp_path / "docs" / "plugins.md").read_text(encoding="utf-8")
+    assert "\nversion: 7.8.9\n" in (tmp_path / "CITATION.cff").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("version", ["0.3", "next", "0.3.0\n"])

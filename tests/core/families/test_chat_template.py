@@ -70,8 +70,12 @@ def written(folder: Path, template: Any, **more: Any) -> Bundle:
     return Bundle.open(folder)
 
 
-def theirs(bundle: Bundle) -> Any:
-    tokenizers = pytest.importorskip("transformers")
+STRIPS = "4.57"
+"""Earlier versions of transformers keep the space at the end of a message that is continued."""
+
+
+def theirs(bundle: Bundle, since: str | None = None) -> Any:
+    tokenizers = pytest.importorskip("transformers", minversion=since)
 
     named = {key: bundle.repository.tokenizer_config[key] for key in ("eos_token", "unk_token")}
     tokenizer = tokenizers.PreTrainedTokenizerFast(
@@ -94,7 +98,7 @@ def test_prompts_are_those_of_transformers(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["chatml", "alternating"])
 def test_so_are_those_that_continue_a_message(tmp_path: Path, name: str) -> None:
     bundle = written(tmp_path, TEMPLATES[name])
-    template, tokenizer = chat_template_of(bundle), theirs(bundle)
+    template, tokenizer = chat_template_of(bundle), theirs(bundle, since=STRIPS)
     assert template is not None
     chat = CHATS[2]
     expected = tokenizer.apply_chat_template(chat, tokenize=False, continue_final_message=True)
@@ -219,7 +223,7 @@ def test_parts_tool_calls_tools_and_variables_are_rendered_as_by_transformers(
 
 def test_a_message_of_parts_is_continued_at_its_last_text(tmp_path: Path) -> None:
     bundle = written(tmp_path, WITH_TOOLS)
-    template, tokenizer = chat_template_of(bundle), theirs(bundle)
+    template, tokenizer = chat_template_of(bundle), theirs(bundle, since=STRIPS)
     assert template is not None
     parts = [{"type": "text", "text": "One"}, {"type": "text", "text": " two "}, {"type": "image"}]
     chat = [{"role": "user", "content": "Count"}, {"role": "assistant", "content": parts}]

@@ -218,7 +218,7 @@ def test_a_task_without_a_recipe_says_so(toy_task: Task, config: Make) -> None:
     with pytest.raises(
         TrainingError, match="'untrained' of the task 'untrainable' has no training"
     ):
-        fine_tune(Untrainable(), config())
+        fine_tune(Untrainable(), config(base=""))
 
 
 def test_cuda_where_there_is_none_is_an_error(toy_task: Task, config: Make) -> None:

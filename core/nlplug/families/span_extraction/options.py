@@ -131,7 +131,7 @@ class SpanExtractionOptions(ExplanationOptions, LanguageOptions):
         title="Scores over windows",
         description="How to combine the scores that several windows give to the same answer. sum: "
         "add them, as transformers does; the result may exceed 1. max: take the highest, which is "
-        "better for contexts of about ten windows or more, where a sum favors frequent words.",
+        "better for contexts of about ten windows or more, where a sum favours frequent words.",
         json_schema_extra=chinese(
             "窗口得分",
             "如何合并多个窗口给同一答案的得分。sum：相加（与 transformers 相同，可能大于 1）；"
