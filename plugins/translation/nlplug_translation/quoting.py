@@ -4,16 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Self
 
 from nlplug.families.seq2seq import Again, Segment, Written
 from nlplug_translation.checks import lacks_brackets
 from nlplug_translation.excerpt import Excerpt
-from nlplug_translation.joining import put_together, version
+from nlplug_translation.joining import version
 from nlplug_translation.protected import Span
 
-if TYPE_CHECKING:
-    from nlplug_translation.segments import Checked
+
+@dataclass(frozen=True)
+class Quotable(Segment):
+    """A stretch whose translation is checked.
+
+    Attributes:
+        excerpt: What is translated.
+    """
+
+    excerpt: Excerpt
+
+    def passed(self, one: Written) -> str | None:
+        """A translation with all that was masked in it; None if it does not pass."""
+        raise NotImplementedError
+
+    def as_part(self) -> Self:
+        """The same as a part of a sentence."""
+        raise NotImplementedError
+
+    def quoted(self, places: Sequence[tuple[int, int]], again: Again) -> Self | None:
+        """The same with the translations of its quotations behind their masks."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -31,19 +51,13 @@ class Quoting(Segment):
 
     trims: ClassVar[bool] = True
     plain: ClassVar[bool] = False
-    hiding: Checked
-    whole: Checked
+    hiding: Quotable
+    whole: Quotable
     places: tuple[tuple[int, int], ...]
 
     def finished(self, written: Sequence[Written], again: Again) -> list[str]:
         """The translations with those of the quotations, or those of the whole sentence."""
-        hiding, writer = self.hiding, self.hiding.writer
-        source, cut = hiding.excerpt, replace(hiding, rounds=hiding.rounds + 1)
-        spans = []
-        for start, end in self.places:
-            parts = list(writer.pieces(source.cut(start, end), cut))
-            spans.append(Span(start, end, put_together(parts, again)[0], "joined"))
-        made = writer.checked(source, hiding, spans=beside(source, spans))
+        made, source = self.hiding.quoted(self.places, again), self.hiding.excerpt
         texts = [made.passed(one) if made else None for one in written]
         texts = [None if text and lacks_brackets(source.text, text) else text for text in texts]
         wholes = again([self.whole])[0] if None in texts else []

@@ -25,7 +25,7 @@ from nlplug_translation.joining import put_together, version
 from nlplug_translation.languages import Route
 from nlplug_translation.masks import MaskedText, masked
 from nlplug_translation.protected import APART, Pattern, Span, spans, united
-from nlplug_translation.quoting import Quoting, beside
+from nlplug_translation.quoting import Quotable, Quoting, beside
 from nlplug_translation.sentences import has_clauses, is_spaced
 from nlplug_translation.vocabulary import Vocabulary
 
@@ -47,11 +47,10 @@ class Sentence(Segment):
 
 
 @dataclass(frozen=True)
-class Checked(Segment):
+class Checked(Quotable):
     """A source whose translation is checked, and repaired if the check fails.
 
     Attributes:
-        excerpt: What is translated.
         masked: As the model sees it.
         writer: Makes the segments that may take this one's place.
         capitals: Whether it is in capitals; the model then gets lower case.
@@ -61,7 +60,6 @@ class Checked(Segment):
 
     trims: ClassVar[bool] = True
     plain: ClassVar[bool] = False
-    excerpt: Excerpt
     masked: MaskedText
     writer: Writer = field(compare=False)
     capitals: bool = False
@@ -90,11 +88,20 @@ class Checked(Segment):
         ]
 
     def as_part(self) -> Checked:
-        """The same as a part of a sentence."""
+        """See `Quotable.as_part`."""
         return replace(self, rounds=max(1, self.rounds))
 
+    def quoted(self, places: Sequence[tuple[int, int]], again: Again) -> Checked | None:
+        """See `Quotable.quoted`."""
+        cut = replace(self, rounds=self.rounds + 1)
+        own = []
+        for start, end in places:
+            parts = list(self.writer.pieces(self.excerpt.cut(start, end), cut))
+            own.append(Span(start, end, put_together(parts, again)[0], "joined"))
+        return self.writer.checked(self.excerpt, self, spans=beside(self.excerpt, own))
+
     def passed(self, one: Written) -> str | None:
-        """A translation with all that was masked in it; None if it does not pass."""
+        """See `Quotable.passed`."""
         writer, source, text = self.writer, self.excerpt.text, one.text
         if one.cut and len(self.ids) <= writer.limit:
             return None
