@@ -3,6 +3,8 @@
 Letters of another script decide first. Between languages of one script py3langid decides, a naive
 Bayes classifier over byte n-grams. Names, numbers, code, URLs and tags are left out, and a
 difference in score that is too small decides nothing, so a short text is rather taken for known.
+A language in the letters of another, such as Hindi in Latin letters, is none of the classifier's:
+such a text is unlikely in each language, and the best of them is no name for it.
 """
 
 from __future__ import annotations
@@ -23,8 +25,20 @@ from nlplug.text.language_codes import base
 _RANK = Lazy(load_rank)
 _SAMPLE = 240
 """Number of characters that are inspected: half from the beginning, half from the middle."""
-_MARGIN = 20.0
-"""Least difference in log-likelihood between another language and the best known one."""
+OTHER = "another language"
+"""What a text is in that is neither in a known language nor clearly in one of the others."""
+_MARGIN, _LONGER_MARGIN = 20.0, 12.0
+"""Least difference in log-likelihood between another language and the best known one; the second
+number from 8 words on. What the text is less likely in the known one than texts in it are counts
+too, from the third number on."""
+_LEAST_MARGIN = 8.0
+_LONGER = 8
+_OTHERS = 5
+_USUAL = -5.4
+"""Log-likelihood per byte in the known language that 98 % of its texts reach."""
+_NAMED, _ALONE = -5.0, 30.0
+"""Log-likelihood per byte from which a language is named, or its difference from the fifth best:
+of random words of 27 languages 99 % are named, of Hindi and others in Latin letters 25 %."""
 _WORDS = 8
 """Number of words that are compared, from the beginning and from the end of the sample each."""
 _FEWEST_WORDS = 3
@@ -35,8 +49,9 @@ _SHARE = 0.5
 """Share of letters in other scripts from which a text is foreign."""
 _KANA_SHARE = 0.15
 """Share of kana from which a text of Chinese characters is Japanese."""
-_PLAIN_SHARE = 0.3
-"""Share of frequent words from which a text is in their language without closer inspection."""
+_PLAIN_SHARE, _BORROWED_SHARE = 0.3, 0.4
+"""Share of frequent words from which a text is in their language without closer inspection; the
+second number for a text with letters outside ASCII, as in "the crème brûlée was divine"."""
 
 # Start of each range of code points, and its script; other ranges have no script of a language.
 _RANGES = """
@@ -130,8 +145,8 @@ def foreign_language(text: str, known: Collection[str]) -> str | None:
             language, as in ``multilingual``, all texts are taken for known.
 
     Returns:
-        A code such as ``fr``, or the name of a script such as ``Cyrillic`` if the text is too short
-        to tell its language, or if py3langid is not installed.
+        A code such as ``fr``; or the name of a script such as ``Cyrillic`` if the text is too short
+        to tell its language, or if py3langid is not installed; or ``another language``.
     """
     own = known_languages(tuple(known))
     if not own:
@@ -143,11 +158,16 @@ def foreign_language(text: str, known: Collection[str]) -> str | None:
     words = plain_words(sample) if latin else sample.split()
     if latin and (len(words) < _FEWEST_WORDS or _is_plain(words, own)):
         return None
-    others, mine = _compared(" ".join(words[:_WORDS] + words[_WORDS:][-_WORDS:]), own, script)
-    best = others[0][0] if others else None
+    compared = " ".join(words[:_WORDS] + words[_WORDS:][-_WORDS:])
+    others, mine = _compared(compared, own, script)
+    size = len(compared.encode(errors="replace"))
+    best = _named(others, size) if others else None
     if script is None:
-        sure = mine is not None and best is not None and others[0][1] - mine >= _MARGIN
-        return best if sure else None
+        if mine is None or not others:
+            return None
+        gain, lack = others[0][1] - mine, max(0.0, _USUAL * size - mine)
+        margin = _LONGER_MARGIN if len(words) >= _LONGER else _MARGIN
+        return best if gain >= _LEAST_MARGIN and gain + lack >= margin else None
     if script == "Han":
         return "zh"
     alone = [code for code, scripts in _OF_LANGUAGE.items() if script in scripts]
@@ -180,7 +200,7 @@ def script_share(text: str, known: Collection[str]) -> float:
 def _compared(
     text: str, own: frozenset[str], script: str | None
 ) -> tuple[list[tuple[str, float]], float | None]:
-    """The two best other languages in a script with their scores, and the best known one's."""
+    """The best other languages in a script with their scores, and the best known one's."""
     others: list[tuple[str, float]] = []
     mine = None
     for code, score in ranked(text) if is_available() else ():
@@ -188,9 +208,16 @@ def _compared(
             mine = score if mine is None else mine
         elif code not in _RARE and (script is None or script in _scripts(frozenset((code,)))):
             others.append((code, score))
-        if len(others) >= 2 and (mine is not None or script is not None):
+        if len(others) >= _OTHERS and (mine is not None or script is not None):
             break
     return others, mine
+
+
+def _named(others: list[tuple[str, float]], size: int) -> str:
+    """The best of some languages, if a text is clearly in it."""
+    (best, score), last = others[0], others[:_OTHERS][-1][1]
+    clear = score >= _NAMED * size or score - last >= _ALONE or len(others) < _OTHERS
+    return best if clear else OTHER
 
 
 def sample_of(text: str) -> str:
@@ -250,8 +277,9 @@ def _script(letter: str) -> str:
 
 def _is_plain(words: list[str], own: frozenset[str]) -> bool:
     """Whether many words are frequent words of a known language, which are all in ASCII."""
-    least = max(_FEWEST_WORDS, len(words) * _PLAIN_SHARE)
+    share = _PLAIN_SHARE if all(map(str.isascii, words)) else _BORROWED_SHARE
+    least = max(_FEWEST_WORDS, len(words) * share)
     return any(
         sum(word.lower() in _FREQUENT[code] for word in words) >= least
         for code in own & _FREQUENT.keys()
-    ) and all(map(str.isascii, words))
+    )

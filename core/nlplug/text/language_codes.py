@@ -51,6 +51,7 @@ _OTHER_NAMES = {
     "Hebrew": "希伯来字母",
     "Tibetan": "藏文",
     "unknown characters": "模型词表之外的文字",
+    "another language": "其他语言",
 }
 
 SPACELESS = frozenset({"ja", "km", "lo", "my", "th", "zh"})

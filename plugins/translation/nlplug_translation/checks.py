@@ -30,6 +30,11 @@ _EXAMINED = frozenset({"de", "en", "es", "fr"})
 """Languages in which a word that is written twice is a mistake, and the number of a thing follows
 its name. In others plurals are formed by the former (Indonesian), and the latter is reversed."""
 _SYMBOLS = frozenset({"Sc", "Sm", "So"})
+_AMOUNTS = "$%"
+"""Signs in ASCII that are not lost; a translation may have more of them, for "5 percent"."""
+_WORDS = re.compile(r"[^\W\d_]+")
+_CONTENT = 4
+"""Letters from which a word that is missing is one with a meaning, and no article."""
 _NO_TEXT = "\ufffd"
 """What stands for bytes that are no text."""
 # A bracket around words; that of "file(s)" may become a plural without one.
@@ -53,6 +58,10 @@ def is_faithful(
         patterns: A user's patterns among them.
     """
     if not any(map(str.isalnum, target)) or Counter(_signs(source)) != Counter(_signs(target)):
+        return False
+    if any(source.count(sign) > target.count(sign) for sign in _AMOUNTS):
+        return False
+    if _lacks_words(source, target):
         return False
     if _NO_TEXT in target and _NO_TEXT not in source:
         return False
@@ -96,6 +105,12 @@ def has_moved_number(source: str, target: str, language: str | None) -> bool:
         return False
     first = re.match(r"\d+(?:[.,]\d+)*", target)
     return first is not None and first[0] == found["number"]
+
+
+def _lacks_words(source: str, target: str) -> bool:
+    """Whether a translation is only a part of the words of its source: ``naïve résumé``."""
+    wanted, found = (Counter(map(str.lower, _WORDS.findall(text))) for text in (source, target))
+    return found <= wanted and any(len(word) >= _CONTENT for word in wanted - found)
 
 
 def _signs(text: str) -> Iterator[str]:

@@ -16,6 +16,8 @@ _SPLIT = re.compile(r"([\s,]+)")
 _BRACKETS = re.compile(r"[()\[\]]")
 _PARTNERS = {"(": ")", "[": "]"}
 _QUOTES = (('"', '"'), ("“", "”"), ("„", "“"), ("«", "»"), ("‘", "’"), ("'", "'"))
+_MARKS = re.compile(r"""["“”„«»‘’']""")
+_CLOSING = {'"': '"', "“": "”", "„": "“", "«": "»", "‘": "’", "'": "'"}
 _TAG = re.compile(r"</?([A-Za-z][\w:-]*)")
 _TWO_LETTERS = re.compile(r"[^\W\d_]{2,}")
 
@@ -132,6 +134,55 @@ class Excerpt:
                     parts += [self.cut(done, found.start()), mark]
                     done = found.end()
         return [] if depth else [*parts, self.cut(done, len(self.text))]
+
+    def quotations(self) -> list[tuple[int, int]]:
+        """The places of quotations that begin within the excerpt, with their marks.
+
+        One without its end goes to the end of the excerpt, and one without its beginning begins at
+        that of the excerpt: the rest of it is in another sentence. Empty if nothing else has words.
+        """
+        found: list[tuple[int, int]] = []
+        opened = -1
+        # Marks that may be apostrophes are two at most, and none is within a word.
+        straight = self.text.count("'") == 2
+        curly = self.text.count("‘") == self.text.count("’") == 1
+        for mark in (
+            mark for start, end in self.between() for mark in _MARKS.finditer(self.text, start, end)
+        ):
+            place, letter = mark.start(), mark[0]
+            if (letter == "'" and not straight) or (letter in "‘’" and not curly):
+                continue
+            if opened >= 0:
+                if letter == _CLOSING[self.text[opened]] and self._closes(place):
+                    found.append((opened, place + 1))
+                    opened = -1
+            elif letter in _CLOSING and self._opens(place):
+                opened = place
+            elif letter in '"”»' and not found and self._closes(place) and not self._inch(place):
+                found.append((0, place + 1))
+        if opened > 0 and self.text[opened] not in "'‘":
+            found.append((opened, len(self.text)))
+        found = [
+            (start, end)
+            for start, end in found
+            if _TWO_LETTERS.search(self.text, start, end) and (start or end < len(self.text))
+        ]
+        if found and found[0][0] == 0 and self.text[0] in _CLOSING:
+            del found[0]  # models know a sentence that begins with a quotation
+        rest, done = "", 0
+        for start, end in found:
+            rest, done = rest + self.text[done:start] + " ", end
+        return found if _TWO_LETTERS.search(rest + self.text[done:]) else []
+
+    def _opens(self, place: int) -> bool:
+        before, behind = self.text[place - 1 : place], self.text[place + 1 : place + 2]
+        return (before in "([-–—/" or before.isspace()) and not behind.isspace() and behind != ""
+
+    def _closes(self, place: int) -> bool:
+        return place > 0 and not self.text[place + 1 : place + 2].isalnum()
+
+    def _inch(self, place: int) -> bool:
+        return self.text[place] == '"' and self.text[place - 1].isdigit()
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """The outermost pairs of opening and closing tags, by their numbers among the spans."""

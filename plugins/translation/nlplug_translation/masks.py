@@ -11,6 +11,7 @@ from nlplug_translation.sentences import is_spaced
 
 # Models copy numbers of two digits from one language to the other, whatever else they know.
 _STAND_INS = (*("30", "20", "50", "40", "25", "35"), *map(str, range(61, 100, 3)))
+_BEFORE, _BEHIND = frozenset("$€£¥"), frozenset("$€£¥%")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -93,9 +94,15 @@ def masked(
         number = next(free, None)
         if number is None:
             return None
+        hidden_text = span.text
+        if span.kind == "number":  # its currency belongs to it
+            if source[-1:] in _BEFORE:
+                source, hidden_text = source[:-1], source[-1:] + hidden_text
+            if text[done : done + 1] in _BEHIND:
+                hidden_text, done = hidden_text + text[done : done + 1], done + 1
         left, right = source[-1:], text[done : done + 1]
         source += f"{' ' * left.isalnum()}{number}{' ' * right.isalnum()}"
-        masks.append(Mask(number, span.text, is_spaced(left), is_spaced(right)))
+        masks.append(Mask(number, hidden_text, is_spaced(left), is_spaced(right)))
     return MaskedText(source + write(text[done:]), tuple(masks), tuple(numbers))
 
 

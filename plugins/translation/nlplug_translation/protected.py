@@ -289,7 +289,14 @@ def digits(text: str) -> str:
 
 
 def _trimmed(url: str) -> str:
-    """A URL without the marks behind it that belong to the sentence."""
+    """A URL without what belongs to the sentence: marks behind it, a bracket that opens there."""
+    opened: list[int] = []
+    for place, letter in enumerate(url):
+        if letter == "[":
+            opened.append(place)
+        elif letter == "]" and opened:
+            opened.pop()
+    url = url[: opened[0]] if opened else url
     extra = {")": url.count(")") - url.count("("), "]": url.count("]") - url.count("[")}
     end = len(url)
     while end:

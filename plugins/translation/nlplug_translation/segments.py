@@ -21,9 +21,11 @@ from nlplug_translation.checks import (
 )
 from nlplug_translation.excerpt import Excerpt
 from nlplug_translation.invisible import visible
+from nlplug_translation.joining import put_together, version
 from nlplug_translation.languages import Route
 from nlplug_translation.masks import MaskedText, masked
 from nlplug_translation.protected import APART, Pattern, Span, spans, united
+from nlplug_translation.quoting import Quotable, Quoting, beside
 from nlplug_translation.sentences import has_clauses, is_spaced
 from nlplug_translation.vocabulary import Vocabulary
 
@@ -45,11 +47,10 @@ class Sentence(Segment):
 
 
 @dataclass(frozen=True)
-class Checked(Segment):
+class Checked(Quotable):
     """A source whose translation is checked, and repaired if the check fails.
 
     Attributes:
-        excerpt: What is translated.
         masked: As the model sees it.
         writer: Makes the segments that may take this one's place.
         capitals: Whether it is in capitals; the model then gets lower case.
@@ -59,7 +60,6 @@ class Checked(Segment):
 
     trims: ClassVar[bool] = True
     plain: ClassVar[bool] = False
-    excerpt: Excerpt
     masked: MaskedText
     writer: Writer = field(compare=False)
     capitals: bool = False
@@ -68,7 +68,7 @@ class Checked(Segment):
 
     def finished(self, written: Sequence[Written], again: Again) -> list[str]:
         """The translations; what does not pass is made of smaller stretches, or is the source."""
-        texts = [self._checked(one) for one in written]
+        texts = [self.passed(one) for one in written]
         mended = self._mended(again) if None in texts else []
         brief = any(
             text is not None and is_brief(len(self.ids), len(one.tokens))
@@ -79,16 +79,29 @@ class Checked(Segment):
         lacking = any(text is not None and lacks_brackets(source, text) for text in texts)
         bracketed = self._bracketed(again) if lacking else []
         return [
-            _version(mended, number)
+            version(mended, number)
             if text is None
             else self._closed(
-                self._fuller(text, _version(halved, number)), _version(bracketed, number)
+                self._fuller(text, version(halved, number)), version(bracketed, number)
             )
             for number, text in enumerate(texts)
         ]
 
-    def _checked(self, one: Written) -> str | None:
-        """A translation with all that was masked in it; None if it does not pass."""
+    def as_part(self) -> Checked:
+        """See `Quotable.as_part`."""
+        return replace(self, rounds=max(1, self.rounds))
+
+    def quoted(self, places: Sequence[tuple[int, int]], again: Again) -> Checked | None:
+        """See `Quotable.quoted`."""
+        cut = replace(self, rounds=self.rounds + 1)
+        own = []
+        for start, end in places:
+            parts = list(self.writer.pieces(self.excerpt.cut(start, end), cut))
+            own.append(Span(start, end, put_together(parts, again)[0], "joined"))
+        return self.writer.checked(self.excerpt, self, spans=beside(self.excerpt, own))
+
+    def passed(self, one: Written) -> str | None:
+        """See `Quotable.passed`."""
         writer, source, text = self.writer, self.excerpt.text, one.text
         if one.cut and len(self.ids) <= writer.limit:
             return None
@@ -250,11 +263,11 @@ class Writer:
             elif (segment := self._segment(core, like)) is None:
                 halves, cut = core.halves(), True
                 rest += self.parted(halves)[::-1] if halves else (core.text,)
-            elif self.protect and self.vocabulary.lacks(segment.ids):
+            elif self.protect and self._lacks(segment):
                 known = self.vocabulary.with_unknown(core)
                 rest.append(known if known.kept != core.kept else core.text)
-            elif cut and isinstance(segment, Checked):
-                yield replace(segment, rounds=max(1, segment.rounds))
+            elif cut and isinstance(segment, Checked | Quoting):
+                yield segment.as_part()
             else:
                 yield segment
 
@@ -351,35 +364,22 @@ class Writer:
         made = self.checked(core, like)
         if made is None or len(made.ids) > min(self.room, self.best):
             return None
-        return made if self.protect or 2 * len(made.ids) > self.limit else Sentence(made.ids)
+        if self.protect:
+            return self._quoting(core, like, made) or made
+        return made if 2 * len(made.ids) > self.limit else Sentence(made.ids)
+
+    def _quoting(self, core: Excerpt, like: Checked | None, whole: Checked) -> Quoting | None:
+        """A stretch with masked quotations, if it has some."""
+        places = core.quotations() if like is None or like.rounds < _ROUNDS else []
+        own = [Span(start, end, core.text[start:end], "joined") for start, end in places]
+        made = self.checked(core, like, spans=beside(core, own)) if own else None
+        return Quoting(made.ids, made, whole, tuple(places)) if made else None
+
+    def _lacks(self, segment: Segment) -> bool:
+        """Whether the vocabulary lacks a character of a segment, also of its quotations."""
+        whole = segment.whole if isinstance(segment, Quoting) else segment
+        return self.vocabulary.lacks(whole.ids)
 
     def _ids(self, text: str) -> tuple[int, ...]:
         route = self.route
         return (*route.before, *self.vocabulary.ids(route.prefix + text), *route.behind)
-
-
-def _version(versions: Sequence[str], number: int) -> str:
-    """One of some versions, the last if there are fewer; empty if there is none."""
-    return versions[min(number, len(versions) - 1)] if versions else ""
-
-
-def put_together(parts: Sequence[Part], again: Again) -> list[str]:
-    """The versions of a text of which some parts stay and some are for the model.
-
-    A space separates the output of the model from a neighboring word without one (in scripts that
-    write spaces).
-    """
-    made = again([part for part in parts if isinstance(part, Segment)])
-    versions = []
-    for number in range(max(map(len, made), default=1)):
-        texts = iter(made)
-        text, ours = "", False
-        for part in parts:
-            written = isinstance(part, Segment)
-            new = next(texts)[number] if isinstance(part, Segment) else part
-            if new:
-                apart = (written or ours) and is_spaced(text[-1:]) and is_spaced(new[0])
-                text += " " * apart + new
-                ours = written
-        versions.append(text)
-    return versions

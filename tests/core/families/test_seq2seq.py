@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -74,6 +75,30 @@ def test_a_stream_ends_with_its_reason_and_joins_to_the_answer(write: Pipeline) 
     short = list(write.pieces("a cat sees a dog", max_new_tokens=2))
     assert "".join(piece.text for piece in short) == "one chat"
     assert short[-1].finish == "length"
+
+
+def test_texts_without_an_end_are_told_once_for_a_call(write: Pipeline) -> None:
+    texts = ["a cat sees a dog", "a", "a dog sees a cat"]
+    with pytest.warns(UserWarning) as caught:
+        write(texts, max_new_tokens=2)
+    assert [str(one.message) for one in caught] == [
+        "2 texts ended at max_new_tokens (2). Give a larger one for the whole text."
+    ]
+    with pytest.warns(UserWarning, match=r"^A text ended at max_new_tokens \(2\)"):
+        list(write.stream(texts[0], max_new_tokens=2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write(texts)
+        list(write.stream(texts[0]))
+
+
+def test_texts_that_end_at_the_context_are_told(tmp_path: Path) -> None:
+    made = tiny_translator(tmp_path, WORDS, max_length=48, config={"max_position_embeddings": 4})
+    with (
+        Pipeline(Rewriting(), made, threads=1) as pipe,
+        pytest.warns(UserWarning, match="ended at the model's context of 4 tokens. Give shorter"),
+    ):
+        pipe("a a a", min_new_tokens=4)
 
 
 def test_a_stream_that_is_closed_decodes_no_further(write: Pipeline) -> None:

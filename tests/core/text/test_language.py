@@ -9,7 +9,8 @@ from linear_kit import slow
 
 from nlplug.errors import MissingExtra
 from nlplug.text.identifier import load_rank
-from nlplug.text.language import foreign_language, guess, plain_words
+from nlplug.text.language import OTHER, foreign_language, guess, plain_words
+from nlplug.text.language_codes import name_of
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,65 @@ def test_a_text_in_another_language_is_found(text: str, found: str) -> None:
 )
 def test_short_texts_names_code_and_numbers_are_not_foreign(text: str) -> None:
     assert foreign_language(text, ["en"]) is None
+
+
+# Sentences in Latin letters of languages that have others, as people write them in chats.
+ROMANIZED = {
+    "Hindi": """yah film bahut acchi thi aur mujhe bahut pasand aayi
+        mujhe yeh jagah bilkul pasand nahi aayi khana bhi kharab tha
+        aap kaise hain main theek hoon aur aap batao kya chal raha hai
+        kya aap mujhe bata sakte hain ki station kahan hai aur kitni door hai
+        kal raat ko bahut baarish hui isliye hum ghar par hi rahe""",
+    "Russian": """mne ochen ponravilsya etot film ya hochu posmotret ego eshche raz
+        segodnya ochen holodno i my ostalis doma i smotreli televizor
+        skazhite pozhaluysta gde nahoditsya blizhayshaya stantsiya metro
+        ya ne znayu chto delat potomu chto on mne ne zvonit""",
+    "Arabic": """ana mabsoot kteer bel film da wa keman mabsoot bel akl
+        kifak enta sho akhbarak ana mnih el hamdulillah
+        uridu an adhhaba ila al suq li ashtariya al khubz wal halib
+        kan el akl wahesh awi w el khedma batee2a""",
+    "Greek": """den mou arese katholou afti i tainia itan poli megali
+        thelo na pao stin agora na agoraso psomi kai gala
+        to fagito itan poli kalo kai oi anthropoi itan filikoi""",
+    "Chinese": """wo hen xihuan zhe bu dianying wo hai xiang zai kan yi ci
+        jintian tianqi hen hao women qu gongyuan ba
+        zhe jia fandian de cai hen nan chi fuwu ye bu hao""",
+    "Japanese": """kono eiga wa totemo omoshirokatta mou ichido mitai desu
+        kyou wa totemo samui node uchi ni imashita""",
+    "Korean": """i yeonghwaneun jeongmal jaemiisseosseoyo tto bogo sipeoyo
+        oneureun nalssiga neomu chuwoseo jibe isseosseoyo""",
+    "Persian": """in film kheyli khoob bood va man an ra kheyli doost dashtam
+        emrooz hava kheyli sard ast va ma dar khane mandim""",
+}
+
+
+@pytest.mark.parametrize("known", ["en", "zh"])
+@pytest.mark.parametrize("language", ROMANIZED)
+def test_a_language_in_latin_letters_that_has_others_is_found(language: str, known: str) -> None:
+    sentences = ROMANIZED[language].splitlines()
+    assert foreign_language(" ".join(sentences), [known]) is not None
+    missed = [text for text in sentences if foreign_language(text, [known]) is None]
+    assert len(missed) <= len(sentences) // 3, missed
+
+
+def test_a_text_that_is_clearly_in_no_language_gets_no_name() -> None:
+    for sentence in (
+        "mne ochen ponravilsya etot film ya hochu posmotret ego eshche raz",
+        "in film kheyli khoob bood va man an ra kheyli doost dashtam",
+    ):
+        assert foreign_language(sentence, ["en"]) == OTHER
+    assert name_of(OTHER, "zh") == "其他语言"
+
+
+def test_foreign_words_in_an_english_sentence_do_not_make_it_foreign() -> None:
+    for sentence in (
+        "We had tapas, paella and a jug of sangria at La Tasca",
+        "The café was très chic, and the crème brûlée was divine.",
+        "namaste everyone hope you had a lovely diwali with family",
+        "aight imma head out lol brb gonna get sum food",
+        "pt c/o sob and cp x 3 days hx of copd dm htn",
+    ):
+        assert foreign_language(sentence, ["en"]) is None, sentence
 
 
 def test_code_and_names_in_latin_letters_are_not_foreign_to_a_chinese_model() -> None:

@@ -19,6 +19,7 @@ from nlplug import Pipeline, pipeline
 from nlplug.cli.main import main
 from nlplug.errors import ForeignTextError, ForeignTextWarning, MissingExtra, OptionError
 from nlplug.server import create_app
+from nlplug.text.language import foreign_language
 
 ENGLISH = "The plot holds, and the actors are very good."
 FRENCH = "Je n'ai pas aimé ce film du tout, il est trop long."
@@ -146,9 +147,12 @@ def test_texts_of_twenty_words_are_told_apart(
         pairs = [json.loads(line)["translation"] for line in lines]
     draw = random.Random(1)
 
-    def texts(side: str) -> list[str]:
+    def texts(side: str, count: int) -> list[str]:
         words = (" ".join(draw.choice(pairs)[side] for _ in range(20)).split() for _ in range(400))
-        return [" ".join(some[:20]) for some in words]
+        return [" ".join(some[:count]) for some in words]
 
-    assert ask.foreign(texts(code)).found.total() >= 400 * least
-    assert ask.foreign(texts("en")).found.total() <= 400 * 0.01
+    assert ask.foreign(texts(code, 20)).found.total() >= 400 * least
+    for count in (3, 8, 20):
+        assert ask.foreign(texts("en", count)).found.total() <= 400 * 0.01
+        own = [foreign_language(text, [code]) for text in texts(code, count)]
+        assert len(own) - own.count(None) <= 400 * 0.01

@@ -237,7 +237,7 @@ def test_what_the_vocabulary_lacks_is_kept(text: str) -> None:
 
 def test_marks_that_the_vocabulary_lacks_are_written_as_it_has_them() -> None:
     assert (
-        answer(writer(room=90, known=0x250).parts("He said “so”…"), str.upper) == 'HE SAID "SO"...'
+        answer(writer(room=90, known=0x250).parts("“He” said so…"), str.upper) == '"HE" SAID SO...'
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -291,6 +292,18 @@ def test_masks_do_not_come_through_where_the_room_is_small(translate: Pipeline) 
     for room in range(1, 9):
         text = said(translate, "the {a} cat sees 5 {b} a dog", max_new_tokens=room)
         assert [part for part in text.split() if "{" in part or "5" in part] == ["{a}", "5", "{b}"]
+
+
+def test_what_is_made_of_halves_or_stays_has_its_end(tmp_path: Path) -> None:
+    """A model that never ends a text with "dog"; the room is larger than the source."""
+    made = tiny_translator(tmp_path, {"cat": "chat", "dog": " ".join(["chien"] * 40)})
+    with Pipeline(TranslationTask(), made, threads=1) as pipe:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            pieces = list(pipe.pieces("cat dog", max_new_tokens=12))
+        assert ("".join(piece.text for piece in pieces), pieces[-1].finish) == ("chat dog", "eos")
+        with pytest.warns(UserWarning, match=r"ended at max_new_tokens \(1\)"):
+            pipe("cat cat cat", max_new_tokens=1)
 
 
 def test_a_users_patterns_stay_as_they_are(translate: Pipeline) -> None:

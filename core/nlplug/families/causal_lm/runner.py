@@ -8,7 +8,7 @@ from contextlib import closing
 from functools import partial
 from typing import Any, cast
 
-from nlplug.errors import InputError, OptionError, warn
+from nlplug.errors import InputError, OptionError
 from nlplug.families.causal_lm.chat_template import ChatTemplate, append_text, chat_template_of
 from nlplug.families.causal_lm.inside import inside_causal
 from nlplug.families.causal_lm.options import (
@@ -22,6 +22,7 @@ from nlplug.families.causal_lm.options import (
 )
 from nlplug.families.decoding_options import GenerationConfig, refuse_token_ids
 from nlplug.families.generation_settings import check_settings
+from nlplug.families.text_ends import warn_of_limit
 from nlplug.families.vocabulary import check_vocabulary
 from nlplug.inside.result import Inside, Request
 from nlplug.models.bundle import Bundle
@@ -185,13 +186,11 @@ class CausalRunner(StreamingRunner):
         """
         context, most = self._decoder.get().spec.context, decoding.max_new_tokens
         full = sum(len(prompt.ids) + new > context and new < most for prompt, new in texts)
-        if full:
-            what = "A text" if full == 1 else f"{full:,} texts"
-            warn(
-                f"{what} ended at the model's context of {context} tokens, before the limit of "
-                f"{most} new ones. Give a shorter prompt or a lower max_new_tokens.",
-                UserWarning,
-            )
+        warn_of_limit(
+            full,
+            f"the model's context of {context} tokens, before the limit of {most} new ones",
+            "Give a shorter prompt or a lower max_new_tokens.",
+        )
 
     def _steps(
         self, inputs: Iterable[TaskInput], options: CausalOptions, stop: threading.Event

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -19,6 +19,8 @@ from nlplug.families.decoding_options import refuse_token_ids
 from nlplug.families.seq2seq.alternatives import other_endings
 from nlplug.families.seq2seq.inside import inside_seq2seq
 from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel
+from nlplug.families.seq2seq.stretch import Stretch, joined_ids, joined_texts
+from nlplug.families.text_ends import warn_of_limit
 from nlplug.inside.result import Inside, Request
 from nlplug.models.signature import Signature
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
@@ -34,23 +36,6 @@ from nlplug.task import StreamingRunner, TaskInput
 
 _FIRST_CHUNK = 8
 _LARGEST_CHUNK = 512
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """What became of a part of an answer.
-
-    Attributes:
-        versions: Its text, once for each version of the answer; a single one serves all.
-        ids: The ids of the tokens of each version; empty for a part that stays as it was.
-        tokens: How many were decoded for it.
-        finish: Why its text ended; None for one that stays as it was.
-    """
-
-    versions: list[str]
-    ids: list[list[int]] = field(default_factory=list)
-    tokens: int = 0
-    finish: str | None = None
 
 
 class Seq2SeqRunner(StreamingRunner):
@@ -203,14 +188,26 @@ class Seq2SeqRunner(StreamingRunner):
             numbers = [number for number, own in enumerate(parts, first) for _ in own]
             first += len(items)
             stretches = self._stretches(list(chain(*parts)), options, decoding, numbers)
+            unended = 0
             with closing(stretches):
                 for own in parts:
                     raise_if_cancelled(stop)
                     made = list(islice(stretches, len(own)))
+                    unended += any(stretch.finish == "length" for stretch in made)
                     if options.return_tensors:
                         yield self._token_ids(made, count)
                     else:
-                        yield [{self._key: text} for text in _versions(made, count)]
+                        yield [{self._key: text} for text in joined_texts(made, count)]
+            self._warn_of_limit(unended, decoding)
+
+    def _warn_of_limit(self, count: int, decoding: DecodingOptions) -> None:
+        """Warn of answers that have a stretch without its end."""
+        most, positions = decoding.max_new_tokens, self._model.positions()
+        if positions is not None and positions <= most:
+            limit, advice = f"the model's context of {positions} tokens", "Give shorter texts."
+        else:
+            limit, advice = f"max_new_tokens ({most})", "Give a larger one for the whole text."
+        warn_of_limit(count, limit, advice)
 
     def _open(self) -> TextDecoder:
         encoder, decoder = self._files
@@ -229,7 +226,7 @@ class Seq2SeqRunner(StreamingRunner):
         the start token, and padded to the longest version."""
         start = self._decoder.get().begin()
         pad = self._model.target.pad_token_id or 0
-        versions = _joined([stretch.ids for stretch in made], count)
+        versions = joined_ids([stretch.ids for stretch in made], count)
         longest = max(map(len, versions))
         key = f"{self._key.removesuffix('_text')}_token_ids"
         return [
@@ -257,6 +254,7 @@ class Seq2SeqRunner(StreamingRunner):
                     text = trim(piece.text) if trim else piece.text
                     ended = piece.finish if last else None
                     yield replace(piece, text=text, finish=ended, part=place)
+        self._warn_of_limit(int(finish == "length"), decoding)
 
     def _by_stretch(
         self, parts: Sequence[Part], options: Any, decoding: DecodingOptions
@@ -264,9 +262,11 @@ class Seq2SeqRunner(StreamingRunner):
         count, finish = 0, "eos"
         with closing(self._stretches(parts, options, decoding, in_order=True)) as stretches:
             for place, stretch in enumerate(stretches):
-                count, finish = count + stretch.tokens, stretch.finish or finish
+                count += stretch.tokens
+                finish = finish if finish == "length" else stretch.finish or finish
                 ended = finish if place == len(parts) - 1 else None
                 yield TextPiece(stretch.versions[0], ended, count, part=place)
+        self._warn_of_limit(int(finish == "length"), decoding)
 
     def _stretches(
         self,
@@ -332,19 +332,26 @@ class Seq2SeqRunner(StreamingRunner):
         for (segment, number), texts in zip(segments, made, strict=True):
             tokens = sum(len(text.tokens) for text in texts)
             ids = [text.tokens for text in texts]
+            cut = any(one.finish == "length" for one in texts)
+            finish = "length" if cut else texts[0].finish
 
-            def again(more: Sequence[Segment], number: int = number) -> list[list[str]]:
-                nonlocal ids, tokens
+            def again(
+                more: Sequence[Segment], number: int = number, cut: bool = cut
+            ) -> list[list[str]]:
+                nonlocal ids, tokens, finish
                 parts = [(one, number) for one in more]
                 rewritten = self._write(parts, options, decoding) if parts else []
                 tokens += sum(stretch.tokens for stretch in rewritten)
+                if cut:  # these take its place; if there are none, the source does
+                    ends = [stretch.finish for stretch in rewritten]
+                    finish = "length" if "length" in ends else "eos"
                 if rewritten:
-                    ids = _joined([stretch.ids for stretch in rewritten], len(ids))
+                    ids = joined_ids([stretch.ids for stretch in rewritten], len(ids))
                 return [stretch.versions for stretch in rewritten]
 
             written = [self._model.written(text, segment, options) for text in texts]
             versions = segment.finished(written, again)
-            stretches.append(Stretch(versions, ids, tokens, texts[0].finish))
+            stretches.append(Stretch(versions, ids, tokens, finish))
         return stretches
 
 
@@ -378,18 +385,3 @@ def _first_places(parts: Sequence[Part], *, alone: bool) -> dict[int, int]:
         for place, part in enumerate(parts)
         if isinstance(part, Segment)
     }
-
-
-def _joined(parts: Sequence[list[list[int]]], count: int) -> list[list[int]]:
-    """The ids of each version of several parts; a part with one version has it in all."""
-    return [
-        [token for part in parts if part for token in part[min(number, len(part) - 1)]]
-        for number in range(count)
-    ]
-
-
-def _versions(stretches: Sequence[Stretch], count: int) -> list[str]:
-    return [
-        "".join(stretch.versions[min(number, len(stretch.versions) - 1)] for stretch in stretches)
-        for number in range(count)
-    ]

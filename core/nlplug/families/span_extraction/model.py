@@ -110,7 +110,7 @@ class SpanExtractionModel(ExplainableModel[SpanExtractionInput, SpanExtractionOp
             window: Window = row.meta
             start, no_start = _probabilities(output["start_logits"], window)
             end, no_end = _probabilities(output["end_logits"], window)
-            lowest = min(lowest, no_start * no_end)
+            lowest = min(lowest, float(no_start * no_end))
             find = distinct_spans if options.distinct else best_spans
             found.add(
                 window.span(first, last, score)

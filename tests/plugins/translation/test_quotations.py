@@ -1,0 +1,75 @@
+"""Quotations within a sentence are translated by themselves, with their own marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nlplug import Pipeline, pipeline
+from nlplug.testing import tiny_translator
+from nlplug_translation.excerpt import Excerpt
+from nlplug_translation.protected import spans
+from nlplug_translation.task import TranslationTask
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('He said "I am tired" and left.', ['"I am tired"']),
+        ('"Stop!" she cried to the "doctor".', ['"doctor"']),
+        ('He said "I am tired.', ['"I am tired.']),
+        ('I go home." and left.', ['I go home."']),
+        ('a 5" disk and "my" word', ['"my"']),
+        ("It's the dogs' food", []),
+        ("The book is 'War and Peace'.", ["'War and Peace'"]),
+        ("rock 'n' roll", []),
+        ("He wrote “The Old Man” in «Cuba»", ["“The Old Man”", "«Cuba»"]),
+        ('say "hi', ['"hi']),
+        ('"all of it"', []),
+        ('Grade "A" is good', []),
+        ('the {x} "is {y} here" ok', ['"is {y} here"']),
+    ],
+)
+def test_where_quotations_are(text: str, found: list[str]) -> None:
+    excerpt = Excerpt(text, tuple(spans(text)))
+    assert [text[start:end] for start, end in excerpt.quotations()] == found
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[Pipeline]:
+    with pipeline("translation") as pipe:
+        yield pipe
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('He told me: "Come back tomorrow."', ['"Revenez demain."']),
+        ('Your "friend" has lied to you.', ['"ami"', "menti"]),
+        (
+            'The report said "nothing has changed since last year", but nobody believes it.',
+            ['"rien', "changé", "personne"],
+        ),
+        ("He wrote “The Old Man and the Sea” in Cuba.", ["“Le vieil homme et la mer”", "Cuba"]),
+        ('The message "File not found" appears.', ['"Fichier non trouvé"']),
+    ],
+)
+def test_what_is_quoted_is_translated(embedded: Pipeline, text: str, parts: list[str]) -> None:
+    answer = embedded(text)[0]["translation_text"]
+    assert [part for part in parts if part not in answer] == [], answer
+
+
+def test_a_quotation_over_several_sentences_keeps_its_marks(embedded: Pipeline) -> None:
+    answer = embedded('He said "Hello. How are you?" and left.')[0]["translation_text"]
+    assert answer.startswith('Il a dit "Bonjour. ')
+    assert '?" et' in answer
+
+
+def test_where_a_masked_quotation_is_lost_the_whole_sentence_is_translated(tmp_path: Path) -> None:
+    words = {"the": "le", "cat": "chat", "dog": "chien", "3": "", "0": "", "says": "dit"}
+    with Pipeline(TranslationTask(), tiny_translator(tmp_path, words), threads=1) as pipe:
+        answer = pipe('the dog says "the cat"')[0]["translation_text"]
+        assert "chat" in answer
+        assert "chien" in answer
