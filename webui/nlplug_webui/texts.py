@@ -372,11 +372,9 @@ def visitor_of(request: Any) -> str:
 
 
 def translations(extra: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """The tables for ``gr.I18n``: the texts of the interface and the ``extra`` ones, by key."""
+    """The texts of the interface and the ``extra`` ones, by language and key."""
     every: dict[str, Mapping[str, str]] = {**TEXTS, **extra}
-    tables = {
+    return {
         language: {PREFIX + key: forms.get(language, forms["en"]) for key, forms in every.items()}
         for language in LANGUAGES
     }
-    # Gradio looks up the full tag of a locale before it falls back to English.
-    return tables | {"zh-CN": tables["zh"], "zh-TW": tables["zh"], "zh-HK": tables["zh"]}
