@@ -94,7 +94,7 @@ class WebUI:
         texts = pages.texts_of(self.pages, api)
         for page in self.pages:
             if page.task is not None:
-                texts |= page_texts(page.task)
+                texts |= page_texts(page.task, pool)
         texts |= workshop_texts(any_folder=not pool.only_packaged, corrects=workspace)
         self._i18n = gr.I18n()  # makes keys only: each page gets its texts in texts_script
         failures = {page.path: self._rehearse(page) for page in self.pages}

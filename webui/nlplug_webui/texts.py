@@ -105,6 +105,22 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Enter a text and click Run, or choose an example.",
         "zh": "输入文本后点击“运行”，或选择一个示例。",
     },
+    "model_first": {"en": "Choose a model first", "zh": "请先选择模型"},
+    "model_first_none": {
+        "en": "This task has no model of its own.",
+        "zh": "这个任务没有自带的模型。",
+    },
+    "model_first_hint": {
+        "en": "Choose one of these, or name another one under Model. A model is downloaded from "
+        "the Hub once.",
+        "zh": "请选择下列模型之一，或在“模型”中填写其他模型。模型只需从 Hub 下载一次。",
+    },
+    "model_first_installed": {
+        "en": "This server opens installed models only. Install the package of a model for this "
+        "task.",
+        "zh": "此服务器只打开已安装的模型。请安装适用于此任务的模型包。",
+    },
+    "use_model": {"en": "Use {name}", "zh": "使用 {name}"},
     "outdated": {
         "en": "Outdated: input or options have changed",
         "zh": "已过时：输入或选项已更改",
@@ -244,8 +260,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "正在处理另外两个文件，之后处理这个文件。",
     },
     "batch_lost": {
-        "en": "The server does not have this batch any more. Process the file again.",
-        "zh": "服务器上已没有这次批量处理的结果。请重新处理文件。",
+        "en": "The results of this batch are no longer on the server: it was restarted, or the "
+        "results were not opened for an hour. Process the file again.",
+        "zh": "服务器上已没有这次批量处理的结果：服务器已重新启动，或结果超过一小时未被查看。"
+        "请重新处理文件。",
     },
     "batch_progress": {"en": "Progress", "zh": "进度"},
     "batch_scores": {"en": "Distribution of the scores", "zh": "得分分布"},
