@@ -27,8 +27,10 @@ LINKS = {
     "ner": "?text=Ada+Lovelace+lived+in+London",
     "qa": "?question=Where+did+Ada+live%3F&context=Ada+Lovelace+lived+in+London.",
     "translation": "?text=Good+morning",
+    "generation": "?text=Once+upon+a+time&max_new_tokens=1",
 }
-"""The pages whose link is answered without a click."""
+"""What the links of pages name that have an embedded model."""
+FILLED = "() => document.querySelector('#try-card textarea')?.value"
 WATCH = """() => {
     window.shift = 0;
     new PerformanceObserver((list) => list.getEntries().forEach((one) => {
@@ -114,6 +116,9 @@ def _opened(
     page.wait_for_function(READY)
     drawn = page.evaluate("performance.now()") / 1000
     if answers:
+        page.wait_for_function(FILLED)
+        if not page.locator("#np-live input").is_checked():  # the link alone is not answered
+            page.locator("#run").click()
         page.wait_for_function(ANSWERED)
         answered = page.evaluate("performance.now()") / 1000
     page.wait_for_timeout(1500)

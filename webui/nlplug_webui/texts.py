@@ -27,6 +27,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Every task runs on this machine. Nothing you type leaves it.",
         "zh": "所有任务都在本机运行，输入的内容不会离开这台机器。",
     },
+    "home_more": {"en": "For all tasks", "zh": "适用于所有任务"},
     "home_none": {"en": "No task is installed yet", "zh": "还没有安装任何任务"},
     "home_none_hint": {
         "en": "Install one, for example: pip install nlplug-sentiment",
