@@ -49,7 +49,7 @@ RECIPES = $(strip $(if $(filter-out *,$(MODEL)),$(RECIPE_OF),\
 METADATA := pyproject.toml $(MEMBERS:=/pyproject.toml) constraints.txt constraints5.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test5 fuzz long mutants gate-cases soak federated axe way-pictures lint format docs docs-serve release-check nox stacks bench models version api clean
+.PHONY: help demo test test5 fuzz long mutants gate-cases soak federated axe page-figures way-pictures lint format docs docs-serve release-check nox stacks bench models version api clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -89,6 +89,9 @@ federated: ## Train with three clients on this machine, in $(VENV)-federated (FE
 axe: $(VENV)/.dev-installed ## Check the accessibility of all pages of the web UI (AXE_ARGS="--page translation")
 	$(PIP) axe-playwright-python
 	$(BIN)/python tools/axe.py $(AXE_ARGS)
+
+page-figures: $(VENV)/.dev-installed ## Measure how the pages of the web UI open (FIGURES_ARGS="--page sentiment")
+	$(BIN)/python tools/page_figures.py $(FIGURES_ARGS)
 
 way-pictures: $(VENV)/.dev-installed ## Take the pictures of docs/workshop.md
 	$(BIN)/python tools/way_pictures.py

@@ -74,7 +74,7 @@ def check(url: str, wanted: list[str] | None) -> int:
     failed = 0
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        paths = wanted or _paths(browser, url)
+        paths = wanted or all_paths(browser, url)
         for look, settings in LOOKS.items():
             context = browser.new_context(
                 locale="en-US", reduced_motion="reduce", bypass_csp=True, **settings
@@ -112,7 +112,7 @@ def _process(page: Page) -> None:
     page.wait_for_timeout(600)
 
 
-def _paths(browser: Browser, url: str) -> list[str]:
+def all_paths(browser: Browser, url: str) -> list[str]:
     page = browser.new_page()
     _open(page, url)
     links = page.locator(".np-menu-links a").evaluate_all(

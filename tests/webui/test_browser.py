@@ -236,6 +236,15 @@ def test_a_batch_goes_on_while_its_page_is_loaded_again(open_page: Open, tmp_pat
     assert Path(download.value.path()).read_text("utf-8").startswith("text,label,score\ngood,")
 
 
+def test_a_batch_that_the_server_lost_is_explained_once(open_page: Open) -> None:
+    page = open_page("tone")
+    page.evaluate("sessionStorage.setItem('nplug:batch:/tone', 'of the server before')")
+    page.goto(page.url + "#batch")
+    page.reload()
+    page.get_by_text("are no longer on the server: it was restarted").wait_for()
+    page.wait_for_function("sessionStorage.getItem('nplug:batch:/tone') === ''")
+
+
 def test_a_local_bundle_can_be_picked(open_page: Open, tmp_path: Path) -> None:
     tiny_text_classifier(
         tmp_path / "mood", {"sun": (9.0, 0.0), "rain": (0.0, 9.0)}, labels=("happy", "sad")

@@ -114,6 +114,21 @@ def test_maps_probabilities_and_neighbors_by_keyboard(guest: Visitor) -> None:
     assert guest.foreign == []
 
 
+def test_inside_answers_while_typing_and_keeps_what_is_chosen(guest: Visitor) -> None:
+    page = guest.open("inside#/translation")
+    page.locator("#np-i-live").uncheck()
+    page.locator("#np-i-live").check()  # chosen, so that a slow machine asks too
+    page.locator("#np-i-field-text").fill("The cat is black.")
+    page.locator("#np-i-map caption").wait_for()
+    page.locator("#np-i-kind").select_option("0")
+    page.locator("#np-i-layer").select_option("0")
+    page.locator("#np-i-field-text").fill("The dog is black.")
+    page.locator("#np-i-map tbody th", has_text="dog").wait_for()
+    told = page.locator("#np-i-map caption").inner_text()
+    assert told == "Source to itself (encoder) · Layer: 1 · Head: Mean of all"
+    guest.leave()
+
+
 def test_the_gate_and_a_model_that_does_not_exist(comparing: Page) -> None:
     gate = comparing.locator("#np-c-gates .np-c-gate")
     assert "650 labelled rows" in gate.inner_text()

@@ -55,7 +55,7 @@ def client() -> TestClient:
 
 
 def test_a_page_of_gradio_is_scrubbed_and_carries_the_policy(client: TestClient) -> None:
-    response = client.get("/page", headers={"Accept": "text/html"})
+    response = client.get("/page", headers={"Accept": "text/html", "Accept-Encoding": "br"})
     assert response.text == "gradio_config"
     assert response.headers["content-length"] == str(len("gradio_config"))
     assert "default-src 'self'" in response.headers["content-security-policy"]

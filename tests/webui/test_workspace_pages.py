@@ -158,7 +158,7 @@ def test_rows_are_found_edited_and_deleted(visitor: Visitor, workspace: Workspac
     page.locator(".np-w-rows button", has_text="Edit").click()
     page.locator('.np-w-rows .np-w-label[data-label="a"]').click()
     page.locator(".np-w-rows button", has_text="Save").click()
-    page.locator(".np-w-table", has_text="Nothing here yet").wait_for()
+    page.locator(".np-w-table", has_text="No row matches").wait_for()
     assert [row["label"] for row in rows(workspace, "table")] == ["a", "a", "b"]
     page.locator("#np-data-label").select_option("")
     page.locator("#np-data-count", has_text="of 2").wait_for()

@@ -15,6 +15,7 @@ from nlplug.server.containment import contained
 from nlplug.server.pool import AUTO, Lease, ModelPool
 from nlplug.task import Display, Task
 from nlplug_webui.fields import Control, for_model, input_values, option_values
+from nlplug_webui.first_model import lacks_model, message_html
 from nlplug_webui.forms import control_id
 from nlplug_webui.messages import error_html, foreign_html
 from nlplug_webui.render import MAX_CHARACTERS, Shown, growing_html, show, written_frame
@@ -115,7 +116,7 @@ class Answering:
             with contained(), self._lease(question) as lease:
                 return self._answer(question, lease, item, options)
         except Exception as error:
-            return self._result.message(error_html(error, question.language))
+            return self._refused(error, question)
 
     def growing(self, question: PageRequest, empty: str) -> Generator[list[Any], None, None]:
         """Yield the values of the result card while the text is generated; last: the whole answer.
@@ -130,11 +131,18 @@ class Answering:
         try:
             yield from self._grown(question, run)
         except Exception as error:
-            yield self._result.message(error_html(error, question.language))
+            yield self._refused(error, question)
         finally:
             self.runs.done(question.visitor, run)
         if run.ending is Ending.CLEARED:
             yield self._result.nothing(empty)
+
+    def _refused(self, error: Exception, question: PageRequest) -> list[Any]:
+        """The error; without a model, no other error matters yet."""
+        language = question.language
+        if not question.model and lacks_model(self._task, self._pool):
+            return self._result.message(message_html(self._task, self._pool, language))
+        return self._result.message(error_html(error, language))
 
     def _grown(self, question: PageRequest, run: Run) -> Iterator[list[Any]]:
         item, options = self._read(question)

@@ -15,6 +15,7 @@ from gradio.i18n import I18nData
 
 from nlplug.server.pool import ModelPool
 from nlplug_webui import look_and_feel, pages
+from nlplug_webui.bundled import GradioFiles
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.hookspecs import PanelContext
 from nlplug_webui.lasting import LastingFiles
@@ -29,6 +30,7 @@ from nlplug_webui.pages import (
     Page,
 )
 from nlplug_webui.private import PrivatePages
+from nlplug_webui.sent_texts import texts_script
 from nlplug_webui.task_page import build_task_page, page_texts
 from nlplug_webui.texts import LANGUAGES, PREFIX, language_of, say, translations
 from nlplug_webui.workshop.compare import Comparing
@@ -36,7 +38,7 @@ from nlplug_webui.workshop.inside import Insides
 from nlplug_webui.workshop.plugins import Plugins
 from nlplug_webui.workshop.products import TaskTools
 from nlplug_webui.workshop.routes import Workshop, off
-from nlplug_webui.workshop.scripts import routes as script_routes
+from nlplug_webui.workshop.scripts import SentFile, scripts
 from nlplug_webui.workshop.texts import workshop_texts
 
 if TYPE_CHECKING:
@@ -92,20 +94,20 @@ class WebUI:
         texts = pages.texts_of(self.pages, api)
         for page in self.pages:
             if page.task is not None:
-                texts |= page_texts(page.task)
+                texts |= page_texts(page.task, pool)
         texts |= workshop_texts(any_folder=not pool.only_packaged, corrects=workspace)
-        self.i18n = gr.I18n()  # the trial build needs keys only
+        self._i18n = gr.I18n()  # makes keys only: each page gets its texts in texts_script
         failures = {page.path: self._rehearse(page) for page in self.pages}
         self.failed_pages = {path: cause for path, cause in failures.items() if cause}
         texts["plugins:html"] = {
             language: pages.plugins_html(host.records(), language, self.failed_pages)
             for language in LANGUAGES
         }
-        self.i18n = gr.I18n(**translations(texts))
+        self.texts = translations(texts)
         self.blocks = self._build()
 
     def _text(self, key: str) -> I18nData:
-        return self.i18n(PREFIX + key)
+        return self._i18n(PREFIX + key)
 
     def _build(self) -> gr.Blocks:
         demo = _Pages(
@@ -225,8 +227,6 @@ def mount(
     app.include_router(Insides(host, pool).router)
     app.include_router(TaskTools(host, pool).router)
     app.include_router(Plugins(host, loopback=loopback, protected=protected).router)
-    for path, answer in script_routes().items():
-        app.add_api_route(path, answer, methods=["GET"], include_in_schema=False)
     paths = [str(getattr(route, "path", "")) for route in app.routes]
     reserved = {path.strip("/").split("/")[0] for path in paths}
     ui = WebUI(
@@ -236,6 +236,12 @@ def mount(
         api="./openapi.json",  # a page of documentation would load from another host
         workspace=workspace is not None,
     )
+    first, later = scripts()
+    parts = GradioFiles(part.get_block_name() for part in ui.blocks.blocks.values())
+    bundle = SentFile("np-gradio.js", "text/javascript", parts.script)
+    styles = SentFile("np-gradio.css", "text/css", parts.styles)
+    for file in (first, bundle, later, styles):
+        app.add_api_route(f"/{file.name}", file.answer, methods=["GET"], include_in_schema=False)
     settings: dict[str, Any] = look_and_feel.settings()
     gr.mount_gradio_app(
         app,
@@ -245,12 +251,16 @@ def mount(
         ssr_mode=False,
         enable_monitoring=False,
         pwa=False,
-        i18n=ui.i18n,
         mcp_server=False,
         show_error=True,
         **settings,
     )
-    app.add_middleware(PrivatePages, head=look_and_feel.head())
+    sheet = f'<link rel="stylesheet" href="{styles.address}">'.encode()
+    app.add_middleware(
+        PrivatePages,
+        head=look_and_feel.head((first.address, bundle.address), later.address),
+        tail=lambda page: sheet + texts_script(page, ui.texts),
+    )
     app.add_middleware(MissingPages)
     app.add_middleware(LastingFiles)
     return ui

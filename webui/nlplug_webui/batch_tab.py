@@ -166,7 +166,7 @@ class BatchTab:
         run = self._runs.find(name or "")
         if run is None:
             lost = say("batch_lost", language_of(request))
-            yield [f'<p class="np-note">{escape(lost)}</p>', *_ready(_NOTHING)]
+            yield [f'<p class="np-note" data-batch-lost>{escape(lost)}</p>', *_ready(_NOTHING)]
             return
         async for shown in _watched(run):
             yield shown

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.themes.utils import colors, sizes
-
-from nlplug_webui.workshop.scripts import tags
 
 _FONTS = (
     "ui-sans-serif",
@@ -44,14 +43,20 @@ _STYLES = (
 )
 
 
-def head() -> str:
+def head(early: Iterable[str], late: str) -> str:
     """What the head of each page has first: the icon and the scripts.
 
     It is not given to Gradio, which adds it to a page only after the first events of the page.
+
+    Args:
+        early: Addresses of the scripts that run before anything else of the page is read.
+        late: Address of the script that runs when it is read.
     """
+    loaded = "".join(f'<script src="{address}"></script>' for address in early)
     return (
         f"<style>{_FIRST_STYLE}</style>"
-        f'<link rel="icon" href="{_ICON}"><meta name="color-scheme" content="light dark">{tags()}'
+        f'<link rel="icon" href="{_ICON}"><meta name="color-scheme" content="light dark">'
+        f'{loaded}<script src="{late}" defer></script>'
     )
 
 

@@ -142,13 +142,19 @@ def title_html(page: Page, language: str) -> str:
 
 
 def home_html(pages: Iterable[Page], language: str) -> str:
-    """The overview: one card per page."""
+    """The overview: one card per page, and one for each of the pages that serve all tasks."""
+    told = ((page.path, page.title, page.description) for page in pages)
     cards = "".join(
-        f'<a class="np-home-card" href="./{escape(page.path)}">'
-        f"<strong>{escape(localize(page.title, language))}</strong>"
-        f"<span>{escape(localize(page.description, language))}</span>"
-        f"<em>{escape(say('open', language))} →</em></a>"
-        for page in pages
+        _home_card(path, localize(title, language), localize(description, language), language)
+        for path, title, description in told
+    )
+    more = "".join(
+        _home_card(name, say(name, language), say(f"{name}_lead", language), language)
+        for name in _NAMED
+    )
+    tools = (
+        f'<h2 class="np-home-more">{escape(say("home_more", language))}</h2>'
+        f'<div class="np-home">{more}</div>'
     )
     lead = (
         f'<div class="np-title"><h1>{escape(say("home_title", language))}</h1>'
@@ -156,8 +162,15 @@ def home_html(pages: Iterable[Page], language: str) -> str:
     )
     if not cards:
         nothing = empty_html("✦", say("home_none", language), say("home_none_hint", language))
-        return f'{lead}<div class="np-card">{nothing}</div>'
-    return f'{lead}<div class="np-home">{cards}</div>'
+        return f'{lead}<div class="np-card">{nothing}</div>{tools}'
+    return f'{lead}<div class="np-home">{cards}</div>{tools}'
+
+
+def _home_card(path: str, title: str, description: str, language: str) -> str:
+    return (
+        f'<a class="np-home-card" href="./{escape(path)}"><strong>{escape(title)}</strong>'
+        f"<span>{escape(description)}</span><em>{escape(say('open', language))} →</em></a>"
+    )
 
 
 def plugins_html(

@@ -7,9 +7,12 @@ plugin may still request.
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from nlplug_webui.workshop.scripts import accepts_gzip
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -50,16 +53,20 @@ def scrub(html: bytes) -> bytes:
 class PrivatePages:
     """ASGI middleware that does this for the pages of Gradio and passes all other responses on.
 
-    It also adds the project's own tags at the start of their heads.
+    It also adds the project's own tags to their heads, and compresses them, which Gradio does not.
 
     Args:
         app: The wrapped app.
-        head: HTML of these tags.
+        head: HTML of the tags at the start of a head.
+        tail: Makes those at its end from the HTML of the page.
     """
 
-    def __init__(self, app: App, head: str = "") -> None:
+    def __init__(
+        self, app: App, head: str = "", tail: Callable[[bytes], bytes] | None = None
+    ) -> None:
         self._app = app
         self._head = head.encode()
+        self._tail = tail or (lambda _: b"")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -78,7 +85,7 @@ class PrivatePages:
             elif held is not None and message["type"] == "http.response.body":
                 body.extend(message.get("body", b""))
                 if not message.get("more_body", False):
-                    start, page = _private(held, bytes(body), self._head)
+                    start, page = self._private(held, bytes(body), packs)
                     await send(start)
                     await send({"type": "http.response.body", "body": page})
                 return
@@ -86,8 +93,29 @@ class PrivatePages:
 
         # A compressed page cannot be changed here.
         headers = [(k, v) for k, v in scope["headers"] if k != b"accept-encoding"]
+        accepted = b",".join(v for k, v in scope["headers"] if k == b"accept-encoding")
+        packs = accepts_gzip(accepted.decode("latin-1"))
         wanted = dict(scope, headers=headers) if _wants_page(scope) else scope
         await self._app(wanted, receive, answer)
+
+    def _private(self, start: Message, body: bytes, packs: bool) -> tuple[Message, bytes]:
+        if _MARK not in body:
+            return start, body
+        tail = self._tail(body) + b"</head>"
+        body = scrub(body).replace(b"<head>", b"<head>" + self._head, 1)
+        body = body.replace(b"</head>", tail, 1)
+        added = [
+            (b"content-security-policy", POLICY.encode()),
+            (b"referrer-policy", b"no-referrer"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"vary", b"accept-encoding"),
+        ]
+        if packs:
+            body = gzip.compress(body, 5, mtime=0)
+            added.append((b"content-encoding", b"gzip"))
+        added.append((b"content-length", str(len(body)).encode()))
+        kept = [(k, v) for k, v in start["headers"] if k.lower() != b"content-length"]
+        return dict(start, headers=[*kept, *added]), body
 
 
 def _wants_page(scope: Message) -> bool:
@@ -100,17 +128,3 @@ def _is_page(start: Message) -> bool:
         headers.get(b"content-type", b"").startswith(b"text/html")
         and b"content-encoding" not in headers
     )
-
-
-def _private(start: Message, body: bytes, head: bytes) -> tuple[Message, bytes]:
-    if _MARK not in body:
-        return start, body
-    body = scrub(body).replace(b"<head>", b"<head>" + head, 1)
-    kept = [(k, v) for k, v in start["headers"] if k.lower() != b"content-length"]
-    added = [
-        (b"content-length", str(len(body)).encode()),
-        (b"content-security-policy", POLICY.encode()),
-        (b"referrer-policy", b"no-referrer"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    return dict(start, headers=[*kept, *added]), body

@@ -17,6 +17,7 @@ from nlplug_webui.batch_tab import BatchTab
 from nlplug_webui.code_tab import CodeTab
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model, input_controls, option_controls
+from nlplug_webui.first_model import placeholder_html
 from nlplug_webui.forms import Translate, component, localized_choices, text_keys
 from nlplug_webui.hookspecs import PanelContext
 from nlplug_webui.model_card import ModelCard
@@ -35,7 +36,7 @@ _STREAMED: dict[str, Any] = {
 }
 
 
-def page_texts(task: Task) -> dict[str, Mapping[str, str]]:
+def page_texts(task: Task, pool: ModelPool) -> dict[str, Mapping[str, str]]:
     """The texts of a task's page, by the keys that the page uses."""
 
     def batch_empty(language: str) -> str:
@@ -47,7 +48,9 @@ def page_texts(task: Task) -> dict[str, Mapping[str, str]]:
         f"{task.name}:code": {
             name: snippets.html(snippets.example(task), name) for name in LANGUAGES
         },
-        f"{task.name}:empty": {name: _empty(name) for name in LANGUAGES},
+        f"{task.name}:empty": {
+            name: placeholder_html(task, pool, name) + _empty(name) for name in LANGUAGES
+        },
         f"{task.name}:batch-empty": {name: batch_empty(name) for name in LANGUAGES},
         "tabs:html": {name: tabs_html(name) for name in LANGUAGES},
         "result:bar": {name: bar_html(name) for name in LANGUAGES},

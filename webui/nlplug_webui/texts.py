@@ -27,6 +27,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Every task runs on this machine. Nothing you type leaves it.",
         "zh": "所有任务都在本机运行，输入的内容不会离开这台机器。",
     },
+    "home_more": {"en": "For all tasks", "zh": "适用于所有任务"},
     "home_none": {"en": "No task is installed yet", "zh": "还没有安装任何任务"},
     "home_none_hint": {
         "en": "Install one, for example: pip install nlplug-sentiment",
@@ -105,6 +106,22 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Enter a text and click Run, or choose an example.",
         "zh": "输入文本后点击“运行”，或选择一个示例。",
     },
+    "model_first": {"en": "Choose a model first", "zh": "请先选择模型"},
+    "model_first_none": {
+        "en": "This task has no model of its own.",
+        "zh": "这个任务没有自带的模型。",
+    },
+    "model_first_hint": {
+        "en": "Choose one of these, or name another one under Model. A model is downloaded from "
+        "the Hub once.",
+        "zh": "请选择下列模型之一，或在“模型”中填写其他模型。模型只需从 Hub 下载一次。",
+    },
+    "model_first_installed": {
+        "en": "This server opens installed models only. Install the package of a model for this "
+        "task.",
+        "zh": "此服务器只打开已安装的模型。请安装适用于此任务的模型包。",
+    },
+    "use_model": {"en": "Use {name}", "zh": "使用 {name}"},
     "outdated": {
         "en": "Outdated: input or options have changed",
         "zh": "已过时：输入或选项已更改",
@@ -246,8 +263,10 @@ TEXTS: dict[str, dict[str, str]] = {
     "batch_full": {"en": "{n} files are waiting already.", "zh": "已有 {n} 个文件在等待。"},
     "batch_full_hint": {"en": "Try again in a few minutes.", "zh": "请过几分钟再试。"},
     "batch_lost": {
-        "en": "The server does not have this batch any more. Process the file again.",
-        "zh": "服务器上已没有这次批量处理的结果。请重新处理文件。",
+        "en": "The results of this batch are no longer on the server: it was restarted, or the "
+        "results were not opened for an hour. Process the file again.",
+        "zh": "服务器上已没有这次批量处理的结果：服务器已重新启动，或结果超过一小时未被查看。"
+        "请重新处理文件。",
     },
     "batch_progress": {"en": "Progress", "zh": "进度"},
     "batch_scores": {"en": "Distribution of the scores", "zh": "得分分布"},
@@ -374,11 +393,9 @@ def visitor_of(request: Any) -> str:
 
 
 def translations(extra: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """The tables for ``gr.I18n``: the texts of the interface and the ``extra`` ones, by key."""
+    """The texts of the interface and the ``extra`` ones, by language and key."""
     every: dict[str, Mapping[str, str]] = {**TEXTS, **extra}
-    tables = {
+    return {
         language: {PREFIX + key: forms.get(language, forms["en"]) for key, forms in every.items()}
         for language in LANGUAGES
     }
-    # Gradio looks up the full tag of a locale before it falls back to English.
-    return tables | {"zh-CN": tables["zh"], "zh-TW": tables["zh"], "zh-HK": tables["zh"]}

@@ -20,11 +20,11 @@ class ClassificationTask(SequenceClassificationTask):
     name = "classification"
     title: ClassVar[Localized] = {"en": "Classification", "zh": "文本分类"}
     description: ClassVar[Localized] = {
-        "en": "Assigns labels to a text. The model defines the labels. The embedded model "
-        "recognizes 150 intents of requests to an assistant in English, and requests that are "
-        "none of them.",
-        "zh": "为文本分配标签，标签由模型定义。内置模型识别向英文助手提出的 150 种意图，"
-        "并能识别不属于其中任何一种的请求。",
+        "en": "Assigns labels to a text. The model defines the labels. The embedded models "
+        "recognize 150 intents of English requests to an assistant, and requests that are none of "
+        "them, and ten topics of Chinese news titles.",
+        "zh": "为文本分配标签，标签由模型定义。内置模型识别英文助手请求的 150 种意图，以及不属于"
+        "其中任何一种的请求，并识别中文新闻标题的十个主题。",
     }
     Options: ClassVar[type[TaskOptions]] = ClassificationOptions
     default_model = "intents-en"
@@ -38,6 +38,7 @@ class ClassificationTask(SequenceClassificationTask):
         Example({"text": "How much did I spend on groceries last month?"}),
         Example({"text": "How tall is the Eiffel Tower?"}),
         Example({"text": "Will it rain in Lyon on Sunday?"}, {"top_k": 3}),
+        Example({"text": "央行宣布下调存款准备金率，股市应声上涨"}),
     )
 
     name_rules: ClassVar[Mapping[str, NameRules]] = {

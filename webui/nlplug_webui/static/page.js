@@ -146,6 +146,17 @@ window.nplug = (() => {
     if (!option.checked) option.click();
     setTimeout(() => press("#run"), 100);
   });
+  // A suggested model of a task without one of its own: with a text, it answers at once.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-use-model]");
+    if (!button || !form) return;
+    button.disabled = true;
+    window.nplug.set({ model: button.dataset.useModel }, () => {
+      button.disabled = false;
+      if (blank()) find("#try-card textarea")?.focus();
+      else press("#run");
+    });
+  });
   // Who changes an option or the model afterwards wants no restored values any more.
   ["pointerdown", "keydown"].forEach((name) => document.addEventListener(name, (event) => {
     if (event.isTrusted && event.target.closest?.("#options, #model-card")) restored = null;
@@ -242,6 +253,7 @@ window.nplug = (() => {
     changed(now) {
       if (wanted && form.fields.every((field, place) => !(field.key in wanted.changes) || now[place] === wanted.changes[field.key])) filled(wanted);
       if (!form || resume || !take(now.slice(0, form.fields.length))) return;
+      find(".np-work")?.classList.toggle("np-has-model", Boolean(values[0]));
       mark();
       schedule();
       refreshCode();

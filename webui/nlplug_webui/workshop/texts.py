@@ -33,6 +33,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "datasets": ("Data sets", "数据集"),
     "runs": ("Training runs and models", "训练与模型"),
     "none": ("Nothing here yet.", "这里还没有内容。"),
+    "no_match": ("No row matches.", "没有符合条件的行。"),
+    "no_runs": (
+        "No training run yet. Open a data set, then click “Train a model”.",
+        "还没有训练。请打开一个数据集，然后点击“训练模型”。",
+    ),
+    "folder": ("Folder of the workspace: {path}", "工作区文件夹：{path}"),
     "no_data": (
         "No data set yet. Correct an answer on the page of a task, or create a data set and "
         "import a file.",

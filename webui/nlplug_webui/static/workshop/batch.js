@@ -11,15 +11,23 @@
   // The name for the events of the page.
   window.npBatch = () => name;
 
+  // Gradio drops an event that comes before it has wired all of its parts, so this one is repeated.
+  const ask = (times) => {
+    if (!times || document.querySelector("#batch-result :is([data-batch], [data-batch-lost])")) return;
+    document.getElementById("np-batch-again")?.click();
+    setTimeout(ask, 5000, times - 1);
+  };
+
   new MutationObserver(() => {
     const shown = document.querySelector("#batch-result [data-batch]")?.dataset.batch;
-    if (shown && shown !== name) {
-      name = shown;
+    const lost = document.querySelector("#batch-result [data-batch-lost]"); // is said once
+    if ((shown && shown !== name) || (lost && name)) {
+      name = shown ?? "";
       store.set(name);
     }
     const again = document.getElementById("np-batch-again");
-    if (asked || !again || !window.nplug.form) return;
+    if (asked || !again || !document.getElementById("download-skipped") || !window.nplug.form) return;
     asked = true;
-    if (name) setTimeout(() => again.click());
+    if (name) setTimeout(ask, 0, 3);
   }).observe(document.body, { childList: true, subtree: true });
 })();

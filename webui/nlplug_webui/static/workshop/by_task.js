@@ -2,7 +2,9 @@
 // tab, so that links, Back, a reload and a restart of the server restore them. An answer is marked as
 // outdated when the fields change.
 (() => {
-  const { say, el, filled, field, select, title, errorCard } = npw;
+  const { say, el, filled, field, select, title, local, errorCard } = npw;
+  const TYPING = 300; // milliseconds without a change before a page asks by itself
+  const FAST = 0.1; // seconds that an answer may take to be asked for while typing
   const LIMIT = 2000; // characters of the address
   const LONG = "long"; // a value is only in the tab
 
@@ -123,6 +125,26 @@
     };
   };
 
+  // Answers while typing in `text`, the fields of a form: asks after a pause, if one of the last answers
+  // was fast or somebody has switched it on. The browser keeps the switch. `took` is told the seconds of each answer.
+  npw.whileTyping = (id, name, initial, text) => {
+    const costs = [];
+    const key = `live:${name}`;
+    const box = el("input", { type: "checkbox", id, ".checked": (local(key) ?? String(initial)) === "true", onchange: () => local(key, String(box.checked)) });
+    let timer = null;
+    const listen = (form) => {
+      form.addEventListener("submit", () => clearTimeout(timer));
+      form.addEventListener("input", (event) => {
+        clearTimeout(timer);
+        const fast = local(key) === "true" || !costs.length || Math.min(...costs) <= FAST;
+        if (!text.has(event.target) || !box.checked || !fast || !text.values().some((one) => one.trim())) return;
+        timer = setTimeout(() => form.isConnected && form.requestSubmit(), TYPING);
+      });
+      return form;
+    };
+    return { listen, shown: el("label", { class: "np-live" }, box, el("span", {}, say("live"))), took: (seconds) => costs.splice(0, costs.length, ...costs.slice(-2), seconds) };
+  };
+
   // The fields of an input by their descriptions, with the values of the address.
   npw.inputs = (prefix, fields, given) => {
     const made = fields.map((one) => {
@@ -133,6 +155,7 @@
     });
     return {
       shown: made.map((one) => one.shown),
+      has: (node) => made.some((one) => one.box === node),
       values: () => made.map((one) => one.box.value),
       changed: () => Object.fromEntries(made.filter((one) => one.box.value !== one.first).map((one) => [one.name, one.box.value])),
     };

@@ -1,9 +1,7 @@
 // The page that compares two models. The task is in the address: #/TASK.
 (() => {
-  const { say, el, get, post, messages, field, input, select, title, local, byTask, asking, inputs, copyButton, errorCard } = npw;
+  const { say, el, get, post, messages, field, input, select, title, byTask, asking, inputs, whileTyping, copyButton, errorCard } = npw;
   const path = (...parts) => `./np-compare/${parts.map(encodeURIComponent).join("/")}`;
-  const TYPING = 300; // milliseconds without a change before the page asks by itself
-  const FAST = 0.1; // seconds that both answers may take to be asked for while typing
   const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
   const percent = (share) => `${(share * 100).toFixed(2)} %`;
   const points = (value) => (typeof value === "number" ? `${value < 0 ? "" : "+"}${(value * 100).toFixed(2)}` : "");
@@ -162,24 +160,14 @@
   const onText = (task, offer, sides, options, text, values) => {
     const note = messages();
     const shown = el("div", { id: "np-c-answers", "aria-live": "polite" });
-    const live = el("input", { type: "checkbox", id: "np-c-live", ".checked": (local(`live:compare:${task}`) ?? String(offer.live)) === "true",
-      onchange: () => local(`live:compare:${task}`, String(live.checked)) });
-    let cost = 0; // seconds of the last answers
-    let timer = null;
+    const live = whileTyping("np-c-live", `compare:${task}`, offer.live, text);
     const ask = asking(note, shown, "working", values, async (signal) => {
       const found = await post(path("tasks", task, "text"), { sides: sides.map((one) => one.value()), values: text.values(), options: options.changed() }, signal);
-      cost = found.sides.reduce((sum, one) => sum + one.seconds, 0);
+      live.took(found.sides.reduce((sum, one) => sum + one.seconds, 0));
       return [el("p", { class: "np-c-verdict", "data-same": String(found.same) }, say(found.same ? "same_answer" : "other_answer")), el("div", { class: "np-c-beside" }, found.sides.map(answer))];
     });
-    const form = el("form", { class: "np-card", onsubmit: (event) => { clearTimeout(timer); ask(event); } }, el("h2", {}, say("on_text")), text.shown,
-      el("label", { class: "np-live" }, live, el("span", {}, say("live"))),
-      el("div", { class: "np-w-line" }, el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask" }, say("compare"))), note.line, shown);
-    form.addEventListener("input", (event) => {
-      clearTimeout(timer);
-      if (!live.checked || event.target === live || cost > FAST || !text.values().some((one) => one.trim())) return;
-      timer = setTimeout(() => form.isConnected && form.requestSubmit(), TYPING);
-    });
-    return form;
+    return live.listen(el("form", { class: "np-card", onsubmit: ask }, el("h2", {}, say("on_text")), text.shown, live.shown,
+      el("div", { class: "np-w-line" }, el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask" }, say("compare"))), note.line, shown));
   };
 
   const onFile = (task, offer, sides, options) => {

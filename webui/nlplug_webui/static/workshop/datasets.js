@@ -104,7 +104,7 @@ npw.datasets = (() => {
         removing.textContent = say("delete_rows", { n: chosen.size });
       };
       place.replaceChildren(
-        view.rows.length ? el("table", { class: "np-w-rows" }, el("tbody", {}, body)) : el("p", { class: "np-w-info" }, say("none")),
+        view.rows.length ? el("table", { class: "np-w-rows" }, el("tbody", {}, body)) : el("p", { class: "np-w-info" }, say(state.search || state.label || state.repeated ? "no_match" : "none")),
         el("div", { class: "np-w-line" },
           el("span", { id: "np-data-count" }, view.found ? say("shown", { from: state.start + 1, to: last, n: view.found }) : ""),
           state.start ? button("before", () => turn(Math.max(0, state.start - PAGE))) : null,

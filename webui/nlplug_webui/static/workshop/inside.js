@@ -1,6 +1,6 @@
 // The page that looks inside a model. The task is in the address: #/TASK.
 (() => {
-  const { say, el, get, post, messages, field, input, select, byTask, asking, inputs } = npw;
+  const { say, el, get, post, messages, field, input, select, byTask, asking, inputs, whileTyping } = npw;
   const path = (page, task) => `./np-${page}/tasks${task === undefined ? "" : `/${encodeURIComponent(task)}`}`;
   const percent = (share) => `${(share * 100).toFixed(1)} %`;
   const token = (text) => el("bdi", { class: "np-i-token" }, text);
@@ -30,7 +30,8 @@
     ];
   };
 
-  const attention = (maps) => {
+  // `chosen` keeps what is chosen here for the next answer: map, layer and head.
+  const attention = (maps, chosen) => {
     const shown = el("div", { id: "np-i-map", "aria-live": "polite" });
     const numbered = (count) => [["", say("mean")], ...Array.from({ length: count }, (_, place) => [String(place), String(place + 1)])];
     const options = (box, pairs) => {
@@ -44,10 +45,14 @@
       const part = one.of > Math.max(one.queries.length, one.keys.length);
       shown.replaceChildren(...(part ? [el("p", { class: "np-w-info" }, say("attention_part", { n: Math.max(one.queries.length, one.keys.length), m: one.of }))] : []), ...heatMap(one, layer.value, head.value));
     };
-    const last = String(maps.length - 1);
-    const kind = select("np-i-kind", maps.map((one, place) => [String(place), say(`map_${one.name}`)]), last, redraw);
-    const layer = select("np-i-layer", numbered(0), "", redraw);
-    const head = select("np-i-head", numbered(0), "", redraw);
+    const changed = () => {
+      redraw();
+      Object.assign(chosen, { kind: kind.value, layer: layer.value, head: head.value });
+    };
+    const first = chosen.kind in maps ? chosen.kind : String(maps.length - 1);
+    const kind = select("np-i-kind", maps.map((one, place) => [String(place), say(`map_${one.name}`)]), first, changed);
+    const layer = select("np-i-layer", numbered(maps[Number(first)].layers.length), chosen.layer ?? "", changed);
+    const head = select("np-i-head", numbered(maps[Number(first)].layers[0].length), chosen.head ?? "", changed);
     redraw();
     return el("section", { class: "np-card" }, el("h2", {}, say("attention")), el("p", { class: "np-w-info" }, say("attention_info")),
       el("div", { class: "np-w-line" }, maps.length > 1 ? field("map", kind) : null, field("layer", layer), field("head", head)), shown);
@@ -72,19 +77,23 @@
     const text = inputs("np-i-field", offer.fields, given);
     const values = () => ({ ...text.changed(), model: model.value, window: window_.value });
     const note = messages();
+    const live = whileTyping("np-i-live", `inside:${task}`, true, text);
+    const chosen = {};
     const shown = el("div", { id: "np-i-found", class: "np-w-page", "aria-live": "polite" });
     const look = asking(note, shown, "looking", values, async (signal) => {
+      const began = performance.now();
       const found = await post(path("inside", task), { model: model.value, window: Number(window_.value), values: text.values() }, signal);
+      live.took((performance.now() - began) / 1000);
       return [
         el("p", { class: "np-w-info" }, [found.name, found.windows > 1 ? say("window_of", { n: found.window, m: found.windows }) : ""].filter(Boolean).join(" · ")),
-        found.attention.length ? attention(found.attention) : null,
+        found.attention.length ? attention(found.attention, chosen) : null,
         found.probabilities.length ? probabilities(found.probabilities) : null,
         found.neighbors.length ? neighbors(found.neighbors) : null,
       ];
     });
-    const form = el("form", { class: "np-card", onsubmit: look }, field("model", model, offer.any ? "model_or_folder" : undefined), names, text.shown,
-      field("window", window_),
-      el("div", { class: "np-w-line" }, el("button", { type: "submit", class: "np-button np-w-primary", id: "np-i-ask" }, say("look"))), note.line);
+    const form = live.listen(el("form", { class: "np-card", onsubmit: look }, field("model", model, offer.any ? "model_or_folder" : undefined), names, text.shown,
+      field("window", window_), live.shown,
+      el("div", { class: "np-w-line" }, el("button", { type: "submit", class: "np-button np-w-primary", id: "np-i-ask" }, say("look"))), note.line));
     return { parts: [form, shown], values };
   };
 

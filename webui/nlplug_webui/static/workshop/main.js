@@ -10,7 +10,7 @@
     if (kind === "train" && name) return npw.training.page(name, overview);
     if (kind === "run" && name) return npw.training.run(name);
     return el("div", { class: "np-w-page" }, npw.datasets.list(overview, show), npw.training.list(overview, show),
-      el("p", { class: "np-w-info" }, overview.path));
+      el("p", { class: "np-w-info" }, say("folder", { path: overview.path })));
   };
 
   const show = async () => {

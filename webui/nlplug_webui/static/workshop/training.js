@@ -17,7 +17,7 @@ npw.training = (() => {
       el("a", { href: `#/run/${run.name}` }, run.name), el("span", {}, npw.taskTitle(overview, run.task)), chip(run.state),
       run.state === "running" ? null : deleting(say("delete_run", { name: run.name }), note.trying(async () => { await remove(path("runs", run.name)); refresh(); }))));
     return el("section", { class: "np-card" }, el("h2", {}, say("runs")),
-      rows.length ? el("ul", { class: "np-w-list" }, rows) : el("p", { class: "np-w-info" }, say("none")), note.line);
+      rows.length ? el("ul", { class: "np-w-list" }, rows) : el("p", { class: "np-w-info" }, say("no_runs")), note.line);
   };
 
   const chip = (state) => el("span", { class: "np-chip np-w-state", "data-state": state }, say(`state_${state}`));
