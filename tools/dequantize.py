@@ -17,7 +17,7 @@ import onnx
 from onnx import numpy_helper
 
 from nlplug import Bundle
-from nlplug.export.pooling import KEY
+from nlplug.export.pooling import KEY, pooled_class
 from nlplug.models.atomic import Staged
 from nlplug.models.layout import CONFIG_MARK
 
@@ -44,12 +44,13 @@ def dequantized(bundle: Bundle, target: Path, *, head: bool = False) -> Path:
     import transformers
 
     values = json.loads((bundle.path / "config.json").read_text(encoding="utf-8"))
-    own = _OF_THE_BUNDLE - {"id2label", "label2id"} if head else _OF_THE_BUNDLE
+    own = _OF_THE_BUNDLE - {"id2label", "label2id", KEY} if head else _OF_THE_BUNDLE
     config = transformers.BertConfig(**{name: values[name] for name in values.keys() - own})
     graph = onnx.load(bundle.path / "onnx" / "model_int8.onnx").graph
     state = {name: torch.from_numpy(value) for name, value in _state(graph).items()}
     if head:
-        model = getattr(transformers, values["architectures"][0])(config)
+        kind = getattr(transformers, values["architectures"][0].removeprefix("Pooled"))
+        model = (pooled_class(kind) if KEY in values else kind)(config)
         state = {f"bert.{name}": value for name, value in state.items()}
         state |= {name: torch.from_numpy(value) for name, value in _head(graph).items()}
     else:
