@@ -160,6 +160,7 @@ class TokenizerView:
                 hint="Write the chat as one text, or use a model for chats.",
             )
         single = not conversation or isinstance(conversation[0], Mapping)
+        chats: Any = [conversation] if single else conversation
         texts = [
             template.render(
                 chat,
@@ -168,7 +169,7 @@ class TokenizerView:
                 tools=tools,
                 variables={"documents": documents, **variables},
             )
-            for chat in ([conversation] if single else conversation)
+            for chat in chats
         ]
         given: Any = texts[0] if single else texts
         if not tokenize:
