@@ -44,7 +44,7 @@ def dequantized(bundle: Bundle, target: Path, *, head: bool = False) -> Path:
     import transformers
 
     values = json.loads((bundle.path / "config.json").read_text(encoding="utf-8"))
-    own = {CONFIG_MARK, "problem_type"} if head else _OF_THE_BUNDLE
+    own = _OF_THE_BUNDLE - {"id2label", "label2id", KEY} if head else _OF_THE_BUNDLE
     config = transformers.BertConfig(**{name: values[name] for name in values.keys() - own})
     graph = onnx.load(bundle.path / "onnx" / "model_int8.onnx").graph
     state = {name: torch.from_numpy(value) for name, value in _state(graph).items()}

@@ -41,9 +41,11 @@ def _same(value: Any, one: Any) -> bool:
 
 
 def renamed(new: str) -> Rule:
-    """A rule for an old name of an option."""
+    """A rule for an old name of an option; None is its default."""
 
     def rule(name: str, value: Any) -> Mapping[str, Any]:
+        if value is None:
+            return {}
         warn(f"{name} is an old name; use {new}.", FutureWarning)
         return {new: value}
 
@@ -100,9 +102,17 @@ def return_tensors(name: str, value: Any) -> Mapping[str, Any]:
     return {} if value is None else {name: value}
 
 
+def with_truncation(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a tokenizer; ``max_length`` alone truncates, as in transformers."""
+    alone = arguments.get("max_length") is not None and arguments.get("truncation") is None
+    cuts = alone and arguments.get("padding") in (None, False, "do_not_pad")
+    return {**arguments, "truncation": True} if cuts else dict(arguments)
+
+
 def tokenizer_arguments(name: str, value: Any) -> Mapping[str, Any]:
     """The rule of ``tokenizer_kwargs`` or ``tokenize_kwargs``, the arguments of a tokenizer."""
     given = {} if value is None else value
+    given = with_truncation(given) if isinstance(given, Mapping) else given
     known = isinstance(given, Mapping) and set(given) <= {*_OF_TOKENIZER, *_WITHOUT_EFFECT}
     if not known or given.get("add_special_tokens") not in (None, True):
         raise OptionError(

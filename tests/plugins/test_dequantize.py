@@ -12,6 +12,7 @@ from onnx import numpy_helper
 
 from nlplug import Bundle, pipeline
 from nlplug.errors import NlplugError
+from nlplug.export.pretrained import load_config, load_model
 from nlplug.models.resolve import resolve
 
 pytestmark = pytest.mark.train
@@ -58,10 +59,7 @@ def test_with_its_head_the_checkpoint_is_the_whole_model(
         AutoModelForQuestionAnswering,
         AutoModelForSequenceClassification,
         AutoTokenizer,
-        BertForSequenceClassification,
     )
-
-    from nlplug.export.pooling import pooled_class
 
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     monkeypatch.delitem(sys.modules, "dequantize", raising=False)
@@ -78,17 +76,14 @@ def test_with_its_head_the_checkpoint_is_the_whole_model(
             for place, label in judge.config.id2label.items():
                 assert found[label] == pytest.approx(shares[place].item(), abs=0.015)
 
-    # The mean of the vectors of its tokens, where transformers reads the first one.
-    folder = dequantized(resolve("topics-zh"), tmp_path / "topics", head=True)
-    kind = pooled_class(BertForSequenceClassification)
-    sorter, reader = kind.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
-    with pipeline("classification", "topics-zh", top_k=None) as classify:
-        for text in ("曼联主场击败切尔西", "央行下调存款准备金率"):
-            with torch.inference_mode():
-                shares = sorter(**reader(text, return_tensors="pt")).logits.softmax(-1)[0]
-            found = {answer["label"]: answer["score"] for answer in classify(text)[0]}
-            for place, label in sorter.config.id2label.items():
-                assert found[label] == pytest.approx(shares[place].item(), abs=0.06)
+    folder = dequantized(Bundle.open(MODEL), tmp_path / "pooled", head=True)
+    pooled = load_model(AutoModelForSequenceClassification, folder, load_config(folder)).eval()
+    inputs = AutoTokenizer.from_pretrained(folder)(TEXTS[0], return_tensors="pt")
+    with torch.inference_mode():
+        shares = pooled(**inputs).logits.softmax(-1)[0]
+    with pipeline("sentiment", MODEL, top_k=None) as classify:
+        found = {answer["label"]: answer["score"] for answer in classify(TEXTS[0])[0]}
+    assert found["positive"] == pytest.approx(shares[1].item(), abs=0.01)
 
     folder = dequantized(resolve("qa-en"), tmp_path / "qa", head=True)  # products in float
     finder = AutoModelForQuestionAnswering.from_pretrained(folder).eval()

@@ -119,6 +119,8 @@ def test_arguments_without_an_effect_are_accepted(arguments: dict[str, Any]) -> 
         ({"dtype": "torch.float32"}, "has no precision fp32"),
         ({"dtype": "bfloat16"}, "no such precision"),
         ({"use_auth_token": "hf_secret"}, "an old name; use token"),
+        ({"binary_output": True}, "binary_output is ignored"),
+        ({"modelcard": "card.json"}, "modelcard is ignored"),
     ],
     ids=str,
 )
@@ -231,7 +233,9 @@ def test_truncation_keeps_so_many_tokens(pipes: Callable[[str], Pipeline]) -> No
 
     # [CLS] I loved it [SEP]
     assert sentiment(text, truncation=True, max_length=5) == sentiment(GOOD)
-    assert sentiment(text, max_length=5) == sentiment(text)
+    assert sentiment(text, max_length=5) == sentiment(GOOD)  # as in transformers
+    for kept in ({"truncation": False}, {"padding": True}):
+        assert sentiment(text, max_length=5, **kept) == sentiment(text)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def pooling_of(base: str, *, offline: bool = False) -> Pooling | None:
             _raise_exceptions_for_missing_entries=False,
             _raise_exceptions_for_connection_errors=False,
         )
-    except ValueError:  # neither a folder nor a Hub id, which is an error when the base is loaded
+    except (OSError, ValueError):  # no folder and no Hub id: an error when the base is loaded
         return None
     if found is None:
         return None

@@ -36,11 +36,13 @@ _TOKENS = (
     "forced_bos_token_id",
     "forced_eos_token_id",
     "bad_words_ids",
+    "decoder_start_token_id",
 )
 """Options that replace the special tokens of a model's generation settings."""
 
 
-def _tokens_instead(title: str, what: str, chinese_title: str, chinese_what: str) -> Any:
+def tokens_instead(title: str, what: str, chinese_title: str, chinese_what: str) -> Any:
+    """An option that replaces tokens of the model's own settings."""
     return Field(
         default=None,
         title=title,
@@ -100,32 +102,32 @@ class TextDecodingOptions(LanguageOptions, DecodingSettings):
             "停止字符串", "与 transformers 相同：遇到即结束，并保留在结果中。", advanced=True
         ),
     )
-    eos_token_id: SkipJsonSchema[Tokens] = _tokens_instead(
+    eos_token_id: SkipJsonSchema[Tokens] = tokens_instead(
         "End tokens", "Tokens that end the text.", "结束词元", "使文本结束的词元。"
     )
-    suppress_tokens: SkipJsonSchema[Tokens] = _tokens_instead(
+    suppress_tokens: SkipJsonSchema[Tokens] = tokens_instead(
         "Suppressed tokens", "Tokens that are never generated.", "禁用词元", "不会生成的词元。"
     )
-    begin_suppress_tokens: SkipJsonSchema[Tokens] = _tokens_instead(
+    begin_suppress_tokens: SkipJsonSchema[Tokens] = tokens_instead(
         "Tokens suppressed at the start",
         "Tokens that are not generated as the first one.",
         "开头禁用词元",
         "不会作为第一个词元生成的词元。",
     )
-    forced_bos_token_id: SkipJsonSchema[Tokens] = _tokens_instead(
+    forced_bos_token_id: SkipJsonSchema[Tokens] = tokens_instead(
         "First token",
         "The token that follows the start token of an encoder-decoder model.",
         "首词元",
         "编码器-解码器模型起始词元之后的词元。",
     )
-    forced_eos_token_id: SkipJsonSchema[Tokens] = _tokens_instead(
+    forced_eos_token_id: SkipJsonSchema[Tokens] = tokens_instead(
         "Last token",
         "The last token of a text that reaches max_new_tokens.",
         "末词元",
         "文本达到 max_new_tokens 时的最后一个词元。",
     )
 
-    bad_words_ids: SkipJsonSchema[list[list[Annotated[int, Field(ge=0)]]] | None] = _tokens_instead(
+    bad_words_ids: SkipJsonSchema[list[list[Annotated[int, Field(ge=0)]]] | None] = tokens_instead(
         "Banned sequences",
         "Sequences of tokens that are never generated.",
         "禁用词元序列",

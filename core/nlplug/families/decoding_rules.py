@@ -16,11 +16,10 @@ from nlplug.argument_rules import (
     when_default,
     when_none,
 )
-from nlplug.errors import OptionError, warn
+from nlplug.errors import OptionError
 
 _NO_OBJECTS = only(None, [], hint="Use stop, bad_words or prefix_allowed_tokens_fn.")
 _not_offered = partial(only, hint="This way of decoding is not offered; leave it out.")
-_IN_MODEL = only(None, hint="Write it into generation_config.json of the model.")
 _DETAILS = only(None, False, hint="Use details=True of text generation.")
 
 
@@ -53,9 +52,6 @@ def with_generation_config(arguments: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in given.items()
         if name != "transformers_version" and not name.startswith("_")
     }
-    for name in ("eos_token_id", "decoder_start_token_id"):
-        if values.pop(name, None) is not None:
-            warn(f"{name} of generation_config is ignored: the model's own is used.", UserWarning)
     return values | left
 
 
@@ -74,6 +70,7 @@ DECODING_RULES: Mapping[str, Rule] = {
     **dict.fromkeys(
         ("num_return_sequences", "length_penalty", "early_stopping", "max_new_tokens"), when_default
     ),
+    "min_new_tokens": when_default,
     **dict.fromkeys(("use_cache", "cache_implementation", "low_memory", "synced_gpus"), ignored),
     **dict.fromkeys(("pad_token_id", "bos_token_id", "return_text", "trust_remote_code"), ignored),
     "streamer": only(None, hint="Use the pipeline's stream() or pieces()."),
@@ -100,7 +97,6 @@ DECODING_RULES: Mapping[str, Rule] = {
         _not_offered(None, 1),
     ),
     **dict.fromkeys(("cache_config", "prefill_chunk_size", "return_legacy_cache"), ignored),
-    "decoder_start_token_id": _IN_MODEL,
     **dict.fromkeys(("return_dict_in_generate", "output_scores", "output_logits"), _DETAILS),
     **dict.fromkeys(
         ("output_attentions", "output_hidden_states"),

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from nlplug.argument_rules import Rule, ignored, only, values, when_default
+from nlplug.argument_rules import Rule, only, values, when_default
 from nlplug.errors import warn
 from nlplug.families.token_classification import (
     TokenClassificationModel,
@@ -144,7 +144,7 @@ class NerTask(TokenClassificationTask):
         ),
         "stride": when_default,
         "ignore_labels": when_default,
-        "delimiter": ignored,
+        "delimiter": only(None, " ", hint="Give it in each call."),
         "is_split_into_words": only(None, False, hint="Give it in each call."),
         "offset_mapping": only(None, hint="Leave it out: positions are those of the tokenizer."),
     }

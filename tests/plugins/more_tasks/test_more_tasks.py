@@ -82,6 +82,9 @@ def test_features_are_vectors_of_tokens_or_of_texts(pipes: dict[str, Pipeline]) 
         embed("cat " * 9)
     cut = embed("cat " * 9, tokenize_kwargs={"truncation": True, "max_length": 5})
     assert cut == embed("cat cat cat")
+    assert cut == embed("cat " * 9, tokenize_kwargs={"max_length": 5})
+    assert cut == embed("cat " * 9, truncation="longest_first", max_length=5)
+    assert embed("cat", truncation="do_not_truncate") == embed("cat")
     with pytest.raises(OptionError, match="tokenize_kwargs"):
         embed("cat", tokenize_kwargs={"return_length": True})
 
@@ -166,6 +169,7 @@ def test_labels_are_scored_alone_if_several_apply_or_there_is_one(classify: Pipe
 def test_the_hypothesis_holds_the_label(classify: Pipeline) -> None:
     other = classify(TEXT, "sport", hypothesis_template="{} match")
     assert other["scores"] != classify(TEXT, "sport")["scores"]
+    assert classify(TEXT, "sport", hypothesis_template="{0} match") == other
     for template in ("nothing", "{} and {}"):
         with pytest.raises(OptionError, match="hypothesis_template"):
             classify(TEXT, "sport", hypothesis_template=template)

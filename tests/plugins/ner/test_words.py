@@ -78,11 +78,59 @@ def test_what_is_neither_a_text_nor_words_is_refused(
         ner(value)
 
 
+@pytest.mark.parametrize("delimiter", ["", " ", "--"])
+def test_positions_are_those_with_the_delimiter(ner: Pipeline, delimiter: str) -> None:
+    [usual] = ner(WORDS, is_split_into_words=True)
+    [entities] = ner(WORDS, is_split_into_words=True, delimiter=delimiter)
+
+    text = delimiter.join(WORDS)
+    assert found(entities) == found(usual)
+    assert [one["score"] for one in entities] == [one["score"] for one in usual]
+    assert [one["word"] for one in entities] == [f"Angela{delimiter}Merkel", "O'Neill", "Berlin"]
+    assert all(text[one["start"] : one["end"]] == one["word"] for one in entities)
+    assert ner("Angela Merkel", delimiter=delimiter) == ner("Angela Merkel")
+
+
+def test_chinese_words_are_read_without_spaces_and_told_as_in_transformers(ner: Pipeline) -> None:
+    words = ["Angela", "Merkel", "在", "柏林"]
+    [tokens] = ner(words, is_split_into_words=True, aggregation_strategy="none", ignore_labels=[])
+
+    assert ner({"words": words}, aggregation_strategy="none", ignore_labels=[])[-1]["end"] == 16
+    text = " ".join(words)
+    assert tokens[-1]["end"] == len(text) == 18
+    assert all(text[one["start"] : one["end"]] == one["word"] for one in tokens)
+
+
+def test_an_explanation_finds_an_entity_at_its_place_with_the_delimiter(ner: Pipeline) -> None:
+    shared = {"explain": True, "explain_method": "occlusion", "explain_passes": 16}
+    usual = ner({"words": WORDS}, **shared)
+    moved = ner({"words": WORDS, "joined_by": "--"}, **shared)
+
+    assert moved["explanation"] == usual["explanation"]
+
+
+def test_a_stream_of_words(ner: Pipeline) -> None:
+    class Rows:
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, number: int) -> list[str]:
+            return [WORDS, ["Rome"]][number]
+
+    several = ner(Rows(), is_split_into_words=True)
+    assert len(several) == 2
+    assert [found(one) for one in several] == [INDICES, [("LOC", [0])]]
+    lazy = ner((words for words in (WORDS, ["Rome"])), is_split_into_words=True)
+    assert [found(one) for one in lazy] == [INDICES, [("LOC", [0])]]
+
+
 def test_is_split_into_words_needs_a_list(ner: Pipeline) -> None:
     with pytest.raises(OptionError, match="is_split_into_words"):
         ner("Rome", is_split_into_words=True)
+    with pytest.raises(OptionError, match="1 positional argument"):
+        ner("Rome", "Paris")
     with pytest.raises(OptionError, match="delimiter"):
-        ner(WORDS, is_split_into_words=True, delimiter="")
+        pipeline("ner", delimiter="")
     with pytest.raises(OptionError, match="is_split_into_words"):
         pipeline("ner", is_split_into_words=True)
     assert ner("Rome", is_split_into_words=False) == ner("Rome")

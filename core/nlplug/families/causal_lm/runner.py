@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, cast
 
 from nlplug.errors import InputError, OptionError
-from nlplug.families.causal_lm.chat_template import ChatTemplate, append_text, chat_template_of
 from nlplug.families.causal_lm.inside import inside_causal
 from nlplug.families.causal_lm.options import (
     CausalInput,
@@ -29,6 +28,7 @@ from nlplug.models.bundle import Bundle
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
 from nlplug.runtime.batch_invariance import may_share_batches
 from nlplug.runtime.batching import chunks
+from nlplug.runtime.chat_template import ChatTemplate, append_text, chat_template_of
 from nlplug.runtime.decoding.decoder import Decoder
 from nlplug.runtime.decoding.joined import JoinedDecoder, joined
 from nlplug.runtime.decoding.open import open_decoder

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
-from nlplug.argument_rules import Rule, ignored, only, shown, values, when_none
+from nlplug.argument_rules import (
+    Rule,
+    ignored,
+    only,
+    shown,
+    values,
+    when_default,
+    when_none,
+    with_truncation,
+)
 from nlplug.errors import OptionError, warn
 from nlplug.families.causal_lm.options import (
     CausalInput,
@@ -52,6 +61,7 @@ def of_tokenizer(name: str, value: Any) -> Mapping[str, Any]:
             hint=f"Give a dict with {', '.join(sorted(_TOKENIZER_ARGUMENTS))}; the variables of a "
             "chat template are the option chat_template_kwargs.",
         )
+    given = with_truncation(given)
     found: dict[str, Any] = {}
     if given.get("truncation") not in (None, False, "do_not_truncate"):
         length = given.get("max_length")
@@ -95,6 +105,9 @@ class CausalTask(Task):
         "add_special_tokens": when_none(True),
         "prefix": when_none(""),
         "skip_special_tokens": when_none(True),
+        "return_full_text": when_default,
+        "decoder_start_token_id": ignored,  # for models with an encoder
+        "documents": only(None, hint="Give chat_template_kwargs={'documents': …}."),
     }
 
     replaces: ClassVar[Mapping[str, str]] = {

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from nlplug.argument_rules import Rule, return_tensors, tokenizer_arguments, when_none
+from nlplug.argument_rules import Rule, return_tensors, tokenizer_arguments, values
 from nlplug.families.family import Family
 from nlplug.families.feature_extraction.model import FeatureModel
 from nlplug.families.feature_extraction.options import FeatureInput, FeatureOptions
@@ -39,7 +39,12 @@ class FeatureExtractionTask(OnePassTask):
     display: ClassVar[Display] = Display.TABLE
     rules: ClassVar[Mapping[str, Rule]] = {
         "tokenize_kwargs": tokenizer_arguments,
-        "truncation": when_none(False),
+        "truncation": values(
+            {
+                **dict.fromkeys((None, "do_not_truncate"), False),
+                **dict.fromkeys(("longest_first", "only_first"), True),
+            }
+        ),
         "return_tensors": return_tensors,
     }
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
+from pydantic.json_schema import SkipJsonSchema
 
-from nlplug.families.decoding_options import TextDecodingOptions
+from nlplug.families.decoding_options import TextDecodingOptions, Tokens, tokens_instead
 from nlplug.task import chinese
 
 Truncation = Annotated[
@@ -41,4 +42,10 @@ class Seq2SeqOptions(TextDecodingOptions):
         description="Remove the spaces that some models leave before punctuation and in "
         "contractions.",
         json_schema_extra=chinese("清理空格", "去掉标点前和缩写中多余的空格。", advanced=True),
+    )
+    decoder_start_token_id: SkipJsonSchema[Tokens] = tokens_instead(
+        "Start token",
+        "The token that each text begins with; it is not part of the text.",
+        "起始词元",
+        "每段文本由此词元开始，它不属于文本。",
     )

@@ -125,7 +125,7 @@ class Seq2SeqRunner(StreamingRunner):
         parts = self._model.parts(item, options)
         sources = [part.ids for part in parts if isinstance(part, Segment)]
         number = request.place(len(sources))
-        decoder, text = self._decoder.get(), list[int]()
+        decoder, text = self._decoder_for(options), list[int]()
         if request.parts != {"neighbors"}:
             prompt, decoding = Prompt(sources[number]), self._model.decoding(options)
             ((made, *_),) = decoder.texts(
@@ -157,7 +157,7 @@ class Seq2SeqRunner(StreamingRunner):
             return []
         if before is not None:
             return other_endings(
-                self._decoder.get(), self._model, chosen, options, before=before, count=count
+                self._decoder_for(options), self._model, chosen, options, before=before, count=count
             )
         changes = {"num_beams": count, "num_return_sequences": count, "do_sample": False}
         beams = options.model_copy(update=changes)
@@ -195,7 +195,7 @@ class Seq2SeqRunner(StreamingRunner):
                     made = list(islice(stretches, len(own)))
                     unended += any(stretch.finish == "length" for stretch in made)
                     if options.return_tensors:
-                        yield self._token_ids(made, count)
+                        yield self._token_ids(made, count, self._decoder_for(options).begin())
                     else:
                         yield [{self._key: text} for text in joined_texts(made, count)]
             self._warn_of_limit(unended, decoding)
@@ -221,10 +221,14 @@ class Seq2SeqRunner(StreamingRunner):
         self._model.check(opened.spec)
         return TextDecoder(opened, self._model.target.decode)
 
-    def _token_ids(self, made: Sequence[Stretch], count: int) -> list[dict[str, Any]]:
+    def _decoder_for(self, options: Any) -> TextDecoder:
+        return self._decoder.get().starting_with(options.decoder_start_token_id)
+
+    def _token_ids(
+        self, made: Sequence[Stretch], count: int, start: Sequence[int]
+    ) -> list[dict[str, Any]]:
         """The ids of each version, int64 of shape (tokens,), as ``generate`` returns them: after
         the start token, and padded to the longest version."""
-        start = self._decoder.get().begin()
         pad = self._model.target.pad_token_id or 0
         versions = joined_ids([stretch.ids for stretch in made], count)
         longest = max(map(len, versions))
@@ -245,7 +249,7 @@ class Seq2SeqRunner(StreamingRunner):
                 yield TextPiece(part, finish if last else None, count, part=place)
                 continue
             trim = _Trim() if part.trims else None
-            pieces = self._decoder.get().pieces(
+            pieces = self._decoder_for(options).pieces(
                 Prompt(part.ids), decoding, stop=options.stop, stop_kept=options.stop_strings
             )
             with closing(pieces):
@@ -325,7 +329,7 @@ class Seq2SeqRunner(StreamingRunner):
     ) -> list[Stretch]:
         """Have some segments, each of the input with a number, written in the calling thread."""
         prompts = [Prompt(segment.ids, number=number) for segment, number in segments]
-        made = self._decoder.get().texts(
+        made = self._decoder_for(options).texts(
             prompts, decoding, stop=options.stop, stop_kept=options.stop_strings
         )
         stretches = []

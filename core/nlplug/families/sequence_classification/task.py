@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from nlplug.argument_rules import Rule, renamed, values, when_default
+from nlplug.argument_rules import Rule, renamed, values, when_default, with_truncation
 from nlplug.errors import warn
 from nlplug.families.family import Family
 from nlplug.families.one_pass import OnePassTask
@@ -69,7 +69,7 @@ class SequenceClassificationTask(OnePassTask):
 
     def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task.adapt`; converts ``return_all_scores``, which ``top_k`` overrides."""
-        left = dict(arguments)
+        left = with_truncation(arguments)
         if "return_all_scores" in left:
             wanted = left.pop("return_all_scores")
             warn("return_all_scores is an old option; use top_k=None.", FutureWarning)

@@ -56,10 +56,13 @@ class SpanExtractionTask(OnePassTask):
     Options: ClassVar[type[TaskOptions]] = SpanExtractionOptions
     Output: ClassVar[Any] = Answer | list[Answer]
     """One answer for ``top_k=1``, else a list, as in transformers and the Hub API."""
-    name_rules: ClassVar[Mapping[str, NameRules]] = {"question-answering": NameRules(unwraps=True)}
+    name_rules: ClassVar[Mapping[str, NameRules]] = {
+        "question-answering": NameRules(unwraps=True, may_be_blank=frozenset({"context"}))
+    }
     rules: ClassVar[Mapping[str, Rule]] = {
         "topk": renamed("top_k"),
-        "top_k": when_default,
+        **dict.fromkeys(("top_k", "max_answer_len"), when_default),
+        **dict.fromkeys(("handle_impossible_answer", "align_to_words"), when_default),
     }
     display: ClassVar[Display] = Display.HIGHLIGHT
     answers_invisible: ClassVar[bool] = True

@@ -18,7 +18,7 @@ from nlplug.families.token_classification.options import (
     WordLabel,
 )
 from nlplug.families.token_classification.tagged_text import Tags, Tokens, merge, trim
-from nlplug.families.token_classification.words import covered, first_tokens, word_numbers
+from nlplug.families.token_classification.words import covered, first_tokens, moved, word_numbers
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.tokenizer import load_tokenizer
 from nlplug.text.characters import widen
@@ -100,7 +100,11 @@ class TokenClassificationModel(
             answer = [one for one in answer if one["score"] >= options.min_score]
         if tagged:
             return TaggedWords(answer=answer, tags=self._word_tags(tags, words))
-        return [{**one, "words": covered(one, words)} for one in answer] if given else answer
+        if not given:
+            return answer
+        numbered = [{**one, "words": covered(one, words)} for one in answer]
+        told, places = item.told()
+        return numbered if told == text else [moved(one, words, places, told) for one in numbered]
 
     def _word_tags(self, tags: Tags, words: np.ndarray) -> list[str]:
         firsts = first_tokens(words, tags.starts, tags.ends)
@@ -168,6 +172,9 @@ class TokenClassificationModel(
         """The entity of the options, else the one with the highest score."""
         text = item.written()[0]
         found = answer["answer"] if isinstance(answer, Mapping) else answer
+        told, places = item.told()
+        if told != text:
+            found = [moved(one, places, item.written()[1], text) for one in found]
         entity = chosen_entity(text, found, options)
         if entity is None:
             return None

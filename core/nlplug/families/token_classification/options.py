@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, Self
 
 import numpy as np
@@ -63,6 +63,17 @@ class TokenClassificationInput(TaskInput):
             columns=["tokens"],
         ),
     )
+    joined_by: SkipJsonSchema[str | None] = Field(
+        default=None,
+        title="Between the words",
+        description="Positions in answers are those in the text of the words with this between "
+        "them. Empty: spaces, except next to Chinese or Japanese characters.",
+        json_schema_extra=chinese(
+            "词间字符",
+            "结果中的位置以用该字符连接各词的文本为准。留空：空格，中日文字符旁除外。",
+            advanced=True,
+        ),
+    )
 
     @model_validator(mode="after")
     def _text_or_words(self) -> Self:
@@ -86,8 +97,20 @@ class TokenClassificationInput(TaskInput):
         if self.words is None:
             return self.text, np.zeros((0, 2), dtype=np.int32)
         text, starts = join(self.words)
-        ends = [start + len(word) for start, word in zip(starts, self.words, strict=True)]
-        return text, np.array([starts, ends], dtype=np.int32).T.reshape(-1, 2)
+        return text, _places(self.words, starts)
+
+    def told(self) -> tuple[str, np.ndarray]:
+        """As `written`, but the text that the positions in answers are of."""
+        if self.words is None or self.joined_by is None:
+            return self.written()
+        steps = [0, *(len(word) + len(self.joined_by) for word in self.words)]
+        starts = np.cumsum(steps[: len(self.words)]).tolist()
+        return self.joined_by.join(self.words), _places(self.words, starts)
+
+
+def _places(words: Sequence[str], starts: Sequence[int]) -> np.ndarray:
+    ends = [start + len(word) for start, word in zip(starts, words, strict=True)]
+    return np.array([starts, ends], dtype=np.int32).T.reshape(-1, 2)
 
 
 class TokenClassificationOptions(ExplanationOptions, LanguageOptions):

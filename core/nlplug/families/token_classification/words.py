@@ -44,3 +44,21 @@ def covered(entity: Mapping[str, Any], words: np.ndarray) -> list[int]:
     inside = (words[:, 0] < entity["end"]) & (words[:, 1] > entity["start"])
     found: list[int] = np.flatnonzero(inside).tolist()
     return found
+
+
+def moved(
+    entity: Mapping[str, Any], words: np.ndarray, others: np.ndarray, text: str
+) -> dict[str, Any]:
+    """An entity at its place in another text of the same words.
+
+    Args:
+        entity: Its ``start`` is in a word, and its ``end`` in the same one or a later one.
+        words: (words, 2) characters of the words in the text that the entity is of.
+        others: (words, 2) the same in the other text.
+        text: The other text.
+    """
+    first = int(np.searchsorted(words[:, 1], entity["start"], side="right"))
+    last = int(np.searchsorted(words[:, 0], entity["end"], side="left")) - 1
+    start = int(entity["start"] - words[first, 0] + others[first, 0])
+    end = int(entity["end"] - words[last, 0] + others[last, 0])
+    return {**entity, "start": start, "end": end, "word": text[start:end]}

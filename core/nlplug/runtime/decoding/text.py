@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
+from nlplug.errors import OptionError
 from nlplug.runtime.answers import TextPiece
-from nlplug.runtime.decoding.decoder import Decoder
+from nlplug.runtime.decoding.decoder import Decoder, EncoderDecoderSpec
 from nlplug.runtime.decoding.generate import Generated, Token, generate, stream
 from nlplug.runtime.decoding.history import Finish
 from nlplug.runtime.decoding.options import DecodingOptions
@@ -84,6 +87,28 @@ class TextDecoder:
         """The tokens before the first new one: those of a prompt, or, in an encoder-decoder model,
         the start token."""
         return list(self.decoder.decoder_prompts([ids])[0])
+
+    def starting_with(self, tokens: Sequence[int] | None) -> TextDecoder:
+        """The same encoder-decoder model, whose texts begin with the first of other tokens.
+
+        Args:
+            tokens: None or empty: its own.
+
+        Raises:
+            OptionError: The model does not have the token.
+        """
+        spec = self.decoder.spec
+        if not tokens or not isinstance(spec, EncoderDecoderSpec):
+            return self
+        token = tokens[0]
+        if not 0 <= token < spec.vocabulary:
+            raise OptionError(
+                f"The start token is {token}; the model's tokens are 0 to {spec.vocabulary - 1}.",
+                hint="Correct decoder_start_token_id.",
+            )
+        decoder: Any = copy.copy(self.decoder)  # with the same sessions
+        decoder.spec = replace(spec, start=token)
+        return TextDecoder(decoder, self._decode, rows=self._rows)
 
     def texts(
         self,

@@ -30,7 +30,7 @@ class ChatTemplate:
         require("jinja2", "chat", purpose="A chat template")
         from jinja2 import TemplateError
 
-        from nlplug.families.causal_lm.chat_sandbox import compile_template
+        from nlplug.runtime.chat_sandbox import compile_template
 
         self._special = dict(special_tokens)
         try:
@@ -46,6 +46,7 @@ class ChatTemplate:
         messages: Sequence[Mapping[str, Any]],
         *,
         continue_final: bool = False,
+        opens: bool | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
         variables: Mapping[str, Any] | None = None,
     ) -> str:
@@ -55,6 +56,8 @@ class ChatTemplate:
             messages: Each with ``role`` and ``content``, at least one. The content may be a text,
                 a list of parts, or None, for example with ``tool_calls``.
             continue_final: Continue the last message instead of starting a new one.
+            opens: Whether the beginning of a message of the assistant follows; None: unless the
+                last message is continued.
             tools: The tools that the model may call, as JSON schemas.
             variables: Other variables of the template.
 
@@ -62,7 +65,7 @@ class ChatTemplate:
             InputError: The template refuses the messages, or drops the message to continue.
             BundleError: The template exceeds the limits of size and time.
         """
-        from nlplug.families.causal_lm.chat_sandbox import TemplateLimitError, budget
+        from nlplug.runtime.chat_sandbox import TemplateLimitError, budget
 
         given = copy.deepcopy([dict(message) for message in messages])
         final = ""
@@ -76,7 +79,7 @@ class ChatTemplate:
             **(variables or {}),
             "messages": given,
             "tools": None if tools is None else copy.deepcopy(list(tools)),
-            "add_generation_prompt": not continue_final,
+            "add_generation_prompt": not continue_final if opens is None else opens,
         }
         try:
             with budget():

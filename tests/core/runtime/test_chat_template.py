@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlplug.errors import BundleError, InputError
-from nlplug.families.causal_lm import chat_sandbox
-from nlplug.families.causal_lm.chat_template import ChatTemplate, append_text, chat_template_of
 from nlplug.models.bundle import Bundle
+from nlplug.runtime import chat_sandbox
+from nlplug.runtime.chat_template import ChatTemplate, append_text, chat_template_of
 from nlplug.testing import tiny_text_generator
 
 CHATML = (
