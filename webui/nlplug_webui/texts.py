@@ -17,10 +17,7 @@ _PLURAL = re.compile(r"\{(\w+):([^|}]*)\|([^}]*)\}")
 """``{n:row|rows}``: the form for one, and the form for any other number."""
 
 TEXTS: dict[str, dict[str, str]] = {
-    "tagline": {
-        "en": "Language tasks on this machine",
-        "zh": "在本机运行的语言任务",
-    },
+    "tagline": {"en": "Language tasks on this machine", "zh": "在本机运行的语言任务"},
     "home": {"en": "Overview", "zh": "概览"},
     "home_title": {"en": "What would you like to do?", "zh": "想做什么？"},
     "home_lead": {
