@@ -18,6 +18,7 @@ from nlplug.export.preflight.files import check_files
 from nlplug.export.preflight.record import RECORD_FILE, check_record, write_record
 from nlplug.export.preflight.run import row_texts
 from nlplug.families.sequence_classification.scoring import ClassificationEvaluation
+from nlplug.families.span_extraction.scoring import SpanExtractionEvaluation
 from nlplug.plugins import PluginHost
 
 pytestmark = pytest.mark.train
@@ -90,6 +91,19 @@ def test_answers_on_labelled_rows(rows: list[tuple[str, str, int]], message: str
     found = check_labels(evaluation, given, targets)
     found = found or check_answers(evaluation, given, targets, bert())
     assert [message in one.message for one in found] == ([] if message is None else [True])
+
+
+@pytest.mark.parametrize(("words", "refused"), [(4, False), (60, True)])
+def test_answers_that_hold_the_right_one_among_all_others_are_refused(
+    words: int, refused: bool
+) -> None:
+    evaluation = SpanExtractionEvaluation([])
+    others = " ".join(f"other{number}" for number in range(words))
+    given = [{"answer": f"{others} word{row}", "score": 0.5} for row in range(30)]
+    found = check_answers(evaluation, given, [[f"word{row}"] for row in range(30)], bert())
+    assert ["have little to do with the 30 rows" in one.message for one in found] == [
+        True
+    ] * refused
 
 
 def test_scoring_keeps_the_best_label_only() -> None:

@@ -16,6 +16,8 @@ _ROWS = 20
 """Fewer labelled rows say too little about a model."""
 _OF_A_LABEL = 5
 _PURE = 0.6
+_RELATED = 0.05
+"""Gain of answers that belong to their row over those of other rows, as a share."""
 
 
 LOOK = (
@@ -80,11 +82,11 @@ def _unrelated(
         return
     own = evaluation.per_example(answers, targets)
     gain = paired_loss(own, evaluation.per_example(answers, other))
-    if gain.low <= 0:
+    if gain.low <= 0 or gain.mean < _RELATED:
         scale, name = evaluation.scale, evaluation.metric.replace("_", " ")
         yield CheckpointFinding(
             "answers",
-            f"The answers of the PyTorch model have nothing to do with the {len(targets)} rows: "
+            f"The answers of the PyTorch model have little to do with the {len(targets)} rows: "
             f"their {name} is {scale * float(own.mean()):.3g}, and "
             f"{scale * float(own.mean() - gain.mean):.3g} with the right answers of other rows."
             f"{suspects(model)}",
