@@ -165,6 +165,45 @@ def set_tensor(name: str, value: float) -> Damage:
     return tensors(change)
 
 
+def zero_rows(name: str, rows: slice) -> Damage:
+    """Some rows of a matrix have only zeros."""
+
+    def change(found: Tensors) -> None:
+        found[name][rows] = 0.0
+
+    return tensors(change)
+
+
+def transposed(*parts: str) -> Damage:
+    """Some square weights of both layers are the other way round."""
+
+    def change(found: Tensors) -> None:
+        for layer in _layers(found):
+            for part in parts:
+                name = LAYER.format(layer, f"{part}.weight")
+                found[name] = found[name].T.contiguous()
+
+    return tensors(change)
+
+
+def repeated_layer(found: Tensors) -> None:
+    """The second layer has the weights of the first one."""
+    first, second = LAYER.format(0, ""), LAYER.format(1, "")
+    for name in [name for name in found if name.startswith(first)]:
+        found[name.replace(first, second)] = found[name].clone()
+
+
+def integers(name: str) -> Damage:
+    """A weight is stored as int8, without the scale that it was quantized with."""
+
+    def change(found: Tensors) -> None:
+        import torch
+
+        found[name] = (found[name] / found[name].abs().max() * 127).round().to(torch.int8)
+
+    return tensors(change)
+
+
 def drop_tensor(name: str) -> Damage:
     """A tensor is missing."""
 
@@ -204,6 +243,17 @@ def cased(folder: Path) -> None:
     values = json.loads((folder / "tokenizer.json").read_bytes())
     values["normalizer"]["lowercase"] = False
     (folder / "tokenizer.json").write_text(json.dumps(values), encoding="utf-8")
+
+
+def capitals(folder: Path) -> None:
+    """The words of the vocabulary have capital letters, and the tokenizer lower-cases texts."""
+    values = json.loads((folder / "tokenizer.json").read_bytes())
+    words = values["model"]["vocab"]
+    values["model"]["vocab"] = {
+        word if word.startswith("[") else word.capitalize(): at for word, at in words.items()
+    }
+    (folder / "tokenizer.json").write_text(json.dumps(values), encoding="utf-8")
+    (folder / "vocab.txt").unlink()
 
 
 def added_token(folder: Path) -> None:

@@ -216,6 +216,8 @@ def _fit(contents: Contents, rows: Sequence[DataRow], check: DataCheck) -> list[
             fewer = [row for row in left if row.where != place]
             if len(fewer) == len(left) or len(check.errors) > _MOST_ERRORS:
                 return []
+            if not fewer:  # every row has its error, which says more than that there are none
+                return []
             left = fewer
         else:
             return left

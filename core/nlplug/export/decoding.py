@@ -21,6 +21,7 @@ from nlplug.export.decoder.export import save_graph
 from nlplug.export.decoding_gate import DecodingGate, DecodingRows, EarlierGraph
 from nlplug.export.gate import GateResult
 from nlplug.export.parity import FP32_TOLERANCE, relative_difference
+from nlplug.export.preflight.findings import stop_if_fatal
 from nlplug.export.quantize import quantize
 from nlplug.export.repair.attempt import AS_CONFIGURED, Attempt
 from nlplug.export.repair.ladder import RepairClock
@@ -156,6 +157,8 @@ def run_gate(
     reference = TorchDecoder(checkpoint.model)
     _check_finite(reference, rows)
     gate = DecodingGate(rows, reference, budget=config.budget)
+    findings = gate.check_reference(checkpoint.model)
+    stop_if_fatal(findings, config.allow, checkpoint.name)
     results: list[GateResult] = []
     attempts: list[Attempt] = []
     clock = RepairClock(config.repair_seconds)
@@ -205,6 +208,7 @@ def run_gate(
         max_length=draft.max_length,
         attempts=attempts,
         calibration=calibration,
+        findings=findings,
     )
 
 

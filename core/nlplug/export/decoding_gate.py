@@ -27,6 +27,10 @@ import numpy as np
 from nlplug.export.gate import EXPECTED_AGREEMENT, GateResult, contributions, metrics_of
 from nlplug.export.paired import PairedLoss, paired_loss
 from nlplug.export.parity import Parity, expected_regret, score_difference
+from nlplug.export.preflight.alternatives import check_alternatives
+from nlplug.export.preflight.answers import LOOK, check_answers
+from nlplug.export.preflight.findings import CheckpointFinding
+from nlplug.export.preflight.suspects import suspects
 from nlplug.runtime.decoding.generate import generate
 from nlplug.runtime.decoding.scoring import token_logits
 
@@ -38,6 +42,8 @@ if TYPE_CHECKING:
 TIE = 1e-4
 """Largest difference of two logits, relative to the largest one (at least 1), that is rounding."""
 
+_LEARNED = 0.05
+"""Share of the bits of equal probabilities that the least that a model has learned saves."""
 _ROWS = 16
 _FORCED = 128
 """Number of texts for whose tokens logits are compared."""
@@ -60,6 +66,8 @@ class DecodingRows:
         evaluation: Scores answers; None without labels.
         answers: Makes the answers that are scored.
         targets: The right answers.
+        score_some: What each of some labelled rows contributes to the metric, from the logits of
+            given texts; None where the metric is that of written texts.
     """
 
     prompts: Sequence[Sequence[int]]
@@ -68,6 +76,7 @@ class DecodingRows:
     evaluation: Evaluation | None = None
     answers: Answers | None = None
     targets: Sequence[Any] = ()
+    score_some: Callable[[Logits], np.ndarray] | None = None
 
 
 class Reference(Protocol):
@@ -131,6 +140,38 @@ class DecodingGate:
     def reference_metrics(self) -> dict[str, float]:
         """The task's metrics of the PyTorch model; empty without labels."""
         return self._metrics(self._answers)
+
+    def check_reference(self, model: Any) -> list[CheckpointFinding]:
+        """What is wrong with the answers of the PyTorch model to labelled rows.
+
+        Args:
+            model: The ``transformers.PreTrainedModel`` that the reference runs.
+        """
+        evaluation, score = self._rows.evaluation, self._rows.score_some
+        if evaluation is None or self._answers is None:
+            return []
+        if score is None:
+            return check_answers(evaluation, self._answers, self._rows.targets, model)
+        from nlplug.export.torch_decoder import TorchDecoder
+
+        def scored(other: Any) -> np.ndarray:
+            return score(TorchDecoder(other).logits)
+
+        tokens = int(model.get_input_embeddings().weight.shape[0])
+
+        def equal(_: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> Iterator[Any]:
+            return (np.zeros((len(text), tokens), np.float32) for text in texts)
+
+        found = []
+        chance, own = score(equal), scored(model)
+        if own.mean() - chance.mean() < _LEARNED * -chance.mean():
+            text = (
+                f"The PyTorch model has {-own.mean():.3g} {self.metric.replace('_', ' ')} on "
+                f"{len(own)} of the texts, and equal probabilities for all {tokens:,} tokens have "
+                f"{-chance.mean():.3g}.{suspects(model)}"
+            )
+            found.append(CheckpointFinding("answers", text, LOOK))
+        return found + check_alternatives(model, scored, wrong=bool(found), unit=self.metric)
 
     def judge(
         self, precision: str, decoder: Decoder, *, scored: bool = True, fixed: bool = False

@@ -36,7 +36,7 @@ from nlplug.evaluation.base import flat_metrics, options_of
 from nlplug.export.paired import PairedLoss, paired_loss
 from nlplug.export.parity import BATCH_TOLERANCE, Parity, expected_regret, score_difference
 from nlplug.export.preflight.alternatives import check_alternatives
-from nlplug.export.preflight.answers import check_answers
+from nlplug.export.preflight.answers import check_answers, check_labels
 from nlplug.export.preflight.findings import CheckpointFinding
 from nlplug.runtime.engine import Engine
 from nlplug.runtime.feeds import GraphFeeds
@@ -188,8 +188,11 @@ class Gate:
             ]
         if self._evaluation is None or self._rows.targets is None:
             return []
-        found = check_answers(self._evaluation, self._reference.answers, self._rows.targets, model)
-        return found or check_alternatives(model, self._score_some)
+        given = self._evaluation, self._reference.answers, self._rows.targets
+        if found := check_labels(*given):
+            return found
+        found = check_answers(*given, model)
+        return found + check_alternatives(model, self._score_some, wrong=bool(found))
 
     def _score_some(self, model: Any) -> np.ndarray:
         """What some labelled rows contribute to the metric, for a PyTorch model."""

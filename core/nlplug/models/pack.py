@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from importlib import metadata
 from pathlib import Path
 
 from nlplug.errors import GateRefused, OptionError
@@ -180,6 +181,13 @@ def _check(config: PackConfig) -> None:
     if not _VERSION.fullmatch(config.version):
         raise OptionError(
             f"{config.version!r} is not a version of a Python package.", hint="Such as 0.1.0."
+        )
+    # pip would replace a package of the same name, such as nlplug itself.
+    installed = metadata.distributions(name=config.name)
+    if any(config.module not in {point.value for point in one.entry_points} for one in installed):
+        raise OptionError(
+            f"{config.name!r} is the name of an installed package that is no model.",
+            hint="Choose another name: pip would replace that package with the model.",
         )
 
 

@@ -111,6 +111,13 @@ def test_labels_that_differ_in_their_signs_are_different() -> None:
     assert [finding.kind for finding in check.findings] == []
 
 
+def test_rows_that_all_lack_a_column_are_one_error() -> None:
+    lacking = [DataRow({"message": "Hello"}, Path("rows.csv"), line) for line in range(1, 31)]
+    check = checked(lacking)
+    assert [finding.kind for finding in check.findings] == ["row"]
+    assert "30 rows: the column 'label' is missing" in str(check.findings[0])
+
+
 def test_data_with_one_label_is_one_error_that_names_no_row() -> None:
     check = checked([row(line, f"text {line}", "a") for line in range(8)])
     (finding,) = check.findings

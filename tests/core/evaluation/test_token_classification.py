@@ -12,6 +12,7 @@ import pytest
 from nlplug.data.tags import Span, spans_of_tags, strict_spans
 from nlplug.errors import DataError, OptionError
 from nlplug.evaluation.document import plain_table
+from nlplug.export.preflight.answers import check_labels
 from nlplug.families.token_classification.entities import count_spans, entity_scores, f1_shares
 from nlplug.families.token_classification.scoring import TokenClassificationEvaluation, answer_spans
 
@@ -152,6 +153,19 @@ def test_rows_of_tokens_are_also_scored_by_the_tags_of_their_words(
     assert report["f1_by_word_strict"] == pytest.approx(2 / 3)
     assert report["by_word_strict"]["labels"]["LOC"]["recall"] == 0
     assert "F1 by word, strict IOB2" in plain_table(evaluation.tables(report)[0])
+
+
+def test_swapped_types_are_told_by_the_tags_of_words(
+    evaluation: TokenClassificationEvaluation, tmp_path: Path
+) -> None:
+    row = {"tokens": TEXT.split(), "tags": ["B-PER", "I-PER", "O", "B-LOC", "I-LOC"]}
+    path = tmp_path / "dev.jsonl"
+    path.write_text(f"{json.dumps(row)}\n" * 20)
+    targets = [sample.target for sample in evaluation.samples(path)]
+    swapped = {"tags": ["B-LOC", "I-LOC", "O", "B-PER", "I-PER"], "answer": []}
+    (found,) = check_labels(evaluation, [swapped] * 20, targets)
+    assert "20.0% of 100 answers are right, and 100.0% would be if 'B-LOC' means" in found.message
+    assert check_labels(evaluation, [{**swapped, "tags": row["tags"]}] * 20, targets) == []
 
 
 def test_types_that_a_set_did_not_look_for_are_no_mistake(

@@ -52,6 +52,7 @@ def tales(llama: Path, texts: Path, tmp_path_factory: pytest.TempPathFactory) ->
             task=Tales(),
             eval_data=texts,
             budget=1.0,
+            allow=("answers",),  # its weights are random
             options={"temperature": 0.5},
         )
     )
@@ -68,6 +69,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
             task=Words(),
             eval_data=write_jsonl(folder / "pairs.jsonl", rows),
             budget=1.0,
+            allow=("answers",),
         )
     )
 
@@ -127,7 +129,7 @@ def test_int8_can_have_a_scale_a_column(llama: Path, texts: Path, tmp_path: Path
 
 def test_a_loss_above_the_budget_is_refused(llama: Path, texts: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"source": llama, "task": Tales(), "eval_data": texts}
-    settings["repair_seconds"] = 0
+    settings |= {"repair_seconds": 0, "allow": ("answers",)}
     with pytest.raises(GateRefused, match="of bits per byte against PyTorch"):
         export_model(
             ExportConfig(
@@ -135,6 +137,25 @@ def test_a_loss_above_the_budget_is_refused(llama: Path, texts: Path, tmp_path: 
             )
         )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("llama", r"has [\d.]+ bits per byte on 24 of the texts, and equal probabilities for all"),
+        ("marian", r"little to do with the 27 rows: their chrf is [\d.]+, and [\d.]+ with the"),
+    ],
+)
+def test_a_model_that_has_learned_nothing_is_refused(
+    kind: str, message: str, texts: Path, tmp_path: Path
+) -> None:
+    rows = [{"source": text, "target": text.lower()} for text in TEXTS]
+    data = texts if kind == "llama" else write_jsonl(tmp_path / "pairs.jsonl", rows)
+    task = Tales() if kind == "llama" else Words()
+    source = checkpoint(tmp_path / kind, kind)
+    with pytest.raises(ExportError, match=message) as caught:
+        export_model(ExportConfig(source, tmp_path / "out", task, ("fp32",), eval_data=data))
+    assert "--allow answers" in str(caught.value.hint)
 
 
 def test_half_precision_is_not_offered(llama: Path, tmp_path: Path) -> None:

@@ -78,6 +78,21 @@ DAMAGED = [
         "num_attention_heads is 3 in config.json, which does not divide hidden_size 32",
     ),
     Case(
+        "no heads",
+        cases.config(num_attention_heads=0),
+        "num_attention_heads is 0 in config.json, which is no number above 0",
+    ),
+    Case(
+        "epsilon as a text",
+        cases.config(layer_norm_eps="1e-12"),
+        "layer_norm_eps is '1e-12' in config.json, which is no number above 0",
+    ),
+    Case(
+        "wrong number of segments",
+        cases.config(type_vocab_size=1),
+        r"asks for 1 x 32 \(type_vocab_size is 1, the tensor has 2\)\.",
+    ),
+    Case(
         "wrong number of heads, record",
         cases.config(num_attention_heads=2),
         "num_attention_heads is 2 in config.json and was 4",
@@ -148,6 +163,36 @@ DAMAGED = [
         "too few layers",
         cases.config(num_hidden_layers=1),
         r"16 tensors of layers that the model does not have, such as bert\.encoder\.layer\.1",
+    ),
+    Case(
+        "zeros in the row of a used token",
+        cases.zero_rows(WORDS, slice(20, 21)),
+        rf"{WORDS} has only zeros in row 20 \(token 'is'\)",
+    ),
+    Case(
+        "second half of a weight is missing",
+        cases.zero_rows("bert.encoder.layer.1.output.dense.weight", slice(16, None)),
+        r"layer\.1\.output\.dense\.weight has only zeros in its rows 16 to 31 of 32: it was saved",
+    ),
+    Case(
+        "a layer written twice",
+        cases.tensors(cases.repeated_layer),
+        r"bert\.encoder\.layer\.1 has the same weights as bert\.encoder\.layer\.0",
+    ),
+    Case(
+        "a weight stored as int8",
+        cases.integers("bert.encoder.layer.0.intermediate.dense.weight"),
+        r"layer\.0\.intermediate\.dense\.weight is stored as integers \(I8\)",
+    ),
+    Case(
+        "lower-casing of a vocabulary with capitals",
+        cases.capitals,
+        r"24 of the 24 tokens have capital letters, such as '\w+', but the tokenizer lower-cases",
+    ),
+    Case(
+        "transposed weights",
+        cases.transposed("attention.output.dense"),
+        r"attention\.output\.dense\.weight seems to be transposed: the other way round the",
     ),
     Case(
         "gains of all norms x 60, not undone",

@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 
 from nlplug.errors import ExportError
+from nlplug.export.config import ExportConfig
 from nlplug.export.preflight.alternatives import check_alternatives
-from nlplug.export.preflight.answers import check_answers
+from nlplug.export.preflight.answers import check_answers, check_labels
 from nlplug.export.preflight.files import check_files
 from nlplug.export.preflight.record import RECORD_FILE, check_record, write_record
+from nlplug.export.preflight.run import row_texts
 from nlplug.families.sequence_classification.scoring import ClassificationEvaluation
+from nlplug.families.span_extraction.scoring import SpanExtractionEvaluation
+from nlplug.plugins import PluginHost
 
 pytestmark = pytest.mark.train
 
@@ -83,8 +87,23 @@ def pairs(*rows: tuple[str, str, int]) -> tuple[list[Any], list[int]]:
 )
 def test_answers_on_labelled_rows(rows: list[tuple[str, str, int]], message: str | None) -> None:
     given, targets = pairs(*rows)
-    found = check_answers(ClassificationEvaluation("abc"), given, targets, bert())
+    evaluation = ClassificationEvaluation("abc")
+    found = check_labels(evaluation, given, targets)
+    found = found or check_answers(evaluation, given, targets, bert())
     assert [message in one.message for one in found] == ([] if message is None else [True])
+
+
+@pytest.mark.parametrize(("words", "refused"), [(4, False), (60, True)])
+def test_answers_that_hold_the_right_one_among_all_others_are_refused(
+    words: int, refused: bool
+) -> None:
+    evaluation = SpanExtractionEvaluation([])
+    others = " ".join(f"other{number}" for number in range(words))
+    given = [{"answer": f"{others} word{row}", "score": 0.5} for row in range(30)]
+    found = check_answers(evaluation, given, [[f"word{row}"] for row in range(30)], bert())
+    assert ["have little to do with the 30 rows" in one.message for one in found] == [
+        True
+    ] * refused
 
 
 def test_scoring_keeps_the_best_label_only() -> None:
@@ -135,3 +154,22 @@ def test_a_changed_tensor_is_named_and_an_unreadable_record_is_an_error(
     (tmp_path / RECORD_FILE).write_text("{}", encoding="utf-8")
     with pytest.raises(ExportError, match="cannot be read"):
         check_record(tmp_path, model, toy_tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("task", "row", "texts"),
+    [
+        ("ner", {"tokens": ["Ada", "slept"], "tags": ["B-PER", "O"]}, 2),
+        ("classification", {"text": "good", "label": "positive"}, 1),
+        ("generation", {"text": "Once upon a time"}, 1),
+    ],
+)
+def test_labels_are_not_among_the_texts_that_a_tokenizer_must_know(
+    task: str, row: dict[str, Any], texts: int, tmp_path: Path
+) -> None:
+    data = tmp_path / "dev.jsonl"
+    data.write_text(json.dumps(row), encoding="utf-8")
+    config = ExportConfig(
+        tmp_path, tmp_path / "out", PluginHost.discover().task(task), eval_data=data
+    )
+    assert len(list(row_texts(config))) == texts

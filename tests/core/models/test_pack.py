@@ -172,6 +172,14 @@ def test_a_name_that_cannot_be_is_refused(bundle: Bundle, tmp_path: Path, name: 
         pack_wheel(bundle, tmp_path, PackConfig(name))
 
 
+@pytest.mark.parametrize("name", ["nlplug", "nlplug_classification", "numpy"])
+def test_the_name_of_an_installed_package_is_refused(
+    bundle: Bundle, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(OptionError, match="is the name of an installed package that is no model"):
+        pack_wheel(bundle, tmp_path, PackConfig(name))
+
+
 def test_a_version_that_cannot_be_is_refused(bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="not a version"):
         pack_wheel(bundle, tmp_path, PackConfig("my-model", "latest"))

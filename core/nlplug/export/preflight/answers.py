@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from operator import eq
 from typing import Any
 
 from nlplug.evaluation.base import Evaluation
+from nlplug.export.paired import paired_loss
 from nlplug.export.preflight.findings import CheckpointFinding
 from nlplug.export.preflight.suspects import suspects
 
@@ -14,32 +16,30 @@ _ROWS = 20
 """Fewer labelled rows say too little about a model."""
 _OF_A_LABEL = 5
 _PURE = 0.6
+_RIGHT = 0.5
+"""Share of the metric from which answers are not compared with those of other rows."""
+_RELATED = 0.05
+"""Gain of answers that belong to their row over those of other rows, as a share."""
 
 
-_LOOK = (
+LOOK = (
     "Check that the rows have the labels of this model. If they do, the checkpoint is not "
     "trained, or its weights, config.json or tokenizer are not those of the training."
 )
 
 
-def check_answers(
-    evaluation: Evaluation, answers: Sequence[Any], targets: Sequence[Any], model: Any
+def check_labels(
+    evaluation: Evaluation, answers: Sequence[Any], targets: Sequence[Any]
 ) -> list[CheckpointFinding]:
-    """Swapped labels, one answer for everything, and no better than the commonest label.
+    """Swapped labels.
 
     Args:
         evaluation: Of the task.
         answers: What the PyTorch model answers.
         targets: The right answers.
-        model: The PyTorch model; the message names its unusual settings and weights.
     """
-    if len(targets) < _ROWS:
-        return []
-    pairs = evaluation.label_pairs(answers, targets)
-    if not pairs:
-        return list(_nothing_right(evaluation, answers, targets, model))
-    swapped = _swapped(pairs)
-    if swapped:
+    pairs = evaluation.label_pairs(answers, targets) if len(targets) >= _ROWS else []
+    if swapped := _swapped(pairs):
         right = sum(one == two for one, two in pairs) / len(pairs)
         mended = sum(one == swapped.get(two, two) for one, two in pairs) / len(pairs)
         names = ", ".join(f"{one!r} means {two!r}" for one, two in sorted(swapped.items()))
@@ -51,9 +51,50 @@ def check_answers(
                 "Correct the order of id2label in config.json, or the labels of the rows.",
             )
         ]
-    return list(_no_better(pairs, model)) + list(
-        _nothing_right(evaluation, answers, targets, model)
-    )
+    return []
+
+
+def check_answers(
+    evaluation: Evaluation, answers: Sequence[Any], targets: Sequence[Any], model: Any
+) -> list[CheckpointFinding]:
+    """One answer for everything, no better than the commonest label, unrelated to the rows.
+
+    Args:
+        evaluation: Of the task.
+        answers: What the PyTorch model answers.
+        targets: The right answers.
+        model: The PyTorch model; the message names its unusual settings and weights.
+    """
+    if len(targets) < _ROWS:
+        return []
+    pairs = evaluation.label_pairs(answers, targets)
+    if len(pairs) == len(targets):  # each row has one label
+        found = list(_no_better(pairs, model))
+    else:
+        found = list(_unrelated(evaluation, answers, targets, model))
+    return found or list(_nothing_right(evaluation, answers, targets, model))
+
+
+def _unrelated(
+    evaluation: Evaluation, answers: Sequence[Any], targets: Sequence[Any], model: Any
+) -> Iterator[CheckpointFinding]:
+    """Answers that fit the right answers of other rows as well as those of their own."""
+    other = [*targets[len(targets) // 2 :], *targets[: len(targets) // 2]]
+    if not evaluation.higher_is_better or all(map(eq, targets, other)):
+        return
+    own = evaluation.per_example(answers, targets)
+    gain = paired_loss(own, evaluation.per_example(answers, other))
+    # Rows with names at the same places have answers that fit each other, and are right.
+    if own.mean() < _RIGHT and (gain.low <= 0 or gain.mean < _RELATED):
+        scale, name = evaluation.scale, evaluation.metric.replace("_", " ")
+        yield CheckpointFinding(
+            "answers",
+            f"The answers of the PyTorch model have little to do with the {len(targets)} rows: "
+            f"their {name} is {scale * float(own.mean()):.3g}, and "
+            f"{scale * float(own.mean() - gain.mean):.3g} with the right answers of other rows."
+            f"{suspects(model)}",
+            LOOK,
+        )
 
 
 def _no_better(pairs: Sequence[tuple[str, str]], model: Any) -> Iterator[CheckpointFinding]:
@@ -72,7 +113,7 @@ def _no_better(pairs: Sequence[tuple[str, str]], model: Any) -> Iterator[Checkpo
         else f"is right for {right:.1%} of {len(pairs)} rows, and the label {label!r} alone would "
         f"be for {majority:.1%}"
     )
-    yield CheckpointFinding("answers", f"The PyTorch model {what}.{suspects(model)}", _LOOK)
+    yield CheckpointFinding("answers", f"The PyTorch model {what}.{suspects(model)}", LOOK)
 
 
 def _nothing_right(
@@ -84,7 +125,7 @@ def _nothing_right(
             "answers",
             f"The PyTorch model has {evaluation.metric.replace('_', ' ')} 0 on {len(targets)} "
             f"rows.{suspects(model)}",
-            _LOOK,
+            LOOK,
         )
 
 

@@ -21,7 +21,15 @@ _NUMBER = re.compile(r"\.\d+\.")
 _LENGTH = 8
 _LARGEST_HEADER = 100_000_000
 _AGAIN = "Copy or download the checkpoint again, or save it again with save_pretrained()."
+_INTEGERS = ("I", "U", "BOOL")
 _LARGEST_EPSILON = 1e-3
+_COUNTS = (
+    "hidden_size",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "intermediate_size",
+    "vocab_size",
+)
 _EPSILONS = ("layer_norm_eps", "layer_norm_epsilon", "rms_norm_eps")
 _ACTIVATIONS = ("hidden_act", "activation", "activation_function", "hidden_activation")
 
@@ -52,7 +60,7 @@ def check_fit(
     """
     found = check_config(config)
     if folder is not None and not found:
-        found = check_sizes(config, auto_class, shapes_of(folder))
+        found = check_sizes(config, auto_class, shapes_of(folder), types_of(folder))
     stop_if_fatal(found, allowed, name)
 
 
@@ -101,12 +109,17 @@ def weight_files(folder: Path) -> list[Path]:
 
 def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:
     """The shape of each tensor of a checkpoint, from the headers of complete files."""
-    return {
-        name: tuple(entry["shape"])
-        for path in weight_files(folder)
-        for name, entry in _header(path).items()
-        if name != "__metadata__"
-    }
+    return {name: tuple(entry["shape"]) for name, entry in _entries(folder)}
+
+
+def types_of(folder: Path) -> dict[str, str]:
+    """The type of the numbers of each tensor, as safetensors names it: ``F32``, ``I8``."""
+    return {name: str(entry["dtype"]) for name, entry in _entries(folder)}
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in weight_files(folder):
+        yield from ((name, one) for name, one in _header(path).items() if name != "__metadata__")
 
 
 def check_config(config: Any) -> list[CheckpointFinding]:
@@ -116,7 +129,20 @@ def check_config(config: Any) -> list[CheckpointFinding]:
         config: A ``transformers.PretrainedConfig``.
     """
     activations = require("transformers.activations", "train", purpose="Export").ACT2FN
-    found = []
+    found = [
+        CheckpointFinding(
+            "config",
+            f"{name} is {value!r} in config.json, which is no number above 0.",
+            f"Set {name} to the number that the model was trained with.",
+        )
+        for names, kinds in ((_COUNTS, (int,)), (_EPSILONS, (int, float)))
+        for name in names
+        # Some architectures have a list, with a number for each layer.
+        if not isinstance(value := getattr(config, name, None), list | None)
+        and (type(value) not in kinds or value <= 0)
+    ]
+    if found:
+        return found
     hidden, heads = (_number(config, name) for name in ("hidden_size", "num_attention_heads"))
     own_size = _number(config, "head_dim") or _number(config, "d_kv")
     if hidden and heads and not own_size and hidden % heads:
@@ -130,7 +156,7 @@ def check_config(config: Any) -> list[CheckpointFinding]:
         )
     for name in _EPSILONS:
         value = getattr(config, name, None)
-        if isinstance(value, int | float) and not 0 < value <= _LARGEST_EPSILON:
+        if value is not None and value > _LARGEST_EPSILON:
             found.append(
                 CheckpointFinding(
                     "config",
@@ -151,13 +177,16 @@ def check_config(config: Any) -> list[CheckpointFinding]:
     return found
 
 
-def check_sizes(config: Any, auto_class: Any, shapes: Shapes) -> list[CheckpointFinding]:
-    """Tensors whose shapes are not those that the configuration asks for.
+def check_sizes(
+    config: Any, auto_class: Any, shapes: Shapes, types: Mapping[str, str]
+) -> list[CheckpointFinding]:
+    """Tensors whose shapes are not those of the configuration, and integers in place of weights.
 
     Args:
         config: The configuration, without findings of `check_config`.
         auto_class: The class of transformers that loads the model.
         shapes: From `shapes_of`.
+        types: From `types_of`.
     """
     torch = require("torch", "train", purpose="Export")
     try:
@@ -168,8 +197,18 @@ def check_sizes(config: Any, auto_class: Any, shapes: Shapes) -> list[Checkpoint
     prefix = f"{model.base_model_prefix}."
     found = []
     for name, wanted in model.state_dict().items():
-        given = shapes.get(name, shapes.get(name.removeprefix(prefix)))
+        stored = name if name in shapes else name.removeprefix(prefix)
+        given, kind = shapes.get(stored), types.get(stored, "")
         expected = tuple(wanted.shape)
+        if wanted.is_floating_point() and kind.startswith(_INTEGERS):
+            found.append(
+                CheckpointFinding(
+                    "tensors",
+                    f"{name} is stored as integers ({kind}), which are not its weights: the "
+                    "scales that they were quantized with are missing.",
+                    "Give the checkpoint before it was quantized, or save it again as float.",
+                )
+            )
         if given is not None and given != expected:
             reason = _reason(config, expected, given)
             found.append(
@@ -254,7 +293,9 @@ def _header(path: Path) -> dict[str, Any]:
 def _reason(config: Any, expected: tuple[int, ...], given: tuple[int, ...]) -> str:
     """The settings that have the unfitting size."""
     pairs = [(one, two) for one, two in zip(expected, given, strict=False) if one != two]
-    values = config.to_dict() | {"num_labels": len(getattr(config, "id2label", None) or ())}
+    general = require("transformers", "train", purpose="Export").PretrainedConfig().to_dict()
+    values = {key: value for key, value in config.to_dict().items() if key not in general}
+    values["num_labels"] = len(getattr(config, "id2label", None) or ())
     named = [
         f"{key} is {value}, the tensor has {two}"
         for one, two in pairs

@@ -10,12 +10,13 @@ with its record if it has one. On labelled rows the answers of the PyTorch model
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.data.readers import read_rows
+from nlplug.evaluation.base import evaluation_of
 from nlplug.export.preflight.findings import CheckpointFinding, stop_if_fatal
 from nlplug.export.preflight.record import check_record
 from nlplug.export.preflight.tensors import check_tensors
@@ -43,7 +44,7 @@ def check_checkpoint(checkpoint: Checkpoint, config: ExportConfig) -> list[Check
     folder = Path(checkpoint.name)
     local = folder if folder.is_dir() else None
     model, tokenizer = checkpoint.model, checkpoint.tokenizer
-    texts = list(_texts(config))
+    texts = list(row_texts(config))
     own = texts if config.eval_data is not None else ()
     found = check_tokenizer(tokenizer, model, local, own)
     found += check_tensors(model, tokenizer, _used(tokenizer, texts))
@@ -55,17 +56,25 @@ def check_checkpoint(checkpoint: Checkpoint, config: ExportConfig) -> list[Check
     return found
 
 
-def _texts(config: ExportConfig) -> Iterator[str]:
-    """All texts of the rows that the gate will compare on."""
+def row_texts(config: ExportConfig) -> Iterator[str]:
+    """All texts of the rows that the gate will compare on, without labels and tags."""
     if config.eval_data is None:
         yield from SENTENCES
         rows: Iterator[Any] = (example.input for example in config.task.examples)
     else:
-        rows = (row.values for row in islice(read_rows(config.eval_data), config.eval_rows))
+        targets = {dict(config.columns).get("label"), *_target_columns(config)}
+        read = (row.values for row in islice(read_rows(config.eval_data), config.eval_rows))
+        # Where the texts are the targets too, as those of a language model, they are all there is.
+        rows = ({k: v for k, v in row.items() if k not in targets} or row for row in read)
     for values in rows:
         for value in values.values():
             parts = value if isinstance(value, list) else [value]
             yield from (part for part in parts if isinstance(part, str))
+
+
+def _target_columns(config: ExportConfig) -> Sequence[str]:
+    family = config.task.family
+    return evaluation_of(config.task, []).target_columns if family.scoring else ()
 
 
 def _used(tokenizer: Any, texts: list[str]) -> set[int]:

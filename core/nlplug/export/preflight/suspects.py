@@ -11,7 +11,15 @@ from typing import Any
 from nlplug.extras import require
 
 HEAD_SIZES = (32, 64, 96, 128)
-SETTINGS = ("hidden_act", "activation", "activation_function", "layer_norm_eps")
+SETTINGS = (
+    "hidden_act",
+    "activation",
+    "activation_function",
+    "layer_norm_eps",
+    "layer_norm_epsilon",
+    "rms_norm_eps",
+    "rope_theta",
+)
 _OUTLIER = 30.0
 _SHOWN = 3
 

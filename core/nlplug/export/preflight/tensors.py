@@ -10,6 +10,8 @@ from nlplug.extras import require
 
 _TRAIN_AGAIN = "Restore the tensor from an earlier copy of the checkpoint, or train it again."
 _FEW = 3
+_CUT, _CUT_ROWS = 0.25, 8
+"""Share of rows of zeros at the end of a matrix from which it is cut, and its fewest rows."""
 
 
 def check_tensors(model: Any, tokenizer: Any, used: Collection[int]) -> list[CheckpointFinding]:
@@ -39,6 +41,11 @@ def check_tensors(model: Any, tokenizer: Any, used: Collection[int]) -> list[Che
                     found.append(_bad_tensor(name, value))
             elif (dead := _dead(name, value, table=name in tables)) is not None:
                 found.append(dead)
+            elif words is not None and value is words.weight:
+                found += _empty_rows(name, value, tokenizer, used)
+            elif (cut := _cut(name, value)) is not None:
+                found.append(cut)
+        found += _repeated_layers(model)
     return found
 
 
@@ -103,6 +110,61 @@ def _dead(name: str, value: Any, *, table: bool) -> CheckpointFinding | None:
     return CheckpointFinding(
         "tensors", f"{name} {what}: the model ignores its input there.", _TRAIN_AGAIN
     )
+
+
+def _empty_rows(
+    name: str, value: Any, tokenizer: Any, used: Collection[int]
+) -> Iterator[CheckpointFinding]:
+    """Tokens of the compared rows whose row of the embeddings has only zeros."""
+    empty = (value == 0).all(dim=1).nonzero().flatten().tolist()
+    rows = [row for row in empty if row in used and row not in tokenizer.all_special_ids]
+    if rows:
+        yield CheckpointFinding(
+            "tensors",
+            f"{name} has only zeros in {_tokens(rows, tokenizer)}: the model cannot tell these "
+            "tokens apart.",
+            _TRAIN_AGAIN,
+        )
+
+
+def _cut(name: str, value: Any) -> CheckpointFinding | None:
+    """A matrix whose last rows are zeros, as a file that was written only in part has it."""
+    if value.ndim != 2 or len(value) < _CUT_ROWS:
+        return None
+    filled = (value != 0).any(dim=1).nonzero().flatten()
+    last = int(filled[-1]) + 1
+    if last > len(value) * (1 - _CUT):
+        return None
+    return CheckpointFinding(
+        "tensors",
+        f"{name} has only zeros in its rows {last} to {len(value) - 1} of {len(value)}: it was "
+        "saved or copied in part.",
+        _TRAIN_AGAIN,
+    )
+
+
+def _repeated_layers(model: Any) -> Iterator[CheckpointFinding]:
+    """Layers of a stack whose weights are all those of an earlier one."""
+    torch = require("torch", "train", purpose="Export")
+    for name, stack in model.named_modules():
+        if not isinstance(stack, torch.nn.ModuleList):
+            continue
+        layers = [dict(layer.named_parameters()) for layer in stack]
+        for place, own in enumerate(layers):
+            if not any(value.ndim > 1 for value in own.values()):
+                continue
+            for earlier, other in enumerate(layers[:place]):
+                if own.keys() == other.keys() and all(
+                    value is not other[key] and value.equal(other[key])
+                    for key, value in own.items()
+                ):
+                    yield CheckpointFinding(
+                        "tensors",
+                        f"{name}.{place} has the same weights as {name}.{earlier}: a layer was "
+                        "written twice.",
+                        _TRAIN_AGAIN,
+                    )
+                    break
 
 
 def _tokens(rows: list[int], tokenizer: Any) -> str:

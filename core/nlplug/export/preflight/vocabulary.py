@@ -13,6 +13,10 @@ from nlplug.models.layout import first_position_of
 _RESTORE = "Use the tokenizer files that the model was trained with."
 _CASED = 10
 """Number of pieces in Latin letters from which their case says something."""
+_CAPITAL = 0.1
+"""Share of the pieces in Latin letters that a vocabulary of lower-cased texts never reaches."""
+_LARGE, _LEAST = 1000, 0.9
+"""Rows of a table from which its tokens are counted, and the share of rows that has tokens."""
 _UNKNOWN = 0.3
 _TOKENS = 200
 """Fewer tokens say too little about a vocabulary."""
@@ -37,6 +41,7 @@ def check_tokenizer(
     """
     found = [
         *_beyond(tokenizer, model),
+        *_short(tokenizer, model),
         *_padding(tokenizer, model),
         *_case(tokenizer),
         *_unknown(tokenizer, texts),
@@ -76,6 +81,20 @@ def _beyond(tokenizer: Any, model: Any) -> Iterator[CheckpointFinding]:
         )
 
 
+def _short(tokenizer: Any, model: Any) -> Iterator[CheckpointFinding]:
+    """A vocabulary that ends long before the embeddings; some tables are a little longer."""
+    table = model.get_input_embeddings()
+    rows = 0 if table is None else int(table.weight.shape[0])
+    if rows >= _LARGE and len(tokenizer) < _LEAST * rows:
+        yield CheckpointFinding(
+            "tokenizer",
+            f"The tokenizer has {len(tokenizer):,} tokens, and the embeddings have {rows:,} rows: "
+            "its vocabulary may be truncated.",
+            _RESTORE,
+            fatal=False,
+        )
+
+
 def _padding(tokenizer: Any, model: Any) -> Iterator[CheckpointFinding]:
     config = model.config
     given, own = getattr(config, "pad_token_id", None), tokenizer.pad_token_id
@@ -100,16 +119,30 @@ def _padding(tokenizer: Any, model: Any) -> Iterator[CheckpointFinding]:
 
 
 def _case(tokenizer: Any) -> Iterator[CheckpointFinding]:
-    """A vocabulary without capital letters needs a tokenizer that lower-cases, if it can."""
-    if "do_lower_case" not in tokenizer.init_kwargs:
-        return
-    special = set(tokenizer.all_special_tokens)
+    """A vocabulary without capital letters needs a tokenizer that lower-cases, if it can.
+
+    A tokenizer that lower-cases never finds the pieces with capital letters.
+    """
+    special = set(tokenizer.all_special_tokens) | set(tokenizer.get_added_vocab())
     pieces = [piece for piece in tokenizer.get_vocab() if piece not in special]
+    # By ASCII letters: byte-level vocabularies write a space as a capital letter.
+    capital = [piece for piece in pieces if any("A" <= char <= "Z" for char in piece)]
     latin = [piece for piece in pieces if any("a" <= char <= "z" for char in piece)]
-    if len(latin) < _CASED or any("A" <= char <= "Z" for piece in pieces for char in piece):
-        return
     normalizer = tokenizer.backend_tokenizer.normalizer
-    if (normalizer.normalize_str("ABC") if normalizer else "ABC") == "ABC":
+    lowers = normalizer is not None and normalizer.normalize_str("ABC") == "abc"
+    if len(latin) < _CASED:
+        return
+    if lowers and len(capital) >= max(_CASED, _CAPITAL * len(latin)):
+        yield CheckpointFinding(
+            "tokenizer",
+            f"{len(capital):,} of the {len(pieces):,} tokens have capital letters, such as "
+            f"{capital[0]!r}, but the tokenizer lower-cases texts, so it never finds them.",
+            "Set do_lower_case to false in tokenizer_config.json (and lowercase in the normalizer "
+            "of tokenizer.json).",
+        )
+    if "do_lower_case" not in tokenizer.init_kwargs or capital:
+        return
+    if not lowers:
         yield CheckpointFinding(
             "tokenizer",
             f"None of the {len(pieces)} tokens has a capital letter, but the tokenizer does not "

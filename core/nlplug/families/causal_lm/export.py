@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nlplug.errors import DataError
 from nlplug.evaluation.base import Sample
 from nlplug.export.build_result import BuildResult
@@ -25,6 +27,7 @@ from nlplug.export.decoding import (
     write_graphs,
 )
 from nlplug.export.decoding_gate import DecodingRows, Logits
+from nlplug.export.gate import contributions
 from nlplug.export.rows import SENTENCES, draw
 from nlplug.families.causal_lm.scoring import (
     LikelihoodScorer,
@@ -46,6 +49,8 @@ PROMPTS = 128
 _LENGTHS = (4, 8, 16, 24)
 _READ_BYTES = 100_000
 """Bytes of text for bits per byte; PyTorch and each precision read all of it."""
+_SOME = 24
+"""Number of texts on which other settings of the PyTorch model are tried."""
 
 
 def make(config: ExportConfig, checkpoint: Checkpoint, folder: Path) -> BuildResult:
@@ -147,13 +152,22 @@ def gate_rows(config: ExportConfig, draft: Bundle) -> DecodingRows:
         return DecodingRows(prompts, options, f"{origin}, without labels")
     read = _some(samples)
 
-    def answers(logits: Logits, _: Sequence[Sequence[int]]) -> list[Any]:
+    def likelihoods(logits: Logits, some: Sequence[Sample]) -> list[Any]:
         scorer: LikelihoodScorer = likelihood_scorer(draft, logits)
-        return [scorer.likelihood(one.input["text"], one.input["prompt"]) for one in read]
+        return [scorer.likelihood(one.input["text"], one.input["prompt"]) for one in some]
 
-    origin = f"{origin}; bits per byte of {len(read)} texts"
+    def score_some(logits: Logits) -> np.ndarray:
+        some = read[:_SOME]
+        return contributions(evaluation, likelihoods(logits, some), [None] * len(some))
+
     return DecodingRows(
-        prompts, options, origin, evaluation, answers, [sample.target for sample in read]
+        prompts,
+        options,
+        f"{origin}; bits per byte of {len(read)} texts",
+        evaluation,
+        lambda logits, _: likelihoods(logits, read),
+        [sample.target for sample in read],
+        score_some,
     )
 
 

@@ -140,6 +140,19 @@ class TokenClassificationEvaluation(Evaluation):
         ]
         return sorted(wrong, key=lambda index: -self.confidence(answers[index]))[:limit]
 
+    def label_pairs(self, answers: Sequence[Any], targets: Sequence[Any]) -> list[tuple[str, str]]:
+        """The right and the given tag of each word, for rows of words; else empty."""
+        return [
+            pair
+            for answer, target in zip(answers, targets, strict=True)
+            if isinstance(answer, Mapping)
+            for pair in zip(
+                _within(target.tags, target.label_set),
+                _within(answer["tags"], target.label_set),
+                strict=True,
+            )
+        ]
+
     def baselines(self, targets: Sequence[Any]) -> dict[str, float]:
         """``no entities``: an answer without entities, whose F1 is 0."""
         return {"no entities": 0.0}
