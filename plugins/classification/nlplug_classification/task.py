@@ -38,7 +38,6 @@ class ClassificationTask(SequenceClassificationTask):
         Example({"text": "How much did I spend on groceries last month?"}),
         Example({"text": "How tall is the Eiffel Tower?"}),
         Example({"text": "Will it rain in Lyon on Sunday?"}, {"top_k": 3}),
-        Example({"text": "央行宣布下调存款准备金率，股市应声上涨"}),
     )
 
     name_rules: ClassVar[Mapping[str, NameRules]] = {

@@ -96,7 +96,7 @@ def test_bits_per_byte_in_training_are_those_of_the_bundle(tmp_path: Path) -> No
     lines = [{"text": " ".join(words)} for words in texts(60)]
     data = [str(write_jsonl(tmp_path / "texts.jsonl", lines))]
     shape = {"vocabulary": 300, "max_length": 32, "layers": 1, "hidden": 16, "heads": 2}
-    loop = {"epochs": 1, "learning_rate": 1e-3, "device": "cpu", "threads": 1, "eval_share": 0.2}
+    loop = {"epochs": 2, "learning_rate": 1e-2, "device": "cpu", "threads": 1, "eval_share": 0.2}
     base = pretrain(
         CausalPretrainConfig.model_validate(
             {"data": data, "output": tmp_path / "base", **shape, **loop}
