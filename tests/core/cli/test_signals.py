@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from signals_kit import hung_up_by_default
 
 from nlplug.testing import tiny_text_classifier
 
@@ -33,6 +34,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=hung_up_by_default,
         )
         started.append(process)
         (tmp_path / "work").mkdir()

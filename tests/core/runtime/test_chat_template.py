@@ -352,7 +352,7 @@ def test_a_hostile_template_is_stopped_early_and_takes_little_memory(
         assert tracemalloc.get_traced_memory()[1] < 200_000_000
     finally:
         tracemalloc.stop()
-    assert time.thread_time() - started < 3
+    assert time.thread_time() - started < 8  # counting memory makes it several times slower
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 from plugin_zoo import install
 from server_kit import WAIT
+from signals_kit import hung_up_by_default
 
 from nlplug import Bundle
 from nlplug.cli.main import main
@@ -64,7 +65,12 @@ def serving(
     """A running ``nlplug serve``, its address, and the lines that it printed until then."""
     command = [sys.executable, "-m", "nlplug", "serve", "--port", "0", *arguments]
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | env
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | env,
+        preexec_fn=hung_up_by_default,
     )
     try:
         lines: list[str] = []

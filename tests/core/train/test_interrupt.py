@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from signals_kit import hung_up_by_default
 
 from nlplug.cli.main import main
 from nlplug.task import Task
@@ -56,6 +57,7 @@ def start(words: Words) -> Iterator[Start]:
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+            preexec_fn=hung_up_by_default,
         )
         running.append(process)
         return process
