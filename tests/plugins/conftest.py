@@ -1,12 +1,18 @@
-"""What the tests of pages that train share; their modules name the files of the page ``DATA``."""
+"""What tests of several plugins share.
+
+The modules of pages that train name the files of the page ``DATA``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from docrunner import run
 from training_kit import untrained_bert
+
+from nlplug import Pipeline, pipeline
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +29,18 @@ def page_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     for block in request.module.DATA:
         run(block, folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def pipes() -> Iterator[Callable[[str], Pipeline]]:
+    """The pipelines of the embedded models, each made once."""
+    made: dict[str, Pipeline] = {}
+
+    def get(name: str) -> Pipeline:
+        if name not in made:
+            made[name] = pipeline(name, device="cpu")
+        return made[name]
+
+    yield get
+    for pipe in made.values():
+        pipe.close()

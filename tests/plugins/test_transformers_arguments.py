@@ -47,19 +47,6 @@ class Unknown:
 DEVICE, UNKNOWN = DeviceLike(), Unknown()
 
 
-@pytest.fixture(scope="module")
-def pipes() -> Callable[[str], Pipeline]:
-    """The pipelines of the embedded models, each made once."""
-    made: dict[str, Pipeline] = {}
-
-    def get(name: str) -> Pipeline:
-        if name not in made:
-            made[name] = pipeline(name, device="cpu")
-        return made[name]
-
-    return get
-
-
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,20 +51,6 @@ def pickled(pipe: Pipeline) -> Pipeline:
     """What another process would receive."""
     made: Pipeline = pickle.loads(pickle.dumps(pipe))
     return made
-
-
-@pytest.fixture(scope="module")
-def pipes() -> Iterator[Callable[[str], Pipeline]]:
-    made: dict[str, Pipeline] = {}
-
-    def get(name: str) -> Pipeline:
-        if name not in made:
-            made[name] = pipeline(name, device="cpu")
-        return made[name]
-
-    yield get
-    for pipe in made.values():
-        pipe.close()
 
 
 def test_a_dataset_gives_an_iterator_with_a_length(pipes: Callable[[str], Pipeline]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +25,6 @@ class DeviceLike:
 
     def __str__(self) -> str:
         return "cpu"
-
-
-@pytest.fixture(scope="module")
-def pipes() -> Iterator[Callable[..., Pipeline]]:
-    made: dict[str, Pipeline] = {}
-
-    def get(name: str) -> Pipeline:
-        if name not in made:
-            made[name] = pipeline(name, device="cpu")
-        return made[name]
-
-    yield get
-    for pipe in made.values():
-        pipe.close()
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ _BRACKETS = re.compile(r"[()\[\]]")
 _PARTNERS = {"(": ")", "[": "]"}
 _QUOTES = (('"', '"'), ("“", "”"), ("„", "“"), ("«", "»"), ("‘", "’"), ("'", "'"))
 _MARKS = re.compile(r"""["“”„«»‘’']""")
-_CLOSING = {'"': '"', "“": "”", "„": "“", "«": "»", "‘": "’", "'": "'"}
+_CLOSING = dict(_QUOTES)
 _TAG = re.compile(r"</?([A-Za-z][\w:-]*)")
 _TWO_LETTERS = re.compile(r"[^\W\d_]{2,}")
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nlplug import Pipeline, pipeline
+from nlplug import Pipeline
 from nlplug.testing import tiny_translator
 from nlplug_translation.checks import is_faithful
 from nlplug_translation.protected import spans
 from nlplug_translation.task import TranslationTask
-
-
-@pytest.fixture(scope="module")
-def embedded() -> Iterator[Pipeline]:
-    with pipeline("translation") as pipe:
-        yield pipe
 
 
 @pytest.mark.parametrize(

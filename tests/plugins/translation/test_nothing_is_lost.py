@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nlplug import Pipeline, pipeline
+from nlplug import Pipeline
 from nlplug.testing import tiny_translator
 from nlplug_translation.task import TranslationTask
 
@@ -85,12 +85,6 @@ def lost(text: str, answer: str) -> list[str]:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     bundle = tiny_translator(tmp_path_factory.mktemp("hostile"), HOSTILE, max_length=48)
     with Pipeline(TranslationTask(), bundle, threads=2) as pipe:
-        yield pipe
-
-
-@pytest.fixture(scope="module")
-def embedded() -> Iterator[Pipeline]:
-    with pipeline("translation") as pipe:
         yield pipe
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nlplug import Pipeline, pipeline
+from nlplug import Pipeline
 from nlplug.testing import tiny_translator
 from nlplug_translation.excerpt import Excerpt
 from nlplug_translation.protected import spans
@@ -35,12 +34,6 @@ from nlplug_translation.task import TranslationTask
 def test_where_quotations_are(text: str, found: list[str]) -> None:
     excerpt = Excerpt(text, tuple(spans(text)))
     assert [text[start:end] for start, end in excerpt.quotations()] == found
-
-
-@pytest.fixture(scope="module")
-def embedded() -> Iterator[Pipeline]:
-    with pipeline("translation") as pipe:
-        yield pipe
 
 
 @pytest.mark.parametrize(
