@@ -79,7 +79,7 @@ class Checked(Segment):
         return [
             version(mended, number)
             if text is None
-            else made._best(text, version(halved, number), version(marked, number))
+            else made._best(text, version(halved, number), [version(one, number) for one in marked])
             for number, text in enumerate(texts)
         ]
 
@@ -138,10 +138,7 @@ class Checked(Segment):
             other = writer.checked(excerpt, replace(self, elements=True), hidden=both)
         if other:
             return again([other])[0]
-        texts = [""]
-        if any(span.kind == "quoted" for span in hidden):
-            shown = writer.checked(excerpt, self)
-            texts = again([Trial(shown.ids, shown, hidden)])[0] if shown else texts
+        texts = self._shown(again) or [""]
         if "" not in texts:
             return texts
         parts: list[Part] = [excerpt.text]
@@ -153,8 +150,15 @@ class Checked(Segment):
         count = max(len(texts), len(rest))
         return [version(texts, number) or version(rest, number) for number in range(count)]
 
-    def _with_marks(self, lost: set[str], again: Again) -> list[str]:
-        """The versions made of the stretches around brackets and in them, or beside quotations.
+    def _shown(self, again: Again) -> list[str]:
+        """The versions made with the quotations shown, if these are masked; see `Trial`."""
+        quoted = any(span.kind == "quoted" for span in self.hidden)
+        shown = self.writer.checked(self.excerpt, self) if quoted else None
+        return again([Trial(shown.ids, shown, self.hidden)])[0] if shown else []
+
+    def _with_marks(self, lost: set[str], again: Again) -> list[list[str]]:
+        """The versions made of the stretches around brackets and in them, or beside quotations;
+        then those made with the quotations shown.
 
         Args:
             lost: What of `lost_marks` the translation lacks.
@@ -163,11 +167,13 @@ class Checked(Segment):
         if self.rounds >= ROUNDS:
             return []
         if lost == {QUOTES}:
-            hidden = () if self.hidden else self.excerpt.quotations(first=True)
-            other = self.writer.checked(self.excerpt, self, hidden=hidden) if hidden else None
-            return again([other])[0] if other else []
+            every = self.excerpt.quotations(first=True)
+            more = len(every) > sum(span.kind == "quoted" for span in self.hidden)
+            other = self.writer.checked(self.excerpt, self, hidden=every) if more else None
+            return again([other]) if other else []
         cut = replace(self, rounds=self.rounds + 1)
-        return put_together(list(self.writer.at_brackets(self.excerpt, cut)), again)
+        stretches = put_together(list(self.writer.at_brackets(self.excerpt, cut)), again)
+        return [stretches, self._shown(again)]
 
     def _halved(self, again: Again) -> list[str]:
         """The versions made of the two halves, where these are clauses; else none."""
@@ -177,15 +183,16 @@ class Checked(Segment):
         cut = replace(self, rounds=self.rounds + 1)
         return put_together(self.writer.joined(halves, cut), again) if halves else []
 
-    def _best(self, text: str, halved: str, marked: str) -> str:
+    def _best(self, text: str, halved: str, marked: Sequence[str]) -> str:
         """A translation, or one in its place that has a clause or a mark that it lacks."""
         if has_more(text, halved) and self._is_faithful(halved):
             halves = self.excerpt.halves()
             stays = halves is not None and (halves[0].text in halved or halves[2].text in halved)
             if not stays and self._lost(halved) <= self._lost(text):
                 text = halved
-        if self._lost(marked) < self._lost(text) and self._is_faithful(marked):
-            text = marked
+        for other in marked:
+            if self._lost(other) < self._lost(text) and self._is_faithful(other):
+                text = other
         return text
 
     def _is_faithful(self, text: str) -> bool:

@@ -165,11 +165,11 @@ class Writer:
         """A stretch cut at its spans."""
         for (start, end), span in zip_longest(excerpt.between(), excerpt.kept):
             text = excerpt.text[start:end]
-            core = _CORE.search(text)
-            if core and any(map(str.isalpha, core[0])):
-                yield text[: core.start()]
-                yield from self.pieces(Excerpt(core[0]), like)
-                text = text[core.end() :]
+            first, last = _core(text)
+            if any(map(str.isalpha, text[first:last])):
+                yield text[:first]
+                yield from self.pieces(Excerpt(text[first:last]), like)
+                text = text[last:]
             yield text
             if span:
                 yield span.text
@@ -229,3 +229,17 @@ class Writer:
     def _ids(self, text: str) -> tuple[int, ...]:
         route = self.route
         return (*route.before, *self.vocabulary.ids(route.prefix + text), *route.behind)
+
+
+def _core(text: str) -> tuple[int, int]:
+    """Where the words of a text begin and end, with the brackets that belong to them."""
+    found = _CORE.search(text)
+    if found is None:
+        return 0, 0
+    first, last = found.span()
+    opened = text.count("(", first, last) - text.count(")", first, last)
+    while opened > 0 and text[last : last + 1] == ")":
+        last, opened = last + 1, opened - 1
+    while opened < 0 < first and text[first - 1] == "(":
+        first, opened = first - 1, opened + 1
+    return first, last

@@ -432,6 +432,23 @@ def test_a_sentence_with_its_quotation_is_taken_if_nothing_of_it_is_lost() -> No
     assert answer(writer(room=99).parts(text), lambda source: said.get(source, "")) == whole
 
 
+def test_a_bracket_that_is_lost_beside_a_masked_quotation_is_kept_with_the_quotation() -> None:
+    text = 'She sees "the cat" and (1) too.'
+    shown = "Elle voit « le chat » et (1) aussi."
+
+    def say(source: str) -> str:
+        return shown if source == text else source.replace("(", "").replace(")", "")
+
+    out = answer(writer(room=99).parts(text), say)
+    assert (out.count("("), out.count(")"), "cat" in out or "chat" in out) == (1, 1, True)
+
+
+def test_a_bracket_at_the_end_of_a_stretch_is_not_parted_from_its_partner() -> None:
+    said = {"in part (a cat)": "dans une partie", "in part": "dans la partie", "a cat": "un chat"}
+    out = answer(writer().parts("5 in part (a cat):"), lambda source: said.get(source, ""))
+    assert out == "5 dans la partie (un chat):"
+
+
 def test_a_quotation_at_the_beginning_keeps_its_marks() -> None:
     said = {'"Stop!" he cried.': "Arrête, cria-t-il.", "Stop!": "Arrête !"}
     out = answer(writer().parts('"Stop!" he cried.'), lambda one: said.get(one, one))
