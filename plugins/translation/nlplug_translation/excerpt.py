@@ -18,6 +18,8 @@ _PARTNERS = {"(": ")", "[": "]"}
 _QUOTES = (('"', '"'), ("“", "”"), ("„", "“"), ("«", "»"), ("‘", "’"), ("'", "'"))
 _MARKS = re.compile(r"""["“”„«»‘’']""")
 _CLOSING = dict(_QUOTES)
+# Before a quotation in a dialogue.
+_DASH = re.compile(r"[-–—](?=\s)")
 _TAG = re.compile(r"</?([A-Za-z][\w:-]*)")
 _TWO_LETTERS = re.compile(r"[^\W\d_]{2,}")
 
@@ -65,12 +67,13 @@ class Excerpt:
         """What does not belong to the sentence at its ends: blanks, tags, and unknown marks.
 
         Args:
-            quotes: Also quotation marks around the whole, and one that has no partner in it.
+            quotes: Also quotation marks around the whole, one that has no partner in it, and a dash
+                before it.
         """
         text, kept = self.text, self.kept
         start, end, first, last = 0, len(text), 0, len(kept)
         while start < end:
-            if _is_blank(text[start]):
+            if _is_blank(text[start]) or (quotes and _DASH.match(text, start)):
                 start += 1
             elif first < last and kept[first].start == start and kept[first].is_around:
                 start, first = kept[first].end, first + 1
@@ -83,9 +86,9 @@ class Excerpt:
                 end, last = kept[last - 1].start, last - 1
             else:
                 break
-        own, others = self._with_partners(first, last)
-        start = kept[own].start if own < first else start
-        end = kept[others - 1].end if others > last else end
+        low, high = self._with_partners(first, last)
+        start = kept[low].start if low < first else start
+        end = kept[high - 1].end if high > last else end
         first, last = _quoted(text[start:end]) if quotes else (0, 0)
         own = self.cut(start + first, end - last)
         if (first or last) and len(own.kept) == len(self.cut(start, end).kept):

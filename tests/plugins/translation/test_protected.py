@@ -358,6 +358,7 @@ def test_a_final_mark_that_was_not_there_is_taken_off(text: str, said: str, out:
         ("<b>“It’s late.”</b>", "It’s late.", "Il est tard.", "<b>“Il est tard.”</b>"),
         ("‘It’s late.’", "It’s late.", "Il est tard.", "‘Il est tard.’"),
         ('They know."', "They know.", "Ils savent.", 'Ils savent."'),
+        ('– "They know."', "They know.", "Ils savent.", '– "Ils savent."'),
         ("«They know.", "They know.", "Ils savent.", "«Ils savent."),
         ('"Go," he said.', '"Go," he said.', "« Va », dit-il.", "« Va », dit-il."),
         ('"A" or "B"', '"A" or "B"', "« A » ou « B »", "« A » ou « B »"),
