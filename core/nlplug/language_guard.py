@@ -68,6 +68,11 @@ class LanguageGuard:
         self._choice = choice
         self._tokenizers = [Lazy(partial(_tokenizer, bundle)) for bundle in choice.bundles]
 
+    @property
+    def bundles(self) -> tuple[Bundle, ...]:
+        """The models."""
+        return self._choice.bundles
+
     def watched(
         self,
         inputs: Iterable[TaskInput],

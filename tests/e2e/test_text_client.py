@@ -113,6 +113,24 @@ def test_a_sentence_is_translated(client: httpx.Client) -> None:
     assert found.translation_text == "Le chat\n\nLe chat"
 
 
+def test_why_a_translation_ended_is_told_on_request(client: httpx.Client) -> None:
+    (found,) = post(client, "translation", "The cat", details=True)
+    assert found["translation_text"] == "Le chat"
+    assert (found["details"]["finish_reason"], found["details"]["seed"]) == ("eos_token", None)
+    many = post(client, "translation", ["The cat sees a dog", "a"], max_new_tokens=1, details=True)
+    assert [one["details"]["finish_reason"] for one in many] == ["length"] * 2
+    asked = inference(client, "translation")
+    more = asked.translation(
+        "The cat", src_lang="en", tgt_lang="fr", generate_parameters={"details": True}
+    )
+    assert more.translation_text == "Le chat"
+    sent = {"inputs": "The cat", "parameters": {"details": True}, "stream": True}
+    *_, last = client.post("/models/translation", json=sent).text.strip().split("\n\n")
+    assert json.loads(last.removeprefix("data:"))["details"]["finish_reason"] == "eos_token"
+    refused = client.post("/models/translation", json={**sent, "parameters": {"details": "yes"}})
+    assert refused.status_code == 422
+
+
 def test_several_texts_get_one_translation_each(client: httpx.Client) -> None:
     assert post(client, "translation", "The cat") == [{"translation_text": "Le chat"}]
     assert post(client, "translation", ["The cat", "a dog"]) == [

@@ -228,8 +228,10 @@ TEXTS: dict[str, dict[str, str]] = {
     "rows_shown": {"en": "The first {n} rows are shown.", "zh": "仅显示前 {n} 行。"},
     "upload": {"en": "Input file", "zh": "输入文件"},
     "upload_info": {
-        "en": "CSV, TSV, JSONL, JSON, TXT (a line per input), also .gz, .bz2, .xz; Excel; Parquet",
-        "zh": "CSV、TSV、JSONL、JSON、TXT（每行一条），可用 .gz、.bz2、.xz 压缩；Excel；Parquet",
+        "en": "CSV, TSV, JSONL, JSON, TXT (a line per input), also .gz, .bz2, .xz, .zip; Excel; "
+        "Parquet",
+        "zh": "CSV、TSV、JSONL、JSON、TXT（每行一条），可用 .gz、.bz2、.xz、.zip 压缩；Excel；"
+        "Parquet",
     },
     "column": {"en": "Column for “{field}”", "zh": "“{field}”所在的列"},
     "column_info": {"en": "Column of the file", "zh": "文件中的列"},

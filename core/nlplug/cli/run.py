@@ -112,8 +112,8 @@ _COMMON: list[click.Parameter] = [
     click.Option(
         ["--input", "cli_input"],
         type=click.Path(path_type=Path),
-        help="A .txt, .csv, .tsv, .jsonl (also .gz, .bz2, .xz), .parquet or .xlsx file; - for "
-        "standard input.",
+        help="A .txt, .csv, .tsv, .jsonl (also .gz, .bz2, .xz, .zip), .parquet or .xlsx file; - "
+        "for standard input.",
     ),
     *reading_options("--format"),
     click.Option(

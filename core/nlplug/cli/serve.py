@@ -102,7 +102,7 @@ _MEBIBYTE = 1024 * 1024
     default=65_536,
     show_default=True,
     type=click.IntRange(1),
-    help="Largest number of new tokens that one request may ask for.",
+    help="Largest number of new tokens that one request may ask for: of all beams of all inputs.",
 )
 @click.option(
     "--max-connections",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from nlplug.data.packed import ARCHIVES, PACKED, unpacked_name
+from nlplug.data.packed import ARCHIVES, PACKED, content_name, packing, unpacked_name
 from nlplug.data.report import ReadReport, SkippedRow
 from nlplug.errors import DataError, OptionError
 
@@ -16,6 +16,7 @@ CONLL = (".conll", ".conllu", ".bio", ".iob", ".iob2")
 FORMATS = (".csv", ".tsv", ".jsonl", ".json", *CONLL, ".txt", ".parquet", ".xlsx")
 FORMAT_NAMES = ("csv", "tsv", "jsonl", "json", "conll", "txt", "parquet", "xlsx")
 """The values of ``--format``."""
+_BINARY = (".parquet", ".xlsx")
 # Other names of the same formats.
 _NAMED = {".ndjson": ".jsonl", ".jsonlines": ".jsonl"}
 
@@ -95,9 +96,17 @@ class DataFile:
         """The format as a suffix, one of ``FORMATS``.
 
         Raises:
-            DataError: Neither the format nor the name of the file says it.
+            DataError: Neither the format nor the name of the file says it, or it is a workbook or a
+                Parquet file that is compressed.
         """
-        return f".{self.format}" if self.format else data_format(self.path)
+        content = self.path if self.stream is not None else content_name(self.path)
+        kind = f".{self.format}" if self.format else data_format(content)
+        if kind in _BINARY and (content != self.path or packing(self.path)):
+            raise DataError(
+                f"{self.path}: {kind} files are not read from compressed files.",
+                hint="Unpack it; the format is compressed by itself.",
+            )
+        return kind
 
 
 def is_data_name(path: Path) -> bool:

@@ -117,6 +117,10 @@ def _inside(values: dict[str, Any], file: DataFile) -> Any:
     if isinstance(data, list) and not all(map(_is_flat, data)):
         file.report.format = "SQuAD"
         return list(squad_rows(data, file.path))
+    rows = values.get("rows")
+    if isinstance(rows, list) and rows and all(map(_is_of_viewer, rows)):
+        file.report.note("rows of the data set viewer of the Hub")
+        return [row["row"] for row in rows]
     found = {
         name: value
         for name, value in values.items()
@@ -141,11 +145,16 @@ def _inside(values: dict[str, Any], file: DataFile) -> Any:
             "array of objects.",
             hint='Write rows instead, with pandas: to_json(file, orient="records").',
         )
+    names = ", ".join(map(repr, list(values)[:10]))
     raise DataError(
-        f"{file.path}:1: holds an object with {', '.join(map(repr, list(values)[:10]))}, not "
-        "an array of objects.",
+        f"{file.path}:1: holds {f'an object with {names}' if names else 'an empty object'}, not an "
+        "array of objects.",
         hint=_ARRAY,
     )
+
+
+def _is_of_viewer(value: Any) -> bool:
+    return isinstance(value, dict) and "row_idx" in value and isinstance(value.get("row"), dict)
 
 
 def _is_flat(value: Any) -> bool:

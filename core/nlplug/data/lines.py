@@ -33,7 +33,7 @@ _ZEROS = (
 _NO_TEXT = (
     (b"\x1f\x8b", "a gzip file", "Let its name end with .gz, or unpack it."),
     (b"PK\x03\x04", "a zip archive or an Office document", "Let the name of a workbook end with "
-     ".xlsx; unpack an archive, or save a document as text."),
+     ".xlsx, that of an archive with .zip; save a document as text."),
     (b"PAR1\x15", "a Parquet file", "Let its name end with .parquet."),
     (b"\xd0\xcf\x11\xe0", "a document of an old Office version", "Save it as .xlsx or .csv."),
     (b"%PDF-", "a PDF document", "Save its text as .txt."),

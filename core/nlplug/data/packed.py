@@ -1,21 +1,21 @@
-"""What a compressed data file holds (.gz, .bz2, .xz, .lzma), up to a limit."""
+"""What a compressed data file holds (.gz, .bz2, .xz, .lzma, .zip), up to a limit."""
 
 from __future__ import annotations
 
 import io
+import zipfile
 import zlib
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nlplug.errors import DataError
 
-PACKED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".lzma": "lzma"}
+PACKED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".lzma": "lzma", ".zip": "zipfile"}
 """Suffix of a compressed file → module of the standard library that reads it."""
 ARCHIVES = {
     ".zst": "zstd -d",
-    ".zip": "unzip",
     ".7z": "7z x",
     ".rar": "unrar x",
     ".tar": "tar -xf",
@@ -24,6 +24,11 @@ ARCHIVES = {
     ".br": "brotli -d",
 }
 """Suffix of another kind of compressed file → the command that unpacks it."""
+
+_ZIP = ".zip"
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_ENCRYPTED = 0x1
+_SHOWN = 3
 
 
 def unpacked_name(path: Path) -> str:
@@ -49,11 +54,67 @@ def packing(path: Path) -> str | None:
     return suffix if suffix in PACKED else None
 
 
+def content_name(path: Path) -> Path:
+    """The name of what a data file holds: of an archive that of the only file in it.
+
+    Raises:
+        DataError: See `_only_member`.
+    """
+    if packing(path) != _ZIP:
+        return path
+    with _archive(path) as archive:
+        return Path(f"{path}/{_only_member(path, archive).filename}")
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise DataError(
+            f"{path}: this is no zip archive, or it is damaged or cut off ({error}).",
+            hint="Compress or copy the file again.",
+        ) from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from None
+
+
+def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """The only file in an archive, apart from those that systems add.
+
+    Raises:
+        DataError: There is none or several, or it can only be read by another program.
+    """
+    files = [
+        file
+        for file in archive.infolist()
+        if not (file.is_dir() or file.filename.startswith("__MACOSX/"))
+        and not PurePosixPath(file.filename).name.startswith(".")
+    ]
+    hint = f"Unpack it (unzip {path.name}) and give one file."
+    if len(files) != 1:
+        names = ", ".join(repr(file.filename) for file in files[:_SHOWN])
+        more = ", …" if len(files) > _SHOWN else ""
+        held = f"{len(files)} files: {names}{more}" if files else "no file"
+        raise DataError(
+            f"{path}: the archive holds {held}.",
+            hint=f"{hint} An archive is read if it holds exactly one.",
+        )
+    (file,) = files
+    if file.flag_bits & _ENCRYPTED:
+        raise DataError(f"{path}: {file.filename!r} has a password.", hint=hint)
+    if file.compress_type not in _METHODS:
+        raise DataError(
+            f"{path}: {file.filename!r} is compressed in a way that is not read.", hint=hint
+        )
+    return file
+
+
 def is_damage(error: Exception) -> bool:
     """Whether this is how the standard library reports a damaged compressed file."""
     if isinstance(error, OSError):  # the decoders raise it without a number, as BadGzipFile is
         return error.errno is None
-    return isinstance(error, EOFError | zlib.error) or type(error).__name__ == "LZMAError"
+    damage = EOFError | zlib.error | zipfile.BadZipFile
+    return isinstance(error, damage) or type(error).__name__ == "LZMAError"
 
 
 class Unpacked(io.RawIOBase):
@@ -66,7 +127,8 @@ class Unpacked(io.RawIOBase):
         check: Called with the number of bytes so far; raises if they are too many.
 
     Raises:
-        DataError: This Python was built without the module that reads it.
+        DataError: This Python was built without the module that reads it, or it is an archive of
+            several files.
         OSError: The file cannot be opened.
     """
 
@@ -78,7 +140,12 @@ class Unpacked(io.RawIOBase):
             raise DataError(
                 f"{path}: this Python was built without {name}.", hint="Unpack the file."
             ) from None
-        self._packed: Any = module.open(path, "rb")
+        self._packed: Any
+        if packing(path) == _ZIP:
+            with _archive(path) as archive:  # its file stays open for the member
+                self._packed = archive.open(_only_member(path, archive))
+        else:
+            self._packed = module.open(path, "rb")
         self._check = check
         self._size = 0
         self._error: Exception | None = None

@@ -250,6 +250,7 @@ async def _answer(request: Request, serving: Serving, served: Served, body: byte
 
     def check() -> tuple[ForeignTexts, Mapping[str, int]]:
         with contained():
+            serving.check_work(served, call.inputs, call.options)
             found = serving.foreign(served, call.inputs, call.options)
             return found, serving.models_of(served, call.inputs, call.options)
 

@@ -13,6 +13,7 @@ from nlplug.errors import OptionError, RequestTooLarge
 _MARKS = (b",", b"[", b"{")
 _STRING_OR_MARK = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*+"?|[,\[{]', re.DOTALL)
 _VALUES_PER_INPUT = 16
+_TOKENS, _WIDTHS = "max_new_tokens", ("num_beams", "num_return_sequences")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Limits:
         max_streams: Largest number of streamed answers of one model decoded at the same time.
         max_inputs: Largest number of inputs in one request.
         max_characters: Largest number of characters in the inputs of one request.
-        max_generated: Largest number of new tokens that one request may ask for, over all inputs.
+        max_generated: Largest number of new tokens that one request may ask for, over all inputs
+            and beams.
         max_upload: Largest body of any other request (pages, routes of plugins), in bytes.
         max_connections: Largest number of open connections; fewer where the process may not open
             as many files.
@@ -100,23 +102,42 @@ class Limits:
                 "--max-characters.",
             )
 
-    def check_options(self, options: Mapping[str, Any], inputs: int) -> None:
-        """Refuse a request for too many new tokens.
+    def check_options(
+        self, options: Mapping[str, Any], inputs: int, defaults: Mapping[str, Any] | None = None
+    ) -> None:
+        """Refuse a request for too many new tokens: those of each beam, or text, of each input.
+
+        Without ``max_new_tokens`` many inputs are bounded by their characters; beams and texts that
+        are asked for are counted with the default for one input.
 
         Args:
             options: The checked options.
             inputs: Number of inputs.
+            defaults: Values of options that the request does not state.
 
         Raises:
-            RequestTooLarge: ``max_new_tokens`` for each input and each text are too many.
+            RequestTooLarge: They are too many.
         """
-        tokens = options.get("max_new_tokens") or 0
-        total = tokens * max(inputs, 1) * (options.get("num_return_sequences") or 1)
+        stated = bool(options.get(_TOKENS))
+        if not stated and all((options.get(name) or 1) == 1 for name in _WIDTHS):
+            return
+        known = {**(defaults or {}), **{name: one for name, one in options.items() if one}}
+        tokens, *widths = (known.get(name) or 1 for name in (_TOKENS, *_WIDTHS))
+        width, count = max(widths), max(inputs, 1) if stated else 1
+        total = tokens * width * count
         if total > self.max_generated:
+            what = "beam" if width == widths[0] else "text"
             raise RequestTooLarge(
-                f"parameters: {total} new tokens are more than {self.max_generated} per request.",
-                hint="Ask for fewer tokens, or start the server with a larger --max-generated.",
+                f"parameters: {total} new tokens are more than {self.max_generated} per request: "
+                f"{tokens} for each of {_counted(width, what)} of each of "
+                f"{_counted(count, 'input')}.",
+                hint="Ask for fewer tokens or beams, send fewer inputs, or start the server with a "
+                "larger --max-generated.",
             )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _characters(value: Any) -> int:

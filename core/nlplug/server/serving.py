@@ -21,6 +21,7 @@ from nlplug.server.limits import Limits
 from nlplug.server.metrics import Metrics
 from nlplug.server.streaming import Stream, Streams
 from nlplug.text.foreign import ForeignTexts
+from nlplug.validation import model_defaults
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
@@ -118,6 +119,22 @@ class Serving:
             ModelNotFound: There is no such model.
         """
         return self._guard(served).check_request(inputs, options)
+
+    def check_work(
+        self, served: Served, inputs: Sequence[TaskInput], options: Mapping[str, Any]
+    ) -> None:
+        """Refuse a request for too many new tokens, with the options that a model has by default.
+
+        Raises:
+            ModelNotFound: There is no such model.
+            RequestTooLarge: See `Limits.check_options`.
+        """
+        own = {name: field.default for name, field in served.task.Options.model_fields.items()}
+        for bundle in self._guard(served).bundles:
+            known = own | model_defaults(served.task, bundle)
+            if isinstance(served.source, Pipeline):
+                known |= served.source.defaults
+            self.limits.check_options(options, len(inputs), known)
 
     def models_of(
         self, served: Served, inputs: Sequence[TaskInput], options: Mapping[str, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -39,6 +40,13 @@ _NO_TEXT = "\ufffd"
 """What stands for bytes that are no text."""
 # A bracket around words; that of "file(s)" may become a plural without one.
 _BRACKET = re.compile(r"(?<!\S)\(")
+# An element whose words are outside of it.
+_EMPTIED = re.compile(r"<([A-Za-z][\w:-]*+)[^<>]*+>\s*+</\1\s*+>")
+# Not the inches of a number, which a translation may write as a word.
+_QUOTE = re.compile(r'(?<!\d)"|[“”„«»]')
+_QUOTED = re.compile(r'["“„«][^"“”„«»]*+["”“»]')
+QUOTES = '"'
+"""What stands for all quotation marks in `lost_marks`."""
 # Below this many tokens a translation may be of any length within reason.
 _SHORT = 10
 _SHORTEST, _LONGEST, _MORE = 0.45, 2.5, 10
@@ -64,6 +72,8 @@ def is_faithful(
     if _lacks_words(source, target):
         return False
     if _NO_TEXT in target and _NO_TEXT not in source:
+        return False
+    if len(_EMPTIED.findall(target)) > len(_EMPTIED.findall(source)):
         return False
     wanted = [span for span in kept if span.kind != "unknown"]
     found = spans(target, patterns)
@@ -120,15 +130,34 @@ def _signs(text: str) -> Iterator[str]:
         yield from (char for char in text if char > "\x7f" and category(char) in _SYMBOLS)
 
 
-def lacks_brackets(source: str, target: str) -> bool:
-    """Whether a translation lacks brackets that its source has, or the partner of one.
+def lost_marks(source: str, target: str) -> Counter[str]:
+    """The brackets and quotation marks of a source that its translation lacks, and their partners.
 
     Args:
         source: The source.
         target: Its translation.
+
+    Returns:
+        The number of each: ``(``, ``()`` for a bracket without its partner, and `QUOTES`.
     """
-    lost = target.count("(") < len(_BRACKET.findall(source))
-    return _is_closed(source) and (lost or not _is_closed(target))
+    lost: Counter[str] = Counter()
+    if _is_closed(source):
+        lost["("] = len(_BRACKET.findall(source)) - target.count("(")
+        lost["()"] = not _is_closed(target)
+    wanted, found = (len(_QUOTE.findall(text)) for text in (source, target))
+    lost[QUOTES] = wanted - found if found < wanted else (found - wanted) % 2
+    return +lost
+
+
+def has_quotations(target: str, wanted: Sequence[str]) -> bool:
+    """Whether a translation has quotations with about as many letters as these."""
+    found = sorted(map(_letters, _QUOTED.findall(target)))[-len(wanted) :]
+    least = sorted(_SHORTEST * _letters(text) for text in wanted)
+    return len(found) == len(least) and all(map(operator.ge, found, least))
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
 
 
 def _is_closed(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nlplug_translation.invisible import visible
@@ -18,6 +18,8 @@ _PARTNERS = {"(": ")", "[": "]"}
 _QUOTES = (('"', '"'), ("“", "”"), ("„", "“"), ("«", "»"), ("‘", "’"), ("'", "'"))
 _MARKS = re.compile(r"""["“”„«»‘’']""")
 _CLOSING = dict(_QUOTES)
+# Before a quotation in a dialogue.
+_DASH = re.compile(r"[-–—](?=\s)")
 _TAG = re.compile(r"</?([A-Za-z][\w:-]*)")
 _TWO_LETTERS = re.compile(r"[^\W\d_]{2,}")
 
@@ -65,12 +67,13 @@ class Excerpt:
         """What does not belong to the sentence at its ends: blanks, tags, and unknown marks.
 
         Args:
-            quotes: Also quotation marks around the whole, and one that has no partner in it.
+            quotes: Also quotation marks around the whole, one that has no partner in it, and a dash
+                before it.
         """
         text, kept = self.text, self.kept
         start, end, first, last = 0, len(text), 0, len(kept)
         while start < end:
-            if _is_blank(text[start]):
+            if _is_blank(text[start]) or (quotes and _DASH.match(text, start)):
                 start += 1
             elif first < last and kept[first].start == start and kept[first].is_around:
                 start, first = kept[first].end, first + 1
@@ -83,12 +86,42 @@ class Excerpt:
                 end, last = kept[last - 1].start, last - 1
             else:
                 break
+        low, high = self._with_partners(first, last)
+        start = kept[low].start if low < first else start
+        end = kept[high - 1].end if high > last else end
         first, last = _quoted(text[start:end]) if quotes else (0, 0)
         own = self.cut(start + first, end - last)
         if (first or last) and len(own.kept) == len(self.cut(start, end).kept):
             before, inner, behind = own.peeled(quotes=True)
             return text[: start + first] + before, inner, behind + text[end - last :]
         return text[:start], self.cut(start, end), text[end:]
+
+    def _with_partners(self, first: int, last: int) -> tuple[int, int]:
+        """A range of spans, extended by the tags around it whose partners are within it."""
+        partners: dict[int, int] = {}
+        opened: list[tuple[str, int]] = []
+        for number, name, opens in self._tags():
+            if opens:
+                opened.append((name, number))
+            elif opened and opened[-1][0] == name:
+                other = opened.pop()[1]
+                partners |= {number: other, other: number}
+        count = len(self.kept)
+        while True:  # tags are nested, so this ends after a few rounds
+            ahead = (n for n in range(first) if first <= partners.get(n, -1) < last)
+            begin = min(ahead, default=first)
+            behind = (n + 1 for n in range(last, count) if begin <= partners.get(n, -1) < last)
+            end = max(behind, default=last)
+            if (begin, end) == (first, last):
+                return first, last
+            first, last = begin, end
+
+    def _tags(self) -> Iterator[tuple[int, str, bool]]:
+        """The number of each tag among the spans, its name, and whether it is an opening one."""
+        for number, span in enumerate(self.kept):
+            name = _TAG.match(span.text) if span.kind == "tag" else None
+            if name is not None and not span.text.endswith("/>"):
+                yield number, name[1], not span.text.startswith("</")
 
     def row(self) -> tuple[Excerpt | str, ...]:
         """The excerpt around a word that occurs at least four times in a row, and these words."""
@@ -135,11 +168,25 @@ class Excerpt:
                     done = found.end()
         return [] if depth else [*parts, self.cut(done, len(self.text))]
 
-    def quotations(self) -> list[tuple[int, int]]:
-        """The places of quotations that begin within the excerpt, with their marks.
+    def hiding(self, hidden: Sequence[Span]) -> Excerpt:
+        """The excerpt with some spans in the place of those within them."""
+        if not hidden:
+            return self
+        kept = [
+            span
+            for span in self.kept
+            if not any(one.start <= span.start and span.end <= one.end for one in hidden)
+        ]
+        return Excerpt(self.text, tuple(sorted([*kept, *hidden], key=lambda span: span.start)))
+
+    def quotations(self, *, first: bool = False) -> list[Span]:
+        """The quotations within the excerpt, with their marks.
 
         One without its end goes to the end of the excerpt, and one without its beginning begins at
         that of the excerpt: the rest of it is in another sentence. Empty if nothing else has words.
+
+        Args:
+            first: Also one that the excerpt begins with; models know such sentences.
         """
         found: list[tuple[int, int]] = []
         opened = -1
@@ -167,16 +214,18 @@ class Excerpt:
             for start, end in found
             if _TWO_LETTERS.search(self.text, start, end) and (start or end < len(self.text))
         ]
-        if found and found[0][0] == 0 and self.text[0] in _CLOSING:
-            del found[0]  # models know a sentence that begins with a quotation
+        if not first and found and found[0][0] == 0 and self.text[0] in _CLOSING:
+            del found[0]
         rest, done = "", 0
         for start, end in found:
             rest, done = rest + self.text[done:start] + " ", end
-        return found if _TWO_LETTERS.search(rest + self.text[done:]) else []
+        if not _TWO_LETTERS.search(rest + self.text[done:]):
+            return []
+        return [Span(start, end, self.text[start:end], "quotation") for start, end in found]
 
     def _opens(self, place: int) -> bool:
         before, behind = self.text[place - 1 : place], self.text[place + 1 : place + 2]
-        return (before in "([-–—/" or before.isspace()) and not behind.isspace() and behind != ""
+        return (before in "([-–—/>" or before.isspace()) and not behind.isspace() and behind != ""
 
     def _closes(self, place: int) -> bool:
         return place > 0 and not self.text[place + 1 : place + 2].isalnum()
@@ -188,18 +237,24 @@ class Excerpt:
         """The outermost pairs of opening and closing tags, by their numbers among the spans."""
         opened: list[tuple[str, int]] = []
         found: list[tuple[int, int]] = []
-        for number, span in enumerate(self.kept):
-            name = _TAG.match(span.text) if span.kind == "tag" else None
-            if name is None or span.text.endswith("/>"):
-                continue
-            if not span.text.startswith("</"):
-                opened.append((name[1], number))
-            elif opened and opened[-1][0] == name[1]:
+        for number, name, opens in self._tags():
+            if opens:
+                opened.append((name, number))
+            elif opened and opened[-1][0] == name:
                 first = opened.pop()[1]
                 while found and found[-1][0] > first:
                     found.pop()
                 found.append((first, number))
         yield from found
+
+
+def outermost(spans: Sequence[Span]) -> list[Span]:
+    """Spans in their order, without those that begin within another one."""
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        if not found or span.start >= found[-1].end:
+            found.append(span)
+    return found
 
 
 def _quoted(text: str) -> tuple[int, int]:

@@ -62,6 +62,10 @@ class Restored(Segment):
     inner: Segment
     restore: Callable[[str], str]
 
+    def accepts(self, written: Written) -> bool:
+        """See `Segment.accepts`."""
+        return self.inner.accepts(written)
+
     def finished(self, written: Sequence[Written], again: Again) -> list[str]:
         """The versions with their tags."""
         return [self.restore(text) for text in self.inner.finished(written, again)]

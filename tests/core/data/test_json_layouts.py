@@ -50,6 +50,16 @@ def test_flat_rows_are_found(tmp_path: Path, name: str, content: str) -> None:
     assert values(tmp_path / name, content) == FLAT
 
 
+def test_rows_of_the_data_set_viewer_are_read(tmp_path: Path) -> None:
+    rows = [{"row_idx": place, "row": row, "truncated_cells": []} for place, row in enumerate(FLAT)]
+    features = [{"feature_idx": 0, "name": "text", "type": {"dtype": "string"}}]
+    assert values(tmp_path / "a.json", {"features": features, "rows": rows}) == FLAT
+
+
+def test_an_empty_object_is_named(tmp_path: Path) -> None:
+    assert "holds an empty object, not an array" in error(tmp_path / "a.json", {}).message
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

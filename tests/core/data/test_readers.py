@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,16 @@ JSONL = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
 JSON = json.dumps(ROWS)
 
 CONTENTS = {".csv": CSV, ".tsv": TSV, ".jsonl": JSONL, ".ndjson": JSONL, ".json": JSON}
+
+
+def zipped(raw: bytes, *names: str) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, raw)
+    return held.getvalue()
+
+
 COMPRESS = {
     ".gz": gzip.compress,
     ".bz2": bz2.compress,
@@ -73,13 +85,68 @@ def test_what_a_compressed_file_holds_is_limited(tmp_path: Path, packed: str) ->
 
 @pytest.mark.parametrize(
     ("name", "command"),
-    [("a.csv.zip", "unzip"), ("a.zip", "unzip"), ("a.jsonl.zst", "zstd -d"), ("a.tgz", "tar -xf")],
+    [("a.csv.7z", "7z x"), ("a.jsonl.zst", "zstd -d"), ("a.tgz", "tar -xf")],
 )
 def test_an_archive_is_refused_by_name(tmp_path: Path, name: str, command: str) -> None:
     path = write(tmp_path / name, "text\na\n")
     found = error(path)
     assert found.message == f"{path}: {path.suffix} files are not read."
     assert f"Unpack it ({command} {name})" in str(found.hint)
+
+
+@pytest.mark.parametrize("suffix", CONTENTS)
+@pytest.mark.parametrize("name", ["rows{}.zip", "data.zip"])
+def test_the_only_file_of_an_archive_is_read(tmp_path: Path, name: str, suffix: str) -> None:
+    path = tmp_path / name.format(suffix)
+    names = ("data/", "__MACOSX/data/._rows.csv", "data/.DS_Store", f"data/ROWS{suffix.upper()}")
+    path.write_bytes(zipped(CONTENTS[suffix].encode(), *names))
+    assert values(path) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("a.csv", "b.csv"), "the archive holds 2 files: 'a.csv', 'b.csv'"),
+        (tuple("abcd"), "the archive holds 4 files: 'a', 'b', 'c', …"),
+        (("data/",), "the archive holds no file"),
+        (("a.pdf",), "a.pdf: no reader for files of this name"),
+        (("a.zip",), "a.zip: no reader for files of this name"),
+        (("a.csv.7z",), "a.csv.7z: .7z files are not read"),
+        (("a.xlsx",), ".xlsx files are not read from compressed files"),
+    ],
+)
+def test_another_archive_is_refused_by_name(
+    tmp_path: Path, names: tuple[str, ...], message: str
+) -> None:
+    path = tmp_path / "a.csv.zip"
+    path.write_bytes(zipped(b"text\na\n", *names))
+    found = error(path)
+    assert found.message.startswith(str(path))
+    assert message in found.message
+    assert found.hint
+
+
+def test_an_archive_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.zip"
+    raw = zipped(b"text\n" + os.urandom(3000).hex().encode(), "a.csv")
+    for bad in (b"text\na\n", raw[:-40], b""):
+        path.write_bytes(bad)
+        assert "this is no zip archive, or it is damaged" in error(path).message
+    path.write_bytes(raw[:900] + bytes(200) + raw[1100:])
+    assert "the compressed file is damaged or cut off" in error(path).message
+    locked = bytearray(raw)
+    for mark, place in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        locked[locked.index(mark) + place] |= 1
+    path.write_bytes(bytes(locked))
+    assert "'a.csv' has a password" in error(path).message
+
+
+def test_what_an_archive_holds_is_limited(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped(b"word\n" * 4_000_000, "a.txt"))
+    file = DataFile(path, limits=ReadLimits(total=1 << 20))
+    with pytest.raises(DataError, match="holds more than 1,048,576 bytes"):
+        list(read_rows(file))
 
 
 def test_parquet_gives_the_same_rows(tmp_path: Path) -> None:

@@ -58,8 +58,9 @@ def test_the_shape_of_an_answer_is_that_of_the_key() -> None:
     from pydantic import TypeAdapter
 
     schema = TypeAdapter(Rewriting.Output).json_schema()
-    (answer,) = schema["$defs"].values()
-    assert list(answer["properties"]) == ["summary_text"]
+    answer = schema["$defs"]["SummaryText"]
+    assert list(answer["properties"]) == ["summary_text", "details"]
+    assert answer["required"] == ["summary_text"]
 
 
 def test_many_inputs_are_answered_in_order_on_several_threads(write: Pipeline) -> None:
@@ -75,6 +76,33 @@ def test_a_stream_ends_with_its_reason_and_joins_to_the_answer(write: Pipeline) 
     short = list(write.pieces("a cat sees a dog", max_new_tokens=2))
     assert "".join(piece.text for piece in short) == "one chat"
     assert short[-1].finish == "length"
+
+
+def test_details_tell_why_a_text_ended(write: Pipeline) -> None:
+    def ends(answers: list[dict[str, Any]]) -> list[tuple[str, int]]:
+        found = [one["details"] for one in answers]
+        return [(one["finish_reason"], one["generated_tokens"]) for one in found]
+
+    text = "a cat sees a dog"
+    assert ends(write(text, details=True)) == [("eos_token", 6)]
+    with pytest.warns(UserWarning, match="ended at max_new_tokens"):
+        assert ends(write([text, "a"], max_new_tokens=2, details=True)) == [
+            ("length", 2),
+            ("eos_token", 2),
+        ]
+    assert ends(write(text, stop=["voit"], details=True))[0][0] == "stop_sequence"
+    seeded = write(text, do_sample=True, seed=7, details=True)[0]
+    assert seeded["details"]["seed"] == 7
+    assert "details" not in write(text)[0]
+    ids = write(text, return_tensors=True, details=True)[0]
+    assert ids["details"]["finish_reason"] == "eos_token"
+
+
+def test_each_version_has_its_own_end(write: Pipeline) -> None:
+    with pytest.warns(UserWarning, match="ended at max_new_tokens"):
+        found = write("a cat", num_beams=4, num_return_sequences=4, max_new_tokens=3, details=True)
+    reasons = [one["details"]["finish_reason"] for one in found]
+    assert reasons == ["eos_token", "length", "length", "length"]
 
 
 def test_texts_without_an_end_are_told_once_for_a_call(write: Pipeline) -> None:

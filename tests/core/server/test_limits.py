@@ -8,6 +8,7 @@ import resource
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from time import thread_time
 
 import httpx
@@ -18,6 +19,7 @@ from nlplug import PluginHost
 from nlplug.errors import OptionError, RequestTooLarge
 from nlplug.server import create_app
 from nlplug.server.limits import Limits
+from nlplug.testing import tiny_translator
 
 Connect = Callable[[FastAPI], httpx.Client]
 GZIP = {"Content-Encoding": "gzip"}
@@ -92,9 +94,47 @@ def test_too_many_new_tokens_are_refused() -> None:
         ({"max_new_tokens": 101}, 1),
         ({"max_new_tokens": 51}, 2),
         ({"max_new_tokens": 51, "num_return_sequences": 2}, 1),
+        ({"max_new_tokens": 26, "num_beams": 4}, 1),
+        ({"max_new_tokens": 13, "num_beams": 4, "num_return_sequences": 2}, 2),
+        ({"num_beams": 101}, 1),
     ):
         with pytest.raises(RequestTooLarge, match="new tokens are more than 100"):
             limits.check_options(options, inputs)
+
+
+def test_beams_that_are_not_stated_count_as_those_of_the_model() -> None:
+    limits = Limits(max_generated=100)
+    limits.check_options({"max_new_tokens": 25}, 1, {"num_beams": 4})
+    limits.check_options({"num_beams": 1}, 1000, {"max_new_tokens": 256})
+    limits.check_options({"max_new_tokens": 60, "num_beams": 1}, 1, {"num_beams": 4})
+    with pytest.raises(RequestTooLarge) as caught:
+        limits.check_options({"max_new_tokens": 26}, 3, {"num_beams": 4})
+    assert caught.value.message == (
+        "parameters: 312 new tokens are more than 100 per request: 26 for each of 4 beams of each "
+        "of 3 inputs."
+    )
+    with pytest.raises(RequestTooLarge, match="256 for each of 2 beams of each of 1 input"):
+        limits.check_options({"num_beams": 2}, 50, {"max_new_tokens": 256})
+
+
+def test_beams_are_counted_before_work_begins(tmp_path: Path, connect: Connect) -> None:
+    host = PluginHost.discover(only={"summarization"})
+    made = tiny_translator(tmp_path, config={"num_beams": 5})
+    app = create_app(
+        host, models={"shorten": made}, task="summarization", only=True, max_generated=100
+    )
+    client = connect(app)
+
+    def status(**parameters: object) -> tuple[int, str]:
+        body = {"inputs": "the cat", "parameters": parameters}
+        answer = client.post("/models/shorten", json=body)
+        return answer.status_code, answer.text
+
+    assert status(max_new_tokens=20)[0] == 200
+    code, text = status(max_new_tokens=21)
+    assert (code, "21 for each of 5 beams of each of 1 input" in text) == (413, True)
+    assert status(max_new_tokens=21, num_beams=1)[0] == 200
+    assert status(generate_parameters={"max_new_tokens": 60, "num_beams": 2})[0] == 413
 
 
 def test_a_gzip_body_is_read(client: httpx.Client) -> None:

@@ -11,8 +11,9 @@ from linear_kit import UNITS, slow
 from nlplug.testing import tiny_translator
 from nlplug_translation.checks import (
     has_moved_number,
+    has_quotations,
     is_faithful,
-    lacks_brackets,
+    lost_marks,
     without_repeats,
 )
 from nlplug_translation.excerpt import Excerpt
@@ -42,7 +43,8 @@ STEPS: dict[str, Callable[[str], object]] = {
         without_repeats("a", text, "fr"),
         without_repeats(text, "a", "fr"),
         has_moved_number(text, text, "fr"),
-        lacks_brackets(text, text),
+        lost_marks(text, text),
+        has_quotations(text, ["a"]),
     ),
 }
 

@@ -309,6 +309,17 @@ def test_tags_stay_in_order_and_what_they_hold_is_translated() -> None:
     assert out == "A <i>b</i> c"
 
 
+def test_words_stay_within_their_tags() -> None:
+    said = {"The 30 cat 20": "Le chat 30 20", "The 30": "Le 30", "cat": "chat"}
+    assert answer(writer().parts("The <b>cat</b>"), said.__getitem__) == "Le <b>chat</b>"
+    assert answer(writer().parts("The <b></b> cat"), copies) == "The <b></b> cat"
+    said = {"30 The cat 20 runs": "30 Le chat 20 court", "Read 30 this 20": "Lisez 30 ceci 20"}
+    runs = answer(writer().parts("<p><b>The cat</b> runs</p>"), said.__getitem__)
+    assert runs == "<p><b>Le chat</b> court</p>"
+    read = answer(writer().parts("<i>Read <b>this</b></i>"), said.__getitem__)
+    assert read == "<i>Lisez <b>ceci</b></i>"
+
+
 def test_tags_are_written_back_without_the_spaces_that_part_their_numbers_from_words() -> None:
     assert answer(writer().parts("one <b>cat</b>s <br> end"), copies) == "one <b>cat</b>s <br> end"
 
@@ -332,9 +343,8 @@ def test_a_row_of_one_word_is_translated_word_by_word() -> None:
         ("Sign in", "Connexion !", "Connexion"),
         ("Cancel", "Annuler.", "Annuler"),
         ("Stop!", "Arrêtez !", "Arrêtez !"),
-        ('He said, "Is it so?"', "Il dit : est-ce vrai ?", "Il dit : est-ce vrai ?"),
+        ('He said, "Is it so?"', "Il dit : « Est-ce vrai ? »", "Il dit : « Est-ce vrai ? »"),
         ("We go (all of us.)", "On y va (tous).", "On y va (tous)."),
-        ('He said "yes"', "Il dit oui.", "Il dit oui"),
     ],
 )
 def test_a_final_mark_that_was_not_there_is_taken_off(text: str, said: str, out: str) -> None:
@@ -348,6 +358,7 @@ def test_a_final_mark_that_was_not_there_is_taken_off(text: str, said: str, out:
         ("<b>“It’s late.”</b>", "It’s late.", "Il est tard.", "<b>“Il est tard.”</b>"),
         ("‘It’s late.’", "It’s late.", "Il est tard.", "‘Il est tard.’"),
         ('They know."', "They know.", "Ils savent.", 'Ils savent."'),
+        ('– "They know."', "They know.", "Ils savent.", '– "Ils savent."'),
         ("«They know.", "They know.", "Ils savent.", "«Ils savent."),
         ('"Go," he said.', '"Go," he said.', "« Va », dit-il.", "« Va », dit-il."),
         ('"A" or "B"', '"A" or "B"', "« A » ou « B »", "« A » ou « B »"),
@@ -383,6 +394,82 @@ def test_what_is_in_brackets_is_not_lost(text: str, whole: str, out: str) -> Non
         return whole if source == text else re.sub(r"[\w.]+", lambda one: words[one[0]], source)
 
     assert answer(writer().parts(text), say) == out
+
+
+def test_what_one_mask_saves_is_not_lost_by_the_next() -> None:
+    said = {
+        "He said 30 and paid $3.": "Il dit 30 et paya 3.",  # without the currency
+        "He said 30 and paid 20.": "Il dit 30 et paya 20.",
+        "We go": "On y va",
+    }
+
+    def say(source: str) -> str:  # with its quotation, a part of the sentence is lost
+        return said.get(source) or re.sub(r'"[^"]*"', "« va »", source)
+
+    out = answer(writer(room=99).parts('He said "We go" and paid $3.'), say)
+    assert out == 'Il dit "On y va" et paya $3.'
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ('She sees "the cat" often.', "Elle voit « l »."),
+        ('She sees "the cat" often.', "Elle voit le chat."),
+        ('She sees "the cat" often (a cat).', "Elle voit « le chat » souvent."),
+    ],
+)
+def test_a_sentence_with_its_quotation_is_taken_only_if_nothing_of_it_is_lost(
+    text: str, whole: str
+) -> None:
+    def say(source: str) -> str:
+        return whole if source == text else "" if "30" in source else source.upper()
+
+    assert answer(writer(room=99).parts(text), say) == text.upper()
+
+
+def test_a_sentence_with_its_quotation_is_taken_if_nothing_of_it_is_lost() -> None:
+    text, whole = 'She sees "the cat" often.', "Elle voit souvent « le chat »."
+    said = {text: whole, "the cat": "le chat"}
+    assert answer(writer(room=99).parts(text), lambda source: said.get(source, "")) == whole
+
+
+def test_a_bracket_that_is_lost_beside_a_masked_quotation_is_kept_with_the_quotation() -> None:
+    text = 'She sees "the cat" and (1) too.'
+    shown = "Elle voit « le chat » et (1) aussi."
+
+    def say(source: str) -> str:
+        return shown if source == text else source.replace("(", "").replace(")", "")
+
+    out = answer(writer(room=99).parts(text), say)
+    assert (out.count("("), out.count(")"), "cat" in out or "chat" in out) == (1, 1, True)
+
+
+def test_a_bracket_at_the_end_of_a_stretch_is_not_parted_from_its_partner() -> None:
+    said = {"in part (a cat)": "dans une partie", "in part": "dans la partie", "a cat": "un chat"}
+    out = answer(writer().parts("5 in part (a cat):"), lambda source: said.get(source, ""))
+    assert out == "5 dans la partie (un chat):"
+
+
+def test_a_quotation_at_the_beginning_keeps_its_marks() -> None:
+    said = {'"Stop!" he cried.': "Arrête, cria-t-il.", "Stop!": "Arrête !"}
+    out = answer(writer().parts('"Stop!" he cried.'), lambda one: said.get(one, one))
+    assert out == '"Arrête !" he cried.'
+    kept = {'"Stop!" he cried.': "« Arrête ! » cria-t-il."}
+    assert (
+        answer(writer().parts('"Stop!" he cried.'), kept.__getitem__) == "« Arrête ! » cria-t-il."
+    )
+
+
+def test_halves_that_lose_a_mark_do_not_take_the_place_of_the_whole() -> None:
+    def say(source: str) -> str:
+        if source.startswith("when"):
+            return source.upper().replace("(", "").replace(")", "") if "," not in source else whole
+        return source.upper()
+
+    whole = "HE (TOO) SAW IT."
+    text = "when he (too) came home, he saw the wide sea"
+    out = answer(writer(room=400).parts(text), say)
+    assert out.count("(") == out.count(")") == 1
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,12 @@ from nlplug_translation.task import TranslationTask
         ('"all of it"', []),
         ('Grade "A" is good', []),
         ('the {x} "is {y} here" ok', ['"is {y} here"']),
+        ('The <b>"quick start"</b> page', ['"quick start"']),
     ],
 )
 def test_where_quotations_are(text: str, found: list[str]) -> None:
     excerpt = Excerpt(text, tuple(spans(text)))
-    assert [text[start:end] for start, end in excerpt.quotations()] == found
+    assert [span.text for span in excerpt.quotations()] == found
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,9 @@ def test_where_quotations_are(text: str, found: list[str]) -> None:
         ),
         ("He wrote “The Old Man and the Sea” in Cuba.", ["“Le vieil homme et la mer”", "Cuba"]),
         ('The message "File not found" appears.', ['"Fichier non trouvé"']),
+        ('He said "nothing has changed" and paid $3 billion.', ['"rien n\'a changé"', "$3"]),
+        ('The <b>"quick start"</b> guide costs $20.', ['<b>"', '"</b>', "20"]),
+        ('The study found that "most people" spend $60 a week.', ['"la plupart', "$60"]),
     ],
 )
 def test_what_is_quoted_is_translated(embedded: Pipeline, text: str, parts: list[str]) -> None:

@@ -17,6 +17,7 @@ from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
 from nlplug.families.decoding_options import TextDecodingOptions
+from nlplug.families.text_ends import TextEnd
 from nlplug.json_text import parse_json
 from nlplug.runtime.decoding.settings import DoSample, Temperature
 from nlplug.task import TaskInput, chinese
@@ -207,12 +208,9 @@ class TokenDetails(TypedDict):
     special: bool
 
 
-class Details(TypedDict):
+class Details(TextEnd):
     """How a text was generated."""
 
-    finish_reason: Literal["length", "eos_token", "stop_sequence"]
-    generated_tokens: int
-    seed: int | None
     prefill: list[Any]
     tokens: list[TokenDetails]
 

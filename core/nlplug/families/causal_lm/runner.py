@@ -21,7 +21,7 @@ from nlplug.families.causal_lm.options import (
 )
 from nlplug.families.decoding_options import GenerationConfig, refuse_token_ids
 from nlplug.families.generation_settings import check_settings
-from nlplug.families.text_ends import warn_of_limit
+from nlplug.families.text_ends import finish_reason, warn_of_limit
 from nlplug.families.vocabulary import check_vocabulary
 from nlplug.inside.result import Inside, Request
 from nlplug.models.bundle import Bundle
@@ -45,7 +45,6 @@ _FIRST_CHUNK = 16
 _LARGEST_CHUNK = 256
 _CALLS = 16
 """Calls at the same time whose texts are decoded together."""
-_REASONS: dict[str, Any] = {"eos": "eos_token", "stop": "stop_sequence", "length": "length"}
 
 
 class CausalRunner(StreamingRunner):
@@ -323,7 +322,7 @@ class CausalRunner(StreamingRunner):
     def _details(self, made: Text, options: CausalOptions) -> Details:
         logprobs: Sequence[float | None] = made.logprobs or [None] * len(made.tokens)
         return Details(
-            finish_reason=_REASONS[made.finish],
+            finish_reason=finish_reason(made.finish),
             generated_tokens=len(made.tokens),
             seed=options.seed,
             prefill=[],

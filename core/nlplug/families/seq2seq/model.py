@@ -77,6 +77,10 @@ class Segment:
         """
         return [one.text for one in written]
 
+    def accepts(self, written: Written) -> bool:
+        """Whether a text without an end is taken as it is, and no other segments take its place."""
+        return True
+
     def at_once(self, written: Written) -> str | None:
         """One version; None if segments are to be written in the place of this one."""
         asked: list[Segment] = []

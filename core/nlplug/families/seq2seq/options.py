@@ -43,6 +43,18 @@ class Seq2SeqOptions(TextDecodingOptions):
         "contractions.",
         json_schema_extra=chinese("清理空格", "去掉标点前和缩写中多余的空格。", advanced=True),
     )
+    details: bool = Field(
+        default=False,
+        title="Details",
+        description="Also return the reason why each text ended, and the number of tokens that "
+        "were generated for it.",
+        json_schema_extra=chinese(
+            "详细信息",
+            "同时返回每段文本停止的原因，以及为它生成的词元数。",
+            advanced=True,
+            whole=True,
+        ),
+    )
     decoder_start_token_id: SkipJsonSchema[Tokens] = tokens_instead(
         "Start token",
         "The token that each text begins with; it is not part of the text.",

@@ -19,8 +19,15 @@ from nlplug.families.decoding_options import refuse_token_ids
 from nlplug.families.seq2seq.alternatives import other_endings
 from nlplug.families.seq2seq.inside import inside_seq2seq
 from nlplug.families.seq2seq.model import Part, Segment, Seq2SeqModel
-from nlplug.families.seq2seq.stretch import Stretch, joined_ids, joined_texts
-from nlplug.families.text_ends import warn_of_limit
+from nlplug.families.seq2seq.stretch import (
+    End,
+    Stretch,
+    Trim,
+    joined_end,
+    joined_ids,
+    joined_texts,
+)
+from nlplug.families.text_ends import text_end, warn_of_limit
 from nlplug.inside.result import Inside, Request
 from nlplug.models.signature import Signature
 from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
@@ -193,12 +200,25 @@ class Seq2SeqRunner(StreamingRunner):
                 for own in parts:
                     raise_if_cancelled(stop)
                     made = list(islice(stretches, len(own)))
-                    unended += any(stretch.finish == "length" for stretch in made)
-                    if options.return_tensors:
-                        yield self._token_ids(made, count, self._decoder_for(options).begin())
-                    else:
-                        yield [{self._key: text} for text in joined_texts(made, count)]
+                    ends = [joined_end(made, number) for number in range(count)]
+                    unended += any(end.finish == "length" for end in ends)
+                    yield self._versions(made, ends, options)
             self._warn_of_limit(unended, decoding)
+
+    def _versions(
+        self, made: Sequence[Stretch], ends: Sequence[End], options: Any
+    ) -> list[dict[str, Any]]:
+        """The versions of one answer, with their details if the options ask for them."""
+        if options.return_tensors:
+            found = self._token_ids(made, len(ends), self._decoder_for(options).begin())
+        else:
+            found = [{self._key: text} for text in joined_texts(made, len(ends))]
+        if not options.details:
+            return found
+        return [
+            {**one, "details": text_end(end.finish, end.tokens, options.seed)}
+            for one, end in zip(found, ends, strict=True)
+        ]
 
     def _warn_of_limit(self, count: int, decoding: DecodingOptions) -> None:
         """Warn of answers that have a stretch without its end."""
@@ -248,7 +268,7 @@ class Seq2SeqRunner(StreamingRunner):
             if isinstance(part, str):
                 yield TextPiece(part, finish if last else None, count, part=place)
                 continue
-            trim = _Trim() if part.trims else None
+            trim = Trim() if part.trims else None
             pieces = self._decoder_for(options).pieces(
                 Prompt(part.ids), decoding, stop=options.stop, stop_kept=options.stop_strings
             )
@@ -263,14 +283,14 @@ class Seq2SeqRunner(StreamingRunner):
     def _by_stretch(
         self, parts: Sequence[Part], options: Any, decoding: DecodingOptions
     ) -> Generator[TextPiece, None, None]:
-        count, finish = 0, "eos"
+        so_far = Stretch([], ends=[End("eos", 0)])
         with closing(self._stretches(parts, options, decoding, in_order=True)) as stretches:
             for place, stretch in enumerate(stretches):
-                count += stretch.tokens
-                finish = finish if finish == "length" else stretch.finish or finish
-                ended = finish if place == len(parts) - 1 else None
-                yield TextPiece(stretch.versions[0], ended, count, part=place)
-        self._warn_of_limit(int(finish == "length"), decoding)
+                end = joined_end([so_far, stretch], 0)
+                so_far = Stretch([], ends=[end])
+                ended = end.finish if place == len(parts) - 1 else None
+                yield TextPiece(stretch.versions[0], ended, end.tokens, part=place)
+        self._warn_of_limit(int(so_far.ends[0].finish == "length"), decoding)
 
     def _stretches(
         self,
@@ -334,28 +354,31 @@ class Seq2SeqRunner(StreamingRunner):
         )
         stretches = []
         for (segment, number), texts in zip(segments, made, strict=True):
-            tokens = sum(len(text.tokens) for text in texts)
             ids = [text.tokens for text in texts]
-            cut = any(one.finish == "length" for one in texts)
-            finish = "length" if cut else texts[0].finish
+            written = [self._model.written(text, segment, options) for text in texts]
+            ends = [End(text.finish, len(text.tokens)) for text in texts]
+            # Of those without an end, other segments take the place; if there are none, the source.
+            replaced = [one.cut and not segment.accepts(one) for one in written]
 
             def again(
-                more: Sequence[Segment], number: int = number, cut: bool = cut
+                more: Sequence[Segment],
+                number: int = number,
+                ends: list[End] = ends,
+                replaced: Sequence[bool] = replaced,
             ) -> list[list[str]]:
-                nonlocal ids, tokens, finish
+                nonlocal ids
                 parts = [(one, number) for one in more]
                 rewritten = self._write(parts, options, decoding) if parts else []
-                tokens += sum(stretch.tokens for stretch in rewritten)
-                if cut:  # these take its place; if there are none, the source does
-                    ends = [stretch.finish for stretch in rewritten]
-                    finish = "length" if "length" in ends else "eos"
+                for version, end in enumerate(ends):
+                    new = joined_end(rewritten, version)
+                    finish = new.finish if replaced[version] else end.finish
+                    ends[version] = End(finish, end.tokens + new.tokens)
                 if rewritten:
                     ids = joined_ids([stretch.ids for stretch in rewritten], len(ids))
                 return [stretch.versions for stretch in rewritten]
 
-            written = [self._model.written(text, segment, options) for text in texts]
             versions = segment.finished(written, again)
-            stretches.append(Stretch(versions, ids, tokens, finish))
+            stretches.append(Stretch(versions, ids, ends))
         return stretches
 
 
@@ -364,21 +387,6 @@ def _done(result: list[Stretch]) -> Future[list[Stretch]]:
     done: Future[list[Stretch]] = Future()
     done.set_result(result)
     return done
-
-
-class _Trim:
-    """Takes the white space off both ends of a text that comes in pieces."""
-
-    def __init__(self) -> None:
-        self._held = ""
-        self._begun = False
-
-    def __call__(self, text: str) -> str:
-        text = self._held + text if self._begun else text.lstrip()
-        self._begun = self._begun or bool(text)
-        kept = text.rstrip()
-        self._held = text[len(kept) :]
-        return kept
 
 
 def _first_places(parts: Sequence[Part], *, alone: bool) -> dict[int, int]:

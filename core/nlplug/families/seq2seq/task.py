@@ -7,9 +7,9 @@ decoding options are those of the model.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NotRequired
 
-from pydantic import BaseModel, create_model
+from typing_extensions import TypedDict
 
 from nlplug.argument_rules import Rule, values
 from nlplug.errors import OptionError, warn
@@ -19,6 +19,7 @@ from nlplug.families.family import Family
 from nlplug.families.seq2seq.model import Seq2SeqModel, graph_files, own_params
 from nlplug.families.seq2seq.options import Seq2SeqOptions
 from nlplug.families.seq2seq.runner import Seq2SeqRunner
+from nlplug.families.text_ends import TextEnd
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.decoding.settings import LONGEST
 from nlplug.task import Display, StreamingRunner, Task, TaskInput, TextInput
@@ -130,8 +131,7 @@ class Seq2SeqTask(Task):
         return [answer[0] if len(answer) == 1 else answer for answer in answers]
 
 
-def output_of(key: str) -> type[BaseModel]:
-    """The type of one answer: a dict with this key."""
+def output_of(key: str) -> Any:
+    """The type of one answer: a dict with the text under this key, and with details on request."""
     name = "".join(part.title() for part in key.split("_"))
-    made: type[BaseModel] = create_model(name, **{key: (str, ...)})  # type: ignore[call-overload]
-    return made
+    return TypedDict(name, {key: str, "details": NotRequired[TextEnd]})  # type: ignore[misc]

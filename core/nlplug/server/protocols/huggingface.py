@@ -60,7 +60,7 @@ def parse(body: Any, task: Task, limits: Limits, *, agent: str = "") -> Call:
     for name in body:
         if name not in {"inputs", "parameters", "stream", "warnings"} | _IGNORED | beside:
             raise InputError(
-                f"{name}: the body cannot have this field.",
+                f"{name or json_shown(name)}: the body cannot have this field.",
                 hint="Options of the task belong under parameters.",
             )
     variant = shape.variant(body["inputs"])

@@ -229,5 +229,5 @@ VECTORS = Shape(
 
 A sentence with others to compare it with gives one cosine for each of these.
 """
-TEXTS = Shape(_texts, accept=_generating)
-"""A list with one text per input."""
+TEXTS = Shape(_texts, accept=_generating, details=True)
+"""A list with one text per input, with details on request."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import InputError
+from nlplug.families.text_ends import text_end
 from nlplug.server.protocols.shapes import PLAIN, Shape
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 }
 # Each of these parameters implies sampling.
 _DRAWING = ("temperature", "top_k", "top_p", "typical_p")
-_FINISH = {"eos": "eos_token", "stop": "stop_sequence", "length": "length"}
 
 
 def accept(parameters: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,12 +126,7 @@ class Telling:
         }
 
     def _details(self) -> dict[str, Any]:
-        finish = self._finish or "length"
-        return {
-            "finish_reason": _FINISH.get(finish, finish),
-            "generated_tokens": self._tokens,
-            "seed": self._seed,
-        }
+        return {**text_end(self._finish or "length", self._tokens, self._seed)}
 
 
 GENERATED = Shape(
