@@ -1,8 +1,9 @@
-"""The float32 checkpoint of an embedded int8 BERT, to go on training where none was kept.
+"""The float32 checkpoint of an embedded int8 model, to go on training where none was kept.
 
 The weights are those of the int8 graph times their scales. What the export changed so that
-activations round better is changed back: it scales the outputs of norms and of activations by
-channel, and the weights behind them the other way.
+activations round better is changed back: in a BERT it scales the outputs of norms and of
+activations by channel, and the weights behind them the other way. In a Marian it moves the scale
+of the embeddings into their weights, and out of the last norm.
 """
 
 from __future__ import annotations
@@ -156,3 +157,101 @@ def _layer(
     if node.op_type == "Mul" and node.input[1] in values:
         return values[node.input[1]][:, None] * weight, bias
     return weight, bias
+
+
+def dequantized_marian(bundle: Bundle, target: Path) -> Path:
+    """Write a bundle of a Marian as a checkpoint of ``MarianMTModel`` with its tokenizer.
+
+    Args:
+        bundle: A bundle with int8 graphs that the export has written from the weights.
+        target: The folder of the checkpoint, which is written where it is missing.
+
+    Returns:
+        ``target``.
+    """
+    if target.is_dir():
+        return target
+    import torch
+    import transformers
+
+    values = json.loads((bundle.path / "config.json").read_text(encoding="utf-8"))
+    config = transformers.MarianConfig(
+        **{name: values[name] for name in values.keys() - _OF_THE_BUNDLE}
+    )
+    model = transformers.MarianMTModel(config)
+    state = {name: torch.from_numpy(value) for name, value in _marian(bundle.path, config).items()}
+    # Positions are computed; the embeddings of both sides and of the output are those of "shared".
+    lacking = [name for name, _ in model.named_parameters() if name not in state]
+    lacking = [name for name in lacking if "embed_positions" not in name]
+    if lacking:
+        raise ValueError(f"{bundle.path} has no weights for {lacking}")
+    model.load_state_dict(state, strict=False)
+    model.tie_weights()
+    with Staged(target, folder=True) as staged:
+        model.save_pretrained(staged.path)
+        transformers.AutoTokenizer.from_pretrained(bundle.path).save_pretrained(staged.path)
+        staged.commit()
+    return target
+
+
+def _marian(folder: Path, config: Any) -> dict[str, np.ndarray]:
+    encoder = _scaled(folder / "onnx" / "encoder_model_int8.onnx")
+    decoder = _scaled(folder / "onnx" / "decoder_model_merged_int8.onnx")
+    root = config.d_model**0.5 if config.scale_embedding else 1.0
+    state = {"model.shared.weight": np.ascontiguousarray(decoder["embeddings.weight"].T / root)}
+
+    def put(name: str, weight: np.ndarray, bias: np.ndarray) -> None:
+        state[f"{name}.weight"] = np.ascontiguousarray(weight.T)
+        state[f"{name}.bias"] = bias
+
+    def layer(values: dict[str, np.ndarray], side: str, index: int, norms: Sequence[str]) -> str:
+        """Put what layers of both sides have; returns the start of the layer's names."""
+        start, own = f"model.{side}.layers.{index}", f"layers.{index}"
+        weights = np.split(values[f"{own}.qkv.weight"], 3, 1)
+        biases = np.split(values[f"{own}.qkv.bias"], 3)
+        for letter, weight, bias in zip("qkv", weights, biases, strict=True):
+            put(f"{start}.self_attn.{letter}_proj", weight, bias)
+        for name, part in (("self_attn.out_proj", "out"), ("fc1", "up"), ("fc2", "down")):
+            put(f"{start}.{name}", values[f"{own}.{part}.weight"], values[f"{own}.{part}.bias"])
+        for place, name in enumerate(norms, start=1):
+            for kind in ("weight", "bias"):
+                state[f"{start}.{name}.{kind}"] = values[f"{own}.norm_{place}.{kind}"]
+        return start
+
+    for index in range(config.encoder_layers):
+        layer(encoder, "encoder", index, ("self_attn_layer_norm", "final_layer_norm"))
+    # The keys and values of the source, for all layers of the decoder.
+    weights = np.split(encoder["cross.weight"], 2 * config.decoder_layers, 1)
+    biases = np.split(encoder["cross.bias"], 2 * config.decoder_layers)
+    norms = ("self_attn_layer_norm", "encoder_attn_layer_norm", "final_layer_norm")
+    for index in range(config.decoder_layers):
+        start, own = layer(decoder, "decoder", index, norms), f"layers.{index}"
+        for letter, place in (("k", 2 * index), ("v", 2 * index + 1)):
+            put(f"{start}.encoder_attn.{letter}_proj", weights[place], biases[place])
+        for name, part in (("q_proj", "cross_query"), ("out_proj", "cross_out")):
+            weight, bias = decoder[f"{own}.{part}.weight"], decoder[f"{own}.{part}.bias"]
+            put(f"{start}.encoder_attn.{name}", weight, bias)
+    last = f"model.decoder.layers.{config.decoder_layers - 1}.final_layer_norm"
+    for kind in ("weight", "bias"):
+        state[f"{last}.{kind}"] = state[f"{last}.{kind}"] * np.float32(root)
+    return state
+
+
+def _scaled(file: Path) -> dict[str, np.ndarray]:
+    """The weights and biases of a graph as float32, by their names."""
+    values = {
+        value.name: numpy_helper.to_array(value) for value in onnx.load(file).graph.initializer
+    }
+    found = {}
+    for name, value in values.items():
+        if name.endswith("_int8"):
+            own = name.removesuffix("_int8")
+            scale = values[f"{own}_scale"].astype(np.float32)
+            # One scale per column, or per row where rows are looked up.
+            by_row = value.shape[-1] != scale.size
+            found[own] = value.astype(np.float32) * (scale[:, None] if by_row else scale)
+    return found | {
+        name: value.astype(np.float32)
+        for name, value in values.items()
+        if name.endswith((".weight", ".bias"))
+    }

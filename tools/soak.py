@@ -22,6 +22,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -50,6 +51,8 @@ _KEY = "soak"
 _REFUSED = {429, 503, 504}
 _CLIENTS = 8
 _CONNECTIONS = 600
+_LATE = 1.0
+"""Seconds after which a request that was due is left out."""
 _TEXT = "the cat Anna Paris likes river old train reads money quiet green market never song"
 
 
@@ -84,7 +87,7 @@ class Record:
         problems: What must not happen.
         health: Times of the replies to ``/health``.
         memory: Resident memory of the server in bytes, sampled regularly.
-        unsent: Number of requests for which the load generator had no connection left.
+        unsent: Number of requests that were left out: no connection was left, or no time.
     """
 
     statuses: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
@@ -202,10 +205,14 @@ class Server:
 
     Args:
         timeout: Seconds in which it answers or refuses a request.
+
+    Attributes:
+        said: Numbers of the messages in its log.
     """
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
+        self.said: Counter[str] = Counter()
         command = [sys.executable, "-m", "nlplug", "serve", "--port", "0", "--preload"]
         self.process = subprocess.Popen(
             [*command, "--timeout", f"{timeout:g}"],
@@ -241,8 +248,16 @@ class Server:
         for line in self.process.stdout:
             said.append(line)
             if found := re.search(r"http://\S+:\d+", line):
+                # A full pipe would stop the server at its next message.
+                threading.Thread(target=self._listen, daemon=True).start()
                 return found[0]
         raise SystemExit("The server did not start:\n" + "".join(said))
+
+    def _listen(self) -> None:
+        """Count the messages of the log, by what begins them."""
+        assert self.process.stdout is not None  # it is a pipe
+        for line in self.process.stdout:
+            self.said[line.split(":")[0].strip()[:60]] += 1
 
 
 class Load:
@@ -279,12 +294,13 @@ class Load:
         """Requests that arrive at a rate, then SIGTERM; returns the time that the end took."""
         async with self._http() as http, self._http() as probe:
             watching = asyncio.create_task(self._watch(probe))
-            end = time.monotonic() + seconds
             due = time.monotonic()
-            while due < end:
+            end = due + seconds
+            while (now := time.monotonic()) < end:
                 due += self._chance.expovariate(rate)
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
-                if len(self._open) >= _CONNECTIONS:
+                await asyncio.sleep(max(0.0, due - now))
+                # What came much too late is not caught up: on a busy machine that never ends.
+                if len(self._open) >= _CONNECTIONS or now > due + _LATE:
                     self.record.unsent += 1
                     continue
                 task = asyncio.create_task(self._send(http, self._kind()))
@@ -418,6 +434,7 @@ def report(result: Result) -> str:
         f"- Memory of the server: {first / 1e6:.0f} MB at the start of the overload, "
         f"{last / 1e6:.0f} MB at its end, at most {most / 1e6:.0f} MB; the last fifth of the time "
         f"against the second one: {result.growth - 1:+.1%}.",
+        f"- Requests that were due and not sent, as {_CONNECTIONS} were open: {record.unsent:,}.",
         f"- End after SIGTERM, with requests under way: {result.shutdown or 0:.1f} seconds.",
     ]
     return "\n".join(lines)

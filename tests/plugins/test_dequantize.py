@@ -1,4 +1,4 @@
-"""An embedded int8 encoder as a float32 checkpoint, from which a training can go on."""
+"""An embedded int8 model as a float32 checkpoint, from which a training can go on."""
 
 from __future__ import annotations
 
@@ -95,3 +95,21 @@ def test_with_its_head_the_checkpoint_is_the_whole_model(
     found = tokenizer.decode(inputs["input_ids"][0, first : last + 1])
     with pipeline("qa", "qa-en") as ask:
         assert ask(question=question, context=page)["answer"].lower() == found
+
+
+def test_a_translator_is_dequantized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import AutoTokenizer, MarianMTModel
+
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    monkeypatch.delitem(sys.modules, "dequantize", raising=False)
+    from dequantize import dequantized_marian
+
+    folder = dequantized_marian(resolve("translation-en-fr"), tmp_path / "translation")
+    model = MarianMTModel.from_pretrained(folder).eval()
+    tokens = AutoTokenizer.from_pretrained(folder)
+    texts = ["Where is the station?", "I live in London.", "The weather is nice today."]
+    inputs = tokens(texts, return_tensors="pt", padding=True)
+    made = model.generate(inputs["input_ids"], attention_mask=inputs["attention_mask"], num_beams=1)
+    found = tokens.batch_decode(made, skip_special_tokens=True)
+    with pipeline("translation", "translation-en-fr", num_beams=1) as translate:
+        assert found == [answer["translation_text"] for answer in translate(texts)]

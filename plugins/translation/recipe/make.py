@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from dequantize import dequantized_marian
 from pairs import vocabulary
 from prepare import OPEN, RESTRICTED, prepare
 from recipes import (
@@ -21,6 +22,7 @@ from recipes import (
     recipe_run,
 )
 
+from nlplug import Bundle
 from nlplug.data import read_rows
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_translation.task import TranslationTask
@@ -91,6 +93,18 @@ def train(files: Path, work: Path) -> Path:
     )
 
 
+def train_again(files: Path, work: Path) -> Path:
+    """The checkpoint that goes on from the weights of the embedded model."""
+    return checkpoint_of(
+        TranslationTask(),
+        train=files / "again.jsonl.gz",
+        eval=files / "eval.jsonl.gz",
+        settings=HERE / "again.toml",
+        output=work / "again",
+        base=str(dequantized_marian(Bundle.open(BUNDLE), work / "start")),
+    )
+
+
 def export(checkpoint: Path, pairs: Path, gate: Path, target: Path) -> None:
     """Export to int8; the gate compares it with PyTorch on pairs."""
     report = export_model(
@@ -132,7 +146,7 @@ def figures(made: Path, files: dict[str, Path]) -> dict[str, str]:
 
 def main() -> None:
     """Run all steps that are not yet done."""
-    run = recipe_run(__doc__, task="translation", output=BUNDLE)
+    run = recipe_run(__doc__, task="translation", output=BUNDLE, again=True)
     files = run.files
     if not (files / "eval.jsonl.gz").is_file():
         prepare(run.data, files)
@@ -141,7 +155,8 @@ def main() -> None:
     if run.calibrate:
         recalibrate(TranslationTask(), BUNDLE, made, rows=pairs, gate=gate)
     else:
-        export(train(files, run.work), pairs, gate, made)
+        make = train_again if run.again else train
+        export(run.checkpoint or make(files, run.work), pairs, gate, made)
     measured = {
         domain.upper(): files / "heldout" / f"{domain}.jsonl.gz" for domain in (*OPEN, *RESTRICTED)
     }

@@ -5,7 +5,9 @@ folder:
 
 - ``train.jsonl.gz``: what the model learns from: pairs of the openly licensed sets, each set more
   or less often; some pairs once more in other forms (see ``tools/variants.py``); phrases of letters
-  and programs; things that are only copied.
+  and programs; words of everyday language; things that are only copied.
+- ``again.jsonl.gz``: what it learns from once more, on a CPU: a part of them, mostly short, and the
+  words more often.
 - ``more.jsonl.gz``: the same of the sets for research or non-commercial use.
 - ``eval.jsonl.gz``: some pairs of each set, to watch training and to gate the export.
 - ``heldout/<set>.jsonl.gz``: pairs of each set for the figures in the model card only.
@@ -16,7 +18,7 @@ folder:
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pairs import Domain, divided, held_out, key, phrases, read, trained, write
@@ -53,13 +55,37 @@ FOREIGN = "tatoeba_en_zh"
 COPIED = 12_000
 """Number of pairs with equal sides."""
 PHRASES = Path(__file__).with_name("phrases.tsv")
+WORDS = Path(__file__).with_name("words.tsv")
+SHORT = 32
+"""Maximum number of characters of a short English side."""
+PARTS = {"short": 0.25, "long": 0.05}
+"""The parts of the short and long pairs from which the model learns once more."""
+SPOKEN = 6
+"""How often each word comes then."""
 
 
-def written() -> Iterator[Pair]:
-    """The phrases of this recipe."""
-    for line in PHRASES.read_text(encoding="utf-8").splitlines():
+def written(file: Path) -> Iterator[Pair]:
+    """The phrases or words of this recipe."""
+    for line in file.read_text(encoding="utf-8").splitlines():
         english, french = line.split("\t")
         yield english, french
+
+
+def words(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """Words and short phrases as people write them: small, with a capital, with a mark."""
+    for english, french in pairs:
+        forms = {(english, french), (_capital(english), _capital(french))}
+        for first, second in sorted(forms):
+            yield first, second
+            if first.endswith("?"):
+                yield first.rstrip("?"), second.rstrip(" ?")
+            elif first[-1].isalpha():
+                yield f"{first}.", f"{second}."
+                yield f"{first}!", f"{second} !"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def prepare(data: Path, target: Path) -> None:
@@ -85,8 +111,20 @@ def prepare(data: Path, target: Path) -> None:
             )
         ]
         if domains is OPEN:
-            made += trained(list(phrases(written(), chance)), 1.0, chance)
+            said, spoken = (
+                [pair for pair in written(file) if key(pair[0]) not in held]
+                for file in (PHRASES, WORDS)
+            )
+            spoken = list(words(spoken))
+            made += trained(list(phrases(said, chance)), 1.0, chance)
             made += copies(COPIED, chance, foreign)
+            again = [
+                pair
+                for pair in made
+                if chance.random() < PARTS["short" if len(pair[0]) <= SHORT else "long"]
+            ]
+            write(target / "again.jsonl.gz", again + spoken * SPOKEN)
+            made += spoken
         write(target / f"{file}.jsonl.gz", made)
     for domain, pairs in parts.tested.items():
         write(target / "heldout" / f"{domain}.jsonl.gz", pairs)

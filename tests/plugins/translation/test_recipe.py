@@ -71,6 +71,20 @@ def test_each_phrase_has_the_same_slots_in_the_same_order_in_all_languages(file:
         assert all(found == slots[0] for found in slots), line
 
 
+def test_words_come_as_people_write_them() -> None:
+    from prepare import WORDS, words, written
+
+    assert set(words([("cat", "chat"), ("who is it?", "qui est-ce ?")])) == {
+        ("cat", "chat"), ("cat.", "chat."), ("cat!", "chat !"),
+        ("Cat", "Chat"), ("Cat.", "Chat."), ("Cat!", "Chat !"),
+        ("who is it?", "qui est-ce ?"), ("who is it", "qui est-ce"),
+        ("Who is it?", "Qui est-ce ?"), ("Who is it", "Qui est-ce"),
+    }  # fmt: skip
+    listed = list(written(WORDS))
+    assert len({english for english, _ in listed}) == len(listed)
+    assert all(side == side.strip() and side for pair in listed for side in pair)
+
+
 def test_names_and_numbers_next_to_chinese_characters_are_found() -> None:
     import variants
 
