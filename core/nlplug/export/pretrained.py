@@ -9,6 +9,8 @@ removes these keys, chooses the attention itself, trusts no code, and reads no p
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from nlplug.export.pooling import KEY, pooled_class
 from nlplug.export.stack import transformers_major
 from nlplug.extras import require
 
+_FIELD = re.compile(r"field '(\w+)'")
 _UNSAFE = (
     "attn_implementation",
     "experts_implementation",
@@ -41,7 +44,8 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
 
     Raises:
         OSError: There is no such configuration.
-        ExportError: transformers does not know its ``model_type``, or it is an adapter.
+        ExportError: transformers does not know its ``model_type``, it is an adapter, or a value
+            has a wrong type.
         MissingExtra: transformers is not installed.
     """
     transformers = require("transformers", "train", purpose="Loading a checkpoint")
@@ -60,7 +64,12 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
             hint=f"No code of a repository is run. Architectures that are tested: {tested()}.",
         )
     kind = transformers.CONFIG_MAPPING[values["model_type"]]
-    config = kind.from_dict(_safe(values), **changes)
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        config = kind.from_dict(_safe(values), **changes)
+    except StrictDataclassError as error:  # transformers 5 checks types; this is no ValueError
+        raise _wrong_type(error, values) from error
     if getattr(config, "quantization_config", None) is not None:
         # Reading such weights can load kernels, and nothing here computes with them.
         raise ValueError("Its weights are quantized (quantization_config in config.json).")
@@ -71,6 +80,16 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
         )
     config.name_or_path = str(name)
     return config
+
+
+def _wrong_type(error: Exception, values: Mapping[str, Any]) -> ExportError:
+    """The error for a value in a ``config.json`` that is of another type than transformers asks."""
+    field = _FIELD.search(str(error))
+    cause = " ".join(str(error.__cause__ or error).split())
+    shown = f"{field[1]} is {values.get(field[1])!r} in config.json" if field else "config.json"
+    return ExportError(
+        f"{shown}: {cause}.", hint="Set it to the value that the model was trained with."
+    )
 
 
 def load_model(
