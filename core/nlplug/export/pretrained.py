@@ -10,6 +10,7 @@ removes these keys, chooses the attention itself, trusts no code, and reads no p
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,11 @@ def model_class(auto_class: Any, config: Any) -> Any:
     Args:
         auto_class: A class such as ``transformers.AutoModelForSequenceClassification``.
         config: The configuration of the checkpoint.
+
+    Raises:
+        ValueError: The model would load kernels.
     """
+    _check_kernels(auto_class, config)
     pooled = getattr(config, KEY, None) is not None
     if not pooled or auto_class.__name__ != "AutoModelForSequenceClassification":
         return auto_class
@@ -157,9 +162,26 @@ def model_class(auto_class: Any, config: Any) -> Any:
 
 def _attention(auto_class: Any, config: Any) -> str:
     """``sdpa`` where the model has it, as transformers chooses by itself; else ``eager``."""
+    kinds = _kinds(auto_class, config)
+    return "sdpa" if kinds and all(one._supports_sdpa for one in kinds) else "eager"
+
+
+def _kinds(auto_class: Any, config: Any) -> tuple[Any, ...]:
+    """The classes that have a model for the configuration."""
     kind = auto_class._model_mapping.get(type(config), None)
     kinds = kind if isinstance(kind, tuple) else (kind,)
-    return "sdpa" if all(one is not None and one._supports_sdpa for one in kinds) else "eager"
+    return tuple(one for one in kinds if one is not None)
+
+
+def _check_kernels(auto_class: Any, config: Any) -> None:
+    """Refuse models that get compiled code when they are made, such as YOSO on a GPU.
+
+    With transformers 5 it comes from a repository, whose name no key of the configuration has.
+    """
+    for kind in _kinds(auto_class, config):
+        names = vars(sys.modules[kind.__module__])
+        if any(name.startswith("load_") and "kernel" in name for name in names):
+            raise ValueError(f"The model type {config.model_type!r} loads kernels, which are code.")
 
 
 def _safe(value: Any) -> Any:
