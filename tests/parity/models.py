@@ -197,6 +197,13 @@ MORE = {
                 "sep_token_id": 3,
             },
         ),
+        # It reads the padding behind a text, so only rows of one length make a batch.
+        Architecture(
+            "MobileBERT",
+            "mobilebert",
+            word_piece("MobileBertTokenizerFast"),
+            _SIZE | {"embedding_size": 16, "intra_bottleneck_size": 32},
+        ),
         Architecture(
             "SqueezeBERT",
             "squeezebert",
