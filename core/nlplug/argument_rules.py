@@ -140,7 +140,7 @@ CALL_RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("return_token_type_ids", "return_attention_mask"), ignored),
     **dict.fromkeys(
         ("return_overflowing_tokens", "return_special_tokens_mask", "return_offsets_mapping"),
-        only(None, False, hint="Leave it out, or call the pipeline's tokenizer."),
+        only(None, False, hint="Leave it out, or load tokenizer.json with tokenizers.Tokenizer."),
     ),
     "return_length": ignored,
     "add_special_tokens": only(None, True, hint="Leave it out: the model defines them."),

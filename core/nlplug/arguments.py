@@ -174,11 +174,8 @@ def read_setup(
         device = _mapped(place, device)
     for name in ("tokenizer", "config"):
         given = left.pop(name, None)
-        if given is not None and (not isinstance(given, str | Path) or str(given) != str(model)):
-            raise OptionError(
-                f"{name}={shown(given)} cannot be used: a model brings its own {name}.",
-                hint=f"Leave {name} out; to change it, save it with the model and export that.",
-            )
+        if given is not None:
+            _check_own(name, given, model)
     for source in (left, nested):
         for name in [name for name in source if name in _SETUP_RULES]:
             _SETUP_RULES[name](name, source.pop(name))
@@ -254,17 +251,35 @@ def name_rules(task: Task, name: str | None) -> NameRules:
     return task.name_rules.get(read_task(name)[0] or "", NameRules())
 
 
-def check_positional(others: tuple[Any, ...]) -> None:
-    """Refuse positional arguments of `pipeline` after task and model.
+def by_place(others: tuple[Any, ...], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `pipeline`, with those that stand behind task and model, as in transformers.
 
     Raises:
-        OptionError: There are some.
+        OptionError: There are more of them, or one is given by name too.
     """
-    if any(value is not None for value in others):
+    if any(value is not None for value in others[len(_PLACES) :]):
         raise OptionError(
-            f"pipeline() takes task and model as positional arguments, not {len(others) + 2}.",
+            f"pipeline() takes at most {2 + len(_PLACES)} positional arguments, not "
+            f"{2 + len(others)}.",
             hint="Give the others by name, such as device='cpu'.",
         )
+    placed = zip(_PLACES, others, strict=False)
+    given = {name: value for name, value in placed if value is not None}
+    for name in given.keys() & arguments.keys():
+        raise OptionError(f"{name} is given twice.", hint="Give it once, by name.")
+    return given | dict(arguments)
+
+
+def _check_own(name: str, given: Any, model: Any) -> None:
+    """Refuse a tokenizer or a config that is not the model's, by its name."""
+    path = getattr(given, "name_or_path", given)
+    if not isinstance(path, str | Path) or str(path) != str(getattr(model, "path", model)):
+        raise OptionError(
+            f"{name}={shown(given)} cannot be used: a model brings its own {name}.",
+            hint=f"Leave {name} out; to change it, save it with the model and export that.",
+        )
+    if path is not given:
+        warn(f"{name} is ignored: the model brings its own, of the same name.", UserWarning)
 
 
 def check_model(model: Any) -> None:
@@ -330,6 +345,8 @@ def _precision_of(dtype: Any) -> str | None:
     )
 
 
+_PLACES = ("config", "tokenizer", "feature_extractor", "image_processor", "processor", "framework")
+"""The arguments behind task and model, in their order in transformers."""
 _HUB = ("cache_dir", "local_files_only", "subfolder", "token", "use_auth_token")
 """Arguments about finding a model of the Hub."""
 _OWN_CODE = "Leave it out; write a plugin for a pipeline of your own: nlplug plugins new NAME"

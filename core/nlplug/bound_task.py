@@ -16,6 +16,7 @@ from nlplug.language_guard import LanguageGuard
 from nlplug.model_views import (
     DecodingView,
     DeviceName,
+    DtypeName,
     ModelView,
     dtype_of,
 )
@@ -180,12 +181,12 @@ class BoundTask:
         return TokenizerView(self.bundle, type_ids="token_type_ids" in inputs)
 
     @property
-    def dtype(self) -> str:
+    def dtype(self) -> DtypeName:
         """The type of the model's numbers, such as ``float32``, or ``int8``."""
         return dtype_of(self.precision)
 
     @property
-    def torch_dtype(self) -> str:
+    def torch_dtype(self) -> DtypeName:
         """Old name of `dtype`."""
         warn("torch_dtype is an old name; use dtype.", FutureWarning)
         return self.dtype

@@ -268,28 +268,35 @@ def _column_of(
     return next((folded[other] for other in (name.lower(), *others) if other in folded), None)
 
 
-def spread(task: Task, text: str | None, fields: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def spread(task: Task, inputs: Any, fields: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Fields given as lists become a list of inputs; without any all stays as it is.
+
+    Args:
+        task: The task.
+        inputs: A text, a dict of the fields, or None.
+        fields: The fields by name.
 
     Raises:
         InputError: The lists are not of one length, or a field is given twice.
     """
+    given = {**inputs, **fields} if isinstance(inputs, Mapping) else fields
     columns = {
         name: value
-        for name, value in fields.items()
-        if isinstance(value, list | tuple) and not _takes_list(task.Input.model_fields[name])
+        for name, value in given.items()
+        if isinstance(value, list | tuple)
+        and name in task.Input.model_fields
+        and not _takes_list(task.Input.model_fields[name])
     }
     if not columns:
-        return text, fields
+        return inputs, fields
     if len({len(values) for values in columns.values()}) > 1:
         lengths = ", ".join(f"{name} {len(values)}" for name, values in columns.items())
         raise InputError(
             f"The lists given for the fields are not of one length: {lengths}.",
             hint="Give lists of one length, or a single value where all inputs share it.",
         )
-    shared = {name: value for name, value in fields.items() if name not in columns}
-    if text is not None:
-        shared |= _named(task, text, fields)
+    every = with_fields(task, inputs, fields)
+    shared = {name: value for name, value in every.items() if name not in columns}
     rows = zip(*columns.values(), strict=True)
     return [{**shared, **dict(zip(columns, row, strict=True))} for row in rows], {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from nlplug.argument_rules import shown
 from nlplug.errors import MissingAttribute
 from nlplug.runtime.device import parse_device
 
@@ -37,17 +38,40 @@ class DeviceName(str):
         return None if device.kind == "cpu" else device.index
 
 
-def dtype_of(precision: str) -> str:
+class DtypeName(str):
+    """The type of a model's numbers, such as ``float32``; equals the ``torch.dtype`` of it."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return str(self) == str(other).removeprefix("torch.")
+
+    __hash__ = str.__hash__
+
+
+def dtype_of(precision: str) -> DtypeName:
     """The type of the numbers of a precision, such as ``float32``."""
-    return _DTYPES.get(precision, precision)
+    return DtypeName(_DTYPES.get(precision, precision))
 
 
 class ConfigView:
-    """Values by attribute, such as those of ``config.json``.
+    """Values by attribute, such as those of ``config.json``; they cannot be set.
 
     Args:
         values: The values by name.
     """
+
+    _ACCEPTED = ("_values", "pad_token_id", "bos_token_id", "use_cache", "return_dict")
+    _INSTEAD = "Change it in the config.json of the checkpoint, and export that."
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Programs set the padding token to silence a message of transformers.
+        if name not in self._ACCEPTED:
+            raise MissingAttribute(
+                f"{name} of a model's config cannot be set.",
+                hint=self._INSTEAD.format(f"{name}={shown(value)}"),
+            )
+        super().__setattr__(name, value)
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = dict(values)
@@ -83,16 +107,7 @@ class ConfigView:
 class DecodingView(ConfigView):
     """Decoding settings by attribute; they cannot be set."""
 
-    _ACCEPTED = ("_values", "pad_token_id", "bos_token_id")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Programs set the padding token to silence a message of transformers.
-        if name not in self._ACCEPTED:
-            raise MissingAttribute(
-                f"{name} of a generation config cannot be set.",
-                hint=f"Give it to the call or to pipeline(): {name}={value!r}.",
-            )
-        super().__setattr__(name, value)
+    _INSTEAD = "Give it to the call or to pipeline(): {}."
 
     def to_diff_dict(self) -> dict[str, Any]:
         """As `to_dict`: for ``generation_config`` of a call."""
@@ -124,7 +139,7 @@ class ModelView:
                 f"The model of a pipeline has no {name!r}: it is an ONNX graph, not a module of "
                 "PyTorch.",
                 hint="It has config, generation_config, name_or_path, dtype and device. Call the "
-                "pipeline to run it.",
+                "pipeline to run it, and its save_pretrained() to copy it.",
             )
 
     def __repr__(self) -> str:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.answer_values import check_answer
 from nlplug.arguments import (
+    by_place,
     check_model,
-    check_positional,
     name_rules,
     named_inputs,
     read_setup,
@@ -58,7 +58,7 @@ _MOST_ALTERNATIVES = 16
 def pipeline(
     task: str | None = None,
     model: str | Path | Bundle | None = None,
-    *others: None,
+    *others: Any,
     precision: str | None = "auto",
     device: object = "auto",
     threads: int | None = None,
@@ -73,6 +73,7 @@ def pipeline(
         model: A folder, the name of a packaged or cached model, or a Hub id; None: the default.
             ``auto``: the installed models of the task together; each input is answered by one that
             knows its language.
+        *others: Further arguments in the order of ``transformers.pipeline``, from ``config`` on.
         precision: A precision of the bundle, such as ``fp32``, ``fp16`` or ``int8``. ``auto`` (or
             None): on the CPU int8 if the quality gate measured it, on a GPU fp16 if present, else
             fp32.
@@ -91,7 +92,7 @@ def pipeline(
         BundleError: The model cannot be used, or does not fit this task.
         OptionError: An option does not exist, or its value is out of bounds.
     """
-    check_positional(others)
+    options = by_place(others, options)
     check_model(model)
     host = host or PluginHost.discover()
     setup = read_setup(model, device, precision, options)
@@ -158,7 +159,7 @@ class Pipeline(InsideView):
         inputs, arguments = named_inputs(self.definition, inputs, others, arguments)
         fields, options, given = self._split(arguments)
         inputs = self.definition.wrap(inputs)
-        if inputs is None or isinstance(inputs, str):
+        if inputs is None or isinstance(inputs, str | Mapping):
             inputs, fields = spread(self.definition, inputs, fields)
         if isinstance(inputs, Path):
             rows = (one.values for one in read_inputs(self.definition, inputs, fields))

@@ -58,6 +58,23 @@ class TokenizerView:
             text = bundle.repository.special_tokens.get(role)
             self._special[f"{role}_token"] = text
             self._special[f"{role}_token_id"] = self._tokenizer.token_id(text)
+        self._made = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set the padding token or its side, which change no answer; others cannot be set."""
+        if not self.__dict__.get("_made"):
+            super().__setattr__(name, value)
+        elif name == "pad_token":
+            self._special |= {name: value, "pad_token_id": self._tokenizer.token_id(value)}
+        elif name == "pad_token_id":
+            self._special |= {name: value, "pad_token": self._tokenizer.token_text(value)}
+        elif name == "padding_side" or value == getattr(self, name, None):
+            super().__setattr__(name, value)
+        elif name != "model_max_length" or value < self.model_max_length:
+            hint = "Save it with the checkpoint, and export that."
+            if name == "model_max_length":
+                hint = f"Give truncation=True, max_length={value} to the call or to pipeline()."
+            raise MissingAttribute(f"{name} of a pipeline's tokenizer cannot be set.", hint=hint)
 
     @property
     def special_tokens_map(self) -> dict[str, str]:
@@ -83,7 +100,8 @@ class TokenizerView:
                 f"The tokenizer of a pipeline has no {name!r}.",
                 hint="It has encode, decode, batch_decode, tokenize, get_vocab, "
                 "apply_chat_template and the special tokens. For other uses load tokenizer.json "
-                "from its name_or_path with tokenizers.Tokenizer.",
+                "from its name_or_path with tokenizers.Tokenizer; the pipeline's "
+                "save_pretrained() copies all files.",
             )
         return special[name]
 
@@ -304,6 +322,9 @@ class TokenizerView:
             arrays = {name: np.array(values, dtype=np.int64) for name, values in columns.items()}
             return Encodings(arrays)
         return Encodings((name, rows[0] if single else rows) for name, rows in columns.items())
+
+    encode_plus = batch_encode_plus = __call__
+    """As a call, under the old names."""
 
     def _row(
         self, text: str, pair: str | None, special: bool, limit: int | None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from parity.compare import Tally
-from parity.models import ARCHITECTURES, make_checkpoint
+from parity.models import ARCHITECTURES, MORE, make_checkpoint
 from parity.summary import PROPERTY, REPORT
 
 from nlplug.pipelines import Pipeline
@@ -55,7 +55,7 @@ def exported(
         folder = tmp_path_factory.mktemp(f"{architecture}-{task}")
         found = host.task(task)
         checkpoint = make_checkpoint(
-            ARCHITECTURES[architecture], found.hub_task, folder / "checkpoint", **settings
+            (ARCHITECTURES | MORE)[architecture], found.hub_task, folder / "checkpoint", **settings
         )
         config = ExportConfig(
             checkpoint, folder / "bundle", found, precisions=("fp32", "int8"), budget=1.0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import math
+import pickle
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -66,6 +69,7 @@ class Call:
         names = {
             "pipe": None,
             "torch": torch,
+            **{"copy": copy, "json": json, "np": np, "pickle": pickle},
             "CHAT": CHAT,
             "CONTEXT": CONTEXT,
             "TEXT": TEXT,

@@ -1,4 +1,4 @@
-"""Tiny checkpoints of seven architectures with random weights whose answers differ clearly."""
+"""Tiny checkpoints of the usual encoders with random weights whose answers differ clearly."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from parity.texts import documents
-
-WINDOW = 64
-"""Tokens in a window, special ones included, so that a few sentences make several."""
+from parity.vocabularies import (
+    WINDOW,
+    albert,
+    camembert,
+    deberta,
+    modernbert,
+    mpnet,
+    roberta,
+    word_piece,
+    xlm,
+)
 
 _SIZE = {
     "hidden_size": 32,
@@ -19,7 +27,6 @@ _SIZE = {
     "intermediate_size": 64,
 }
 _DISTIL = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
-_VOCABULARY = 1000
 _CHAT_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}assistant: {% endif %}"
@@ -135,192 +142,27 @@ def _even_out(model: Any, tokenizer: Any, architecture: Architecture) -> None:
         head.bias.copy_((head.bias - logits.mean(dim=0)) * scale)
 
 
-def _word_piece(name: str, *, lowercase: bool) -> Callable[[list[str]], Any]:
-    def train(texts: list[str]) -> Any:
-        import transformers
-        from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-
-        inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-        inner.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-        inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        inner.decoder = decoders.WordPiece()
-        inner.train_from_iterator(
-            texts,
-            trainers.WordPieceTrainer(
-                vocab_size=_VOCABULARY // 3,  # words are cut into pieces as in real ones
-                # Rarer letters are unknown words, as emoji are to many a real vocabulary.
-                limit_alphabet=150,
-                special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
-                show_progress=False,
-            ),
-        )
-        inner.post_processor = _bert_template(inner)
-        kind = getattr(transformers, name)
-        return kind(tokenizer_object=inner, do_lower_case=lowercase, model_max_length=WINDOW)
-
-    return train
-
-
-def _byte_level(texts: list[str]) -> Any:
-    from tokenizers import processors
-    from transformers import RobertaTokenizerFast
-
-    inner = byte_level(texts, _VOCABULARY)
-    inner.post_processor = processors.RobertaProcessing(
-        ("</s>", inner.token_to_id("</s>")),
-        ("<s>", inner.token_to_id("<s>")),
-        trim_offsets=True,
-        add_prefix_space=False,
-    )
-    return RobertaTokenizerFast(tokenizer_object=inner, model_max_length=WINDOW)
-
-
-def byte_level(texts: list[str], size: int) -> Any:
-    """A ``tokenizers.Tokenizer`` of byte pairs, as those of RoBERTa and BART."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    inner.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=size,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
-            show_progress=False,
-        ),
-    )
-    return inner
-
-
-def unigram(
-    texts: list[str],
-    *,
-    specials: list[str],
-    unknown: str,
-    normalizer: Any,
-    split: bool,
-    size: int = _VOCABULARY,
-) -> Any:
-    """Trained on texts; with ``split`` at spaces first, else the offsets of words hold them."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    inner = Tokenizer(models.Unigram())
-    if normalizer is not None:
-        inner.normalizer = normalizer
-    metaspace = pre_tokenizers.Metaspace(prepend_scheme="always")
-    inner.pre_tokenizer = (
-        pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), metaspace])
-        if split
-        else metaspace
-    )
-    inner.decoder = decoders.Metaspace(prepend_scheme="always")
-    inner.train_from_iterator(
-        texts,
-        trainers.UnigramTrainer(
-            vocab_size=size,
-            special_tokens=specials,
-            unk_token=unknown,
-            show_progress=False,
-        ),
-    )
-    return inner
-
-
-def _deberta(texts: list[str]) -> Any:
-    from tokenizers import Regex, normalizers
-    from transformers import DebertaV2TokenizerFast
-
-    inner = unigram(
-        texts,
-        specials=["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"],
-        unknown="[UNK]",
-        split=False,
-        normalizer=normalizers.Sequence(
-            [normalizers.Strip(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
-        ),
-    )
-    inner.post_processor = _bert_template(inner)
-    return DebertaV2TokenizerFast(tokenizer_object=inner, model_max_length=WINDOW)
-
-
-def _albert(texts: list[str]) -> Any:
-    from tokenizers import Regex, normalizers
-    from transformers import AlbertTokenizerFast
-
-    inner = unigram(
-        texts,
-        specials=["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"],
-        unknown="<unk>",
-        split=True,
-        normalizer=normalizers.Sequence(
-            [
-                normalizers.Replace("``", '"'),
-                normalizers.Replace("''", '"'),
-                normalizers.NFKD(),
-                normalizers.StripAccents(),
-                normalizers.Lowercase(),
-                normalizers.Replace(Regex(" {2,}"), " "),
-            ]
-        ),
-    )
-    inner.post_processor = _bert_template(inner)
-    return AlbertTokenizerFast(tokenizer_object=inner, model_max_length=WINDOW)
-
-
-def _xlm(texts: list[str]) -> Any:
-    from tokenizers import Regex, normalizers, processors
-    from transformers import XLMRobertaTokenizerFast
-
-    inner = unigram(
-        texts,
-        specials=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
-        unknown="<unk>",
-        split=True,
-        normalizer=normalizers.Sequence(
-            [normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
-        ),
-    )
-    inner.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>",
-        pair="<s> $A </s> </s> $B </s>",
-        special_tokens=[(name, inner.token_to_id(name)) for name in ("<s>", "</s>")],
-    )
-    return XLMRobertaTokenizerFast(tokenizer_object=inner, model_max_length=WINDOW)
-
-
-def _bert_template(inner: Any) -> Any:
-    from tokenizers import processors
-
-    return processors.TemplateProcessing(
-        single="[CLS]:0 $A:0 [SEP]:0",
-        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
-        special_tokens=[(name, inner.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
-    )
-
-
 ARCHITECTURES = {
     one.name: one
     for one in (
-        Architecture("BERT", "bert", _word_piece("BertTokenizerFast", lowercase=True)),
+        Architecture("BERT", "bert", word_piece("BertTokenizerFast")),
         Architecture(
             "DistilBERT",
             "distilbert",
-            _word_piece("DistilBertTokenizerFast", lowercase=False),
+            word_piece("DistilBertTokenizerFast", lowercase=False),
             dict(_DISTIL),
         ),
-        Architecture("RoBERTa", "roberta", _byte_level, positions=WINDOW + 2),
+        Architecture("RoBERTa", "roberta", roberta, positions=WINDOW + 2),
         Architecture(
             "ELECTRA",
             "electra",
-            _word_piece("ElectraTokenizerFast", lowercase=True),
+            word_piece("ElectraTokenizerFast"),
             _SIZE | {"embedding_size": 16},
         ),
         Architecture(
             "DeBERTa-v2",
             "deberta-v2",
-            _deberta,
+            deberta,
             _SIZE
             | {
                 "relative_attention": True,
@@ -332,10 +174,45 @@ ARCHITECTURES = {
                 "type_vocab_size": 0,
             },
         ),
-        Architecture("ALBERT", "albert", _albert, _SIZE | {"embedding_size": 16}),
-        Architecture("XLM-R", "xlm-roberta", _xlm, positions=WINDOW + 2),
+        Architecture("ALBERT", "albert", albert, _SIZE | {"embedding_size": 16}),
+        Architecture("XLM-R", "xlm-roberta", xlm, positions=WINDOW + 2),
     )
 }
+MORE = {
+    one.name: one
+    for one in (
+        Architecture("MPNet", "mpnet", mpnet, positions=WINDOW + 2),
+        Architecture("CamemBERT", "camembert", camembert, positions=WINDOW + 2),
+        Architecture(
+            "ModernBERT",
+            "modernbert",
+            modernbert,
+            _SIZE
+            | {
+                "num_hidden_layers": 3,
+                "global_attn_every_n_layers": 2,
+                "local_attention": 16,
+                "reference_compile": False,
+                "cls_token_id": 2,
+                "sep_token_id": 3,
+            },
+        ),
+        # It reads the padding behind a text, so only rows of one length make a batch.
+        Architecture(
+            "MobileBERT",
+            "mobilebert",
+            word_piece("MobileBertTokenizerFast"),
+            _SIZE | {"embedding_size": 16, "intra_bottleneck_size": 32},
+        ),
+        Architecture(
+            "SqueezeBERT",
+            "squeezebert",
+            word_piece("SqueezeBertTokenizerFast"),
+            _SIZE | {"embedding_size": 32},
+        ),
+    )
+}
+"""Further ones, for the tasks that transformers 5 has dropped."""
 
 
 def make_generator(folder: Path) -> Path:
@@ -343,7 +220,7 @@ def make_generator(folder: Path) -> Path:
     import torch
     import transformers
 
-    inner = _byte_level([_plain(text) for text in documents(80, 600)]).backend_tokenizer
+    inner = roberta([_plain(text) for text in documents(80, 600)]).backend_tokenizer
     tokenizer = transformers.GPT2TokenizerFast(
         tokenizer_object=inner,
         bos_token="</s>",

@@ -16,7 +16,7 @@ HEADER = ("compared", "equal", "known faults", "other", "equal without known fau
 
 _INTRODUCTION = """# Parity with transformers
 
-Our pipelines beside those of transformers 4.57 on the same weights: tiny random models of seven
+Our pipelines beside those of transformers 4.57 on the same weights: tiny random models of the usual
 architectures, exported to float32 ONNX by `nlplug export`, and the embedded models. An answer is
 equal when place and label are the same and the scores differ by at most 0.001; one that a single
 side gives counts as compared too.

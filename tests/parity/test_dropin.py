@@ -11,6 +11,7 @@ import pytest
 from parity.documented import CLASSES, PAGES, documented
 from parity.dropin import CALLS, DIFFERENT, OTHER, REFUSED, Call, table, verdict
 from parity.models import make_generator
+from parity.usual import USUAL
 from parity.writers import WRITERS, make_writer
 
 import nlplug
@@ -23,6 +24,10 @@ MARK = "<!-- made by pytest tests/parity/test_dropin.py --dropin-report -->\n"
 FURTHER = """## Further calls
 
 Chosen by hand, in other forms of the same arguments.
+"""
+HABITS = """## Calls in programs
+
+What tutorials, answers in forums and programs for transformers do with a pipeline.
 """
 WRITTEN = {"summarization": "T5", "text2text-generation": "T5", "translation": "Marian"}
 OWN = {
@@ -80,13 +85,14 @@ def test_the_table_of_calls_is_what_they_do(
         return [(where, call, *verdict(call, ours, theirs)) for where, call in calls]
 
     written, chosen = judged(documented()), judged(("", call) for call in CALLS)
-    found = f"{table(written)}\n{FURTHER}\n{table(chosen)}"
+    habits = judged(("", Call(task, *one)) for task, rows in USUAL.items() for one in rows)
+    found = f"{table(written)}\n{FURTHER}\n{table(chosen)}\n{HABITS}\n{table(habits)}"
     page = root / PAGE
     before, _, _ = page.read_text(encoding="utf-8").partition(MARK)
     if request.config.getoption("--dropin-report"):
         page.write_text(f"{before}{MARK}\n{found}", encoding="utf-8")
     assert page.read_text(encoding="utf-8") == f"{before}{MARK}\n{found}"
-    rows = [*written, *chosen]
+    rows = [*written, *chosen, *habits]
     assert {where for where, *_ in written} == {*CLASSES, *PAGES}
     other = {(call.task, call.code) for _, call, outcome, _ in rows if outcome == OTHER}
     assert other == DIFFERENT.keys()

@@ -10,8 +10,9 @@ from parity.compare import Tally, explainer, spans
 from parity.faults import NER_FAULTS
 from parity.graphs import check_both_precisions
 from parity.mended import MendedNer, mend
-from parity.models import ARCHITECTURES, TAGS, WINDOW
+from parity.models import ARCHITECTURES, TAGS
 from parity.texts import documents, sentences
+from parity.vocabularies import WINDOW
 
 pytestmark = pytest.mark.train
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from decoding_kit import BART, T5
-from parity.models import byte_level, unigram
 from parity.texts import documents
+from parity.vocabularies import byte_level, unigram
 
 WINDOW = 96
 """Tokens in a source, special ones included."""

@@ -155,11 +155,6 @@ def test_other_arguments_are_refused_with_the_way_to_go(
     assert "hf_secret" not in str(caught.value)
 
 
-def test_positional_arguments_after_the_model_are_refused() -> None:
-    with pytest.raises(OptionError, match="task and model as positional"):
-        pipeline("ner", "ner-en", None, "ner-en")  # type: ignore[arg-type] # what users may write
-
-
 @pytest.mark.parametrize(
     "name",
     [

@@ -21,10 +21,14 @@ _LOADER = Path(__file__).with_name("static") / "bundled.js"
 
 _ENTRY = re.compile(r'<script type="module"[^>]* src="\./assets/([\w.-]+\.js)"')
 _STATIC = re.compile(r'\b(?:from|import)\s?"\./([\w.-]+\.js)"')
-# A module that is loaded when it is needed, with the places of its files in the list below.
-_LATER = re.compile(r'\bimport\("\./([\w.-]+\.js)"\)(?:,__vite__mapDeps\(\[([\d,]*)\]\))?')
+# A module that is loaded when it is needed, with the places of its files in the list below. From
+# Gradio 6.18 on its name is between back quotes, and a part of the module may be chosen.
+_LATER = re.compile(
+    r'\bimport\(["`]\./([\w.-]+\.js)["`]\)(?:\.then\([^()]*\))?'
+    r"(?:,__vite__mapDeps\(\[([\d,]*)\]\))?"
+)
 _LIST = re.compile(r"\bm\.f=(\[[^\]]*\])")
-_SPECIFIER = re.compile(r'(\b(?:from|import)\s?\(?)"\./([\w.-]+\.js)"')
+_SPECIFIER = re.compile(r'(\b(?:from|import)\s?\(?)["`]\./([\w.-]+\.js)["`]')
 _HERE = "np-assets:"
 """Stands for the address of the folder of the modules, which only the browser knows."""
 
@@ -70,9 +74,11 @@ class GradioFiles:
         """What is loaded after the entry, each with its style sheets: the shell, the components."""
         if not self._entry:
             return []
-        shell = list(self._later(self._source(self._entry)))
-        shell += [pair for name, _ in shell for pair in self._later(self._source(name))]
-        registry = max(self._closure(name for name, _ in shell), key=self._count, default="")
+        first = list(self._later(self._source(self._entry)))
+        names = [name for name, _ in first]
+        registry = max(self._closure(names), key=self._count, default="")
+        behind = [self._later(self._source(name)) for name in names if name != registry]
+        shell = [*first, *(pair for pairs in behind for pair in pairs)]
         return [*shell, *self._components(registry)] if registry else shell
 
     @cached_property

@@ -40,13 +40,15 @@ _MARK = b"gradio_config"
 _FOREIGN = re.compile(
     rb"<script\b[^>]*\bsrc=[\"']?(?:https?:)?//[^>]*>\s*</script>"
     rb"|<link\b[^>]*\bhref=[\"']?(?:https?:)?//[^>]*>"
-    rb"|<meta\b[^>]*\b(?:property|name)=[\"'](?:og|twitter):[^>]*>",
+    rb"|<meta\b[^>]*\b(?:property|name)=[\"'](?:og|twitter):[^>]*>"
+    # Newer Gradio: with it, an address such as #/data is one of the first page, not of this one.
+    rb"|<base href=\"\./\"\s*/?>",
     re.IGNORECASE,
 )
 
 
 def scrub(html: bytes) -> bytes:
-    """Remove the tags of a page that point to another host."""
+    """Remove the tags of a page that point to another host, or lead away from the page."""
     return _FOREIGN.sub(b"", html)
 
 

@@ -9,6 +9,9 @@ removes these keys, chooses the attention itself, trusts no code, and reads no p
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from nlplug.export.pooling import KEY, pooled_class
 from nlplug.export.stack import transformers_major
 from nlplug.extras import require
 
+_FIELD = re.compile(r"field '(\w+)'")
 _UNSAFE = (
     "attn_implementation",
     "experts_implementation",
@@ -41,7 +45,8 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
 
     Raises:
         OSError: There is no such configuration.
-        ExportError: transformers does not know its ``model_type``, or it is an adapter.
+        ExportError: transformers does not know its ``model_type``, it is an adapter, or a value
+            has a wrong type.
         MissingExtra: transformers is not installed.
     """
     transformers = require("transformers", "train", purpose="Loading a checkpoint")
@@ -60,7 +65,12 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
             hint=f"No code of a repository is run. Architectures that are tested: {tested()}.",
         )
     kind = transformers.CONFIG_MAPPING[values["model_type"]]
-    config = kind.from_dict(_safe(values), **changes)
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        config = kind.from_dict(_safe(values), **changes)
+    except StrictDataclassError as error:  # transformers 5 checks types; this is no ValueError
+        raise _wrong_type(error, values) from error
     if getattr(config, "quantization_config", None) is not None:
         # Reading such weights can load kernels, and nothing here computes with them.
         raise ValueError("Its weights are quantized (quantization_config in config.json).")
@@ -71,6 +81,16 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
         )
     config.name_or_path = str(name)
     return config
+
+
+def _wrong_type(error: Exception, values: Mapping[str, Any]) -> ExportError:
+    """The error for a value in a ``config.json`` that is of another type than transformers asks."""
+    field = _FIELD.search(str(error))
+    cause = " ".join(str(error.__cause__ or error).split())
+    shown = f"{field[1]} is {values.get(field[1])!r} in config.json" if field else "config.json"
+    return ExportError(
+        f"{shown}: {cause}.", hint="Set it to the value that the model was trained with."
+    )
 
 
 def load_model(
@@ -129,7 +149,11 @@ def model_class(auto_class: Any, config: Any) -> Any:
     Args:
         auto_class: A class such as ``transformers.AutoModelForSequenceClassification``.
         config: The configuration of the checkpoint.
+
+    Raises:
+        ValueError: The model would load kernels.
     """
+    _check_kernels(auto_class, config)
     pooled = getattr(config, KEY, None) is not None
     if not pooled or auto_class.__name__ != "AutoModelForSequenceClassification":
         return auto_class
@@ -138,9 +162,26 @@ def model_class(auto_class: Any, config: Any) -> Any:
 
 def _attention(auto_class: Any, config: Any) -> str:
     """``sdpa`` where the model has it, as transformers chooses by itself; else ``eager``."""
+    kinds = _kinds(auto_class, config)
+    return "sdpa" if kinds and all(one._supports_sdpa for one in kinds) else "eager"
+
+
+def _kinds(auto_class: Any, config: Any) -> tuple[Any, ...]:
+    """The classes that have a model for the configuration."""
     kind = auto_class._model_mapping.get(type(config), None)
     kinds = kind if isinstance(kind, tuple) else (kind,)
-    return "sdpa" if all(one is not None and one._supports_sdpa for one in kinds) else "eager"
+    return tuple(one for one in kinds if one is not None)
+
+
+def _check_kernels(auto_class: Any, config: Any) -> None:
+    """Refuse models that get compiled code when they are made, such as YOSO on a GPU.
+
+    With transformers 5 it comes from a repository, whose name no key of the configuration has.
+    """
+    for kind in _kinds(auto_class, config):
+        names = vars(sys.modules[kind.__module__])
+        if any(name.startswith("load_") and "kernel" in name for name in names):
+            raise ValueError(f"The model type {config.model_type!r} loads kernels, which are code.")
 
 
 def _safe(value: Any) -> Any:

@@ -58,6 +58,7 @@ class ZeroShotModel(TaskModel[TextInput, ZeroShotOptions]):
         self._pairs = SequenceClassificationModel(bundle)
         self.output_width = self._pairs.output_width
         self.pad_token_id = self._pairs.pad_token_id
+        self.pads = self._pairs.pads
         self.first_position = self._pairs.first_position
         labels = self._pairs.labels
         self.entailment = entailment_id(labels)

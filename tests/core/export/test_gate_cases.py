@@ -85,7 +85,7 @@ DAMAGED = [
     Case(
         "epsilon as a text",
         cases.config(layer_norm_eps="1e-12"),
-        "layer_norm_eps is '1e-12' in config.json, which is no number above 0",
+        "layer_norm_eps is '1e-12' in config.json",
     ),
     Case(
         "wrong number of segments",

@@ -183,3 +183,15 @@ def test_training_and_export_load_checkpoints_in_this_way_alone() -> None:
         if ".from_pretrained(" in line and "Tokenizer" not in line and "`" not in line
     }
     assert places <= {"export/pretrained.py", "export/checkpoint.py"}
+
+
+@pytest.mark.parametrize("model_type", ["mra", "yoso"])
+def test_a_model_that_gets_compiled_code_by_itself_is_refused(
+    model_type: str, random_bert: Path, tmp_path: Path, toy_task: Task
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(random_bert, folder)
+    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(values | {"model_type": model_type}), "utf-8")
+    with pytest.raises(ExportError, match=f"'{model_type}' loads kernels"):
+        load_checkpoint(folder, toy_task)

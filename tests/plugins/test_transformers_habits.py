@@ -1,0 +1,99 @@
+"""What programs for transformers do by habit: it has its effect, or says what to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nlplug import Pipeline, pipeline
+from nlplug.errors import InputError, MissingAttribute, OptionError
+
+GOOD, BAD = "I loved it", "I hated it"
+CONTEXT = "Anna lives in Rome."
+
+
+class Dtype:
+    """As ``torch.float32``."""
+
+    def __str__(self) -> str:
+        return "torch.float32"
+
+
+def test_the_tokenizer_and_the_config_of_the_model_may_be_given() -> None:
+    own = SimpleNamespace(name_or_path="sentiment-en")
+    with pytest.warns(UserWarning) as caught:
+        pipe = pipeline("sentiment-analysis", "sentiment-en", config=own, tokenizer=own)
+    with pipe:
+        assert pipe(GOOD)[0]["label"] == "positive"
+    said = [str(warning.message) for warning in caught]
+    assert [one.split(":")[0] for one in said] == ["tokenizer is ignored", "config is ignored"]
+    with pytest.raises(OptionError, match="brings its own tokenizer"):
+        pipeline("ner", "ner-en", tokenizer=own)
+
+
+def test_arguments_behind_the_model_may_be_positional() -> None:
+    name = "sentiment-en"
+    with pipeline("sentiment-analysis", name, None, name, None, None, None, "pt") as pipe:
+        assert pipe(GOOD)[0]["label"] == "positive"
+    with pytest.raises(OptionError, match="brings its own tokenizer"):
+        pipeline("ner", "ner-en", None, "bert-base-cased")
+    with pytest.raises(OptionError, match="tokenizer is given twice"):
+        pipeline("ner", "ner-en", None, "ner-en", tokenizer="ner-en")
+    with pytest.raises(OptionError, match="at most 8 positional"):
+        pipeline("ner", "ner-en", *[None] * 6, "main")
+
+
+def test_the_type_of_the_numbers_equals_that_of_pytorch() -> None:
+    with pipeline("sentiment-analysis", device="cpu", precision="int8") as pipe:
+        assert pipe.dtype == pipe.model.dtype == "int8" != Dtype()
+    from nlplug.model_views import dtype_of
+
+    assert dtype_of("fp32") == Dtype()
+    assert dtype_of("fp32") == "float32" != dtype_of("fp16")
+    assert {dtype_of("fp32"): 1}["float32"] == 1
+
+
+def test_a_config_cannot_be_set_without_an_effect(pipes: Callable[[str], Pipeline]) -> None:
+    config = pipes("sentiment-analysis").model.config
+    config.pad_token_id = 0
+    with pytest.raises(MissingAttribute, match="id2label of a model's config") as caught:
+        config.id2label = {0: "bad", 1: "good"}
+    assert "export" in str(caught.value.hint)
+
+
+def test_a_tokenizer_takes_a_padding_token_and_nothing_that_would_be_lost() -> None:
+    with pipeline("text-generation", device="cpu") as pipe:
+        tokenizer: Any = pipe.tokenizer
+        tokenizer.pad_token = tokenizer.eos_token
+        assert tokenizer.pad_token_id == tokenizer.eos_token_id is not None
+    with pipeline("sentiment-analysis", device="cpu") as pipe:
+        tokenizer = pipe.tokenizer
+        tokenizer.pad_token_id = 1
+        assert tokenizer.pad_token == tokenizer.convert_ids_to_tokens(1)
+        tokenizer.padding_side = "left"
+        assert tokenizer(["a", GOOD], padding=True)["input_ids"][0][0] == 1
+        tokenizer.model_max_length = 100_000
+        with pytest.raises(MissingAttribute) as caught:
+            tokenizer.model_max_length = 8
+        assert "truncation=True, max_length=8" in str(caught.value.hint)
+        for name in ("src_lang", "chat_template", "truncation_side"):
+            with pytest.raises(MissingAttribute, match=f"{name} of a pipeline's tokenizer"):
+                setattr(tokenizer, name, "left")
+        assert tokenizer.encode_plus(GOOD) == tokenizer(GOOD)
+        assert tokenizer.batch_encode_plus([GOOD, BAD]) == tokenizer([GOOD, BAD])
+
+
+def test_a_dict_of_lists_is_a_list_of_inputs(pipes: Callable[[str], Pipeline]) -> None:
+    ask, one = pipes("question-answering"), {"question": "Where?", "context": CONTEXT}
+    asked = {"question": ["Where?", "Who?"], "context": [CONTEXT, CONTEXT]}
+
+    assert ask(asked) == ask([one, {**one, "question": "Who?"}])
+    assert ask({**asked, "context": CONTEXT}) == ask(asked)
+    assert ask({"question": ["Where?"]}, context=CONTEXT) == ask(one)
+    sentiment = pipes("sentiment-analysis")
+    assert sentiment({"text": [GOOD, BAD]}) == sentiment([GOOD, BAD])
+    with pytest.raises(InputError, match="not of one length: question 2, context 1"):
+        ask({**asked, "context": [CONTEXT]})
