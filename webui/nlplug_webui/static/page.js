@@ -85,7 +85,7 @@ window.nplug = (() => {
 
   const refreshCode = () => {
     clearTimeout(coding);
-    if (find('[name="np-tab"][value="code"]')?.checked) coding = setTimeout(() => press("#np-write-code"), PAUSE);
+    if (form && find('[name="np-tab"][value="code"]')?.checked) coding = setTimeout(() => press("#np-write-code"), PAUSE);
   };
 
   const take = (now) => {
@@ -202,6 +202,7 @@ window.nplug = (() => {
       form = opened;
       address.open(opened);
       resume = true;
+      refreshCode(); // the tab may be open already
     },
 
     // The values of the address, after opening or when the browser went back or forward.
