@@ -275,6 +275,7 @@ def test_results_of_a_batch_outlast_the_server_until_they_are_deleted(
         other = visitor.open("tone#batch")
         other.locator("#np-batches .np-batch-open", has_text="reviews.txt").click()
         other.locator("#download-csv").wait_for()
+        other.locator('#np-batches [aria-current="true"]').wait_for()
         other.locator("#np-batches .np-w-danger").dblclick()
         other.locator("#np-batches li").wait_for(state="detached")
         other.get_by_text("No file yet").wait_for()

@@ -53,7 +53,7 @@ BATCH: dict[str, dict[str, str]] = {
         "zh": "结果超出 Excel 工作表的限制。",
     },
     "reason": {"en": "reason", "zh": "原因"},
-    "batch_rate": {"en": "{rate} rows per second", "zh": "每秒 {rate} 行"},
+    "batch_rate": {"en": "{rate} {rate:row|rows} per second", "zh": "每秒 {rate} 行"},
     "batch_no_file": {"en": "There is no file to process.", "zh": "没有可处理的文件。"},
     "batch_no_file_hint": {"en": "Add a file first.", "zh": "请先添加文件。"},
     "download_csv": {"en": "Download CSV", "zh": "下载 CSV"},

@@ -44,6 +44,9 @@
     if (mine !== turn || !root.isConnected) return;
     names(names().filter((one) => !known.includes(one) || found.some((other) => other.id === one)));
     const results = found.filter((one) => one.ended || one.id !== name); // the page shows the one that runs
+    const state = JSON.stringify([results, name]);
+    if (root.dataset.shown === state) return; // a button that was clicked once stays
+    root.dataset.shown = state;
     const note = messages();
     root.replaceChildren(...(results.length ? [el("h3", {}, say("batches")), el("ul", {}, results.map((one) => line(one, note))), note.line, el("p", { class: "np-w-info" }, say("batches_info", { n: MOST }))] : []));
   };
