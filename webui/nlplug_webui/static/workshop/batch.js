@@ -10,6 +10,7 @@
   };
   const names = (now) => JSON.parse(local(`batches:${location.pathname}`, now && JSON.stringify(now.slice(0, MOST))) ?? "[]");
   let name = store.get() ?? "";
+  let leaving = null; // the mark of the batch that the page shows until it has the next one
   let asked = false; // whether the batch of before was asked for
   let listed = ""; // what the list was drawn for
   let turn = 0;
@@ -17,7 +18,9 @@
   // The name for the events of the page.
   window.npBatch = () => name;
 
+  const marked = () => document.querySelector("#batch-result :is([data-batch], [data-batch-lost])");
   const show = (wanted) => {
+    leaving = marked();
     name = wanted;
     store.set(name);
     document.getElementById("np-batch-again")?.click();
@@ -53,20 +56,21 @@
 
   // Gradio drops an event that comes before it has wired all of its parts, so this one is repeated.
   const ask = (times) => {
-    if (!times || document.querySelector("#batch-result :is([data-batch], [data-batch-lost])")) return;
+    if (!times || marked()) return;
     document.getElementById("np-batch-again")?.click();
     setTimeout(ask, 5000, times - 1);
   };
 
   const changed = () => {
-    const shown = document.querySelector("#batch-result [data-batch]")?.dataset.batch;
-    const lost = document.querySelector("#batch-result [data-batch-lost]"); // is said once
-    if ((shown && shown !== name) || (lost && name)) {
+    const mark = marked();
+    if (mark !== leaving) leaving = null;
+    const { batch: shown, batchLost: lost, state: going } = leaving ? {} : mark?.dataset ?? {}; // a loss is said once
+    if ((shown && shown !== name) || (lost !== undefined && name)) {
       name = shown ?? "";
       store.set(name);
     }
     const stop = document.getElementById("batch-stop");
-    const idle = document.querySelector("#batch-result [data-batch]")?.dataset.state !== "running";
+    const idle = going !== "running";
     if (stop && stop.disabled !== idle) stop.disabled = idle;
     if (shown && !names().includes(shown)) names([shown, ...names()]);
     const again = document.getElementById("np-batch-again");
