@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -292,6 +292,37 @@ def web_server(
         process.wait(WAIT)
         if process.stdout:
             process.stdout.close()
+
+
+class LastingServer:
+    """A server that can be ended and started again at the same port.
+
+    Args:
+        stack: Ends it at last.
+        *words: More arguments of the command.
+        **settings: Those of `web_server`.
+
+    Attributes:
+        address: Its address.
+    """
+
+    def __init__(self, stack: ExitStack, *words: str, **settings: Any) -> None:
+        self._stack = stack
+        self._words = words
+        self._settings = settings
+        self._port = "0"
+        self._running: ExitStack | None = None
+        self.start()
+
+    def start(self) -> None:
+        self._running = self._stack.enter_context(ExitStack())
+        words = (*self._words, "--port", self._port)
+        self.address = self._running.enter_context(web_server(*words, **self._settings))
+        self._port = str(urlsplit(self.address).port)
+
+    def stop(self) -> None:
+        if self._running is not None:
+            self._running.close()
 
 
 def _address(process: subprocess.Popen[str], said: list[str]) -> str:

@@ -108,19 +108,19 @@ def _process(page: Page) -> None:
     page.locator("#batch-file input[type=file]").set_input_files(rows)  # type: ignore[arg-type]  # a TypedDict of the same keys
     page.locator("#batch-result .np-table").wait_for()
     page.locator("#batch-run").click()
-    page.locator("#download-csv:not([disabled]), #batch-result .np-card-message").wait_for()
+    page.locator("#download-csv, #batch-result .np-card-message").wait_for()
     page.wait_for_timeout(600)
 
 
 def all_paths(browser: Browser, url: str) -> list[str]:
+    """The pages in the menu of a server. Links with a type lead to something that is no page."""
     page = browser.new_page()
     _open(page, url)
-    links = page.locator(".np-menu-links a").evaluate_all(
+    links = page.locator(".np-menu-links a:not([type])").evaluate_all(
         "all => all.map(one => one.getAttribute('href'))"
     )
     page.close()
-    own = [str(link).removeprefix("./") for link in links if str(link).startswith("./")]
-    return ["", *(path for path in own if path != "docs")]
+    return ["", *(str(link).removeprefix("./") for link in links)]
 
 
 def _open(page: Page, address: str) -> None:

@@ -1,19 +1,23 @@
 """Measures how the pages of the web UI open: requests, size, layout shift, and the first answer.
 
     python tools/page_figures.py [--url http://127.0.0.1:7860/] [--page sentiment] [--rounds 5]
+        [--update-docs]
 
-Each round opens each page in a new profile and once more in the same profile. The times are the
-smallest of all rounds, because other processes can only make them larger. Needs playwright and a
-Chromium (``NLPLUG_CHROMIUM``, else the one on the PATH).
+Each round opens each page in a new profile and once more in the same profile. Of each time it
+prints the smallest of all rounds, because other processes can only make it larger, and the median.
+Needs playwright and a Chromium (``NLPLUG_CHROMIUM``, else the one on the PATH).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import platform
 import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from axe import all_paths, served
@@ -21,6 +25,9 @@ from axe import all_paths, served
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, CDPSession, Page
 
+PAGE = Path(__file__).parents[1] / "docs" / "workshop.md"
+MARKS = ("<!-- page figures -->", "<!-- end of page figures -->")
+CPUS = Path("/proc/cpuinfo")
 LINKS = {
     "classification": "?text=I+lost+my+card",
     "sentiment": "?text=A+wonderful+film",
@@ -43,7 +50,7 @@ ANSWERED = "() => document.querySelector('#result')?.dataset.state === 'current'
 
 @dataclass
 class Figures:
-    """Of one page: counts of the first and the second opening, and the smallest times."""
+    """Of one page: counts of the first and the second opening, and the times of all rounds."""
 
     shift: float = 0.0
     requests: list[int] = field(default_factory=list)
@@ -59,27 +66,58 @@ def main() -> None:
     parser.add_argument("--url", help="a running server; else one is started")
     parser.add_argument("--page", nargs="*", help="paths of pages; else all that the menu names")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--update-docs", action="store_true", help=f"write the table into {PAGE}")
     arguments = parser.parse_args()
+    if arguments.update_docs and arguments.page:
+        parser.error("--update-docs needs the figures of all pages: leave --page out")
     running = nullcontext(arguments.url.rstrip("/") + "/") if arguments.url else served()
     with running as url:
-        measure(url, arguments.page, arguments.rounds)
+        table = measure(url, arguments.page, arguments.rounds)
+    if arguments.update_docs:
+        before, rest = PAGE.read_text(encoding="utf-8").split(MARKS[0])
+        after = rest.split(MARKS[1])[1]
+        PAGE.write_text(f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
-def measure(url: str, wanted: list[str] | None, rounds: int) -> None:
-    """Print the figures of pages of a server."""
+def measure(url: str, wanted: list[str] | None, rounds: int) -> str:
+    """Print the figures of pages of a server, and return them."""
     from playwright.sync_api import sync_playwright
 
     chromium = os.environ.get("NLPLUG_CHROMIUM") or shutil.which("chromium")
+    lines: list[str] = []
+
+    def tell(line: str) -> None:
+        lines.append(line)
+        print(line, flush=True)
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        print("| page | shift | requests: first, second | kB | drawn, s | answer, s | CPU, s |")
-        print("|---|---|---|---|---|---|---|")
+        tell(_machine(browser, rounds))
+        tell("")
+        tell(
+            "| page | layout shift | requests: first, second | kB | drawn, s | answer, s | CPU, s |"
+        )
+        tell("|---|---|---|---|---|---|---|")
         for path in wanted or all_paths(browser, url):
             figures = Figures()
             for _ in range(rounds):
                 _round(browser, url + path + LINKS.get(path, ""), path in LINKS, figures)
-            print(_row(path, figures), flush=True)
+            tell(_row(path, figures))
         browser.close()
+    return "\n".join(lines)
+
+
+def _machine(browser: Browser, rounds: int) -> str:
+    """The machine and how much else it did, in one line."""
+    found = CPUS.read_text("utf-8") if CPUS.exists() else ""
+    names = [line.partition(":")[2].strip() for line in found.splitlines() if "model name" in line]
+    cpu = names[0] if names else platform.machine()
+    load = (
+        f"; load of the minute before: {os.getloadavg()[0]:.1f}"
+        if hasattr(os, "getloadavg")
+        else ""
+    )
+    return f"Chromium {browser.version} on {os.cpu_count()} cores ({cpu}), {rounds} rounds{load}."
 
 
 def _round(browser: Browser, address: str, answers: bool, figures: Figures) -> None:
@@ -140,12 +178,19 @@ def _opened(
 
 def _row(path: str, figures: Figures) -> str:
     first, second = figures.requests
-    answered = f"{min(figures.answered):.2f}" if figures.answered else ""
-    return (
-        f"| {path or 'overview'} | {figures.shift:.3f} | {first}, {second} "
-        f"| {min(figures.kilobytes):.0f} | {min(figures.drawn):.2f} | {answered} "
-        f"| {min(figures.cpu):.2f} |"
+    cells = (
+        path or "overview",
+        f"{figures.shift:.3f}",
+        f"{first}, {second}",
+        f"{min(figures.kilobytes):.0f}",
+        *map(_times, (figures.drawn, figures.answered, figures.cpu)),
     )
+    return f"| {' | '.join(cells)} |"
+
+
+def _times(seconds: list[float]) -> str:
+    """The smallest time and the median."""
+    return f"{min(seconds):.2f} ({median(seconds):.2f})" if seconds else ""
 
 
 if __name__ == "__main__":

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable
+from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from webui_kit import Visitor
+from webui_kit import LastingServer, Visitor
 
 from nlplug.testing import tiny_text_classifier
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 pytestmark = pytest.mark.browser
 
+TOOLS = Path(__file__).parents[2] / "tools"
 FETCH = "fetch('https://elsewhere.example/').then(() => 'answered', () => 'refused')"
 Open = Callable[..., "Page"]
 
@@ -152,7 +156,7 @@ def test_a_file_is_answered_and_can_be_downloaded(open_page: Open, tmp_path: Pat
     page.locator("#column-text input").click()
     page.get_by_role("option", name="review").click()
     page.locator("#batch-run").click()
-    page.locator("#download-csv:not([disabled])").wait_for()
+    page.locator("#download-csv").wait_for()
     assert page.locator("#batch-result tbody tr").count() == 2
 
     with page.expect_download() as download:
@@ -181,7 +185,7 @@ def test_bad_rows_of_a_file_are_named_and_the_others_answered(
     page.get_by_text("1 row, ready to run").wait_for()
     assert "1 skipped: not JSON" in page.locator("#batch-result").inner_text()
     page.locator("#batch-run").click()
-    page.locator("#download-skipped:not([disabled])").wait_for()
+    page.locator("#download-skipped").wait_for()
     page.locator("#batch-result .np-skipped summary").click()
     said = page.locator("#batch-result .np-skipped").inner_text()
     assert "not JSON" in said and str(tmp_path) not in said
@@ -214,7 +218,7 @@ def test_a_stopped_batch_offers_what_is_done(open_page: Open, tmp_path: Path) ->
     page = long_batch(open_page, tmp_path)
     page.locator("#batch-stop").click()
     page.get_by_text("Stopped after").wait_for()
-    page.locator("#download-csv:not([disabled])").wait_for()
+    page.locator("#download-csv").wait_for()
     with page.expect_download() as download:
         page.locator("#download-csv").click()
     with open(download.value.path(), encoding="utf-8", newline="") as file:
@@ -232,7 +236,7 @@ def test_a_batch_goes_on_while_its_page_is_loaded_again(open_page: Open, tmp_pat
     page.get_by_text("Stopped after").wait_for()
     page.reload()
     with page.expect_download() as download:
-        page.locator("#download-csv:not([disabled])").click()
+        page.locator("#download-csv").click()
     assert Path(download.value.path()).read_text("utf-8").startswith("text,label,score\ngood,")
 
 
@@ -241,8 +245,60 @@ def test_a_batch_that_the_server_lost_is_explained_once(open_page: Open) -> None
     page.evaluate("sessionStorage.setItem('nplug:batch:/tone', 'of the server before')")
     page.goto(page.url + "#batch")
     page.reload()
-    page.get_by_text("are no longer on the server: it was restarted").wait_for()
+    page.get_by_text("are no longer on the server").wait_for()
     page.wait_for_function("sessionStorage.getItem('nplug:batch:/tone') === ''")
+
+
+def test_results_of_a_batch_outlast_the_server_until_they_are_deleted(
+    browser: Browser, site: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "reviews.txt"
+    source.write_text("good\nbad\n", encoding="utf-8")
+    environment = {"NLPLUG_OFFLINE": "1", "NLPLUG_CACHE": str(tmp_path / "cache")}
+    with ExitStack() as stack:
+        server = LastingServer(stack, "--task", "tone", site=site, environment=environment)
+        visitor = Visitor(browser, server.address)
+        page = visitor.open("tone#batch")
+        page.locator("#batch-file input[type=file]").set_input_files(source)
+        page.get_by_text("2 rows, ready to run").wait_for()
+        page.locator("#batch-run").click()
+        page.locator("#download-csv").wait_for()
+        server.stop()
+        server.start()
+        page.reload()
+        with page.expect_download() as download:
+            page.locator("#download-csv").click()
+        text = Path(download.value.path()).read_text("utf-8")
+        assert [line.split(",")[0] for line in text.split()] == ["text", "good", "bad"]
+
+        # A new tab shows nothing by itself, and offers the result.
+        other = visitor.open("tone#batch")
+        other.locator("#np-batches .np-batch-open", has_text="reviews.txt").click()
+        other.locator("#download-csv").wait_for()
+        other.locator('#np-batches [aria-current="true"]').wait_for()
+        other.locator("#np-batches .np-w-danger").dblclick()
+        other.locator("#np-batches li").wait_for(state="detached")
+        other.get_by_text("No file yet").wait_for()
+        page.reload()
+        page.get_by_text("are no longer on the server").wait_for()
+        assert page.locator("#np-batches li").count() == 0
+        visitor.leave()
+        assert list((tmp_path / "cache/batches").iterdir()) == []
+
+
+def test_a_link_to_the_code_shows_the_address_of_the_server(open_page: Open, server: str) -> None:
+    page = open_page("tone#code")
+    page.locator("#code pre", has_text=f"curl {server}models/tone").wait_for()
+
+
+def test_the_tools_measure_the_pages_of_the_menu(browser: Browser, server: str) -> None:
+    sys.path.insert(0, str(TOOLS))
+    try:
+        paths = import_module("axe").all_paths(browser, server)
+    finally:
+        sys.path.remove(str(TOOLS))
+    assert {"", "tone", "compare", "workspace", "plugins"} <= set(paths)
+    assert not [path for path in paths if path.endswith(".json")], "the HTTP API is no page"
 
 
 def test_a_local_bundle_can_be_picked(open_page: Open, tmp_path: Path) -> None:

@@ -175,6 +175,16 @@ def test_a_page_opened_again_in_the_tab_has_its_text(open_page: Open, visitor: V
     assert fresh.locator(BOX).input_value() == ""
 
 
+def test_back_returns_to_the_link_that_was_opened(open_page: Open) -> None:
+    page = ready(open_page("tone?text=good"))
+    value_is(page, "good")
+    page.locator(BOX).fill("dull")
+    page.locator("#run").click()
+    address_has(page, "text=dull")
+    page.go_back()
+    value_is(page, "good")
+
+
 def test_back_returns_to_the_call_before(open_page: Open) -> None:
     page = ready(open_page("tone"))
     page.locator(BOX).fill("good")

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
 from training_kit import untrained_bert
-from webui_kit import WAIT, Visitor, web_server
+from webui_kit import WAIT, LastingServer, Visitor
 
 from nlplug.workspace import TrainingRun, WorkspaceFolder
 
@@ -51,28 +50,6 @@ def folder(tmp_path: Path) -> Iterator[Path]:
             run.stop()
 
 
-class Server:
-    """A server with the workspace that can be started again at the same port."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self._folder = folder
-        self._stack = stack
-        self._port = "0"
-        self._running: ExitStack | None = None
-        self.start()
-
-    def start(self) -> None:
-        self._running = self._stack.enter_context(ExitStack())
-        words = ("--workspace", str(self._folder), "--port", self._port)
-        words = (*words, "--task", "classification")
-        self.address = self._running.enter_context(web_server(*words, environment=ENVIRONMENT))
-        self._port = str(urlsplit(self.address).port)
-
-    def stop(self) -> None:
-        if self._running is not None:
-            self._running.close()
-
-
 def correct(page: Page, text: str, label: str) -> None:
     """Ask for a text, choose the right label of the answer, and store it."""
     page.locator("#classification-input-text textarea").fill(text)
@@ -98,7 +75,9 @@ def test_from_corrections_to_a_wheel(
     browser: Browser, folder: Path, base: Path, tmp_path: Path
 ) -> None:
     with ExitStack() as stack:
-        server = Server(folder, stack)
+        server = LastingServer(
+            stack, "--workspace", str(folder), "--task", "classification", environment=ENVIRONMENT
+        )
         visitor = Visitor(browser, server.address)
         page = visitor.open("")
         page.locator("#model-facts .np-model-name").wait_for()

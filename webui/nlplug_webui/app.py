@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 # Gradio reads this variable when it is imported.
@@ -15,6 +17,7 @@ from gradio.i18n import I18nData
 
 from nlplug.server.pool import ModelPool
 from nlplug_webui import look_and_feel, pages
+from nlplug_webui.batch_runs import BatchRuns, runs_of
 from nlplug_webui.bundled import GradioFiles
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.hookspecs import PanelContext
@@ -33,6 +36,7 @@ from nlplug_webui.private import PrivatePages
 from nlplug_webui.sent_texts import texts_script
 from nlplug_webui.task_page import build_task_page, page_texts
 from nlplug_webui.texts import LANGUAGES, PREFIX, language_of, say, translations
+from nlplug_webui.workshop.batches import Batches
 from nlplug_webui.workshop.compare import Comparing
 from nlplug_webui.workshop.inside import Insides
 from nlplug_webui.workshop.plugins import Plugins
@@ -226,6 +230,7 @@ def mount(
     app.include_router(Comparing(host, pool).router)
     app.include_router(Insides(host, pool).router)
     app.include_router(TaskTools(host, pool).router)
+    app.include_router(Batches(runs_of(pool)).router)
     app.include_router(Plugins(host, loopback=loopback, protected=protected).router)
     paths = [str(getattr(route, "path", "")) for route in app.routes]
     reserved = {path.strip("/").split("/")[0] for path in paths}
@@ -263,4 +268,18 @@ def mount(
     )
     app.add_middleware(MissingPages)
     app.add_middleware(LastingFiles)
+    _end_with(app, runs_of(pool))
     return ui
+
+
+def _end_with(app: FastAPI, runs: BatchRuns) -> None:
+    """End the batches when the server ends, before its models are closed."""
+    before = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[Any]:
+        async with before(app) as state:
+            yield state
+            await asyncio.to_thread(runs.close)
+
+    app.router.lifespan_context = lifespan

@@ -129,6 +129,17 @@ class Progress:
     stopped: bool = False
 
     @property
+    def files(self) -> dict[str, str]:
+        """Kind → name of each finished file."""
+        found = {
+            "csv": self.csv,
+            "xlsx": self.excel,
+            "jsonl": self.jsonl,
+            "skipped": self.rejected,
+        }
+        return {kind: path.name for kind, path in found.items() if path is not None}
+
+    @property
     def left(self) -> float | None:
         """Remaining time in seconds at the speed so far; None if no row is done."""
         over = self.done + self.skipped

@@ -13,8 +13,8 @@ _LABELS_SHOWN = 12
 _TEXTS_SHOWN = 12
 
 
-def progress_html(now: Progress, language: str) -> str:
-    """Progress bar, speed, summary and first rows of a batch."""
+def progress_html(now: Progress, language: str, downloads: str = "") -> str:
+    """Progress bar, speed, summary and first rows of a batch; the links to its files if given."""
     finished = now.csv is not None
     over = now.done + now.skipped
     share = 100.0 if finished and not now.stopped else 100.0 * over / max(now.total, 1)
@@ -24,7 +24,7 @@ def progress_html(now: Progress, language: str) -> str:
         f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share:.0f}">'
         f'<span style="width:{share:.1f}%"></span></div>'
     )
-    parts = [_line_html(now, language), foreign_html(now.foreign, language), bar]
+    parts = [_line_html(now, language), foreign_html(now.foreign, language), bar, downloads]
     if finished and now.excel is None:
         parts.append(f'<p class="np-note">{escape(say("no_excel", language))}</p>')
     parts.append(_skipped_html(now, language))
@@ -41,6 +41,22 @@ def progress_html(now: Progress, language: str) -> str:
         shown = say("rows_shown", language, n=len(now.preview))
         parts.append(f'<p class="np-note">{escape(shown)}</p>')
     return "".join(parts)
+
+
+def downloads_html(id: str, files: Iterable[str], language: str) -> str:
+    """Links to the files of a batch.
+
+    Args:
+        id: Of the batch.
+        files: Their kinds, of `nlplug_webui.batch_store.KINDS`.
+        language: Language of the links.
+    """
+    links = "".join(
+        f'<a class="np-button" id="download-{kind}" download href="./np-batches/{id}/{kind}">'
+        f"{escape(say(f'download_{kind}', language))}</a>"
+        for kind in files
+    )
+    return f'<p class="np-downloads">{links}</p>'
 
 
 def waiting_html(language: str) -> str:

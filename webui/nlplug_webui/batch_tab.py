@@ -14,15 +14,15 @@ from nlplug.errors import DataError, Overloaded
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
 from nlplug_webui.batch import FileLook, Progress, look, run_batch
-from nlplug_webui.batch_report import look_html, progress_html, waiting_html
+from nlplug_webui.batch_report import downloads_html, look_html, progress_html, waiting_html
 from nlplug_webui.batch_runs import WAITING, BatchRun, runs_of
+from nlplug_webui.batch_store import BatchResult
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.fields import Control, for_model, input_controls, option_values
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
 from nlplug_webui.texts import language_of, say
 
-_NOTHING = Progress(0, 0)
 _SUFFIXES = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".parquet", ".xlsx", *PACKED]
 
 
@@ -30,8 +30,8 @@ class BatchTab:
     """Runs a file through the task.
 
     A batch belongs to the server and not to the event of the page that started it. The script of
-    the page (``static/workshop/batch.js``) keeps its name in the browser tab, so that a page that
-    is reloaded shows it again.
+    the page (``static/workshop/batch.js``) keeps its name in the browser, so that a page that is
+    reloaded shows it again, and lists the results of before.
 
     Args:
         task: The task.
@@ -82,16 +82,7 @@ class BatchTab:
             self._shown = gr.HTML(
                 self._translate(f"{self._task.name}:batch-empty"), elem_id="batch-result"
             )
-            with gr.Row(elem_classes="np-buttons"):
-                self._downloads = [
-                    gr.DownloadButton(
-                        self._translate(f"download_{kind}"),  # type: ignore[arg-type]
-                        interactive=False,
-                        elem_id=f"download-{kind}",
-                        min_width=140,
-                    )
-                    for kind in ("csv", "xlsx", "jsonl", "skipped")
-                ]
+            gr.HTML('<div id="np-batches"></div>')
         self._name = gr.Textbox(visible=False)
         self._again = gr.Button(elem_id="np-batch-again", elem_classes="np-script-only")
 
@@ -108,16 +99,15 @@ class BatchTab:
         """
         self._inputs = inputs
         self._options = options
-        outputs = [self._shown, *self._downloads]
         self._file.change(
             self._looked,
             self._file,
-            [*self._columns, *outputs],
+            [*self._columns, self._shown],
             **{**AT_ONCE, "show_progress": "minimal"},
             show_progress_on=self._shown,
         )
         streamed: dict[str, Any] = {
-            "outputs": outputs,
+            "outputs": self._shown,
             "api_visibility": "private",
             "concurrency_limit": None,
             "show_progress": "hidden",
@@ -134,15 +124,14 @@ class BatchTab:
 
     def _looked(self, request: gr.Request, file: str | None) -> list[Any]:
         language = language_of(request)
-        idle = _ready(_NOTHING)
         nothing = [gr.update(visible=False, choices=[], value=None) for _ in self._fields]
         if not file:
             empty = self._translate(f"{self._task.name}:batch-empty")
-            return [*nothing, empty, *idle]
+            return [*nothing, empty]
         try:
             found = look(self._task, Path(file))
         except Exception as error:
-            return [*nothing, error_html(error, language, file=Path(file)), *idle]
+            return [*nothing, error_html(error, language, file=Path(file))]
         several = self._several()
         typed = [(say("as_typed", language), "")] if several else []
         updates = [
@@ -155,18 +144,21 @@ class BatchTab:
             )
             for name, info in self._task.Input.model_fields.items()
         ]
-        return [*updates, look_html(found, language), *idle]
+        return [*updates, look_html(found, language)]
 
     def _stopped(self, name: str | None) -> None:
         if (run := self._runs.find(name or "")) is not None:
             run.stopping = True
 
-    async def _found(self, request: gr.Request, name: str | None) -> AsyncIterator[list[Any]]:
-        """The batch of a page that was reloaded."""
-        run = self._runs.find(name or "")
+    async def _found(self, request: gr.Request, name: str | None) -> AsyncIterator[Any]:
+        """The batch of a page that was reloaded; nothing if it has none."""
+        if not name:
+            yield self._translate(f"{self._task.name}:batch-empty")
+            return
+        run = self._runs.find(name)
         if run is None:
             lost = say("batch_lost", language_of(request))
-            yield [f'<p class="np-note" data-batch-lost>{escape(lost)}</p>', *_ready(_NOTHING)]
+            yield f'<p class="np-note" data-batch-lost>{escape(lost)}</p>'
             return
         async for shown in _watched(run):
             yield shown
@@ -194,21 +186,21 @@ class BatchTab:
         precision: str,
         synced: Mapping[str, Any],
         *values: Any,
-    ) -> AsyncIterator[list[Any]]:
+    ) -> AsyncIterator[str]:
         """Start a batch and show it; the one of the same page before it is stopped."""
         self._stopped(name)
         language = language_of(request)
         source = Path(file) if file else None
         chosen = model, precision
 
-        def work(run: BatchRun) -> Iterator[tuple[str, Progress]]:
+        def work(run: BatchRun) -> Iterator[BatchResult]:
             return self._worked(run, language, source, chosen, values, synced)
 
         full = Overloaded(
             say("batch_full", language, n=WAITING), hint=say("batch_full_hint", language)
         )
         waiting, refused = waiting_html(language), error_html(full, language)
-        run = self._runs.start(work, (waiting, _NOTHING), (refused, _NOTHING))
+        run = self._runs.start(work, BatchResult(waiting), BatchResult(refused))
         async for shown in _watched(run):
             yield shown
 
@@ -220,9 +212,9 @@ class BatchTab:
         chosen: tuple[str, str],
         values: Sequence[Any],
         synced: Mapping[str, Any],
-    ) -> Iterator[tuple[str, Progress]]:
-        """Answer the rows of a file: HTML of the progress, and the progress."""
-        now = _NOTHING
+    ) -> Iterator[BatchResult]:
+        """Answer the rows of a file, and keep the result."""
+        now, failed = Progress(0, 0), ""
         try:
             if source is None:
                 raise DataError(
@@ -230,7 +222,7 @@ class BatchTab:
                 )
             found = look(self._task, source)
             options, columns, same = self._read(found, values, synced)
-            yield progress_html(Progress(0, found.rows), language), now
+            yield BatchResult(progress_html(Progress(0, found.rows), language))
             model, precision = chosen
             with self._pool.lease(self._task, model, precision or AUTO) as lease:
                 for now in run_batch(
@@ -238,18 +230,26 @@ class BatchTab:
                     source,
                     columns,
                     options,
-                    run.folder,
+                    run.begin(),
                     total=found.rows,
                     same=same,
                     kept=found.columns,
                     language=language,
                     stop=lambda: run.over,
                 ):
-                    yield progress_html(now, language), now
+                    yield BatchResult(progress_html(now, language))
         except Exception as error:
-            shown = error_html(error, language, file=source)
-            # The rows before the error are there to be downloaded.
-            yield shown if now.csv is None else shown + progress_html(now, language), now
+            failed = error_html(error, language, file=source)
+            if now.csv is None:
+                yield BatchResult(failed)
+        # The rows before an error are there to be downloaded.
+        if source is not None and now.csv is not None:
+            files = now.files
+            shown = failed + progress_html(now, language, downloads_html(run.id, files, language))
+            try:
+                yield run.keep(BatchResult(shown, files, source.name))
+            except OSError as error:
+                yield BatchResult(error_html(error, language))
 
     def _read(
         self, found: FileLook, values: Sequence[Any], synced: Mapping[str, Any]
@@ -264,16 +264,8 @@ class BatchTab:
         return options, columns, self._same(columns, values[count:place])
 
 
-async def _watched(run: BatchRun) -> AsyncIterator[list[Any]]:
-    """What the page of a batch shows; made anew each time, because Gradio changes its updates."""
-    mark = f'<span hidden data-batch="{run.id}"></span>'
-    async for shown, now in run.watch():
-        yield [mark + shown, *_ready(now)]
-
-
-def _ready(now: Progress) -> list[Any]:
-    """Updates of the download buttons, which are enabled if there is a file."""
-    files = (now.csv, now.excel, now.jsonl, now.rejected)
-    return [
-        gr.update(interactive=file is not None, value=str(file) if file else None) for file in files
-    ]
+async def _watched(run: BatchRun) -> AsyncIterator[str]:
+    """What the page of a batch shows."""
+    async for result in run.watch():
+        state = "ended" if run.ended else "running"
+        yield f'<span hidden data-batch="{run.id}" data-state="{state}"></span>{result.shown}'

@@ -298,10 +298,7 @@ def _control(
         advanced=bool(extra.get("advanced")),
         lines=int(extra.get("lines", 3 if kind in (Kind.LIST, Kind.JSON) else 1)),
         title={"en": title, "zh": str(zh.get("title") or title)},
-        help={
-            language: " ".join(part for part in (text, notes[language]) if part)
-            for language, text in helps.items()
-        },
+        help={language: _sentences(text, notes[language]) for language, text in helps.items()},
         choice_titles={"zh": zh.get("choices", {})},
     )
 
@@ -364,6 +361,12 @@ def _step(shape: Mapping[str, Any], low: float | None, high: float | None, whole
     if whole or low is None or high is None:
         return 1
     return 0.01 if high - low <= 10 else 0.1
+
+
+def _sentences(text: str, note: str) -> str:
+    """Both in one paragraph: the full stop of Chinese has a space of its own."""
+    gap = "" if not text or not note or text.endswith("。") else " "
+    return text + gap + note
 
 
 def _note(kind: Kind, low: float | None, high: float | None, language: str) -> str:

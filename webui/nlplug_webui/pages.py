@@ -97,7 +97,8 @@ def header_html(pages: Iterable[Page], current: str, language: str, api: str | N
     items = "".join(_link(path, title, path == current) for path, title in links)
     more = "".join(_link(name, say(name, language), current == name) for name in _NAMED)
     if api:
-        more += f'<a href="{escape(api)}">{escape(say("api", language))}</a>'
+        label = escape(say("api", language))
+        more += f'<a href="{escape(api)}" type="application/json">{label}</a>'
     theme = escape(say("theme", language))
     pages_label = escape(say("pages", language))
     names = {page.path: localize(page.title, language) for page in pages}

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from nlplug_webui.batch_texts import BATCH
+
 LANGUAGES = ("en", "zh")
 PREFIX = "nlplug:"
 """Prefix of our keys, which keeps them apart from Gradio's own."""
@@ -225,66 +227,7 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "foreign_known": {"en": "The model knows {languages}.", "zh": "模型支持的语言：{languages}。"},
     "foreign_answer": {"en": "The answer may be wrong.", "zh": "结果可能有误。"},
-    "rows_shown": {"en": "The first {n} rows are shown.", "zh": "仅显示前 {n} 行。"},
-    "upload": {"en": "Input file", "zh": "输入文件"},
-    "upload_info": {
-        "en": "CSV, TSV, JSONL, JSON, TXT (a line per input), also .gz, .bz2, .xz, .zip; Excel; "
-        "Parquet",
-        "zh": "CSV、TSV、JSONL、JSON、TXT（每行一条），可用 .gz、.bz2、.xz、.zip 压缩；Excel；"
-        "Parquet",
-    },
-    "column": {"en": "Column for “{field}”", "zh": "“{field}”所在的列"},
-    "column_info": {"en": "Column of the file", "zh": "文件中的列"},
-    "run_batch": {"en": "Process file", "zh": "处理文件"},
     "stop": {"en": "Stop", "zh": "停止"},
-    "batch_empty": {"en": "No file yet", "zh": "还没有文件"},
-    "batch_empty_hint": {
-        "en": "Add a file and click “Process file”. Rows are read one by one.",
-        "zh": "添加文件后点击“处理文件”；文件逐行读取。",
-    },
-    "batch_ready": {"en": "{n} {n:row|rows}, ready to run", "zh": "共 {n} 行，可以运行"},
-    "batch_running": {"en": "{done} of {total} {total:row|rows}", "zh": "{done} / {total} 行"},
-    "batch_done": {"en": "{n} {n:row|rows} in {time}", "zh": "{n} 行，用时 {time}"},
-    "batch_stopped": {
-        "en": "Stopped after {n} of {total} {total:row|rows}, in {time}. "
-        "The files have these rows.",
-        "zh": "已在 {total} 行中的第 {n} 行后停止，用时 {time}。文件包含这些行的结果。",
-    },
-    "batch_left": {"en": "about {time} left", "zh": "约剩 {time}"},
-    "batch_skipped": {
-        "en": "{n} {n:row|rows} cannot be processed and {n:is|are} skipped",
-        "zh": "{n} 行无法处理，已跳过",
-    },
-    "batch_waiting": {
-        "en": "Two other files are being processed. This one comes next.",
-        "zh": "正在处理另外两个文件，之后处理这个文件。",
-    },
-    "batch_full": {"en": "{n} files are waiting already.", "zh": "已有 {n} 个文件在等待。"},
-    "batch_full_hint": {"en": "Try again in a few minutes.", "zh": "请过几分钟再试。"},
-    "batch_lost": {
-        "en": "The results of this batch are no longer on the server: it was restarted, or the "
-        "results were not opened for an hour. Process the file again.",
-        "zh": "服务器上已没有这次批量处理的结果：服务器已重新启动，或结果超过一小时未被查看。"
-        "请重新处理文件。",
-    },
-    "batch_progress": {"en": "Progress", "zh": "进度"},
-    "batch_scores": {"en": "Distribution of the scores", "zh": "得分分布"},
-    "batch_summary": {"en": "Summary", "zh": "汇总"},
-    "batch_texts": {"en": "Most frequent", "zh": "出现最多"},
-    "batch_label_count": {"en": "{n} · average score {score}", "zh": "{n} · 平均得分 {score}"},
-    "no_excel": {
-        "en": "The result does not fit into an Excel sheet.",
-        "zh": "结果超出 Excel 工作表的限制。",
-    },
-    "reason": {"en": "reason", "zh": "原因"},
-    "batch_rate": {"en": "{rate} rows per second", "zh": "每秒 {rate} 行"},
-    "batch_no_file": {"en": "There is no file to process.", "zh": "没有可处理的文件。"},
-    "batch_no_file_hint": {"en": "Add a file first.", "zh": "请先添加文件。"},
-    "download_csv": {"en": "Download CSV", "zh": "下载 CSV"},
-    "download_jsonl": {"en": "Download JSONL", "zh": "下载 JSONL"},
-    "download_xlsx": {"en": "Download Excel", "zh": "下载 Excel"},
-    "download_skipped": {"en": "Download skipped rows", "zh": "下载跳过的行"},
-    "number": {"en": "line", "zh": "行号"},
     "answer": {"en": "result", "zh": "结果"},
     "error_input": {"en": "The input cannot be processed", "zh": "无法处理这个输入"},
     "error_option": {"en": "An option is not valid", "zh": "选项无效"},
@@ -348,6 +291,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "col_type": {"en": "type", "zh": "类型"},
     "col_start": {"en": "start", "zh": "起始"},
     "col_end": {"en": "end", "zh": "结束"},
+    **BATCH,
 }
 
 

@@ -73,7 +73,7 @@ def read_run(config: RunConfig, key: Key, *, skip: bool = False, few: int = 0) -
     if len(rows) < few and "eval_share" not in config.model_fields_set:
         if len({key(row) for row in rows}) < FOLDS:
             raise DataError(
-                f"The {len(rows)} rows have fewer than {FOLDS} different texts.",
+                f"The rows have fewer than {FOLDS} different texts (rows: {len(rows)}).",
                 hint="Give more rows, or an evaluation file with --eval.",
             )
         return RunRows(rows, [], reports=reports)

@@ -8,6 +8,7 @@ window.nplug = (() => {
   const address = window.nplugAddress;
 
   let form = null;
+  let fresh = false; // the address was opened or returned to
   let values = null;
   let current = null; // the values as text
   let token = 0;
@@ -85,7 +86,7 @@ window.nplug = (() => {
 
   const refreshCode = () => {
     clearTimeout(coding);
-    if (find('[name="np-tab"][value="code"]')?.checked) coding = setTimeout(() => press("#np-write-code"), PAUSE);
+    if (form && find('[name="np-tab"][value="code"]')?.checked) coding = setTimeout(() => press("#np-write-code"), PAUSE);
   };
 
   const take = (now) => {
@@ -161,8 +162,15 @@ window.nplug = (() => {
   ["pointerdown", "keydown"].forEach((name) => document.addEventListener(name, (event) => {
     if (event.isTrusted && event.target.closest?.("#options, #model-card")) restored = null;
   }));
+  // An address that names values stays in the browser's history when the visitor changes them.
+  ["input", "click"].forEach((name) => document.addEventListener(name, (event) => {
+    if (!fresh || !event.isTrusted || !event.target.closest?.("#try-card, #options, #model-card")) return;
+    fresh = false;
+    address.commit();
+  }, true));
   window.addEventListener("popstate", () => {
     if (!form) return;
+    fresh = true;
     press("#np-restore");
     bar = null;
     openTab();
@@ -202,6 +210,8 @@ window.nplug = (() => {
       form = opened;
       address.open(opened);
       resume = true;
+      fresh = Boolean(location.search);
+      refreshCode(); // the tab may be open already
     },
 
     // The values of the address, after opening or when the browser went back or forward.

@@ -10,6 +10,15 @@ PRODUCTS: dict[str, tuple[str, str]] = {
         "Install its CUDA build to train faster.",
         "本机有 GPU（{names}），但已安装的 PyTorch 是 CPU 版本。安装其 CUDA 版本可以加快训练。",
     ),
+    "batches": ("Results on the server", "服务器上的结果"),
+    "batches_info": (
+        "The server keeps a result until nobody has opened it for 24 hours, also if it is "
+        "restarted, and at most the last {n} results of all visitors. Other browsers do not list "
+        "yours.",
+        "结果会保留在服务器上，重新启动后仍然存在；超过 24 小时未打开则删除，"
+        "所有访问者的结果合计最多保留 {n} 个。其他浏览器不会列出你的结果。",
+    ),
+    "batch_going": ("A file that is being processed", "正在处理的文件"),
     "chat": ("Chat", "对话"),
     "prompt": ("Prompt", "提示"),
     "chat_or_prompt": ("Chat or prompt", "对话或提示"),

@@ -8,6 +8,7 @@ from html import escape
 
 from nlplug_webui.error_texts import kind_texts
 from nlplug_webui.texts import LANGUAGES, say
+from nlplug_webui.texts import TEXTS as PAGES
 from nlplug_webui.workshop.inside_texts import INSIDE
 from nlplug_webui.workshop.more_texts import MORE
 from nlplug_webui.workshop.product_texts import PRODUCTS
@@ -20,7 +21,10 @@ ROOTS = {
 }
 """Page → id of the element that its script fills."""
 
-SHARED = ("copied_partly", "copy_link", "live", "outdated")
+SHARED = (
+    *("copied_partly", "copy_link", "live", "outdated"),
+    *(key for key in PAGES if key.startswith("col_")),
+)
 """Texts that the pages of tasks have too."""
 
 # Key → English, Chinese. {n} and the like are filled in by the scripts.

@@ -101,8 +101,8 @@
   });
 
   // What a form does when it asks: its button waits for the answer, and an earlier question is cancelled.
-  // `values` gives what the answer depends on; `work` gets a signal and gives the elements of the answer.
-  npw.asking = (note, shown, working, values, work) => {
+  // `values` gives what the answer depends on, once `ready` is fulfilled; `work` gets a signal and gives the elements of the answer.
+  npw.asking = (note, shown, working, values, work, ready = () => null) => {
     let asking = null;
     return async (event) => {
       event.preventDefault();
@@ -110,8 +110,10 @@
       const mine = new AbortController();
       asking = mine;
       const ask = event.target.querySelector("button[type=submit]");
-      const asked = JSON.stringify(values());
       ask.disabled = true;
+      await ready(); // what fills the form by itself does not make an answer outdated
+      if (asking !== mine) return;
+      const asked = JSON.stringify(values());
       if (!answers.has(shown)) shown.replaceChildren(el("p", { class: "np-w-info" }, say(working)));
       const content = await note.trying(() => work(mine.signal))();
       if (asking !== mine) return;

@@ -29,11 +29,12 @@
     const first = offer.models[0] ?? "";
     const named = given[`${place}-model`] ?? first;
     const model = offer.any
-      ? input(`${id}-model`, { list: list.id, ".value": named, onchange: () => look() })
-      : select(`${id}-model`, offer.models.map((one) => [one, one]), named, () => look());
+      ? input(`${id}-model`, { list: list.id, ".value": named, onchange: () => { looking = look(); } })
+      : select(`${id}-model`, offer.models.map((one) => [one, one]), named, () => { looking = look(); });
     const precision = select(`${id}-precision`, [["auto", "auto"]], "auto");
     const size = el("span", { class: "np-w-info" });
     const note = el("div", { "aria-live": "polite" });
+    let looking = null;
     let wished = given[`${place}-precision`]; // the one of the address, for the first model
     let untouched = place === "second" && !(`${place}-model` in given);
     const look = async () => {
@@ -61,12 +62,16 @@
         changed(place, null);
       }
     };
-    look();
+    looking = look();
     const shown = el("fieldset", { class: "np-c-side" }, el("legend", {}, say(place)), field("model", model, offer.any ? "model_or_folder" : undefined), list, field("precision", precision), size, note);
     const value = () => ({ model: model.value, precision: precision.value });
     const values = () => ({ [`${place}-model`]: model.value, [`${place}-precision`]: precision.value });
-    return { shown, value, values };
+    return { shown, value, values, ready: () => looking };
   };
+  const ready = (sides) => Promise.all(sides.map((one) => one.ready()));
+
+  // A known column in the language of the page.
+  const heading = (name) => { const told = say(`col_${name}`); return told === `col_${name}` ? name : told; };
 
   const answer = (one) => {
     const cell = (parts) => parts.map(([text, differs]) => (differs ? el("mark", { class: "np-c-mark" }, text) : text));
@@ -74,7 +79,7 @@
     const plain = one.rows.map((row) => names.map((name) => (row[name] ?? []).map(([text]) => text).join("")).join("\t")).join("\n");
     return el("article", { class: "np-c-answer" }, el("div", { class: "np-w-head" }, el("h3", {}, one.name), one.rows.length ? copyButton(plain) : null),
       el("p", { class: "np-w-info" }, `${milliseconds(one.seconds)} · ${megabytes(one.size)}`),
-      one.rows.length ? table(names, one.rows.map((row) => names.map((name) => el("span", {}, cell(row[name] ?? []))))) : el("p", {}, say("nothing_found")));
+      one.rows.length ? table(names.map(heading), one.rows.map((row) => names.map((name) => el("span", {}, cell(row[name] ?? []))))) : el("p", {}, say("nothing_found")));
   };
 
   // The options of a task in a fold; `changed` gives the values that differ from those shown first.
@@ -165,7 +170,7 @@
       const found = await post(path("tasks", task, "text"), { sides: sides.map((one) => one.value()), values: text.values(), options: options.changed() }, signal);
       live.took(found.sides.reduce((sum, one) => sum + one.seconds, 0));
       return [el("p", { class: "np-c-verdict", "data-same": String(found.same) }, say(found.same ? "same_answer" : "other_answer")), el("div", { class: "np-c-beside" }, found.sides.map(answer))];
-    });
+    }, () => ready(sides));
     return live.listen(el("form", { class: "np-card", onsubmit: ask }, el("h2", {}, say("on_text")), text.shown, live.shown,
       el("div", { class: "np-w-line" }, el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask" }, say("compare"))), note.line, shown));
   };
@@ -180,7 +185,7 @@
     const query = () => ({ name: file.files[0]?.name ?? "", first: one.value().model, first_precision: one.value().precision,
       second: two.value().model, second_precision: two.value().precision, limit: limit.value, labelled: labelled.checked, options: JSON.stringify(options.changed()) });
     const ask = asking(note, shown, "working", query, async (signal) =>
-      compared(await npw.upload(`${path("tasks", task, "file")}?${new URLSearchParams(query())}`, file.files[0], signal)));
+      compared(await npw.upload(`${path("tasks", task, "file")}?${new URLSearchParams(query())}`, file.files[0], signal)), () => ready(sides));
     return el("form", { class: "np-card", onsubmit: ask }, el("h2", {}, say("on_file")), el("p", { class: "np-w-info" }, say(offer.scores ? "on_file_info" : "no_scores")),
       el("div", { class: "np-w-line" }, field("file", file), field("limit", limit), el("button", { type: "submit", class: "np-button np-w-primary", id: "np-c-ask-file" }, say("compare"))),
       el("label", { class: "np-live" }, labelled, el("span", {}, say("labelled"))), note.line, shown);

@@ -14,7 +14,7 @@
   });
   const longKey = (entry) => `nplug:long:${entry.path}${entry.search}`;
 
-  const title = () => nplug.form.fields.filter((field) => field.input).map((field) => String(nplug.value(field.key) ?? "")).join(" · ").replace(/\s+/g, " ").trim().slice(0, 90);
+  const title = () => nplug.form.fields.filter((field) => field.input).map((field) => String(nplug.value(field.key) ?? "").trim()).filter(Boolean).join(" · ").replace(/\s+/g, " ").trim().slice(0, 90);
   const answer = () => {
     const card = document.querySelector("#result .np-answer");
     const best = card?.querySelector(".np-bar-first, .np-best strong, .np-text, .np-counts");
