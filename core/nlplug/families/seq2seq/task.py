@@ -134,4 +134,4 @@ class Seq2SeqTask(Task):
 def output_of(key: str) -> Any:
     """The type of one answer: a dict with the text under this key, and with details on request."""
     name = "".join(part.title() for part in key.split("_"))
-    return TypedDict(name, {key: str, "details": NotRequired[TextEnd]})  # type: ignore[misc]
+    return TypedDict(name, {key: str, "details": NotRequired[TextEnd]})  # type: ignore[operator]
