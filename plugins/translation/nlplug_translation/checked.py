@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Protocol
 
 from nlplug.families.seq2seq import Again, Part, Segment, Written
 from nlplug_translation.checks import (
@@ -22,17 +22,43 @@ from nlplug_translation.checks import (
 from nlplug_translation.excerpt import Excerpt, outermost
 from nlplug_translation.joining import put_together, version
 from nlplug_translation.masks import MaskedText
-from nlplug_translation.protected import Span
+from nlplug_translation.protected import Pattern, Span
 from nlplug_translation.sentences import has_clauses
-
-if TYPE_CHECKING:
-    from nlplug_translation.segments import Writer
 
 _STOPS = ".!?…。！？"
 # What may follow them in the same sentence.
 _CLOSERS = "\"'”’»›)] "
 ROUNDS = 5
 """How often a stretch is cut before its source stays as it is."""
+
+
+class SegmentWriter(Protocol):
+    """What makes the segments in the place of one that fails; see `segments.Writer`."""
+
+    @property
+    def limit(self) -> int: ...
+    @property
+    def target_unknown(self) -> int: ...
+    @property
+    def patterns(self) -> Sequence[Pattern]: ...
+    @property
+    def protect(self) -> bool: ...
+    @property
+    def language(self) -> str | None: ...
+
+    def checked(
+        self,
+        excerpt: Excerpt,
+        like: Checked | None = None,
+        *,
+        shown: Collection[str] = ...,
+        hidden: Sequence[Span] = (),
+    ) -> Checked | None: ...
+    def pieces(self, excerpt: Excerpt, like: Checked | None = None) -> Iterator[Part]: ...
+    def around(self, excerpt: Excerpt, like: Checked) -> Iterator[Part]: ...
+    def at_brackets(self, excerpt: Excerpt, like: Checked) -> Iterator[Part]: ...
+    def joined(self, halves: tuple[Excerpt, str, Excerpt], like: Checked) -> list[Part]: ...
+    def elements(self, excerpt: Excerpt, like: Checked, again: Again) -> list[Span]: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +81,7 @@ class Checked(Segment):
     plain: ClassVar[bool] = False
     excerpt: Excerpt
     masked: MaskedText
-    writer: Writer = field(compare=False)
+    writer: SegmentWriter = field(compare=False)
     capitals: bool = False
     rounds: int = 0
     elements: bool = False
