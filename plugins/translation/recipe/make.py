@@ -17,6 +17,7 @@ from recipes import (
     checkpoint_of,
     embed,
     evaluated,
+    mean,
     pretrained_of,
     recalibrate,
     recipe_run,
@@ -31,6 +32,8 @@ HERE = Path(__file__).resolve().parent
 BUNDLE = HERE.parent / "nlplug_translation" / "models" / "translation-en-fr"
 VOCABULARY = 10_000
 """Tokens, of which 256 are bytes."""
+SHARES = (0.2, 0.3, 0.5)
+"""Shares of the weights before, of those after the short texts, and of the last ones."""
 LICENSE = "data under open licences, some CC-BY-SA and GPL (see README.md)"
 DATA = [
     {"name": "Tatoeba", "license": "CC-BY-2.0-FR", "source": "manythings.org/anki"},
@@ -94,15 +97,23 @@ def train(files: Path, work: Path) -> Path:
 
 
 def train_again(files: Path, work: Path) -> Path:
-    """The checkpoint that goes on from the weights of the embedded model."""
-    return checkpoint_of(
-        TranslationTask(),
-        train=files / "again.jsonl.gz",
-        eval=files / "eval.jsonl.gz",
-        settings=HERE / "again.toml",
-        output=work / "again",
-        base=str(dequantized_marian(Bundle.open(BUNDLE), work / "start")),
-    )
+    """The checkpoint that goes on from the weights of the embedded model.
+
+    It learns short texts first, then all kinds at a lower rate. The mean with the weights before
+    keeps what long texts would lose.
+    """
+    made = [dequantized_marian(Bundle.open(BUNDLE), work / "start")]
+    for name, pairs in (("again", "again"), ("settle", "train")):
+        checkpoint = checkpoint_of(
+            TranslationTask(),
+            train=files / f"{pairs}.jsonl.gz",
+            eval=files / "eval.jsonl.gz",
+            settings=HERE / f"{name}.toml",
+            output=work / name,
+            base=str(made[-1]),
+        )
+        made.append(checkpoint)
+    return mean(made, work / "mean", weights=SHARES)
 
 
 def export(checkpoint: Path, pairs: Path, gate: Path, target: Path) -> None:

@@ -60,8 +60,8 @@ SHORT = 32
 """Maximum number of characters of a short English side."""
 PARTS = {"short": 0.25, "long": 0.05}
 """The parts of the short and long pairs from which the model learns once more."""
-SPOKEN = 6
-"""How often each word comes then."""
+SPOKEN, SPOKEN_AGAIN = 3, 6
+"""How often each word comes, and how often then."""
 
 
 def written(file: Path) -> Iterator[Pair]:
@@ -123,8 +123,8 @@ def prepare(data: Path, target: Path) -> None:
                 for pair in made
                 if chance.random() < PARTS["short" if len(pair[0]) <= SHORT else "long"]
             ]
-            write(target / "again.jsonl.gz", again + spoken * SPOKEN)
-            made += spoken
+            write(target / "again.jsonl.gz", again + spoken * SPOKEN_AGAIN)
+            made += spoken * SPOKEN
         write(target / f"{file}.jsonl.gz", made)
     for domain, pairs in parts.tested.items():
         write(target / "heldout" / f"{domain}.jsonl.gz", pairs)
