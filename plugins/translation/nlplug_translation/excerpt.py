@@ -99,13 +99,8 @@ class Excerpt:
     def _with_partners(self, first: int, last: int) -> tuple[int, int]:
         """A range of spans, extended by the tags around it whose partners are within it."""
         partners: dict[int, int] = {}
-        opened: list[tuple[str, int]] = []
-        for number, name, opens in self._tags():
-            if opens:
-                opened.append((name, number))
-            elif opened and opened[-1][0] == name:
-                other = opened.pop()[1]
-                partners |= {number: other, other: number}
+        for opening, closing in self._partners():
+            partners |= {opening: closing, closing: opening}
         count = len(self.kept)
         while True:  # tags are nested, so this ends after a few rounds
             ahead = (n for n in range(first) if first <= partners.get(n, -1) < last)
@@ -116,12 +111,18 @@ class Excerpt:
                 return first, last
             first, last = begin, end
 
-    def _tags(self) -> Iterator[tuple[int, str, bool]]:
-        """The number of each tag among the spans, its name, and whether it is an opening one."""
+    def _partners(self) -> Iterator[tuple[int, int]]:
+        """The opening and the closing tag of each element, by their numbers among the spans; inner
+        ones come first."""
+        opened: list[tuple[str, int]] = []
         for number, span in enumerate(self.kept):
             name = _TAG.match(span.text) if span.kind == "tag" else None
-            if name is not None and not span.text.endswith("/>"):
-                yield number, name[1], not span.text.startswith("</")
+            if name is None or span.text.endswith("/>"):
+                continue
+            if not span.text.startswith("</"):
+                opened.append((name[1], number))
+            elif opened and opened[-1][0] == name[1]:
+                yield opened.pop()[1], number
 
     def row(self) -> tuple[Excerpt | str, ...]:
         """The excerpt around a word that occurs at least four times in a row, and these words."""
@@ -235,16 +236,11 @@ class Excerpt:
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """The outermost pairs of opening and closing tags, by their numbers among the spans."""
-        opened: list[tuple[str, int]] = []
         found: list[tuple[int, int]] = []
-        for number, name, opens in self._tags():
-            if opens:
-                opened.append((name, number))
-            elif opened and opened[-1][0] == name:
-                first = opened.pop()[1]
-                while found and found[-1][0] > first:
-                    found.pop()
-                found.append((first, number))
+        for opening, closing in self._partners():
+            while found and found[-1][0] > opening:
+                found.pop()
+            found.append((opening, closing))
         yield from found
 
 
