@@ -34,7 +34,7 @@ from nlplug.server.http import (
 )
 from nlplug.server.keys import Keys, read_keys
 from nlplug.server.limits import Limits
-from nlplug.server.memory import keep_small
+from nlplug.server.memory import kept_small
 from nlplug.server.metrics import CONTENT_TYPE
 from nlplug.server.openapi import describe_app
 from nlplug.server.pieces import answer_in_pieces
@@ -111,9 +111,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(serving.preload)
-        trimming = asyncio.create_task(keep_small())
-        yield
-        trimming.cancel()
+        with kept_small():
+            yield
         await asyncio.to_thread(serving.close)
 
     app = FastAPI(

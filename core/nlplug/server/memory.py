@@ -6,10 +6,11 @@ each of which answers a long document now and then, would so come to hold the me
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 
 PAUSE = 15.0
 """Seconds between two calls, each of which takes some milliseconds."""
@@ -24,13 +25,29 @@ def _trim() -> Callable[[int], int] | None:
         return None
 
 
-async def keep_small(pause: float = PAUSE) -> None:
-    """Give free memory back until cancelled; ends at once where the system does it by itself.
+@contextmanager
+def kept_small(pause: float = PAUSE) -> Iterator[None]:
+    """Give free memory back inside the ``with``; nothing happens where the system does it itself.
+
+    In a thread of its own: in a pool it would wait behind the requests that need the memory.
 
     Args:
         pause: Seconds between two calls.
     """
     trim = _trim()
-    while trim is not None:
-        await asyncio.sleep(pause)
-        await asyncio.to_thread(trim, 0)
+    if trim is None:
+        yield
+        return
+    ended = Event()
+
+    def work() -> None:
+        while not ended.wait(pause):
+            trim(0)
+
+    thread = Thread(target=work, name="nlplug-memory", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -9,11 +9,11 @@ import sys
 import pytest
 
 FRAGMENTS = """
-import asyncio, os
+import os, time
 from pathlib import Path
 from threading import Barrier, Thread
 
-from nlplug.server.memory import keep_small
+from nlplug.server.memory import kept_small
 
 def resident():
     pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -32,13 +32,9 @@ for thread in threads:
 for thread in threads:
     thread.join()
 
-async def trimmed():
-    trimming = asyncio.create_task(keep_small(0.01))
-    await asyncio.sleep(1)
-    trimming.cancel()
-
 before = resident()
-asyncio.run(trimmed())
+with kept_small(0.01):
+    time.sleep(1)
 print(before - resident())
 """
 
