@@ -24,7 +24,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -205,14 +205,10 @@ class Server:
 
     Args:
         timeout: Seconds in which it answers or refuses a request.
-
-    Attributes:
-        said: Numbers of the messages in its log.
     """
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        self.said: Counter[str] = Counter()
         command = [sys.executable, "-m", "nlplug", "serve", "--port", "0", "--preload"]
         self.process = subprocess.Popen(
             [*command, "--timeout", f"{timeout:g}"],
@@ -249,15 +245,10 @@ class Server:
             said.append(line)
             if found := re.search(r"http://\S+:\d+", line):
                 # A full pipe would stop the server at its next message.
-                threading.Thread(target=self._listen, daemon=True).start()
+                drain = threading.Thread(target=deque, args=(self.process.stdout, 0), daemon=True)
+                drain.start()
                 return found[0]
         raise SystemExit("The server did not start:\n" + "".join(said))
-
-    def _listen(self) -> None:
-        """Count the messages of the log, by what begins them."""
-        assert self.process.stdout is not None  # it is a pipe
-        for line in self.process.stdout:
-            self.said[line.split(":")[0].strip()[:60]] += 1
 
 
 class Load:
