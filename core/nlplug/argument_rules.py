@@ -7,12 +7,18 @@ same result.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from typing import Any
 
 from nlplug.errors import OptionError, warn
 
 Rule = Callable[[str, Any], Mapping[str, Any]]
 """Converts the name and the value of an argument to options; none if it changes nothing."""
+
+
+def is_number(value: Any, kind: type = Integral) -> bool:
+    """Whether a value is a number of a kind, be it of Python or of numpy; truth values are none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def ignored(name: str, value: Any) -> Mapping[str, Any]:
@@ -36,7 +42,7 @@ def only(*accepted: Any, hint: str) -> Rule:
 
 def _same(value: Any, one: Any) -> bool:
     if type(one) in (int, float):
-        return type(value) in (int, float) and bool(value == one)
+        return is_number(value, Real) and bool(value == one)
     return value is one or (isinstance(value, type(one)) and bool(value == one))
 
 
@@ -81,7 +87,7 @@ def at_least(least: int) -> Rule:
     """A rule that accepts whole numbers from ``least``, and None."""
 
     def rule(name: str, value: Any) -> Mapping[str, Any]:
-        if value is None or (type(value) is int and value >= least):
+        if value is None or (is_number(value) and value >= least):
             return {}
         raise OptionError(
             f"{name} is {shown(value)}.",

@@ -220,7 +220,7 @@ class TokenizerView:
 
     def decode(self, token_ids: int | Sequence[int], skip_special_tokens: bool = False) -> str:
         """The text of a token or of some tokens."""
-        token_ids = [token_ids] if isinstance(token_ids, int) else token_ids
+        token_ids = [token_ids] if isinstance(token_ids, int | np.integer) else token_ids
         return self._tokenizer.decode(token_ids, skip_special_tokens=skip_special_tokens)
 
     def batch_decode(
@@ -231,7 +231,7 @@ class TokenizerView:
 
     def convert_ids_to_tokens(self, ids: int | Sequence[int]) -> Any:
         """The token of an id, or those of several."""
-        if isinstance(ids, int):
+        if isinstance(ids, int | np.integer):
             return self._tokenizer.token_text(ids)
         return [self._tokenizer.token_text(one) for one in ids]
 

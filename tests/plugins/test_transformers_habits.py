@@ -6,9 +6,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from nlplug import Pipeline, pipeline
+from nlplug import Pipeline, pipeline, set_seed
 from nlplug.errors import InputError, MissingAttribute, OptionError
 
 GOOD, BAD = "I loved it", "I hated it"
@@ -97,3 +98,23 @@ def test_a_dict_of_lists_is_a_list_of_inputs(pipes: Callable[[str], Pipeline]) -
     assert sentiment({"text": [GOOD, BAD]}) == sentiment([GOOD, BAD])
     with pytest.raises(InputError, match="not of one length: question 2, context 1"):
         ask({**asked, "context": [CONTEXT]})
+
+
+@pytest.mark.parametrize("number", [int, np.int64, np.uint8], ids=["int", "int64", "uint8"])
+def test_a_number_of_numpy_is_a_number(
+    pipes: Callable[[str], Pipeline], number: Callable[[int], Any]
+) -> None:
+    sentiment, write = pipes("sentiment-analysis"), pipes("text-generation")
+    assert sentiment([GOOD, BAD], batch_size=number(2)) == sentiment([GOOD, BAD])
+    with pytest.raises(OptionError, match=r"batch_size is (np\.\w+\()?0"):
+        sentiment(GOOD, batch_size=number(0))
+    tokenizer = sentiment.tokenizer
+    token = tokenizer.convert_tokens_to_ids("good")
+    assert tokenizer.convert_ids_to_tokens(number(100)) == tokenizer.convert_ids_to_tokens(100)
+    assert tokenizer.decode(np.int64(token)) == "good"
+    options = {"max_new_tokens": number(4), "eos_token_id": number(1), "seed": number(3)}
+    assert write("Once", **options) == write("Once", max_new_tokens=4, eos_token_id=1, seed=3)
+    set_seed(number(5))
+    first = write("Once", max_new_tokens=4)
+    set_seed(5)
+    assert write("Once", max_new_tokens=4) == first

@@ -14,7 +14,7 @@ from typing import IO, Any
 from nlplug.data.formats import DataFile
 from nlplug.data.lines import too_large
 from nlplug.data.rows import DataRow
-from nlplug.data.table import header_names, repeats_header, table_row
+from nlplug.data.table import header_names, is_left_out, table_row
 from nlplug.data.unusable import Unusable
 from nlplug.errors import DataError
 from nlplug.extras import require
@@ -59,7 +59,7 @@ def excel_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
             header = header_names(cells, file.path, number)
             for number, cells in records:
                 padded = [*cells, *[""] * (len(header) - len(cells))]
-                if not repeats_header(header, padded, file):
+                if not is_left_out(header, padded, file):
                     yield table_row(header, padded, file.path, number)
         finally:
             book.close()

@@ -56,6 +56,8 @@ _NO_TEXT = (
     (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS in place of the file",
      "Fetch the file: git lfs pull"),
 )  # fmt: skip
+_END_OF_FILE = "\x1a"
+"""What programs of DOS write behind the last line; only there can a line end with it."""
 _UNDECODED = re.compile("[\udc80-\udcff]")
 # Letters and signs of Western European languages that Latin-1 and cp1252 have in common or cp1252
 # adds. Left out is what other encodings use for their own letters at the same codes.
@@ -101,6 +103,8 @@ class LineReader:
         if len(lines) > 1 and not (whole and lines[-1]):
             del lines[-1]
         self.sample = [line.rstrip("\r") for line in lines]
+        if whole and self.sample[-1:] == [_END_OF_FILE]:
+            del self.sample[-1]
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         """Line numbers from 1, and lines with their ends.
@@ -126,6 +130,8 @@ class LineReader:
                         f"{self._place()}: the line is longer than {limits.line:,} characters.",
                         hint="Divide the file into lines, or check that it is a text file.",
                     )
+                if line.endswith(_END_OF_FILE) and not (line := line[: -len(_END_OF_FILE)]):
+                    break
                 yield self._number, line if self._end == "\n" else line.rstrip("\r") + "\n"
         except DataError:
             raise

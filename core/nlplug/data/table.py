@@ -76,7 +76,7 @@ def table_rows(file: DataFile) -> Iterator[DataRow | Unusable]:
                 header = header_names(fields, file.path, number)
                 sentences = _Sentences.of(header, file)
             continue
-        if repeats_header(header, fields, file):
+        if is_left_out(header, fields, file):
             continue
         found = table_row(header, fields, file.path, number)
         if sentences is None or isinstance(found, Unusable):
@@ -213,15 +213,18 @@ def _malformed(path: Path, number: int, reason: str) -> DataError:
     )
 
 
-def repeats_header(header: list[str], fields: list[str], file: DataFile) -> bool:
-    """Whether a row is the header again, as where several files were joined; it is no row then.
+def is_left_out(header: list[str], fields: list[str], file: DataFile) -> bool:
+    """Whether a row is the header again, as where several files were joined, or has no value.
 
-    In a table of one column it is a row: a text may be any word.
+    Spreadsheet programs save rows of delimiters alone where cells were cleared. In a table of one
+    column both are rows: a text may be any word, and an empty one is refused by name.
     """
-    repeated = len(header) > 1 and [field.strip() for field in fields] == header
-    if repeated:
-        file.report.note("lines that repeat the header are left out")
-    return repeated
+    values = [field.strip() for field in fields]
+    if len(header) == 1 or (values != header and any(values)):
+        return False
+    what = "that repeat the header" if values == header else "without a value"
+    file.report.note(f"lines {what} are left out")
+    return True
 
 
 def table_row(header: list[str], fields: list[str], path: Path, number: int) -> DataRow | Unusable:

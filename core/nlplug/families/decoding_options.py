@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from nlplug.argument_rules import shown
+from nlplug.argument_rules import is_number, shown
 from nlplug.errors import BundleError, OptionError
 from nlplug.language_guard import LanguageOptions
 from nlplug.models.bundle import Bundle
@@ -25,7 +25,7 @@ Texts = Annotated[
 
 Tokens = Annotated[
     list[Annotated[int, Field(ge=0)]] | None,
-    BeforeValidator(lambda value: [value] if type(value) is int else value),
+    BeforeValidator(lambda value: [value] if is_number(value) else value),
 ]
 """A list of token ids; a single one is accepted too; None: those of the model."""
 

@@ -225,6 +225,32 @@ def test_a_header_that_is_repeated_is_no_row(tmp_path: Path, name: str, mark: st
     assert "lines that repeat the header are left out" in line
 
 
+@pytest.mark.parametrize(("name", "mark"), [("a.csv", ","), ("a.tsv", "\t"), ("a.csv", ";")])
+def test_a_row_without_a_value_is_no_row(tmp_path: Path, name: str, mark: str) -> None:
+    lines = ("text,label", "good,pos", ",", " , ", "bad,neg")
+    content = "\n".join(line.replace(",", mark) for line in lines)
+    rows, line = read(tmp_path / name, content)
+    assert [row["label"] for row in rows] == ["pos", "neg"]
+    assert "lines without a value are left out" in line
+    rows, line = read(tmp_path / name, content.replace("good", ""))
+    assert [row["text"] for row in rows] == ["", "bad"]  # one value is missing: still a row
+
+
+@pytest.mark.parametrize("end", ["\x1a", "\n\x1a", "\r\n\x1a", ""])
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_mark_behind_the_last_line_of_a_dos_file_is_no_text(
+    tmp_path: Path, end: str, packed: bool
+) -> None:
+    content = f"text;label\ngood \x1a;pos\nbad, really;neg{end}"
+    path = tmp_path / ("a.csv.gz" if packed else "a.csv")
+    path.write_bytes(gzip.compress(content.encode()) if packed else content.encode())
+    rows = [row.values for row in read_rows(path)]
+    assert rows == [
+        {"text": "good \x1a", "label": "pos"},
+        {"text": "bad, really", "label": "neg"},
+    ]
+
+
 def test_in_one_column_the_name_of_the_column_may_be_a_text(tmp_path: Path) -> None:
     rows, line = read(tmp_path / "a.csv", "text\ngood\ntext\n")
     assert [row["text"] for row in rows] == ["good", "text"]

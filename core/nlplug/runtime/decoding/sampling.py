@@ -250,7 +250,7 @@ def set_seed(seed: int) -> None:
     Raises:
         OptionError: It is not a whole number from 0.
     """
-    if type(seed) is not int or seed < 0:
+    if type(seed) is bool or not isinstance(seed, int | np.integer) or seed < 0:
         raise OptionError(f"seed is {seed!r}.", hint="Give a whole number from 0.")
     _fresh.seed = np.random.SeedSequence(seed)
 
