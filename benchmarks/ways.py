@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import resource
 import subprocess
 import sys
@@ -137,6 +138,8 @@ def _files(folder: Path, way: Way, options: argparse.Namespace) -> tuple[Path, P
     """The rows to train on, and those to measure."""
     name = options.names if way.names else options.file
     rows = [row.values for row in read_rows(options.data / "train" / name)]
+    if way.names:  # the file is in parts of different sources
+        random.Random(0).shuffle(rows)
     count = options.rows // 2 if way.half else options.rows
     texts = [{"text": row["text"]} for row in rows[count : options.rows] if "text" in row]
     _write(folder / "texts.jsonl", texts)
