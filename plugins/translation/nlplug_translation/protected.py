@@ -42,6 +42,11 @@ _FILE = (
     r"md|txt|rst|pdf|docx?|xlsx?|pptx?|csv|tsv|jsonl?|ya?ml|toml|ini|cfg|conf|log|xml|html?|css|js"
     r"|ts|py|ipynb|java|cpp|hpp|rs|go|rb|php|sql|sh|bat|exe|zip|tar|gz|whl|onnx|png|jpe?g|gif|svg"
 )
+# ISO 4217, those that are traded most.
+_CURRENCIES = (
+    "USD|EUR|JPY|GBP|CNY|AUD|CAD|CHF|HKD|SGD|SEK|KRW|NOK|NZD|INR|MXN|TWD|ZAR|BRL|DKK|PLN|THB|ILS"
+    "|IDR|CZK|AED|TRY|HUF|RUB|RON|UAH|BTC|ETH"
+)
 _HEX = r"[0-9A-Fa-f]{1,4}"
 _NAMES = (
     rf"(?<![\w:])(?:{_HEX}:){{5,7}}{_HEX}(?![\w:])",
@@ -59,6 +64,10 @@ _NAMES = (
     r"(?<!\w)[A-Z](?:\+\+|\#)(?![\w+\#])",
     r"\$\([^()\n]{1,100}\)",
     r"[§¶†‡]+",
+    r"(?<![\w.])(?:No|Nos|no|nos|Nr)\. ?\d+(?:[.,/-]\d+)*(?![\w])",
+    rf"(?<!\w)(?:{_CURRENCIES})(?!\w)",
+    # The name of a value in JSON, whose marks may not change.
+    r"\"[\w.$@-]{1,60}\":(?=\s*(?:[\"\[{\d-]|true|false|null))",
     # Letters that are spelled, and initials with stops: N.A.S.A.
     r"(?<![\w'’.-])(?:[A-Z](?: [A-Z]){2,60}|[A-Za-z](?: [A-Za-z]){3,60})(?![\w'’-])",
     r"(?<![\w.])(?:[A-Z]\.){2,8}[A-Z](?:\.(?=\s+\S)|(?!\w))",

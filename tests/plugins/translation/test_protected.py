@@ -91,6 +91,9 @@ def test_each_kind_is_known_as_a_whole(text: str) -> None:
         ("I a m", []),
         ('msgid "Save"\nmsgstr ""', ["msgid", "msgstr", '""']),
         ("he wrote '' here", ["''"]),
+        ("No. 5 and nos. 6-7, no. One", ["No. 5", "nos. 6-7"]),
+        ("5 USD are EUR 4", ["5", "USD", "EUR", "4"]),
+        ('"title": "A book", "Note": he', ['"title":']),
     ],
 )
 def test_measures_hours_and_spelled_words_are_kept(text: str, kept: list[str]) -> None:
