@@ -243,8 +243,12 @@ def _span(value: Any, text: str, column: str, row: DataRow) -> Span:
         start, end, label = value
     else:
         start = end = label = None
-    named = isinstance(label, str) and label.strip() != ""
-    if type(start) is not int or type(end) is not int or not named:
+    if (
+        type(start) is not int
+        or type(end) is not int
+        or not isinstance(label, str)
+        or not label.strip()
+    ):
         raise DataError(
             f"{row.where}: the column {column!r} holds {value!r}, which is not a span.",
             hint='A span looks like {"start": 0, "end": 6, "label": "LOC"}.',
