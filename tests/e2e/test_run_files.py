@@ -57,6 +57,19 @@ def test_columns_of_the_input_are_all_kept_and_never_overwritten(
     assert all(float(row["predicted_score"]) > 0.5 for row in rows)
 
 
+@pytest.mark.parametrize("output", ["rows.skipped.jsonl", "rows.jsonl", "link.jsonl"])
+def test_the_output_does_not_replace_the_input(bundle: Bundle, tmp_path: Path, output: str) -> None:
+    source = tmp_path / "rows.skipped.jsonl"
+    source.write_text('{"text": "good"}\n{"text": ""}\n')
+    before = source.read_bytes()
+    (tmp_path / "link.jsonl").hardlink_to(source)
+    target = tmp_path / output
+    done = run(bundle, "--input", source, "--output", target, "--on-error", "skip")
+    assert done.exit_code == 2
+    assert f"Error: --output {target} would replace the input {source}." in done.stderr
+    assert source.read_bytes() == before
+
+
 def test_one_line_says_what_was_understood(bundle: Bundle, tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
     source.write_bytes("id;text\n1;good\n2;bad é\n".encode("latin-1"))

@@ -87,6 +87,24 @@ def from_file(name: str, value: Any) -> Any:
         ) from None
 
 
+def check_output(source: Path | None, target: Path | None) -> None:
+    """Refuse an output that would take the place of the input.
+
+    Raises:
+        OptionError: ``target``, or a file of rows next to it, is ``source``.
+    """
+    from nlplug.data.writers import beside
+
+    if source is None or target is None:
+        return
+    for path in (target, beside(target, "partial"), beside(target, "skipped", kind=".jsonl")):
+        if path.exists() and source.exists() and path.samefile(source):
+            raise OptionError(
+                f"--output {target} would replace the input {source}.",
+                hint="Name another file for the output.",
+            )
+
+
 def data_file(
     task: Task,
     source: Path | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import Enum
 from types import NoneType, UnionType
@@ -18,6 +19,23 @@ if TYPE_CHECKING:
     ParamType = click.ParamType[Any, Any]
 else:
     ParamType = click.ParamType  # generic only in the newest releases
+
+
+class FiniteRange(click.FloatRange):
+    """A number between bounds; NaN, which no bound excludes, and infinity are refused."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number.
+
+        Raises:
+            BadParameter: It is no number, not finite, or out of bounds.
+        """
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def model_options(model: type[BaseModel]) -> list[click.Option]:

@@ -8,6 +8,7 @@ import click
 
 from nlplug.cli._changes import bundle_to_change
 from nlplug.cli._context import host_of, show_log
+from nlplug.cli._options import FiniteRange
 
 
 @click.command()
@@ -32,7 +33,7 @@ from nlplug.cli._context import host_of, show_log
 @click.option("--task", help="Name of the task.  [default: the task of MODEL]")
 @click.option(
     "--budget",
-    type=click.FloatRange(0, 100),
+    type=FiniteRange(0, 100),
     default=0.5,
     show_default=True,
     help="Largest loss against the earlier graph, in points of the task's metric.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nlplug.cli._context import show_log
+from nlplug.cli._options import FiniteRange
 
 if TYPE_CHECKING:
     from nlplug.export.run import ExportReport
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 @click.option("--label-column", help="Name of the column with the label.  [default: label]")
 @click.option(
     "--budget",
-    type=click.FloatRange(0, 100),
+    type=FiniteRange(0, 100),
     default=0.5,
     show_default=True,
     help="Largest loss against PyTorch, in points of the task's metric.",
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--repair-budget",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=300,
     show_default=True,
     metavar="SECONDS",

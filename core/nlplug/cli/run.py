@@ -17,6 +17,7 @@ from nlplug.answer_values import numpy_as_json
 from nlplug.cli._context import host_of
 from nlplug.cli._inputs import (
     Skips,
+    check_output,
     data_file,
     flag_of,
     from_file,
@@ -168,6 +169,7 @@ def _run(task: Task, values: dict[str, Any]) -> None:
     options = {name: value for name, value in arguments.items() if name not in fields}
     if texts and source:
         raise OptionError("Both texts and --input were given.", hint="Give one of the two.")
+    check_output(source, target)
     file = None if texts else data_file(task, source, fields, reading, skips)
     rows = input_rows(task, texts, file, fields, text_column)
     if stream and target is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nlplug.cli._context import host_of
+from nlplug.cli._options import FiniteRange
 from nlplug.cli._signals import Ended
 from nlplug.errors import OptionError
 from nlplug.extras import require
@@ -80,7 +82,7 @@ _MEBIBYTE = 1024 * 1024
     "--max-body",
     default=4.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="Largest body of a request, in MiB, compressed or not.",
 )
 @click.option(
@@ -115,7 +117,7 @@ _MEBIBYTE = 1024 * 1024
     "--timeout",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="Seconds after which a request is answered with a 504.",
 )
 @click.option(
@@ -169,13 +171,27 @@ def _make_app(
 
     app = create_app(
         host_of(ctx, timeout=SERVER_PLUGIN_TIMEOUT),
-        models=dict(_source(name) for name in names),
+        models=_sources(names),
         only=bool(names),
         **settings,
     )
     # Not in the start-up of the server, so that an error has no traceback.
     app.state.nlplug.preload()
     return app
+
+
+def _sources(names: Sequence[str]) -> dict[str, str | Path]:
+    """The models by the names under which they are served."""
+    found: dict[str, str | Path] = {}
+    for name in names:
+        label, source = _source(name)
+        if label in found:
+            raise OptionError(
+                f"Two models are to be served as {label!r}: {found[label]} and {source}.",
+                hint=f"Give one of them another name: other={source}",
+            )
+        found[label] = source
+    return found
 
 
 def _source(name: str) -> tuple[str, str | Path]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nlplug.cli._context import host_of
+from nlplug.cli._options import FiniteRange
 from nlplug.cli._scoring import (
     label_column_option,
     labelled_rows,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--task", help="Name of the task.  [default: the task of MODEL]")
 @click.option(
     "--seconds",
-    type=click.FloatRange(1, 3600),
+    type=FiniteRange(1, 3600),
     default=50.0,
     show_default=True,
     help="Time for measuring speed.",

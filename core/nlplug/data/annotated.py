@@ -24,6 +24,7 @@ SPAN_COLUMNS = ("entities", "spans", "label", "labels")
 """Of a text with spans; doccano writes them to ``label``."""
 LABEL_SET = "label_set"
 """Column of the types that the row's source annotates, where it leaves some out."""
+_ROLES, _BEGUN = frozenset("BIMESLU"), frozenset("BI")
 _SPAN_LABELS = ("label", "entity_group", "type")
 
 
@@ -169,6 +170,11 @@ def _is_cjk(char: str) -> bool:
 
 def _check_tags(tags: Sequence[str], row: DataRow) -> None:
     bare = [tag for tag in tags if not is_entity_tag(tag)]
+    if _ROLES.issuperset(bare) and not _BEGUN.isdisjoint(bare):
+        raise DataError(
+            f"{row.where}: the tag {bare[0]!r} has no type.",
+            hint="Write the type of the entities into the tags, such as B-TERM and I-TERM.",
+        )
     if bare and any(tag != OUTSIDE and is_entity_tag(tag) for tag in tags):
         raise DataError(
             f"{row.where}: the tag {bare[0]!r} is not of the scheme of the others.",
@@ -237,7 +243,12 @@ def _span(value: Any, text: str, column: str, row: DataRow) -> Span:
         start, end, label = value
     else:
         start = end = label = None
-    if type(start) is not int or type(end) is not int or not isinstance(label, str) or not label:
+    if (
+        type(start) is not int
+        or type(end) is not int
+        or not isinstance(label, str)
+        or not label.strip()
+    ):
         raise DataError(
             f"{row.where}: the column {column!r} holds {value!r}, which is not a span.",
             hint='A span looks like {"start": 0, "end": 6, "label": "LOC"}.',
@@ -250,6 +261,13 @@ def _span(value: Any, text: str, column: str, row: DataRow) -> Span:
     if label == OUTSIDE:
         raise DataError(f"{row.where}: a span has the label 'O'.", hint="Leave such spans out.")
     part = text[start:end]
+    said = value.get("text") if isinstance(value, dict) else None
+    # Label Studio may write a line end as two characters.
+    if isinstance(said, str) and said.replace("\\n", " ").split() != part.split():
+        raise DataError(
+            f"{row.where}: the span {start} to {end} ({label}) is {part!r}, and not {said!r}.",
+            hint="Offsets count characters (not bytes) from 0, and the end is exclusive.",
+        )
     return start + len(part) - len(part.lstrip()), start + len(part.rstrip()), label
 
 

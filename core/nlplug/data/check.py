@@ -10,61 +10,24 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
-from unicodedata import normalize
+from typing import Any
 
 from nlplug.data.contents import Content, Contents
+from nlplug.data.findings import MISSING, SHOWN, Finding, Severity, balance, rows_of, spellings
 from nlplug.data.report import ReadReport
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
 from nlplug.text.language import foreign_language
 
-Severity = Literal["error", "warning", "note"]
-
-_SHOWN = 3
 _MOST_ERRORS = 100
 """Rows that are left out one by one to find more errors."""
-_RARE = 5
-"""Labels with fewer training rows are rare."""
-_DOMINANT = 0.8
-"""Share of the most frequent label above which the data is imbalanced."""
-_UNEQUAL = 20
-"""Ratio of the most frequent to the least frequent label above which they are unequal."""
 _LONG = 0.01
 """Share of texts that are too long, or in another language, that is worth a warning."""
 _LANGUAGES_OF = 1000
 """Training texts whose language is guessed."""
 _SPACES = re.compile(r"[\W_]+")
-# Between letters or digits: 'C++' and 'C', or the grades 'A-' and 'A', are different labels.
-_MISSING = frozenset({"nan", "null", "none", "n/a", "na", "<na>", "#n/a"})
-"""Labels as programs write a missing value, in small letters."""
-_LABEL_SPACES = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")
 # UTF-8 that was read as cp1252: 'é' became 'Ã©', a quotation mark 'â€™'.
 _MISREAD = re.compile("Ã[\u00a0-\u00bf\u0080-\u009f]|â€[™œ\u009d“”¢¦]|\ufffd")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that looks wrong.
-
-    Attributes:
-        severity: ``error``: training refuses the rows. ``warning``: the result or its score is
-            likely to be worse than it seems. ``note``: good to know.
-        kind: A short name, such as ``leak``.
-        message: What was found, as a sentence.
-        rows: Number of rows that it concerns.
-        examples: The first of them, ``file:line``, or names.
-    """
-
-    severity: Severity
-    kind: str
-    message: str
-    rows: int
-    examples: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        shown = f" ({', '.join(self.examples)})" if self.examples else ""
-        return f"{self.severity.capitalize()}: {self.message.rstrip('.')}{shown}."
 
 
 @dataclass(frozen=True)
@@ -190,10 +153,18 @@ def check_rows(
     check.findings += [
         *_contradictions(train),
         *_duplicates(train),
-        *_spellings(check.labels),
-        *_balance(check.labels, {n: rows for n, rows in read.items() if n != "train"}),
+        *spellings(check.labels),
+        *balance(
+            check.labels,
+            {
+                name: {label for _, item in rows for label in item.labels}
+                for name, rows in read.items()
+                if name != "train" and rows
+            },
+        ),
         *_long(check.lengths),
         *_misread(train),
+        *_missing(train),
         *_foreign(train, languages),
     ]
     order = ("error", "warning", "note")
@@ -245,10 +216,10 @@ def _refused(
         else:
             yield Finding("error", "data", " ".join(filter(None, (error.message, error.hint))), 0)
     for reason, where in found.items():
-        message = f"{_rows(len(where))}: {reason}"
-        yield Finding("error", "row", message, len(where), tuple(where[:_SHOWN]))
+        message = f"{rows_of(len(where))}: {reason}"
+        yield Finding("error", "row", message, len(where), tuple(where[:SHOWN]))
     for reason, count in skipped.items():
-        yield Finding("error", "row", f"{_rows(count)} cannot be read: {reason}", count)
+        yield Finding("error", "row", f"{rows_of(count)} cannot be read: {reason}", count)
 
 
 def _leaks(train: _Read, rows: _Read, part: str) -> Iterable[Finding]:
@@ -256,10 +227,10 @@ def _leaks(train: _Read, rows: _Read, part: str) -> Iterable[Finding]:
     same = [row.where for row, item in rows if item.text in exact]
     if same:
         message = (
-            f"{len(same):,} of {_rows(len(rows))} for {part} have a text that is also in the "
+            f"{len(same):,} of {rows_of(len(rows))} for {part} have a text that is also in the "
             "training data, so the score will be too high"
         )
-        yield Finding("warning", "leak", message, len(same), tuple(same[:_SHOWN]))
+        yield Finding("warning", "leak", message, len(same), tuple(same[:SHOWN]))
     folded = {_folded(item.text) for _, item in train}
     near = [
         row.where
@@ -268,10 +239,10 @@ def _leaks(train: _Read, rows: _Read, part: str) -> Iterable[Finding]:
     ]
     if near:
         message = (
-            f"{len(near):,} of {_rows(len(rows))} for {part} differ from a training text only in "
+            f"{len(near):,} of {rows_of(len(rows))} for {part} differ from a training text only in "
             "case, spaces or punctuation"
         )
-        yield Finding("warning", "near_leak", message, len(near), tuple(near[:_SHOWN]))
+        yield Finding("warning", "near_leak", message, len(near), tuple(near[:SHOWN]))
 
 
 def _contradictions(train: _Read) -> Iterable[Finding]:
@@ -287,9 +258,9 @@ def _contradictions(train: _Read) -> Iterable[Finding]:
         first = rows[found[0]]
         message = (
             f"{len(found):,} training text{'s' * (len(found) > 1)} "
-            f"occur{'s' * (len(found) == 1)} with different answers, in {_rows(count)}"
+            f"occur{'s' * (len(found) == 1)} with different answers, in {rows_of(count)}"
         )
-        places = tuple(row.where for row in first[:_SHOWN])
+        places = tuple(row.where for row in first[:SHOWN])
         yield Finding("warning", "contradiction", message, count, places)
 
 
@@ -301,52 +272,8 @@ def _duplicates(train: _Read) -> Iterable[Finding]:
             again.append(row.where)
         seen.add((item.text, item.answer))
     if again:
-        message = f"{_rows(len(again))} for training repeat an earlier one"
-        yield Finding("note", "duplicate", message, len(again), tuple(again[:_SHOWN]))
-
-
-def _spellings(labels: Mapping[str, int]) -> Iterable[Finding]:
-    groups: dict[str, list[str]] = defaultdict(list)
-    for label in labels:
-        groups[_LABEL_SPACES.sub(" ", normalize("NFC", label.casefold()))].append(label)
-    for names in groups.values():
-        if len(names) > 1:
-            listed = ", ".join(f"{name!r} ({labels[name]:,})" for name in sorted(names))
-            message = f"Labels differ only in case, spaces, hyphens or Unicode form: {listed}"
-            yield Finding("warning", "label_spelling", message, sum(labels[n] for n in names))
-    if missing := [name for name in labels if name.casefold() in _MISSING]:
-        listed = ", ".join(f"{name!r} ({labels[name]:,})" for name in sorted(missing))
-        message = f"Labels look like missing values: {listed}"
-        yield Finding("warning", "empty_label", message, sum(labels[n] for n in missing))
-
-
-def _balance(labels: Mapping[str, int], others: Mapping[str, _Read]) -> Iterable[Finding]:
-    total = sum(labels.values())
-    if len(labels) < 2:
-        return
-    name, most = max(labels.items(), key=lambda item: item[1])
-    least = min(labels.values())
-    if most / total > _DOMINANT:
-        message = (
-            f"{most / total:.0%} of the labels are {name!r}, so a score over all rows says little; "
-            "look at the scores of each label"
-        )
-        yield Finding("warning", "imbalance", message, most)
-    elif most / least > _UNEQUAL:
-        message = f"The most frequent label, {name!r}, occurs {most / least:.0f} times as often as "
-        yield Finding("note", "imbalance", f"{message}the rarest one", most)
-    rare = sorted(label for label, count in labels.items() if count < _RARE)
-    if rare:
-        message = (
-            f"{len(rare):,} label{'s' * (len(rare) > 1)} with fewer than {_RARE} training rows"
-        )
-        count = sum(labels[label] for label in rare)
-        yield Finding("warning", "rare_label", message, count, tuple(rare[:_SHOWN]))
-    for part, rows in others.items():
-        missing = sorted(labels.keys() - {label for _, item in rows for label in item.labels})
-        if rows and missing:
-            message = f"{len(missing):,} of {len(labels):,} labels do not occur in the {part} rows"
-            yield Finding("note", "missing_label", message, 0, tuple(missing[:_SHOWN]))
+        message = f"{rows_of(len(again))} for training repeat an earlier one"
+        yield Finding("note", "duplicate", message, len(again), tuple(again[:SHOWN]))
 
 
 def _long(lengths: Lengths | None) -> Iterable[Finding]:
@@ -361,8 +288,15 @@ def _long(lengths: Lengths | None) -> Iterable[Finding]:
 def _misread(train: _Read) -> Iterable[Finding]:
     found = [row.where for row, item in train if _MISREAD.search(item.text)]
     if found:
-        message = f"Text that was read in a wrong encoding, in {_rows(len(found))}"
-        yield Finding("warning", "encoding", message, len(found), tuple(found[:_SHOWN]))
+        message = f"Text that was read in a wrong encoding, in {rows_of(len(found))}"
+        yield Finding("warning", "encoding", message, len(found), tuple(found[:SHOWN]))
+
+
+def _missing(train: _Read) -> Iterable[Finding]:
+    found = [row.where for row, item in train if item.text.strip().casefold() in MISSING]
+    if found:
+        message = f"Texts look like missing values, in {rows_of(len(found))}"
+        yield Finding("warning", "empty_text", message, len(found), tuple(found[:SHOWN]))
 
 
 def _foreign(train: _Read, known: Sequence[str]) -> Iterable[Finding]:
@@ -380,12 +314,8 @@ def _foreign(train: _Read, known: Sequence[str]) -> Iterable[Finding]:
             f"does not know (it knows {', '.join(known)}): {listed}"
         )
         severity: Severity = "warning" if len(places) > _LONG * len(chosen) else "note"
-        yield Finding(severity, "language", message, len(places), tuple(places[:_SHOWN]))
+        yield Finding(severity, "language", message, len(places), tuple(places[:SHOWN]))
 
 
 def _folded(text: str) -> str:
     return _SPACES.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'s' * (count != 1)}"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nlplug.errors import DataError
 from nlplug.json_text import parse_json
+
+_TEXTS_APART = re.compile(r"(?<=['\"])\s++(?=['\"])")
+_NUMBERS_APART = re.compile(r"(?<=[\w.])\s++(?=[\w.+-])")
 
 
 @dataclass(slots=True)
@@ -57,17 +61,31 @@ class DataRow:
         """The value of a column; where it is a text that holds a list or object, that value.
 
         Tables have no nested values, so their cells hold JSON, or Python's notation
-        (``['a', 'b']``, as pandas writes it). None where the column is missing.
+        (``['a', 'b']``, as pandas writes it; sets, tuples and arrays of NumPy are lists). None
+        where the column is missing.
         """
         value = self.values.get(column)
-        if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
+        if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{", "("):
             return value
         try:
             return parse_json(value, unique_keys=True)
         except json.JSONDecodeError:
             pass
         try:
-            found = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            found = ast.literal_eval(_listed(value.strip()))
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             return value
-        return found if isinstance(found, list | dict) else value
+        if isinstance(found, set | frozenset):
+            return sorted(found, key=str)
+        return list(found) if isinstance(found, tuple) else found
+
+
+def _listed(text: str) -> str:
+    """An array of NumPy, which has no commas (``['a' 'b']``), as a list; other texts as they are.
+
+    Python would join two texts beside each other to one.
+    """
+    if not text.startswith("["):
+        return text
+    quoted = "'" in text or '"' in text
+    return (_TEXTS_APART if quoted else _NUMBERS_APART).sub(", ", text)

@@ -23,6 +23,7 @@ from nlplug.errors import DataError
 from nlplug.models.atomic import Staged
 
 _GZIP = ".gz"
+_WRITTEN = "Write .jsonl, .json, .csv, .tsv (also with .gz) or .xlsx."
 _EXACT = 2**53
 """Excel keeps numbers as doubles, so larger ones are written as text."""
 
@@ -42,15 +43,20 @@ class RowWriter:
     """
 
     def __init__(self, path: Path, *, keep: bool = False) -> None:
-        kind = data_format(path)
+        try:
+            kind = data_format(path)
+        except DataError:  # its hint names what can be read
+            raise DataError(f"{path}: its name does not say the format.", hint=_WRITTEN) from None
         packed = packing(path)
         no_kind = kind in (".parquet", ".txt", *CONLL) or (kind == ".xlsx" and packed)
         if no_kind or packed not in (None, _GZIP):
             raise DataError(
-                f"{path}: rows cannot be written as {kind if no_kind else packed}.",
-                hint="Write .jsonl, .json, .csv, .tsv (also with .gz) or .xlsx.",
+                f"{path}: rows cannot be written as {kind if no_kind else packed}.", hint=_WRITTEN
             )
-        self._path = path
+        if path.exists() and not path.is_file():  # a file would take the place of a pipe
+            what = "a folder" if path.is_dir() else "a pipe or a device"
+            raise DataError(f"{path}: is {what}, not a file.", hint="Name another file.")
+        self._path = Path(os.path.realpath(path)) if path.is_symlink() else path
         self._kind = kind
         self._packed = packed is not None
         self._staged: Staged | None = None

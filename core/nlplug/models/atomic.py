@@ -28,11 +28,15 @@ class Staged:
     Leaving the ``with`` block without a commit removes it, and ``target`` stays as it was. The
     next `Staged` of the same target removes what a killed process left.
 
+    A link stays a link: what it leads to is replaced. A file that is replaced keeps its mode, so
+    that what only its owner could read stays so.
+
     Args:
         target: What to write. Its folder must exist.
         folder: Whether it is a folder.
 
     Attributes:
+        target: The place to write, without links.
         path: The temporary file or folder; it exists and is empty.
 
     Raises:
@@ -40,7 +44,7 @@ class Staged:
     """
 
     def __init__(self, target: Path, *, folder: bool = False) -> None:
-        self.target = Path(os.path.abspath(target))
+        self.target = Path(os.path.realpath(target))
         self._folder = folder
         clean_up_after_killed(self.target)
         while True:
@@ -49,6 +53,8 @@ class Staged:
                 self.path.mkdir()
             else:
                 self.path.touch(exist_ok=False)
+                with contextlib.suppress(OSError):
+                    shutil.copymode(self.target, self.path)
             # Another process that is cleaning up may take it for left over until it is locked.
             with contextlib.suppress(FileNotFoundError):
                 self._lock = _locked(self.path)

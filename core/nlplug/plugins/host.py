@@ -347,7 +347,8 @@ class PluginHost:
                 f"The task {name!r} is disabled.",
                 hint=f"Add it to NLPLUG_PLUGINS, or unset that: NLPLUG_PLUGINS=…,{found}",
             )
-        known = self.task_names()
+        # Where a choice of plugins leaves out all of them, they are installed all the same.
+        known = self.task_names() or [one.name for one in self.records() if one.kind == TASK]
         guess = nearest(name, [*known, *self.aliases()])
         if not known:
             listing = "No task is installed. Install one: nlplug plugins install sentiment"

@@ -22,7 +22,7 @@ from nlplug.server.catalog import Catalog, Source
 from nlplug.server.containment import AWAITING, contained
 from nlplug.server.describe import describe_models, describe_tasks, failed_plugins
 from nlplug.server.events import EventStream
-from nlplug.server.guard import Guard
+from nlplug.server.guard import Guard, check_names
 from nlplug.server.head import HeadAsGet
 from nlplug.server.http import (
     CLIENT_GONE,
@@ -100,10 +100,12 @@ def create_app(
     Raises:
         ModelNotFound: A model, the default or one to preload does not exist.
         UnknownTask: A model does not state its task, or no plugin has the task.
+        OptionError: An allowed host is not a host name, or an origin of ``cors`` is not one.
         ServerError: The file of keys cannot be read or has no keys.
     """
     host = host or PluginHost.discover()
     budget = Limits(**limits)
+    check_names(allowed_hosts, cors)
     keys = Keys(read_keys(api_key, api_keys_file))
     if not only:
         host.load_all()

@@ -6,13 +6,14 @@ It wraps all routes, mounted pages and routes of plugins, so that none is unprot
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nlplug.errors import NlplugError, RequestTooLarge, Unauthorized, UnknownHost
+from nlplug.errors import NlplugError, OptionError, RequestTooLarge, Unauthorized, UnknownHost
 from nlplug.server import login
 from nlplug.server.containment import AWAITING, contained
 from nlplug.server.http import error_reply
@@ -21,8 +22,32 @@ from nlplug.server.listening import is_loopback
 if TYPE_CHECKING:
     from nlplug.server.keys import Keys
 
+_HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_ORIGIN = re.compile(r"\A(?:\*|null|[a-z][a-z0-9+.-]*://[^/\s?#@A-Z]+)")
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Paths without a key: the health probes, which only reveal the names of failed plugins."""
+
+
+def check_names(hosts: Collection[str], origins: Collection[str]) -> None:
+    """Check host names and origins that a server is given.
+
+    Raises:
+        OptionError: One of them is none, so that no request could have it.
+    """
+    for host in hosts:
+        if not (_HOST.fullmatch(host) or _is_address(host)):
+            raise OptionError(
+                f"The allowed host {host!r} is not a host name.",
+                hint="Give it without scheme, port and path, such as nlp.example.org or "
+                "*.example.org; a name with other letters as xn--….",
+            )
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise OptionError(
+                f"{origin!r} is not an origin.",
+                hint="Give scheme, host and port without a path, such as https://example.org, "
+                "or *.",
+            )
 
 
 class Guard:

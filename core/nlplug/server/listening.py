@@ -24,7 +24,7 @@ def listen(host: str, port: int) -> socket.socket:
         opened = socket.create_server((host, port), family=family, backlog=2048)
     except OverflowError:
         raise ServerError(f"There is no port {port}.", hint="Use one from 0 to 65535.") from None
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # some names cannot be asked for at all
         raise _explained(error, host, port) from None
     # create_server() does not name the protocol, and for such sockets asyncio leaves TCP_NODELAY
     # unset: each reply to a client that keeps its connection would come 40 ms late.
@@ -49,9 +49,10 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _explained(error: OSError, host: str, port: int) -> ServerError:
+def _explained(error: OSError | UnicodeError, host: str, port: int) -> ServerError:
     # getaddrinfo() has numbers of its own, and they overlap with the system's.
-    number = 0 if isinstance(error, socket.gaierror) else error.errno
+    own = isinstance(error, socket.gaierror | UnicodeError)
+    number = 0 if own else getattr(error, "errno", 0)
     if number == errno.EADDRINUSE:
         return ServerError(
             f"Port {port} of {host} is in use by another program.",
@@ -63,6 +64,6 @@ def _explained(error: OSError, host: str, port: int) -> ServerError:
             hint="Pick a port from 1024 up, such as --port 8000.",
         )
     return ServerError(
-        f"Cannot listen on {host}, port {port} ({error.strerror or error}).",
+        f"Cannot listen on {host}, port {port} ({getattr(error, 'strerror', None) or error}).",
         hint="Use 127.0.0.1 for this machine only, 0.0.0.0 for the whole network.",
     )

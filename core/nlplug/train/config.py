@@ -370,7 +370,10 @@ def validated(model: type[Settings], values: Mapping[str, Any], *, command: str 
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        # A setting that is misspelled may be the one that is missing.
+        first = min(
+            error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden"
+        )
         name = ".".join(str(part) for part in first["loc"])
         shown = f"--{name.replace('_', '-')}" if command else name
         known = f"The settings are {', '.join(model.model_fields)}."

@@ -17,6 +17,7 @@ from nlplug_translation.checks import (
     is_brief,
     is_faithful,
     lost_marks,
+    with_final_marks,
     without_repeats,
 )
 from nlplug_translation.excerpt import Excerpt, outermost
@@ -128,6 +129,7 @@ class Checked(Segment):
             return None
         if source.rstrip(_CLOSERS)[-1:] not in _STOPS:
             text = text.rstrip(_STOPS).rstrip()
+        text = with_final_marks(source, text)
         if self.rounds and source[0].islower() and not text[1:2].isupper():
             text = text[:1].lower() + text[1:]
         restored = self.masked.restored(text.upper() if self.capitals else text)

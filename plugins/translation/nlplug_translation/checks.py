@@ -36,6 +36,7 @@ _AMOUNTS = "$%"
 _WORDS = re.compile(r"[^\W\d_]+")
 _CONTENT = 4
 """Letters from which a word that is missing is one with a meaning, and no article."""
+_FINAL, _SPACES = ".!?…", " \u00a0\u202f"
 _NO_TEXT = "\ufffd"
 """What stands for bytes that are no text."""
 # A bracket around words; that of "file(s)" may become a plural without one.
@@ -82,6 +83,19 @@ def is_faithful(
         and _tags(found) == _tags(wanted)
         and not any(form.search(target) and not form.search(source) for form in (_STUTTER, _LOOP))
     )
+
+
+def with_final_marks(source: str, target: str) -> str:
+    """A translation with the final marks of its source, where these are several: ``?!``, ``!!!``.
+
+    Models write one of them, or each by itself.
+    """
+    marks = source[len(source.rstrip(_FINAL)) :]
+    said = target.rstrip(_FINAL + _SPACES)
+    if len(marks) < 2 or not said:
+        return target
+    gap = target[len(said) : len(said) + 1]  # French has a space before some marks
+    return said + (gap if gap in _SPACES and marks[0] in "!?" else "") + marks
 
 
 def without_repeats(source: str, target: str, language: str | None) -> str:

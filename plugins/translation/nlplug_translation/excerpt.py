@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nlplug_translation.invisible import visible
-from nlplug_translation.protected import Span
+from nlplug_translation.protected import EMPHASIS, Span
 from nlplug_translation.sentences import halve, is_spaced
 
 _ROW = re.compile(r"\b([^\W\d_]{1,30})(?:[\s,]{1,3}\1\b){3,}", re.IGNORECASE)
@@ -116,6 +116,12 @@ class Excerpt:
         ones come first."""
         opened: list[tuple[str, int]] = []
         for number, span in enumerate(self.kept):
+            if span.kind == "tag" and span.text in EMPHASIS:
+                if opened and opened[-1][0] == span.text:
+                    yield opened.pop()[1], number
+                else:
+                    opened.append((span.text, number))
+                continue
             name = _TAG.match(span.text) if span.kind == "tag" else None
             if name is None or span.text.endswith("/>"):
                 continue

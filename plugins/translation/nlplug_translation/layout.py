@@ -18,10 +18,12 @@ _CONTROLS = re.compile(
 )
 _LINE_ENDS = frozenset("\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
 _BLANK = rf"\s{INVISIBLE}"
-# Indents, quotation marks of mails, bullets, numbers of lists and headings, boxes to tick.
+# Indents, quotation marks of mails, bullets, numbers of lists and headings, boxes to tick,
+# footnotes.
 _LEAD = re.compile(
-    rf"\A[{_BLANK}]*(?:(?:>+|[-*+•‣◦▪·–—]|\#{{1,6}}|\(?(?:\d{{1,3}}(?:\.\d{{1,3}})*|[A-Za-z])[.)]"
-    rf"|\[[ xX]?\])[{INVISIBLE}]*\s[{_BLANK}]*)*"
+    rf"\A[{_BLANK}]*(?:(?:>+|[-*+•‣◦▪·–—]|\#{{1,6}}|\(?(?:\d{{1,3}}(?:\.\d{{1,3}})*|[ivx]{{1,5}}"
+    rf"|[IVX]{{1,5}}|[A-Za-z])[.)]|\d{{1,2}}(?:\.\d{{1,2}}){{1,4}}(?=\s+[A-ZÀ-Þ])|\[[ xX]?\]"
+    rf"|\[\^?[\w-]{{1,20}}\]:)[{INVISIBLE}]*\s[{_BLANK}]*)*"
 )
 # Behind a colour or a tab: marks that end the text before it.
 _MARKS = re.compile(rf"\A[,;:!?…)\]»”’]+[{_BLANK}]+")

@@ -27,12 +27,25 @@ _WORD = (
     rf"(?:[{_LETTER}]{{1,40}}(?:[-./+][{_LETTER}]{{1,40}}){{0,3}}[-./+]?)?"
     rf"[\d²³¹⁰-₉][{_LETTER}\d⁰-₉]*(?:[-./:+][{_LETTER}\d]+)*"
 )
+# Feet, minutes and seconds of arc; inches are found by `_inches`, because a quotation may end so.
+_PRIMES = (
+    r"(?<![\w.,])\d{1,3}['′’] ?\d{1,2}(?:[.,]\d{1,3})?(?:[\"″”]|''|’’)",
+    r"(?<![\w.,])\d{1,3}° ?\d{1,2}['′’](?: ?\d{1,2}(?:[.,]\d{1,4})?(?:[\"″”]|''))?(?: ?[NSEW]\b)?",
+    r"(?<![\w.,])\d{1,4}(?:[.,]\d{1,3})?['′](?= ?(?:[x×] ?\d|(?:by|long|tall|wide|high|deep)\b))",
+    r"(?:(?<=[x×])|(?<=[x×] ))\d{1,4}(?:[.,]\d{1,3})?['′](?!\w)",
+)
+_HOUR = r"(?<![\w.,:])\d{1,2}(?:[:.]\d{2})? ?[AaPp]\.[Mm](?:\.(?=[,;:)]|\s+\S)|(?!\w))"
 _HOST = r"(?:[\w-]{1,63}\.){1,8}(?:com|org|net|edu|gov|io|dev|info|eu|co\.uk)"
 _NO_URL = r"\s\x00-\x1f\x7f-\x9f<>\"`{}|\\^（）。，、；：！？「」『』“”‘’《》【】"
 # Forms of names in programs that no text has otherwise: std::vector, max_length, getName, print().
 _FILE = (
     r"md|txt|rst|pdf|docx?|xlsx?|pptx?|csv|tsv|jsonl?|ya?ml|toml|ini|cfg|conf|log|xml|html?|css|js"
     r"|ts|py|ipynb|java|cpp|hpp|rs|go|rb|php|sql|sh|bat|exe|zip|tar|gz|whl|onnx|png|jpe?g|gif|svg"
+)
+# ISO 4217, those that are traded most.
+_CURRENCIES = (
+    "USD|EUR|JPY|GBP|CNY|AUD|CAD|CHF|HKD|SGD|SEK|KRW|NOK|NZD|INR|MXN|TWD|ZAR|BRL|DKK|PLN|THB|ILS"
+    "|IDR|CZK|AED|TRY|HUF|RUB|RON|UAH|BTC|ETH"
 )
 _HEX = r"[0-9A-Fa-f]{1,4}"
 _NAMES = (
@@ -50,6 +63,17 @@ _NAMES = (
     r"(?<![\w+])[A-Za-z]\w{0,20}(?:\+[A-Za-z]\w{0,20}){1,4}(?![\w+])",
     r"(?<!\w)[A-Z](?:\+\+|\#)(?![\w+\#])",
     r"\$\([^()\n]{1,100}\)",
+    r"[§¶†‡]+",
+    r"(?<![\w.])(?:No|Nos|no|nos|Nr)\. ?\d+(?:[.,/-]\d+)*(?![\w])",
+    rf"(?<!\w)(?:{_CURRENCIES})(?!\w)",
+    # The name of a value in JSON, whose marks may not change.
+    r"\"[\w.$@-]{1,60}\":(?=\s*(?:[\"\[{\d-]|true|false|null))",
+    # Letters that are spelled, and initials with stops: N.A.S.A.
+    r"(?<![\w'’.-])(?:[A-Z](?: [A-Z]){2,60}|[A-Za-z](?: [A-Za-z]){3,60})(?![\w'’-])",
+    r"(?<![\w.])(?:[A-Z]\.){2,8}[A-Z](?:\.(?=\s+\S)|(?!\w))",
+    # Of a catalogue of messages (gettext), and an empty text.
+    r"(?m:^)(?:msgctxt|msgid(?:_plural)?|msgstr(?:\[\d\])?)(?= \")",
+    r"(?<![\w\"'])(?:\"\"|'')(?![\w\"'])",
     # Marks that are quoted, such as those that a password may have.
     r"(?<![\w.,;:!?])\"[!\#-/:-@\[-`{-~]{1,10}\"(?!\w)",
     # An abbreviation with its number (HTTP 404), not among other words in capitals.
@@ -57,6 +81,11 @@ _NAMES = (
     r"(?:[-=~]>|<[-=]|[-+*/!=:<>]=|&&|\|\|)=?",
     r"(?<!\S)[=+^|~](?!\S)",
     r"\#{3,}|={3,}|\*{3,}|~{3,}|\+{3,}|\${3,}|\|{3,}|;{2,}",
+)
+# :-) ;D :'( <3 ^_^ and the like, between blanks.
+_FACE = (
+    r"(?<!\S)(?:[:;=][-o'’^]{0,2}[)(\]\[DPpOo3/\\|*$@><]{1,5}|[8xX]-[)(DPp]{1,5}|[Xx]D+|<[/\\]?3+"
+    r"|[)(\]\[]{1,3}[-o'’^]?[:;=]|\^[_.-]?\^|[-oOT>][_.][-oOT<])(?=[\s.,!?]|$)"
 )
 _FORMAT = r"[-+\#0]{0,4}\d{0,4}(?:\.\d{1,4})?(?:hh?|ll?|[jzLq])?[diouxXeEfFgGcspn@]"
 _KINDS = {
@@ -77,6 +106,7 @@ _KINDS = {
         r"&(?:\#\d{1,7}|\#x[0-9A-Fa-f]{1,6}|[A-Za-z]{2,10});",
     ),
     "code": (r"```(?s:.{0,20000}?)```", r"`[^`\n]{1,200}`"),
+    "measure": (*_PRIMES, _HOUR),
     "name": _NAMES,
     "placeholder": (
         r"%\([^()\s]{1,64}\)" + _FORMAT,
@@ -96,6 +126,7 @@ _KINDS = {
     ),
     "emoji": (
         r"[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\u20e3\U000e0020-\U000e007f]+",
+        _FACE,
     ),
     "number": (_NUMBER,),
     "word": (_WORD,),
@@ -103,6 +134,12 @@ _KINDS = {
 _ALL = re.compile("|".join(f"(?P<{kind}>{'|'.join(forms)})" for kind, forms in _KINDS.items()))
 NUMBERS = re.compile(_NUMBER)
 """A number, not one within a word."""
+_MARKED = re.compile(r'(?:(?<![\w.,])(\d{1,6}(?:[.,]\d{1,3})?))?"|\n')
+EMPHASIS = frozenset({"*", "**", "***", "_", "__", "~~"})
+"""Marks of Markdown that begin and end with the same text."""
+_EMPHASIS = re.compile(
+    r"(?<![\w*_~\\])(?P<mark>\*{1,3}|_{1,2}|~~)(?![\s*_~])[^*_~\n]{0,200}(?<![\s*_~\\])(?P=mark)(?![\w*_~])"
+)
 _BRACES = re.compile(r"[{}\n]")
 _STOPS_BEHIND = ".,;:!?'’\"*_~"
 _LONGEST_PLAIN, _LONGEST_NESTED = 100, 5000
@@ -121,8 +158,8 @@ class Span:
         text: Its text, in the source and in the translation.
         kind: ``url``, ``email``, ``path``, ``break`` (a tag or escape that ends a line), ``tag``,
             ``code``, ``name`` (of a program: ``std::vector``), ``placeholder``, ``emoji``,
-            ``number``, ``word`` (a word with a digit), ``custom`` (of a user's pattern), or
-            ``unknown`` (not in the model's vocabulary).
+            ``number``, ``word`` (a word with a digit), ``measure`` (5'11", 5 p.m.), ``custom``
+            (of a user's pattern), or ``unknown`` (not in the model's vocabulary).
     """
 
     start: int
@@ -145,7 +182,7 @@ def spans(text: str, patterns: Sequence[Pattern] = ()) -> list[Span]:
         text: Any text.
         patterns: Further patterns to keep, given by the user.
     """
-    found = [*_known(text), *_braces(text)]
+    found = [*_emphasis(text), *_known(text), *_braces(text), *_inches(text)]
     for pattern in patterns:
         found += pattern.spans(text)
     return united(text, found)
@@ -195,6 +232,28 @@ def _braces(text: str) -> list[Span]:
                 start -= start > 0 and text[start - 1] in "$%#@"
                 found.append(Span(start, place + 1, text[start : place + 1], "placeholder"))
     return found
+
+
+def _inches(text: str) -> Iterator[Span]:
+    """Numbers of inches: 27", where the mark does not end a quotation."""
+    opened = False
+    for match in _MARKED.finditer(text):
+        if match[0] == "\n":
+            opened = False
+        elif match[1] and not opened:
+            yield Span(*match.span(), match[0], "measure")
+        else:
+            opened = not opened
+
+
+def _emphasis(text: str) -> Iterator[Span]:
+    """The marks of Markdown around words: **so**, *so*, _so_ and ~~so~~."""
+    for match in _EMPHASIS.finditer(text):
+        mark = match["mark"]
+        if len(mark) == 2 and mark[0] == "_" and match[0].isidentifier():
+            continue  # __NAME__ is a placeholder
+        for start in (match.start(), match.end() - len(mark)):
+            yield Span(start, start + len(mark), mark, "tag")
 
 
 class Pattern:

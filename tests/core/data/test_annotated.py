@@ -128,6 +128,13 @@ def test_every_token_stands_where_the_join_says(tokens: list[str]) -> None:
             "'New York' and 'York' overlap",
         ),
         ({"text": "Rome", "entities": [], "label_set": 3}, "'label_set' holds 3"),
+        ({"tokens": ["a", "b"], "tags": ["B", "I"]}, "the tag 'B' has no type"),
+        ({"tokens": ["a", "b"], "tags": ["O", "I"]}, "the tag 'I' has no type"),
+        ({"text": "Rome", "entities": [[0, 4, " "]]}, "which is not a span"),
+        (
+            {"text": TEXT, "entities": [{"start": 0, "end": 6, "label": "PER", "text": "Ann Lee"}]},
+            "the span 0 to 6 (PER) is 'Ann Le', and not 'Ann Lee'",
+        ),
     ],
 )
 def test_a_row_that_does_not_fit_is_named(values: dict[str, Any], message: str) -> None:
@@ -139,3 +146,9 @@ def test_an_id_beyond_the_names_is_named() -> None:
         "the id 9, but there are 5 names"
         in error({"tokens": ["a"], "tags": [9]}, names=NAMES).message
     )
+
+
+@pytest.mark.parametrize("said", ["Ann Lee", " Ann  Lee", "Ann\\nLee"])
+def test_the_text_of_a_span_may_differ_in_white_space(said: str) -> None:
+    span = {"start": 0, "end": 7, "label": "PER", "text": said}
+    assert read({"text": TEXT, "entities": [span]}).spans == ((0, 7, "PER"),)

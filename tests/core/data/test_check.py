@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nlplug.cli.main import main
-from nlplug.data.check import DataCheck, Finding, check_rows
+from nlplug.data.check import DataCheck, check_rows
 from nlplug.data.contents import Contents
+from nlplug.data.findings import Finding
 from nlplug.data.lengths import estimate, languages_of, measure
 from nlplug.data.rows import DataRow
 from nlplug.families.family import load
@@ -103,6 +104,22 @@ def test_labels_of_other_unicode_forms_or_like_missing_values_are_named() -> Non
     check = checked([row(line, f"text {line}", label) for line, label in enumerate(labels)])
     assert "'caf\u00e9' (6)" in found(check, "label_spelling").message
     assert found(check, "empty_label").message == "Labels look like missing values: 'nan' (6)"
+
+
+@pytest.mark.parametrize("label", ["[a, 'b']", "{a}", "['a', nan]"])
+def test_labels_that_look_like_lists_are_named(label: str) -> None:
+    check = checked([*rows(), row(13, "one more", label)])
+    assert found(check, "label_list").message.endswith(f"cannot be read: {label!r}")
+
+
+def test_numbers_with_and_without_a_fraction_are_one_label() -> None:
+    check = checked([row(line, f"text {line}", ["1", "1.0", "2"][line % 3]) for line in range(9)])
+    assert "'1' (3), '1.0' (3)" in found(check, "label_spelling").message
+
+
+def test_texts_that_look_like_missing_values_are_named() -> None:
+    check = checked([*rows(), row(13, "NaN"), row(14, " none "), row(15, "None of them.")])
+    assert found(check, "empty_text").examples == ("rows.csv:13", "rows.csv:14")
 
 
 def test_labels_that_differ_in_their_signs_are_different() -> None:

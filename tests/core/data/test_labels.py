@@ -91,7 +91,18 @@ def test_a_separator_can_be_switched_off() -> None:
     assert learnt(rows("x|y", "z"), several=False)[1] == [["x|y"], ["z"]]
 
 
-@pytest.mark.parametrize("cell", ["['x', 'y']", '["x", "y"]', ["x", "y"]])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "['x', 'y']",
+        '["x", "y"]',
+        ["x", "y"],
+        "['x' 'y']",
+        "['x'\n 'y']",
+        "('x', 'y')",
+        "{'x', 'y'}",
+    ],
+)
 def test_lists_in_cells_are_several_labels(cell: Any) -> None:
     scheme, names = learnt(rows(cell, "x"))
     assert scheme.several
@@ -164,3 +175,19 @@ def test_a_vector_of_zeros_and_ones_is_no_list_of_ids(value: Any) -> None:
 def test_a_list_of_ids_may_hold_zero_and_one() -> None:
     row = DataRow({"text": "a", "label": [0, 1]}, Path("a.jsonl"), 3)
     assert row_labels(row, ["neg", "pos", "mixed"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("[0 1 0]", [0, 1, 0]),
+        ("[0.5  1.]", [0.5, 1.0]),
+        ("['it is 5 9', 'b']", ["it is 5 9", "b"]),
+        ("(none)", "(none)"),
+        ("(note) so", "(note) so"),
+        ("[a b]", "[a b]"),
+        ("{}", {}),
+    ],
+)
+def test_a_cell_holds_lists_of_python_and_numpy(cell: str, value: Any) -> None:
+    assert rows(cell)[0].nested("label") == value

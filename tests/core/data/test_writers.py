@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,38 @@ def test_an_exception_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -
         raise RuntimeError
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_stays_a_link_and_a_file_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "large").mkdir()
+    path = write(tmp_path / "large" / "rows.jsonl", ROWS[:1])
+    path.chmod(0o600)
+    link = tmp_path / "out.jsonl"
+    link.symlink_to(path)
+    write(link, ROWS)
+    assert link.is_symlink()
+    assert [row.values for row in read_rows(path)] == ROWS
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(RuntimeError), open_writer(link, keep=True) as writer:
+        writer.write(ROWS[0])
+        raise RuntimeError
+    assert sorted(path.parent.iterdir()) == [path, path.with_name("rows.partial.jsonl")]
+
+
+def test_only_a_file_is_replaced(tmp_path: Path) -> None:
+    folder, pipe = tmp_path / "folder.jsonl", tmp_path / "pipe.csv"
+    folder.mkdir()
+    os.mkfifo(pipe)
+    for path, what in ((folder, "a folder"), (pipe, "a pipe or a device")):
+        with pytest.raises(DataError, match=f"{path.name}: is {what}, not a file"):
+            open_writer(path)
+
+
+@pytest.mark.parametrize("name", ["-", "out", "out.doc", "out.gz"])
+def test_a_name_without_a_format_is_told_which_ones_are_written(name: str) -> None:
+    with pytest.raises(DataError, match="its name does not say the format") as caught:
+        open_writer(name)
+    assert caught.value.hint == "Write .jsonl, .json, .csv, .tsv (also with .gz) or .xlsx."
 
 
 def test_a_column_that_the_first_row_lacks_is_refused(tmp_path: Path) -> None:

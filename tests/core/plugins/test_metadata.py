@@ -119,6 +119,13 @@ def test_an_unknown_task_lists_those_that_are_there(site: Path) -> None:
     assert "Installed: ner." in str(caught.value.hint)
 
 
+def test_tasks_that_were_left_out_are_not_called_missing(site: Path) -> None:
+    install(site, "nlplug-ner", {}, plugins={"ner": "n"})
+    with pytest.raises(UnknownTask) as caught:
+        PluginHost.discover(only={"nre"}, path=[str(site)]).task("nre")
+    assert "Installed: ner." in str(caught.value.hint)
+
+
 def test_without_any_plugin_the_error_says_how_to_get_one(site: Path) -> None:
     with pytest.raises(UnknownTask) as caught:
         discover(site).task("sentiment")

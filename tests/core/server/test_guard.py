@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from nlplug import PluginHost
-from nlplug.errors import ServerError
+from nlplug.errors import OptionError, ServerError
 from nlplug.server import create_app
 from nlplug.server.keys import COOKIE, SESSION_SECONDS, Keys
 
@@ -198,6 +198,30 @@ def test_a_foreign_name_is_refused(
     refused = client.get(path, headers={"Host": name})
     assert (refused.status_code, refused.json()["error_type"]) == (421, "unknown_host")
     assert "--allowed-host" in refused.json()["hint"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"allowed_hosts": ["https://nlp.example.org"]},
+        {"allowed_hosts": ["nlp.example.org:8000"]},
+        {"allowed_hosts": ["nlp.example.org/api"]},
+        {"allowed_hosts": ["a.example.org,b.example.org"]},
+        {"allowed_hosts": [""]},
+        {"cors": ["https://example.org/"]},
+        {"cors": ["example.org"]},
+        {"cors": ["https://a.example, https://b.example"]},
+        {"cors": ["https://Example.org"]},
+    ],
+)
+def test_a_name_that_no_request_could_have_is_refused(
+    host: PluginHost, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(OptionError, match="is not a"):
+        create_app(host, **wrong)
+    allowed = ["localhost", "*", "127.0.0.1", "::1", "*.example.org", "xn--bcher-kva.example"]
+    origins = ["*", "null", "http://localhost:3000", "https://[::1]:8443"]
+    create_app(host, allowed_hosts=allowed, cors=origins)
 
 
 def test_a_name_that_is_allowed_is_accepted(host: PluginHost, connect: Connect) -> None:

@@ -146,10 +146,21 @@ def test_a_taken_port_is_one_clear_error() -> None:
     ]
 
 
-def test_a_host_that_does_not_exist_is_one_clear_error() -> None:
-    result = CliRunner().invoke(main, ["serve", "--host", "no.such.host.invalid", "--port", "0"])
+@pytest.mark.parametrize("name", ["no.such.host.invalid", "two..dots", "x" * 64])
+def test_a_host_that_does_not_exist_is_one_clear_error(name: str) -> None:
+    result = CliRunner().invoke(main, ["serve", "--host", name, "--port", "0"])
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: Cannot listen on no.such.host.invalid, port 0 (")
+    assert result.stderr.startswith(f"Error: Cannot listen on {name}, port 0 (")
+
+
+@pytest.mark.parametrize("option", ["--max-body", "--timeout"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_limit_that_is_no_number_is_refused(option: str, value: str) -> None:
+    result = CliRunner().invoke(main, ["serve", "--port", "0", option, value])
+    assert result.exit_code == 2
+    assert result.stderr.endswith(
+        f"Error: Invalid value for '{option}': '{value}' is not a finite number.\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,6 +168,10 @@ def test_a_host_that_does_not_exist_is_one_clear_error() -> None:
     [
         (["no-such-model"], "no-such-model"),
         (["mine="], "'mine=' is not NAME=MODEL"),
+        (
+            ["mine=one", "mine=two"],
+            "Two models are to be served as 'mine': one and two.",
+        ),
         (["--default", "no-such-model"], "No model 'no-such-model' is served here"),
     ],
 )

@@ -143,3 +143,22 @@ def test_a_long_sentence_is_cut_between_clauses_if_it_has_any(text: str, left: s
 def test_a_line_as_long_as_a_book_is_cut_in_a_moment() -> None:
     text = "The cat sat, as e.g. Mr. Smith saw. " * 20_000
     assert len(sentences(text)) == 20_000
+
+
+@pytest.mark.parametrize(
+    ("line", "lead"),
+    [
+        ("iii. three", "iii. "),
+        ("(iv) four", "(iv) "),
+        ("XII. Twelve", "XII. "),
+        ("1.2 Methods", "1.2 "),
+        ("2.10.1  Results", "2.10.1  "),
+        ("[^1]: The note.", "[^1]: "),
+        ("[2]: see there", "[2]: "),
+        ("1.5 million people", ""),
+        ("mix. it well", ""),
+    ],
+)
+def test_numbers_of_lists_headings_and_footnotes_stay_in_their_place(line: str, lead: str) -> None:
+    first, *_ = lay_out(line)
+    assert ("" if first.translate else first.text) == lead

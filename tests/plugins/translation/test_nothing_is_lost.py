@@ -25,6 +25,7 @@ _KEPT = r"""
     __NAME__ https://a.b/c?d=1&e=2 http://x.y/z_(w) www.example.org/a.b example.com mailto:a@b.org
     bob.smith@mail.example.org x+y@z.org <b> </b> <br/> <i> </i> &amp; &#39; `a+b` \n 😀 👍🏽 ❤️ 👩‍💻
     {n,plural,one{#_item}other{#_items}} C:\new\x ½ → 你好 世界 Привет мир नमस्ते สวัสดี שלום ありがとう
+    § N.A.S.A 5'11"
     ::1 fe80::1 std::vector a::b() /usr/local/bin ~/notes ./run.sh README.md max_length getName C++
 """
 _DIGITS = """

@@ -77,6 +77,76 @@ def test_each_kind_is_known_as_a_whole(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("He is 5'11\" tall.", ["5'11\""]),
+        ("12' x 10' wide, 3' long", ["12'", "10'", "3'"]),
+        ('a 27" screen and a 3.5" disk', ['27"', '3.5"']),
+        ('He said "I am 27" and left.', ["27"]),
+        ("40° 26' 46\" N", ["40° 26' 46\" N"]),
+        ("at 5 p.m. and 9:30 A.M., not at 8 a.m.", ["5 p.m.", "9:30 A.M.", "8 a.m"]),
+        ("See § 3.", ["§", "3"]),
+        ("N.A.S.A. is here.", ["N.A.S.A."]),
+        ("Press S O S or h e l p now, a b c", ["S O S", "h e l p"]),
+        ("I a m", []),
+        ('msgid "Save"\nmsgstr ""', ["msgid", "msgstr", '""']),
+        ("he wrote '' here", ["''"]),
+        ("No. 5 and nos. 6-7, no. One", ["No. 5", "nos. 6-7"]),
+        ("5 USD are EUR 4", ["5", "USD", "EUR", "4"]),
+        ('"title": "A book", "Note": he', ['"title":']),
+    ],
+)
+def test_measures_hours_and_spelled_words_are_kept(text: str, kept: list[str]) -> None:
+    assert [span.text for span in spans(text)] == kept
+
+
+@pytest.mark.parametrize("face", [":)", ":-(", ";D", ":'(", "<3", "^_^", ":/", "XD", "(:", ">_<"])
+def test_faces_of_marks_are_kept(face: str) -> None:
+    for text in (f"so {face} now", face, f"so {face}.", f"so {face}\nnow"):
+        assert [(one.text, one.kind) for one in spans(text)] == [(face, "emoji")], text
+    assert [one for one in spans(f"so{face}x") if one.kind == "emoji"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        ("**Do not** open the *red* door.", ["**", "**", "*", "*"]),
+        ("_so_ ~~old~~ ***new*** __of us__", ["_", "_", "~~", "~~", "***", "***", "__", "__"]),
+        ("2*3*4 and 5 * 6 * 7, *note and *b", []),
+        ("snake_case and _one, __NAME__", []),
+        (r"\*not so\*", []),
+    ],
+)
+def test_marks_of_markdown_around_words_are_tags(text: str, marks: list[str]) -> None:
+    assert [one.text for one in spans(text) if one.kind == "tag"] == marks
+
+
+def test_what_markdown_marks_is_translated_within_its_marks() -> None:
+    words = {"the": "le", "Open": "Ouvre", "red": "rouge", "door": "porte"}
+
+    def say(source: str) -> str:
+        return re.sub(r"[A-Za-z]+", lambda one: words[one[0]], source)
+
+    assert answer(writer().parts("Open the **red** door"), say) == "Ouvre le **rouge** porte"
+    lost = answer(writer().parts("Open the **red** door"), lambda source: say(source)[:10])
+    assert lost.count("**") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "out"),
+    [
+        ("so?!", "va ?", "va ?!"),
+        ("so!!!", "va ! ! ! ! !", "va !!!"),
+        ("so??", "va?", "va??"),
+        ("so...", "va", "va..."),
+        ("so!", "va !", "va !"),
+    ],
+)
+def test_several_final_marks_stay_as_they_were(text: str, said: str, out: str) -> None:
+    assert answer(writer().parts(text), lambda source: said) == out
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "100%",
@@ -384,7 +454,7 @@ def test_quotation_marks_around_a_sentence_or_without_a_partner_stay(
         ),
         ("the cat (a dog) runs.", "court (un chien) le chat.", "court (un chien) le chat."),
         ("cat(s) run.", "les chats courent.", "les chats courent."),
-        ("the cat :) runs.", "le chat court.", "le chat court."),
+        ("the cat :) runs.", "le chat court.", "le chat :) court."),
     ],
 )
 def test_what_is_in_brackets_is_not_lost(text: str, whole: str, out: str) -> None:
