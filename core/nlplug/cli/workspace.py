@@ -19,7 +19,7 @@ _folder = click.argument("folder", type=_FOLDER)
 
 @click.group()
 def workspace() -> None:
-    """Keep data sets, training runs and models in one folder, shared with the pages.
+    """Keep data sets, training runs and models in one folder, shared with the web UI.
 
     \b
     nlplug workspace create my-work
