@@ -62,7 +62,7 @@ def _verified(name: str, key: Path | None) -> dict[str, Any]:
     if Path(name).is_file():
         if key is None:
             raise OptionError(
-                f"{name} is not a wheel, so that only its signature can be checked.",
+                f"{name} is not a wheel, so only its signature can be checked.",
                 hint="Give the public key with --key, or name a wheel or the folder of a bundle.",
             )
         check_signature(Path(name), key)

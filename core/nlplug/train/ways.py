@@ -122,7 +122,7 @@ def check_ways(task: Task, config: WaysConfig) -> None:
             )
     if not is_alone() and (config.seeds > 1 or config.search_minutes):
         raise OptionError(
-            "seeds and search_minutes are for runs of one process.",
+            "seeds and search_minutes cannot be used with several processes.",
             hint="Leave them out, or start the run without torchrun.",
         )
     if config.adapter != "none":
@@ -188,7 +188,7 @@ def _check_private(task: Task, config: WaysConfig) -> None:
         )
     if not is_alone():
         raise OptionError(
-            "private_epsilon is for runs of one process.",
+            "private_epsilon cannot be used with several processes.",
             hint="Leave it out, or start the run without torchrun.",
         )
     for name, wanted in _private_values(config).items():
@@ -196,7 +196,7 @@ def _check_private(task: Task, config: WaysConfig) -> None:
         if name in config.model_fields_set and value != wanted:
             raise OptionError(
                 f"private_epsilon is {config.private_epsilon}, and {name} is {value!r}: the result "
-                "would tell more about a training row than the noise covers.",
+                "would reveal more about a training row than the noise covers.",
                 hint=f"Leave {name} out.",
             )
 

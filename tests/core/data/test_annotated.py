@@ -108,7 +108,7 @@ def test_every_token_stands_where_the_join_says(tokens: list[str]) -> None:
         ({"tokens": ["a", "b"], "tags": ["O"]}, "2 tokens and 1 tags"),
         (
             {"tokens": ["a", "b"], "tags": ["PER", "B-PER"]},
-            "the tag 'PER' is not of the scheme of the others",
+            "the tag 'PER' does not follow the scheme of the others",
         ),
         ({"tokens": ["a"], "tags": [3]}, "nothing says what the ids mean"),
         ({"tokens": ["a"], "tags": [None]}, "None, which is not a tag"),

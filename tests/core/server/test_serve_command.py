@@ -157,7 +157,7 @@ def test_a_host_that_does_not_exist_is_one_clear_error() -> None:
     [
         (["no-such-model"], "no-such-model"),
         (["mine="], "'mine=' is not NAME=MODEL"),
-        (["--default", "no-such-model"], "No model 'no-such-model' is served here"),
+        (["--default", "no-such-model"], "This server has no model 'no-such-model'"),
     ],
 )
 def test_what_cannot_be_served_is_one_clear_error(arguments: list[str], message: str) -> None:
