@@ -111,7 +111,7 @@ def test_the_only_file_of_an_archive_is_read(tmp_path: Path, name: str, suffix: 
         (("data/",), "the archive holds no file"),
         (("a.pdf",), "a.pdf: files with such a name cannot be read"),
         (("a.zip",), "a.zip: files with such a name cannot be read"),
-        (("a.csv.7z",), "a.csv.7z: .7z files are not read"),
+        (("a.csv.7z",), "a.csv.7z: .7z files cannot be read"),
         (("a.xlsx",), ".xlsx files are not read from compressed files"),
     ],
 )
