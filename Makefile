@@ -59,25 +59,25 @@ help: ## List these targets
 demo: $(VENV)/.run-installed ## Serve the web UI and the HTTP interface on http://HOST:PORT
 	$(BIN)/nlplug webui --host $(HOST) --port $(PORT)
 
-test: $(VENV)/.dev-installed ## Run all tests (PYTEST_ARGS="-k …" for some)
+test: $(VENV)/.dev-installed ## Run the tests (PYTEST_ARGS="-k …" for some)
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test5: ## Run the tests of training, export and the web UI on transformers 5, in $(VENV5)
 	$(MAKE) test VENV=$(VENV5) EXTRA=train5 PYTEST_ARGS="$(TESTS5) $(PYTEST_ARGS)"
 
-fuzz: $(VENV)/.dev-installed ## Try many random inputs (FUZZ=20: 20 times as many as in make test)
+fuzz: $(VENV)/.dev-installed ## Test many random inputs (FUZZ=20: 20 times as many as in make test)
 	NLPLUG_FUZZ=$(FUZZ) NLPLUG_FUZZ_TEXTS=20000 nice $(BIN)/python -m pytest -m fuzz $(PYTEST_ARGS)
 
 long: $(VENV)/.dev-installed ## Run the tests that make test leaves out because they take long
 	NLPLUG_LONG=1 nice $(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
-mutants: $(VENV)/.dev-installed ## Test the tests with changed code and write docs/mutants.md (TARGET=cache: one part of it)
+mutants: $(VENV)/.dev-installed ## Mutation testing: change the code, count what the tests notice, write docs/mutants.md (TARGET=cache: a part)
 	nice $(BIN)/python tools/mutants.py $(TARGET)
 
 gate-cases: $(VENV)/.dev-installed ## Run the acceptance suite of the quality gate and write its table into docs/gate.md
 	$(BIN)/python tools/gate_cases.py
 
-soak: $(VENV)/.dev-installed ## Run a server under twice its sustainable load for 10 minutes (SOAK_ARGS="--seconds 60")
+soak: $(VENV)/.dev-installed ## Run a server at twice its sustainable load for 10 minutes (SOAK_ARGS="--seconds 60")
 	$(BIN)/python tools/soak.py --update-docs $(SOAK_ARGS)
 
 # Flower needs older versions of what the server needs, so it has an environment of its own.
@@ -102,7 +102,7 @@ lint: $(VENV)/.dev-installed ## Check style, formatting, types, and the English 
 	$(BIN)/mypy --strict $(CODE)
 	$(BIN)/python tools/prose.py
 
-format: $(VENV)/.dev-installed ## Format the code and mend what ruff can mend
+format: $(VENV)/.dev-installed ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -121,7 +121,7 @@ nox: $(VENV)/.release-installed ## Test with the newest and the lowest versions 
 stacks: ## Export CHECKPOINTS="task=folder[,rows] ..." in $(VENV) and $(VENV5), and write the table into docs/stacks.md
 	$(BIN)/python benchmarks/stacks.py --first $(VENV) --second $(VENV5) --update $(CHECKPOINTS)
 
-bench: $(VENV)/.base-installed ## Measure against the peers and write the tables into docs/benchmarks.md
+bench: $(VENV)/.base-installed ## Compare with other libraries and write the tables into docs/benchmarks.md
 	$(BIN)/python benchmarks/run.py --update-docs $(BENCH_ARGS)
 
 models: $(VENV)/.base-installed ## Train and export the embedded models; MODEL=name: one, in the background (needs NLPLUG_DATA)

@@ -318,7 +318,7 @@ REFUSED = [
     Layout(
         "a-decoder-in-two-files",
         {"onnx/decoder_model.onnx": {}, "onnx/decoder_with_past_model.onnx": {}},
-        refused="holds the graphs decoder_model, decoder_with_past_model; which of them answers",
+        refused="holds the graphs decoder_model, decoder_with_past_model; it is not clear",
     ),
     Layout(
         "graphs-in-a-folder-of-their-own",
@@ -405,7 +405,7 @@ REFUSED = [
     Layout(
         "two-graphs-of-unknown-names",
         {"first.onnx": {}, "second.onnx": {}},
-        refused="holds the graphs first, second; which of them answers is unknown",
+        refused="holds the graphs first, second; it is not clear which one to use",
     ),
     Layout("no-graph", {}, refused="holds no ONNX file"),
 ]

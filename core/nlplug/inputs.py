@@ -215,8 +215,7 @@ def no_column(row: DataRow, field: str, column: str) -> InputError:
     """The error for a row that lacks the column of a field."""
     return InputError(
         f"{row.where}: there is no {column!r} among the columns {', '.join(row.values)}.",
-        hint=f"Call the column that holds the {field} {field!r}, or choose another column "
-        "(--text-column).",
+        hint=f"Rename the column with the {field} to {field!r}, or name it with --text-column.",
     )
 
 
@@ -292,8 +291,8 @@ def spread(task: Task, inputs: Any, fields: dict[str, Any]) -> tuple[Any, dict[s
     if len({len(values) for values in columns.values()}) > 1:
         lengths = ", ".join(f"{name} {len(values)}" for name, values in columns.items())
         raise InputError(
-            f"The lists given for the fields are not of one length: {lengths}.",
-            hint="Give lists of one length, or a single value where all inputs share it.",
+            f"The lists given for the fields have different lengths: {lengths}.",
+            hint="Give lists of the same length, or a single value that all inputs share.",
         )
     every = with_fields(task, inputs, fields)
     shared = {name: value for name, value in every.items() if name not in columns}

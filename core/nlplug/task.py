@@ -181,7 +181,7 @@ class Runner(ABC):
             BundleError: The graph does not show what was asked for.
         """
         raise OptionError(
-            "This kind of model cannot be looked into.", hint="Use a model of another task."
+            "This kind of model cannot be inspected.", hint="Use a model of another task."
         )
 
     @abstractmethod

@@ -16,30 +16,31 @@ HEADER = ("compared", "equal", "known faults", "other", "equal without known fau
 
 _INTRODUCTION = """# Parity with transformers
 
-Our pipelines beside those of transformers 4.57 on the same weights: tiny random models of the usual
-architectures, exported to float32 ONNX by `nlplug export`, and the embedded models. An answer is
-equal when place and label are the same and the scores differ by at most 0.001; one that a single
-side gives counts as compared too.
+This page compares the pipelines of nlplug with those of transformers 4.57 on the same weights: tiny
+random models of the usual architectures, exported to float32 ONNX by `nlplug export`, and the
+models in the packages. Two answers are equal if their position and label are the same and their
+scores differ by at most 0.001. An answer that only one side gives is counted as compared, not as
+equal.
 
-A known fault is verified answer by answer: transformers' pipeline with its faults mended gives our
-answer, and with all but the named one mended it does not. The tiny models have windows of 64 tokens
-and read odd texts (emoji, Chinese without spaces, accents, line breaks), so that faults show far
-more often than in use.
+A known fault of transformers is verified for each answer: if all faults of its pipeline are
+corrected, it gives the answer of nlplug; if all but the named one are corrected, it does not. The
+tiny models have windows of 64 tokens and read odd texts (emoji, Chinese without spaces, accents,
+line breaks), so faults occur far more often than in normal use.
 
-Texts that are generated are compared token by token with those of `generate`, beams with their
-scores too; of sampling, the probabilities that are left after all filters, at each token of a text
-that transformers has drawn. The models are tiny and random likewise, in the fast graph, or in the
-plain one as Optimum exports it; prompts of several lengths make one batch.
+Generated texts are compared with those of `generate`, token by token, and for beams also by score.
+For sampling, the probabilities after all filters are compared, at each token of a text that
+transformers has sampled. These models are tiny and random too, in the fast form of nlplug or in the
+plain form of Optimum's export. A batch has prompts of several lengths.
 
-Summarization and text to text are compared by their texts, from the export to the answer: tiny
+Summarization and text-to-text are compared by their texts, from the export to the answer: tiny
 random T5, mT5, BART, Pegasus, Marian and mBART, each with its usual tokenizer.
 
-The embedded models are int8. `intents-en` has a temperature ([Confidence](confidence.md)), so its
-logits are compared. Answers are compared for one text at a time; what a batch may change is stated
-under [Batches](models.md#batches).
+The models in the packages are int8. `intents-en` has a temperature ([Confidence](confidence.md)),
+so its logits are compared. Answers are compared for one text at a time;
+[Batches](models.md#batches) says what a batch may change.
 
-Made by `pytest tests/parity --parity-report docs/parity.md`; without that option the suite compares
-a part of this.
+`pytest tests/parity --parity-report docs/parity.md` writes this page; without that option, the
+tests compare only a part.
 """
 
 

@@ -204,7 +204,7 @@ def test_plugins_have_commands_and_buttons_that_are_off(guest: Visitor) -> None:
     line = page.locator("[data-dist=nlplug-sentiment]")
     assert "nlplug plugins uninstall nlplug-sentiment" in line.inner_text()
     assert line.locator("[data-change=uninstall]").is_disabled()
-    assert "needs no login" in page.locator("#np-p-off").inner_text()
+    assert "requires no login" in page.locator("#np-p-off").inner_text()
     guest.leave()
 
 

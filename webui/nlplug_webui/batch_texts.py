@@ -6,7 +6,7 @@ BATCH: dict[str, dict[str, str]] = {
     "rows_shown": {"en": "The first {n} rows are shown.", "zh": "仅显示前 {n} 行。"},
     "upload": {"en": "Input file", "zh": "输入文件"},
     "upload_info": {
-        "en": "CSV, TSV, JSONL, JSON, TXT (a line per input), also .gz, .bz2, .xz, .zip; Excel; "
+        "en": "CSV, TSV, JSONL, JSON, TXT (one input per line), also .gz, .bz2, .xz, .zip; Excel; "
         "Parquet",
         "zh": "CSV、TSV、JSONL、JSON、TXT（每行一条），可用 .gz、.bz2、.xz、.zip 压缩；Excel；"
         "Parquet",
@@ -40,8 +40,8 @@ BATCH: dict[str, dict[str, str]] = {
     "batch_full_hint": {"en": "Try again in a few minutes.", "zh": "请过几分钟再试。"},
     "batch_lost": {
         "en": "The results of this batch are no longer on the server: they were deleted, nobody "
-        "opened them for 24 hours, or the server ended before they were complete. Process the file "
-        "again.",
+        "opened them for 24 hours, or the server stopped before they were complete. Process the "
+        "file again.",
         "zh": "服务器上已没有这次批量处理的结果：结果已被删除、超过 24 小时未被打开，"
         "或服务器在处理完成前已停止。请重新处理文件。",
     },

@@ -21,10 +21,10 @@ _PLURAL = re.compile(r"\{(\w+):([^|}]*)\|([^}]*)\}")
 TEXTS: dict[str, dict[str, str]] = {
     "tagline": {"en": "Language tasks on this machine", "zh": "在本机运行的语言任务"},
     "home": {"en": "Overview", "zh": "概览"},
-    "home_title": {"en": "What would you like to do?", "zh": "想做什么？"},
+    "home_title": {"en": "What would you like to do?", "zh": "你想做什么？"},
     "home_lead": {
-        "en": "Every task runs on this machine. Nothing you type leaves it.",
-        "zh": "所有任务都在本机运行，输入的内容不会离开这台机器。",
+        "en": "All tasks run on the machine of this server. What you type is not sent elsewhere.",
+        "zh": "所有任务都在运行此服务器的机器上执行，输入的内容不会发送到别处。",
     },
     "home_more": {"en": "For all tasks", "zh": "适用于所有任务"},
     "home_none": {"en": "No task is installed yet", "zh": "还没有安装任何任务"},
@@ -260,8 +260,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "这个结果没有可解释的内容。",
     },
     "why_key": {
-        "en": "Solid underline: the word speaks for the answer. Dashed underline: against it. "
-        "The stronger the shade, the larger the weight.",
+        "en": "Solid underline: the word supports the answer. Dashed underline: it opposes the "
+        "answer. The stronger the shade, the larger the weight.",
         "zh": "实线：该词支持此结果；虚线：该词不支持此结果。底色越深，权重越大。",
     },
     "why_for": {"en": "for", "zh": "支持"},

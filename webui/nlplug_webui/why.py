@@ -1,6 +1,6 @@
 """The view "Why": the words of an input with their weights, shaded in the text and in a table.
 
-A word that speaks for the answer has a solid underline, and one that speaks against it a dashed
+A word that supports the answer has a solid underline, and one that opposes it a dashed
 one. A table has the weights as signed numbers: nothing is told by colour alone.
 """
 

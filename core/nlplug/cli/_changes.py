@@ -33,7 +33,7 @@ def bundle_to_change(
     bundle = resolve(model, host=host, fetch=False)
     if output is None and not is_path(model):
         raise OptionError(
-            f"{model!r} is an installed or cached model, which is not changed.",
+            f"{model!r} is an installed or cached model, which cannot be changed in place.",
             hint="Give --output, the folder of the new bundle.",
         )
     name = task or (bundle.manifest.task if bundle.manifest else "")

@@ -17,7 +17,7 @@ from nlplug.cli._options import FiniteRange
     "--data",
     type=click.Path(path_type=Path),
     required=True,
-    help="File with up to 512 rows to choose the scales on, best rows of the training data.",
+    help="File with up to 512 rows to choose the scales on, preferably training rows.",
 )
 @click.option(
     "--eval",
@@ -36,7 +36,7 @@ from nlplug.cli._options import FiniteRange
     type=FiniteRange(0, 100),
     default=0.5,
     show_default=True,
-    help="Largest loss against the earlier graph, in points of the task's metric.",
+    help="Largest loss against the old graph, in points of the task's metric.",
 )
 def calibrate(
     model: str,
@@ -48,10 +48,10 @@ def calibrate(
 ) -> None:
     """Make the answers of an int8 model independent of the batch.
 
-    For models whose int8 graphs take one scale from each batch: those of earlier versions of
-    nlplug, and most quantized graphs of the Hub. The scales are chosen on real texts and
-    written into the graphs; the weights stay as they are. The new graphs are compared with the
-    earlier ones, and refused if they lose more than the budget.
+    For models whose int8 graphs compute their scales from each batch: those of earlier versions of
+    nlplug, and most quantized graphs on the Hub. The scales are chosen on real texts and stored in
+    the graphs; the weights do not change. The new graphs are compared with the old ones, and
+    refused if they lose more than the budget.
 
     \b
     nlplug models calibrate runs/mine --data train.jsonl --eval dev.jsonl

@@ -52,16 +52,16 @@ def confidence(
     cli_delimiter: str | None,
     cli_encoding: str | None,
 ) -> None:
-    """Fit the scores of a model to rows that did not train it; the weights stay as they are.
+    """Calibrate the scores of a model on rows that were not used to train it.
 
-    Of a classifier, the scores become probabilities, and label sets (coverage) are allowed: a
-    temperature is stored if it lowers the calibration error, and the scores of the right labels. A
-    default min_score is moved, so that the same share of the rows has a lower score. At least 200
-    rows are needed.
+    The weights do not change. For a classifier, the scores become probabilities, and the option
+    coverage becomes available: the command stores a temperature, if this lowers the calibration
+    error, and the scores of the right labels. A default min_score is adjusted so that the same
+    share of the rows has a lower score. At least 200 rows are needed.
 
-    Of a model that answers questions, null_score_diff_threshold is fitted: how far the score of
-    "no answer" must exceed that of the best answer. At least 50 questions with and 50 without an
-    answer are needed.
+    For a question answering model, null_score_diff_threshold is fitted: how far the score of "no
+    answer" must exceed that of the best answer. At least 50 questions with an answer and 50 without
+    one are needed.
 
     \b
     nlplug models confidence runs/mine --data held-out.csv

@@ -23,13 +23,13 @@ nlplug data check {task} rows.csv
 nlplug data check {task} rows.csv --eval eval.csv --base FOLDER_OR_HUB_ID
 nlplug data check {task} --config run.toml
 
-It prints how the files were read and what looks wrong: rows that training would refuse; texts that
-are in the training data and in the evaluation data; contradicting and repeated rows; labels that
-differ only in spelling; imbalance and rare labels; texts longer than the window of --base; and how
-long training is likely to take. Other columns and labels are named as for `nlplug train {task}`.
+It prints how the files were read, and what looks wrong: rows that training would reject; texts
+that are in both the training data and the evaluation data; contradicting and repeated rows; labels
+that differ only in spelling; imbalance and rare labels; texts longer than the window of --base. It
+also estimates the training time. The options are those of `nlplug train {task}`.
 
-The exit code is 0 if nothing is wrong or only warnings were found, and 1 if training would refuse
-the data. With --strict, warnings give 1 too.
+The exit code is 0 if there are no errors, and 1 if training would reject the data. With --strict,
+warnings also give 1.
 """
 EXIT_PROBLEMS = 1
 _NEEDED = ("base", "output")

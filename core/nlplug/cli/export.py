@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path),
-    help="File with rows that the scales of int8 activations are chosen on, best the training "
+    help="File with rows on which the scales of int8 activations are chosen, preferably training "
     "rows; labels are not read.  [default: the rows of the gate]",
 )
 @click.option("--text-column", help="Name of the column with the text.  [default: text]")
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     "--blocks/--columns",
     "blocks",
     default=None,
-    help="For models that write texts: one int8 scale per block of up to 128 weights, which is "
+    help="For models that generate text: one int8 scale per block of up to 128 weights, which is "
     "faster for one text at a time and makes the next token independent of the batch, or one per "
     "column, which is faster in batches and with beam search.  [default: blocks for models that "
     "continue a text, columns for text-to-text models]",
@@ -91,7 +91,7 @@ if TYPE_CHECKING:
     "--allow",
     multiple=True,
     metavar="CHECK",
-    help="A check of the checkpoint that must not stop the export; repeatable: files, sizes, "
+    help="Export in spite of the findings of this check; repeatable: files, sizes, "
     "config, tensors, tokenizer, record, answers.",
 )
 @click.option(
@@ -99,15 +99,20 @@ if TYPE_CHECKING:
     type=click.Choice(["fixed", "batch"]),
     default="fixed",
     show_default=True,
-    help="Scales of int8 activations: fixed at export, so that the answer to a text does not "
-    "depend on the texts in its batch, or taken from each batch.",
+    help="Scales of int8 activations. fixed: chosen at export, so that the answer to a text does "
+    "not depend on the other texts in its batch; batch: computed from each batch.",
 )
 @click.option(
-    "--max-length", type=click.IntRange(1), help="Window in tokens.  [default: the model's]"
+    "--max-length", type=click.IntRange(1), help="Window length in tokens.  [default: the model's]"
 )
 @click.option("--name", default="", help="Name of the model.  [default: the name of the folder]")
 @click.option("--license", "license_", default="", help="Licence, for the manifest.")
-@click.option("--language", "languages", multiple=True, help="Language, such as en; repeatable.")
+@click.option(
+    "--language",
+    "languages",
+    multiple=True,
+    help="Language of the model, such as en; repeatable.",
+)
 @click.option("--description", default="", help="One line about the model, for the manifest.")
 @click.pass_context
 def export(
@@ -137,10 +142,11 @@ def export(
 ) -> None:
     """Export MODEL (a checkpoint folder or a Hub id) to ONNX.
 
-    The checkpoint is checked first: files, sizes, weights, tokenizer, and its own record. Then each
-    precision is compared with PyTorch on the same rows. A precision that loses more than the budget
-    is repaired if it can be; otherwise it is refused, and its numbers are shown. An existing bundle
-    in --output is replaced only when the new one is complete.
+    The checkpoint is checked first: files, sizes, weights, tokenizer, and the record that nlplug
+    train wrote. Then each precision is compared with PyTorch on the same rows. A precision that
+    loses more than the budget is repaired if possible; otherwise it is refused, and the figures are
+    shown. An existing bundle (exported model) in --output is replaced only when the new one is
+    complete.
 
     \b
     nlplug export runs/mine --task sentiment --output out/ --data dev.jsonl

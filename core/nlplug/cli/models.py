@@ -86,7 +86,7 @@ def list_models(task: str | None, as_json: bool) -> None:
 @click.option("--revision", help="Branch, tag or commit of a Hub model.")
 @_as_json
 def info(model: str, revision: str | None, as_json: bool) -> None:
-    """Show the facts of a model: labels, files, metrics, licence."""
+    """Show labels, files, metrics and licence of a model."""
     from nlplug.models.inventory import size_of
 
     bundle = _open(model, revision)
@@ -216,8 +216,8 @@ def pull(model: str, precision: tuple[str, ...], revision: str | None, as_json: 
 def seal(folder: Path, as_json: bool) -> None:
     """Accept the changed files of a bundle.
 
-    Writes the digests in nlplug.json anew, from the files in FOLDER as they are now. Run it after
-    changing a file of the bundle on purpose.
+    Updates the digests in nlplug.json to the current files in FOLDER. Run it after you changed a
+    file of the bundle on purpose.
     """
     from nlplug.models.seal import seal as seal_folder
 

@@ -85,10 +85,10 @@ def decrypt(model: str, output: Path, key_file: Path | None, as_json: bool) -> N
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_as_json
 def sbom(folder: Path, as_json: bool) -> None:
-    """Add the list of the packages that made a model (SBOM).
+    """Add a software bill of materials (SBOM) to a model.
 
     Run it in the environment that trained or exported the bundle in FOLDER. It writes
-    sbom.cdx.json (CycloneDX 1.6) into the folder and the digests in nlplug.json anew. Sign the
+    sbom.cdx.json (CycloneDX 1.6) into the folder and updates the digests in nlplug.json. Sign the
     bundle after this, not before.
     """
     from nlplug.models.bundle import Bundle

@@ -38,14 +38,14 @@ from nlplug.cli._context import show_log
 def prune(
     checkpoint: str, output: Path, data: Path, keep: float, keep_heads: float, text_column: str
 ) -> None:
-    """Write a smaller checkpoint: the least useful neurons and attention heads are removed.
+    """Remove the least useful neurons and attention heads from a checkpoint.
 
     \b
     nlplug prune out.training/model --data rows.csv --keep 0.5 --keep-heads 0.5 --output smaller
     nlplug train classification --base smaller --teacher out --data rows.csv --output small
 
-    CHECKPOINT is a PyTorch checkpoint: a folder or a Hub id. The result has lost quality and has to
-    be trained again, best with the whole model as --teacher.
+    CHECKPOINT is a PyTorch checkpoint: a folder or a Hub id. Pruning costs quality, so train the
+    result again, preferably with the whole model as --teacher.
     """
     from nlplug.data.formats import DataFile
     from nlplug.extras import require

@@ -57,9 +57,10 @@ def tune(
 ) -> None:
     """Find the fastest settings of a model on this machine.
 
-    Measures precisions, devices and batch sizes alternately, and stores the fastest that keep the
-    accuracy. They are used from then on where neither a precision nor a device is given, until the
-    files of the model, the processor or ONNX Runtime change. Run it on a quiet machine.
+    Measures precisions, devices and batch sizes alternately, and stores the fastest settings that
+    keep the accuracy. They are then used whenever neither a precision nor a device is given, until
+    the files of the model, the processor or ONNX Runtime change. Run it while nothing else runs on
+    the machine.
 
     \b
     nlplug models tune sentiment-en

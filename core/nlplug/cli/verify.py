@@ -24,9 +24,10 @@ def verify(ctx: click.Context, model: tuple[str, ...], key: Path | None, as_json
     """Check models and wheels for changed, missing and unlisted files.
 
     MODEL is a folder, the name of a packaged model, owner/name of a downloaded one, or a wheel with
-    a model. Without MODEL all models on this machine are checked. With --key a model also needs a
-    signature of this key; of other files, such as source distributions, only this is checked.
-    NLPLUG_VERIFY=1 and NLPLUG_VERIFY_KEY=FILE require the same each time a model is loaded.
+    a model. Without MODEL, all models on this machine are checked. With --key, each model must also
+    be signed with this key; of other files, such as source distributions, only the signature is
+    checked. NLPLUG_VERIFY=1 and NLPLUG_VERIFY_KEY=FILE make the same check each time a model is
+    loaded.
     """
     from nlplug.errors import NlplugError
 
@@ -61,7 +62,7 @@ def _verified(name: str, key: Path | None) -> dict[str, Any]:
     if Path(name).is_file():
         if key is None:
             raise OptionError(
-                f"{name} is not a wheel, so that only its signature can be checked.",
+                f"{name} is not a wheel, so only its signature can be checked.",
                 hint="Give the public key with --key, or name a wheel or the folder of a bundle.",
             )
         check_signature(Path(name), key)

@@ -19,7 +19,7 @@ _folder = click.argument("folder", type=_FOLDER)
 
 @click.group()
 def workspace() -> None:
-    """Keep data sets, training runs and models in one folder, shared with the pages.
+    """Keep data sets, training runs and models in one folder, shared with the web UI.
 
     \b
     nlplug workspace create my-work
@@ -86,7 +86,11 @@ def import_rows(folder: Path, name: str, file: Path, task: str | None) -> None:
     else:
         data = DataSet.open(opened, name)
     added = data.take(DataFile(file), corrections_of(host.task(data.task)))
-    click.echo(f"{name}: {added['rows']:,} rows and {added['unlabelled']:,} texts to label added.")
+    rows, texts = (
+        f"{n:,} {word}{'s' * (n != 1)}"
+        for n, word in ((added["rows"], "row"), (added["unlabelled"], "text"))
+    )
+    click.echo(f"{name}: added {rows} and {texts} to label.")
 
 
 @workspace.command("export")

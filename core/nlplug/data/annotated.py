@@ -177,7 +177,7 @@ def _check_tags(tags: Sequence[str], row: DataRow) -> None:
         )
     if bare and any(tag != OUTSIDE and is_entity_tag(tag) for tag in tags):
         raise DataError(
-            f"{row.where}: the tag {bare[0]!r} is not of the scheme of the others.",
+            f"{row.where}: the tag {bare[0]!r} does not follow the scheme of the others.",
             hint="Tags are O, B-TYPE and I-TYPE (IOB1, BIO, BIOES and BILOU are read), or bare "
             "types throughout.",
         )
@@ -228,7 +228,7 @@ def _spans(row: DataRow, text: str, label_column: str | None) -> list[Span]:
             raise DataError(
                 f"{row.where}: the spans {text[before[0] : before[1]]!r} and "
                 f"{text[after[0] : after[1]]!r} overlap.",
-                hint="A character has one label at most; keep the longer span, say.",
+                hint="A character has at most one label; keep one of the two spans.",
             )
     return spans
 
@@ -255,7 +255,7 @@ def _span(value: Any, text: str, column: str, row: DataRow) -> Span:
         )
     if not 0 <= start < end <= len(text) or not text[start:end].strip():
         raise DataError(
-            f"{row.where}: the span {start} to {end} ({label}) holds no text.",
+            f"{row.where}: the span {start} to {end} ({label}) contains no text.",
             hint=f"Offsets count characters from 0, the end is exclusive; there are {len(text)}.",
         )
     if label == OUTSIDE:

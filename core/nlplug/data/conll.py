@@ -214,7 +214,7 @@ def _as_bio(tags: list[str], place: str) -> tuple[list[str], list[str]]:
     if any(map(is_entity_tag, entities)) or (entities and len(single) < len(tags)):
         bad = next((tag for tag in single if canonical_tags([tag]) is None), single[-1])
         raise DataError(
-            f"{place}: the tag {bad!r} is not of the scheme of the others.",
+            f"{place}: the tag {bad!r} does not follow the scheme of the others.",
             hint="Tags are O, B-TYPE and I-TYPE throughout, or bare types throughout.",
         )
     return tags, []

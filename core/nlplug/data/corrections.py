@@ -109,7 +109,7 @@ def span_of(value: Any, text: str) -> tuple[int, int]:
     """Start and end of a value with both, checked against the text.
 
     Raises:
-        InputError: The value has another form, or the span holds no text.
+        InputError: The value has another form, or the span contains no text.
     """
     start, end = (value.get(n) if isinstance(value, Mapping) else None for n in ("start", "end"))
     if type(start) is not int or type(end) is not int:
@@ -118,7 +118,7 @@ def span_of(value: Any, text: str) -> tuple[int, int]:
         )
     if not 0 <= start < end <= len(text) or not text[start:end].strip():
         raise InputError(
-            f"The span {start} to {end} holds no text.",
+            f"The span {start} to {end} contains no text.",
             hint=f"Offsets count characters from 0; the text has {len(text)}.",
         )
     return start, end

@@ -125,7 +125,7 @@ def data_format(path: Path) -> str:
         if name.endswith(suffix):
             return _NAMED.get(suffix, suffix)
     raise DataError(
-        f"{path}: no reader for files of this name.",
+        f"{path}: files with such a name cannot be read.",
         hint=f"Use one of {', '.join(FORMATS)} (all but .parquet and .xlsx also with "
         f"{', '.join(PACKED)}), or name the format by --format.",
     )

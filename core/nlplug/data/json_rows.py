@@ -137,7 +137,7 @@ def _inside(values: dict[str, Any], file: DataFile) -> Any:
     if found:
         raise DataError(
             f"{file.path}:1: holds several arrays: {', '.join(map(repr, found))}.",
-            hint="Write the rows of one of them to a file of their own.",
+            hint="Write the rows of one of them to a separate file.",
         )
     if values and all(isinstance(value, list | dict) for value in values.values()):
         raise DataError(

@@ -41,9 +41,9 @@ def unpacked_name(path: Path) -> str:
     stem, dot, suffix = name.rpartition(".")
     if command := ARCHIVES.get(dot + suffix):
         raise DataError(
-            f"{path}: {dot}{suffix} files are not read.",
+            f"{path}: {dot}{suffix} files cannot be read.",
             hint=f"Unpack it ({command} {path.name}) and give the file in it. Compressed files "
-            f"that are read: {', '.join(PACKED)}.",
+            f"that can be read: {', '.join(PACKED)}.",
         )
     return stem if packing(path) else name
 
@@ -71,7 +71,7 @@ def _archive(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, EOFError) as error:
         raise DataError(
-            f"{path}: this is no zip archive, or it is damaged or cut off ({error}).",
+            f"{path}: this is not a zip archive, or it is damaged or cut off ({error}).",
             hint="Compress or copy the file again.",
         ) from None
     except OSError as error:
@@ -104,7 +104,7 @@ def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
         raise DataError(f"{path}: {file.filename!r} has a password.", hint=hint)
     if file.compress_type not in _METHODS:
         raise DataError(
-            f"{path}: {file.filename!r} is compressed in a way that is not read.", hint=hint
+            f"{path}: {file.filename!r} is compressed with an unsupported method.", hint=hint
         )
     return file
 

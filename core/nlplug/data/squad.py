@@ -156,7 +156,7 @@ def _span(text: Any, start: Any, context: str, row: DataRow) -> tuple[int, int]:
         if found < 0:
             raise DataError(
                 f"{_where(row)}: the answer {text!r} is not in the context.",
-                hint="An answer is a piece of its context, copied letter by letter.",
+                hint="Copy the answer exactly from its context.",
             )
         return found, found + len(text)
     try:
@@ -168,7 +168,7 @@ def _span(text: Any, start: Any, context: str, row: DataRow) -> tuple[int, int]:
     if begin < 0 or context[begin : begin + len(text)] != text:
         raise DataError(
             f"{_where(row)}: the answer {text!r} is not at position {start!r} of the context.",
-            hint="answer_start counts characters from 0; leave it out to take the first place.",
+            hint="answer_start counts characters from 0; leave it out to use the first occurrence.",
         )
     return begin, begin + len(text)
 

@@ -158,8 +158,8 @@ class RowWriter:
         if extra:
             raise DataError(
                 f"{self._path}: row {self.count + 1} has the column {extra[0]!r}, "
-                "which the first row had not.",
-                hint="Write .jsonl where rows differ in their columns.",
+                "which the first row does not have.",
+                hint="Write .jsonl if the rows have different columns.",
             )
         self._write_cells([row.get(name) for name in self._columns], file)
 

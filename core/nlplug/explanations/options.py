@@ -66,7 +66,7 @@ class ExplanationOptions(TaskOptions):
         le=8192,
         title="Passes of an explanation",
         description="Maximum number of windows that the model reads for one explanation. If a text "
-        "has too many words for it, neighboring words share one weight.",
+        "has too many words for this limit, neighboring words share one weight.",
         json_schema_extra=chinese(
             "解释的计算次数",
             "一次解释中模型最多读取的窗口数。若文本的词太多，相邻的词共用一个权重。",

@@ -53,7 +53,7 @@ def calibrate_bundle(config: ExportConfig) -> ExportReport:
     if not names:
         raise OptionError(
             f"No graph of {earlier.name!r} takes scales from each batch, so none can be fixed.",
-            hint="Its answers are independent of the batch already.",
+            hint="Its answers are already independent of the batch.",
         )
     calibrate = load(config.task.family.calibrator)
     with BundleWriter(config.output) as writer:
@@ -68,7 +68,7 @@ def calibrate_bundle(config: ExportConfig) -> ExportReport:
         refused = [str(result.refused) for result in results if result.refused]
         if refused:
             raise GateRefused(
-                f"The gate refused: {'; '.join(refused)}. {config.output} is as it was.",
+                f"The gate refused: {'; '.join(refused)}. {config.output} was not changed.",
                 hint="Give more or other rows with --data, or allow a larger loss with --budget.",
             )
         bundle = writer.commit(_manifest(config, draft, made))

@@ -266,7 +266,7 @@ def _check_fp32(parity: Mapping[str, float]) -> None:
     different = round((1 - parity["identical"]) * parity["rows"]) - parity["ties"]
     if different > 0 or not relative_difference(parity) <= FP32_TOLERANCE:
         raise ExportError(
-            f"The float32 graph writes other texts than PyTorch for {different:.0f} of "
+            f"The float32 graph generates other texts than PyTorch for {different:.0f} of "
             f"{parity['rows']:.0f} prompts, and its logits differ by {parity['max_abs_diff']:.2e} "
             f"(the largest is {parity['largest']:.2f}): the export is broken.",
             hint="Please report the architecture. An existing bundle was not changed.",

@@ -60,8 +60,8 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
         )
     if values.get("model_type") not in transformers.CONFIG_MAPPING:
         raise ExportError(
-            f"{name} has the architecture {values.get('model_type')!r}, by its config.json, "
-            "which this version of transformers does not have.",
+            f"{name} has the architecture {values.get('model_type')!r} in its config.json, "
+            "which this version of transformers does not support.",
             hint=f"No code of a repository is run. Architectures that are tested: {tested()}.",
         )
     kind = transformers.CONFIG_MAPPING[values["model_type"]]

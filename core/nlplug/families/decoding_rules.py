@@ -19,7 +19,7 @@ from nlplug.argument_rules import (
 from nlplug.errors import OptionError
 
 _NO_OBJECTS = only(None, [], hint="Use stop, bad_words or prefix_allowed_tokens_fn.")
-_not_offered = partial(only, hint="This way of decoding is not offered; leave it out.")
+_not_offered = partial(only, hint="This decoding method is not supported; leave it out.")
 _DETAILS = only(None, False, hint="Use details=True of text generation.")
 
 
@@ -107,7 +107,7 @@ DECODING_RULES: Mapping[str, Rule] = {
     "return_type": only(None, hint="Leave it out: answers are texts."),
     **dict.fromkeys(
         ("assistant_model", "assistant_tokenizer"),
-        only(None, hint="Leave it out: a model decodes alone."),
+        only(None, hint="Leave it out: assisted decoding is not supported."),
     ),
     "stopping_criteria": _NO_OBJECTS,
     "logits_processor": _NO_OBJECTS,

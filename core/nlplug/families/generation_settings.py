@@ -39,7 +39,7 @@ def check_settings(values: Mapping[str, Any], name: str) -> None:
         if value is not None and value != neutral and value not in ([], {}):
             raise BundleError(
                 f"The generation settings of {name!r} have {setting}={shown(value)}, which is "
-                "not offered.",
-                hint="Remove it from generation_config.json, or from config.json where there is "
-                "no such file, if texts without it are wanted.",
+                "not supported.",
+                hint="To generate texts without it, remove it from generation_config.json, or, if "
+                "there is no such file, from config.json.",
             )

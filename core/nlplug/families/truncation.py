@@ -64,6 +64,6 @@ def cut_to(ids: list[int], room: int, model: str, *, truncation: bool) -> list[i
     if len(ids) > room and not truncation:
         raise InputError(
             f"The text has {len(ids)} tokens; the window of {model!r} has room for {room}.",
-            hint="Shorten it, or have its end cut off by truncation=True.",
+            hint="Shorten it, or set truncation=True to cut off its end.",
         )
     return ids[: max(room, 0)]

@@ -128,9 +128,9 @@ class Bundle:
         files = self.precisions if graph is None else self.graphs.get(graph, {})
         if not files and graph is None:
             raise BundleError(
-                f"{self.path} holds the graphs {', '.join(sorted(self.graphs))}; which of them "
-                "answers is unknown.",
-                hint="Name the file of the graph that answers onnx/model.onnx.",
+                f"{self.path} holds the graphs {', '.join(sorted(self.graphs))}; it is not clear "
+                "which one to use.",
+                hint="Rename the file of the right graph to onnx/model.onnx.",
             )
         try:
             return files[precision]
@@ -256,8 +256,8 @@ def _check_folder(path: Path) -> None:
     # The manifest decides: a partial marker next to it is a harmless leftover.
     if (path / PARTIAL_FILE).exists() and not (path / MANIFEST_FILE).exists():
         raise BundleIncomplete(
-            f"{path} is half written: {PARTIAL_FILE} is there and {MANIFEST_FILE} is not.",
-            hint=f"Delete the folder and run again what was writing it. {AGAIN}",
+            f"{path} is incomplete: it holds {PARTIAL_FILE}, but not {MANIFEST_FILE}.",
+            hint=f"Delete the folder, and run the command that was writing it again. {AGAIN}",
         )
     if find_file(path, CONFIG_FILE) is None:
         raise BundleIncomplete(

@@ -120,7 +120,7 @@ class HubFile:
             right = self.size is None or path.stat().st_size == self.size
         if not right:
             raise BundleCorrupt(
-                f"{self.name} arrived with another content than the Hub announced.",
+                f"{self.name} has other content than the Hub announced.",
                 hint="Try again. If it happens again, a proxy or mirror changes the file.",
             )
 
@@ -223,7 +223,7 @@ def fetch(ref: HubRef, repo: HubRepo, names: list[str], folder: Path, settings: 
 def _refuse_offline(ref: HubRef, settings: Settings) -> None:
     if settings.offline:
         raise OfflineError(
-            f"{ref} would have to be fetched, and the network is switched off "
+            f"{ref} must be downloaded, but the network is switched off "
             "(NLPLUG_OFFLINE or HF_HUB_OFFLINE).",
             hint=f"Unset that and run: nlplug models pull {ref}",
         )

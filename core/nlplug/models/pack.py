@@ -186,7 +186,7 @@ def _check(config: PackConfig) -> None:
     installed = metadata.distributions(name=config.name)
     if any(config.module not in {point.value for point in one.entry_points} for one in installed):
         raise OptionError(
-            f"{config.name!r} is the name of an installed package that is no model.",
+            f"{config.name!r} is the name of an installed package that is not a model.",
             hint="Choose another name: pip would replace that package with the model.",
         )
 

@@ -49,7 +49,7 @@ def resolve(
 
     Raises:
         ModelNotFound: Nothing of this name anywhere.
-        OfflineError: It would have to be fetched, and the network is switched off.
+        OfflineError: It must be downloaded, but the network is switched off.
         OptionError: The repository lacks the precision.
         BundleError: It is there, and cannot be used, or it is not what ``NLPLUG_VERIFY`` and
             ``NLPLUG_VERIFY_KEY`` ask for.
@@ -112,7 +112,7 @@ def open_embedded(name: str, path: Path) -> Bundle:
     except ModelNotFound:
         raise BundleIncomplete(
             f"The package of the model {name!r} is incomplete: it has no folder {path}.",
-            hint="Install the package again, or make the model where it is a source checkout.",
+            hint="Install the package again. In a source checkout, train the model: make models.",
         ) from None
 
 
@@ -186,5 +186,5 @@ def _unknown(model: str, host: PluginHost | None) -> ModelNotFound:
     return ModelNotFound(
         f"There is no model {model!r}: no such folder, and no installed package registers it.",
         hint=(f"Did you mean {close[0]!r}? " if close else "")
-        + f"Packaged models: {', '.join(known) or 'none'}. One of the Hub is named owner/name.",
+        + f"Packaged models: {', '.join(known) or 'none'}. Models of the Hub are named owner/name.",
     )

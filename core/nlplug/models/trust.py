@@ -44,14 +44,14 @@ def verify_for_use(bundle: Bundle, settings: Settings) -> None:
     """What ``NLPLUG_VERIFY`` and ``NLPLUG_VERIFY_KEY`` ask for when a model is loaded.
 
     Raises:
-        BundleIncomplete: The model has no manifest, so that it cannot be verified.
+        BundleIncomplete: The model has no manifest, so it cannot be verified.
         BundleError: As for `verify_bundle`.
     """
     if not settings.verify and settings.verify_key is None:
         return
     if bundle.manifest is None:
         raise BundleIncomplete(
-            f"{bundle.path} has no {MANIFEST_FILE}, so that it cannot be verified.",
+            f"{bundle.path} has no {MANIFEST_FILE}, so it cannot be verified.",
             hint="NLPLUG_VERIFY allows only models with a manifest, as nlplug writes them.",
         )
     verify_bundle(bundle, settings.verify_key)

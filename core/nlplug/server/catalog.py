@@ -154,9 +154,9 @@ class Catalog:
         close = difflib.get_close_matches(name, self._served, n=1)
         guess = f"Did you mean {close[0]!r}? " if close else ""
         return ModelNotFound(
-            f"No model {name!r} is served here.",
-            hint=f"{guess}Served are: {', '.join(self._served) or 'none'}. Name others "
-            "when you start the server.",
+            f"This server has no model {name!r}.",
+            hint=f"{guess}Its models are: {', '.join(self._served) or 'none'}. To serve others, "
+            "name them when you start the server.",
         )
 
     def _add_installed(self) -> None:

@@ -37,7 +37,7 @@ def read_keys(api_key: str | None = None, file: str | Path | None = None) -> lis
     keys = [key.strip() for key in api_key.split(",") if key.strip()]
     if api_key and not keys:
         raise ServerError(
-            f"The API keys {api_key!r} hold no key.",
+            f"The API keys {api_key!r} contain no key.",
             hint="Give one or more keys, separated by commas, or leave them out.",
         )
     if file:

@@ -38,8 +38,8 @@ def checked_contents(task: Task, config: TrainConfig) -> Contents:
     contents = contents_of(task, config)
     if contents is None:
         raise OptionError(
-            f"The family {task.family.name!r} of the task {task.name!r} has no check of its data.",
-            hint="Its models are not trained on rows of yours. In a family of your own, set "
+            f"The family {task.family.name!r} of the task {task.name!r} has no data check.",
+            hint="Its models cannot be trained on your rows. In a family of your own, set "
             "Family.contents to 'module:Class' of a nlplug.data.contents.Contents.",
         )
     return contents

@@ -208,14 +208,14 @@ class _ResultConfig(RunConfig):
     test: list[str] = Field(
         default=[],
         description="Test data: labelled rows for the quality gate and the report. Default: a part "
-        "of the evaluation rows, which then does not choose the checkpoint.",
+        "of the evaluation rows, which is then not used to select the checkpoint.",
     )
     test_share: float = Field(
         ge=0,
         lt=1,
         default=0.5,
         description="Share of the evaluation rows to use as test data if --test is not given; 0: "
-        "the quality gate uses the rows that chose the checkpoint.",
+        "the quality gate uses the rows that selected the checkpoint.",
     )
     allow_trivial: bool = Field(
         default=False,
@@ -223,7 +223,7 @@ class _ResultConfig(RunConfig):
         "most frequent label.",
     )
     strict: bool = Field(
-        default=False, description="Stop before training if the check of the data has warnings."
+        default=False, description="Stop before training if the data check has warnings."
     )
     precisions: list[Literal["fp32", "fp16", "int8"]] = Field(
         default=["fp32", "int8"], description="Precisions to export."
@@ -232,7 +232,7 @@ class _ResultConfig(RunConfig):
         ge=0,
         default=0.005,
         description="Maximum decrease of the main metric, compared with PyTorch, for an exported "
-        "precision.",
+        "precision; 0.005 is half a point.",
     )
     license: str = Field(default="", description="License of the bundle, for its manifest.")
     name: str = Field(
@@ -279,8 +279,8 @@ class EncoderConfig(TrainConfig):
         default=0.1,
         json_schema_extra={"chosen": True},
         description="Share of the training data to hold out if --eval is not given. A hash of the "
-        "text selects the rows. Default: none of fewer than 2,000 rows, whose score is estimated "
-        "by cross-validation; else 0.1.",
+        "text selects the rows. Default: 0 for fewer than 2,000 rows, whose score is estimated by "
+        "cross-validation; else 0.1.",
     )
     epochs: Epochs = Field(
         default=3.0,

@@ -123,7 +123,7 @@ def check_length(config: LoopConfig) -> None:
             )
     if not is_alone():
         raise OptionError(
-            "minutes is for runs of one process.",
+            "minutes cannot be used with several processes.",
             hint="Give epochs, or start the run without torchrun.",
         )
 

@@ -132,7 +132,7 @@ def _lines(name: str, value: Any, settings: Mapping[str, Any]) -> str | None:
     """Rows in memory as JSON Lines; None if they are in files.
 
     Raises:
-        DataError: The value is neither files nor rows, or a row has no form in JSON.
+        DataError: The value is neither files nor rows, or a row cannot be written as JSON.
         OptionError: A setting says how to read a file, but the rows are in memory.
     """
     if isinstance(value, str | Path):
@@ -161,7 +161,7 @@ def _lines(name: str, value: Any, settings: Mapping[str, Any]) -> str | None:
             lines.append(json.dumps(dict(row), ensure_ascii=False, allow_nan=False) + "\n")
         except (TypeError, ValueError) as error:
             raise DataError(
-                f"{name}: row {number} has no form in JSON ({error}).",
+                f"{name}: row {number} cannot be written as JSON ({error}).",
                 hint="Use texts, numbers, lists and dicts.",
             ) from None
     return "".join(lines)

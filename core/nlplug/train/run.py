@@ -237,7 +237,7 @@ def _checked(contents: Contents, rows: RunRows, config: TrainConfig) -> DataChec
         raise check.errors[0]
     if config.strict and (count := check.count("warning")):
         raise DataError(
-            f"The check of the data has {count} warning{'s' * (count > 1)}.",
+            f"The data check found {count} warning{'s' * (count > 1)}.",
             hint="Correct the data, or train without --strict.",
         )
     return check

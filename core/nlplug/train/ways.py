@@ -30,8 +30,8 @@ class WaysConfig(BaseModel):
 
     adapter: Literal["none", "lora", "rslora"] = Field(
         default="none",
-        description="lora: train small matrices beside the layers (Hu et al. 2021) and the output "
-        "layer only, and add them to the weights at the end. rslora: their rank-stabilized form "
+        description="lora: train only the output layer and small matrices beside the layers (Hu et "
+        "al. 2021), and add them to the weights at the end. rslora: their rank-stabilized form "
         "(Kalajdzievski 2023).",
     )
     adapter_rank: int = Field(
@@ -48,43 +48,43 @@ class WaysConfig(BaseModel):
     teacher: str = Field(
         default="",
         json_schema_extra={"private": ""},
-        description="Model whose answers are learned besides the labels (distillation): a folder, "
-        "the name of a packaged model, or a Hub id with ONNX files.",
+        description="Model to learn from in addition to the labels (distillation): a folder, the "
+        "name of a packaged model, or a Hub id with ONNX files.",
     )
     teacher_share: float = Field(
         gt=0,
         le=1,
         default=0.5,
-        description="Weight of the answers of --teacher against the labels of the rows.",
+        description="Weight of the scores of --teacher; the labels have the rest.",
     )
     teacher_temperature: float = Field(
         gt=0,
         default=2.0,
-        description="Temperature that softens the scores of --teacher: above 1 they are more even.",
+        description="Temperature that softens the scores of --teacher; above 1: more even scores.",
     )
     teacher_states: str = Field(
         default="",
         json_schema_extra={"private": ""},
-        description="PyTorch checkpoint whose hidden states are learned too, a folder or a Hub id, "
-        "with the tokenizer and the hidden size of the base, such as the model that a pruned base "
-        "is from.",
+        description="PyTorch checkpoint (a folder or a Hub id) whose hidden states are learned "
+        "too. It needs the tokenizer and the hidden size of the base. For a pruned base: the "
+        "checkpoint before pruning.",
     )
     teacher_states_weight: float = Field(
         gt=0,
         default=1.0,
         description="Weight of the loss of --teacher-states: the squared error relative to the "
-        "size of the states of the teacher, as a mean over the layers.",
+        "size of the teacher's states, averaged over the layers.",
     )
     unlabelled: list[str] = Field(
         default=[],
-        description="Files of texts without labels, which only --teacher answers.",
+        description="Files of texts without labels; --teacher gives their targets.",
     )
     search_minutes: float | None = Field(
         gt=0,
         default=None,
         json_schema_extra={"private": None},
-        description="Minutes to search for better settings before the run: those of learning rate, "
-        "epochs, batch size and layer decay that are not given.",
+        description="Minutes of a hyperparameter search before the run, over those of learning "
+        "rate, epochs, batch size and layer decay that are not given.",
     )
     private_epsilon: float | None = Field(
         gt=0,
@@ -122,7 +122,7 @@ def check_ways(task: Task, config: WaysConfig) -> None:
             )
     if not is_alone() and (config.seeds > 1 or config.search_minutes):
         raise OptionError(
-            "seeds and search_minutes are for runs of one process.",
+            "seeds and search_minutes cannot be used with several processes.",
             hint="Leave them out, or start the run without torchrun.",
         )
     if config.adapter != "none":
@@ -188,7 +188,7 @@ def _check_private(task: Task, config: WaysConfig) -> None:
         )
     if not is_alone():
         raise OptionError(
-            "private_epsilon is for runs of one process.",
+            "private_epsilon cannot be used with several processes.",
             hint="Leave it out, or start the run without torchrun.",
         )
     for name, wanted in _private_values(config).items():
@@ -196,7 +196,7 @@ def _check_private(task: Task, config: WaysConfig) -> None:
         if name in config.model_fields_set and value != wanted:
             raise OptionError(
                 f"private_epsilon is {config.private_epsilon}, and {name} is {value!r}: the result "
-                "would tell more about a training row than the noise covers.",
+                "would reveal more about a training row than the noise covers.",
                 hint=f"Leave {name} out.",
             )
 

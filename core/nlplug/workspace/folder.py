@@ -65,7 +65,7 @@ class WorkspaceFolder:
         record = read_json(mark) or {}
         if record.get("format") != _FORMAT:
             raise OptionError(
-                f"{mark} has the format {record.get('format')!r}, but {_FORMAT} is known.",
+                f"{mark} has the format {record.get('format')!r}; this nlplug reads {_FORMAT}.",
                 hint="Install the version of nlplug that made the workspace.",
             )
         return cls(folder)

@@ -102,7 +102,7 @@ class TrainingRun:
             OptionError: The name is in use, or a setting is not valid.
             DataError: The data cannot be read.
             MissingExtra: The packages for training are not installed.
-            TrainingError: Another run of the workspace is at work.
+            TrainingError: Another run of the workspace is still running.
         """
         check_packages()
         folder = workspace.place("runs", name)
@@ -134,7 +134,7 @@ class TrainingRun:
         """Continue a run that was stopped, from its last checkpoint.
 
         Raises:
-            TrainingError: It was not stopped, or another run is at work.
+            TrainingError: It was not stopped, or another run is still running.
         """
         with exclusive(self.workspace.path / ".runs.lock"):
             if self.state not in ("stopped", "failed"):
@@ -321,7 +321,7 @@ def _none_at_work(workspace: WorkspaceFolder) -> None:
     busy = next((run for run in TrainingRun.all(workspace) if run.state == "running"), None)
     if busy is not None:
         raise TrainingError(
-            f"The run {busy.name!r} is at work.", hint="Wait until it ends, or stop it."
+            f"The run {busy.name!r} is still running.", hint="Wait until it ends, or stop it."
         )
 
 

@@ -23,7 +23,7 @@ class ClassificationTask(SequenceClassificationTask):
         "en": "Assigns labels to a text. The model defines the labels. The embedded models "
         "recognize 150 intents of English requests to an assistant, and requests that are none of "
         "them, and ten topics of Chinese news titles.",
-        "zh": "为文本分配标签，标签由模型定义。内置模型识别英文助手请求的 150 种意图，以及不属于"
+        "zh": "为文本分配标签，标签由模型定义。自带模型识别英文助手请求的 150 种意图，以及不属于"
         "其中任何一种的请求，并识别中文新闻标题的十个主题。",
     }
     Options: ClassVar[type[TaskOptions]] = ClassificationOptions

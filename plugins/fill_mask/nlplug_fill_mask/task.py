@@ -15,7 +15,7 @@ class FillMaskTask(MaskedLMTask):
     name = "fill-mask"
     title: ClassVar[Localized] = {"en": "Fill mask", "zh": "掩码填空"}
     description: ClassVar[Localized] = {
-        "en": "Predicts the words at the gaps of a text. It needs a masked language model, such as "
+        "en": "Predicts the missing words of a text. It needs a masked language model, such as "
         "Xenova/distilbert-base-uncased, or for many languages "
         "Xenova/distilbert-base-multilingual-cased.",
         "zh": "预测文本空缺处的词。需要掩码语言模型，例如 Xenova/distilbert-base-uncased；"

@@ -17,7 +17,7 @@ class GenerationTask(CausalTask):
     description: ClassVar[Localized] = {
         "en": "Continues a text or answers a chat. The embedded model writes short stories in "
         "simple English.",
-        "zh": "续写文本，或回复对话。内置模型用简单的英文写短篇故事。",
+        "zh": "续写文本，或回复对话。自带模型用简单的英文写短篇故事。",
     }
     default_model = "tales-en"
     examples: ClassVar[Sequence[Example]] = (

@@ -129,7 +129,7 @@ class NerTask(TokenClassificationTask):
     description: ClassVar[Localized] = {
         "en": "Finds persons, organizations, places and other names in a text of any length. The "
         "embedded models are for English and Chinese.",
-        "zh": "找出文本中的人名、机构名、地名和其他专名，文本长度不限。内置模型适用于英文和中文。",
+        "zh": "找出文本中的人名、机构名、地名和其他专名，文本长度不限。自带模型适用于英文和中文。",
     }
     Options: ClassVar[type[TaskOptions]] = NerOptions
     Output: ClassVar[Any] = list[Entity] | list[WordLabel]

@@ -17,7 +17,7 @@ class QaTask(SpanExtractionTask):
     description: ClassVar[Localized] = {
         "en": "Finds the answer to a question in a text, with its position. The embedded model is "
         "for English.",
-        "zh": "在一段文本中找到问题的答案及其位置。内置模型适用于英文。",
+        "zh": "在一段文本中找到问题的答案及其位置。自带模型适用于英文。",
     }
     default_model = "qa-en"
     base: ClassVar[str] = "sentence-transformers/all-MiniLM-L6-v2"

@@ -17,7 +17,7 @@ class SentimentTask(SequenceClassificationTask):
     description: ClassVar[Localized] = {
         "en": "Classifies a text as positive or negative. The embedded models are for "
         "English reviews, comments and replies, and for Chinese reviews.",
-        "zh": "判断一段文本是正面还是负面。内置模型适用于英文评论、留言和回复，以及中文评论。",
+        "zh": "判断一段文本是正面还是负面。自带模型适用于英文评论、留言和回复，以及中文评论。",
     }
     labels: ClassVar[Sequence[str]] = ("negative", "positive")
     default_model = "sentiment-en"

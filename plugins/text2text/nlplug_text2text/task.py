@@ -49,7 +49,7 @@ class Text2TextTask(_BeamTask):
     name = "text2text-generation"
     title: ClassVar[Localized] = {"en": "Text to text", "zh": "文本到文本"}
     description: ClassVar[Localized] = {
-        "en": "Writes a text for a text, such as an answer to an instruction. It needs a "
+        "en": "Generates a text from a text, such as an answer to an instruction. It needs a "
         "sequence-to-sequence model, such as Xenova/flan-t5-small.",
         "zh": "根据一段文本生成另一段文本，例如按指令作答。需要序列到序列模型，"
         "例如 Xenova/flan-t5-small。",

@@ -82,8 +82,8 @@ class TranslationOptions(Seq2SeqOptions):
         default="none",
         title="Markup",
         description="html: the text is an HTML document or a part of one. Its tags, scripts, "
-        "styles, comments and code stay; the text between tags and in attributes such as alt is "
-        "translated. Needs protect.",
+        "styles, comments and code are kept; the text between tags and in attributes such as alt "
+        "is translated. Needs protect.",
         json_schema_extra=chinese(
             "标记语言",
             "html：文本是 HTML 文档或其片段。标签、脚本、样式、注释和代码不变，"
@@ -96,8 +96,8 @@ class TranslationOptions(Seq2SeqOptions):
         ge=8,
         le=4096,
         title="Best sentence length (tokens)",
-        description="Number of tokens up to which the model translates well at once. Longer "
-        "sentences are split, between clauses where possible. Applies if sentences and protect "
+        description="Maximum number of tokens that the model translates well at once. Longer "
+        "sentences are split, between clauses if possible. Applies if sentences and protect "
         "are on.",
         json_schema_extra=chinese(
             "最佳句长（词元）",

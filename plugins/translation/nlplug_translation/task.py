@@ -24,7 +24,7 @@ class TranslationTask(Seq2SeqTask):
     description: ClassVar[Localized] = {
         "en": "Translates texts of any length and keeps their lines, placeholders and numbers. "
         "The embedded model translates English to French.",
-        "zh": "翻译任意长度的文本，保留换行、占位符和数字。内置模型为英译法。",
+        "zh": "翻译任意长度的文本，保留换行、占位符和数字。自带模型为英译法。",
     }
     hub_task: ClassVar[str] = "translation"
     answer_key: ClassVar[str] = "translation_text"

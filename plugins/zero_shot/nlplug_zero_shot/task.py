@@ -24,8 +24,8 @@ class ZeroShotTask(OnePassTask):
     name = "zero-shot-classification"
     title: ClassVar[Localized] = {"en": "Zero-shot classification", "zh": "零样本分类"}
     description: ClassVar[Localized] = {
-        "en": "Classifies texts with labels of your choice. It needs a model of natural language "
-        "inference, such as Xenova/nli-deberta-v3-xsmall, or for many languages "
+        "en": "Classifies texts with labels of your choice. It needs a natural language inference "
+        "(NLI) model, such as Xenova/nli-deberta-v3-xsmall, or for many languages "
         "MoritzLaurer/multilingual-MiniLMv2-L6-mnli-xnli.",
         "zh": "用自选的标签给文本分类。需要自然语言推理模型，例如 Xenova/nli-deberta-v3-xsmall；"
         "多语言可用 MoritzLaurer/multilingual-MiniLMv2-L6-mnli-xnli。",

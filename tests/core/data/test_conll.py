@@ -225,9 +225,9 @@ def test_parts_of_speech_may_stand_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("Anna B-PER\nlives LOC\nthere O\n", "the tag 'LOC' is not of the scheme"),
-        ("Anna B-PER\nlives 0\n", "the tag '0' is not of the scheme"),
-        ("Anna B-PER\nlives _\n", "the tag '_' is not of the scheme"),
+        ("Anna B-PER\nlives LOC\nthere O\n", "the tag 'LOC' does not follow the scheme"),
+        ("Anna B-PER\nlives 0\n", "the tag '0' does not follow the scheme"),
+        ("Anna B-PER\nlives _\n", "the tag '_' does not follow the scheme"),
         ("B-PER Anna NNP\nO lives VBZ\n", "not clear which of 3 columns"),
         ("Anna/B-PER lives/O there/O\n", "no blank between, as in 'Anna/B-PER'"),
         ("Anna_B-PER\nlives_O\n", "no blank between"),

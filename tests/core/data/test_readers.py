@@ -90,7 +90,7 @@ def test_what_a_compressed_file_holds_is_limited(tmp_path: Path, packed: str) ->
 def test_an_archive_is_refused_by_name(tmp_path: Path, name: str, command: str) -> None:
     path = write(tmp_path / name, "text\na\n")
     found = error(path)
-    assert found.message == f"{path}: {path.suffix} files are not read."
+    assert found.message == f"{path}: {path.suffix} files cannot be read."
     assert f"Unpack it ({command} {name})" in str(found.hint)
 
 
@@ -109,9 +109,9 @@ def test_the_only_file_of_an_archive_is_read(tmp_path: Path, name: str, suffix: 
         (("a.csv", "b.csv"), "the archive holds 2 files: 'a.csv', 'b.csv'"),
         (tuple("abcd"), "the archive holds 4 files: 'a', 'b', 'c', …"),
         (("data/",), "the archive holds no file"),
-        (("a.pdf",), "a.pdf: no reader for files of this name"),
-        (("a.zip",), "a.zip: no reader for files of this name"),
-        (("a.csv.7z",), "a.csv.7z: .7z files are not read"),
+        (("a.pdf",), "a.pdf: files with such a name cannot be read"),
+        (("a.zip",), "a.zip: files with such a name cannot be read"),
+        (("a.csv.7z",), "a.csv.7z: .7z files cannot be read"),
         (("a.xlsx",), ".xlsx files are not read from compressed files"),
     ],
 )
@@ -131,7 +131,7 @@ def test_an_archive_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     raw = zipped(b"text\n" + os.urandom(3000).hex().encode(), "a.csv")
     for bad in (b"text\na\n", raw[:-40], b""):
         path.write_bytes(bad)
-        assert "this is no zip archive, or it is damaged" in error(path).message
+        assert "this is not a zip archive, or it is damaged" in error(path).message
     path.write_bytes(raw[:900] + bytes(200) + raw[1100:])
     assert "the compressed file is damaged or cut off" in error(path).message
     locked = bytearray(raw)

@@ -192,7 +192,7 @@ def test_another_models_graph_is_found_out(tales: ExportReport, tmp_path: Path) 
         - gate.reference_metrics()["bits_per_byte"]
     )
     assert result.loss.mean == pytest.approx(difference, abs=1e-5)
-    with pytest.raises(ExportError, match="writes other texts than PyTorch for"):
+    with pytest.raises(ExportError, match="generates other texts than PyTorch for"):
         _check_fp32(result.parity)
 
 

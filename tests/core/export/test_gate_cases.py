@@ -80,7 +80,7 @@ DAMAGED = [
     Case(
         "no heads",
         cases.config(num_attention_heads=0),
-        "num_attention_heads is 0 in config.json, which is no number above 0",
+        "num_attention_heads is 0 in config.json, which is not a number above 0",
     ),
     Case(
         "epsilon as a text",

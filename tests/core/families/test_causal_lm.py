@@ -362,7 +362,7 @@ class TestOptionsOfTheModel:
         config.write_text(json.dumps(neutral))
         Pipeline(TaleTask(), Bundle.open(bundle.path))
         config.write_text(json.dumps(setting))
-        with pytest.raises(BundleError, match=f"have {next(iter(setting))}=.* not offered"):
+        with pytest.raises(BundleError, match=f"have {next(iter(setting))}=.* not supported"):
             Pipeline(TaleTask(), Bundle.open(bundle.path))
 
     @pytest.mark.parametrize(

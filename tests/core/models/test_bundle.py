@@ -162,7 +162,7 @@ def test_a_flipped_byte_is_found_by_its_sha256(bundle: Bundle, name: str) -> Non
 
 def test_a_half_written_folder_is_no_model(bundle: Bundle) -> None:
     (bundle.path / "nlplug.json").rename(bundle.path / "nlplug.json.partial")
-    with pytest.raises(BundleIncomplete, match="is half written") as caught:
+    with pytest.raises(BundleIncomplete, match="is incomplete: it holds") as caught:
         Bundle.open(bundle.path)
     assert "Delete the folder" in str(caught.value.hint)
 

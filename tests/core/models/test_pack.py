@@ -176,7 +176,9 @@ def test_a_name_that_cannot_be_is_refused(bundle: Bundle, tmp_path: Path, name: 
 def test_the_name_of_an_installed_package_is_refused(
     bundle: Bundle, tmp_path: Path, name: str
 ) -> None:
-    with pytest.raises(OptionError, match="is the name of an installed package that is no model"):
+    with pytest.raises(
+        OptionError, match="is the name of an installed package that is not a model"
+    ):
         pack_wheel(bundle, tmp_path, PackConfig(name))
 
 

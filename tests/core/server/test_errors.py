@@ -108,7 +108,7 @@ def test_a_wrong_address_is_answered_in_json(
 
 def test_an_unknown_model_names_the_nearest_and_those_served(client: httpx.Client) -> None:
     hint = client.post("/models/ton", json={"inputs": "good"}).json()["hint"]
-    assert hint.startswith("Did you mean 'tone'? Served are: tone, tone-tiny.")
+    assert hint.startswith("Did you mean 'tone'? Its models are: tone, tone-tiny.")
     long = client.post(f"/models/{'tone' * 5_000}", json={"inputs": "good"})
     assert (long.status_code, len(long.content) < 500) == (404, True)
 

@@ -42,7 +42,7 @@ def test_a_hub_id_that_was_not_named_at_start_is_never_fetched(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     response = client.post("/models/onnx-community/some-model", json=BODY)
     assert response.status_code == 404
-    assert "Name others when you start the server" in response.json()["hint"]
+    assert "To serve others, name them when you start the server" in response.json()["hint"]
 
 
 def test_only_what_is_named_is_served_when_told_so(

@@ -172,7 +172,7 @@ def test_a_limit_that_is_no_number_is_refused(option: str, value: str) -> None:
             ["mine=one", "mine=two"],
             "Two models are to be served as 'mine': one and two.",
         ),
-        (["--default", "no-such-model"], "No model 'no-such-model' is served here"),
+        (["--default", "no-such-model"], "This server has no model 'no-such-model'"),
     ],
 )
 def test_what_cannot_be_served_is_one_clear_error(arguments: list[str], message: str) -> None:

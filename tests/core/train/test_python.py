@@ -97,7 +97,7 @@ def test_a_callback_a_metric_and_a_loss_take_part(settings: dict[str, Any]) -> N
         ({"loss": lambda logits, labels: 1.0}, OptionError, "The loss <lambda> returned 1.0."),
         ({"metric": lambda a, t: "x"}, OptionError, "The metric <lambda> returned 'x'."),
         ({"data": 5}, DataError, "data is of the type int"),
-        ({"data": [{"text": object()}]}, DataError, "data: row 1 has no form in JSON"),
+        ({"data": [{"text": object()}]}, DataError, "data: row 1 cannot be written as JSON"),
         ({"format": "csv"}, OptionError, "format is 'csv', but data is rows in memory."),
         ({"task": "poetry"}, NlplugError, "poetry"),
     ],

@@ -97,7 +97,7 @@ def test_rows_of_a_test_file_are_used_and_all_others_choose(
 
 @pytest.mark.train
 def test_a_strict_run_stops_at_a_warning(toy_task: Task, config: Make, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="The check of the data has 1 warning"):
+    with pytest.raises(DataError, match="The data check found 1 warning"):
         fine_tune(toy_task, config(strict=True))  # one text is in both files
     assert not (tmp_path / "out.training").exists()
 

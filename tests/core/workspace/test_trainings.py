@@ -57,7 +57,7 @@ def test_a_stopped_and_a_killed_run_go_on_and_become_a_model(data: DataSet, base
     settings = {**FAST, "epochs": 40, "probe": False}
     run = TrainingRun.start(workspace, "first", data, TASK, base=base, settings=settings)
     assert run.state == "running"
-    with pytest.raises(TrainingError, match="'first' is at work"):
+    with pytest.raises(TrainingError, match="'first' is still running"):
         TrainingRun.start(workspace, "second", data, TASK, base=base, settings=settings)
     # Everything is read from the disk, as after a restart of what started it.
     run = TrainingRun.open(workspace, "first")

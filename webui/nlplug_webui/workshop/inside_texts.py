@@ -30,8 +30,8 @@ INSIDE: dict[str, tuple[str, str]] = {
     "link": ("{from} reads {share} % from {to}", "{from} 从 {to} 读取 {share} %"),
     "inside_probabilities": ("Probabilities of the generated tokens", "生成词元的概率"),
     "inside_probabilities_info": (
-        "The probability that the model gives each token before temperature and other options "
-        "apply, and the most likely tokens at its place.",
+        "The probability of each token before temperature and other options are applied, and the "
+        "most likely tokens at this position.",
         "模型在应用温度等选项之前给出的每个词元的概率，以及该位置最可能的词元。",
     ),
     "token": ("Token", "词元"),
@@ -39,7 +39,7 @@ INSIDE: dict[str, tuple[str, str]] = {
     "inside_alternatives": ("Most likely tokens", "最可能的词元"),
     "neighbors": ("Nearest tokens", "最近的词元"),
     "neighbors_info": (
-        "The tokens whose input embeddings are most similar, with the cosine of both.",
+        "The tokens with the most similar input embeddings, and the cosine similarity.",
         "输入嵌入最相似的词元，以及二者的余弦。",
     ),
 }

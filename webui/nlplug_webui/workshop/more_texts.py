@@ -14,13 +14,13 @@ MORE: dict[str, tuple[str, str]] = {
     ),
     "options": ("Options of the task", "任务选项"),
     "options_info": (
-        "They apply to both models. An option that you do not change has the default of each "
-        "model.",
+        "These options apply to both models. If you do not change an option, each model uses its "
+        "own default.",
         "选项对两个模型都生效。未更改的选项使用各模型自己的默认值。",
     ),
     "alike": (
         "Both sides are the same model in the same precision, so the answers will not differ. No "
-        "other one is installed on this server.",
+        "other model is installed on this server.",
         "两侧是同一模型的同一精度，结果不会有差异。此服务器上没有安装其他可比较的模型。",
     ),
     "alike_any": (
@@ -33,9 +33,9 @@ MORE: dict[str, tuple[str, str]] = {
     "on_text": ("On one text", "比较一段文本"),
     "on_file": ("On a file", "比较一个文件"),
     "on_file_info": (
-        "With the right answers: a file in any format that nlplug compare reads. Without: a file "
-        "of inputs, as on the tab Batch; then only the agreement and the different answers are "
-        "shown. The speed is measured on this machine.",
+        "With the right answers: a file in any format that nlplug compare reads. Without them: a "
+        "file of inputs, as on the tab Batch; then only the agreement and the different answers "
+        "are shown. The speed is measured on this machine.",
         "带有正确答案：可用 nlplug compare 支持的任何格式。没有正确答案：与“批量”相同的输入文件，"
         "此时只显示一致率和不同的结果。速度在本机测得。",
     ),
@@ -77,7 +77,7 @@ MORE: dict[str, tuple[str, str]] = {
     "truth": ("Right answer", "正确答案"),
     "download_report": ("Download report (HTML)", "下载报告（HTML）"),
     "download_json": ("Download result (JSON)", "下载结果（JSON）"),
-    "gate_of": ("Quality gate of {name}", "{name} 的质量关卡"),
+    "gate_of": ("Quality gate of {name}", "{name} 的质量检验"),
     "gate_about": (
         "Each precision was compared with PyTorch on {rows}.",
         "每种精度都与 PyTorch 比较，数据为 {rows}。",
@@ -86,7 +86,7 @@ MORE: dict[str, tuple[str, str]] = {
         "The largest accepted loss is {budget} points.",
         "可接受的最大损失为 {budget} 个百分点。",
     ),
-    "gate_none": ("The model has no record of a quality gate.", "该模型没有质量关卡的记录。"),
+    "gate_none": ("The model has no record of a quality gate.", "该模型没有质量检验的记录。"),
     "installed": ("Manage installed packages", "管理已安装的包"),
     "brings": ("Plugins: {names}", "插件：{names}"),
     "others": ("More plugins", "更多插件"),
@@ -108,12 +108,12 @@ MORE: dict[str, tuple[str, str]] = {
     ),
     "change_failed": ("The command failed.", "命令失败。"),
     "no_loopback": (
-        "The buttons are off because other machines can reach this server. Use the commands.",
+        "The buttons are disabled because other machines can reach this server. Use the commands.",
         "其他机器可以访问此服务器，因此按钮不可用。请使用命令。",
     ),
     "no_login": (
-        "The buttons are off because this server needs no login. Set NLPLUG_API_KEY and "
-        "restart it, or use the commands.",
+        "The buttons are disabled because this server requires no login. Set NLPLUG_API_KEY and "
+        "restart the server, or use the commands.",
         "此服务器无需登录，因此按钮不可用。请设置 NLPLUG_API_KEY 并重新启动，或使用命令。",
     ),
     "shortcuts": ("Keyboard shortcuts", "键盘快捷键"),
@@ -121,10 +121,10 @@ MORE: dict[str, tuple[str, str]] = {
     "key_help": ("Show this list", "显示此列表"),
     "key_input": ("Go to the first text field", "转到第一个文本框"),
     "key_run": (
-        "Run from a text field of one line, or save a correction",
+        "Run from a single-line text field, or save a correction",
         "在单行文本框中运行，或保存更正",
     ),
-    "key_run_long": ("Run from a text field of several lines", "在多行文本框中运行"),
+    "key_run_long": ("Run from a multi-line text field", "在多行文本框中运行"),
     "key_label": ("Choose a label while correcting", "更正时选择标签"),
     "key_span": ("Remove the focused entity", "删除选中的实体"),
     "key_escape": ("Close the editor or this list", "关闭编辑器或此列表"),

@@ -16,19 +16,25 @@ from nlplug_webui.workshop.requests import page_router
 PREFIX = "np-plugins"
 """First path segment of the routes."""
 CATALOGUE: dict[str, tuple[str, str]] = {
-    "classification": ("Classification of short texts, such as intents.", "短文本分类，例如意图。"),
+    "classification": (
+        "Classification of texts: intents, topics, spam.",
+        "文本分类：意图、主题、垃圾信息。",
+    ),
     "feature-extraction": (
         "Vectors of tokens and texts (embeddings).",
         "词元与文本的向量（嵌入）。",
     ),
-    "fill-mask": ("Words for a gap in a text.", "为文本中的空缺填词。"),
+    "fill-mask": ("Missing words of a text.", "为文本中的空缺填词。"),
     "generation": ("Text generation and chat.", "文本生成与对话。"),
     "ner": ("Named entities in a text.", "文本中的命名实体。"),
-    "qa": ("Answers to questions, found in a text.", "在文本中查找问题的答案。"),
+    "qa": ("Question answering: finds the answer in a text.", "在文本中查找问题的答案。"),
     "sentiment": ("Positive or negative sentiment.", "正面或负面情感。"),
-    "text2text": ("Summaries and other texts made from a text.", "摘要等由文本生成文本的任务。"),
+    "text2text": ("Summaries and other text-to-text tasks.", "摘要等由文本生成文本的任务。"),
     "translation": ("Translation.", "翻译。"),
-    "zero-shot": ("Classification by labels of your own.", "用自定义标签分类。"),
+    "zero-shot": (
+        "Classification with your own labels, without training.",
+        "用自定义标签分类，无需训练。",
+    ),
 }
 """The plugins of this project, by short name: what they do, in English and in Chinese."""
 _TIMEOUT = 900.0

@@ -12,9 +12,8 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     ),
     "batches": ("Results on the server", "服务器上的结果"),
     "batches_info": (
-        "The server keeps a result until nobody has opened it for 24 hours, also if it is "
-        "restarted, and at most the last {n} results of all visitors. Other browsers do not list "
-        "yours.",
+        "The server keeps a result, also after a restart, until nobody has opened it for 24 hours. "
+        "It keeps at most {n} results of all visitors. Other browsers do not list your results.",
         "结果会保留在服务器上，重新启动后仍然存在；超过 24 小时未打开则删除，"
         "所有访问者的结果合计最多保留 {n} 个。其他浏览器不会列出你的结果。",
     ),
@@ -55,7 +54,7 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     ),
     "alternatives": ("Alternatives", "其他译法"),
     "no_alternatives": ("No other text for this part.", "此部分没有其他译法。"),
-    "from_word": ("Change from a word on", "从某个词开始修改"),
+    "from_word": ("Change the text from a word on", "从某个词开始修改"),
     "whole_part": ("whole sentence", "整句"),
     "current": ("Shown now", "当前"),
     "edited": (
@@ -75,7 +74,7 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     "whole_file": ("Translate a text file", "翻译文本文件"),
     "whole_file_info": (
         "Text, Markdown, SubRip, WebVTT or HTML (.txt, .md, .srt, .vtt, .html), in UTF-8, at most "
-        "2 MB. Lines, times, placeholders, tags and scripts stay.",
+        "2 MB. Lines, times, placeholders, tags and scripts are kept.",
         "UTF-8 编码的 .txt、.md、.srt、.vtt、.html 文件，最大 2 MB。换行、时间、占位符、标签和脚本"
         "保持不变。",
     ),
@@ -83,7 +82,10 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     "file_not_text": ("The file is not text in UTF-8.", "文件不是 UTF-8 文本。"),
     "file_busy": ("{name}: about {share} done", "{name}：约完成 {share}"),
     "file_done": ("{name} is translated.", "{name} 已翻译。"),
-    "file_stopped": ("Stopped. The file has what was done.", "已停止。文件包含已完成的部分。"),
+    "file_stopped": (
+        "Stopped. The file contains the finished part.",
+        "已停止。文件包含已完成的部分。",
+    ),
     "save_as": ("Download {name}", "下载 {name}"),
     "to_mark": ("Show in the text", "在文中显示"),
     "download": ("Download:", "下载："),
@@ -93,8 +95,8 @@ PRODUCTS: dict[str, tuple[str, str]] = {
         "在此浏览器中保留最近 50 次调用",
     ),
     "history_info": (
-        "Texts and options are stored in this browser only. Switching it off deletes them.",
-        "文本和选项只保存在此浏览器中，关闭后即删除。",
+        "Texts and options are stored only in this browser. Turning the history off deletes them.",
+        "文本和选项只保存在此浏览器中，关闭历史记录后即删除。",
     ),
     "history_none": ("No call yet.", "还没有调用。"),
     "history_clear": ("Delete all", "全部删除"),

@@ -100,8 +100,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "severity_note": ("Note", "提示"),
     "uncertain": ("Most uncertain next", "优先标注最不确定的"),
     "uncertain_info": (
-        "The model answers the texts to label (at most 500). The texts of which it is least "
-        "certain come first.",
+        "The model answers the texts to label (at most 500). Those with the least certain answers "
+        "come first.",
         "模型先预测待标注文本（最多 500 条），最不确定的排在最前。",
     ),
     "model": ("Model", "模型"),
@@ -112,7 +112,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "train_on": ("Train on {name}", "用 {name} 训练"),
     "base": ("Base", "基础模型"),
     "base_info": (
-        "Folder or Hub id of a pretrained checkpoint. Empty: that of the task.",
+        "Folder or Hub id of a pretrained checkpoint. Empty: the default of the task.",
         "预训练检查点的文件夹或 Hub 模型名。留空则使用任务的默认值。",
     ),
     "effort": ("Effort", "训练强度"),
@@ -159,12 +159,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "behind": ("{truth}, answered as {given}", "{truth}，被判为 {given}"),
     "calibration": ("Calibration", "校准"),
     "calibration_info": (
-        "Bars: share of right answers by score. On the line, the score is that share.",
+        "Bars: share of right answers at each score. On the line, this share equals the score.",
         "柱形：各得分区间内的正确率。落在线上表示得分等于正确率。",
     ),
     "mistakes": ("Most confident errors", "最自信的错误"),
     "no_mistakes": ("No errors on the measured rows.", "在测量数据上没有错误。"),
-    "gate": ("Quality gate", "质量关卡"),
+    "gate": ("Quality gate", "质量检验"),
     "gate_info": (
         "Each precision is compared with PyTorch on {rows}. The largest accepted loss is "
         "{budget} points.",
@@ -195,7 +195,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "选中文本，再选择标签：点击，或按数字键。点击已标记的片段可删除。",
     ),
     "correct_answer": (
-        "Select the right answer in the text, or choose that there is none.",
+        "Select the right answer in the text, or choose “No answer”.",
         "在文本中选中正确答案，或选择“没有答案”。",
     ),
     "correct_text": ("Edit the text.", "编辑文本。"),

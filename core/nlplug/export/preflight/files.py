@@ -132,7 +132,7 @@ def check_config(config: Any) -> list[CheckpointFinding]:
     found = [
         CheckpointFinding(
             "config",
-            f"{name} is {value!r} in config.json, which is no number above 0.",
+            f"{name} is {value!r} in config.json, which is not a number above 0.",
             f"Set {name} to the number that the model was trained with.",
         )
         for names, kinds in ((_COUNTS, (int,)), (_EPSILONS, (int, float)))

@@ -70,8 +70,8 @@ class CausalInput(TaskInput):
         Discriminator(_kind),
     ] = Field(
         title="Prompt",
-        description="The text to continue. For models with a chat template also a chat: a list of "
-        "messages with role and content.",
+        description="The text to continue. Models with a chat template also accept a chat: a list "
+        "of messages with role and content.",
         json_schema_extra=chinese(
             "提示",
             "要续写的文本；对带有对话模板的模型，也可以是由 role 和 content 组成的消息列表。",
@@ -126,7 +126,7 @@ class CausalOptions(TextDecodingOptions):
     chat_template_kwargs: Annotated[dict[str, Any] | None, BeforeValidator(_from_json)] = Field(
         default=None,
         title="Chat template variables",
-        description="In a chat: other variables of the chat template, as a JSON object.",
+        description="In a chat: further variables of the chat template, as a JSON object.",
         json_schema_extra=chinese("对话模板变量", "对话模板的其他变量：JSON 对象。", advanced=True),
     )
     max_length: SkipJsonSchema[int | None] = Field(
@@ -166,7 +166,7 @@ class CausalOptions(TextDecodingOptions):
     add_special_tokens: SkipJsonSchema[bool] = Field(
         default=True,
         title="Add special tokens",
-        description="Put the special tokens of the model before a prompt; chats have their own.",
+        description="Add the special tokens of the model before a prompt; chats have their own.",
         json_schema_extra=chinese(
             "添加特殊词元", "在提示之前加上模型的特殊词元；对话使用自己的。", advanced=True
         ),

@@ -78,8 +78,8 @@ class FeatureModel(TaskModel[FeatureInput, FeatureOptions]):
         stated = self._repository.pooling
         if stated is not None and stated not in _OFFERED:
             raise BundleError(
-                f"The vectors of {self._name!r} are made by {stated}, which is not offered.",
-                hint="With pool=mean or pool=cls the vectors are others than those of "
+                f"The vectors of {self._name!r} are made by {stated}, which is not supported.",
+                hint="pool=mean and pool=cls work, but give other vectors than "
                 "sentence-transformers.",
             )
         return _OFFERED[stated or "mean"]

@@ -31,8 +31,8 @@ class FeatureOptions(LanguageOptions):
         default="none",
         title="Pooling",
         description="none: one vector per token, special tokens included; mean: one vector per "
-        "text, the mean over its tokens; cls: the vector of its first token; auto: what the "
-        "files of sentence-transformers name, else mean.",
+        "text, the mean over its tokens; cls: the vector of its first token; auto: the pooling "
+        "named in the files of sentence-transformers, else mean.",
         json_schema_extra=chinese(
             "池化",
             "none：每个词元（含特殊词元）一个向量；mean：每段文本一个向量，即其词元的平均；"
@@ -54,6 +54,6 @@ class FeatureOptions(LanguageOptions):
     return_tensors: SkipJsonSchema[bool] = Field(
         default=False,
         title="Return arrays",
-        description="Return arrays of numpy instead of lists.",
+        description="Return numpy arrays instead of lists.",
         json_schema_extra=chinese("返回数组", "返回 numpy 数组而不是列表。", advanced=True),
     )

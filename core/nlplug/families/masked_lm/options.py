@@ -45,7 +45,7 @@ class MaskedLMOptions(LanguageOptions):
         max_length=1000,
         title="Candidates",
         description="Only these words are predicted, with the scores that they have among all "
-        "tokens. Of a word of several tokens the first token is used, with a warning. Empty: all "
+        "tokens. If a word has several tokens, its first token is used, with a warning. Empty: all "
         "tokens.",
         json_schema_extra=chinese(
             "候选词",

@@ -195,7 +195,7 @@ class Seq2SeqModel:
                 raise InputError(
                     f"The text has {len(ids)} tokens; the window of {self.bundle.name!r} has room "
                     f"for {room}.",
-                    hint="Shorten it, or have its end cut off by truncation='longest_first'.",
+                    hint="Shorten it, or set truncation='longest_first' to cut off its end.",
                 )
             ids = ids[:room]
         return (*before, *ids, *behind)

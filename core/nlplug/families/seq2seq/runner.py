@@ -113,7 +113,7 @@ class Seq2SeqRunner(StreamingRunner):
         if decoding.num_return_sequences > 1:
             raise OptionError(
                 f"num_return_sequences is {decoding.num_return_sequences}: only one text can be "
-                "given out while it is made.",
+                "streamed.",
                 hint="Set it to 1, or ask for the whole answer.",
             )
         parts = self._model.parts(item, options)
@@ -156,7 +156,7 @@ class Seq2SeqRunner(StreamingRunner):
         parts = self._model.parts(item, options)
         if not 0 <= part < len(parts):
             raise InputError(
-                f"The answer has {len(parts)} parts, and no number {part}.",
+                f"The answer has {len(parts)} parts, but part {part} was requested.",
                 hint="Ask for the answer again: its input or its options may have changed.",
             )
         chosen = parts[part]

@@ -82,8 +82,8 @@ class SequenceClassificationModel(
             self._confidence.check(self._name, activation)
         elif options.min_score and activation == self._default == "none":
             raise OptionError(
-                f"min_score is {options.min_score}, but the model {self._name!r} gives values that "
-                "are no probabilities.",
+                f"min_score is {options.min_score}, but the model {self._name!r} returns values "
+                "that are not probabilities.",
                 hint="Set min_score to 0.",
             )
         texts = [

@@ -25,23 +25,23 @@ class SequenceClassificationConfig(LabelledConfig):
     )
     pooling: Literal["mean", "cls", "model"] | None = Field(
         default=None,
-        description="Vector of a text that the output layer reads: the mean of its tokens, its "
-        "first token, or that of the classifiers of transformers (model). Default: that of the "
-        "base if it is a sentence encoder, else model.",
+        description="Input vector of the output layer: the mean of the tokens (mean), the first "
+        "token (cls), or the vector that the classifiers of transformers use (model). Default: "
+        "that of the base if it is a sentence encoder, else model.",
     )
     contrast: float | None = Field(
         default=None,
         ge=0,
         json_schema_extra={"private": 0.0},
         description="Weight of a loss on pairs of rows, in addition to that of the labels: the "
-        "cosine of the vectors of two rows is to be 1 if they have the same label, else 0. Only "
+        "cosine of the vectors of two rows should be 1 if they have the same label, else 0. Only "
         "for rows with one label. Default: 5 for a sentence encoder with fewer than 2,000 rows and "
         "at most 20 labels, else 0.",
     )
     calibrate: bool = Field(
         default=True,
         description="Scale the logits so that scores are probabilities (temperature scaling), on "
-        "the rows that choose the checkpoint; only with at least 200 of them, and if this lowers "
+        "the rows that select the checkpoint; only with at least 200 of them, and if this lowers "
         "the calibration error.",
     )
     class_weights: ClassWeights = Field(

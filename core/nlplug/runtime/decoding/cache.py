@@ -181,7 +181,7 @@ class Cache:
         except (OSError, OverflowError):
             raise OptionError(
                 f"The keys and values of {rows:,} rows with {capacity:,} tokens take "
-                f"{size / 1e9:,.1f} GB, more than this machine can give.",
+                f"{size / 1e9:,.1f} GB, more memory than is available.",
                 hint="Lower num_beams, num_return_sequences or max_new_tokens, or give fewer "
                 "inputs at a time.",
             ) from None
