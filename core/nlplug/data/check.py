@@ -256,8 +256,8 @@ def _leaks(train: _Read, rows: _Read, part: str) -> Iterable[Finding]:
     same = [row.where for row, item in rows if item.text in exact]
     if same:
         message = (
-            f"{len(same):,} of {_rows(len(rows))} for {part} have a text that is also in the "
-            "training data, so the score will be too high"
+            f"{len(same):,} of {_rows(len(rows))} for {part} {'has' if len(same) == 1 else 'have'} "
+            "a text that is also in the training data, so the score will be too high"
         )
         yield Finding("warning", "leak", message, len(same), tuple(same[:_SHOWN]))
     folded = {_folded(item.text) for _, item in train}
@@ -268,8 +268,8 @@ def _leaks(train: _Read, rows: _Read, part: str) -> Iterable[Finding]:
     ]
     if near:
         message = (
-            f"{len(near):,} of {_rows(len(rows))} for {part} differ from a training text only in "
-            "case, spaces or punctuation"
+            f"{len(near):,} of {_rows(len(rows))} for {part} differ{'s' * (len(near) == 1)} from a "
+            "training text only in case, spaces or punctuation"
         )
         yield Finding("warning", "near_leak", message, len(near), tuple(near[:_SHOWN]))
 
@@ -301,7 +301,7 @@ def _duplicates(train: _Read) -> Iterable[Finding]:
             again.append(row.where)
         seen.add((item.text, item.answer))
     if again:
-        message = f"{_rows(len(again))} for training repeat an earlier one"
+        message = f"{_rows(len(again))} for training repeat{'s' * (len(again) == 1)} an earlier one"
         yield Finding("note", "duplicate", message, len(again), tuple(again[:_SHOWN]))
 
 

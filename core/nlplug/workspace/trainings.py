@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,6 +36,7 @@ State = Literal["running", "finished", "stopped", "failed"]
 EFFORTS: Mapping[str, float] = {"quick": 0.4, "standard": 1.0, "thorough": 2.5}
 """Effort → factor of the number of epochs that ``nlplug train`` chooses by itself."""
 _RECORD = "run.json"
+_STOPPING = "stopping"
 _STOPPED = (130, 143, None)
 """Exit codes of a run that was interrupted; None: it was killed."""
 _LOG_BYTES = 64 * 1024
@@ -146,7 +148,8 @@ class TrainingRun:
             command = [*self.record["command"]]
             command += [] if "--resume" in command else ["--resume"]
             write_json(self.folder / _RECORD, {**self.record, "command": command})
-            (self.folder / "ended.json").unlink(missing_ok=True)
+            for name in ("ended.json", _STOPPING):
+                (self.folder / name).unlink(missing_ok=True)
             self._spawn()
 
     def stop(self) -> None:
@@ -155,9 +158,13 @@ class TrainingRun:
         Raises:
             TrainingError: It is not running.
         """
-        if self.state != "running":
-            raise TrainingError(f"The run {self.name!r} is not running.", hint="See its log.")
-        os.kill(int((self.folder / "pid").read_text(encoding="utf-8")), signal.SIGTERM)
+        # Not between the start of a process and the note of its number.
+        with exclusive(self.workspace.path / ".runs.lock"):
+            if self.state != "running":
+                raise TrainingError(f"The run {self.name!r} is not running.", hint="See its log.")
+            (self.folder / _STOPPING).touch()
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(int((self.folder / "pid").read_text(encoding="utf-8")), signal.SIGTERM)
 
     def delete(self) -> None:
         """Delete the run with its model, checkpoints and report.
@@ -214,6 +221,11 @@ class TrainingRun:
         if code in _STOPPED:
             return "stopped"
         return "finished" if code == 0 else "failed"
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop, and still saves its checkpoint."""
+        return (self.folder / _STOPPING).exists() and self.state == "running"
 
     def log(self) -> str:
         """The end of what the run printed."""

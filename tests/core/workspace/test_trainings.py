@@ -63,9 +63,11 @@ def test_a_stopped_and_a_killed_run_go_on_and_become_a_model(data: DataSet, base
     run = TrainingRun.open(workspace, "first")
     wait(run, lambda: len(run.curve()) > 4 or run.state != "running")
     run.stop()
+    assert run.stopping or run.state != "running"
     wait(run, lambda: run.state != "running")
-    assert (run.state, run.code) == ("stopped", 143), run.log()
+    assert (run.state, run.code, run.stopping) == ("stopped", 143, False), run.log()
     run.resume()
+    assert not run.stopping
     seen = len(run.curve())
     wait(run, lambda: len(run.curve()) > seen or run.state != "running")
     os.kill(int((run.folder / "pid").read_text()), signal.SIGKILL)
