@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nlplug.errors import MissingExtra, OptionError, TrainingError
 from nlplug.families.family import load
 from nlplug.json_text import parse_json
-from nlplug.models.atomic import Staged, exclusive, lock, try_lock
+from nlplug.models.atomic import Staged, exclusive, is_locked, lock
 from nlplug.workspace.datasets import DataSet
 from nlplug.workspace.folder import WorkspaceFolder, read_json, write_json
 
@@ -212,11 +212,8 @@ class TrainingRun:
     @property
     def state(self) -> State:
         """``running``, ``finished``, ``stopped`` (can be continued) or ``failed``."""
-        held = try_lock(self.folder / "lock")
-        if held is None and (self.folder / "lock").exists():
+        if is_locked(self.folder / "lock"):
             return "running"
-        if held is not None:
-            held.close()
         code = self.code
         if code in _STOPPED:
             return "stopped"
@@ -250,7 +247,7 @@ class TrainingRun:
         return read_json(self.report / "report.json") or {}
 
     def _spawn(self) -> None:
-        held = lock(self.folder / "lock")
+        held = lock(self.folder / "lock", wait=True)
         with held, (self.folder / "log.txt").open("ab") as log:
             log.write(f"$ {self.command}\n".encode())
             log.flush()

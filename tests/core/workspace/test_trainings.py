@@ -84,6 +84,16 @@ def test_a_stopped_and_a_killed_run_go_on_and_become_a_model(data: DataSet, base
     assert TrainingRun.all(workspace) == []
 
 
+def test_whoever_asks_for_the_state_does_not_change_it_for_others(data: DataSet) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    run = TrainingRun(workspace_of(data), "ended", {})
+    run.folder.mkdir()
+    (run.folder / "lock").touch()
+    with (run.folder / "lock").open("r+") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)  # as another thread that asks at this moment
+        assert run.state == "stopped"
+
+
 def test_a_run_that_fails_says_why(data: DataSet, base: str) -> None:
     settings = {**FAST, "adapter": "lora", "freeze": "encoder"}  # refused before torch is imported
     run = TrainingRun.start(workspace_of(data), "mixed", data, TASK, base=base, settings=settings)
