@@ -425,6 +425,21 @@ def test_nothing_is_wider_than_a_phone(open_page: Open, path: str) -> None:
         assert overflow(page) <= 0
 
 
+def test_paper_is_light_and_has_no_buttons(open_page: Open) -> None:
+    page = open_page("tone", color_scheme="dark")
+    dark = "() => document.body.classList.contains('dark')"
+    page.wait_for_function(dark)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert not page.evaluate(dark)
+    assert page.locator(".np-header, #run, #examples").evaluate_all(
+        "all => all.every(one => !one.checkVisibility())"
+    )
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(dark)
+
+
 def test_dark_mode_follows_the_browser_and_can_be_switched(open_page: Open) -> None:
     page = open_page("tone", color_scheme="dark")
     brightness = "getComputedStyle(document.querySelector('#try-card')).backgroundColor"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +59,21 @@ def test_a_browser_logs_in_and_uses_the_page_that_it_asked_for(page: Page, locke
     assert page.locator("#result .np-bar-name").all_inner_texts() == ["positive", "negative"]
 
 
+def test_a_page_whose_session_has_ended_leads_to_the_login(page: Page, locked: str) -> None:
+    page.goto(f"{locked}compare#/tone")
+    log_in(page, "first")
+    page.locator("#np-c-ask").wait_for()
+    assert urlsplit(page.url).fragment == "/tone"
+    page.context.clear_cookies()  # as after a restart of the server
+    page.locator("#np-c-ask").click()
+    told = page.locator(".np-error", has_text="You are logged out")
+    told.get_by_role("button", name="Log in").click()
+    log_in(page, "second")
+    page.locator("#np-c-ask").wait_for()
+    opened = urlsplit(page.url)
+    assert (opened.path, opened.fragment.partition("?")[0]) == ("/compare", "/tone")
+
+
 def test_no_script_of_the_page_can_read_the_session(page: Page, locked: str) -> None:
     page.goto(locked)
     log_in(page, "second")
@@ -105,5 +119,5 @@ def test_a_page_of_another_site_reaches_nothing_here(page: Page, server: str) ->
     assert answer.status == 421
     refused = page.evaluate("fetch('/config').then(reply => reply.status)")
     assert refused == 421
-    told = json.loads(answer.text())
-    assert told["error"] == "This server is not known as 'evil.example'."
+    told = page.locator("main p").first.inner_text()
+    assert told == "This server is not known as 'evil.example'."

@@ -191,6 +191,24 @@ def test_a_model_with_a_template_answers_a_chat(open_page: Open, tmp_path: Path)
     assert turns.first.locator(".np-chat-text").inner_text() == "once"
     said = turns.last.locator(".np-chat-text").inner_text()
     assert said.strip().startswith("upon a time")
+    # A chat that was begun while an answer was on its way stays empty.
+    page.route("**/np-products/whole", lambda route: None)  # the answer never comes
+    page.locator("#np-chat-box").fill("upon")
+    page.keyboard.press("Enter")
+    page.locator("#np-chat-stop").wait_for()
+    assert page.locator("[data-chat=again], [data-chat=edit_message]").count() == 0
+    page.reload()
+    page.locator("[data-chat=again]").wait_for()  # for the message that has no answer yet
+    assert turns.locator(".np-chat-text").all_inner_texts() == ["once", said, "upon"]
+    page.locator("[data-chat=again]").click()
+    page.locator("#np-chat-stop").wait_for()
+    page.locator("#np-chat-new").click()
+    page.locator("#np-chat-send:enabled").wait_for()
+    assert turns.count() == 0
+    page.unroute("**/np-products/whole")
+    page.locator("#np-chat-box").fill("once")
+    page.keyboard.press("Enter")
+    page.locator("[data-chat=again]").wait_for()
     page.locator("[data-chat=edit_message]").click()
     assert (turns.count(), page.locator("#np-chat-box").input_value()) == (0, "once")
     page.locator("#np-chat summary").click()

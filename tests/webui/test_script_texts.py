@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 
+from nlplug import PluginHost
+from nlplug.families.family import load
 from nlplug_webui.error_texts import kind_texts
 from nlplug_webui.look_and_feel import STATIC
 from nlplug_webui.workshop.inside_texts import INSIDE
 from nlplug_webui.workshop.more_texts import MORE
 from nlplug_webui.workshop.product_texts import PRODUCTS
+from nlplug_webui.workshop.report_texts import REPORT
 from nlplug_webui.workshop.texts import SHARED, TEXTS
 
-TABLES = (TEXTS, MORE, PRODUCTS, INSIDE, kind_texts(), dict.fromkeys(SHARED, ("", "")))
+SHARED_TEXTS = dict.fromkeys(SHARED, ("", ""))
+TABLES = (TEXTS, MORE, PRODUCTS, INSIDE, REPORT, kind_texts(), SHARED_TEXTS)
 
 
 def test_no_table_hides_a_text_of_another() -> None:
@@ -24,3 +28,9 @@ def test_every_key_that_a_script_names_has_a_text() -> None:
     for script in (STATIC / "workshop").glob("*.js"):
         named = set(re.findall(r'\bsay\("([a-z_]+)"', script.read_text("utf-8")))
         assert named <= known, script.name
+
+
+def test_every_metric_that_training_reports_has_a_name() -> None:
+    tasks = PluginHost.discover().tasks()
+    recipes = [load(task.family.training) for task in tasks if task.family.training]
+    assert {f"metric_{recipe.metric}" for recipe in recipes} <= set(REPORT)

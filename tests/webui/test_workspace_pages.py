@@ -182,7 +182,9 @@ def test_a_file_is_imported_checked_and_its_texts_are_labelled_by_key(
     page.locator("#np-data-file").set_input_files(file)
     page.locator(".np-note", has_text="11 rows and 2 texts to label were added").wait_for()
     page.locator("#np-data-check-now").click()
-    page.locator("#np-data-check li", has_text="repeat an earlier one").wait_for()
+    page.locator(
+        "#np-data-check li", has_text="1 row for training repeats an earlier one (rows.jsonl:11)"
+    ).wait_for()
     page.locator("#np-data-uncertain").click()
     page.locator("#np-data-next .np-w-quote", has_text="I do not know").wait_for()
     page.locator("#np-data-next .np-w-correct").press("2")

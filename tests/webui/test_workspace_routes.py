@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,40 @@ def test_bad_requests_get_an_error_that_says_what(
 ) -> None:
     reply = client.post(f"np-workspace/{address}", json=body)
     assert (reply.status_code, error in reply.json()["error"]) == (status, True), reply.text
+
+
+def test_the_check_of_the_data_is_told_in_chinese(client: TestClient) -> None:
+    from nlplug.data import check
+    from nlplug_webui.workshop.check_texts import FINDINGS, check_values
+
+    source = Path(check.__file__).read_text("utf-8")
+    kinds = set(re.findall(r'Finding\([^"]*"\w+"(?: if [^"]*"\w+")?, "(\w+)"', source))
+    assert {*kinds, "language"} == set(FINDINGS)
+    checked = check.DataCheck(estimate="Training is likely to take about 3 min on this CPU.")
+    checked.findings = [check.Finding("note", "duplicate", "1 row repeats an earlier one", 1)]
+    told = check_values(checked, "zh", Path("w"))
+    assert told["findings"][0]["told"] == "有重复的行。"
+    assert "约 3 分钟" in told["estimate"]
+    assert "told" not in check_values(checked, "en", Path("w"))["findings"][0]
+
+
+def test_a_browser_sees_an_error_as_a_page(client: TestClient) -> None:
+    for address, told in (
+        ("runs/nothing/report", "There is no training run"),
+        ("datasets/nothing/export", "There is no data set"),
+        ("wheels/nothing.whl", "There is no wheel"),
+        ("wheels/..%2F..%2Fworkspace.json", "Page not found"),
+    ):
+        page = client.get(f"np-workspace/{address}", headers={"accept": "text/html"})
+        assert page.headers["content-type"].startswith("text/html")
+        assert told in page.text
+        assert page.status_code in (404, 422)
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert "json" in client.get(f"np-workspace/{address}").headers["content-type"]
+    chinese = {"accept": "text/html", "accept-language": "zh-CN"}
+    page = client.get("np-workspace/runs/nothing/report", headers=chinese)
+    assert "输入、选项或文件有问题" in page.text
+    assert "There is no training run" in page.text
 
 
 def test_without_a_workspace_the_routes_are_off() -> None:

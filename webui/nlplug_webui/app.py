@@ -19,11 +19,11 @@ from nlplug.server.pool import ModelPool
 from nlplug_webui import look_and_feel, pages
 from nlplug_webui.batch_runs import BatchRuns, runs_of
 from nlplug_webui.bundled import GradioFiles
+from nlplug_webui.error_pages import ErrorPages
 from nlplug_webui.events import AT_ONCE
 from nlplug_webui.hookspecs import PanelContext
 from nlplug_webui.lasting import LastingFiles
 from nlplug_webui.messages import card_html
-from nlplug_webui.missing import MissingPages
 from nlplug_webui.pages import (
     COMPARE_PAGE,
     HOME,
@@ -266,7 +266,7 @@ def mount(
         head=look_and_feel.head((first.address, bundle.address), later.address),
         tail=lambda page: sheet + texts_script(page, ui.texts),
     )
-    app.add_middleware(MissingPages)
+    app.add_middleware(ErrorPages)
     app.add_middleware(LastingFiles)
     _end_with(app, runs_of(pool))
     return ui

@@ -9,6 +9,8 @@ from typing import Any
 import gradio as gr
 from gradio.themes.utils import colors, sizes
 
+from nlplug.server.plain_page import ICON
+
 _FONTS = (
     "ui-sans-serif",
     "system-ui",
@@ -23,13 +25,6 @@ _FONTS = (
 )
 _MONO = ("ui-monospace", "SF Mono", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
 
-_ICON = (
-    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E"
-    "%3Crect width='32' height='32' rx='9' fill='%230d766c'/%3E%3Cpath d='M11 7v6M21 7v6M8 13h16v3"
-    "a8 8 0 0 1-16 0zM16 24v3' fill='none' stroke='white' stroke-width='2.4' "
-    "stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E"
-)
-
 STATIC = Path(__file__).with_name("static")
 """The folder of the style sheets."""
 # Gradio draws a page in several steps: it is shown when it is complete, so that nothing moves.
@@ -39,7 +34,7 @@ _FIRST_STYLE = (
 )
 _STYLES = (
     *("style.css", "header.css", "work.css", "workshop.css", "tools.css", "products.css"),
-    "inside.css",
+    *("inside.css", "print.css"),
 )
 
 
@@ -55,7 +50,7 @@ def head(early: Iterable[str], late: str) -> str:
     loaded = "".join(f'<script src="{address}"></script>' for address in early)
     return (
         f"<style>{_FIRST_STYLE}</style>"
-        f'<link rel="icon" href="{_ICON}"><meta name="color-scheme" content="light dark">'
+        f'<link rel="icon" href="{ICON}"><meta name="color-scheme" content="light dark">'
         f'{loaded}<script src="{late}" defer></script>'
     )
 

@@ -227,8 +227,8 @@ def _leaks(train: _Read, rows: _Read, part: str) -> Iterable[Finding]:
     same = [row.where for row, item in rows if item.text in exact]
     if same:
         message = (
-            f"{len(same):,} of {rows_of(len(rows))} for {part} have a text that is also in the "
-            "training data, so the score will be too high"
+            f"{len(same):,} of {rows_of(len(rows))} for {part} {'has' if len(same) == 1 else 'have'} "
+            "a text that is also in the training data, so the score will be too high"
         )
         yield Finding("warning", "leak", message, len(same), tuple(same[:SHOWN]))
     folded = {_folded(item.text) for _, item in train}
@@ -239,8 +239,8 @@ def _leaks(train: _Read, rows: _Read, part: str) -> Iterable[Finding]:
     ]
     if near:
         message = (
-            f"{len(near):,} of {rows_of(len(rows))} for {part} differ from a training text only in "
-            "case, spaces or punctuation"
+            f"{len(near):,} of {rows_of(len(rows))} for {part} differ{'s' * (len(near) == 1)} from a "
+            "training text only in case, spaces or punctuation"
         )
         yield Finding("warning", "near_leak", message, len(near), tuple(near[:SHOWN]))
 
@@ -272,7 +272,9 @@ def _duplicates(train: _Read) -> Iterable[Finding]:
             again.append(row.where)
         seen.add((item.text, item.answer))
     if again:
-        message = f"{rows_of(len(again))} for training repeat an earlier one"
+        message = (
+            f"{rows_of(len(again))} for training repeat{'s' * (len(again) == 1)} an earlier one"
+        )
         yield Finding("note", "duplicate", message, len(again), tuple(again[:SHOWN]))
 
 

@@ -181,11 +181,26 @@ def sole_user(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def lock(path: Path) -> IO[str]:
-    """Create ``path`` and hold a lock on it until the file is closed or the process dies."""
+def lock(path: Path, *, wait: bool = False) -> IO[str]:
+    """Create ``path`` and hold a lock on it until the file is closed or the process dies.
+
+    Args:
+        path: The file.
+        wait: Wait until whoever asks `is_locked` at this moment has its answer.
+    """
     file = path.open("w", encoding="utf-8")
-    _flock(file)
+    _flock(file, wait=wait)
     return file
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a file is there and somebody holds its lock; any number may ask at the same time."""
+    try:
+        file = path.open("r+", encoding="utf-8")
+    except OSError:
+        return False
+    with file:
+        return not _flock(file, shared=True)
 
 
 def try_lock(path: Path) -> IO[str] | None:
@@ -215,13 +230,14 @@ def exclusive(path: Path) -> Iterator[None]:
         yield
 
 
-def _flock(file: IO[str] | int) -> bool:
+def _flock(file: IO[str] | int, *, shared: bool = False, wait: bool = False) -> bool:
     if sys.platform == "win32":  # nobody is ever sure there, so that nothing is cleaned up
         return False
     import fcntl
 
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -9,38 +9,28 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from nlplug.server.keys import COOKIE, SESSION_SECONDS, Keys
+from nlplug.server.plain_page import HEADERS, plain_page
 
 PATH = "/login"
 
 _MAX_FORM = 8192
 _TEXTS = {
-    "en": ("Log in", "API key", "Log in", "This is not a valid key."),
-    "zh": ("登录", "API 密钥", "登录", "密钥无效。"),
+    "en": (
+        "Log in",
+        "API key",
+        "Log in",
+        "This is not a valid key.",
+        "It is set where the server is started, in NLPLUG_API_KEY.",
+    ),
+    "zh": (
+        "登录",
+        "API 密钥",
+        "登录",
+        "密钥无效。",
+        "密钥在启动服务器时通过 NLPLUG_API_KEY 设置。",
+    ),
 }
-_PAGE = """<!doctype html>
-<html lang="{language}"><head><meta charset="utf-8"><title>{title} · nlplug</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; display: grid; place-items: center;
-  margin: 15vh 1rem; }}
-form {{ display: grid; gap: .75rem; width: min(22rem, 100%); }}
-input, button {{ font: inherit; padding: .5rem .75rem; }}
-</style></head>
-<body><main><form method="post">
-<h1>nlplug</h1>
-<label for="key">{label}</label>
-<input id="key" name="key" type="password" autocomplete="current-password" required autofocus>
-{problem}<button>{button}</button>
-</form></main></body></html>
-"""
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_WRONG = ' aria-invalid="true" aria-describedby="problem"'
 
 
 def wants_page(connection: HTTPConnection) -> bool:
@@ -54,7 +44,7 @@ def to_login(connection: HTTPConnection) -> Response:
     root = connection.scope.get("root_path", "")
     query = connection.url.query
     target = connection.scope["path"] + (f"?{query}" if query else "")
-    return RedirectResponse(f"{root}{PATH}?next={quote(target, safe='/')}", 303, _HEADERS)
+    return RedirectResponse(f"{root}{PATH}?next={quote(target, safe='/')}", 303, HEADERS)
 
 
 async def answer(request: Request, keys: Keys) -> Response:
@@ -69,7 +59,7 @@ async def answer(request: Request, keys: Keys) -> Response:
     given = parse_qs(form.decode("utf-8", "replace")).get("key", [""])[0].strip()
     if not keys.accepts(given.encode("utf-8", "replace")):
         return _page(request, refused=True)
-    response = RedirectResponse(_target(request), 303, _HEADERS)
+    response = RedirectResponse(_target(request), 303, HEADERS)
     response.set_cookie(
         COOKIE,
         keys.new_session(),
@@ -93,12 +83,15 @@ def _target(request: Request) -> str:
 def _page(request: Request, *, refused: bool = False) -> Response:
     wanted = request.headers.get("accept-language", "").lower()
     language = "zh" if wanted.startswith("zh") else "en"
-    title, label, button, problem = _TEXTS[language]
-    page = _PAGE.format(
-        language=language,
-        title=escape(title),
-        label=escape(label),
-        button=escape(button),
-        problem=f'<p role="alert">{escape(problem)}</p>' if refused else "",
+    title, label, button, problem, about = _TEXTS[language]
+    content = (
+        f'<form method="post"><label for="key">{escape(label)}</label>'
+        '<input id="key" name="key" type="password" autocomplete="current-password" required '
+        f"autofocus{_WRONG if refused else ''}>{_problem(problem) if refused else ''}"
+        f"<small>{escape(about)}</small><button>{escape(button)}</button></form>"
     )
-    return HTMLResponse(page, 401 if refused else 200, _HEADERS)
+    return HTMLResponse(plain_page(title, content, language), 401 if refused else 200, HEADERS)
+
+
+def _problem(text: str) -> str:
+    return f'<p id="problem" role="alert">{escape(text)}</p>'

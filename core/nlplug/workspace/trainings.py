@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nlplug.errors import MissingExtra, OptionError, TrainingError
 from nlplug.families.family import load
 from nlplug.json_text import parse_json
-from nlplug.models.atomic import Staged, exclusive, lock, try_lock
+from nlplug.models.atomic import Staged, exclusive, is_locked, lock
 from nlplug.workspace.datasets import DataSet
 from nlplug.workspace.folder import WorkspaceFolder, read_json, write_json
 
@@ -35,6 +36,7 @@ State = Literal["running", "finished", "stopped", "failed"]
 EFFORTS: Mapping[str, float] = {"quick": 0.4, "standard": 1.0, "thorough": 2.5}
 """Effort → factor of the number of epochs that ``nlplug train`` chooses by itself."""
 _RECORD = "run.json"
+_STOPPING = "stopping"
 _STOPPED = (130, 143, None)
 """Exit codes of a run that was interrupted; None: it was killed."""
 _LOG_BYTES = 64 * 1024
@@ -146,7 +148,8 @@ class TrainingRun:
             command = [*self.record["command"]]
             command += [] if "--resume" in command else ["--resume"]
             write_json(self.folder / _RECORD, {**self.record, "command": command})
-            (self.folder / "ended.json").unlink(missing_ok=True)
+            for name in ("ended.json", _STOPPING):
+                (self.folder / name).unlink(missing_ok=True)
             self._spawn()
 
     def stop(self) -> None:
@@ -155,9 +158,13 @@ class TrainingRun:
         Raises:
             TrainingError: It is not running.
         """
-        if self.state != "running":
-            raise TrainingError(f"The run {self.name!r} is not running.", hint="See its log.")
-        os.kill(int((self.folder / "pid").read_text(encoding="utf-8")), signal.SIGTERM)
+        # Not between the start of a process and the note of its number.
+        with exclusive(self.workspace.path / ".runs.lock"):
+            if self.state != "running":
+                raise TrainingError(f"The run {self.name!r} is not running.", hint="See its log.")
+            (self.folder / _STOPPING).touch()
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(int((self.folder / "pid").read_text(encoding="utf-8")), signal.SIGTERM)
 
     def delete(self) -> None:
         """Delete the run with its model, checkpoints and report.
@@ -205,15 +212,17 @@ class TrainingRun:
     @property
     def state(self) -> State:
         """``running``, ``finished``, ``stopped`` (can be continued) or ``failed``."""
-        held = try_lock(self.folder / "lock")
-        if held is None and (self.folder / "lock").exists():
+        if is_locked(self.folder / "lock"):
             return "running"
-        if held is not None:
-            held.close()
         code = self.code
         if code in _STOPPED:
             return "stopped"
         return "finished" if code == 0 else "failed"
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop, and still saves its checkpoint."""
+        return (self.folder / _STOPPING).exists() and self.state == "running"
 
     def log(self) -> str:
         """The end of what the run printed."""
@@ -238,7 +247,7 @@ class TrainingRun:
         return read_json(self.report / "report.json") or {}
 
     def _spawn(self) -> None:
-        held = lock(self.folder / "lock")
+        held = lock(self.folder / "lock", wait=True)
         with held, (self.folder / "log.txt").open("ab") as log:
             log.write(f"$ {self.command}\n".encode())
             log.flush()

@@ -63,9 +63,11 @@ def test_a_stopped_and_a_killed_run_go_on_and_become_a_model(data: DataSet, base
     run = TrainingRun.open(workspace, "first")
     wait(run, lambda: len(run.curve()) > 4 or run.state != "running")
     run.stop()
+    assert run.stopping or run.state != "running"
     wait(run, lambda: run.state != "running")
-    assert (run.state, run.code) == ("stopped", 143), run.log()
+    assert (run.state, run.code, run.stopping) == ("stopped", 143, False), run.log()
     run.resume()
+    assert not run.stopping
     seen = len(run.curve())
     wait(run, lambda: len(run.curve()) > seen or run.state != "running")
     os.kill(int((run.folder / "pid").read_text()), signal.SIGKILL)
@@ -80,6 +82,16 @@ def test_a_stopped_and_a_killed_run_go_on_and_become_a_model(data: DataSet, base
         assert pipe("my invoice is wrong")[0]["label"] == "billing"
     run.delete()
     assert TrainingRun.all(workspace) == []
+
+
+def test_whoever_asks_for_the_state_does_not_change_it_for_others(data: DataSet) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    run = TrainingRun(workspace_of(data), "ended", {})
+    run.folder.mkdir()
+    (run.folder / "lock").touch()
+    with (run.folder / "lock").open("r+") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)  # as another thread that asks at this moment
+        assert run.state == "stopped"
 
 
 def test_a_run_that_fails_says_why(data: DataSet, base: str) -> None:

@@ -6,11 +6,22 @@
   };
 
   // The browser's preference applies until the visitor chooses; Gradio sets its class late.
+  let onPaper = null; // while the page is printed: whether it was dark, which paper is not
   const applyTheme = () => {
-    const wanted = chosen();
+    const wanted = onPaper === null ? chosen() : "light";
     const dark = document.body.classList.contains("dark");
     if (wanted && dark !== (wanted === "dark")) document.body.classList.toggle("dark");
   };
+
+  window.addEventListener("beforeprint", () => {
+    onPaper = document.body.classList.contains("dark");
+    applyTheme();
+  });
+  window.addEventListener("afterprint", () => {
+    const dark = onPaper;
+    onPaper = null;
+    document.body.classList.toggle("dark", dark);
+  });
 
   // Gradio gives all pages the same title; the header of each page has its own.
   const applyTitle = () => {

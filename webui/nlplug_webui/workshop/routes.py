@@ -27,6 +27,8 @@ from nlplug.workspace.exchange import FORMATS, export
 from nlplug.workspace.gpus import gpus
 from nlplug.workspace.reports import rows_behind, wheel
 from nlplug.workspace.trainings import check_packages, plan
+from nlplug_webui.texts import language_of
+from nlplug_webui.workshop.check_texts import check_values
 from nlplug_webui.workshop.requests import page_router
 
 PREFIX = "np-workspace"
@@ -68,7 +70,8 @@ class Workshop:
             ("DELETE", "/runs/{name}", self.delete_run),
             ("GET", "/runs/{name}/report", self.report),
             ("GET", "/runs/{name}/behind", self.behind),
-            ("GET", "/runs/{name}/wheel", self.download),
+            ("POST", "/runs/{name}/wheel", self.pack),
+            ("GET", "/wheels/{file}", self.download),
         ]
         self.router = page_router(PREFIX, routes)
 
@@ -212,6 +215,7 @@ class Workshop:
 
     def plan_run(
         self,
+        request: Request,
         name: str,
         base: str = Body(""),
         effort: str = Body("standard"),
@@ -220,7 +224,7 @@ class Workshop:
         """The check of the data with the expected time."""
         data, task, _ = self._data(name)
         check, chosen = plan(data, task, base=base, effort=effort, settings=settings)
-        return {"check": check.to_dict(), "settings": chosen}
+        return {"check": check_values(check, language_of(request), data.folder), "settings": chosen}
 
     def start(
         self,
@@ -281,10 +285,16 @@ class Workshop:
             rows = rows_behind(run, corrections_of(task), lease.pipeline, truth, given)
         return {"rows": rows}
 
-    def download(self, name: str) -> Response:
-        """The model as a wheel."""
-        file = wheel(TrainingRun.open(self._workspace, name), name)
-        return FileResponse(file, filename=file.name, media_type="application/octet-stream")
+    def pack(self, name: str) -> Any:
+        """Pack the model of a run as a wheel."""
+        return {"file": wheel(TrainingRun.open(self._workspace, name), name).name}
+
+    def download(self, file: str) -> Response:
+        """A packed model."""
+        path = self._workspace.path / "wheels" / Path(file).name
+        if path.suffix != ".whl" or not path.is_file():
+            raise OptionError(f"There is no wheel {file!r}.", hint="Pack the model of a run first.")
+        return FileResponse(path, filename=path.name, media_type="application/octet-stream")
 
     def _data(self, name: str) -> tuple[DataSet, Task, Corrections]:
         data = DataSet.open(self._workspace, name)
@@ -296,6 +306,7 @@ class Workshop:
         return {
             "name": run.name,
             "state": run.state,
+            "stopping": run.stopping,
             "model": str(run.model) if run.model.is_dir() else None,
             **{name: run.record.get(name) for name in names},
         }

@@ -12,6 +12,7 @@ from nlplug_webui.texts import TEXTS as PAGES
 from nlplug_webui.workshop.inside_texts import INSIDE
 from nlplug_webui.workshop.more_texts import MORE
 from nlplug_webui.workshop.product_texts import PRODUCTS
+from nlplug_webui.workshop.report_texts import REPORT
 
 ROOTS = {
     "workspace": "np-workshop",
@@ -22,7 +23,7 @@ ROOTS = {
 """Page → id of the element that its script fills."""
 
 SHARED = (
-    *("copied_partly", "copy_link", "live", "outdated"),
+    *("copied_partly", "copy_link", "empty_text", "live", "outdated"),
     *(key for key in PAGES if key.startswith("col_")),
 )
 """Texts that the pages of tasks have too."""
@@ -47,6 +48,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "No data set yet. Correct an answer on the page of a task, or create a data set and "
         "import a file.",
         "还没有数据集。可以在任务页面更正结果，或新建数据集并导入文件。",
+    ),
+    "no_such_data": (
+        "There is no data set {name} in this workspace.",
+        "此工作区没有数据集 {name}。",
+    ),
+    "no_such_run": (
+        "There is no training run {name} in this workspace.",
+        "此工作区没有训练 {name}。",
     ),
     "new_data": ("New data set", "新建数据集"),
     "name": ("Name", "名称"),
@@ -133,11 +142,23 @@ TEXTS: dict[str, tuple[str, str]] = {
     "state_running": ("running", "进行中"),
     "state_finished": ("finished", "已完成"),
     "state_stopped": ("stopped", "已停止"),
+    "state_stopping": ("stopping", "正在停止"),
     "state_failed": ("failed", "失败"),
     "stop": ("Stop", "停止"),
     "stop_info": (
         "A checkpoint is saved, and the run can be continued.",
         "会保存检查点，之后可以继续。",
+    ),
+    "stop_now": ("Stop at once", "立即停止"),
+    "stopping_info": (
+        "The run saves a checkpoint and ends. Stopping at once loses the steps since the last "
+        "checkpoint.",
+        "正在保存检查点，随后结束。立即停止会丢失上一个检查点之后的进度。",
+    ),
+    "failed_info": (
+        "The log says why. Continue begins at the last checkpoint, or from the start if there is "
+        "none.",
+        "原因见日志。“继续”从上一个检查点开始；没有检查点时从头开始。",
     ),
     "resume": ("Continue", "继续"),
     "loss": ("Loss", "损失"),
@@ -180,6 +201,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "refused": ("refused: {why}", "拒绝：{why}"),
     "use": ("Use it here now", "立即在此使用"),
     "wheel": ("Download as wheel", "下载为 wheel"),
+    "packing": ("Packing the model…", "正在打包模型……"),
     "use_packaged": (
         "This server opens installed models only. Install the wheel to use it here.",
         "此服务器只打开已安装的模型。安装 wheel 后即可使用。",
@@ -204,6 +226,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "into": ("Data set", "数据集"),
     "stored": ("Stored in {name}, which has {n} {n:row|rows} now.", "已存入 {name}，现有 {n} 行。"),
     "to_data": ("Open the data set", "打开数据集"),
+    "logged_out": (
+        "You are logged out: the server was restarted, or 12 hours have passed.",
+        "登录已失效：服务器已重启，或已超过 12 小时。",
+    ),
+    "log_in": ("Log in", "登录"),
     "lost_server": ("The server does not answer.", "服务器没有响应。"),
     "remove_span": ("Remove {text} ({label})", "删除 {text}（{label}）"),
 }
@@ -222,7 +249,7 @@ def workshop_texts(*, any_folder: bool, corrects: bool) -> dict[str, Mapping[str
         texts = json.dumps(
             {
                 key: forms[place]
-                for key, forms in (TEXTS | MORE | PRODUCTS | INSIDE | kind_texts()).items()
+                for key, forms in (TEXTS | MORE | PRODUCTS | INSIDE | REPORT | kind_texts()).items()
             }
             | {key: say(key, language) for key in SHARED},
             ensure_ascii=True,

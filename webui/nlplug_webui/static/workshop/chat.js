@@ -16,7 +16,7 @@
     const log = el("div", { class: "np-chat-log", id: "np-chat-log", role: "log", "aria-live": "polite", tabindex: 0 });
     const note = el("div", {});
     const before = kept();
-    const store = () => keep({ turns, system: system.value, draft: box.value });
+    const store = () => keep({ turns: turns.filter((turn) => turn.content), system: system.value, draft: box.value });
     const system = el("textarea", { class: "np-w-input", id: "np-chat-system", rows: 2, dir: "auto", ".value": before.system ?? "", oninput: () => store() });
     const box = el("textarea", { class: "np-w-input", id: "np-chat-box", rows: 2, dir: "auto", "aria-label": say("message"), placeholder: say("message"), ".value": before.draft ?? "", oninput: () => store() });
     const send = el("button", { type: "submit", class: "np-button np-w-primary", id: "np-chat-send" }, say("send"));
@@ -26,10 +26,11 @@
     const bubble = (turn, place) => {
       const last = place === turns.length - 1;
       const mine = turn.role === "user";
-      const tools = mine
-        ? [small("edit_message", () => { if (writing) return; box.value = turn.content; turns = turns.slice(0, place); draw(); box.focus(); })]
-        : [el("button", { type: "button", class: "np-copy", "data-copy": "value", "data-value": turn.content, "data-done": `✓ ${say("copied")}` }, say("copy")),
-          last ? small("again", () => { if (writing) return; turns.pop(); answer(); }) : null];
+      const again = last ? small("again", () => { if (!mine) turns.pop(); answer(); }) : null; // a message may have no answer
+      // What it does would be undone by the answer that is being written.
+      const tools = writing ? [] : mine
+        ? [small("edit_message", () => { box.value = turn.content; turns = turns.slice(0, place); draw(); box.focus(); }), again]
+        : [el("button", { type: "button", class: "np-copy", "data-copy": "value", "data-value": turn.content, "data-done": `✓ ${say("copied")}` }, say("copy")), again];
       return el("article", { class: `np-chat-turn np-chat-${turn.role}` }, el("strong", {}, say(mine ? "you" : "model_says")),
         el("div", { class: "np-chat-text", dir: "auto" }, turn.content), el("div", { class: "np-chat-tools" }, tools));
     };
@@ -61,14 +62,27 @@
         }
       } catch (error) {
         if (error.name !== "AbortError") note.replaceChildren(errorCard(error));
-        if (!said.content) turns = asked;
       }
-      if (writing === mine) writing = null;
+      if (writing !== mine) return; // a new chat has begun
+      if (!said.content) {
+        turns = asked;
+        if (!note.hasChildNodes() && !mine.signal.aborted) note.replaceChildren(el("p", { class: "np-w-info", role: "status" }, say("empty_text")));
+      }
+      writing = null;
       send.disabled = false;
       stop.hidden = true;
       draw();
     };
 
+    const begin = () => {
+      writing?.abort();
+      writing = null;
+      turns = [];
+      note.replaceChildren();
+      send.disabled = false;
+      stop.hidden = true;
+      draw();
+    };
     const submit = (event) => {
       event.preventDefault();
       if (!box.value.trim() || writing) return;
@@ -79,11 +93,12 @@
     box.onkeydown = (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event); };
     turns = before.turns ?? [];
     draw();
+    window.addEventListener("pagehide", store); // also what was written of an answer
     return el("section", { class: "np-chat" },
       el("details", { class: "np-fold", open: Boolean(system.value) }, el("summary", {}, say("system")), el("label", { class: "np-w-field" }, el("span", { class: "np-unseen" }, say("system")), system, el("small", {}, say("system_info")))),
       log, note,
       el("form", { class: "np-chat-form", onsubmit: submit }, box, el("div", { class: "np-w-line" },
-        el("button", { type: "button", class: "np-button", id: "np-chat-new", onclick: () => { writing?.abort(); turns = []; draw(); } }, say("new_chat")), stop, send)));
+        el("button", { type: "button", class: "np-button", id: "np-chat-new", onclick: begin }, say("new_chat")), stop, send)));
   };
 
   const show = () => {

@@ -1,8 +1,7 @@
 // The page that compares two models. The task is in the address: #/TASK.
 (() => {
-  const { say, el, get, post, messages, field, input, select, title, byTask, asking, inputs, whileTyping, copyButton, errorCard } = npw;
+  const { say, el, bytes, named, rowsOf, get, post, messages, field, input, select, title, byTask, asking, inputs, whileTyping, copyButton, errorCard } = npw;
   const path = (...parts) => `./np-compare/${parts.map(encodeURIComponent).join("/")}`;
-  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
   const percent = (share) => `${(share * 100).toFixed(2)} %`;
   const points = (value) => (typeof value === "number" ? `${value < 0 ? "" : "+"}${(value * 100).toFixed(2)}` : "");
   const milliseconds = (seconds) => `${(seconds * 1000).toFixed(seconds < 0.01 ? 2 : 0)} ms`;
@@ -14,11 +13,11 @@
     const record = model.gate;
     const head = el("h3", {}, say("gate_of", { name: model.name }));
     if (!record?.precisions.some((one) => typeof one.loss === "number")) return el("section", {}, head, el("p", { class: "np-w-info" }, say("gate_none")));
-    const told = [record.rows && say("gate_about", { rows: record.rows }), record.budget && say("gate_budget", { budget: (record.budget * 100).toFixed(2) })];
+    const told = [record.rows && say("gate_about", { rows: rowsOf(record.rows) }), record.budget && say("gate_budget", { budget: (record.budget * 100).toFixed(2) })];
     const range = (one) => (typeof one.low === "number" ? `${points(one.low)} – ${points(one.high)}` : "");
     return el("section", { class: "np-c-gate" }, head, el("p", { class: "np-w-info" }, told.filter(Boolean).join(" ")),
       table(["precision", "size", "lost", "interval", "agreement", "outcome"].map((key) => say(key)), [
-        ...record.precisions.map((one) => [one.precision, megabytes(one.size), points(one.loss), range(one), typeof one.agreement === "number" ? percent(one.agreement) : "", say("kept")]),
+        ...record.precisions.map((one) => [one.precision, bytes(one.size), points(one.loss), range(one), typeof one.agreement === "number" ? percent(one.agreement) : "", say("kept")]),
         ...Object.entries(record.refused).map(([name, why]) => [name, "", "", "", "", say("refused", { why })])]));
   };
 
@@ -55,7 +54,7 @@
         const chosen = ["auto", ...names].includes(wished) ? wished : usual;
         wished = null;
         precision.replaceChildren(...["auto", ...names].map((one) => el("option", { value: one, ".selected": one === chosen }, one)));
-        size.textContent = names.map((one) => `${one}: ${megabytes(found.precisions[one])}`).join(", ");
+        size.textContent = names.map((one) => `${one}: ${bytes(found.precisions[one])}`).join(", ");
         changed(place, found);
       } catch (error) {
         note.replaceChildren(errorCard(error));
@@ -78,7 +77,7 @@
     const names = [...new Set(one.rows.flatMap((row) => Object.keys(row)))];
     const plain = one.rows.map((row) => names.map((name) => (row[name] ?? []).map(([text]) => text).join("")).join("\t")).join("\n");
     return el("article", { class: "np-c-answer" }, el("div", { class: "np-w-head" }, el("h3", {}, one.name), one.rows.length ? copyButton(plain) : null),
-      el("p", { class: "np-w-info" }, `${milliseconds(one.seconds)} · ${megabytes(one.size)}`),
+      el("p", { class: "np-w-info" }, `${milliseconds(one.seconds)} · ${bytes(one.size)}`),
       one.rows.length ? table(names.map(heading), one.rows.map((row) => names.map((name) => el("span", {}, cell(row[name] ?? []))))) : el("p", {}, say("nothing_found")));
   };
 
@@ -117,14 +116,14 @@
     const number = (value) => value.toFixed(4);
     const gain = () => {
       const { mean, low, high } = result.gain;
-      return el("p", { class: "np-w-info" }, say("gain", { metric: result.metric, mean: number(mean), low: number(low), high: number(high) }));
+      return el("p", { class: "np-w-info" }, say("gain", { metric: named("metric", result.metric), mean: number(mean), low: number(low), high: number(high) }));
     };
-    const pace = (one) => [megabytes(one.size), one.rate.toFixed(0), milliseconds(one.cpu)];
+    const pace = (one) => [bytes(one.size), one.rate.toFixed(0), milliseconds(one.cpu)];
     const names = result.sides.map((one) => one.name);
     return [
       el("p", { id: "np-c-agree" }, el("strong", {}, say("agree", { share: percent(result.agreement), n: result.rows, m: result.different }))),
       judged ? gain() : null,
-      table([say("model"), ...(judged ? [result.metric, say("interval")] : []), say("size"), say("speed"), say("cpu")], result.sides.map((one) => [
+      table([say("model"), ...(judged ? [named("metric", result.metric), say("interval")] : []), say("size"), say("speed"), say("cpu")], result.sides.map((one) => [
         one.name, ...(judged ? [number(one.score), one.interval.map(number).join(" – ")] : []), ...pace(one)])),
       el("div", { class: "np-w-line" }, download("download_report", "report.html", "text/html", report), download("download_json", "comparison.json", "application/json", JSON.stringify(values, null, 2))),
       result.disagreements.length ? el("h3", {}, say("disagreements", { n: result.disagreements.length, m: result.different })) : null,

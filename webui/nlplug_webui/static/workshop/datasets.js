@@ -13,9 +13,9 @@ npw.datasets = (() => {
     });
     const rows = overview.datasets.map((data) => el("li", { class: "np-w-item" },
       el("a", { href: `#/data/${data.name}` }, data.name),
-      el("span", {}, npw.taskTitle(overview, data.task)), el("span", {}, say("rows", { n: data.rows })),
-      data.unlabelled ? el("span", {}, say("unlabelled", { n: data.unlabelled })) : null,
-      data.usable ? el("a", { href: `#/train/${data.name}` }, say("train")) : null,
+      el("span", {}, npw.taskTitle(overview, data.task)),
+      el("span", { class: "np-w-number" }, [say("rows", { n: data.rows }), data.unlabelled ? say("unlabelled", { n: data.unlabelled }) : ""].filter(Boolean).join(" · ")),
+      data.usable ? el("a", { href: `#/train/${data.name}` }, say("train")) : el("span", {}),
       deleting(say("delete_data", { name: data.name }), note.trying(async () => { await remove(path("datasets", data.name)); refresh(); }))));
     return el("section", { class: "np-card" }, el("h2", {}, say("datasets")),
       rows.length ? el("ul", { class: "np-w-list" }, rows) : el("p", { class: "np-w-info" }, say("no_data")),
@@ -26,7 +26,7 @@ npw.datasets = (() => {
 
   const shownValue = (kind, marked, row) => {
     const text = String(row.fields[marked] ?? "");
-    if (kind === "label") return [el("td", { dir: "auto" }, text), el("td", {}, row.labels.map((name) => el("span", { class: "np-chip" }, name)))];
+    if (kind === "label") return [el("td", { dir: "auto" }, text), el("td", {}, row.labels.map((name) => el("span", { class: "np-chip", dir: "auto" }, name)))];
     if (kind === "text") return [el("td", { dir: "auto" }, text), el("td", { dir: "auto" }, row.value ?? "")];
     const letters = [...text];
     const spans = kind === "spans" ? row.value ?? [] : row.value ? [row.value] : [];
@@ -39,6 +39,9 @@ npw.datasets = (() => {
     const cell = el("td", { dir: "auto", colspan: kind === "spans" ? 2 : 1 }, ...parts, letters.slice(done).join(""));
     return kind === "spans" ? [cell] : [el("td", { dir: "auto" }, row.fields.question ?? ""), cell];
   };
+
+  // The widths of the columns: a long word or an open editor does not change them.
+  const columns = (kind) => el("colgroup", {}, ["pick", "main", kind === "label" ? "label" : "main", "edit"].map((name) => el("col", { class: `np-w-col-${name}` })));
 
   // An editor of one row, with its buttons.
   const editing = (view, row, known, save, cancel) => {
@@ -91,6 +94,7 @@ npw.datasets = (() => {
       labels.replaceChildren(el("option", { value: "" }, say("all_labels")), ...Object.keys(view.labels).map((one) => el("option", { value: one, ".selected": one === state.label }, one)));
       labels.parentElement.hidden = !Object.keys(view.labels).length;
       repeatedText.textContent = say("repeated", { n: view.repeated });
+      repeated.disabled = !view.repeated && !state.repeated;
       const body = view.rows.map((row) => drawRow(view, row));
       const last = state.start + view.rows.length;
       const removing = el("button", { type: "button", class: "np-button np-w-danger", hidden: !chosen.size, onclick: note.trying(async () => {
@@ -104,25 +108,32 @@ npw.datasets = (() => {
         removing.textContent = say("delete_rows", { n: chosen.size });
       };
       place.replaceChildren(
-        view.rows.length ? el("table", { class: "np-w-rows" }, el("tbody", {}, body)) : el("p", { class: "np-w-info" }, say(state.search || state.label || state.repeated ? "no_match" : "none")),
+        view.rows.length ? el("table", { class: "np-w-rows" }, columns(view.kind), el("tbody", {}, body)) : el("p", { class: "np-w-info" }, say(state.search || state.label || state.repeated ? "no_match" : "none")),
         el("div", { class: "np-w-line" },
           el("span", { id: "np-data-count" }, view.found ? say("shown", { from: state.start + 1, to: last, n: view.found }) : ""),
           state.start ? button("before", () => turn(Math.max(0, state.start - PAGE))) : null,
           last < view.found ? button("next", () => turn(state.start + PAGE)) : null, removing));
       const most = Math.max(1, ...Object.values(view.labels));
       side.replaceChildren(...Object.keys(view.labels).length ? [el("h3", {}, say("balance")), ...Object.entries(view.labels).map(([one, n]) =>
-        el("div", { class: "np-w-balance" }, el("span", {}, one), el("meter", { min: 0, max: most, value: n, "aria-label": one }), el("span", {}, String(n))))] : []);
+        el("div", { class: "np-w-balance" }, el("span", { dir: "auto" }, one), el("meter", { min: 0, max: most, value: n, "aria-label": one }), el("span", {}, String(n))))] : []);
     };
 
     const drawRow = (view, row) => {
       const pick = el("input", { type: "checkbox", class: "np-w-pick", "aria-label": say("select"),
         onchange: () => { if (pick.checked) chosen.set(row.place, row.digest); else chosen.delete(row.place); } });
+      const number = view.rows.indexOf(row);
+      // The focus returns to the row, or to that which has taken its place.
+      const again = async () => {
+        await load();
+        const buttons = place.querySelectorAll("tbody td:last-child > button");
+        (buttons[Math.min(number, buttons.length - 1)] ?? search).focus();
+      };
       const line = el("tr", { class: row.repeated ? "np-w-repeated" : null }, el("td", {}, pick), ...shownValue(view.kind, view.marked, row),
         el("td", {}, button("edit", () => {
           const cell = el("td", { colspan: 4 }, editing(view, row, view.known, note.trying(async (value) => {
             await post(path("datasets", name, "rows"), { fields: row.fields, value, place: row.place, digest: row.digest, part: state.part });
-            load();
-          }), load));
+            await again();
+          }), again));
           line.replaceChildren(cell);
           cell.firstChild.focus();
         })));

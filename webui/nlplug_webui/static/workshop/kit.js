@@ -49,6 +49,9 @@ window.npw = (() => {
   // What a failed call tells: an Error with `hint` and `kind`.
   const failure = (values, status) => Object.assign(new Error(values.error ?? status), { hint: values.hint, kind: values.error_type });
 
+  // The same for what fetch throws; a call that was cancelled stays one.
+  const unreached = (error) => (error.name === "AbortError" ? error : Object.assign(new Error(say("lost_server")), { lost: true }));
+
   // An answer of the server; a failure is an Error as above.
   const request = async (method, address, body, signal) => {
     let reply;
@@ -61,8 +64,7 @@ window.npw = (() => {
         body: raw ? body : body === undefined ? undefined : JSON.stringify(body),
       });
     } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw Object.assign(new Error(say("lost_server")), { lost: true });
+      throw unreached(error);
     }
     const values = await reply.json().catch(() => ({}));
     if (reply.ok) return values;
@@ -76,7 +78,9 @@ window.npw = (() => {
   // In other languages than English what the kind of an error means comes before its message.
   const errorCard = (error) => {
     const told = known()[`kind_${error.kind}`];
-    const lines = told
+    const lines = error.kind === "unauthorized" // of a page, whose visitor sends no headers
+      ? [el("strong", {}, say("logged_out")), el("p", {}, el("button", { type: "button", class: "np-button", onclick: () => location.reload() }, say("log_in")))]
+      : told
       ? [el("strong", {}, told), el("p", {}, say(`kind_hint_${error.kind}`)), el("p", { class: "np-original", lang: "en" }, [error.message, error.hint].filter(Boolean).join(" "))]
       : [el("strong", {}, error.message), error.hint ? el("p", {}, error.hint) : null];
     return el("div", { class: "np-card-message np-error", role: "alert" }, lines);
@@ -89,7 +93,10 @@ window.npw = (() => {
     const trying = (work) => async (...values) => {
       tell();
       try { return await work(...values); } catch (error) {
-        if (error.name !== "AbortError") tell(errorCard(error));
+        if (error.name !== "AbortError") {
+          tell(errorCard(error));
+          line.scrollIntoView({ block: "nearest" }); // the button may be far below
+        }
         return undefined;
       }
     };
@@ -125,5 +132,16 @@ window.npw = (() => {
   // The title of a task; its name where its plugin is not installed.
   const taskTitle = (overview, name) => { const found = overview.tasks.find((one) => one.name === name); return found ? title(found.title) : name; };
 
-  return { say, el, button, path, get, post, upload, remove, failure, errorCard, messages, field, input, select, deleting, local, title, taskTitle, dataset, command, copyButton, filled };
+  const bytes = (size) => (size < 1e6 ? `${Math.max(1, Math.round(size / 1000))} kB` : `${(size / 1e6).toFixed(1)} MB`);
+
+  // The text of a name that the server gives, such as that of a metric; the name itself if there is none.
+  const named = (kind, name) => { const key = `${kind}_${name.toLowerCase().replace(/[^a-z0-9]+/g, "_").replace(/^_|_$/g, "")}`; return known()[key] ?? name; };
+
+  // On which rows a gate compared: "7 labelled rows of FILE".
+  const rowsOf = (told) => {
+    const found = /^([\d,]+) (labelled )?rows? of /.exec(told);
+    return found ? say(found[2] ? "rows_labelled" : "rows_plain", { n: found[1] }) : told;
+  };
+
+  return { say, el, bytes, named, rowsOf, button, path, get, post, upload, remove, failure, unreached, errorCard, messages, field, input, select, deleting, local, title, taskTitle, dataset, command, copyButton, filled };
 })();

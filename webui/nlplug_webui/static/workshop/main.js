@@ -3,9 +3,23 @@
   const { say, el, get, path, errorCard } = npw;
   let turn = 0;
 
+  // The title of the document names what is open.
+  const entitled = (name) => {
+    const header = document.querySelector("[data-title]");
+    if (!header) return;
+    header.dataset.page ??= header.dataset.title;
+    header.dataset.title = name ? `${name} · ${header.dataset.page}` : header.dataset.page;
+  };
+
+  const absent = (key, name) => el("div", { class: "np-w-page" }, el("p", {}, el("a", { href: "#/" }, `← ${say("back")}`)),
+    errorCard(new Error(say(key, { name }))));
+
   const content = (overview) => {
     const [where, query = ""] = location.hash.split("?");
     const [, kind, name] = where.split("/").map(decodeURIComponent);
+    const known = name && overview[kind === "run" ? "runs" : "datasets"].some((one) => one.name === name);
+    entitled(name);
+    if (name && !known) return absent(kind === "run" ? "no_such_run" : "no_such_data", name);
     if (kind === "data" && name) return npw.datasets.page(name, overview, new URLSearchParams(query));
     if (kind === "train" && name) return npw.training.page(name, overview);
     if (kind === "run" && name) return npw.training.run(name);

@@ -30,12 +30,13 @@ window.npTools = (() => {
 
   // The values of a reply with one JSON value per line; an "error" among them is thrown.
   async function* lines(address, body, signal) {
-    const reply = await fetch(address, { method: "POST", signal, body: JSON.stringify(body), headers: { "x-nlplug-page": "1", "content-type": "application/json" } });
+    const unreached = (error) => { throw npw.unreached(error); };
+    const reply = await fetch(address, { method: "POST", signal, body: JSON.stringify(body), headers: { "x-nlplug-page": "1", "content-type": "application/json" } }).catch(unreached);
     if (!reply.ok) throw npw.failure(await reply.json().catch(() => ({})), reply.statusText);
     const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch(unreached);
       if (done) return;
       const parts = (rest + value).split("\n");
       rest = parts.pop();

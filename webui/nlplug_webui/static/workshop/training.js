@@ -7,15 +7,19 @@ npw.training = (() => {
 
   const findings = (check) => el("div", {},
     el("ul", { class: "np-w-findings" }, check.findings.length
-      ? check.findings.map((one) => el("li", { "data-severity": one.severity }, el("strong", {}, say(`severity_${one.severity}`)), ` ${one.message}`))
+      ? check.findings.map((one) => {
+        const message = `${one.message.replace(/\.$/, "")}${one.examples.length ? ` (${one.examples.join(", ")})` : ""}.`;
+        return el("li", { "data-severity": one.severity }, el("strong", {}, say(`severity_${one.severity}`)), ` ${one.told ?? message}`,
+          one.told ? el("small", { lang: "en" }, message) : null);
+      })
       : el("li", {}, say("check_ok"))),
     check.estimate ? el("p", { class: "np-w-info", id: "np-train-estimate" }, check.estimate) : null);
 
   const list = (overview, refresh) => {
     const note = messages();
     const rows = overview.runs.map((run) => el("li", { class: "np-w-item" },
-      el("a", { href: `#/run/${run.name}` }, run.name), el("span", {}, npw.taskTitle(overview, run.task)), chip(run.state),
-      run.state === "running" ? null : deleting(say("delete_run", { name: run.name }), note.trying(async () => { await remove(path("runs", run.name)); refresh(); }))));
+      el("a", { href: `#/run/${run.name}` }, run.name), el("span", {}, npw.taskTitle(overview, run.task)), el("span", {}, run.dataset ?? ""), el("span", {}, chip(run.stopping ? "stopping" : run.state)),
+      run.state === "running" ? el("span", {}) : deleting(say("delete_run", { name: run.name }), note.trying(async () => { await remove(path("runs", run.name)); refresh(); }))));
     return el("section", { class: "np-card" }, el("h2", {}, say("runs")),
       rows.length ? el("ul", { class: "np-w-list" }, rows) : el("p", { class: "np-w-info" }, say("no_runs")), note.line);
   };
@@ -85,6 +89,7 @@ npw.training = (() => {
   // The page of a run looks at the server again and again; nothing is kept in the browser.
   const run = (name) => {
     const note = messages();
+    const lost = messages(); // of the looks, which must not take away what a button told
     const state = el("span", {});
     const actions = el("div", { class: "np-w-line" });
     const curves = el("div", { class: "np-w-charts", id: "np-run-curves" });
@@ -93,41 +98,67 @@ npw.training = (() => {
     const result = el("div", {});
     const root = el("div", { class: "np-w-page", "data-run": name });
     let known = "";
+    let told = "";
     let drawn = false;
 
-    const act = (key, id, work) => button(key, note.trying(async () => { await work(); await look(); }), { id });
+    // Off while it works: a second stop would end the run without a checkpoint.
+    const act = (key, id, what, attributes = {}) => {
+      const made = button(key, async () => {
+        made.disabled = true;
+        await note.trying(() => post(path("runs", name, what)))();
+        await look();
+        made.disabled = false;
+      }, { id, ...attributes });
+      return made;
+    };
     const draw = (now) => {
       root.dataset.state = now.state;
-      const text = JSON.stringify([now.state, now.curve.length, now.log.length]);
+      const text = JSON.stringify([now.state, now.stopping, now.curve.length, now.log.length]);
       if (text === known) return;
       known = text;
-      state.replaceChildren(chip(now.state));
+      state.replaceChildren(chip(now.stopping ? "stopping" : now.state));
       const metric = now.numbers.metric;
       const series = (key) => now.curve.filter((one) => typeof one[key] === "number").map((one) => [one.step, one[key]]);
       const score = metric ? `eval_${metric}` : Object.keys(now.curve.find((one) => "eval_rows" in one) ?? {}).find((key) => key.startsWith("eval_") && key !== "eval_rows");
       curves.replaceChildren(...[npw.charts.line(say("loss"), series("loss"), say("step")),
-        score ? npw.charts.line(score.slice(5), series(score), say("step"), [0, Math.max(1, ...series(score).map(([, y]) => y))]) : null].filter(Boolean));
+        score ? npw.charts.line(npw.named("metric", score.slice(5)), series(score), say("step"), [0, Math.max(1, ...series(score).map(([, y]) => y))]) : null].filter(Boolean));
       const bottom = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
       log.textContent = now.log;
       if (bottom) log.scrollTop = log.scrollHeight;
       command.textContent = now.command;
-      actions.replaceChildren(...[
-        now.state === "running" ? act("stop", "np-run-stop", () => post(path("runs", name, "stop"))) : null,
-        now.state === "running" ? el("small", {}, say("stop_info")) : null,
-        now.state === "stopped" || now.state === "failed" ? act("resume", "np-run-resume", () => post(path("runs", name, "resume"))) : null,
-      ].filter(Boolean));
+      const shown = now.stopping ? "stopping" : now.state;
+      if (actions.dataset.of !== shown) { // a button keeps its focus
+        actions.dataset.of = shown;
+        actions.replaceChildren(...{
+          running: [act("stop", "np-run-stop", "stop"), el("small", {}, say("stop_info"))],
+          stopping: [act("stop_now", "np-run-stop-now", "stop", { class: "np-button np-w-danger" }), el("small", {}, say("stopping_info"))],
+          stopped: [act("resume", "np-run-resume", "resume")],
+          failed: [act("resume", "np-run-resume", "resume"), el("small", {}, say("failed_info"))],
+        }[shown] ?? []);
+      }
       if (now.state === "finished" && !drawn) { drawn = true; result.replaceChildren(npw.report(now)); }
     };
-    const look = note.trying(async () => draw(await get(path("runs", name))));
+    // Whether it is of use to look again. A failure that lasts is told once.
+    const look = async () => {
+      try {
+        draw(await get(path("runs", name)));
+        if (told) lost.tell();
+        told = "";
+        return !drawn;
+      } catch (error) {
+        if (error.message !== told) lost.tell(npw.errorCard(error));
+        told = error.message;
+        return Boolean(error.lost);
+      }
+    };
     // Until the page shows something else; a server that starts again is found again.
     const watch = async () => {
-      await look();
-      if (root.isConnected && !drawn) setTimeout(watch, PAUSE);
+      if (await look() && root.isConnected) setTimeout(watch, PAUSE);
     };
     setTimeout(watch);
     root.append(
       el("p", {}, el("a", { href: "#/" }, `← ${say("back")}`)),
-      el("section", { class: "np-card" }, el("div", { class: "np-w-head" }, el("h2", {}, name), state), note.line, actions, curves),
+      el("section", { class: "np-card" }, el("div", { class: "np-w-head" }, el("h2", {}, name), state), lost.line, note.line, actions, curves),
       result,
       el("section", { class: "np-card" }, el("details", { ".open": true }, el("summary", {}, say("log")), log), el("details", {}, el("summary", {}, say("command")), command)));
     return root;
