@@ -227,8 +227,9 @@ def _leaks(train: _Read, rows: _Read, part: str) -> Iterable[Finding]:
     same = [row.where for row, item in rows if item.text in exact]
     if same:
         message = (
-            f"{len(same):,} of {rows_of(len(rows))} for {part} {'has' if len(same) == 1 else 'have'} "
-            "a text that is also in the training data, so the score will be too high"
+            f"{len(same):,} of {rows_of(len(rows))} for {part} "
+            f"{'has' if len(same) == 1 else 'have'} a text that is also in the training data, so "
+            "the score will be too high"
         )
         yield Finding("warning", "leak", message, len(same), tuple(same[:SHOWN]))
     folded = {_folded(item.text) for _, item in train}
@@ -239,8 +240,8 @@ def _leaks(train: _Read, rows: _Read, part: str) -> Iterable[Finding]:
     ]
     if near:
         message = (
-            f"{len(near):,} of {rows_of(len(rows))} for {part} differ{'s' * (len(near) == 1)} from a "
-            "training text only in case, spaces or punctuation"
+            f"{len(near):,} of {rows_of(len(rows))} for {part} differ{'s' * (len(near) == 1)} "
+            "from a training text only in case, spaces or punctuation"
         )
         yield Finding("warning", "near_leak", message, len(near), tuple(near[:SHOWN]))
 
