@@ -111,6 +111,7 @@ class ShowProgress(TrainerCallback):
         metric: Name of the score to show.
         seconds: Interval if standard error is not a terminal.
         left: Returns the seconds until a run of minutes ends; None: it has a number of steps.
+        part: What is trained, if that is not the result itself, such as ``Cross-validation``.
     """
 
     def __init__(
@@ -119,8 +120,10 @@ class ShowProgress(TrainerCallback):
         metric: str,
         seconds: float,
         left: Callable[[], float] | None = None,
+        part: str = "",
     ) -> None:
         self._left = left
+        self._name = f"{part}: step" if part else "Step"
         self._loss = loss
         self._metric = metric
         self._terminal = sys.stderr.isatty()
@@ -180,7 +183,7 @@ class ShowProgress(TrainerCallback):
 
     def _line(self, state: TrainerState) -> str:
         of = "" if self._left else f" of {state.max_steps:,}"
-        parts = [f"Step {state.global_step:,}{of}"]
+        parts = [f"{self._name} {state.global_step:,}{of}"]
         if (loss := self._loss()) is not None:
             parts.append(f"loss {loss:.4f}")
         if self._score is not None:

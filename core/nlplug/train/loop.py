@@ -15,7 +15,6 @@ from transformers import (
     EarlyStoppingCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    PrinterCallback,
     TrainerCallback,
     set_seed,
 )
@@ -28,7 +27,7 @@ from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
 from nlplug.models.atomic import Staged
 from nlplug.train.adapters import add_adapters, merge_adapters
 from nlplug.train.arguments import environment, training_arguments
-from nlplug.train.callbacks import KeepCheckpoints, ShowProgress, StopOnSignal
+from nlplug.train.callbacks import KeepCheckpoints, StopOnSignal
 from nlplug.train.config import TrainConfig
 from nlplug.train.interrupt import Interruption, interruptible
 from nlplug.train.private import PrivateTrainer
@@ -283,7 +282,7 @@ class _Run:
         for number in range(self._config.seeds):
             if number:
                 model.load_state_dict(start)
-            self._train_once(model, rows, folder, number)
+            self._train_once(model, rows, folder, number, "Cross-validation")
             if start:
                 states.append(state_of(model))
         if states:
@@ -297,18 +296,20 @@ class _Run:
             if probe is not None:
                 probe.put(model, share=START)
             with TemporaryDirectory(dir=self._work.folder) as folder:
-                self._train_once(model, rows, Path(folder), number)
+                self._train_once(model, rows, Path(folder), number, f"Seed {number + 1}")
             return model
 
         return run
 
-    def _train_once(self, model: PreTrainedModel, rows: Any, folder: Path, number: int) -> None:
+    def _train_once(
+        self, model: PreTrainedModel, rows: Any, folder: Path, number: int, part: str
+    ) -> None:
         config = self._config.model_copy(update={"seed": self._config.seed + number})
         arguments = training_arguments(self._recipe, config, folder, evaluates=False, tracked=False)
         trainer = RecipeTrainer(
             self._recipe, config, model, arguments, self._tokenizer, rows, dict, []
         )
-        trainer.remove_callback(PrinterCallback)
+        trainer.show_progress(part)
         trainer.train()
 
     def _trainer(
@@ -331,12 +332,7 @@ class _Run:
         trainer = kind(
             self._recipe, config, model, arguments, self._tokenizer, rows, evaluator, callbacks
         )
-        trainer.remove_callback(PrinterCallback)
-        timed = trainer.timed
-        left = None if timed is None else lambda: timed.left
-        trainer.add_callback(
-            ShowProgress(trainer.recent_loss, self._recipe.metric, config.progress_seconds, left)
-        )
+        trainer.show_progress()
         return trainer
 
     def _train(self, trainer: RecipeTrainer) -> None:

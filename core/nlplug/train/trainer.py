@@ -17,6 +17,7 @@ from torch.utils.data import BatchSampler, DataLoader, Sampler
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -25,6 +26,7 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from nlplug.train.callbacks import ShowProgress
 from nlplug.train.layers import LAYER
 from nlplug.train.probe import inputs_of, output_layer
 from nlplug.train.processes import broadcast, is_main
@@ -240,6 +242,21 @@ class RecipeTrainer(Trainer):
     def facts(self) -> dict[str, Any]:
         """What the record of the run says about the training, with keys of `RESULT`."""
         return {"steps": self.state.global_step}
+
+    def show_progress(self, part: str = "") -> None:
+        """Show the progress of the training on standard error, in one line.
+
+        Args:
+            part: See `ShowProgress`.
+        """
+        timed = self.timed
+        left = None if timed is None else lambda: timed.left
+        self.remove_callback(PrinterCallback)
+        self.add_callback(
+            ShowProgress(
+                self.recent_loss, self._recipe.metric, self._config.progress_seconds, left, part
+            )
+        )
 
     def recent_loss(self) -> float | None:
         """Mean loss of the last batches of this process; None before the first one."""

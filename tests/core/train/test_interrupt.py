@@ -176,6 +176,15 @@ def test_the_progress_line_has_loss_score_rate_and_remaining_time(words: Words) 
     assert parts[3] == "0 s left"
 
 
+def test_each_training_of_a_run_shows_its_progress(words: Words) -> None:
+    command = words("--epochs", "2", "--seeds", "2", "--no-probe", "--allow-trivial")
+    at = command.index("--eval")
+    del command[at : at + 2]  # few rows: cross-validation
+    lines = in_this_process(command).splitlines()
+    names = [line.partition("tep ")[0] + "tep" for line in lines if line.endswith(" left")]
+    assert list(dict.fromkeys(names)) == ["Cross-validation: step", "Step", "Seed 2: step"]
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

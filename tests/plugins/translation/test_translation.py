@@ -144,7 +144,7 @@ def test_a_sentence_has_other_texts_of_which_the_first_is_the_best_beam(
         assert len(set(others)) == len(others)
         assert parts[part] in others
     assert translate.alternatives(text, part=written[0] + 1, protect=protect) == []  # a space
-    with pytest.raises(InputError, match="no number 99"):
+    with pytest.raises(InputError, match="but part 99 was requested"):
         translate.alternatives(text, part=99)
     with pytest.raises(OptionError, match="count is 0"):
         translate.alternatives(text, part=0, count=0)
