@@ -79,6 +79,23 @@ def test_standard_streams_may_be_closed_or_lack_characters(tmp_path: Path) -> No
         assert shown in closed.stderr
 
 
+def test_a_guessed_encoding_of_standard_input_is_told(bundle: Bundle) -> None:
+    words = [sys.executable, "-m", "nlplug", "run", "sentiment", "--model", str(bundle.path)]
+    for content, told in ((b"good caf\xe9\n", "encoding cp1252"), ("good café\n".encode(), "")):
+        done = subprocess.run(words, input=content, capture_output=True, check=True)
+        assert json.loads(done.stdout)["label"] == "positive"
+        assert told in done.stderr.decode()
+        assert bool(told) == ("standard input: 1 row" in done.stderr.decode())
+
+
+def test_a_text_that_begins_with_a_hyphen_follows_two_of_them(bundle: Bundle) -> None:
+    done = run("--model", str(bundle.path), "-5 degrees")
+    assert done.returncode == 2
+    assert done.stderr.endswith("Write -- before texts that begin with a hyphen.\n")
+    assert run("--model", str(bundle.path), "--", "-5 degrees is good").returncode == 0
+    assert "Did you mean '--model'?" in run("--modle", "x", "good").stderr
+
+
 def test_blank_lines_between_texts_are_passed_over(bundle: Bundle) -> None:
     done = run("--model", str(bundle.path), stdin="good\n\n  \nbad\n")
     assert [json.loads(line)["label"] for line in done.stdout.splitlines()] == [

@@ -41,6 +41,19 @@ class _Tasks(TaskGroup):
         return _command(task)
 
 
+class _OfTask(click.Command):
+    """The command of a task, whose arguments are texts."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if not error.possibilities:
+                hint = "Write -- before texts that begin with a hyphen."
+                raise click.UsageError(f"{error.format_message()} {hint}", ctx) from None
+            raise
+
+
 @click.group(cls=_Tasks, subcommand_metavar="TASK [TEXT]... [OPTIONS]")
 def run() -> None:
     """Answer texts, a file, or standard input with a task."""
@@ -55,7 +68,7 @@ def _command(task: Task) -> click.Command:
     inputs = [option for option in model_options(task.Input) if option.name not in taken]
     for option in inputs:
         option.help = f"{option.help}  @FILE reads the value from a file.".strip()
-    return click.Command(
+    return _OfTask(
         task.name,
         params=[
             click.Argument(["cli_texts"], nargs=-1, metavar=f"[{first.upper()}]..."),
@@ -206,8 +219,10 @@ def _json_of(answer: Any) -> str:
 
 
 def _report(file: DataFile | None) -> None:
-    """Print how a file was read, but not for plain lines of standard input."""
-    if file is not None and file.report.rows and (file.stream is None or file.kind != ".txt"):
+    """Print how a file was read, but not for plain lines of standard input in UTF-8."""
+    if file is None or not file.report.rows:
+        return
+    if file.stream is None or file.kind != ".txt" or file.report.notes:
         click.echo(str(file.report), err=True)
 
 
