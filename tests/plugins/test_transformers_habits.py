@@ -96,7 +96,7 @@ def test_a_dict_of_lists_is_a_list_of_inputs(pipes: Callable[[str], Pipeline]) -
     assert ask({"question": ["Where?"]}, context=CONTEXT) == ask(one)
     sentiment = pipes("sentiment-analysis")
     assert sentiment({"text": [GOOD, BAD]}) == sentiment([GOOD, BAD])
-    with pytest.raises(InputError, match="not of one length: question 2, context 1"):
+    with pytest.raises(InputError, match="different lengths: question 2, context 1"):
         ask({**asked, "context": [CONTEXT]})
 
 

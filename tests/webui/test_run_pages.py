@@ -115,7 +115,7 @@ def test_what_a_button_tells_stays_while_the_page_looks_again(
         made(workspace, "ended", code=1)
         page = visitor.open("workspace#/run/ended")
         page.locator("#np-run-resume").click()
-        told = page.locator(".np-error", has_text="'busy' is at work")
+        told = page.locator(".np-error", has_text="'busy' is still running")
         told.wait_for()
         with page.expect_response("**/runs/ended"):
             pass

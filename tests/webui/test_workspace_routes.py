@@ -111,10 +111,10 @@ def test_bad_requests_get_an_error_that_says_what(
 
 
 def test_the_check_of_the_data_is_told_in_chinese(client: TestClient) -> None:
-    from nlplug.data import check
+    from nlplug.data import check, findings
     from nlplug_webui.workshop.check_texts import FINDINGS, check_values
 
-    source = Path(check.__file__).read_text("utf-8")
+    source = "".join(Path(part.__file__).read_text("utf-8") for part in (check, findings))
     kinds = set(re.findall(r'Finding\([^"]*"\w+"(?: if [^"]*"\w+")?, "(\w+)"', source))
     assert {*kinds, "language"} == set(FINDINGS)
     checked = check.DataCheck(estimate="Training is likely to take about 3 min on this CPU.")

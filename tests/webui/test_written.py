@@ -89,7 +89,7 @@ def test_a_text_comes_line_by_line_and_so_does_its_error(client: TestClient) -> 
 @pytest.mark.parametrize(
     ("route", "changes", "status", "error"),
     [
-        ("alternatives", {"part": 9}, 422, "no number 9"),
+        ("alternatives", {"part": 9}, 422, "but part 9 was requested"),
         ("alternatives", {"task": "nothing"}, 404, "nothing"),
         ("alternatives", {"item": {"wrong": 1}}, 422, "lacks 'text'"),
         ("whole", {"item": {"text": "a" * 2_000_001}}, 422, "characters"),

@@ -92,11 +92,11 @@ def test_a_resumed_run_keeps_the_seeds_that_are_finished(
     numbers: list[int] = []
     once = loop._Run._train_once
 
-    def counted(self: Any, model: Any, rows: Any, folder: Path, number: int) -> None:
+    def counted(self: Any, model: Any, rows: Any, folder: Path, number: int, part: str) -> None:
         numbers.append(number)
         if numbers == [1, 2]:
             raise KeyboardInterrupt
-        once(self, model, rows, folder, number)
+        once(self, model, rows, folder, number, part)
 
     monkeypatch.setattr(loop._Run, "_train_once", counted)
     with pytest.raises(KeyboardInterrupt):

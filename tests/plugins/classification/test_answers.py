@@ -182,7 +182,7 @@ def test_logits_abstain_by_the_probabilities_of_the_model(make: Make, intents: B
 def test_a_model_without_probabilities_cannot_abstain(make: Make, tmp_path: Path) -> None:
     weights, problem = {"moon": (3.0, 1.0)}, {"problem_type": "regression"}
     prices = tiny_text_classifier(tmp_path, weights, labels=("low", "high"), config=problem)
-    with pytest.raises(OptionError, match="no probabilities"):
+    with pytest.raises(OptionError, match="not probabilities"):
         make(prices, min_score=0.5)("moon")
     assert make(prices, min_score=0)("moon")[0]["score"] == 3.0 / 3
 
