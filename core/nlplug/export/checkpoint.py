@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nlplug.errors import ExportError, ModelNotFound, OfflineError
 from nlplug.export.preflight.files import check_fit, check_folder, check_unread
 from nlplug.export.preflight.findings import stop_if_fatal
-from nlplug.export.pretrained import load_config, load_model
+from nlplug.export.pretrained import check_reachable, load_config, load_model
 from nlplug.export.quiet import quiet
 from nlplug.export.saved_tokenizer import read_tokenizer
 from nlplug.extras import require
@@ -67,6 +67,8 @@ def load_checkpoint(source: str | Path, task: Task, *, allowed: tuple[str, ...] 
         check_folder(folder, allowed)
     offline = local or load_settings().offline
     auto = getattr(transformers, task.family.auto_class)
+    if not local:
+        check_reachable(name)
     try:
         config = load_config(name, offline=offline)
         check_fit(config, auto, folder if local else None, name, allowed)

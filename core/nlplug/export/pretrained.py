@@ -20,6 +20,8 @@ from nlplug.export.architectures import tested
 from nlplug.export.pooling import KEY, pooled_class
 from nlplug.export.stack import transformers_major
 from nlplug.extras import require
+from nlplug.models.hub import HubRef, look_up
+from nlplug.settings import load_settings
 
 _FIELD = re.compile(r"field '(\w+)'")
 _UNSAFE = (
@@ -30,6 +32,28 @@ _UNSAFE = (
     "use_kernels",
 )
 """In the names of all keys that choose an implementation, which can be code of a repository."""
+
+
+def check_reachable(name: str | Path) -> None:
+    """Ask the Hub, once, for a checkpoint that is not on this machine.
+
+    transformers tries again and again for a minute where the Hub is not within reach, and does not
+    say what is wrong.
+
+    Args:
+        name: A folder, for which nothing is asked, or a Hub id.
+
+    Raises:
+        ModelNotFound: There is no such repository, no access to it, or no Hub within reach.
+    """
+    ref = HubRef.parse(str(name))
+    settings = load_settings()
+    if ref is None or settings.offline or Path(name).exists():
+        return
+    from huggingface_hub import try_to_load_from_cache
+
+    if not isinstance(try_to_load_from_cache(ref.repo, "config.json"), str):
+        look_up(ref, settings)
 
 
 def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> Any:

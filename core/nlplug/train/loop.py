@@ -22,6 +22,7 @@ from transformers.integrations import get_reporting_integration_callbacks
 
 from nlplug.errors import TrainingError
 from nlplug.export.preflight.record import write_record
+from nlplug.export.pretrained import check_reachable
 from nlplug.export.quiet import no_progress_bars, quiet_hub
 from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
 from nlplug.models.atomic import Staged
@@ -140,8 +141,10 @@ def check_base(config: TrainConfig) -> None:
     """Check that the base can be reached, before anything is written.
 
     Raises:
+        ModelNotFound: It is neither a folder nor a repository within reach.
         TrainingError: Its tokenizer cannot be loaded.
     """
+    check_reachable(config.base)
     _tokenizer(config)
 
 

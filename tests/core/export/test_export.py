@@ -218,6 +218,19 @@ def test_pickled_weights_are_not_read(random_bert: Path, toy_task: Task, tmp_pat
     assert "pickled" in (caught.value.hint or "")
 
 
+def test_a_repository_out_of_reach_is_asked_for_once(
+    toy_task: Task,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with pytest.raises(ModelNotFound, match="cannot be reached"):
+        export_model(ExportConfig("somebody/model", tmp_path / "out", toy_task))
+    assert not caplog.messages
+
+
 def _with_labels(checkpoint: Path, folder: Path, labels: dict[str, str] | None) -> Path:
     import shutil
 

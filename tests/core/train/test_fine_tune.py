@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from toy_set import toy_rows, write_jsonl
 
-from nlplug.errors import TrainingError
+from nlplug.errors import ModelNotFound, TrainingError
 from nlplug.export.preflight.record import RECORD_FILE
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
@@ -191,6 +191,16 @@ def test_without_evaluation_data_a_share_is_held_out(toy_task: Task, config: Mak
 
     held = len(list(read_rows(Workspace.of(settings).eval_file)))
     assert 0 < held < 72
+
+
+def test_a_base_out_of_reach_is_asked_for_once(
+    toy_task: Task, config: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with pytest.raises(ModelNotFound, match="cannot be reached"):
+        fine_tune(toy_task, config(base="somebody/model"))
+    assert not Workspace.of(config()).folder.exists()
 
 
 def test_a_base_that_cannot_be_loaded_leaves_what_was_there(
