@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 
 from nlplug.errors import OptionError, ServerError
 from nlplug.workspace import WorkspaceFolder
+from nlplug_webui.error_pages import ErrorPages
 from nlplug_webui.serving import make_app
 
 OURS = {"x-nlplug-page": "1"}
@@ -142,6 +144,14 @@ def test_a_browser_sees_an_error_as_a_page(client: TestClient) -> None:
     page = client.get("np-workspace/runs/nothing/report", headers=chinese)
     assert "输入、选项或文件有问题" in page.text
     assert "There is no training run" in page.text
+
+
+def test_the_page_of_an_error_says_when_to_try_again() -> None:
+    full = JSONResponse({"error": "The queue is full."}, 429, {"Retry-After": "1", "X-Other": "a"})
+    page = TestClient(ErrorPages(full)).get("/", headers={"accept": "text/html"})
+    assert (page.status_code, page.headers["retry-after"]) == (429, "1")
+    assert "x-other" not in page.headers
+    assert "The queue is full." in page.text
 
 
 def test_without_a_workspace_the_routes_are_off() -> None:

@@ -19,6 +19,8 @@ from nlplug_webui.texts import language_of, say
 
 # How Gradio answers an address that it does not know.
 _GRADIO = b'{"detail":"Not Found"}'
+# What an error says in its headers, besides its content.
+_TOLD = ("allow", "retry-after", "www-authenticate")
 
 
 class ErrorPages:
@@ -41,19 +43,19 @@ class ErrorPages:
         if scope["method"] != "GET" or not _by_browser(scope):
             await self._app(scope, receive, _in_our_form(scope, receive, send))
             return
-        status = 0
+        error: Message | None = None
         body = bytearray()
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal error
             if message["type"] == "http.response.start" and _is_error(message):
-                status = message["status"]
-            elif not status:
+                error = message
+            elif error is None:
                 await send(message)
             else:
                 body.extend(message.get("body", b""))
                 if not message.get("more_body", False):
-                    await _page(scope, status, bytes(body))(scope, receive, send)
+                    await _page(scope, error, bytes(body))(scope, receive, send)
 
         await self._app(scope, receive, answer)
 
@@ -97,8 +99,10 @@ def _by_browser(scope: Scope) -> bool:
     return "text/html" in HTTPConnection(scope).headers.get("accept", "")
 
 
-def _page(scope: Scope, status: int, body: bytes) -> HTMLResponse:
+def _page(scope: Scope, start: Message, body: bytes) -> HTMLResponse:
     language = language_of(HTTPConnection(scope))
+    status, given = start["status"], Headers(raw=start["headers"])
+    headers = HEADERS | {name: given[name] for name in _TOLD if name in given}
     title = say("missing_title" if status == HTTPStatus.NOT_FOUND else "error_other", language)
     if status == HTTPStatus.NOT_FOUND:
         told = f"<p>{escape(say('missing', language, address=scope['path']))}</p>"
@@ -106,7 +110,7 @@ def _page(scope: Scope, status: int, body: bytes) -> HTMLResponse:
         told = _told(_values(body), language)
     home = escape(f"{scope.get('root_path', '')}/")
     link = f'<p><a href="{home}">{escape(say("missing_home", language))}</a></p>'
-    return HTMLResponse(plain_page(title, told + link, language), status, HEADERS)
+    return HTMLResponse(plain_page(title, told + link, language), status, headers)
 
 
 def _values(body: bytes) -> Mapping[str, Any]:
