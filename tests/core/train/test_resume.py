@@ -131,7 +131,7 @@ def without(settings: TrainConfig, name: str) -> TrainConfig:
 def test_a_run_of_minutes_ends_in_time_and_its_rate_rises_and_falls(
     toy_task: Task, config: Make
 ) -> None:
-    settings = without(config(minutes=0.03, warmup=0.2, learning_rate=0.01), "epochs")
+    settings = without(config(minutes=0.05, warmup=0.2, learning_rate=0.01), "epochs")
     begin = time.monotonic()
     fine_tune(toy_task, settings)
     assert time.monotonic() - begin < 30
@@ -140,10 +140,9 @@ def test_a_run_of_minutes_ends_in_time_and_its_rate_rises_and_falls(
     rates = [line["learning_rate"] for line in lines if "learning_rate" in line]
     top = rates.index(max(rates))
     assert rates[:top] == sorted(rates[:top])
-    assert rates[top] == pytest.approx(0.01, rel=0.2)
-    assert rates[-1] < 0.005
+    assert rates[-1] < rates[top] <= 0.01
     written = tomllib.loads(work.settings_file.read_text())
-    assert written["minutes"] == 0.03
+    assert written["minutes"] == 0.05
     assert not {"epochs", "schedule"} & written.keys()  # so that the file repeats the run
 
 
@@ -155,11 +154,18 @@ def test_a_resumed_run_of_minutes_has_the_rest_of_its_time(tmp_path: Path) -> No
     args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
     state = TrainerState(global_step=7)
     (tmp_path / "checkpoint-7").mkdir()
-    for spent, over in (("4.9", False), ("5.0", True)):
+    for spent, factor, over in (
+        ("50", 0.5, False),
+        ("100", 1.0, False),
+        ("200", 1.0, False),
+        ("450", 0.2, False),
+        ("500", 0.0, True),
+    ):
         (tmp_path / "checkpoint-7" / "minutes").write_text(spent)
-        callback, control = EndInTime(5.0, 0.0), TrainerControl()
+        callback, control = EndInTime(500.0, 0.2), TrainerControl()
         callback.on_train_begin(args, state, control)
-        assert callback.left == pytest.approx(60 * (5 - float(spent)), abs=1)
+        assert callback.left == pytest.approx(60 * (500 - float(spent)), abs=60)
+        assert callback.factor(7) == pytest.approx(factor, abs=0.01)
         callback.on_step_end(args, state, control)
         assert control.should_training_stop is over
         callback.on_save(args, state, control)
