@@ -89,12 +89,20 @@ class Excerpt:
         low, high = self._with_partners(first, last)
         start = kept[low].start if low < first else start
         end = kept[high - 1].end if high > last else end
-        first, last = _quoted(text[start:end]) if quotes else (0, 0)
-        own = self.cut(start + first, end - last)
-        if (first or last) and len(own.kept) == len(self.cut(start, end).kept):
-            before, inner, behind = own.peeled(quotes=True)
+        own = self.cut(start, end)
+        first, last = _quoted(own._without_spans()) if quotes else (0, 0)
+        if first or last:
+            before, inner, behind = own.cut(first, len(own.text) - last).peeled(quotes=True)
             return text[: start + first] + before, inner, behind + text[end - last :]
-        return text[:start], self.cut(start, end), text[end:]
+        return text[:start], own, text[end:]
+
+    def _without_spans(self) -> str:
+        """The text with other letters in the place of the spans, which may hold any mark."""
+        text, done = "", 0
+        for span in self.kept:
+            text += self.text[done : span.start] + "x" * (span.end - span.start)
+            done = span.end
+        return text + self.text[done:]
 
     def _with_partners(self, first: int, last: int) -> tuple[int, int]:
         """A range of spans, extended by the tags around it whose partners are within it."""

@@ -58,6 +58,30 @@ def test_what_is_quoted_is_translated(embedded: Pipeline, text: str, parts: list
     assert [part for part in parts if part not in answer] == [], answer
 
 
+@pytest.mark.parametrize(
+    ("text", "peeled"),
+    [
+        ('"So it is"', ('"', "So it is", '"')),
+        ("«“So it is”»", ("«“", "So it is", "”»")),
+        ("“So it is", ("“", "So it is", "")),
+        ('The screen is 27"', ("", 'The screen is 27"', "")),
+        ('"He is 5\'11"', ('"', "He is 5'11\"", "")),
+        ('"He is 5\'11""', ('"', "He is 5'11\"", '"')),
+        ('"Use {"a": 1} here"', ('"', 'Use {"a": 1} here', '"')),
+    ],
+)
+def test_which_marks_are_around_the_whole(text: str, peeled: tuple[str, str, str]) -> None:
+    before, own, behind = Excerpt(text, tuple(spans(text))).peeled(quotes=True)
+    assert (before, own.text, behind) == peeled
+
+
+def test_the_mark_of_inches_is_written_once(embedded: Pipeline) -> None:
+    for text in ('The screen is 27"', "My brother is 5'11\"", 'He said "I am 5\'11"'):
+        answer = embedded(text)[0]["translation_text"]
+        assert answer.endswith(text[-3:])
+        assert answer.count('"') == text.count('"')
+
+
 def test_a_quotation_over_several_sentences_keeps_its_marks(embedded: Pipeline) -> None:
     answer = embedded('He said "Hello. How are you?" and left.')[0]["translation_text"]
     assert answer.startswith('Il a dit "Bonjour. ')
