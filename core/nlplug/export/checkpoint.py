@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import ExportError, ModelNotFound, OfflineError
-from nlplug.export.preflight.files import check_fit, check_folder, check_unread
+from nlplug.export.preflight.files import check_fit, check_source, check_unread
 from nlplug.export.preflight.findings import stop_if_fatal
-from nlplug.export.pretrained import check_reachable, load_config, load_model
+from nlplug.export.pretrained import load_config, load_model
 from nlplug.export.quiet import quiet
 from nlplug.export.saved_tokenizer import read_tokenizer
 from nlplug.extras import require
@@ -56,19 +56,9 @@ def load_checkpoint(source: str | Path, task: Task, *, allowed: tuple[str, ...] 
     name = str(source)
     folder = Path(source)
     local = folder.is_dir()
-    if local and not (folder / "config.json").is_file():
-        raise ExportError(
-            f"{folder} has no config.json.",
-            hint="Give the folder of a checkpoint saved by nlplug train or save_pretrained().",
-        )
-    if not local and (folder.is_absolute() or name.count("/") > 1 or name.startswith(".")):
-        raise ModelNotFound(f"There is no folder {name}.", hint="Check the path.")
-    if local:
-        check_folder(folder, allowed)
+    check_source(name, allowed)
     offline = local or load_settings().offline
     auto = getattr(transformers, task.family.auto_class)
-    if not local:
-        check_reachable(name)
     try:
         config = load_config(name, offline=offline)
         check_fit(config, auto, folder if local else None, name, allowed)

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.extras import require
-from nlplug.models.layout import SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE
+from nlplug.models.layout import SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 
 _GENERAL = "PreTrainedTokenizerFast"
 """The class of tokenizers without one of their own, as both versions of transformers read it."""
+
+_FILES = (TOKENIZER_FILE, "*vocab*", "*.model", "*.spm", "*.bpe", "*.tiktoken", "*.codes")
+"""Names of the files that hold a vocabulary, one of which a folder must have."""
 
 _INPUTS = ["input_ids", "token_type_ids", "attention_mask"]
 
@@ -28,13 +31,27 @@ def read_tokenizer(name: str | Path, *, offline: bool = False, **settings: Any) 
 
     Raises:
         OSError: There is no such tokenizer.
-        ValueError: It needs code of its repository, or transformers does not know it.
+        ValueError: It cannot be read, needs code of its repository, or transformers does not know
+            it.
         MissingExtra: transformers is not installed.
     """
     transformers = require("transformers", "train", purpose="Loading a checkpoint")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(
-        str(name), local_files_only=offline, trust_remote_code=False, use_fast=True, **settings
-    )
+    folder = Path(name)
+    if folder.is_dir() and not any(any(folder.glob(pattern)) for pattern in _FILES):
+        raise OSError(f"It has no tokenizer ({TOKENIZER_FILE}).")
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            str(name), local_files_only=offline, trust_remote_code=False, use_fast=True, **settings
+        )
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # the readers of files raise whatever goes wrong in them
+        raise ValueError(
+            f"Its tokenizer cannot be read ({type(error).__name__}: {error})."
+        ) from error
+    # transformers 5 makes a tokenizer without a vocabulary where a repository has none.
+    if tokenizer.get_vocab().keys() <= {*tokenizer.all_special_tokens}:
+        raise ValueError("Its tokenizer has no vocabulary.")
     # Where the files do not say what a model takes, transformers 5 leaves the token types out.
     if (
         type(tokenizer) is transformers.PreTrainedTokenizerFast

@@ -28,10 +28,12 @@ def resolve_base(task: Task, base: str = "") -> str:
 
     Raises:
         OptionError: None is named, and the task has none.
+        ExportError: The files of the folder are truncated or unreadable.
         ModelNotFound: The network is switched off, and the checkpoint of a Hub id is neither in an
             installed package nor in the cache of the Hub.
     """
     from nlplug.data.lengths import base_file
+    from nlplug.export.preflight.files import check_source
 
     name = base or task.base
     if not name:
@@ -40,6 +42,7 @@ def resolve_base(task: Task, base: str = "") -> str:
             hint=f"The task {task.name!r} has no base of its own: name a folder or a Hub id.",
         )
     if Path(name).is_dir():
+        check_source(name)
         return name
     package = _PACKAGES.get(name)
     if folder := packaged(package) if package else None:

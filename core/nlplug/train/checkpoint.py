@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from nlplug.errors import TrainingError
+from nlplug.export.preflight.files import check_source
 from nlplug.export.pretrained import load_config, load_model
+from nlplug.export.quiet import quiet_hub
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from nlplug.train.config import TrainConfig
+
+
+@contextmanager
+def loading(checkpoint: str, what: str) -> Iterator[None]:
+    """Check the files of a checkpoint, and tell what cannot be loaded of it.
+
+    Args:
+        checkpoint: A folder or a Hub id.
+        what: What it is, at the beginning of a sentence, such as ``The base``.
+
+    Raises:
+        ModelNotFound: There is no such folder, and no such repository within reach.
+        ExportError: Its files are truncated or unreadable.
+        TrainingError: In the block, its configuration, weights or tokenizer could not be loaded.
+    """
+    check_source(checkpoint)
+    try:
+        with quiet_hub():
+            yield
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"{what} {checkpoint!r} cannot be loaded: {str(error).splitlines()[0]}",
+            hint="Give a folder with config.json, weights and tokenizer, or a Hub id.",
+        ) from None
 
 
 def load_base(

@@ -20,15 +20,16 @@ from transformers import (
 )
 from transformers.integrations import get_reporting_integration_callbacks
 
-from nlplug.errors import TrainingError
+from nlplug.export.preflight.findings import stop_if_fatal
 from nlplug.export.preflight.record import write_record
-from nlplug.export.pretrained import check_reachable
-from nlplug.export.quiet import no_progress_bars, quiet_hub
+from nlplug.export.preflight.vocabulary import tokens_beyond
+from nlplug.export.quiet import no_progress_bars
 from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
 from nlplug.models.atomic import Staged
 from nlplug.train.adapters import add_adapters, merge_adapters
 from nlplug.train.arguments import environment, training_arguments
 from nlplug.train.callbacks import KeepCheckpoints, StopOnSignal
+from nlplug.train.checkpoint import loading
 from nlplug.train.config import TrainConfig
 from nlplug.train.interrupt import Interruption, interruptible
 from nlplug.train.private import PrivateTrainer
@@ -130,7 +131,7 @@ def _run(
 
 
 def _tokenizer(config: TrainConfig) -> PreTrainedTokenizerBase:
-    with _loading(config):
+    with loading(config.base, "The base"):
         tokenizer: PreTrainedTokenizerBase = read_tokenizer(config.base)
         # Rows are tokenized once and padded per batch, about which transformers would warn.
         tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
@@ -141,23 +142,11 @@ def check_base(config: TrainConfig) -> None:
     """Check that the base can be reached, before anything is written.
 
     Raises:
-        ModelNotFound: It is neither a folder nor a repository within reach.
+        ModelNotFound: There is no such folder, and no such repository within reach.
+        ExportError: Its files are truncated or unreadable.
         TrainingError: Its tokenizer cannot be loaded.
     """
-    check_reachable(config.base)
     _tokenizer(config)
-
-
-@contextmanager
-def _loading(config: TrainConfig) -> Iterator[None]:
-    try:
-        with quiet_hub():
-            yield
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"The base {config.base!r} cannot be loaded: {str(error).splitlines()[0]}",
-            hint="Give a folder with config.json, weights and tokenizer, or a Hub id.",
-        ) from None
 
 
 class _Run:
@@ -268,8 +257,10 @@ class _Run:
 
     def _model(self) -> PreTrainedModel:
         set_seed(self._config.seed)  # before the model is created: its head is random
-        with _loading(self._config):
+        with loading(self._config.base, "The base"):
             model = self._recipe.model()
+        beyond = tokens_beyond(self._tokenizer, model)
+        stop_if_fatal([*beyond], None, self._config.base)
         if self._config.adapter != "none":
             add_adapters(model, self._config)
             return model

@@ -25,6 +25,7 @@ from nlplug.errors import DataError, OptionError, TrainingError
 from nlplug.export.pretrained import load_config, load_model
 from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
 from nlplug.models.atomic import Staged
+from nlplug.train.checkpoint import loading
 from nlplug.train.heads import head_layers, remove_heads
 from nlplug.train.layers import LAYER
 from nlplug.train.probe import inputs_of
@@ -75,15 +76,10 @@ def prune(
         )
     if output.exists():
         raise OptionError(f"{output} exists.", hint="Name another folder.")
-    try:
+    with loading(checkpoint, "The checkpoint"):
         config = load_config(checkpoint)
         model = load_model(_class_of(config), checkpoint, config)
         tokenizer = read_tokenizer(checkpoint)
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"The checkpoint {checkpoint!r} cannot be loaded: {str(error).splitlines()[0]}",
-            hint="Give a folder with config.json, weights and tokenizer, or a Hub id.",
-        ) from None
     texts = [text_of(row, text_column) for row in read_rows(data, limit=_ROWS)]
     if not texts:
         raise DataError(f"{data.path} has no rows.", hint="Give a file of texts.")

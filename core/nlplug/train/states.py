@@ -14,6 +14,7 @@ from torch import nn
 from nlplug.errors import TrainingError
 from nlplug.export.pretrained import load_config, load_model
 from nlplug.export.saved_tokenizer import read_tokenizer
+from nlplug.train.checkpoint import loading
 from nlplug.train.layers import LAYER
 
 if TYPE_CHECKING:
@@ -37,15 +38,10 @@ class StatesTeacher:
     def __init__(
         self, checkpoint: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     ) -> None:
-        try:
+        with loading(checkpoint, "teacher_states"):
             config = load_config(checkpoint)
             self._teacher: nn.Module = load_model(transformers.AutoModel, checkpoint, config)
             words = read_tokenizer(checkpoint).get_vocab()
-        except (OSError, ValueError) as error:
-            raise TrainingError(
-                f"teacher_states {checkpoint!r} cannot be loaded: {str(error).splitlines()[0]}",
-                hint="Give a folder with config.json, weights and tokenizer, or a Hub id.",
-            ) from None
         self._teacher.requires_grad_(False).eval().to(model.device)
         own, other = model.config.hidden_size, config.hidden_size
         layers, count = len(_layers(model)), len(_layers(self._teacher))

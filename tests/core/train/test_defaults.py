@@ -165,11 +165,11 @@ def test_a_result_that_is_not_above_the_majority_is_an_error_and_no_bundle(
 
 
 def test_a_base_is_found_without_the_hub(
-    toy_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy_task: Task, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(OptionError, match="--base is not given"):
         resolve_base(toy_task)
-    assert resolve_base(toy_task, str(tmp_path)) == str(tmp_path)
+    assert resolve_base(toy_task, str(tiny_bert)) == str(tiny_bert)
     monkeypatch.setenv("NLPLUG_OFFLINE", "1")
     with pytest.raises(ModelNotFound, match="network is switched off"):
         resolve_base(toy_task, "owner/name-that-is-not-cached")

@@ -215,7 +215,7 @@ def test_a_base_that_cannot_be_loaded_leaves_what_was_there(
     assert not folder.exists()
 
     kept = fine_tune(toy_task, config(epochs=1))
-    with pytest.raises(TrainingError, match="nowhere"):
+    with pytest.raises(ModelNotFound, match="There is no folder .*nowhere"):
         fine_tune(toy_task, config(base=str(tmp_path / "nowhere")))
     assert (kept / "model.safetensors").is_file()
 

@@ -8,15 +8,35 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
+from nlplug.errors import ExportError, ModelNotFound
 from nlplug.export.preflight.findings import CheckpointFinding, stop_if_fatal
-from nlplug.export.pretrained import untrained_model
+from nlplug.export.pretrained import check_reachable, untrained_model
 from nlplug.extras import require
 from nlplug.json_text import parse_json
+from nlplug.models.layout import (
+    ADDED_TOKENS_FILE,
+    CONFIG_FILE,
+    GENERATION_CONFIG_FILE,
+    SPECIAL_TOKENS_FILE,
+    TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE,
+)
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 _INDEX = "model.safetensors.index.json"
 _WEIGHTS = "model.safetensors"
+_OBJECTS = (
+    CONFIG_FILE,
+    GENERATION_CONFIG_FILE,
+    TOKENIZER_FILE,
+    TOKENIZER_CONFIG_FILE,
+    SPECIAL_TOKENS_FILE,
+    ADDED_TOKENS_FILE,
+)
+"""Files of keys and values; other JSON files may hold lists."""
 _NUMBER = re.compile(r"\.\d+\.")
 _LENGTH = 8
 _LARGEST_HEADER = 100_000_000
@@ -34,13 +54,29 @@ _EPSILONS = ("layer_norm_eps", "layer_norm_epsilon", "rms_norm_eps")
 _ACTIVATIONS = ("hidden_act", "activation", "activation_function", "hidden_activation")
 
 
-def check_folder(folder: Path, allowed: tuple[str, ...]) -> None:
-    """Check the files of a checkpoint folder.
+def check_source(name: str, allowed: tuple[str, ...] | None = None) -> None:
+    """Check that a checkpoint is there and that its files can be read, before anything is loaded.
+
+    Args:
+        name: A folder or a Hub id.
+        allowed: Names of checks that must not stop an export; None where nothing is exported.
 
     Raises:
-        ExportError: One is truncated or unreadable.
+        ModelNotFound: There is no such folder, and no such repository within reach.
+        ExportError: The folder has no configuration, or a file is truncated or unreadable.
     """
-    stop_if_fatal(check_files(folder), allowed, str(folder))
+    folder = Path(name)
+    if not folder.is_dir():
+        if folder.is_absolute() or name.count("/") > 1 or name.startswith("."):
+            raise ModelNotFound(f"There is no folder {name}.", hint="Check the path.")
+        check_reachable(name)
+        return
+    if not (folder / CONFIG_FILE).is_file():
+        raise ExportError(
+            f"{folder} has no {CONFIG_FILE}.",
+            hint="Give the folder of a checkpoint saved by nlplug train or save_pretrained().",
+        )
+    stop_if_fatal(check_files(folder), allowed, name)
 
 
 def check_fit(
@@ -248,13 +284,19 @@ def check_unread(model: Any, unread: Collection[str]) -> list[CheckpointFinding]
 
 def _json_problems(folder: Path) -> Iterator[CheckpointFinding]:
     for path in sorted(folder.glob("*.json")):
+        size = path.stat().st_size
+        problem = ""
         try:
-            json.loads(path.read_bytes())
+            if not isinstance(parse_json(path.read_bytes()), dict) and path.name in _OBJECTS:
+                problem = "has no keys and values"
+            if not problem and path.name == TOKENIZER_FILE:
+                Tokenizer.from_file(str(path))
         except ValueError as error:
-            size = path.stat().st_size
-            yield CheckpointFinding(
-                "files", f"{path.name} ({size:,} bytes) is not valid JSON: {error}.", _AGAIN
-            )
+            problem = f"is not valid JSON: {error}"
+        except Exception as error:  # the only class of errors that `tokenizers` has
+            problem = f"is no tokenizer: {error}"
+        if problem:
+            yield CheckpointFinding("files", f"{path.name} ({size:,} bytes) {problem}.", _AGAIN)
 
 
 def _problem(path: Path) -> str:

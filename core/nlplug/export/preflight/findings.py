@@ -45,25 +45,27 @@ def check_allowed(allowed: Collection[str]) -> None:
 
 
 def stop_if_fatal(
-    findings: Sequence[CheckpointFinding], allowed: Collection[str], name: str
+    findings: Sequence[CheckpointFinding], allowed: Collection[str] | None, name: str
 ) -> None:
-    """Stop the export if something fatal was found that is not allowed.
+    """Stop if something fatal was found that is not allowed.
 
     Args:
         findings: Everything that was found.
-        allowed: Names of checks that must not stop it.
+        allowed: Names of checks that must not stop an export; None where nothing is exported.
         name: Name of the checkpoint, for the message.
 
     Raises:
         ExportError: With all that was found, the first hint, and how to export it anyway.
     """
-    fatal = [one for one in findings if one.fatal and one.check not in allowed]
+    fatal = [one for one in findings if one.fatal and one.check not in (allowed or ())]
     if not fatal:
         return
     more = f" There are {len(fatal) - _SHOWN} more findings." if len(fatal) > _SHOWN else ""
     hint = next((one.hint for one in fatal if one.hint), "Correct the checkpoint.")
+    told = f"{' '.join(one.message for one in fatal[:_SHOWN])}{more}"
+    if allowed is None:
+        raise ExportError(f"{name} cannot be used: {told}", hint=hint)
     names = " ".join(f"--allow {check}" for check in dict.fromkeys(one.check for one in fatal))
     raise ExportError(
-        f"{name} is not exported: {' '.join(one.message for one in fatal[:_SHOWN])}{more}",
-        hint=f"{hint} To export it anyway: {names}.",
+        f"{name} is not exported: {told}", hint=f"{hint} To export it anyway: {names}."
     )

@@ -40,7 +40,7 @@ def check_tokenizer(
         texts: Texts that the user gave, which the tokenizer should know.
     """
     found = [
-        *_beyond(tokenizer, model),
+        *tokens_beyond(tokenizer, model),
         *_short(tokenizer, model),
         *_padding(tokenizer, model),
         *_case(tokenizer),
@@ -65,7 +65,8 @@ def token_ids(tokenizer: Any, texts: Sequence[str], *, special: bool = True) -> 
     ]
 
 
-def _beyond(tokenizer: Any, model: Any) -> Iterator[CheckpointFinding]:
+def tokens_beyond(tokenizer: Any, model: Any) -> Iterator[CheckpointFinding]:
+    """Tokens without a row in the embeddings, on which the model cannot compute."""
     table = model.get_input_embeddings()
     if table is None:
         return
