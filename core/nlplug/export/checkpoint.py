@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nlplug.errors import ExportError, ModelNotFound, OfflineError
 from nlplug.export.preflight.files import check_fit, check_source, check_unread
 from nlplug.export.preflight.findings import stop_if_fatal
-from nlplug.export.pretrained import load_config, load_model
+from nlplug.export.pretrained import first_problem, load_config, load_model
 from nlplug.export.quiet import quiet
 from nlplug.export.saved_tokenizer import read_tokenizer
 from nlplug.extras import require
@@ -118,10 +118,8 @@ def _tokenizers(name: str, config: Any, *, offline: bool) -> tuple[Any, Any]:
 
 def _misfit(error: RuntimeError, name: str) -> ExportError:
     """An error with the first of the tensors that do not fit; torch lists all of them."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    found = next((line for line in lines if "size mismatch" in line), " ".join(lines[:1]))
     return ExportError(
-        f"The weights of {name} do not fit its config.json: {found[:300]}",
+        f"The weights of {name} do not fit its config.json: {first_problem(error)}",
         hint="Labels (id2label, num_labels) and sizes there must be those of the weights.",
     )
 
@@ -151,7 +149,7 @@ def _check_labels(config: Any, name: str) -> None:
 
 
 def _explain(error: Exception, name: str, *, local: bool, offline: bool) -> Exception:
-    text = str(error).split("\n")[0][:300]
+    text = first_problem(error)
     if local:
         return ExportError(
             f"{name} cannot be loaded: {text}",

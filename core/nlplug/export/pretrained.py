@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nlplug.errors import ExportError
+from nlplug.errors import ExportError, NlplugError
 from nlplug.export.architectures import tested
 from nlplug.export.pooling import KEY, pooled_class
 from nlplug.export.stack import transformers_major
@@ -32,6 +33,34 @@ _UNSAFE = (
     "use_kernels",
 )
 """In the names of all keys that choose an implementation, which can be code of a repository."""
+
+
+@contextmanager
+def reading(problem: str) -> Iterator[None]:
+    """Make a ValueError of what goes wrong where transformers reads values from outside.
+
+    It does not check their types, so a number in the place of a list is a TypeError anywhere in it.
+
+    Args:
+        problem: What it means, such as ``Its model cannot be made``.
+
+    Raises:
+        ValueError: For errors that nobody expects; OSError, ValueError and RuntimeError, as well as
+            errors of this project, stay what they are.
+    """
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, MemoryError, NlplugError):
+        raise
+    except Exception as error:
+        raise ValueError(f"{problem} ({type(error).__name__}: {error}).") from error
+
+
+def first_problem(error: Exception) -> str:
+    """The line of an error of torch or transformers that says what is wrong, without the others."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    found = next((line for line in lines if "size mismatch" in line), " ".join(lines[:1]))
+    return found[:300]
 
 
 def check_reachable(name: str | Path) -> None:
@@ -69,12 +98,16 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
 
     Raises:
         OSError: There is no such configuration.
+        ValueError: It cannot be read.
         ExportError: transformers does not know its ``model_type``, it is an adapter, or a value
             has a wrong type.
         MissingExtra: transformers is not installed.
     """
     transformers = require("transformers", "train", purpose="Loading a checkpoint")
-    values, _ = transformers.PretrainedConfig.get_config_dict(str(name), local_files_only=offline)
+    with reading("Its config.json cannot be read"):
+        values, _ = transformers.PretrainedConfig.get_config_dict(
+            str(name), local_files_only=offline
+        )
     if transformers.utils.find_adapter_config_file(str(name), local_files_only=offline):
         # Where peft is installed, transformers would load the base that this file names instead.
         raise ExportError(
@@ -82,19 +115,21 @@ def load_config(name: str | Path, *, offline: bool = False, **changes: Any) -> A
             hint="Merge it with peft: AutoPeftModel.from_pretrained(...).merge_and_unload(), then "
             "save_pretrained(FOLDER).",
         )
-    if values.get("model_type") not in transformers.CONFIG_MAPPING:
+    model_type = values.get("model_type")
+    if not isinstance(model_type, str) or model_type not in transformers.CONFIG_MAPPING:
         raise ExportError(
-            f"{name} has the architecture {values.get('model_type')!r} in its config.json, "
+            f"{name} has the architecture {model_type!r} in its config.json, "
             "which this version of transformers does not support.",
             hint=f"No code of a repository is run. Architectures that are tested: {tested()}.",
         )
-    kind = transformers.CONFIG_MAPPING[values["model_type"]]
+    kind = transformers.CONFIG_MAPPING[model_type]
     from huggingface_hub.errors import StrictDataclassError
 
-    try:
-        config = kind.from_dict(_safe(values), **changes)
-    except StrictDataclassError as error:  # transformers 5 checks types; this is no ValueError
-        raise _wrong_type(error, values) from error
+    with reading("Its config.json has a value of a wrong type"):
+        try:
+            config = kind.from_dict(_safe(values), **changes)
+        except StrictDataclassError as error:  # transformers 5 checks types; this is no ValueError
+            raise _wrong_type(error, values) from error
     if getattr(config, "quantization_config", None) is not None:
         # Reading such weights can load kernels, and nothing here computes with them.
         raise ValueError("Its weights are quantized (quantization_config in config.json).")
@@ -135,17 +170,18 @@ def load_model(
 
     Raises:
         OSError: There are no such weights, or only pickled ones.
-        ValueError: The class has no model for the configuration.
+        ValueError: The class has no model for the configuration, or a value has a wrong type.
         RuntimeError: The weights do not fit the configuration.
     """
-    loaded = model_class(auto_class, config).from_pretrained(
-        str(name),
-        config=config,
-        use_safetensors=True,
-        trust_remote_code=False,
-        attn_implementation=attention or _attention(auto_class, config),
-        **settings,
-    )
+    with reading("Its model cannot be made from config.json"):
+        loaded = model_class(auto_class, config).from_pretrained(
+            str(name),
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation=attention or _attention(auto_class, config),
+            **settings,
+        )
     model = loaded[0] if isinstance(loaded, tuple) else loaded
     # Tables that are computed and not saved, such as sinusoidal positions, are not trained either;
     # transformers 5 forgets that.
@@ -162,9 +198,13 @@ def untrained_model(auto_class: Any, config: Any) -> Any:
     Args:
         auto_class: A class such as ``transformers.AutoModelForSequenceClassification``.
         config: The configuration of the checkpoint.
+
+    Raises:
+        ValueError: The class has no model for the configuration, or a value has a wrong type.
     """
     kind = model_class(auto_class, config)
-    return auto_class.from_config(config) if kind is auto_class else kind._from_config(config)
+    with reading("Its model cannot be made from config.json"):
+        return auto_class.from_config(config) if kind is auto_class else kind._from_config(config)
 
 
 def model_class(auto_class: Any, config: Any) -> Any:

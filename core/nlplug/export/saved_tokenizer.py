@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nlplug.export.pretrained import reading
 from nlplug.extras import require
 from nlplug.models.layout import SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 
@@ -39,16 +40,10 @@ def read_tokenizer(name: str | Path, *, offline: bool = False, **settings: Any) 
     folder = Path(name)
     if folder.is_dir() and not any(any(folder.glob(pattern)) for pattern in _FILES):
         raise OSError(f"It has no tokenizer ({TOKENIZER_FILE}).")
-    try:
+    with reading("Its tokenizer cannot be read"):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             str(name), local_files_only=offline, trust_remote_code=False, use_fast=True, **settings
         )
-    except (OSError, ValueError):
-        raise
-    except Exception as error:  # the readers of files raise whatever goes wrong in them
-        raise ValueError(
-            f"Its tokenizer cannot be read ({type(error).__name__}: {error})."
-        ) from error
     # transformers 5 makes a tokenizer without a vocabulary where a repository has none.
     if tokenizer.get_vocab().keys() <= {*tokenizer.all_special_tokens}:
         raise ValueError("Its tokenizer has no vocabulary.")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import TrainingError
 from nlplug.export.preflight.files import check_source
-from nlplug.export.pretrained import load_config, load_model
-from nlplug.export.quiet import quiet_hub
+from nlplug.export.pretrained import first_problem, load_config, load_model
+from nlplug.export.quiet import quiet, quiet_hub
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,9 +34,9 @@ def loading(checkpoint: str, what: str) -> Iterator[None]:
     try:
         with quiet_hub():
             yield
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise TrainingError(
-            f"{what} {checkpoint!r} cannot be loaded: {str(error).splitlines()[0]}",
+            f"{what} {checkpoint!r} cannot be loaded: {first_problem(error)}",
             hint="Give a folder with config.json, weights and tokenizer, or a Hub id.",
         ) from None
 
@@ -74,13 +74,56 @@ def load_base(
         _set_first(config, ("hidden_dropout_prob", "dropout"), settings.dropout)
         # PyTorch's fast attention has no dropout; with dropout training is 3 times slower on a CPU.
         _set_first(config, ("attention_probs_dropout_prob", "attention_dropout"), 0.0)
-    model: PreTrainedModel = load_model(
+    return load_body(
         auto_class,
         settings.base,
         config,
         attention=attention,
-        ignore_mismatched_sizes=labels is not None,
+        new_head=labels is not None,
     )
+
+
+def load_body(
+    auto_class: Any, name: str, config: Any, *, new_head: bool = False, **settings: Any
+) -> PreTrainedModel:
+    """A model of which only the layers that answer the task may be new.
+
+    transformers puts random weights in the place of those that a checkpoint does not have, or has
+    in another shape.
+
+    Args:
+        auto_class: A class such as ``transformers.AutoModel``.
+        name: A folder or a Hub id.
+        config: From `load_config`.
+        new_head: Whether a head of another shape is replaced by a new one.
+        settings: Further arguments of `load_model`.
+
+    Raises:
+        OSError: There are no such weights.
+        ValueError: The checkpoint is not a model of this class, or lacks weights.
+    """
+    model: PreTrainedModel
+    with quiet():
+        model, loading = load_model(
+            auto_class,
+            name,
+            config,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **settings,
+        )
+    misfits = {key if isinstance(key, str) else key[0] for key in loading["mismatched_keys"]}
+    # Models without a task, from which many start, may lack the pooler.
+    absent = {key for key in loading["missing_keys"] if ".pooler." not in f".{key}"}
+    inside = f"{model.base_model_prefix}."
+    if any(key.startswith(inside) for key in model.state_dict()):
+        absent = {key for key in absent if key.startswith(inside)}
+        misfits = {key for key in misfits if key.startswith(inside) or not new_head}
+    if lacking := sorted(misfits | absent):
+        raise ValueError(
+            f"It has no weights of the shape that its config.json says for {len(lacking)} tensors, "
+            f"such as {lacking[0]}."
+        )
     return model
 
 

@@ -22,10 +22,10 @@ from nlplug.data.annotated import text_of
 from nlplug.data.formats import DataFile
 from nlplug.data.readers import read_rows
 from nlplug.errors import DataError, OptionError, TrainingError
-from nlplug.export.pretrained import load_config, load_model
+from nlplug.export.pretrained import load_config
 from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
 from nlplug.models.atomic import Staged
-from nlplug.train.checkpoint import loading
+from nlplug.train.checkpoint import load_body, loading
 from nlplug.train.heads import head_layers, remove_heads
 from nlplug.train.layers import LAYER
 from nlplug.train.probe import inputs_of
@@ -78,7 +78,7 @@ def prune(
         raise OptionError(f"{output} exists.", hint="Name another folder.")
     with loading(checkpoint, "The checkpoint"):
         config = load_config(checkpoint)
-        model = load_model(_class_of(config), checkpoint, config)
+        model = load_body(_class_of(config), checkpoint, config)
         tokenizer = read_tokenizer(checkpoint)
     texts = [text_of(row, text_column) for row in read_rows(data, limit=_ROWS)]
     if not texts:

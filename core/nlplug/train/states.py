@@ -12,9 +12,9 @@ import transformers
 from torch import nn
 
 from nlplug.errors import TrainingError
-from nlplug.export.pretrained import load_config, load_model
+from nlplug.export.pretrained import load_config
 from nlplug.export.saved_tokenizer import read_tokenizer
-from nlplug.train.checkpoint import loading
+from nlplug.train.checkpoint import load_body, loading
 from nlplug.train.layers import LAYER
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class StatesTeacher:
     ) -> None:
         with loading(checkpoint, "teacher_states"):
             config = load_config(checkpoint)
-            self._teacher: nn.Module = load_model(transformers.AutoModel, checkpoint, config)
+            self._teacher: nn.Module = load_body(transformers.AutoModel, checkpoint, config)
             words = read_tokenizer(checkpoint).get_vocab()
         self._teacher.requires_grad_(False).eval().to(model.device)
         own, other = model.config.hidden_size, config.hidden_size

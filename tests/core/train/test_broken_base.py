@@ -38,6 +38,14 @@ def _remove(*names: str) -> Damage:
     return damage
 
 
+def _set(**values: Any) -> Damage:
+    def damage(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        (folder / "config.json").write_text(json.dumps({**config, **values}), encoding="utf-8")
+
+    return damage
+
+
 def _truncate(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
@@ -64,6 +72,11 @@ def _with_more_tokens(folder: Path) -> None:
         (_remove("config.json"), r"has no config\.json"),
         (_put("config.json", "[]"), r"config\.json \(2 bytes\) has no keys and values"),
         (_put("config.json", '{"model'), r"config\.json \(7 bytes\) is not valid JSON"),
+        (_set(model_type=["bert"]), r"'bert'|config\.json"),
+        (_set(hidden_dropout_prob="much"), "config.json"),
+        (_set(max_position_embeddings=[32]), "config.json"),
+        (_set(vocab_size=7), r"_embeddings\.weight"),
+        (_set(num_hidden_layers=3), r"has no weights .*encoder\.layer\.2\."),
         (_put("tokenizer_config.json", "[]"), r"tokenizer_config\.json .* no keys and values"),
         (_put(TOKENIZER, "{}"), r"tokenizer\.json \(2 bytes\) is no tokenizer"),
         (_remove(TOKENIZER, "vocab.txt"), r"has no tokenizer \(tokenizer\.json\)"),

@@ -158,6 +158,12 @@ def _entries(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from ((name, one) for name, one in _header(path).items() if name != "__metadata__")
 
 
+def _is_size(value: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether it is a number above 0, or a list of such: some architectures have one per layer."""
+    values = value if isinstance(value, list) and kinds == (int,) else [value]
+    return bool(values) and all(type(one) in kinds and one > 0 for one in values)
+
+
 def check_config(config: Any) -> list[CheckpointFinding]:
     """Values of a configuration that no model works with.
 
@@ -173,9 +179,7 @@ def check_config(config: Any) -> list[CheckpointFinding]:
         )
         for names, kinds in ((_COUNTS, (int,)), (_EPSILONS, (int, float)))
         for name in names
-        # Some architectures have a list, with a number for each layer.
-        if not isinstance(value := getattr(config, name, None), list | None)
-        and (type(value) not in kinds or value <= 0)
+        if (value := getattr(config, name, None)) is not None and not _is_size(value, kinds)
     ]
     if found:
         return found
