@@ -242,6 +242,7 @@ def fine_tuned(
     seeds: Sequence[int],
     head: bool = False,
     share: float = 1.0,
+    again: Path | None = None,
 ) -> Path:
     """The fine-tuned checkpoint: on a GPU from the base, else from the embedded model.
 
@@ -255,6 +256,7 @@ def fine_tuned(
         seeds: Likewise.
         head: Whether to keep the layer that answers the task of the embedded model.
         share: The share of the trained weights in the mean with those of the embedded model.
+        again: The training rows of a CPU; None: those of ``last.jsonl.gz``.
     """
     from dequantize import dequantized
 
@@ -263,7 +265,7 @@ def fine_tuned(
     start = dequantized(Bundle.open(bundle), work / "start", head=head)
     trained = checkpoint_of(
         task,
-        train=files / "last.jsonl.gz",
+        train=again or files / "last.jsonl.gz",
         eval=files / "watch.jsonl.gz",
         settings=settings / "again.toml",
         output=work / "again",
