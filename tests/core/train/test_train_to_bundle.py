@@ -12,7 +12,7 @@ from toy_set import toy_rows, write_jsonl
 
 from nlplug import pipeline
 from nlplug.cli.main import main
-from nlplug.errors import OptionError, TrainingError
+from nlplug.errors import ModelNotFound, OptionError, TrainingError
 from nlplug.models.bundle import Bundle
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
@@ -100,7 +100,7 @@ def test_an_earlier_bundle_stays_where_a_new_run_fails(
 ) -> None:
     output = train(toy_task, config(precisions=["fp32"]))
     before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
-    with pytest.raises(TrainingError):
+    with pytest.raises(ModelNotFound):
         train(toy_task, config(base=str(tmp_path / "nowhere")))
     assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
 
