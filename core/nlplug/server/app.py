@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from nlplug.plugins import PluginHost
+from nlplug.runtime.answers import ShortTexts
 from nlplug.server.body import parse_json, read_body
 from nlplug.server.catalog import Catalog, Source
 from nlplug.server.containment import AWAITING, contained
@@ -152,7 +153,9 @@ def create_app(
             CORSMiddleware,
             allow_origins=list(cors),
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+            # Clients in browsers add headers of their own, such as User-Agent.
+            allow_headers=["*"],
+            expose_headers=[WARNINGS_HEADER, MODELS_HEADER, "Retry-After"],
         )
     return app
 
@@ -178,6 +181,7 @@ def _add_status_routes(app: FastAPI, serving: Serving) -> None:
 
 
 def _add_listing_routes(app: FastAPI, serving: Serving) -> None:
+    @app.get("/models/", include_in_schema=False)  # before the names, of which "" is none
     @app.get("/models", summary="Served models and plugins")
     async def models() -> Response:
         return json_reply(describe_models(serving))
@@ -270,7 +274,10 @@ async def _answer(request: Request, serving: Serving, served: Served, body: byte
         return _with_headers(response, notices, models)
     answers: list[Any] = []
     if call.inputs:
-        answers = await answered(serving.submit(served, call.inputs, call.options), request)
+        short = ShortTexts()
+        answering = serving.submit(served, call.inputs, call.options, short)
+        answers = await answered(answering, request)
+        notices += short.messages()
 
     def reply() -> Response:
         with contained():

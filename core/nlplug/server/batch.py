@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from nlplug.runtime.answers import ShortTexts
 from nlplug.runtime.batching import length
 
 if TYPE_CHECKING:
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Job:
-    """One request: its inputs and the answers so far."""
+    """One request: its inputs, the answers so far, and which of these ended at a limit."""
 
     inputs: Sequence[TaskInput]
     options: Mapping[str, Any]
     future: Future[list[Any]] = field(default_factory=Future)
     answers: list[Any] = field(default_factory=list)
+    short: ShortTexts = field(default_factory=ShortTexts)
 
     def next(self, most: int, characters: int) -> Share:
         """The next inputs to answer, one at least.
@@ -80,8 +82,8 @@ class Batch:
         """Whether the batch was cancelled and has no answers."""
         return self._stopped
 
-    def run(self, model: Pipeline) -> list[list[Any]]:
-        """The answers: one list per share.
+    def run(self, model: Pipeline) -> list[tuple[list[Any], ShortTexts]]:
+        """The answers of each share, and the texts among them that ended at a limit.
 
         Raises:
             CancelledError: The batch was stopped.
@@ -91,7 +93,10 @@ class Batch:
         self._answers = answers  # before the first check of `stopped`, because stop() sets it first
         steps = self._steps(answers)
         try:
-            return [list(islice(steps, len(share.inputs))) for share in self.shares]
+            return [
+                (list(islice(steps, len(share.inputs))), answers.short.take())
+                for share in self.shares
+            ]
         finally:
             answers.close()
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from nlplug.errors import Overloaded
+from nlplug.runtime.answers import ShortTexts
 from nlplug.server.batch import Batch, Job, Share
 from nlplug.server.containment import contained
 
@@ -94,17 +95,23 @@ class Batcher:
         """Number of waiting requests."""
         return len(self._jobs)
 
-    def submit(self, inputs: Sequence[TaskInput], options: Mapping[str, Any]) -> Future[list[Any]]:
+    def submit(
+        self,
+        inputs: Sequence[TaskInput],
+        options: Mapping[str, Any],
+        short: ShortTexts | None = None,
+    ) -> Future[list[Any]]:
         """Queue one request. Cancelling the future removes it from the queue or ends its work.
 
         Args:
             inputs: Checked inputs, at least one.
             options: The checked options of the request.
+            short: Where texts that end at a limit are counted, before the future is done.
 
         Raises:
             Overloaded: The queue is full, or the server is shutting down.
         """
-        job = Job(inputs, options)
+        job = Job(inputs, options, short=short or ShortTexts())
         with self._changed:
             self._check_open()
             if len(self._jobs) >= self._max_queue:
@@ -296,9 +303,10 @@ class Batcher:
         finally:
             with self._changed:
                 self._batches.pop(current_thread(), None)
-        for share, result in zip(shares, results, strict=True):
+        for share, (result, short) in zip(shares, results, strict=True):
             job = share.job
             job.answers.extend(result)
+            job.short.found += short.found
             if len(job.answers) == len(job.inputs):
                 _complete(job.future, job.answers)
             else:
