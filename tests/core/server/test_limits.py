@@ -134,6 +134,8 @@ def test_beams_are_counted_before_work_begins(tmp_path: Path, connect: Connect) 
     code, text = status(max_new_tokens=21)
     assert (code, "21 for each of 5 beams of each of 1 input" in text) == (413, True)
     assert status(max_new_tokens=21, num_beams=1)[0] == 200
+    assert status(max_new_tokens="20", num_beams="5")[0] == 200
+    assert status(max_new_tokens="21")[0] == 413
     assert status(generate_parameters={"max_new_tokens": 60, "num_beams": 2})[0] == 413
 
 
