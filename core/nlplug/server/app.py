@@ -17,7 +17,6 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from nlplug.plugins import PluginHost
-from nlplug.runtime.answers import ShortTexts
 from nlplug.server.body import parse_json, read_body
 from nlplug.server.catalog import Catalog, Source
 from nlplug.server.containment import AWAITING, contained
@@ -274,10 +273,8 @@ async def _answer(request: Request, serving: Serving, served: Served, body: byte
         return _with_headers(response, notices, models)
     answers: list[Any] = []
     if call.inputs:
-        short = ShortTexts()
-        answering = serving.submit(served, call.inputs, call.options, short)
+        answering = serving.submit(served, call.inputs, call.options, notices)
         answers = await answered(answering, request)
-        notices += short.messages()
 
     def reply() -> Response:
         with contained():

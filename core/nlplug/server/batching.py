@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from nlplug.errors import Overloaded
-from nlplug.runtime.answers import ShortTexts
 from nlplug.server.batch import Batch, Job, Share
 from nlplug.server.containment import contained
 
@@ -99,19 +98,19 @@ class Batcher:
         self,
         inputs: Sequence[TaskInput],
         options: Mapping[str, Any],
-        short: ShortTexts | None = None,
+        notices: list[str] | None = None,
     ) -> Future[list[Any]]:
         """Queue one request. Cancelling the future removes it from the queue or ends its work.
 
         Args:
             inputs: Checked inputs, at least one.
             options: The checked options of the request.
-            short: Where texts that end at a limit are counted, before the future is done.
+            notices: Gets the warnings about the answers, before the future is done.
 
         Raises:
             Overloaded: The queue is full, or the server is shutting down.
         """
-        job = Job(inputs, options, short=short or ShortTexts())
+        job = Job(inputs, options, notices=[] if notices is None else notices)
         with self._changed:
             self._check_open()
             if len(self._jobs) >= self._max_queue:
@@ -304,13 +303,10 @@ class Batcher:
             with self._changed:
                 self._batches.pop(current_thread(), None)
         for share, (result, short) in zip(shares, results, strict=True):
-            job = share.job
-            job.answers.extend(result)
-            job.short.found += short.found
-            if len(job.answers) == len(job.inputs):
-                _complete(job.future, job.answers)
+            if share.job.add(result, short, batch.notices):
+                _complete(share.job.future, share.job.answers)
             else:
-                self._go_on(job)
+                self._go_on(share.job)
 
     def _go_on(self, job: Job) -> None:
         """Put a request of which only a part is answered at the end of the queue."""

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from nlplug.by_language import ModelChoice, bundles_of
 from nlplug.language_guard import LanguageGuard
 from nlplug.pipelines import Pipeline
-from nlplug.runtime.answers import ShortTexts
 from nlplug.runtime.batching import length
 from nlplug.server.batching import GRACE, LAST_WAIT, PART, Batcher
 from nlplug.server.limits import Limits
@@ -101,7 +100,7 @@ class Serving:
         served: Served,
         inputs: Sequence[Any],
         options: Mapping[str, Any],
-        short: ShortTexts | None = None,
+        notices: list[str] | None = None,
     ) -> Future[list[Any]]:
         """Queue checked inputs; the future has one answer for each input.
 
@@ -109,7 +108,7 @@ class Serving:
             served: The model.
             inputs: The inputs.
             options: The checked options.
-            short: Where texts that end at a limit are counted, before the future is done.
+            notices: Gets the warnings about the answers, before the future is done.
 
         Raises:
             Overloaded: The model's queue is full.
@@ -118,7 +117,7 @@ class Serving:
         sizes = [length(item) * passes for item in inputs]
         long = max(sizes) > LONG or sum(sizes) > PART
         batchers = self._long if long else self._batchers
-        return self._batcher(served, batchers).submit(inputs, options, short)
+        return self._batcher(served, batchers).submit(inputs, options, notices)
 
     def foreign(
         self, served: Served, inputs: Sequence[TaskInput], options: Mapping[str, Any]

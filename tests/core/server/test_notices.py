@@ -1,4 +1,4 @@
-"""Texts that end before their end: each request is told of its own."""
+"""Warnings about answers: each client is told of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nlplug import Pipeline, PluginHost
 from nlplug.server import create_app
 from nlplug.server.app import WARNINGS_HEADER
 from nlplug.server.batch import Batch, Job, Share
-from nlplug.testing import tiny_text_generator, tiny_translator
+from nlplug.testing import tiny_text_generator, tiny_translator, tiny_word_filler
 
 WORDS = {"the": "", "a": "one", "cat": "chat", "dog": "chien", "sees": "voit"}
 LONG = "a cat sees a dog"
@@ -56,6 +56,19 @@ def test_the_answer_over_http_says_which_texts_are_not_whole(
     assert json.loads(answer.headers[WARNINGS_HEADER]) == [f"3 texts {TOLD}"]
     assert told("a", warnings=True).json()["warnings"] == []
     assert WARNINGS_HEADER not in told("a").headers
+
+
+def test_a_warning_of_the_model_is_in_the_answer(
+    tmp_path: Path, connect: Callable[[FastAPI], httpx.Client]
+) -> None:
+    made = tiny_word_filler(tmp_path)
+    host = PluginHost.discover(only={"fill-mask"})
+    app = create_app(host, models={"fill": made}, task="fill-mask", only=True)
+    sent = {"inputs": "a [MASK]", "parameters": {"targets": ["city", "nowhere"]}, "warnings": True}
+    with pytest.warns(UserWarning, match="nowhere"):
+        answer = connect(app).post("/models/fill", json=sent)
+    [notice] = answer.json()["warnings"]
+    assert "'nowhere' is not a single token" in notice
 
 
 def test_generation_says_so_where_the_context_ends(
