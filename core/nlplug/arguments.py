@@ -88,14 +88,21 @@ def _as_words(inputs: Any, delimiter: str) -> Any:
         return _WordRows(inputs, delimiter)
     if isinstance(inputs, Iterator):
         return (_word_row(part, delimiter) for part in inputs)
-    raise OptionError(
-        f"The input is a {type(inputs).__name__}, with is_split_into_words=True.",
+    raise _no_words(inputs)
+
+
+def _word_row(words: Any, delimiter: str) -> dict[str, Any]:
+    # The letters of a text would be taken for its words.
+    if isinstance(words, str | bytes | Mapping) or not isinstance(words, Iterable):
+        raise _no_words(words)
+    return {"words": list(words), "joined_by": delimiter}
+
+
+def _no_words(given: Any) -> OptionError:
+    return OptionError(
+        f"The input is a {type(given).__name__}, with is_split_into_words=True.",
         hint="Give a list of words, or a list of such lists.",
     )
-
-
-def _word_row(words: Iterable[str], delimiter: str) -> dict[str, Any]:
-    return {"words": list(words), "joined_by": delimiter}
 
 
 class _WordRows:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Event, Lock
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nlplug.errors import NlplugError
 from nlplug.models.resolve import open_embedded, resolve
-from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
+from nlplug.runtime.answers import Answers, ShortTexts, TextPiece, raise_if_cancelled
 from nlplug.task import Runner, StreamingRunner
 from nlplug.text.language import foreign_language, script_share
 from nlplug.validation import make_options, no_model, options_for
@@ -144,7 +145,9 @@ class ByLanguage(Runner):
         return min(runner.concurrency for runner in self._runners)
 
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
-        return _Joined(lambda part, stop: self._steps(inputs, options, part, stop))
+        short = ShortTexts()
+        steps = partial(self._steps, inputs, options, short)
+        return _Joined(steps, short)
 
     def open(self) -> None:
         for runner in self._runners:
@@ -158,6 +161,7 @@ class ByLanguage(Runner):
         self,
         inputs: Iterable[TaskInput],
         options: TaskOptions,
+        short: ShortTexts,
         part: Callable[[Answers], Answers],
         stop: Event,
     ) -> Generator[Any, None, None]:
@@ -168,7 +172,7 @@ class ByLanguage(Runner):
             if not chunk:
                 break
             places = [self._choice.place(item, options) for item in chunk]
-            found: dict[int, Any] = {}
+            found: dict[int, tuple[Any, ShortTexts]] = {}
             errors: dict[int, Exception] = {}
             for place in sorted(set(places)):
                 raise_if_cancelled(stop)
@@ -178,7 +182,7 @@ class ByLanguage(Runner):
                 done = 0
                 try:
                     for answer in answers:
-                        found[numbers[done]] = answer
+                        found[numbers[done]] = answer, answers.short.take()
                         done += 1
                 except NlplugError as error:
                     errors[numbers[done]] = error
@@ -186,7 +190,9 @@ class ByLanguage(Runner):
             for number in range(len(chunk)):
                 if number in errors:
                     raise errors[number]
-                yield found[number]
+                answer, ended = found[number]
+                short.found += ended.found
+                yield answer
         if failed is not None:
             raise failed
 
@@ -228,10 +234,12 @@ class _Joined(Answers):
     """Answers that other answers are parts of, one at a time; cancelling them cancels the part."""
 
     def __init__(
-        self, steps: Callable[[Callable[[Answers], Answers], Event], Generator[Any, None, None]]
+        self,
+        steps: Callable[[Callable[[Answers], Answers], Event], Generator[Any, None, None]],
+        short: ShortTexts,
     ) -> None:
         self._part: Answers | None = None
-        super().__init__(lambda stop: steps(self._begin, stop))
+        super().__init__(lambda stop: steps(self._begin, stop), short=short)
 
     def cancel(self) -> None:
         super().cancel()

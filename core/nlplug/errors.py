@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, ClassVar, Self
 
+from nlplug.heard_warnings import hear
+
 
 class NlplugError(Exception):
     """Base of all errors of this package.
@@ -300,6 +302,7 @@ def warn(message: str, category: type[Warning]) -> None:
         message: What happened, and what to do.
         category: The class of the warning.
     """
+    hear(message)
     frame = sys._getframe(1)
     while _is_ours(frame) and frame.f_back is not None:
         frame = frame.f_back

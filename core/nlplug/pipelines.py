@@ -362,7 +362,7 @@ class Pipeline(InsideView):
     def _all(self, items: list[TaskInput], options: TaskOptions) -> list[Any]:
         answers = self._answers(items, options, numbered=len(items) > 1)
         found = list(answers)
-        answers.foreign.warn()
+        answers.warn()
         return found
 
     def _shape(self, answers: list[Any], given: frozenset[str], *, single: bool) -> Any:
@@ -393,4 +393,4 @@ class Pipeline(InsideView):
                 found = self._shape([answer], given, single=lists)
                 yield found if lists else found[0]
         finally:
-            answers.foreign.warn()
+            answers.warn()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nlplug.argument_rules import adapt
+from nlplug.argument_rules import adapt, is_number, shown
 from nlplug.errors import InputError, MissingAttribute, OptionError
 from nlplug.models.repository import ROLES
 from nlplug.runtime.chat_template import chat_template_of
 from nlplug.runtime.tokenizer import load_tokenizer
+from nlplug.text.characters import without_spaces
+from nlplug.tokenizer_inputs import cut_parts, read_pairs, strategy_of
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
@@ -206,22 +208,56 @@ class TokenizerView:
         """Number of special tokens of a text, or of a pair."""
         return self._tokenizer.special_tokens(pair=pair)
 
-    def tokenize(self, text: str, *, add_special_tokens: bool = False) -> list[str]:
-        """The tokens of a text."""
+    def tokenize(
+        self, text: str, pair: str | None = None, *, add_special_tokens: bool = False
+    ) -> list[str]:
+        """The tokens of a text, or of a pair."""
         if add_special_tokens:
-            tokens: list[str] = self.convert_ids_to_tokens(self.encode(text))
+            tokens: list[str] = self.convert_ids_to_tokens(self.encode(text, pair))
             return tokens
-        return list(self._tokenizer.pieces([text])[0].tokens)
+        rows = self._tokenizer.pieces([text] if pair is None else [text, pair])
+        return [token for row in rows for token in row.tokens]
 
     def encode(self, text: str, text_pair: str | None = None, **options: Any) -> list[int]:
-        """The ids of a text or of a pair; options as for a call."""
+        """The ids of a text or of a pair; options as for a call.
+
+        Raises:
+            InputError: ``text`` is not a text.
+        """
+        if not isinstance(text, str):
+            raise InputError(
+                f"encode() has {shown(text)} as its text.",
+                hint="Give one text; call the tokenizer for a list of texts.",
+            )
         ids: list[int] = self(text, text_pair, **options)["input_ids"]
         return ids
 
-    def decode(self, token_ids: int | Sequence[int], skip_special_tokens: bool = False) -> str:
-        """The text of a token or of some tokens."""
-        token_ids = [token_ids] if isinstance(token_ids, int | np.integer) else token_ids
-        return self._tokenizer.decode(token_ids, skip_special_tokens=skip_special_tokens)
+    def decode(
+        self,
+        token_ids: int | Sequence[int],
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+    ) -> str:
+        """The text of a token or of some tokens.
+
+        Args:
+            token_ids: Ids, also an array of numpy or a tensor.
+            skip_special_tokens: Whether to leave out special tokens.
+            clean_up_tokenization_spaces: Whether to remove spaces before marks; None: as the
+                tokenizer does it by itself.
+
+        Raises:
+            InputError: ``token_ids`` are no ids.
+        """
+        given: Any = token_ids.tolist() if hasattr(token_ids, "tolist") else token_ids
+        ids = [given] if is_number(given) else given
+        if not isinstance(ids, Iterable) or isinstance(ids, str):
+            raise _no_ids(token_ids)
+        ids = list(ids)
+        if not all(is_number(one) and one >= 0 for one in ids):
+            raise _no_ids(token_ids)
+        text = self._tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
+        return without_spaces(text) if clean_up_tokenization_spaces else text
 
     def batch_decode(
         self, sequences: Sequence[Sequence[int]], skip_special_tokens: bool = False
@@ -229,11 +265,14 @@ class TokenizerView:
         """The texts of several lists of tokens."""
         return [self.decode(ids, skip_special_tokens) for ids in sequences]
 
-    def convert_ids_to_tokens(self, ids: int | Sequence[int]) -> Any:
-        """The token of an id, or those of several."""
+    def convert_ids_to_tokens(
+        self, ids: int | Sequence[int], skip_special_tokens: bool = False
+    ) -> Any:
+        """The token of an id, or those of several, of which special ones may be left out."""
         if isinstance(ids, int | np.integer):
             return self._tokenizer.token_text(ids)
-        return [self._tokenizer.token_text(one) for one in ids]
+        left_out = set(self.all_special_ids) if skip_special_tokens else set()
+        return [self._tokenizer.token_text(one) for one in ids if int(one) not in left_out]
 
     def convert_tokens_to_ids(self, tokens: str | Sequence[str]) -> Any:
         """The id of a token, or those of several; the unknown token for others."""
@@ -264,7 +303,8 @@ class TokenizerView:
             add_special_tokens: Whether to add those of the model.
             padding: Whether to make all rows of a list as long as the longest; ``max_length``: as
                 long as ``max_length``.
-            truncation: Whether to remove the end of the first text if the row is too long.
+            truncation: Whether to remove the end of a text if the row is too long: of a pair that
+                of the longer text, or as ``only_first`` and ``only_second`` say.
             max_length: Number of tokens to keep, or to pad to. None: the model's window.
             return_tensors: ``np`` for arrays of numpy; None for lists.
             return_token_type_ids: Whether they are returned; None: if the model has them.
@@ -276,8 +316,9 @@ class TokenizerView:
             list of numbers for one text, a list of lists for a list of texts.
 
         Raises:
-            InputError: A text is not valid Unicode.
-            OptionError: ``return_tensors`` has another value, or an argument is not available.
+            InputError: A text is not valid Unicode, or the texts are no texts or pairs.
+            OptionError: ``return_tensors`` or ``truncation`` has another value, or an argument is
+                not available.
         """
         if return_tensors not in (None, "np"):
             raise OptionError(
@@ -290,15 +331,12 @@ class TokenizerView:
                 hint="Load tokenizer.json from its name_or_path with tokenizers.Tokenizer.",
             )
         single = isinstance(text, str)
-        rows_given = [text] if isinstance(text, str) else list(text)
-        texts = [one if isinstance(one, str) else one[0] for one in rows_given]
-        pairs = [text_pair] if isinstance(text_pair, str) else list(text_pair or [])
-        pairs = pairs or [one[1] for one in rows_given if not isinstance(one, str)]
+        given = read_pairs(text, text_pair)
         size = max_length or self.model_max_length
-        limit = size if truncation not in (False, "do_not_truncate") else None
+        strategy = strategy_of(truncation)
+        limit = None if strategy is None else size
         rows = [
-            self._row(one, pairs[place] if pairs else None, add_special_tokens, limit)
-            for place, one in enumerate(texts)
+            self._row(one, pair, add_special_tokens, limit, strategy or "") for one, pair in given
         ]
         longest = max((len(ids) for ids, _ in rows), default=0)
         if padding in (False, "do_not_pad"):
@@ -327,20 +365,27 @@ class TokenizerView:
     """As a call, under the old names."""
 
     def _row(
-        self, text: str, pair: str | None, special: bool, limit: int | None
+        self, text: str, pair: str | None, special: bool, limit: int | None, strategy: str
     ) -> tuple[list[int], list[int]]:
         """The ids and the type ids of one text or pair."""
-        first = self._tokenizer.ids(text)
-        second = [] if pair is None else self._tokenizer.ids(pair)
-        if not special:
-            first = first if limit is None else first[: max(limit - len(second), 0)]
-            return [*first, *second], [0] * len(first) + [1] * len(second)
-        if pair is None:
-            before, behind = self._tokenizer.text_frame
-            room = None if limit is None else max(limit - len(before) - len(behind), 0)
-            ids = [*before, *first[:room], *behind]
-            return ids, [0] * len(ids)
-        frame = self._tokenizer.pair_frame()
-        extra = len(frame.before) + len(frame.between) + len(frame.after) + len(second)
-        window = frame.join(first if limit is None else first[: max(limit - extra, 0)], second)
-        return window.ids, window.type_ids or [0] * len(window.ids)
+        parts = [self._tokenizer.ids(one) for one in (text, pair) if one is not None]
+        frame = self._tokenizer.pair_frame() if pair is not None and special else None
+        before, behind = self._tokenizer.text_frame if special else ([], [])
+        added = len(before) + len(behind)
+        if frame is not None:
+            added = len(frame.before) + len(frame.between) + len(frame.after)
+        if limit is not None:
+            parts = cut_parts(parts, max(limit - added, 0), strategy)
+        if frame is not None:
+            window = frame.join(*parts)
+            return window.ids, window.type_ids or [0] * len(window.ids)
+        ids = [*before, *(token for part in parts for token in part), *behind]
+        second = len(parts[1]) if pair is not None else 0
+        return ids, [0] * (len(ids) - second) + [1] * second
+
+
+def _no_ids(given: Any) -> InputError:
+    return InputError(
+        f"decode() has {shown(given)} as ids.",
+        hint="Give an id or a list of ids; batch_decode() takes several lists.",
+    )

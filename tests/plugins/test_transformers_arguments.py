@@ -244,6 +244,14 @@ def test_old_options_of_ner_choose_a_strategy(
     assert pipeline("ner", device="cpu", **arguments)(text) == wanted
 
 
+def test_old_options_of_ner_that_are_none_are_not_given() -> None:
+    text = "Angela Merkel met Schwarzenegger in Berlin."
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        pipe = pipeline("token-classification", device="cpu", aggregation_strategy="max")
+        assert pipe(text, grouped_entities=None, ignore_subwords=None) == pipe(text)
+
+
 def test_truncation_of_a_pair_cuts_the_longer_text(pipes: Callable[[str], Pipeline]) -> None:
     sentiment = pipes("sentiment-analysis")
     pair = {"text": GOOD, "text_pair": LONG}

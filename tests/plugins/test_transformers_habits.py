@@ -114,6 +114,10 @@ def test_a_number_of_numpy_is_a_number(
     assert tokenizer.decode(np.int64(token)) == "good"
     options = {"max_new_tokens": number(4), "eos_token_id": number(1), "seed": number(3)}
     assert write("Once", **options) == write("Once", max_new_tokens=4, eos_token_id=1, seed=3)
+    translate = pipes("translation")
+    assert translate("Good morning", max_length=number(9)) == translate(
+        "Good morning", max_length=9
+    )
     set_seed(number(5))
     first = write("Once", max_new_tokens=4)
     set_seed(5)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nlplug import Pipeline, pipeline
@@ -208,6 +209,57 @@ def test_the_tokenizer_is_that_of_transformers(pipes: Callable[[str], Pipeline])
     for name in ("cls", "sep", "pad", "unk", "mask", "bos", "eos"):
         assert getattr(pipe.tokenizer, f"{name}_token") == getattr(other, f"{name}_token")
         assert getattr(pipe.tokenizer, f"{name}_token_id") == getattr(other, f"{name}_token_id")
+
+
+def test_pairs_are_cut_off_and_read_as_in_transformers(pipes: Callable[[str], Pipeline]) -> None:
+    transformers = pytest.importorskip("transformers")
+    pipe = pipes("sentiment-analysis")
+    ours, theirs = pipe.tokenizer, transformers.AutoTokenizer.from_pretrained(pipe.bundle.path)
+    long = f"{BAD} " * 9
+    for first, second in ((GOOD, long), (long, GOOD), (GOOD, GOOD), (GOOD, "")):
+        for how in (True, "longest_first"):
+            cut = {"truncation": how, "max_length": 7}
+            assert ours(first, second, **cut) == dict(theirs(first, second, **cut))
+        assert ours(first, second) == dict(theirs(first, second))
+    cut = {"truncation": "only_second", "max_length": 12}
+    assert ours(GOOD, long, **cut) == dict(theirs(GOOD, long, **cut))
+    assert ours([GOOD, BAD], [long, GOOD]) == dict(theirs([GOOD, BAD], [long, GOOD]))
+    assert ours.tokenize(GOOD, BAD) == theirs.tokenize(GOOD, BAD)
+    ids = ours.encode(GOOD)
+    assert ours.convert_ids_to_tokens(ids, skip_special_tokens=True) == ours.tokenize(GOOD)
+    assert ours.decode(np.int64(ids[1])) == ours.decode(ids[1]) == ours.decode(np.array(ids[1]))
+    assert ours.decode(ids, clean_up_tokenization_spaces=False) == theirs.decode(ids)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda tokenizer: tokenizer(3),
+        lambda tokenizer: tokenizer(None),
+        lambda tokenizer: tokenizer([[GOOD, BAD, GOOD]]),
+        lambda tokenizer: tokenizer([(GOOD,)]),
+        lambda tokenizer: tokenizer([GOOD, BAD], GOOD),
+        lambda tokenizer: tokenizer([GOOD, BAD], [GOOD]),
+        lambda tokenizer: tokenizer(GOOD, [BAD, GOOD]),
+        lambda tokenizer: tokenizer(GOOD, truncation="second"),
+        lambda tokenizer: tokenizer.encode([GOOD, BAD]),
+        lambda tokenizer: tokenizer.decode(["a"]),
+        lambda tokenizer: tokenizer.decode([[5, 6]]),
+        lambda tokenizer: tokenizer.decode([-1]),
+        lambda tokenizer: tokenizer.decode(7.5),
+    ],
+)
+def test_what_is_no_text_and_no_ids_is_refused(
+    call: Callable[[Any], Any], pipes: Callable[[str], Pipeline]
+) -> None:
+    with pytest.raises((InputError, OptionError), match=r" is | has "):
+        call(pipes("sentiment-analysis").tokenizer)
+
+
+def test_an_empty_second_text_is_none(pipes: Callable[[str], Pipeline]) -> None:
+    pipe = pipes("text-classification")
+    assert pipe({"text": GOOD, "text_pair": ""}, top_k=None) == pipe({"text": GOOD}, top_k=None)
+    assert pipe({"text": GOOD, "text_pair": BAD}, top_k=1) != pipe({"text": GOOD}, top_k=1)
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, pickled])

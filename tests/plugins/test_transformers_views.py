@@ -170,7 +170,23 @@ def test_settings_of_decoding_cannot_be_set_without_an_effect(
             [
                 *("return_full_text", "min_new_tokens", "min_length", "stop_sequence"),
                 *("documents", "tools", "prefix", "truncation", "decoder_start_token_id"),
+                "negative_prompt_attention_mask",
             ],
+        ),
+        (
+            "text-generation",
+            {
+                "text_inputs": "Once",
+                "do_sample": False,
+                "max_new_tokens": 3,
+                "return_tensors": True,
+            },
+            ["return_text", "return_full_text"],
+        ),
+        (
+            "translation",
+            {"inputs": "The children play.", "max_length": 9},
+            ["max_new_tokens", "min_length", "clean_up_tokenization_spaces", "truncation"],
         ),
     ],
 )

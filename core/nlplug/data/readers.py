@@ -133,7 +133,9 @@ def _text(file: DataFile) -> Iterator[DataRow | Unusable]:
     lines = LineReader(file)
     lines.refuse_json()
     for number, line in lines:
-        if text := line.strip():
+        # Spaces stay: positions in an answer refer to the line, and a prompt may end with one.
+        text = line.rstrip("\r\n")
+        if text.strip():
             try:
                 check_decoded(text, f"{file.path}:{number}")
             except DataError as error:

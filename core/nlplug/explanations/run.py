@@ -116,8 +116,8 @@ def _within(units: Units, options: ExplanationOptions) -> Units:
     while (needed := windows + cost(method, grouped.readings)) > limit:
         if size >= len(units):
             raise OptionError(
-                f"explain_passes is {limit}, but the text has {windows} windows, which need at "
-                f"least {needed} passes.",
+                f"explain_passes is {limit}, but the text has {windows} "
+                f"window{'s' * (windows != 1)}, for which at least {needed} passes are needed.",
                 hint="Set a higher explain_passes, or give a shorter text.",
             )
         size = min(len(units), max(size + 1, ceil(size * (needed - windows) / max(limit, 1))))

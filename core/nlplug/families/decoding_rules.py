@@ -82,7 +82,8 @@ DECODING_RULES: Mapping[str, Rule] = {
         (
             *("assistant_early_exit", "constraints", "custom_generate", "dola_layers"),
             *("exponential_decay_length_penalty", "force_words_ids", "is_assistant"),
-            *("negative_prompt_ids", "num_assistant_tokens", "prompt_lookup_num_tokens"),
+            *("negative_prompt_ids", "negative_prompt_attention_mask"),
+            *("num_assistant_tokens", "prompt_lookup_num_tokens"),
             *("renormalize_logits", "sequence_bias", "token_healing", "watermarking_config"),
         ),
         _not_offered(None, False),

@@ -1,12 +1,10 @@
-"""Why a generated text ended: in an answer, and as a warning."""
+"""Why a generated text ended, in an answer."""
 
 from __future__ import annotations
 
 from typing import Literal, cast
 
 from typing_extensions import TypedDict
-
-from nlplug.errors import warn
 
 FinishReason = Literal["length", "eos_token", "stop_sequence"]
 _REASONS = {"eos": "eos_token", "stop": "stop_sequence", "length": "length"}
@@ -28,16 +26,3 @@ def finish_reason(finish: str) -> FinishReason:
 def text_end(finish: str, tokens: int, seed: int | None) -> TextEnd:
     """The end of a text for an answer; ``finish`` is that of decoding."""
     return TextEnd(finish_reason=finish_reason(finish), generated_tokens=tokens, seed=seed)
-
-
-def warn_of_limit(count: int, limit: str, advice: str) -> None:
-    """Warn of generated texts that ended before their end, if there are any.
-
-    Args:
-        count: Number of such texts.
-        limit: At what they ended, such as ``max_new_tokens (20)``.
-        advice: What to do, as a sentence.
-    """
-    if count:
-        what = "A text" if count == 1 else f"{count:,} texts"
-        warn(f"{what} ended at {limit}. {advice}", UserWarning)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
+from nlplug.errors import warn
 from nlplug.text.foreign import ForeignTexts
 
 
@@ -34,6 +36,38 @@ class TextPiece:
     part: int = 0
 
 
+@dataclass
+class ShortTexts:
+    """The generated texts of one call that ended at a limit, before their end.
+
+    Attributes:
+        found: Number of texts by the limit, such as ``max_new_tokens (20)``, and what to do.
+    """
+
+    found: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, limit: str, advice: str) -> None:
+        """Count a text; ``advice`` is a sentence."""
+        self.found[limit, advice] += 1
+
+    def take(self) -> ShortTexts:
+        """Those that were counted so far; the count begins again."""
+        taken, self.found = ShortTexts(self.found), Counter()
+        return taken
+
+    def messages(self) -> list[str]:
+        """One line for each limit."""
+        return [
+            f"{'A text' if count == 1 else f'{count:,} texts'} ended at {limit}. {advice}"
+            for (limit, advice), count in self.found.items()
+        ]
+
+    def warn(self) -> None:
+        """Warn at the line of the caller, if there is such a text."""
+        for message in self.messages():
+            warn(message, UserWarning)
+
+
 class Answers(Iterator[Any]):
     """The answers of one call, in order; the work is done while they are read.
 
@@ -42,14 +76,22 @@ class Answers(Iterator[Any]):
     Args:
         steps: Gives the answers. It is called with an event that is set once nobody waits for
             them, which it checks again and again with `raise_if_cancelled`.
+        short: Where the steps count texts that end at a limit, before they give the answer.
 
     Attributes:
         foreign: The inputs so far that are in a language which the model does not know.
+        short: The generated texts so far that ended before their end.
         check: Called with each answer before it is returned.
     """
 
-    def __init__(self, steps: Callable[[Event], Generator[Any, None, None]]) -> None:
+    def __init__(
+        self,
+        steps: Callable[[Event], Generator[Any, None, None]],
+        *,
+        short: ShortTexts | None = None,
+    ) -> None:
         self.foreign = ForeignTexts()
+        self.short = short or ShortTexts()
         self.check: Callable[[Any], None] = _accept
         self._stop = Event()
         self._steps = steps(self._stop)
@@ -63,6 +105,11 @@ class Answers(Iterator[Any]):
         answer = next(self._steps)
         self.check(answer)
         return answer
+
+    def warn(self) -> None:
+        """Warn at the line of the caller of what was found in the inputs and answers so far."""
+        self.foreign.warn()
+        self.short.warn()
 
     def cancel(self) -> None:
         """End the work with the batches or tokens that are computed now; for any thread."""

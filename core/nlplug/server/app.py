@@ -152,7 +152,9 @@ def create_app(
             CORSMiddleware,
             allow_origins=list(cors),
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+            # Clients in browsers add headers of their own, such as User-Agent.
+            allow_headers=["*"],
+            expose_headers=[WARNINGS_HEADER, MODELS_HEADER, "Retry-After"],
         )
     return app
 
@@ -178,6 +180,7 @@ def _add_status_routes(app: FastAPI, serving: Serving) -> None:
 
 
 def _add_listing_routes(app: FastAPI, serving: Serving) -> None:
+    @app.get("/models/", include_in_schema=False)  # before the names, of which "" is none
     @app.get("/models", summary="Served models and plugins")
     async def models() -> Response:
         return json_reply(describe_models(serving))
@@ -270,7 +273,8 @@ async def _answer(request: Request, serving: Serving, served: Served, body: byte
         return _with_headers(response, notices, models)
     answers: list[Any] = []
     if call.inputs:
-        answers = await answered(serving.submit(served, call.inputs, call.options), request)
+        answering = serving.submit(served, call.inputs, call.options, notices)
+        answers = await answered(answering, request)
 
     def reply() -> Response:
         with contained():

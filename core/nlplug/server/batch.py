@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from nlplug.heard_warnings import heard
+from nlplug.runtime.answers import ShortTexts
 from nlplug.runtime.batching import length
 
 if TYPE_CHECKING:
@@ -18,12 +20,24 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Job:
-    """One request: its inputs and the answers so far."""
+    """One request: its inputs, the answers so far, and what its client has to know of them."""
 
     inputs: Sequence[TaskInput]
     options: Mapping[str, Any]
     future: Future[list[Any]] = field(default_factory=Future)
     answers: list[Any] = field(default_factory=list)
+    short: ShortTexts = field(default_factory=ShortTexts)
+    notices: list[str] = field(default_factory=list)
+
+    def add(self, answers: Sequence[Any], short: ShortTexts, notices: Sequence[str]) -> bool:
+        """Add the answers of a part, and what is to know of them; returns whether all are there."""
+        self.answers.extend(answers)
+        self.short.found += short.found
+        self.notices += [one for one in notices if one not in self.notices]
+        whole = len(self.answers) == len(self.inputs)
+        if whole:
+            self.notices += self.short.messages()
+        return whole
 
     def next(self, most: int, characters: int) -> Share:
         """The next inputs to answer, one at least.
@@ -67,10 +81,14 @@ class Batch:
 
     Args:
         shares: At least one.
+
+    Attributes:
+        notices: What the model warned of, which concerns all shares: their options are the same.
     """
 
     def __init__(self, shares: Sequence[Share]) -> None:
         self.shares = shares
+        self.notices: list[str] = []
         self.inputs = [item for share in shares for item in share.inputs]
         self._answers: Answers | None = None
         self._stopped = False
@@ -80,8 +98,8 @@ class Batch:
         """Whether the batch was cancelled and has no answers."""
         return self._stopped
 
-    def run(self, model: Pipeline) -> list[list[Any]]:
-        """The answers: one list per share.
+    def run(self, model: Pipeline) -> list[tuple[list[Any], ShortTexts]]:
+        """The answers of each share, and the texts among them that ended at a limit.
 
         Raises:
             CancelledError: The batch was stopped.
@@ -91,7 +109,11 @@ class Batch:
         self._answers = answers  # before the first check of `stopped`, because stop() sets it first
         steps = self._steps(answers)
         try:
-            return [list(islice(steps, len(share.inputs))) for share in self.shares]
+            with heard(self.notices):
+                return [
+                    (list(islice(steps, len(share.inputs))), answers.short.take())
+                    for share in self.shares
+                ]
         finally:
             answers.close()
 

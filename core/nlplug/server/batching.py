@@ -94,17 +94,23 @@ class Batcher:
         """Number of waiting requests."""
         return len(self._jobs)
 
-    def submit(self, inputs: Sequence[TaskInput], options: Mapping[str, Any]) -> Future[list[Any]]:
+    def submit(
+        self,
+        inputs: Sequence[TaskInput],
+        options: Mapping[str, Any],
+        notices: list[str] | None = None,
+    ) -> Future[list[Any]]:
         """Queue one request. Cancelling the future removes it from the queue or ends its work.
 
         Args:
             inputs: Checked inputs, at least one.
             options: The checked options of the request.
+            notices: Gets the warnings about the answers, before the future is done.
 
         Raises:
             Overloaded: The queue is full, or the server is shutting down.
         """
-        job = Job(inputs, options)
+        job = Job(inputs, options, notices=[] if notices is None else notices)
         with self._changed:
             self._check_open()
             if len(self._jobs) >= self._max_queue:
@@ -296,13 +302,11 @@ class Batcher:
         finally:
             with self._changed:
                 self._batches.pop(current_thread(), None)
-        for share, result in zip(shares, results, strict=True):
-            job = share.job
-            job.answers.extend(result)
-            if len(job.answers) == len(job.inputs):
-                _complete(job.future, job.answers)
+        for share, (result, short) in zip(shares, results, strict=True):
+            if share.job.add(result, short, batch.notices):
+                _complete(share.job.future, share.job.answers)
             else:
-                self._go_on(job)
+                self._go_on(share.job)
 
     def _go_on(self, job: Job) -> None:
         """Put a request of which only a part is answered at the end of the queue."""

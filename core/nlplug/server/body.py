@@ -13,6 +13,8 @@ from nlplug.errors import BodyTimeout, InputError, RequestTooLarge, UnsupportedE
 if TYPE_CHECKING:
     from fastapi import Request
 
+_SLICE = 4096
+
 
 async def read_body(request: Request, max_body: int, seconds: float) -> bytearray:
     """The body, decompressed, never holding more than ``max_body`` bytes.
@@ -24,16 +26,11 @@ async def read_body(request: Request, max_body: int, seconds: float) -> bytearra
         InputError: The body is not valid gzip.
         ClientDisconnect: The client disconnected.
     """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "gzip", "x-gzip", ""):
-        raise UnsupportedEncoding(
-            f"The body has the content encoding {encoding!r}.",
-            hint="Send the body with gzip or uncompressed.",
-        )
+    packed = _is_packed(request)
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_body:
         raise _too_large(max_body)
-    unpack = zlib.decompressobj(wbits=31) if encoding.endswith("gzip") else None
+    unpack = _Gzip() if packed else None
     body = bytearray()
     received = 0
     deadline = asyncio.timeout(seconds)
@@ -41,7 +38,7 @@ async def read_body(request: Request, max_body: int, seconds: float) -> bytearra
         async with deadline:
             async for chunk in request.stream():
                 received += len(chunk)
-                body += _unpacked(unpack, chunk, max_body + 1 - len(body)) if unpack else chunk
+                body += unpack(chunk, max_body + 1 - len(body)) if unpack else chunk
                 if max(received, len(body)) > max_body:
                     raise _too_large(max_body)
     except TimeoutError:
@@ -50,10 +47,8 @@ async def read_body(request: Request, max_body: int, seconds: float) -> bytearra
             f"The body did not arrive within {seconds:g} seconds: {received}{of} bytes.",
             hint="Send the whole body; check its Content-Length.",
         ) from None
-    if unpack is not None and not unpack.eof:
+    if unpack is not None and not unpack.ended:
         raise _no_gzip("it ends early")
-    if unpack is not None and unpack.unused_data:
-        raise _no_gzip("data after its end")
     return body
 
 
@@ -69,17 +64,57 @@ def parse_json(body: bytes | bytearray) -> Any:
         reason = str(error) if error.doc else error.msg
         raise InputError(
             f"The body is not valid JSON: {reason}." if body else "The body is empty.",
-            hint='Send {"inputs": "…", "parameters": {}}.',
+            hint='Send {"inputs": "…", "parameters": {}}, in UTF-8.',
         ) from None
 
 
-def _unpacked(unpack: zlib._Decompress, chunk: bytes, room: int) -> bytes:
-    if not chunk:
-        return b""
-    try:
-        return unpack.decompress(chunk, room)
-    except zlib.error as error:
-        raise _no_gzip(str(error)) from None
+def _is_packed(request: Request) -> bool:
+    """Whether the body is gzip; a header may be repeated, and ``identity`` changes nothing.
+
+    Raises:
+        UnsupportedEncoding: It is compressed in another way, or more than once.
+    """
+    header = ",".join(request.headers.getlist("content-encoding"))
+    names = [name for one in header.lower().split(",") if (name := one.strip())]
+    packings = [name for name in names if name != "identity"]
+    if packings not in ([], ["gzip"], ["x-gzip"]):
+        raise UnsupportedEncoding(
+            f"The body has the content encoding {', '.join(names)!r}.",
+            hint="Send the body with gzip or uncompressed.",
+        )
+    return bool(packings)
+
+
+class _Gzip:
+    """Unpacks gzip, which may have several members, piece by piece."""
+
+    def __init__(self) -> None:
+        self._unpack = zlib.decompressobj(wbits=31)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last member is complete."""
+        return self._unpack.eof
+
+    def __call__(self, chunk: bytes, room: int) -> bytes:
+        """The next bytes, at most ``room`` of them.
+
+        Raises:
+            InputError: The bytes are not valid gzip.
+        """
+        found = bytearray()
+        # In slices, because what follows a member is copied for each of the members in a slice.
+        for start in range(0, len(chunk), _SLICE):
+            left = chunk[start : start + _SLICE]
+            while left and len(found) < room:
+                if self._unpack.eof:
+                    self._unpack = zlib.decompressobj(wbits=31)
+                try:
+                    found += self._unpack.decompress(left, room - len(found))
+                except zlib.error as error:
+                    raise _no_gzip(str(error)) from None
+                left = self._unpack.unused_data
+        return bytes(found)
 
 
 def _no_gzip(reason: str) -> InputError:

@@ -28,7 +28,11 @@ CLIENT_GONE = 499
 """The status that is counted when a client disconnects; it is never sent."""
 
 _log = logging.getLogger("nlplug.server")
-_HEADERS = {429: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}
+_HEADERS = {
+    401: {"WWW-Authenticate": "Bearer"},
+    415: {"Accept-Encoding": "gzip"},
+    429: {"Retry-After": "1"},
+}
 
 
 def json_reply(value: Any, status: int = 200) -> Response:

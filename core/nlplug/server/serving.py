@@ -96,9 +96,19 @@ class Serving:
         return batcher is not None and batcher.loaded
 
     def submit(
-        self, served: Served, inputs: Sequence[Any], options: Mapping[str, Any]
+        self,
+        served: Served,
+        inputs: Sequence[Any],
+        options: Mapping[str, Any],
+        notices: list[str] | None = None,
     ) -> Future[list[Any]]:
         """Queue checked inputs; the future has one answer for each input.
+
+        Args:
+            served: The model.
+            inputs: The inputs.
+            options: The checked options.
+            notices: Gets the warnings about the answers, before the future is done.
 
         Raises:
             Overloaded: The model's queue is full.
@@ -107,7 +117,7 @@ class Serving:
         sizes = [length(item) * passes for item in inputs]
         long = max(sizes) > LONG or sum(sizes) > PART
         batchers = self._long if long else self._batchers
-        return self._batcher(served, batchers).submit(inputs, options)
+        return self._batcher(served, batchers).submit(inputs, options, notices)
 
     def foreign(
         self, served: Served, inputs: Sequence[TaskInput], options: Mapping[str, Any]

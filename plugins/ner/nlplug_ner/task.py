@@ -161,13 +161,12 @@ class NerTask(TokenClassificationTask):
     def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task.adapt`; converts ``grouped_entities`` and ``ignore_subwords``."""
         left = dict(arguments)
-        old = {
-            name: left.pop(name) for name in ("grouped_entities", "ignore_subwords") if name in left
-        }
+        names = [name for name in ("grouped_entities", "ignore_subwords") if name in left]
+        old = {name: given for name in names if (given := left.pop(name)) is not None}
         if old:
             warn(f"{' and '.join(old)}: old options; use aggregation_strategy.", FutureWarning)
-            names = ("first" if old.get("ignore_subwords") else "simple", "none")
-            strategy = names[0] if old.get("grouped_entities") else names[1]
+            grouped = "first" if old.get("ignore_subwords") else "simple"
+            strategy = grouped if old.get("grouped_entities") else "none"
             left.setdefault("aggregation_strategy", strategy)
         return super().adapt(left)
 

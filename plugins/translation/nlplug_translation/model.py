@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import BundleError
-from nlplug.families.seq2seq import Part, Seq2SeqModel, Seq2SeqOptions
+from nlplug.families.seq2seq import Part, Segment, Seq2SeqModel, Seq2SeqOptions
 from nlplug.text.language import guess
 from nlplug.text.language_codes import base
 from nlplug_translation.invisible import without_halves
@@ -88,11 +88,16 @@ class TranslationModel(Seq2SeqModel):
         shown = [piece.translate for piece in pieces]
         texts = without_halves([piece.text for piece in pieces], shown)
         pieces = [replace(piece, text=text) for piece, text in zip(pieces, texts, strict=True)]
+        last: list[Part] = []
         for before, piece, after in _neighbors(pieces):
             if piece.translate:
-                if writer.spaced and before and before.translate:
+                own = writer.parts(piece.text)
+                # Between two sentences that stay as they are there is nothing to separate.
+                written = any(isinstance(part, Segment) for part in [*last, *own])
+                if writer.spaced and written and before and before.translate:
                     parts.append(" ")
-                parts += writer.parts(piece.text)
+                parts += own
+                last = own
             elif writer.spaced or not (piece.text == " " and before and after):
                 parts.append(piece.text)
         return parts

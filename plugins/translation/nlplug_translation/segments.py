@@ -91,6 +91,8 @@ class Writer:
                 parts += [*self.pieces(excerpt.cut(start, span.start)), span.text]
                 start = span.end
         parts += [*self.pieces(excerpt.cut(start, len(shown))), behind]
+        if not any(isinstance(part, Segment) for part in parts):
+            return [text]  # without the spaces that a translation would need
         return [part for part in parts if part != ""]
 
     def pieces(self, excerpt: Excerpt, like: Checked | None = None) -> Iterator[Part]:
@@ -184,8 +186,9 @@ class Writer:
 
     def joined(self, halves: tuple[Excerpt, str, Excerpt], like: Checked) -> list[Part]:
         """The parts of two halves, and what is between them."""
-        left, between, right = self.parted(halves)
-        return [*self.pieces(left, like), between, *self.pieces(right, like)]
+        left, right = [list(self.pieces(half, like)) for half in halves[::2]]
+        written = any(isinstance(part, Segment) for part in [*left, *right])
+        return [*left, self.parted(halves)[1] if written else halves[1], *right]
 
     def parted(self, halves: tuple[Excerpt, str, Excerpt]) -> tuple[Excerpt, str, Excerpt]:
         """Halves with a space between them, if their scripts have none and the target's has."""

@@ -156,11 +156,13 @@ def test_parquet_gives_the_same_rows(tmp_path: Path) -> None:
     assert values(tmp_path / "rows.parquet") == ROWS
 
 
-def test_plain_text_gives_one_row_a_line_and_skips_blank_ones(tmp_path: Path) -> None:
-    path = write(tmp_path / "rows.txt", "one\n\n  two \n")
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_plain_text_gives_one_row_a_line_and_skips_blank_ones(tmp_path: Path, end: str) -> None:
+    path = write(tmp_path / "rows.txt", end.join(["one", "", " \t", "  two ", "\u3000three"]))
     assert [(row.line, row.values) for row in read_rows(path)] == [
         (1, {"text": "one"}),
-        (3, {"text": "two"}),
+        (4, {"text": "  two "}),
+        (5, {"text": "\u3000three"}),
     ]
 
 

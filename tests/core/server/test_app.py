@@ -274,3 +274,4 @@ def test_a_slash_at_the_end_of_a_url_changes_nothing(client: httpx.Client, path:
     assert answer.json() == client.post(path.rstrip("/"), json={"inputs": "good"}).json()
     if "pipeline" not in path:
         assert client.get(path).json() == client.get(path.rstrip("/")).json()
+    assert client.get("/models/").json() == client.get("/models").json()

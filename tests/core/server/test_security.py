@@ -138,3 +138,17 @@ def test_an_origin_that_is_named_may_ask(host: PluginHost, connect: Connect) -> 
     other = client.post("/models/tone", json=BODY, headers={"Origin": "http://elsewhere"})
     assert allowed.headers["access-control-allow-origin"] == "http://page"
     assert "access-control-allow-origin" not in other.headers
+
+
+def test_pages_of_a_named_origin_may_send_any_header_and_read_the_warnings(
+    host: PluginHost, connect: Connect
+) -> None:
+    client = connect(create_app(host, cors=["http://page"]))
+    asked = {"Access-Control-Request-Method": "POST", "Origin": "http://page"}
+    before = client.options(
+        "/models/tone", headers=asked | {"Access-Control-Request-Headers": "user-agent"}
+    )
+    assert "user-agent" in before.headers["access-control-allow-headers"]
+    answer = client.post("/models/tone", json=BODY, headers={"Origin": "http://page"})
+    readable = answer.headers["access-control-expose-headers"]
+    assert {"X-Nlplug-Warnings", "X-Nlplug-Models", "Retry-After"} <= set(readable.split(", "))

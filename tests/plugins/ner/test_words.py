@@ -127,6 +127,9 @@ def test_a_stream_of_words(ner: Pipeline) -> None:
 def test_is_split_into_words_needs_a_list(ner: Pipeline) -> None:
     with pytest.raises(OptionError, match="is_split_into_words"):
         ner("Rome", is_split_into_words=True)
+    for rows in (iter(WORDS), iter([WORDS, {"text": "Rome"}]), iter([3])):
+        with pytest.raises(OptionError, match="is_split_into_words"):
+            list(ner(rows, is_split_into_words=True))
     with pytest.raises(OptionError, match="1 positional argument"):
         ner("Rome", "Paris")
     with pytest.raises(OptionError, match="delimiter"):

@@ -113,6 +113,20 @@ def test_what_must_stay_or_be_written_once_is(translate: Pipeline, text: str, an
     assert translate(text) == [{"translation_text": answer}]
 
 
+@pytest.mark.filterwarnings("ignore::nlplug.errors.ForeignTextWarning")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "这家餐厅的服务非常好，我下次还会来北京。我很高兴。你呢？",
+        "これはテストです。とても良い、ありがとう。",
+        "你好！！！世界？！",
+        "Привет!Как дела?",
+    ],
+)
+def test_a_text_that_it_cannot_read_gets_no_spaces(translate: Pipeline, text: str) -> None:
+    assert translate(text) == [{"translation_text": text}]
+
+
 def test_other_words_may_come_from_any_word_of_a_sentence_on(translate: Pipeline) -> None:
     text = "The weather is nice and we are going to the sea."
     words = translate(text)[0]["translation_text"].split()

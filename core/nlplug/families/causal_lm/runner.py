@@ -21,11 +21,11 @@ from nlplug.families.causal_lm.options import (
 )
 from nlplug.families.decoding_options import GenerationConfig, refuse_token_ids
 from nlplug.families.generation_settings import check_settings
-from nlplug.families.text_ends import finish_reason, warn_of_limit
+from nlplug.families.text_ends import finish_reason
 from nlplug.families.vocabulary import check_vocabulary
 from nlplug.inside.result import Inside, Request
 from nlplug.models.bundle import Bundle
-from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
+from nlplug.runtime.answers import Answers, ShortTexts, TextPiece, raise_if_cancelled
 from nlplug.runtime.batch_invariance import may_share_batches
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.chat_template import ChatTemplate, append_text, chat_template_of
@@ -108,7 +108,8 @@ class CausalRunner(StreamingRunner):
 
     def map(self, inputs: Iterable[TaskInput], options: TaskOptions) -> Answers:
         """See `Runner.map`; inputs are read in growing chunks, so the first answer is early."""
-        return Answers(partial(self._steps, inputs, cast("CausalOptions", options)))
+        short, parsed = ShortTexts(), cast("CausalOptions", options)
+        return Answers(partial(self._steps, inputs, parsed, short), short=short)
 
     def stream(self, item: TaskInput, options: TaskOptions) -> Generator[TextPiece, None, None]:
         """See `Runner.stream`: the new text.
@@ -168,31 +169,31 @@ class CausalRunner(StreamingRunner):
         pieces = self._texts(options).pieces(
             prompt, decoding, stop=options.stop, stop_kept=options.stop_strings
         )
+        short = ShortTexts()
         with closing(pieces):
             for piece in pieces:
                 yield piece
                 if piece.finish == "length":
-                    self._warn_of_context([(prompt, piece.tokens)], decoding)
+                    self._count(short, prompt, piece.tokens, decoding)
+        short.warn()
 
-    def _warn_of_context(
-        self, texts: Sequence[tuple[Prompt, int]], decoding: DecodingOptions
+    def _count(
+        self, short: ShortTexts, prompt: Prompt, new: int, decoding: DecodingOptions
     ) -> None:
-        """Warn of texts that ended because the model has no position for another token.
-
-        Args:
-            texts: For each text that ended at a length its prompt and its number of new tokens.
-            decoding: The options of the call.
-        """
+        """Count a text of ``new`` tokens that ended at a length, if no position was left."""
         context, most = self._decoder.get().spec.context, decoding.max_new_tokens
-        full = sum(len(prompt.ids) + new > context and new < most for prompt, new in texts)
-        warn_of_limit(
-            full,
-            f"the model's context of {context} tokens, before the limit of {most} new ones",
-            "Give a shorter prompt or a lower max_new_tokens.",
-        )
+        if len(prompt.ids) + new > context and new < most:
+            short.add(
+                f"the model's context of {context} tokens, before the limit of {most} new ones",
+                "Give a shorter prompt or a lower max_new_tokens.",
+            )
 
     def _steps(
-        self, inputs: Iterable[TaskInput], options: CausalOptions, stop: threading.Event
+        self,
+        inputs: Iterable[TaskInput],
+        options: CausalOptions,
+        short: ShortTexts,
+        stop: threading.Event,
     ) -> Generator[list[GeneratedText | GeneratedTokens], None, None]:
         first = 0
         # Lengths that count the prompt differ between prompts, so these are answered alone.
@@ -204,12 +205,12 @@ class CausalRunner(StreamingRunner):
             answers = self._texts(options).texts(
                 prompts, decoding, stop=options.stop, stop_kept=options.stop_strings
             )
-            ended = []
             for item, prompt, texts in zip(chunk, prompts, answers, strict=True):
                 raise_if_cancelled(stop)
+                for one in texts:
+                    if one.finish == "length":
+                        self._count(short, prompt, len(one.tokens), decoding)
                 yield [self._answer(item, prompt, text, options) for text in texts]
-                ended += [(prompt, len(one.tokens)) for one in texts if one.finish == "length"]
-            self._warn_of_context(ended, decoding)
             first += len(chunk)
 
     def _open(self) -> Decoder:

@@ -118,7 +118,8 @@ class CausalTask(Task):
     def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task.adapt`; ``max_new_tokens`` overrides ``max_length``."""
         left = with_generation_config(arguments)
-        if left.get("return_tensors") and {"return_text", "return_full_text"} & left.keys():
+        others = (left.get(name) for name in ("return_text", "return_full_text"))
+        if left.get("return_tensors") and any(one is not None for one in others):
             raise OptionError(
                 "return_tensors cannot be combined with return_text and return_full_text.",
                 hint="Token ids are those of prompt and new text; leave the others out.",

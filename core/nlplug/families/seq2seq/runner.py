@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
@@ -27,10 +28,10 @@ from nlplug.families.seq2seq.stretch import (
     joined_ids,
     joined_texts,
 )
-from nlplug.families.text_ends import text_end, warn_of_limit
+from nlplug.families.text_ends import text_end
 from nlplug.inside.result import Inside, Request
 from nlplug.models.signature import Signature
-from nlplug.runtime.answers import Answers, TextPiece, raise_if_cancelled
+from nlplug.runtime.answers import Answers, ShortTexts, TextPiece, raise_if_cancelled
 from nlplug.runtime.batch_invariance import may_share_batches
 from nlplug.runtime.batching import chunks
 from nlplug.runtime.decoding.open import open_encoder_decoder
@@ -96,7 +97,8 @@ class Seq2SeqRunner(StreamingRunner):
 
     def map(self, inputs: Iterable[TaskInput], options: Any) -> Answers:
         """See `Runner.map`: for each input a list of its versions."""
-        return Answers(partial(self._steps, inputs, options))
+        short = ShortTexts()
+        return Answers(partial(self._steps, inputs, options, short), short=short)
 
     def stream(self, item: TaskInput, options: Any) -> Generator[TextPiece, None, None]:
         """See `Runner.stream`.
@@ -185,7 +187,7 @@ class Seq2SeqRunner(StreamingRunner):
         self._decoder.clear()
 
     def _steps(
-        self, inputs: Iterable[TaskInput], options: Any, stop: threading.Event
+        self, inputs: Iterable[TaskInput], options: Any, short: ShortTexts, stop: threading.Event
     ) -> Generator[list[dict[str, Any]], None, None]:
         decoding = self._model.decoding(options, cancelled=stop.is_set)
         count = decoding.num_return_sequences
@@ -195,15 +197,14 @@ class Seq2SeqRunner(StreamingRunner):
             numbers = [number for number, own in enumerate(parts, first) for _ in own]
             first += len(items)
             stretches = self._stretches(list(chain(*parts)), options, decoding, numbers)
-            unended = 0
             with closing(stretches):
                 for own in parts:
                     raise_if_cancelled(stop)
                     made = list(islice(stretches, len(own)))
                     ends = [joined_end(made, number) for number in range(count)]
-                    unended += any(end.finish == "length" for end in ends)
+                    if any(end.finish == "length" for end in ends):
+                        short.add(*self._limit(decoding))
                     yield self._versions(made, ends, options)
-            self._warn_of_limit(unended, decoding)
 
     def _versions(
         self, made: Sequence[Stretch], ends: Sequence[End], options: Any
@@ -220,14 +221,12 @@ class Seq2SeqRunner(StreamingRunner):
             for one, end in zip(found, ends, strict=True)
         ]
 
-    def _warn_of_limit(self, count: int, decoding: DecodingOptions) -> None:
-        """Warn of answers that have a stretch without its end."""
+    def _limit(self, decoding: DecodingOptions) -> tuple[str, str]:
+        """What ends a stretch without its end, and what to do."""
         most, positions = decoding.max_new_tokens, self._model.positions()
         if positions is not None and positions <= most:
-            limit, advice = f"the model's context of {positions} tokens", "Give shorter texts."
-        else:
-            limit, advice = f"max_new_tokens ({most})", "Give a larger one for the whole text."
-        warn_of_limit(count, limit, advice)
+            return f"the model's context of {positions} tokens", "Give shorter texts."
+        return f"max_new_tokens ({most})", "Give a larger one for the whole text."
 
     def _open(self) -> TextDecoder:
         encoder, decoder = self._files
@@ -278,7 +277,8 @@ class Seq2SeqRunner(StreamingRunner):
                     text = trim(piece.text) if trim else piece.text
                     ended = piece.finish if last else None
                     yield replace(piece, text=text, finish=ended, part=place)
-        self._warn_of_limit(int(finish == "length"), decoding)
+        if finish == "length":
+            ShortTexts(Counter([self._limit(decoding)])).warn()
 
     def _by_stretch(
         self, parts: Sequence[Part], options: Any, decoding: DecodingOptions
@@ -290,7 +290,8 @@ class Seq2SeqRunner(StreamingRunner):
                 so_far = Stretch([], ends=[end])
                 ended = end.finish if place == len(parts) - 1 else None
                 yield TextPiece(stretch.versions[0], ended, end.tokens, part=place)
-        self._warn_of_limit(int(so_far.ends[0].finish == "length"), decoding)
+        if so_far.ends[0].finish == "length":
+            ShortTexts(Counter([self._limit(decoding)])).warn()
 
     def _stretches(
         self,

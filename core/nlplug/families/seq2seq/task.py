@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NotRequired
 
 from typing_extensions import TypedDict
 
-from nlplug.argument_rules import Rule, values
+from nlplug.argument_rules import Rule, is_number, values, when_default
 from nlplug.errors import OptionError, warn
 from nlplug.families.decoding_options import GenerationConfig
 from nlplug.families.decoding_rules import DECODING_RULES, with_generation_config
@@ -61,6 +61,7 @@ class Seq2SeqTask(Task):
     rules: ClassVar[Mapping[str, Rule]] = {
         **DECODING_RULES,
         "truncation": values({None: "do_not_truncate"}),
+        "clean_up_tokenization_spaces": when_default,
     }
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -75,10 +76,10 @@ class Seq2SeqTask(Task):
             limit = left.pop(old, None)
             if limit is None:
                 continue
-            if new in left:
+            if left.get(new) is not None:
                 warn(f"{old} is ignored, because {new} is given.", UserWarning)
-            elif type(limit) is int:
-                left[new] = max(limit - 1, 0)
+            elif is_number(limit):
+                left[new] = max(int(limit) - 1, 0)
             else:
                 raise OptionError(f"{old} is {limit!r}.", hint="Give a whole number.")
         return super().adapt(left)

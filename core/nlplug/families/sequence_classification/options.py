@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
@@ -48,7 +48,8 @@ class SequenceClassificationInput(TaskInput):
         description="The text to classify.",
         json_schema_extra=chinese("文本", "要分类的文本。"),
     )
-    text_pair: str | None = Field(
+    # An empty cell of a table, or an empty field of a form, is no text.
+    text_pair: Annotated[str | None, AfterValidator(lambda text: text or None)] = Field(
         default=None,
         title="Second text",
         description="The second text, for models that classify pairs of texts.",

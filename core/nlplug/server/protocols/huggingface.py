@@ -166,7 +166,8 @@ def _options(task: Task, parameters: dict[str, Any], presets: Mapping[str, Any])
                 hint="It is only available in Python.",
             )
     try:
-        make_options(task, options)
+        made = make_options(task, options)
     except OptionError as error:
         raise OptionError(f"parameters: {error.message}", hint=error.hint) from None
-    return options
+    # Converted, because limits compare numbers, and equal options share a batch.
+    return {name: getattr(made, name) for name in options}
