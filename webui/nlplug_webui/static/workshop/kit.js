@@ -44,6 +44,9 @@ window.npw = (() => {
     look();
   };
 
+  // A part of the address of a page; as it is if it is not well encoded.
+  const decoded = (text) => { try { return decodeURIComponent(text); } catch (_) { return text; } };
+
   const path = (...parts) => `./np-workspace/${parts.map(encodeURIComponent).join("/")}`;
 
   // What a failed call tells: an Error with `hint` and `kind`.
@@ -143,5 +146,5 @@ window.npw = (() => {
     return found ? say(found[2] ? "rows_labelled" : "rows_plain", { n: found[1] }) : told;
   };
 
-  return { say, el, bytes, named, rowsOf, button, path, get, post, upload, remove, failure, unreached, errorCard, messages, field, input, select, deleting, local, title, taskTitle, dataset, command, copyButton, filled };
+  return { say, el, bytes, named, rowsOf, button, decoded, path, get, post, upload, remove, failure, unreached, errorCard, messages, field, input, select, deleting, local, title, taskTitle, dataset, command, copyButton, filled };
 })();
