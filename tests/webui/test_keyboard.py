@@ -200,6 +200,15 @@ def test_shift_and_enter_run_a_text_of_several_lines(visitor: Visitor) -> None:
     assert field.input_value() == "a good day"
 
 
+def test_a_button_has_the_focus_when_its_work_is_done(visitor: Visitor) -> None:
+    page = visitor.open("compare#/sentiment")
+    page.locator("#np-c-live").uncheck()
+    page.locator("#np-c-field-text").fill("a good day")
+    page.locator("#np-c-ask").press("Enter")
+    page.locator("#np-c-answers .np-c-answer").first.wait_for()
+    focused(page.locator("#np-c-ask"))
+
+
 def test_the_heading_has_the_focus_when_another_part_opens(visitor: Visitor) -> None:
     page = visitor.open("workspace")
     page.locator("a[href='#/data/films']").press("Enter")

@@ -111,13 +111,14 @@
   // `values` gives what the answer depends on, once `ready` is fulfilled; `work` gets a signal and gives the elements of the answer.
   npw.asking = (note, shown, working, values, work, ready = () => null) => {
     let asking = null;
-    return async (event) => {
+    const submitted = async (event) => {
       event.preventDefault();
       asking?.abort();
       const mine = new AbortController();
       asking = mine;
-      const ask = event.target.querySelector("button[type=submit]");
-      ask.disabled = true;
+      await npw.busy(event.target.querySelector("button[type=submit]"), () => answering(mine));
+    };
+    const answering = async (mine) => {
       await ready(); // what fills the form by itself does not make an answer outdated
       if (asking !== mine) return;
       const asked = JSON.stringify(values());
@@ -130,8 +131,8 @@
         answers.set(shown, { values, asked });
         mark(answers.get(shown), shown);
       }
-      ask.disabled = false;
     };
+    return submitted;
   };
 
   // Answers while typing in `text`, the fields of a form: asks after a pause, if one of the last answers
