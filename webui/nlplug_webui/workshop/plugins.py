@@ -12,7 +12,6 @@ from fastapi import Body
 
 from nlplug import PluginHost
 from nlplug.errors import OptionError, PluginError
-from nlplug.plugins.metadata import scan
 from nlplug_webui.workshop.requests import page_router
 
 PREFIX = "np-plugins"
@@ -72,7 +71,7 @@ class Plugins:
         """
         records = self._host.records()
         installed = {record.dist for record in records}
-        present = {entry.dist.name for entry in scan().entries}
+        present = {record.dist for record in PluginHost.discover().records()}
         return {
             "plugins": [
                 asdict(record)
