@@ -148,6 +148,15 @@ def test_an_error_is_explained_in_chinese(guest: Visitor) -> None:
     guest.leave()
 
 
+@pytest.mark.parametrize("task", ["nothing", "%E0%A4%A"])
+def test_a_task_of_the_address_that_is_not_there_is_named(comparing: Page, task: str) -> None:
+    comparing.evaluate("task => { location.hash = `#/${task}` }", task)
+    comparing.locator("#np-compare .np-error", has_text=f"There is no task {task}").wait_for()
+    assert comparing.locator("#np-c-task").input_value() == ""
+    comparing.locator("#np-c-task").select_option("sentiment")
+    comparing.locator("#np-c-ask").wait_for()
+
+
 def test_the_task_is_in_the_address(comparing: Page) -> None:
     comparing.locator("#np-c-task").select_option("ner")
     comparing.locator("#np-compare[data-ready=ner]").wait_for()

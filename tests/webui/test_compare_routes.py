@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from plugin_zoo import install
 from webui_kit import cached_translator
 
 from nlplug import PluginHost
@@ -223,6 +224,18 @@ def test_plugins_change_only_on_loopback_with_a_login(
     for kind in ("install", "uninstall"):
         reply = client.post(f"np-plugins/{kind}", json={"name": "--index-url=http://evil.example"})
         assert (reply.status_code, "evil" in reply.json()["error"]) == (422, True)
+
+
+def test_a_plugin_that_came_or_went_waits_for_a_restart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    install(tmp_path, "nlplug-early", {"early": ""}, plugins={"early": "early"})
+    client = client_of()
+    assert client.get("np-plugins/list").json()["changed"] == []
+    install(tmp_path, "nlplug-late", {"late": ""}, plugins={"late": "late"})
+    shutil.rmtree(next(tmp_path.glob("nlplug_early-*")))
+    assert client.get("np-plugins/list").json()["changed"] == ["nlplug-early", "nlplug-late"]
 
 
 def test_the_catalogue_is_the_plugins_of_this_repository() -> None:

@@ -263,6 +263,20 @@ def test_calls_are_remembered_on_request_and_come_back(open_page: Open) -> None:
     assert page.evaluate("localStorage.getItem('nplug:history')") is None
 
 
+def test_a_browser_that_stores_nothing_says_so(open_page: Open) -> None:
+    page = open_page("tone")
+    page.add_init_script(
+        """for (const name of ["localStorage", "sessionStorage"])
+        Object.defineProperty(window, name, { get() { throw new DOMException("denied") } });"""
+    )
+    page.reload()
+    answered(page, "tone", "good")
+    page.locator("#np-history summary").click()
+    page.locator("#np-history-keep").click()
+    page.locator("#np-history [role=status]", has_text="stores nothing").wait_for()
+    assert not page.locator("#np-history-keep").is_checked()
+
+
 @pytest.mark.parametrize(("width", "shown"), [(1280, True), (390, False)])
 def test_the_header_is_one_line_with_a_menu_of_all_pages(
     open_page: Open, width: int, shown: bool

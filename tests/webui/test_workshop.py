@@ -7,13 +7,16 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from webui_kit import Visitor
+from webui_kit import LastingServer, Visitor
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
 
@@ -173,6 +176,46 @@ def test_a_page_opened_again_in_the_tab_has_its_text(open_page: Open, visitor: V
     value_is(page, "good")
     fresh = ready(open_page("tone"))
     assert fresh.locator(BOX).input_value() == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("tone?text=good&precision=fp99", "has no precision 'fp99'"),
+        ("spans?text=good&threshold=7", "threshold is 7"),
+        ("shout?text=good&case=loud", "case is 'loud'"),
+    ],
+)
+def test_a_link_with_an_impossible_value_is_explained(
+    open_page: Open, path: str, told: str
+) -> None:
+    page = open_page(path)
+    value_is(page, "good", "#try-card textarea")
+    page.locator("#run").click()
+    page.locator("#result .np-card-message", has_text=told).wait_for()
+
+
+def test_a_server_that_ends_is_told_and_found_again(
+    browser: Browser, site: Path, tmp_path: Path
+) -> None:
+    environment = {"NLPLUG_OFFLINE": "1", "NLPLUG_CACHE": str(tmp_path)}
+    with ExitStack() as stack:
+        server = LastingServer(stack, "--task", "tone", site=site, environment=environment)
+        visitor = Visitor(browser, server.address)
+        page = ready(visitor.open("tone"))
+        type_text(page, "good")
+        state(page, "current")
+        server.stop()
+        type_text(page, " and dull dull dull")
+        page.locator("#np-lost", has_text="The server does not answer").wait_for()
+        state(page, "outdated")
+        server.start()
+        page.locator("#np-lost").wait_for(state="detached")  # the page is drawn again
+        value_is(page, "good and dull dull dull")
+        page.locator("#run").click()
+        state(page, "current")
+        page.locator("#result .np-bar-first", has_text="negative").wait_for()
+        visitor.leave()
 
 
 def test_back_returns_to_the_link_that_was_opened(open_page: Open) -> None:

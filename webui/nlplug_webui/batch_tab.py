@@ -17,7 +17,7 @@ from nlplug_webui.batch import FileLook, Progress, look, run_batch
 from nlplug_webui.batch_report import downloads_html, look_html, progress_html, waiting_html
 from nlplug_webui.batch_runs import WAITING, BatchRun, runs_of
 from nlplug_webui.batch_store import BatchResult
-from nlplug_webui.events import AT_ONCE
+from nlplug_webui.events import AS_SENT, AT_ONCE
 from nlplug_webui.fields import Control, for_model, input_controls, option_values
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
@@ -117,6 +117,7 @@ class BatchTab:
             [self._name, self._file, *chosen, *self._columns],
             js="(...call) => [npBatch(), ...call.slice(1)]",
             **streamed,
+            **AS_SENT,
         )
         self._again.click(self._found, self._name, js="() => npBatch()", **streamed)
         # The run ends by itself and gives out its files, so the event is not cancelled.
@@ -181,7 +182,7 @@ class BatchTab:
         self,
         request: gr.Request,
         name: str | None,
-        file: str | None,
+        file: Mapping[str, Any] | None,
         model: str,
         precision: str,
         synced: Mapping[str, Any],
@@ -190,7 +191,7 @@ class BatchTab:
         """Start a batch and show it; the one of the same page before it is stopped."""
         self._stopped(name)
         language = language_of(request)
-        source = Path(file) if file else None
+        source = Path(file["path"]) if file else None
         chosen = model, precision
 
         def work(run: BatchRun) -> Iterator[BatchResult]:

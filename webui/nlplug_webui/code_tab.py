@@ -11,7 +11,7 @@ import gradio as gr
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
 from nlplug_webui import snippets
-from nlplug_webui.events import AT_ONCE
+from nlplug_webui.events import AS_SENT, AT_ONCE
 from nlplug_webui.fields import Control, for_model, input_values, option_values
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
@@ -61,6 +61,7 @@ class CodeTab:
             js="(...call) => nplug.coded(call)",
             trigger_mode="always_last",
             **AT_ONCE,
+            **AS_SENT,
         )
 
     def _written(

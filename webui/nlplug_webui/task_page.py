@@ -15,7 +15,7 @@ from nlplug_webui import snippets
 from nlplug_webui.answering import Answering, PageRequest
 from nlplug_webui.batch_tab import BatchTab
 from nlplug_webui.code_tab import CodeTab
-from nlplug_webui.events import AT_ONCE
+from nlplug_webui.events import AS_SENT, AT_ONCE
 from nlplug_webui.fields import Control, for_model, input_controls, option_controls
 from nlplug_webui.first_model import placeholder_html
 from nlplug_webui.forms import Translate, component, localized_choices, text_keys
@@ -216,6 +216,7 @@ class TaskPage:
             # the next one waits for the one before it.
             trigger_mode="multiple" if streams else "always_last",
             **(_STREAMED if streams else AT_ONCE),
+            **AS_SENT,
         )
         forms = [*self._input_parts, *self._option_parts]
         self._example = gr.State(None)
@@ -231,6 +232,7 @@ class TaskPage:
             [self._example, self._model.synced, *self._option_parts],
             [self._example, *forms, *self._result.outputs],
             **AT_ONCE,
+            **AS_SENT,
         )
         if self.task.family.streams:
             self._stop.click(self._stopped, None, None, **AT_ONCE)

@@ -208,6 +208,7 @@ window.nplug = (() => {
     // Gradio drops values for parts that are not.
     opened(opened) {
       form = opened;
+      waiting = null; // whoever drew the page before does not answer any more
       address.open(opened);
       resume = true;
       fresh = Boolean(location.search);
@@ -289,6 +290,12 @@ window.nplug = (() => {
     },
 
     run: () => setTimeout(() => press("#run")),
+
+    // A call has failed; the answer before it stays, as an outdated one.
+    failed() {
+      waiting = null;
+      mark();
+    },
 
     // The code examples name the server by the address of the page.
     coded: (call) => [new URL(".", location.href).href.replace(/\/$/, ""), ...call.slice(1, FIRST + form.fields.length - 2)],

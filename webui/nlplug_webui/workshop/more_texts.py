@@ -12,6 +12,10 @@ MORE: dict[str, tuple[str, str]] = {
         "A name from the list, a folder or a Hub id.",
         "列表中的名称、文件夹或 Hub 模型名。",
     ),
+    "no_such_task": (
+        "There is no task {name} on this page. Choose one above.",
+        "此页面没有任务 {name}。请在上方选择。",
+    ),
     "options": ("Options of the task", "任务选项"),
     "options_info": (
         "These options apply to both models. If you do not change an option, each model uses its "
@@ -121,13 +125,24 @@ MORE: dict[str, tuple[str, str]] = {
     "key_help": ("Show this list", "显示此列表"),
     "key_input": ("Go to the first text field", "转到第一个文本框"),
     "key_run": (
-        "Run from a single-line text field, or save a correction",
-        "在单行文本框中运行，或保存更正",
+        "Run from a single-line text field, send a chat message, or save a correction",
+        "在单行文本框中运行，发送对话消息，或保存更正",
     ),
-    "key_run_long": ("Run from a multi-line text field", "在多行文本框中运行"),
+    "key_run_long": (
+        "Run from a multi-line text field; new line in a chat message",
+        "在多行文本框中运行；在对话消息中换行",
+    ),
     "key_label": ("Choose a label while correcting", "更正时选择标签"),
+    "key_select": ("Select text while correcting", "更正时选择文本"),
     "key_span": ("Remove the focused entity", "删除选中的实体"),
-    "key_escape": ("Close the editor or this list", "关闭编辑器或此列表"),
+    "key_alternatives": (
+        "Next or previous alternative of a translation",
+        "下一个或上一个译文备选",
+    ),
+    "key_escape": (
+        "Close the editor, the alternatives, the menu or this list",
+        "关闭编辑器、备选译文、菜单或此列表",
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from dataclasses import asdict
 from typing import Any
 
@@ -52,6 +53,7 @@ class Plugins:
 
     def __init__(self, host: PluginHost, *, loopback: bool, protected: bool) -> None:
         self._host = host
+        self._one_command = threading.Lock()
         self._off = None if loopback and protected else "no_login" if loopback else "no_loopback"
         self.router = page_router(
             PREFIX,
@@ -63,9 +65,13 @@ class Plugins:
         )
 
     def list(self) -> Any:
-        """The installed plugins, those that are not, and why changes are off, if they are."""
+        """The plugins that the server has, those that it lacks, and why changes are off.
+
+        ``changed`` are the distributions that were installed or removed since the server started.
+        """
         records = self._host.records()
         installed = {record.dist for record in records}
+        present = {record.dist for record in PluginHost.discover().records()}
         return {
             "plugins": [
                 asdict(record)
@@ -76,6 +82,7 @@ class Plugins:
                 for name, about in CATALOGUE.items()
                 if f"nlplug-{name}" not in installed
             ],
+            "changed": sorted(installed ^ present),
             "off": self._off,
         }
 
@@ -106,15 +113,16 @@ class Plugins:
             )
         command = [sys.executable, "-m", "nlplug", "plugins", *arguments]
         try:
-            done = subprocess.run(
-                command,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=_TIMEOUT,
-            )
+            with self._one_command:
+                done = subprocess.run(
+                    command,
+                    check=False,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    timeout=_TIMEOUT,
+                )
         except subprocess.TimeoutExpired:
             raise PluginError(
                 f"nlplug plugins {arguments[0]} took longer than {_TIMEOUT:.0f} s and was ended.",

@@ -98,6 +98,10 @@ PRODUCTS: dict[str, tuple[str, str]] = {
         "Texts and options are stored only in this browser. Turning the history off deletes them.",
         "文本和选项只保存在此浏览器中，关闭历史记录后即删除。",
     ),
+    "history_off": (
+        "This browser stores nothing for this page, as in a private window.",
+        "此浏览器不为本页面保存任何内容（例如无痕窗口）。",
+    ),
     "history_none": ("No call yet.", "还没有调用。"),
     "history_clear": ("Delete all", "全部删除"),
 }

@@ -16,6 +16,7 @@ _WORKSHOP = (
     *("kit", "editor", "correct", "charts", "datasets", "training", "report", "main"),
     *("by_task", "compare", "inside", "plugins", "shortcuts"),
     *("products", "generation", "sentences", "translation", "entities", "history", "chat", "batch"),
+    "lost",
 )
 # Address → its parts, in their order.
 _SCRIPTS = {

@@ -136,7 +136,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "eval_share": ("Share of held-out rows", "留出数据比例"),
     "seed": ("Random seed", "随机种子"),
     "precisions": ("Precisions to export", "导出精度"),
-    "empty_chosen": ("Empty: chosen from the data", "留空：根据数据选择"),
+    "empty_chosen": ("Automatic", "自动"),
     "start": ("Start training", "开始训练"),
     "missing": ("Training is not possible in this environment.", "当前环境无法训练。"),
     "state_running": ("running", "进行中"),
@@ -208,17 +208,19 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "correct": ("Confirm or correct", "确认或更正"),
     "correct_label": (
-        "Choose the right label: click, or press its number.",
-        "选择正确的标签：点击，或按数字键。",
+        "Choose the right label: click, or press its number. Enter on the chosen label saves.",
+        "选择正确的标签：点击，或按数字键。在选中的标签上按 Enter 保存。",
     ),
     "correct_spans": (
-        "Select text, then choose its label: click, or press its number. Click a marked span to "
-        "remove it.",
-        "选中文本，再选择标签：点击，或按数字键。点击已标记的片段可删除。",
+        "Select text (by keyboard: arrow keys, with Shift), then choose its label: click, or press "
+        "its number. Click a marked span to remove it.",
+        "选中文本（键盘：方向键，按住 Shift），再选择标签：点击，或按数字键。"
+        "点击已标记的片段可删除。",
     ),
     "correct_answer": (
-        "Select the right answer in the text, or choose “No answer”.",
-        "在文本中选中正确答案，或选择“没有答案”。",
+        "Select the right answer in the text (by keyboard: arrow keys, with Shift), or choose "
+        "“No answer”.",
+        "在文本中选中正确答案（键盘：方向键，按住 Shift），或选择“没有答案”。",
     ),
     "correct_text": ("Edit the text.", "编辑文本。"),
     "no_answer": ("No answer", "没有答案"),
@@ -232,6 +234,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "log_in": ("Log in", "登录"),
     "lost_server": ("The server does not answer.", "服务器没有响应。"),
+    "lost_server_hint": (
+        "What you entered stays on this page. Click Run when the server is there again.",
+        "已输入的内容会保留在此页面。服务器恢复后，请点击“运行”。",
+    ),
     "remove_span": ("Remove {text} ({label})", "删除 {text}（{label}）"),
 }
 

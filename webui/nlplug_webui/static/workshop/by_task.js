@@ -2,7 +2,7 @@
 // tab, so that links, Back, a reload and a restart of the server restore them. An answer is marked as
 // outdated when the fields change.
 (() => {
-  const { say, el, filled, field, select, title, local, errorCard } = npw;
+  const { say, el, decoded, filled, field, select, title, local, errorCard } = npw;
   const TYPING = 300; // milliseconds without a change before a page asks by itself
   const FAST = 0.1; // seconds that an answer may take to be asked for while typing
   const LIMIT = 2000; // characters of the address
@@ -18,7 +18,7 @@
   // The task of the address, and the values of its fields as text.
   const inAddress = () => {
     const [task, ...query] = location.hash.slice(2).split("?");
-    return { task: decodeURIComponent(task), query: query.join("?") };
+    return { task: decoded(task), query: query.join("?") };
   };
 
   const answers = new Map(); // element of an answer → {values, asked}: what the form has, and had then
@@ -81,7 +81,13 @@
 
     try {
       const found = await tasks();
-      const named = () => found.find((one) => one.name === inAddress().task) ?? found[0];
+      const named = () => { const { task } = inAddress(); return task ? found.find((one) => one.name === task) : found[0]; };
+      const enter = async () => {
+        const { task, query } = inAddress();
+        if (named()) { await show(named().name, query); return; }
+        box.replaceChildren(...(task ? [errorCard(new Error(say("no_such_task", { name: task })))] : []));
+        root.dataset.ready = task;
+      };
       const choose = (event) => {
         history.pushState(history.state, "", `#/${encodeURIComponent(event.target.value)}`);
         show(event.target.value);
@@ -90,11 +96,12 @@
       const link = el("button", { type: "button", class: "np-button", "data-copy": "link", "data-done": `✓ ${say("copied")}`, "data-partly": say("copied_partly") }, say("copy_link"));
       root.replaceChildren(el("div", { class: "np-w-page" }, el("div", { class: "np-w-line" }, field("task", chooser), link), box));
       window.addEventListener("hashchange", () => {
-        if (!root.isConnected || !named()) return;
-        chooser.value = named().name;
-        show(named().name, inAddress().query);
+        if (!root.isConnected) return;
+        chooser.value = named()?.name ?? "";
+        enter();
       });
-      if (named()) await show(named().name, inAddress().query);
+      if (!named()) chooser.value = "";
+      await enter();
     } catch (error) {
       root.replaceChildren(errorCard(error));
     }
@@ -104,13 +111,14 @@
   // `values` gives what the answer depends on, once `ready` is fulfilled; `work` gets a signal and gives the elements of the answer.
   npw.asking = (note, shown, working, values, work, ready = () => null) => {
     let asking = null;
-    return async (event) => {
+    const submitted = async (event) => {
       event.preventDefault();
       asking?.abort();
       const mine = new AbortController();
       asking = mine;
-      const ask = event.target.querySelector("button[type=submit]");
-      ask.disabled = true;
+      await npw.busy(event.target.querySelector("button[type=submit]"), () => answering(mine));
+    };
+    const answering = async (mine) => {
       await ready(); // what fills the form by itself does not make an answer outdated
       if (asking !== mine) return;
       const asked = JSON.stringify(values());
@@ -123,8 +131,8 @@
         answers.set(shown, { values, asked });
         mark(answers.get(shown), shown);
       }
-      ask.disabled = false;
     };
+    return submitted;
   };
 
   // Answers while typing in `text`, the fields of a form: asks after a pause, if one of the last answers
@@ -147,12 +155,19 @@
     return { listen, shown: el("label", { class: "np-live" }, box, el("span", {}, say("live"))), took: (seconds) => costs.splice(0, costs.length, ...costs.slice(-2), seconds) };
   };
 
+  // In a text of several lines Enter is a line break, as on the pages of tasks.
+  const submitting = (event) => {
+    if (event.key !== "Enter" || !event.shiftKey) return;
+    event.preventDefault();
+    event.target.form.requestSubmit(event.target.form.querySelector("[type=submit]"));
+  };
+
   // The fields of an input by their descriptions, with the values of the address.
   npw.inputs = (prefix, fields, given) => {
     const made = fields.map((one) => {
       const first = String(one.value ?? "");
       const box = el(one.lines > 1 ? "textarea" : "input", { id: `${prefix}-${one.name}`, class: "np-w-input", dir: "auto",
-        rows: one.lines > 1 ? Math.min(one.lines, 4) : null, ".value": given[one.name] ?? first });
+        rows: one.lines > 1 ? Math.min(one.lines, 4) : null, onkeydown: one.lines > 1 ? submitting : null, ".value": given[one.name] ?? first });
       return { name: one.name, first, box, shown: el("label", { class: "np-w-field" }, el("span", {}, title(one.title) ?? one.name), box) };
     });
     return {

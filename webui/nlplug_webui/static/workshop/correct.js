@@ -35,6 +35,7 @@
         const { rows } = await post(path("datasets", name, "rows"), { item: record.item, value: editor.value() });
         local(`dataset:${record.task}`, name);
         close();
+        toggle.focus();
         note.tell(el("p", { class: "np-note", id: "np-correct-stored" }, say("stored", { name, n: rows }), " ",
           el("a", { href: `./workspace#/data/${name}` }, say("to_data"))));
       });
@@ -47,11 +48,12 @@
       );
       opened.onkeydown = (event) => {
         if (editor.key(event)) event.preventDefault();
-        else if (event.key === "Enter" && !event.target.matches("textarea, button, select, a")) { event.preventDefault(); save(); }
+        else if (npw.editor.saves(event)) { event.preventDefault(); save(); }
         else if (event.key === "Escape") { close(); toggle.focus(); }
       };
       opened.tabIndex = -1;
       (opened.querySelector("[tabindex='0'], textarea, .np-w-label") ?? opened).focus();
+      opened.scrollIntoView({ block: "nearest" }); // it may open below the window
     });
 
     root.replaceChildren(toggle, opened, note.line);

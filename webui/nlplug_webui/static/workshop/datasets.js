@@ -49,7 +49,7 @@ npw.datasets = (() => {
     const done = () => save(editor.value());
     const box = el("div", { class: "np-w-correct", tabindex: "-1", onkeydown: (event) => {
       if (editor.key(event)) event.preventDefault();
-      else if (event.key === "Enter" && !event.target.matches("textarea, button, select")) { event.preventDefault(); done(); }
+      else if (npw.editor.saves(event)) { event.preventDefault(); done(); }
       else if (event.key === "Escape" && cancel) cancel();
     } },
     view.kind === "spans" || view.kind === "answer" ? null : el("p", { class: "np-w-quote", dir: "auto" }, row.fields[view.marked]),
@@ -80,7 +80,12 @@ npw.datasets = (() => {
       const query = new URLSearchParams(Object.entries(state).map(([key, value]) => [key, String(value)]));
       draw(await get(`${path("datasets", name)}?${query}`, asking.signal));
     });
-    const turn = (start) => { state.start = start; keep(); load(); };
+    const turn = (start) => { state.start = start; keep(); return load(); };
+    // A button of a page of rows is drawn again with them.
+    const paging = (key, start) => button(key, async () => {
+      await turn(start);
+      (document.getElementById(`np-rows-${key}`) ?? search).focus();
+    }, { id: `np-rows-${key}` });
     const change = (values) => { Object.assign(state, values); chosen.clear(); turn(0); };
 
     const search = input("np-data-search", { type: "search", ".value": state.search, oninput: () => change({ search: search.value }) });
@@ -100,7 +105,8 @@ npw.datasets = (() => {
       const removing = el("button", { type: "button", class: "np-button np-w-danger", hidden: !chosen.size, onclick: note.trying(async () => {
         await post(path("datasets", name, "remove"), { part: state.part, rows: Object.fromEntries(chosen) });
         chosen.clear();
-        load();
+        await load();
+        search.focus();
       }) });
       place.onchange = (event) => {
         if (!event.target.matches(".np-w-pick")) return;
@@ -111,8 +117,8 @@ npw.datasets = (() => {
         view.rows.length ? el("table", { class: "np-w-rows" }, columns(view.kind), el("tbody", {}, body)) : el("p", { class: "np-w-info" }, say(state.search || state.label || state.repeated ? "no_match" : "none")),
         el("div", { class: "np-w-line" },
           el("span", { id: "np-data-count" }, view.found ? say("shown", { from: state.start + 1, to: last, n: view.found }) : ""),
-          state.start ? button("before", () => turn(Math.max(0, state.start - PAGE))) : null,
-          last < view.found ? button("next", () => turn(state.start + PAGE)) : null, removing));
+          state.start ? paging("before", Math.max(0, state.start - PAGE)) : null,
+          last < view.found ? paging("next", state.start + PAGE) : null, removing));
       const most = Math.max(1, ...Object.values(view.labels));
       side.replaceChildren(...Object.keys(view.labels).length ? [el("h3", {}, say("balance")), ...Object.entries(view.labels).map(([one, n]) =>
         el("div", { class: "np-w-balance" }, el("span", { dir: "auto" }, one), el("meter", { min: 0, max: most, value: n, "aria-label": one }), el("span", {}, String(n))))] : []);
@@ -148,6 +154,7 @@ npw.datasets = (() => {
       await load();
       // At the end: what appears and goes again moves the buttons below while they are clicked.
       note.tell(el("p", { class: "np-note" }, say("imported", added)));
+      note.line.scrollIntoView({ block: "nearest" }); // the rows, above, have it and not the field
     }) });
     const layout = select("np-data-layout", overview.formats.map((one) => [one, one]), "jsonl");
     const checked = el("div", { id: "np-data-check" });

@@ -25,6 +25,22 @@ npw.editor = (() => {
     return start < end ? { start, end } : null;
   };
 
+  // A text of which parts are selected, also by keyboard: as an editable text it has a cursor, but nothing changes it.
+  const selectable = (text, draw) => el("div", { class: "np-w-text", tabindex: "0", dir: "auto", "data-text": text,
+    contenteditable: "true", role: "textbox", "aria-multiline": "true", "aria-readonly": "true", "aria-label": say("text"), inputmode: "none", spellcheck: "false",
+    onbeforeinput: (event) => event.preventDefault(),
+    oninput: draw }); // what an input method wrote cannot be prevented
+
+  // The cursor behind a character of such a text, where the next selection begins.
+  const goTo = (box, at) => {
+    const texts = document.createTreeWalker(box, NodeFilter.SHOW_TEXT);
+    let left = characters(box.dataset.text).slice(0, at).join("").length;
+    while (texts.nextNode()) {
+      if (left <= texts.currentNode.length) { getSelection().collapse(texts.currentNode, left); return; }
+      left -= texts.currentNode.length;
+    }
+  };
+
   const SHOWN = 18; // labels with a button; the others are suggestions of the field
 
   // Buttons of labels with their keys, and a field for another one. The first label is the proposed one.
@@ -74,7 +90,6 @@ npw.editor = (() => {
     spans({ text, value, known }) {
       let spans = (value ?? []).map((span) => ({ ...span }));
       const letters = characters(text);
-      const box = el("div", { class: "np-w-text", tabindex: "0", dir: "auto", "data-text": text });
       const draw = () => {
         spans.sort((a, b) => a.start - b.start);
         const parts = [];
@@ -83,7 +98,7 @@ npw.editor = (() => {
           if (span.start < done) continue;
           parts.push(letters.slice(done, span.start).join(""));
           const words = letters.slice(span.start, span.end).join("");
-          const remove = () => { spans = spans.filter((one) => one !== span); draw(); };
+          const remove = () => { spans = spans.filter((one) => one !== span); draw(); box.focus(); };
           parts.push(el("mark", { class: "np-w-span", role: "button", tabindex: "0", "data-label": span.label,
             "aria-label": say("remove_span", { text: words, label: span.label }),
             onclick: () => getSelection().isCollapsed && remove(),
@@ -93,14 +108,15 @@ npw.editor = (() => {
         }
         box.replaceChildren(...parts, letters.slice(done).join(""));
       };
+      const box = selectable(text, () => draw());
       draw();
       const choose = (label) => {
         const found = selection(box);
         if (!found) return;
         spans = spans.filter((span) => span.end <= found.start || span.start >= found.end);
         spans.push({ ...found, label });
-        getSelection().removeAllRanges();
         draw();
+        goTo(box, found.end);
       };
       const { bar, key } = labelBar(known, choose);
       return { element: el("div", {}, box, bar), value: () => spans.map(({ start, end, label }) => ({ start, end, label })), key };
@@ -109,7 +125,7 @@ npw.editor = (() => {
     answer({ text, value, fields }) {
       let now = value;
       const letters = characters(text);
-      const box = el("div", { class: "np-w-text", tabindex: "0", dir: "auto", "data-text": text });
+      const box = selectable(text, () => draw());
       const none = el("input", { type: "checkbox", onchange: () => { now = none.checked ? null : value; draw(); } });
       const draw = () => {
         none.checked = !now;
@@ -122,8 +138,8 @@ npw.editor = (() => {
         const found = selection(box);
         if (!found) return;
         now = found;
-        getSelection().removeAllRanges();
         draw();
+        goTo(box, found.end);
       };
       box.addEventListener("mouseup", take);
       box.addEventListener("keyup", (event) => event.key === "Shift" && take());
@@ -137,6 +153,10 @@ npw.editor = (() => {
     },
   };
 
+  // Whether Enter saves here. It chooses a label first, and does in other fields and buttons what it always does.
+  const saves = ({ key, target }) => key === "Enter" && (target.matches("[aria-pressed=true]") || !target.matches("textarea, button, select, a"));
+
   // An editor: `element`, `value()`, and `key(event)`, which says whether it took a key.
-  return ({ kind, text, value, known = [], fields = {} }) => makers[kind]({ text, value, known: [...known], fields });
+  const make = ({ kind, text, value, known = [], fields = {} }) => makers[kind]({ text, value, known: [...known], fields });
+  return Object.assign(make, { saves });
 })();

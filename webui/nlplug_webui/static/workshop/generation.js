@@ -28,11 +28,13 @@
 
   npTools.add(() => {
     if (!nplug.form.continues || !Object.keys(PRESETS.focused).every(nplug.has)) return;
-    npTools.place("np-presets", () => {
+    const presets = npTools.place("np-presets", () => {
       const bar = el("div", { class: "np-w-line np-presets", role: "group", "aria-label": say("presets") }, el("span", { class: "np-w-info" }, say("presets")),
         Object.entries(PRESETS).map(([name, values]) => el("button", { type: "button", class: "np-button", "data-preset": name, title: say(`preset_${name}_info`), onclick: () => nplug.set(values) }, say(`preset_${name}`))));
       return bar;
     }, "options");
+    const [first] = presets.parentElement.children; // in the order in which the keyboard reaches them
+    if (first !== presets && presets.previousElementSibling !== first) first.after(presets);
     const bar = npTools.place("np-go-on", () => {
       shades.checked = npw.local("probabilities") === "true";
       return el("div", { class: "np-w-line" },

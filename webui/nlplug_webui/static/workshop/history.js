@@ -55,14 +55,18 @@
   npTools.add(() => {
     npTools.place("np-history", () => {
       const keep = el("input", { type: "checkbox", id: "np-history-keep", ".checked": on(), onchange: () => {
-        if (keep.checked) { write([]); remember(); } else storage((store) => store.removeItem(KEY));
+        const asked = keep.checked;
+        if (asked) { write([]); remember(); } else storage((store) => store.removeItem(KEY));
+        keep.checked = on(); // a private window stores nothing
         box.hidden = !keep.checked;
+        told.textContent = asked && !keep.checked ? say("history_off") : "";
         list();
       } });
+      const told = el("p", { class: "np-w-info", role: "status" });
       const box = el("div", { hidden: !on() }, el("ol", { id: "np-history-list" }),
         el("button", { type: "button", class: "np-button", id: "np-history-clear", onclick: () => { write([]); list(); } }, say("history_clear")));
       return el("details", { class: "np-fold", ontoggle: () => list() }, el("summary", {}, say("history")),
-        el("label", { class: "np-live" }, keep, el("span", {}, say("history_keep"))), el("p", { class: "np-w-info" }, say("history_info")), box);
+        el("label", { class: "np-live" }, keep, el("span", {}, say("history_keep"))), el("p", { class: "np-w-info" }, say("history_info")), told, box);
     });
     clearTimeout(timer);
     timer = setTimeout(remember, 600); // after the address has its values

@@ -44,6 +44,9 @@ window.npw = (() => {
     look();
   };
 
+  // A part of the address of a page; as it is if it is not well encoded.
+  const decoded = (text) => { try { return decodeURIComponent(text); } catch (_) { return text; } };
+
   const path = (...parts) => `./np-workspace/${parts.map(encodeURIComponent).join("/")}`;
 
   // What a failed call tells: an Error with `hint` and `kind`.
@@ -108,6 +111,16 @@ window.npw = (() => {
   const select = (id, pairs, chosen, onchange) => el("select", { id, class: "np-w-input", onchange },
     pairs.map(([value, shown]) => el("option", { value, ".selected": value === chosen }, shown)));
 
+  // Turns a button off for the time of some work. The focus, which an element that is off loses, returns.
+  const busy = async (made, work) => {
+    const focused = made === document.activeElement;
+    made.disabled = true;
+    try { return await work(); } finally {
+      made.disabled = false;
+      if (focused && document.activeElement === document.body) made.focus();
+    }
+  };
+
   // A button that deletes at the second click.
   const deleting = (question, work) => {
     let sure = false;
@@ -143,5 +156,5 @@ window.npw = (() => {
     return found ? say(found[2] ? "rows_labelled" : "rows_plain", { n: found[1] }) : told;
   };
 
-  return { say, el, bytes, named, rowsOf, button, path, get, post, upload, remove, failure, unreached, errorCard, messages, field, input, select, deleting, local, title, taskTitle, dataset, command, copyButton, filled };
+  return { say, el, bytes, named, rowsOf, button, busy, decoded, path, get, post, upload, remove, failure, unreached, errorCard, messages, field, input, select, deleting, local, title, taskTitle, dataset, command, copyButton, filled };
 })();

@@ -1,6 +1,6 @@
 // The address of the workspace page says what it shows: #/, #/data/NAME?FILTERS, #/train/NAME, #/run/NAME.
 (() => {
-  const { say, el, get, path, errorCard } = npw;
+  const { say, el, decoded, get, path, errorCard } = npw;
   let turn = 0;
 
   // The title of the document names what is open.
@@ -16,7 +16,7 @@
 
   const content = (overview) => {
     const [where, query = ""] = location.hash.split("?");
-    const [, kind, name] = where.split("/").map(decodeURIComponent);
+    const [, kind, name] = where.split("/").map(decoded);
     const known = name && overview[kind === "run" ? "runs" : "datasets"].some((one) => one.name === name);
     entitled(name);
     if (name && !known) return absent(kind === "run" ? "no_such_run" : "no_such_data", name);
@@ -27,7 +27,19 @@
       el("p", { class: "np-w-info" }, say("folder", { path: overview.path })));
   };
 
-  const show = async () => {
+  // Where the focus was, it is on the heading afterwards: of the page that has opened, or of the same part.
+  const replace = (root, drawn, opened) => {
+    const parts = [...root.querySelectorAll("section")];
+    const place = opened ? 0 : parts.findIndex((one) => one.contains(document.activeElement));
+    const focused = root.contains(document.activeElement);
+    root.replaceChildren(drawn);
+    const heading = focused && root.querySelectorAll("section")[Math.max(0, place)]?.querySelector("h2");
+    if (!heading) return;
+    heading.tabIndex = -1;
+    heading.focus();
+  };
+
+  const show = async (event) => {
     const root = document.getElementById("np-workshop");
     if (!root) return;
     turn += 1;
@@ -35,9 +47,9 @@
     try {
       const overview = await get(path("overview"));
       if (mine !== turn) return;
-      root.replaceChildren(overview.path
+      replace(root, overview.path
         ? content(overview)
-        : el("section", { class: "np-card", id: "np-workspace-off" }, el("p", {}, say("off")), el("pre", {}, "nlplug webui --workspace FOLDER")));
+        : el("section", { class: "np-card", id: "np-workspace-off" }, el("p", {}, say("off")), el("pre", {}, "nlplug webui --workspace FOLDER")), event?.type === "hashchange");
     } catch (error) {
       if (mine !== turn) return;
       root.replaceChildren(errorCard(error));

@@ -1,6 +1,6 @@
 // The report of a finished run: scores, confusions with their rows, calibration, errors, gate, model.
 npw.report = (() => {
-  const { say, el, bytes, named, rowsOf, get, post, path, button, command, messages, dataset } = npw;
+  const { say, el, bytes, named, rowsOf, get, post, path, button, busy, command, messages, dataset } = npw;
   const percent = (value) => `${(value * 100).toFixed(1)} %`;
   const number = (value) => (typeof value === "number" ? value.toFixed(4) : String(value ?? ""));
   const table = (head, rows) => el("div", { class: "np-w-wide", tabindex: "0" }, el("table", { class: "np-w-rows" },
@@ -64,15 +64,12 @@ npw.report = (() => {
     const here = dataset().folders === "true";
     const query = new URLSearchParams({ model: run.model });
     const note = messages();
-    const packing = button("wheel", note.trying(async () => {
-      packing.disabled = true;
+    const packing = button("wheel", note.trying(() => busy(packing, async () => {
       note.tell(el("p", { class: "np-w-info" }, say("packing")));
-      try {
-        const { file } = await post(path("runs", run.name, "wheel"));
-        location.href = path("wheels", file);
-        note.tell(command(`pip install ${file}`));
-      } finally { packing.disabled = false; }
-    }), { id: "np-report-wheel" });
+      const { file } = await post(path("runs", run.name, "wheel"));
+      location.href = path("wheels", file);
+      note.tell(command(`pip install ${file}`));
+    })), { id: "np-report-wheel" });
     const use = el("section", { class: "np-card" }, el("h2", {}, say("model")), el("div", { class: "np-w-line" },
       run.model && here ? el("a", { class: "np-button np-w-primary", id: "np-report-use", href: `./${run.task}?${query}` }, say("use")) : null,
       run.model ? packing : null,

@@ -3,6 +3,7 @@
 (() => {
   const { say, el, post, errorCard } = npw;
   let list = null;
+  let origin = null; // the sentence of the list
   let turn = 0;
 
   const close = () => { list?.remove(); list = null; };
@@ -52,6 +53,7 @@
     const shown = el("div", { class: "np-alternatives", id: "np-alternatives", role: "dialog", "aria-label": say("alternatives") },
       words.length > 1 ? el("div", { class: "np-words", role: "group", "aria-label": say("from_word"), dir: "auto" }, el("span", { class: "np-w-info" }, say("from_word")), chips) : null, found);
     list = shown;
+    origin = part;
     part.closest(".np-written").append(shown);
     const show = async (place) => {
       turn += 1;
@@ -86,7 +88,11 @@
     if (part && (event.key === "Enter" || event.key === " ")) {
       event.preventDefault();
       open(part, null);
-    } else if (event.key === "Escape" && list) close();
+    } else if (event.key === "Escape" && list) {
+      const inside = list.contains(document.activeElement) || document.activeElement === document.body;
+      close();
+      if (inside) origin.focus();
+    }
     else if (list?.contains(event.target) && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
       event.preventDefault();
       const buttons = [...list.querySelectorAll(".np-other")];

@@ -1,7 +1,9 @@
 // The list of keyboard shortcuts under "?", and "/" for the first text field.
 (() => {
   const { el } = npw;
-  const KEYS = [["?", "key_help"], ["/", "key_input"], ["Enter", "key_run"], ["Shift + Enter", "key_run_long"], ["1 – 9", "key_label"], ["Delete", "key_span"], ["Esc", "key_escape"]];
+  const KEYS = [["?", "key_help"], ["/", "key_input"], ["Enter", "key_run"], ["Shift + Enter", "key_run_long"], ["1 – 9", "key_label"],
+    ["Shift + ← →", "key_select"], ["Delete", "key_span"], ["↑ ↓", "key_alternatives"], ["Esc", "key_escape"]];
+  const FIELDS = [".np-page textarea", ".np-page :is(input:not([type]), [type=text], [type=search])"]; // texts first
   let dialog = null;
 
   const show = () => {
@@ -11,7 +13,7 @@
     dialog = el("dialog", { class: "np-keys", id: "np-keys", "aria-labelledby": "np-keys-title" }, el("h2", { id: "np-keys-title" }, say("shortcuts")),
       el("dl", {}, KEYS.map(([key, text]) => el("div", {}, el("dt", {}, el("kbd", {}, key)), el("dd", {}, say(text))))),
       el("button", { type: "button", class: "np-button", onclick: () => dialog.close() }, say("close")));
-    document.querySelector(".gradio-container, body").append(dialog);
+    (document.querySelector(".gradio-container") ?? document.body).append(dialog); // has the fonts and colours
     dialog.showModal();
   };
 
@@ -22,7 +24,7 @@
       event.preventDefault();
       show();
     } else if (event.key === "/") {
-      const area = document.querySelector(".np-page textarea, .np-page input[type=text]");
+      const area = FIELDS.flatMap((one) => [...document.querySelectorAll(one)]).find((one) => !one.disabled && one.checkVisibility());
       if (!area) return;
       event.preventDefault();
       area.focus();

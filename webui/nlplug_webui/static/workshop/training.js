@@ -1,6 +1,6 @@
 // The page that starts a training run, and the page of a run with its curves and log.
 npw.training = (() => {
-  const { say, el, get, post, remove, path, button, field, input, select, deleting, messages } = npw;
+  const { say, el, get, post, remove, path, button, busy, field, input, select, deleting, messages } = npw;
   const EFFORTS = ["quick", "standard", "thorough"];
   const ADVANCED = ["epochs", "batch_size", "learning_rate", "max_length", "eval_share", "seed", "precisions"];
   const PAUSE = 1000; // milliseconds between two looks at a run
@@ -103,12 +103,10 @@ npw.training = (() => {
 
     // Off while it works: a second stop would end the run without a checkpoint.
     const act = (key, id, what, attributes = {}) => {
-      const made = button(key, async () => {
-        made.disabled = true;
+      const made = button(key, () => busy(made, async () => {
         await note.trying(() => post(path("runs", name, what)))();
         await look();
-        made.disabled = false;
-      }, { id, ...attributes });
+      }), { id, ...attributes });
       return made;
     };
     const draw = (now) => {
