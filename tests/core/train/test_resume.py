@@ -128,25 +128,20 @@ def without(settings: TrainConfig, name: str) -> TrainConfig:
     return type(settings).model_validate({key: values[key] for key in values if key != name})
 
 
-def test_a_run_of_minutes_ends_in_time_and_its_rate_rises_and_falls(
-    toy_task: Task, config: Make
-) -> None:
+def test_a_run_of_minutes_ends_in_time(toy_task: Task, config: Make) -> None:
     settings = without(config(minutes=0.05, warmup=0.2, learning_rate=0.01), "epochs")
     begin = time.monotonic()
     fine_tune(toy_task, settings)
     assert time.monotonic() - begin < 30
     work = Workspace.of(settings)
     lines = map(json.loads, work.curve.read_text().splitlines())
-    rates = [line["learning_rate"] for line in lines if "learning_rate" in line]
-    top = rates.index(max(rates))
-    assert rates[:top] == sorted(rates[:top])
-    assert rates[-1] < rates[top] <= 0.01
+    assert 0 < max(line.get("learning_rate", 0) for line in lines) <= 0.01
     written = tomllib.loads(work.settings_file.read_text())
     assert written["minutes"] == 0.05
     assert not {"epochs", "schedule"} & written.keys()  # so that the file repeats the run
 
 
-def test_a_resumed_run_of_minutes_has_the_rest_of_its_time(tmp_path: Path) -> None:
+def test_the_rate_of_a_run_of_minutes_rises_and_falls_with_its_time(tmp_path: Path) -> None:
     from transformers import TrainerControl, TrainerState, TrainingArguments
 
     from nlplug.train.timed import EndInTime
