@@ -54,7 +54,7 @@ def wait(run: TrainingRun, done: Callable[[], bool]) -> None:
 
 def test_a_stopped_and_a_killed_run_go_on_and_become_a_model(data: DataSet, base: str) -> None:
     workspace = workspace_of(data)
-    settings = {**FAST, "epochs": 120, "probe": False}
+    settings = {**FAST, "epochs": 60, "probe": False}
     run = TrainingRun.start(workspace, "first", data, TASK, base=base, settings=settings)
     assert run.state == "running"
     with pytest.raises(TrainingError, match="'first' is still running"):
