@@ -248,6 +248,9 @@ def mount(
     for file in (first, bundle, later, styles):
         app.add_api_route(f"/{file.name}", file.answer, methods=["GET"], include_in_schema=False)
     settings: dict[str, Any] = look_and_feel.settings()
+    # Without it, Gradio does not check that a file which a request names was uploaded (its
+    # `_check_allowed`), and whoever reaches a mounted app could have any file of the server read.
+    ui.blocks.has_launched = True
     gr.mount_gradio_app(
         app,
         ui.blocks,
