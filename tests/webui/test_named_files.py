@@ -36,7 +36,10 @@ def _events(client: httpx.Client, function: int, data: list[Any]) -> str:
     return "\n".join(said)
 
 
-def test_a_file_of_the_server_is_not_read(server: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", [None, "http://192.0.2.1/secret.jsonl"])
+def test_a_file_that_was_not_uploaded_is_not_read(
+    server: str, address: str | None, tmp_path: Path
+) -> None:
     secret = tmp_path / "secret.jsonl"
     secret.write_text('{"text": "the-password-is-here"}\n', encoding="utf-8")
     with httpx.Client(base_url=server, timeout=WAIT) as client:
@@ -48,7 +51,7 @@ def test_a_file_of_the_server_is_not_read(server: str, tmp_path: Path) -> None:
             if "file" not in kinds:
                 continue
             tried += 1
-            named = {**FILE, "path": str(secret), "orig_name": secret.name}
+            named = {**FILE, "path": address or str(secret), "orig_name": secret.name}
             data = [
                 named if kind == "file" else parts[number]["props"].get("value")
                 for number, kind in zip(event["inputs"], kinds, strict=True)

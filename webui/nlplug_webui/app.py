@@ -36,6 +36,7 @@ from nlplug_webui.private import PrivatePages
 from nlplug_webui.sent_texts import texts_script
 from nlplug_webui.task_page import build_task_page, page_texts
 from nlplug_webui.texts import LANGUAGES, PREFIX, language_of, say, translations
+from nlplug_webui.uploads import read_uploads_only
 from nlplug_webui.workshop.batches import Batches
 from nlplug_webui.workshop.compare import Comparing
 from nlplug_webui.workshop.inside import Insides
@@ -248,9 +249,7 @@ def mount(
     for file in (first, bundle, later, styles):
         app.add_api_route(f"/{file.name}", file.answer, methods=["GET"], include_in_schema=False)
     settings: dict[str, Any] = look_and_feel.settings()
-    # Without it, Gradio does not check that a file which a request names was uploaded (its
-    # `_check_allowed`), and whoever reaches a mounted app could have any file of the server read.
-    ui.blocks.has_launched = True
+    read_uploads_only(ui.blocks)
     gr.mount_gradio_app(
         app,
         ui.blocks,
