@@ -104,7 +104,7 @@ def load_body(
     """
     model: PreTrainedModel
     with quiet():
-        model, loading = load_model(
+        model, found = load_model(
             auto_class,
             name,
             config,
@@ -112,9 +112,9 @@ def load_body(
             ignore_mismatched_sizes=True,
             **settings,
         )
-    misfits = {key if isinstance(key, str) else key[0] for key in loading["mismatched_keys"]}
+    misfits = {key if isinstance(key, str) else key[0] for key in found["mismatched_keys"]}
     # Models without a task, from which many start, may lack the pooler.
-    absent = {key for key in loading["missing_keys"] if ".pooler." not in f".{key}"}
+    absent = {key for key in found["missing_keys"] if ".pooler." not in f".{key}"}
     inside = f"{model.base_model_prefix}."
     if any(key.startswith(inside) for key in model.state_dict()):
         absent = {key for key in absent if key.startswith(inside)}
