@@ -371,6 +371,14 @@ class Visitor:
             for page in context.pages:
                 page.close()
 
+    @contextmanager
+    def visit(self) -> Iterator[Visitor]:
+        """Within, pages are opened; afterwards fails if anything was asked of another host."""
+        yield self
+        self.leave()
+        asked, self.foreign = self.foreign, []
+        assert asked == []
+
     def _note(self, request: Request) -> None:
         parts = urlsplit(request.url)
         if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname not in _LOOPBACK:

@@ -100,7 +100,5 @@ def visitor(browser: Browser, server: str) -> Visitor:
 @pytest.fixture
 def open_page(visitor: Visitor) -> Iterator[Callable[..., Page]]:
     """Opens a page of the UI; afterwards fails if anything was asked of another host."""
-    visitor.foreign.clear()
-    yield visitor.open
-    visitor.leave()
-    assert visitor.foreign == []
+    with visitor.visit():
+        yield visitor.open

@@ -54,9 +54,8 @@ def guest(browser: Browser, workspace: WorkspaceFolder) -> Iterator[Visitor]:
 
 @pytest.fixture
 def visitor(guest: Visitor) -> Iterator[Visitor]:
-    yield guest
-    guest.leave()
-    assert guest.foreign == []
+    with guest.visit() as visitor:
+        yield visitor
 
 
 def made(workspace: WorkspaceFolder, name: str, code: int | None = None) -> Path:

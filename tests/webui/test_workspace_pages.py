@@ -52,10 +52,8 @@ def guest(browser: Browser, workspace: WorkspaceFolder) -> Iterator[Visitor]:
 
 @pytest.fixture
 def visitor(guest: Visitor) -> Iterator[Visitor]:
-    guest.foreign.clear()
-    yield guest
-    guest.leave()
-    assert guest.foreign == []
+    with guest.visit() as visitor:
+        yield visitor
 
 
 def rows(workspace: WorkspaceFolder, name: str, part: Any = "rows") -> list[dict[str, Any]]:
