@@ -130,9 +130,9 @@ def embedded_encoder(work: Path, *, of: str = "sentiment-zh") -> Path:
         work: The folder of the checkpoint, which is written where it is missing.
         of: Name of the embedded model.
     """
-    from dequantize import dequantized
+    from nlplug.export.restore import restored
 
-    return dequantized(resolve(of), work)
+    return restored(resolve(of), work, head=False)
 
 
 def with_vocabulary(base: str, tokenizer: Any) -> Any:

@@ -258,11 +258,11 @@ def fine_tuned(
         share: The share of the trained weights in the mean with those of the embedded model.
         again: The training rows of a CPU; None: those of ``last.jsonl.gz``.
     """
-    from dequantize import dequantized
+    from nlplug.export.restore import restored
 
     if require("torch", "train", purpose="Training").cuda.is_available():
         return branched(task, files=files, settings=settings, work=work, base=base, seeds=seeds)
-    start = dequantized(Bundle.open(bundle), work / "start", head=head)
+    start = restored(Bundle.open(bundle), work / "start", head=head)
     trained = checkpoint_of(
         task,
         train=again or files / "last.jsonl.gz",

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlplug.errors import ModelNotFound, OptionError
+from nlplug.models.bundle import Bundle
+from nlplug.models.manifest import MANIFEST_FILE
+from nlplug.models.resolve import packaged, resolve
+from nlplug.models.verify import sha256_of
 from nlplug.settings import load_settings
 
 if TYPE_CHECKING:
@@ -24,11 +28,13 @@ def resolve_base(task: Task, base: str = "") -> str:
         base: A folder or a Hub id; empty: the base of the task.
 
     Returns:
-        A folder, or a Hub id. A checkpoint that an installed package contains is its folder.
+        A folder, or a Hub id. A checkpoint that an installed package contains is its folder, and so
+        is a bundle; see `with_weights`.
 
     Raises:
         OptionError: None is named, and the task has none.
         ExportError: The files of the folder are truncated or unreadable.
+        BundleError: It is a bundle that cannot be used.
         ModelNotFound: The network is switched off, and the checkpoint of a Hub id is neither in an
             installed package nor in the cache of the Hub.
     """
@@ -41,11 +47,13 @@ def resolve_base(task: Task, base: str = "") -> str:
             "--base is not given.",
             hint=f"The task {task.name!r} has no base of its own: name a folder or a Hub id.",
         )
+    if _is_bundle(name):
+        return str(resolve(name, fetch=False).path)
     if Path(name).is_dir():
         check_source(name)
         return name
     package = _PACKAGES.get(name)
-    if folder := packaged(package) if package else None:
+    if folder := _contained(package) if package else None:
         return str(folder)
     if load_settings().offline and base_file(name, "config.json") is None:
         hint = "Name a folder with --base, or switch the network on."
@@ -57,7 +65,37 @@ def resolve_base(task: Task, base: str = "") -> str:
     return name
 
 
-def packaged(package: str) -> Path | None:
+def with_weights(base: str) -> str:
+    """The checkpoint of a resolved base.
+
+    Args:
+        base: From `resolve_base`.
+
+    Returns:
+        ``base``; for a bundle a folder in the cache, into which its weights are written as float32.
+
+    Raises:
+        ExportError: The weights of the bundle cannot be read back from its graphs.
+    """
+    if not _is_bundle(base):
+        return base
+    from nlplug.export.restore import restored
+
+    bundle = Bundle.open(Path(base))
+    made = sha256_of(bundle.path / MANIFEST_FILE)[:16]
+    folder = load_settings().cache_dir / "checkpoints" / f"{bundle.name}-{made}"
+    return str(restored(bundle, folder))
+
+
+def _is_bundle(name: str) -> bool:
+    """Whether a name means a model in ONNX: a folder of one, or a model in an installed package."""
+    if Path(name).is_dir():
+        return (Path(name) / MANIFEST_FILE).is_file()
+    spec = None if "/" in name else packaged(name)
+    return spec is not None and spec.path is not None
+
+
+def _contained(package: str) -> Path | None:
     """The folder ``model`` of an installed package; None if it is not installed."""
     spec = find_spec(package)
     folder = Path(spec.origin).parent / "model" if spec and spec.origin else None

@@ -49,8 +49,8 @@ class _StartConfig(BaseModel):
 
     base: str = Field(
         default="",
-        description="Pretrained checkpoint to fine-tune: a folder or a Hub id. Default: that of "
-        "the task, if it has one.",
+        description="Pretrained checkpoint to fine-tune: a folder, a Hub id, or a model in ONNX "
+        "(a bundle, or the name of an installed one). Default: that of the task, if it has one.",
     )
 
 

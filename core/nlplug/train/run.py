@@ -24,7 +24,7 @@ from nlplug.errors import (
 )
 from nlplug.extras import require_training
 from nlplug.families.family import load
-from nlplug.train.base import resolve_base
+from nlplug.train.base import resolve_base, with_weights
 from nlplug.train.extensions import NO_EXTENSIONS, Extensions
 from nlplug.train.plan import CHOSEN, FEW_ROWS, check_length, described, planned, write_settings
 from nlplug.train.processes import is_alone, is_main, main_first
@@ -112,7 +112,8 @@ def _fine_tune(
     check_ways(task, config)
     check_length(config)
     config = with_privacy(config)
-    config = config.model_copy(update={"base": resolve_base(task, config.base)})
+    base = with_weights(resolve_base(task, config.base))
+    config = config.model_copy(update={"base": base})
     if config.resume:
         config = recalled(config, CHOSEN)
     work = Workspace.open(config)

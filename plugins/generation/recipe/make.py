@@ -15,8 +15,9 @@ from loops import is_stuck
 from prepare import prepare
 from recipes import checkpoint_of, embed, evaluated, pretrained_of, recipe_run, suited
 
-from nlplug import pipeline
+from nlplug import Bundle, pipeline
 from nlplug.data import read_rows
+from nlplug.export.restore import restored
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_generation.task import GenerationTask
 
@@ -33,6 +34,7 @@ DATA = [
         "cite": "Xu et al. 2022",
     },
     {"name": "African Storybook, English", "license": "CC-BY-3.0 and CC-BY-4.0"},
+    {"name": "Pratham Books StoryWeaver, English", "license": "CC-BY-4.0"},
     {
         "name": "ELTeC, English novels of 1840 to 1920",
         "license": "CC-BY-4.0; novels public domain",
@@ -60,6 +62,18 @@ def train(files: Path, work: Path) -> Path:
             base=str(checkpoint),
         )
     return checkpoint
+
+
+def train_again(files: Path, work: Path) -> Path:
+    """The checkpoint that goes on from the weights of the embedded model."""
+    return checkpoint_of(
+        GenerationTask(),
+        train=files / "again.jsonl.gz",
+        eval=files / "eval.jsonl.gz",
+        settings=HERE / "again.toml",
+        output=work / "again",
+        base=str(restored(Bundle.open(BUNDLE), work / "start")),
+    )
 
 
 def export(checkpoint: Path, gate: Path, target: Path) -> None:
@@ -118,11 +132,11 @@ def figures(made: Path, test: Path) -> dict[str, str]:
 
 def main() -> None:
     """Run all steps that are not yet done."""
-    run = recipe_run(__doc__, task="generation", output=BUNDLE)
+    run = recipe_run(__doc__, task="generation", output=BUNDLE, again=True)
     files = run.files
     if not (files / "eval.jsonl.gz").is_file():
         prepare(run.data, files)
-    checkpoint = run.checkpoint or train(files, run.work)
+    checkpoint = run.checkpoint or (train_again if run.again else train)(files, run.work)
     made = run.work / "bundle"
     export(checkpoint, files / "eval.jsonl.gz", made)
     test = run.data / "dev" / "lm" / "fairytales_test.jsonl.gz"

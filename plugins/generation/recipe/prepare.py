@@ -1,11 +1,13 @@
 """Make the training and validation files of the embedded model.
 
-Reads ``$NLPLUG_DATA/train/lm/{fairytales,african_storybook,eltec_english_novels}_train.jsonl.gz``
-and writes into a folder:
+Reads ``$NLPLUG_DATA/train/lm/NAME_train.jsonl.gz`` of ``fairytales``, ``african_storybook``,
+``pratham_stories_en`` and ``eltec_english_novels``, and writes into a folder:
 
 - ``first.jsonl.gz``: what the model reads first: English novels, fairy tales and storybooks.
 - ``last.jsonl.gz``: what it reads last: the tales and storybooks several times, and a share of the
   novels, so that it does not learn the tales by heart.
+- ``again.jsonl.gz``: what it reads when it goes on: storybooks of one source more, and other pieces
+  of the novels.
 - ``eval.jsonl.gz``: fairy tales held out, to watch training and to gate the export.
 
 Many tales have a line end wherever a printed page had one. The model reads them as they are and
@@ -76,4 +78,7 @@ def prepare(data: Path, target: Path) -> None:
     read = [*kept * PRINTED, *map(joined, kept * JOINED), *books * JOINED]
     write(target / "first.jsonl.gz", [*kept, *books, *novels])
     write(target / "last.jsonl.gz", [*read, *novels[::NOVELS]])
+    more = [joined(text) for _, text in texts(folder / "pratham_stories_en_train.jsonl.gz")]
+    others = [*novels[1::NOVELS], *novels[2::NOVELS]]
+    write(target / "again.jsonl.gz", [*read, *more * JOINED, *others])
     write(target / "eval.jsonl.gz", [text for title, text in tales if not share(title, HELD_OUT)])

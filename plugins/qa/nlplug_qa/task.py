@@ -20,7 +20,7 @@ class QaTask(SpanExtractionTask):
         "zh": "在一段文本中找到问题的答案及其位置。自带模型适用于英文。",
     }
     default_model = "qa-en"
-    base: ClassVar[str] = "sentence-transformers/all-MiniLM-L6-v2"
+    base: ClassVar[str] = "qa-en"
     examples: ClassVar[Sequence[Example]] = (
         Example(
             {

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from dequantize import dequantized_marian
 from pairs import vocabulary
 from prepare import OPEN, RESTRICTED, prepare
 from recipes import (
@@ -25,6 +24,7 @@ from recipes import (
 
 from nlplug import Bundle
 from nlplug.data import read_rows
+from nlplug.export.restore import restored
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_translation.task import TranslationTask
 
@@ -102,7 +102,7 @@ def train_again(files: Path, work: Path) -> Path:
     It learns short texts first, then all kinds at a lower rate. The mean with the weights before
     keeps what long texts would lose.
     """
-    made = [dequantized_marian(Bundle.open(BUNDLE), work / "start")]
+    made = [restored(Bundle.open(BUNDLE), work / "start")]
     for name, pairs in (("again", "again"), ("settle", "train")):
         checkpoint = checkpoint_of(
             TranslationTask(),

@@ -121,8 +121,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "train_on": ("Train on {name}", "用 {name} 训练"),
     "base": ("Base", "基础模型"),
     "base_info": (
-        "Folder or Hub id of a pretrained checkpoint. Empty: the default of the task.",
-        "预训练检查点的文件夹或 Hub 模型名。留空则使用任务的默认值。",
+        "Folder or Hub id of a pretrained checkpoint, or the name of an installed model. Empty: "
+        "the default of the task.",
+        "预训练检查点的文件夹或 Hub 模型名，或已安装模型的名称。留空则使用任务的默认值。",
     ),
     "effort": ("Effort", "训练强度"),
     "effort_quick": ("Quick", "快速"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from onnx import numpy_helper
 from nlplug import Bundle, pipeline
 from nlplug.errors import NlplugError
 from nlplug.export.pretrained import load_config, load_model
+from nlplug.export.restore import restored
 from nlplug.models.resolve import resolve
 
 pytestmark = pytest.mark.train
@@ -22,18 +22,12 @@ MODEL = ROOT / "plugins" / "sentiment" / "nlplug_sentiment" / "models" / "sentim
 TEXTS = ("这家酒店很好，服务热情。", "太差了，再也不来了。", "房间一般，早餐还行。")
 
 
-def test_the_checkpoint_answers_as_the_int8_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_checkpoint_answers_as_the_int8_model(tmp_path: Path) -> None:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    monkeypatch.delitem(sys.modules, "dequantize", raising=False)
-    from dequantize import dequantized
-
     bundle = Bundle.open(MODEL)
-    folder = dequantized(bundle, tmp_path / "checkpoint")
+    folder = restored(bundle, tmp_path / "checkpoint", head=False)
     with pytest.raises(NlplugError, match="ONNX"):  # a checkpoint, and no bundle that lacks a file
         Bundle.open(folder)
     model = AutoModel.from_pretrained(folder, add_pooling_layer=False).eval()
@@ -51,9 +45,7 @@ def test_the_checkpoint_answers_as_the_int8_model(
             assert found["positive"] == pytest.approx(shares[1], abs=0.01)
 
 
-def test_with_its_head_the_checkpoint_is_the_whole_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_with_its_head_the_checkpoint_is_the_whole_model(tmp_path: Path) -> None:
     import torch
     from transformers import (
         AutoModelForQuestionAnswering,
@@ -61,11 +53,7 @@ def test_with_its_head_the_checkpoint_is_the_whole_model(
         AutoTokenizer,
     )
 
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    monkeypatch.delitem(sys.modules, "dequantize", raising=False)
-    from dequantize import dequantized
-
-    folder = dequantized(resolve("sentiment-en"), tmp_path / "sentiment", head=True)
+    folder = restored(resolve("sentiment-en"), tmp_path / "sentiment")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     judge = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     with pipeline("sentiment", "sentiment-en", top_k=None) as classify:
@@ -76,7 +64,7 @@ def test_with_its_head_the_checkpoint_is_the_whole_model(
             for place, label in judge.config.id2label.items():
                 assert found[label] == pytest.approx(shares[place].item(), abs=0.015)
 
-    folder = dequantized(Bundle.open(MODEL), tmp_path / "pooled", head=True)
+    folder = restored(Bundle.open(MODEL), tmp_path / "pooled")
     pooled = load_model(AutoModelForSequenceClassification, folder, load_config(folder)).eval()
     inputs = AutoTokenizer.from_pretrained(folder)(TEXTS[0], return_tensors="pt")
     with torch.inference_mode():
@@ -85,7 +73,7 @@ def test_with_its_head_the_checkpoint_is_the_whole_model(
         found = {answer["label"]: answer["score"] for answer in classify(TEXTS[0])[0]}
     assert found["positive"] == pytest.approx(shares[1].item(), abs=0.01)
 
-    folder = dequantized(resolve("qa-en"), tmp_path / "qa", head=True)  # products in float
+    folder = restored(resolve("qa-en"), tmp_path / "qa")  # products in float
     finder = AutoModelForQuestionAnswering.from_pretrained(folder).eval()
     question, page = "Where does the Rhine rise?", "The Rhine rises in the Swiss Alps."
     inputs = AutoTokenizer.from_pretrained(folder)(question, page, return_tensors="pt")
@@ -97,14 +85,10 @@ def test_with_its_head_the_checkpoint_is_the_whole_model(
         assert ask(question=question, context=page)["answer"].lower() == found
 
 
-def test_a_translator_is_dequantized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_translator_is_restored(tmp_path: Path) -> None:
     from transformers import AutoTokenizer, MarianMTModel
 
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    monkeypatch.delitem(sys.modules, "dequantize", raising=False)
-    from dequantize import dequantized_marian
-
-    folder = dequantized_marian(resolve("translation-en-fr"), tmp_path / "translation")
+    folder = restored(resolve("translation-en-fr"), tmp_path / "translation")
     model = MarianMTModel.from_pretrained(folder).eval()
     tokens = AutoTokenizer.from_pretrained(folder)
     texts = ["Where is the station?", "I live in London.", "The weather is nice today."]
@@ -113,3 +97,18 @@ def test_a_translator_is_dequantized(tmp_path: Path, monkeypatch: pytest.MonkeyP
     found = tokens.batch_decode(made, skip_special_tokens=True)
     with pipeline("translation", "translation-en-fr", num_beams=1) as translate:
         assert found == [answer["translation_text"] for answer in translate(texts)]
+
+
+def test_a_model_in_blocks_is_restored(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = restored(resolve("tales-en"), tmp_path / "tales")
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokens = AutoTokenizer.from_pretrained(folder)
+    texts = ["Once upon a time there was a king who had three sons.", "The old woman said:"]
+    with pipeline("generation", "tales-en", do_sample=False, repetition_penalty=1.0) as tell:
+        for text in texts:
+            inputs = tokens(text, return_tensors="pt")
+            made = model.generate(**inputs, max_new_tokens=20, do_sample=False)
+            found = tell(text, max_new_tokens=20)[0]["generated_text"]
+            assert found == tokens.decode(made[0], skip_special_tokens=True)
