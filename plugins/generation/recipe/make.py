@@ -65,15 +65,18 @@ def train(files: Path, work: Path) -> Path:
 
 
 def train_again(files: Path, work: Path) -> Path:
-    """The checkpoint that goes on from the weights of the embedded model."""
-    return checkpoint_of(
-        GenerationTask(),
-        train=files / "again.jsonl.gz",
-        eval=files / "eval.jsonl.gz",
-        settings=HERE / "again.toml",
-        output=work / "again",
-        base=str(restored(Bundle.open(BUNDLE), work / "start")),
-    )
+    """The checkpoint that goes on from the weights of the embedded model; the end is on tales."""
+    checkpoint = restored(Bundle.open(BUNDLE), work / "start")
+    for name, texts in (("again", "again"), ("settle", "last")):
+        checkpoint = checkpoint_of(
+            GenerationTask(),
+            train=files / f"{texts}.jsonl.gz",
+            eval=files / "eval.jsonl.gz",
+            settings=HERE / f"{name}.toml",
+            output=work / name,
+            base=str(checkpoint),
+        )
+    return checkpoint
 
 
 def export(checkpoint: Path, gate: Path, target: Path) -> None:
