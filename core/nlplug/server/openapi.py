@@ -155,6 +155,8 @@ def _task_components(task: Task) -> dict[str, Any]:
         for name, definition in schema.pop("$defs", {}).items():
             found[f"{prefix}{part}.{name}"] = definition
         found[f"{prefix}{part}"] = schema
+    # The arguments of transformers are accepted too; they are not listed.
+    found[f"{prefix}Options"].pop("additionalProperties", None)
     properties = found[f"{prefix}Options"].get("properties", {})
     for name, value in shape_of(task).presets.items():
         if name in properties:

@@ -140,11 +140,22 @@ class Serving:
             RequestTooLarge: See `Limits.check_options`.
         """
         own = {name: field.default for name, field in served.task.Options.model_fields.items()}
-        for bundle in self._guard(served).bundles:
-            known = own | model_defaults(served.task, bundle)
-            if isinstance(served.source, Pipeline):
-                known |= served.source.defaults
-            self.limits.check_options(options, len(inputs), known)
+        for known in self._all_defaults(served):
+            self.limits.check_options(options, len(inputs), own | known)
+
+    def defaults(self, served: Served) -> Mapping[str, Any]:
+        """The default options of a model; empty if several models answer, each with its own.
+
+        Raises:
+            ModelNotFound: There is no such model.
+        """
+        known = self._all_defaults(served)
+        return known[0] if len(known) == 1 else {}
+
+    def _all_defaults(self, served: Served) -> list[dict[str, Any]]:
+        preset = served.source.defaults if isinstance(served.source, Pipeline) else {}
+        bundles = self._guard(served).bundles
+        return [model_defaults(served.task, bundle) | preset for bundle in bundles]
 
     def models_of(
         self, served: Served, inputs: Sequence[TaskInput], options: Mapping[str, Any]
