@@ -111,7 +111,7 @@ class Serving:
             notices: Gets the warnings about the answers, before the future is done.
 
         Raises:
-            Overloaded: The model's queue is full.
+            Overloaded: The model's queue is full, or longer than the time limit.
         """
         passes = served.task.passes(options)
         sizes = [length(item) * passes for item in inputs]
@@ -245,6 +245,7 @@ class Serving:
                     lanes=_LONG_LANES if batchers is self._long else 1,
                     max_batch=self.limits.max_batch,
                     max_queue=self.limits.max_queue,
+                    patience=self.limits.timeout,
                     metrics=self.metrics,
                 )
                 self.metrics.queue.labels(*key).set_function(lambda: self._waiting(key))
