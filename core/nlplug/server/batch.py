@@ -92,11 +92,13 @@ class Batch:
     Attributes:
         notices: What the model warned of, which concerns all shares: their options are the same.
         started: When it was made, on the clock `time.monotonic`.
+        size: Estimated amount of work, in characters.
     """
 
     def __init__(self, shares: Sequence[Share]) -> None:
         self.shares = shares
         self.started = monotonic()
+        self.size = sum(share.size() for share in shares)
         self.notices: list[str] = []
         self.inputs = [item for share in shares for item in share.inputs]
         self._answers: Answers | None = None

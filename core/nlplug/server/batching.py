@@ -54,7 +54,7 @@ class Batcher:
             see `nlplug.task.Runner.concurrency`.
         max_batch: Largest number of inputs answered in one batch.
         max_queue: Largest number of waiting requests.
-        patience: Seconds that a request may wait; one that would wait longer is refused.
+        patience: Seconds that a request may take; one that would wait and take longer is refused.
         metrics: The metrics to update.
     """
 
@@ -115,7 +115,7 @@ class Batcher:
 
         Raises:
             Overloaded: The queue is full, or the server is shutting down.
-            QueueTooLong: The request would wait longer than it may.
+            QueueTooLong: The request would take longer than it may.
         """
         job = Job(inputs, options, notices=[] if notices is None else notices)
         with self._changed:
@@ -126,7 +126,7 @@ class Batcher:
                     "wait already.",
                     hint="Try again in a moment, or start the server with a larger --max-queue.",
                 )
-            self._check_wait()
+            self._check_wait(job)
             self._jobs.append(job)
             self._wake()
         # Not the job itself: a future keeps its callbacks, so that the two would keep each other,
@@ -182,17 +182,19 @@ class Batcher:
         if self._closed:
             raise shutting_down()
 
-    def _check_wait(self) -> None:
+    def _check_wait(self, job: Job) -> None:
         now = monotonic()
-        running = [now - batch.started for batch in self._batches.values()]
-        wait = self._pace.wait(self._jobs, running, self._lanes)
-        if wait > self._patience:
+        running = [(batch.size, now - batch.started) for batch in self._batches.values()]
+        waiting = [one.next(self._max_batch, PART) for one in self._jobs]
+        wait = self._pace.wait(waiting, running, self._lanes)
+        # Without waiting it is begun: a model that has become faster must be measured again.
+        if wait and wait + self._pace.work(job.next(self._max_batch, PART)) > self._patience:
             error = QueueTooLong(
                 f"The requests that wait for the model {self.name!r} take about {wait:.0f} "
                 f"seconds; the time limit is {self._patience:g} seconds.",
                 hint="Try again later, or start the server with a larger --timeout.",
             )
-            error.retry_after = math.ceil(wait - self._patience)
+            error.retry_after = max(1, math.ceil(wait - self._patience))
             raise error
 
     def _wake(self) -> None:
@@ -325,7 +327,7 @@ class Batcher:
         finally:
             with self._changed:
                 self._batches.pop(current_thread(), None)
-                self._pace.add(monotonic() - batch.started, whole=whole)
+                self._pace.add(batch.size, monotonic() - batch.started, whole=whole)
         for share, (result, short) in zip(shares, results, strict=True):
             if share.job.add(result, short, batch.notices):
                 _complete(share.job.future, share.job.answers)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-
 import pytest
 
 from nlplug.server.batch import Job
@@ -16,15 +13,16 @@ def jobs(*texts: str, count: int = 1, **options: int) -> list[Job]:
     return [Job([TextInput(text=text)] * count, options) for text in texts]
 
 
-def pace(*seconds: float) -> Pace:
+def pace(*seconds: float, size: int = 2) -> Pace:
     made = Pace(max_batch=4, characters=100)
     for one in seconds:
-        made.add(one, whole=True)
+        made.add(size, one, whole=True)
     return made
 
 
-def wait(made: Pace, waiting: Iterable[Job], *running: float, lanes: int = 1) -> float:
-    return made.wait([*waiting], running, lanes)
+def wait(made: Pace, waiting: list[Job], *running: float, lanes: int = 1) -> float:
+    shares = [job.next(4, 100) for job in waiting]
+    return made.wait(shares, [(2, seconds) for seconds in running], lanes)
 
 
 def test_nothing_is_expected_before_the_first_batch() -> None:
@@ -54,13 +52,22 @@ def test_of_a_running_batch_the_rest_counts() -> None:
     assert wait(pace(2.0), jobs(), 9.0) == 0
 
 
+def test_larger_batches_take_longer_as_soon_as_some_were_seen() -> None:
+    made = pace(1.0)
+    [long] = jobs("a" * 41)
+    assert made.work(long.next(4, 100)) == 1.0
+    made.add(22, 3.0, whole=True)
+    assert made.work(long.next(4, 100)) == pytest.approx(5.0)
+    assert wait(made, [long]) == pytest.approx(5.0)
+
+
 def test_one_slow_batch_such_as_the_first_changes_nothing() -> None:
     assert wait(pace(30.0, 1.0, 1.0), jobs("a")) == 1.0
 
 
-def test_a_stopped_batch_counts_if_it_took_longer_than_the_others() -> None:
+def test_a_stopped_batch_counts_if_it_took_longer_than_expected() -> None:
     made = pace(1.0)
-    made.add(0.1, whole=False)
+    made.add(2, 0.1, whole=False)
     assert wait(made, jobs("a")) == 1.0
-    made.add(9.0, whole=False)
-    assert math.isclose(wait(made, jobs("a")), 5.0)
+    made.add(2, 9.0, whole=False)
+    assert wait(made, jobs("a")) == 5.0
