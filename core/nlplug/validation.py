@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -113,6 +114,10 @@ def make_options(task: Task, values: Mapping[str, Any]) -> TaskOptions:
         if name not in task.Options.model_fields:
             raise _unknown(task, name)
     what = f"option of the task {task.name!r}"
+    for name, value in values.items():
+        # Pydantic would take true for 1.
+        if isinstance(value, bool) and name in _numbers(task.Options):
+            raise OptionError(f"Wrong {what}: {name} is {value}.", hint="Give a number.")
     try:
         made = task.Options.model_validate(values)
     except ValidationError as error:
@@ -130,6 +135,16 @@ def takes_argument(task: Task, name: str) -> bool:
     except OptionError:
         return True
     return True
+
+
+@cache
+def _numbers(options: type[BaseModel]) -> frozenset[str]:
+    """The options that are numbers, or None."""
+    fields = options.model_fields.items()
+    kinds = {name: {*get_args(field.annotation), field.annotation} for name, field in fields}
+    return frozenset(
+        name for name, found in kinds.items() if found & {int, float} and bool not in found
+    )
 
 
 def no_model(task: Task) -> OptionError:

@@ -73,6 +73,14 @@ def test_a_bad_option_is_named_with_a_hint(values: dict[str, Any], message: str,
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize("value", [True, False])
+def test_a_truth_value_is_no_number(value: bool) -> None:
+    with pytest.raises(OptionError, match=f"top_k is {value}") as caught:
+        make_options(TASK, {"top_k": value})
+    assert caught.value.hint == "Give a number."
+    assert make_options(TASK, {"truncation": value})
+
+
 def test_arguments_are_fields_or_options() -> None:
     fields, options = split_arguments(TASK, {"text": "a", "top_k": 2})
     assert (fields, options) == ({"text": "a"}, {"top_k": 2})
