@@ -223,11 +223,7 @@ class GateRefused(ExportError):
 
 
 class Overloaded(NlplugError):
-    """The server's queue is full.
-
-    Attributes:
-        retry_after: Seconds after which to try again.
-    """
+    """The server's queue is full; ``retry_after`` is the seconds after which to try again."""
 
     http_status = 429
     error_type = "overloaded"

@@ -185,6 +185,8 @@ def _unknown(task: Task, name: str) -> OptionError:
     known = [*task.Options.model_fields, *task.Input.model_fields]
     close = difflib.get_close_matches(name, known, n=1)
     guess = f"Did you mean {close[0]!r}? " if close else ""
+    if name in task.Input.model_fields:
+        guess = "It is a field of the input. "
     return UnknownOption(
         f"The task {task.name!r} has no option {name!r}.",
         hint=f"{guess}Its options are: {', '.join(task.Options.model_fields) or 'none'}.",

@@ -61,6 +61,7 @@ def test_a_bad_input_is_named_with_its_value(value: Any, message: str) -> None:
     ("values", "message", "hint"),
     [
         ({"topk": 1}, "no option 'topk'", "'top_k'"),
+        ({"text": "a"}, "no option 'text'", "a field of the input"),
         ({"top_k": 0}, "top_k is 0", "greater than or equal to 1"),
         ({"top_k": "many"}, "top_k is 'many'", "integer"),
         ({"function_to_apply": "relu"}, "function_to_apply is 'relu'", "softmax"),
