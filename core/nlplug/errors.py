@@ -223,10 +223,17 @@ class GateRefused(ExportError):
 
 
 class Overloaded(NlplugError):
-    """The server's queue is full."""
+    """The server's queue is full; ``retry_after`` is the seconds after which to try again."""
 
     http_status = 429
     error_type = "overloaded"
+    retry_after = 1
+
+
+class QueueTooLong(Overloaded):
+    """The requests that wait already would take longer than the server's time limit."""
+
+    http_status = 503
 
 
 class RequestTooLarge(InputError):

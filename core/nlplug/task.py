@@ -61,7 +61,8 @@ class TaskOptions(BaseModel):
 
     Each field declares its bounds, title and description; `chinese` adds the Chinese texts and the
     marks for the UI. A field of the type ``SkipJsonSchema[…]``, such as a function, is an option
-    only in Python.
+    only in Python; with the mark ``by_name`` it is also accepted on the command line and over
+    HTTP, and only left out of help, forms and schemas.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -76,26 +77,36 @@ def chinese(
         title: Title of the field in Chinese.
         description: Description of the field in Chinese.
         advanced: Whether the UI shows the field only on demand.
-        **marks: Further marks, such as ``whole=True``. ``slider=1000`` is the end of the slider on
-            a page, where larger values are valid too.
+        **marks: Further marks, such as ``whole=True`` and ``by_name=True``. ``slider=1000`` is the
+            end of the slider on a page, where larger values are valid too.
     """
     shown = {"advanced": True} if advanced else {}
     return {**shown, **marks, "zh": {"title": title, "description": description}}
 
 
+def _marked(options: type[BaseModel], mark: str) -> list[str]:
+    extras = {name: field.json_schema_extra for name, field in options.model_fields.items()}
+    return [name for name, extra in extras.items() if isinstance(extra, dict) and mark in extra]
+
+
 def only_whole(options: type[TaskOptions]) -> list[str]:
     """Options that have no effect on a stream of text: fields with the mark ``whole``."""
-    extras = {name: field.json_schema_extra for name, field in options.model_fields.items()}
-    return [name for name, extra in extras.items() if isinstance(extra, dict) and "whole" in extra]
+    return _marked(options, "whole")
 
 
-def python_only(options: type[BaseModel]) -> list[str]:
-    """Options that exist only in Python: fields that the JSON schema skips."""
+def unlisted(options: type[BaseModel]) -> list[str]:
+    """Options that help, forms and schemas leave out: fields that the JSON schema skips."""
     return [
         name
         for name, field in options.model_fields.items()
         if any(isinstance(mark, _SKIPPED) for mark in field.metadata)
     ]
+
+
+def python_only(options: type[BaseModel]) -> list[str]:
+    """Options that exist only in Python: those of `unlisted` without the mark ``by_name``."""
+    named = _marked(options, "by_name")
+    return [name for name in unlisted(options) if name not in named]
 
 
 class TextInput(TaskInput):

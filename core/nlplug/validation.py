@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from nlplug.argument_rules import shown
 from nlplug.errors import InputError, NlplugError, OptionError, UnknownOption
 from nlplug.text.characters import is_blank
 from nlplug.text.surrogates import lone_surrogate
@@ -56,7 +58,7 @@ def make_input(task: Task, value: Any, *, may_be_blank: Collection[str] = frozen
     if not isinstance(value, Mapping):
         names = ", ".join(task.Input.model_fields)
         raise InputError(
-            f"The task {task.name!r} cannot take {_short(value)} as an input.",
+            f"The task {task.name!r} cannot take {shown(value)} as an input.",
             hint=f"Pass a string, or a dict with the fields: {names}.",
         )
     try:
@@ -75,7 +77,7 @@ def _not_blank(task: Task, made: Checked, may_be_blank: Collection[str]) -> Chec
             continue
         if not text or (name not in may_be_blank and blank(text)):
             raise InputError(
-                f"Wrong input of the task {task.name!r}: {name} is {_short(text)}.",
+                f"Wrong input of the task {task.name!r}: {name} is {shown(text)}.",
                 hint="It is empty: give a text that is more than white space.",
             )
     return made
@@ -112,11 +114,37 @@ def make_options(task: Task, values: Mapping[str, Any]) -> TaskOptions:
         if name not in task.Options.model_fields:
             raise _unknown(task, name)
     what = f"option of the task {task.name!r}"
+    for name, value in values.items():
+        # Pydantic would take true for 1.
+        if isinstance(value, bool) and name in _numbers(task.Options):
+            raise OptionError(f"Wrong {what}: {name} is {value}.", hint="Give a number.")
     try:
         made = task.Options.model_validate(values)
     except ValidationError as error:
         raise _explain(error, OptionError, what, values) from None
     return _readable(made, OptionError, what)
+
+
+def takes_argument(task: Task, name: str) -> bool:
+    """Whether a task has an argument of this name, as its own or as one of transformers."""
+    try:
+        # None is the default of all arguments of transformers.
+        split_arguments(task, task.adapt({name: None}))
+    except UnknownOption:
+        return False
+    except OptionError:
+        return True
+    return True
+
+
+@cache
+def _numbers(options: type[BaseModel]) -> frozenset[str]:
+    """The options that are numbers, or None."""
+    fields = options.model_fields.items()
+    kinds = {name: {*get_args(field.annotation), field.annotation} for name, field in fields}
+    return frozenset(
+        name for name, found in kinds.items() if found & {int, float} and bool not in found
+    )
 
 
 def no_model(task: Task) -> OptionError:
@@ -157,6 +185,8 @@ def _unknown(task: Task, name: str) -> OptionError:
     known = [*task.Options.model_fields, *task.Input.model_fields]
     close = difflib.get_close_matches(name, known, n=1)
     guess = f"Did you mean {close[0]!r}? " if close else ""
+    if name in task.Input.model_fields:
+        guess = "It is a field of the input. "
     return UnknownOption(
         f"The task {task.name!r} has no option {name!r}.",
         hint=f"{guess}Its options are: {', '.join(task.Options.model_fields) or 'none'}.",
@@ -214,7 +244,7 @@ def _explain(
     # What a validator says of its own comes with a word about its kind before it.
     said = str(own or first["msg"])
     return kind(
-        f"Wrong {what}: {where} is {_short(first['input'])}.{rest}", hint=f"{said.rstrip('.')}."
+        f"Wrong {what}: {where} is {shown(first['input'])}.{rest}", hint=f"{said.rstrip('.')}."
     )
 
 
@@ -233,8 +263,3 @@ def _path(parts: Sequence[int | str], value: Any) -> str:
             continue
         found.append(str(part))
     return ".".join(found)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}…"

@@ -61,6 +61,7 @@ def test_a_bad_input_is_named_with_its_value(value: Any, message: str) -> None:
     ("values", "message", "hint"),
     [
         ({"topk": 1}, "no option 'topk'", "'top_k'"),
+        ({"text": "a"}, "no option 'text'", "a field of the input"),
         ({"top_k": 0}, "top_k is 0", "greater than or equal to 1"),
         ({"top_k": "many"}, "top_k is 'many'", "integer"),
         ({"function_to_apply": "relu"}, "function_to_apply is 'relu'", "softmax"),
@@ -71,6 +72,14 @@ def test_a_bad_option_is_named_with_a_hint(values: dict[str, Any], message: str,
         make_options(TASK, values)
     assert caught.value.hint is not None
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_truth_value_is_no_number(value: bool) -> None:
+    with pytest.raises(OptionError, match=f"top_k is {value}") as caught:
+        make_options(TASK, {"top_k": value})
+    assert caught.value.hint == "Give a number."
+    assert make_options(TASK, {"truncation": value})
 
 
 def test_arguments_are_fields_or_options() -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from server_kit import running
 
-from nlplug import Pipeline, PluginHost
+from nlplug import Pipeline, PluginHost, pipeline
 from nlplug.models.resolve import resolve
 from nlplug.server.app import create_app
 
@@ -102,3 +102,10 @@ def test_a_text_has_the_same_answer_from_a_busy_server() -> None:
             for text, answer in zip(TEXTS * 3, callers.map(ask, TEXTS * 3), strict=True):
                 best = answer[0][0] if isinstance(answer[0], list) else answer[0]
                 assert difference(alone[text], best) <= BOUND, text
+
+
+@pytest.mark.parametrize("single", ["No.", BASE[3] * 2])
+def test_a_pair_has_the_same_answer_beside_a_single_text(single: str) -> None:
+    both = [{"text": single}, {"text": BASE[0], "text_pair": BASE[6]}]
+    with pipeline("sentiment", top_k=None) as pipe:
+        assert difference(list(pipe(both)), [pipe([one])[0] for one in both]) <= BOUND

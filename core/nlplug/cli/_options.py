@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
@@ -38,23 +39,41 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-def model_options(model: type[BaseModel]) -> list[click.Option]:
+def model_options(model: type[BaseModel], converted: Collection[str] = ()) -> list[click.Option]:
     """One ``--option`` per field, with its type, bounds, help and default.
 
     Options that are not given are not passed on, so the task can distinguish them from defaults.
-    A field that may be None accepts the word ``none``, unless that is one of its own values. Fields
-    that exist only in Python have no option.
+    A field that may be None, or that is converted, accepts the word ``none``, unless that is one of
+    its own values. Fields that exist only in Python have no option, and unlisted ones are not in
+    the help.
+
+    Args:
+        model: The model.
+        converted: Fields whose values are converted later, so that they accept more values than
+            the model declares.
     """
-    from nlplug.task import python_only
+    from nlplug.task import python_only, unlisted
 
-    hidden = python_only(model)
-    return [
-        _option(name, field) for name, field in model.model_fields.items() if name not in hidden
-    ]
+    missing, hidden = python_only(model), unlisted(model)
+    options = []
+    for name, field in model.model_fields.items():
+        if name not in missing:
+            options.append(_option(name, field, converted=name in converted))
+            options[-1].hidden = name in hidden
+    return options
 
 
-def _option(name: str, field: FieldInfo) -> click.Option:
+def named_option(flag: str) -> click.Option:
+    """A hidden option for an argument that no model declares: JSON, or else a text."""
+    name = flag.removeprefix("--").replace("-", "_")
+    return click.Option([flag, name], type=_JsonOrText(), default=None, hidden=True)
+
+
+def _option(name: str, field: FieldInfo, *, converted: bool) -> click.Option:
     kind, optional = _unwrap(field.annotation)
+    read = _click_type(kind)
+    if converted and isinstance(read, click.Choice):
+        read = _Open(read)
     flag = f"--{name.replace('_', '-')}"
     text = field.description or ""
     value = field.get_default(call_default_factory=True)
@@ -68,7 +87,7 @@ def _option(name: str, field: FieldInfo) -> click.Option:
     return click.Option(
         [flag, name],
         callback=_joined if commas else None,
-        type=_OrNone(_click_type(kind)) if optional and not _is_word(kind) else _click_type(kind),
+        type=_OrNone(read) if (optional or converted) and not _is_word(kind) else read,
         multiple=get_origin(kind) is list,
         default=None,
         help=text,
@@ -169,6 +188,29 @@ class _Wrapped(ParamType):
         return self.inner.get_metavar(param, ctx)
 
 
+class _JsonOrText(ParamType):
+    """A JSON value; what is none is a text."""
+
+    name = "value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            read = json.loads(value)
+        except ValueError:
+            return value
+        return NONE if read is None else read
+
+
+class _Open(_Wrapped):
+    """A choice that the help shows, and any other value, which the task checks."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self.inner.convert(value, param, ctx)
+        except click.BadParameter:
+            return _JsonOrText().convert(value, param, ctx)
+
+
 class _OrNone(_Wrapped):
     """A type, or the word ``none``."""
 
@@ -204,7 +246,10 @@ class _Listed(_Wrapped):
 
 def _click_type(kind: Any) -> ParamType:
     if get_origin(kind) is list:
-        inner = _click_type((get_args(kind) or (str,))[0])
+        [item] = get_args(kind) or (str,)
+        if get_origin(item) is list:
+            return _JsonOrText()
+        inner = _click_type(item)
         return _Listed(inner) if isinstance(inner, click.Choice) else inner
     if get_origin(kind) is Literal:
         return click.Choice([str(value) for value in get_args(kind)])

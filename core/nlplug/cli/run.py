@@ -42,12 +42,26 @@ class _Tasks(TaskGroup):
 
 
 class _OfTask(click.Command):
-    """The command of a task, whose arguments are texts."""
+    """The command of a task, whose arguments are texts.
+
+    It also has an option, not shown in its help, for each further argument that the task converts.
+    """
+
+    def __init__(self, task: Task, **attributes: Any) -> None:
+        super().__init__(task.name, **attributes)
+        self._task = task
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        from nlplug.cli._options import named_option
+        from nlplug.validation import takes_argument
+
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, [*args])
         except click.NoSuchOption as error:
+            further = named_option(error.option_name)
+            if takes_argument(self._task, further.name or ""):
+                self.params.append(further)
+                return self.parse_args(ctx, args)
             if not error.possibilities:
                 hint = "Write -- before texts that begin with a hyphen."
                 raise click.UsageError(f"{error.format_message()} {hint}", ctx) from None
@@ -69,11 +83,11 @@ def _command(task: Task) -> click.Command:
     for option in inputs:
         option.help = f"{option.help}  @FILE reads the value from a file.".strip()
     return _OfTask(
-        task.name,
+        task,
         params=[
             click.Argument(["cli_texts"], nargs=-1, metavar=f"[{first.upper()}]..."),
             *inputs,
-            *model_options(task.Options),
+            *model_options(task.Options, task.rules),
             *([_STREAM] if task.family.streams else []),
             model_option(task),
             *_COMMON,
@@ -198,7 +212,7 @@ def _run(task: Task, values: dict[str, Any]) -> None:
         stack.enter_context(exit_as_error(task.name))
         pipe = stack.enter_context(pipeline(task.name, host=host_of(), **setup))
         stack.callback(_report_models, pipe)
-        _checked(pipe, options)
+        options = _checked(pipe, options)
         first = next(rows, None)
         if first is None:
             raise nothing_given(task, source, fields)
@@ -280,8 +294,11 @@ def _write(task: Task, target: Path, answered: Iterator[tuple[Mapping[str, Any],
             click.echo(f"Rows answered before the error: {writer.count:,}, {writer.kept}", err=True)
 
 
-def _checked(pipe: Pipeline, options: Mapping[str, Any]) -> None:
-    """Check the options before a file is opened or standard input is read."""
-    from nlplug.validation import make_options
+def _checked(pipe: Pipeline, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, converted and checked before a file is opened or standard input is read."""
+    from nlplug.validation import make_options, merge_options
 
-    make_options(pipe.definition, pipe.defaults | dict(options))
+    task = pipe.definition
+    adapted = task.adapt(options)
+    make_options(task, merge_options(task, pipe.defaults, adapted))
+    return adapted

@@ -163,8 +163,8 @@ def check_rows(
             },
         ),
         *_long(check.lengths),
-        *_misread(train),
-        *_missing(train),
+        *_suspect(train, "encoding", "Text that was read in a wrong encoding", _MISREAD.search),
+        *_suspect(train, "empty_text", "Texts look like missing values", _is_missing),
         *_foreign(train, languages),
     ]
     order = ("error", "warning", "note")
@@ -288,18 +288,17 @@ def _long(lengths: Lengths | None) -> Iterable[Finding]:
         yield Finding("warning" if lengths.longer > _LONG else "note", "long_text", message, 0)
 
 
-def _misread(train: _Read) -> Iterable[Finding]:
-    found = [row.where for row, item in train if _MISREAD.search(item.text)]
+def _suspect(
+    train: _Read, kind: str, what: str, is_suspect: Callable[[str], object]
+) -> Iterable[Finding]:
+    found = [row.where for row, item in train if is_suspect(item.text)]
     if found:
-        message = f"Text that was read in a wrong encoding, in {rows_of(len(found))}"
-        yield Finding("warning", "encoding", message, len(found), tuple(found[:SHOWN]))
+        message = f"{what}, in {rows_of(len(found))}"
+        yield Finding("warning", kind, message, len(found), tuple(found[:SHOWN]))
 
 
-def _missing(train: _Read) -> Iterable[Finding]:
-    found = [row.where for row, item in train if item.text.strip().casefold() in MISSING]
-    if found:
-        message = f"Texts look like missing values, in {rows_of(len(found))}"
-        yield Finding("warning", "empty_text", message, len(found), tuple(found[:SHOWN]))
+def _is_missing(text: str) -> bool:
+    return text.strip().casefold() in MISSING
 
 
 def _foreign(train: _Read, known: Sequence[str]) -> Iterable[Finding]:

@@ -101,7 +101,7 @@ def _text(value: Any) -> str:
             value = unescape.unescape(value)
         return str(value)
     if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
+        return str(value).lower()  # as in JSON
     if isinstance(value, datetime) and value.time() == time():
         value = value.date()
     return value.isoformat() if isinstance(value, date | time) else str(value)

@@ -15,8 +15,8 @@ from nlplug.json_text import json_shown
 LABEL_COLUMNS = ("label", "labels")
 _SEPARATORS = ("|", ";", ",")
 _DECIMAL = re.compile(r"\A(?:[+-]?\d*\.\d+([eE][+-]?\d+)?|[+-]?\d+(\.\d*)?[eE][+-]?\d+)")
-_ON = frozenset({"1", "1.0", "true", "True"})
-_OFF = frozenset({"0", "0.0", "false", "False", ""})
+_ON = frozenset({"1", "1.0", "true"})
+_OFF = frozenset({"0", "0.0", "false"})
 
 
 def is_id(name: str) -> bool:
@@ -32,17 +32,18 @@ def sorted_labels(names: Collection[str]) -> list[str]:
 
 
 def label_name(value: Any, row: DataRow, column: str) -> str:
-    """One label as a name: a text without white space at its ends, or a whole number's digits.
+    """One label as a name: a text without white space at its ends, a whole number's digits, or
+    ``true`` or ``false``.
 
     Raises:
-        DataError: It is neither; names file and line.
+        DataError: It is none of these; names file and line.
     """
     if isinstance(value, str) and value.strip():
         return value.strip()
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+    if isinstance(value, int):
+        return str(value).lower()  # of a truth value as JSON writes it
     raise DataError(
         f"{row.where}: the column {column!r} holds {json_shown(value)}, which is not a label.",
         hint="A label is a name or a whole number. A missing value is not a label; write the name "
@@ -247,8 +248,8 @@ def _one_hot(rows: Sequence[DataRow], other: Collection[str]) -> tuple[str, ...]
 
 
 def _is_flag(value: Any) -> bool:
-    return value is not None and value != "" and str(value).strip() in _ON | _OFF
+    return str(value).strip().lower() in _ON | _OFF
 
 
 def _on(value: Any) -> bool:
-    return str(value).strip() in _ON
+    return str(value).strip().lower() in _ON

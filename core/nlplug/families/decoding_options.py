@@ -48,7 +48,7 @@ def tokens_instead(title: str, what: str, chinese_title: str, chinese_what: str)
         title=title,
         description=f"{what} None: those of the model.",
         json_schema_extra=chinese(
-            chinese_title, f"{chinese_what}None：使用模型自己的设置。", advanced=True
+            chinese_title, f"{chinese_what}None：使用模型自己的设置。", advanced=True, by_name=True
         ),
     )
 
@@ -99,7 +99,10 @@ class TextDecodingOptions(LanguageOptions, DecodingSettings):
         description="As in transformers: texts that end the generated text and stay in it, with "
         "the rest of their last token.",
         json_schema_extra=chinese(
-            "停止字符串", "与 transformers 相同：遇到即结束，并保留在结果中。", advanced=True
+            "停止字符串",
+            "与 transformers 相同：遇到即结束，并保留在结果中。",
+            advanced=True,
+            by_name=True,
         ),
     )
     eos_token_id: SkipJsonSchema[Tokens] = tokens_instead(
@@ -138,7 +141,9 @@ class TextDecodingOptions(LanguageOptions, DecodingSettings):
         default=False,
         title="Return token ids",
         description="Return the ids of the tokens instead of the text.",
-        json_schema_extra=chinese("返回词元编号", "返回词元的编号而不是文本。", advanced=True),
+        json_schema_extra=chinese(
+            "返回词元编号", "返回词元的编号而不是文本。", advanced=True, by_name=True
+        ),
     )
 
     @field_validator("stop", "stop_strings", "bad_words")

@@ -33,7 +33,10 @@ MaxLength = Annotated[
         description="With truncation: number of tokens to keep, special tokens included. Empty: "
         "the model's window.",
         json_schema_extra=chinese(
-            "最大长度", "截断时保留的词元数（含特殊词元）。留空：模型的窗口。", advanced=True
+            "最大长度",
+            "截断时保留的词元数（含特殊词元）。留空：模型的窗口。",
+            advanced=True,
+            by_name=True,
         ),
     ),
 ]

@@ -219,14 +219,12 @@ def try_lock(path: Path) -> IO[str] | None:
 def exclusive(path: Path) -> Iterator[None]:
     """Wait until no other thread or process is inside with the same ``path``.
 
-    The file stays, because removing it would let two processes in.
+    The file stays, because removing it would let two processes in. Where files cannot be locked, as
+    on Windows and some network drives, nobody waits.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
+        _flock(file, wait=True)
         yield
 
 

@@ -100,6 +100,7 @@ READS_PADDING = frozenset({"convbert", "mobilebert"})
 # A config states one of these; some architectures have a name of their own.
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
 _DEFAULT_WINDOW = 512
+_MOST_LABELS = 1_000_000
 _POOLING = "pooling_mode_"
 NO_LIMIT = 1_000_000  # transformers writes 1e30 for "none"
 
@@ -245,7 +246,8 @@ def id2label_of(config: Mapping[str, Any]) -> dict[int, str]:
 
     Raises:
         ValueError: ``id2label`` or ``label2id`` is no mapping between labels and whole numbers,
-            gives one id to two labels, or has a label that is neither a text nor a number.
+            gives one id to two labels, or has a label that is neither a text nor a number; or
+            ``num_labels`` is above a million.
     """
     name = "id2label" if config.get("id2label") else "label2id"
     given = config.get(name)
@@ -258,7 +260,10 @@ def id2label_of(config: Mapping[str, Any]) -> dict[int, str]:
             raise ValueError(f"{name} gives one id to two labels")
         return dict(found)
     count = config.get("num_labels")
-    return {i: f"LABEL_{i}" for i in range(count if isinstance(count, int) else 2)}
+    count = count if type(count) is int else 2
+    if count > _MOST_LABELS:
+        raise ValueError(f"num_labels is {count}, which no model has")
+    return {i: f"LABEL_{i}" for i in range(count)}
 
 
 def _id(key: Any, name: str) -> int:

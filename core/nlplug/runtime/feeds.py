@@ -116,8 +116,8 @@ class GraphFeeds:
             rows: At least one row; of one length where the graph does not pad.
 
         Returns:
-            Name → array of shape (rows, tokens). A declared input that the rows lack
-            (``token_type_ids`` of a single text) is all zeros. Where the graph has a fixed number
+            Name → array of shape (rows, tokens). A declared input that a row lacks
+            (``token_type_ids`` of a single text) is zeros in it. Where the graph has a fixed number
             of rows, the last one is repeated.
 
         Raises:
@@ -142,13 +142,12 @@ class GraphFeeds:
             elif ours == "position_ids":
                 positions = np.arange(self._first, self._first + width, dtype=dtype)
                 feeds[name] = np.tile(positions, (len(rows), 1))
-            elif ours in rows[0].features:
+            else:
                 padding = self._pad or 0 if ours == "input_ids" else 0
                 array = feeds[name] = np.full(shape, padding, dtype)
                 for index, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-                    array[index, :length] = row.features[ours]
-            else:
-                feeds[name] = np.zeros(shape, dtype)
+                    if ours in row.features:
+                        array[index, :length] = row.features[ours]
         return feeds
 
     def _refusal(self, signature: Signature, reason: str) -> BundleError:

@@ -246,24 +246,21 @@ def _add_model_routes(app: FastAPI, serving: Serving) -> None:
 async def _answer(request: Request, serving: Serving, served: Served, body: bytearray) -> Response:
     agent = request.headers.get("user-agent", "")
 
-    def parse() -> Call:
+    def check() -> tuple[Call, ForeignTexts, Mapping[str, int]]:
         with contained():
             serving.limits.check_body(body)
-            return huggingface.parse(parse_json(body), served.task, serving.limits, agent=agent)
-
-    # In a thread: checking a large body must not block other clients.
-    large = len(body) > _LARGE_BODY
-    call = await asyncio.to_thread(parse) if large else parse()
-
-    def check() -> tuple[ForeignTexts, Mapping[str, int]]:
-        with contained():
+            value, defaults = parse_json(body), serving.defaults(served)
+            call = huggingface.parse(
+                value, served.task, serving.limits, agent=agent, defaults=defaults
+            )
             serving.check_work(served, call.inputs, call.options)
             found = serving.foreign(served, call.inputs, call.options)
-            return found, serving.models_of(served, call.inputs, call.options)
+            return call, found, serving.models_of(served, call.inputs, call.options)
 
-    # In a thread, because the first check loads what detects languages.
-    found, models = await asyncio.to_thread(check)
-    notices = [message] if (message := str(found)) else []
+    # In a thread: a body may be large, and the first check loads what detects languages.
+    call, found, models = await asyncio.to_thread(check)
+    large = len(body) > _LARGE_BODY
+    notices = [*call.notices, *([message] if (message := str(found)) else [])]
     options = call.options
     if "on_foreign" in served.task.Options.model_fields:
         options = {**options, "on_foreign": "ignore"}  # it is done

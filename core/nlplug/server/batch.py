@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nlplug.heard_warnings import heard
@@ -28,6 +30,11 @@ class Job:
     answers: list[Any] = field(default_factory=list)
     short: ShortTexts = field(default_factory=ShortTexts)
     notices: list[str] = field(default_factory=list)
+
+    @cached_property
+    def kind(self) -> str:
+        """The options as a key: requests with the same one share a batch."""
+        return repr(sorted(self.options.items()))
 
     def add(self, answers: Sequence[Any], short: ShortTexts, notices: Sequence[str]) -> bool:
         """Add the answers of a part, and what is to know of them; returns whether all are there."""
@@ -84,10 +91,14 @@ class Batch:
 
     Attributes:
         notices: What the model warned of, which concerns all shares: their options are the same.
+        started: When it was made, on the clock `time.monotonic`.
+        size: Estimated amount of work, in characters.
     """
 
     def __init__(self, shares: Sequence[Share]) -> None:
         self.shares = shares
+        self.started = monotonic()
+        self.size = sum(share.size() for share in shares)
         self.notices: list[str] = []
         self.inputs = [item for share in shares for item in share.inputs]
         self._answers: Answers | None = None

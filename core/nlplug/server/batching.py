@@ -7,6 +7,7 @@ that waits: a request with more is answered in several, between those of other r
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -16,9 +17,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from nlplug.errors import Overloaded
+from nlplug.errors import Overloaded, QueueTooLong
 from nlplug.server.batch import Batch, Job, Share
 from nlplug.server.containment import contained
+from nlplug.server.pace import Pace
 
 if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
@@ -52,6 +54,7 @@ class Batcher:
             see `nlplug.task.Runner.concurrency`.
         max_batch: Largest number of inputs answered in one batch.
         max_queue: Largest number of waiting requests.
+        patience: Seconds that a request may take; one that would wait and take longer is refused.
         metrics: The metrics to update.
     """
 
@@ -64,6 +67,7 @@ class Batcher:
         lanes: int = 1,
         max_batch: int,
         max_queue: int,
+        patience: float = math.inf,
         metrics: Metrics,
     ) -> None:
         self.name = name
@@ -72,6 +76,8 @@ class Batcher:
         self._lanes = 1  # until the model is there, which one thread loads
         self._max_batch = max_batch
         self._max_queue = max_queue
+        self._patience = patience
+        self._pace = Pace(max_batch, PART)
         self._sizes = metrics.batches.labels(task, name)
         self._changed = Condition()
         self._jobs: deque[Job] = deque()
@@ -109,6 +115,7 @@ class Batcher:
 
         Raises:
             Overloaded: The queue is full, or the server is shutting down.
+            QueueTooLong: The request would take longer than it may.
         """
         job = Job(inputs, options, notices=[] if notices is None else notices)
         with self._changed:
@@ -119,6 +126,7 @@ class Batcher:
                     "wait already.",
                     hint="Try again in a moment, or start the server with a larger --max-queue.",
                 )
+            self._check_wait(job)
             self._jobs.append(job)
             self._wake()
         # Not the job itself: a future keeps its callbacks, so that the two would keep each other,
@@ -173,6 +181,21 @@ class Batcher:
     def _check_open(self) -> None:
         if self._closed:
             raise shutting_down()
+
+    def _check_wait(self, job: Job) -> None:
+        now = monotonic()
+        running = [(batch.size, now - batch.started) for batch in self._batches.values()]
+        waiting = [one.next(self._max_batch, PART) for one in self._jobs]
+        wait = self._pace.wait(waiting, running, self._lanes)
+        # Without waiting it is begun: a model that has become faster must be measured again.
+        if wait and wait + self._pace.work(job.next(self._max_batch, PART)) > self._patience:
+            error = QueueTooLong(
+                f"The requests that wait for the model {self.name!r} take about {wait:.0f} "
+                f"seconds; the time limit is {self._patience:g} seconds.",
+                hint="Try again later, or start the server with a larger --timeout.",
+            )
+            error.retry_after = max(1, math.ceil(wait - self._patience))
+            raise error
 
     def _wake(self) -> None:
         if not self._closed and not self._idle and self._running < self._lanes:
@@ -293,15 +316,18 @@ class Batcher:
                 _complete(share.job.future, shutting_down())
             return
         self._sizes.observe(len(batch.inputs))
+        whole = False
         try:
             with contained():
                 results = batch.run(model)
+            whole = True
         except Exception as error:
             self._mend(model, batch, error)
             return
         finally:
             with self._changed:
                 self._batches.pop(current_thread(), None)
+                self._pace.add(batch.size, monotonic() - batch.started, whole=whole)
         for share, (result, short) in zip(shares, results, strict=True):
             if share.job.add(result, short, batch.notices):
                 _complete(share.job.future, share.job.answers)

@@ -18,7 +18,14 @@ from starlette.routing import Match
 from starlette.types import Receive
 
 from nlplug.answer_values import numpy_as_json
-from nlplug.errors import InputError, NlplugError, PluginError, RequestTimeout, explained
+from nlplug.errors import (
+    InputError,
+    NlplugError,
+    Overloaded,
+    PluginError,
+    RequestTimeout,
+    explained,
+)
 from nlplug.plugins import failed_plugin
 from nlplug.server.metrics import Metrics
 
@@ -31,7 +38,6 @@ _log = logging.getLogger("nlplug.server")
 _HEADERS = {
     401: {"WWW-Authenticate": "Bearer"},
     415: {"Accept-Encoding": "gzip"},
-    429: {"Retry-After": "1"},
 }
 
 
@@ -51,7 +57,10 @@ def json_reply(value: Any, status: int = 200) -> Response:
 def error_reply(error: Exception, metrics: Metrics | None = None) -> Response:
     """The JSON response to an error; see `shown_error`."""
     shown = shown_error(error, metrics)
-    return json_reply(shown.to_dict(), shown.http_status)
+    response = json_reply(shown.to_dict(), shown.http_status)
+    if isinstance(shown, Overloaded):
+        response.headers["Retry-After"] = str(shown.retry_after)
+    return response
 
 
 def shown_error(error: Exception, metrics: Metrics | None = None) -> NlplugError:
@@ -68,7 +77,9 @@ def shown_error(error: Exception, metrics: Metrics | None = None) -> NlplugError
                 f"The plugin {dist} has a bug.", hint=f"{cause} Report it to the authors of {dist}."
             )
         )
-    elif error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    elif error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(
+        error, Overloaded
+    ):
         _log.error("%s: %s", type(error).__name__, error.message)
     if metrics is not None:
         metrics.errors.labels(error.error_type).inc()

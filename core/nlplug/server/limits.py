@@ -13,7 +13,7 @@ from nlplug.errors import OptionError, RequestTooLarge
 _MARKS = (b",", b"[", b"{")
 _STRING_OR_MARK = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*+"?|[,\[{]', re.DOTALL)
 _VALUES_PER_INPUT = 16
-_TOKENS, _WIDTHS = "max_new_tokens", ("num_beams", "num_return_sequences")
+_TOKENS, _WIDTHS = ("max_new_tokens", "max_length"), ("num_beams", "num_return_sequences")
 
 
 @dataclass(frozen=True)
@@ -103,26 +103,30 @@ class Limits:
             )
 
     def check_options(
-        self, options: Mapping[str, Any], inputs: int, defaults: Mapping[str, Any] | None = None
+        self, options: Mapping[str, Any], inputs: int, defaults: Mapping[str, Any]
     ) -> None:
         """Refuse a request for too many new tokens: those of each beam, or text, of each input.
 
-        Without ``max_new_tokens`` many inputs are bounded by their characters; beams and texts that
-        are asked for are counted with the default for one input.
+        Without ``max_new_tokens`` or ``max_length`` many inputs are bounded by their characters;
+        beams and texts that are asked for are counted with the default for one input.
 
         Args:
             options: The checked options.
             inputs: Number of inputs.
-            defaults: Values of options that the request does not state.
+            defaults: Values of options that the request does not state. Without
+                ``max_new_tokens`` the task generates no text, and nothing is refused.
 
         Raises:
             RequestTooLarge: They are too many.
         """
-        stated = bool(options.get(_TOKENS))
+        if _TOKENS[0] not in defaults:
+            return
+        stated = next((one for name in _TOKENS if (one := options.get(name))), 0)
         if not stated and all((options.get(name) or 1) == 1 for name in _WIDTHS):
             return
-        known = {**(defaults or {}), **{name: one for name, one in options.items() if one}}
-        tokens, *widths = (known.get(name) or 1 for name in (_TOKENS, *_WIDTHS))
+        known = {**defaults, **{name: one for name, one in options.items() if one}}
+        widths = [known.get(name) or 1 for name in _WIDTHS]
+        tokens = stated or known[_TOKENS[0]] or 1
         width, count = max(widths), max(inputs, 1) if stated else 1
         total = tokens * width * count
         if total > self.max_generated:

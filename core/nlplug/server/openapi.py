@@ -28,6 +28,7 @@ _ERRORS = {
     "421": "The name in the Host header is not a name of the server.",
     "422": "The inputs or parameters are malformed; the message begins with the field's path.",
     "429": "The queue is full; Retry-After says when to try again.",
+    "503": "The queue would take longer than the time limit; Retry-After says when to try again.",
     "504": "The request took too long.",
 }
 _HEADERS = {
@@ -155,6 +156,8 @@ def _task_components(task: Task) -> dict[str, Any]:
         for name, definition in schema.pop("$defs", {}).items():
             found[f"{prefix}{part}.{name}"] = definition
         found[f"{prefix}{part}"] = schema
+    # The arguments of transformers are accepted too; they are not listed.
+    found[f"{prefix}Options"].pop("additionalProperties", None)
     properties = found[f"{prefix}Options"].get("properties", {})
     for name, value in shape_of(task).presets.items():
         if name in properties:

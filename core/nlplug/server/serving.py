@@ -111,7 +111,7 @@ class Serving:
             notices: Gets the warnings about the answers, before the future is done.
 
         Raises:
-            Overloaded: The model's queue is full.
+            Overloaded: The model's queue is full, or longer than the time limit.
         """
         passes = served.task.passes(options)
         sizes = [length(item) * passes for item in inputs]
@@ -140,11 +140,22 @@ class Serving:
             RequestTooLarge: See `Limits.check_options`.
         """
         own = {name: field.default for name, field in served.task.Options.model_fields.items()}
-        for bundle in self._guard(served).bundles:
-            known = own | model_defaults(served.task, bundle)
-            if isinstance(served.source, Pipeline):
-                known |= served.source.defaults
-            self.limits.check_options(options, len(inputs), known)
+        for known in self._all_defaults(served):
+            self.limits.check_options(options, len(inputs), own | known)
+
+    def defaults(self, served: Served) -> Mapping[str, Any]:
+        """The default options of a model; empty if several models answer, each with its own.
+
+        Raises:
+            ModelNotFound: There is no such model.
+        """
+        known = self._all_defaults(served)
+        return known[0] if len(known) == 1 else {}
+
+    def _all_defaults(self, served: Served) -> list[dict[str, Any]]:
+        preset = served.source.defaults if isinstance(served.source, Pipeline) else {}
+        bundles = self._guard(served).bundles
+        return [model_defaults(served.task, bundle) | preset for bundle in bundles]
 
     def models_of(
         self, served: Served, inputs: Sequence[TaskInput], options: Mapping[str, Any]
@@ -234,6 +245,7 @@ class Serving:
                     lanes=_LONG_LANES if batchers is self._long else 1,
                     max_batch=self.limits.max_batch,
                     max_queue=self.limits.max_queue,
+                    patience=self.limits.timeout,
                     metrics=self.metrics,
                 )
                 self.metrics.queue.labels(*key).set_function(lambda: self._waiting(key))

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import TrainingError
-from nlplug.export.preflight.files import check_source
 from nlplug.export.pretrained import first_problem, load_config, load_model
 from nlplug.export.quiet import quiet, quiet_hub
 
@@ -19,18 +18,15 @@ if TYPE_CHECKING:
 
 @contextmanager
 def loading(checkpoint: str, what: str) -> Iterator[None]:
-    """Check the files of a checkpoint, and tell what cannot be loaded of it.
+    """Tell what cannot be loaded of a checkpoint whose files are checked.
 
     Args:
-        checkpoint: A folder or a Hub id.
+        checkpoint: A folder or a Hub id, after `check_source`, which parses its tokenizer.
         what: What it is, at the beginning of a sentence, such as ``The base``.
 
     Raises:
-        ModelNotFound: There is no such folder, and no such repository within reach.
-        ExportError: Its files are truncated or unreadable.
         TrainingError: In the block, its configuration, weights or tokenizer could not be loaded.
     """
-    check_source(checkpoint)
     try:
         with quiet_hub():
             yield

@@ -20,6 +20,7 @@ from transformers import (
 )
 from transformers.integrations import get_reporting_integration_callbacks
 
+from nlplug.export.preflight.files import check_source
 from nlplug.export.preflight.findings import stop_if_fatal
 from nlplug.export.preflight.record import write_record
 from nlplug.export.preflight.vocabulary import tokens_beyond
@@ -146,6 +147,7 @@ def check_base(config: TrainConfig) -> None:
         ExportError: Its files are truncated or unreadable.
         TrainingError: Its tokenizer cannot be loaded.
     """
+    check_source(config.base)
     _tokenizer(config)
 
 

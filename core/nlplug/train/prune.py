@@ -22,6 +22,7 @@ from nlplug.data.annotated import text_of
 from nlplug.data.formats import DataFile
 from nlplug.data.readers import read_rows
 from nlplug.errors import DataError, OptionError, TrainingError
+from nlplug.export.preflight.files import check_source
 from nlplug.export.pretrained import load_config
 from nlplug.export.saved_tokenizer import read_tokenizer, save_tokenizer
 from nlplug.models.atomic import Staged
@@ -64,6 +65,8 @@ def prune(
 
     Raises:
         OptionError: A share is not above 0 and at most 1, or both are 1, or ``output`` exists.
+        ModelNotFound: There is no such checkpoint within reach.
+        ExportError: Its files are truncated or unreadable.
         TrainingError: The architecture has no layers of this form.
         DataError: The file cannot be read, or has no rows.
     """
@@ -76,6 +79,7 @@ def prune(
         )
     if output.exists():
         raise OptionError(f"{output} exists.", hint="Name another folder.")
+    check_source(checkpoint)
     with loading(checkpoint, "The checkpoint"):
         config = load_config(checkpoint)
         model = load_body(_class_of(config), checkpoint, config)

@@ -12,6 +12,7 @@ import transformers
 from torch import nn
 
 from nlplug.errors import TrainingError
+from nlplug.export.preflight.files import check_source
 from nlplug.export.pretrained import load_config
 from nlplug.export.saved_tokenizer import read_tokenizer
 from nlplug.train.checkpoint import load_body, loading
@@ -32,12 +33,15 @@ class StatesTeacher:
         tokenizer: Its tokenizer.
 
     Raises:
+        ModelNotFound: There is no such teacher within reach.
+        ExportError: Its files are truncated or unreadable.
         TrainingError: The teacher cannot be loaded, or has another tokenizer or hidden size.
     """
 
     def __init__(
         self, checkpoint: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     ) -> None:
+        check_source(checkpoint)
         with loading(checkpoint, "teacher_states"):
             config = load_config(checkpoint)
             self._teacher: nn.Module = load_body(transformers.AutoModel, checkpoint, config)

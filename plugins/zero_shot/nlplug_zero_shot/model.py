@@ -17,7 +17,7 @@ from nlplug.families.sequence_classification import (
 )
 from nlplug.models.bundle import Bundle
 from nlplug.task import TextInput
-from nlplug_zero_shot.options import PLACE, ZeroShotAnswer, ZeroShotOptions
+from nlplug_zero_shot.options import ZeroShotAnswer, ZeroShotOptions
 
 _SHARED = {"truncation", "stride", "max_length", "on_foreign"}
 
@@ -85,7 +85,7 @@ class ZeroShotModel(TaskModel[TextInput, ZeroShotOptions]):
                 "candidate_labels is missing or empty.",
                 hint='Give the labels to choose from, such as candidate_labels=["sport", "music"].',
             )
-        hypotheses = [options.hypothesis_template.replace(PLACE, label) for label in labels]
+        hypotheses = [options.hypothesis_template.format(label) for label in labels]
         pairs = [
             SequenceClassificationInput(text=item.text, text_pair=hypothesis)
             for item in inputs

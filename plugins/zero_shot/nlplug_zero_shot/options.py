@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import Formatter
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -12,8 +13,8 @@ from nlplug.families.sequence_classification import MaxLength, Truncation
 from nlplug.language_guard import LanguageOptions
 from nlplug.task import chinese
 
-PLACE = "{}"
-"""The part of a template that is replaced by the label."""
+_FIRST = ["0", "", None]
+"""The place ``{0}``, which may be repeated."""
 
 
 def split_labels(value: Any) -> Any:
@@ -66,9 +67,13 @@ class ZeroShotOptions(LanguageOptions):
     @field_validator("hypothesis_template")
     @classmethod
     def _has_one_place(cls, template: str) -> str:
-        template = template.replace("{0}", PLACE)
-        if template.count(PLACE) != 1:
-            raise ValueError("Write {} once, in the place of the label")
+        try:
+            places = [place for _, *place in Formatter().parse(template) if place[0] is not None]
+        except ValueError:  # a single brace
+            places = []
+        # Neither a format nor an attribute of the label, which a template could ask for too.
+        if places != [["", "", None]] and not (places and all(one == _FIRST for one in places)):
+            raise ValueError("Write {} once, in the place of the label, and other braces twice")
         return template
 
 

@@ -63,7 +63,7 @@ def test_cells_are_text_as_in_a_csv_file(tmp_path: Path) -> None:
     cells = [5, 2.5, True, date(2026, 11, 28), datetime(2026, 11, 28, 9, 30), "#N/A", None, "end"]
     path = workbook(tmp_path / "a.xlsx", [list("abcdefgh"), cells])
     assert list(values(path)[0].values()) == [
-        "5", "2.5", "TRUE", "2026-11-28", "2026-11-28T09:30:00", "#N/A", "", "end",
+        "5", "2.5", "true", "2026-11-28", "2026-11-28T09:30:00", "#N/A", "", "end",
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from nlplug.data.labels import (
     row_labels,
     sorted_labels,
 )
+from nlplug.data.readers import read_rows
 from nlplug.errors import DataError
 
 
@@ -191,3 +193,29 @@ def test_a_list_of_ids_may_hold_zero_and_one() -> None:
 )
 def test_a_cell_holds_lists_of_python_and_numpy(cell: str, value: Any) -> None:
     assert rows(cell)[0].nested("label") == value
+
+
+def test_truth_values_are_the_same_labels_in_all_files(tmp_path: Path) -> None:
+    openpyxl, pyarrow = pytest.importorskip("openpyxl"), pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = [{"text": "a", "label": True}, {"text": "b", "label": False}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, table)))
+    (tmp_path / "a.json").write_text(json.dumps(table))
+    (tmp_path / "a.csv").write_text("text,label\na,true\nb,false\n")
+    parquet.write_table(pyarrow.Table.from_pylist(table), tmp_path / "a.parquet")
+    book = openpyxl.Workbook()
+    for cells in (["text", "label"], ["a", True], ["b", False]):
+        book.active.append(cells)
+    book.save(tmp_path / "a.xlsx")
+    for path in tmp_path.iterdir():
+        assert learnt([*read_rows(path)])[1] == [["true"], ["false"]], path.name
+
+
+@pytest.mark.parametrize("true", [True, "TRUE", "True", 1, "1.0"])
+def test_columns_of_truth_values_are_labels_in_any_spelling(true: Any) -> None:
+    off = {True: False, "TRUE": "FALSE", "True": "False"}.get(true, 0)
+    found = [
+        DataRow({"text": "a", "x": x, "y": y}, Path("a.csv"), 1)
+        for x, y in ((true, off), (off, true), (true, true))
+    ]
+    assert learnt(found)[1] == [["x"], ["y"], ["x", "y"]]

@@ -136,6 +136,12 @@ def test_malformed_labels_are_refused(given: object) -> None:
         id2label_of({"id2label": given})
 
 
+def test_labels_without_names_are_numbered_up_to_a_million() -> None:
+    assert id2label_of({"num_labels": 3}) == {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}
+    with pytest.raises(ValueError, match="num_labels is 1000000000000, which no model has"):
+        id2label_of({"num_labels": 10**12})
+
+
 def test_labels_may_be_stated_by_label_alone() -> None:
     assert id2label_of({"label2id": {"yes": 1, "no": "0"}}) == {0: "no", 1: "yes"}
 

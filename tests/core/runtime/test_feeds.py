@@ -47,6 +47,13 @@ def test_token_types_of_a_pair_are_fed_and_those_of_a_single_text_are_zero() -> 
     np.testing.assert_array_equal(made.collate(rows([1, 2]))["token_type_ids"], [[0, 0]])
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_pair_keeps_its_token_types_beside_a_single_text(order: int) -> None:
+    both = [Row({"input_ids": [1, 2], "token_type_ids": [0, 1]}), *rows([3, 4])][::order]
+    made = feeds("input_ids", "token_type_ids").collate(both)
+    np.testing.assert_array_equal(made["token_type_ids"], [[0, 1], [0, 0]][::order])
+
+
 @pytest.mark.parametrize("kind", ["int32", "bool", "float32", "float16"])
 def test_the_mask_has_the_declared_type(kind: str) -> None:
     made = feeds("input_ids", attention_mask=TensorInfo(kind, FREE)).collate(rows([5, 6], [8]))

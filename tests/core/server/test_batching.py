@@ -12,7 +12,7 @@ import pytest
 from server_kit import WAIT, Gate
 
 from nlplug import Pipeline, TaskInput
-from nlplug.errors import BundleCorrupt, InputError, Overloaded
+from nlplug.errors import BundleCorrupt, InputError, Overloaded, QueueTooLong
 from nlplug.server.batching import Batcher
 from nlplug.server.metrics import Metrics
 
@@ -191,3 +191,27 @@ def test_closing_answers_what_is_queued_and_refuses_what_comes_later(
     assert labels(queued.result(0)) == ["positive"]
     with pytest.raises(Overloaded, match="shutting down"):
         batcher.submit(texts(gated, "good"), {})
+
+
+def test_a_request_that_would_wait_too_long_is_refused(gated: Pipeline, gate: Gate) -> None:
+    queue = Batcher("m", lambda: gated, max_batch=1, max_queue=9, patience=0.2, metrics=Metrics())
+    try:
+        slow = queue.submit(texts(gated, "good"), {})
+        assert gate.entered.wait(WAIT)
+        waiting = queue.submit(texts(gated, "good"), {})  # how long batches take is not known yet
+        waiting.cancel()
+        sleep(2.0)
+        gate.opened.set()
+        slow.result(WAIT)
+        gate.opened.clear()
+        gate.entered.clear()
+        held = queue.submit(texts(gated, "first"), {})
+        assert gate.entered.wait(WAIT)
+        with pytest.raises(QueueTooLong, match=r"take about \d+ seconds; the time limit is 0\.2"):
+            queue.submit(texts(gated, "good"), {})
+        gate.opened.set()
+        held.result(WAIT)
+        assert labels(queue.submit(texts(gated, "bad"), {}).result(WAIT)) == ["negative"]
+    finally:
+        gate.opened.set()
+        queue.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from time import sleep
 from typing import Any
 
 import httpx
@@ -152,6 +153,30 @@ def test_a_full_queue_says_when_to_come_again(
     gate.opened.set()
     assert response.status_code == 429
     assert response.headers["retry-after"] == "1"
+    assert response.json()["error_type"] == "overloaded"
+
+
+def test_a_request_that_would_wait_too_long_is_told_when_to_come_again(
+    empty_host: PluginHost, gated: Pipeline, gate: Gate, connect: Connect
+) -> None:
+    app = create_app(empty_host, models={"gated": gated}, timeout=0.2)
+    client = connect(app)
+    serving = app.state.nlplug
+    served = serving.catalog.find("gated")
+    inputs = [gated.definition.Input(text="good")]  # type: ignore[call-arg]
+    slow = serving.submit(served, inputs, {})
+    assert gate.entered.wait(WAIT)
+    sleep(2.0)
+    gate.opened.set()
+    slow.result(WAIT)
+    gate.opened.clear()
+    gate.entered.clear()
+    serving.submit(served, inputs, {})
+    assert gate.entered.wait(WAIT)
+    response = client.post("/models/gated", json={"inputs": "good"})
+    gate.opened.set()
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) >= 1
     assert response.json()["error_type"] == "overloaded"
 
 

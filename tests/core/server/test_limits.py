@@ -23,6 +23,7 @@ from nlplug.testing import tiny_translator
 
 Connect = Callable[[FastAPI], httpx.Client]
 GZIP = {"Content-Encoding": "gzip"}
+DEFAULTS = {"max_new_tokens": 1, "num_beams": 1}
 
 
 @pytest.mark.parametrize("value", ['""', "{}", "[]", "0", '"\\""'])
@@ -88,10 +89,11 @@ def test_too_many_characters_are_refused(
 
 def test_too_many_new_tokens_are_refused() -> None:
     limits = Limits(max_generated=100)
-    limits.check_options({"max_new_tokens": 50}, 2)
-    limits.check_options({}, 1000)
+    limits.check_options({"max_new_tokens": 50}, 2, DEFAULTS)
+    limits.check_options({}, 1000, DEFAULTS)
     for options, inputs in (
         ({"max_new_tokens": 101}, 1),
+        ({"max_length": 101}, 1),
         ({"max_new_tokens": 51}, 2),
         ({"max_new_tokens": 51, "num_return_sequences": 2}, 1),
         ({"max_new_tokens": 26, "num_beams": 4}, 1),
@@ -99,16 +101,21 @@ def test_too_many_new_tokens_are_refused() -> None:
         ({"num_beams": 101}, 1),
     ):
         with pytest.raises(RequestTooLarge, match="new tokens are more than 100"):
-            limits.check_options(options, inputs)
+            limits.check_options(options, inputs, DEFAULTS)
+
+
+def test_the_length_of_a_text_to_read_is_no_work() -> None:
+    Limits(max_generated=100).check_options({"max_length": 512}, 1000, {"top_k": 1})
 
 
 def test_beams_that_are_not_stated_count_as_those_of_the_model() -> None:
     limits = Limits(max_generated=100)
-    limits.check_options({"max_new_tokens": 25}, 1, {"num_beams": 4})
+    beams = {"num_beams": 4, "max_new_tokens": None}
+    limits.check_options({"max_new_tokens": 25}, 1, beams)
     limits.check_options({"num_beams": 1}, 1000, {"max_new_tokens": 256})
-    limits.check_options({"max_new_tokens": 60, "num_beams": 1}, 1, {"num_beams": 4})
+    limits.check_options({"max_new_tokens": 60, "num_beams": 1}, 1, beams)
     with pytest.raises(RequestTooLarge) as caught:
-        limits.check_options({"max_new_tokens": 26}, 3, {"num_beams": 4})
+        limits.check_options({"max_new_tokens": 26}, 3, beams)
     assert caught.value.message == (
         "parameters: 312 new tokens are more than 100 per request: 26 for each of 4 beams of each "
         "of 3 inputs."

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 from toy_set import toy_rows, write_jsonl
 
 from nlplug.errors import ModelNotFound, TrainingError
+from nlplug.export.preflight.files import check_files
 from nlplug.export.preflight.record import RECORD_FILE
 from nlplug.task import Task
 from nlplug.train.config import TrainConfig
@@ -218,6 +221,26 @@ def test_a_base_that_cannot_be_loaded_leaves_what_was_there(
     with pytest.raises(ModelNotFound, match="There is no folder .*nowhere"):
         fine_tune(toy_task, config(base=str(tmp_path / "nowhere")))
     assert (kept / "model.safetensors").is_file()
+
+
+def test_the_files_of_a_base_are_checked_as_often_for_three_models_as_for_one(
+    toy_task: Task, config: Make, tmp_path: Path
+) -> None:
+    def checks(seeds: int) -> int:
+        calls = 0
+
+        def count(frame: FrameType, event: str, _: object) -> None:
+            nonlocal calls
+            calls += event == "call" and frame.f_code is check_files.__code__
+
+        sys.setprofile(count)
+        try:
+            fine_tune(toy_task, config(epochs=1, seeds=seeds, output=tmp_path / str(seeds)))
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    assert checks(1) == checks(3) == 2
 
 
 def test_a_task_without_a_recipe_says_so(toy_task: Task, config: Make) -> None:

@@ -77,7 +77,7 @@ def test_a_task_may_have_labels_of_its_own(toy_task: Task, config: Make) -> None
         ({"text": "a", "label": "other"}, "unknown label 'other'"),
         ({"text": "a", "label": 7}, "unknown label '7'"),
         ({"text": "a", "label": 0.5}, "holds a number, 0.5, which is not a label"),
-        ({"text": "a", "label": True}, "holds a boolean, true, which is not a label"),
+        ({"text": "a", "label": True}, "unknown label 'true'"),
         ({"text": "a", "label": float("nan")}, "holds a number, NaN, which is not a label"),
         ({"text": "a", "label": ["b", None]}, "holds null, which is not a label"),
         ({"text": "a", "label": None}, "the column 'label' is empty"),

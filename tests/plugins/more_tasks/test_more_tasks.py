@@ -170,7 +170,12 @@ def test_the_hypothesis_holds_the_label(classify: Pipeline) -> None:
     other = classify(TEXT, "sport", hypothesis_template="{} match")
     assert other["scores"] != classify(TEXT, "sport")["scores"]
     assert classify(TEXT, "sport", hypothesis_template="{0} match") == other
-    for template in ("nothing", "{} and {}"):
+    # Braces as str.format reads them, as in transformers.
+    braces = classify(TEXT, "sport", hypothesis_template="}} {0} match {0} {{")
+    assert braces == classify(TEXT, "} sport match sport {", hypothesis_template="{}") | {
+        "labels": ["sport"]
+    }
+    for template in ("nothing", "{} and {}", "{", "{} {name}", "{0.__class__}", "{:>9}", "{!r}"):
         with pytest.raises(OptionError, match="hypothesis_template"):
             classify(TEXT, "sport", hypothesis_template=template)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from nlplug.errors import ExportError, ModelNotFound
+from nlplug.export.preflight.counts import check_counts
 from nlplug.export.preflight.findings import CheckpointFinding, stop_if_fatal
 from nlplug.export.pretrained import check_reachable, untrained_model
 from nlplug.extras import require
@@ -101,12 +103,16 @@ def check_fit(
 
 
 def check_files(folder: Path) -> list[CheckpointFinding]:
-    """Truncated or unreadable files of a checkpoint folder, without reading the weights."""
+    """Truncated or unreadable files of a checkpoint folder, and numbers in its configuration that
+    the weights cannot have; without reading the weights."""
     found = [*_json_problems(folder), *_index_problems(folder)]
     for path in weight_files(folder):
         problem = _problem(path)
         if problem:
             found.append(CheckpointFinding("files", f"{path.name} {problem}.", _AGAIN))
+    config = folder / CONFIG_FILE
+    if not found and config.is_file():
+        return check_counts(parse_json(config.read_bytes()), shapes_of(folder))
     return found
 
 
@@ -311,10 +317,11 @@ def _problem(path: Path) -> str:
     try:
         header = _header(path)
         length = _header_length(path)
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name[:2] != "__"]
+        entries = [entry for name, entry in header.items() if name[:2] != "__"]
+        read = [(one["data_offsets"][1], one["dtype"], math.prod(one["shape"])) for one in entries]
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return f"({size:,} bytes) has no readable header: it is truncated or no safetensors file"
-    whole = _LENGTH + length + max(ends, default=0)
+    whole = _LENGTH + length + max((end for end, *_ in read), default=0)
     if size < whole:
         last = max(header, key=lambda name: header[name].get("data_offsets", [0, 0])[1])
         return f"is truncated: it has {size:,} of {whole:,} bytes, and the end of {last} is missing"

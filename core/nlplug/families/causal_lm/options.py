@@ -137,7 +137,10 @@ class CausalOptions(TextDecodingOptions):
         description="Maximum number of tokens of prompt and new text together; if given, "
         "max_new_tokens is not used.",
         json_schema_extra=chinese(
-            "最大长度", "提示与新文本的词元总数上限；给出后不使用 max_new_tokens。", advanced=True
+            "最大长度",
+            "提示与新文本的词元总数上限；给出后不使用 max_new_tokens。",
+            advanced=True,
+            by_name=True,
         ),
     )
     min_length: SkipJsonSchema[int | None] = Field(
@@ -146,7 +149,9 @@ class CausalOptions(TextDecodingOptions):
         le=1_000_000,
         title="Minimum length",
         description="Minimum number of tokens of prompt and new text together.",
-        json_schema_extra=chinese("最小长度", "提示与新文本的词元总数下限。", advanced=True),
+        json_schema_extra=chinese(
+            "最小长度", "提示与新文本的词元总数下限。", advanced=True, by_name=True
+        ),
     )
     prefix: SkipJsonSchema[str] = Field(
         default="",
@@ -154,21 +159,26 @@ class CausalOptions(TextDecodingOptions):
         description="A text that the model reads before the prompt and that is not returned; "
         "not used for chats.",
         json_schema_extra=chinese(
-            "前缀", "模型在提示之前读到、但不返回的文本；对话不使用。", advanced=True
+            "前缀", "模型在提示之前读到、但不返回的文本；对话不使用。", advanced=True, by_name=True
         ),
     )
     skip_special_tokens: SkipJsonSchema[bool] = Field(
         default=True,
         title="Leave out special tokens",
         description="Leave special tokens out of the new text.",
-        json_schema_extra=chinese("省略特殊词元", "新文本中不包含特殊词元。", advanced=True),
+        json_schema_extra=chinese(
+            "省略特殊词元", "新文本中不包含特殊词元。", advanced=True, by_name=True
+        ),
     )
     add_special_tokens: SkipJsonSchema[bool] = Field(
         default=True,
         title="Add special tokens",
         description="Add the special tokens of the model before a prompt; chats have their own.",
         json_schema_extra=chinese(
-            "添加特殊词元", "在提示之前加上模型的特殊词元；对话使用自己的。", advanced=True
+            "添加特殊词元",
+            "在提示之前加上模型的特殊词元；对话使用自己的。",
+            advanced=True,
+            by_name=True,
         ),
     )
     prompt_length: SkipJsonSchema[int | None] = Field(
@@ -183,6 +193,7 @@ class CausalOptions(TextDecodingOptions):
             "模型读取的提示词元数（含特殊词元）；更长的提示不读其末尾，"
             "truncation=left 时不读其开头。留空：全部。",
             advanced=True,
+            by_name=True,
         ),
     )
     details: bool = Field(

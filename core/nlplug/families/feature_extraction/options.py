@@ -55,5 +55,7 @@ class FeatureOptions(LanguageOptions):
         default=False,
         title="Return arrays",
         description="Return numpy arrays instead of lists.",
-        json_schema_extra=chinese("返回数组", "返回 numpy 数组而不是列表。", advanced=True),
+        json_schema_extra=chinese(
+            "返回数组", "返回 numpy 数组而不是列表。", advanced=True, by_name=True
+        ),
     )

@@ -124,6 +124,7 @@ class SequenceClassificationOptions(ExplanationOptions, LanguageOptions):
             "截断句对中的哪段",
             "截断时舍去句对中哪段文本的末尾；longest_first：先截较长的一段，等长后两段同截。",
             advanced=True,
+            by_name=True,
         ),
     )
     stride: Stride = 64
@@ -133,7 +134,10 @@ class SequenceClassificationOptions(ExplanationOptions, LanguageOptions):
         title="All labels by id",
         description="Old form of top_k=None: all labels, in the order of their ids.",
         json_schema_extra=chinese(
-            "按编号返回全部标签", "top_k=None 的旧写法：按编号顺序返回全部标签。", advanced=True
+            "按编号返回全部标签",
+            "top_k=None 的旧写法：按编号顺序返回全部标签。",
+            advanced=True,
+            by_name=True,
         ),
     )
     explain_label: ExplainLabel = None

@@ -14,6 +14,7 @@ from threading import Lock
 
 import numpy as np
 
+from nlplug.argument_rules import is_number
 from nlplug.errors import OptionError
 from nlplug.runtime.decoding.processors import no_token_left
 from nlplug.runtime.decoding.ranking import Ranking, descending, top_places
@@ -250,7 +251,7 @@ def set_seed(seed: int) -> None:
     Raises:
         OptionError: It is not a whole number from 0.
     """
-    if type(seed) is bool or not isinstance(seed, int | np.integer) or seed < 0:
+    if not is_number(seed) or seed < 0:
         raise OptionError(f"seed is {seed!r}.", hint="Give a whole number from 0.")
     _fresh.seed = np.random.SeedSequence(seed)
 

@@ -235,7 +235,10 @@ class DecodingSettings(BaseModel):
         title="Time limit",
         description="Seconds after which a text ends with the next token. Empty: no limit.",
         json_schema_extra=chinese(
-            "时间限制", "超过这么多秒后，文本在下一个词元处结束。留空：不限制。", advanced=True
+            "时间限制",
+            "超过这么多秒后，文本在下一个词元处结束。留空：不限制。",
+            advanced=True,
+            by_name=True,
         ),
     )
 

@@ -7,15 +7,18 @@ https://huggingface.co/docs/inference-providers/tasks/index
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from nlplug.arguments import named_inputs
 from nlplug.errors import InputError, OptionError
 from nlplug.families.family import load
+from nlplug.heard_warnings import heard
 from nlplug.json_text import json_shown
 from nlplug.server.protocols import text_generation
 from nlplug.server.protocols.shapes import Call, Shape
 from nlplug.task import python_only
-from nlplug.validation import make_input, make_options
+from nlplug.validation import make_input, make_options, merge_options
 
 if TYPE_CHECKING:
     from nlplug.server.limits import Limits
@@ -32,7 +35,14 @@ def shape_of(task: Task) -> Shape:
     return shape
 
 
-def parse(body: Any, task: Task, limits: Limits, *, agent: str = "") -> Call:
+def parse(
+    body: Any,
+    task: Task,
+    limits: Limits,
+    *,
+    agent: str = "",
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+) -> Call:
     """Check the body of a request.
 
     Args:
@@ -40,6 +50,7 @@ def parse(body: Any, task: Task, limits: Limits, *, agent: str = "") -> Call:
         task: The task.
         limits: The limits of a request.
         agent: The name of the client.
+        defaults: Default options of the model.
 
     Raises:
         InputError: The body or an input is malformed; the message begins with the field's path.
@@ -63,8 +74,15 @@ def parse(body: Any, task: Task, limits: Limits, *, agent: str = "") -> Call:
                 f"{name or json_shown(name)}: the body cannot have this field.",
                 hint="Options of the task belong under parameters.",
             )
+    parameters = _parameters(body.get("parameters"))
+    parameters = {name: body[name] for name in beside if body.get(name) is not None} | parameters
+    details = shape.details and text_generation.wants_details(parameters)
     variant = shape.variant(body["inputs"])
-    raw = task.wrap(body["inputs"]) if variant is None else list(variant.inputs.values())
+    if variant is None:
+        raw, parameters = named_inputs(task, body["inputs"], (), parameters)
+        raw = task.wrap(raw)
+    else:
+        raw = list(variant.inputs.values())
     limits.check_inputs(raw)
     single = not isinstance(raw, list)
     paths = (
@@ -74,17 +92,16 @@ def parse(body: Any, task: Task, limits: Limits, *, agent: str = "") -> Call:
     )
     inputs = [_input(task, value, path) for path, value in paths.items()]
     stream = _stream(task, _flag(body, "stream"), single)
-    parameters = _parameters(body.get("parameters"))
-    parameters = {name: body[name] for name in beside if body.get(name) is not None} | parameters
-    details = shape.details and text_generation.wants_details(parameters)
-    options = _options(task, parameters, {} if variant is None else variant.presets)
+    notices: list[str] = []
+    with heard(notices):
+        presets = {} if variant is None else variant.presets
+        options = _options(task, parameters, presets, defaults)
     for name, value in ({} if variant is None else variant.excluded).items():
         if options.get(name) == value:
             raise OptionError(
                 f"parameters: {name} cannot be {json_shown(value)} for these inputs.",
                 hint=f"Leave {name} out.",
             )
-    limits.check_options(options, len(inputs))
     if details and "details" in task.Options.model_fields:
         options["details"] = True
         details = stream  # the whole answer has more than the pieces
@@ -98,7 +115,7 @@ def parse(body: Any, task: Task, limits: Limits, *, agent: str = "") -> Call:
         raise InputError(
             "warnings: a streamed answer has them in its headers only.", hint="Leave warnings out."
         )
-    return Call(inputs, options, single, stream, details, warnings, agent, variant)
+    return Call(inputs, options, single, stream, details, warnings, agent, variant, notices)
 
 
 def reply(task: Task, answers: list[Any], call: Call) -> Any:
@@ -152,21 +169,28 @@ def _parameters(parameters: Any) -> dict[str, Any]:
     return dict(parameters)
 
 
-def _options(task: Task, parameters: dict[str, Any], presets: Mapping[str, Any]) -> dict[str, Any]:
+def _options(
+    task: Task,
+    parameters: dict[str, Any],
+    presets: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+) -> dict[str, Any]:
     shape = shape_of(task)
     hidden = python_only(task.Options)
     known = {k: v for k, v in task.Options.model_fields.items() if k not in hidden}
     presets = {**shape.presets, **presets}
     presets = {name: value for name, value in presets.items() if name in known}
-    options = presets | shape.accept(parameters, known)
+    accepted = shape.accept(parameters, known)
     for name in hidden:
-        if name in parameters or (name in options and name not in shape.sets):
+        if name in accepted:
             raise OptionError(
                 f"parameters: The task {task.name!r} has no option {name!r} over HTTP.",
                 hint="It is only available in Python.",
             )
     try:
-        made = make_options(task, options)
+        options = presets | task.adapt(accepted)
+        # With the defaults, because some options need others.
+        made = make_options(task, merge_options(task, defaults, options))
     except OptionError as error:
         raise OptionError(f"parameters: {error.message}", hint=error.hint) from None
     # Converted, because limits compare numbers, and equal options share a batch.

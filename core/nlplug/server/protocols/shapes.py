@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ class Call:
         warnings: Whether the reply is an object with the answer and the warnings about it.
         agent: The name of the client, as its header ``User-Agent`` has it.
         variant: The form of the request, if it is not the usual one.
+        notices: Warnings about the parameters.
     """
 
     inputs: list[TaskInput]
@@ -39,6 +40,7 @@ class Call:
     warnings: bool = False
     agent: str = ""
     variant: Variant | None = None
+    notices: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,6 @@ class Shape:
         presets: Options whose default differs from that of the task.
         accept: Converts the parameters of a request to options of the task.
         details: Whether requests may ask for details.
-        sets: Options of Python only that ``accept`` may set from a parameter of another name.
         variant: Recognizes another form of request by its ``inputs``; None for the usual one.
         variant_schema: The JSON schema of ``inputs`` in that form.
         beside: Parameters that clients send beside ``inputs`` instead of under ``parameters``.
@@ -80,7 +81,6 @@ class Shape:
         lambda parameters, known: dict(parameters)
     )
     details: bool = False
-    sets: frozenset[str] = frozenset()
     variant: Callable[[Any], Variant | None] = lambda inputs: None
     variant_schema: Mapping[str, Any] = field(default_factory=dict)
     beside: frozenset[str] = frozenset()

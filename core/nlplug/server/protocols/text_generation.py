@@ -133,7 +133,6 @@ GENERATED = Shape(
     PLAIN.reply,
     presets={"return_full_text": False},  # the Hub does not include the prompt
     accept=accept,
-    sets=frozenset({"prompt_length"}),
     details=True,
 )
 """As `PLAIN`, with details on request."""
