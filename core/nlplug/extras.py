@@ -23,7 +23,7 @@ def require(module: str, extra: str, *, purpose: str) -> Any:
         MissingExtra: The module is not installed.
     """
     try:
-        with _uncollected():
+        with uncollected():
             return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
@@ -46,11 +46,11 @@ def require_training() -> None:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Look for no garbage meanwhile.
+def uncollected() -> Iterator[None]:
+    """Look for no garbage during imports.
 
-    A large library makes objects by the hundred thousand that stay. To look through them again and
-    again takes a quarter of the time of its import.
+    They make objects by the hundred thousand that stay. To look through them again and again takes
+    a quarter of the time of the import of a large library.
     """
     collects = gc.isenabled()
     gc.disable()

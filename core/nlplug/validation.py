@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
+from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from nlplug.task import Task, TaskInput, TaskOptions
 
 Checked = TypeVar("Checked", bound=BaseModel)
+_WITHOUT_TEXT = (NoneType, int, float)
+"""Types whose values hold no text, which most options have."""
 
 
 def split_arguments(
@@ -218,7 +221,11 @@ def _texts(made: BaseModel) -> Iterator[tuple[str, str]]:
             names = [(f"a name in {path}", name) for name in value]
         elif isinstance(value, list | tuple | set | frozenset):
             parts = list(enumerate(value))
-        todo += [(f"{path}.{key}" if path else str(key), part) for key, part in reversed(parts)]
+        todo += [
+            (f"{path}.{key}" if path else str(key), part)
+            for key, part in reversed(parts)
+            if not isinstance(part, _WITHOUT_TEXT)
+        ]
         todo += names  # before the parts: a path of broken names could not be printed
 
 

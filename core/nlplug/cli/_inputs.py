@@ -93,10 +93,10 @@ def check_output(source: Path | None, target: Path | None) -> None:
     Raises:
         OptionError: ``target``, or a file of rows next to it, is ``source``.
     """
-    from nlplug.data.writers import beside
-
     if source is None or target is None:
         return
+    from nlplug.data.writers import beside
+
     for path in (target, beside(target, "partial"), beside(target, "skipped", kind=".jsonl")):
         if path.exists() and source.exists() and path.samefile(source):
             raise OptionError(

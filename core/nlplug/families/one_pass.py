@@ -13,10 +13,6 @@ from pydantic import Field
 from nlplug.errors import OptionError
 from nlplug.explanations.contract import ExplainableModel
 from nlplug.explanations.options import ExplanationOptions
-from nlplug.explanations.run import explained
-from nlplug.inside.attention import AttentionReader
-from nlplug.inside.result import AttentionMap, Inside
-from nlplug.inside.tokens import neighbors, token_texts
 from nlplug.models.tuned import tuned_for
 from nlplug.runtime.answers import Answers
 from nlplug.runtime.batch_invariance import may_share_batches
@@ -30,7 +26,7 @@ from nlplug.task import Runner, Task, TaskInput, TaskOptions, chinese
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nlplug.inside.result import Request
+    from nlplug.inside.result import Inside, Request
     from nlplug.models.bundle import Bundle
 
 __all__ = [
@@ -184,11 +180,17 @@ class GraphRunner(Runner):
                 raise OptionError(
                     "The answers of this task cannot be explained.", hint="Leave explain out."
                 )
+            from nlplug.explanations.run import explained
+
             return explained(self._engine, self._model, inputs, options)
         return self._engine.map(inputs, options)
 
     def inside(self, item: TaskInput, options: TaskOptions, request: Request) -> Inside:
         """See `nlplug.task.Runner.inside`."""
+        from nlplug.inside.attention import AttentionReader
+        from nlplug.inside.result import AttentionMap, Inside
+        from nlplug.inside.tokens import neighbors, token_texts
+
         request.lacks("probabilities")
         (rows,) = self._model.encode([item], options)
         row = rows[request.place(len(rows))]

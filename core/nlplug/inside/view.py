@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nlplug.bound_task import BoundTask
-from nlplug.inside.result import Inside, Part, Request
 
 if TYPE_CHECKING:
+    from nlplug.inside.result import Inside, Part
     from nlplug.task import TaskInput, TaskOptions
 
 
@@ -42,6 +42,8 @@ class InsideView(BoundTask, ABC):
             InputError: The input is malformed.
             BundleError: The graph of the model does not show what was asked for.
         """
+        from nlplug.inside.result import Request
+
         item, options = self._one(inputs, arguments)
         self._guard.check([item], options).warn()
         request = Request.of(self.bundle, parts, top, window)

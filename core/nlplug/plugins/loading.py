@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from nlplug import hookspecs
+from nlplug.extras import uncollected
 from nlplug.plugins.failures import Broken, hook_failure, import_failure, nearest
 from nlplug.plugins.isolation import run_isolated, stdout_to_stderr
 from nlplug.plugins.metadata import TASK, Dist, Entry
@@ -90,9 +91,11 @@ class Loader:
         Raises:
             Broken: It breaks a rule; some of its hooks may be registered.
         """
-        module = self._import(unit)
+        with uncollected():
+            module = self._import(unit)
         self.register(unit.key, module)
-        with stdout_to_stderr():  # checking a task runs code of its own, such as validators
+        # Checking a task imports its module and runs code of its own, such as validators.
+        with stdout_to_stderr(), uncollected():
             return Plugin(
                 name=unit.names[0],
                 names=unit.names,

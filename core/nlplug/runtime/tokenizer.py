@@ -152,7 +152,7 @@ class Tokenizer:
     @property
     def size(self) -> int:
         """Number of tokens in the vocabulary."""
-        return int(self._plain.get_vocab_size())
+        return self._shared.size
 
     @cached_property
     def text_frame(self) -> tuple[list[int], list[int]]:

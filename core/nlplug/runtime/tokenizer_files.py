@@ -57,6 +57,7 @@ class SharedTokenizer:
 
     Attributes:
         padding: The text of the token with which its file pads rows.
+        size: Number of tokens in its vocabulary, with those that were added.
     """
 
     def __init__(self, rust: RustTokenizer) -> None:
@@ -64,6 +65,7 @@ class SharedTokenizer:
         rust.no_padding()
         rust.no_truncation()
         self.rust = rust
+        self.size = _size_of(rust)
 
 
 _SHARED: SharedValues[SharedTokenizer] = SharedValues()
@@ -99,6 +101,13 @@ def read_tokenizer(file: Path, repository: Repository) -> SharedTokenizer:
     return _SHARED.get(key, lambda: SharedTokenizer(read(content, file, repository)))
 
 
+def _size_of(tokenizer: RustTokenizer) -> int:
+    # get_vocab_size() copies the whole vocabulary to count its tokens with the added ones.
+    model, added = tokenizer.model, tokenizer.get_added_tokens_decoder().values()
+    more = {token.content for token in added if model.token_to_id(token.content) is None}
+    return int(tokenizer.get_vocab_size(with_added_tokens=False)) + len(more)
+
+
 def _content(file: Path) -> bytes:
     return decrypted(file) if is_encrypted(file) else file.read_bytes()
 
@@ -128,8 +137,7 @@ def padding_id(shared: SharedTokenizer, repository: Repository) -> int | None:
     compare with that one. Then the tokenizer's files, and at last the customary names.
     """
     tokenizer = shared.rust
-    size = tokenizer.get_vocab_size()
-    stated = [token for token in repository.token_ids("pad") if token < size]
+    stated = [token for token in repository.token_ids("pad") if token < shared.size]
     if stated:
         return stated[0]
     texts = (repository.special_tokens.get("pad"), shared.padding, "[PAD]", "<pad>")
@@ -207,7 +215,7 @@ def _add_listed(tokenizer: RustTokenizer, repository: Repository) -> None:
     another id, or if the model has no such token.
     """
     stated = repository.config.get("vocab_size")
-    following = tokenizer.get_vocab_size()
+    following = _size_of(tokenizer)
     room = max(stated if type(stated) is int else 0, following)
     known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
     added = []

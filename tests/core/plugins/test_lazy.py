@@ -75,6 +75,63 @@ def test_running_a_task_imports_its_plugin_and_no_other(
     assert not modules & {"torch", "transformers", "gradio", "nlplug_sentiment", "nlplug_webui"}
 
 
+def test_answering_a_text_imports_nothing_for_files_explanations_and_views_inside(
+    site: Path,
+) -> None:
+    modules = imported(site, "run", "tone", "good")
+
+    assert "nlplug.data.formats" in modules
+    files = {f"nlplug.data.{name}" for name in ("readers", "writers", "conll", "excel", "table")}
+    assert not modules & files
+    assert not modules & {"nlplug.explanations.run", "nlplug.inside.result"}
+
+
+_WATCHED = """
+import atexit, gc, json, os, sys
+
+collections = []
+
+def watch(phase, info):
+    for name in ("nlplug.cli.run", "zoo_tone"):
+        if name in sys.modules and getattr(sys.modules[name].__spec__, "_initializing", False):
+            collections.append(name)
+
+def end():
+    gc.callbacks.remove(watch)
+    spinning = os.environ.get("OPENBLAS_THREAD_TIMEOUT")
+    state = [collections, gc.isenabled(), gc.get_freeze_count(), spinning]
+    print(json.dumps(state), file=sys.stderr)
+
+gc.callbacks.append(watch)
+atexit.register(end)
+from nlplug.cli.main import main
+main(["run", "tone", "good"])
+"""
+
+
+@pytest.mark.parametrize("timeout", [None, "9"])
+def test_the_command_looks_for_no_garbage_at_its_start_and_its_end(
+    site: Path, timeout: str | None
+) -> None:
+    given = {} if timeout is None else {"OPENBLAS_THREAD_TIMEOUT": timeout}
+    inherited = environment(site)
+    inherited.pop("OPENBLAS_THREAD_TIMEOUT", None)
+    done = subprocess.run(
+        [sys.executable, "-c", _WATCHED],
+        env=inherited | given,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+
+    collections, enabled, frozen, spinning = json.loads(done.stderr.splitlines()[-1])
+    assert collections == []
+    assert enabled
+    assert frozen > 10_000  # which the interpreter does not look through when it exits
+    assert spinning == (timeout or "4")
+
+
 def test_help_names_tasks_and_commands_of_plugins(site: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "nlplug", "--help"],

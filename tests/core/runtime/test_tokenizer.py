@@ -11,7 +11,7 @@ from fuzz_kit import bounded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as RustTokenizer
-from tokenizers.models import WordPiece
+from tokenizers.models import BPE, Unigram, WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import Whitespace
 
@@ -222,6 +222,27 @@ def read(folder: Path, *, lowercase: bool, max_length: int) -> Tokenizer:
     config = {"tokenizer_class": "BertTokenizer", "do_lower_case": lowercase}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     return Tokenizer(file, max_length=max_length, repository=Repository.read(folder))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        WordPiece({"[UNK]": 0, "good": 1, "bad": 2}, unk_token="[UNK]"),
+        BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")]),
+        Unigram([("<unk>", 0.0), ("good", -1.0), ("bad", -2.0)], 0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+@pytest.mark.parametrize("added", [[], ["<new>"], ["good", "a"], ["<new>", "<other>", "bad", "ab"]])
+def test_the_size_counts_each_token_once(tmp_path: Path, model: Any, added: list[str]) -> None:
+    rust = RustTokenizer(model)
+    rust.add_tokens(added)
+    rust.add_special_tokens(added[:1])
+    rust.save(str(tmp_path / "tokenizer.json"))
+
+    size = Tokenizer(tmp_path / "tokenizer.json", max_length=8).size
+
+    assert size == len(rust.get_vocab(with_added_tokens=True))
 
 
 def test_models_with_equal_tokenizers_share_one(tmp_path: Path) -> None:
