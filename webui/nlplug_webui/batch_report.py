@@ -7,6 +7,7 @@ from html import escape
 
 from nlplug_webui.batch import FileLook, Progress, Tally
 from nlplug_webui.messages import foreign_html
+from nlplug_webui.notices import notices_html
 from nlplug_webui.texts import duration, say
 
 _LABELS_SHOWN = 12
@@ -24,7 +25,10 @@ def progress_html(now: Progress, language: str, downloads: str = "") -> str:
         f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share:.0f}">'
         f'<span style="width:{share:.1f}%"></span></div>'
     )
-    parts = [_line_html(now, language), foreign_html(now.foreign, language), bar, downloads]
+    parts = [_line_html(now, language), bar, downloads]
+    if now.watched is not None:
+        parts.insert(1, foreign_html(now.watched.foreign, language))
+        parts.insert(2, notices_html(now.watched.messages(), language))
     if finished and now.excel is None:
         parts.append(f'<p class="np-note">{escape(say("no_excel", language))}</p>')
     parts.append(_skipped_html(now, language))

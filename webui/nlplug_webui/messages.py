@@ -76,6 +76,12 @@ def _bug(error: BaseException, language: str) -> str:
 
 
 def foreign_html(found: ForeignTexts, language: str) -> str:
+    """`foreign_text` as a line above an answer; empty if there are none."""
+    text = foreign_text(found, language)
+    return f'<p class="np-note np-notice np-foreign" role="status">{escape(text)}</p>' * bool(text)
+
+
+def foreign_text(found: ForeignTexts, language: str) -> str:
     """A notice about texts in languages that the model does not know; empty if there are none."""
     count = found.found.total()
     if not count:
@@ -91,8 +97,7 @@ def foreign_html(found: ForeignTexts, language: str) -> str:
     if found.known:
         known = between.join(found.known_languages(language))
         line += " " + say("foreign_known", language, languages=known)
-    line += " " + say("foreign_answer", language)
-    return f'<p class="np-note np-foreign" role="status">{escape(line)}</p>'
+    return line + " " + say("foreign_answer", language)
 
 
 def card_html(
