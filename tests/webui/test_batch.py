@@ -12,7 +12,7 @@ from openpyxl import load_workbook
 
 from nlplug import Bundle, Pipeline
 from nlplug.data import read_rows
-from nlplug.errors import DataError
+from nlplug.errors import DataError, InputError
 from nlplug.families.sequence_classification import (
     SequenceClassificationModel,
     SequenceClassificationTask,
@@ -225,6 +225,16 @@ def test_the_remaining_time_follows_from_the_rows_so_far() -> None:
     shown = progress_html(now, "en")
     assert "about 40.0 s left" in shown
     assert 'role="progressbar" aria-label="Progress"' in shown
+
+
+def test_a_column_that_was_not_chosen_is_an_error_of_the_page(
+    pipe: Pipeline, tmp_path: Path
+) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_text("id,body\n1,good\n", encoding="utf-8")
+    with pytest.raises(InputError, match="there is no 'text' among the columns id, body") as caught:
+        last(pipe, source, tmp_path)
+    assert caught.value.hint == "Choose the column on this page, or name it 'text' in the file."
 
 
 def test_foreign_rows_are_counted(pipe: Pipeline, tmp_path: Path) -> None:

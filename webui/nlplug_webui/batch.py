@@ -342,7 +342,9 @@ def _inputs(
         filled = {**same, **{name: v for name, v in values.items() if v is not None}}
         for name, info in task.Input.model_fields.items():
             if info.is_required() and name not in same and not columns.get(name):
-                raise no_column(row, name, name)
+                missing = no_column(row, name, name)
+                missing.hint = f"Choose the column on this page, or name it {name!r} in the file."
+                raise missing
         try:
             with placed(row.where):
                 make_input(task, filled)

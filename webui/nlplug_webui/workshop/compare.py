@@ -31,6 +31,7 @@ from nlplug.results import answer_rows
 from nlplug.server.pool import AUTO, Lease, ModelPool
 from nlplug_webui.batch import LIMITS
 from nlplug_webui.fields import Control, input_controls, input_values, option_controls
+from nlplug_webui.file_errors import about_upload
 from nlplug_webui.messages import foreign_text
 from nlplug_webui.models import describe
 from nlplug_webui.notices import notice_texts, unwatched
@@ -233,8 +234,7 @@ class Comparing:
                         agreement(first, second, data, limit=limit, options=own)
                     )
             except NlplugError as error:
-                error.message = error.message.replace(str(path), path.name)
-                raise
+                raise about_upload(error, path) from None
         return {**page.values, "report": page.html()}
 
 
