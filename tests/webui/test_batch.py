@@ -237,6 +237,14 @@ def test_a_column_that_was_not_chosen_is_an_error_of_the_page(
     assert caught.value.hint == "Choose the column on this page, or name it 'text' in the file."
 
 
+def test_long_words_leave_room_for_the_columns_beside_them(tmp_path: Path) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_text(f"text\n<{'w' * 50}&{'x' * 10} y\n", encoding="utf-8")
+    shown = look_html(look(Tone(), source), "en")
+    first, second = f"&lt;{'w' * 23}", "w" * 24
+    assert f"<td>{first}<wbr>{second}<wbr>www&amp;{'x' * 10} y</td>" in shown
+
+
 def test_foreign_rows_are_counted(pipe: Pipeline, tmp_path: Path) -> None:
     source = tmp_path / "rows.txt"
     source.write_text("good\n这部电影很好看\nbad\n", encoding="utf-8")
