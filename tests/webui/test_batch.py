@@ -12,7 +12,7 @@ from openpyxl import load_workbook
 
 from nlplug import Bundle, Pipeline
 from nlplug.data import read_rows
-from nlplug.errors import DataError
+from nlplug.errors import DataError, InputError
 from nlplug.families.sequence_classification import (
     SequenceClassificationModel,
     SequenceClassificationTask,
@@ -227,11 +227,29 @@ def test_the_remaining_time_follows_from_the_rows_so_far() -> None:
     assert 'role="progressbar" aria-label="Progress"' in shown
 
 
+def test_a_column_that_was_not_chosen_is_an_error_of_the_page(
+    pipe: Pipeline, tmp_path: Path
+) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_text("id,body\n1,good\n", encoding="utf-8")
+    with pytest.raises(InputError, match="there is no 'text' among the columns id, body") as caught:
+        last(pipe, source, tmp_path)
+    assert caught.value.hint == "Choose the column on this page, or name it 'text' in the file."
+
+
+def test_long_words_leave_room_for_the_columns_beside_them(tmp_path: Path) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_text(f"text\n<{'w' * 50}&{'x' * 10} y\n", encoding="utf-8")
+    shown = look_html(look(Tone(), source), "en")
+    first, second = f"&lt;{'w' * 23}", "w" * 24
+    assert f"<td>{first}<wbr>{second}<wbr>www&amp;{'x' * 10} y</td>" in shown
+
+
 def test_foreign_rows_are_counted(pipe: Pipeline, tmp_path: Path) -> None:
     source = tmp_path / "rows.txt"
     source.write_text("good\n这部电影很好看\nbad\n", encoding="utf-8")
     end = last(pipe, source, tmp_path)
-    assert (end.foreign.total, end.foreign.found.total()) == (3, 1)
+    assert (end.watched.foreign.total, end.watched.foreign.found.total()) == (3, 1)
     assert "1 of 3 texts look like unknown characters." in progress_html(end, "en")
     assert "3 条文本中有 1 条似乎是模型词表之外的文字。" in progress_html(end, "zh")
 

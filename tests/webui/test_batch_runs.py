@@ -16,6 +16,7 @@ from nlplug.server.pool import ModelPool
 from nlplug_webui import batch_runs, batch_store
 from nlplug_webui.batch_runs import BatchRun, BatchRuns, runs_of
 from nlplug_webui.batch_store import BatchResult, BatchStore
+from nlplug_webui.workshop.batches import Batches
 
 WAIT = 30
 WAITING, FULL = BatchResult("waiting"), BatchResult("full")
@@ -70,6 +71,24 @@ def test_a_run_is_found_again_with_what_it_shows(runs: BatchRuns) -> None:
     assert watched(found)[-1] == "done"
     after = runs.find(run.id)
     assert after is not None and watched(after) == ["done"]
+
+
+def test_a_run_that_failed_is_not_listed_as_one_that_is_being_processed(runs: BatchRuns) -> None:
+    def failing(run: BatchRun) -> Iterator[BatchResult]:
+        run.begin()
+        yield BatchResult("begun")
+        yield BatchResult("the file cannot be read")
+
+    gate = threading.Event()
+    going = runs.start(gated(gate), WAITING, FULL)
+    failed = runs.start(failing, WAITING, FULL)
+    assert watched(failed)[-1] == "the file cannot be read"
+    listed = Batches(runs).known(ids=f"{going.id},{failed.id}")
+    assert listed == {"found": [{"id": going.id, "source": None, "ended": None}]}
+    gate.set()
+    assert watched(going)[-1] == "done"
+    again = runs.find(failed.id)  # its page, loaded again, shows why
+    assert again is not None and watched(again) == ["the file cannot be read"]
 
 
 def test_a_run_learns_that_it_is_stopped(runs: BatchRuns) -> None:

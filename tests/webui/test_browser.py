@@ -142,6 +142,21 @@ def test_spans_are_marked_in_the_text_and_listed(open_page: Open) -> None:
     assert page.locator("#result tbody tr").count() == 3
 
 
+def test_the_only_column_of_a_file_is_shown_and_used(open_page: Open, tmp_path: Path) -> None:
+    source = tmp_path / 'it\'s "my" 文件 & <b>.csv'
+    source.write_text("review\nא good day\nbad\n", encoding="utf-8")
+    page = open_page("tone")
+    page.get_by_role("radio", name="Batch").click()
+    page.locator("#batch-file input[type=file]").set_input_files(source)
+    page.get_by_text("2 rows, ready to run").wait_for()
+    page.wait_for_function("() => document.querySelector('#column-text input')?.value === 'review'")
+    page.locator("#batch-run").click()
+    with page.expect_download() as download:
+        page.locator("#download-csv").click()
+    with open(download.value.path(), encoding="utf-8", newline="") as file:
+        assert [row["review"] for row in csv.DictReader(file)] == ["א good day", "bad"]
+
+
 def test_a_file_is_answered_and_can_be_downloaded(open_page: Open, tmp_path: Path) -> None:
     source = tmp_path / "reviews.csv"
     source.write_text("id,review,label\n7,good,x\n8,bad,y\n", encoding="utf-8")

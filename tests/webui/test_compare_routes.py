@@ -20,7 +20,7 @@ from nlplug.workspace import DataSet, WorkspaceFolder
 from nlplug_webui.serving import make_app
 from nlplug_webui.workshop.compare import marked_rows
 from nlplug_webui.workshop.inside import SHOWN
-from nlplug_webui.workshop.plugins import CATALOGUE
+from nlplug_webui.workshop.plugins import CATALOGUE, Plugins
 from nlplug_webui.workshop.products import TaskTools
 
 OURS = {"x-nlplug-page": "1"}
@@ -47,6 +47,17 @@ def test_the_choices_of_a_task_have_its_models_and_fields(client: TestClient) ->
     top_k = next(one for one in found["options"] if one["name"] == "top_k")
     assert (top_k["kind"], top_k["value"]) == ("number", 1)
     assert top_k["title"] == {"en": "Number of labels", "zh": "标签数量"}
+
+
+def test_a_plugin_that_stays_is_not_reported_as_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "acme-nlp", {}, plugins={"ner": "acme"})
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = Plugins(PluginHost.discover(), loopback=True, protected=True).uninstall("acme-nlp")
+    assert found["ok"] is False
+    assert f"acme-nlp 1.0 is still installed: it is in {tmp_path}, outside" in found["output"]
 
 
 def test_the_scripts_of_the_pages_may_be_kept(client: TestClient) -> None:

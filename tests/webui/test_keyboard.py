@@ -120,6 +120,31 @@ def test_entities_are_marked_changed_and_removed(
     assert found == [("Merkel", "PER"), ("Berlin", "LOC")]
 
 
+@pytest.mark.parametrize(
+    ("language", "text"), [("en-US", "Skip to content"), ("zh-CN", "跳到正文")]
+)
+@pytest.mark.parametrize("path", ["", "sentiment", "compare", "inside", "workspace", "plugins"])
+def test_the_first_link_leads_to_the_content(
+    visitor: Visitor, path: str, language: str, text: str
+) -> None:
+    page = visitor.open(path, locale=language)
+    page.locator(".np-foot").wait_for()
+    link = page.locator(".np-skip")
+    outside = "one => getComputedStyle(one).clipPath !== 'none'"
+    assert link.evaluate(outside)
+    address = page.url
+    page.keyboard.press("Tab")
+    focused(link)
+    assert (link.inner_text(), link.evaluate(outside)) == (text, False)
+    page.keyboard.press("Enter")
+    focused(page.locator("#np-content"))
+    assert page.url.partition("#/")[0] == address.partition("#/")[0]  # no fragment of its own
+    page.keyboard.press("Tab")
+    assert page.evaluate(
+        "() => document.querySelector('#np-content').contains(document.activeElement)"
+    )
+
+
 def test_an_answer_is_selected(visitor: Visitor) -> None:
     texts = {"question": "Who designed the bridge?", "context": "Anna Weber designed the bridge."}
     page = editing(visitor.open("qa"), **texts)

@@ -222,6 +222,37 @@ def test_a_model_with_a_template_answers_a_chat(open_page: Open, tmp_path: Path)
     assert page.locator("#generation-input-text").is_visible()
 
 
+def test_a_chat_is_led_by_the_keyboard(open_page: Open, tmp_path: Path) -> None:
+    template = "{% for m in messages %}{{ m.content }} {% endfor %}"
+    tiny_text_generator(tmp_path / "chatty", chat_template=template, max_length=32)
+    page = open_page(f"generation?model={tmp_path / 'chatty'}")
+    page.locator("#np-chat-box").press_sequentially("once")
+    page.wait_for_function("() => window.nplug.value('temperature') !== undefined")
+    page.locator("#np-presets [data-preset=focused]").press("Enter")
+    page.wait_for_function("() => window.nplug.value('temperature') === 0")
+    box = page.locator("#np-chat-box:focus")
+    page.locator("#np-chat-box").press("Enter")
+    page.locator("[data-chat=again]").wait_for()
+    said = page.locator(".np-chat-turn .np-chat-text").last.inner_text()
+    assert said == said.strip()
+    # The model's tale has no end.
+    told = page.locator(".np-chat .np-notice").inner_text()
+    assert told.startswith("A text ended at the model's context of 32 tokens, before the limit")
+    page.route("**/np-products/whole", lambda route: None)  # the answer never comes
+    page.locator("[data-chat=again]").press("Enter")
+    box.wait_for()
+    assert page.locator(".np-chat .np-notice").count() == 0
+    page.locator("#np-chat-stop").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("[data-chat=again]").wait_for()
+    page.locator("[data-chat=again]").press("Enter")
+    page.locator("#np-chat-stop").press("Enter")
+    box.wait_for()
+    page.locator("#np-chat-new").press("Enter")
+    box.wait_for()
+    assert page.locator(".np-chat-turn").count() == 0
+
+
 def test_types_of_entities_have_names_can_be_hidden_and_are_saved(open_page: Open) -> None:
     page = answered(open_page("ner"), "ner", "Angela Merkel met Barack Obama in Berlin.")
     chips = page.locator("#result .np-type")

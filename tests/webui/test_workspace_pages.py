@@ -241,3 +241,17 @@ def test_without_the_packages_of_training_the_page_says_what_to_install(
         page.locator("#np-train-missing", has_text="pip install 'nlplug[train]'").wait_for()
         assert page.locator("#np-train-start").is_disabled()
         page.close()
+
+
+def test_a_long_text_takes_twelve_lines_of_the_table(
+    visitor: Visitor, workspace: WorkspaceFolder
+) -> None:
+    long = "x" * 30_000
+    made(workspace, "long", "sentiment", [{"text": long, "label": "positive"}])
+    page = visitor.open("workspace#/data/long")
+    row = page.locator(".np-w-table tbody tr").first
+    row.locator("button").wait_for()
+    box = row.bounding_box()
+    assert box is not None and box["height"] < 400
+    row.locator("button").last.click()
+    assert page.locator(".np-w-table .np-w-quote").inner_text() == long

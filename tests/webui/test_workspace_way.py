@@ -31,6 +31,7 @@ TEXTS = [
     for word in words
     for state in STATES
 ]
+LAST_ROW = ("seed", "precisions")
 ENVIRONMENT = {"NLPLUG_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -104,6 +105,8 @@ def test_from_corrections_to_a_wheel(
             ("precisions", "fp32"),
         ):
             page.locator(f"#np-train-{name}").fill(value)
+        seed, precisions = (page.locator(f"#np-train-{n}").bounding_box() for n in LAST_ROW)
+        assert seed and precisions and seed["y"] == precisions["y"]
         page.locator("#np-train-start").click()
 
         # A stop, a reload, and a server that goes and comes back: the run and its page go on.
@@ -114,7 +117,9 @@ def test_from_corrections_to_a_wheel(
         page.locator("#np-run-resume").click()
         page.locator("#np-run-stop").wait_for()
         server.stop()
+        page.locator(".np-error", has_text="The training does not need the server.").wait_for()
         server.start()
+        page.locator(".np-error").wait_for(state="detached")
         page.locator("#np-report-scores").wait_for(timeout=WAIT * 1000)
         page.locator("#np-report-gate tbody tr").first.wait_for()
         assert page.locator("#np-report-gate tbody tr").count() == 1
@@ -125,6 +130,11 @@ def test_from_corrections_to_a_wheel(
             page.locator("#np-report-wheel").click()
         wheel = tmp_path / downloaded.value.suggested_filename
         downloaded.value.save_as(wheel)
+        shown = page.locator("#np-report .np-w-command code").all_inner_texts()
+        assert shown == [
+            f"pip install {wheel.name}",
+            'nlplug run classification "…" --model mine',
+        ]
 
         page.locator("#np-report-use").click()
         page.locator("#model-facts .np-model-name", has_text="mine").wait_for()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nlplug.errors import OptionError
 from nlplug.explanations.options import ExplanationOptions
 from nlplug.explanations.result import is_explained
+from nlplug.heard_warnings import heard
 from nlplug.server.containment import contained
 from nlplug.server.pool import AUTO, Lease, ModelPool
 from nlplug.task import Display, Task
@@ -18,6 +19,7 @@ from nlplug_webui.fields import Control, for_model, input_values, option_values
 from nlplug_webui.first_model import lacks_model, message_html
 from nlplug_webui.forms import control_id
 from nlplug_webui.messages import error_html, foreign_html
+from nlplug_webui.notices import hearing, notices_html, unwatched
 from nlplug_webui.render import MAX_CHARACTERS, Shown, growing_html, show, written_frame
 from nlplug_webui.result import ResultCard
 from nlplug_webui.runs import Ending, Run, Runs
@@ -150,11 +152,13 @@ class Answering:
         yield self._result.message(growing_html("", question.language, before=before))
         with self._lease(question) as lease:
             growing = _Growing(time.perf_counter())
-            notice, pieces = self._pieces(question, lease.pipeline, item, options)
+            notices: list[str] = []
+            with heard(notices):
+                foreign, pieces = self._pieces(question, lease.pipeline, item, options)
             if pieces is None:
                 yield self._answer(question, lease, item, options)
                 return
-            with closing(pieces):
+            with closing(hearing(pieces, notices)) as pieces:
                 for piece in pieces:
                     growing.take(piece)
                     if run.ending is not None:
@@ -168,7 +172,9 @@ class Answering:
                 yield self._result.answer(
                     self._written(question, growing, lease, item, options, before),
                     facts,
-                    notice + record_html(self._task, item, growing.text, []),
+                    foreign
+                    + notices_html(notices, question.language)
+                    + record_html(self._task, item, growing.text, []),
                 )
 
     def _written(
@@ -202,10 +208,8 @@ class Answering:
         """
         try:
             found = pipeline.foreign([item], **options)
-            names = self._task.Options.model_fields
-            if "on_foreign" in names:
-                options = {**options, "on_foreign": "ignore"}  # it is done
-            if "details" in names:
+            options = unwatched(self._task, options)
+            if "details" in self._task.Options.model_fields:
                 options = {**options, "details": True}  # with the probabilities of the tokens
             return foreign_html(found, question.language), pipeline.pieces(item, **options)
         except OptionError:
@@ -215,8 +219,11 @@ class Answering:
         self, question: PageRequest, lease: Lease, item: Any, options: Mapping[str, Any]
     ) -> list[Any]:
         started = time.perf_counter()
-        answers = lease.pipeline.answers([item], **options)
-        answer = next(answers)
+        notices: list[str] = []
+        with heard(notices):
+            answers = lease.pipeline.answers([item], **options)
+            answer = next(answers)
+        notices += answers.short.messages()
         seconds = time.perf_counter() - started
         why = self._why(answer, item, question.language)
         if is_explained(answer):
@@ -234,6 +241,7 @@ class Answering:
             replace(shown, tail=shown.tail + why),
             [duration(seconds), *self._facts(question, lease, bundle.name)],
             foreign_html(answers.foreign, question.language)
+            + notices_html(notices, question.language)
             + record_html(self._task, item, answer, bundle.labels),
             seconds=seconds,
         )

@@ -26,6 +26,7 @@ from nlplug_webui.lasting import LastingFiles
 from nlplug_webui.messages import card_html
 from nlplug_webui.pages import (
     COMPARE_PAGE,
+    CONTENT,
     HOME,
     INSIDE_PAGE,
     PLUGINS_PAGE,
@@ -142,7 +143,7 @@ class WebUI:
     def _page(self, demo: gr.Blocks, page: Page, current: str) -> None:
         failure = self.failed_pages.get(page.path)
         self._frame_top(current)
-        with gr.Column(elem_classes="np-page"):
+        with gr.Column(elem_id=CONTENT, elem_classes="np-page"):
             gr.HTML(self._text(f"title:{page.path}"))
             if failure is None:
                 self._fill(demo, page)
@@ -177,13 +178,13 @@ class WebUI:
 
     def _home(self) -> None:
         self._frame_top(HOME.path)
-        with gr.Column(elem_classes="np-page"):
+        with gr.Column(elem_id=CONTENT, elem_classes="np-page"):
             gr.HTML(self._text("home:html"))
             gr.HTML(self._text("foot:html"))
 
     def _plugins(self, demo: gr.Blocks) -> None:
         self._frame_top(PLUGINS_PAGE)
-        with gr.Column(elem_classes="np-page"):
+        with gr.Column(elem_id=CONTENT, elem_classes="np-page"):
             gr.HTML(self._text(f"title:{PLUGINS_PAGE}"))
             shown = gr.HTML(self._text("plugins:html"), elem_id="plugins")
             demo.load(self._plugins_html, None, shown, **AT_ONCE)
@@ -193,7 +194,7 @@ class WebUI:
     def _scripted(self, name: str) -> None:
         """A page that its script fills."""
         self._frame_top(name)
-        with gr.Column(elem_classes="np-page"):
+        with gr.Column(elem_id=CONTENT, elem_classes="np-page"):
             gr.HTML(self._text(f"title:{name}"))
             gr.HTML(self._text(f"{name}:root"), elem_id=name)
             gr.HTML(self._text("foot:html"))

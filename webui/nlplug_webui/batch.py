@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,9 +26,9 @@ from nlplug.inputs import InputRow, no_column, pick_columns, placed, value_of
 from nlplug.results import answer_columns, answer_rows, answered_rows, free_name
 from nlplug.server.containment import contained
 from nlplug.task import Display
-from nlplug.text.foreign import ForeignTexts
 from nlplug.validation import make_input
 from nlplug_webui.fields import is_short
+from nlplug_webui.notices import Watched
 from nlplug_webui.render import summary
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Progress:
         preview: The first rows: line in the file, input and answer, shortened.
         csv, jsonl, excel: The finished files; None while running, and `excel` where the answers do
             not fit into a sheet.
-        foreign: The rows so far in languages that the model does not know.
+        watched: What the answers so far are warned of.
         tally: The labels of the answers so far.
         skipped: Number of rows that cannot be answered.
         reasons: Line and reason of the first of them.
@@ -121,7 +121,7 @@ class Progress:
     csv: Path | None = None
     jsonl: Path | None = None
     excel: Path | None = None
-    foreign: ForeignTexts = field(default_factory=ForeignTexts)
+    watched: Watched | None = None
     tally: Tally = field(default_factory=Tally)
     skipped: int = 0
     reasons: list[tuple[int, str]] = field(default_factory=list)
@@ -228,7 +228,8 @@ def run_batch(
     stem = f"{plain.stem}-{task.name}"
     csv_file, jsonl_file = folder / f"{stem}.csv", folder / f"{stem}.jsonl"
     rejected_file = folder / f"{stem}.skipped.jsonl"
-    now = Progress(0, total)
+    watched = Watched(pipeline, options)
+    now = Progress(0, total, watched=watched)
     failures: list[Exception] = []
     started = shown = clock()
     with ExitStack() as stack:
@@ -246,13 +247,8 @@ def run_batch(
 
         rows = read_rows(DataFile(source, limits=LIMITS, on_skip=skip))
 
-        def answer(some: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
-            answers = pipeline.answers(some, **options)
-            now.foreign = answers.foreign
-            return answers
-
         answered = answered_rows(
-            answer,
+            watched.answers,
             _inputs(task, rows, columns, same or {}),
             reject=lambda row, error: rows.reject(row.row, error),
         )
@@ -260,7 +256,7 @@ def run_batch(
         lines = stack.enter_context(open_writer(jsonl_file))
         sheet = stack.enter_context(_Sheet(csv_file.with_suffix(".xlsx")))
         names: tuple[list[str], list[str]] | None = None
-        for one, result in _until_failure(answered, failures):
+        for one, result in watched.counted(_until_failure(answered, failures)):
             row = one.row
             found = _rows(task, result)
             names = names or (
@@ -299,7 +295,7 @@ def run_batch(
 
 def _until_failure(
     answered: Iterable[tuple[InputRow, Any]], failures: list[Exception]
-) -> Iterator[tuple[InputRow, Any]]:
+) -> Generator[tuple[InputRow, Any], None, None]:
     """The answers before an error, which is added to ``failures``."""
     try:
         with contained(GeneratorExit):
@@ -346,7 +342,9 @@ def _inputs(
         filled = {**same, **{name: v for name, v in values.items() if v is not None}}
         for name, info in task.Input.model_fields.items():
             if info.is_required() and name not in same and not columns.get(name):
-                raise no_column(row, name, name)
+                missing = no_column(row, name, name)
+                missing.hint = f"Choose the column on this page, or name it {name!r} in the file."
+                raise missing
         try:
             with placed(row.where):
                 make_input(task, filled)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from nlplug_webui.batch import FileLook, Progress, Tally
 from nlplug_webui.messages import foreign_html
+from nlplug_webui.notices import notices_html
 from nlplug_webui.texts import duration, say
 
 _LABELS_SHOWN = 12
 _TEXTS_SHOWN = 12
+_LONG_WORD = re.compile(r"\S{24}(?=\S)")
 
 
 def progress_html(now: Progress, language: str, downloads: str = "") -> str:
@@ -24,7 +27,10 @@ def progress_html(now: Progress, language: str, downloads: str = "") -> str:
         f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share:.0f}">'
         f'<span style="width:{share:.1f}%"></span></div>'
     )
-    parts = [_line_html(now, language), foreign_html(now.foreign, language), bar, downloads]
+    parts = [_line_html(now, language), bar, downloads]
+    if now.watched is not None:
+        parts.insert(1, foreign_html(now.watched.foreign, language))
+        parts.insert(2, notices_html(now.watched.messages(), language))
     if finished and now.excel is None:
         parts.append(f'<p class="np-note">{escape(say("no_excel", language))}</p>')
     parts.append(_skipped_html(now, language))
@@ -33,7 +39,7 @@ def progress_html(now: Progress, language: str, downloads: str = "") -> str:
     if now.preview:
         heads = [say(key, language) for key in ("number", "col_text", "answer")]
         rows = [
-            (str(line), escape(text), f"<strong>{escape(answer)}</strong>")
+            (str(line), _cell_html(text), f"<strong>{_cell_html(answer)}</strong>")
             for line, text, answer in now.preview
         ]
         parts.append(_table_html(heads, rows))
@@ -68,7 +74,7 @@ def look_html(found: FileLook, language: str) -> str:
     """What was read from a file before it is processed: its size, how it was read, first rows."""
     ready = say("batch_ready", language, n=f"{found.rows:,}")
     heads = [say("number", language), *found.columns]
-    rows = [(str(line), *map(escape, cells)) for line, cells in found.first]
+    rows = [(str(line), *map(_cell_html, cells)) for line, cells in found.first]
     parts = [
         f'<p class="np-progress-line">{escape(ready)}</p>',
         f'<p class="np-note">{escape(found.understood)}</p>',
@@ -165,6 +171,11 @@ def _bar_html(name: str, told: str, width: float) -> str:
         f'<span class="np-bar-score">{escape(told)}</span><span class="np-bar-track">'
         f'<span class="np-bar-fill" style="width:{width:.2f}%"></span></span></li>'
     )
+
+
+def _cell_html(text: str) -> str:
+    """A text in which long words can be broken, so that the columns beside it stay in sight."""
+    return escape(_LONG_WORD.sub("\\g<0>\0", text)).replace("\0", "<wbr>")
 
 
 def _table_html(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -135,12 +135,14 @@ class BatchTab:
             return [*nothing, error_html(error, language, file=Path(file))]
         several = self._several()
         typed = [(say("as_typed", language), "")] if several else []
+        # The only column can be meant; as its name does not say so, it is shown.
+        only = found.columns[0] if len(found.columns) == 1 and not several else None
         updates = [
             gr.update(
-                visible=(len(found.columns) > 1 or several)
+                visible=(len(found.columns) > 1 or several or not found.picked[name])
                 and (info.is_required() or bool(found.picked[name])),
                 choices=[*typed, *found.columns] if info.is_required() else ["", *found.columns],
-                value=found.picked[name] or ("" if not info.is_required() or several else None),
+                value=found.picked[name] or ("" if not info.is_required() or several else only),
                 label=say("column", language, field=self._titles[name][language]),
             )
             for name, info in self._task.Input.model_fields.items()

@@ -7,7 +7,6 @@ message follows, because it has the names and values.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from nlplug.errors import NlplugError
@@ -86,15 +85,9 @@ class ErrorText:
     original: str | None = None
 
 
-def error_text(error: NlplugError, language: str, shown: Callable[[str], str] = str) -> ErrorText:
-    """The error in a language.
-
-    Args:
-        error: The error.
-        language: ``en`` or ``zh``.
-        shown: Changes the English message, such as the path in it.
-    """
-    message = shown(error.message)
+def error_text(error: NlplugError, language: str) -> ErrorText:
+    """The error in a language: ``en`` or ``zh``."""
+    message = error.message
     if language != "zh":
         return ErrorText(message, error.hint)
     whole = f"{message}\n{error.hint or ''}"

@@ -18,6 +18,7 @@ from nlplug.errors import (
 from nlplug.plugins import failed_plugin
 from nlplug.text.foreign import ForeignTexts
 from nlplug_webui.error_texts import ErrorText, error_text
+from nlplug_webui.file_errors import about_upload
 from nlplug_webui.texts import say
 
 _log = logging.getLogger(__name__)
@@ -39,19 +40,18 @@ def error_html(error: BaseException, language: str, *, file: Path | None = None)
         error: The error. One of another class than `NlplugError` is a bug; it is logged, and
             the plugin is named.
         language: Language of the card.
-        file: The uploaded file. The message names it without its folder.
+        file: The uploaded file that it is about; see `about_upload`.
     """
-
-    def shown(text: str) -> str:
-        return text if file is None else text.replace(str(file), file.name)
-
     if isinstance(error, NlplugError):
         key = next((k for kind, k in _TITLES if isinstance(error, kind)), "error_other")
-        found = error_text(error, language, shown)
+        found = error_text(error if file is None else about_upload(error, file), language)
     else:
         _log.error("a task failed", exc_info=error)
         key = "error_other"
-        found = ErrorText(shown(f"{type(error).__name__}: {error}"), _bug(error, language))
+        message = f"{type(error).__name__}: {error}"
+        if file is not None:
+            message = message.replace(str(file), file.name)
+        found = ErrorText(message, _bug(error, language))
     friendly = " np-error-mild" if isinstance(error, InputError) else ""
     return card_html(
         say(key, language),
@@ -76,6 +76,12 @@ def _bug(error: BaseException, language: str) -> str:
 
 
 def foreign_html(found: ForeignTexts, language: str) -> str:
+    """`foreign_text` as a line above an answer; empty if there are none."""
+    text = foreign_text(found, language)
+    return f'<p class="np-note np-notice np-foreign" role="status">{escape(text)}</p>' * bool(text)
+
+
+def foreign_text(found: ForeignTexts, language: str) -> str:
     """A notice about texts in languages that the model does not know; empty if there are none."""
     count = found.found.total()
     if not count:
@@ -91,8 +97,7 @@ def foreign_html(found: ForeignTexts, language: str) -> str:
     if found.known:
         known = between.join(found.known_languages(language))
         line += " " + say("foreign_known", language, languages=known)
-    line += " " + say("foreign_answer", language)
-    return f'<p class="np-note np-foreign" role="status">{escape(line)}</p>'
+    return line + " " + say("foreign_answer", language)
 
 
 def card_html(

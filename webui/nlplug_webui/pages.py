@@ -23,6 +23,8 @@ PLUGINS_PAGE = "plugins"
 WORKSPACE_PAGE = "workspace"
 COMPARE_PAGE = "compare"
 INSIDE_PAGE = "inside"
+CONTENT = "np-content"
+"""Id of what a page has below its header."""
 _NAMED = (COMPARE_PAGE, INSIDE_PAGE, WORKSPACE_PAGE, PLUGINS_PAGE)
 """Pages of their own, in the order of the navigation."""
 
@@ -108,6 +110,7 @@ def header_html(pages: Iterable[Page], current: str, language: str, api: str | N
     shortcuts = escape(shortcut_texts(language)["shortcuts"])
     return (
         f'<header class="np-header" data-title="{escape(title)}" data-shortcuts="{keys}">'
+        f'<a class="np-skip" href="#{CONTENT}">{escape(say("skip", language))}</a>'
         '<a class="np-brand" href="./" aria-label="nlplug">'
         '<svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="9"/>'
         '<path d="M11 7v6M21 7v6M8 13h16v3a8 8 0 0 1-16 0zM16 24v3"/></svg>'

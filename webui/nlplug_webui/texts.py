@@ -20,6 +20,7 @@ _PLURAL = re.compile(r"\{(\w+):([^|}]*)\|([^}]*)\}")
 
 TEXTS: dict[str, dict[str, str]] = {
     "tagline": {"en": "Language tasks on this machine", "zh": "在本机运行的语言任务"},
+    "skip": {"en": "Skip to content", "zh": "跳到正文"},
     "home": {"en": "Overview", "zh": "概览"},
     "home_title": {"en": "What would you like to do?", "zh": "你想做什么？"},
     "home_lead": {

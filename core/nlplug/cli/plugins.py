@@ -126,6 +126,7 @@ def uninstall(names: tuple[str, ...], yes: bool) -> None:
     arguments += ["-y"] if installer.uses_pip() else []
     with kept(dists):
         installer.run(["uninstall", *arguments, *dists])
+    installer.check_removed(dists)
 
 
 @plugins.command()

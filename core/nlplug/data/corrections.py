@@ -80,6 +80,9 @@ class Corrections(ABC):
         Raises:
             DataError: The text is missing; the message names file and line.
         """
+        for name in self.fields:
+            if name not in row.values:
+                row.text(name, hint="rename yours.")
         try:
             self.item(row.values)
         except InputError as error:

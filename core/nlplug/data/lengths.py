@@ -72,9 +72,14 @@ def estimate(rows: int, epochs: float, lengths: Lengths | None, base: str) -> st
     seconds = 6 * weights * tokens / (_speed() * _EFFICIENCY)
     return (
         f"Training is likely to take {_about(seconds)} on this CPU, plus evaluations (estimated "
-        f"from {tokens:,.0f} tokens, {weights / 1e6:,.1f} million weights and the measured speed "
-        "of a matrix product)."
+        f"from {tokens:,.0f} tokens, {_count(weights)} weights and the measured speed of a matrix "
+        "product)."
     )
+
+
+def _count(weights: float) -> str:
+    """A number of weights, in millions where there are as many."""
+    return f"{weights / 1e6:,.1f} million" if weights >= 1e6 else f"{weights:,.0f}"
 
 
 def base_file(base: str, name: str) -> Path | None:

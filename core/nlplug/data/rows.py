@@ -51,10 +51,12 @@ class DataRow:
         value = self.values.get(column)
         if isinstance(value, str) and value.strip():
             return value
-        state = "is missing" if column not in self.values else f"is {value!r}, not a text"
+        there = column in self.values
+        state = f"is {value!r}, not a text" if there else "is missing"
+        advice = "Write a text there, or remove the row. " if there else ""
         raise DataError(
             f"{place or self.where}: the column {column!r} {state}.",
-            hint=f"The row has {', '.join(map(repr, self.values))}; {hint}",
+            hint=f"{advice}The row has {', '.join(map(repr, self.values))}; {hint}",
         )
 
     def nested(self, column: str) -> Any:

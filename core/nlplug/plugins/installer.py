@@ -135,6 +135,41 @@ def run(arguments: Sequence[str]) -> None:
         )
 
 
+def check_removed(names: Sequence[str]) -> None:
+    """Check that distributions are not installed any more.
+
+    The installers do not touch what is outside of the environment, and end without an error.
+
+    Raises:
+        PluginError: One is still installed.
+    """
+    for name in names:
+        try:
+            left = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        folder = Path(str(left.locate_file("")))
+        inside = folder.resolve().is_relative_to(Path(sys.prefix).resolve())
+        place = "" if inside else f", outside the environment {sys.prefix}"
+        raise PluginError(
+            f"{name} {left.version} is still installed: it is in {folder}{place}.",
+            hint=_how_to_remove(name, folder, inside),
+        )
+
+
+def _how_to_remove(name: str, folder: Path, inside: bool) -> str:
+    if inside:
+        return f"If it was a second copy, run this again: nlplug plugins uninstall {name}"
+    listed = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if any(one and Path(one).resolve() == folder.resolve() for one in listed):
+        return f"Remove {folder} from PYTHONPATH."
+    owner = Path(sys.base_prefix) / ("python.exe" if os.name == "nt" else "bin/python3")
+    return (
+        "Remove it with the Python that it was installed with, such as: "
+        f"{owner} -m pip uninstall {name}"
+    )
+
+
 def uses_pip() -> bool:
     """Whether `run` uses pip, and not uv."""
     return installer()[-2:] == ["-m", "pip"]

@@ -34,7 +34,7 @@ img{display:block;width:40px;height:40px;margin-bottom:16px}
 h1{margin:0 0 8px;font-size:1.4rem;line-height:1.3}
 p{margin:8px 0}
 a{color:var(--accent);font-weight:600}
-small{display:block;color:var(--soft)}
+small{display:block;margin-top:4px;color:var(--soft)}
 form{display:grid;gap:8px;margin-top:16px}
 label{font-size:.9rem;font-weight:600}
 input,button{font:inherit;padding:9px 14px;border:1px solid var(--line);border-radius:8px}

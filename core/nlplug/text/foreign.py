@@ -31,6 +31,12 @@ class ForeignTexts:
     total: int = 0
     found: Counter[str] = field(default_factory=Counter)
 
+    def add(self, more: ForeignTexts) -> None:
+        """Count those of further inputs of the call."""
+        self.known = more.known
+        self.total += more.total
+        self.found += more.found
+
     def languages(self, language: str = "en") -> list[str]:
         """Names of the languages that were found, the most frequent first."""
         return [name_of(code, language) for code, _ in self.found.most_common()]

@@ -170,9 +170,11 @@ class DataSet:
             How many rows were added to each part.
 
         Raises:
-            DataError: A row cannot be used; nothing is added.
+            DataError: A row cannot be used, or there is none; nothing is added.
         """
         rows = list(read_rows(file))
+        if not rows:
+            raise DataError(f"{file.path} has no rows.", hint="Add at least one row.")
         known = [row for row in rows if corrections.has_value(row.values)]
         rest = [row for row in rows if not corrections.has_value(row.values)]
         new = [corrections.open_row(row) for row in rest]

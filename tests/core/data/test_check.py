@@ -226,6 +226,9 @@ def test_the_estimate_grows_with_the_rows_and_says_how_it_was_made(tmp_path: Pat
     assert " h on this CPU" in long
     assert "84.9 million weights" in long  # BERT base without its embeddings
     assert estimate(10, 1, lengths, "no/such-base") == ""
+    tiny = {"hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 32}
+    (tmp_path / "config.json").write_text(json.dumps(tiny))
+    assert ", 2,048 weights and" in estimate(10, 1, lengths, str(tmp_path))
 
 
 def run(*words: str) -> Result:

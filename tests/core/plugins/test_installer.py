@@ -125,6 +125,36 @@ def test_what_is_no_plugin_is_not_removed() -> None:
     assert "No plugin 'pytest' is installed." in done.stderr
 
 
+def test_a_plugin_outside_of_the_environment_is_not_reported_as_removed(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(site, "acme-nlp", {}, plugins={"ner": "acme"})
+    monkeypatch.setenv("PYTHONPATH", str(site))
+
+    done = CliRunner().invoke(main, ["plugins", "uninstall", "-y", "acme-nlp"])
+
+    assert done.exit_code == PluginError.exit_code
+    assert done.stderr.splitlines() == [
+        f"Error: acme-nlp 1.0 is still installed: it is in {site}, outside the environment "
+        f"{sys.prefix}.",
+        f"Hint: Remove {site} from PYTHONPATH.",
+    ]
+
+
+def test_what_is_left_is_named_with_the_way_to_remove_it(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installer.check_removed(["acme-nlp"])
+    install(site, "acme-nlp", {}, plugins={"ner": "acme"})
+    with pytest.raises(PluginError, match="outside the environment") as caught:
+        installer.check_removed(["acme-nlp"])
+    assert str(caught.value.hint).endswith("-m pip uninstall acme-nlp")
+    monkeypatch.setattr(sys, "prefix", str(site.parent))
+    with pytest.raises(PluginError, match="is still installed") as caught:
+        installer.check_removed(["acme-nlp"])
+    assert "second copy" in str(caught.value.hint)
+
+
 def test_installing_nothing_is_an_error() -> None:
     done = CliRunner().invoke(main, ["plugins", "install", "--no-deps"])
 

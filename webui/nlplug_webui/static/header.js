@@ -33,6 +33,15 @@
     const menu = event.target.closest?.(".np-menu[open]");
     if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) close(menu);
   });
+  // Not by the address: its fragment says what some of the pages show.
+  document.addEventListener("click", (event) => {
+    const skip = event.target.closest?.(".np-skip");
+    if (!skip) return;
+    event.preventDefault();
+    const content = document.getElementById(skip.hash.slice(1));
+    content.tabIndex = -1;
+    content.focus();
+  });
   const start = () => {
     new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
     look();

@@ -36,7 +36,7 @@ class Batches:
         )
 
     def known(self, ids: str = "") -> Any:
-        """Those of some batches that are on the server; a result has a name and a time.
+        """Those of some batches that run or left a result, which has a name and a time.
 
         Args:
             ids: Their names, separated by commas.
@@ -46,7 +46,7 @@ class Batches:
             result = self._runs.store.find(id, opened=False)
             if result is not None:
                 found.append({"id": id, "source": result.source, "ended": result.ended})
-            elif self._runs.find(id) is not None:
+            elif (run := self._runs.find(id)) is not None and not run.ended:
                 found.append({"id": id, "source": None, "ended": None})
         return {"found": found}
 

@@ -24,14 +24,18 @@ from nlplug.evaluation.agreement import agreement
 from nlplug.evaluation.agreement import document as agreement_document
 from nlplug.evaluation.compare import compare, document
 from nlplug.evaluation.run import graph_size
+from nlplug.heard_warnings import heard
 from nlplug.json_text import parse_json
 from nlplug.models.bundle import Bundle
 from nlplug.results import answer_rows
 from nlplug.server.pool import AUTO, Lease, ModelPool
 from nlplug_webui.batch import LIMITS
 from nlplug_webui.fields import Control, input_controls, input_values, option_controls
+from nlplug_webui.file_errors import about_upload
+from nlplug_webui.messages import foreign_text
 from nlplug_webui.models import describe
-from nlplug_webui.texts import LANGUAGES
+from nlplug_webui.notices import notice_texts, unwatched
+from nlplug_webui.texts import LANGUAGES, language_of
 from nlplug_webui.workshop.requests import page_router
 
 PREFIX = "np-compare"
@@ -155,6 +159,7 @@ class Comparing:
 
     def text(
         self,
+        request: Request,
         task: str,
         sides: list[Choice] = Body(min_length=2, max_length=2),  # noqa: B008 - FastAPI's way
         values: list[Any] = Body(),  # noqa: B008 - as above
@@ -164,7 +169,7 @@ class Comparing:
 
         ``options`` are the options that were changed in the form, by name.
         """
-        found = self._host.task(task)
+        found, language = self._host.task(task), language_of(request)
         controls = input_controls(found)
         item = input_values(controls, values)
         given = _options(found, options)
@@ -173,14 +178,19 @@ class Comparing:
         for side in sides:
             with self._pool.lease(found, side.model, side.precision) as lease:
                 _warm(lease, item, given)
+                notices: list[str] = []
+                foreign = lease.pipeline.foreign([item], **given)
                 started = time.perf_counter()
-                answer = lease.pipeline([item], **given)[0]
+                with heard(notices):
+                    answer = lease.pipeline([item], **unwatched(found, given))[0]
                 seconds = time.perf_counter() - started
+                told = [foreign_text(foreign, language), *notice_texts(notices, language)]
                 answered.append(
                     {
                         "name": f"{lease.pipeline.bundle.name}@{lease.pipeline.precision}",
                         "seconds": seconds,
                         "size": graph_size(lease.pipeline.bundle, lease.pipeline.precision),
+                        "notices": [text for text in told if text],
                     }
                 )
                 answers.append(answer_rows(found, answer))
@@ -224,8 +234,7 @@ class Comparing:
                         agreement(first, second, data, limit=limit, options=own)
                     )
             except NlplugError as error:
-                error.message = error.message.replace(str(path), path.name)
-                raise
+                raise about_upload(error, path) from None
         return {**page.values, "report": page.html()}
 
 

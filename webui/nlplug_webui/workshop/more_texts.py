@@ -140,8 +140,8 @@ MORE: dict[str, tuple[str, str]] = {
         "下一个或上一个译文备选",
     ),
     "key_escape": (
-        "Close the editor, the alternatives, the menu or this list",
-        "关闭编辑器、备选译文、菜单或此列表",
+        "Close the editor, the alternatives, the menu or this list; stop an answer of a chat",
+        "关闭编辑器、备选译文、菜单或此列表；停止对话的回答",
     ),
 }
 

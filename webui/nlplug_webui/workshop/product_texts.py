@@ -29,6 +29,10 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     "model_says": ("Model", "模型"),
     "new_chat": ("New chat", "新对话"),
     "edit_message": ("Edit", "编辑"),
+    "chat_cut": (
+        "The answer may be incomplete: it has the maximum number of new tokens (see Options).",
+        "回答可能不完整：已达到“最多新词元数”（见选项）。",
+    ),
     "chat_none": (
         "Write a message. Enter sends it, Shift + Enter begins a new line.",
         "请输入消息。Enter 发送，Shift + Enter 换行。",

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Any
 
-from fastapi import Body
+from fastapi import Body, Request
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from nlplug import PluginHost
 from nlplug.async_iterators import iterate_in_thread
 from nlplug.errors import NlplugError, OptionError
+from nlplug.heard_warnings import heard
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug.text.language_codes import base
-from nlplug_webui.messages import shown_error
+from nlplug_webui.messages import foreign_text, shown_error
+from nlplug_webui.notices import hearing, notice_texts, unwatched
+from nlplug_webui.texts import language_of
 from nlplug_webui.workshop.requests import page_router
 
 PREFIX = "np-products"
@@ -99,27 +103,39 @@ class TaskTools:
                 return {"model": name, **codes}
         return dict.fromkeys(("model", "src_lang", "tgt_lang"))
 
-    async def whole(self, call: ToolCall) -> StreamingResponse:
-        """The answer to a long text, one JSON value per line: its pieces, or an error."""
+    async def whole(self, request: Request, call: ToolCall) -> StreamingResponse:
+        """The answer to a long text, one JSON value per line: its pieces, or an error.
+
+        After the last piece comes why it ended, and what is to know of the answer.
+        """
         size = len(json.dumps(call.item, ensure_ascii=False))
         if size > _LONGEST:
             raise OptionError(
                 f"The text has {size:,} characters.", hint=f"Send at most {_LONGEST:,}."
             )
-        return StreamingResponse(self._lines(call), media_type="application/x-ndjson")
+        lines = self._lines(call, language_of(request))
+        return StreamingResponse(lines, media_type="application/x-ndjson")
 
-    async def _lines(self, call: ToolCall) -> AsyncIterator[str]:
-        async with iterate_in_thread(self._pieces(call)) as lines:
+    async def _lines(self, call: ToolCall, language: str) -> AsyncIterator[str]:
+        async with iterate_in_thread(self._pieces(call, language)) as lines:
             async for line in lines:
                 yield json.dumps(line, ensure_ascii=False) + "\n"
 
-    def _pieces(self, call: ToolCall) -> Any:
+    def _pieces(self, call: ToolCall, language: str) -> Any:
+        notices: list[str] = []
+        finish = None
         try:
             task = self._host.task(call.task)
             with self._pool.lease(task, call.model or None, call.precision or AUTO) as lease:
-                for piece in lease.pipeline.pieces(call.item, **call.options):
-                    if piece.text:
-                        yield {"text": piece.text}
-            yield {"done": True}
+                foreign = lease.pipeline.foreign([call.item], **call.options)
+                with heard(notices):
+                    pieces = lease.pipeline.pieces(call.item, **unwatched(task, call.options))
+                with closing(hearing(pieces, notices)) as pieces:
+                    for piece in pieces:
+                        finish = piece.finish
+                        if piece.text:
+                            yield {"text": piece.text}
+            told = [foreign_text(foreign, language), *notice_texts(notices, language)]
+            yield {"done": True, "finish": finish, "notices": [text for text in told if text]}
         except Exception as error:  # the reply has begun, so the page reads the error from it
             yield shown_error(error)

@@ -27,6 +27,7 @@ from nlplug.workspace.exchange import FORMATS, export
 from nlplug.workspace.gpus import gpus
 from nlplug.workspace.reports import rows_behind, wheel
 from nlplug.workspace.trainings import check_packages, plan
+from nlplug_webui.file_errors import about_upload
 from nlplug_webui.texts import language_of
 from nlplug_webui.workshop.check_texts import check_values
 from nlplug_webui.workshop.requests import page_router
@@ -185,8 +186,7 @@ class Workshop:
             try:
                 return data.take(DataFile(path), ways)
             except NlplugError as error:
-                error.message = error.message.replace(str(path), path.name)
-                raise
+                raise about_upload(error, path) from None
 
     def export_rows(self, name: str, layout: str = "jsonl") -> Response:
         """The rows as a file."""

@@ -239,6 +239,15 @@ TEXTS: dict[str, tuple[str, str]] = {
         "What you entered stays on this page. Click Run when the server is there again.",
         "已输入的内容会保留在此页面。服务器恢复后，请点击“运行”。",
     ),
+    "lost_again": (
+        "Nothing on this page is lost. Try again when the server is there.",
+        "此页面上的内容不会丢失。服务器恢复后请重试。",
+    ),
+    "lost_run": (
+        "The training does not need the server. This page goes on when the server is there again.",
+        "训练不依赖服务器，会继续进行。服务器恢复后，此页面会自动更新。",
+    ),
+    "trained_on": ("data: {name}", "数据：{name}"),
     "remove_span": ("Remove {text} ({label})", "删除 {text}（{label}）"),
 }
 

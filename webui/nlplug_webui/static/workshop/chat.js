@@ -1,6 +1,6 @@
 // A chat with a model that has a chat template; it takes the place of the prompt and is kept in the tab.
 (() => {
-  const { say, el, errorCard } = npw;
+  const { say, el, errorCard, notices } = npw;
   const OPTIONS = ["max_new_tokens", "do_sample", "temperature", "top_k", "top_p", "seed", "repetition_penalty"];
   let turns = []; // {role, content}
   let on = true;
@@ -20,19 +20,21 @@
     const system = el("textarea", { class: "np-w-input", id: "np-chat-system", rows: 2, dir: "auto", ".value": before.system ?? "", oninput: () => store() });
     const box = el("textarea", { class: "np-w-input", id: "np-chat-box", rows: 2, dir: "auto", "aria-label": say("message"), placeholder: say("message"), ".value": before.draft ?? "", oninput: () => store() });
     const send = el("button", { type: "submit", class: "np-button np-w-primary", id: "np-chat-send" }, say("send"));
-    const stop = el("button", { type: "button", class: "np-button", id: "np-chat-stop", hidden: true, onclick: () => writing?.abort() }, say("stop"));
+    const stop = el("button", { type: "button", class: "np-button", id: "np-chat-stop", hidden: true, onclick: () => end() }, say("stop"));
+    // The buttons go away with their focus.
+    const end = () => { writing?.abort(); box.focus(); };
     const small = (name, onclick) => el("button", { type: "button", class: "np-copy", "data-chat": name, onclick }, say(name));
 
     const bubble = (turn, place) => {
       const last = place === turns.length - 1;
       const mine = turn.role === "user";
-      const again = last ? small("again", () => { if (!mine) turns.pop(); answer(); }) : null; // a message may have no answer
+      const again = last ? small("again", () => { if (!mine) turns.pop(); answer(); box.focus(); }) : null; // a message may have no answer
       // What it does would be undone by the answer that is being written.
       const tools = writing ? [] : mine
         ? [small("edit_message", () => { box.value = turn.content; turns = turns.slice(0, place); draw(); box.focus(); }), again]
         : [el("button", { type: "button", class: "np-copy", "data-copy": "value", "data-value": turn.content, "data-done": `✓ ${say("copied")}` }, say("copy")), again];
       return el("article", { class: `np-chat-turn np-chat-${turn.role}` }, el("strong", {}, say(mine ? "you" : "model_says")),
-        el("div", { class: "np-chat-text", dir: "auto" }, turn.content), el("div", { class: "np-chat-tools" }, tools));
+        el("div", { class: "np-chat-text", dir: "auto" }, turn.content.trimStart()), el("div", { class: "np-chat-tools" }, tools));
     };
     const draw = () => {
       log.replaceChildren(...(turns.length ? turns.map(bubble) : [el("p", { class: "np-w-info" }, say("chat_none"))]));
@@ -56,8 +58,9 @@
       try {
         for await (const piece of npTools.lines("./np-products/whole", call, mine.signal)) {
           said.content += piece.text ?? "";
+          if (piece.done) note.replaceChildren(...notices([...piece.notices, ...(piece.finish === "length" && !piece.notices.length ? [say("chat_cut")] : [])]));
           const shown = log.lastElementChild?.querySelector(".np-chat-text");
-          if (shown) shown.textContent = said.content;
+          if (shown) shown.textContent = said.content.trimStart();
           log.scrollTop = log.scrollHeight;
         }
       } catch (error) {
@@ -82,6 +85,7 @@
       send.disabled = false;
       stop.hidden = true;
       draw();
+      box.focus();
     };
     const submit = (event) => {
       event.preventDefault();
@@ -90,7 +94,10 @@
       box.value = "";
       answer();
     };
-    box.onkeydown = (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event); };
+    box.onkeydown = (event) => {
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+      else if (event.key === "Escape" && writing) end();
+    };
     turns = before.turns ?? [];
     draw();
     window.addEventListener("pagehide", store); // also what was written of an answer

@@ -1,6 +1,6 @@
 // The page that compares two models. The task is in the address: #/TASK.
 (() => {
-  const { say, el, bytes, named, rowsOf, get, post, messages, field, input, select, title, byTask, asking, inputs, whileTyping, copyButton, errorCard } = npw;
+  const { say, el, bytes, named, rowsOf, get, post, messages, field, input, select, title, byTask, asking, inputs, whileTyping, copyButton, errorCard, notices } = npw;
   const path = (...parts) => `./np-compare/${parts.map(encodeURIComponent).join("/")}`;
   const percent = (share) => `${(share * 100).toFixed(2)} %`;
   const points = (value) => (typeof value === "number" ? `${value < 0 ? "" : "+"}${(value * 100).toFixed(2)}` : "");
@@ -78,6 +78,7 @@
     const plain = one.rows.map((row) => names.map((name) => (row[name] ?? []).map(([text]) => text).join("")).join("\t")).join("\n");
     return el("article", { class: "np-c-answer" }, el("div", { class: "np-w-head" }, el("h3", {}, one.name), one.rows.length ? copyButton(plain) : null),
       el("p", { class: "np-w-info" }, `${milliseconds(one.seconds)} · ${bytes(one.size)}`),
+      notices(one.notices),
       one.rows.length ? table(names.map(heading), one.rows.map((row) => names.map((name) => el("span", {}, cell(row[name] ?? []))))) : el("p", {}, say("nothing_found")));
   };
 

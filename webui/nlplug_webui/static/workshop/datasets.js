@@ -24,10 +24,13 @@ npw.datasets = (() => {
       note.line);
   };
 
+  // A cell of at most twelve lines; the editor has the whole text.
+  const shortened = (attributes, ...content) => el("td", attributes, el("div", { class: "np-w-short", dir: "auto" }, ...content));
+
   const shownValue = (kind, marked, row) => {
     const text = String(row.fields[marked] ?? "");
-    if (kind === "label") return [el("td", { dir: "auto" }, text), el("td", {}, row.labels.map((name) => el("span", { class: "np-chip", dir: "auto" }, name)))];
-    if (kind === "text") return [el("td", { dir: "auto" }, text), el("td", { dir: "auto" }, row.value ?? "")];
+    if (kind === "label") return [shortened({}, text), el("td", {}, row.labels.map((name) => el("span", { class: "np-chip", dir: "auto" }, name)))];
+    if (kind === "text") return [shortened({}, text), shortened({}, row.value ?? "")];
     const letters = [...text];
     const spans = kind === "spans" ? row.value ?? [] : row.value ? [row.value] : [];
     const parts = [];
@@ -36,7 +39,7 @@ npw.datasets = (() => {
       parts.push(letters.slice(done, span.start).join(""), el("mark", { class: "np-w-span", "data-label": span.label ?? "" }, letters.slice(span.start, span.end).join("")));
       done = span.end;
     });
-    const cell = el("td", { dir: "auto", colspan: kind === "spans" ? 2 : 1 }, ...parts, letters.slice(done).join(""));
+    const cell = shortened({ colspan: kind === "spans" ? 2 : 1 }, ...parts, letters.slice(done).join(""));
     return kind === "spans" ? [cell] : [el("td", { dir: "auto" }, row.fields.question ?? ""), cell];
   };
 

@@ -53,7 +53,7 @@ window.npw = (() => {
   const failure = (values, status) => Object.assign(new Error(values.error ?? status), { hint: values.hint, kind: values.error_type });
 
   // The same for what fetch throws; a call that was cancelled stays one.
-  const unreached = (error) => (error.name === "AbortError" ? error : Object.assign(new Error(say("lost_server")), { lost: true }));
+  const unreached = (error) => (error.name === "AbortError" ? error : Object.assign(new Error(say("lost_server")), { lost: true, hint: say("lost_again") }));
 
   // An answer of the server; a failure is an Error as above.
   const request = async (method, address, body, signal) => {
@@ -106,6 +106,9 @@ window.npw = (() => {
     return { line, tell, trying };
   };
 
+  // What is to know of an answer, in lines above or below it.
+  const notices = (texts) => texts.map((text) => el("p", { class: "np-note np-notice", role: "status" }, text));
+
   const field = (key, input, info) => el("label", { class: "np-w-field" }, el("span", {}, say(key)), input, info ? el("small", {}, say(info)) : null);
   const input = (id, attributes = {}) => el("input", { id, class: "np-w-input", ...attributes });
   const select = (id, pairs, chosen, onchange) => el("select", { id, class: "np-w-input", onchange },
@@ -156,5 +159,5 @@ window.npw = (() => {
     return found ? say(found[2] ? "rows_labelled" : "rows_plain", { n: found[1] }) : told;
   };
 
-  return { say, el, bytes, named, rowsOf, button, busy, decoded, path, get, post, upload, remove, failure, unreached, errorCard, messages, field, input, select, deleting, local, title, taskTitle, dataset, command, copyButton, filled };
+  return { say, el, bytes, named, rowsOf, button, busy, decoded, path, get, post, upload, remove, failure, unreached, errorCard, messages, notices, field, input, select, deleting, local, title, taskTitle, dataset, command, copyButton, filled };
 })();

@@ -68,7 +68,7 @@ npw.report = (() => {
       note.tell(el("p", { class: "np-w-info" }, say("packing")));
       const { file } = await post(path("runs", run.name, "wheel"));
       location.href = path("wheels", file);
-      note.tell(command(`pip install ${file}`));
+      note.tell(el("div", {}, command(`pip install ${file}`), command(`nlplug run ${run.task} "…" --model ${run.name}`)));
     })), { id: "np-report-wheel" });
     const use = el("section", { class: "np-card" }, el("h2", {}, say("model")), el("div", { class: "np-w-line" },
       run.model && here ? el("a", { class: "np-button np-w-primary", id: "np-report-use", href: `./${run.task}?${query}` }, say("use")) : null,

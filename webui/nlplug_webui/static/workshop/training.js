@@ -18,7 +18,7 @@ npw.training = (() => {
   const list = (overview, refresh) => {
     const note = messages();
     const rows = overview.runs.map((run) => el("li", { class: "np-w-item" },
-      el("a", { href: `#/run/${run.name}` }, run.name), el("span", {}, npw.taskTitle(overview, run.task)), el("span", {}, run.dataset ?? ""), el("span", {}, chip(run.stopping ? "stopping" : run.state)),
+      el("a", { href: `#/run/${run.name}` }, run.name), el("span", {}, npw.taskTitle(overview, run.task)), el("span", {}, run.dataset ? say("trained_on", { name: run.dataset }) : ""), el("span", {}, chip(run.stopping ? "stopping" : run.state)),
       run.state === "running" ? el("span", {}) : deleting(say("delete_run", { name: run.name }), note.trying(async () => { await remove(path("runs", run.name)); refresh(); }))));
     return el("section", { class: "np-card" }, el("h2", {}, say("runs")),
       rows.length ? el("ul", { class: "np-w-list" }, rows) : el("p", { class: "np-w-info" }, say("no_runs")), note.line);
@@ -144,6 +144,7 @@ npw.training = (() => {
         told = "";
         return !drawn;
       } catch (error) {
+        if (error.lost) error.hint = say("lost_run");
         if (error.message !== told) lost.tell(npw.errorCard(error));
         told = error.message;
         return Boolean(error.lost);

@@ -1,6 +1,6 @@
 // Tasks with a source and a target language: the languages above the text, and whole text files.
 (() => {
-  const { say, el, messages, errorCard } = npw;
+  const { say, el, messages, errorCard, notices } = npw;
   const LARGEST = 2000000;
   const directions = {}; // model of each pair of languages, as far as it was asked for
 
@@ -90,9 +90,10 @@
       const target = given.name.replace(/(\.[^.]+)?$/, (end) => `.${chosen("tgt_lang") || "translated"}${end}`);
       let made = "";
       let ended = "file_stopped";
+      let known = [];
       try {
         for await (const line of npTools.lines("./np-products/whole", call, stopping.signal)) {
-          if (line.done) ended = "file_done";
+          if (line.done) { ended = "file_done"; known = line.notices; }
           made += line.text ?? "";
           note.tell(el("p", {}, say("file_busy", { name: given.name, share: `${Math.min(99, Math.round((100 * made.length) / Math.max(1, text.length)))} %` })));
         }
@@ -100,7 +101,7 @@
         if (error.name !== "AbortError") throw error;
       }
       note.tell(el("p", { id: "np-whole-done" }, say(ended, { name: given.name }), " ",
-        el("button", { type: "button", class: "np-button", id: "np-whole-save", onclick: () => npTools.save(target, `text/${html ? "html" : "plain"};charset=utf-8`, made) }, say("save_as", { name: target }))));
+        el("button", { type: "button", class: "np-button", id: "np-whole-save", onclick: () => npTools.save(target, `text/${html ? "html" : "plain"};charset=utf-8`, made) }, say("save_as", { name: target }))), ...notices(known));
     };
     file.onchange = async () => {
       if (!file.files[0]) return;
