@@ -30,7 +30,7 @@ settings.load_profile("nlplug")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-# A shell that runs the tests in its background has them ignore Ctrl+C, and their children too.
+# A shell that runs the tests in its background has them ignore Ctrl-C, and their children too.
 if (
     threading.current_thread() is threading.main_thread()
     and signal.getsignal(signal.SIGINT) is signal.SIG_IGN

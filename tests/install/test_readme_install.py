@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from docrunner import Block, blocks, commands, run
@@ -65,15 +65,15 @@ def server(environment: Any) -> Iterator[str]:
         command, cwd=environment.folder, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            yield address(process)
+            yield address(process.stderr)
         finally:
             process.terminate()
 
 
-def address(process: subprocess.Popen[str]) -> str:
-    """The address that a server has written to its standard error."""
+def address(lines: IO[str] | None) -> str:
+    """The address that a server has written."""
     said = ""
-    for line in process.stderr or ():
+    for line in lines or ():
         said += line
         if "Ctrl-C" in line:
             break
@@ -132,12 +132,12 @@ def test_a_clone_has_the_targets_that_are_shown(clone: tuple[Path, list[str]]) -
 def test_a_clone_serves_the_pages(clone: tuple[Path, list[str]]) -> None:
     folder, (demo, _) = clone
     command = [*demo.split(), "PORT=0"]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         try:
-            with urllib.request.urlopen(address(process), timeout=60) as page:
+            with urllib.request.urlopen(address(process.stdout), timeout=60) as page:
                 assert b"nlplug" in page.read()
         finally:
-            process.terminate()
+            process.terminate()  # make ends what it has started
 
 
 @pytest.mark.long

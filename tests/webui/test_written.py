@@ -78,7 +78,7 @@ def test_a_text_comes_line_by_line_and_so_does_its_error(client: TestClient) -> 
         return [json.loads(line) for line in reply.text.splitlines()]
 
     *said, last = lines(task="translation", item={"text": "Hello.\nHello."})
-    assert last == {"done": True}
+    assert last == {"done": True, "finish": "eos", "notices": []}
     assert "".join(piece["text"] for piece in said).count("\n") == 1
     [error] = lines(task="translation", item={"text": "Hello"}, options={"tgt_lang": "de"})
     assert "'de'" in error["error"]

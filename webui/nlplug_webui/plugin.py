@@ -45,7 +45,7 @@ def register_commands(cli: click.Group) -> None:
     "one. It needs a loopback address or API keys.",
 )
 def webui(**settings: Any) -> None:
-    """Serve the web UI and the HTTP API on one port until Ctrl+C.
+    """Serve the web UI and the HTTP API on one port until Ctrl-C.
 
     If NLPLUG_API_KEY or NLPLUG_API_KEYS_FILE is set, browsers have to log in with a key.
     """

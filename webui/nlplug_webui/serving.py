@@ -52,7 +52,7 @@ def serve(
             open_to_all=not is_loopback(host),
         )
         url = f"{url_of(listening)}/"
-        print(f"nlplug is at {url} (stop with Ctrl+C)", flush=True)
+        print(f"nlplug is at {url} (stop with Ctrl-C)", flush=True)
         run(
             app,
             listening,

@@ -53,9 +53,10 @@ def restored(bundle: Bundle, target: Path, *, head: bool = True) -> Path:
         return target
     config = json.loads((bundle.path / CONFIG_FILE).read_text(encoding="utf-8"))
     config.pop(CONFIG_MARK, None)
-    reader = _READERS.get(config["model_type"])
+    kind = config.get("model_type")
+    reader = _READERS.get(kind)
     if reader is None:
-        raise _not_restored(bundle, f"its architecture is {config['model_type']!r}")
+        raise _not_restored(bundle, f"its architecture is {kind!r}")
     try:
         weights = reader(bundle.path / "onnx", config)
         if not head:

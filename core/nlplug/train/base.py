@@ -88,9 +88,15 @@ def with_weights(base: str) -> str:
 
 
 def _is_bundle(name: str) -> bool:
-    """Whether a name means a model in ONNX: a folder of one, or a model in an installed package."""
-    if Path(name).is_dir():
-        return (Path(name) / MANIFEST_FILE).is_file()
+    """Whether a name means a model in ONNX: a folder of one, or a model in an installed package.
+
+    A folder that also has PyTorch weights is a checkpoint: they are exact.
+    """
+    from nlplug.export.preflight.files import weight_files
+
+    folder = Path(name)
+    if folder.is_dir():
+        return (folder / MANIFEST_FILE).is_file() and not weight_files(folder)
     spec = None if "/" in name else packaged(name)
     return spec is not None and spec.path is not None
 

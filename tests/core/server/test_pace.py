@@ -40,7 +40,7 @@ def test_nothing_is_expected_before_the_first_batch() -> None:
         (jobs("a" * 60, "b" * 60), 2),  # and so is more than a batch has characters
         (jobs("a", count=40), 1),  # the next part: the others come after a new request
     ],
-    ids=str,
+    ids=["none", "one", "a batch", "more", "other options", "long texts", "many inputs"],
 )
 def test_requests_wait_for_the_batches_before_them(waiting: list[Job], batches: int) -> None:
     assert wait(pace(2.0), waiting) == 2.0 * batches

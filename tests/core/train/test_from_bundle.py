@@ -18,7 +18,7 @@ from nlplug.errors import ExportError
 from nlplug.export.restore import restored
 from nlplug.families.sequence_classification.settings import SequenceClassificationConfig
 from nlplug.task import Task
-from nlplug.train.base import resolve_base
+from nlplug.train.base import resolve_base, with_weights
 from nlplug.train.run import fine_tune, train
 
 pytestmark = pytest.mark.train
@@ -33,8 +33,15 @@ def made(toy_task: Task, config: Make) -> Path:
     return train(toy_task, config(precisions=["int8"]))
 
 
-def test_training_goes_on_from_a_bundle(toy_task: Task, config: Make, made: Path) -> None:
-    trained = load_file(made.with_name(f"{made.name}.training") / "model" / WEIGHTS)
+def test_training_goes_on_from_a_bundle(
+    toy_task: Task, config: Make, made: Path, tmp_path: Path
+) -> None:
+    checkpoint = made.with_name(f"{made.name}.training") / "model"
+    trained = load_file(checkpoint / WEIGHTS)
+    both = tmp_path / "both"  # exact weights beside the graphs are taken
+    shutil.copytree(made, both)
+    shutil.copy(checkpoint / WEIGHTS, both)
+    assert with_weights(resolve_base(toy_task, str(both))) == str(both)
     shutil.rmtree(made.with_name(f"{made.name}.training"))  # as where only the bundle is handed on
 
     again = config(base=str(made), output=made.with_name("again"), epochs=1, learning_rate=1e-9)
