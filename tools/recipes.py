@@ -276,6 +276,45 @@ def fine_tuned(
     return mean([start, trained], work / "mean", weights=[1 - share, share])
 
 
+def gone_on(
+    task: Task,
+    bundle: Path,
+    *,
+    files: Path,
+    settings: Path,
+    work: Path,
+    runs: Mapping[str, str],
+    shares: Sequence[float],
+) -> Path:
+    """The mean of the weights of an embedded model and of runs that go on from them.
+
+    The weights before keep what the runs would lose.
+
+    Args:
+        task: The task that is trained.
+        bundle: The embedded model.
+        files: Folder of the prepared files; ``eval.jsonl.gz`` chooses the checkpoints.
+        settings: Folder of the settings: ``NAME.toml`` of the run ``NAME``.
+        work: Folder of the runs.
+        runs: The runs in their order; name → the file of its training rows, without endings.
+        shares: The share of the embedded model and that of each run in the mean.
+    """
+    from nlplug.export.restore import restored
+
+    made = [restored(Bundle.open(bundle), work / "start")]
+    for name, rows in runs.items():
+        checkpoint = checkpoint_of(
+            task,
+            train=files / f"{rows}.jsonl.gz",
+            eval=files / "eval.jsonl.gz",
+            settings=settings / f"{name}.toml",
+            output=work / name,
+            base=str(made[-1]),
+        )
+        made.append(checkpoint)
+    return mean(made, work / "mean", weights=shares)
+
+
 def pretrained_of(
     *, train: Path, eval: Path, settings: Path, output: Path, tokenizer: Path | None = None
 ) -> Path:

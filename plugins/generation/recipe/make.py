@@ -13,11 +13,10 @@ from pathlib import Path
 
 from loops import is_stuck
 from prepare import prepare
-from recipes import checkpoint_of, embed, evaluated, mean, pretrained_of, recipe_run, suited
+from recipes import checkpoint_of, embed, evaluated, gone_on, pretrained_of, recipe_run, suited
 
-from nlplug import Bundle, pipeline
+from nlplug import pipeline
 from nlplug.data import read_rows
-from nlplug.export.restore import restored
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_generation.task import GenerationTask
 
@@ -67,19 +66,16 @@ def train(files: Path, work: Path) -> Path:
 
 
 def train_again(files: Path, work: Path) -> Path:
-    """The mean of the weights of the embedded model and of two trainings that go on from them."""
-    made = [restored(Bundle.open(BUNDLE), work / "start")]
-    for name, texts in (("again", "again"), ("settle", "last")):
-        checkpoint = checkpoint_of(
-            GenerationTask(),
-            train=files / f"{texts}.jsonl.gz",
-            eval=files / "eval.jsonl.gz",
-            settings=HERE / f"{name}.toml",
-            output=work / name,
-            base=str(made[-1]),
-        )
-        made.append(checkpoint)
-    return mean(made, work / "mean", weights=SHARES)
+    """The checkpoint that goes on from the weights of the embedded model; the end is on tales."""
+    return gone_on(
+        GenerationTask(),
+        BUNDLE,
+        files=files,
+        settings=HERE,
+        work=work,
+        runs={"again": "again", "settle": "last"},
+        shares=SHARES,
+    )
 
 
 def export(checkpoint: Path, gate: Path, target: Path) -> None:

@@ -16,15 +16,13 @@ from recipes import (
     checkpoint_of,
     embed,
     evaluated,
-    mean,
+    gone_on,
     pretrained_of,
     recalibrate,
     recipe_run,
 )
 
-from nlplug import Bundle
 from nlplug.data import read_rows
-from nlplug.export.restore import restored
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_translation.task import TranslationTask
 
@@ -102,18 +100,15 @@ def train_again(files: Path, work: Path) -> Path:
     It learns short texts first, then all kinds at a lower rate. The mean with the weights before
     keeps what long texts would lose.
     """
-    made = [restored(Bundle.open(BUNDLE), work / "start")]
-    for name, pairs in (("again", "again"), ("settle", "train")):
-        checkpoint = checkpoint_of(
-            TranslationTask(),
-            train=files / f"{pairs}.jsonl.gz",
-            eval=files / "eval.jsonl.gz",
-            settings=HERE / f"{name}.toml",
-            output=work / name,
-            base=str(made[-1]),
-        )
-        made.append(checkpoint)
-    return mean(made, work / "mean", weights=SHARES)
+    return gone_on(
+        TranslationTask(),
+        BUNDLE,
+        files=files,
+        settings=HERE,
+        work=work,
+        runs={"again": "again", "settle": "train"},
+        shares=SHARES,
+    )
 
 
 def export(checkpoint: Path, pairs: Path, gate: Path, target: Path) -> None:
