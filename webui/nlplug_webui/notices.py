@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nlplug.heard_warnings import heard
 from nlplug.runtime.answers import Answers, ShortTexts
 from nlplug.text.foreign import ForeignTexts
+from nlplug_webui.messages import foreign_text
 
 if TYPE_CHECKING:
     from nlplug.inputs import InputRow
@@ -119,6 +120,12 @@ def unwatched(task: Task, options: Mapping[str, Any]) -> dict[str, Any]:
 def notice_texts(messages: Iterable[str], language: str) -> list[str]:
     """The messages in a language; in Chinese, those without a translation stay English."""
     return [_in_chinese(message) if language == "zh" else message for message in messages]
+
+
+def all_texts(foreign: ForeignTexts, messages: Iterable[str], language: str) -> list[str]:
+    """The notice about foreign texts, if there is one, and the messages."""
+    known = foreign_text(foreign, language)
+    return [*([known] if known else []), *notice_texts(messages, language)]
 
 
 def notices_html(messages: Iterable[str], language: str) -> str:

@@ -32,9 +32,8 @@ from nlplug.server.pool import AUTO, Lease, ModelPool
 from nlplug_webui.batch import LIMITS
 from nlplug_webui.fields import Control, input_controls, input_values, option_controls
 from nlplug_webui.file_errors import about_upload
-from nlplug_webui.messages import foreign_text
 from nlplug_webui.models import describe
-from nlplug_webui.notices import notice_texts, unwatched
+from nlplug_webui.notices import all_texts, unwatched
 from nlplug_webui.texts import LANGUAGES, language_of
 from nlplug_webui.workshop.requests import page_router
 
@@ -184,13 +183,12 @@ class Comparing:
                 with heard(notices):
                     answer = lease.pipeline([item], **unwatched(found, given))[0]
                 seconds = time.perf_counter() - started
-                told = [foreign_text(foreign, language), *notice_texts(notices, language)]
                 answered.append(
                     {
                         "name": f"{lease.pipeline.bundle.name}@{lease.pipeline.precision}",
                         "seconds": seconds,
                         "size": graph_size(lease.pipeline.bundle, lease.pipeline.precision),
-                        "notices": [text for text in told if text],
+                        "notices": all_texts(foreign, notices, language),
                     }
                 )
                 answers.append(answer_rows(found, answer))

@@ -17,8 +17,8 @@ from nlplug.errors import NlplugError, OptionError
 from nlplug.heard_warnings import heard
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug.text.language_codes import base
-from nlplug_webui.messages import foreign_text, shown_error
-from nlplug_webui.notices import hearing, notice_texts, unwatched
+from nlplug_webui.messages import shown_error
+from nlplug_webui.notices import all_texts, hearing, unwatched
 from nlplug_webui.texts import language_of
 from nlplug_webui.workshop.requests import page_router
 
@@ -135,7 +135,7 @@ class TaskTools:
                         finish = piece.finish
                         if piece.text:
                             yield {"text": piece.text}
-            told = [foreign_text(foreign, language), *notice_texts(notices, language)]
-            yield {"done": True, "finish": finish, "notices": [text for text in told if text]}
+            told = all_texts(foreign, notices, language)
+            yield {"done": True, "finish": finish, "notices": told}
         except Exception as error:  # the reply has begun, so the page reads the error from it
             yield shown_error(error)
