@@ -104,12 +104,12 @@ def _arrays(graph: Any) -> Weights:
 
 def _bert(folder: Path, config: Any) -> Weights:
     graph = _graph(folder / _GRAPH)
-    state = _encoder(graph, config["num_hidden_layers"])
-    return {f"bert.{name}": value for name, value in state.items()} | _head(graph)
-
-
-def _encoder(graph: Any, layers: int) -> Weights:
     values = {name: value.astype(np.float32) for name, value in _arrays(graph).items()}
+    state = _encoder(graph, values, config["num_hidden_layers"])
+    return {f"bert.{name}": value for name, value in state.items()} | _head(graph, values)
+
+
+def _encoder(graph: Any, values: Weights, layers: int) -> Weights:
     sources = {output: node for node in graph.node for output in node.output}
     state = {
         name.removeprefix("bert."): value
@@ -149,9 +149,8 @@ def _is_product(node: Any, values: Weights) -> bool:
     return kind == "MatMulIntegerToFloat" or (kind == "MatMul" and node.input[1] in values)
 
 
-def _head(graph: Any) -> Weights:
+def _head(graph: Any, values: Weights) -> Weights:
     """Weights and biases of the layers behind the encoder."""
-    values = _arrays(graph)
     state = {
         name: value
         for name, value in values.items()

@@ -147,7 +147,8 @@ def check_base(config: TrainConfig) -> None:
         ExportError: Its files are truncated or unreadable.
         TrainingError: Its tokenizer cannot be loaded.
     """
-    check_source(config.base)
+    if not Path(config.base).is_dir():  # a folder was checked when the base was resolved
+        check_source(config.base)
     _tokenizer(config)
 
 
