@@ -29,6 +29,12 @@ WAIT = 300.0
 """Seconds after which something that never happens fails the test."""
 
 
+def choose_file(page: Page, source: Path) -> None:
+    """Open the tab of batches, and choose a file there."""
+    page.get_by_role("radio", name="Batch").click()
+    page.locator("#batch-file input[type=file]").set_input_files(source)
+
+
 def cached_translator(cache: Path, folder: Path) -> Path:
     """Put the model acme/fr-en into a cache, as if it was downloaded; its folder there."""
     pair = {"source_lang": "fr", "target_lang": "en"}

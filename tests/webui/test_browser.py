@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from webui_kit import LastingServer, Visitor
+from webui_kit import LastingServer, Visitor, choose_file
 
 from nlplug.testing import tiny_text_classifier
 
@@ -146,8 +146,7 @@ def test_the_only_column_of_a_file_is_shown_and_used(open_page: Open, tmp_path: 
     source = tmp_path / 'it\'s "my" 文件 & <b>.csv'
     source.write_text("review\nא good day\nbad\n", encoding="utf-8")
     page = open_page("tone")
-    page.get_by_role("radio", name="Batch").click()
-    page.locator("#batch-file input[type=file]").set_input_files(source)
+    choose_file(page, source)
     page.get_by_text("2 rows, ready to run").wait_for()
     page.wait_for_function("() => document.querySelector('#column-text input')?.value === 'review'")
     page.locator("#batch-run").click()
@@ -161,8 +160,7 @@ def test_a_file_is_answered_and_can_be_downloaded(open_page: Open, tmp_path: Pat
     source = tmp_path / "reviews.csv"
     source.write_text("id,review,label\n7,good,x\n8,bad,y\n", encoding="utf-8")
     page = open_page("tone")
-    page.get_by_role("radio", name="Batch").click()
-    page.locator("#batch-file input[type=file]").set_input_files(source)
+    choose_file(page, source)
     page.get_by_text("2 rows, ready to run").wait_for()
     shown = page.locator("#batch-result")
     assert shown.locator("th").all_inner_texts() == ["line", "id", "review", "label"]
@@ -195,8 +193,7 @@ def test_bad_rows_of_a_file_are_named_and_the_others_answered(
     source = tmp_path / "broken.jsonl"
     source.write_text('{"text": "good"}\n{"text": \n', encoding="utf-8")
     page = open_page("tone")
-    page.get_by_role("radio", name="Batch").click()
-    page.locator("#batch-file input[type=file]").set_input_files(source)
+    choose_file(page, source)
     page.get_by_text("1 row, ready to run").wait_for()
     assert "1 skipped: not JSON" in page.locator("#batch-result").inner_text()
     page.locator("#batch-run").click()
@@ -211,8 +208,7 @@ def test_a_file_of_another_kind_is_refused_with_a_message(open_page: Open, tmp_p
     source = tmp_path / "report.pdf"
     source.write_bytes(b"%PDF-1.4")
     page = open_page("tone")
-    page.get_by_role("radio", name="Batch").click()
-    page.locator("#batch-file input[type=file]").set_input_files(source)
+    choose_file(page, source)
     page.get_by_text("Invalid file type").first.wait_for()
 
 
@@ -221,8 +217,7 @@ def long_batch(open_page: Open, folder: Path) -> Page:
     source = folder / "long.txt"
     source.write_text("good\n" * 200_000, encoding="utf-8")
     page = open_page("tone")
-    page.get_by_role("radio", name="Batch").click()
-    page.locator("#batch-file input[type=file]").set_input_files(source)
+    choose_file(page, source)
     page.get_by_text("200,000 rows, ready to run").wait_for()
     page.locator("#batch-run").click()
     page.locator("#batch-result .np-progress ~ .np-table tbody tr").first.wait_for()

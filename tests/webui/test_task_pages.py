@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from webui_kit import choose_file
 
 from nlplug.models.manifest import Manifest
 from nlplug.models.writer import BundleWriter
@@ -173,8 +174,7 @@ def test_one_question_runs_over_a_file_of_contexts(
     source.write_text("It is in Paris.\nIt is in New York.\n", encoding="utf-8")
     page = visit(open_page, "qa", models / "qa")
     page.locator("#qa-input-question").locator("textarea, input").first.fill("Where?")
-    page.get_by_role("radio", name="Batch").click()
-    page.locator("#batch-file input[type=file]").set_input_files(source)
+    choose_file(page, source)
     page.get_by_text("2 rows, ready to run").wait_for()
     page.locator("#batch-run").click()
     page.locator("#download-csv").wait_for()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from time import sleep
 from typing import Any
 
@@ -138,17 +139,22 @@ def test_a_body_of_unknown_length_is_refused_as_it_grows(
     assert client.post("/models/tone", content=chunks).status_code == 413
 
 
+def submitting(app: FastAPI, gated: Pipeline) -> Callable[[], Future[Any]]:
+    """What puts one more request into the queue of the gated model."""
+    serving = app.state.nlplug
+    served = serving.catalog.find("gated")
+    inputs = [gated.definition.Input(text="good")]  # type: ignore[call-arg]
+    return lambda: serving.submit(served, inputs, {})
+
+
 def test_a_full_queue_says_when_to_come_again(
     empty_host: PluginHost, gated: Pipeline, gate: Gate, connect: Connect
 ) -> None:
     app = create_app(empty_host, models={"gated": gated}, max_queue=1)
-    client = connect(app)
-    serving = app.state.nlplug
-    served = serving.catalog.find("gated")
-    inputs = [gated.definition.Input(text="good")]  # type: ignore[call-arg]
-    serving.submit(served, inputs, {})
+    client, submit = connect(app), submitting(app, gated)
+    submit()
     assert gate.entered.wait(WAIT)
-    serving.submit(served, inputs, {})
+    submit()
     response = client.post("/models/gated", json={"inputs": "good"})
     gate.opened.set()
     assert response.status_code == 429
@@ -160,18 +166,15 @@ def test_a_request_that_would_wait_too_long_is_told_when_to_come_again(
     empty_host: PluginHost, gated: Pipeline, gate: Gate, connect: Connect
 ) -> None:
     app = create_app(empty_host, models={"gated": gated}, timeout=0.2)
-    client = connect(app)
-    serving = app.state.nlplug
-    served = serving.catalog.find("gated")
-    inputs = [gated.definition.Input(text="good")]  # type: ignore[call-arg]
-    slow = serving.submit(served, inputs, {})
+    client, submit = connect(app), submitting(app, gated)
+    slow = submit()
     assert gate.entered.wait(WAIT)
     sleep(2.0)
     gate.opened.set()
     slow.result(WAIT)
     gate.opened.clear()
     gate.entered.clear()
-    serving.submit(served, inputs, {})
+    submit()
     assert gate.entered.wait(WAIT)
     response = client.post("/models/gated", json={"inputs": "good"})
     gate.opened.set()
