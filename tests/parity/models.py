@@ -107,10 +107,12 @@ def _spread(model: Any) -> None:
     """Weights wide enough that tokens differ and look at each other."""
     import torch
 
+    # Where nothing is normalized, values would grow until float32 has no digits left for them.
+    scale = 0.25 if getattr(model.config, "normalization_type", "") == "no_norm" else 1.0
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "LayerNorm" in name or "layer_norm" in name:
-                weight.add_(torch.randn_like(weight) * 0.1)
+                weight.add_(torch.randn_like(weight) * 0.1).mul_(scale)
             elif "embeddings" in name:
                 weight.copy_(torch.randn_like(weight))
             elif name.startswith(("classifier", "qa_outputs")):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,23 +35,63 @@ def mpnet(texts: list[str]) -> Any:
 
 
 def _pieces(texts: list[str], specials: list[str], lowercase: bool) -> Any:
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-    inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    inner.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    inner.decoder = decoders.WordPiece()
-    inner.train_from_iterator(
-        texts,
-        trainers.WordPieceTrainer(
-            vocab_size=_VOCABULARY // 3,  # words are cut into pieces as in real ones
-            # Rarer letters are unknown words, as emoji are to many a real vocabulary.
-            limit_alphabet=150,
-            special_tokens=specials,
-            show_progress=False,
-        ),
+    normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    before = pre_tokenizers.BertPreTokenizer()
+    words = _words(texts, normalizer, before)
+    # Rarer letters are unknown words, as emoji are to many a real vocabulary.
+    common = {letter for letter, _ in Counter("".join(words)).most_common(150)}
+    words = [f"▁{word}" for word in words if common.issuperset(word)]
+    # Words are cut into pieces as in real vocabularies, which are larger.
+    size = _VOCABULARY // 3 - len(specials)
+    found = [name for name, _ in _learned(words, size, model_type="bpe")]
+    pieces = [
+        *sorted(common),
+        *(f"##{letter}" for letter in sorted(common)),
+        *(name[1:] if name.startswith("▁") else f"##{name}" for name in found),
+    ]
+    inner = Tokenizer(
+        models.WordPiece(
+            {name: number for number, name in enumerate(dict.fromkeys([*specials, *pieces]))},
+            unk_token="[UNK]",
+        )
     )
+    inner.normalizer = normalizer
+    inner.pre_tokenizer = before
+    inner.decoder = decoders.WordPiece()
+    inner.add_special_tokens(specials)
     return inner
+
+
+def _words(texts: list[str], normalizer: Any, pre_tokenizer: Any) -> list[str]:
+    if normalizer is not None:
+        texts = [normalizer.normalize_str(text) for text in texts]
+    return [word for text in texts for word, _ in pre_tokenizer.pre_tokenize_str(text)]
+
+
+def _learned(words: list[str], size: int, **settings: Any) -> list[tuple[str, float]]:
+    """Pieces and scores by SentencePiece: the trainers of ``tokenizers`` differ in each run."""
+    import sentencepiece
+
+    found = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(words),
+        model_writer=found,
+        vocab_size=size,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        normalization_rule_name="identity",
+        add_dummy_prefix=False,
+        split_by_unicode_script=False,
+        split_by_number=False,
+        num_threads=1,
+        minloglevel=2,
+        **settings,
+    )
+    made = sentencepiece.SentencePieceProcessor(model_proto=found.getvalue())
+    own = len(["<unk>", "<s>", "</s>"])
+    return [(made.id_to_piece(one), made.get_score(one)) for one in range(own, len(made))]
 
 
 def roberta(texts: list[str]) -> Any:
@@ -115,27 +157,25 @@ def unigram(
     size: int = _VOCABULARY,
 ) -> Any:
     """Trained on texts; with ``split`` at spaces first, else the offsets of words hold them."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-    inner = Tokenizer(models.Unigram())
-    if normalizer is not None:
-        inner.normalizer = normalizer
     metaspace = pre_tokenizers.Metaspace(prepend_scheme="always")
-    inner.pre_tokenizer = (
+    before = (
         pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), metaspace])
         if split
         else metaspace
     )
-    inner.decoder = decoders.Metaspace(prepend_scheme="always")
-    inner.train_from_iterator(
-        texts,
-        trainers.UnigramTrainer(
-            vocab_size=size,
-            special_tokens=specials,
-            unk_token=unknown,
-            show_progress=False,
-        ),
+    pieces = _learned(_words(texts, normalizer, before), size - len(specials))
+    inner = Tokenizer(
+        models.Unigram(
+            [*((name, 0.0) for name in specials), *pieces], unk_id=specials.index(unknown)
+        )
     )
+    if normalizer is not None:
+        inner.normalizer = normalizer
+    inner.pre_tokenizer = before
+    inner.decoder = decoders.Metaspace(prepend_scheme="always")
+    inner.add_special_tokens(specials)
     return inner
 
 
