@@ -22,9 +22,11 @@ from nlplug.export.quantize import quantize_columns
 PRECISIONS = ("fp32", "int8", "int8-blocks")
 """Float, int8 weights with activations quantized at run time, and int8 weights in blocks."""
 
-BLOCKS = (128, 64, 32)
+BLOCKS = (64, 32)
 """Sizes of the blocks of a column that share a scale: the first that divides the column is used.
-For one row, blocks of 128 are a sixth faster than blocks of 32 (onnxruntime 1.32, one thread)."""
+With larger ones, ``MatMulNBits`` multiplies one row by another kernel than several: the last bits
+of a row then depend on the rows beside it, and activations that are rounded from them may differ by
+a whole step (onnxruntime 1.32, AVX-512). Blocks of 128 are up to a sixth faster."""
 _BLOCK_TOP = 127.0
 _ZERO = 128.0
 _INT8_ACTIVATIONS = 4
