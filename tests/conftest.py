@@ -152,17 +152,20 @@ def _takes_long(item: pytest.Item) -> bool:
     return folder in (".", "e2e") or bool(_LONG & marks) or "data_folder" in names
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order the files, and skip the tests for a CUDA device where there is none.
 
-    Those that take long, and that other tests cover in part, are skipped unless `make long` runs.
+    Those that take long, and that other tests cover in part, are skipped unless `make long` runs,
+    or the parity tests write their report.
     """
+    from parity.summary import REPORT
+
     # A worker that began a file of a few long tests at the end would work alone, so these come
     # first, and then those with most tests.
     tests = Counter(item.path for item in items)
     long = {item.path for item in items if _takes_long(item)}
     items.sort(key=lambda item: (item.path not in long, -tests[item.path], item.path))
-    if not os.environ.get("NLPLUG_LONG"):
+    if not os.environ.get("NLPLUG_LONG") and config.getoption(REPORT) is None:
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="NLPLUG_LONG is not set; see `make long`"))

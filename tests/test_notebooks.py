@@ -1,4 +1,7 @@
-"""The notebooks of the documentation run from their first cell to their last, in both languages."""
+"""The notebooks of the documentation run from their first cell to their last, in both languages.
+
+`make test` runs some of them; `make long` runs all.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,7 @@ pytestmark = pytest.mark.train
 
 FOLDER = ROOT / "docs" / "notebooks"
 ENGLISH = sorted(path for path in FOLDER.glob("*.ipynb") if not path.name.endswith(".zh.ipynb"))
-# The same code with other comments and texts, which `make long` runs too.
-CHINESE = [pytest.param(path.with_suffix(".zh.ipynb"), marks=pytest.mark.long) for path in ENGLISH]
+OFTEN = ("csv_to_wheel", "plugin", "transformer")
 SHELL = (
     "import subprocess as _s, sys as _y; _y.exit(1) if _s.run({!r}, shell=True).returncode else 0"
 )
@@ -57,7 +59,15 @@ def command(line: str) -> str:
     return COMMAND.format(words) if plain else SHELL.format(line)
 
 
-@pytest.mark.parametrize("notebook", [*ENGLISH, *CHINESE], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "notebook",
+    [
+        pytest.param(path, marks=() if path.stem in OFTEN else pytest.mark.long)
+        # The Chinese ones have the same code with other comments and texts.
+        for path in [*ENGLISH, *(path.with_suffix(".zh.ipynb") for path in ENGLISH)]
+    ],
+    ids=lambda path: path.stem,
+)
 def test_a_notebook_runs(notebook: Path, tmp_path: Path) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(

@@ -57,13 +57,13 @@ SHAPES = [
     Shape("T5", "t5", plain=True, sources=True),
     Shape("mT5", "mt5", sources=True),
 ]
-GRAPHS = [
-    (shape, graph)
+GRAPHS = {
+    f"{shape.name} ({graph})": (shape, graph)
     for shape in SHAPES
     for graph, there in (("fast", shape.fast), ("plain", shape.plain))
     if there
-]
-"""What is compared: each shape with each of its graphs."""
+}
+"""What is compared: each shape with each of its graphs, by name."""
 
 
 def make(shape: Shape) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from parity.texts import documents
 from parity.vocabularies import (
     WINDOW,
@@ -44,6 +45,13 @@ _HEADS = {
     "feature-extraction": "AutoModel",
     "zero-shot-classification": "AutoModelForSequenceClassification",
 }
+
+
+def usually(names: Iterable[str], *some: str) -> list[Any]:
+    """The names for ``parametrize``; `make test` takes some of them, `make long` all."""
+    found = list(names)
+    assert set(some) <= set(found), some
+    return [name if name in some else pytest.param(name, marks=pytest.mark.long) for name in found]
 
 
 @dataclass(frozen=True)

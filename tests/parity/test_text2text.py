@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from parity.compare import Tally
 from parity.generation import NEAR
+from parity.models import usually
 from parity.texts import sentences
 from parity.writers import WINDOW, WRITERS, make_writer
 
@@ -72,7 +73,7 @@ def pair(folders: Callable[[str], tuple[Path, Path]]) -> Iterator[Callable[..., 
         one.close()
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", usually(WRITERS, "T5", "Marian", "mBART"))
 def test_texts(
     name: str,
     pair: Callable[..., tuple[Any, Any]],
@@ -99,7 +100,7 @@ def test_texts(
     assert len(seen) > 40
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", usually(WRITERS, "T5", "Marian", "mBART"))
 def test_inside_is_what_the_checkpoint_computes(
     name: str,
     pair: Callable[..., tuple[Any, Any]],
