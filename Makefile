@@ -162,7 +162,7 @@ $(VENV)/.run-installed: $(METADATA) | $(BIN)/python
 $(VENV)/.dev-installed: $(METADATA) | $(BIN)/python
 	@echo "Installing what training and testing need into $(VENV) (once; torch is large) ..."
 	$(PIP) 'pip>=25.1'
-	$(PIP) -e 'core[cpu,server,data,report,$(EXTRA)]' \
+	$(PIP) -e 'core[cpu,server,data,report,$(EXTRA),ways]' \
 		$(patsubst %,-e %,$(filter-out core,$(MEMBERS))) --group dev
 	@touch $(VENV)/.run-installed $@
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from nlplug import PluginHost
 from nlplug.families.family import load
 from nlplug_webui.error_texts import kind_texts
@@ -30,6 +32,7 @@ def test_every_key_that_a_script_names_has_a_text() -> None:
         assert named <= known, script.name
 
 
+@pytest.mark.train
 def test_every_metric_that_training_reports_has_a_name() -> None:
     tasks = PluginHost.discover().tasks()
     families = {task.family for task in tasks if task.family.training}

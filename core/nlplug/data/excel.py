@@ -157,8 +157,9 @@ class ExcelSheet:
     def _made(self, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        # The format's own way to write control characters, and what looks like it.
-        written = value.replace("_x", "_x005F_x")
+        # The format's own way to write control characters, and what looks like it. XML may hold a
+        # carriage return, but a reader takes it for a line feed.
+        written = value.replace("_x", "_x005F_x").replace("\r", "_x000D_")
         written = self._illegal.sub(lambda found: f"_x{ord(found[0]):04X}_", written)
         written = written.encode("utf-8", "replace").decode()
         if len(written) > MAX_CELL:

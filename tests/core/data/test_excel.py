@@ -59,6 +59,14 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, texts: list
     assert values(write(path, rows)) == rows
 
 
+def test_a_carriage_return_is_not_left_to_the_writer_of_the_xml(tmp_path: Path) -> None:
+    path = write(tmp_path / "lines.xlsx", [{"text": "first\r\nsecond\rthird"}])
+    assert values(path) == [{"text": "first\r\nsecond\rthird"}]
+    with zipfile.ZipFile(path) as packed:
+        sheet = packed.read("xl/worksheets/sheet1.xml").decode()
+    assert "first_x000D_\nsecond_x000D_third" in sheet
+
+
 def test_cells_are_text_as_in_a_csv_file(tmp_path: Path) -> None:
     cells = [5, 2.5, True, date(2026, 11, 28), datetime(2026, 11, 28, 9, 30), "#N/A", None, "end"]
     path = workbook(tmp_path / "a.xlsx", [list("abcdefgh"), cells])

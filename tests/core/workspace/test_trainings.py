@@ -16,6 +16,8 @@ from nlplug.errors import OptionError, TrainingError
 from nlplug.workspace import DataSet, TrainingRun, WorkspaceFolder
 from nlplug.workspace.trainings import plan
 
+pytestmark = pytest.mark.train
+
 TASK = PluginHost.discover().task("classification")
 WORDS = {"billing": "invoice card money pay", "technical": "app page phone screen"}
 ROWS = [

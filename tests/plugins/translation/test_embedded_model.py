@@ -155,6 +155,7 @@ def test_a_sentence_that_it_knows_nothing_of_is_translated_all_the_same(
 def test_sentences_kept_out_of_training_are_translated_as_well_as_asked(
     translate: Pipeline, data_folder: Path, tmp_path: Path
 ) -> None:
+    pytest.importorskip("sacrebleu")
     rows = rows_of(data_folder / "train" / "translation" / "tatoeba_en_fr.jsonl.gz")
     held = [row for row in rows if held_out(row["translation"]["en"])]
     report = evaluate(translate, rows_file(tmp_path / "held.jsonl", held[:500])).report
@@ -166,6 +167,7 @@ def test_sentences_kept_out_of_training_are_translated_as_well_as_asked(
 def test_captions_which_are_in_no_training_set_are_translated_too(
     translate: Pipeline, data_folder: Path, tmp_path: Path
 ) -> None:
+    pytest.importorskip("sacrebleu")
     rows = rows_of(data_folder / "dev" / "translation" / "multi30k_en_fr_test.jsonl.gz")
     report = evaluate(
         translate, rows_file(tmp_path / "test.jsonl", islice(rows, 0, None, 8))
