@@ -140,7 +140,9 @@ def test_blocks_are_rounded_within_half_a_step() -> None:
     assert not back[:, 70:].any()
 
 
-@pytest.mark.parametrize(("inputs", "blocks", "size"), [(192, 3, 64), (96, 3, 32), (70, 3, 32)])
+@pytest.mark.parametrize(
+    ("inputs", "blocks", "size"), [(384, 6, 64), (192, 3, 64), (96, 3, 32), (70, 3, 32)]
+)
 def test_blocks_are_as_large_as_leaves_no_rest(inputs: int, blocks: int, size: int) -> None:
     assert quantize_blocks(np.ones((inputs, 2), np.float32))[0].shape == (2, blocks, size)
 
