@@ -27,6 +27,7 @@ def test_a_change_of_what_stands_nowhere_is_no_result() -> None:
         mutants.notices(FILE, "no such code", "", TEST)
 
 
+@pytest.mark.long
 def test_the_changes_of_mutmut_are_counted_and_survivors_shown() -> None:
     pytest.importorskip("mutmut", reason="mutmut comes with the development tools")
     one = mutants.run("one", ["nlplug.text.windows.x_window_spans__mutmut_1"], [TEST])

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.train
 
 FOLDER = ROOT / "docs" / "notebooks"
 ENGLISH = sorted(path for path in FOLDER.glob("*.ipynb") if not path.name.endswith(".zh.ipynb"))
-OFTEN = ("csv_to_wheel", "plugin", "transformer")
+OFTEN = ("plugin", "transformer")
 SHELL = (
     "import subprocess as _s, sys as _y; _y.exit(1) if _s.run({!r}, shell=True).returncode else 0"
 )

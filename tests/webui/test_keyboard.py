@@ -120,10 +120,13 @@ def test_entities_are_marked_changed_and_removed(
     assert found == [("Merkel", "PER"), ("Berlin", "LOC")]
 
 
+PATHS = ("", "sentiment", "compare", "inside", "workspace", "plugins")
+
+
 @pytest.mark.parametrize(
-    ("language", "text"), [("en-US", "Skip to content"), ("zh-CN", "跳到正文")]
+    ("path", "language", "text"),
+    [("plugins", "zh-CN", "跳到正文"), *((path, "en-US", "Skip to content") for path in PATHS)],
 )
-@pytest.mark.parametrize("path", ["", "sentiment", "compare", "inside", "workspace", "plugins"])
 def test_the_first_link_leads_to_the_content(
     visitor: Visitor, path: str, language: str, text: str
 ) -> None:
