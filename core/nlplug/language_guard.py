@@ -112,11 +112,11 @@ class LanguageGuard:
                 if refuse:
                     place = f"Input {number}" if numbered else ""
                     raise ForeignTextError(
-                        str(ForeignTexts(known, 1, Counter([language]))),
+                        str(ForeignTexts(known, 1, {language: 1})),
                         hint=HINT,
                         place=place,
                     )
-                found.found[language] += 1
+                found.found_in(language)
             yield item
 
     def check(self, inputs: Sequence[TaskInput], options: TaskOptions) -> ForeignTexts:

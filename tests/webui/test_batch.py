@@ -249,7 +249,7 @@ def test_foreign_rows_are_counted(pipe: Pipeline, tmp_path: Path) -> None:
     source = tmp_path / "rows.txt"
     source.write_text("good\n这部电影很好看\nbad\n", encoding="utf-8")
     end = last(pipe, source, tmp_path)
-    assert (end.watched.foreign.total, end.watched.foreign.found.total()) == (3, 1)
+    assert (end.watched.foreign.total, end.watched.foreign.count) == (3, 1)
     assert "1 of 3 texts look like unknown characters." in progress_html(end, "en")
     assert "3 条文本中有 1 条似乎是模型词表之外的文字。" in progress_html(end, "zh")
 

@@ -116,6 +116,27 @@ def test_a_file_is_compared_as_on_the_command_line(client: TestClient) -> None:
     assert [side["score"] for side in found["sides"]] == [1.0, 1.0]
     assert "<html" in found["report"]
     assert found["data"] == "dev.csv"
+    assert found["notices"] == [[], []]
+
+
+@pytest.mark.parametrize("labelled", ["true", "false"])
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "1 of 3 texts look like French. The model knows English."),
+        ("zh-CN", "3 条文本中有 1 条似乎是法语。 模型支持的语言：英语。"),
+    ],
+)
+def test_texts_in_other_languages_are_told_of_a_file(
+    client: TestClient, labelled: str, language: str, told: str
+) -> None:
+    french = "Je n'ai pas aimé ce film du tout et il est trop long,negative\n"
+    address = f"np-compare/tasks/sentiment/file?name=a.csv&labelled={labelled}"
+    headers = {"accept-language": language}
+    found = client.post(address, content=(ROWS + french).encode(), headers=headers).json()
+    for (notice,) in found["notices"]:
+        assert notice.startswith(told)
+    assert found["report"].count("sentiment-en@int8: 1 of 3 texts look like French") == 1
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_the_answer_is_announced_to_screen_readers(open_page: Open) -> None:
     page.wait_for_function("region.isConnected && region.textContent.includes('positive')")
 
 
-def test_without_the_switch_the_answer_waits_for_run_and_is_marked(open_page: Open) -> None:
+def test_without_the_switch_the_answer_waits_for_run_or_keys_and_is_marked(open_page: Open) -> None:
     page = ready(open_page("tone"))
     page.locator("#np-live input").uncheck()
     try:
@@ -93,7 +93,7 @@ def test_without_the_switch_the_answer_waits_for_run_and_is_marked(open_page: Op
         # Longer than the pause after which the page would ask.
         page.wait_for_timeout(900)
         state(page, "outdated")
-        page.locator("#run").click()
+        page.locator(BOX).press("Control+Enter")
         state(page, "current")
         page.locator("#tone-option-top_k input").first.fill("1")
         state(page, "outdated")

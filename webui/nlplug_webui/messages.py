@@ -83,14 +83,13 @@ def foreign_html(found: ForeignTexts, language: str) -> str:
 
 def foreign_text(found: ForeignTexts, language: str) -> str:
     """A notice about texts in languages that the model does not know; empty if there are none."""
-    count = found.found.total()
-    if not count:
+    if not found.count:
         return ""
     between = "、" if language == "zh" else ", "
     line = say(
         "foreign_one" if found.total == 1 else "foreign_many",
         language,
-        n=f"{count:,}",
+        n=f"{found.count:,}",
         total=f"{found.total:,}",
         languages=between.join(found.languages(language)),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nlplug.errors import DataError, OptionError
 from nlplug.evaluation.base import Table
 from nlplug.evaluation.document import Document, Section
+from nlplug.evaluation.noticed import Noticed, noticed
 from nlplug.evaluation.run import graph_size, shortened
 from nlplug.inputs import read_inputs
 from nlplug.results import answer_rows
@@ -33,12 +34,18 @@ class Pace:
         size: Bytes of the graphs.
         rate: Rows per second.
         cpu: CPU time per row, in seconds.
+        noticed: What else is to know of its answers.
     """
 
     name: str
     size: int
     rate: float
     cpu: float
+    noticed: Noticed
+
+    def lines(self) -> list[str]:
+        """What else is to know, as lines of a report."""
+        return [f"{self.name}: {line}" for line in self.noticed.lines()]
 
 
 @dataclass(frozen=True)
@@ -193,8 +200,10 @@ def document(result: Agreement) -> Document:
         title=f"{first} and {second} on {result.data}",
         summary=[
             f"{first} and {second} give the same answer to {result.agreement:.2%} of "
-            f"{result.rows:,} rows; {result.different:,} answers differ.",
+            f"{result.rows:,} rows; "
+            f"{result.different:,} answer{' differs' if result.different == 1 else 's differ'}.",
             f"{result.task}: {result.rows:,} rows of {result.data}, without right answers",
+            *dict.fromkeys(line for side in result.sides for line in side.lines()),
         ],
         sections=sections,
         values=result.to_dict(),
@@ -209,15 +218,18 @@ def _answered(
     pipe: Pipeline, inputs: list[dict[str, Any]], options: Mapping[str, Any]
 ) -> tuple[Pace, list[Decided]]:
     """The pace of a model, and its decisions."""
-    pipe([dict(inputs[0])], **options)  # the first call after loading is slower, and is not timed
+    # The first call after loading is slower, and is not timed.
+    list(pipe.answers([dict(inputs[0])], **options))
     start, cpu = time.perf_counter(), time.process_time()
-    decided = [_decided(pipe.definition, answer) for answer in pipe.answers(inputs, **options)]
+    answers = pipe.answers(inputs, **options)
+    decided = [_decided(pipe.definition, answer) for answer in answers]
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     pace = Pace(
         name=f"{pipe.bundle.name}@{pipe.precision}",
         size=graph_size(pipe.bundle, pipe.precision),
         rate=len(inputs) / seconds if seconds else 0.0,
         cpu=cpu / len(inputs),
+        noticed=noticed(answers),
     )
     return pace, decided
 

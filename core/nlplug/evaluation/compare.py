@@ -207,7 +207,11 @@ def document(result: Comparison) -> Document:
         sections.append(_table(result))
     return Document(
         title=f"{first.name} and {second.name} on {result.data}",
-        summary=[verdict, f"{result.task}: {result.rows:,} rows of {result.data}"],
+        summary=[
+            verdict,
+            f"{result.task}: {result.rows:,} rows of {result.data}",
+            *dict.fromkeys(line for side in result.sides for line in side.lines()),
+        ],
         sections=sections,
         values=result.to_dict(),
     )
@@ -243,6 +247,7 @@ def _side(pipe: Pipeline, run: Answered) -> Side:
         size=graph_size(pipe.bundle, pipe.precision),
         rate=rows / run.seconds if run.seconds else 0.0,
         cpu=run.cpu_seconds / rows,
+        noticed=run.noticed,
     )
 
 

@@ -18,7 +18,7 @@ def document(result: EvaluationResult) -> Document:
     """The report of an evaluation."""
     return Document(
         title=f"{result.model} on {result.data}",
-        summary=[_headline(result), score_line(result)],
+        summary=[_headline(result), score_line(result), *result.noticed.lines()],
         sections=[
             *score_sections(result),
             *model_sections(result.manifest),

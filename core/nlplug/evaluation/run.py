@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nlplug.errors import DataError, OptionError
 from nlplug.evaluation.base import Evaluation, evaluation_of, options_of
 from nlplug.evaluation.metrics import mean_interval
+from nlplug.evaluation.noticed import Noticed, noticed
 
 if TYPE_CHECKING:
     from nlplug.data.formats import DataFile
@@ -55,6 +56,7 @@ class Answered:
         targets: The right answers.
         seconds: Wall time of the run.
         cpu_seconds: CPU time of the process during the run.
+        noticed: What else is to know of the answers.
     """
 
     evaluation: Evaluation
@@ -62,6 +64,7 @@ class Answered:
     targets: list[Any]
     seconds: float
     cpu_seconds: float
+    noticed: Noticed
 
     def interval(self, report: Mapping[str, Any]) -> tuple[float, float]:
         """The 95 % interval of the main metric.
@@ -101,6 +104,7 @@ class EvaluationResult:
         size: Bytes of the graphs of the precision.
         sha256: Digest of the file; empty if the rows are not from a file.
         manifest: The manifest of the model, or None.
+        noticed: What else is to know of the answers.
     """
 
     evaluation: Evaluation
@@ -117,6 +121,7 @@ class EvaluationResult:
     size: int
     sha256: str
     manifest: Manifest | None = field(repr=False)
+    noticed: Noticed = field(default_factory=Noticed)
 
     @property
     def score(self) -> float:
@@ -138,6 +143,7 @@ class EvaluationResult:
             "interval": list(self.interval),
             "baselines": self.baselines,
             **self.report,
+            "noticed": asdict(self.noticed),
             "mistakes": [asdict(mistake) for mistake in self.mistakes],
         }
 
@@ -186,6 +192,7 @@ def evaluate(
         size=graph_size(pipe.bundle, pipe.precision),
         sha256=digest(path),
         manifest=pipe.bundle.manifest,
+        noticed=run.noticed,
     )
 
 
@@ -228,16 +235,17 @@ def answer(
     targets: list[Any] = []
     start, cpu = time.perf_counter(), time.process_time()
     inputs = _inputs(evaluation.samples(data, **columns), targets, limit)
+    given = evaluation.answers(pipe, inputs, options)
     answers = []
-    for given in evaluation.answers(pipe, inputs, options):
-        answers.append(given)
+    for one in given:
+        answers.append(one)
         if progress is not None:
             progress(len(answers))
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     if not answers:
         path = data if isinstance(data, Path) else data.path
         raise DataError(f"{path} holds no rows.", hint="Give a file with labelled rows.")
-    return Answered(evaluation, answers, targets, seconds, cpu)
+    return Answered(evaluation, answers, targets, seconds, cpu, noticed(given))
 
 
 def samples_at(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from nlplug.errors import ForeignTextWarning, warn
@@ -29,17 +28,28 @@ class ForeignTexts:
 
     known: tuple[str, ...] = ()
     total: int = 0
-    found: Counter[str] = field(default_factory=Counter)
+    found: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Number of foreign texts."""
+        return sum(self.found.values())
+
+    def found_in(self, language: str, count: int = 1) -> None:
+        """Count foreign texts of a language."""
+        self.found[language] = self.found.get(language, 0) + count
 
     def add(self, more: ForeignTexts) -> None:
         """Count those of further inputs of the call."""
         self.known = more.known
         self.total += more.total
-        self.found += more.found
+        for language, count in more.found.items():
+            self.found_in(language, count)
 
     def languages(self, language: str = "en") -> list[str]:
         """Names of the languages that were found, the most frequent first."""
-        return [name_of(code, language) for code, _ in self.found.most_common()]
+        codes = sorted(self.found, key=lambda code: -self.found[code])
+        return [name_of(code, language) for code in codes]
 
     def known_languages(self, language: str = "en") -> list[str]:
         """Names of the languages that the model knows."""
@@ -47,10 +57,10 @@ class ForeignTexts:
 
     def __str__(self) -> str:
         """One line for people; empty if there is no foreign text."""
-        count = self.found.total()
-        if not count:
+        if not self.count:
             return ""
-        texts = f"{count:,} of {self.total:,} texts look" if self.total > 1 else "The text looks"
+        several = f"{self.count:,} of {self.total:,} texts look"
+        texts = several if self.total > 1 else "The text looks"
         return f"{texts} like {', '.join(self.languages())}; {_knows(self.known)}."
 
     def warn(self) -> None:

@@ -12,8 +12,8 @@ from nlplug import pipeline
 from nlplug.cli.compare import compare as command
 from nlplug.data import DataFile
 from nlplug.errors import DataError, InputError, OptionError
-from nlplug.evaluation.agreement import agreement
-from nlplug.testing import tiny_encoder, tiny_text_classifier
+from nlplug.evaluation.agreement import agreement, document
+from nlplug.testing import tiny_encoder, tiny_text_classifier, tiny_translator
 
 WORDS = {"good": (3.0, 0.0), "bad": (0.0, 3.0), "odd": (1.0, 0.0)}
 
@@ -49,10 +49,23 @@ def test_the_command_reports_agreement_of_rows_without_right_answers(tmp_path: P
     given = [*models, "--data", str(data), "--text-column", "review"]
     done = CliRunner().invoke(command, [*given, "--unlabelled", "--output", str(tmp_path / "out")])
     assert done.exception is None
-    assert "the same answer to 66.67% of 3 rows; 1 answers differ" in done.stdout
+    assert "the same answer to 66.67% of 3 rows; 1 answer differs" in done.stdout
     assert "inputs.csv:3" in (tmp_path / "out" / "report.html").read_text("utf-8")
     refused = CliRunner().invoke(command, [*given, "--unlabelled", "--label-column", "x"])
     assert isinstance(refused.exception, OptionError)
+
+
+def test_texts_that_end_at_a_limit_are_told_once_and_not_of_the_first_call(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    words = {"the": "le", "cat": "chat", "sleeps": "dort"}
+    model = pipeline("translation", tiny_translator(tmp_path / "one", words).path)
+    data = file(tmp_path, "text", "the cat sleeps", "the cat", "the cat sleeps")
+    found = agreement(model, model, data, options={"max_new_tokens": 2})
+    told = "3 texts ended at max_new_tokens (2)."
+    assert all(side.noticed.messages[0].startswith(told) for side in found.sides)
+    assert document(found).text().count(told) == 1
+    assert not [one for one in recwarn if "max_new_tokens" in str(one.message)]
 
 
 def test_answers_without_metrics_are_compared_without_right_answers(tmp_path: Path) -> None:

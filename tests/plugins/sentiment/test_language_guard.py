@@ -43,6 +43,22 @@ def test_one_warning_per_call_counts_and_names_the_languages(ask: Pipeline) -> N
     assert linecache.getline(warning.filename, warning.lineno).strip().startswith("answers = ask(")
 
 
+def test_an_evaluation_counts_them_in_its_report(tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    rows = [(ENGLISH, "positive"), (FRENCH, "negative"), (CHINESE, "positive")]
+    lines = [json.dumps({"text": text, "label": label}) + "\n" for text, label in rows]
+    data.write_text("".join(lines), "utf-8")
+    given = ["evaluate", "--task", "sentiment", "--data", str(data)]
+    done = CliRunner().invoke(main, given)
+    assert "2 of 3 texts look like French, Chinese; the model knows English.\n" in done.stdout
+    numbers = json.loads(CliRunner().invoke(main, [*given, "--format", "json"]).stdout)
+    assert numbers["noticed"]["foreign"] == {
+        "known": ["en"],
+        "total": 3,
+        "found": {"fr": 1, "zh": 1},
+    }
+
+
 def test_streams_warn_at_their_end_and_single_texts_without_a_count(ask: Pipeline) -> None:
     with pytest.warns(ForeignTextWarning, match="^1 of 2 texts look like French"):
         assert len(list(ask.map([ENGLISH, FRENCH]))) == 2
@@ -151,8 +167,8 @@ def test_texts_of_twenty_words_are_told_apart(
         words = (" ".join(draw.choice(pairs)[side] for _ in range(20)).split() for _ in range(400))
         return [" ".join(some[:count]) for some in words]
 
-    assert ask.foreign(texts(code, 20)).found.total() >= 400 * least
+    assert ask.foreign(texts(code, 20)).count >= 400 * least
     for count in (3, 8, 20):
-        assert ask.foreign(texts("en", count)).found.total() <= 400 * 0.01
+        assert ask.foreign(texts("en", count)).count <= 400 * 0.01
         own = [foreign_language(text, [code]) for text in texts(code, count)]
         assert len(own) - own.count(None) <= 400 * 0.01

@@ -20,9 +20,9 @@ from starlette.concurrency import run_in_threadpool
 from nlplug import PluginHost, Task
 from nlplug.data import DataFile
 from nlplug.errors import NlplugError, OptionError
-from nlplug.evaluation.agreement import agreement
+from nlplug.evaluation.agreement import Agreement, agreement
 from nlplug.evaluation.agreement import document as agreement_document
-from nlplug.evaluation.compare import compare, document
+from nlplug.evaluation.compare import Comparison, compare, document
 from nlplug.evaluation.run import graph_size
 from nlplug.heard_warnings import heard
 from nlplug.json_text import parse_json
@@ -96,7 +96,15 @@ class Comparing:
             ]
             content = await request.body()
             return await run_in_threadpool(
-                self.file, task, name, content, sides, limit, labelled, _values(options)
+                self.file,
+                task,
+                name,
+                content,
+                sides,
+                limit,
+                labelled,
+                _values(options),
+                language_of(request),
             )
 
     def tasks(self) -> Any:
@@ -209,6 +217,7 @@ class Comparing:
         limit: int,
         labelled: bool = True,
         options: Mapping[str, Any] | None = None,
+        language: str = "en",
     ) -> Any:
         """The comparison on the rows of an uploaded file; with right answers also its report."""
         if limit < 1:
@@ -225,15 +234,20 @@ class Comparing:
             first, second = (lease.pipeline for lease in leases)
             data = DataFile(path, limits=LIMITS)
             try:
+                result: Comparison | Agreement
                 if labelled:
-                    page = document(compare(first, second, data, limit=limit, options=own))
+                    result = compare(first, second, data, limit=limit, options=own)
+                    page = document(result)
                 else:
-                    page = agreement_document(
-                        agreement(first, second, data, limit=limit, options=own)
-                    )
+                    result = agreement(first, second, data, limit=limit, options=own)
+                    page = agreement_document(result)
             except NlplugError as error:
                 raise about_upload(error, path) from None
-        return {**page.values, "report": page.html()}
+        told = [
+            all_texts(side.noticed.foreign, side.noticed.messages, language)
+            for side in result.sides
+        ]
+        return {**page.values, "report": page.html(), "notices": told}
 
 
 def _warm(lease: Lease, item: Mapping[str, Any], options: Mapping[str, Any]) -> None:

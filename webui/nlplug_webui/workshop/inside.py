@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import Body
+from fastapi import Body, Request
 
 from nlplug import PluginHost
 from nlplug.inside.result import AttentionMap, Inside
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug_webui.fields import input_controls, input_values
+from nlplug_webui.notices import all_texts
+from nlplug_webui.texts import language_of
 from nlplug_webui.workshop.requests import page_router
 
 PREFIX = "np-inside"
@@ -34,6 +36,7 @@ class Insides:
 
     def inside(
         self,
+        request: Request,
         task: str,
         values: list[Any] = Body(),  # noqa: B008 - FastAPI's way
         model: str = Body(""),
@@ -46,7 +49,9 @@ class Insides:
         item = input_values(controls, values)
         with self._pool.lease(found, model, precision) as lease:
             name = f"{lease.pipeline.bundle.name}@{lease.pipeline.precision}"
-            return {"name": name, **_shown(lease.pipeline.inside(item, window=window))}
+            foreign = all_texts(lease.pipeline.foreign([item]), [], language_of(request))
+            shown = _shown(lease.pipeline.inside(item, window=window))
+            return {"name": name, "notices": foreign, **shown}
 
 
 def _shown(found: Inside) -> dict[str, Any]:

@@ -132,6 +132,10 @@ MORE: dict[str, tuple[str, str]] = {
         "Run from a multi-line text field; new line in a chat message",
         "在多行文本框中运行；在对话消息中换行",
     ),
+    "key_run_any": (
+        "Run from any text field of a form",
+        "在表单的任意文本框中运行",
+    ),
     "key_label": ("Choose a label while correcting", "更正时选择标签"),
     "key_select": ("Select text while correcting", "更正时选择文本"),
     "key_span": ("Remove the focused entity", "删除选中的实体"),

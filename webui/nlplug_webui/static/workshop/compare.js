@@ -110,7 +110,7 @@
   };
 
   const compared = (result) => {
-    const { report, ...values } = result;
+    const { report, notices: told, ...values } = result;
     const judged = "metric" in result; // else the file has no right answers
     const scored = result.disagreements.some((one) => one.scores.some(Boolean));
     const given = (one, place) => (scored ? `${one.answers[place]} (${one.scores[place].toFixed(3)})` : one.answers[place]);
@@ -124,6 +124,7 @@
     return [
       el("p", { id: "np-c-agree" }, el("strong", {}, say("agree", { share: percent(result.agreement), n: result.rows, m: result.different }))),
       judged ? gain() : null,
+      ...told.flatMap((texts, place) => notices(texts.map((text) => `${names[place]}: ${text}`))),
       table([say("model"), ...(judged ? [named("metric", result.metric), say("interval")] : []), say("size"), say("speed"), say("cpu")], result.sides.map((one) => [
         one.name, ...(judged ? [number(one.score), one.interval.map(number).join(" – ")] : []), ...pace(one)])),
       el("div", { class: "np-w-line" }, download("download_report", "report.html", "text/html", report), download("download_json", "comparison.json", "application/json", JSON.stringify(values, null, 2))),

@@ -1,6 +1,6 @@
 // The page that looks inside a model. The task is in the address: #/TASK.
 (() => {
-  const { say, el, get, post, messages, field, input, select, byTask, asking, inputs, whileTyping } = npw;
+  const { say, el, get, post, messages, field, input, select, byTask, asking, inputs, whileTyping, notices } = npw;
   const path = (page, task) => `./np-${page}/tasks${task === undefined ? "" : `/${encodeURIComponent(task)}`}`;
   const percent = (share) => `${(share * 100).toFixed(1)} %`;
   const token = (text) => el("bdi", { class: "np-i-token" }, text);
@@ -86,6 +86,7 @@
       live.took((performance.now() - began) / 1000);
       return [
         el("p", { class: "np-w-info" }, [found.name, found.windows > 1 ? say("window_of", { n: found.window, m: found.windows }) : ""].filter(Boolean).join(" · ")),
+        ...notices(found.notices),
         found.attention.length ? attention(found.attention, chosen) : null,
         found.probabilities.length ? probabilities(found.probabilities) : null,
         found.neighbors.length ? neighbors(found.neighbors) : null,

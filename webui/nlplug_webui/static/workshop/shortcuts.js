@@ -1,7 +1,7 @@
-// The list of keyboard shortcuts under "?", and "/" for the first text field.
+// The list of keyboard shortcuts under "?", "/" for the first text field, and Ctrl + Enter for the button of a form.
 (() => {
   const { el } = npw;
-  const KEYS = [["?", "key_help"], ["/", "key_input"], ["Enter", "key_run"], ["Shift + Enter", "key_run_long"], ["1 – 9", "key_label"],
+  const KEYS = [["?", "key_help"], ["/", "key_input"], ["Enter", "key_run"], ["Shift + Enter", "key_run_long"], ["Ctrl + Enter", "key_run_any"], ["1 – 9", "key_label"],
     ["Shift + ← →", "key_select"], ["Delete", "key_span"], ["↑ ↓", "key_alternatives"], ["Esc", "key_escape"]];
   const FIELDS = [".np-page textarea", ".np-page :is(input:not([type]), [type=text], [type=search])"]; // texts first
   let dialog = null;
@@ -19,6 +19,14 @@
 
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest?.("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable=true]");
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.defaultPrevented) {
+      const button = event.target.form?.querySelector("[type=submit]") ?? (event.target.closest?.("#try-card, #options") && document.querySelector("#run"));
+      if (typing && button) {
+        event.preventDefault();
+        button.click();
+      }
+      return;
+    }
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "?") {
       event.preventDefault();
