@@ -13,6 +13,7 @@ import click
 import gradio as gr
 import pytest
 from fastapi.testclient import TestClient
+from gradio.routes import App
 from webui_kit import install
 
 from nlplug.errors import ModelNotFound
@@ -71,7 +72,7 @@ def test_every_task_and_panel_has_a_page(host: PluginHost) -> None:
     }
 
 
-def test_the_configuration_of_all_pages_is_made_when_they_are_there(
+def test_configuration_and_routes_are_made_when_all_pages_are_there(
     host: PluginHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[gr.Blocks] = []
@@ -81,11 +82,20 @@ def test_the_configuration_of_all_pages_is_made_when_they_are_there(
         made.append(blocks)
         return whole(blocks)
 
+    routes: list[gr.Blocks] = []
+    create = App.create_app
+
+    def created(blocks: gr.Blocks, **settings: Any) -> App:
+        routes.append(blocks)
+        return create(blocks, **settings)
+
     monkeypatch.setattr(gr.Blocks, "get_config_file", counted)
+    monkeypatch.setattr(App, "create_app", created)
     ui = WebUI(host, ModelPool(host))
     assert set(ui.failed_pages) == {"halfway"}
     assert len(made) == len(ui.pages) - 1  # one trial of each page that can be built
     assert ui.blocks not in made
+    assert routes == [ui.blocks]
     names = {component["props"].get("elem_id") for component in whole(ui.blocks)["components"]}
     assert {"tone-input-text", "plugins", "workspace"} <= names
 
