@@ -124,7 +124,7 @@
     return [
       el("p", { id: "np-c-agree" }, el("strong", {}, say("agree", { share: percent(result.agreement), n: result.rows, m: result.different }))),
       judged ? gain() : null,
-      ...told.flatMap((texts, place) => notices(texts.map((text) => `${names[place]}: ${text}`))),
+      ...notices([...new Set(told.flatMap((texts, place) => texts.map((text) => `${names[place]}: ${text}`)))]),
       table([say("model"), ...(judged ? [named("metric", result.metric), say("interval")] : []), say("size"), say("speed"), say("cpu")], result.sides.map((one) => [
         one.name, ...(judged ? [number(one.score), one.interval.map(number).join(" – ")] : []), ...pace(one)])),
       el("div", { class: "np-w-line" }, download("download_report", "report.html", "text/html", report), download("download_json", "comparison.json", "application/json", JSON.stringify(values, null, 2))),
