@@ -90,14 +90,17 @@ class SequenceClassificationTask(OnePassTask):
 
     def wrap(self, value: Any) -> Any:
         """A pair of texts in its old form, a list in a list, as a dict."""
-        match value:
-            case [[str() as text, str() as pair]]:
+        # Only lists and tuples: since NumPy 2.5, arrays match patterns of sequences too.
+        if isinstance(value, list | tuple) and len(value) == 1:
+            (one,) = value
+            texts = isinstance(one, list | tuple) and all(isinstance(text, str) for text in one)
+            if texts and len(one) == 2:
                 warn(
                     "A pair of texts as a list in a list is an old form; give a dict with text and "
                     "text_pair.",
                     FutureWarning,
                 )
-                return {"text": text, "text_pair": pair}
+                return dict(zip(("text", "text_pair"), one, strict=True))
         return value
 
     def bind(self, bundle: Bundle) -> SequenceClassificationModel:
