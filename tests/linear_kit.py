@@ -13,7 +13,7 @@ UNITS = (
 )
 """What each text repeats."""
 
-_SIZES = (2_000, 8_000, 32_000)
+_SIZES = (4_000, 16_000, 64_000)
 # Four times the text takes four times as long, or 16 times if by its square.
 _MOST = 10
 _FLOOR = 0.003
@@ -24,7 +24,7 @@ def slow(work: Callable[[str], object], *, units: tuple[str, ...] = UNITS) -> li
     """The repetitions for which some work takes more than time in proportion to the text.
 
     Args:
-        work: Done with texts of 2,000, 8,000 and 32,000 characters.
+        work: Done with texts of 4,000, 16,000 and 64,000 characters.
         units: What they repeat.
     """
     found = []

@@ -122,6 +122,8 @@ def test_inside_answers_while_typing_and_keeps_what_is_chosen(guest: Visitor) ->
     page.locator("#np-i-map caption").wait_for()
     page.locator("#np-i-kind").select_option("0")
     page.locator("#np-i-layer").select_option("0")
+    page.locator("#np-i-field-text").fill("The dog is black.")
+    page.locator("#np-i-map tbody th", has_text="dog").wait_for()
     page.locator("#np-i-live").uncheck()
     page.locator("#np-i-field-text").fill("Le chat est noir, et il dort sur la table.")
     page.locator("#np-i-model").press("Control+Enter")
