@@ -116,7 +116,8 @@ class BoundTask:
         self._preset = frozenset(preset)
         # For `Task.shape` the model's defaults count as options of each call.
         self._model_defaults = frozenset(known) - self._preset
-        make_options(definition, self._defaults)
+        # Most calls give no options; these are immutable, so all such calls may have the same.
+        self._without_any = make_options(definition, self._defaults)
         threads = threads if threads is not None else load_settings().threads
         self._guard = LanguageGuard(definition, self._choice)
 
@@ -198,6 +199,8 @@ class BoundTask:
 
     def _options(self, given: Mapping[str, Any]) -> TaskOptions:
         """The options of a call: those given, and the defaults that they do not replace."""
+        if not given:
+            return self._without_any
         return make_options(self.definition, merge_options(self.definition, self._defaults, given))
 
     def check_model_type(self, supported_models: object) -> None:

@@ -65,7 +65,7 @@ class TaskOptions(BaseModel):
     HTTP, and only left out of help, forms and schemas.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def chinese(

@@ -135,9 +135,12 @@ class GraphFeeds:
                 )
             width = self.length
         shape = len(rows), width
+        even = min(lengths) == width
         feeds: dict[str, np.ndarray] = {}
         for name, (ours, dtype) in self._declared.items():
-            if ours == "attention_mask":
+            if ours == "attention_mask" and even:
+                feeds[name] = np.ones(shape, dtype)
+            elif ours == "attention_mask":
                 feeds[name] = (np.arange(width) < np.array(lengths)[:, None]).astype(dtype)
             elif ours == "position_ids":
                 positions = np.arange(self._first, self._first + width, dtype=dtype)

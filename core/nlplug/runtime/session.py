@@ -309,7 +309,7 @@ class OnnxExecutor:
             graph = in_float(self.path)
             if graph is not None:
                 return build_session(graph, options, self._device, weights_of=self.path)
-        elif threads == 1:
+        elif threads < self.threads:
             # Several threads run this session at once. Its arena would hand them memory that
             # another core wrote last, which costs a tenth of the throughput in int8; malloc keeps
             # memory per thread. Memory patterns are stored per shape, and a stream has any number
