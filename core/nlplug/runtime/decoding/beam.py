@@ -74,7 +74,7 @@ def beam_search(
             if not len(alive):
                 return search.results
             decoding.follow(parents)
-            history.select(parents)
+            history.follow(parents)
             history.append(tokens)
             if len(alive) < len(search.done):
                 order = decoding.keep((alive[:, None] * beams + np.arange(beams)).ravel())
@@ -199,20 +199,23 @@ class _Search:
             raise no_token_left()
         parents = order // count
         tokens = found.tokens.reshape(prompts, -1)[each, order]
-        texts = state.tokens[each, parents]
-        texts[:, :, self._generated] = tokens
         self._generated += 1
         if stopping.late:
             state.limits = np.full_like(state.limits, self._generated)
         hits = stopping.ended(tokens) | (self._generated >= state.limits)[:, None]
-
-        running = totals + np.where(hits, _NEVER, np.float32(0))
-        best = np.argsort(-running, axis=1, kind="stable")[:, :beams]
-        state.scores = running[each, best]
-        state.tokens = texts[each, best]
-        self._add_ended(totals, texts, hits)
+        if hits.any():
+            texts = state.tokens[each, parents]
+            texts[:, :, self._generated - 1] = tokens
+            self._add_ended(totals, texts, hits)
+        if hits.any() or found.noise is not None:  # else they are in this order
+            totals = totals + np.where(hits, _NEVER, np.float32(0))
+            best = np.argsort(-totals, axis=1, kind="stable")
+            totals, parents, tokens = (one[each, best] for one in (totals, parents, tokens))
+        state.scores, parents, tokens = (one[:, :beams] for one in (totals, parents, tokens))
+        state.tokens = state.tokens[each, parents]
+        state.tokens[:, :, self._generated - 1] = tokens
         self._update_done(stopping)
-        return (parents[each, best] + each * beams).ravel(), tokens[each, best].ravel()
+        return (parents + each * beams).ravel(), tokens.ravel()
 
     def keep(self, prompts: np.ndarray) -> None:
         """Continue with these prompts, in this order."""
@@ -239,6 +242,8 @@ class _Search:
     def _update_done(self, stopping: Stopping) -> None:
         """End the search of prompts whose ended texts can no longer be improved."""
         options, state = self._options, self._state
+        if self._generated < state.limits.min() and not state.ended.any():
+            return
         # A running beam scores best at the longest length if longer texts are favoured.
         longest = options.early_stopping == "never" and options.length_penalty > 0
         lengths = state.limits[:, None] if longest else self._generated

@@ -142,24 +142,26 @@ class Cache:
         is known. So only later tokens are copied: a few per step, where a ``Gather`` in the graph
         would copy the whole cache.
         """
-        rows = np.arange(len(parents))
-        if (parents == rows).all():
+        own = np.arange(len(parents))
+        if (parents == own).all():
             return
-        common = self._common[rows, parents]
-        changed = np.flatnonzero((parents != rows) & (common < lengths[parents]))
+        # Lists: for so few numbers they are faster than arrays.
+        sources, ends = parents.tolist(), lengths.tolist()
+        children: dict[int, list[int]] = {}
+        for row, start in enumerate(self._common[own, parents].tolist()):
+            if sources[row] != row and start < ends[sources[row]]:
+                children.setdefault(start, []).append(row)
         copies = []
-        for start in np.unique(common[changed]):
-            same = changed[common[changed] == start]
-            sources = parents[same]
-            span = slice(int(start), int(lengths[sources].max()))
-            copies.append((same, span, self._memory[:, :, sources, :, span]))
-        for same, span, values in copies:  # all reads come first: a row may be parent and child
-            self._memory[:, :, same, :, span] = values
+        for start, rows in children.items():
+            span = slice(start, max(ends[sources[row]] for row in rows))
+            copies.append((rows, span, self._memory[:, :, parents[rows], :, span]))
+        for rows, span, values in copies:  # all reads come first: a row may be parent and child
+            self._memory[:, :, rows, :, span] = values
         self._select(parents, lengths)
 
     def _select(self, rows: np.ndarray, lengths: np.ndarray) -> None:
         np.fill_diagonal(self._common, lengths)
-        self._common = self._common[np.ix_(rows, rows)]
+        self._common = self._common[rows][:, rows]
 
     def _move(self, rows: int, capacity: int, filled: int) -> None:
         """Move the first ``filled`` tokens of all rows to a larger block of memory."""

@@ -69,6 +69,13 @@ class History:
         self.longest += 1
         self.generated += 1
 
+    def follow(self, parents: np.ndarray) -> None:
+        """Replace the tokens of each row with those of ``parents[row]``, of the same prompt.
+
+        All rows of a prompt have the same length.
+        """
+        self._ids = self._ids[parents]
+
     def select(self, rows: Sequence[int] | np.ndarray) -> None:
         """Continue with these rows, in this order; a row may occur several times."""
         index = np.asarray(rows)
