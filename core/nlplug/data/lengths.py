@@ -17,8 +17,10 @@ _MEASURED = 2000
 """Texts whose tokens are counted."""
 _CHARACTERS = 4
 """Characters per token of an alphabetic script, for a base without a tokenizer at hand."""
-_SIZE = 512
-_SECONDS = 0.15
+_SIZES = (64, 512)
+"""Rows of the matrices. OpenBLAS computes the small ones on one thread; other programs can make a
+product on all threads ten times as slow, because each thread waits for the slowest one."""
+_SECONDS = 0.1
 _EFFICIENCY = 0.35
 """Share of the speed of a matrix product that a training step reaches."""
 
@@ -56,7 +58,7 @@ def estimate(rows: int, epochs: float, lengths: Lengths | None, base: str) -> st
     """How long the training of a base is likely to take on this CPU, as a sentence.
 
     A training step needs about 6 operations per weight and token (Kaplan et al. 2020, section 2.1).
-    The speed of the CPU is measured with matrix products for 0.15 seconds. Empty if the shape of
+    The speed of the CPU is measured with matrix products for 0.2 seconds. Empty if the shape of
     the base or the number of tokens is not known.
 
     Args:
@@ -136,14 +138,18 @@ def _weights(base: str) -> int:
 
 
 def _speed() -> float:
-    """Operations per second of a float32 matrix product."""
-    matrix = np.ones((_SIZE, _SIZE), dtype=np.float32)
+    """Operations per second of a float32 matrix product, of the size that is faster."""
+    return max(map(_speed_of, _SIZES))
+
+
+def _speed_of(size: int) -> float:
+    matrix = np.ones((size, size), dtype=np.float32)
     begin = time.perf_counter()
     fastest = _SECONDS
     while (start := time.perf_counter()) - begin < _SECONDS:
         matrix @ matrix
         fastest = min(fastest, time.perf_counter() - start)
-    return 2 * _SIZE**3 / fastest
+    return 2 * size**3 / fastest
 
 
 def _about(seconds: float) -> str:
