@@ -23,7 +23,7 @@ MORE = RECIPE / "translation-more"
 def recipe(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in (getattr(request, "param", RECIPE), TOOLS):
         monkeypatch.syspath_prepend(str(folder))
-    for name in ("pairs", "prepare", "variants"):
+    for name in ("make", "pairs", "prepare", "variants"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
@@ -114,13 +114,49 @@ def test_held_out_sentences_are_held_out_in_all_languages(tmp_path: Path) -> Non
     target = tmp_path / "made"
     prepare(tmp_path, target)
     held = {key(row["en"]) for file in (target / "heldout").iterdir() for row in read(file)}
-    rows = read(target / "train.jsonl.gz")
-    trained = [row for row in rows if len({*row.values()}) > 1]
     assert held
-    assert not held & {key(row["en"]) for row in trained}
-    assert {tuple(row) for row in rows} == {("en", "de"), ("en", "es"), ("en", "zh"), ("fr", "en")}
-    assert not any("遲" in row.get("zh", "") for row in rows)
+    files = [read(target / f"{name}.jsonl.gz") for name in ("train", "everyday")]
+    for rows in files:
+        trained = [row for row in rows if len({*row.values()}) > 1]
+        assert not held & {key(row["en"]) for row in trained}
+        assert {*map(tuple, rows)} == {("en", "de"), ("en", "es"), ("en", "zh"), ("fr", "en")}
+        assert not any("遲" in row.get("zh", "") for row in rows)
+    assert len(files[1]) < len(files[0])
     assert all(row["source"].startswith(">>") for row in read(target / "gate.jsonl.gz"))
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("recipe", [MORE], indirect=True)
+def test_a_translator_gets_another_vocabulary_and_keeps_its_layers(tmp_path: Path) -> None:
+    import torch
+    from make import with_vocabulary
+    from transformers import AutoTokenizer, MarianMTModel
+
+    from nlplug.export.restore import restored
+    from nlplug.models.resolve import resolve
+    from nlplug.train.vocabulary import train_tokenizer
+
+    before = restored(resolve("translation-en-fr"), tmp_path / "before")
+    texts = ["the house is red", "das Haus ist rot", "there is the house of the Haus"] * 8
+    tokens = train_tokenizer(
+        texts, kind="unigram-bytes", size=320, end="</s>", max_length=32, tokens=[">>de<<"]
+    )
+    tokens.save_pretrained(tmp_path / "vocabulary")
+    after = with_vocabulary(before, tmp_path / "vocabulary", tmp_path / "after")
+    assert with_vocabulary(before, tmp_path / "vocabulary", after) == after
+    old, new = (MarianMTModel.from_pretrained(folder).eval() for folder in (before, after))
+    layer = "model.encoder.layers.3.fc1.weight"
+    assert torch.equal(old.state_dict()[layer], new.state_dict()[layer])
+    known, made = (AutoTokenizer.from_pretrained(folder) for folder in (before, after))
+    embedded = [model.get_input_embeddings().weight for model in (old, new)]
+    shared = {*known.get_vocab()} & {*made.get_vocab()}
+    assert len(shared) > 250  # the bytes at least
+    for token in shared:
+        rows = [tokenizer.get_vocab()[token] for tokenizer in (known, made)]
+        assert torch.equal(embedded[0][rows[0]], embedded[1][rows[1]])
+    inputs = made([">>de<< the house"], return_tensors="pt")
+    assert new(**inputs, decoder_input_ids=inputs["input_ids"]).logits.shape[-1] == len(embedded[1])
+    assert new.generate(inputs["input_ids"], max_new_tokens=4).max() < len(made)
 
 
 def test_what_is_held_out_is_in_no_other_file(tmp_path: Path) -> None:

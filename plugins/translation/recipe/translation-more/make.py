@@ -11,17 +11,22 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from pairs import part, vocabulary, write
 from prepare import SETS, languages_of, marked, prepare
-from recipes import evaluated, pretrained_of, recipe_run
+from recipes import checkpoint_of, evaluated, pretrained_of, recipe_run
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+from nlplug import Bundle
 from nlplug.data import read_rows
 from nlplug.data.pairs import language_token
+from nlplug.export.restore import restored
 from nlplug.export.run import ExportConfig, export_model
 from nlplug_translation.task import TranslationTask
 
 HERE = Path(__file__).resolve().parent
-VOCABULARY = 18_000
+FRENCH = HERE.parents[1] / "nlplug_translation" / "models" / "translation-en-fr"
+VOCABULARY = 14_000
 """Tokens, of which 256 are bytes."""
 READ = 4
 """One of so many pairs is read for the vocabulary."""
@@ -75,20 +80,67 @@ def texts(pairs: Path) -> Iterator[str]:
 
 
 def train(files: Path, work: Path) -> Path:
-    """The checkpoint, trained from scratch."""
-    pairs = files / "train.jsonl.gz"
-    return pretrained_of(
-        train=pairs,
-        eval=files / "eval.jsonl.gz",
-        settings=HERE / "train.toml",
-        output=work / "checkpoint",
-        tokenizer=vocabulary(
-            texts(pairs),
-            work / "vocabulary",
-            size=VOCABULARY,
-            tokens=sorted(language_token(languages_of(language)[1]) for language in SETS),
-        ),
+    """The checkpoint: on a GPU from scratch, on a CPU from the weights of English to French."""
+    pairs, gpu = files / "train.jsonl.gz", torch.cuda.is_available()
+    tokens = vocabulary(
+        texts(pairs),
+        work / "vocabulary",
+        size=VOCABULARY,
+        tokens=sorted(language_token(languages_of(language)[1]) for language in SETS),
     )
+    if gpu:
+        return pretrained_of(
+            train=pairs,
+            eval=files / "eval.jsonl.gz",
+            settings=HERE / "train.toml",
+            output=work / "checkpoint",
+            tokenizer=tokens,
+        )
+    start = restored(Bundle.open(FRENCH), work / "french")
+    return checkpoint_of(
+        TranslationTask(),
+        train=files / "everyday.jsonl.gz",
+        eval=files / "eval.jsonl.gz",
+        settings=HERE / "everyday.toml",
+        output=work / "everyday",
+        base=str(with_vocabulary(start, tokens, work / "start")),
+    )
+
+
+def with_vocabulary(checkpoint: Path, tokens: Path, target: Path) -> Path:
+    """A Marian checkpoint with the same layers and another vocabulary.
+
+    A token that both vocabularies have keeps its embedding. Another one begins with the mean of the
+    embeddings of the tokens that its text had.
+
+    Args:
+        checkpoint: Folder of the checkpoint.
+        tokens: Folder of the tokenizer that it gets.
+        target: Folder to write to. If it exists, nothing is done.
+
+    Returns:
+        ``target``.
+    """
+    if target.is_dir():
+        return target
+    before = AutoTokenizer.from_pretrained(checkpoint)
+    model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint)
+    after = AutoTokenizer.from_pretrained(tokens)
+    known, old = before.get_vocab(), model.get_input_embeddings().weight.detach()
+    rows = torch.zeros(-(-len(after) // 8) * 8, old.shape[1])  # a multiple of 8 for speed
+    for token, place in after.get_vocab().items():
+        same = [known[token]] if token in known else []
+        ids = same or before(after.convert_tokens_to_string([token]), add_special_tokens=False)
+        rows[place] = old[same or ids["input_ids"] or [before.unk_token_id or 0]].mean(0)
+    model.resize_token_embeddings(len(rows))
+    model.get_input_embeddings().weight.data.copy_(rows)
+    for config in (model.config, model.generation_config):
+        config.pad_token_id = config.decoder_start_token_id = after.pad_token_id
+        config.eos_token_id = after.eos_token_id
+    model.generation_config.bad_words_ids = [[after.pad_token_id]]
+    model.save_pretrained(target)
+    after.save_pretrained(target)
+    return target
 
 
 def calibration(pairs: Path, target: Path) -> Path:

@@ -5,6 +5,7 @@ of English to French, and writes into a folder:
 
 - ``train.jsonl.gz``: pairs of the openly licensed sets, each set more or less often; some pairs
   once more in other forms (see ``tools/variants.py``); phrases; things that are only copied.
+- ``everyday.jsonl.gz``: a smaller part of them, mostly everyday sentences, for training on a CPU.
 - ``eval.jsonl.gz``: some pairs of each set, to watch training.
 - ``gate.jsonl.gz``: the same pairs to gate the export; each source says its target language.
 - ``heldout/<languages>_<set>.jsonl.gz``: pairs for the figures in the model card only.
@@ -15,7 +16,7 @@ of English to French, and writes into a folder:
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,6 +93,10 @@ WATCHED = 20
 """Maximum number of validation pairs per set and language."""
 COPIED = 6_000
 """Number of pairs with equal sides, for each language."""
+EVERYDAY = {"tatoeba": 1.0, "letters_business": 1.0, "chat_bcontrast": 1.0, "business_shop": 0.5}
+"""The share of the pairs of a set that a CPU learns."""
+REST = 0.15
+"""Likewise, of the other sets."""
 HERE = Path(__file__).parent
 PHRASES = HERE / "phrases.tsv"
 FRENCH = HERE.parent / PHRASES.name
@@ -133,15 +138,25 @@ def directed(pairs: Iterable[Pair], language: str) -> list[Pair]:
     return [(pair[1], pair[0]) if language == REVERSED else pair for pair in pairs]
 
 
-def rows(parts: Parts, language: str, held: set[str]) -> Iterator[Pair]:
-    """The training pairs of a language."""
+def rows(
+    parts: Parts, language: str, held: set[str], shares: Mapping[str, float] | None = None
+) -> Iterator[Pair]:
+    """The training pairs of a language.
+
+    Args:
+        parts: The pairs by their use.
+        language: The language.
+        held: The keys of the pairs that are held out.
+        shares: The share of each set that is taken, and `REST` of other sets; None for all of them.
+    """
     chance = random.Random(language)
     for domain, wanted in SETS[language].items():
         kept = [pair for pair in parts.kept[domain] if key(pair[0]) not in held]
-        yield from trained(directed(kept, language), wanted.weight, chance)
+        share = 1.0 if shares is None else shares.get(domain, REST)
+        yield from trained(directed(kept, language), wanted.weight * share, chance)
     made = list(phrases(written(language), chance))
     yield from trained(directed(made, language), 1.0, chance)
-    yield from copies(COPIED, chance, [])
+    yield from copies(round(COPIED * (1.0 if shares is None else REST)), chance, [])
 
 
 def languages_of(language: str) -> tuple[str, str]:
@@ -169,8 +184,9 @@ def prepare(data: Path, target: Path) -> None:
         for domain, pairs in found.tested.items():
             file = target / "heldout" / f"{source}-{other}_{domain}.jsonl.gz"
             write(file, directed(pairs, language), other, source=source)
-    made = {languages_of(name): rows(parts[name], name, held) for name in SETS}
-    write_all(target / "train.jsonl.gz", made)
+    for file, shares in (("train", None), ("everyday", EVERYDAY)):
+        made = {languages_of(name): rows(parts[name], name, held, shares) for name in SETS}
+        write_all(target / f"{file}.jsonl.gz", made)
     gate = [
         pair
         for name in SETS
