@@ -105,16 +105,27 @@ def base_file(base: str, name: str) -> Path | None:
 
 def languages_of(base: str) -> list[str]:
     """The languages that the card of a checkpoint names; none if it has no card, or names none."""
+    found = _card(base).get("language") or []
+    return [found] if isinstance(found, str) else [str(name) for name in found]
+
+
+def license_of(base: str) -> str:
+    """The licence that the card of a checkpoint names; empty if it has no card, or names none."""
+    found = _card(base).get("license")
+    return found if isinstance(found, str) else ""
+
+
+def _card(base: str) -> dict[str, Any]:
+    """The head of the card of a checkpoint, if it has one."""
     file = base_file(base, "README.md")
     if file is None:
-        return []
+        return {}
     from huggingface_hub import metadata_load
 
     try:
-        found = (metadata_load(file) or {}).get("language") or []
+        return metadata_load(file) or {}
     except ValueError:  # the head of the card is no YAML
-        return []
-    return [found] if isinstance(found, str) else [str(name) for name in found]
+        return {}
 
 
 def _weights(base: str) -> int:

@@ -116,7 +116,7 @@ def provenance(result: EvaluationResult) -> Section:
     ]
     manifest = result.manifest
     if manifest is not None:
-        rows += [[f"trained on: {_source(record)}", _digest(record)] for record in manifest.data]
+        rows += [[_source(record), _digest(record)] for record in manifest.data]
         rows += [
             [name, value]
             for name, value in (
@@ -135,7 +135,8 @@ def provenance(result: EvaluationResult) -> Section:
 
 
 def _source(record: Mapping[str, Any]) -> str:
-    return str(record.get("source") or record.get("name") or "data")
+    use = "trained from" if record.get("part") == "base" else "trained on"
+    return f"{use}: {record.get('source') or record.get('name') or 'data'}"
 
 
 def _digest(record: Mapping[str, Any]) -> str:

@@ -118,7 +118,8 @@ class Manifest(BaseModel):
         precisions: What can be run, by precision.
         metrics: The task's metrics of the model as a whole.
         license: SPDX identifier or a short text.
-        data: What it was trained on and measured with: one free record per data set.
+        data: What it was trained on and measured with: one free record per data set,
+            and one for the base.
         privacy: The differential privacy of its training: epsilon, delta and the mechanism; empty
             if there was none.
         tools: Version of each tool that made it.

@@ -83,8 +83,29 @@ def with_weights(base: str) -> str:
 
     bundle = Bundle.open(Path(base))
     made = sha256_of(bundle.path / MANIFEST_FILE)[:16]
-    folder = load_settings().cache_dir / "checkpoints" / f"{bundle.name}-{made}"
-    return str(restored(bundle, folder))
+    return str(restored(bundle, _restored_folder() / made / bundle.name))
+
+
+def base_name(base: str) -> str:
+    """The name of a checkpoint from `with_weights`, as it was asked for.
+
+    Args:
+        base: A folder or a Hub id.
+
+    Returns:
+        For a bundle its name, and for a checkpoint in an installed package its Hub id; else
+        ``base``.
+    """
+    folder = Path(base)
+    if folder.parent.parent == _restored_folder():
+        return folder.name
+    found = (name for name, package in _PACKAGES.items() if _contained(package) == folder)
+    return next(found, base)
+
+
+def _restored_folder() -> Path:
+    """The folder of the cache for the weights of bundles as float32."""
+    return load_settings().cache_dir / "checkpoints"
 
 
 def _is_bundle(name: str) -> bool:

@@ -24,7 +24,7 @@ from nlplug.errors import (
 )
 from nlplug.extras import require_training
 from nlplug.families.family import load
-from nlplug.train.base import resolve_base, with_weights
+from nlplug.train.base import base_name, resolve_base, with_weights
 from nlplug.train.extensions import NO_EXTENSIONS, Extensions
 from nlplug.train.plan import CHOSEN, FEW_ROWS, check_length, described, planned, write_settings
 from nlplug.train.processes import is_alone, is_main, main_first
@@ -342,6 +342,7 @@ def _check_learned(config: TrainConfig, work: Workspace) -> None:
 
 
 def _export(task: Task, config: TrainConfig, work: Workspace) -> ExportReport:
+    from nlplug.data.lengths import license_of
     from nlplug.evaluation.run import digest
     from nlplug.export.config import ExportConfig
     from nlplug.export.pretrained import load_config
@@ -349,6 +350,9 @@ def _export(task: Task, config: TrainConfig, work: Workspace) -> ExportReport:
 
     files = {"train": config.data, "eval": config.eval, "test": config.test}
     privacy = work.result().get("privacy", {})
+    base = base_name(config.base)
+    name = Path(base).name if Path(base).is_dir() else base
+    origin = {"source": name, "part": "base", "license": license_of(config.base)}
     return export_model(
         ExportConfig(
             source=work.model,
@@ -362,11 +366,14 @@ def _export(task: Task, config: TrainConfig, work: Workspace) -> ExportReport:
             allow=("answers",) if config.allow_trivial else (),
             license=config.license,
             data=[
-                {"source": os.path.basename(source), "part": part}
-                # With the digest of a file, a guess of one of its rows could be confirmed.
-                | ({} if privacy else {"sha256": digest(Path(source))})
-                for part, sources in files.items()
-                for source in sources
+                {name: value for name, value in origin.items() if value},
+                *(
+                    {"source": os.path.basename(source), "part": part}
+                    # With the digest of a file, a guess of one of its rows could be confirmed.
+                    | ({} if privacy else {"sha256": digest(Path(source))})
+                    for part, sources in files.items()
+                    for source in sources
+                ),
             ],
             privacy=privacy,
             languages=config.languages,

@@ -17,8 +17,9 @@ from nlplug import Bundle
 from nlplug.errors import ExportError
 from nlplug.export.restore import restored
 from nlplug.families.sequence_classification.settings import SequenceClassificationConfig
+from nlplug.models.seal import seal
 from nlplug.task import Task
-from nlplug.train.base import resolve_base, with_weights
+from nlplug.train.base import base_name, resolve_base, with_weights
 from nlplug.train.run import fine_tune, train
 
 pytestmark = pytest.mark.train
@@ -52,6 +53,28 @@ def test_training_goes_on_from_a_bundle(
 
     # A model in a package is named as everywhere else.
     assert Path(resolve_base(toy_task, "sentiment-zh")).name == "sentiment-zh"
+
+
+def test_the_card_of_the_result_names_the_base_and_its_licence(
+    toy_task: Task, config: Make, made: Path, tmp_path: Path
+) -> None:
+    (made / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n# base\n", encoding="utf-8")
+    seal(made)
+    again = config(base=str(made), output=tmp_path / "again", epochs=1, precisions=["int8"])
+    found = Bundle.open(train(toy_task, again)).manifest.data[0]
+    assert found == {"source": made.name, "part": "base", "license": "cc-by-nc-4.0"}
+    card = (tmp_path / "again" / "README.md").read_text(encoding="utf-8")
+    assert f"- {made.name}: part base, license cc-by-nc-4.0" in card
+    report = (tmp_path / "again.report" / "report.md").read_text(encoding="utf-8")
+    assert f"trained from: {made.name}" in report
+
+
+def test_a_base_has_the_name_that_was_asked_for(toy_task: Task, tmp_path: Path) -> None:
+    assert base_name("some/base") == "some/base"
+    assert base_name(str(tmp_path)) == str(tmp_path)
+    assert base_name(with_weights(resolve_base(toy_task, "sentiment-zh"))) == "sentiment-zh"
+    hub_id = "sentence-transformers/all-MiniLM-L6-v2"
+    assert base_name(resolve_base(toy_task, hub_id)) == hub_id
 
 
 def _without_int8(folder: Path) -> None:
