@@ -109,6 +109,10 @@ def _with_metric(made: type[Recipe], function: Metric, higher: bool) -> type[Rec
 
 def _with_loss(made: type[Recipe], function: Loss) -> type[Recipe]:
     class WithLoss(made):  # type: ignore[valid-type, misc]  # the base is known only here
+        @property
+        def refits(self) -> bool:
+            return False
+
         def loss(self, outputs: Any, labels: torch.Tensor) -> torch.Tensor:
             import torch
 

@@ -46,6 +46,8 @@ from nlplug.train.trials import (
     cross_validate,
     load_probe,
     put_probe,
+    refit,
+    refitting,
     save_probe,
 )
 from nlplug.train.workspace import EVALUATED, Workspace, complete_checkpoints
@@ -178,6 +180,7 @@ class _Run:
         recipe, work, model = self._recipe, self._work, self._model()
         train_set = recipe.dataset(train_examples, self._tokenizer)
         evaluator = recipe.evaluator(work.eval_file, eval_examples, self._tokenizer)
+        evaluator = refitting(recipe, evaluator, train_set, self._tokenizer)
         probe, probe_scores = load_probe(work.probe_file), work.probe_scores()
         if work.checkpoint is None:
             probe = put_probe(recipe, model, train_set, self._tokenizer)
@@ -238,6 +241,7 @@ class _Run:
             facts = trainer.facts()
             if (seeds := self._config.seeds) > 1:
                 put_mean(model, self._again(train_set, probe), seeds, work.folder)
+            refit(recipe, model, train_set, self._tokenizer)
         scores = {} if trial.score is None else {recipe.metric: trial.score}
         self._save(model, trial, scores, facts)
         return scores
@@ -284,6 +288,7 @@ class _Run:
                 states.append(state_of(model))
         if states:
             model.load_state_dict(mean_of(states))
+        refit(self._recipe, model, rows, self._tokenizer)
 
     def _again(self, rows: Any, probe: Probe | None) -> Callable[[int], PreTrainedModel]:
         """A function that trains a new model with another seed."""

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from nlplug.data.lengths import base_file
 from nlplug.errors import OptionError
 from nlplug.families.family import Family, load
+from nlplug.train.base import base_name
 from nlplug.train.config import LoopConfig, TrainConfig
 from nlplug.train.processes import is_alone
 
@@ -37,9 +38,11 @@ CHOSEN = frozenset(
 """The settings that a plan may choose."""
 FEW_ROWS = 2000
 """With fewer rows none is held out: the score is estimated by cross-validation."""
+FEWEST_ROWS = 200
+"""With fewer rows there are more passes, and classifiers of few labels learn from pairs alone."""
 _SMALL_BATCH, _BATCH = 16, 32
 _STEPS = 300
-_FEWEST_EPOCHS, _MOST_EPOCHS = 3, 10
+_FEWEST_EPOCHS, _MOST_EPOCHS, _EPOCHS_OF_FEWEST = 3, 10, 15
 _EVALUATIONS = 6
 _LAYER_DECAY = 0.8
 _RATES = ((512, 3e-4), (768, 5e-5), (math.inf, 2e-5))
@@ -73,7 +76,8 @@ def encoder_plan(rows: int, base: str) -> dict[str, Any]:
     """
     batch = _SMALL_BATCH if rows < FEW_ROWS else _BATCH
     steps = max(1, math.ceil(rows / batch))
-    epochs = min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, round(_STEPS / steps)))
+    most = _EPOCHS_OF_FEWEST if rows < FEWEST_ROWS else _MOST_EPOCHS
+    epochs = min(most, max(_FEWEST_EPOCHS, round(_STEPS / steps)))
     plan: dict[str, Any] = {
         "batch_size": batch,
         "epochs": float(epochs),
@@ -150,7 +154,7 @@ def described(config: TrainConfig, given: set[str]) -> str:
         parts.append(f"without training the {config.freeze}")
     if config.bf16:
         parts.append("bfloat16")
-    return f"Base {config.base}; {', '.join(parts)}."
+    return f"Base {base_name(config.base)}; {', '.join(parts)}."
 
 
 def write_settings(config: TrainConfig, file: Path, given: set[str]) -> None:

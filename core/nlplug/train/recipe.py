@@ -64,6 +64,11 @@ class Recipe(ABC):
         """Whether `loss` also reads ``vectors`` in training: the inputs of the output layer."""
         return False
 
+    @property
+    def refits(self) -> bool:
+        """Whether `loss` trains the vectors alone, and the output layer is fitted afterwards."""
+        return False
+
     @abstractmethod
     def key(self, row: DataRow) -> str:
         """The text whose hash assigns the row to training or to held-out data."""

@@ -18,7 +18,7 @@ from nlplug.train.served import in_evaluation
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from nlplug.train.recipe import Recipe
+    from nlplug.train.recipe import Evaluator, Recipe
     from nlplug.train.workspace import Workspace
 
 _log = logging.getLogger("nlplug.train")
@@ -103,6 +103,28 @@ def put_probe(
     probe = fit_probe(recipe, model, train_set, tokenizer)
     probe.put(model)
     return probe
+
+
+def refit(
+    recipe: Recipe, model: PreTrainedModel, train_set: Any, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Fit the output layer to the vectors, if the fine-tuning did not train it."""
+    if recipe.refits:
+        put_probe(recipe, model, train_set, tokenizer)
+
+
+def refitting(
+    recipe: Recipe, evaluator: Evaluator, train_set: Any, tokenizer: PreTrainedTokenizerBase
+) -> Evaluator:
+    """The evaluator, which fits the output layer first if the fine-tuning does not train it."""
+    if not recipe.refits:
+        return evaluator
+
+    def evaluate(model: Any) -> dict[str, float]:
+        refit(recipe, model, train_set, tokenizer)
+        return evaluator(model)
+
+    return evaluate
 
 
 def score_of(evaluator: Callable[[Any], Mapping[str, float]], model: Any, metric: str) -> float:

@@ -51,7 +51,7 @@ def test_the_plan_makes_more_passes_over_few_rows(toy_task: Task, tiny_bert: Pat
         )
         return planned(config, toy_task.family, rows)
 
-    assert [plan(rows).epochs for rows in (48, 400, 20_000)] == [10, 10, 3]
+    assert [plan(rows).epochs for rows in (48, 400, 20_000)] == [15, 10, 3]
     assert plan(48).learning_rate == 3e-4  # the base has a hidden size of 16
     assert plan(48, learning_rate=1e-3, epochs=2).model_dump(
         include={"learning_rate", "epochs", "batch_size"}
@@ -126,6 +126,41 @@ def test_few_rows_are_cross_validated_and_all_of_them_train(
     train(toy_task, again)
     repeated = json.loads((tmp_path / "again.training" / "trial.json").read_text())
     assert repeated == trial
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_a_model_of_pairs_alone_has_an_output_layer_that_fits_its_vectors(
+    toy_task: Task, config: Make, sentence_encoder: Path, tmp_path: Path, held_out: bool
+) -> None:
+    import torch
+    from transformers import AutoTokenizer
+
+    from nlplug.data import read_rows
+    from nlplug.families.sequence_classification.training import SequenceClassificationRecipe
+    from nlplug.train.probe import fit_probe, output_layer
+    from nlplug.train.run import fine_tune
+
+    rows = few(tmp_path / "few.jsonl")
+    settings = config(
+        base=str(sentence_encoder),
+        data=[rows],
+        eval=[str(write_jsonl(tmp_path / "other.jsonl", toy_rows(96)[48:]))] if held_out else [],
+        allow_trivial=True,
+        probe=True,
+        learning_rate=1e-3,
+    )
+    fine_tune(toy_task, settings)
+    trial = json.loads((tmp_path / "out.training" / "trial.json").read_text())
+    assert trial["tuned"] > trial["probe"]
+    made = tmp_path / "out.training" / "model"
+    again = settings.model_copy(update={"base": str(made), "pooling": "mean"})
+    recipe = SequenceClassificationRecipe(toy_task, again)
+    read = list(read_rows(rows))
+    recipe.fit(read)
+    assert recipe.refits
+    model, tokenizer = recipe.model(), AutoTokenizer.from_pretrained(made)
+    fitted = fit_probe(recipe, model, recipe.dataset(recipe.examples(read), tokenizer), tokenizer)
+    assert torch.allclose(output_layer(model).weight, fitted.weight, atol=1e-2)
 
 
 def test_the_probe_is_the_result_where_fine_tuning_is_not_better(

@@ -227,6 +227,27 @@ def test_few_rows_with_few_labels_compare_pairs_on_a_sentence_encoder(recipe: Re
     assert weight(100, 6, contrast=2.0, multi_label=True) == 0.0
 
 
+def test_fewer_rows_compare_pairs_alone_and_fit_the_output_layer_afterwards(
+    recipe: Recipes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(count: int, **given: Any) -> SequenceClassificationRecipe:
+        names = [f"l{number % 6}" for number in range(count)]
+        return recipe(*names, **{"pooling": "mean", "probe": True, **given})
+
+    alone = made(100)
+    assert alone.refits
+    vectors, labels = torch.tensor([[2.0, 0.0], [3.0, 1.0]]), torch.tensor([0, 0])
+    outputs = {"logits": torch.ones(2, 6), "vectors": vectors}
+    assert torch.equal(alone.loss(outputs, labels), pair_loss(vectors, labels))
+    outputs.pop("vectors")  # that of a probe
+    assert float(alone.loss(outputs, labels)) == pytest.approx(math.log(6))
+    assert not made(200).refits
+    assert not made(100, contrast=5.0).refits
+    assert not made(100, probe=False).refits
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert not made(100).refits
+
+
 def test_the_loss_reads_the_vectors_in_training_only(recipe: Recipes) -> None:
     made = recipe("a", "b", contrast=2.0)
     assert made.reads_vectors

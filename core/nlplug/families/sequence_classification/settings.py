@@ -36,7 +36,9 @@ class SequenceClassificationConfig(LabelledConfig):
         description="Weight of a loss on pairs of rows, in addition to that of the labels: the "
         "cosine of the vectors of two rows should be 1 if they have the same label, else 0. Only "
         "for rows with one label. Default: 5 for a sentence encoder with fewer than 2,000 rows and "
-        "at most 20 labels, else 0.",
+        "at most 20 labels, else 0. With fewer than 200 such rows the default is this loss without "
+        "that of the labels; the output layer is then fitted after the fine-tuning, as a linear "
+        "probe is.",
     )
     calibrate: bool = Field(
         default=True,

@@ -23,7 +23,8 @@ from nlplug.models.resolve import resolve
 from nlplug.pipelines import Pipeline
 from nlplug.settings import load_settings
 from nlplug.train.checkpoint import load_base
-from nlplug.train.plan import FEW_ROWS
+from nlplug.train.plan import FEW_ROWS, FEWEST_ROWS
+from nlplug.train.processes import is_alone
 from nlplug.train.recipe import Recipe
 from nlplug.train.served import in_evaluation
 from nlplug.train.teacher import check_labels, softened
@@ -63,6 +64,7 @@ class SequenceClassificationRecipe(Recipe):
         self.contents = LabelledTexts(task, config)
         self.weights: torch.Tensor | None = None
         self.contrast = 0.0
+        self._pairs_alone = False
         self._check_labels()
 
     @property
@@ -80,6 +82,10 @@ class SequenceClassificationRecipe(Recipe):
     @property
     def reads_vectors(self) -> bool:
         return self.contrast > 0
+
+    @property
+    def refits(self) -> bool:
+        return self._pairs_alone
 
     @property
     def _is_soft(self) -> bool:
@@ -175,6 +181,9 @@ class SequenceClassificationRecipe(Recipe):
         return stacked(features, tokenizer)
 
     def loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        pairs = pair_loss(outputs["vectors"], labels) if "vectors" in outputs else None
+        if pairs is not None and self._pairs_alone:
+            return pairs
         logits = outputs["logits"].float()
         weights = self.weights.to(logits.device) if self.weights is not None else None
         smoothing = self.config.label_smoothing
@@ -182,9 +191,7 @@ class SequenceClassificationRecipe(Recipe):
             target = labels * (1 - smoothing) + 0.5 * smoothing
             return F.binary_cross_entropy_with_logits(logits, target, pos_weight=weights)
         loss = F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
-        if "vectors" in outputs:
-            loss = loss + self.contrast * pair_loss(outputs["vectors"], labels)
-        return loss
+        return loss if pairs is None else loss + self.contrast * pairs
 
     def calibrate(
         self,
@@ -250,7 +257,12 @@ class SequenceClassificationRecipe(Recipe):
         few = rows < FEW_ROWS and len(self.labels) <= _FEW_LABELS
         if not few or self._pooling() is None:
             return 0.0
-        _log.info("The loss also compares pairs of rows (--contrast %g).", _CONTRAST)
+        # With several processes all weights need a gradient, also those of the output layer.
+        self._pairs_alone = self.probes and rows < FEWEST_ROWS and is_alone()
+        if self._pairs_alone:
+            _log.info("The loss compares pairs of rows; the output layer is fitted afterwards.")
+        else:
+            _log.info("The loss also compares pairs of rows (--contrast %g).", _CONTRAST)
         return _CONTRAST
 
     def _pooling(self) -> str | None:
