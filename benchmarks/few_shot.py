@@ -43,6 +43,7 @@ class FewShotSet:
 SETS = {
     "trec6-400": FewShotSet("trec6_train", rows=400),
     "trec6-48": FewShotSet("trec6_train", per_label=8),
+    "agnews-8": FewShotSet("ag_news_train_part", per_label=8),
     "banking77-8": FewShotSet("banking77_train", per_label=8),
 }
 _TEST_ROWS = 2000
