@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from nlplug.data.check import Lengths
+from nlplug.models.files import card_facts, stated_languages
+from nlplug.models.layout import CARD_FILE
 
 _MEASURED = 2000
 """Texts whose tokens are counted."""
@@ -105,8 +107,7 @@ def base_file(base: str, name: str) -> Path | None:
 
 def languages_of(base: str) -> list[str]:
     """The languages that the card of a checkpoint names; none if it has no card, or names none."""
-    found = _card(base).get("language") or []
-    return [found] if isinstance(found, str) else [str(name) for name in found]
+    return stated_languages(_card(base))
 
 
 def license_of(base: str) -> str:
@@ -116,16 +117,8 @@ def license_of(base: str) -> str:
 
 
 def _card(base: str) -> dict[str, Any]:
-    """The head of the card of a checkpoint, if it has one."""
-    file = base_file(base, "README.md")
-    if file is None:
-        return {}
-    from huggingface_hub import metadata_load
-
-    try:
-        return metadata_load(file) or {}
-    except ValueError:  # the head of the card is no YAML
-        return {}
+    file = base_file(base, CARD_FILE)
+    return {} if file is None else card_facts(file)
 
 
 def _weights(base: str) -> int:

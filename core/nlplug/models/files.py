@@ -1,8 +1,9 @@
-"""JSON files of a model folder, and the advice that errors about damaged files give."""
+"""JSON files and the card of a model folder, and what errors about damaged files advise."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,21 @@ def _read_json(path: Path) -> Any:
             f"{path} is not valid JSON: {error}.", hint=hint_of(path, AGAIN)
         ) from None
     return value
+
+
+def card_facts(card: Path) -> dict[str, Any]:
+    """The front matter of a model card; empty without one, and if it is broken."""
+    if not card.is_file():
+        return {}
+    from huggingface_hub.repocard import metadata_load
+
+    try:
+        return metadata_load(card) or {}
+    except Exception:  # the errors of its YAML parser; a broken card is no broken model
+        return {}
+
+
+def stated_languages(facts: Mapping[str, Any]) -> list[str]:
+    """The languages in the front matter of a model card, which may be one or a list."""
+    stated = facts.get("language")
+    return [stated] if isinstance(stated, str) else [str(one) for one in stated or ()]

@@ -26,6 +26,7 @@ from nlplug.errors import (
     causes,
     explained,
 )
+from nlplug.models.files import stated_languages
 from nlplug.models.verify import sha256_of
 from nlplug.settings import Settings
 from nlplug.version import __version__
@@ -166,7 +167,6 @@ def look_up(ref: HubRef, settings: Settings, *, revision: str | None = None) -> 
             timeout=_LISTING_SECONDS,
         )
     card = info.card_data.to_dict() if info.card_data else {}
-    languages = card.get("language") or []
     start = ref.inside("")
     return HubRepo(
         repo=ref.repo,
@@ -183,7 +183,7 @@ def look_up(ref: HubRef, settings: Settings, *, revision: str | None = None) -> 
         },
         hub_task=info.pipeline_tag or "",
         license=str(card.get("license") or ""),
-        languages=[languages] if isinstance(languages, str) else [str(one) for one in languages],
+        languages=stated_languages(card),
     )
 
 

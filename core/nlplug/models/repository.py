@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.errors import BundleCorrupt, BundleIncomplete
-from nlplug.models.files import AGAIN, read_list, read_object, read_text
+from nlplug.models.files import (
+    AGAIN,
+    card_facts,
+    read_list,
+    read_object,
+    read_text,
+    stated_languages,
+)
 from nlplug.models.layout import (
     ADDED_TOKENS_FILE,
     CARD_FILE,
@@ -260,16 +267,7 @@ class Repository:
     @cached_property
     def card_languages(self) -> list[str]:
         """The languages in the front matter of the model's card, ``README.md``; empty without."""
-        card = self.folder / CARD_FILE
-        if not card.is_file():
-            return []
-        from huggingface_hub.repocard import metadata_load
-
-        try:
-            stated = (metadata_load(card) or {}).get("language")
-        except Exception:  # the errors of its YAML parser; a broken card is no broken model
-            return []
-        return [stated] if isinstance(stated, str) else [str(one) for one in stated or ()]
+        return stated_languages(card_facts(self.folder / CARD_FILE))
 
     @cached_property
     def pooling(self) -> str | None:

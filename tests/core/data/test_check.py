@@ -15,7 +15,7 @@ from nlplug.cli.main import main
 from nlplug.data.check import DataCheck, check_rows
 from nlplug.data.contents import Contents
 from nlplug.data.findings import Finding
-from nlplug.data.lengths import estimate, languages_of, measure
+from nlplug.data.lengths import estimate, languages_of, license_of, measure
 from nlplug.data.rows import DataRow
 from nlplug.families.family import load
 from nlplug.families.sequence_classification import SequenceClassificationTask
@@ -177,6 +177,9 @@ def test_texts_in_a_language_that_the_base_does_not_know_are_noticed(tmp_path: P
     (tmp_path / "README.md").write_text("---\nlanguage: en\n---\n# A base\n")
     assert languages_of(str(tmp_path)) == ["en"]
     assert languages_of("no/such-base") == []
+    (tmp_path / "README.md").write_text('---\nlanguage: [en\nlicense: "x\n---\n# Broken\n')
+    assert languages_of(str(tmp_path)) == []
+    assert license_of(str(tmp_path)) == ""
 
 
 @pytest.mark.parametrize("name", FAMILIES)
