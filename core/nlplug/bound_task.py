@@ -195,7 +195,7 @@ class BoundTask:
     @property
     def generation_config(self) -> DecodingView:
         """The options in force, by attribute."""
-        return DecodingView(make_options(self.definition, self._defaults).model_dump())
+        return DecodingView(self._without_any.model_dump())
 
     def _options(self, given: Mapping[str, Any]) -> TaskOptions:
         """The options of a call: those given, and the defaults that they do not replace."""

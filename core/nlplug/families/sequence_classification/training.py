@@ -102,6 +102,11 @@ class SequenceClassificationRecipe(Recipe):
         if str(self.contents.scheme):
             _log.info("The labels are %s.", self.contents.scheme)
         self.contrast = self._contrast(len(rows))
+        self._pairs_alone = self._compares_pairs_alone(len(rows))
+        if self._pairs_alone:
+            _log.info("The loss compares pairs of rows; the output layer is fitted afterwards.")
+        elif self.contrast and self.config.contrast is None:
+            _log.info("The loss also compares pairs of rows (--contrast %g).", self.contrast)
         if self.config.class_weights == "balanced":
             counts = Counter(i for example in self.examples(rows) for i in example.labels)
             self.weights = balanced_weights(counts, len(self.labels), len(rows), self.multi_label)
@@ -255,15 +260,13 @@ class SequenceClassificationRecipe(Recipe):
         if self.config.contrast is not None:
             return self.config.contrast
         few = rows < FEW_ROWS and len(self.labels) <= _FEW_LABELS
-        if not few or self._pooling() is None:
-            return 0.0
+        return _CONTRAST if few and self._pooling() is not None else 0.0
+
+    def _compares_pairs_alone(self, rows: int) -> bool:
+        """Whether the labels are left out of the loss, if nothing else is asked for."""
+        chosen = self.contrast > 0 and self.config.contrast is None
         # With several processes all weights need a gradient, also those of the output layer.
-        self._pairs_alone = self.probes and rows < FEWEST_ROWS and is_alone()
-        if self._pairs_alone:
-            _log.info("The loss compares pairs of rows; the output layer is fitted afterwards.")
-        else:
-            _log.info("The loss also compares pairs of rows (--contrast %g).", _CONTRAST)
-        return _CONTRAST
+        return chosen and self.probes and rows < FEWEST_ROWS and is_alone()
 
     def _pooling(self) -> str | None:
         """The pooling of the model; None if it is that of the classifiers of transformers."""

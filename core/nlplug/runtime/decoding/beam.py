@@ -203,11 +203,12 @@ class _Search:
         if stopping.late:
             state.limits = np.full_like(state.limits, self._generated)
         hits = stopping.ended(tokens) | (self._generated >= state.limits)[:, None]
-        if hits.any():
+        some_end = bool(hits.any())
+        if some_end:
             texts = state.tokens[each, parents]
             texts[:, :, self._generated - 1] = tokens
             self._add_ended(totals, texts, hits)
-        if hits.any() or found.noise is not None:  # else they are in this order
+        if some_end or found.noise is not None:  # else they are in this order
             totals = totals + np.where(hits, _NEVER, np.float32(0))
             best = np.argsort(-totals, axis=1, kind="stable")
             totals, parents, tokens = (one[each, best] for one in (totals, parents, tokens))

@@ -22,6 +22,7 @@ from nlplug.data import read_rows
 from nlplug.data.pairs import language_token
 from nlplug.export.restore import restored
 from nlplug.export.run import ExportConfig, export_model
+from nlplug.models.atomic import Staged
 from nlplug_translation.task import TranslationTask
 
 HERE = Path(__file__).resolve().parent
@@ -129,17 +130,19 @@ def with_vocabulary(checkpoint: Path, tokens: Path, target: Path) -> Path:
     known, old = before.get_vocab(), model.get_input_embeddings().weight.detach()
     rows = torch.zeros(-(-len(after) // 8) * 8, old.shape[1])  # a multiple of 8 for speed
     for token, place in after.get_vocab().items():
-        same = [known[token]] if token in known else []
-        ids = same or before(after.convert_tokens_to_string([token]), add_special_tokens=False)
-        rows[place] = old[same or ids["input_ids"] or [before.unk_token_id or 0]].mean(0)
+        text = after.convert_tokens_to_string([token])
+        ids = [known[token]] if token in known else before.encode(text, add_special_tokens=False)
+        rows[place] = old[ids or [before.pad_token_id]].mean(0)
     model.resize_token_embeddings(len(rows))
     model.get_input_embeddings().weight.data.copy_(rows)
     for config in (model.config, model.generation_config):
         config.pad_token_id = config.decoder_start_token_id = after.pad_token_id
         config.eos_token_id = after.eos_token_id
     model.generation_config.bad_words_ids = [[after.pad_token_id]]
-    model.save_pretrained(target)
-    after.save_pretrained(target)
+    with Staged(target, folder=True) as staged:
+        model.save_pretrained(staged.path)
+        after.save_pretrained(staged.path)
+        staged.commit()
     return target
 
 
