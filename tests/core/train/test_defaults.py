@@ -163,20 +163,46 @@ def test_a_model_of_pairs_alone_has_an_output_layer_that_fits_its_vectors(
     assert torch.allclose(output_layer(model).weight, fitted.weight, atol=1e-2)
 
 
-def test_the_probe_is_the_result_where_fine_tuning_is_not_better(
+def test_the_probe_is_the_result_where_fine_tuning_is_worse(
     toy_task: Task, config: Make, sentence_encoder: Path, tmp_path: Path
 ) -> None:
     from transformers import AutoModel
 
     from nlplug.export.checkpoint import load_checkpoint
 
-    settings = config(base=str(sentence_encoder), probe=True, learning_rate=1e-9, epochs=1)
+    settings = config(base=str(sentence_encoder), probe=True, learning_rate=1.0, epochs=1)
     train(toy_task, settings)
     trial = json.loads((tmp_path / "out.training" / "trial.json").read_text())
-    assert trial["probe"] == trial["tuned"] > trial["baselines"]["majority"]
+    assert trial["probe"] > max(trial["tuned"], trial["baselines"]["majority"])
     kept = load_checkpoint(tmp_path / "out.training" / "model", toy_task).model.base_model
     base = AutoModel.from_pretrained(sentence_encoder).state_dict()
     assert all(bool((value == base[name]).all()) for name, value in kept.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("rows", "probe", "tuned", "higher", "keeps"),
+    [
+        (32, 26 / 32, 25 / 32, True, False),  # one row and two rows are chance
+        (32, 26 / 32, 24 / 32, True, False),
+        (48, 0.1 * 3, 0.3 - 3 / 48, True, True),
+        (2000, 0.91, 0.90, True, True),
+        (2000, 0.90, 0.90, True, False),
+        (32, 3.2, 3.1, True, True),  # not a share of the rows: the better one
+        (32, 3.1, 3.1, True, True),
+        (32, 0.31, 0.30, False, False),
+        (32, 0.30, 0.31, False, True),
+        (0, 0.5, 0.5, True, False),
+    ],
+)
+def test_a_probe_must_lead_by_more_rows_than_chance_explains(
+    rows: int, probe: float, tuned: float, higher: bool, keeps: bool
+) -> None:
+    from nlplug.train.trials import Trial
+
+    trial = Trial("score", higher, rows=rows, probe=probe, tuned=tuned)
+    assert trial.keeps_probe is keeps
+    assert trial.score == (probe if keeps else tuned)
+    assert ("can be chance" in str(trial)) == (higher and rows == 32 and tuned < probe < 1)
 
 
 def test_a_result_that_is_not_above_the_majority_is_an_error_and_no_bundle(
