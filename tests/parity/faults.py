@@ -12,6 +12,7 @@ NER_FAULTS = {
     "characters": "simple: an entity begins or ends within a character that consists of several "
     "tokens",
     "spaces": "the space before a word is part of it (byte-level BPE, Unigram)",
+    "cells": "an entity goes on after a tab or an empty line, in another cell or paragraph",
     "marks": "an entity or a token begins or ends within a character of several code points: "
     "before an accent that the tokenizer drops, or between the parts of an emoji",
 }

@@ -91,6 +91,24 @@ class MendedNer(TokenClassificationPipeline):  # type: ignore[misc]
         entity = super().group_sub_entities(entities)
         return {**entity, **self._place(entities, entity)}
 
+    def group_entities(self, entities: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """As ever, but apart for each cell and paragraph."""
+        if "cells" not in self.mended:
+            return list(super().group_entities(entities))
+        ends = _cell_ends(self._text)
+        parts: list[list[dict[str, Any]]] = [[]]
+        reached = 0
+        for entity in entities:
+            start = _trimmed(self._text, entity["start"], entity["end"])[0]
+            # A bare mark of a space has no place.
+            cell = max(reached, sum(end <= start for end in ends))
+            if cell > reached:
+                parts.append([])
+            reached = cell
+            parts[-1].append(entity)
+        grouped = map(super().group_entities, filter(None, parts))
+        return [entity for part in grouped for entity in part]
+
     def _place(self, parts: list[dict[str, Any]], whole: dict[str, Any]) -> dict[str, Any]:
         if "spaces" not in self.mended:
             return {"start": whole["start"], "end": whole["end"]}
@@ -166,6 +184,18 @@ def _joined(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for name in ("logits", "input_ids", "offset_mapping", "special_tokens_mask")
     }
     return {**joined, "sentence": windows[0]["sentence"]}
+
+
+def _cell_ends(text: str) -> list[int]:
+    """Where a tab, a form feed, or the last line break of an empty line ends."""
+    blank = [
+        end
+        for end, char in enumerate(text, start=1)
+        if char == "\n"
+        and not text[: end - 1].rpartition("\n")[2].strip()
+        and "\n" in text[: end - 1]
+    ]
+    return blank + [end for end, char in enumerate(text, start=1) if char in "\t\v\f\u2029"]
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

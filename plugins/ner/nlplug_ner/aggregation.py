@@ -10,7 +10,8 @@ The strategies return what transformers 4.57 returns, with these corrections:
   to the word (huggingface/transformers#23322). With WordPiece it compares lengths, and joins a
   word that lost an accent to the previous word.
 - An entity does not begin or end within a character or with whitespace, and is not only the
-  mark of a space.
+  mark of a space. It does not go on after a tab or an empty line: the cells of a table and
+  paragraphs do not share names.
 - Only a prefix of the label scheme is removed from a label: ``work-of-art`` keeps its name.
 - ``E-`` and ``S-`` (or ``L-`` and ``U-``) are read if the model has them.
 """
@@ -37,12 +38,14 @@ class TokenRuns:
         labels: (runs,) the id of its label.
         scores: (runs,) the probability of the label.
         rests: (runs,) which runs cannot begin an entity: they continue a character.
+        apart: (runs,) which runs begin an entity in any case.
     """
 
     firsts: np.ndarray
     labels: np.ndarray
     scores: np.ndarray
     rests: np.ndarray
+    apart: np.ndarray
 
 
 class Scheme:
@@ -71,7 +74,7 @@ def label_tokens(tags: Tags) -> TokenRuns:
     """Each token with its best label."""
     labels = tags.scores.argmax(axis=1)
     places = np.arange(len(tags))
-    return TokenRuns(places, labels, tags.scores[places, labels], tags.shared)
+    return TokenRuns(places, labels, tags.scores[places, labels], tags.shared, tags.apart)
 
 
 def label_characters(tags: Tags, scheme: Scheme) -> TokenRuns:
@@ -83,7 +86,7 @@ def label_characters(tags: Tags, scheme: Scheme) -> TokenRuns:
         owner = np.maximum.accumulate(np.where(tags.shared, 0, places))[rests]
         of_kind = scheme.kind == scheme.kind[labels[owner]][:, None]
         labels[rests] = np.where(of_kind, tags.scores[rests], -1).argmax(axis=1)
-    return TokenRuns(places, labels, tags.scores[places, labels], tags.shared)
+    return TokenRuns(places, labels, tags.scores[places, labels], tags.shared, tags.apart)
 
 
 def label_words(tags: Tags, strategy: Strategy) -> TokenRuns:
@@ -108,7 +111,8 @@ def label_words(tags: Tags, strategy: Strategy) -> TokenRuns:
         scores = tags.scores[firsts]
     labels = scores.argmax(axis=1)
     places = np.arange(len(firsts))
-    return TokenRuns(firsts, labels, scores[places, labels], np.zeros(len(firsts), dtype=bool))
+    rests = np.zeros(len(firsts), dtype=bool)
+    return TokenRuns(firsts, labels, scores[places, labels], rests, tags.apart[firsts])
 
 
 def group(runs: TokenRuns, scheme: Scheme) -> TokenRuns:
@@ -120,8 +124,10 @@ def group(runs: TokenRuns, scheme: Scheme) -> TokenRuns:
     kinds = scheme.kind[runs.labels]
     begins = scheme.begins[runs.labels] & ~runs.rests
     begins[0] = True
-    begins[1:] |= kinds[1:] != kinds[:-1]
+    begins[1:] |= (kinds[1:] != kinds[:-1]) | runs.apart[1:]
     places = np.flatnonzero(begins)
     totals = np.add.reduceat(runs.scores.astype(np.float64), places)
     means = totals / np.diff(places, append=len(kinds))
-    return TokenRuns(runs.firsts[places], kinds[places], means, runs.rests[places])
+    return TokenRuns(
+        runs.firsts[places], kinds[places], means, runs.rests[places], runs.apart[places]
+    )

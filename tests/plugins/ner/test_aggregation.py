@@ -71,6 +71,37 @@ def test_neighbours_of_one_kind_are_one_entity_until_a_b_begins_another(
     assert [word for word, _, _ in entities(model, tags("A B C", *labels), strategy)] == words
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    ("between", "words"),
+    [
+        ("\n", ["A{}B"]),
+        ("\t", ["A", "B"]),
+        ("\n\n", ["A", "B"]),
+        ("\r\n \t\r\n", ["A", "B"]),
+        ("\f", ["A", "B"]),
+        ("\u2029", ["A", "B"]),
+    ],
+)
+def test_cells_and_paragraphs_share_no_entity(
+    model: NerModel, strategy: str, between: str, words: list[str]
+) -> None:
+    text = f"A{between}B C"
+    second = text.index("B")
+    offsets = [(0, 1), (second, second + 1), (second + 2, second + 3)]
+    found = Tags(
+        text,
+        1,
+        *np.array(offsets).T,
+        unknown=np.zeros(3, dtype=bool),
+        bare=np.zeros(3, dtype=bool),
+        words=None,
+        scores=tags("A B C", "B-PER", "I-PER", "O").scores,
+    )
+    answers = [word for word, _, _ in entities(model, found, strategy)]
+    assert answers == [word.format(between) for word in words]
+
+
 @pytest.mark.parametrize(
     ("strategy", "expected"),
     [

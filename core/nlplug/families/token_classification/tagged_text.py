@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,9 @@ import numpy as np
 
 from nlplug.text.characters import are_spaces, codes_of
 from nlplug.text.words import word_breaks
+
+_APART = re.compile(r"[\t\v\f\u2029]|\r?\n[^\S\n]*\n")
+"""What separates the cells of a table, or paragraphs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,16 @@ class Tags:
             begins = word_breaks(self.text)[self.starts] | self.unknown
             begins[0] = True
         return np.flatnonzero(begins & ~self.shared)
+
+    @cached_property
+    def apart(self) -> np.ndarray:
+        """(tokens,) which tokens are the first after a tab or an empty line.
+
+        Most tokenizers read these as a space, so that the model does not see them.
+        """
+        ends = [match.end() for match in _APART.finditer(self.text)]
+        reached = np.searchsorted(ends, self.starts, side="right")
+        return np.diff(reached, prepend=reached[:1]) > 0
 
     def spans(self, firsts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Start and end of runs of tokens in the text.
