@@ -7,6 +7,7 @@ same result.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,6 +15,13 @@ from nlplug.errors import OptionError, warn
 
 Rule = Callable[[str, Any], Mapping[str, Any]]
 """Converts the name and the value of an argument to options; none if it changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnlessStated:
+    """A value of an option that yields to one that the model or the pipeline states."""
+
+    value: Any
 
 
 def is_number(value: Any, kind: type = Integral) -> bool:
