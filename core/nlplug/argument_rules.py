@@ -179,9 +179,12 @@ def adapt(
         OptionError: A rule refuses an argument.
     """
     found: dict[str, Any] = {}
+    given = {name for name, value in arguments.items() if value is not None}
     for name, value in arguments.items():
         rule = rules.get(name) or (None if name in known else CALL_RULES.get(name))
-        found |= {name: value} if rule is None else rule(name, value)
+        made = {name: value} if rule is None else rule(name, value)
+        # An old name yields to the new one beside it.
+        found |= {new: one for new, one in made.items() if new == name or new not in given}
     return found
 
 

@@ -98,7 +98,7 @@ def merge_options(
         for name, value in given.items()
         if not isinstance(value, UnlessStated) or not _states(task, defaults, name)
     }
-    gone = {old for new, old in task.replaces.items() if given.get(new) is not None}
+    gone = {old for new, old in task.replaces.items() if new in given}
     kept = {name: value for name, value in defaults.items() if name not in gone}
     for upper, lower in task.bounds.items():
         most = given.get(upper)
