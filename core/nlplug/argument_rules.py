@@ -7,6 +7,7 @@ same result.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,6 +15,13 @@ from nlplug.errors import OptionError, warn
 
 Rule = Callable[[str, Any], Mapping[str, Any]]
 """Converts the name and the value of an argument to options; none if it changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnlessStated:
+    """A value of an option that yields to one that the model or the pipeline states."""
+
+    value: Any
 
 
 def is_number(value: Any, kind: type = Integral) -> bool:
@@ -171,9 +179,12 @@ def adapt(
         OptionError: A rule refuses an argument.
     """
     found: dict[str, Any] = {}
+    given = {name for name, value in arguments.items() if value is not None}
     for name, value in arguments.items():
         rule = rules.get(name) or (None if name in known else CALL_RULES.get(name))
-        found |= {name: value} if rule is None else rule(name, value)
+        made = {name: value} if rule is None else rule(name, value)
+        # An old name yields to the new one beside it.
+        found |= {new: one for new, one in made.items() if new == name or new not in given}
     return found
 
 

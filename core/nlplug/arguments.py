@@ -72,8 +72,12 @@ def named_inputs(
             f"not {len(others) + 1}.",
             hint="Give several inputs as a list, and options by name.",
         )
-    given = dict(zip(names[1:], others, strict=False)) | left
-    return (inputs, given) if len(fields) == 1 else (None, {fields[0]: inputs} | given)
+    given = dict(zip(names[1:], others, strict=False))
+    if len(fields) != 1:
+        inputs, given = None, {fields[0]: inputs} | given
+    if twice := given.keys() & left.keys():
+        raise OptionError(f"{min(twice)} is given twice.", hint="Give it by position or by name.")
+    return inputs, given | left
 
 
 def _as_words(inputs: Any, delimiter: str) -> Any:

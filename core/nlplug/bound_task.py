@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from nlplug.argument_rules import UnlessStated
 from nlplug.arguments import name_rules
 from nlplug.by_language import ByLanguage, ModelChoice, StreamingByLanguage
 from nlplug.errors import MissingAttribute, OptionError, warn
@@ -111,8 +112,10 @@ class BoundTask:
         known = {} if others else model_defaults(definition, bundle)
         preset = definition.adapt(options or {})
         rules = self._rules
-        own = {**rules.unless_stated, **known, **rules.options}
-        self._defaults = merge_options(definition, own, preset)
+        own = {**known, **rules.options}
+        self._stated = merge_options(definition, own, preset)
+        lent = {} if _has_own_defaults(preset) else rules.unless_stated
+        self._defaults = merge_options(definition, {**lent, **own}, preset)
         self._preset = frozenset(preset)
         # For `Task.shape` the model's defaults count as options of each call.
         self._model_defaults = frozenset(known) - self._preset
@@ -201,7 +204,8 @@ class BoundTask:
         """The options of a call: those given, and the defaults that they do not replace."""
         if not given:
             return self._without_any
-        return make_options(self.definition, merge_options(self.definition, self._defaults, given))
+        defaults = self._stated if _has_own_defaults(given) else self._defaults
+        return make_options(self.definition, merge_options(self.definition, defaults, given))
 
     def check_model_type(self, supported_models: object) -> None:
         """Accepted as in transformers; the graph was checked when the pipeline was created."""
@@ -281,6 +285,11 @@ class BoundTask:
                 f"A pipeline has no attribute {name!r}.",
                 hint=_INSTEAD.get(name, "See docs/dropin.md for the attributes of transformers."),
             )
+
+
+def _has_own_defaults(given: Mapping[str, Any]) -> bool:
+    """Whether the defaults of a task or its name do not hold beside these options."""
+    return any(isinstance(value, UnlessStated) for value in given.values())
 
 
 def _rebuilt(

@@ -271,10 +271,10 @@ class Task(ABC):
     """The kind of model: how it is trained, exported and evaluated."""
     base: ClassVar[str] = ""
     """Hub id of the checkpoint that training starts from if none is named; empty: none."""
-
     replaces: ClassVar[Mapping[str, str]] = {}
     """Of two options for one thing, the given one → the one whose default then has no effect."""
-
+    bounds: ClassVar[Mapping[str, str]] = {}
+    """An upper bound that is given → the lower bound whose default is then at most as large."""
     rules: ClassVar[Mapping[str, Rule]] = {}
     """Rules of `adapt` by name of the argument; see `nlplug.argument_rules`."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from nlplug.argument_rules import shown
+from nlplug.argument_rules import UnlessStated, is_number, shown
 from nlplug.errors import InputError, NlplugError, OptionError, UnknownOption
 from nlplug.text.characters import is_blank
 from nlplug.text.surrogates import lone_surrogate
@@ -89,10 +89,27 @@ def _not_blank(task: Task, made: Checked, may_be_blank: Collection[str]) -> Chec
 def merge_options(
     task: Task, defaults: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The given options over the defaults that they do not replace; see `Task.replaces`."""
-    gone = {old for new, old in task.replaces.items() if given.get(new) is not None}
+    """The given options over the defaults that they do not replace.
+
+    See `Task.replaces`, `Task.bounds` and `nlplug.argument_rules.UnlessStated`.
+    """
+    given = {
+        name: value.value if isinstance(value, UnlessStated) else value
+        for name, value in given.items()
+        if not isinstance(value, UnlessStated) or not _states(task, defaults, name)
+    }
+    gone = {old for new, old in task.replaces.items() if new in given}
     kept = {name: value for name, value in defaults.items() if name not in gone}
+    for upper, lower in task.bounds.items():
+        most = given.get(upper)
+        if is_number(most) and is_number(kept.get(lower)):
+            kept[lower] = min(most, kept[lower])
     return {**kept, **given}
+
+
+def _states(task: Task, defaults: Mapping[str, Any], name: str) -> bool:
+    """Whether the defaults have an option, or the one that it replaces."""
+    return any(defaults.get(one) is not None for one in (name, task.replaces.get(name, name)))
 
 
 def model_defaults(task: Task, bundle: Bundle) -> dict[str, Any]:

@@ -111,11 +111,14 @@ USUAL: dict[str, list[tuple[str, str]]] = {
         ("max_new_tokens=4", "pipe(TEXT, use_cache=False, repetition_penalty=1.2)"),
         ("max_new_tokens=4", "list(pipe(KeyDataset(data, 'text'), batch_size=2))"),
         ("max_length=12, min_length=3", "pipe(TEXT)"),
+        ("", "pipe(TEXT, generation_config=GenerationConfig(max_new_tokens=5))"),
+        ("", "pipe([TEXT, 'An apple'], generation_config=GenerationConfig(max_length=5))"),
         ("", "pipe.model.generation_config.decoder_start_token_id"),
     ],
     "translation_en_to_fr": [
         ("max_new_tokens=4", "pipe('How old are you?', src_lang='en', tgt_lang='fr')"),
         ("max_new_tokens=4", "[one['translation_text'] for one in pipe(['How old are you?'])]"),
+        ("", "pipe('How old are you?', generation_config=GenerationConfig(max_new_tokens=4))"),
         ("", "pipe.task"),
     ],
     "text-generation": [
@@ -138,6 +141,9 @@ USUAL: dict[str, list[tuple[str, str]]] = {
         ("", "pipe('My', max_new_tokens=4, num_beams=2, early_stopping=True, do_sample=False)"),
         ("", "pipe('My', max_new_tokens=4, do_sample=True, temperature=0.7, top_p=0.95)"),
         ("", "pipe('My', max_new_tokens=4, do_sample=True, top_k=1)"),
+        ("", "pipe('My', generation_config=GenerationConfig(max_new_tokens=4, do_sample=False))"),
+        ("", "pipe('My', generation_config=GenerationConfig(repetition_penalty=1.5))"),
+        ("", "pipe(['My', TEXT], generation_config=GenerationConfig(num_beams=2), max_length=30)"),
         ("torch_dtype=torch.bfloat16, device_map='auto'", "pipe.tokenizer.eos_token_id"),
     ],
     "feature-extraction": [

@@ -122,3 +122,25 @@ def test_a_number_of_numpy_is_a_number(
     first = write("Once", max_new_tokens=4)
     set_seed(5)
     assert write("Once", max_new_tokens=4) == first
+
+
+@pytest.mark.filterwarnings("ignore:return_all_scores is an old option")
+@pytest.mark.parametrize("top_k", [1, None])
+def test_top_k_of_a_call_stands_above_the_old_option_of_the_pipeline(top_k: int | None) -> None:
+    labels = ["positive", "negative"][:top_k]
+    with pipeline("sentiment-analysis", "sentiment-en", return_all_scores=True) as pipe:
+        assert [one["label"] for one in pipe(GOOD)[0]] == ["negative", "positive"]
+        assert [one["label"] for one in pipe(GOOD, top_k=top_k)] == labels
+        assert [[one["label"] for one in row] for row in pipe([GOOD], top_k=top_k)] == [labels]
+
+
+def test_a_new_name_stands_above_the_old_one(pipes: Callable[[str], Pipeline]) -> None:
+    pipe = pipes("question-answering")
+    fields = {"question": "Where does Anna live?", "context": CONTEXT}
+    with pytest.warns(FutureWarning, match="topk is an old name"):
+        assert pipe(**fields, top_k=1, topk=3) == pipe(**fields, top_k=1)
+
+
+def test_an_argument_by_position_and_by_name_is_refused(pipes: Callable[[str], Pipeline]) -> None:
+    with pytest.raises(OptionError, match="question is given twice"):
+        pipes("question-answering")("Where?", CONTEXT, question="Who?")

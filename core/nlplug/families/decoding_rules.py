@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from nlplug.argument_rules import (
     Rule,
+    UnlessStated,
     ignored,
     only,
     renamed,
@@ -22,6 +23,9 @@ _NO_OBJECTS = only(None, [], hint="Use stop, bad_words or prefix_allowed_tokens_
 _not_offered = partial(only, hint="This decoding method is not supported; leave it out.")
 _DETAILS = only(None, False, hint="Use details=True of text generation.")
 
+_UNSAID = {"do_sample": False, "temperature": 1.0, "num_beams": 1, "max_new_tokens": 20}
+"""Defaults of a ``GenerationConfig`` where tasks have others."""
+
 
 @runtime_checkable
 class _GenerationConfig(Protocol):
@@ -32,6 +36,8 @@ class _GenerationConfig(Protocol):
 
 def with_generation_config(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call with the values of its ``generation_config``, which they override.
+
+    See also `generation_defaults`.
 
     Raises:
         OptionError: It is neither a dict nor a ``GenerationConfig`` of transformers.
@@ -53,6 +59,27 @@ def with_generation_config(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if name != "transformers_version" and not name.startswith("_")
     }
     return values | left
+
+
+def generation_defaults(
+    arguments: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, UnlessStated]:
+    """What a ``GenerationConfig`` of transformers among the arguments of a call leaves unsaid.
+
+    It stands in place of the defaults of a task, such as sampling or beams. A dict does not.
+
+    Args:
+        arguments: The arguments of the call.
+        options: The options that were made of them.
+    """
+    if not isinstance(arguments.get("generation_config"), _GenerationConfig):
+        return {}
+    length = options.get("max_length")
+    return {
+        name: UnlessStated(value)
+        for name, value in _UNSAID.items()
+        if name not in options and (name != "max_new_tokens" or length is None)
+    }
 
 
 DECODING_RULES: Mapping[str, Rule] = {

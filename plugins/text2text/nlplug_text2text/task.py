@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from nlplug.families.seq2seq import Seq2SeqTask
-from nlplug.models.bundle import Bundle
+from nlplug.families.seq2seq import BeamOptions, Seq2SeqTask
 from nlplug.task import Example, Localized, NameRules
 
 _ARTICLE = (
@@ -15,17 +14,9 @@ _ARTICLE = (
     "detour of forty kilometres. The town expects the repairs to last until spring. A ferry for "
     "pedestrians and cyclists starts next week and will run every half hour."
 )
-_BEAMS = 4
-"""Beams of the pipelines of transformers, for models that state no number."""
 
 
-class _BeamTask(Seq2SeqTask):
-    def default_options(self, bundle: Bundle) -> dict[str, Any]:
-        """The decoding options of the model, with beam search as in transformers."""
-        return {"num_beams": _BEAMS} | super().default_options(bundle)
-
-
-class SummarizationTask(_BeamTask):
+class SummarizationTask(Seq2SeqTask):
     """What does a text say in short?"""
 
     name = "summarization"
@@ -40,10 +31,11 @@ class SummarizationTask(_BeamTask):
     hub_task = "summarization"
     name_rules: ClassVar[Mapping[str, NameRules]] = {name: NameRules(stream_lists=True)}
     answer_key = "summary_text"
+    Options = BeamOptions
     examples: ClassVar[Sequence[Example]] = (Example({"text": _ARTICLE}),)
 
 
-class Text2TextTask(_BeamTask):
+class Text2TextTask(Seq2SeqTask):
     """Which text does the model write for this one?"""
 
     name = "text2text-generation"
@@ -56,6 +48,7 @@ class Text2TextTask(_BeamTask):
     }
     suggested_models: ClassVar[Sequence[str]] = ("Xenova/flan-t5-small", "Xenova/LaMini-T5-61M")
     hub_task = "text2text-generation"
+    Options = BeamOptions
     name_rules: ClassVar[Mapping[str, NameRules]] = {name: NameRules(stream_lists=True)}
     examples: ClassVar[Sequence[Example]] = (
         Example({"text": "Answer the question: what is the capital of France?"}),

@@ -341,6 +341,12 @@ class TestOptionsOfTheModel:
         assert new(tell("once")) == ["once upon a time"]
         assert new(tell("once", max_new_tokens=1)) == ["once upon"]
 
+    def test_its_least_length_yields_to_a_smaller_limit(self, tmp_path: Path) -> None:
+        bundle = tiny_text_generator(tmp_path)
+        (tmp_path / "generation_config.json").write_text(json.dumps({"min_new_tokens": 9}))
+        tell = Pipeline(TaleTask(), Bundle.open(bundle.path))
+        assert new(tell("once", max_new_tokens=1, do_sample=False)) == ["once upon"]
+
     @pytest.mark.parametrize(
         "setting",
         [

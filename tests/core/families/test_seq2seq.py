@@ -315,3 +315,14 @@ def test_answers_that_nobody_wants_end_in_the_middle_of_a_text(write: Pipeline, 
     with pytest.raises(CancelledError):
         next(answers)
     assert longest == 4
+
+
+def test_the_least_length_of_the_model_yields_to_a_smaller_limit(tmp_path: Path) -> None:
+    made = tiny_translator(tmp_path, WORDS)
+    settings = {"min_length": 9, "max_length": 40}
+    (tmp_path / "generation_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    with Pipeline(Rewriting(), Bundle.open(made.path), threads=1) as pipe:
+        for limit in ({"max_new_tokens": 2}, {"max_length": 3}):
+            assert pipe("a cat sees the dog", **limit) == [{"summary_text": "one chat"}]
+        with pytest.raises(OptionError, match="min_new_tokens is 4, above max_new_tokens, 2"):
+            pipe("a cat sees the dog", max_new_tokens=2, min_new_tokens=4)

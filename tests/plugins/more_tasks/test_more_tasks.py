@@ -281,7 +281,7 @@ def test_text_to_text_answers_and_uses_the_beams_of_transformers(
     pipe = pipes["text2text-generation"]
     assert pipe("hello") == [{"generated_text": "bonjour"}]
     assert pipe(["hello", "cat"]) == [{"generated_text": "bonjour"}, {"generated_text": "chat"}]
-    assert pipe.defaults["num_beams"] == 4
+    assert pipe.generation_config.num_beams == 4
 
 
 def test_the_parameters_of_a_task_are_those_of_the_model(tmp_path: Path) -> None:

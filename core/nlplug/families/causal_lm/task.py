@@ -24,7 +24,11 @@ from nlplug.families.causal_lm.options import (
 )
 from nlplug.families.causal_lm.runner import CausalRunner
 from nlplug.families.decoding_options import GenerationConfig
-from nlplug.families.decoding_rules import DECODING_RULES, with_generation_config
+from nlplug.families.decoding_rules import (
+    DECODING_RULES,
+    generation_defaults,
+    with_generation_config,
+)
 from nlplug.families.family import Family
 from nlplug.models.bundle import Bundle
 from nlplug.task import Display, StreamingRunner, Task, TaskInput, TaskOptions
@@ -115,6 +119,8 @@ class CausalTask(Task):
         "min_new_tokens": "min_length",
     }
 
+    bounds: ClassVar[Mapping[str, str]] = {"max_new_tokens": "min_new_tokens"}
+
     def adapt(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task.adapt`; ``max_new_tokens`` overrides ``max_length``."""
         left = with_generation_config(arguments)
@@ -129,7 +135,8 @@ class CausalTask(Task):
                 warn(f"{old} is ignored, because {new} is given.", UserWarning)
             if left.get(new) is not None:
                 left[old] = None  # also overrides the one that the pipeline was created with
-        return super().adapt(left)
+        found = super().adapt(left)
+        return {**generation_defaults(arguments, found), **found}
 
     def load(
         self,

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from nlplug.families.decoding_options import TextDecodingOptions, Tokens, tokens_instead
+from nlplug.runtime.decoding.settings import NumBeams
 from nlplug.task import chinese
 
 Truncation = Annotated[
@@ -61,3 +62,9 @@ class Seq2SeqOptions(TextDecodingOptions):
         "起始词元",
         "每段文本由此词元开始，它不属于文本。",
     )
+
+
+class BeamOptions(Seq2SeqOptions):
+    """Options of tasks whose pipelines in transformers use 4 beams if the model has no number."""
+
+    num_beams: NumBeams = 4

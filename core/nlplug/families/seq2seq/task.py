@@ -14,7 +14,11 @@ from typing_extensions import TypedDict
 from nlplug.argument_rules import Rule, is_number, values, when_default
 from nlplug.errors import OptionError, warn
 from nlplug.families.decoding_options import GenerationConfig
-from nlplug.families.decoding_rules import DECODING_RULES, with_generation_config
+from nlplug.families.decoding_rules import (
+    DECODING_RULES,
+    generation_defaults,
+    with_generation_config,
+)
 from nlplug.families.family import Family
 from nlplug.families.seq2seq.model import Seq2SeqModel, graph_files, own_params
 from nlplug.families.seq2seq.options import Seq2SeqOptions
@@ -57,6 +61,7 @@ class Seq2SeqTask(Task):
     Input: ClassVar[type[TaskInput]] = TextInput
     Options: ClassVar[type[Seq2SeqOptions]] = Seq2SeqOptions
     display: ClassVar[Display] = Display.TEXT
+    bounds: ClassVar[Mapping[str, str]] = {"max_new_tokens": "min_new_tokens"}
 
     rules: ClassVar[Mapping[str, Rule]] = {
         **DECODING_RULES,
@@ -82,7 +87,8 @@ class Seq2SeqTask(Task):
                 left[new] = max(int(limit) - 1, 0)
             else:
                 raise OptionError(f"{old} is {limit!r}.", hint="Give a whole number.")
-        return super().adapt(left)
+        found = super().adapt(left)
+        return {**generation_defaults(arguments, found), **found}
 
     def bind(self, bundle: Bundle) -> Seq2SeqModel:
         """The `Seq2SeqModel` of a bundle; tasks with their own text processing override this."""

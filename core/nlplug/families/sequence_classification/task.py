@@ -58,6 +58,7 @@ class SequenceClassificationTask(OnePassTask):
     name_rules: ClassVar[Mapping[str, NameRules]] = dict.fromkeys(
         ("text-classification", "sentiment-analysis"), NameRules(bare=True)
     )
+    replaces: ClassVar[Mapping[str, str]] = {"top_k": "return_all_scores"}
     rules: ClassVar[Mapping[str, Rule]] = {
         "abstain_below": renamed("min_score"),
         "function_to_apply": values(
@@ -119,7 +120,8 @@ class SequenceClassificationTask(OnePassTask):
         dict per text for a list. With ``top_k`` each text gives a list; for one text this list is
         in another list if ``top_k`` was set when the pipeline was created, or with
         ``return_all_scores``. With ``coverage`` each text gives a list, which may be empty."""
-        nested = {"top_k", "return_all_scores"} & (given | preset)
+        wanted = {"top_k"} if "top_k" in given else {"top_k", "return_all_scores"}
+        nested = wanted & (given | preset)
         if "coverage" in given | preset:
             return answers[0] if single else answers
         if single:

@@ -34,7 +34,7 @@ DoSample = Annotated[
         ),
     ),
 ]
-"""Tasks may have another default of this option, and of the next one."""
+"""Tasks may have another default of this option, and of the next two."""
 
 Temperature = Annotated[
     float,
@@ -48,6 +48,23 @@ Temperature = Annotated[
             "温度",
             "采样时：小于 1 偏向可能的词元，大于 1 偏向不太可能的词元。0 等同于不采样。",
             slider=5,
+        ),
+    ),
+]
+
+NumBeams = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MOST_TEXTS,
+        title="Beams",
+        description="Number of beams of a beam search. 1: no beam search. Time and memory grow "
+        "with it.",
+        json_schema_extra=chinese(
+            "束宽",
+            "束搜索的束数。1：不用束搜索。时间和内存随之增加。",
+            advanced=True,
+            slider=32,
         ),
     ),
 ]
@@ -136,20 +153,7 @@ class DecodingSettings(BaseModel):
             advanced=True,
         ),
     )
-    num_beams: int = Field(
-        default=1,
-        ge=1,
-        le=MOST_TEXTS,
-        title="Beams",
-        description="Number of beams of a beam search. 1: no beam search. Time and memory grow "
-        "with it.",
-        json_schema_extra=chinese(
-            "束宽",
-            "束搜索的束数。1：不用束搜索。时间和内存随之增加。",
-            advanced=True,
-            slider=32,
-        ),
-    )
+    num_beams: NumBeams = 1
     num_return_sequences: int = Field(
         default=1,
         ge=1,
