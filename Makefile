@@ -60,7 +60,7 @@ demo: $(VENV)/.run-installed ## Serve the web UI and the HTTP interface on http:
 	$(BIN)/nlplug webui --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev-installed ## Run the tests (PYTEST_ARGS="-k …" for some)
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test5: ## Run the tests of training, export and the web UI on transformers 5, in $(VENV5)
 	$(MAKE) test VENV=$(VENV5) EXTRA=train5 PYTEST_ARGS="$(TESTS5) $(PYTEST_ARGS)"

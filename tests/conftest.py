@@ -26,7 +26,7 @@ gc.disable()
 settings.register_profile("nlplug", deadline=None)
 settings.load_profile("nlplug")
 
-# Several workers: libraries that take every core for themselves would fight each other.
+# Two workers on two cores: libraries that take every core for themselves would fight each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -38,14 +38,6 @@ if (
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-_MOST_WORKERS = 4
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: a test that waits for a browser leaves its core idle."""
-    return min(_MOST_WORKERS, (os.cpu_count() or 1) + 1)
 
 
 TRAINING = ("torch", "transformers")
