@@ -38,14 +38,12 @@ class TokenRuns:
         labels: (runs,) the id of its label.
         scores: (runs,) the probability of the label.
         rests: (runs,) which runs cannot begin an entity: they continue a character.
-        apart: (runs,) which runs begin an entity in any case.
     """
 
     firsts: np.ndarray
     labels: np.ndarray
     scores: np.ndarray
     rests: np.ndarray
-    apart: np.ndarray
 
 
 class Scheme:
@@ -74,7 +72,7 @@ def label_tokens(tags: Tags) -> TokenRuns:
     """Each token with its best label."""
     labels = tags.scores.argmax(axis=1)
     places = np.arange(len(tags))
-    return TokenRuns(places, labels, tags.scores[places, labels], tags.shared, tags.apart)
+    return TokenRuns(places, labels, tags.scores[places, labels], tags.shared)
 
 
 def label_characters(tags: Tags, scheme: Scheme) -> TokenRuns:
@@ -86,7 +84,7 @@ def label_characters(tags: Tags, scheme: Scheme) -> TokenRuns:
         owner = np.maximum.accumulate(np.where(tags.shared, 0, places))[rests]
         of_kind = scheme.kind == scheme.kind[labels[owner]][:, None]
         labels[rests] = np.where(of_kind, tags.scores[rests], -1).argmax(axis=1)
-    return TokenRuns(places, labels, tags.scores[places, labels], tags.shared, tags.apart)
+    return TokenRuns(places, labels, tags.scores[places, labels], tags.shared)
 
 
 def label_words(tags: Tags, strategy: Strategy) -> TokenRuns:
@@ -111,23 +109,25 @@ def label_words(tags: Tags, strategy: Strategy) -> TokenRuns:
         scores = tags.scores[firsts]
     labels = scores.argmax(axis=1)
     places = np.arange(len(firsts))
-    rests = np.zeros(len(firsts), dtype=bool)
-    return TokenRuns(firsts, labels, scores[places, labels], rests, tags.apart[firsts])
+    return TokenRuns(firsts, labels, scores[places, labels], np.zeros(len(firsts), dtype=bool))
 
 
-def group(runs: TokenRuns, scheme: Scheme) -> TokenRuns:
+def group(runs: TokenRuns, scheme: Scheme, apart: np.ndarray) -> TokenRuns:
     """Neighbors of one kind as one run, whose score is their mean; ``labels`` are kinds then.
 
     A ``B-`` begins a new run; an ``I-`` continues the run before where that is of the same kind,
     else it begins one as well.
+
+    Args:
+        runs: Tokens or words.
+        scheme: The labels of the model.
+        apart: (tokens,) which tokens begin a new run in any case.
     """
     kinds = scheme.kind[runs.labels]
     begins = scheme.begins[runs.labels] & ~runs.rests
     begins[0] = True
-    begins[1:] |= (kinds[1:] != kinds[:-1]) | runs.apart[1:]
+    begins[1:] |= (kinds[1:] != kinds[:-1]) | apart[runs.firsts[1:]]
     places = np.flatnonzero(begins)
     totals = np.add.reduceat(runs.scores.astype(np.float64), places)
     means = totals / np.diff(places, append=len(kinds))
-    return TokenRuns(
-        runs.firsts[places], kinds[places], means, runs.rests[places], runs.apart[places]
-    )
+    return TokenRuns(runs.firsts[places], kinds[places], means, runs.rests[places])

@@ -84,7 +84,7 @@ class NerModel(TokenClassificationModel):
                 if strategy == "simple"
                 else label_words(tags, strategy)
             )
-            runs, names = group(labelled, self._scheme), self._scheme.names
+            runs, names = group(labelled, self._scheme, tags.apart), self._scheme.names
         return _write(tags, runs, names, options.ignore_labels, tokens=strategy == "none")
 
 
