@@ -426,13 +426,23 @@ def score(task: str, bundle: Path, file: Path) -> float:
     return found
 
 
+def size_of(bundle: Path) -> str:
+    """The size of a bundle as its card states it, in megabytes (10^6 bytes)."""
+    graphs, tokenizer = (
+        sum(file.stat().st_size for file in bundle.rglob(pattern)) / 1e6
+        for pattern in ("*.onnx", "tokenizer.json")
+    )
+    return f"{graphs:.1f} MB in ONNX graphs, {tokenizer:.1f} MB tokenizer"
+
+
 def embed(made: Path, target: Path, card: Path, figures: Mapping[str, str]) -> None:
     """Move a bundle to its folder together with a card, atomically.
 
     Args:
         made: The exported bundle.
         target: The folder inside the plugin.
-        card: Text of its ``README.md``, with marks such as ``@F1@``.
+        card: Text of its ``README.md``, with marks such as ``@F1@``; ``@SIZE@`` is the size of its
+            graphs and its tokenizer.
         figures: Placeholder → its replacement.
 
     Raises:
@@ -445,7 +455,7 @@ def embed(made: Path, target: Path, card: Path, figures: Mapping[str, str]) -> N
     if bundle.manifest is None:
         raise BundleIncomplete(f"{made} has no manifest.", hint="Delete it and run again.")
     text = card.read_text(encoding="utf-8")
-    for mark, figure in figures.items():
+    for mark, figure in {"@SIZE@": size_of(made), **figures}.items():
         text = text.replace(mark, figure)
     with BundleWriter(target) as writer:
         for name in bundle.manifest.files:

@@ -78,11 +78,13 @@ def test_a_bundle_is_embedded_whole_with_its_card(
     dev = tmp_path / "dev.jsonl"
     assert evaluated("sentiment", made, dev).report["rows"] == 24
     card = tmp_path / "card.md"
-    card.write_text("# A toy\nIt is right in @ACCURACY@ of all cases.\n")
+    card.write_text("# A toy\nIt is right in @ACCURACY@ of all cases. Size: @SIZE@.\n")
     embed(made, tmp_path / "inside", card, {"@ACCURACY@": "0.99"})
     bundle = Bundle.open(tmp_path / "inside", verify=True)
     assert bundle.labels == labels
-    assert "right in 0.99 of" in (bundle.path / "README.md").read_text()
+    size = (bundle.path / "onnx" / "model.onnx").stat().st_size / 1e6
+    text = (bundle.path / "README.md").read_text()
+    assert f"right in 0.99 of all cases. Size: {size:.1f} MB in ONNX graphs, 0.0 MB tok" in text
     (made / "nlplug.json").unlink()
     with pytest.raises(BundleIncomplete):
         embed(made, tmp_path / "inside", card, {})
