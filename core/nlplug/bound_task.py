@@ -224,7 +224,8 @@ class BoundTask:
         names = list(self.definition.Input.model_fields)
         if len(values) > len(names):
             raise OptionError(
-                f"{len(values)} values are given for the {len(names)} field(s) of an input.",
+                f"{len(values)} values are given, but an input has {len(names)} "
+                f"field{'s' * (len(names) != 1)}.",
                 hint=f"The fields are: {', '.join(names)}.",
             )
         given = dict(zip(names, values, strict=False)) | fields

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
 from nlplug.cli._context import host_of
+from nlplug.errors import UnknownTask
 
 if TYPE_CHECKING:
     from nlplug.task import Task
 
 
 class TaskGroup(click.Group):
-    """One subcommand per task. Only the plugin of the named task is imported."""
+    """One subcommand per task. Only the plugin of the named task is imported.
+
+    Attributes:
+        file_argument: What stands before the path of a file; None if no subcommand takes a file.
+    """
+
+    file_argument: ClassVar[str | None] = None
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        # The options are those of the task, after its name.
+        super().__init__(*args, **{"options_metavar": None, **settings})
 
     @abstractmethod
     def command_of(self, task: Task) -> click.Command:
@@ -31,7 +43,18 @@ class TaskGroup(click.Group):
             UnknownTask: No such task is installed.
             PluginError: The plugin of the task is broken.
         """
-        return self.command_of(host_of(ctx).task(cmd_name))
+        host = host_of(ctx)
+        try:
+            task = host.task(cmd_name)
+        except UnknownTask as error:
+            if self.file_argument is None or not Path(cmd_name).is_file():
+                raise
+            example = f"{ctx.command_path} TASK {self.file_argument}{cmd_name}"
+            raise UnknownTask(
+                f"{cmd_name!r} is a file, not a task.",
+                hint=f"Name a task before it: `{example}`. {error.hint}",
+            ) from None
+        return self.command_of(task)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the names of the tasks; their descriptions would require importing the plugins."""

@@ -37,6 +37,8 @@ _LEFT_OUT = ("data", "output", "resume", "test_share", "strict")
 
 
 class _Tasks(TaskGroup):
+    file_argument = ""
+
     def command_of(self, task: Task) -> click.Command:
         settings = load(task.family.settings)
         about = [

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 
 class _Tasks(TaskGroup):
+    file_argument = "--input "
+
     def command_of(self, task: Task) -> click.Command:
         return _command(task)
 

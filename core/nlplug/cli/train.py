@@ -35,6 +35,8 @@ commas; repeat --data and --eval, since file names may contain commas.
 
 
 class _Tasks(TaskGroup):
+    file_argument = "--data "
+
     def command_of(self, task: Task) -> click.Command:
         settings = load(task.family.settings)
         return config_command(

@@ -118,6 +118,7 @@ def check_rows(
     parts: Mapping[str, Sequence[DataRow]],
     reports: Sequence[ReadReport],
     *,
+    shortage: DataError | None = None,
     lengths: Callable[[Sequence[str]], Lengths | None] = lambda texts: None,
     languages: Sequence[str] = (),
 ) -> DataCheck:
@@ -127,6 +128,8 @@ def check_rows(
         contents: Reads the rows of the family.
         parts: The rows by the part that they have in a run; ``train`` is the first.
         reports: What was understood of the files.
+        shortage: Why the rows are too few for a run; the last of the errors, because an error of a
+            row may be the reason.
         lengths: Measures texts.
         languages: Codes of the languages that the base knows; empty: not known.
     """
@@ -141,6 +144,8 @@ def check_rows(
         for name, rows in parts.items()
         if fitting
     }
+    if shortage is not None:
+        check.errors.append(shortage)
     places = {row.where for rows in parts.values() for row in rows}
     check.findings += _refused(check.errors, places, skipped)
     train = read.get("train", [])
@@ -178,7 +183,7 @@ _Read = list[tuple[DataRow, Content]]
 def _fit(contents: Contents, rows: Sequence[DataRow], check: DataCheck) -> list[DataRow]:
     """Fit to the rows that can be used; none if something else than a row is wrong."""
     left = list(rows)
-    while True:
+    while left:
         try:
             contents.fit(left)
         except DataError as error:
@@ -187,11 +192,10 @@ def _fit(contents: Contents, rows: Sequence[DataRow], check: DataCheck) -> list[
             fewer = [row for row in left if row.where != place]
             if len(fewer) == len(left) or len(check.errors) > _MOST_ERRORS:
                 return []
-            if not fewer:  # every row has its error, which says more than that there are none
-                return []
             left = fewer
         else:
             return left
+    return []  # no row, or each has its error, which says more than that there are none
 
 
 def _read(contents: Contents, rows: Sequence[DataRow], check: DataCheck) -> _Read:
@@ -207,19 +211,24 @@ def _read(contents: Contents, rows: Sequence[DataRow], check: DataCheck) -> _Rea
 def _refused(
     errors: Sequence[DataError], places: Container[str], skipped: Counter[str]
 ) -> Iterable[Finding]:
-    """One finding per reason, without the place of the row that begins the message."""
-    found: dict[str, list[str]] = defaultdict(list)
+    """One finding per reason, without the place of the row that begins the message.
+
+    Rows come first: what is wrong with all of the data is often only a consequence.
+    """
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    whole = []
     for error in errors:
         place, _, reason = error.message.partition(": ")
         if place in places:
-            found[reason.rstrip(".")].append(place)
+            found[reason.rstrip("."), error.hint or ""].append(place)
         else:
-            yield Finding("error", "data", " ".join(filter(None, (error.message, error.hint))), 0)
-    for reason, where in found.items():
+            whole.append(Finding("error", "data", error.message, 0, hint=error.hint or ""))
+    for (reason, hint), where in found.items():
         message = f"{rows_of(len(where))}: {reason}"
-        yield Finding("error", "row", message, len(where), tuple(where[:SHOWN]))
+        yield Finding("error", "row", message, len(where), tuple(where[:SHOWN]), hint)
     for reason, count in skipped.items():
         yield Finding("error", "row", f"{rows_of(count)} cannot be read: {reason}", count)
+    yield from whole
 
 
 def _leaks(train: _Read, rows: _Read, part: str) -> Iterable[Finding]:

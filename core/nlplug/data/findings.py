@@ -36,6 +36,7 @@ class Finding:
         message: What was found, as a sentence.
         rows: Number of rows that it concerns.
         examples: The first of them, ``file:line``, or names.
+        hint: What to do; empty if the message says enough.
     """
 
     severity: Severity
@@ -43,10 +44,12 @@ class Finding:
     message: str
     rows: int
     examples: tuple[str, ...] = ()
+    hint: str = ""
 
     def __str__(self) -> str:
         shown = f" ({', '.join(self.examples)})" if self.examples else ""
-        return f"{self.severity.capitalize()}: {self.message.rstrip('.')}{shown}."
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{self.severity.capitalize()}: {self.message.rstrip('.')}{shown}.{hint}"
 
 
 def spellings(labels: Mapping[str, int]) -> Iterable[Finding]:

@@ -31,6 +31,17 @@ def sorted_labels(names: Collection[str]) -> list[str]:
     return sorted(set(names))
 
 
+def label_text(value: Any) -> str:
+    """One label as `label_name` gives it; empty if the value is none."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, int):
+        return str(value).lower()  # of a truth value as JSON writes it
+    return ""
+
+
 def label_name(value: Any, row: DataRow, column: str) -> str:
     """One label as a name: a text without white space at its ends, a whole number's digits, or
     ``true`` or ``false``.
@@ -38,17 +49,19 @@ def label_name(value: Any, row: DataRow, column: str) -> str:
     Raises:
         DataError: It is none of these; names file and line.
     """
-    if isinstance(value, str) and value.strip():
-        return value.strip()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, int):
-        return str(value).lower()  # of a truth value as JSON writes it
+    name = label_text(value)
+    if name:
+        return name
     raise DataError(
         f"{row.where}: the column {column!r} holds {json_shown(value)}, which is not a label.",
         hint="A label is a name or a whole number. A missing value is not a label; write the name "
         "of a label as a string.",
     )
+
+
+def told_few(names: Sequence[str]) -> str:
+    """At most one label, as the end of a sentence."""
+    return f"only the label {names[0]!r}" if names else "no labels"
 
 
 def label_index(name: str, labels: Sequence[str]) -> int | None:

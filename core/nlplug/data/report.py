@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nlplug.data.labels import label_text
+
 _MOST_LABELS = 1000
 _SHOWN = 10
 _CUT = 40
@@ -127,10 +129,10 @@ def _labels(value: Any) -> Iterable[str]:
                 yield from _labels(item[-1] if item else None)
             else:
                 yield from _labels(item)
-    elif isinstance(value, float) and not math.isfinite(value):
-        return  # a missing value, as pandas writes it to JSON
-    elif value is not None and value != "" and not isinstance(value, dict):
-        yield str(value).strip()[:_CUT]
+    elif isinstance(value, float) and math.isfinite(value):
+        yield label_text(value) or str(value)
+    elif name := label_text(value):
+        yield name[:_CUT]
 
 
 def _listed(names: Sequence[str], *, quoted: bool = True) -> str:

@@ -234,7 +234,8 @@ def table_row(header: list[str], fields: list[str], path: Path, number: int) -> 
         check_decoded("\n".join(fields), f"{path}:{number}")
         if len(fields) != len(header):
             raise DataError(
-                f"{path}:{number}: {len(fields)} fields where the header has {len(header)}.",
+                f"{path}:{number}: {len(fields)} field{'s' * (len(fields) != 1)} where the header "
+                f"has {len(header)}.",
                 hint=f"The header is {', '.join(map(repr, header))}. A field that holds the "
                 "delimiter is quoted; --delimiter names another one.",
             )

@@ -51,6 +51,7 @@ def check_run(contents: Contents, rows: RunRows, config: TrainConfig) -> DataChe
         contents,
         rows.parts,
         rows.reports,
+        shortage=rows.shortage,
         languages=config.languages or languages_of(config.base),
         lengths=lambda texts: measure(texts, config.base, config.max_length),
     )

@@ -35,12 +35,14 @@ class RunRows:
         test: Rows for the quality gate and the report, which choose nothing. Empty if there are too
             few rows; then the evaluation rows take their place.
         reports: What was understood of the files.
+        shortage: Why these rows are too few for a run; None if they are not.
     """
 
     train: list[DataRow]
     eval: list[DataRow]
     test: list[DataRow] = field(default_factory=list)
     reports: list[ReadReport] = field(default_factory=list)
+    shortage: DataError | None = None
 
     @property
     def parts(self) -> dict[str, list[DataRow]]:
@@ -51,6 +53,9 @@ class RunRows:
 
 def read_run(config: RunConfig, key: Key, *, skip: bool = False, few: int = 0) -> RunRows:
     """The rows for training and evaluation.
+
+    Too few rows are no error here: if rows cannot be used or were left out, that is the reason, and
+    is found when they are checked.
 
     Args:
         config: The settings.
@@ -71,19 +76,21 @@ def read_run(config: RunConfig, key: Key, *, skip: bool = False, few: int = 0) -
         held = read_sources(config.eval, split="validation", limit=None, file=file, reports=reports)
         return RunRows(rows, spread(held, config.max_eval_rows), reports=reports)
     if len(rows) < few and "eval_share" not in config.model_fields_set:
+        found = RunRows(rows, [], reports=reports)
         if len({key(row) for row in rows}) < FOLDS:
-            raise DataError(
+            found.shortage = DataError(
                 f"The rows have fewer than {FOLDS} different texts (rows: {len(rows)}).",
                 hint="Give more rows, or an evaluation file with --eval.",
             )
-        return RunRows(rows, [], reports=reports)
+        return found
     kept, held = hold_out(rows, config.eval_share, key)
+    found = RunRows(kept, spread(held, config.max_eval_rows), reports=reports)
     if not kept or not held:
-        raise DataError(
+        found.shortage = DataError(
             f"None of the {len(rows)} rows is left for {'training' if not kept else 'evaluation'}.",
             hint="Give an evaluation file with --eval, or another --eval-share.",
         )
-    return RunRows(kept, spread(held, config.max_eval_rows), reports=reports)
+    return found
 
 
 def spread(rows: list[DataRow], limit: int | None) -> list[DataRow]:

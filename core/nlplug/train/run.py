@@ -134,6 +134,7 @@ def _fine_tune(
     check = None if contents is None else _checked(contents, rows, config)
     if check is None:
         _log_files(rows.reports)
+        _require_enough(rows)
     require_training()
     from nlplug.train.loop import check_base, run_loop
 
@@ -219,6 +220,7 @@ def read_examples(recipe: Recipe, config: RunConfig) -> tuple[list[Example], lis
     """
     rows = read_run(config, recipe.key)
     _log_files(rows.reports)
+    _require_enough(rows)
     recipe.fit(rows.train)
     return recipe.examples(rows.train), recipe.examples(rows.eval)
 
@@ -242,6 +244,11 @@ def _checked(contents: Contents, rows: RunRows, config: TrainConfig) -> DataChec
             hint="Correct the data, or train without --strict.",
         )
     return check
+
+
+def _require_enough(rows: RunRows) -> None:
+    if rows.shortage is not None:
+        raise rows.shortage
 
 
 def _log_files(reports: Sequence[ReadReport]) -> None:

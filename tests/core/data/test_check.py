@@ -17,6 +17,7 @@ from nlplug.data.contents import Contents
 from nlplug.data.findings import Finding
 from nlplug.data.lengths import estimate, languages_of, license_of, measure
 from nlplug.data.rows import DataRow
+from nlplug.errors import DataError, UnknownTask
 from nlplug.families.family import load
 from nlplug.families.sequence_classification import SequenceClassificationTask
 from nlplug.families.sequence_classification.contents import LabelledTexts
@@ -42,10 +43,12 @@ def row(line: int, text: str, label: Any = "x") -> DataRow:
     return DataRow({"text": text, "label": label}, Path("rows.csv"), line)
 
 
-def checked(train: list[DataRow], held: list[DataRow] | None = None) -> DataCheck:
+def checked(
+    train: list[DataRow], held: list[DataRow] | None = None, shortage: DataError | None = None
+) -> DataCheck:
     settings = SequenceClassificationConfig(base="", data=["rows.csv"], output=Path("out"))
     parts = {"train": train, **({"eval": held} if held else {})}
-    return check_rows(LabelledTexts(ToyTask(), settings), parts, [])
+    return check_rows(LabelledTexts(ToyTask(), settings), parts, [], shortage=shortage)
 
 
 def found(check: DataCheck, kind: str) -> Finding:
@@ -132,14 +135,31 @@ def test_rows_that_all_lack_a_column_are_one_error() -> None:
     lacking = [DataRow({"message": "Hello"}, Path("rows.csv"), line) for line in range(1, 31)]
     check = checked(lacking)
     assert [finding.kind for finding in check.findings] == ["row"]
-    assert "30 rows: the column 'label' is missing" in str(check.findings[0])
+    assert str(check.findings[0]) == (
+        "Error: 30 rows: the column 'label' is missing (rows.csv:1, rows.csv:2, rows.csv:3). "
+        "The row has 'message'; name yours by --label-column."
+    )
+
+
+def test_too_few_rows_are_the_last_error_as_another_one_may_be_the_reason() -> None:
+    shortage = DataError("The rows have fewer than 4 different texts (rows: 2).")
+    lacking = DataRow({"text": "Hello"}, Path("rows.csv"), 9)
+    check = checked([row(1, "a", "x"), lacking], shortage=shortage)
+    assert [finding.kind for finding in check.findings if finding.severity == "error"] == [
+        "row",
+        "data",
+        "data",
+    ]
+    assert check.errors[-1] is shortage
+    empty = checked([], shortage=shortage)
+    assert [finding.message for finding in empty.findings] == [shortage.message]
 
 
 def test_data_with_one_label_is_one_error_that_names_no_row() -> None:
     check = checked([row(line, f"text {line}", "a") for line in range(8)])
     (finding,) = check.findings
     assert (finding.severity, finding.kind, finding.examples) == ("error", "data", ())
-    assert "The training data has 1 label(s)" in str(finding)
+    assert "The training data has only the label 'a'. A classifier needs" in str(finding)
 
 
 @pytest.mark.parametrize(
@@ -266,6 +286,38 @@ def test_rows_of_another_task_are_told_by_what_they_lack(files: tuple[str, str])
     words = ["data", "check", "question-answering", files[0]]
     done = CliRunner().invoke(main, words)
     assert (done.exit_code, "20 rows: the column 'context' is missing" in done.stdout) == (1, True)
+
+
+def test_few_rows_hide_nothing_else_that_is_wrong(tmp_path: Path) -> None:
+    short = tmp_path / "short.csv"
+    short.write_text("text,label\ngood,positive\nbad\nfair,positive\n")
+    done = run(str(short))
+    assert done.exit_code == 1
+    assert [line for line in done.stdout.splitlines() if line.startswith("Error")] == [
+        "Error: 1 row cannot be read: 1 field where the header has 2.",
+        "Error: The rows have fewer than 4 different texts (rows: 2). Give more rows, or an "
+        "evaluation file with --eval.",
+    ]
+    done = run(str(short), "--eval-share", "0.0001")
+    assert "None of the 2 rows is left for evaluation" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [
+        ("data check", "data check TASK"),
+        ("train", "train TASK --data"),
+        ("run", "run TASK --input"),
+        ("inside", None),
+    ],
+)
+def test_a_file_in_the_place_of_a_task_is_told(
+    command: str, example: str | None, files: tuple[str, str]
+) -> None:
+    done = CliRunner().invoke(main, [*command.split(), files[0]])
+    assert done.exit_code == UnknownTask.exit_code
+    assert ("is a file, not a task" in done.stderr) == (example is not None)
+    assert example is None or f" {example} {files[0]}`" in done.stderr
 
 
 def test_the_json_has_what_the_text_has(files: tuple[str, str]) -> None:

@@ -183,6 +183,15 @@ def test_a_file_is_described_in_one_line(tmp_path: Path) -> None:
     )
 
 
+def test_labels_are_described_as_they_are_trained(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    labels = ("true", "1", '"1"', "1.0", "0.5", "null", "{}", '" b "')
+    path.write_text("".join(f'{{"text": "a", "label": {label}}}\n' for label in labels))
+    file = DataFile(path)
+    list(read_rows(file))
+    assert "4 labels: 0.5, 1, b, true." in str(file.report)
+
+
 def test_spans_are_counted_by_their_labels(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps(NER) + "\n")

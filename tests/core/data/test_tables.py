@@ -45,7 +45,7 @@ def test_a_first_line_may_name_the_delimiter(tmp_path: Path, mark: str) -> None:
     (tmp_path / "a.csv").write_text(content, encoding="utf-8")
     lines = read_rows(tmp_path / "a.csv")
     assert [next(lines).values, next(lines).values] == ROWS
-    with pytest.raises(DataError, match=":5: 1 fields where the header has 2"):
+    with pytest.raises(DataError, match=":5: 1 field where the header has 2"):
         next(lines)
 
 

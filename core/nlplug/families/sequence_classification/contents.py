@@ -12,6 +12,7 @@ from nlplug.data.labels import (
     label_index,
     label_scheme,
     sorted_labels,
+    told_few,
 )
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
@@ -49,7 +50,7 @@ class LabelledTexts(Contents):
             self.labels = self._labels_of({name for row in rows for name in self.scheme.read(row)})
         if len(self.labels) < 2 and not self.scheme.several:
             raise DataError(
-                f"The training data has {len(self.labels)} label(s): {self.labels}.",
+                f"The training data has {told_few(self.labels)}.",
                 hint="A classifier needs at least two labels; check --label-column.",
             )
 

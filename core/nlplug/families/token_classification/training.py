@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForTokenClassification
 
 from nlplug.data.annotated import LABEL_SET, AnnotatedText, text_of
+from nlplug.data.labels import told_few
 from nlplug.data.rows import DataRow
 from nlplug.data.tags import OUTSIDE, Span, type_of
 from nlplug.errors import DataError, TrainingError
@@ -77,7 +78,7 @@ class TokenClassificationRecipe(Recipe):
             self.labels = names if self.plain else _bio(names)
         if len(self.labels) < 2:
             raise DataError(
-                f"The training data has {len(found)} label(s): {sorted(found)}.",
+                f"The training data has {told_few(sorted(found))}.",
                 hint="Training needs at least one entity; check --label-column.",
             )
 

@@ -8,7 +8,7 @@ npw.training = (() => {
   const findings = (check) => el("div", {},
     el("ul", { class: "np-w-findings" }, check.findings.length
       ? check.findings.map((one) => {
-        const message = `${one.message.replace(/\.$/, "")}${one.examples.length ? ` (${one.examples.join(", ")})` : ""}.`;
+        const message = `${one.message.replace(/\.$/, "")}${one.examples.length ? ` (${one.examples.join(", ")})` : ""}.${one.hint ? ` ${one.hint}` : ""}`;
         return el("li", { "data-severity": one.severity }, el("strong", {}, say(`severity_${one.severity}`)), ` ${one.told ?? message}`,
           one.told ? el("small", { lang: "en" }, message) : null);
       })
