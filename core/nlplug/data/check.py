@@ -22,12 +22,16 @@ from nlplug.text.language import foreign_language
 _MOST_ERRORS = 100
 """Rows that are left out one by one to find more errors."""
 _LONG = 0.01
-"""Share of texts that are too long, or in another language, that is worth a warning."""
+"""Share of long or foreign texts, or of spans that cut words, that is worth a warning."""
 _LANGUAGES_OF = 1000
 """Training texts whose language is guessed."""
 _SPACES = re.compile(r"[\W_]+")
 # UTF-8 that was read as cp1252: 'é' became 'Ã©', a quotation mark 'â€™'.
 _MISREAD = re.compile("Ã[\u00a0-\u00bf\u0080-\u009f]|â€[™œ\u009d“”¢¦]|\ufffd")
+
+# In scripts that put spaces between words, and in whose languages little is joined to a name.
+_LETTER = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u052f\u1e00-\u1fff"
+_IN_WORD = re.compile(rf"(?<=[{_LETTER}])(?=[{_LETTER}])|(?<=\d)(?=\d)")
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,7 @@ def check_rows(
         *_suspect(train, "encoding", "Text that was read in a wrong encoding", _MISREAD.search),
         *_suspect(train, "empty_text", "Texts look like missing values", _is_missing),
         *_foreign(train, languages),
+        *_cut_words(train),
     ]
     order = ("error", "warning", "note")
     check.findings.sort(key=lambda finding: order.index(finding.severity))
@@ -326,6 +331,22 @@ def _foreign(train: _Read, known: Sequence[str]) -> Iterable[Finding]:
         )
         severity: Severity = "warning" if len(places) > _LONG * len(chosen) else "note"
         yield Finding(severity, "language", message, len(places), tuple(places[:SHOWN]))
+
+
+def _cut_words(train: _Read) -> Iterable[Finding]:
+    """Offsets that count bytes, or whose end is the last character, fall into words."""
+    places = []
+    for row, item in train:
+        for start, end in item.spans:
+            if any(_IN_WORD.match(item.text, border) for border in (start, end)):
+                places.append(row.where)
+    if places:
+        total = sum(len(item.spans) for _, item in train)
+        message = f"{len(places):,} of {total:,} spans begin or end inside a word"
+        severity: Severity = "warning" if len(places) > _LONG * total else "note"
+        hint = "Offsets count characters (not bytes) from 0, and the end is exclusive."
+        rows = tuple(dict.fromkeys(places))
+        yield Finding(severity, "cut_word", message, len(rows), rows[:SHOWN], hint)
 
 
 def _folded(text: str) -> str:

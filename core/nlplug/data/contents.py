@@ -22,12 +22,14 @@ class Content:
         answer: The right answer as a text; None if a text may have several right answers.
         labels: The labels to count.
         columns: Field of the task → column that fills it.
+        spans: First character, and the one after the last, of each part of the text with a label.
     """
 
     text: str
     answer: str | None = None
     labels: tuple[str, ...] = ()
     columns: tuple[tuple[str, str], ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
 
 
 class Contents(ABC):

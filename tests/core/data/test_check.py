@@ -22,7 +22,9 @@ from nlplug.families.family import load
 from nlplug.families.sequence_classification import SequenceClassificationTask
 from nlplug.families.sequence_classification.contents import LabelledTexts
 from nlplug.families.sequence_classification.settings import SequenceClassificationConfig
+from nlplug.families.token_classification.contents import AnnotatedTexts
 from nlplug.task import Localized, Task
+from nlplug.train.config import LabelledConfig
 
 FAMILIES = {
     "causal_lm": [{"text": "Once upon a time"}, {"prompt": "Why?", "completion": "Because."}],
@@ -265,6 +267,45 @@ def files(tmp_path: Path) -> tuple[str, str]:
     train.write_text("\n".join(["text;label", *lines]))
     held.write_text("text;label\nfilm number 3;positive\nnew one;negative\nnewest;positive\n")
     return str(train), str(held)
+
+
+def cut(texts: dict[str, list[tuple[int, int]]]) -> list[Finding]:
+    """What is found about the offsets of spans."""
+    settings = LabelledConfig(base="", data=["rows.jsonl"], output=Path("out"))
+    train = [
+        DataRow(
+            {
+                "text": text,
+                "spans": [{"start": start, "end": end, "label": "X"} for start, end in spans],
+            },
+            Path("rows.jsonl"),
+            line,
+        )
+        for line, (text, spans) in enumerate(texts.items(), 1)
+    ]
+    check = check_rows(AnnotatedTexts(ToyTask(), settings), {"train": train}, [])
+    return [finding for finding in check.findings if finding.kind == "cut_word"]
+
+
+def test_offsets_that_fall_into_words_are_told() -> None:
+    right = {"Ann met Älva in 2026.": [(0, 3), (8, 12), (16, 20)], "Ann-Eve's 5G": [(0, 3), (4, 7)]}
+    assert cut(right) == []
+    assert (
+        cut({"李雷在北京大学": [(0, 2), (3, 5)], "서울에서": [(0, 2)], "بالقاهرة": [(3, 8)]}) == []
+    )
+    inclusive = {text: [(start, end - 1) for start, end in spans] for text, spans in right.items()}
+    (finding,) = cut(inclusive)
+    assert (finding.severity, finding.rows) == ("warning", 2)
+    assert str(finding) == (
+        "Warning: 5 of 5 spans begin or end inside a word (rows.jsonl:1, rows.jsonl:2). "
+        "Offsets count characters (not bytes) from 0, and the end is exclusive."
+    )
+    in_bytes = {"Älva met Ann.": [(0, 5), (10, 13)]}
+    assert "1 of 2 spans" in str(cut(in_bytes))
+    rare = {
+        f"{number} Ann": [(len(str(number)) + 1, len(str(number)) + 4)] for number in range(200)
+    }
+    assert [finding.severity for finding in cut(rare | {"Anna": [(0, 3)]})] == ["note"]
 
 
 def test_the_command_exits_by_severity(files: tuple[str, str], tmp_path: Path) -> None:

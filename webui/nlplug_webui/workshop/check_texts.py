@@ -27,6 +27,7 @@ FINDINGS: dict[str, str] = {
     "missing_label": "有些标签在评测数据中没有出现。",
     "long_text": "有些文本超过了模型的窗口，每轮只用其中一段训练。",
     "encoding": "有些文本以错误的编码读入。",
+    "cut_word": "有些标注从单词中间开始或结束。位置按字符（而非字节）从 0 计数，不含结束位置。",
     "language": "有些文本的语言不在基础模型支持的语言之列。",
 }
 _ESTIMATE = re.compile(r" take (?:(less than a minute)|about (\S+) (min|h)) ")

@@ -44,10 +44,13 @@ class AnnotatedTexts(Contents):
 
     def content(self, row: DataRow) -> Content:
         found = self.annotated(row)
-        marked = ", ".join(f"{found.text[start:end]} ({name})" for start, end, name in found.spans)
         text = "tokens" if tokens_column(row) else self.config.text_column
         return Content(
-            found.text, marked, tuple(label for _, _, label in found.spans), (("text", text),)
+            found.text,
+            ", ".join(f"{found.text[start:end]} ({name})" for start, end, name in found.spans),
+            tuple(label for _, _, label in found.spans),
+            (("text", text),),
+            tuple((start, end) for start, end, _ in found.spans),
         )
 
     def annotated(self, row: DataRow) -> AnnotatedText:
