@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from nlplug.data.report import ReadReport
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
 from nlplug.text.language import foreign_language
+from nlplug.text.words import in_word
 
 _MOST_ERRORS = 100
 """Rows that are left out one by one to find more errors."""
@@ -26,12 +27,9 @@ _LONG = 0.01
 _LANGUAGES_OF = 1000
 """Training texts whose language is guessed."""
 _SPACES = re.compile(r"[\W_]+")
+_NAMES_AND_NUMBERS = re.compile(r"'[^']*'|\"[^\"]*\"|-?\d+(\.\d+)?")
 # UTF-8 that was read as cp1252: 'é' became 'Ã©', a quotation mark 'â€™'.
 _MISREAD = re.compile("Ã[\u00a0-\u00bf\u0080-\u009f]|â€[™œ\u009d“”¢¦]|\ufffd")
-
-# In scripts that put spaces between words, and in whose languages little is joined to a name.
-_LETTER = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u052f\u1e00-\u1fff"
-_IN_WORD = re.compile(rf"(?<=[{_LETTER}])(?=[{_LETTER}])|(?<=\d)(?=\d)")
 
 
 @dataclass(frozen=True)
@@ -142,16 +140,17 @@ def check_rows(
     for report in reports:
         skipped.update(report.skipped)
     check.rows = {name: len(rows) for name, rows in parts.items()}
-    fitting = _fit(contents, parts["train"], check)
+    refused = _Refused()
+    fitting = _fit(contents, parts["train"], refused)
     read = {
-        name: _read(contents, fitting if name == "train" else rows, check)
+        name: _read(contents, fitting if name == "train" else rows, refused)
         for name, rows in parts.items()
         if fitting
     }
     if shortage is not None:
-        check.errors.append(shortage)
-    places = {row.where for rows in parts.values() for row in rows}
-    check.findings += _refused(check.errors, places, skipped)
+        refused.add(shortage)
+    check.errors = refused.errors
+    check.findings += refused.findings(skipped)
     train = read.get("train", [])
     if train:
         check.columns = dict(train[0][1].columns)
@@ -185,55 +184,79 @@ def check_rows(
 _Read = list[tuple[DataRow, Content]]
 
 
-def _fit(contents: Contents, rows: Sequence[DataRow], check: DataCheck) -> list[DataRow]:
+@dataclass
+class _Refused:
+    """What cannot be used, and why.
+
+    Attributes:
+        errors: The errors, in the order in which they were found.
+        rows: Errors of rows alike in all but names and numbers → their reasons and places.
+        whole: Errors that concern more than a row.
+        left_off: Whether there may be more rows with the same errors.
+    """
+
+    errors: list[DataError] = field(default_factory=list)
+    rows: dict[str, list[tuple[str, str, str]]] = field(default_factory=lambda: defaultdict(list))
+    whole: list[DataError] = field(default_factory=list)
+    left_off: bool = False
+
+    def add(self, error: DataError, row: DataRow | None = None) -> None:
+        self.errors.append(error)
+        if row is None:
+            self.whole.append(error)
+            return
+        reason = error.message.removeprefix(row.where).partition(": ")[2].rstrip(".")
+        kind = _NAMES_AND_NUMBERS.sub("", reason)
+        self.rows[kind].append((reason, row.where, error.hint or ""))
+
+    def findings(self, skipped: Counter[str]) -> Iterable[Finding]:
+        """One finding per kind of error.
+
+        Rows come first: what is wrong with all of the data is often only a consequence.
+        """
+        for found in self.rows.values():
+            reason, _, hint = found[0]
+            count = f"{'at least ' * self.left_off}{rows_of(len(found))}"
+            first = "for example " * (len({other for other, _, _ in found}) > 1)
+            places = tuple(where for _, where, _ in found[:SHOWN])
+            yield Finding("error", "row", f"{count}: {first}{reason}", len(found), places, hint)
+        for reason, number in skipped.items():
+            yield Finding("error", "row", f"{rows_of(number)} cannot be read: {reason}", number)
+        for error in self.whole:
+            yield Finding("error", "data", error.message, 0, hint=error.hint or "")
+
+
+def _fit(contents: Contents, rows: Sequence[DataRow], refused: _Refused) -> list[DataRow]:
     """Fit to the rows that can be used; none if something else than a row is wrong."""
     left = list(rows)
     while left:
         try:
             contents.fit(left)
         except DataError as error:
-            check.errors.append(error)
-            place = error.message.partition(": ")[0]
-            fewer = [row for row in left if row.where != place]
-            if len(fewer) == len(left) or len(check.errors) > _MOST_ERRORS:
+            at = next((at for at, row in enumerate(left) if _is_of(error, row)), None)
+            refused.add(error, None if at is None else left[at])
+            refused.left_off = len(refused.errors) >= _MOST_ERRORS
+            if at is None or refused.left_off:
                 return []
-            left = fewer
+            del left[at]
         else:
             return left
     return []  # no row, or each has its error, which says more than that there are none
 
 
-def _read(contents: Contents, rows: Sequence[DataRow], check: DataCheck) -> _Read:
+def _is_of(error: DataError, row: DataRow) -> bool:
+    """Whether an error begins with the place of a row, as all errors of rows do."""
+    return error.message.startswith((f"{row.where}: ", f"{row.where} ("))
+
+
+def _read(contents: Contents, rows: Sequence[DataRow], refused: _Refused) -> _Read:
     found = []
     for row in rows:
         try:
             found.append((row, contents.content(row)))
         except DataError as error:
-            check.errors.append(error)
+            refused.add(error, row)
     return found
-
-
-def _refused(
-    errors: Sequence[DataError], places: Container[str], skipped: Counter[str]
-) -> Iterable[Finding]:
-    """One finding per reason, without the place of the row that begins the message.
-
-    Rows come first: what is wrong with all of the data is often only a consequence.
-    """
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
-    whole = []
-    for error in errors:
-        place, _, reason = error.message.partition(": ")
-        if place in places:
-            found[reason.rstrip("."), error.hint or ""].append(place)
-        else:
-            whole.append(Finding("error", "data", error.message, 0, hint=error.hint or ""))
-    for (reason, hint), where in found.items():
-        message = f"{rows_of(len(where))}: {reason}"
-        yield Finding("error", "row", message, len(where), tuple(where[:SHOWN]), hint)
-    for reason, count in skipped.items():
-        yield Finding("error", "row", f"{rows_of(count)} cannot be read: {reason}", count)
-    yield from whole
 
 
 def _leaks(train: _Read, rows: _Read, part: str) -> Iterable[Finding]:
@@ -338,7 +361,7 @@ def _cut_words(train: _Read) -> Iterable[Finding]:
     places = []
     for row, item in train:
         for start, end in item.spans:
-            if any(_IN_WORD.match(item.text, border) for border in (start, end)):
+            if in_word(item.text, start) or in_word(item.text, end):
                 places.append(row.where)
     if places:
         total = sum(len(item.spans) for _, item in train)

@@ -8,6 +8,7 @@ from typing import Any
 
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
+from nlplug.text.words import in_word
 
 _SHAPE = (
     'A SQuAD file looks like {"data": [{"title": …, "paragraphs": [{"context": …, "qas": '
@@ -110,7 +111,8 @@ def answer_spans(row: DataRow) -> tuple[tuple[int, int], ...]:
 
     Taken from ``answers`` as SQuAD has them, ``{"text": […], "answer_start": […]}`` or a list of
     ``{"text": …, "answer_start": …}``, else from the columns ``answer`` and ``answer_start``.
-    Where no start is given the first occurrence counts. ``is_impossible`` overrides them all.
+    Where no start is given the first occurrence counts, if possible one that cuts no word.
+    ``is_impossible`` overrides them all.
 
     Raises:
         DataError: An answer that is not in the context (at its position), or of another form; names
@@ -152,13 +154,16 @@ def _span(text: Any, start: Any, context: str, row: DataRow) -> tuple[int, int]:
             hint="A question without an answer has no entry in its answers.",
         )
     if start is None or start == "":
-        found = context.find(text)
-        if found < 0:
+        first = found = context.find(text)
+        if first < 0:
             raise DataError(
                 f"{_where(row)}: the answer {text!r} is not in the context.",
                 hint="Copy the answer exactly from its context.",
             )
-        return found, found + len(text)
+        while found >= 0 and (in_word(context, found) or in_word(context, found + len(text))):
+            found = context.find(text, found + len(text))
+        start = first if found < 0 else found
+        return start, start + len(text)
     try:
         begin = int(start)
         if isinstance(start, bool) or (isinstance(start, float) and start != begin):

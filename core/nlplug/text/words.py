@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import numpy as np
@@ -23,7 +24,20 @@ _UNSPACED = (
     (0xFF66, 0xFF9F),
     (0x20000, 0x3FFFF),
 )
+# Letters of the scripts that put spaces between words, and in whose languages little is joined to a
+# name: Latin, Greek, Cyrillic.
+_SPACED = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u052f\u1e00-\u1fff"
+_IN_WORD = re.compile(rf"(?<=[{_SPACED}])(?=[{_SPACED}])|(?<=\d)(?=\d)")
 _SPACE, _OTHER, _LETTER, _DIGIT, _IDEOGRAPH, _MARK = range(6)
+
+
+def in_word(text: str, at: int) -> bool:
+    """Whether the character at a place goes on a word or a number that has begun before it.
+
+    Only in the Latin, Greek and Cyrillic scripts: in others, a part of what stands between two
+    spaces may well be a word.
+    """
+    return _IN_WORD.match(text, at) is not None
 
 
 def word_breaks(text: str) -> np.ndarray:

@@ -22,6 +22,7 @@ from nlplug.families.family import load
 from nlplug.families.sequence_classification import SequenceClassificationTask
 from nlplug.families.sequence_classification.contents import LabelledTexts
 from nlplug.families.sequence_classification.settings import SequenceClassificationConfig
+from nlplug.families.span_extraction.contents import Questions
 from nlplug.families.token_classification.contents import AnnotatedTexts
 from nlplug.task import Localized, Task
 from nlplug.train.config import LabelledConfig
@@ -75,11 +76,42 @@ def test_rows_that_training_would_refuse_are_errors_by_reason() -> None:
     errors = [finding for finding in check.findings if finding.severity == "error"]
     assert [(finding.rows, finding.examples) for finding in errors] == [
         (1, ("rows.csv:22",)),
-        (1, ("rows.csv:20",)),
-        (1, ("rows.csv:21",)),
+        (2, ("rows.csv:20", "rows.csv:21")),
     ]
+    assert "2 rows: for example the column 'text' is ' ', not a text (" in str(errors[1])
     assert len(check.errors) == 3
     assert sum(check.labels.values()) == 12  # the others are still checked
+
+
+def test_errors_that_differ_in_names_and_numbers_are_one_finding() -> None:
+    settings = LabelledConfig(base="", data=["rows.json"], output=Path("out"))
+    train = [
+        DataRow(
+            {
+                "id": f"q{line}",
+                "question": "Who?",
+                "context": "Ada was here.",
+                "answers": [{"text": f"Bo{line}", "answer_start": line}],
+            },
+            Path("rows.json"),
+            line,
+        )
+        for line in range(1, 301)
+    ]
+    (finding,) = check_rows(Questions(ToyTask(), settings), {"train": train}, []).findings
+    assert (finding.kind, finding.rows) == ("row", 300)
+    assert str(finding).startswith(
+        "Error: 300 rows: for example the answer 'Bo1' is not at position 1 of the context "
+        "(rows.json:1, rows.json:2, rows.json:3). answer_start counts"
+    )
+
+
+def test_very_many_rows_without_a_label_are_counted_as_far_as_they_were_looked_at() -> None:
+    check = checked(
+        [row(line, f"text {line}", "ab"[line % 2] if line % 4 else "") for line in range(1000)]
+    )
+    (finding,) = check.findings
+    assert "at least 100 rows: the column 'label' is empty" in str(finding)
 
 
 def test_an_evaluation_row_with_a_training_text_is_a_leak() -> None:

@@ -58,6 +58,23 @@ def test_a_file_of_version_1_gives_a_row_a_question(tmp_path: Path) -> None:
     assert [row.line for row in rows] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("answer", "context", "start"),
+    [
+        ("art", "The party loved art.", 16),
+        ("10", "In 2010 and 1910, 10 came.", 18),
+        ("art", "The party started.", 5),  # no word of its own
+        ("aa", "aaaa aa", 5),
+        ("京", "北京", 1),
+    ],
+)
+def test_without_a_place_an_answer_is_where_it_cuts_no_word(
+    answer: str, context: str, start: int
+) -> None:
+    row = DataRow({"question": "?", "context": context, "answer": answer}, Path("a.jsonl"), 3)
+    assert answer_spans(row) == ((start, start + len(answer)),)
+
+
 @pytest.mark.parametrize("answers", [["Rome"], {"text": ["Rome"], "answer_start": [14]}])
 def test_answers_may_be_texts_or_lists_of_columns(tmp_path: Path, answers: Any) -> None:
     body = squad({"id": "a", "question": "?", "answers": answers})

@@ -16,10 +16,12 @@ class Questions(Contents):
 
     def content(self, row: DataRow) -> Content:
         context = text_of(row, "context")
+        before = f"{text_of(row, 'question')}\n"
         answers = answer_spans(row)
         return Content(
-            f"{text_of(row, 'question')}\n{context}",
+            f"{before}{context}",
             context[slice(*answers[0])] if answers else "",
             ("with an answer" if answers else "without an answer",),
             (("question", "question"), ("context", "context")),
+            tuple((start + len(before), end + len(before)) for start, end in answers),
         )
