@@ -60,6 +60,7 @@ class DataCheck:
         rows: Number of rows by part: ``train``, ``eval``, ``test``.
         columns: Field of the task → column that fills it.
         labels: Number of training rows by label.
+        labelling: How the labels are written, as `Contents.labelling`.
         lengths: Lengths of the training texts; None without rows.
         findings: What looks wrong, errors first.
         errors: The errors that training would raise, in the order of the rows.
@@ -70,6 +71,7 @@ class DataCheck:
     rows: dict[str, int] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
+    labelling: str = ""
     lengths: Lengths | None = None
     findings: list[Finding] = field(default_factory=list)
     errors: list[DataError] = field(default_factory=list)
@@ -86,6 +88,7 @@ class DataCheck:
             "rows": self.rows,
             "columns": self.columns,
             "labels": self.labels,
+            "labelling": self.labelling,
             "lengths": asdict(self.lengths) if self.lengths else None,
             "findings": [asdict(finding) for finding in self.findings],
             "estimate": self.estimate,
@@ -99,6 +102,8 @@ class DataCheck:
         if self.columns:
             pairs = (f"{name} from column {at!r}" for name, at in self.columns.items())
             lines.append(f"Columns: {', '.join(pairs)}.")
+        if self.labelling:
+            lines.append(f"The labels are {self.labelling}.")
         if self.labels:
             most = sorted(self.labels.items(), key=lambda item: -item[1])
             shown = ", ".join(f"{name} {count:,}" for name, count in most[:10])
@@ -154,6 +159,7 @@ def check_rows(
     train = read.get("train", [])
     if train:
         check.columns = dict(train[0][1].columns)
+        check.labelling = contents.labelling
         check.labels = dict(Counter(label for _, item in train for label in item.labels))
         check.lengths = lengths([item.text for _, item in train])
     for name, rows in list(read.items())[1:]:

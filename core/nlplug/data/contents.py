@@ -44,6 +44,11 @@ class Contents(ABC):
         self.task = task
         self.config = config
 
+    @property
+    def labelling(self) -> str:
+        """How the labels are written, as the end of "The labels are"; empty: one in a cell."""
+        return ""
+
     def fit(self, rows: Sequence[DataRow]) -> None:  # noqa: B027 - most families learn nothing here
         """Learn from the training rows how they are written.
 

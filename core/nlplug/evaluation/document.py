@@ -24,6 +24,7 @@ NUMBERS_FILE = "report.json"
 _WIDEST = 13
 """Most columns of a table in a terminal or a page."""
 _CUT = 60
+_ENTITY = re.compile(r"&(?=#?\w+;)")
 """Characters of a cell in a terminal."""
 
 
@@ -89,10 +90,10 @@ class Document:
         Args:
             images: Title of each figure → its file, relative to the page.
         """
-        lines = [f"# {self.title}", "", *(f"{line}  " for line in self.summary), ""]
+        lines = [f"# {self.title}", "", *(f"{_plain(line)}  " for line in self.summary), ""]
         for section in self.sections:
             lines += [f"## {section.title}", ""]
-            lines += [section.text, ""] if section.text else []
+            lines += [_plain(section.text), ""] if section.text else []
             if section.table is not None and len(section.table.header) <= _WIDEST:
                 lines += [*_pipes(section.table), ""]
         for title, file in (images or {}).items():
@@ -221,9 +222,14 @@ def _pad(text: str, width: int, right: bool) -> str:
     return space + text if right else text + space
 
 
+def _plain(text: str) -> str:
+    """A text in Markdown whose tags and entities are shown and not followed."""
+    return _ENTITY.sub("&amp;", text).replace("<", "&lt;")
+
+
 def _pipes(table: Table) -> list[str]:
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(_line(cell).replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(_plain(_line(cell)).replace("|", "\\|") for cell in cells) + " |"
 
     return [
         line(table.header),

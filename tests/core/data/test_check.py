@@ -301,6 +301,13 @@ def files(tmp_path: Path) -> tuple[str, str]:
     return str(train), str(held)
 
 
+def test_how_several_labels_are_read_is_told() -> None:
+    check = checked([row(1, "a", "x|y"), row(2, "b", "x"), row(3, "c", "y|z")])
+    assert check.labelling == "several labels per row, separated by '|'"
+    assert "\nThe labels are several labels per row, separated by '|'.\n" in str(check)
+    assert checked(rows()).labelling == ""
+
+
 def cut(texts: dict[str, list[tuple[int, int]]]) -> list[Finding]:
     """What is found about the offsets of spans."""
     settings = LabelledConfig(base="", data=["rows.jsonl"], output=Path("out"))

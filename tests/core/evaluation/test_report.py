@@ -164,12 +164,14 @@ def test_the_page_is_one_file_that_needs_no_network(
 
 def test_what_a_page_shows_of_the_data_is_escaped(bundle: Bundle, tmp_path: Path) -> None:
     data = tmp_path / "bad.csv"
-    data.write_text("text,label\n<script>alert(1)</script> bad | x,positive\n", encoding="utf-8")
+    data.write_text(
+        "text,label\n<script>alert(1)</script> bad | x &lt; y & z,positive\n", encoding="utf-8"
+    )
     with Pipeline(ToyTask(), bundle, threads=1) as pipe:
         shown = report.document(evaluate(pipe, data))
     assert "<script>" not in shown.html()
     assert "&lt;script&gt;" in shown.html()
-    assert "bad \\| x" in shown.markdown()
+    assert "&lt;script>alert(1)&lt;/script> bad \\| x &amp;lt; y & z" in shown.markdown()
 
 
 def test_the_score_stands_beside_its_interval_and_the_majority(result: EvaluationResult) -> None:

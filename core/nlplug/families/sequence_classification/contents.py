@@ -39,6 +39,10 @@ class LabelledTexts(Contents):
         self.labels: list[str] = list(config.labels)
         self.scheme = LabelScheme(config.label_column, bool(config.multi_label))
 
+    @property
+    def labelling(self) -> str:
+        return str(self.scheme)
+
     def fit(self, rows: Sequence[DataRow]) -> None:
         self.scheme = label_scheme(
             rows,

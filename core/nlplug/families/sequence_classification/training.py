@@ -99,8 +99,6 @@ class SequenceClassificationRecipe(Recipe):
 
     def fit(self, rows: Sequence[DataRow]) -> None:
         self.contents.fit(rows)
-        if str(self.contents.scheme):
-            _log.info("The labels are %s.", self.contents.scheme)
         self.contrast = self._contrast(len(rows))
         self._pairs_alone = self._compares_pairs_alone(len(rows))
         if self._pairs_alone:
