@@ -54,8 +54,12 @@ def to_record(answer: Any) -> dict[str, Any]:
 
 
 def free_name(name: str, taken: Collection[str], prefix: str = "predicted") -> str:
-    """A name for a new column that hides no column of the row, such as ``predicted_label``."""
-    while name in taken:
+    """A name for a new column that hides no column of the row, such as ``predicted_label``.
+
+    Names that differ only in case are the same one in spreadsheets and databases.
+    """
+    folded = {str(other).casefold() for other in taken}
+    while name.casefold() in folded:
         name = f"{prefix}_{name}"
     return name
 

@@ -8,7 +8,7 @@ import pytest
 from typing_extensions import TypedDict
 
 from nlplug.families.sequence_classification import SequenceClassificationTask
-from nlplug.results import table_rows, to_record, to_rows
+from nlplug.results import records, table_rows, to_record, to_rows
 
 ADA = {"entity_group": "PER", "word": "Ada", "start": 0, "end": 3}
 ROME = {"entity_group": "LOC", "word": "Rome", "start": 7, "end": 11}
@@ -53,6 +53,12 @@ def test_a_list_has_a_row_for_each_of_its_elements(answer: Any, rows: list[Any])
 )
 def test_a_record_keeps_a_list_as_it_is(answer: Any, record: dict[str, Any]) -> None:
     assert to_record(answer) == record
+
+
+@pytest.mark.parametrize("own", ["label", "Label", "LABEL"])
+def test_a_column_of_the_answer_hides_none_of_the_row(own: str) -> None:
+    (record,) = records([({own: "mine"}, {"label": "theirs"})])
+    assert record == {own: "mine", "predicted_label": "theirs"}
 
 
 def test_an_input_without_an_answer_keeps_its_row_of_the_table() -> None:
