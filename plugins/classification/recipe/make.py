@@ -1,6 +1,6 @@
 """Train, tune, export and embed the intent model: data to bundle in one command.
 
-    NLPLUG_DATA=… python plugins/classification/recipe/make.py
+    NLPLUG_DATA=… PYTHONPATH=tools python plugins/classification/recipe/make.py
 
 Each step writes its result into the work folder; a run that was killed continues there.
 """

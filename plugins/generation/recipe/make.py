@@ -1,6 +1,6 @@
 """Train, export and embed the story model: data to bundle in one command.
 
-    NLPLUG_DATA=… python plugins/generation/recipe/make.py
+    NLPLUG_DATA=… PYTHONPATH=tools python plugins/generation/recipe/make.py
 
 Each step writes its result into the work folder; a run that was killed continues there.
 """

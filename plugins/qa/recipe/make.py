@@ -1,6 +1,6 @@
 """Train, export and embed the question-answering model: data to bundle in one command.
 
-    NLPLUG_DATA=… python plugins/qa/recipe/make.py
+    NLPLUG_DATA=… PYTHONPATH=tools python plugins/qa/recipe/make.py
 
 Each step writes its result into the work folder; a run that was killed continues there.
 """

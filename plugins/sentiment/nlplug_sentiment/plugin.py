@@ -28,7 +28,7 @@ def register_models() -> Iterable[ModelSpec]:
             name="sentiment-en",
             task="sentiment",
             path=_MODELS / "sentiment-en",
-            description="English, 22.7 M parameters in int8; film, product and book reviews.",
+            description="English, 22.7 M parameters in int8; reviews and comments.",
             license="Apache-2.0 base; trained on research-use data, see its model card",
         ),
         ModelSpec(

@@ -1,6 +1,6 @@
 """Train, export and embed the Chinese topic model: data to bundle in one command.
 
-    NLPLUG_DATA=… python plugins/classification/recipe/topics-zh/make.py
+    NLPLUG_DATA=… PYTHONPATH=tools python plugins/classification/recipe/topics-zh/make.py
 
 Each step writes its result into the work folder; a run that was killed continues there.
 """

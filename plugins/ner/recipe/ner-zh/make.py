@@ -1,6 +1,6 @@
 """Train, export and embed the Chinese NER model: data to bundle in one command.
 
-    NLPLUG_DATA=… python plugins/ner/recipe/ner-zh/make.py
+    NLPLUG_DATA=… PYTHONPATH=tools python plugins/ner/recipe/ner-zh/make.py
 
 Each step writes its result into the work folder; a run that was killed continues there.
 """

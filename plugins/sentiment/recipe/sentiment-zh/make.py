@@ -1,6 +1,6 @@
 """Train, export and embed the Chinese sentiment model: data to bundle in one command.
 
-    NLPLUG_DATA=… python plugins/sentiment/recipe/sentiment-zh/make.py
+    NLPLUG_DATA=… PYTHONPATH=tools python plugins/sentiment/recipe/sentiment-zh/make.py
 
 Each step writes its result into the work folder; a run that was killed continues there.
 """

@@ -1,6 +1,6 @@
 """Train and export a model of several languages: data to bundle in one command.
 
-    NLPLUG_DATA=… python plugins/translation/recipe/translation-more/make.py
+    NLPLUG_DATA=… PYTHONPATH=tools python plugins/translation/recipe/translation-more/make.py
 
 Each step writes its result into the work folder; a run that was killed continues there.
 """
