@@ -102,7 +102,7 @@ class TrainingRun:
 
         Raises:
             OptionError: The name is in use, or a setting is not valid.
-            DataError: The data cannot be read.
+            DataError: The data cannot be read, or not be trained on.
             MissingExtra: The packages for training are not installed.
             TrainingError: Another run of the workspace is still running.
         """
@@ -110,7 +110,9 @@ class TrainingRun:
         folder = workspace.place("runs", name)
         if folder.exists() or workspace.place("models", name).exists():
             raise OptionError(f"{name!r} exists already.", hint="Choose another name for the run.")
-        _, chosen = plan(data, task, base=base, effort=effort, settings=settings)
+        check, chosen = plan(data, task, base=base, effort=effort, settings=settings)
+        if check.errors:
+            raise check.errors[0]
         with exclusive(workspace.path / ".runs.lock"):
             _none_at_work(workspace)
             with Staged(folder, folder=True) as staged:

@@ -106,7 +106,7 @@ def test_columns_go_by_the_names_that_are_given(toy_task: Task, config: Make) ->
 
 
 def test_one_label_in_all_of_the_data_is_refused(recipe: Recipes) -> None:
-    with pytest.raises(DataError, match="has 1 label"):
+    with pytest.raises(DataError, match="has only the label 'x'"):
         recipe("x", "x")
 
 

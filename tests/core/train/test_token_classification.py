@@ -193,7 +193,7 @@ def test_labels_come_from_the_data_or_the_settings(config: Make, english: Path) 
     assert bare.labels == ENTITIES
     with pytest.raises(DataError, match="unknown label 'ORG'"):
         recipe.examples([row({"text": "anna", "spans": [[0, 4, "ORG"]]})])
-    with pytest.raises(DataError, match="has 0 label"):
+    with pytest.raises(DataError, match="has no labels"):
         TokenClassificationRecipe(ToyTags(), given).fit([row({"text": "anna", "spans": []})])
 
 

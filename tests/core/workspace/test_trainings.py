@@ -12,7 +12,7 @@ import pytest
 from training_kit import untrained_bert
 
 from nlplug import Bundle, PluginHost, pipeline
-from nlplug.errors import OptionError, TrainingError
+from nlplug.errors import DataError, OptionError, TrainingError
 from nlplug.workspace import DataSet, TrainingRun, WorkspaceFolder
 from nlplug.workspace.trainings import plan
 
@@ -102,6 +102,20 @@ def test_a_run_that_fails_says_why(data: DataSet, base: str) -> None:
     wait(run, lambda: run.state != "running")
     assert (run.state, run.code) == ("failed", OptionError.exit_code), run.log()
     assert "Error: " in run.log()
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [(ROWS[:16], "only the label 'billing'"), (ROWS[15:18], "fewer than 4 different texts")],
+)
+def test_rows_that_cannot_be_trained_on_start_no_run(
+    data: DataSet, base: str, rows: list[dict[str, str]], reason: str
+) -> None:
+    few = DataSet.create(workspace_of(data), "few", TASK)
+    few.add(rows)
+    with pytest.raises(DataError, match=reason):
+        TrainingRun.start(workspace_of(data), "refused", few, TASK, base=base)
+    assert TrainingRun.all(workspace_of(data)) == []
 
 
 def test_effort_changes_the_number_of_epochs(data: DataSet, base: str) -> None:
