@@ -36,6 +36,7 @@ from nlplug_webui.pages import (
     Page,
 )
 from nlplug_webui.private import PrivatePages
+from nlplug_webui.running_costs import reduce_costs
 from nlplug_webui.sent_texts import texts_script
 from nlplug_webui.task_page import build_task_page, page_texts
 from nlplug_webui.texts import LANGUAGES, PREFIX, language_of, say, translations
@@ -292,6 +293,7 @@ def mount(
         show_error=True,
         **settings,
     )
+    reduce_costs(app, ui.blocks)
     sheet = f'<link rel="stylesheet" href="{styles.address}">'.encode()
     app.add_middleware(
         PrivatePages,
