@@ -15,7 +15,7 @@ from typing import Any
 from nlplug.data.contents import Content, Contents
 from nlplug.data.findings import MISSING, SHOWN, Finding, Severity, balance, rows_of, spellings
 from nlplug.data.report import ReadReport
-from nlplug.data.rows import DataRow
+from nlplug.data.rows import DataRow, column_of
 from nlplug.errors import DataError
 from nlplug.text.language import foreign_language
 from nlplug.text.words import in_word
@@ -158,7 +158,8 @@ def check_rows(
     check.findings += refused.findings(skipped)
     train = read.get("train", [])
     if train:
-        check.columns = dict(train[0][1].columns)
+        row, item = train[0]
+        check.columns = {name: column_of(at, row.values) or at for name, at in item.columns}
         check.labelling = contents.labelling
         check.labels = dict(Counter(label for _, item in train for label in item.labels))
         check.lengths = lengths([item.text for _, item in train])

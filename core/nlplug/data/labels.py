@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nlplug.data.rows import DataRow
+from nlplug.data.rows import DataRow, column_of
 from nlplug.errors import DataError
 from nlplug.json_text import json_shown
 
@@ -143,7 +143,8 @@ def _refuse_vector(values: list[Any], row: DataRow, column: str) -> None:
 
 def label_column(row: DataRow, column: str | None = None) -> str:
     """The column of a row's labels: the given one, else the first of ``label`` and ``labels``."""
-    return column or next((name for name in LABEL_COLUMNS if name in row.values), "label")
+    name = column or next((name for name in LABEL_COLUMNS if name in row.values), "label")
+    return column_of(name, row.values) or name
 
 
 def label_scheme(
@@ -169,7 +170,7 @@ def label_scheme(
     Raises:
         DataError: The labels are decimal numbers, which are values to predict and no classes.
     """
-    if column is None and rows and not any(set(LABEL_COLUMNS) & row.values.keys() for row in rows):
+    if column is None and rows and not any(map(_has_labels, rows)):
         names = _one_hot(rows, other)
         if len(names) > 1:
             counts = [sum(_on(row.values.get(name)) for name in names) for row in rows]
@@ -209,7 +210,7 @@ def row_labels(
     Raises:
         DataError: The row has no label, or one that the model does not have; names file and line.
     """
-    if column is None and not set(LABEL_COLUMNS) & row.values.keys():
+    if column is None and not _has_labels(row):
         columns = [name for name in labels if name in row.values]
         if len(columns) > 1 and all(_is_flag(row.values[name]) for name in columns):
             return tuple(i for i, name in enumerate(labels) if _on(row.values.get(name)))
@@ -246,6 +247,10 @@ def _separator(texts: Collection[str]) -> str | None:
         if joined and (mark == "|" or all(counts[part] > 1 for part in parts)):
             return mark
     return None
+
+
+def _has_labels(row: DataRow) -> bool:
+    return any(name in row.values for name in LABEL_COLUMNS)
 
 
 def _parts(text: str, mark: str) -> list[str]:
