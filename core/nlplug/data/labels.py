@@ -157,8 +157,9 @@ def label_scheme(
     """Find out how rows write their labels.
 
     Several labels are lists, cells of JSON lists or Python lists, names between ``|``, or names
-    between ``;`` or ``,`` where each of them occurs more than once. Where there is no column of
-    labels, at least two columns of nothing but 0 and 1 are labels themselves.
+    between ``;`` or ``,`` where each of them occurs more than once. A ``|`` is part of a name where
+    cells with it repeat, and none of what it separates is in another cell. Where there is no column
+    of labels, at least two columns of nothing but 0 and 1 are labels themselves.
 
     Args:
         rows: All rows of the training data.
@@ -185,7 +186,7 @@ def label_scheme(
             hint="A classifier learns classes. Round the numbers to classes, or use a task that "
             "predicts numbers.",
         )
-    separator = None if several is False else _separator(texts)
+    separator = None if several is False else _separator(texts, certain=several is True)
     if several and separator is None:
         separator = ","
     found = lists or separator is not None
@@ -238,13 +239,24 @@ def row_labels(
     return tuple(sorted(set(known))) if listed else known[0]
 
 
-def _separator(texts: Collection[str]) -> str | None:
-    different = {text.strip() for text in texts}
+def _separator(texts: Collection[str], *, certain: bool) -> str | None:
+    """The separator of several labels in one cell.
+
+    Args:
+        texts: All cells.
+        certain: Whether it is known that a cell may have several labels.
+    """
+    different = Counter(text.strip() for text in texts)
     for mark in _SEPARATORS:
         joined = [text for text in different if mark in text]
         counts = Counter(part for text in different for part in _parts(text, mark))
         parts = {part for text in joined for part in _parts(text, mark)}
-        if joined and (mark == "|" or all(counts[part] > 1 for part in parts)):
+        if mark == "|":
+            again = any(counts[part] > 1 for part in parts)
+            separates = certain or again or all(different[text] == 1 for text in joined)
+        else:
+            separates = all(counts[part] > 1 for part in parts)
+        if joined and separates:
             return mark
     return None
 
