@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nlplug.errors import TrainingError
+from nlplug.evaluation.run import digest
 from nlplug.json_text import parse_json
 from nlplug.models.atomic import Staged, sole_user
 from nlplug.train.config import RunConfig
@@ -42,6 +43,8 @@ _CHANGEABLE = frozenset(
 # With a constant learning rate, the length of a run may change too.
 _LENGTH = frozenset({"epochs"})
 _CONSTANT = "constant_with_warmup"
+# Settings that name files or data sets.
+_SOURCES = ("data", "eval", "test", "unlabelled")
 _RECORD = "run.json"
 COMPLETE = "complete"
 """File that is written into a checkpoint last; checkpoints without it are ignored."""
@@ -242,14 +245,14 @@ class Workspace:
             # In one step, so that the folder always has a record.
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             with Staged(self.folder, folder=True) as staged:
-                self._write_record(staged.path, finished=False)
+                self._write_record(staged.path, _digests(self.config), finished=False)
                 staged.commit()
             return
         keep = set(complete_checkpoints(self.folder))
         for path in self.folder.glob("checkpoint-*"):
             if path not in keep:
                 shutil.rmtree(path)
-        self._write_record(self.folder, finished=False)
+        self._write_record(self.folder, self.digests(), finished=False)
 
     def remove_unless_begun(self) -> None:
         """Remove the folder of a run that failed before it had anything to continue from."""
@@ -263,7 +266,7 @@ class Workspace:
             scores: The scores of ``model``.
             facts: Further entries of the record, with the keys of ``RESULT``.
         """
-        self._write_record(self.folder, finished=True, scores=dict(scores), **facts)
+        self._write_record(self.folder, self.digests(), finished=True, scores=dict(scores), **facts)
         for path in self.folder.glob("checkpoint-*"):
             shutil.rmtree(path)
         for path in self.folder.glob("seed-*.safetensors"):
@@ -274,11 +277,50 @@ class Workspace:
         record = _read_record(self.folder) or {}
         return {name: record[name] for name in RESULT if name in record}
 
-    def _write_record(self, folder: Path, **result: Any) -> None:
-        body = {**result, "config": self.config.model_dump(mode="json")}
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 digests of the data files as they were when the run started, by source; as
+        they are, if its record has none."""
+        record = _read_record(self.folder) or {}
+        return dict(record.get("digests") or _digests(self.config))
+
+    def check_data(self) -> None:
+        """Check that the data files of a run to continue are those that it started with.
+
+        Raises:
+            TrainingError: The content of a file has changed.
+        """
+        if self.checkpoint is None and not self.finished:
+            return
+        earlier = self.digests()
+        changed = [
+            source
+            for source, now in _digests(self.config).items()
+            if earlier.get(source, now) != now
+        ]
+        if changed:
+            raise TrainingError(
+                f"{changed[0]} has changed since the run in {self.folder} was started.",
+                hint="Train without --resume to start again."
+                if self.finished
+                else "Restore the file, or delete the folder to start again.",
+            )
+
+    def _write_record(self, folder: Path, digests: Mapping[str, str], **result: Any) -> None:
+        body = {
+            **result,
+            "config": self.config.model_dump(mode="json"),
+            "digests": digests,
+        }
         with Staged(folder / _RECORD) as staged:
             staged.path.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
             staged.commit()
+
+
+def _digests(config: RunConfig) -> dict[str, str]:
+    """The digests of the files among the data of a run; of a data set of the Hub there is none."""
+    sources = [source for name in _SOURCES for source in getattr(config, name, ())]
+    found = {source: digest(Path(source)) for source in sources}
+    return {source: value for source, value in found.items() if value}
 
 
 def complete_checkpoints(folder: Path, mark: str = COMPLETE) -> list[Path]:
