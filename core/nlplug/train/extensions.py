@@ -47,6 +47,10 @@ class Extensions:
         """
         from transformers import TrainerCallback
 
+        if not isinstance(self.callbacks, Sequence):
+            raise OptionError(
+                f"callbacks is {self.callbacks!r}, not a list.", hint="Give a list of callbacks."
+            )
         for callback in self.callbacks:
             if not isinstance(callback, TrainerCallback):
                 raise OptionError(
