@@ -39,6 +39,12 @@ class Extensions:
     higher_is_better: bool = True
     loss: Loss | None = None
 
+    @property
+    def functions(self) -> dict[str, str]:
+        """The names of the functions that the result depends on, by what they are."""
+        given = {"metric": self.metric, "loss": self.loss}
+        return {name: name_of(function) for name, function in given.items() if function}
+
     def check(self) -> None:
         """Check the callbacks and functions.
 

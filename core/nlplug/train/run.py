@@ -116,7 +116,7 @@ def _fine_tune(
     config = config.model_copy(update={"base": base})
     if config.resume:
         config = recalled(config, CHOSEN)
-    work = Workspace.open(config)
+    work = Workspace.open(config, extensions.functions)
     if is_main():
         with work.held():  # refused before anything is read
             work.check_data()
@@ -152,7 +152,7 @@ def _fine_tune(
 
         _log.info("%s", privacy_of(config, len(rows.train)))
     recipe = _recipe(task, config, extensions)
-    work = Workspace.open(config)
+    work = Workspace.open(config, extensions.functions)
     recipe.fit(rows.train)
     examples = recipe.examples(rows.train), recipe.examples(rows.eval)
     if config.teacher:
@@ -167,11 +167,11 @@ def _fine_tune(
 
         found = search(recipe, config, *examples, parts, given)
         recipe.config = config = searched(config, found)
-        work = Workspace.open(config)
+        work = Workspace.open(config, extensions.functions)
     with main_first() as main:
         if main:
             stack.enter_context(work.started())
-            write_settings(config, work.settings_file, given)
+            write_settings(config, work.settings_file, given, extensions.functions)
             _write_rows(recipe, config, work, *examples, test)
             if check is not None:
                 work.check_file.write_text(json.dumps(check.to_dict(), indent=2), encoding="utf-8")

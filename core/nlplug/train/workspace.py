@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,12 +92,14 @@ class Workspace:
         config: The run's settings.
         checkpoint: The last complete checkpoint, from which to continue, or None.
         finished: Whether the run is finished.
+        functions: The names of the functions from Python that the result depends on.
     """
 
     folder: Path
     config: RunConfig
     checkpoint: Path | None
     finished: bool
+    functions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: RunConfig) -> Workspace:
@@ -106,8 +108,12 @@ class Workspace:
         return cls(folder, config, None, finished=False)
 
     @classmethod
-    def open(cls, config: RunConfig) -> Workspace:
+    def open(cls, config: RunConfig, functions: Mapping[str, str] | None = None) -> Workspace:
         """Read the state of an earlier run; writes nothing.
+
+        Args:
+            config: The settings.
+            functions: See above; None: as in the earlier run.
 
         Raises:
             TrainingError: There is an unfinished run and ``resume`` is off; or the run to resume
@@ -115,13 +121,15 @@ class Workspace:
         """
         folder = cls.of(config).folder
         record = _read_record(folder)
+        earlier = (record or {}).get("functions", {})
+        functions = earlier if functions is None else functions
         if record is None:
             if folder.exists() and any(folder.iterdir()):
                 raise TrainingError(
                     f"{folder} exists, but is not the folder of a training run.",
                     hint="Move it, or choose another --output.",
                 )
-            return cls(folder, config, None, finished=False)
+            return cls(folder, config, None, False, functions)
         finished = bool(record.get("finished"))
         checkpoints = complete_checkpoints(folder)
         if not config.resume:
@@ -130,9 +138,16 @@ class Workspace:
                     f"{folder} holds an unfinished run ({checkpoints[-1].name}).",
                     hint="Continue it with --resume, or delete the folder to start again.",
                 )
-            return cls(folder, config, None, finished=False)
+            return cls(folder, config, None, False, functions)
         _same_settings(record.get("config", {}), config, folder)
-        return cls(folder, config, checkpoints[-1] if checkpoints else None, finished)
+        for name in sorted({*earlier, *functions}):
+            if earlier.get(name) != functions.get(name):
+                raise TrainingError(
+                    f"The run in {folder} was started with {earlier.get(name)!r} as {name}, and "
+                    f"not {functions.get(name)!r}.",
+                    hint="Resume it with the same functions, or delete the folder to start again.",
+                )
+        return cls(folder, config, checkpoints[-1] if checkpoints else None, finished, functions)
 
     @property
     def model(self) -> Path:
@@ -310,6 +325,7 @@ class Workspace:
             **result,
             "config": self.config.model_dump(mode="json"),
             "digests": digests,
+            "functions": dict(self.functions),
         }
         with Staged(folder / _RECORD) as staged:
             staged.path.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ from toy_set import toy_rows
 import nlplug
 import nlplug.train.config  # as a program may do: this must not hide the function
 from nlplug.cli.main import main
-from nlplug.errors import DataError, MissingExtra, NlplugError, OptionError
+from nlplug.errors import DataError, MissingExtra, NlplugError, OptionError, TrainingError
 
 pytestmark = pytest.mark.train
 
@@ -88,6 +88,13 @@ def test_a_callback_a_metric_and_a_loss_take_part(settings: dict[str, Any]) -> N
     assert done.metric == "recall_of_positive"
     assert done.score == done.scores["recall_of_positive"] > 0.8
     assert done.report["metric"] == "accuracy"
+
+    first = done.settings.read_text().splitlines()[0]
+    assert "together with metric=recall_of_positive and loss=focal" in first
+    with pytest.raises(TrainingError, match="started with 'focal' as loss, and not None"):
+        nlplug.train(**settings, metric=recall_of_positive, resume=True)
+    again = nlplug.train(**settings, metric=recall_of_positive, loss=focal, resume=True)
+    assert again.scores == done.scores
 
 
 @pytest.mark.parametrize(
