@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nlplug.data.rows import DataRow, column_of
+from nlplug.data.rows import DataRow, column_of, first_column
 from nlplug.errors import DataError
 from nlplug.json_text import json_shown
 
@@ -143,8 +143,9 @@ def _refuse_vector(values: list[Any], row: DataRow, column: str) -> None:
 
 def label_column(row: DataRow, column: str | None = None) -> str:
     """The column of a row's labels: the given one, else the first of ``label`` and ``labels``."""
-    name = column or next((name for name in LABEL_COLUMNS if name in row.values), "label")
-    return column_of(name, row.values) or name
+    if column is not None:
+        return column_of(column, row.values) or column
+    return first_column(LABEL_COLUMNS, row.values) or "label"
 
 
 def label_scheme(

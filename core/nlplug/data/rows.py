@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,22 @@ def column_of(name: str, columns: Iterable[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def first_column(names: Sequence[str], columns: Iterable[str]) -> str | None:
+    """The column of the first of several names that there is, and of exact names before others."""
+    columns = list(columns)
+    exact = (name for name in names if name in columns)
+    found = (column for name in names if (column := column_of(name, columns)) is not None)
+    return next(exact, None) or next(found, None)
+
+
 class Columns(dict[str, Any]):
     """The values of a row; a column is found as `column_of` finds it."""
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and column_of(name, self) is not None
+        # The exact name first: rows may have thousands of columns, one for each label.
+        return super().__contains__(name) or (
+            isinstance(name, str) and column_of(name, self) is not None
+        )
 
     def __missing__(self, name: str) -> Any:
         found = column_of(name, self)
@@ -49,6 +60,8 @@ class Columns(dict[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value of a column, or the default where there is none."""
+        if super().__contains__(name):
+            return self[name]
         found = column_of(name, self)
         return default if found is None else self[found]
 

@@ -50,6 +50,8 @@ def test_every_kind_of_row_is_read_with_capitals() -> None:
     assert answer_spans(row(Context="In Rome.", Answer="Rome")) == ((3, 7),)
     labelled = row(Text="a", Labels=["x", "y"])
     assert label_scheme([labelled]).read(labelled) == ["x", "y"]
+    both = row(Text="a", Label="z", labels=["x", "y"])  # an exact name is before all others
+    assert label_scheme([both]).read(both) == ["x", "y"]
 
 
 def test_answers_scores_and_training_find_the_same_columns(tmp_path: Path) -> None:
