@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin
 
 import numpy as np
 
+from nlplug.data.rows import column_of
 from nlplug.errors import InputError
 from nlplug.validation import make_input
 
@@ -228,8 +229,9 @@ def pick_columns(
 ) -> dict[str, str]:
     """The column for each field of a task's input; fields without one are left out.
 
-    It is the column of the same name, whatever its case, or one of those that the field names by
-    the mark ``columns``, such as ``messages`` for a chat; no other column is taken unasked.
+    It is the column of the same name, in another case if only one column has it, or one of those
+    that the field names by the mark ``columns``, such as ``messages`` for a chat; no other column
+    is taken unasked.
 
     Args:
         task: The task.
@@ -237,16 +239,14 @@ def pick_columns(
         given: Fields that need no column.
         text_column: Column of the first field that is not given.
     """
-    folded = {column.strip().lower(): column for column in reversed(columns)}
     names = [name for name in task.Input.model_fields if name not in given]
     picked = {
-        name: found
-        for name in names
-        if (found := _column_of(task, name, columns, folded)) is not None
+        name: found for name in names if (found := _column_of(task, name, columns)) is not None
     }
     if text_column is not None and names:
         picked.pop(names[0], None)
-        return picked | ({names[0]: text_column} if text_column in columns else {})
+        named = column_of(text_column, columns)
+        return picked | ({names[0]: named} if named is not None else {})
     return picked
 
 
@@ -255,16 +255,13 @@ def value_of(row: DataRow, field: str, column: str) -> Any:
     return row.values.get(column) if column.lower() == field else row.nested(column)
 
 
-def _column_of(
-    task: Task, name: str, columns: Sequence[str], folded: Mapping[str, str]
-) -> str | None:
+def _column_of(task: Task, name: str, columns: Sequence[str]) -> str | None:
     """The column of a field, or None."""
-    if name in columns:
-        return name
     extra = task.Input.model_fields[name].json_schema_extra
     marked = extra.get("columns") if isinstance(extra, dict) else None
     others = [str(other) for other in marked] if isinstance(marked, list) else []
-    return next((folded[other] for other in (name.lower(), *others) if other in folded), None)
+    found = (column_of(other, columns) for other in (name, *others))
+    return next((column for column in found if column is not None), None)
 
 
 def spread(task: Task, inputs: Any, fields: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from nlplug.data.rows import DataRow
+from nlplug.data.rows import DataRow, first_column
 from nlplug.data.tags import (
     OUTSIDE,
     Span,
@@ -116,7 +116,7 @@ def tagged_tokens(
         DataError: They are not lists of one length, or an id has no name.
     """
     tokens = _list(row, "tokens")
-    column = label_column or next((name for name in TAG_COLUMNS if name in row.values), "tags")
+    column = label_column or first_column(TAG_COLUMNS, row.values) or "tags"
     tags = _list(row, column)
     if len(tokens) != len(tags):
         raise DataError(
@@ -213,7 +213,7 @@ def _list(row: DataRow, column: str) -> list[Any]:
 
 
 def _spans(row: DataRow, text: str, label_column: str | None) -> list[Span]:
-    column = label_column or next((name for name in SPAN_COLUMNS if name in row.values), "entities")
+    column = label_column or first_column(SPAN_COLUMNS, row.values) or "entities"
     values = row.nested(column)
     if not isinstance(values, list):
         state = "is missing" if column not in row.values else "is not a list"

@@ -6,7 +6,6 @@ The checks need neither the model nor a training library. Each is one pass over 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,10 +14,10 @@ from typing import Any
 from nlplug.data.contents import Content, Contents
 from nlplug.data.findings import MISSING, SHOWN, Finding, Severity, balance, rows_of, spellings
 from nlplug.data.report import ReadReport
-from nlplug.data.rows import DataRow
+from nlplug.data.rows import DataRow, column_of
 from nlplug.errors import DataError
 from nlplug.text.language import foreign_language
-from nlplug.text.words import in_word
+from nlplug.text.words import alike, in_word
 
 _MOST_ERRORS = 100
 """Rows that are left out one by one to find more errors."""
@@ -26,7 +25,6 @@ _LONG = 0.01
 """Share of long or foreign texts, or of spans that cut words, that is worth a warning."""
 _LANGUAGES_OF = 1000
 """Training texts whose language is guessed."""
-_SPACES = re.compile(r"[\W_]+")
 _NAMES_AND_NUMBERS = re.compile(r"'[^']*'|\"[^\"]*\"|-?\d+(\.\d+)?")
 # UTF-8 that was read as cp1252: 'é' became 'Ã©', a quotation mark 'â€™'.
 _MISREAD = re.compile("Ã[\u00a0-\u00bf\u0080-\u009f]|â€[™œ\u009d“”¢¦]|\ufffd")
@@ -158,7 +156,8 @@ def check_rows(
     check.findings += refused.findings(skipped)
     train = read.get("train", [])
     if train:
-        check.columns = dict(train[0][1].columns)
+        row, item = train[0]
+        check.columns = {name: column_of(at, row.values) or at for name, at in item.columns}
         check.labelling = contents.labelling
         check.labels = dict(Counter(label for _, item in train for label in item.labels))
         check.lengths = lengths([item.text for _, item in train])
@@ -275,11 +274,9 @@ def _leaks(train: _Read, rows: _Read, part: str) -> Iterable[Finding]:
             "the score will be too high"
         )
         yield Finding("warning", "leak", message, len(same), tuple(same[:SHOWN]))
-    folded = {_folded(item.text) for _, item in train}
+    folded = {alike(item.text) for _, item in train}
     near = [
-        row.where
-        for row, item in rows
-        if item.text not in exact and (text := _folded(item.text)) and text in folded
+        row.where for row, item in rows if item.text not in exact and alike(item.text) in folded
     ]
     if near:
         message = (
@@ -376,7 +373,3 @@ def _cut_words(train: _Read) -> Iterable[Finding]:
         hint = "Offsets count characters (not bytes) from 0, and the end is exclusive."
         rows = tuple(dict.fromkeys(places))
         yield Finding(severity, "cut_word", message, len(rows), rows[:SHOWN], hint)
-
-
-def _folded(text: str) -> str:
-    return _SPACES.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()

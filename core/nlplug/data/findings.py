@@ -53,7 +53,7 @@ class Finding:
 
 
 def spellings(labels: Mapping[str, int]) -> Iterable[Finding]:
-    """Labels that look like one, like lists, or like missing values.
+    """Labels that look like one, like lists, like several labels, or like missing values.
 
     Args:
         labels: Number of training rows by label.
@@ -69,6 +69,11 @@ def spellings(labels: Mapping[str, int]) -> Iterable[Finding]:
     if lists := [name for name in labels if name[0] + name[-1] in ("[]", "{}", "()")]:
         message = f"Labels look like lists that cannot be read: {', '.join(map(repr, lists[:3]))}"
         yield Finding("warning", "label_list", message, sum(labels[n] for n in lists))
+    if joined := [name for name in labels if "|" in name]:
+        message = f"Labels with '|' are kept whole: {', '.join(map(repr, joined[:3]))}"
+        hint = "If they are several labels each, give --multi-label true."
+        count = sum(labels[name] for name in joined)
+        yield Finding("note", "label_separator", message, count, hint=hint)
     if missing := [name for name in labels if name.casefold() in MISSING]:
         listed = ", ".join(f"{name!r} ({labels[name]:,})" for name in sorted(missing))
         message = f"Labels look like missing values: {listed}"

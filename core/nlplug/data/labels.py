@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nlplug.data.rows import DataRow
+from nlplug.data.rows import DataRow, column_of, first_column
 from nlplug.errors import DataError
 from nlplug.json_text import json_shown
 
@@ -143,7 +143,9 @@ def _refuse_vector(values: list[Any], row: DataRow, column: str) -> None:
 
 def label_column(row: DataRow, column: str | None = None) -> str:
     """The column of a row's labels: the given one, else the first of ``label`` and ``labels``."""
-    return column or next((name for name in LABEL_COLUMNS if name in row.values), "label")
+    if column is not None:
+        return column_of(column, row.values) or column
+    return first_column(LABEL_COLUMNS, row.values) or "label"
 
 
 def label_scheme(
@@ -156,8 +158,9 @@ def label_scheme(
     """Find out how rows write their labels.
 
     Several labels are lists, cells of JSON lists or Python lists, names between ``|``, or names
-    between ``;`` or ``,`` where each of them occurs more than once. Where there is no column of
-    labels, at least two columns of nothing but 0 and 1 are labels themselves.
+    between ``;`` or ``,`` where each of them occurs more than once. A ``|`` is part of a name where
+    cells with it repeat, and none of what it separates is in another cell. Where there is no column
+    of labels, at least two columns of nothing but 0 and 1 are labels themselves.
 
     Args:
         rows: All rows of the training data.
@@ -169,7 +172,7 @@ def label_scheme(
     Raises:
         DataError: The labels are decimal numbers, which are values to predict and no classes.
     """
-    if column is None and rows and not any(set(LABEL_COLUMNS) & row.values.keys() for row in rows):
+    if column is None and rows and not any(map(_has_labels, rows)):
         names = _one_hot(rows, other)
         if len(names) > 1:
             counts = [sum(_on(row.values.get(name)) for name in names) for row in rows]
@@ -184,7 +187,7 @@ def label_scheme(
             hint="A classifier learns classes. Round the numbers to classes, or use a task that "
             "predicts numbers.",
         )
-    separator = None if several is False else _separator(texts)
+    separator = None if several is False else _separator(texts, certain=several is True)
     if several and separator is None:
         separator = ","
     found = lists or separator is not None
@@ -209,7 +212,7 @@ def row_labels(
     Raises:
         DataError: The row has no label, or one that the model does not have; names file and line.
     """
-    if column is None and not set(LABEL_COLUMNS) & row.values.keys():
+    if column is None and not _has_labels(row):
         columns = [name for name in labels if name in row.values]
         if len(columns) > 1 and all(_is_flag(row.values[name]) for name in columns):
             return tuple(i for i, name in enumerate(labels) if _on(row.values.get(name)))
@@ -237,15 +240,30 @@ def row_labels(
     return tuple(sorted(set(known))) if listed else known[0]
 
 
-def _separator(texts: Collection[str]) -> str | None:
-    different = {text.strip() for text in texts}
+def _separator(texts: Collection[str], *, certain: bool) -> str | None:
+    """The separator of several labels in one cell.
+
+    Args:
+        texts: All cells.
+        certain: Whether it is known that a cell may have several labels.
+    """
+    different = Counter(text.strip() for text in texts)
     for mark in _SEPARATORS:
         joined = [text for text in different if mark in text]
         counts = Counter(part for text in different for part in _parts(text, mark))
         parts = {part for text in joined for part in _parts(text, mark)}
-        if joined and (mark == "|" or all(counts[part] > 1 for part in parts)):
+        if mark == "|":
+            again = any(counts[part] > 1 for part in parts)
+            separates = certain or again or all(different[text] == 1 for text in joined)
+        else:
+            separates = all(counts[part] > 1 for part in parts)
+        if joined and separates:
             return mark
     return None
+
+
+def _has_labels(row: DataRow) -> bool:
+    return any(name in row.values for name in LABEL_COLUMNS)
 
 
 def _parts(text: str, mark: str) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nlplug.data.labels import label_text
+from nlplug.data.rows import first_column
 
 _MOST_LABELS = 1000
 _SHOWN = 10
@@ -79,7 +80,7 @@ class ReadReport:
             if isinstance(tokens, list) and tokens:
                 self.first = str(tokens[0])
         self.rows += 1
-        column = label_column or next((n for n in _LABEL_COLUMNS if n in values), None)
+        column = label_column or first_column(_LABEL_COLUMNS, values)
         if column is not None and len(self.labels) <= _MOST_LABELS:
             self.labels.update(_labels(values.get(column)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,62 @@ _TEXTS_APART = re.compile(r"(?<=['\"])\s++(?=['\"])")
 _NUMBERS_APART = re.compile(r"(?<=[\w.])\s++(?=[\w.+-])")
 
 
+def column_of(name: str, columns: Iterable[str]) -> str | None:
+    """The column of a name: the one called exactly so, else the only one that differs in case.
+
+    Args:
+        name: The name that is looked for.
+        columns: The names of all columns.
+
+    Returns:
+        None if there is no such column, or if several differ from the name only in case.
+    """
+    names = list(columns)
+    if name in names:
+        return name
+    folded = name.strip().casefold()
+    found = [other for other in names if other.strip().casefold() == folded]
+    return found[0] if len(found) == 1 else None
+
+
+def first_column(names: Sequence[str], columns: Iterable[str]) -> str | None:
+    """The column of the first of several names that there is, and of exact names before others."""
+    columns = list(columns)
+    exact = (name for name in names if name in columns)
+    found = (column for name in names if (column := column_of(name, columns)) is not None)
+    return next(exact, None) or next(found, None)
+
+
+class Columns(dict[str, Any]):
+    """The values of a row; a column is found as `column_of` finds it."""
+
+    def __contains__(self, name: object) -> bool:
+        # The exact name first: rows may have thousands of columns, one for each label.
+        return super().__contains__(name) or (
+            isinstance(name, str) and column_of(name, self) is not None
+        )
+
+    def __missing__(self, name: str) -> Any:
+        found = column_of(name, self)
+        if found is None:
+            raise KeyError(name)
+        return self[found]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a column, or the default where there is none."""
+        if super().__contains__(name):
+            return self[name]
+        found = column_of(name, self)
+        return default if found is None else self[found]
+
+
 @dataclass(slots=True)
 class DataRow:
     """One row.
 
     Attributes:
-        values: Column name → value.
+        values: Column name → value. A column is found by its exact name, else by the same name in
+            another case if only one column has it.
         source: The file.
         line: 1-based line of the file (row number for Parquet, JSON arrays and SQuAD files).
     """
@@ -29,6 +80,9 @@ class DataRow:
     values: dict[str, Any]
     source: Path
     line: int
+
+    def __post_init__(self) -> None:
+        self.values = Columns(self.values)
 
     @property
     def where(self) -> str:
@@ -48,6 +102,7 @@ class DataRow:
         Raises:
             DataError: The column is missing, blank, or holds no text; names file and line.
         """
+        column = column_of(column, self.values) or column
         value = self.values.get(column)
         if isinstance(value, str) and value.strip():
             return value

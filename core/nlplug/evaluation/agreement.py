@@ -107,6 +107,15 @@ def common_task(first: Pipeline, second: Pipeline) -> Task:
     return task
 
 
+def told_apart(first: Pipeline, second: Pipeline) -> tuple[str, str]:
+    """The names of two models with their precisions; with their folders if these are the same."""
+    pipes = (first, second)
+    one, other = (f"{pipe.bundle.name}@{pipe.precision}" for pipe in pipes)
+    if one == other and first.bundle.path != second.bundle.path:
+        one, other = (f"{pipe.bundle.path}@{pipe.precision}" for pipe in pipes)
+    return one, other
+
+
 def agreement(
     first: Pipeline,
     second: Pipeline,
@@ -139,8 +148,10 @@ def agreement(
     if not rows:
         raise DataError(f"{data.path} holds no rows.", hint="Give a file with rows of inputs.")
     inputs = [dict(row.values) for row in rows]
+    names = told_apart(first, second)
     (one, given), (other, also) = (
-        _answered(pipe, inputs, options or {}) for pipe in (first, second)
+        _answered(name, pipe, inputs, options or {})
+        for name, pipe in zip(names, (first, second), strict=True)
     )
     pairs = list(zip(given, also, strict=True))
     different = [place for place, (a, b) in enumerate(pairs) if a[0] != b[0]]
@@ -215,7 +226,7 @@ Decided = tuple[str, float]
 
 
 def _answered(
-    pipe: Pipeline, inputs: list[dict[str, Any]], options: Mapping[str, Any]
+    name: str, pipe: Pipeline, inputs: list[dict[str, Any]], options: Mapping[str, Any]
 ) -> tuple[Pace, list[Decided]]:
     """The pace of a model, and its decisions."""
     # The first call after loading is slower, and is not timed.
@@ -225,7 +236,7 @@ def _answered(
     decided = [_decided(pipe.definition, answer) for answer in answers]
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     pace = Pace(
-        name=f"{pipe.bundle.name}@{pipe.precision}",
+        name=name,
         size=graph_size(pipe.bundle, pipe.precision),
         rate=len(inputs) / seconds if seconds else 0.0,
         cpu=cpu / len(inputs),

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nlplug.evaluation.agreement import DISAGREEMENTS, Difference, Pace, common_task
+from nlplug.errors import DataError
+from nlplug.evaluation.agreement import (
+    DISAGREEMENTS,
+    Difference,
+    Pace,
+    common_task,
+    told_apart,
+)
 from nlplug.evaluation.base import Table
 from nlplug.evaluation.document import Document, Section
 from nlplug.evaluation.run import Answered, answer, digest, graph_size, samples_at, shortened, shown
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
     from nlplug.pipelines import Pipeline
 
 _WARM = 16
+_LABELS = 10
+"""Labels that an error lists."""
 
 
 @dataclass(frozen=True)
@@ -112,24 +121,27 @@ def compare(
     Raises:
         OptionError: The models are of different tasks, the family has no scoring, or an option
             is invalid or has a fixed value during scoring.
-        DataError: A row cannot be used, or there are no rows; the message names file and line.
+        DataError: A row cannot be used, or not by one of the models, or its label is not the same
+            to both; or there are no rows. The message names file and line.
     """
     task = common_task(first, second)
     path = data if isinstance(data, Path) else data.path
     pipes = (first, second)
-    for pipe in pipes:  # the first rows after loading are slower, and are not timed
-        answer(
-            pipe,
-            copy.copy(data),
-            options,
-            limit=min(_WARM, limit or _WARM),
-            progress=None,
-            **columns,
-        )
-    runs = [answer(pipe, data, options, limit=limit, progress=None, **columns) for pipe in pipes]
+    names = told_apart(first, second)
+    warm = min(_WARM, limit or _WARM)
+    runs: list[Answered] = []
+    # The first rows after loading are slower, and are not timed.
+    for file, most in ((copy.copy(data), warm), (data, limit)):
+        runs = []
+        for pipe, name in zip(pipes, names, strict=True):
+            try:
+                runs.append(answer(pipe, file, options, limit=most, progress=None, **columns))
+            except DataError as error:
+                raise _of_model(error, name, names, pipes) from None
+    _check_truths(runs, names, data, columns)
     worths = [run.evaluation.per_example(run.answers, run.targets) for run in runs]
     evaluation = runs[0].evaluation
-    sides = tuple(map(_side, pipes, runs))
+    sides = tuple(map(_side, names, pipes, runs))
     decisions = [[run.evaluation.decision(given) for given in run.answers] for run in runs]
     different = [i for i, pair in enumerate(zip(*decisions, strict=True)) if pair[0] != pair[1]]
     right = [worth == 1.0 for worth in worths]
@@ -237,11 +249,52 @@ def _table(result: Comparison) -> Section:
     return Section(title, table=Table("", header, rows))
 
 
-def _side(pipe: Pipeline, run: Answered) -> Side:
+def _of_model(
+    error: DataError, name: str, names: Sequence[str], pipes: Sequence[Pipeline]
+) -> DataError:
+    """The error of a row, with the model that refuses it if the models have other labels."""
+    known = [pipe.bundle.labels for pipe in pipes]
+    only = [[label for label in own if label not in known[1 - at]] for at, own in enumerate(known)]
+    if not any(only):
+        return error
+    differences = "; ".join(
+        f"{model} alone has {', '.join(map(repr, labels[:_LABELS]))}"
+        f"{', …' * (len(labels) > _LABELS)}"
+        for model, labels in zip(names, only, strict=True)
+        if labels
+    )
+    hint = f"{error.hint or ''} The labels of the models differ: {differences}.".strip()
+    return DataError(f"{name} cannot be scored on {error.message}", hint=hint)
+
+
+def _check_truths(
+    runs: Sequence[Answered],
+    names: Sequence[str],
+    data: Path | DataFile,
+    columns: dict[str, str],
+) -> None:
+    """Check that the right answers are the same to both models.
+
+    Raises:
+        DataError: A row has the id of a label, which the models have at different places.
+    """
+    first, second = ([run.evaluation.truth(target) for target in run.targets] for run in runs)
+    for index, (one, other) in enumerate(zip(first, second, strict=True)):
+        if one != other:
+            sample = samples_at(runs[0].evaluation, data, [index], columns).get(index)
+            raise DataError(
+                f"{sample.source if sample else f'row {index + 1}'}: the right answer is {one!r} "
+                f"to {names[0]}, and {other!r} to {names[1]}.",
+                hint="The models have their labels in another order. Write the names of the "
+                "labels, not their ids.",
+            )
+
+
+def _side(name: str, pipe: Pipeline, run: Answered) -> Side:
     report = run.evaluation.report(run.answers, run.targets)
     rows = len(run.answers)
     return Side(
-        name=f"{pipe.bundle.name}@{pipe.precision}",
+        name=name,
         score=float(report[run.evaluation.metric]),
         interval=run.interval(report),
         size=graph_size(pipe.bundle, pipe.precision),

@@ -28,7 +28,17 @@ _UNSPACED = (
 # name: Latin, Greek, Cyrillic.
 _SPACED = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u052f\u1e00-\u1fff"
 _IN_WORD = re.compile(rf"(?<=[{_SPACED}])(?=[{_SPACED}])|(?<=\d)(?=\d)")
+_NO_WORD = re.compile(r"[\W_]+")
 _SPACE, _OTHER, _LETTER, _DIGIT, _IDEOGRAPH, _MARK = range(6)
+
+
+def alike(text: str) -> str:
+    """What texts share that differ only in case, spaces or punctuation: their words.
+
+    A text without a letter or digit is itself.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return _NO_WORD.sub(" ", folded).strip() or text
 
 
 def in_word(text: str, at: int) -> bool:

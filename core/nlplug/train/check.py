@@ -11,7 +11,7 @@ from nlplug.errors import DataError, ModelNotFound, OptionError
 from nlplug.families.family import load
 from nlplug.train.base import resolve_base
 from nlplug.train.plan import FEW_ROWS, planned
-from nlplug.train.rows import read_run, with_test
+from nlplug.train.rows import read_run, with_all_labels, with_test
 from nlplug.train.ways import holds_rows_out
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def check_files(task: Task, config: TrainConfig) -> tuple[DataCheck, TrainConfig
             return row.where  # the check reports the row
 
     few = FEW_ROWS if task.family.plan and not holds_rows_out(config) else 0
-    rows = with_test(read_run(config, key, skip=True, few=few), config, key)
+    rows = with_all_labels(read_run(config, key, skip=True, few=few), config, contents)
+    rows = with_test(rows, config, key)
     config = planned(config, task.family, len(rows.train))
     return check_run(contents, rows, config), config

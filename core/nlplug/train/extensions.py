@@ -39,6 +39,12 @@ class Extensions:
     higher_is_better: bool = True
     loss: Loss | None = None
 
+    @property
+    def functions(self) -> dict[str, str]:
+        """The names of the functions that the result depends on, by what they are."""
+        given = {"metric": self.metric, "loss": self.loss}
+        return {name: name_of(function) for name, function in given.items() if function}
+
     def check(self) -> None:
         """Check the callbacks and functions.
 
@@ -47,6 +53,10 @@ class Extensions:
         """
         from transformers import TrainerCallback
 
+        if not isinstance(self.callbacks, Sequence):
+            raise OptionError(
+                f"callbacks is {self.callbacks!r}, not a list.", hint="Give a list of callbacks."
+            )
         for callback in self.callbacks:
             if not isinstance(callback, TrainerCallback):
                 raise OptionError(

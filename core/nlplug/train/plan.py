@@ -157,7 +157,9 @@ def described(config: TrainConfig, given: set[str]) -> str:
     return f"Base {base_name(config.base)}; {', '.join(parts)}."
 
 
-def write_settings(config: TrainConfig, file: Path, given: set[str]) -> None:
+def write_settings(
+    config: TrainConfig, file: Path, given: set[str], functions: Mapping[str, str]
+) -> None:
     """Write the settings as a TOML file for ``--config``, which repeats the run.
 
     Args:
@@ -165,11 +167,17 @@ def write_settings(config: TrainConfig, file: Path, given: set[str]) -> None:
         file: The file.
         given: Names of the settings that the user gave. ``eval_share`` is written only if it is
             among them, because giving it holds rows out.
+        functions: Names of functions from Python, which the file cannot hold; it says so.
     """
     left_out = {"resume"} | ({"eval_share"} - given)
     if config.minutes:
         left_out |= {"epochs", "schedule"}
     values = config.model_dump(mode="json", exclude=left_out, exclude_none=True)
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
-    text = "# Repeats this run: nlplug train TASK --config THIS_FILE\n" + "\n".join(lines) + "\n"
-    file.write_text(text, encoding="utf-8")
+    head = ["# Repeats this run: nlplug train TASK --config THIS_FILE"]
+    if functions:
+        named = " and ".join(f"{name}={function}" for name, function in functions.items())
+        head = [
+            f"# Repeats this run together with {named}, which only nlplug.train() in Python takes."
+        ]
+    file.write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")

@@ -93,6 +93,7 @@ def pretrain(config: PretrainConfig) -> Path:
     family = _family(config.architecture)
     check_output(config.output, mark=REPORT, kind="pretrained model")
     work = Workspace.open(config)
+    work.check_data()
     if work.finished:
         return _publish(config, work)
     base = work.folder / "base"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from nlplug.errors import DataError, OptionError
 from nlplug.families.family import load
@@ -21,9 +24,10 @@ from nlplug.train.extensions import Extensions, Loss, Metric
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
-Rows = str | Path | Sequence[str | Path] | Sequence[Mapping[str, Any]]
+Rows = str | Path | Sequence[str | Path] | Sequence[Mapping[str, Any]] | Iterator[Mapping[str, Any]]
 """A file, several files, or rows."""
 _DATA = ("data", "eval", "test")
+_ROWS = 'Give a file, a list of files, or a list of rows such as {"text": …, "label": …}.'
 _READING = ("format", "delimiter", "encoding")
 
 
@@ -82,7 +86,7 @@ def train(
 
     Args:
         task: Name of an installed task, or a task.
-        data: A file, several files, or rows as dicts.
+        data: A file, several files, or rows as dicts, also of an iterator.
         output: Folder of the bundle.
         callbacks: Objects for the training loop; a cross-validation does not call them.
         metric: A function of the answers and the targets of the evaluation rows, as the scoring of
@@ -110,7 +114,8 @@ def train(
 
     found = task if isinstance(task, Task) else (host or PluginHost.discover()).task(task)
     folder = Path(output)
-    given = {"data": data, **{name: settings[name] for name in _DATA if name in settings}}
+    every = {"data": data, **{name: settings[name] for name in _DATA if name in settings}}
+    given = {name: [*v] if isinstance(v, Iterator) else v for name, v in every.items()}
     texts = {name: _lines(name, value, settings) for name, value in given.items()}
     sources = {name: _sources(name, value, texts[name], folder) for name, value in given.items()}
     config = validated(load(found.family.settings), {**settings, **sources, "output": folder})
@@ -137,16 +142,16 @@ def _lines(name: str, value: Any, settings: Mapping[str, Any]) -> str | None:
     """
     if isinstance(value, str | Path):
         return None
-    if not isinstance(value, Sequence) or (
-        value
-        and not all(isinstance(item, str | Path) for item in value)
-        and not all(isinstance(item, Mapping) for item in value)
-    ):
+    if not isinstance(value, Sequence):
         raise DataError(
-            f"{name} is of the type {type(value).__name__}, or its items are neither all files nor "
-            "all rows.",
-            hint='Give a file, a list of files, or a list of rows such as {"text": …, "label": …}.',
+            f"{name} is of the type {type(value).__name__}, which is neither files nor rows.",
+            hint=f'{_ROWS} The rows of a DataFrame are df.to_dict("records"). A data set of the '
+            "datasets library is given by its id, or by the folder that save_to_disk writes.",
         )
+    if not all(isinstance(item, str | Path) for item in value) and not all(
+        isinstance(item, Mapping) for item in value
+    ):
+        raise DataError(f"The items of {name} are neither all files nor all rows.", hint=_ROWS)
     if not value or not isinstance(value[0], Mapping):
         return None
     for setting in _READING:
@@ -158,13 +163,21 @@ def _lines(name: str, value: Any, settings: Mapping[str, Any]) -> str | None:
     lines = []
     for number, row in enumerate(value, start=1):
         try:
-            lines.append(json.dumps(dict(row), ensure_ascii=False, allow_nan=False) + "\n")
+            values = {key: _plain(value) for key, value in row.items()}
+            lines.append(json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n")
         except (TypeError, ValueError) as error:
             raise DataError(
                 f"{name}: row {number} cannot be written as JSON ({error}).",
                 hint="Use texts, numbers, lists and dicts.",
             ) from None
     return "".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    """A value of NumPy as one of Python, and None for the missing values of pandas."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _sources(name: str, value: Any, text: str | None, output: Path) -> list[str]:

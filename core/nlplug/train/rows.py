@@ -14,9 +14,11 @@ from nlplug.data.formats import DataFile
 from nlplug.data.report import ReadReport
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
+from nlplug.text.words import alike
 from nlplug.train.sources import hold_out, read_sources
 
 if TYPE_CHECKING:
+    from nlplug.data.contents import Contents
     from nlplug.train.config import RunConfig, TrainConfig
 
 FOLDS = 4
@@ -77,7 +79,7 @@ def read_run(config: RunConfig, key: Key, *, skip: bool = False, few: int = 0) -
         return RunRows(rows, spread(held, config.max_eval_rows), reports=reports)
     if len(rows) < few and "eval_share" not in config.model_fields_set:
         found = RunRows(rows, [], reports=reports)
-        if len({key(row) for row in rows}) < FOLDS:
+        if len({alike(key(row)) for row in rows}) < FOLDS:
             found.shortage = DataError(
                 f"The rows have fewer than {FOLDS} different texts (rows: {len(rows)}).",
                 hint="Give more rows, or an evaluation file with --eval.",
@@ -103,10 +105,13 @@ def spread(rows: list[DataRow], limit: int | None) -> list[DataRow]:
 def folds(keys: Sequence[str], strata: Sequence[str]) -> list[int]:
     """The fold of each row by a hash of its text; rows with the same text are in the same fold.
 
+    Texts are the same here if they differ only in case, spaces or punctuation.
+
     Args:
         keys: The text of each row.
         strata: What the folds are to have in equal shares, such as the label of each row.
     """
+    keys = [alike(key) for key in keys]
     stratum = dict(zip(keys, strata, strict=True))
     order = sorted(stratum, key=lambda key: (stratum[key], hashlib.sha256(key.encode()).digest()))
     fold = {key: index % FOLDS for index, key in enumerate(order)}
@@ -117,6 +122,30 @@ def _skipping(config: RunConfig, path: Path) -> DataFile:
     file = config.data_file(path)
     file.on_skip = lambda row: None
     return file
+
+
+def with_all_labels(rows: RunRows, config: RunConfig, contents: Contents) -> RunRows:
+    """The same rows, but each label of a held-out row has a training row.
+
+    A label that only held-out rows have could not be learned: these rows go back to the training
+    rows. An evaluation file stays as it is, and so do rows that cannot be read.
+    """
+    if config.eval or not rows.eval:
+        return rows
+    reader = type(contents)(contents.task, contents.config)
+    try:
+        reader.fit([*rows.train, *rows.eval])
+        known = {label for row in rows.train for label in reader.content(row).labels}
+        alone = [not known.issuperset(reader.content(row).labels) for row in rows.eval]
+    except DataError:  # the check of the rows reports it
+        return rows
+    if not any(alone) or all(alone):
+        return rows
+    rows.train = [*rows.train, *(row for row, back in zip(rows.eval, alone, strict=True) if back)]
+    rows.eval = [row for row, back in zip(rows.eval, alone, strict=True) if not back]
+    for report in rows.reports[:1]:
+        report.note(f"{sum(alone):,} not held out, because no other row has the label")
+    return rows
 
 
 def with_test(rows: RunRows, config: TrainConfig, key: Key) -> RunRows:
@@ -137,12 +166,13 @@ def with_test(rows: RunRows, config: TrainConfig, key: Key) -> RunRows:
 def split(rows: Sequence[DataRow], share: float, key: Key) -> tuple[list[DataRow], list[DataRow]]:
     """Divide rows in two by a hash of their text, the second with about ``share`` of them.
 
-    Rows with the same text stay together. If this would leave a part empty, all are in the first.
+    Rows with the same text stay together, also if it differs in case, spaces or punctuation. If
+    this would leave a part empty, all are in the first.
     """
     groups: dict[str, list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
         # Another hash than that of `hold_out`, which has selected these rows.
-        groups[hashlib.sha256(key(row).encode()).hexdigest()].append(index)
+        groups[hashlib.sha256(alike(key(row)).encode()).hexdigest()].append(index)
     taken: set[int] = set()
     for name in sorted(groups):
         if len(taken) + len(groups[name]) <= share * len(rows):

@@ -28,7 +28,7 @@ from nlplug.train.base import base_name, resolve_base, with_weights
 from nlplug.train.extensions import NO_EXTENSIONS, Extensions
 from nlplug.train.plan import CHOSEN, FEW_ROWS, check_length, described, planned, write_settings
 from nlplug.train.processes import is_alone, is_main, main_first
-from nlplug.train.rows import RunRows, folds, read_run, with_test
+from nlplug.train.rows import RunRows, folds, read_run, with_all_labels, with_test
 from nlplug.train.sources import read_sources
 from nlplug.train.ways import check_ways, holds_rows_out, with_privacy
 
@@ -116,10 +116,10 @@ def _fine_tune(
     config = config.model_copy(update={"base": base})
     if config.resume:
         config = recalled(config, CHOSEN)
-    work = Workspace.open(config)
+    work = Workspace.open(config, extensions.functions)
     if is_main():
         with work.held():  # refused before anything is read
-            pass
+            work.check_data()
     if work.finished:
         if is_main():
             stack.enter_context(work.held())
@@ -128,6 +128,8 @@ def _fine_tune(
     few = FEW_ROWS if task.family.plan and is_alone() and not holds_rows_out(config) else 0
     key = _recipe(task, config).key if contents is None else contents.key
     rows = read_run(config, key, few=few)
+    if contents is not None:
+        rows = with_all_labels(rows, config, contents)
     if gate:
         rows = with_test(rows, config, key)
     config = planned(config, task.family, len(rows.train))
@@ -150,7 +152,7 @@ def _fine_tune(
 
         _log.info("%s", privacy_of(config, len(rows.train)))
     recipe = _recipe(task, config, extensions)
-    work = Workspace.open(config)
+    work = Workspace.open(config, extensions.functions)
     recipe.fit(rows.train)
     examples = recipe.examples(rows.train), recipe.examples(rows.eval)
     if config.teacher:
@@ -165,11 +167,11 @@ def _fine_tune(
 
         found = search(recipe, config, *examples, parts, given)
         recipe.config = config = searched(config, found)
-        work = Workspace.open(config)
+        work = Workspace.open(config, extensions.functions)
     with main_first() as main:
         if main:
             stack.enter_context(work.started())
-            write_settings(config, work.settings_file, given)
+            write_settings(config, work.settings_file, given, extensions.functions)
             _write_rows(recipe, config, work, *examples, test)
             if check is not None:
                 work.check_file.write_text(json.dumps(check.to_dict(), indent=2), encoding="utf-8")
@@ -350,12 +352,12 @@ def _check_learned(config: TrainConfig, work: Workspace) -> None:
 
 def _export(task: Task, config: TrainConfig, work: Workspace) -> ExportReport:
     from nlplug.data.lengths import license_of
-    from nlplug.evaluation.run import digest
     from nlplug.export.config import ExportConfig
     from nlplug.export.pretrained import load_config
     from nlplug.export.run import export_model
 
     files = {"train": config.data, "eval": config.eval, "test": config.test}
+    digests = work.digests()
     privacy = work.result().get("privacy", {})
     base = base_name(config.base)
     name = Path(base).name if Path(base).is_dir() else base
@@ -377,7 +379,7 @@ def _export(task: Task, config: TrainConfig, work: Workspace) -> ExportReport:
                 *(
                     {"source": os.path.basename(source), "part": part}
                     # With the digest of a file, a guess of one of its rows could be confirmed.
-                    | ({} if privacy else {"sha256": digest(Path(source))})
+                    | ({} if privacy else {"sha256": digests.get(source, "")})
                     for part, sources in files.items()
                     for source in sources
                 ),

@@ -14,6 +14,7 @@ from nlplug.data.report import ReadReport
 from nlplug.data.rows import DataRow
 from nlplug.errors import DataError
 from nlplug.extras import require
+from nlplug.text.words import alike
 
 _log = logging.getLogger("nlplug.data")
 
@@ -83,12 +84,13 @@ def hold_out(
 ) -> tuple[list[DataRow], list[DataRow]]:
     """Split rows into (training, evaluation) by a hash of their text.
 
-    The same text is always on the same side, in any order and in any extended file.
+    The same text is always on the same side, in any order and in any extended file; so are texts
+    that differ only in case, spaces or punctuation.
     """
     kept: list[DataRow] = []
     held: list[DataRow] = []
     for row in rows:
-        digest = hashlib.md5(key(row).encode(), usedforsecurity=False).hexdigest()
+        digest = hashlib.md5(alike(key(row)).encode(), usedforsecurity=False).hexdigest()
         (held if int(digest[:8], 16) < share * 2**32 else kept).append(row)
     return kept, held
 

@@ -181,15 +181,14 @@ def cross_validate(
         most: Largest number of folds; None: all that are needed.
     """
     trial = Trial(recipe.metric, recipe.higher_is_better, rows=0)
+    scored: list[Any] = []
     for fold in range(max(folds) + 1):
         held = [example for example, own in zip(examples, folds, strict=True) if own == fold]
         others = [example for example, own in zip(examples, folds, strict=True) if own != fold]
-        with open_writer(work.fold_file) as writer:
-            for example in held:
-                writer.write(recipe.row(example))
+        _write(recipe, held, work.fold_file)
         candidate = model()
         evaluator = recipe.evaluator(work.fold_file, held, tokenizer)
-        found = recipe.trivial_scores(candidate.config, work.fold_file)
+        found: dict[str, float] = {}
         train_set = recipe.dataset(others, tokenizer)
         if (probe := put_probe(recipe, candidate, train_set, tokenizer)) is not None:
             found["probe"] = score_of(evaluator, candidate, trial.metric)
@@ -198,28 +197,36 @@ def cross_validate(
         found["tuned"] = score_of(evaluator, candidate, trial.metric)
         _log.info("Fold %d: %s", fold + 1, _shown(found))
         _add(trial, found, len(held))
+        scored += held
         if trial.rows >= _ENOUGH or trial.folds == most:
             break
+    # Of all folds together: the most frequent label of a fold of one row is always right.
+    _write(recipe, scored, work.fold_file)
+    trial.baselines = recipe.trivial_scores(candidate.config, work.fold_file)
     work.fold_file.unlink(missing_ok=True)
     return trial
+
+
+def _write(recipe: Recipe, examples: Sequence[Any], file: Path) -> None:
+    with open_writer(file) as writer:
+        for example in examples:
+            writer.write(recipe.row(example))
 
 
 def _shown(scores: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
 
 
-def _add(trial: Trial, scores: dict[str, float], rows: int) -> None:
+def _add(trial: Trial, scores: Mapping[str, float], rows: int) -> None:
     """Include the scores of a fold in the means, which are weighted by the numbers of rows."""
     share = rows / (trial.rows + rows)
 
     def mean(earlier: float | None, value: float) -> float:
         return value if earlier is None else earlier + share * (value - earlier)
 
-    probe = scores.pop("probe", None)
+    probe = scores.get("probe")
     trial.probe = None if probe is None else mean(trial.probe, probe)
-    trial.tuned = mean(trial.tuned, scores.pop("tuned"))
-    earlier = trial.baselines
-    trial.baselines = {name: mean(earlier.get(name), value) for name, value in scores.items()}
+    trial.tuned = mean(trial.tuned, scores["tuned"])
     trial.rows += rows
     trial.folds += 1
 

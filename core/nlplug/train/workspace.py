@@ -6,11 +6,12 @@ import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nlplug.errors import TrainingError
+from nlplug.evaluation.run import digest
 from nlplug.json_text import parse_json
 from nlplug.models.atomic import Staged, sole_user
 from nlplug.train.config import RunConfig
@@ -42,6 +43,8 @@ _CHANGEABLE = frozenset(
 # With a constant learning rate, the length of a run may change too.
 _LENGTH = frozenset({"epochs"})
 _CONSTANT = "constant_with_warmup"
+# Settings that name files or data sets.
+_SOURCES = ("data", "eval", "test", "unlabelled")
 _RECORD = "run.json"
 COMPLETE = "complete"
 """File that is written into a checkpoint last; checkpoints without it are ignored."""
@@ -89,12 +92,14 @@ class Workspace:
         config: The run's settings.
         checkpoint: The last complete checkpoint, from which to continue, or None.
         finished: Whether the run is finished.
+        functions: The names of the functions from Python that the result depends on.
     """
 
     folder: Path
     config: RunConfig
     checkpoint: Path | None
     finished: bool
+    functions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: RunConfig) -> Workspace:
@@ -103,8 +108,12 @@ class Workspace:
         return cls(folder, config, None, finished=False)
 
     @classmethod
-    def open(cls, config: RunConfig) -> Workspace:
+    def open(cls, config: RunConfig, functions: Mapping[str, str] | None = None) -> Workspace:
         """Read the state of an earlier run; writes nothing.
+
+        Args:
+            config: The settings.
+            functions: See above; None: as in the earlier run.
 
         Raises:
             TrainingError: There is an unfinished run and ``resume`` is off; or the run to resume
@@ -112,13 +121,15 @@ class Workspace:
         """
         folder = cls.of(config).folder
         record = _read_record(folder)
+        earlier = (record or {}).get("functions", {})
+        functions = earlier if functions is None else functions
         if record is None:
             if folder.exists() and any(folder.iterdir()):
                 raise TrainingError(
                     f"{folder} exists, but is not the folder of a training run.",
                     hint="Move it, or choose another --output.",
                 )
-            return cls(folder, config, None, finished=False)
+            return cls(folder, config, None, False, functions)
         finished = bool(record.get("finished"))
         checkpoints = complete_checkpoints(folder)
         if not config.resume:
@@ -127,9 +138,16 @@ class Workspace:
                     f"{folder} holds an unfinished run ({checkpoints[-1].name}).",
                     hint="Continue it with --resume, or delete the folder to start again.",
                 )
-            return cls(folder, config, None, finished=False)
+            return cls(folder, config, None, False, functions)
         _same_settings(record.get("config", {}), config, folder)
-        return cls(folder, config, checkpoints[-1] if checkpoints else None, finished)
+        for name in sorted({*earlier, *functions}):
+            if earlier.get(name) != functions.get(name):
+                raise TrainingError(
+                    f"The run in {folder} was started with {earlier.get(name)!r} as {name}, and "
+                    f"not {functions.get(name)!r}.",
+                    hint="Resume it with the same functions, or delete the folder to start again.",
+                )
+        return cls(folder, config, checkpoints[-1] if checkpoints else None, finished, functions)
 
     @property
     def model(self) -> Path:
@@ -242,14 +260,14 @@ class Workspace:
             # In one step, so that the folder always has a record.
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             with Staged(self.folder, folder=True) as staged:
-                self._write_record(staged.path, finished=False)
+                self._write_record(staged.path, _digests(self.config), finished=False)
                 staged.commit()
             return
         keep = set(complete_checkpoints(self.folder))
         for path in self.folder.glob("checkpoint-*"):
             if path not in keep:
                 shutil.rmtree(path)
-        self._write_record(self.folder, finished=False)
+        self._write_record(self.folder, self.digests(), finished=False)
 
     def remove_unless_begun(self) -> None:
         """Remove the folder of a run that failed before it had anything to continue from."""
@@ -263,7 +281,7 @@ class Workspace:
             scores: The scores of ``model``.
             facts: Further entries of the record, with the keys of ``RESULT``.
         """
-        self._write_record(self.folder, finished=True, scores=dict(scores), **facts)
+        self._write_record(self.folder, self.digests(), finished=True, scores=dict(scores), **facts)
         for path in self.folder.glob("checkpoint-*"):
             shutil.rmtree(path)
         for path in self.folder.glob("seed-*.safetensors"):
@@ -274,11 +292,51 @@ class Workspace:
         record = _read_record(self.folder) or {}
         return {name: record[name] for name in RESULT if name in record}
 
-    def _write_record(self, folder: Path, **result: Any) -> None:
-        body = {**result, "config": self.config.model_dump(mode="json")}
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 digests of the data files as they were when the run started, by source; as
+        they are, if its record has none."""
+        record = _read_record(self.folder) or {}
+        return dict(record.get("digests") or _digests(self.config))
+
+    def check_data(self) -> None:
+        """Check that the data files of a run to continue are those that it started with.
+
+        Raises:
+            TrainingError: The content of a file has changed.
+        """
+        if self.checkpoint is None and not self.finished:
+            return
+        earlier = self.digests()
+        changed = [
+            source
+            for source, now in _digests(self.config).items()
+            if earlier.get(source, now) != now
+        ]
+        if changed:
+            raise TrainingError(
+                f"{changed[0]} has changed since the run in {self.folder} was started.",
+                hint="Train without --resume to start again."
+                if self.finished
+                else "Restore the file, or delete the folder to start again.",
+            )
+
+    def _write_record(self, folder: Path, digests: Mapping[str, str], **result: Any) -> None:
+        body = {
+            **result,
+            "config": self.config.model_dump(mode="json"),
+            "digests": digests,
+            "functions": dict(self.functions),
+        }
         with Staged(folder / _RECORD) as staged:
             staged.path.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
             staged.commit()
+
+
+def _digests(config: RunConfig) -> dict[str, str]:
+    """The digests of the files among the data of a run; of a data set of the Hub there is none."""
+    sources = [source for name in _SOURCES for source in getattr(config, name, ())]
+    found = {source: digest(Path(source)) for source in sources}
+    return {source: value for source, value in found.items() if value}
 
 
 def complete_checkpoints(folder: Path, mark: str = COMPLETE) -> list[Path]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nlplug.data import DataRow
+from nlplug.data.findings import spellings
 from nlplug.data.labels import (
     LabelScheme,
     label_index,
@@ -72,6 +73,10 @@ def test_a_number_is_an_id_only_where_it_is_written_so(
     ("values", "separator"),
     [
         (["x|y", "z"], "|"),
+        (["x|y", "x|y", "x"], "|"),
+        (["x|y", "x|y", "y|z"], "|"),
+        (["I|O", "I|O", "CPU"], None),
+        (["I|O", "I|O", "A|D", "A|D"], None),
         (["x;y", "x", "y"], ";"),
         (["x, y", "x", "y"], ","),
         (["Portland, OR", "Salem, OR"], None),
@@ -91,6 +96,16 @@ def test_a_separator_is_detected(values: list[str], separator: str | None) -> No
 
 def test_a_separator_can_be_switched_off() -> None:
     assert learnt(rows("x|y", "z"), several=False)[1] == [["x|y"], ["z"]]
+
+
+def test_a_bar_that_always_joins_the_same_names_separates_them_on_demand() -> None:
+    found = rows("x|y", "x|y", "z")
+    assert learnt(found)[1] == [["x|y"], ["x|y"], ["z"]]
+    assert learnt(found, several=True)[1] == [["x", "y"], ["x", "y"], ["z"]]
+    [note] = spellings({"x|y": 2, "z": 1})
+    assert (note.severity, note.rows) == ("note", 2)
+    assert "kept whole: 'x|y'" in str(note)
+    assert "--multi-label true" in str(note)
 
 
 @pytest.mark.parametrize(

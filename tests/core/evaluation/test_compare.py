@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ pytest.importorskip("onnx")
 from click.testing import CliRunner
 
 from nlplug.cli.compare import compare as command
-from nlplug.errors import OptionError
+from nlplug.data.formats import DataFile
+from nlplug.errors import DataError, OptionError
+from nlplug.evaluation.agreement import agreement
 from nlplug.evaluation.compare import Comparison, compare, document, mcnemar
 from nlplug.families.sequence_classification import SequenceClassificationTask
+from nlplug.families.sequence_classification.scoring import ClassificationEvaluation
 from nlplug.models.bundle import Bundle
 from nlplug.pipelines import Pipeline
 from nlplug.task import Localized
@@ -39,11 +43,15 @@ def right(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def wrong(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The same model with its two labels exchanged."""
     bundle = tiny_text_classifier(tmp_path_factory.mktemp("models") / "wrong")
+    return renamed(bundle, bundle.labels[::-1])
+
+
+def renamed(bundle: Bundle, names: Sequence[str]) -> Bundle:
+    """The model with other labels."""
     file = bundle.path / "config.json"
     config = json.loads(file.read_text())
-    names = list(config["id2label"].values())
-    config["id2label"] = dict(enumerate(names[::-1]))
-    config["label2id"] = {name: index for index, name in enumerate(names[::-1])}
+    config["id2label"] = dict(enumerate(names))
+    config["label2id"] = {name: index for index, name in enumerate(names)}
     file.write_text(json.dumps(config))
     (bundle.path / "nlplug.json").unlink(missing_ok=True)
     return Bundle.open(bundle.path)
@@ -113,6 +121,67 @@ def test_models_of_different_tasks_are_refused(right: Bundle, data: Path) -> Non
         pytest.raises(OptionError, match="different tasks, 'toy' and 'other'"),
     ):
         compare(first, second, data)
+
+
+def test_the_model_that_lacks_a_label_is_named(right: Bundle, data: Path, tmp_path: Path) -> None:
+    other = renamed(tiny_text_classifier(tmp_path / "other"), ["negative", "fine"])
+    with (
+        Pipeline(ToyTask(), right, threads=1) as first,
+        Pipeline(ToyTask(), other, threads=1) as second,
+        pytest.raises(
+            DataError, match=r"^other@fp32 .*dev\.csv:2: unknown label 'positive'"
+        ) as caught,
+    ):
+        compare(first, second, data)
+    hint = str(caught.value.hint)
+    assert "right@fp32 alone has 'positive'; other@fp32 alone has 'fine'." in hint
+    data.write_text("text,label\ngood film,neutral\n")
+    with (
+        Pipeline(ToyTask(), right, threads=1) as first,
+        Pipeline(ToyTask(), right, threads=1) as second,
+        pytest.raises(DataError, match=r"dev\.csv:2: unknown label 'neutral'") as again,
+    ):
+        compare(first, second, data)
+    assert "alone has" not in str(again.value.hint)
+
+
+def test_the_id_of_a_label_that_means_another_one_to_each_model_is_refused(
+    right: Bundle, wrong: Bundle, data: Path
+) -> None:
+    data.write_text("text,label\ngood film,1\nbad film,0\n")
+    with (
+        Pipeline(ToyTask(), right, threads=1) as first,
+        Pipeline(ToyTask(), wrong, threads=1) as second,
+        pytest.raises(
+            DataError,
+            match=r"dev\.csv:2: .* 'positive' to right@fp32, and 'negative' to wrong@fp32",
+        ),
+    ):
+        compare(first, second, data)
+
+
+def test_models_of_one_name_are_told_apart_by_their_folders(
+    right: Bundle, data: Path, tmp_path: Path
+) -> None:
+    other = tiny_text_classifier(tmp_path / "right")
+    with (
+        Pipeline(ToyTask(), right, threads=1) as first,
+        Pipeline(ToyTask(), other, threads=1) as second,
+    ):
+        names = [side.name for side in compare(first, second, data).sides]
+        pair = [side.name for side in agreement(first, second, DataFile(data)).sides]
+    assert names == pair == [f"{right.path}@fp32", f"{other.path}@fp32"]
+
+
+def test_one_set_of_labels_is_one_answer_whatever_its_order() -> None:
+    scoring = ClassificationEvaluation(["b", "a"])
+    answers = [
+        [{"label": "b", "score": 0.9}, {"label": "a", "score": 0.8}],
+        [{"label": "a", "score": 0.9}, {"label": "b", "score": 0.8}],
+    ]
+    scoring.report(answers, [(0, 1), (0, 1)])
+    assert [scoring.decision(answer) for answer in answers] == ["a, b", "a, b"]
+    assert scoring.truth((0, 1)) == "a, b"
 
 
 def test_the_command_compares_models_and_precisions(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def rows(count: int, seed: int = 0) -> list[dict[str, str]]:
     ]
 
 
-def written(folder: Path, values: list[dict[str, str]]) -> Path:
+def written(folder: Path, values: Sequence[Mapping[str, Any]]) -> Path:
     file = folder / f"rows-{len(values)}.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in values), encoding="utf-8")
     return file
@@ -191,6 +192,31 @@ def test_few_rows_make_no_record(plain: Bundle, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="199 rows, but a record needs at least 200"):
         add_held_out(ClassificationTask(), plain, written(tmp_path, rows(199)))
     assert not (plain.path / CONFIDENCE_FILE).exists()
+
+
+def test_labels_that_do_not_exclude_each_other_are_scaled_one_by_one(
+    plain: Bundle, tmp_path: Path
+) -> None:
+    found = rows(400)
+    lists = [{**row, "label": [row["label"]]} for row in found]
+    # As in a table: a row with one label has its name alone.
+    mixed: list[dict[str, Any]] = [*lists[:200], *found[200:], {"text": "hm", "label": LABELS[:2]}]
+    with pytest.raises(DataError, match=r":401: the row has 2 labels, but the labels of the model"):
+        add_held_out(ClassificationTask(), plain, written(tmp_path, mixed))
+
+    made = tiny_text_classifier(tmp_path / "several", WORDS, labels=LABELS)
+    config = json.loads((made.path / "config.json").read_text())
+    config["problem_type"] = "multi_label_classification"
+    (made.path / "config.json").write_text(json.dumps(config))
+    several = with_manifest(made, tmp_path / "new")
+    results = [
+        add_held_out(
+            ClassificationTask(), several, written(tmp_path, values), output=tmp_path / "out"
+        )[1]
+        for values in (found, lists, mixed[:400])
+    ]
+    assert results[0] == results[1] == results[2]
+    assert "labels_per_set" not in results[0]
 
 
 def test_a_task_without_such_a_record_says_so(tmp_path: Path) -> None:

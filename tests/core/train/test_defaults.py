@@ -128,6 +128,26 @@ def test_few_rows_are_cross_validated_and_all_of_them_train(
     assert repeated == trial
 
 
+def test_the_trivial_answer_of_a_cross_validation_is_that_of_all_its_rows(
+    toy_task: Task, config: Make, sentence_encoder: Path, tmp_path: Path
+) -> None:
+    """Each fold has one row, whose label would be the most frequent one of the fold."""
+    from nlplug.train.run import fine_tune
+
+    data = write_jsonl(
+        tmp_path / "four.jsonl",
+        [
+            {"text": text, "label": at % 2}
+            for at, text in enumerate(("so", "so good", "bad", "dull"))
+        ],
+    )
+    settings = config(base=str(sentence_encoder), data=[str(data)], eval=[], epochs=1)
+    fine_tune(toy_task, settings)
+    trial = json.loads((tmp_path / "out.training" / "trial.json").read_text())
+    assert (trial["rows"], trial["folds"]) == (4, FOLDS)
+    assert trial["baselines"] == {"majority": 0.5}
+
+
 @pytest.mark.parametrize("held_out", [False, True])
 def test_a_model_of_pairs_alone_has_an_output_layer_that_fits_its_vectors(
     toy_task: Task, config: Make, sentence_encoder: Path, tmp_path: Path, held_out: bool

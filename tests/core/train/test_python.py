@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from toy_set import toy_rows
@@ -15,7 +16,7 @@ from toy_set import toy_rows
 import nlplug
 import nlplug.train.config  # as a program may do: this must not hide the function
 from nlplug.cli.main import main
-from nlplug.errors import DataError, MissingExtra, NlplugError, OptionError
+from nlplug.errors import DataError, MissingExtra, NlplugError, OptionError, TrainingError
 
 pytestmark = pytest.mark.train
 
@@ -36,7 +37,10 @@ def settings(tiny_bert: Path, tmp_path: Path) -> dict[str, Any]:
 def test_rows_in_memory_become_a_bundle_and_a_report(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    done = nlplug.train(**settings)
+    # As pandas gives them: numbers of NumPy, and NaN where a value is missing.
+    ids = (np.int64(row["label"] == "positive") for row in ROWS)
+    rows = ({**row, "label": next(ids), "note": float("nan")} for row in settings["data"])
+    done = nlplug.train(**settings | {"data": rows})
 
     assert done.score > 0.8
     assert (done.metric, done.scores["accuracy"]) == ("accuracy", done.score)
@@ -85,6 +89,13 @@ def test_a_callback_a_metric_and_a_loss_take_part(settings: dict[str, Any]) -> N
     assert done.score == done.scores["recall_of_positive"] > 0.8
     assert done.report["metric"] == "accuracy"
 
+    first = done.settings.read_text().splitlines()[0]
+    assert "together with metric=recall_of_positive and loss=focal" in first
+    with pytest.raises(TrainingError, match="started with 'focal' as loss, and not None"):
+        nlplug.train(**settings, metric=recall_of_positive, resume=True)
+    again = nlplug.train(**settings, metric=recall_of_positive, loss=focal, resume=True)
+    assert again.scores == done.scores
+
 
 @pytest.mark.parametrize(
     ("change", "kind", "message"),
@@ -93,10 +104,15 @@ def test_a_callback_a_metric_and_a_loss_take_part(settings: dict[str, Any]) -> N
         ({"epoch": 3}, OptionError, "There is no setting 'epoch'."),
         ({"report_to": ["paper"]}, OptionError, r"report_to.0 is 'paper'."),
         ({"callbacks": [print]}, OptionError, "callbacks has <built-in function print>."),
+        ({"callbacks": print}, OptionError, "callbacks is <built-in function print>, not a list."),
         ({"loss": 3}, OptionError, "loss is 3."),
+        ({"data": [{"text": "a", "label": float("nan")}]}, DataError, "column 'label' is empty."),
         ({"loss": lambda logits, labels: 1.0}, OptionError, "The loss <lambda> returned 1.0."),
         ({"metric": lambda a, t: "x"}, OptionError, "The metric <lambda> returned 'x'."),
         ({"data": 5}, DataError, "data is of the type int"),
+        ({"data": {"text": ["a"]}}, DataError, "data is of the type dict"),
+        ({"data": [{"text": "a"}, "b"]}, DataError, "The items of data are neither all files nor"),
+        ({"data": iter(["a", 1])}, DataError, "The items of data are neither all files nor"),
         ({"data": [{"text": object()}]}, DataError, "data: row 1 cannot be written as JSON"),
         ({"format": "csv"}, OptionError, "format is 'csv', but data is rows in memory."),
         ({"task": "poetry"}, NlplugError, "poetry"),

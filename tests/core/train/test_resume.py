@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -74,6 +75,13 @@ def test_a_killed_run_is_neither_thrown_away_nor_changed_and_ends_as_one_that_wa
     with pytest.raises(TrainingError, match=r"learning_rate was 0\.005, is 0\.1"):
         fine_tune(toy_task, config(resume=True, learning_rate=0.1))
 
+    data = Path(killed.data[0])
+    text = data.read_text()
+    data.write_text(text + text.splitlines()[0])
+    with pytest.raises(TrainingError, match=r"train\.jsonl has changed since the run in"):
+        fine_tune(toy_task, config(resume=True))
+    data.write_text(text)
+
     resumed = load_file(fine_tune(toy_task, config(resume=True)) / "model.safetensors")
     whole = load_file(fine_tune(toy_task, config(output=tmp_path / "w")) / "model.safetensors")
     assert all(bool((resumed[name] == whole[name]).all()) for name in whole)
@@ -84,6 +92,14 @@ def test_a_finished_run_is_not_trained_again(toy_task: Task, config: Make) -> No
     before = (folder / "model.safetensors").stat().st_mtime_ns
     assert fine_tune(toy_task, config(epochs=1, resume=True)) == folder
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
+    data = Path(config().data[0])
+    work = Workspace.of(config())
+    assert work.digests()[str(data)] == hashlib.sha256(data.read_bytes()).hexdigest()
+    data.write_text(data.read_text() * 2)
+    with pytest.raises(TrainingError, match="has changed") as caught:
+        fine_tune(toy_task, config(epochs=1, resume=True))
+    assert "without --resume" in str(caught.value.hint)
+    assert fine_tune(toy_task, config(epochs=1)) == folder
 
 
 def test_an_even_run_may_become_longer_and_its_curve_stays(toy_task: Task, config: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,23 @@ import pytest
 from nlplug.data import DataRow, open_writer
 from nlplug.data.formats import DataFile
 from nlplug.errors import DataError
+from nlplug.families.sequence_classification import SequenceClassificationTask
+from nlplug.families.sequence_classification.settings import SequenceClassificationConfig
+from nlplug.task import Localized
+from nlplug.text.words import alike
+from nlplug.train import rows as divided
+from nlplug.train.check import check_files
 from nlplug.train.sources import hold_out, read_source, read_sources
 
 pytestmark = pytest.mark.train
 
 ROWS = [{"text": f"text {i}", "label": ("neg", "pos")[i % 2]} for i in range(6)]
+
+
+class ToyTask(SequenceClassificationTask):
+    name = "toy"
+    title: Localized = "Toy"
+    description: Localized = "Good or bad?"
 
 
 def values(source: Path | str, split: str = "train") -> list[dict[str, object]]:
@@ -108,6 +121,48 @@ def test_holding_out_goes_by_the_text_and_not_by_its_place() -> None:
     assert 70 < len(held) < 130
     assert not {row.line for row in kept} & {row.line for row in held}
     assert {row.line for row in again[1]} == {row.line for row in held}
+
+
+def test_texts_that_differ_only_in_writing_are_on_one_side() -> None:
+    def text(row: DataRow) -> str:
+        return str(row.values["text"])
+
+    ways = ("Text {}, please!", "text {} please", "TEXT {}  PLEASE.")
+    texts = [way.format(number) for number in range(60) for way in ways]
+    rows = [DataRow({"text": text}, Path("a"), line) for line, text in enumerate(texts)]
+    for kept, held in (hold_out(rows, 0.4, text), divided.split(rows, 0.4, text)):
+        assert kept
+        assert held
+        assert not {row.line // 3 for row in kept} & {row.line // 3 for row in held}
+    found = divided.folds(texts, ["x"] * len(texts))
+    assert found[::3] == found[1::3] == found[2::3]
+    # Without words, texts are as they are written.
+    assert [alike(text) for text in ("?!", ":-)", "A b-c", "１st")] == ["?!", ":-)", "a b c", "1st"]
+
+
+@pytest.mark.parametrize("rare", ["c", "a,c"])
+def test_a_label_of_held_out_rows_alone_is_trained_on(tmp_path: Path, rare: str) -> None:
+    task = ToyTask()
+    lines = [{"text": f"text {i}", "labels": ["a", "b"][i % 2 :]} for i in range(100)]
+    rows = [DataRow(dict(line), Path("a"), at) for at, line in enumerate(lines)]
+    _, held = hold_out(rows, 0.2, lambda row: str(row.values["text"]))
+    lines[held[3].line]["labels"] = rare.split(",")
+    file = tmp_path / "a.jsonl"
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    config = SequenceClassificationConfig(
+        base="", data=[str(file)], output=tmp_path / "out", eval_share=0.2
+    )
+    check, _ = check_files(task, config)
+    assert not check.errors
+    assert check.rows["train"] == 100 - len(held) + 1
+    assert check.labels["c"] == 1
+    assert "1 not held out, because no other row has the label" in check.files[0]
+
+    # An evaluation file is what it is.
+    other = tmp_path / "eval.jsonl"
+    other.write_text(json.dumps({"text": "new", "labels": ["d"]}) + "\n")
+    check, _ = check_files(task, config.model_copy(update={"eval": [str(other)]}))
+    assert "unknown label 'd'" in str(check.errors[0])
 
 
 def test_what_was_understood_of_each_file_is_logged(

@@ -59,7 +59,7 @@ class TranslationEvaluation(Evaluation):
 
         check_columns(columns, _COLUMNS)
         for row in read_rows(path):
-            plain = {"source", "target"} <= row.values.keys()
+            plain = all(name in row.values for name in ("source", "target"))
             source, target = ("", "") if plain else self._languages
             source, target = columns.get("text", source), columns.get("label", target)
             pair = pairs_of(row, source, [target] if target else [])[0]

@@ -12,6 +12,7 @@ from nlplug.errors import DataError
 from nlplug.evaluation.held_out import HeldOut
 from nlplug.families.one_pass import softmax
 from nlplug.families.sequence_classification.confidence import Confidence, inside
+from nlplug.families.sequence_classification.model import activation_of
 from nlplug.families.sequence_classification.temperature import (
     MIN_ROWS,
     errors,
@@ -47,7 +48,7 @@ def fit(pipe: Pipeline, samples: Sequence[Sample], *, temperature: bool) -> Held
         temperature: Whether to find a temperature; else that of the model is kept.
 
     Raises:
-        DataError: There are too few rows.
+        DataError: There are too few rows, or a row has several labels and the model gives one.
     """
     if len(samples) < MIN_ROWS:
         raise DataError(
@@ -58,11 +59,10 @@ def fit(pipe: Pipeline, samples: Sequence[Sample], *, temperature: bool) -> Held
     raw = {name: value for name, value in _RAW.items() if name in fields}
     answers = pipe.answers((sample.input for sample in samples), **raw)
     logits = np.array([[item["score"] for item in answer] for answer in answers])
-    several = isinstance(samples[0].target, tuple)
-    targets = _targets(samples, logits.shape[1]) if several else [s.target for s in samples]
+    several = activation_of(pipe.bundle, logits.shape[1]) == "sigmoid"
     earlier = Confidence.of(pipe.bundle)
     record = earlier.model_copy(update={"right": []})
-    wanted = np.array(targets)
+    wanted = _targets(samples, logits.shape[1]) if several else _single(samples)
     figures: dict[str, float] = {}
     if temperature:
         found = fit_temperature(logits, wanted) if improves(logits, wanted) else None
@@ -88,13 +88,31 @@ def fit(pipe: Pipeline, samples: Sequence[Sample], *, temperature: bool) -> Held
     return HeldOut(record.model_dump(), options, figures)
 
 
-def _targets(samples: Sequence[Sample], labels: int) -> list[np.ndarray]:
-    rows = []
-    for sample in samples:
-        row = np.zeros(labels)
-        row[list(sample.target)] = 1
-        rows.append(row)
+def _targets(samples: Sequence[Sample], labels: int) -> np.ndarray:
+    """0 and 1 for each label, shape (rows, labels)."""
+    rows = np.zeros((len(samples), labels))
+    for row, sample in zip(rows, samples, strict=True):
+        row[list(sample.target) if isinstance(sample.target, tuple) else sample.target] = 1
     return rows
+
+
+def _single(samples: Sequence[Sample]) -> np.ndarray:
+    """The ids of the labels, shape (rows,).
+
+    Raises:
+        DataError: A row has not one label.
+    """
+    found = []
+    for sample in samples:
+        ids = sample.target if isinstance(sample.target, tuple) else (sample.target,)
+        if len(ids) != 1:
+            raise DataError(
+                f"{sample.source}: the row has {len(ids)} labels, but the labels of the model "
+                "exclude each other.",
+                hint="Give rows with one label each.",
+            )
+        found.append(ids[0])
+    return np.array(found)
 
 
 def _same_share(least: float, earlier: np.ndarray, scores: np.ndarray) -> float:

@@ -57,7 +57,7 @@ class SequenceClassificationModel(
                 f"{', '.join(map(str, self.labels))}, not 0 to {len(self.labels) - 1}.",
                 hint="Correct id2label in config.json, or export the model again.",
             )
-        self._default = _activation(bundle, len(self.labels))
+        self._default = activation_of(bundle, len(self.labels))
         self._tokenizer = load_tokenizer(bundle, offsets=False)
         self.pad_token_id = self._tokenizer.pad_token_id
         # SentencePiece puts a bare "▁" before an unknown piece.
@@ -233,7 +233,7 @@ class SequenceClassificationModel(
         return window_stride(options, options.stride, self._tokenizer.max_length // 4)
 
 
-def _activation(bundle: Bundle, labels: int) -> Activation:
+def activation_of(bundle: Bundle, labels: int) -> Activation:
     """The activation that a model was trained for, as transformers 4.57's pipeline chooses it.
 
     Raises:

@@ -152,19 +152,19 @@ class ClassificationEvaluation(Evaluation):
         return {**found, "out_of_scope_rows": int(outside.sum())}
 
     def decision(self, answer: Any) -> str:
-        """The label; with several labels per text, those with a score above one half."""
+        """The label; with several per text, those with a score above one half, sorted by name."""
         if not self._multi or _abstained(answer):
             return str(answer[0]["label"]) if answer else ""
-        return ", ".join(item["label"] for item in answer if item["score"] > self._cut)
+        return ", ".join(sorted(item["label"] for item in answer if item["score"] > self._cut))
 
     def confidence(self, answer: Any) -> float:
         """The highest score of a label."""
         return float(answer[0]["score"]) if answer else 0.0
 
     def truth(self, target: Any) -> str:
-        """The name of the label, or of all labels."""
+        """The name of the label, or of all labels, sorted."""
         ids = target if isinstance(target, tuple) else (target,)
-        return ", ".join(self.labels[index] for index in ids)
+        return ", ".join(sorted(self.labels[index] for index in ids))
 
     def baselines(self, targets: Sequence[Any]) -> dict[str, float]:
         """``majority``: the most frequent label, or set of labels, as the answer to every row."""
