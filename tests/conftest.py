@@ -30,6 +30,9 @@ settings.load_profile("nlplug")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+# The programs that the tests start keep what Python has compiled, as on the machines of users.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A shell that runs the tests in its background has them ignore Ctrl-C, and their children too.
 if (
     threading.current_thread() is threading.main_thread()
