@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlplug.errors import BundleIncomplete, OptionError
+from nlplug.errors import BundleIncomplete, DataError, OptionError
 from nlplug.evaluation.base import evaluation_of
+from nlplug.evaluation.noticed import seen_before
+from nlplug.evaluation.run import digest
 from nlplug.families.family import load
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import CONFIDENCE_FILE
@@ -65,7 +67,7 @@ def add_held_out(
     Raises:
         OptionError: The family of the task has no such record.
         BundleIncomplete: The model has no manifest.
-        DataError: The rows cannot be used.
+        DataError: The rows cannot be used, or the model was trained on this file.
         BundleError: ``output`` cannot be written, or the bundle is broken.
     """
     if not task.family.held_out:
@@ -78,6 +80,9 @@ def add_held_out(
         raise BundleIncomplete(
             f"{bundle.path} has no {MANIFEST_FILE}.", hint="Export the model with `nlplug export`."
         )
+    path = data if isinstance(data, Path) else data.path
+    if seen := seen_before(bundle.manifest, digest(path), ("train",)):
+        raise DataError(f"{path}: {seen}", hint="Give labelled rows that did not train the model.")
     samples = list(evaluation_of(task, bundle.labels).samples(data, **(columns or {})))
     with Pipeline(task, bundle, threads=threads) as pipe:
         found: HeldOut = load(task.family.held_out)(pipe, samples, temperature=temperature)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nlplug.runtime.answers import Answers
 from nlplug.text.foreign import ForeignTexts
+
+if TYPE_CHECKING:
+    from nlplug.models.manifest import Manifest
+
+_SEEN = {
+    "train": "The model was trained on this file, so the scores are too high.",
+    "eval": "The checkpoint of the model was chosen on this file, so the scores may be too high.",
+}
+"""What a file of a run was for, by its part in the manifest."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,21 @@ class Noticed:
     def lines(self) -> list[str]:
         """All as sentences for people."""
         return [*filter(None, [str(self.foreign)]), *self.messages]
+
+
+def seen_before(
+    manifest: Manifest | None, sha256: str, parts: Sequence[str] = tuple(_SEEN)
+) -> str | None:
+    """What a model was made with a data file for, as a sentence; None if it was not.
+
+    Args:
+        manifest: The manifest of the model.
+        sha256: Digest of the file.
+        parts: The parts that matter: ``train``, ``eval``.
+    """
+    records = manifest.data if manifest is not None and sha256 else []
+    found = {record.get("part") for record in records if record.get("sha256") == sha256}
+    return next((_SEEN[part] for part in parts if part in found), None)
 
 
 def noticed(answers: Iterator[Any]) -> Noticed:

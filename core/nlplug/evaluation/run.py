@@ -6,14 +6,14 @@ import copy
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.errors import DataError, OptionError
 from nlplug.evaluation.base import Evaluation, evaluation_of, options_of
 from nlplug.evaluation.metrics import mean_interval
-from nlplug.evaluation.noticed import Noticed, noticed
+from nlplug.evaluation.noticed import Noticed, noticed, seen_before
 
 if TYPE_CHECKING:
     from nlplug.data.formats import DataFile
@@ -242,10 +242,13 @@ def answer(
         if progress is not None:
             progress(len(answers))
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    path = data if isinstance(data, Path) else data.path
     if not answers:
-        path = data if isinstance(data, Path) else data.path
         raise DataError(f"{path} holds no rows.", hint="Give a file with labelled rows.")
-    return Answered(evaluation, answers, targets, seconds, cpu, noticed(given))
+    found = noticed(given)
+    if seen := seen_before(pipe.bundle.manifest, digest(path)):
+        found = replace(found, messages=[seen, *found.messages])
+    return Answered(evaluation, answers, targets, seconds, cpu, found)
 
 
 def samples_at(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,10 @@ from hypothesis import strategies as st
 from nlplug import Pipeline
 from nlplug.cli.main import main
 from nlplug.errors import BundleCorrupt, DataError, OptionError
+from nlplug.evaluation.compare import compare
 from nlplug.evaluation.held_out import add_held_out
+from nlplug.evaluation.report import as_text
+from nlplug.evaluation.run import evaluate
 from nlplug.families.sequence_classification.confidence import Confidence
 from nlplug.models.bundle import Bundle
 from nlplug.models.layout import CONFIDENCE_FILE
@@ -217,6 +221,33 @@ def test_labels_that_do_not_exclude_each_other_are_scaled_one_by_one(
     ]
     assert results[0] == results[1] == results[2]
     assert "labels_per_set" not in results[0]
+
+
+@pytest.mark.parametrize(("part", "told"), [("train", "was trained on"), ("eval", "was chosen on")])
+def test_the_file_that_made_a_model_is_told_by_its_digest(
+    tmp_path: Path, part: str, told: str
+) -> None:
+    """Under another name too; a file that only measured it is as good as a new one."""
+    file = written(tmp_path, rows(300))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    made = tiny_text_classifier(tmp_path / "made", WORDS, labels=LABELS)
+
+    def model(name: str) -> Bundle:
+        data = [{"source": "a.jsonl", "part": name, "sha256": digest}]
+        return with_manifest(made, tmp_path / name, data=data)
+
+    with pytest.raises(DataError, match="was trained on this file"):
+        add_held_out(ClassificationTask(), model("train"), file)
+    for name in ("eval", "test"):
+        add_held_out(ClassificationTask(), model(name), file, output=tmp_path / "new")
+    with (
+        Pipeline(ClassificationTask(), model(part), threads=1) as first,
+        Pipeline(ClassificationTask(), model("test"), threads=1) as second,
+    ):
+        assert told in as_text(evaluate(first, file))
+        assert told not in as_text(evaluate(second, file))
+        sides = compare(first, second, file).sides
+    assert [told in " ".join(side.lines()) for side in sides] == [True, False]
 
 
 def test_a_task_without_such_a_record_says_so(tmp_path: Path) -> None:
