@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from nlplug.argument_rules import Rule, ignored, only, shown
+from nlplug.argument_rules import Rule, flag, ignored, only, plain_arguments, shown
 from nlplug.errors import OptionError, UnknownTask, warn
-from nlplug.inputs import IndexedInputs
+from nlplug.inputs import split_into_words
 from nlplug.runtime.device import device_name
 from nlplug.settings import Settings, load_settings
 from nlplug.task import NameRules
@@ -56,8 +54,8 @@ def named_inputs(
             inputs = left.pop(name)
     if "words" in task.Input.model_fields:
         delimiter = left.pop("delimiter", " ")
-        if left.get("is_split_into_words"):
-            inputs = _as_words(inputs, delimiter)
+        if flag("is_split_into_words", left.get("is_split_into_words")):
+            inputs = split_into_words(inputs, delimiter)
         left.pop("is_split_into_words", None)
     if not others:
         return inputs, left
@@ -78,48 +76,6 @@ def named_inputs(
     if twice := given.keys() & left.keys():
         raise OptionError(f"{min(twice)} is given twice.", hint="Give it by position or by name.")
     return inputs, given | left
-
-
-def _as_words(inputs: Any, delimiter: str) -> Any:
-    """A list with the words of one input, or of several: as in transformers always a list.
-
-    Other iterables and data sets are streams of such lists.
-    """
-    if isinstance(inputs, list | tuple):
-        several = inputs and all(isinstance(part, list | tuple) for part in inputs)
-        return [_word_row(part, delimiter) for part in (inputs if several else [inputs])]
-    if isinstance(inputs, IndexedInputs) and not isinstance(inputs, str | Mapping | np.ndarray):
-        return _WordRows(inputs, delimiter)
-    if isinstance(inputs, Iterator):
-        return (_word_row(part, delimiter) for part in inputs)
-    raise _no_words(inputs)
-
-
-def _word_row(words: Any, delimiter: str) -> dict[str, Any]:
-    # The letters of a text would be taken for its words.
-    if isinstance(words, str | bytes | Mapping) or not isinstance(words, Iterable):
-        raise _no_words(words)
-    return {"words": list(words), "joined_by": delimiter}
-
-
-def _no_words(given: Any) -> OptionError:
-    return OptionError(
-        f"The input is a {type(given).__name__}, with is_split_into_words=True.",
-        hint="Give a list of words, or a list of such lists.",
-    )
-
-
-class _WordRows:
-    """A data set of lists of words as a data set of inputs."""
-
-    def __init__(self, rows: IndexedInputs, delimiter: str) -> None:
-        self._rows, self._delimiter = rows, delimiter
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, number: int) -> dict[str, Any]:
-        return _word_row(self._rows[number], self._delimiter)
 
 
 @dataclass(frozen=True)
@@ -166,7 +122,7 @@ def read_setup(
         DeviceError: The device does not exist.
     """
     precision = "auto" if precision is None else precision
-    left = dict(arguments)
+    left = plain_arguments(arguments, ("tokenizer", "config"))
     loading = left.pop("model_kwargs", None) or {}
     if not isinstance(loading, Mapping):
         raise OptionError(f"model_kwargs is {shown(loading)}.", hint="Give a dict, or None.")

@@ -116,7 +116,7 @@ class BoundTask:
         self._stated = merge_options(definition, own, preset)
         lent = {} if _has_own_defaults(preset) else rules.unless_stated
         self._defaults = merge_options(definition, {**lent, **own}, preset)
-        self._preset = frozenset(preset)
+        self._preset = frozenset(name for name, value in preset.items() if value is not False)
         # For `Task.shape` the model's defaults count as options of each call.
         self._model_defaults = frozenset(known) - self._preset
         # Most calls give no options; these are immutable, so all such calls may have the same.
