@@ -121,20 +121,21 @@ def read_setup(
         OptionError: An argument has no meaning here; the hint names the way.
         DeviceError: The device does not exist.
     """
+    check_type("precision", precision)
     precision = "auto" if precision is None else precision
     left = plain_arguments(arguments, ("tokenizer", "config"))
     loading = left.pop("model_kwargs", None) or {}
     if not isinstance(loading, Mapping):
         raise OptionError(f"model_kwargs is {shown(loading)}.", hint="Give a dict, or None.")
     _check_names(loading)
-    nested = dict(loading)
+    nested = plain_arguments(loading)
     dtypes = [
         source.pop(name)
         for source in (left, nested)
         for name in ("dtype", "torch_dtype")
         if name in source
     ]
-    if nested.pop("load_in_8bit", False) and precision == "auto":
+    if flag("load_in_8bit", nested.pop("load_in_8bit", False)) and precision == "auto":
         precision = "int8"
     place = left.pop("device_map", None)
     if place is not None:
@@ -170,15 +171,17 @@ def _hub_settings(given: Mapping[str, Any]) -> Settings:
         )
     settings = load_settings()
     cache = given.get("cache_dir")
+    check_type("cache_dir", cache)
     return replace(
         settings,
         cache_dir=settings.cache_dir if cache is None else Path(cache).expanduser(),
-        offline=settings.offline or bool(given.get("local_files_only")),
+        offline=settings.offline or flag("local_files_only", given.get("local_files_only")),
         hub_token=token,
     )
 
 
 def _in_subfolder(model: Any, subfolder: str | None) -> Any:
+    check_type("subfolder", subfolder)
     if not subfolder:
         return model
     if isinstance(model, str | Path) and Path(model).is_dir():
@@ -202,11 +205,7 @@ def read_task(name: str | None) -> tuple[str | None, dict[str, Any]]:
     Raises:
         OptionError: The name is not a text.
     """
-    if not isinstance(name, str | None):
-        raise OptionError(
-            f"task is an object of type {type(name).__name__}.",
-            hint="Give the name of a task, such as 'sentiment'.",
-        )
+    check_type("task", name)
     match = _TRANSLATION.fullmatch(name or "")
     if match is None or name == "translation_xx_to_yy":
         return name, {}
@@ -249,14 +248,47 @@ def _check_own(name: str, given: Any, model: Any) -> None:
         warn(f"{name} is ignored: the model brings its own, of the same name.", UserWarning)
 
 
-def check_model(model: Any) -> None:
+def check_type(name: str, value: Any, *, required: bool = False) -> None:
+    """Refuse a value of another type for an argument that is a text or a folder.
+
+    Args:
+        name: The argument.
+        value: Its value.
+        required: Whether it must not be None.
+
+    Raises:
+        OptionError: It is another one.
+    """
+    kinds = str if name not in _FOLDERS else (str, Path)
+    if (value is not None or required) and not isinstance(value, kinds):
+        raise OptionError(
+            f"{name} is an object of type {type(value).__name__}.", hint=f"Give {_TEXTS[name]}."
+        )
+
+
+_FOLDERS = ("cache_dir", "save_directory")
+_TEXTS = {
+    "task": "the name of a task, such as 'sentiment'",
+    "precision": "the name of a precision, such as 'int8'",
+    "revision": "a branch, a tag or a commit",
+    "subfolder": "the name of a folder",
+    **dict.fromkeys(_FOLDERS, "the path of a folder"),
+}
+
+
+def check_model(model: Any, revision: Any = None) -> None:
     """Refuse a value that is neither a name nor a bundle, such as a model of PyTorch.
+
+    Args:
+        model: The model.
+        revision: Branch, tag or commit; None: the default.
 
     Raises:
         OptionError: It is none of these.
     """
     from nlplug.models.bundle import Bundle
 
+    check_type("revision", revision)
     if not isinstance(model, str | Path | Bundle | None):
         raise OptionError(
             f"model is an object of type {type(model).__name__}.",
@@ -287,9 +319,8 @@ def _check_names(nested: Mapping[str, Any]) -> None:
 
 
 def _mapped(place: Any, device: Any) -> Any:
-    if isinstance(place, Mapping) and len(set(place.values())) == 1:
-        [place] = set(place.values())
-        place = device_name(place)
+    if isinstance(place, Mapping) and len({str(one) for one in place.values()}) == 1:
+        place = device_name(next(iter(place.values())))
     if not isinstance(place, str) or device != "auto":
         raise OptionError(
             f"device_map={shown(place)} is not available.",

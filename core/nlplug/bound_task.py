@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from nlplug.argument_rules import UnlessStated
-from nlplug.arguments import name_rules
+from nlplug.arguments import check_type, name_rules
 from nlplug.by_language import ByLanguage, ModelChoice, StreamingByLanguage
 from nlplug.errors import MissingAttribute, OptionError, warn
 from nlplug.language_guard import LanguageGuard
@@ -240,9 +240,11 @@ class BoundTask:
 
         Raises:
             OptionError: The folder holds files, or is a file.
+            OSError: It cannot be written.
         """
+        check_type("save_directory", save_directory, required=True)
         target = Path(save_directory)
-        if target.is_file() or (target.is_dir() and any(target.iterdir())):
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise OptionError(f"{target} exists.", hint="Name a new or an empty folder.")
         shutil.copytree(self.bundle.path, target, dirs_exist_ok=True)
 

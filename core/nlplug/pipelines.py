@@ -95,12 +95,13 @@ def pipeline(
         OptionError: An option does not exist, or its value is out of bounds.
     """
     options = by_place(others, options)
-    check_model(model)
+    check_model(model, revision)
     host = host or PluginHost.discover()
     setup = read_setup(model, device, precision, options)
     wanted = None if setup.precision == "auto" else setup.precision
     name = task
-    task, named = (task, {}) if task in host.task_names() else read_task(task)
+    known = isinstance(task, str) and task in host.task_names()
+    task, named = (task, {}) if known else read_task(task)
     more: list[Bundle] = []
     if task is None:
         if model is None or model == AUTO:
