@@ -6,7 +6,7 @@ same result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -27,6 +27,44 @@ class UnlessStated:
 def is_number(value: Any, kind: type = Integral) -> bool:
     """Whether a value is a number of a kind, be it of Python or of numpy; truth values are none."""
     return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def plain_arguments(arguments: Mapping[str, Any], fields: Collection[str] = ()) -> dict[str, Any]:
+    """The arguments of a call, with lists for arrays and for columns of tables.
+
+    Args:
+        arguments: Fields of an input, and options.
+        fields: Names of the fields, whose values are checked as inputs.
+
+    Raises:
+        OptionError: An option is neither true nor false, such as ``pandas.NA``, so that no rule
+            can compare it.
+    """
+    return {name: _plain(name, value, is_field=name in fields) for name, value in arguments.items()}
+
+
+def _plain(name: str, value: Any, *, is_field: bool) -> Any:
+    to_list = getattr(value, "tolist", None)
+    if callable(to_list):
+        return to_list()
+    try:
+        bool(value)
+    except (TypeError, ValueError):
+        if not is_field:
+            raise OptionError(f"{name} is {shown(value)}.", hint="Give a plain value.") from None
+    return value
+
+
+def flag(name: str, value: Any) -> bool:
+    """The value of a switch, which may also be 1, 0 or None.
+
+    Raises:
+        OptionError: It is another value.
+    """
+    value = _plain(name, value, is_field=False)
+    if value is None or (isinstance(value, bool | int) and value in (False, True)):
+        return bool(value)
+    raise OptionError(f"{name} is {shown(value)}.", hint="Give True or False.")
 
 
 def ignored(name: str, value: Any) -> Mapping[str, Any]:
@@ -113,7 +151,7 @@ def return_tensors(name: str, value: Any) -> Mapping[str, Any]:
         if value != "np":
             warn(f"{name}={value!r} gives arrays of numpy, not tensors.", UserWarning)
         value = True
-    return {} if value is None else {name: value}
+    return {} if value is None else {name: flag(name, value)}
 
 
 def with_truncation(arguments: Mapping[str, Any]) -> dict[str, Any]:

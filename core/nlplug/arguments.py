@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from nlplug.argument_rules import Rule, ignored, only, shown
+from nlplug.argument_rules import Rule, flag, ignored, only, plain_arguments, shown
 from nlplug.errors import OptionError, UnknownTask, warn
-from nlplug.inputs import IndexedInputs
+from nlplug.inputs import split_into_words
 from nlplug.runtime.device import device_name
 from nlplug.settings import Settings, load_settings
 from nlplug.task import NameRules
@@ -56,8 +54,8 @@ def named_inputs(
             inputs = left.pop(name)
     if "words" in task.Input.model_fields:
         delimiter = left.pop("delimiter", " ")
-        if left.get("is_split_into_words"):
-            inputs = _as_words(inputs, delimiter)
+        if flag("is_split_into_words", left.get("is_split_into_words")):
+            inputs = split_into_words(inputs, delimiter)
         left.pop("is_split_into_words", None)
     if not others:
         return inputs, left
@@ -78,48 +76,6 @@ def named_inputs(
     if twice := given.keys() & left.keys():
         raise OptionError(f"{min(twice)} is given twice.", hint="Give it by position or by name.")
     return inputs, given | left
-
-
-def _as_words(inputs: Any, delimiter: str) -> Any:
-    """A list with the words of one input, or of several: as in transformers always a list.
-
-    Other iterables and data sets are streams of such lists.
-    """
-    if isinstance(inputs, list | tuple):
-        several = inputs and all(isinstance(part, list | tuple) for part in inputs)
-        return [_word_row(part, delimiter) for part in (inputs if several else [inputs])]
-    if isinstance(inputs, IndexedInputs) and not isinstance(inputs, str | Mapping | np.ndarray):
-        return _WordRows(inputs, delimiter)
-    if isinstance(inputs, Iterator):
-        return (_word_row(part, delimiter) for part in inputs)
-    raise _no_words(inputs)
-
-
-def _word_row(words: Any, delimiter: str) -> dict[str, Any]:
-    # The letters of a text would be taken for its words.
-    if isinstance(words, str | bytes | Mapping) or not isinstance(words, Iterable):
-        raise _no_words(words)
-    return {"words": list(words), "joined_by": delimiter}
-
-
-def _no_words(given: Any) -> OptionError:
-    return OptionError(
-        f"The input is a {type(given).__name__}, with is_split_into_words=True.",
-        hint="Give a list of words, or a list of such lists.",
-    )
-
-
-class _WordRows:
-    """A data set of lists of words as a data set of inputs."""
-
-    def __init__(self, rows: IndexedInputs, delimiter: str) -> None:
-        self._rows, self._delimiter = rows, delimiter
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, number: int) -> dict[str, Any]:
-        return _word_row(self._rows[number], self._delimiter)
 
 
 @dataclass(frozen=True)
@@ -165,20 +121,21 @@ def read_setup(
         OptionError: An argument has no meaning here; the hint names the way.
         DeviceError: The device does not exist.
     """
+    check_type("precision", precision)
     precision = "auto" if precision is None else precision
-    left = dict(arguments)
+    left = plain_arguments(arguments, ("tokenizer", "config"))
     loading = left.pop("model_kwargs", None) or {}
     if not isinstance(loading, Mapping):
         raise OptionError(f"model_kwargs is {shown(loading)}.", hint="Give a dict, or None.")
     _check_names(loading)
-    nested = dict(loading)
+    nested = plain_arguments(loading)
     dtypes = [
         source.pop(name)
         for source in (left, nested)
         for name in ("dtype", "torch_dtype")
         if name in source
     ]
-    if nested.pop("load_in_8bit", False) and precision == "auto":
+    if flag("load_in_8bit", nested.pop("load_in_8bit", False)) and precision == "auto":
         precision = "int8"
     place = left.pop("device_map", None)
     if place is not None:
@@ -214,15 +171,17 @@ def _hub_settings(given: Mapping[str, Any]) -> Settings:
         )
     settings = load_settings()
     cache = given.get("cache_dir")
+    check_type("cache_dir", cache)
     return replace(
         settings,
         cache_dir=settings.cache_dir if cache is None else Path(cache).expanduser(),
-        offline=settings.offline or bool(given.get("local_files_only")),
+        offline=settings.offline or flag("local_files_only", given.get("local_files_only")),
         hub_token=token,
     )
 
 
 def _in_subfolder(model: Any, subfolder: str | None) -> Any:
+    check_type("subfolder", subfolder)
     if not subfolder:
         return model
     if isinstance(model, str | Path) and Path(model).is_dir():
@@ -246,11 +205,7 @@ def read_task(name: str | None) -> tuple[str | None, dict[str, Any]]:
     Raises:
         OptionError: The name is not a text.
     """
-    if not isinstance(name, str | None):
-        raise OptionError(
-            f"task is an object of type {type(name).__name__}.",
-            hint="Give the name of a task, such as 'sentiment'.",
-        )
+    check_type("task", name)
     match = _TRANSLATION.fullmatch(name or "")
     if match is None or name == "translation_xx_to_yy":
         return name, {}
@@ -293,14 +248,47 @@ def _check_own(name: str, given: Any, model: Any) -> None:
         warn(f"{name} is ignored: the model brings its own, of the same name.", UserWarning)
 
 
-def check_model(model: Any) -> None:
+def check_type(name: str, value: Any, *, required: bool = False) -> None:
+    """Refuse a value of another type for an argument that is a text or a folder.
+
+    Args:
+        name: The argument.
+        value: Its value.
+        required: Whether it must not be None.
+
+    Raises:
+        OptionError: It is another one.
+    """
+    kinds = str if name not in _FOLDERS else (str, Path)
+    if (value is not None or required) and not isinstance(value, kinds):
+        raise OptionError(
+            f"{name} is an object of type {type(value).__name__}.", hint=f"Give {_TEXTS[name]}."
+        )
+
+
+_FOLDERS = ("cache_dir", "save_directory")
+_TEXTS = {
+    "task": "the name of a task, such as 'sentiment'",
+    "precision": "the name of a precision, such as 'int8'",
+    "revision": "a branch, a tag or a commit",
+    "subfolder": "the name of a folder",
+    **dict.fromkeys(_FOLDERS, "the path of a folder"),
+}
+
+
+def check_model(model: Any, revision: Any = None) -> None:
     """Refuse a value that is neither a name nor a bundle, such as a model of PyTorch.
+
+    Args:
+        model: The model.
+        revision: Branch, tag or commit; None: the default.
 
     Raises:
         OptionError: It is none of these.
     """
     from nlplug.models.bundle import Bundle
 
+    check_type("revision", revision)
     if not isinstance(model, str | Path | Bundle | None):
         raise OptionError(
             f"model is an object of type {type(model).__name__}.",
@@ -331,9 +319,8 @@ def _check_names(nested: Mapping[str, Any]) -> None:
 
 
 def _mapped(place: Any, device: Any) -> Any:
-    if isinstance(place, Mapping) and len(set(place.values())) == 1:
-        [place] = set(place.values())
-        place = device_name(place)
+    if isinstance(place, Mapping) and len({str(one) for one in place.values()}) == 1:
+        place = device_name(next(iter(place.values())))
     if not isinstance(place, str) or device != "auto":
         raise OptionError(
             f"device_map={shown(place)} is not available.",

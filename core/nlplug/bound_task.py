@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from nlplug.argument_rules import UnlessStated
-from nlplug.arguments import name_rules
+from nlplug.arguments import check_type, name_rules
 from nlplug.by_language import ByLanguage, ModelChoice, StreamingByLanguage
 from nlplug.errors import MissingAttribute, OptionError, warn
 from nlplug.language_guard import LanguageGuard
@@ -116,7 +116,7 @@ class BoundTask:
         self._stated = merge_options(definition, own, preset)
         lent = {} if _has_own_defaults(preset) else rules.unless_stated
         self._defaults = merge_options(definition, {**lent, **own}, preset)
-        self._preset = frozenset(preset)
+        self._preset = frozenset(name for name, value in preset.items() if value is not False)
         # For `Task.shape` the model's defaults count as options of each call.
         self._model_defaults = frozenset(known) - self._preset
         # Most calls give no options; these are immutable, so all such calls may have the same.
@@ -240,9 +240,11 @@ class BoundTask:
 
         Raises:
             OptionError: The folder holds files, or is a file.
+            OSError: It cannot be written.
         """
+        check_type("save_directory", save_directory, required=True)
         target = Path(save_directory)
-        if target.is_file() or (target.is_dir() and any(target.iterdir())):
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise OptionError(f"{target} exists.", hint="Name a new or an empty folder.")
         shutil.copytree(self.bundle.path, target, dirs_exist_ok=True)
 

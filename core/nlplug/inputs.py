@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin
 import numpy as np
 
 from nlplug.data.rows import column_of
-from nlplug.errors import InputError
+from nlplug.errors import InputError, OptionError
 from nlplug.validation import make_input
 
 if TYPE_CHECKING:
@@ -29,6 +29,15 @@ class IndexedInputs(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, number: int, /) -> Any: ...
+
+
+@runtime_checkable
+class _DataFrame(Protocol):
+    """That of pandas."""
+
+    columns: Any
+
+    def itertuples(self, *, index: bool, name: str | None) -> Iterator[tuple[Any, ...]]: ...
 
 
 class SizedAnswers(Iterator[Any]):
@@ -62,9 +71,12 @@ def is_one_input(task: Task, inputs: Any) -> bool:
     return isinstance(inputs, np.ndarray) and inputs.ndim == 0
 
 
-def items_of(inputs: IndexedInputs) -> Iterator[Any]:
-    """The inputs in order."""
-    if isinstance(inputs, Iterable):
+def items_of(inputs: IndexedInputs | Iterable[Any]) -> Iterator[Any]:
+    """The inputs in order; of a data frame of pandas the rows, as dicts."""
+    if isinstance(inputs, _DataFrame):  # iterating over it gives the names of its columns
+        for row in inputs.itertuples(index=False, name=None):
+            yield dict(zip(inputs.columns, row, strict=True))
+    elif isinstance(inputs, Iterable):
         yield from inputs
     else:
         for number in range(len(inputs)):
@@ -302,3 +314,54 @@ def _takes_list(field: FieldInfo) -> bool:
     kinds = [field.annotation, *get_args(field.annotation)]
     kinds += [get_args(kind)[0] for kind in kinds if get_origin(kind) is Annotated]
     return any((get_origin(kind) or kind) in (list, tuple, set, dict, Any) for kind in kinds)
+
+
+def split_into_words(inputs: Any, delimiter: str) -> Any:
+    """A list with the words of one input, or of several: as in transformers always a list.
+
+    Args:
+        inputs: A list of words, a list of such lists, or a stream or data set of them.
+        delimiter: What stands between the words.
+
+    Raises:
+        OptionError: The input is no list of words.
+    """
+    if isinstance(inputs, list | tuple):
+        several = inputs and all(isinstance(part, list | tuple) for part in inputs)
+        return [_word_row(part, delimiter) for part in (inputs if several else [inputs])]
+    if isinstance(inputs, IndexedInputs) and not isinstance(inputs, str | Mapping | np.ndarray):
+        return _WordRows(inputs, delimiter)
+    if isinstance(inputs, Iterator):
+        return (_word_row(part, delimiter) for part in inputs)
+    raise _no_words(inputs)
+
+
+def _word_row(words: Any, delimiter: str) -> dict[str, Any]:
+    # The letters of a text would be taken for its words.
+    if isinstance(words, str | bytes | Mapping) or not isinstance(words, Iterable):
+        raise _no_words(words)
+    return {"words": list(words), "joined_by": delimiter}
+
+
+def _no_words(given: Any) -> OptionError:
+    return OptionError(
+        f"The input is a {type(given).__name__}, with is_split_into_words=True.",
+        hint="Give a list of words, or a list of such lists.",
+    )
+
+
+class _WordRows:
+    """A data set of lists of words as a data set of inputs."""
+
+    def __init__(self, rows: IndexedInputs, delimiter: str) -> None:
+        self._rows, self._delimiter = rows, delimiter
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        # Not by number: the numbers of a column of pandas are its index.
+        return (_word_row(row, self._delimiter) for row in items_of(self._rows))
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        return _word_row(self._rows[number], self._delimiter)

@@ -6,6 +6,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Callable,
     Generator,
     Iterable,
     Iterator,
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlplug.answer_values import check_answer
+from nlplug.argument_rules import plain_arguments
 from nlplug.arguments import (
     by_place,
     check_model,
@@ -93,12 +95,13 @@ def pipeline(
         OptionError: An option does not exist, or its value is out of bounds.
     """
     options = by_place(others, options)
-    check_model(model)
+    check_model(model, revision)
     host = host or PluginHost.discover()
     setup = read_setup(model, device, precision, options)
     wanted = None if setup.precision == "auto" else setup.precision
     name = task
-    task, named = (task, {}) if task in host.task_names() else read_task(task)
+    known = isinstance(task, str) and task in host.task_names()
+    task, named = (task, {}) if known else read_task(task)
     more: list[Bundle] = []
     if task is None:
         if model is None or model == AUTO:
@@ -157,27 +160,27 @@ class Pipeline(InsideView):
             DataError: A file cannot be read; the message names the line.
         """
         inputs, arguments = named_inputs(self.definition, inputs, others, arguments)
-        fields, options, given = self._split(arguments)
+        fields, options, shape = self._split(arguments)
         inputs = self.definition.wrap(inputs)
         if inputs is None or isinstance(inputs, str | Mapping):
             inputs, fields = spread(self.definition, inputs, fields)
         if isinstance(inputs, Path):
             rows = (one.values for one in read_inputs(self.definition, inputs, fields))
-            return self._stream(rows, fields, options, given)
+            return self._stream(rows, fields, options, shape)
         if isinstance(inputs, list | tuple):
             items = [self._placed(number, value, fields) for number, value in enumerate(inputs)]
             single = self._rules.unwraps and len(items) == 1
-            return self._shape(self._all(items, options), given, single=single)
+            return shaped(self._all(items, options), shape, single=single)
         if not is_one_input(self.definition, inputs):
             if isinstance(inputs, IndexedInputs):
-                stream = self._stream(items_of(inputs), fields, options, given)
+                stream = self._stream(inputs, fields, options, shape)
                 return SizedAnswers(stream, len(inputs))
             if isinstance(inputs, Iterable):
-                return self._stream(inputs, fields, options, given)
+                return self._stream(inputs, fields, options, shape)
         answers = self._all([self._item(inputs, fields)], options)
         if isinstance(inputs, Mapping) and self._rules.bare:
-            return self._shape(answers, given, single=False)[0]
-        return self._shape(answers, given, single=True)
+            return shaped(answers, shape, single=False)[0]
+        return shaped(answers, shape, single=True)
 
     def map(self, inputs: Iterable[Any], /, **arguments: Any) -> Iterator[Any]:
         """Answer a stream of inputs in order and in bounded memory.
@@ -341,11 +344,15 @@ class Pipeline(InsideView):
 
     def _split(
         self, arguments: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], TaskOptions, frozenset[str]]:
-        """Fields of the input, all options, and the names of given options and model defaults."""
-        fields, given = split_arguments(self.definition, self.definition.adapt(arguments))
-        options = self._options(given)
-        return fields, options, self._model_defaults | given.keys()
+    ) -> tuple[dict[str, Any], TaskOptions, Callable[..., Any]]:
+        """Fields of the input, all options, and `Task.shape` for those given and not off."""
+        task = self.definition
+        plain = plain_arguments(arguments, task.Input.model_fields)
+        fields, given = split_arguments(task, task.adapt(plain))
+        off = {name for name, value in given.items() if value is False}
+        names = (self._model_defaults | given.keys()) - off
+        shape = partial(task.shape, given=names, preset=self._preset - off)
+        return fields, self._options(given), shape
 
     def _gather(self, inputs: Iterable[Any], arguments: Mapping[str, Any]) -> list[Any]:
         return list(self.map(inputs, **arguments))
@@ -365,10 +372,6 @@ class Pipeline(InsideView):
         answers.warn()
         return found
 
-    def _shape(self, answers: list[Any], given: frozenset[str], *, single: bool) -> Any:
-        shape = partial(self.definition.shape, given=given, preset=self._preset)
-        return shaped(answers, shape, single=single)
-
     def _placed(self, number: int, value: Any, fields: Mapping[str, Any]) -> TaskInput:
         with placed(f"Input {number}"):
             return self._item(value, fields)
@@ -379,18 +382,18 @@ class Pipeline(InsideView):
 
     def _stream(
         self,
-        inputs: Iterable[Any],
+        inputs: IndexedInputs | Iterable[Any],
         fields: Mapping[str, Any],
         options: TaskOptions,
-        given: frozenset[str],
+        shape: Callable[..., Any],
     ) -> Generator[Any, None, None]:
-        rows = known_columns(self.definition, inputs, fields)
+        rows = known_columns(self.definition, items_of(inputs), fields)
         items = (self._placed(number, value, fields) for number, value in enumerate(rows))
         answers = self._answers(items, options, numbered=True)
         lists = self._rules.stream_lists
         try:
             for answer in answers:
-                found = self._shape([answer], given, single=lists)
+                found = shaped([answer], shape, single=lists)
                 yield found if lists else found[0]
         finally:
             answers.warn()

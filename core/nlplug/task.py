@@ -393,6 +393,7 @@ class Task(ABC):
             single: Whether the caller passed one input, not a list.
             given: Names of the options of the call and of the model's defaults. The return types of
                 Hugging Face pipelines depend on them.
-            preset: Names of the options given when the pipeline was created.
+            preset: Names of the options given when the pipeline was created. Switches that are off
+                are in neither.
         """
         return answers[0] if single else answers

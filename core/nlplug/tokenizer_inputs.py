@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nlplug.argument_rules import shown
+from nlplug.argument_rules import is_number, shown
 from nlplug.errors import InputError, OptionError
 from nlplug.runtime.token_windows import longest_first
 
@@ -40,17 +40,84 @@ def strategy_of(truncation: Any) -> str | None:
     Raises:
         OptionError: There is no such value.
     """
-    name = getattr(truncation, "value", truncation)  # of an enum
-    if name in (None, False, "do_not_truncate"):
+    return _choice("truncation", truncation, _STRATEGIES, "do_not_truncate")
+
+
+def padding_of(padding: Any) -> str | None:
+    """How rows are padded, by the value of ``padding``; None: not at all.
+
+    Raises:
+        OptionError: There is no such value.
+    """
+    return _choice("padding", padding, ("longest", "max_length"), "do_not_pad")
+
+
+def _choice(name: str, value: Any, choices: Sequence[str], none: str) -> str | None:
+    """One of the choices, of which True is the first; None for False, None and ``none``."""
+    given = getattr(value, "value", value)  # of an enum
+    if given is None or given is False or (isinstance(given, str) and given == none):
         return None
-    if name is True:
-        return _STRATEGIES[0]
-    if name not in _STRATEGIES:
+    if given is True:
+        return choices[0]
+    if not isinstance(given, str) or given not in choices:
         raise OptionError(
-            f"truncation is {shown(truncation)}.",
-            hint=f"Give True, False, or one of {', '.join(_STRATEGIES)}.",
+            f"{name} is {shown(value)}.", hint=f"Give True, False, or one of {', '.join(choices)}."
         )
-    return str(name)
+    return given
+
+
+def read_limit(max_length: Any) -> int:
+    """A number of tokens.
+
+    Raises:
+        OptionError: It is not a whole number of 1 or more.
+    """
+    if not is_number(max_length) or max_length < 1:
+        raise OptionError(
+            f"max_length is {shown(max_length)}.", hint="Give a whole number of 1 or more."
+        )
+    return int(max_length)
+
+
+def read_ids(method: str, given: Any) -> list[int]:
+    """Ids of tokens.
+
+    Args:
+        method: The method that has them, for the message.
+        given: An id or several, also an array of numpy or a tensor.
+
+    Raises:
+        InputError: These are no ids.
+    """
+    ids = given.tolist() if hasattr(given, "tolist") else given
+    ids = [ids] if is_number(ids) else ids
+    if not isinstance(ids, Iterable) or isinstance(ids, str):
+        raise no_ids(method, given)
+    ids = list(ids)
+    if not all(is_number(one) and one >= 0 for one in ids):
+        raise no_ids(method, given)
+    return ids
+
+
+def no_ids(method: str, given: Any) -> InputError:
+    """The error for a value that is no ids."""
+    return InputError(
+        f"{method}() has {shown(given)} as ids.",
+        hint="Give an id or a list of ids; batch_decode() takes several lists.",
+    )
+
+
+def check_text_type(method: str, text: Any) -> None:
+    """Refuse what is not a text.
+
+    Raises:
+        InputError: It is none.
+    """
+    if not isinstance(text, str):
+        raise InputError(
+            f"{method}() has {shown(text)} as its text.",
+            hint="Give one text; call the tokenizer for a list of texts.",
+        )
 
 
 def cut_parts(parts: Sequence[list[int]], room: int, strategy: str) -> list[list[int]]:

@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nlplug.argument_rules import adapt, is_number, shown
+from nlplug.argument_rules import adapt, is_number
 from nlplug.errors import InputError, MissingAttribute, OptionError
 from nlplug.models.repository import ROLES
 from nlplug.runtime.chat_template import chat_template_of
 from nlplug.runtime.tokenizer import load_tokenizer
 from nlplug.text.characters import without_spaces
-from nlplug.tokenizer_inputs import cut_parts, read_pairs, strategy_of
+from nlplug.tokenizer_inputs import (
+    check_text_type,
+    cut_parts,
+    no_ids,
+    padding_of,
+    read_ids,
+    read_limit,
+    read_pairs,
+    strategy_of,
+)
 
 if TYPE_CHECKING:
     from nlplug.models.bundle import Bundle
@@ -211,10 +220,15 @@ class TokenizerView:
     def tokenize(
         self, text: str, pair: str | None = None, *, add_special_tokens: bool = False
     ) -> list[str]:
-        """The tokens of a text, or of a pair."""
+        """The tokens of a text, or of a pair.
+
+        Raises:
+            InputError: ``text`` is not a text.
+        """
         if add_special_tokens:
             tokens: list[str] = self.convert_ids_to_tokens(self.encode(text, pair))
             return tokens
+        check_text_type("tokenize", text)
         rows = self._tokenizer.pieces([text] if pair is None else [text, pair])
         return [token for row in rows for token in row.tokens]
 
@@ -224,11 +238,7 @@ class TokenizerView:
         Raises:
             InputError: ``text`` is not a text.
         """
-        if not isinstance(text, str):
-            raise InputError(
-                f"encode() has {shown(text)} as its text.",
-                hint="Give one text; call the tokenizer for a list of texts.",
-            )
+        check_text_type("encode", text)
         ids: list[int] = self(text, text_pair, **options)["input_ids"]
         return ids
 
@@ -249,37 +259,44 @@ class TokenizerView:
         Raises:
             InputError: ``token_ids`` are no ids.
         """
-        given: Any = token_ids.tolist() if hasattr(token_ids, "tolist") else token_ids
-        ids = [given] if is_number(given) else given
-        if not isinstance(ids, Iterable) or isinstance(ids, str):
-            raise _no_ids(token_ids)
-        ids = list(ids)
-        if not all(is_number(one) and one >= 0 for one in ids):
-            raise _no_ids(token_ids)
+        ids = read_ids("decode", token_ids)
         text = self._tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
         return without_spaces(text) if clean_up_tokenization_spaces else text
 
     def batch_decode(
         self, sequences: Sequence[Sequence[int]], skip_special_tokens: bool = False
     ) -> list[str]:
-        """The texts of several lists of tokens."""
+        """The texts of several lists of tokens; raises as `decode`."""
+        if not isinstance(sequences, Iterable):
+            raise no_ids("batch_decode", sequences)
         return [self.decode(ids, skip_special_tokens) for ids in sequences]
 
     def convert_ids_to_tokens(
         self, ids: int | Sequence[int], skip_special_tokens: bool = False
     ) -> Any:
-        """The token of an id, or those of several, of which special ones may be left out."""
-        if isinstance(ids, int | np.integer):
-            return self._tokenizer.token_text(ids)
+        """The token of an id, or those of several, of which special ones may be left out.
+
+        Raises:
+            InputError: ``ids`` are no ids.
+        """
+        given = read_ids("convert_ids_to_tokens", ids)
+        if is_number(ids):
+            return self._tokenizer.token_text(given[0])
         left_out = set(self.all_special_ids) if skip_special_tokens else set()
-        return [self._tokenizer.token_text(one) for one in ids if int(one) not in left_out]
+        return [self._tokenizer.token_text(one) for one in given if one not in left_out]
 
     def convert_tokens_to_ids(self, tokens: str | Sequence[str]) -> Any:
-        """The id of a token, or those of several; the unknown token for others."""
-        if isinstance(tokens, str):
-            found = self._tokenizer.token_id(tokens)
-            return self._special["unk_token_id"] if found is None else found
-        return [self.convert_tokens_to_ids(one) for one in tokens]
+        """The id of a token, or those of several; the unknown token for others.
+
+        Raises:
+            InputError: A token is not a text.
+        """
+        tokens = tokens.tolist() if hasattr(tokens, "tolist") else tokens
+        if not isinstance(tokens, str) and isinstance(tokens, Iterable):
+            return [self.convert_tokens_to_ids(one) for one in tokens]
+        check_text_type("convert_tokens_to_ids", tokens)
+        found = self._tokenizer.token_id(tokens)
+        return self._special["unk_token_id"] if found is None else found
 
     def __call__(
         self,
@@ -317,10 +334,10 @@ class TokenizerView:
 
         Raises:
             InputError: A text is not valid Unicode, or the texts are no texts or pairs.
-            OptionError: ``return_tensors`` or ``truncation`` has another value, or an argument is
-                not available.
+            OptionError: ``return_tensors``, ``truncation``, ``padding`` or ``max_length`` has
+                another value, or an argument is not available.
         """
-        if return_tensors not in (None, "np"):
+        if not isinstance(return_tensors, str | None) or return_tensors not in (None, "np"):
             raise OptionError(
                 f"return_tensors is {return_tensors!r}.",
                 hint="Use 'np' for arrays of numpy, or leave it out.",
@@ -332,17 +349,16 @@ class TokenizerView:
             )
         single = isinstance(text, str)
         given = read_pairs(text, text_pair)
-        size = max_length or self.model_max_length
+        size = self.model_max_length if max_length is None else read_limit(max_length)
         strategy = strategy_of(truncation)
         limit = None if strategy is None else size
         rows = [
             self._row(one, pair, add_special_tokens, limit, strategy or "") for one, pair in given
         ]
         longest = max((len(ids) for ids, _ in rows), default=0)
-        if padding in (False, "do_not_pad"):
-            longest = 0
-        elif padding == "max_length":
-            longest = size
+        pads = padding_of(padding)
+        if pads != "longest":
+            longest = size if pads == "max_length" else 0
         pad = self._special["pad_token_id"] or 0
         columns: dict[str, list[list[int]]] = {"input_ids": []}
         if return_attention_mask is not False:
@@ -382,10 +398,3 @@ class TokenizerView:
         ids = [*before, *(token for part in parts for token in part), *behind]
         second = len(parts[1]) if pair is not None else 0
         return ids, [0] * (len(ids) - second) + [1] * second
-
-
-def _no_ids(given: Any) -> InputError:
-    return InputError(
-        f"decode() has {shown(given)} as ids.",
-        hint="Give an id or a list of ids; batch_decode() takes several lists.",
-    )

@@ -144,3 +144,25 @@ def test_a_new_name_stands_above_the_old_one(pipes: Callable[[str], Pipeline]) -
 def test_an_argument_by_position_and_by_name_is_refused(pipes: Callable[[str], Pipeline]) -> None:
     with pytest.raises(OptionError, match="question is given twice"):
         pipes("question-answering")("Where?", CONTEXT, question="Who?")
+
+
+@pytest.mark.filterwarnings("ignore:return_all_scores is an old option")
+def test_the_old_option_of_a_call_turns_off_the_one_of_the_pipeline() -> None:
+    with pipeline("sentiment-analysis", "sentiment-en", return_all_scores=True) as pipe:
+        off = {"return_all_scores": False}
+        assert [one["label"] for one in pipe(GOOD, **off)] == ["positive"]
+        assert [one["label"] for one in pipe([GOOD], **off)] == ["positive"]
+        assert pipe(GOOD, return_all_scores=None)[0][0]["label"] == "negative"
+
+
+@pytest.mark.parametrize(
+    ("text", "special"), [(GOOD, 2), ({"text": GOOD, "text_pair": "Indeed"}, 3)], ids=str
+)
+def test_a_maximum_length_without_room_for_text_is_refused(
+    text: Any, special: int, pipes: Callable[[str], Pipeline]
+) -> None:
+    pipe = pipes("sentiment-analysis")
+    for most in (1, special):
+        with pytest.raises(OptionError, match=f"max_length is {most}, .* {special} tokens are"):
+            pipe(text, truncation=True, max_length=most)
+    pipe(text, truncation=True, max_length=special + 1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from nlplug.errors import InputError
+from nlplug.errors import InputError, OptionError
 from nlplug.task import chinese
 
 if TYPE_CHECKING:
@@ -44,12 +45,43 @@ MaxLength = Annotated[
 
 
 def room_of(tokenizer: Tokenizer, *, truncation: bool, max_length: int | None) -> int:
-    """The number of tokens of a text for which a window has room beside the special tokens."""
+    """The number of tokens of a text for which a window has room beside the special tokens.
+
+    Raises:
+        OptionError: With truncation: ``max_length`` leaves no room.
+    """
     before, behind = tokenizer.text_frame
     window = tokenizer.max_length
     if truncation:
+        check_max_length(tokenizer, max_length)
         window = min(window, max_length or window)
     return window - len(before) - len(behind)
+
+
+def check_max_length(tokenizer: Tokenizer, max_length: int | None, *, pair: bool = False) -> None:
+    """Refuse a limit that leaves no room for tokens of the text.
+
+    Args:
+        tokenizer: The tokenizer.
+        max_length: Number of tokens to keep, special tokens included; None: the model's window.
+        pair: Whether the text is a pair.
+
+    Raises:
+        OptionError: The special tokens alone are so many.
+    """
+    if max_length is None:
+        return
+    parts: Sequence[Sequence[int]] = tokenizer.text_frame
+    if pair:
+        frame = tokenizer.pair_frame()
+        parts = (frame.before, frame.between, frame.after)
+    special = sum(map(len, parts))
+    if max_length <= special:
+        raise OptionError(
+            f"max_length is {max_length}, which leaves no room for the text: {special} tokens are "
+            "special ones.",
+            hint=f"Give a max_length of {special + 1} or more.",
+        )
 
 
 def cut_to(ids: list[int], room: int, model: str, *, truncation: bool) -> list[int]:

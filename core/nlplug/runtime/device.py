@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import index
 from typing import Any, SupportsIndex
@@ -153,11 +154,11 @@ def device_name(device: object) -> str:
     """
     if device is None:
         return "auto"
+    name = "cpu" if str(device) == "cpu:0" else str(device)
     if isinstance(device, SupportsIndex) and not isinstance(device, bool):
-        number = index(device)
-        name = "cpu" if number < 0 else f"cuda:{number}"
-    else:
-        name = "cpu" if str(device) == "cpu:0" else str(device)
+        with suppress(TypeError):  # an array of several numbers
+            number = index(device)
+            name = "cpu" if number < 0 else f"cuda:{number}"
     if name != "auto":
         parse_device(name)
     return name

@@ -331,7 +331,7 @@ class Tokenizer:
             raise InputError(
                 f"One text of the pair has {taken} tokens and leaves no room for the other: "
                 f"the window is {limit} tokens.",
-                hint="Shorten it, or use a model with a longer window.",
+                hint="Shorten it, or use a higher max_length or a model with a longer window.",
             )
         windows = []
         for span in window_spans(len(parts[cut]), room, stride):

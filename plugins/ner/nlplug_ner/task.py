@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from nlplug.argument_rules import Rule, only, values, when_default
+from nlplug.argument_rules import Rule, flag, only, values, when_default
 from nlplug.errors import warn
 from nlplug.families.token_classification import (
     TokenClassificationModel,
@@ -162,7 +162,7 @@ class NerTask(TokenClassificationTask):
         """See `Task.adapt`; converts ``grouped_entities`` and ``ignore_subwords``."""
         left = dict(arguments)
         names = [name for name in ("grouped_entities", "ignore_subwords") if name in left]
-        old = {name: given for name in names if (given := left.pop(name)) is not None}
+        old = {name: flag(name, given) for name in names if (given := left.pop(name)) is not None}
         if old:
             warn(f"{' and '.join(old)}: old options; use aggregation_strategy.", FutureWarning)
             grouped = "first" if old.get("ignore_subwords") else "simple"

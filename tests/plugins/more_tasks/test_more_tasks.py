@@ -89,6 +89,17 @@ def test_features_are_vectors_of_tokens_or_of_texts(pipes: dict[str, Pipeline]) 
         embed("cat", tokenize_kwargs={"return_length": True})
 
 
+@pytest.mark.parametrize("most", [1, 2])
+@pytest.mark.parametrize(
+    ("task", "text"), [("feature-extraction", "cat car"), ("fill-mask", "[MASK] car")]
+)
+def test_a_maximum_length_without_room_for_text_is_refused(
+    task: str, text: str, most: int, pipes: dict[str, Pipeline]
+) -> None:
+    with pytest.raises(OptionError, match=f"max_length is {most}, .* 2 tokens are special"):
+        pipes[task](text, truncation=True, max_length=most)
+
+
 @pytest.mark.parametrize(
     ("stated", "modules", "vector"),
     [

@@ -24,6 +24,7 @@ from nlplug.families.sequence_classification.options import (
     SequenceClassificationInput,
     SequenceClassificationOptions,
 )
+from nlplug.families.truncation import check_max_length
 from nlplug.models.bundle import Bundle
 from nlplug.runtime.tokenizer import load_tokenizer
 
@@ -89,6 +90,9 @@ class SequenceClassificationModel(
         texts = [
             item.text if item.text_pair is None else (item.text, item.text_pair) for item in inputs
         ]
+        if options.truncation:
+            pair = any(isinstance(text, tuple) for text in texts)
+            check_max_length(self._tokenizer, options.max_length, pair=pair)
         groups = (
             self._tokenizer.truncate(
                 texts, max_length=options.max_length, strategy=options.truncated_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from nlplug.argument_rules import Rule, renamed, values, when_default, with_truncation
+from nlplug.argument_rules import Rule, flag, renamed, values, when_default, with_truncation
 from nlplug.errors import warn
 from nlplug.families.family import Family
 from nlplug.families.one_pass import OnePassTask
@@ -74,8 +74,8 @@ class SequenceClassificationTask(OnePassTask):
         if "return_all_scores" in left:
             wanted = left.pop("return_all_scores")
             warn("return_all_scores is an old option; use top_k=None.", FutureWarning)
-            if wanted and "top_k" not in left:
-                left["return_all_scores"] = True
+            if wanted is not None and "top_k" not in left:
+                left["return_all_scores"] = flag("return_all_scores", wanted)
         return super().adapt(left)
 
     def default_options(self, bundle: Bundle) -> dict[str, Any]:
