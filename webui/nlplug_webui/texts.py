@@ -228,6 +228,8 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "foreign_known": {"en": "The model knows {languages}.", "zh": "模型支持的语言：{languages}。"},
     "foreign_answer": {"en": "The answer may be wrong.", "zh": "结果可能有误。"},
+    # Chinese has no space between sentences.
+    "sentence_gap": {"en": " ", "zh": ""},
     "stop": {"en": "Stop", "zh": "停止"},
     "answer": {"en": "result", "zh": "结果"},
     "error_input": {"en": "The input cannot be processed", "zh": "无法处理这个输入"},
