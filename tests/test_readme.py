@@ -104,6 +104,16 @@ def test_the_chinese_readme_has_the_sections_and_the_code_of_the_english_one() -
     assert texts[0] == texts[1]
 
 
+def test_the_readmes_have_the_same_figures_of_the_models() -> None:
+    figures = []
+    for name in ("README.md", "README.zh.md"):
+        page = (ROOT / name).read_text(encoding="utf-8")
+        rows = re.findall(r"^\| \[([\w-]+)\]\(\S+\) \| (.*) \|$", page, re.MULTILINE)
+        figures.append({model: sorted(re.findall(r"\d+\.\d+", told)) for model, told in rows})
+    assert len(figures[0]) == 9
+    assert figures[0] == figures[1]
+
+
 def _code(text: str) -> str:
     """A block without its comments, which are translated."""
     return re.sub(r" +# .*", "", text)

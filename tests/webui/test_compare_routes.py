@@ -124,7 +124,7 @@ def test_a_file_is_compared_as_on_the_command_line(client: TestClient) -> None:
     ("language", "told"),
     [
         ("en", "1 of 3 texts look like French. The model knows English."),
-        ("zh-CN", "3 条文本中有 1 条似乎是法语。 模型支持的语言：英语。"),
+        ("zh-CN", "3 条文本中有 1 条似乎是法语。模型支持的语言：英语。"),
     ],
 )
 def test_texts_in_other_languages_are_told_of_a_file(

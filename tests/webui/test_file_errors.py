@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 from fastapi.testclient import TestClient
 
 from nlplug import PluginHost
 from nlplug.errors import NlplugError
+from nlplug.server.pool import ModelPool
 from nlplug_webui.batch import look
 from nlplug_webui.file_errors import about_upload
 from nlplug_webui.messages import error_html
 from nlplug_webui.serving import make_app
+from nlplug_webui.task_page import TaskPage
 
 FILES = {
     "notes.docx": b"PK\x03\x04",
@@ -68,6 +71,24 @@ def test_no_page_names_an_option_of_the_command_line(
         assert " --" not in text
         assert name in text
         assert str(tmp_path) not in text
+
+
+def test_a_batch_names_the_file_that_it_cannot_read(tmp_path: Path) -> None:
+    host = PluginHost.discover()
+    pool = ModelPool(host)
+    with gr.Blocks() as blocks:
+        TaskPage(host.task("sentiment"), pool, blocks, lambda key: key).build()
+    pool.close()
+    (upload,) = (block for block in blocks.blocks.values() if isinstance(block, gr.File))
+    assert upload.file_types is None  # else an error of Gradio comes first
+    source = tmp_path / "a.pdf"
+    source.write_bytes(b"%PDF-1.4")
+    with pytest.raises(NlplugError) as caught:
+        look(host.task("sentiment"), source)
+    assert "<p>a.pdf: files with such a name" in error_html(caught.value, "en", file=source)
+    chinese = error_html(caught.value, "zh", file=source)
+    assert "无法读取文件 a.pdf：不支持此扩展名。" in chinese
+    assert "请使用 .csv, .tsv," in chinese
 
 
 def test_a_file_without_rows_is_not_reported_as_imported(client: TestClient) -> None:

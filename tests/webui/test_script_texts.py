@@ -32,6 +32,12 @@ def test_every_key_that_a_script_names_has_a_text() -> None:
         assert named <= known, script.name
 
 
+def test_no_field_has_a_pattern() -> None:
+    # A browser's message on one does not say what is allowed; the error of the route does.
+    for script in STATIC.rglob("*.js"):
+        assert not re.search(r"\bpattern:", script.read_text("utf-8")), script.name
+
+
 @pytest.mark.train
 def test_every_metric_that_training_reports_has_a_name() -> None:
     tasks = PluginHost.discover().tasks()

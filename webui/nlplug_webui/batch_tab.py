@@ -9,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 
-from nlplug.data.packed import PACKED
 from nlplug.errors import DataError, Overloaded
 from nlplug.server.pool import AUTO, ModelPool
 from nlplug.task import Task
@@ -22,8 +21,6 @@ from nlplug_webui.fields import Control, for_model, input_controls, option_value
 from nlplug_webui.forms import Translate
 from nlplug_webui.messages import error_html
 from nlplug_webui.texts import language_of, say
-
-_SUFFIXES = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".parquet", ".xlsx", *PACKED]
 
 
 class BatchTab:
@@ -50,9 +47,10 @@ class BatchTab:
     def layout(self) -> None:
         """Build the tab inside the open Blocks."""
         with gr.Column(elem_classes="np-card"):
+            # Without file_types: of other files Gradio has an error of its own, that of `look` is
+            # the one of the command line.
             self._file = gr.File(
                 label=self._translate("upload"),
-                file_types=_SUFFIXES,
                 elem_id="batch-file",
                 height=150,
             )

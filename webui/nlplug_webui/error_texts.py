@@ -63,6 +63,13 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "请输入不小于 {2} 的值。",
     ),
     (
+        re.compile(
+            r"^(.{1,300}): files with such a name cannot be read\.\nUse one of ([^(]{1,200}) \("
+        ),
+        "无法读取文件 {0}：不支持此扩展名。",
+        "请使用 {1}；除 .parquet 和 .xlsx 外，也可以压缩。",
+    ),
+    (
         re.compile(r"^The task .{1,80} has no default model\."),
         "这个任务没有自带的模型。",
         "请在“模型”中填写文件夹、已安装模型的名称或 Hub 模型名。",

@@ -86,17 +86,19 @@ def foreign_text(found: ForeignTexts, language: str) -> str:
     if not found.count:
         return ""
     between = "、" if language == "zh" else ", "
-    line = say(
-        "foreign_one" if found.total == 1 else "foreign_many",
-        language,
-        n=f"{found.count:,}",
-        total=f"{found.total:,}",
-        languages=between.join(found.languages(language)),
-    )
+    lines = [
+        say(
+            "foreign_one" if found.total == 1 else "foreign_many",
+            language,
+            n=f"{found.count:,}",
+            total=f"{found.total:,}",
+            languages=between.join(found.languages(language)),
+        )
+    ]
     if found.known:
         known = between.join(found.known_languages(language))
-        line += " " + say("foreign_known", language, languages=known)
-    return line + " " + say("foreign_answer", language)
+        lines.append(say("foreign_known", language, languages=known))
+    return say("sentence_gap", language).join([*lines, say("foreign_answer", language)])
 
 
 def card_html(

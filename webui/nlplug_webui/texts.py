@@ -140,8 +140,8 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "abstains": {"en": "The model abstains", "zh": "模型选择弃权"},
     "abstains_hint": {
-        "en": "No label has a high enough score, so the model returns the abstain label.",
-        "zh": "没有标签的得分足够高，因此模型返回弃权标签。",
+        "en": "No other label has a high enough score, so the model returns the abstain label.",
+        "zh": "没有其他标签的得分足够高，因此模型返回弃权标签。",
     },
     "found": {"en": "{n} found", "zh": "找到 {n} 处"},
     "no_answer": {"en": "No answer in this text", "zh": "文中没有答案"},
@@ -228,6 +228,8 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "foreign_known": {"en": "The model knows {languages}.", "zh": "模型支持的语言：{languages}。"},
     "foreign_answer": {"en": "The answer may be wrong.", "zh": "结果可能有误。"},
+    # Chinese has no space between sentences.
+    "sentence_gap": {"en": " ", "zh": ""},
     "stop": {"en": "Stop", "zh": "停止"},
     "answer": {"en": "result", "zh": "结果"},
     "error_input": {"en": "The input cannot be processed", "zh": "无法处理这个输入"},

@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nlplug.errors import MissingExtra, OptionError, TrainingError
+from nlplug.errors import DataError, MissingExtra, OptionError, TrainingError
 from nlplug.families.family import load
 from nlplug.json_text import parse_json
 from nlplug.models.atomic import Staged, exclusive, is_locked, lock
@@ -303,7 +303,7 @@ def plan(
 
     Raises:
         OptionError: A setting is not valid.
-        DataError: The data cannot be read.
+        DataError: The data set has no rows, or they cannot be read.
     """
     from nlplug.data.lengths import estimate
     from nlplug.train.check import check_files
@@ -315,6 +315,11 @@ def plan(
     if fixed := sorted(_FIXED & given.keys()):
         raise OptionError(
             f"{fixed[0]!r} cannot be set here.", hint="A workspace sets it. Use nlplug train."
+        )
+    if not data.count():
+        raise DataError(
+            f"The data set {data.name!r} has no labelled rows.",
+            hint="Import a file with answers, or label texts.",
         )
     if base:
         given["base"] = base

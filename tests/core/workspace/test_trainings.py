@@ -118,6 +118,13 @@ def test_rows_that_cannot_be_trained_on_start_no_run(
     assert TrainingRun.all(workspace_of(data)) == []
 
 
+def test_a_data_set_without_rows_is_named_as_such(data: DataSet, base: str) -> None:
+    empty = DataSet.create(workspace_of(data), "empty", TASK)
+    with pytest.raises(DataError, match=r"^The data set 'empty' has no labelled rows\.") as caught:
+        plan(empty, TASK, base=base)
+    assert caught.value.hint == "Import a file with answers, or label texts."
+
+
 def test_effort_changes_the_number_of_epochs(data: DataSet, base: str) -> None:
     check, standard = plan(data, TASK, base=base)
     assert check.rows["train"] == len(ROWS)

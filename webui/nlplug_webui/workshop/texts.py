@@ -23,7 +23,7 @@ ROOTS = {
 """Page → id of the element that its script fills."""
 
 SHARED = (
-    *("copied_partly", "copy_link", "empty_text", "live", "outdated"),
+    *("copied_partly", "copy_link", "empty_text", "live", "outdated", "sentence_gap"),
     *(key for key in PAGES if key.startswith("col_")),
 )
 """Texts that the pages of tasks have too."""

@@ -15,7 +15,7 @@
     if (!record?.precisions.some((one) => typeof one.loss === "number")) return el("section", {}, head, el("p", { class: "np-w-info" }, say("gate_none")));
     const told = [record.rows && say("gate_about", { rows: rowsOf(record.rows) }), record.budget && say("gate_budget", { budget: (record.budget * 100).toFixed(2) })];
     const range = (one) => (typeof one.low === "number" ? `${points(one.low)} – ${points(one.high)}` : "");
-    return el("section", { class: "np-c-gate" }, head, el("p", { class: "np-w-info" }, told.filter(Boolean).join(" ")),
+    return el("section", { class: "np-c-gate" }, head, el("p", { class: "np-w-info" }, told.filter(Boolean).join(say("sentence_gap"))),
       table(["precision", "size", "lost", "interval", "agreement", "outcome"].map((key) => say(key)), [
         ...record.precisions.map((one) => [one.precision, bytes(one.size), points(one.loss), range(one), typeof one.agreement === "number" ? percent(one.agreement) : "", say("kept")]),
         ...Object.entries(record.refused).map(([name, why]) => [name, "", "", "", "", say("refused", { why })])]));

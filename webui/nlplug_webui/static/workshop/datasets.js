@@ -5,7 +5,7 @@ npw.datasets = (() => {
 
   const list = (overview, refresh) => {
     const note = messages();
-    const name = input("np-data-name", { required: true, pattern: "[a-z0-9][a-z0-9_\\-]*" });
+    const name = input("np-data-name", { required: true });
     const task = select("np-data-task", overview.tasks.map((one) => [one.name, title(one.title)]), "");
     const create = note.trying(async () => {
       await post(path("datasets"), { name: name.value.trim(), task: task.value });
