@@ -308,6 +308,18 @@ def test_how_several_labels_are_read_is_told() -> None:
     assert checked(rows()).labelling == ""
 
 
+def test_a_second_text_that_training_would_leave_out_is_an_error() -> None:
+    paired = rows()
+    for one in paired:
+        one.values["text_pair"] = ""
+    assert not checked(paired).findings
+    paired[3].values["text_pair"] = "and another text"
+    (finding,) = [each for each in checked(paired).findings if each.severity == "error"]
+    assert "'text_pair'" in finding.message
+    assert finding.examples == (paired[3].where,)
+    assert finding.hint and finding.hint.startswith("Join both texts")
+
+
 def cut(texts: dict[str, list[tuple[int, int]]]) -> list[Finding]:
     """What is found about the offsets of spans."""
     settings = LabelledConfig(base="", data=["rows.jsonl"], output=Path("out"))

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from nlplug.task import Task
 
 
+PAIR = "text_pair"
+"""The column of a second text, which models answer and which no training here reads."""
+
+
 class LabelledTexts(Contents):
     """Rows with a text and its label or labels.
 
@@ -44,6 +48,14 @@ class LabelledTexts(Contents):
         return str(self.scheme)
 
     def fit(self, rows: Sequence[DataRow]) -> None:
+        paired = next((row for row in rows if row.values.get(PAIR)), None)
+        if paired is not None:
+            raise DataError(
+                f"{paired.where}: the row has a second text ({PAIR!r}), which training does not "
+                "read.",
+                hint="Join both texts in the text column, in training and in use, or leave the "
+                "column out.",
+            )
         self.scheme = label_scheme(
             rows,
             column=self.config.label_column,
