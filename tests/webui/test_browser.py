@@ -209,7 +209,7 @@ def test_a_file_of_another_kind_is_refused_with_a_message(open_page: Open, tmp_p
     source.write_bytes(b"%PDF-1.4")
     page = open_page("tone")
     choose_file(page, source)
-    page.get_by_text("Invalid file type").first.wait_for()
+    page.get_by_text("report.pdf: files with such a name cannot be read.").wait_for()
 
 
 def long_batch(open_page: Open, folder: Path) -> Page:

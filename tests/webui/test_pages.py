@@ -275,7 +275,8 @@ def test_the_command_is_added_without_gradio() -> None:
 def test_every_text_is_there_in_every_language() -> None:
     for key, forms in TEXTS.items():
         assert set(forms) == set(LANGUAGES), key
-        assert all(forms.values()), key
+        # Chinese has no space between sentences.
+        assert all(forms.values()) or key == "sentence_gap", key
 
 
 @pytest.mark.parametrize(

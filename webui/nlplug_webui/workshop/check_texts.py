@@ -21,6 +21,7 @@ FINDINGS: dict[str, str] = {
     "label_spelling": "有些标签仅大小写、空格、连字符、“.0”或 Unicode 形式不同。",
     "empty_label": "有些标签看起来是缺失值。",
     "label_list": "有些标签看起来是列表，但无法按列表读取。",
+    "label_separator": "有些标签含有“|”，按一个完整的标签处理。",
     "empty_text": "有些文本看起来是缺失值。",
     "imbalance": "各标签的数量相差很大，请查看每个标签的得分。",
     "rare_label": "有些标签的训练数据太少。",
